@@ -1,0 +1,204 @@
+"""Canonical bytes: one spelling for every value that takes part in an identity.
+
+Numbers are rounded to 12 significant digits, classes and functions are written by their public import
+path, and everything is serialised as sorted, compact JSON. Equal content gives equal bytes, hence equal
+hashes, on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import math
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from refine.errors import SpaceError
+
+SIGNIFICANT_DIGITS = 12
+
+
+def round_significant(value: float) -> float:
+    """``value`` rounded to 12 significant digits; zero has one sign only."""
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A class or function by import path.
+
+    Attributes:
+        path: ``"keras.optimizers.Adam"`` or ``"package.module:Outer.inner"``.
+        target: The object itself where it is at hand; ``None`` after loading. It takes no part in
+            equality: two references are equal when their paths are.
+    """
+
+    path: str
+    target: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        """The last part of the path: ``Adam``."""
+        return self.path.replace(":", ".").rpartition(".")[2]
+
+    def resolve(self) -> Any:
+        """The object; imports its module if need be.
+
+        Raises:
+            SpaceError: The path leads nowhere in this environment.
+        """
+        if self.target is not None:
+            return self.target
+        module, qualname = _split(self.path)
+        try:
+            found: Any = importlib.import_module(module)
+            for part in qualname.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError) as error:
+            raise SpaceError(
+                f"{self.path}: a stored class or function must be importable to be used, but {error}; "
+                "install the package or run from the script that defines it"
+            ) from error
+        return found
+
+
+def _split(path: str) -> tuple[str, str]:
+    if ":" in path:
+        module, _, qualname = path.partition(":")
+    else:
+        module, _, qualname = path.rpartition(".")
+    return module, qualname
+
+
+def refer(target: Any) -> Reference:
+    """The reference of a class or function, by its shortest public path.
+
+    ``keras.src.optimizers.adam.Adam`` is found again as ``keras.optimizers.Adam``: private parts of the
+    module path are left out and the shortest path that leads to the very same object wins.
+
+    Args:
+        target: A class, function or other object with a module and a qualified name.
+
+    Raises:
+        SpaceError: The object has no import path (a lambda, a local function, an instance).
+    """
+    module = getattr(target, "__module__", None)
+    qualname = getattr(target, "__qualname__", getattr(target, "__name__", None))
+    if not isinstance(qualname, str):
+        raise SpaceError(
+            f"{target!r}: a choice must be a number, string, bool, None, tuple, or a class or function that "
+            f"can be imported again; this is an instance of {type(target).__name__}; give its class, or a "
+            "name that the objective looks up"
+        )
+    if not isinstance(module, str):
+        # NumPy's ufuncs know their name but not their module.
+        module = type(target).__module__
+    if "<" in qualname:
+        what = "a lambda" if "<lambda>" in qualname else "defined inside a function"
+        raise SpaceError(
+            f"{qualname}: a choice must be importable again, but it is {what}; define it with `def` at the "
+            "top level of a module"
+        )
+    public = [part for part in module.split(".") if part != "src" and not part.startswith("_")]
+    if "." not in qualname and module != "__main__":
+        for end in range(1, len(public) + 1):
+            path = ".".join(public[:end])
+            if getattr(sys.modules.get(path), qualname, None) is target:
+                return Reference(f"{path}.{qualname}", target)
+    found = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)  # type: ignore[assignment]
+    if found is not target:
+        raise SpaceError(
+            f"{qualname}: a choice must be importable again, but {module}:{qualname} leads to another object; "
+            "give it a name at the top level of a module"
+        )
+    return Reference(f"{module}:{qualname}", target)
+
+
+def freeze(value: Any) -> Any:
+    """A value in canonical, immutable form.
+
+    NumPy scalars become Python's, floats are rounded, lists become tuples, classes and functions become
+    :class:`Reference`.
+
+    Raises:
+        SpaceError: NaN, infinity, or an object without an import path.
+    """
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str | Reference):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise SpaceError(f"a value must be finite, got {value}")
+        return round_significant(value)
+    if isinstance(value, list | tuple):
+        return tuple(freeze(v) for v in value)
+    return refer(value)
+
+
+def thaw(value: Any) -> Any:
+    """The value an objective receives: references resolved to the objects they name."""
+    if isinstance(value, Reference):
+        return value.resolve()
+    if isinstance(value, tuple):
+        return tuple(thaw(v) for v in value)
+    return value
+
+
+def encode(value: Any) -> Any:
+    """A frozen value as plain JSON data; :func:`decode` is the inverse."""
+    if isinstance(value, Reference):
+        return {"import": value.path}
+    if isinstance(value, tuple):
+        return {"tuple": [encode(v) for v in value]}
+    return value
+
+
+def decode(data: Any) -> Any:
+    """The frozen value of :func:`encode`'s output. Imports nothing."""
+    if isinstance(data, dict):
+        if set(data) == {"import"}:
+            return Reference(str(data["import"]))
+        if set(data) == {"tuple"}:
+            return tuple(decode(v) for v in data["tuple"])
+        raise SpaceError(f"a stored value must be plain, an import or a tuple, got {data!r}")
+    return data
+
+
+def label(value: Any) -> str:
+    """How a frozen value is shown in tables."""
+    if isinstance(value, Reference):
+        return value.label
+    if isinstance(value, tuple):
+        return "(" + ", ".join(label(v) for v in value) + ")"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def dumps(data: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(data: Any, length: int = 12) -> str:
+    """The first ``length`` hexadecimal digits of SHA-256 over canonical JSON."""
+    return hashlib.sha256(dumps(data).encode()).hexdigest()[:length]
+
+
+def seed_of(*parts: Any) -> int:
+    """A 31-bit seed from anything JSON can hold."""
+    return int.from_bytes(hashlib.sha256(dumps(parts).encode()).digest()[:4], "big") >> 1
+
+
+def value_key(value: Any) -> str:
+    """One text per distinct value: ``4`` and ``4.0`` are the same number, ``True`` and ``1`` are not."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, tuple):
+        return dumps([value_key(v) for v in value])
+    return dumps(encode(value))

@@ -1,0 +1,112 @@
+"""What a person did with a proposal: accepted, edited, rejected in parts, or declined. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from refine.canonical import digest, dumps
+from refine.edits import edit_space
+from refine.errors import ReviewError, did_you_mean
+from refine.notation import parameter_from_json
+from refine.parameters import Parameter
+from refine.proposal import Proposal
+from refine.space import Space
+
+KINDS = ("accepted", "edited", "declined", "branched")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision, as it is stored.
+
+    Attributes:
+        kind: ``"accepted"`` as proposed, ``"edited"`` (changed or rejected in parts), ``"declined"``
+            altogether, or ``"branched"`` without regard to a proposal.
+        proposal: Digest of the proposal decided upon; empty for a branch.
+        space: The space decided upon; ``None`` for a decline.
+        edits: Name -> (proposed, decided) for every parameter that the person set.
+        rejected: Parameters whose proposed change was turned down.
+        child: Id of the round that came of it, or ``None``.
+        note: Why, in the person's words.
+        author: Who.
+        n: Permutations asked for.
+        retention: The risk statement for the decided space; NaN is stored as ``None``.
+        kept: Volume kept by the decided space.
+    """
+
+    kind: str
+    proposal: str
+    space: Space | None
+    edits: Mapping[str, tuple[Parameter, Parameter]]
+    rejected: tuple[str, ...]
+    child: str | None
+    note: str
+    author: str
+    n: int | None = None
+    retention: float | None = None
+    kept: float | None = None
+
+    @property
+    def digest(self) -> str:
+        """Hash of what was decided; note and author are no part of it."""
+        content = self.to_json()
+        for name in ("note", "author", "n", "retention"):
+            content.pop(name)
+        return digest(content, 16)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "kind": self.kind,
+            "proposal": self.proposal,
+            "space": None if self.space is None else self.space.to_json(),
+            "edits": {n: [a.to_json(), b.to_json()] for n, (a, b) in self.edits.items()},
+            "rejected": list(self.rejected),
+            "child": self.child,
+            "note": self.note,
+            "author": self.author,
+            "n": self.n,
+            "retention": self.retention,
+            "kept": self.kept,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Decision:
+        """The decision of :meth:`to_json`'s output."""
+        rest = {k: v for k, v in data.items() if k not in ("space", "edits", "rejected")}
+        return cls(
+            space=None if data["space"] is None else Space.from_json(data["space"]),
+            edits={n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in data["edits"].items()},
+            rejected=tuple(data["rejected"]),
+            **rest,
+        )
+
+    def dumps(self) -> str:
+        """Canonical JSON, as it is stored."""
+        return dumps(self.to_json())
+
+
+def decided_space(
+    proposal: Proposal, edits: Mapping[str, Any], rejected: tuple[str, ...]
+) -> tuple[Space, dict[str, tuple[Parameter, Parameter]]]:
+    """The space that a proposal, rejections and edits come to.
+
+    Args:
+        proposal: The proposal.
+        edits: Name -> notation; the last word on a parameter.
+        rejected: Parameters that stay as they are now.
+
+    Returns:
+        The space, and for every edited parameter what was proposed and what was decided.
+
+    Raises:
+        ReviewError: An unknown name, or an edit that breaks the notation.
+    """
+    for name in rejected:
+        if name not in proposal.old:
+            raise ReviewError(f"reject: unknown parameter {name!r}; {did_you_mean(name, proposal.old)}")
+    back = {name: proposal.old[name] for name in rejected}
+    space = edit_space(proposal.space.replace(back), proposal.old, edits)
+    return space, {n: (proposal.space[n], space[n]) for n in edits if space[n] != proposal.space[n]}

@@ -1,0 +1,161 @@
+"""From an old parameter to a new one: a person's edit, or the levels that evidence leaves. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from refine.canonical import label, round_significant
+from refine.choices import Choice
+from refine.errors import ReviewError, SpaceError, did_you_mean
+from refine.notation import parse
+from refine.parameters import Float, Int, Parameter, Range, number_of
+from refine.space import Space
+
+
+def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
+    """A space with a person's edits.
+
+    Args:
+        space: What is edited, usually a proposed space.
+        old: The space the round ran on; its spacing is kept by ``(low, high)``.
+        edits: Name -> ``(low, high)``, ``(low, high, levels)``, a list, a fixed value, or a parameter.
+
+    Raises:
+        ReviewError: A name that the space does not have, or an edit that breaks a rule of the notation.
+    """
+    changes = {}
+    for name, value in edits.items():
+        if name not in space:
+            raise ReviewError(
+                f"edit: unknown parameter {name!r}; {did_you_mean(name, space)}; to add a parameter use "
+                "round.branch(space, was={...})"
+            )
+        try:
+            changes[name] = edited(old.get(name, space[name]), value)
+        except SpaceError as error:
+            raise ReviewError(f"edit: {name}: {error}") from None
+    return space.replace(changes)
+
+
+def edited(old: Parameter, value: Any) -> Parameter:
+    """One edited parameter.
+
+    ``(low, high)`` keeps the old spacing as nearly as both ends allow and the old kind and scale;
+    ``(low, high, levels)`` sets the number of levels; bounds beyond the old ones widen.
+
+    Raises:
+        SpaceError: The notation is broken.
+    """
+    bounds = isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
+    if not bounds or not isinstance(old, Range):
+        return parse(value)
+    low, high = value[:2]
+    whole = isinstance(old, Int) and float(low).is_integer() and float(high).is_integer()
+    log = old.log and low > 0
+    if len(value) == 3:
+        count = parse(value).size
+        return Int(int(low), int(high), count, log=log) if whole else Float(low, high, count, log=log)
+    if low >= high:
+        return Float(low, high)  # raises, with the text of the notation
+    width = math.log(high / low) if log else high - low
+    span = math.log(old.high / old.low) if log else old.high - old.low
+    count = max(2, round(width / (span / (old.size - 1))) + 1)
+    if whole:
+        return Int(int(low), int(high), min(count, int(high) - int(low) + 1), log=log)
+    return Float(low, high, count, log=log)
+
+
+def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:
+    """The parameter that is left of some levels.
+
+    Args:
+        old: The parameter.
+        keep: Level numbers that stay, increasing; of an ordered parameter a contiguous run. A single level of
+            a range keeps a neighbour, so that no range collapses to a point.
+        between: Whether trials lie between levels; then a bound goes midway between the last level kept and
+            the first one dropped.
+
+    Returns:
+        The narrowed parameter. A range gets levels inserted between its old ones, so that the number of
+        levels stays about the same and the grid gets finer where the space got narrower.
+    """
+    kept = list(keep)
+    if not isinstance(old, Range):
+        return Choice([old.grid[i] for i in kept])
+    if len(kept) == 1:
+        kept = [kept[0], kept[0] + 1] if kept[0] + 1 < old.size else [kept[0] - 1, kept[0]]
+    levels: list[float] = [old.grid[i] for i in kept]
+    if between and isinstance(old, Float):
+        if kept[0] > 0:
+            levels.insert(0, _midway(old, old.grid[kept[0] - 1], levels[0]))
+        if kept[-1] < old.size - 1:
+            levels.append(_midway(old, levels[-1], old.grid[kept[-1] + 1]))
+    parts = max(1, (old.size - 1) // (len(levels) - 1))
+    return refined(old, levels, parts)
+
+
+def refined(old: Range, levels: Sequence[float], parts: int) -> Parameter:
+    """Every gap between ``levels`` cut into up to ``parts`` on the old one's scale; integers permitting."""
+    out: list[float] = [levels[0]]
+    for a, b in zip(levels, levels[1:], strict=False):
+        for step in range(1, parts):
+            share = step / parts
+            at = a * (b / a) ** share if old.log else a + (b - a) * share
+            at = math.floor(at + 0.5) if isinstance(old, Int) else round_significant(at)
+            if out[-1] < at < b:
+                out.append(at)
+        out.append(b)
+    kind = type(old)
+    return kind(out[0], out[-1], levels=out, log=old.log)  # type: ignore[call-arg]
+
+
+def widened(old: Range, new: Range, side: str, steps: int = 2) -> Range | None:
+    """``new`` with its range continued past one end of ``old``, by up to ``steps`` of the old spacing.
+
+    Natural limits hold: what was never negative does not become negative, a zero stays the end, and shares
+    that end at 1 do not pass it.
+
+    Returns:
+        The wider parameter, or ``None`` where the end is a natural limit.
+    """
+    grid: list[float] = list(new.grid)
+    edge: float = old.high if side == "high" else old.low
+    if edge == 0 or (side == "high" and edge == 1 and isinstance(old, Float) and old.low >= 0):
+        return None
+    near = old.grid[-2] if side == "high" else old.grid[1]
+    for _ in range(steps):
+        following = edge * (edge / near) if old.log else edge + (edge - near)
+        if edge > 0 >= following:
+            following = edge / 2  # a positive parameter stays positive
+        if isinstance(old, Int):
+            following = math.floor(following + 0.5)
+            if edge > 0 >= following or following == edge:
+                break
+        else:
+            following = round_significant(following)
+        grid = [*grid, following] if side == "high" else [following, *grid]
+        near, edge = edge, following
+    if len(grid) == new.size:
+        return None
+    return type(old)(grid[0], grid[-1], levels=grid, log=old.log)  # type: ignore[call-arg,return-value]
+
+
+def bounds_text(parameter: Parameter) -> str:
+    """How a parameter is named in tables: ``0 to 0.2``, ``Adam, Nadam``, ``150``."""
+    if isinstance(parameter, Range):
+        return f"{label(parameter.low)} to {label(parameter.high)}"
+    assert isinstance(parameter, Choice)
+    return ", ".join(parameter.labels)
+
+
+def on_levels(parameter: Parameter, positions: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    """Whether all unit-scale positions are those of levels."""
+    if not isinstance(parameter, Float):
+        return True
+    grid = parameter.unit(np.asarray(parameter.grid))
+    nearest = np.abs(positions[:, None] - grid[None, :]).min(axis=1) if len(positions) else np.zeros(1)
+    return bool(nearest.max() < 1e-6)

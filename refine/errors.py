@@ -1,0 +1,80 @@
+"""The exceptions of refine.
+
+Every error states the rule, the value that broke it and the way out::
+
+    RefineError
+    ├── SpaceError          a space, parameter, constraint or permutation
+    ├── DesignError         how many cells, drawn in which way
+    ├── ObjectiveError      an objective that can't be called or returns nonsense
+    │   └── RoundStopped    a round stopped early: its first trials all failed alike
+    ├── AnalysisError       evidence that can't be analysed
+    ├── ReviewError         an edit or a decision that can't be made
+    └── StoreError          a store that can't be opened, read or written
+        ├── NotFound        no such tree, round or tag
+        └── RoundBusy       another process is running this round
+
+All of them can be caught as ``RefineError``; each is a ``ValueError`` or a ``RuntimeError`` as well,
+so code that knows nothing of refine treats them sensibly.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RefineError(Exception):
+    """Base of everything refine raises on purpose."""
+
+
+class SpaceError(RefineError, ValueError):
+    """A parameter, space, constraint or permutation breaks a rule of its notation."""
+
+
+class DesignError(RefineError, ValueError):
+    """A design was asked for cells that it can't give."""
+
+
+class ObjectiveError(RefineError, RuntimeError):
+    """An objective can't be called, or returned something that is no outcome."""
+
+
+class RoundStopped(ObjectiveError):
+    """A round stopped early because its first trials all failed in the same way."""
+
+
+class AnalysisError(RefineError, ValueError):
+    """Evidence is missing or malformed, or an option of the analysis is."""
+
+
+class ReviewError(RefineError, ValueError):
+    """An edit names something unknown, or a decision can't be taken."""
+
+
+class StoreError(RefineError, RuntimeError):
+    """A store can't be opened, read or written."""
+
+
+class NotFound(StoreError, LookupError):
+    """No tree, round or tag of that name is in the store."""
+
+
+class RoundBusy(StoreError):
+    """Another living process holds the lease on this round."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The tail of an error about an unknown name.
+
+    Args:
+        name: What was given.
+        known: What would have been right.
+
+    Returns:
+        ``"did you mean 'dropout'?"`` where something known is close, else the list of what is known.
+    """
+    names = [str(k) for k in known]
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(names) if names else 'none'}"

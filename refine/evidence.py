@@ -1,0 +1,96 @@
+"""What trials of earlier rounds are worth to a later one. Pure functions of nodes and records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refine.canonical import decode, encode
+from refine.node import Node
+from refine.space import Space, permutation_key
+from refine.trials import Records
+
+Permutations = list[dict[str, Any]]
+
+
+def translate(space: Space, path: Sequence[Node], origin: int, permutations: Permutations) -> Permutations | None:
+    """Permutations of an earlier round in the names of a later space.
+
+    Args:
+        space: The later space.
+        path: Nodes from the root to the later one.
+        origin: Which of them ran the permutations.
+        permutations: Name -> encoded value.
+
+    Returns:
+        The same permutations with parameters that were added on the way at the value that earlier trials
+        had (``was``) and without fixed ones that were dropped. ``None`` where they are no evidence: a
+        parameter was added without saying what it was, or one that varied was dropped.
+    """
+    old = path[origin].space
+    if any(name not in space and not old[name].fixed for name in old):
+        return None
+    added: dict[str, Any] = {}
+    for node in path[origin + 1 :]:
+        added.update({n: encode(v) for n, v in node.was.items() if n not in old})
+    if any(name not in old and name not in added for name in space):
+        return None
+    return [{n: p.get(n, added.get(n)) for n in space} for p in permutations]
+
+
+def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:
+    """Keys of permutations inside ``space`` that earlier rounds have completed.
+
+    Args:
+        space: The later space.
+        path: Nodes from the root to the later one's parent, then the later one.
+        records: Node id -> its trials.
+    """
+    keys: set[str] = set()
+    for origin, node in enumerate(path[:-1]):
+        found = records[node.id]
+        done = [p for p, s in zip(found.permutations, found.columns["state"], strict=True) if s == "complete"]
+        for permutation in translate(space, path, origin, done) or ():
+            frozen = {n: decode(v) for n, v in permutation.items()}
+            if _on_grid(space, frozen):
+                keys.add(permutation_key(frozen))
+    return keys
+
+
+def replicate_groups(records: Records) -> list[str]:
+    """One label per trial, equal where permutations agree on everything that the objective read."""
+    out = []
+    for permutation, read, key in zip(
+        records.permutations, records.columns["read"], records.columns["key"], strict=True
+    ):
+        if read is None:
+            out.append(str(key))
+        else:
+            names = _names(read)
+            out.append(permutation_key({n: decode(permutation[n]) for n in names if n in permutation}))
+    return out
+
+
+def read_shares(space: Space, records: Records) -> dict[str, float]:
+    """Parameter -> share of the ended trials in which the objective read it."""
+    known = [
+        None if read is None else set(_names(read))
+        for read, state in zip(records.columns["read"], records.columns["state"], strict=True)
+        if state in ("complete", "diverged")
+    ]
+    if not known:
+        return {}
+    return {n: sum(read is None or n in read for read in known) / len(known) for n in space}
+
+
+def _names(read: Any) -> list[str]:
+    return list(json.loads(read)) if isinstance(read, str) else list(read)
+
+
+def _on_grid(space: Space, frozen: Mapping[str, Any]) -> bool:
+    try:
+        space.cell(frozen)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""Running tasks: in this process, on a local cluster of subprocesses, or on anybody's executor.
+
+One coordinator hands out tasks and takes in outcomes; whoever runs a task touches no store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from pathlib import Path
+from typing import Any
+
+from refine.errors import DesignError, ObjectiveError
+from refine.objective import Objective, Outcome, Task, evaluate, wants_trial
+
+_PER_WORKER = 2
+_CRASHED = "the process that ran this trial died; it was tried once more, alone, and died again"
+
+Loaded = tuple[Objective, bool]
+_loaded: dict[str, Loaded] = {}
+
+
+def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks one after the other in this process."""
+    with_trial = wants_trial(objective)
+    _prepare(objective, threads)
+    for task in tasks:
+        yield task, evaluate(objective, task, with_trial)
+
+
+def run_on(
+    executor: Executor, objective: Objective, tasks: Iterable[Task], threads: int, workers: int, shared_disk: bool
+) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks on an executor, yielding outcomes as they come.
+
+    Args:
+        executor: Any ``concurrent.futures`` executor.
+        objective: Travels by value (cloudpickle), so that it may be defined in a script or notebook.
+        tasks: Taken lazily: never more than two per worker are in flight.
+        threads: For each trial.
+        workers: How many run at a time.
+        shared_disk: Whether every worker sees this machine's temporary folder; then the objective and its
+            data are written there once instead of travelling with every task.
+
+    A task whose worker dies is tried once more when nothing else is running; if its worker dies again it
+    is ``crashed``.
+    """
+    wants_trial(objective)
+    payload = _pack(objective)
+    name = hashlib.sha256(payload).hexdigest()
+    with contextlib.ExitStack() as stack:
+        source: bytes | str = payload
+        if shared_disk:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="refine-"))
+            path = Path(folder) / name
+            path.write_bytes(payload)
+            source = str(path)
+        todo = iter(tasks)
+        alone: deque[Task] = deque()
+        flying: dict[Future[Outcome], Task] = {}
+        tried: set[tuple[str, int, int]] = set()
+        while True:
+            while len(flying) < _PER_WORKER * workers and (task := next(todo, None)) is not None:
+                flying[executor.submit(run_task, source, name, task, threads, sys.path)] = task
+            if not flying:
+                if not alone:
+                    return
+                task = alone.popleft()
+                flying[executor.submit(run_task, source, name, task, threads, sys.path)] = task
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                task = flying.pop(future)
+                identity = (task.key, task.replicate, task.attempt)
+                error = future.exception()
+                if error is None:
+                    yield task, future.result()
+                elif isinstance(error, ObjectiveError):
+                    raise error
+                elif identity not in tried:
+                    tried.add(identity)
+                    alone.append(task)
+                else:
+                    text = f"{_CRASHED}\n{type(error).__name__}: {error}"
+                    yield task, Outcome("crashed", {}, {}, 0.0, text, None)
+
+
+def run_task(source: bytes | str, name: str, task: Task, threads: int, path: list[str]) -> Outcome:
+    """What a worker does: unpacks the objective once, then runs the task."""
+    if name not in _loaded:
+        sys.path.extend(p for p in path if p not in sys.path)
+        payload = Path(source).read_bytes() if isinstance(source, str) else source
+        objective = pickle.loads(payload)
+        _prepare(objective, threads)
+        _loaded.clear()
+        _loaded[name] = objective, wants_trial(objective)
+    objective, with_trial = _loaded[name]
+    return evaluate(objective, task, with_trial)
+
+
+@contextlib.contextmanager
+def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
+    """An executor over a local Dask cluster of subprocesses on the loopback interface.
+
+    Subprocesses start from a clean interpreter: nothing is forked after TensorFlow is loaded, and a script
+    without a main guard is not run again. When the coordinator dies, they end.
+    """
+    import dask
+    from distributed import Client, Scheduler
+    from distributed.deploy.spec import SpecCluster
+    from distributed.deploy.subprocess import SubprocessWorker
+
+    environment = {
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        # What the person's script can import, a worker must be able to import.
+        "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+    }
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        environment[variable] = str(threads)
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,  # retries are ours
+        "distributed.scheduler.worker-saturation": 1.0,  # a dying worker takes one task with it
+        "distributed.worker.daemon": False,
+        "distributed.admin.system-monitor.gil.enabled": False,
+    }
+    options = {
+        "host": "127.0.0.1",
+        "nthreads": 1,
+        "memory_limit": 0,
+        "dashboard": False,
+        "silence_logs": 40,
+    }
+    with tempfile.TemporaryDirectory(prefix="refine-dask-") as folder, dask.config.set(settings):
+        worker = {
+            "cls": SubprocessWorker,
+            "options": {"worker_kwargs": {**options, "local_directory": folder}},
+        }
+        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+        before = dict(os.environ)
+        os.environ.update(environment)  # what the subprocesses start with, and start again with
+        with (
+            SpecCluster(
+                workers=dict.fromkeys(range(workers), worker), scheduler=scheduler, worker=worker, silence_logs=40
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            client.wait_for_workers(workers, timeout=120)
+            os.environ.clear()
+            os.environ.update(before)
+            yield client.get_executor(pure=False, retries=0)
+
+
+def check_workers(workers: int, threads: int) -> None:
+    """Raises DesignError unless both are whole numbers >= 1."""
+    for name, value in (("workers", workers), ("threads", threads)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
+
+
+def _prepare(objective: Objective, threads: int) -> None:
+    prepare = getattr(objective, "prepare", None)
+    if callable(prepare):
+        prepare(threads)
+
+
+def _pack(objective: Objective) -> bytes:
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(objective))
+    except Exception as error:
+        raise ObjectiveError(
+            f"an objective must be picklable to travel to workers, but {type(error).__name__}: {error}; build what "
+            "can't travel inside the function, or run with workers=1"
+        ) from error

@@ -1,0 +1,93 @@
+"""The frozen node of a refinement tree: what a round is, and the id that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from refine.canonical import decode, digest, encode, freeze, seed_of
+from refine.space import Space
+
+
+@dataclass(frozen=True)
+class Node:
+    """A round's content and its place in the tree.
+
+    Attributes:
+        parent: Id of the parent round, ``None`` for a root.
+        space: What is searched.
+        method: Name of the design.
+        seed: Seed of the design and, through the id, of every trial.
+        objective: The objective's name.
+        data: Fingerprint of the data with its split seeds, where the objective gives one.
+        was: For parameters added by a branch, the value that earlier trials had.
+        focus: Share of trials drawn where the optimum is plausible.
+        counter: Share of trials drawn outside the space but inside the parent's.
+        metric: Default metric; no part of the id.
+        direction: Default direction; no part of the id.
+        note: Why the round exists; no part of the id.
+        author: Who decided it; no part of the id.
+        created: Seconds since the epoch; no part of the id.
+        id: Hash of everything that is part of it, 12 hexadecimal digits.
+    """
+
+    parent: str | None
+    space: Space
+    method: str
+    seed: int
+    objective: str
+    data: str | None = None
+    was: Mapping[str, Any] = field(default_factory=dict)
+    focus: float = 0.0
+    counter: float = 0.0
+    metric: str = "value"
+    direction: str = "maximize"
+    note: str = ""
+    author: str = ""
+    created: float = 0.0
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "was", {n: freeze(v) for n, v in self.was.items()})
+        object.__setattr__(self, "id", digest(self.identity()))
+
+    def identity(self) -> dict[str, Any]:
+        """The content that the id is the hash of, as plain JSON data."""
+        content: dict[str, Any] = {
+            "parent": self.parent,
+            "space": self.space.to_json(),
+            "design": {"method": self.method, "focus": self.focus, "counter": self.counter},
+            "seed": self.seed,
+            "objective": self.objective,
+            "data": self.data,
+        }
+        if self.was:
+            content["was"] = {n: encode(v) for n, v in self.was.items()}
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], **rest: Any) -> Node:
+        """The node of :meth:`identity`'s output and the fields that are no part of it."""
+        design = content["design"]
+        return cls(
+            parent=content["parent"],
+            space=Space.from_json(content["space"]),
+            method=design["method"],
+            focus=design["focus"],
+            counter=design["counter"],
+            seed=content["seed"],
+            objective=content["objective"],
+            data=content["data"],
+            was={n: decode(v) for n, v in content.get("was", {}).items()},
+            **rest,
+        )
+
+    @property
+    def design_seed(self) -> int:
+        """Seed of the order in which cells are visited."""
+        return seed_of(self.id, "design")
+
+    def trial_seed(self, key: str, replicate: int) -> int:
+        """Seed of one trial: independent of order and of the number of workers."""
+        return seed_of(self.id, key, replicate)

@@ -1,0 +1,95 @@
+"""From what people write in a parameter dictionary to parameters, and from stored JSON back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refine.canonical import decode
+from refine.choices import Choice
+from refine.errors import SpaceError
+from refine.parameters import Float, Int, Parameter, number_of
+
+
+def parse(value: Any) -> Parameter:
+    """One entry of a parameter dictionary.
+
+    ===========================  ==================================================================
+    ``(low, high)``              inclusive range: :class:`Int` of two ints, else :class:`Float`
+    ``(low, high, levels)``      the same with that many levels, both ends among them
+    ``[a, b, ...]``              :class:`Choice`, ordered if all are numbers
+    ``range(...)``, 1-D array    the same
+    anything else                fixed
+    ===========================  ==================================================================
+
+    Raises:
+        SpaceError: The notation is broken; the text says how and what to write.
+    """
+    if isinstance(value, Parameter):
+        return value
+    if isinstance(value, tuple):
+        return _range(value)
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        return Choice(value.tolist())
+    if isinstance(value, range):
+        return Choice(list(value))
+    if isinstance(value, list | set | frozenset | dict):
+        return Choice(value)  # type: ignore[arg-type]
+    return Choice([value])
+
+
+def _range(value: tuple[Any, ...]) -> Parameter:
+    if len(value) not in (2, 3) or any(number_of(v) is None for v in value[:2]):
+        raise SpaceError(
+            f"a tuple is a range (low, high) or (low, high, levels) of numbers, got {value!r}; "
+            "for choices write a list [...]"
+        )
+    if len(value) == 3 and (number_of(value[2]) is None or value[2] != int(value[2])):
+        raise SpaceError(f"the third entry of a range is its number of levels, a whole number, got {value!r}")
+    low, high = value[:2]
+    if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
+        return Int(low, high, levels=int(value[2]) if len(value) == 3 else None)  # type: ignore[arg-type]
+    return Float(low, high, levels=int(value[2])) if len(value) == 3 else Float(low, high)
+
+
+def parse_talos(value: Any) -> Parameter:
+    """One entry of a Talos dictionary, with Talos' own meaning.
+
+    A tuple ``(low, high, steps)`` is ``np.arange(low, high, (high - low) / steps)``: the upper end is left
+    out, and where both ends are ints the values are truncated and deduplicated.
+
+    Raises:
+        SpaceError: A tuple of another shape, or a list that makes no choice.
+    """
+    if not isinstance(value, tuple):
+        return parse(value)
+    if len(value) != 3 or any(number_of(v) is None for v in value):
+        raise SpaceError(f"a Talos range is (low, high, steps) of numbers, got {value!r}")
+    low, high, steps = value
+    if low >= high or steps <= 0:
+        raise SpaceError(f"a Talos range needs low < high and steps > 0, got {value!r}")
+    levels = np.arange(low, high, (high - low) / steps).tolist()
+    whole = isinstance(low, int) and isinstance(high, int)
+    if whole:
+        levels = list(dict.fromkeys(int(v) for v in levels))
+    if len(levels) == 1:
+        return Choice(levels)
+    kind = Int if whole else Float
+    return kind(levels[0], levels[-1], levels=levels)
+
+
+def parameter_from_json(data: dict[str, Any]) -> Parameter:
+    """The parameter of :meth:`Parameter.to_json`'s output. Imports nothing.
+
+    Raises:
+        SpaceError: The data is no stored parameter.
+    """
+    kind = data.get("type")
+    if kind == "choice":
+        return Choice([decode(v) for v in data["values"]])
+    kinds: dict[Any, type[Float] | type[Int]] = {"float": Float, "int": Int}
+    if kind not in kinds:
+        raise SpaceError(f"a stored parameter must be a float, int or choice, got {kind!r}")
+    levels = data["levels"]
+    return kinds[kind](levels[0], levels[-1], levels=levels, log=data["log"])

@@ -1,0 +1,293 @@
+"""From evidence to a proposal: one change per parameter, with reason, volume kept and risk. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis import ALPHA, Analysis, ParameterEvidence, level_positions
+from refine.canonical import digest, dumps
+from refine.design import Uniform, draw, feasible
+from refine.edits import bounds_text, narrowed, on_levels, widened
+from refine.errors import AnalysisError
+from refine.parameters import Parameter, Range
+from refine.space import Space
+from refine.wording import reason
+from refine.words import percent, score, text_table
+
+KINDS = ("narrow", "drop", "widen", "keep")
+
+_CANDIDATES = 3000
+_BEST_STAY = 3
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is proposed for one parameter.
+
+    Attributes:
+        name: The parameter's.
+        kind: ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` or ``"keep"``.
+        old: The parameter now.
+        new: The parameter proposed; equal to ``old`` for ``"keep"``.
+        kept: measure(new within old) / measure(old) on this axis.
+        q: Adjusted p-value of 'does not matter'.
+        reason: Why, in words.
+    """
+
+    name: str
+    kind: str
+    old: Parameter
+    new: Parameter
+    kept: float
+    q: float
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A narrowed (or widened) space with its reasons and its risk.
+
+    Attributes:
+        old: The space analysed.
+        space: The space proposed.
+        changes: One per parameter that is not fixed, in the space's order.
+        kept: measure(new within old) / measure(old), over all axes.
+        retention: Stated probability that the best value inside is at least the best value anywhere in the
+            old space minus ``epsilon``.
+        epsilon: Loss that counts as none, in units of the metric.
+        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"none"`` or ``"given"``.
+        risk: The probability of losing more that was asked for.
+        n: Trials that the surrogate learned from.
+        evidence: Digest of the evidence.
+        metric: Name of the metric.
+    """
+
+    old: Space
+    space: Space
+    changes: tuple[Change, ...]
+    kept: float
+    retention: float
+    epsilon: float
+    epsilon_source: str
+    risk: float
+    n: int
+    evidence: str
+    metric: str
+    _plausible: _Surrogate | None = field(default=None, repr=False)
+
+    def __getitem__(self, name: str) -> Change:
+        for change in self.changes:
+            if change.name == name:
+                return change
+        raise KeyError(f"no change for parameter {name!r}; known: {', '.join(c.name for c in self.changes)}")
+
+    @property
+    def digest(self) -> str:
+        """Hash of the content and of the evidence it rests on."""
+        return digest(self.to_json(), 16)
+
+    def retention_of(self, space: Space) -> float:
+        """The same statement for another space, such as an edited one.
+
+        Returns:
+            The probability that the best value inside ``space`` is at least the best one anywhere in the old
+            space minus epsilon. NaN where this proposal was read back and its surrogate is gone.
+        """
+        if self._plausible is None:
+            return math.nan
+        return self._plausible.retention(self.old, space, self.epsilon)
+
+    @property
+    def claim(self) -> str:
+        """What is claimed, in a sentence."""
+        if not self.old.diff(self.space):
+            return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
+        widens = " within the present one" if any(c.kind == "widen" for c in self.changes) else ""
+        return (
+            f"This box keeps {percent(self.kept)} of the space; with probability {self.retention:.2f} the best "
+            f"{self.metric} inside is within {score(self.epsilon)} of the best anywhere in the present space"
+            f"{widens and ', and it looks beyond'}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without the surrogate."""
+        return {
+            "old": self.old.to_json(),
+            "space": self.space.to_json(),
+            "changes": [
+                {"name": c.name, "kind": c.kind, "kept": _round(c.kept), "q": _round(c.q), "reason": c.reason}
+                for c in self.changes
+            ],
+            "kept": _round(self.kept),
+            "retention": _round(self.retention),
+            "epsilon": _round(self.epsilon),
+            "epsilon_source": self.epsilon_source,
+            "risk": self.risk,
+            "n": self.n,
+            "evidence": self.evidence,
+            "metric": self.metric,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Proposal:
+        """The proposal of :meth:`to_json`'s output."""
+        old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
+        changes = tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in data["changes"])
+        rest = {k: v for k, v in data.items() if k not in ("old", "space", "changes")}
+        return cls(old=old, space=space, changes=changes, **rest)
+
+    def dumps(self) -> str:
+        """Canonical JSON, as it is stored."""
+        return dumps(self.to_json())
+
+    def __str__(self) -> str:
+        rows = [[c.name, bounds_text(c.old), c.kind, bounds_text(c.new), percent(c.kept)] for c in self.changes]
+        table = text_table(("parameter", "now", "change", "proposed", "kept"), rows)
+        reasons = "\n".join(f"- {c.name}: {c.reason}" for c in self.changes)
+        return f"{self.claim}\n\n{table}\n\n{reasons}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Surrogate:
+    """Draws of what the objective may look like over candidate cells of the old space."""
+
+    plausible: stats.Plausible
+    names: tuple[str, ...]
+    candidates: npt.NDArray[np.float64]
+    columns: dict[str, npt.NDArray[Any]]
+
+    def retention(self, old: Space, new: Space, epsilon: float) -> float:
+        import pandas as pd
+
+        frame = pd.DataFrame(self.columns)
+        inside = np.ones(len(frame), dtype=np.bool_)
+        for name in old:
+            if name in new:
+                inside &= new[name].contains(frame[name].to_numpy())
+        if inside.all():
+            return 1.0
+        return stats.retention(self.plausible.draws, inside, epsilon).probability
+
+
+def propose(analysis: Analysis, risk: float = 0.05, epsilon: float | None = None) -> Proposal:
+    """Proposes bounds from what was measured.
+
+    A parameter is narrowed only if it was seen to matter (q <= 0.1 over all parameters of the round). Which
+    levels go is decided jointly: the smallest box around the plausible optima of a bootstrapped forest that
+    keeps, with probability ``1 - risk``, a value within ``epsilon`` of the best. The three best trials stay
+    inside. Where the best trials pile up at an end that is no natural limit, the range is widened past it.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        risk: Accepted probability that the box loses more than ``epsilon``, in (0, 1).
+        epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
+
+    Raises:
+        AnalysisError: ``risk`` or ``epsilon`` out of range.
+    """
+    if isinstance(risk, bool) or not isinstance(risk, int | float) or not 0 < risk < 1:
+        raise AnalysisError(
+            f"risk must be > 0 and < 1, got {risk!r}; it is the accepted probability of losing the best value"
+        )
+    source = "given"
+    if epsilon is None:
+        source = analysis.noise.source
+        epsilon = analysis.noise.sd if math.isfinite(analysis.noise.sd) else 0.0
+    elif isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf:
+        raise AnalysisError(f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}")
+    space = analysis.space
+    names = tuple(e.name for e in analysis.parameters)
+    surrogate = _surrogate(analysis, names) if names else None
+    keep = _levels_that_stay(analysis, surrogate, float(epsilon), risk) if surrogate else []
+    changes = tuple(
+        _change(analysis, e, levels, analysis.X[:, j])
+        for j, (e, levels) in enumerate(zip(analysis.parameters, keep, strict=True))
+    )
+    new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
+    if new.constraints and feasible(new).high == 0:
+        # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.
+        changes = tuple(_keep(analysis, e) for e in analysis.parameters)
+        new = space
+    return Proposal(
+        old=space,
+        space=new,
+        changes=changes,
+        kept=space.share_kept(new),
+        retention=surrogate.retention(space, new, float(epsilon)) if surrogate else 1.0,
+        epsilon=float(epsilon),
+        epsilon_source=source,
+        risk=float(risk),
+        n=len(analysis.y),
+        evidence=analysis.digest,
+        metric=analysis.metric,
+        _plausible=surrogate,
+    )
+
+
+def _surrogate(analysis: Analysis, names: Sequence[str]) -> _Surrogate:
+    space = analysis.space
+    # With constraints a part of a small grid may be all there is.
+    exist = feasible(space)
+    rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), analysis.seed)
+    columns = space.columns(rows)
+    positions = np.column_stack([space[n].unit(columns[n]) for n in names])
+    cardinalities = [0 if space[n].ordered else space[n].size for n in names]
+    plausible = stats.Forest(seed=analysis.seed)(analysis.X, analysis.y, positions, cardinalities)
+    return _Surrogate(plausible, tuple(names), positions, columns)
+
+
+def _levels_that_stay(
+    analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float
+) -> list[npt.NDArray[np.bool_]]:
+    coupled = {k for pair in analysis.pairs if pair.q <= ALPHA for k in (pair.i, pair.j)}
+    axes = [
+        stats.Axis(
+            level_positions(e.parameter),
+            unordered=not e.parameter.ordered,
+            frozen=not (e.matters or j in coupled) or e.read == 0,
+        )
+        for j, e in enumerate(analysis.parameters)
+    ]
+    best = np.argsort(-analysis.y, kind="stable")[:_BEST_STAY]
+    box, _ = stats.box_for_risk(
+        surrogate.plausible, surrogate.candidates, axes, epsilon, risk, keep=analysis.X[best]
+    )
+    return list(box.keep)
+
+
+def _change(
+    analysis: Analysis, e: ParameterEvidence, keep: npt.NDArray[np.bool_], positions: npt.NDArray[np.float64]
+) -> Change:
+    old = e.parameter
+    new: Parameter = old
+    kind = "keep"
+    if not keep.all():
+        levels = [int(i) for i in np.flatnonzero(keep)]
+        new = narrowed(old, levels, between=not on_levels(old, positions))
+        kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
+    if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
+        for edge, q in zip(e.edges, e.edge_q, strict=True):
+            at_edge = keep[-1] if edge.side == "high" else keep[0]
+            if edge.peak and q <= ALPHA and at_edge:
+                wider = widened(old, new, edge.side)
+                if wider is not None:
+                    new, kind = wider, "widen"
+    if kind == "keep":
+        return _keep(analysis, e)
+    return Change(e.name, kind, old, new, old.share_kept(new), e.q, reason(analysis, e, kind, new))
+
+
+def _keep(analysis: Analysis, e: ParameterEvidence) -> Change:
+    return Change(e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reason(analysis, e, "keep", e.parameter))
+
+
+def _round(value: float) -> float:
+    # Floats of statistics differ in their last digits between machines; digests must not.
+    return float(f"{value:.9g}") if math.isfinite(value) else 0.0

@@ -1,0 +1,132 @@
+"""A proposal together with the round it is about, and what the person does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refine.decision import decided_space
+from refine.edits import bounds_text
+from refine.errors import ReviewError
+from refine.proposal import Proposal
+from refine.space import Space
+from refine.words import percent, text_table
+
+if TYPE_CHECKING:
+    from refine.round import Round
+
+
+@dataclass(frozen=True, eq=False)
+class Review:
+    """A proposal under review. ``edit`` and ``reject`` return a new review; ``accept`` and ``decline`` decide.
+
+    Attributes:
+        round: The round the proposal is about.
+        proposal: What is proposed.
+        edits: What the person set, by parameter.
+        rejected: Parameters whose change the person turned down.
+    """
+
+    round: Round
+    proposal: Proposal
+    edits: Mapping[str, Any] = field(default_factory=dict)
+    rejected: tuple[str, ...] = ()
+
+    def edit(self, edits: Mapping[str, Any] | None = None, /, **named: Any) -> Review:
+        """Sets parameters: ``edit(dropout=(0, 0.2))``.
+
+        Args:
+            edits: For names that are no Python identifiers.
+            named: Name -> ``(low, high)`` (keeps the spacing), ``(low, high, levels)``, a list of choices, or a
+                fixed value. Bounds beyond the present ones widen.
+
+        Raises:
+            ReviewError: An unknown name or a broken notation. Nothing is changed.
+        """
+        if edits is not None and not isinstance(edits, Mapping):
+            raise ReviewError(f"edit takes parameters by name, edit(dropout=(0, 0.2)), got {edits!r}")
+        return self._with({**self.edits, **(edits or {}), **named}, self.rejected)
+
+    def reject(self, *names: str) -> Review:
+        """Turns changes down: these parameters stay as they are now.
+
+        Raises:
+            ReviewError: An unknown name, or none.
+        """
+        if not names:
+            raise ReviewError("reject takes the names of parameters; to turn everything down use decline()")
+        return self._with(self.edits, tuple(dict.fromkeys((*self.rejected, *names))))
+
+    def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Review:
+        changed = replace(self, edits=dict(edits), rejected=rejected)
+        _ = changed.space  # an edit that can't be made is refused now
+        return changed
+
+    @property
+    def space(self) -> Space:
+        """The space that accepting now would give."""
+        return decided_space(self.proposal, self.edits, self.rejected)[0]
+
+    @property
+    def kept(self) -> float:
+        """Volume kept of the present space."""
+        return self.proposal.old.share_kept(self.space)
+
+    @property
+    def retention(self) -> float:
+        """Probability that the best value inside is within epsilon of the best in the present space."""
+        return self.proposal.retention_of(self.space)
+
+    def accept(
+        self,
+        note: str = "",
+        *,
+        n: int | None = None,
+        downsample: float | None = None,
+        author: str | None = None,
+    ) -> Round:
+        """Takes the decision and creates the child round.
+
+        Args:
+            note: Why, in your words.
+            n: How many permutations the child runs; without ``n`` and ``downsample`` as many as this round.
+            downsample: The same as a share of what is left.
+            author: Who decides; default the user name.
+
+        Returns:
+            The child, not yet run. Accepting the same again returns the same child and writes nothing.
+
+        Raises:
+            DesignError: More permutations than exist.
+            ReviewError: The note is no text.
+        """
+        return self.round.accept(self, note=note, n=n, downsample=downsample, author=author)
+
+    def decline(self, note: str = "", *, author: str | None = None) -> None:
+        """Turns the whole proposal down; the decision is stored."""
+        self.round.decline(self, note=note, author=author)
+
+    def report(self, folder: str | Path) -> Path:
+        """Writes this proposal as markdown; see :meth:`Round.report`."""
+        return self.round.report(folder, proposal=self.proposal, only_proposal=True)
+
+    def __str__(self) -> str:
+        lines = [f"review of round {self.round.id}", str(self.proposal)]
+        if self.edits or self.rejected:
+            space, edited = decided_space(self.proposal, self.edits, self.rejected)
+            rows = [[n, "edited", bounds_text(a), bounds_text(b)] for n, (a, b) in edited.items()]
+            rows += [
+                [n, "rejected", bounds_text(self.proposal.space[n]), bounds_text(space[n])] for n in self.rejected
+            ]
+            lines += [
+                "",
+                text_table(("parameter", "you", "proposed", "yours"), rows),
+                f"Your box keeps {percent(self.kept)}; with probability {self.retention:.2f} nothing that matters "
+                "is lost.",
+            ]
+        lines += ["", "next: .edit(name=(low, high)), .reject(name), .accept(note=..., n=...), .decline(note=...)"]
+        return "\n".join(lines)
+
+    __repr__ = __str__

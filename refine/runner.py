@@ -1,0 +1,201 @@
+"""Running a round: from its plan to finished trials in the store, resumable at any moment."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from typing import Any
+
+from refine.canonical import encode, freeze
+from refine.design import design_named, draw
+from refine.environment import environment
+from refine.errors import DesignError, ObjectiveError, RoundStopped, did_you_mean
+from refine.execute import check_workers, local_cluster, run_here, run_on
+from refine.node import Node
+from refine.objective import Objective, Outcome, Task, objective_code, wants_trial
+from refine.space import permutation_key
+from refine.store import Store, StoredNode
+from refine.trials import STATES, Metric, Records, Trial
+from refine.words import score
+
+_ALIKE = 5
+"""A round stops when its first trials, so many, all failed in the same way."""
+
+
+def run_round(
+    store: Store,
+    stored: StoredNode,
+    objective: Objective,
+    metric: Metric,
+    direction: str,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    threads: int = 1,
+    progress: bool = True,
+    rerun: str | None = None,
+) -> None:
+    """Runs what is left of a round's plan.
+
+    Args:
+        store: Where trials go, each when it is finished.
+        stored: The round.
+        objective: What to call.
+        metric: Whose finite value makes a trial complete.
+        direction: For the best so far in the progress bar.
+        workers: 1 runs in this process; more start a local cluster of subprocesses.
+        executor: Runs on this instead; ``workers`` then says how many trials it runs at a time.
+        threads: Threads per trial.
+        progress: Whether to show a progress bar.
+        rerun: A state, such as ``"failed"``: trials that ended so are run again as a new attempt.
+
+    Raises:
+        DesignError: An option out of range.
+        ObjectiveError: The objective can't be called with a permutation, or its outcome lacks the metric.
+        RoundStopped: The first trials all failed in the same way.
+        RoundBusy: Another process is running this round.
+    """
+    check_workers(workers, threads)
+    wants_trial(objective)
+    if rerun is not None and rerun not in STATES:
+        raise DesignError(f"rerun must be a state of trials, got {rerun!r}; {did_you_mean(str(rerun), STATES)}")
+    node, code = stored.node, objective_code(objective)
+    with ExitStack() as stack:
+        stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
+        records = store.records([stored.pk], curves=metric.reduction != "last")
+        tasks = plan(node, stored.n, store.inherited(stored.pk), records, rerun)
+        if not tasks:
+            return
+        store.add_environment(stored.pk, environment(threads))
+        writer = stack.enter_context(store.writer(stored.pk))
+        watch = stack.enter_context(_Watch(node, stored.n, len(tasks), records, metric, direction, progress))
+        if executor is not None:
+            outcomes = run_on(executor, objective, tasks, threads, workers, shared_disk=False)
+        elif workers > 1:
+            executor = stack.enter_context(local_cluster(min(workers, len(tasks)), threads))
+            outcomes = run_on(executor, objective, tasks, threads, workers, shared_disk=True)
+        else:
+            outcomes = run_here(objective, tasks, threads)
+        for task, outcome in outcomes:
+            value = metric.of(outcome.metrics, outcome.curve)
+            state = outcome.state
+            if state == "complete" and value is not None and not math.isfinite(value):
+                state = "diverged"
+            writer.add(_trial(task, outcome, state, code))
+            watch.see(outcome, state, value)
+
+
+def plan(
+    node: Node, n: int, inherited: frozenset[str], records: Records, rerun: str | None
+) -> list[Task]:
+    """What is left to run: the design's first ``n`` cells less those that have ended.
+
+    Args:
+        node: The round.
+        n: How many permutations it plans.
+        inherited: Keys that ancestors had completed.
+        records: The round's trials so far.
+        rerun: Trials that ended in this state come again.
+    """
+    ended: dict[str, tuple[str, int]] = {}
+    columns = records.columns
+    for key, replicate, state, attempt in zip(
+        *(columns[c] for c in ("key", "replicate", "state", "attempt")), strict=True
+    ):
+        if replicate == 0:
+            ended[key] = state, attempt
+    space = node.space
+    encoded = [[encode(v) for v in p.grid] for p in space.values()]
+    tasks = []
+    for row in draw(design_named(node.method), space, n, node.design_seed, inherited):
+        frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
+        key = permutation_key(frozen)
+        state, attempt = ended.get(key, ("", -1))
+        if state in ("", rerun):
+            permutation = {name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))}
+            cell = str(space.number(row))
+            tasks.append(Task(key, permutation, cell, 0, attempt + 1, "even", node.trial_seed(key, 0)))
+    return tasks
+
+
+class _Watch:
+    """Watches a round go by: progress for the person, and an early end where all goes wrong."""
+
+    def __init__(
+        self, node: Node, n: int, todo: int, records: Records, metric: Metric, direction: str, show: bool
+    ) -> None:
+        self.node, self.metric, self.sign = node, metric, 1.0 if direction == "maximize" else -1.0
+        self.total, self.done, self.show = n, n - todo, show
+        self.alike: dict[str, int] = {}
+        self.seen = self.failed = 0
+        self.first = min(_ALIKE, todo)
+        known = [metric.of(m, c) for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)]
+        finite = [self.sign * v for v in known if v is not None and math.isfinite(v)]
+        self.best = max(finite, default=-math.inf)
+
+    def __enter__(self) -> _Watch:
+        from tqdm.auto import tqdm
+
+        self.bar: Any = tqdm(
+            total=self.total, initial=self.done, desc=f"round {self.node.id}", unit="trial",
+            disable=not self.show, mininterval=0.2, dynamic_ncols=True,
+        )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.bar.close()
+
+    def see(self, outcome: Outcome, state: str, value: float | None) -> None:
+        """Takes in one ended trial, which is stored already."""
+        self.seen += 1
+        self.failed += state != "complete"
+        if value is not None and math.isfinite(value):
+            self.best = max(self.best, self.sign * value)
+        best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
+        self.bar.set_postfix_str(f"best {best}, {self.failed} failed", refresh=False)
+        self.bar.update()
+        if outcome.state == "complete" and value is None:
+            raise ObjectiveError(
+                f"round {self.node.id}: metric {str(self.metric)!r} is not among what the objective returned; "
+                f"{did_you_mean(self.metric.name, outcome.metrics)}; the trial is stored with all its metrics"
+            )
+        if self.seen <= self.first and outcome.error:
+            how = _signature(outcome.error)
+            self.alike[how] = self.alike.get(how, 0) + 1
+            if self.alike[how] == self.first > 1:
+                raise RoundStopped(
+                    f"round {self.node.id}: stopped, its first {self.first} trials all failed alike: "
+                    f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun='failed'; "
+                    "tracebacks are in round.failures"
+                )
+
+
+def _signature(error: str) -> str:
+    """What makes two tracebacks the same failure: the kind of error and where it arose."""
+    lines = error.strip().splitlines()
+    where = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]
+    return f"{where[-1] if where else ''} {lines[-1].split(':')[0]}"
+
+
+def _trial(task: Task, outcome: Outcome, state: str, code: str) -> Trial:
+    return Trial(
+        key=task.key,
+        permutation=task.permutation,
+        cell=task.cell,
+        replicate=task.replicate,
+        attempt=task.attempt,
+        origin=task.origin,
+        seed=task.seed,
+        state=state,
+        metrics=outcome.metrics,
+        curve=outcome.curve,
+        seconds=outcome.seconds,
+        error=outcome.error,
+        code=code,
+        read=outcome.read,
+        finished=time.time(),
+    )

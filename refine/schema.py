@@ -1,0 +1,94 @@
+"""The tables of a store."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+
+metadata = sa.MetaData()
+
+
+def _table(name: str, *columns: sa.Column[object] | sa.Constraint | sa.Index) -> sa.Table:
+    return sa.Table(name, metadata, *columns)
+
+
+def _pk() -> sa.Column[int]:
+    return sa.Column("pk", sa.Integer, primary_key=True)
+
+
+def _of(table: str, name: str | None = None, **options: bool) -> sa.Column[int]:
+    key = sa.ForeignKey(f"{table}.pk")
+    return sa.Column(name or table, sa.Integer, key, nullable=False, **options)  # type: ignore[arg-type]
+
+
+def _text(name: str, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=nullable)
+
+
+def _number(name: str) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=False)
+
+
+def _int(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False)
+
+
+t = SimpleNamespace(
+    meta=_table("meta", sa.Column("key", sa.Text, primary_key=True), _text("value")),
+    tree=_table("tree", _pk(), sa.Column("name", sa.Text, nullable=False, unique=True), _number("created")),
+    # `content` is the canonical JSON that the id is the hash of; the rest is no part of it.
+    node=_table(
+        "node",
+        _pk(),
+        _of("tree"),
+        _text("id"),
+        _text("content"),
+        _text("metric"),
+        _text("direction"),
+        _text("note"),
+        _text("author"),
+        _number("created"),
+        sa.UniqueConstraint("tree", "id"),
+    ),
+    # How many permutations were asked for; a larger n adds a row.
+    plan=_table("plan", _pk(), _of("node"), _int("n"), _number("created"), sa.Index("plan_node", "node")),
+    # What a round ran on, each time with something new.
+    run=_table("run", _pk(), _of("node"), _text("environment"), _number("created"), sa.Index("run_node", "node")),
+    # Permutations that ancestors had completed when the node was made: not run again.
+    inherited=_table("inherited", _of("node", primary_key=True), sa.Column("key", sa.Text, primary_key=True)),
+    tag=_table("tag", _pk(), _of("tree"), _text("name"), _of("node"), _number("created"), sa.UniqueConstraint("tree", "name")),
+    trial=_table(
+        "trial",
+        _pk(),
+        _of("node"),
+        _text("key"),
+        _int("replicate"),
+        _int("attempt"),
+        _text("cell", nullable=True),
+        _text("origin"),
+        _int("seed"),
+        _text("state"),
+        _text("permutation"),
+        _text("metrics"),
+        _number("seconds"),
+        _text("code"),
+        _text("read", nullable=True),
+        _text("error", nullable=True),
+        _number("finished"),
+        sa.UniqueConstraint("node", "key", "replicate", "attempt"),
+    ),
+    # Values per epoch: zlib over JSON.
+    curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),
+    proposal=_table(
+        "proposal", _pk(), _of("node"), _text("digest"), _text("content"), _number("created"),
+        sa.UniqueConstraint("node", "digest"),
+    ),
+    decision=_table(
+        "decision", _pk(), _of("node"), _text("digest"), _text("content"), _text("child", nullable=True),
+        _number("created"), sa.UniqueConstraint("node", "digest"),
+    ),
+    lease=_table("lease", _of("node", primary_key=True), _text("host"), _int("pid"), _number("beat")),
+)

@@ -1,0 +1,428 @@
+"""The store: trees, nodes, trials and decisions in SQLite or PostgreSQL, through SQLAlchemy Core.
+
+One commit per finished trial. Nodes, proposals and decisions are written once and never changed. Reading
+executes nothing that was stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from refine.canonical import dumps
+from refine.errors import NotFound, RoundBusy, StoreError, did_you_mean
+from refine.node import Node
+from refine.schema import SCHEMA_VERSION, metadata, t
+from refine.trials import Curve, Records, Trial
+
+LEASE_SECONDS = 60.0
+"""A lease that was not renewed for so long is anybody's."""
+
+
+class StoredNode(NamedTuple):
+    """A node as the store holds it.
+
+    Attributes:
+        pk: Its row number.
+        node: The node.
+        n: How many permutations it plans, the largest number ever asked for.
+        order: Rank by time of writing.
+    """
+
+    pk: int
+    node: Node
+    n: int
+    order: int
+
+
+class Store:
+    """One database.
+
+    Args:
+        url: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file.
+
+    Raises:
+        StoreError: It can't be opened, is no refine store, or was written by a newer refine.
+    """
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        self.url = _url(url)
+        sqlite = self.url.get_backend_name() == "sqlite"
+        if sqlite and self.url.database and not Path(self.url.database).resolve().parent.is_dir():
+            raise StoreError(
+                f"store {self.name}: the folder must exist, but {Path(self.url.database).resolve().parent} does not"
+            )
+        options: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else {}
+        if sqlite and not self.url.database:
+            options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
+        try:
+            self.engine = sa.create_engine(self.url, **options)
+            if sqlite:
+                sa.event.listen(self.engine, "connect", _tune_sqlite)
+            with self.engine.begin() as connection:
+                metadata.create_all(connection)
+                found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
+                if found is None:
+                    connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
+        if found is not None and int(found) > SCHEMA_VERSION:
+            raise StoreError(
+                f"store {self.name}: was written by a newer refine (schema {found}, this one reads up to "
+                f"{SCHEMA_VERSION}); upgrade refine"
+            )
+
+    @property
+    def name(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.engine.dispose()
+
+    # Trees and nodes.
+
+    def tree(self, name: str, create: bool = True) -> int:
+        """The row of the tree of that name, created if need be.
+
+        Raises:
+            NotFound: It does not exist and ``create`` is false.
+        """
+        where = sa.select(t.tree.c.pk).where(t.tree.c.name == name)
+        with self.engine.begin() as connection:
+            found = connection.execute(where).scalar()
+            if found is None and create:
+                with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
+                    connection.execute(t.tree.insert().values(name=name, created=time.time()))
+                found = connection.execute(where).scalar()
+        if found is None:
+            raise NotFound(f"store {self.name}: no tree {name!r}; {did_you_mean(name, self.trees())}")
+        return int(found)
+
+    def trees(self) -> list[str]:
+        """Names of all trees, in order of creation."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(sa.select(t.tree.c.name).order_by(t.tree.c.pk)).scalars())
+
+    def add_node(self, tree: int, node: Node, n: int, inherited: Iterable[str] = ()) -> int:
+        """Writes a node with all that belongs to it in one transaction, unless it is there already.
+
+        Args:
+            tree: Row of the tree.
+            node: The node.
+            n: How many permutations it plans; a larger number than before extends it.
+            inherited: Keys of permutations that ancestors had completed at this moment.
+
+        Returns:
+            Row of the node.
+        """
+        pk = self._node_pk(tree, node.id)
+        try:
+            with self.engine.begin() as connection:
+                if pk is None:
+                    row = {
+                        "tree": tree,
+                        "id": node.id,
+                        "content": dumps(node.identity()),
+                        "metric": node.metric,
+                        "direction": node.direction,
+                        "note": node.note,
+                        "author": node.author,
+                        "created": node.created,
+                    }
+                    pk = int(connection.execute(t.node.insert().values(row)).inserted_primary_key[0])
+                    keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
+                    if keys:
+                        connection.execute(t.inherited.insert(), keys)
+                planned = connection.execute(sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)).scalar()
+                if planned is None or n > planned:
+                    connection.execute(t.plan.insert().values(node=pk, n=n, created=time.time()))
+        except sa.exc.IntegrityError:
+            # Somebody else wrote the same node between our look and our write.
+            pk = self._node_pk(tree, node.id)
+            if pk is None:
+                raise
+        return pk
+
+    def nodes(self, tree: int) -> dict[str, StoredNode]:
+        """All nodes of a tree by id, oldest first."""
+        size = sa.select(t.plan.c.node, sa.func.max(t.plan.c.n).label("n")).group_by(t.plan.c.node).subquery()
+        query = (
+            sa.select(t.node, size.c.n)
+            .join(size, size.c.node == t.node.c.pk)
+            .where(t.node.c.tree == tree)
+            .order_by(t.node.c.pk)
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        out = {}
+        for order, row in enumerate(rows):
+            rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
+            out[row.id] = StoredNode(row.pk, Node.from_json(json.loads(row.content), **rest), int(row.n), order)
+        return out
+
+    def inherited(self, pk: int) -> frozenset[str]:
+        """Keys of the permutations that a node does not run again."""
+        with self.engine.connect() as connection:
+            query = sa.select(t.inherited.c.key).where(t.inherited.c.node == pk)
+            return frozenset(connection.execute(query).scalars())
+
+    def _node_pk(self, tree: int, node_id: str) -> int | None:
+        with self.engine.connect() as connection:
+            query = sa.select(t.node.c.pk).where(t.node.c.tree == tree, t.node.c.id == node_id)
+            return connection.execute(query).scalar()
+
+    # Tags.
+
+    def set_tag(self, tree: int, name: str, pk: int) -> None:
+        """Points a tag at a node; a tag that exists moves."""
+        with self.engine.begin() as connection:
+            connection.execute(t.tag.delete().where(t.tag.c.tree == tree, t.tag.c.name == name))
+            connection.execute(t.tag.insert().values(tree=tree, name=name, node=pk, created=time.time()))
+
+    def tags(self, tree: int) -> dict[str, str]:
+        """Tag -> node id."""
+        query = (
+            sa.select(t.tag.c.name, t.node.c.id)
+            .join(t.node, t.node.c.pk == t.tag.c.node)
+            .where(t.tag.c.tree == tree)
+            .order_by(t.tag.c.name)
+        )
+        with self.engine.connect() as connection:
+            return dict(connection.execute(query).tuples().all())
+
+    # Trials.
+
+    def writer(self, pk: int) -> TrialWriter:
+        """A context manager that records trials of one node over a connection of its own."""
+        return TrialWriter(self, pk)
+
+    def records(self, pks: Sequence[int], curves: bool = False) -> Records:
+        """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
+
+        Args:
+            pks: Rows of nodes.
+            curves: Whether to read values per epoch as well.
+        """
+        c = t.trial.c
+        later = t.trial.alias("later")
+        superseded = sa.exists().where(
+            later.c.node == c.node, later.c.key == c.key, later.c.replicate == c.replicate, later.c.attempt > c.attempt
+        )
+        columns = [c.pk, c.node, c.permutation, c.metrics, *(c[name] for name in _PLAIN)]
+        query = sa.select(*columns).where(c.node.in_(list(pks)), ~superseded).order_by(c.node, c.pk)
+        with self.engine.connect() as connection:
+            rows = [tuple(row) for row in connection.execute(query).all()]
+            found: dict[int, Curve] = {}
+            if curves and rows:
+                pairs = sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial)
+                for trial, data in connection.execute(pairs.where(c.node.in_(list(pks)))):
+                    found[trial] = json.loads(zlib.decompress(data))
+        parts: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+        return Records(
+            _loads(parts[2]),
+            _loads(parts[3]),
+            [found.get(pk, {}) for pk in parts[0]] if curves else (),
+            {
+                "node": list(parts[1]),
+                **{name: list(part) for name, part in zip(_PLAIN, parts[4:], strict=True)},
+            },
+        )
+
+    def counts(self, tree: int) -> dict[int, dict[str, int]]:
+        """Node row -> state -> number of trials, over every attempt."""
+        c = t.trial.c
+        query = (
+            sa.select(c.node, c.state, sa.func.count())
+            .join(t.node, t.node.c.pk == c.node)
+            .where(t.node.c.tree == tree)
+            .group_by(c.node, c.state)
+        )
+        out: dict[int, dict[str, int]] = {}
+        with self.engine.connect() as connection:
+            for node, state, number in connection.execute(query):
+                out.setdefault(node, {})[state] = number
+        return out
+
+    # What rounds ran on.
+
+    def add_environment(self, pk: int, found: dict[str, str]) -> None:
+        """Notes what a round runs on, unless it ran on just that last time."""
+        if self.environments(pk)[-1:] != [found]:
+            with self.engine.begin() as connection:
+                connection.execute(t.run.insert().values(node=pk, environment=dumps(found), created=time.time()))
+
+    def environments(self, pk: int) -> list[dict[str, str]]:
+        """Everything a round ran on, oldest first."""
+        query = sa.select(t.run.c.environment).where(t.run.c.node == pk).order_by(t.run.c.pk)
+        with self.engine.connect() as connection:
+            return [json.loads(text) for text in connection.execute(query).scalars()]
+
+    # Proposals and decisions.
+
+    def add_proposal(self, pk: int, digest: str, content: str) -> None:
+        """Keeps a proposal under its digest; again is nothing new."""
+        key = (t.proposal.c.node == pk, t.proposal.c.digest == digest)
+        with self.engine.begin() as connection:
+            if connection.execute(sa.select(t.proposal.c.pk).where(*key)).scalar() is None:
+                row = {"node": pk, "digest": digest, "content": content, "created": time.time()}
+                connection.execute(t.proposal.insert().values(row))
+
+    def proposals(self, pk: int) -> dict[str, str]:
+        """Digest -> content of every proposal that was shown for a decision, oldest first."""
+        query = sa.select(t.proposal.c.digest, t.proposal.c.content).where(t.proposal.c.node == pk)
+        with self.engine.connect() as connection:
+            return dict(connection.execute(query.order_by(t.proposal.c.pk)).tuples().all())
+
+    def add_decision(self, pk: int, digest: str, content: str, child: str | None) -> None:
+        """Keeps a decision; the same decision on the same proposal again is nothing new."""
+        c = t.decision.c
+        same = sa.select(c.pk).where(c.node == pk, c.digest == digest)
+        with self.engine.begin() as connection:
+            if connection.execute(same).scalar() is None:
+                row = {"node": pk, "digest": digest, "content": content, "child": child, "created": time.time()}
+                connection.execute(t.decision.insert().values(row))
+
+    def decisions(self, pk: int) -> list[tuple[str, float]]:
+        """(content, time) of every decision taken on a node's proposals, oldest first."""
+        query = sa.select(t.decision.c.content, t.decision.c.created).where(t.decision.c.node == pk)
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(t.decision.c.pk))]
+
+    # Leases.
+
+    @contextlib.contextmanager
+    def lease(self, pk: int, what: str) -> Iterator[None]:
+        """Holds a round for this process while the block runs; a thread says every 15 s that it is alive.
+
+        Raises:
+            RoundBusy: Another process holds it and is alive.
+        """
+        me = {"host": socket.gethostname(), "pid": os.getpid()}
+        c = t.lease.c
+        with self.engine.begin() as connection:
+            row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
+            if row is not None:
+                if _alive(row, me["host"]):
+                    raise RoundBusy(
+                        f"{what} is being run by process {row.pid} on {row.host}; wait for it or stop it first"
+                    )
+                connection.execute(t.lease.delete().where(c.node == pk))
+            try:
+                connection.execute(t.lease.insert().values(node=pk, beat=time.time(), **me))
+            except sa.exc.IntegrityError:
+                raise RoundBusy(f"{what} has just been started by another process; wait for it") from None
+        over = threading.Event()
+        pulse = threading.Thread(target=self._renew, args=(pk, over), daemon=True)
+        if self.url.database:  # an in-memory database has one connection, which threads must not share
+            pulse.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if pulse.ident is not None:
+                pulse.join()
+            with self.engine.begin() as connection:
+                connection.execute(t.lease.delete().where(c.node == pk, c.host == me["host"], c.pid == me["pid"]))
+
+    def _renew(self, pk: int, over: threading.Event) -> None:
+        while not over.wait(LEASE_SECONDS / 4):
+            # A store that is busy for a moment must not end the round: the next beat comes soon enough.
+            with contextlib.suppress(sa.exc.SQLAlchemyError), self.engine.begin() as connection:
+                connection.execute(t.lease.update().where(t.lease.c.node == pk).values(beat=time.time()))
+
+
+_PLAIN = ("key", "cell", "replicate", "attempt", "origin", "seed", "state", "seconds", "code", "read", "error")
+
+
+class TrialWriter:
+    """Records finished trials of one node, each in its own transaction."""
+
+    def __init__(self, store: Store, pk: int) -> None:
+        self.store, self.pk = store, pk
+        self._insert = t.trial.insert()
+
+    def __enter__(self) -> TrialWriter:
+        self._connection = self.store.engine.connect()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._connection.close()
+
+    def add(self, trial: Trial) -> None:
+        """Writes one trial and commits.
+
+        Raises:
+            StoreError: The store refuses; nothing of the trial was written.
+        """
+        row = {
+            "node": self.pk,
+            "permutation": dumps(trial.permutation),
+            "metrics": json.dumps(dict(trial.metrics)),
+            "finished": trial.finished,
+            **{name: getattr(trial, name) for name in _PLAIN},
+            "read": None if trial.read is None else dumps(list(trial.read)),
+        }
+        try:
+            with self._connection.begin():
+                pk = self._connection.execute(self._insert, row).inserted_primary_key[0]
+                if trial.curve:
+                    series = {name: [float(v) for v in values] for name, values in trial.curve.items()}
+                    data = zlib.compress(json.dumps(series).encode(), 6)
+                    self._connection.execute(t.curve.insert().values(trial=pk, data=data))
+        except sa.exc.SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or error
+            raise StoreError(f"store {self.store.name}: a finished trial can't be written: {reason}") from error
+
+
+def _url(url: str | os.PathLike[str]) -> sa.URL:
+    text = os.fspath(url)
+    if not isinstance(text, str) or not text:
+        raise StoreError(f"a store is a URL or the path of a SQLite file, got {url!r}")
+    if "://" not in text:
+        text = f"sqlite:///{text}"
+    try:
+        found = sa.make_url(text)
+    except sa.exc.ArgumentError:
+        raise StoreError(f"a store is a URL such as sqlite:///refine.db, got one that can't be parsed") from None
+    if found.drivername in ("postgresql", "postgres"):
+        found = found.set(drivername="postgresql+psycopg")
+    return found
+
+
+def _tune_sqlite(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _loads(texts: Sequence[str]) -> list[Any]:
+    # One call of the decoder for all rows is several times faster than one per row.
+    return json.loads("[" + ",".join(texts) + "]") if texts else []
+
+
+def _alive(row: Any, host: str) -> bool:
+    if time.time() - row.beat > LEASE_SECONDS:
+        return False
+    if row.host != host:
+        return True
+    try:
+        os.kill(row.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

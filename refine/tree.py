@@ -1,0 +1,316 @@
+"""The tree: all rounds of one question, versioned."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from refine.decision import Decision
+from refine.edits import bounds_text
+from refine.errors import NotFound, StoreError, did_you_mean
+from refine.objective import Objective, wants_trial
+from refine.round import Home, Round, make_root
+from refine.space import Space, SpaceDiff
+from refine.store import Store
+from refine.words import percent, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class RoundDiff(NamedTuple):
+    """What differs between two rounds.
+
+    Attributes:
+        a: Id of the first.
+        b: Id of the second.
+        space: What changes from the first space to the second.
+        kept: Volume of the first space that the second keeps.
+        best: Best values of both; NaN before the first trial.
+        n: Planned permutations of both.
+        other: Further differences of content: name -> (first, second).
+    """
+
+    a: str
+    b: str
+    space: SpaceDiff
+    kept: float
+    best: tuple[float, float]
+    n: tuple[int, int]
+    other: dict[str, tuple[Any, Any]]
+
+    def __str__(self) -> str:
+        lines = [f"{self.a} -> {self.b}", str(self.space)]
+        lines.append(f"volume kept {percent(self.kept)}")
+        lines.append(f"best {score(self.best[0])} -> {score(self.best[1])}; n {self.n[0]:,} -> {self.n[1]:,}")
+        lines += [f"{name}: {x} -> {y}" for name, (x, y) in self.other.items()]
+        return "\n".join(lines)
+
+
+class Tree:
+    """All rounds of one question, in a store. Created or opened.
+
+    Args:
+        name: Name of the question.
+        store: URL of the store, or path of a SQLite file.
+        create: Whether to create the tree where it does not exist.
+
+    Raises:
+        StoreError: The store can't be opened.
+        NotFound: The tree does not exist and ``create`` is false.
+    """
+
+    def __init__(
+        self, name: str, store: str | os.PathLike[str] = "sqlite:///refine.db", *, create: bool = True
+    ) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise StoreError(f"a tree needs a name, got {name!r}")
+        database = Store(store)
+        self._home = Home(database, database.tree(name, create), name)
+        self._objective: Objective | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the question."""
+        return self._home.name
+
+    @property
+    def store(self) -> str:
+        """URL of the store, without its password."""
+        return self._home.store.name
+
+    def close(self) -> None:
+        """Closes the store's connections."""
+        self._home.store.close()
+
+    def __enter__(self) -> Tree:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Rounds.
+
+    def add_round(
+        self,
+        space: Space | Mapping[str, Any],
+        objective: Objective,
+        *,
+        metric: str = "value",
+        direction: str = "maximize",
+        n: int | None = None,
+        downsample: float | None = None,
+        seed: int = 0,
+        design: str = "sobol",
+        name: str | None = None,
+        note: str = "",
+    ) -> Round:
+        """Adds a root, or finds it again: a script that is run twice goes on with the same round.
+
+        Args:
+            space: What to search: a :class:`Space` or its mapping.
+            objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
+            metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), or ``"value"`` where
+                the objective returns a number.
+            direction: ``"maximize"`` or ``"minimize"``.
+            n: How many permutations to run, or
+            downsample: which share of them; one of the two must be given.
+            seed: Another seed is another round.
+            design: ``"sobol"`` or ``"uniform"``.
+            name: Name of the objective in the round's identity; default its qualified name.
+            note: Why, in your words.
+
+        Raises:
+            RefineError: A subclass that says what is wrong; nothing has been written then.
+        """
+        wants_trial(objective)
+        chosen = space if isinstance(space, Space) else Space(space)
+        self._objective = objective
+        return make_root(
+            self._home,
+            chosen,
+            objective,
+            metric=metric,
+            direction=direction,
+            n=n,
+            downsample=downsample,
+            seed=seed,
+            design=design,
+            name=name,
+            note=note,
+        )
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """All rounds, oldest first."""
+        stored = self._home.store.nodes(self._home.tree).values()
+        return tuple(
+            Round(self._home, s.node, self._objective, s.node.metric, s.node.direction) for s in stored
+        )
+
+    def __len__(self) -> int:
+        return len(self._home.store.nodes(self._home.tree))
+
+    def __getitem__(self, key: str) -> Round:
+        """The round of an id, of the unambiguous beginning of one, or of a tag.
+
+        Raises:
+            NotFound: There is none, or there are several.
+        """
+        rounds = {r.id: r for r in self.rounds}
+        tags = self._home.store.tags(self._home.tree)
+        if key in tags:
+            return rounds[tags[key]]
+        found = [r for i, r in rounds.items() if i.startswith(str(key))] if key else []
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(f"round {key!r} is ambiguous: {', '.join(r.id for r in found)}")
+        raise NotFound(f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(str(key), [*tags, *rounds])}")
+
+    def _resolve(self, which: Round | str) -> Round:
+        return which if isinstance(which, Round) else self[which]
+
+    def tag(self, which: Round | str, name: str) -> None:
+        """Gives a round a name; a name that exists moves.
+
+        Raises:
+            StoreError: The name is no text or looks like an id.
+        """
+        found = self._resolve(which)
+        if not isinstance(name, str) or not name.strip() or name in {r.id for r in self.rounds}:
+            raise StoreError(f"a tag must be a text that is no round's id, got {name!r}")
+        self._home.store.set_tag(self._home.tree, name, found._stored.pk)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tag -> round id."""
+        return self._home.store.tags(self._home.tree)
+
+    # Looking back.
+
+    def diff(self, a: Round | str, b: Round | str) -> RoundDiff:
+        """What differs between two rounds."""
+        first, second = self._resolve(a), self._resolve(b)
+        x, y = first.node, second.node
+        other = {
+            name: (getattr(x, name), getattr(y, name))
+            for name in ("method", "seed", "objective", "data", "metric", "direction")
+            if getattr(x, name) != getattr(y, name)
+        }
+        best = tuple(float("nan") if r.best is None else float(r.best["value"]) for r in (first, second))
+        return RoundDiff(
+            first.id, second.id, x.space.diff(y.space), x.space.share_kept(y.space), best, (first.n, second.n), other  # type: ignore[arg-type]
+        )
+
+    def best(self) -> pd.Series | None:
+        """The best trial of all rounds, with its round's id in ``round``; ``None`` before the first one.
+
+        Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
+        """
+        rounds = self.rounds
+        comparable = [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
+        rows = [(r, b) for r in comparable if (b := r.best) is not None]
+        if not rows:
+            return None
+        sign = 1 if rows[0][0].direction == "maximize" else -1
+        found, row = max(rows, key=lambda pair: sign * pair[1]["value"])
+        import pandas as pd
+
+        return pd.concat([pd.Series({"round": found.id}), row])
+
+    def log(self) -> pd.DataFrame:
+        """Everything that happened, oldest first: ``time, event, round, child, author, note``."""
+        import pandas as pd
+
+        rows: list[tuple[float, str, str, str, str, str]] = []
+        for stored in self._home.store.nodes(self._home.tree).values():
+            node = stored.node
+            if node.parent is None:
+                rows.append((node.created, "root", node.id, "", node.author, node.note))
+            for content, created in self._home.store.decisions(stored.pk):
+                d = Decision.from_json(json.loads(content))
+                rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
+        rows.sort(key=lambda row: row[0])
+        frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
+        return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
+
+    def export(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes every round as plain text for git: ``<id>/node.json``, ``trials.csv``, and its report.
+
+        Returns:
+            The folder.
+        """
+        target = Path(folder)
+        for found in self.rounds:
+            home = target / found.id
+            home.mkdir(parents=True, exist_ok=True)
+            content = {
+                "id": found.id,
+                "identity": found.node.identity(),
+                "n": found.n,
+                "metric": found.metric,
+                "direction": found.direction,
+                "note": found.node.note,
+                "author": found.node.author,
+                "created": found.node.created,
+                "decisions": [d.to_json() for d in found.decisions],
+                "tags": sorted(t for t, i in self.tags.items() if i == found.id),
+            }
+            (home / "node.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+            found.trials.to_csv(home / "trials.csv", index=False, lineterminator="\n")
+            if found.best is not None:
+                found.report(home)
+        return target
+
+    def __str__(self) -> str:
+        rounds = self.rounds
+        tags: dict[str, list[str]] = {}
+        for tag, node_id in self.tags.items():
+            tags.setdefault(node_id, []).append(tag)
+        counts = self._home.store.counts(self._home.tree)
+        lines = [self.name]
+
+        def add(siblings: Iterable[Round], indent: str) -> None:
+            here = list(siblings)
+            for i, found in enumerate(here):
+                last = i == len(here) - 1
+                number = sum(counts.get(found._stored.pk, {}).values())
+                best = found.best
+                label = f"{found.id}  {number}/{found.n}"
+                label += f"  best {found.metric} {score(None if best is None else best['value'])}"
+                if found.id in tags:
+                    label += "  [" + ", ".join(tags[found.id]) + "]"
+                lines.append(f"{indent}{'└─ ' if last else '├─ '}{label}")
+                below = indent + ("   " if last else "│  ")
+                children = [r for r in rounds if r.node.parent == found.id]
+                story = _story(found, rounds)
+                if story:
+                    lines.append(f"{below}{'│  ' if children else '   '}{story}")
+                add(children, below)
+
+        add([r for r in rounds if r.node.parent is None], "")
+        if not rounds:
+            lines.append("└─ no round yet; next: tree.add_round(space, objective, n=100)")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Tree {self.name}: {len(self)} rounds in {self.store}>"
+
+
+def _story(found: Round, rounds: tuple[Round, ...]) -> str:
+    """What changed from the parent and who says why."""
+    if found.node.parent is None:
+        return found.node.note and f'"{found.node.note}"'
+    parent = next(r for r in rounds if r.id == found.node.parent)
+    diff = parent.space.diff(found.space)
+    parts = [f"{name} {bounds_text(b)}" for name, (_, b) in diff.changed.items() if bounds_text(b)]
+    parts += [f"+{name} {bounds_text(p)}" for name, p in diff.added.items()]
+    parts += [f"-{name}" for name in diff.removed]
+    kinds = [d.kind for d in parent.decisions if d.child == found.id]
+    said = f'"{found.node.note}"' if found.node.note else ""
+    who = f"({', '.join(dict.fromkeys(kinds))} by {found.node.author})" if kinds else ""
+    return "; ".join(p for p in (", ".join(parts) or "same space", " ".join(s for s in (said, who) if s)) if p)

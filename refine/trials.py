@@ -1,0 +1,213 @@
+"""Trials: what running one permutation gave, and the table of many of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.canonical import decode, label
+from refine.choices import Choice
+from refine.errors import AnalysisError, did_you_mean
+from refine.space import RESERVED, Space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pruned")
+ORIGINS = ("even", "focus", "counter", "adaptive", "imported")
+REDUCTIONS = ("last", "max", "min")
+
+Curve = Mapping[str, Sequence[float]]
+"""Metric name -> one value per epoch."""
+
+
+class Trial(NamedTuple):
+    """One run of one permutation.
+
+    Attributes:
+        key: Hash of the permutation.
+        permutation: Name -> canonical value (plain JSON data).
+        cell: Number of the cell as decimal text, ``None`` off the grid.
+        replicate: 0 for the planned run; 1, 2, ... for repetitions under other seeds.
+        attempt: 0 for the first try at this replicate; more where it was run again.
+        origin: One of :data:`ORIGINS`.
+        seed: What the random generators were seeded with.
+        state: One of :data:`STATES`.
+        metrics: Metric name -> last value.
+        curve: Values per epoch, empty where the objective reported none.
+        seconds: Wall time.
+        error: Traceback of a failed trial, else ``None``.
+        code: Fingerprint of the objective's code.
+        read: Names of the parameters that the objective read; ``None`` when all were.
+        finished: Seconds since the epoch.
+    """
+
+    key: str
+    permutation: Mapping[str, Any]
+    cell: str | None
+    replicate: int
+    attempt: int
+    origin: str
+    seed: int
+    state: str
+    metrics: Mapping[str, float]
+    curve: Curve
+    seconds: float
+    error: str | None
+    code: str
+    read: tuple[str, ...] | None
+    finished: float
+
+
+class Metric(NamedTuple):
+    """Which number of a trial is its value.
+
+    Attributes:
+        name: A metric the objective returns or reports.
+        reduction: ``"last"`` epoch's value, or the ``"max"`` or ``"min"`` over the curve.
+    """
+
+    name: str
+    reduction: str = "last"
+
+    @classmethod
+    def parse(cls, text: str) -> Metric:
+        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"`` or ``"min:val_loss"``.
+
+        Raises:
+            AnalysisError: Not such a text.
+        """
+        if not isinstance(text, str) or not text:
+            raise AnalysisError(
+                f"metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', got {text!r}"
+            )
+        head, colon, tail = text.partition(":")
+        if not colon:
+            return cls(text)
+        if head not in REDUCTIONS or not tail:
+            raise AnalysisError(
+                f"metric {text!r}: before the colon stands last, max or min, got {head!r}; "
+                f"{did_you_mean(head, REDUCTIONS)}"
+            )
+        return cls(tail, head)
+
+    def __str__(self) -> str:
+        return self.name if self.reduction == "last" else f"{self.reduction}:{self.name}"
+
+    def of(self, metrics: Mapping[str, float], curve: Curve) -> float | None:
+        """The value, or ``None`` where the trial has no such metric."""
+        series = curve.get(self.name)
+        if self.reduction != "last" and series:
+            finite = [v for v in series if math.isfinite(v)]
+            pick = max if self.reduction == "max" else min
+            return float(pick(finite)) if finite else math.nan
+        value = metrics.get(self.name)
+        return None if value is None else float(value)
+
+
+def check_direction(direction: str) -> str:
+    """``direction`` if it is one.
+
+    Raises:
+        AnalysisError: It is neither ``"maximize"`` nor ``"minimize"``.
+    """
+    if direction not in ("maximize", "minimize"):
+        raise AnalysisError(f"direction must be 'maximize' or 'minimize', got {direction!r}")
+    return direction
+
+
+class Records(NamedTuple):
+    """Trials as columns, as a store reads them: fast where there are hundreds of thousands.
+
+    Attributes:
+        permutations: Per trial name -> plain JSON data.
+        metrics: Per trial metric name -> last value.
+        curves: Per trial its curve; empty tuple where they were not read.
+        columns: ``key``, ``cell``, ``replicate``, ``attempt``, ``origin``, ``seed``, ``state``,
+            ``seconds``, ``code``, ``read``, ``error``, each a list as long as the others.
+    """
+
+    permutations: list[dict[str, Any]]
+    metrics: list[dict[str, float]]
+    curves: Sequence[Curve]
+    columns: dict[str, list[Any]]
+
+
+def records_of(trials: Iterable[Trial]) -> Records:
+    """Trials turned into columns."""
+    rows = list(trials)
+    plain = ("key", "cell", "replicate", "attempt", "origin", "seed", "state", "seconds", "code", "read", "error")
+    return Records(
+        [dict(t.permutation) for t in rows],
+        [dict(t.metrics) for t in rows],
+        [t.curve for t in rows],
+        {name: [getattr(t, name) for t in rows] for name in plain},
+    )
+
+
+def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
+    """The table of trials.
+
+    Args:
+        space: Whose parameters become columns; a choice is shown by its label.
+        records: The trials.
+        metric: Which metric becomes ``value``.
+
+    Returns:
+        One row per trial, in the order given: the parameters, then ``state``, ``value``, ``seconds``,
+        ``seed``, ``cell``, ``origin`` and the metrics. ``value`` is NaN where a trial has none. A metric
+        that shares its name with a parameter gets `` (metric)`` behind it.
+    """
+    import pandas as pd
+
+    data: dict[str, Any] = {}
+    for name, parameter in space.items():
+        data[name] = _parameter_column(parameter, [p.get(name) for p in records.permutations])
+    values = _values(records, metric)
+    columns = records.columns
+    data["state"] = columns["state"]
+    data["value"] = values
+    data["seconds"] = np.asarray(columns["seconds"], dtype=float)
+    data["seed"] = np.asarray(columns["seed"], dtype=np.int64)
+    data["cell"] = columns["cell"]
+    data["origin"] = columns["origin"]
+    names = dict.fromkeys(name for metrics in records.metrics for name in metrics)
+    for name in names:
+        title = f"{name} (metric)" if name in space or (name in RESERVED and name != "value") else name
+        if title != "value":
+            data[title] = np.array([m.get(name, math.nan) for m in records.metrics], dtype=float)
+    return pd.DataFrame(data)
+
+
+def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
+    if metric.reduction == "last":
+        found: Iterable[float | None] = (m.get(metric.name) for m in records.metrics)
+    else:
+        curves: Sequence[Curve] = records.curves or [{}] * len(records.metrics)
+        found = (metric.of(m, c) for m, c in zip(records.metrics, curves, strict=True))
+    values = np.array([math.nan if v is None else v for v in found], dtype=float)
+    ended = np.array([s == "complete" for s in records.columns["state"]], dtype=np.bool_)
+    values[~ended] = np.nan
+    return values
+
+
+def _parameter_column(parameter: Any, encoded: list[Any]) -> Any:
+    if not isinstance(parameter, Choice):
+        return np.asarray([math.nan if v is None else v for v in encoded])
+    if parameter.ordered and all(isinstance(v, int | float) for v in encoded):
+        return np.asarray(encoded)
+    labels = {_hash(v.path if hasattr(v, "path") else v): t for v, t in zip(parameter.grid, parameter.labels, strict=True)}
+    out = []
+    for value in encoded:
+        frozen = decode(value)
+        key = _hash(frozen.path if hasattr(frozen, "path") else frozen)
+        out.append(labels.get(key, label(frozen)))
+    return np.array(out, dtype=object)
+
+
+def _hash(value: Any) -> tuple[type, Any]:
+    return type(value), value

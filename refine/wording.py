@@ -1,0 +1,117 @@
+"""Reasons in words: one or two sentences per parameter that a researcher would sign."""
+
+from __future__ import annotations
+
+from refine.analysis import ALPHA, GOOD, Analysis, LevelEvidence, ParameterEvidence
+from refine.edits import bounds_text
+from refine.parameters import Parameter, Range
+from refine.words import join, number, p_value, percent, score, signed
+
+
+def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Parameter) -> str:
+    """Why a parameter is proposed to change, or to stay.
+
+    Args:
+        analysis: What was measured.
+        evidence: The part about this parameter.
+        kind: The kind of change.
+        new: The parameter after it.
+    """
+    if evidence.read == 0:
+        return (
+            f"The objective never read {evidence.name}, so its values changed nothing; either the model reads "
+            "another name, or the parameter can go."
+        )
+    if kind == "keep":
+        return _why_kept(analysis, evidence)
+    parts = [_seen(analysis, evidence)]
+    if kind == "widen":
+        parts.append(_pile_up(evidence))
+    if kind in ("narrow", "drop") or (kind == "widen" and new.size and _drops(evidence.parameter, new)):
+        parts.append(_contrast(analysis, evidence, new))
+    return " ".join(p for p in parts if p)
+
+
+def _why_kept(analysis: Analysis, e: ParameterEvidence) -> str:
+    if e.matters:
+        return (
+            f"{_seen(analysis, e)} But the optimum may be at any of its levels at this risk, so all stay."
+        )
+    if e.correlation is not None:
+        c = e.correlation
+        return (
+            f"Nothing seen: rank correlation {signed(c.estimate)} (95 % interval {signed(c.low)} to "
+            f"{signed(c.high)}), q {p_value(e.q)}, which is above {ALPHA}. Not narrowed on this evidence."
+        )
+    a = e.association
+    assert a is not None
+    return (
+        f"Nothing seen: its choices differ by no more than chance would have it (epsilon squared "
+        f"{a.effect:.2f}), q {p_value(e.q)}, which is above {ALPHA}. Nothing dropped on this evidence."
+    )
+
+
+def _seen(analysis: Analysis, e: ParameterEvidence) -> str:
+    if e.correlation is not None:
+        c = e.correlation
+        # A correlation that is nearly nil while q is small means an optimum inside the range.
+        if c.low < 0 < c.high:
+            return (
+                f"{analysis.metric} does not rise or fall steadily with {e.name} (rank correlation "
+                f"{signed(c.estimate)}), but the best trials crowd at some of its values (q {p_value(e.q)})."
+            )
+        way = "rises" if c.estimate > 0 else "falls"
+        return (
+            f"{analysis.metric} {way} with {e.name}: rank correlation {signed(c.estimate)} (95 % interval "
+            f"{signed(c.low)} to {signed(c.high)}), q {p_value(e.q)}."
+        )
+    a = e.association
+    assert a is not None
+    judged = [v for v in e.levels if v.n]
+    better = max(judged, key=lambda v: analysis.sign * v.median)
+    worse = min(judged, key=lambda v: analysis.sign * v.median)
+    return (
+        f"The choices of {e.name} differ (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median "
+        f"{score(better.median)} with {better.label}, {score(worse.median)} with {worse.label}."
+    )
+
+
+def _pile_up(e: ParameterEvidence) -> str:
+    out = []
+    for edge, q in zip(e.edges, e.edge_q, strict=True):
+        if edge.peak and q <= ALPHA:
+            level = e.levels[-1 if edge.side == "high" else 0].label
+            out.append(
+                f"{edge.top_count} of the {edge.top_n} best trials lie at its {edge.side} end, {level}, where "
+                f"{percent(edge.share)} of all trials lie (q {p_value(q)}): the optimum may be beyond."
+            )
+    return " ".join(out)
+
+
+def _contrast(analysis: Analysis, e: ParameterEvidence, new: Parameter) -> str:
+    stay = [v for v, i in zip(e.levels, _inside(e.parameter, new), strict=True) if i]
+    go = [v for v, i in zip(e.levels, _inside(e.parameter, new), strict=True) if not i]
+    if not stay or not go:
+        return ""
+    n_stay, n_go = sum(v.n for v in stay), sum(v.n for v in go)
+    best = f"the best {percent(GOOD)} of trials"
+    what = bounds_text(new) if isinstance(e.parameter, Range) else join([v.label for v in stay])
+    left = join([v.label for v in go]) if len(go) <= 4 else f"the other {len(go)} levels"
+    return (
+        f"At {what} {best} are {number(_mean_ratio(stay), 2)} times as frequent as overall ({n_stay} trials), at "
+        f"{left} {number(_mean_ratio(go), 2)} times ({n_go} trials)."
+    )
+
+
+def _mean_ratio(levels: list[LevelEvidence]) -> float:
+    known = [(v.ratio, v.n) for v in levels if v.n and v.ratio == v.ratio]
+    total = sum(n for _, n in known)
+    return sum(r * n for r, n in known) / total if total else float("nan")
+
+
+def _inside(old: Parameter, new: Parameter) -> list[bool]:
+    return [bool(new.contains([v])[0]) for v in old.grid]
+
+
+def _drops(old: Parameter, new: Parameter) -> bool:
+    return not all(_inside(old, new))

@@ -1,0 +1,81 @@
+"""Numbers and tables as text, the same way everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Three significant digits, no exponent where it can be avoided; ``-`` for nothing."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if value == 0:
+        return "0"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    text = f"{value:.{digits}g}"
+    if "e" in text and 1e-4 <= abs(value) < 1e6:
+        text = f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+    return text
+
+
+def signed(value: float) -> str:
+    """Two decimals with a sign."""
+    return "-" if not math.isfinite(value) else f"{value:+.2f}"
+
+
+def score(value: float | None) -> str:
+    """Four decimals below 1,000, for values of a metric that differ late."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with sensible digits."""
+    if share is None or not math.isfinite(share):
+        return "-"
+    value = 100 * share
+    if 0 < value < 0.1 or 99.9 < value < 100:
+        return f"{value:.2g} %" if value < 1 else f"{value:.4g} %"
+    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+
+
+def p_value(p: float) -> str:
+    """``= 0.013`` or ``< 0.001``."""
+    if not math.isfinite(p):
+        return "unknown"
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def join(items: Sequence[str], last: str = "and") -> str:
+    """``a, b and c``."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """``1 trial``, ``1,200 trials``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned with spaces."""
+    cells = [list(head), *[list(r) for r in rows]]
+    widths = [max(len(r[j]) for r in cells) for j in range(len(head))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in cells]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
