@@ -1,0 +1,111 @@
+"""The statistics floor: numbers in, small documented tuples out.
+
+Every statistic is a frozen dataclass with its options in fields and the data in the call:
+`Spearman(confidence=0.95)(x, y) -> Correlation`. Higher values are better everywhere; the caller
+flips the sign for metrics to be minimised. Nothing here formats, draws, reads or writes, and
+importing it costs numpy only.
+"""
+
+from __future__ import annotations
+
+from refine.stats._common import top_mask
+from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
+from refine.stats.box import (
+    Axis,
+    Box,
+    box_for_risk,
+    contains,
+    grow,
+    shrinking_boxes,
+    smallest_box,
+)
+from refine.stats.correlation import Correlation, Kendall, Spearman, benjamini_hochberg
+from refine.stats.coverage import (
+    Boundary,
+    Edge,
+    Interval,
+    LevelRates,
+    Rate,
+    good_trials_needed,
+    hit_probability,
+    unseen_levels,
+    wilson,
+)
+from refine.stats.density import (
+    BoundedDensity,
+    BoundedDensity2D,
+    DensityRatio,
+    Ratio,
+    ratio_bounds,
+    scott_bandwidth,
+)
+from refine.stats.importance import (
+    Detect,
+    Detection,
+    Importance,
+    PedAnova,
+    combine,
+    permutations_needed,
+)
+from refine.stats.interaction import Interactions, Pair
+from refine.stats.noise import Noise, RetrainingNoise, pooled_deviation
+from refine.stats.optimism import Inflation, Optimism
+from refine.stats.optimum import Forest, Plausible, Retention, retention
+from refine.stats.population import BestRange, Compare, Comparison, Curve, Edf, Range
+
+__all__ = [
+    "Association",
+    "Axis",
+    "BestRange",
+    "Boundary",
+    "BoundedDensity",
+    "BoundedDensity2D",
+    "Box",
+    "Compare",
+    "Comparison",
+    "Correlation",
+    "Curve",
+    "DensityRatio",
+    "Detect",
+    "Detection",
+    "Edf",
+    "Edge",
+    "Forest",
+    "Importance",
+    "Inflation",
+    "Interactions",
+    "Interval",
+    "Kendall",
+    "KruskalWallis",
+    "Level",
+    "LevelRates",
+    "LevelSummary",
+    "Noise",
+    "Optimism",
+    "Pair",
+    "PedAnova",
+    "Plausible",
+    "Range",
+    "Rate",
+    "Ratio",
+    "Retention",
+    "RetrainingNoise",
+    "Spearman",
+    "benjamini_hochberg",
+    "box_for_risk",
+    "combine",
+    "contains",
+    "good_trials_needed",
+    "grow",
+    "hit_probability",
+    "permutations_needed",
+    "pooled_deviation",
+    "ratio_bounds",
+    "retention",
+    "scott_bandwidth",
+    "shrinking_boxes",
+    "smallest_box",
+    "top_mask",
+    "unseen_levels",
+    "wilson",
+]

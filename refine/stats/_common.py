@@ -1,0 +1,156 @@
+"""Checks and small tools that every statistic of this floor shares.
+
+Conventions of the whole floor: `y` is an (n,) array of finite floats where higher is better; `x` is
+an (n,) array of positions (ordered parameter) or of integer codes 0..k-1 (unordered parameter); `X`
+is an (n, d) matrix of such columns, with `cardinalities[j]` 0 for an ordered column and k for an
+unordered one.
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from refine.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+def column(x: ArrayLike, name: str) -> FloatArray:
+    """Return `x` as a finite (n,) float array.
+
+    Raises:
+        AnalysisError: if `x` isn't one-dimensional, or holds NaN or infinities.
+    """
+    array = np.asarray(x, dtype=np.float64)
+    if array.ndim != 1:
+        raise AnalysisError(f"{name}: needs one dimension, got shape {array.shape}; pass one value per trial")
+    bad = int(np.count_nonzero(~np.isfinite(array)))
+    if bad:
+        raise AnalysisError(
+            f"{name}: every value must be finite, got {bad} NaN or infinite of {array.size}; "
+            "leave out failed and diverged trials first"
+        )
+    return array
+
+
+def columns(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return both as finite (n,) float arrays of one length.
+
+    Raises:
+        AnalysisError: if a value isn't finite or the lengths differ.
+    """
+    first, second = column(x, "x"), column(y, "y")
+    same_length(first.size, second.size)
+    return first, second
+
+
+def same_length(x: int, y: int) -> None:
+    """Raise unless there are as many positions as values."""
+    if x != y:
+        raise AnalysisError(
+            f"x and y must have one entry per trial, got {x} and {y}; take both from the same rows"
+        )
+
+
+def codes_of(codes: ArrayLike, k: int) -> IntArray:
+    """Return `codes` as (n,) integers in 0..k-1.
+
+    Raises:
+        AnalysisError: if `k` < 1 or a code lies outside.
+    """
+    if k < 1:
+        raise AnalysisError(f"k: an unordered parameter has at least one choice, got {k}")
+    array = column(codes, "codes")
+    whole = array.astype(np.int64)
+    if array.size and (bool(np.any(whole != array)) or whole.min() < 0 or whole.max() >= k):
+        raise AnalysisError(
+            f"codes: must be whole numbers from 0 to {k - 1}, got {array.min():g} to "
+            f"{array.max():g}; number the choices in their declared order"
+        )
+    return whole
+
+
+def matrix(x: ArrayLike, cardinalities: Sequence[int], name: str = "X") -> FloatArray:
+    """Return `x` as a finite (n, d) matrix with one cardinality per column.
+
+    Raises:
+        AnalysisError: if shapes disagree, a value isn't finite or a code is out of range.
+    """
+    array = np.asarray(x, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != len(cardinalities):
+        raise AnalysisError(
+            f"{name}: needs shape (n, {len(cardinalities)}), one column per cardinality, got {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise AnalysisError(
+            f"{name}: every value must be finite; leave out trials with unknown parameters first"
+        )
+    for j, k in enumerate(cardinalities):
+        if k:
+            codes_of(array[:, j], k)
+    return array
+
+
+def check_share(value: float, name: str) -> None:
+    """Raise unless 0 < value < 1."""
+    if not 0.0 < value < 1.0:
+        raise AnalysisError(f"{name}: must lie strictly between 0 and 1, got {value!r}")
+
+
+def check_count(value: int, name: str, least: int = 1) -> None:
+    """Raise unless `value` is a whole number of at least `least`."""
+    if value != int(value) or value < least:
+        raise AnalysisError(f"{name}: must be a whole number >= {least}, got {value!r}")
+
+
+def normal_quantile(confidence: float) -> float:
+    """Two-sided standard normal quantile, 1.96 for 0.95."""
+    return NormalDist().inv_cdf(0.5 + confidence / 2.0)
+
+
+def top_mask(y: ArrayLike, share: float) -> BoolArray:
+    """Which trials belong to the best `share`, ties with the last one included.
+
+    Including ties keeps the set a function of the values alone, not of the order of the rows; with
+    a saturated metric the set may therefore be much larger than asked for.
+
+    Args:
+        y: (n,) values, higher is better.
+        share: wanted share in (0, 1].
+
+    Returns:
+        (n,) bools; all False when `y` is empty.
+    """
+    values = column(y, "y")
+    if not 0.0 < share <= 1.0:
+        raise AnalysisError(f"share: must lie in (0, 1], got {share!r}")
+    if values.size == 0:
+        return np.zeros(0, dtype=np.bool_)
+    # The tiny slack keeps 0.1 * 30 = 3.0000000000000004 from counting as four.
+    wanted = max(1, int(np.ceil(share * values.size - 1e-9)))
+    cutoff = np.partition(values, values.size - wanted)[values.size - wanted]
+    return np.asarray(values >= cutoff)
+
+
+def subsample(n: int, size: int, rng: np.random.Generator) -> IntArray:
+    """Sorted row numbers: all of them, or `size` drawn without replacement."""
+    if n <= size:
+        return np.arange(n)
+    return np.sort(rng.choice(n, size=size, replace=False))
+
+
+def resample_weights(n: int, resamples: int, rng: np.random.Generator) -> FloatArray:
+    """Bootstrap as weights: (resamples, n) counts, each row summing to n."""
+    drawn = rng.integers(0, n, size=(resamples, n))
+    drawn += np.arange(resamples)[:, None] * n
+    counts = np.bincount(drawn.ravel(), minlength=resamples * n)
+    return counts.reshape(resamples, n).astype(np.float64)

@@ -1,0 +1,304 @@
+"""What a round has seen, what it can promise, and whether the best trials press against an edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refine.errors import AnalysisError
+from refine.stats._common import (
+    FloatArray,
+    IntArray,
+    check_count,
+    check_share,
+    codes_of,
+    column,
+    columns,
+    normal_quantile,
+    same_length,
+    top_mask,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Interval(NamedTuple):
+    """Interval of a share.
+
+    Attributes:
+        low: lower end(s), shaped like the counts.
+        high: upper end(s).
+    """
+
+    low: FloatArray
+    high: FloatArray
+
+
+class Edge(NamedTuple):
+    """Do the best trials pile up at one end of a range.
+
+    Attributes:
+        side: 'low' or 'high'.
+        top_count: best trials on that edge.
+        top_n: best trials altogether.
+        share: share of all trials that lie on that edge.
+        p: one-sided p-value that the edge holds no more than its share of the best.
+        peak: whether the edge is at least as rich in best trials as the level next to it; an edge
+            that is rich but not the peak lies on the slope of an interior optimum and needs no
+            widening.
+    """
+
+    side: str
+    top_count: int
+    top_n: int
+    share: float
+    p: float
+    peak: bool
+
+
+class Rate(NamedTuple):
+    """How often something (a failure, a divergence, a constant prediction) happens at a level.
+
+    Attributes:
+        level: code of the level.
+        hits: trials where it happened.
+        n: trials at the level.
+        rate: hits / n; NaN without trials.
+        low: lower end of Wilson's interval.
+        high: upper end.
+        p: two-sided Fisher p-value of this level against all others.
+    """
+
+    level: int
+    hits: int
+    n: int
+    rate: float
+    low: float
+    high: float
+    p: float
+
+
+def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a share, vectorised; effective (fractional) counts are welcome.
+
+    Four lines of algebra instead of statsmodels, whose import costs more than a whole analysis.
+
+    Source: Wilson (1927), 'Probable inference'.
+
+    Args:
+        k: counts, 0 <= k <= n, any shape.
+        n: numbers of trials >= 0, broadcast against `k`; 0 gives [0, 1].
+        confidence: in (0, 1).
+
+    Raises:
+        AnalysisError: if a count is negative or above its n.
+    """
+    check_share(confidence, "confidence")
+    hits, tries = np.broadcast_arrays(np.asarray(k, np.float64), np.asarray(n, np.float64))
+    if np.any(hits < -1e-9) or np.any(hits > tries * (1 + 1e-9) + 1e-9):
+        raise AnalysisError("k: counts must lie between 0 and n; check which trials were counted")
+    z2 = normal_quantile(confidence) ** 2
+    rate = np.divide(hits, tries, out=np.full(hits.shape, 0.5), where=tries > 0)
+    # z^2 (variance + z^2 / 4n) with both sides times n, so that n = 0 needs no special case.
+    half = np.sqrt(np.maximum(z2 * (tries * rate * (1 - rate) + z2 / 4), 0.0))
+    centre = tries * rate + z2 / 2
+    low = np.clip((centre - half) / (tries + z2), 0.0, 1.0)
+    high = np.clip((centre + half) / (tries + z2), 0.0, 1.0)
+    # At 0 and n the closed form leaves rounding dust.
+    return Interval(np.where(hits <= 0, 0.0, low), np.where(hits >= tries, 1.0, high))
+
+
+def hit_probability(n: int, share: float, size: int | None = None) -> float:
+    """Probability that at least one of `n` permutations lies in the best `share` of the space.
+
+    1 - (1 - share)^n; on a grid, where a round never repeats a permutation, the exact
+    hypergeometric.
+
+    Source: Bergstra and Bengio (2012), section 2, for the formula without a grid.
+
+    Args:
+        n: permutations drawn.
+        share: of the space that would do, in (0, 1).
+        size: number of permutations of the grid; None for a continuous space. Best are then the
+            ceil(share * size) best.
+
+    Raises:
+        AnalysisError: if `n` is negative or exceeds `size`.
+    """
+    check_share(share, "share")
+    if n < 0 or (size is not None and n > size):
+        raise AnalysisError(f"n: must lie between 0 and the grid's size {size}, got {n}")
+    if size is None or size > 10**12:
+        return float(-np.expm1(n * np.log1p(-share)))
+    good = max(1, int(np.ceil(share * size - 1e-9)))
+    if n > size - good:
+        return 1.0
+    return float(-np.expm1(np.log1p(-good / (size - np.arange(n, dtype=np.float64))).sum()))
+
+
+def good_trials_needed(axes: int, share: float = 0.9, confidence: float = 0.95) -> int:
+    """Best trials needed before trimming both ends of every axis may claim anything.
+
+    The top m trials of an even round lie evenly over the region above the next best value; without
+    the smallest and the largest of each axis in turn they leave a box that holds a share of it
+    distributed as Beta(m + 1 - 2d, 2d). An exact yardstick for 'this round is too small to narrow'.
+
+    Source: Wald (1943) and Tukey (1947), tolerance regions.
+
+    Args:
+        axes: number d of axes to be narrowed.
+        share: of the good region that the box must keep.
+        confidence: with which it must.
+
+    Returns:
+        The smallest m: 46 for one axis, 129 for four, 227 for eight at 0.9 and 0.95.
+
+    Raises:
+        AnalysisError: if `axes` < 1, or a share isn't strictly between 0 and 1.
+    """
+    from scipy.special import betainc
+
+    check_count(axes, "axes")
+    check_share(share, "share")
+    check_share(confidence, "confidence")
+
+    def enough(m: int) -> bool:
+        return bool(1.0 - betainc(m + 1 - 2 * axes, 2 * axes, share) >= confidence)
+
+    low, high = 2 * axes, 4 * axes
+    while not enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def unseen_levels(codes: ArrayLike, k: int) -> IntArray:
+    """Levels that no trial visited, which nothing can be said about.
+
+    Args:
+        codes: (n,) level numbers from 0 to k - 1.
+        k: number of declared levels.
+
+    Returns:
+        (u,) increasing level numbers.
+    """
+    return np.flatnonzero(np.bincount(codes_of(codes, k), minlength=k) == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Test both ends of an ordered parameter for a pile-up of the best trials.
+
+    The number of best trials on an edge is compared with what a random top set of that size would
+    hold: hypergeometric, which is the binomial test against the design's share made exact for
+    drawing without replacement.
+
+    Attributes:
+        top: share of trials that counts as best.
+        width: share of the range, next to its end, that counts as 'on the edge' where there are no
+            levels.
+    """
+
+    top: float = 0.2
+    width: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_share(self.top, "top")
+        check_share(self.width, "width")
+
+    def __call__(self, x: ArrayLike, y: ArrayLike, levels: ArrayLike | None = None) -> tuple[Edge, Edge]:
+        """Test one parameter; adjust the p-values over all edges of a round.
+
+        Args:
+            x: (n,) positions in [0, 1].
+            y: (n,) values.
+            levels: (L,) increasing positions; None cuts the range into strips of `width`.
+
+        Returns:
+            The low and the high edge, p = 1 where there is nothing to compare.
+
+        Raises:
+            AnalysisError: if lengths differ or something isn't finite.
+        """
+        from scipy.stats import hypergeom
+
+        position, values = columns(x, y)
+        n = values.size
+        if levels is None:
+            strips = max(2, round(1.0 / self.width))
+            step = np.clip((position * strips).astype(np.int64), 0, strips - 1)
+        else:
+            declared = column(levels, "levels")
+            strips = declared.size
+            step = np.searchsorted((declared[1:] + declared[:-1]) / 2.0, position)
+        best = top_mask(values, self.top) if n else np.zeros(0, np.bool_)
+        m = int(best.sum())
+        everywhere = np.bincount(step, minlength=strips)
+        hits = np.bincount(step[best], minlength=strips)
+        edges = []
+        for side, at, beside in (("low", 0, 1), ("high", strips - 1, strips - 2)):
+            held, found = int(everywhere[at]), int(hits[at])
+            share = held / n if n else 0.0
+            if strips < 2 or m == n or held in (0, n):
+                edges.append(Edge(side, found, m, share, 1.0, False))
+                continue
+            p = float(hypergeom.sf(found - 1, n, held, m))
+            peak = found * max(int(everywhere[beside]), 1) >= int(hits[beside]) * held
+            edges.append(Edge(side, found, m, share, min(p, 1.0), peak))
+        return edges[0], edges[1]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRates:
+    """How often trials fail, diverge or are degenerate, level by level.
+
+    Attributes:
+        confidence: of Wilson's intervals.
+    """
+
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_share(self.confidence, "confidence")
+
+    def __call__(self, codes: ArrayLike, happened: ArrayLike, k: int) -> tuple[Rate, ...]:
+        """Count per level.
+
+        Args:
+            codes: (n,) level numbers from 0 to k - 1, of all trials, failed ones included.
+            happened: (n,) bools.
+            k: number of declared levels.
+
+        Raises:
+            AnalysisError: if lengths differ or a code is out of range.
+        """
+        from scipy.stats import hypergeom
+
+        level = codes_of(codes, k)
+        flags = np.asarray(happened, dtype=np.bool_)
+        same_length(level.size, flags.size)
+        tries = np.bincount(level, minlength=k)
+        hits = np.bincount(level[flags], minlength=k)
+        ends = wilson(hits, tries, self.confidence)
+        # Fisher's exact test by doubling the smaller tail.
+        law = hypergeom(level.size, int(flags.sum()), tries)
+        p = np.minimum(1.0, 2.0 * np.minimum(law.cdf(hits), law.sf(hits - 1)))
+        with np.errstate(invalid="ignore"):
+            rate = hits / np.where(tries > 0, tries, np.nan)
+        return tuple(
+            Rate(
+                j,
+                int(hits[j]),
+                int(tries[j]),
+                float(rate[j]),
+                float(ends.low[j]),
+                float(ends.high[j]),
+                float(p[j]) if tries[j] else 1.0,
+            )
+            for j in range(k)
+        )

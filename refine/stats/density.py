@@ -1,0 +1,368 @@
+"""Where trials lie and where the good ones lie, without mass outside the parameter's range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refine.errors import AnalysisError
+from refine.stats._common import (
+    BoolArray,
+    FloatArray,
+    check_share,
+    codes_of,
+    column,
+    same_length,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_BINS = 512  # more distinct positions than this are binned linearly before the kernels see them
+
+
+class Ratio(NamedTuple):
+    """How much more often a place is among the good trials than among all.
+
+    Attributes:
+        levels: (L,) positions, or codes of an unordered parameter.
+        ratio: (L,) density of the good over density of all; 1 means no difference, NaN no trial
+            near.
+        low: (L,) lower ends of the pointwise intervals; 0 where no trial is near.
+        high: (L,) upper ends; infinite where no trial is near.
+        n: (L,) effective number of trials behind each.
+    """
+
+    levels: FloatArray
+    ratio: FloatArray
+    low: FloatArray
+    high: FloatArray
+    n: FloatArray
+
+
+def scott_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, dimensions: int = 1) -> float:
+    """Scott's rule, 1.059 min(IQR / 1.34, sd) n^(-1 / (4 + dimensions)).
+
+    The smaller of two spreads keeps a second mode or a few outliers from smearing everything; where
+    more than half of the points coincide, the deviation alone decides.
+
+    Source: Scott (1992), 'Multivariate Density Estimation'.
+
+    Args:
+        x: (n,) positions.
+        weights: (n,) weights >= 0; their effective number (sum w)^2 / sum w^2 counts as n.
+        dimensions: of the density that the bandwidth is for.
+
+    Returns:
+        Bandwidth in units of `x`; 0 when all points coincide.
+
+    Raises:
+        AnalysisError: if `x` is empty or weights don't fit.
+    """
+    position, weight = _weighted(x, weights)
+    total = weight.sum()
+    mean = position @ weight / total
+    sd = float(np.sqrt(np.maximum((position - mean) ** 2 @ weight / total, 0.0)))
+    order = np.argsort(position)
+    cumulated = np.cumsum(weight[order]) / total
+    first, third = position[order][np.searchsorted(cumulated, [0.25, 0.75])]
+    spread = min((third - first) / 1.34, sd) if third > first else sd
+    return float(1.059 * spread * (total**2 / (weight @ weight)) ** (-1.0 / (4 + dimensions)))
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedDensity:
+    """Kernel density on an interval, reflected at its ends.
+
+    Normal kernels; what would leak over an end is mirrored back, so the density integrates to 1
+    over the interval and isn't dragged down at the edges, where optima like to sit.
+
+    Source: Silverman (1986), 'Density Estimation', section 2.10.
+
+    Attributes:
+        bandwidth: in units of x; None takes Scott's rule (at least 1 % of the interval's length).
+        low: lower end of the interval; may be -inf.
+        high: upper end; may be inf.
+    """
+
+    bandwidth: float | None = None
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_interval(self.low, self.high, "low and high")
+        _check_bandwidth(self.bandwidth)
+
+    def __call__(self, x: ArrayLike, at: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
+        """Evaluate the density of `x`.
+
+        Args:
+            x: (n,) positions inside the interval.
+            at: (q,) where to evaluate; outside the interval the density is 0.
+            weights: (n,) weights >= 0; equal ones by default.
+
+        Returns:
+            (q,) densities per unit of x.
+
+        Raises:
+            AnalysisError: if `x` is empty or leaves the interval.
+        """
+        position, weight = _weighted(x, weights)
+        _inside(position, self.low, self.high, "x")
+        width = self.bandwidth or _usable_width(scott_bandwidth(position, weight), position, self)
+        position, weight = _binned(position, weight)
+        kernels = _reflected(column(at, "at"), position, width, self.low, self.high)
+        return np.asarray(kernels @ weight / weight.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedDensity2D:
+    """Product-kernel density of two columns, reflected at the ends of both.
+
+    Made for a parameter against the metric: give the metric's own bounds (0 and 1 for an accuracy)
+    and no contour runs past them.
+
+    Attributes:
+        bandwidth: (for x, for y) in their units; None takes Scott's rule for two dimensions.
+        x_bounds: interval of x.
+        y_bounds: interval of y; unbounded by default.
+    """
+
+    bandwidth: tuple[float, float] | None = None
+    x_bounds: tuple[float, float] = (0.0, 1.0)
+    y_bounds: tuple[float, float] = (-np.inf, np.inf)
+
+    def __post_init__(self) -> None:
+        _check_interval(*self.x_bounds, "x_bounds")
+        _check_interval(*self.y_bounds, "y_bounds")
+        for width in self.bandwidth or ():
+            _check_bandwidth(width)
+
+    def __call__(self, x: ArrayLike, y: ArrayLike, at_x: ArrayLike, at_y: ArrayLike) -> FloatArray:
+        """Evaluate the joint density on a grid.
+
+        Args:
+            x: (n,) positions.
+            y: (n,) values.
+            at_x: (p,) grid positions.
+            at_y: (q,) grid values.
+
+        Returns:
+            (p, q) densities per unit of x and unit of y.
+
+        Raises:
+            AnalysisError: if lengths differ, or points leave their interval.
+        """
+        sides: list[FloatArray] = []
+        first, second = column(x, "x"), column(y, "y")
+        same_length(first.size, second.size)
+        given = self.bandwidth or (None, None)
+        cells, shares = _cells(first, second)
+        for axis, (points, at, bounds, width) in enumerate(
+            zip((first, second), (at_x, at_y), (self.x_bounds, self.y_bounds), given, strict=True)
+        ):
+            _inside(points, *bounds, "xy"[axis])
+            one = BoundedDensity(width, *bounds)
+            wide = width or _usable_width(scott_bandwidth(points, None, 2), points, one)
+            sides.append(_reflected(column(at, f"at_{'xy'[axis]}"), cells[axis], wide, *bounds))
+        return np.asarray(sides[0] @ shares @ sides[1].T / first.size)
+
+
+@dataclass(frozen=True, slots=True)
+class DensityRatio:
+    """Density of the good trials over the density of all, level by level.
+
+    With one bandwidth for both, the ratio at a place is the kernel-weighted share of good trials
+    there over their share everywhere. Its interval is Wilson's at the kernel's effective number of
+    trials: unlike a bootstrap it stays honest where no good trial lies, and nothing is drawn at
+        random.
+
+    Source: l/g of Bergstra et al. (2011); Wilson (1927) for the interval.
+
+    Attributes:
+        confidence: of the pointwise intervals.
+        bandwidth: in units of x, for ordered parameters; None takes Scott's rule on the good
+            trials.
+    """
+
+    confidence: float = 0.9
+    bandwidth: float | None = None
+
+    def __post_init__(self) -> None:
+        check_share(self.confidence, "confidence")
+        _check_bandwidth(self.bandwidth)
+
+    def __call__(self, x: ArrayLike, good: ArrayLike, levels: ArrayLike, unordered: bool = False) -> Ratio:
+        """Compare good trials with all trials.
+
+        Args:
+            x: (n,) positions in [0, 1], or codes.
+            good: (n,) bools, such as from `top_mask`.
+            levels: (L,) where to compare: increasing positions, or all codes 0..k-1.
+            unordered: whether `x` and `levels` are codes; then nothing is smoothed.
+
+        Raises:
+            AnalysisError: if lengths differ, no trial is good, or positions leave [0, 1].
+        """
+        mask: BoolArray = np.asarray(good, dtype=np.bool_)
+        places = column(levels, "levels")
+        position = column(x, "x")
+        same_length(position.size, mask.size)
+        if not mask.any():
+            raise AnalysisError("good: no trial is good; choose a larger top share")
+        if unordered:
+            codes = codes_of(position, int(places.max()) + 1)
+            kernels = (places[:, None] == np.arange(places.max() + 1)[None, :]).astype(np.float64)
+            everywhere = np.bincount(codes, minlength=kernels.shape[1]).astype(np.float64)
+            hits = np.bincount(codes[mask], minlength=kernels.shape[1]).astype(np.float64)
+        else:
+            _inside(position, 0.0, 1.0, "x")
+            one = BoundedDensity()
+            width = self.bandwidth or _usable_width(scott_bandwidth(position[mask]), position[mask], one)
+            spots, everywhere = _binned(position, np.ones(position.size))
+            hits = _onto(position[mask], spots)
+            kernels = _reflected(places, spots, width, 0.0, 1.0)
+        return self._ratio(places, kernels, everywhere, hits, float(mask.mean()))
+
+    def _ratio(
+        self,
+        places: FloatArray,
+        kernels: FloatArray,
+        everywhere: FloatArray,
+        hits: FloatArray,
+        share: float,
+    ) -> Ratio:
+        from refine.stats.coverage import wilson
+
+        near = kernels @ everywhere
+        squares = kernels**2 @ everywhere
+        n = np.divide(near**2, squares, out=np.zeros_like(near), where=squares > 0)
+        # A kernel's far tail must not pass for evidence: half a trial's worth has to be near.
+        peak = kernels.max() if kernels.size else 1.0
+        known = near > 0.5 * peak
+        rate = np.divide(kernels @ hits, near, out=np.full_like(near, np.nan), where=known)
+        low, high = np.zeros_like(near), np.full_like(near, np.inf)
+        ends = wilson((rate * n)[known], n[known], self.confidence)
+        low[known], high[known] = ends.low / share, ends.high / share
+        return Ratio(places, rate / share, low, high, np.where(known, n, 0.0))
+
+
+def ratio_bounds(ratio: Ratio, threshold: float = 1.0, keep_doubtful: bool = False) -> tuple[int, int] | None:
+    """The contiguous run of levels around the best one that stays over a threshold.
+
+    Args:
+        ratio: of an ordered parameter.
+        threshold: 1 asks for places where good trials are over-represented.
+        keep_doubtful: False asks every level to be over the threshold for certain (its lower end);
+            True only leaves out what is under it for certain (its upper end).
+
+    Returns:
+        First and last index into `ratio.levels`, both included; None if no level passes.
+    """
+    passes = (ratio.high if keep_doubtful else ratio.low) > threshold
+    if not passes.any():
+        return None
+    score = np.where(passes, np.nan_to_num(ratio.ratio, nan=0.0), -1.0)
+    first = last = int(np.argmax(score))
+    while first > 0 and passes[first - 1]:
+        first -= 1
+    while last < passes.size - 1 and passes[last + 1]:
+        last += 1
+    return first, last
+
+
+def _weighted(x: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
+    position = column(x, "x")
+    weight = np.ones(position.size) if weights is None else column(weights, "weights")
+    same_length(position.size, weight.size)
+    if position.size == 0 or weight.min() < 0 or weight.sum() <= 0:
+        raise AnalysisError("x: a density needs at least one trial of positive weight; got none")
+    return position, weight
+
+
+def _check_interval(low: float, high: float, name: str) -> None:
+    if not low < high:
+        raise AnalysisError(f"{name}: low must be < high, got ({low!r}, {high!r}); swap them?")
+
+
+def _check_bandwidth(width: float | None) -> None:
+    if width is not None and not 0.0 < width < np.inf:
+        raise AnalysisError(f"bandwidth: must be positive, got {width!r}; None chooses it")
+
+
+def _inside(x: FloatArray, low: float, high: float, name: str) -> None:
+    if x.size and (x.min() < low - 1e-9 or x.max() > high + 1e-9):
+        raise AnalysisError(
+            f"{name}: must lie in [{low:g}, {high:g}], got {x.min():g} to {x.max():g}; "
+            "map positions to the unit scale, or give the bounds that hold"
+        )
+
+
+def _usable_width(width: float, x: FloatArray, density: BoundedDensity) -> float:
+    """Scott's width, kept above 1 % of the scale, since coinciding points would make it 0."""
+    length = density.high - density.low
+    if not np.isfinite(length):
+        length = float(np.ptp(x)) or max(1.0, abs(float(x[0])))
+    return max(width, 0.01 * length)
+
+
+def _binned(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Few distinct positions with their summed weights, so that kernels cost the same at any n."""
+    seen, inverse = np.unique(x, return_inverse=True)
+    if seen.size <= _BINS:
+        total = np.bincount(inverse, weights=weight, minlength=seen.size)
+        return seen, total.astype(np.float64)
+    spots = np.linspace(seen[0], seen[-1], _BINS)
+    return spots, _onto(x, spots, weight)
+
+
+def _onto(x: FloatArray, spots: FloatArray, weight: FloatArray | None = None) -> FloatArray:
+    """Linear binning: each point shares its weight between its two neighbouring spots."""
+    weight = np.ones(x.size) if weight is None else weight
+    right = np.clip(np.searchsorted(spots, x), 1, max(spots.size - 1, 1))
+    if spots.size == 1:
+        return np.array([weight.sum()])
+    gap = spots[right] - spots[right - 1]
+    share = np.clip((x - spots[right - 1]) / gap, 0.0, 1.0)
+    total = np.bincount(right, weights=weight * share, minlength=spots.size)
+    total += np.bincount(right - 1, weights=weight * (1.0 - share), minlength=spots.size)
+    return np.asarray(total, dtype=np.float64)
+
+
+def _cells(x: FloatArray, y: FloatArray) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
+    """Counts of points per cell of the binned positions, (a, b)."""
+    spots: list[FloatArray] = []
+    index = []
+    for points in (x, y):
+        seen, inverse = np.unique(points, return_inverse=True)
+        if seen.size > _BINS:
+            seen = np.linspace(seen[0], seen[-1], _BINS)
+            inverse = np.searchsorted((seen[1:] + seen[:-1]) / 2.0, points)
+        spots.append(seen)
+        index.append(inverse)
+    flat = index[0] * spots[1].size + index[1]
+    counts = np.bincount(flat, minlength=spots[0].size * spots[1].size)
+    shaped = counts.reshape(spots[0].size, spots[1].size).astype(np.float64)
+    return (spots[0], spots[1]), shaped
+
+
+def _reflected(at: FloatArray, x: FloatArray, width: float, low: float, high: float) -> FloatArray:
+    """(q, n) normal kernels around `x` at `at`, mirrored at the finite ends of [low, high]."""
+    length = high - low
+    images = [x]
+    if np.isfinite(length):
+        # Mirrors face each other; images further than 6 widths away no longer show.
+        for turn in range(1, 1 + int(np.ceil(0.5 + 3.0 * width / length))):
+            images += [x + 2 * turn * length, x - 2 * turn * length]
+        images += [2 * low - image for image in images]
+    elif np.isfinite(low):
+        images.append(2 * low - x)
+    elif np.isfinite(high):
+        images.append(2 * high - x)
+    total = np.zeros((at.size, x.size))
+    for image in images:
+        total += np.exp(-0.5 * ((at[:, None] - image[None, :]) / width) ** 2)
+    inside = (at >= low) & (at <= high)
+    return np.asarray(total * inside[:, None] / (width * np.sqrt(2 * np.pi)))

@@ -1,0 +1,323 @@
+"""What decides whether a trial is among the best: PED-ANOVA with the noise floor taken off.
+
+A rank correlation is blind to an optimum in the middle of a range; PED-ANOVA sees it, because it
+compares where the best trials lie with where all lie. `Detect` asks both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from refine.errors import AnalysisError
+from refine.stats._common import (
+    FloatArray,
+    IntArray,
+    check_count,
+    check_share,
+    codes_of,
+    column,
+    same_length,
+    top_mask,
+)
+from refine.stats.association import KruskalWallis
+from refine.stats.correlation import Spearman
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_GRID = 50  # steps of an ordered axis, as in Optuna
+_NARROWEST = 0.5 / 1.64  # bandwidth in steps: 90 % of a kernel within its own step, as in Optuna
+
+
+class Importance(NamedTuple):
+    """PED-ANOVA's importance of one parameter.
+
+    Attributes:
+        estimate: `raw` minus `floor`, in units of `raw`; near 0, of either sign, for a parameter
+            that doesn't matter.
+        low: lower end of the estimate's confidence interval.
+        high: upper end of it.
+        p: one-sided permutation p-value, (1 + b) / (1 + B).
+        raw: Pearson divergence of the top set's density from the region's, times (m / n)^2.
+        floor: mean of `raw` over the permutation null.
+        n: trials in the region.
+        top: trials in the top set, ties included.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+    raw: float
+    floor: float
+    n: int
+    top: int
+
+
+class Detection(NamedTuple):
+    """Does the parameter matter at all, by two tests at once.
+
+    Attributes:
+        p: twice the smaller of the two p-values (Bonferroni), at most 1.
+        p_importance: PED-ANOVA's.
+        p_trend: Spearman's, or Kruskal and Wallis' where the parameter is unordered.
+        seen_by: 'importance' or 'trend', whichever has the smaller p-value.
+    """
+
+    p: float
+    p_importance: float
+    p_trend: float
+    seen_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PedAnova:
+    """PED-ANOVA, one axis at a time, against its own permutation null.
+
+    I = (g'/g)^2 * sum_x p_g(x) (p_g'(x) / p_g(x) - 1)^2 with g' the top share and g the region's.
+    Densities are Parzen estimates on a grid of levels: truncated discretised normal kernels of
+    bandwidth 1.059 min(IQR / 1.34, sd) m^(-1/5), and one wide prior kernel. The raw value is the
+    one of Optuna's evaluator on the same grid. Under the null the top set is a random subset, so
+    its level counts are multivariate hypergeometric; no row is shuffled and 999 draws cost some 20
+    ms at any n.
+
+    Source: Watanabe, Bansal and Hutter (2023), 'PED-ANOVA', arXiv:2304.10255.
+
+    Attributes:
+        top: g', share of the trials that counts as best.
+        region: g, share within which the parameter is judged.
+        permutations: B of the null, also of the p-value's resolution; see `permutations_needed`.
+        confidence: of the interval.
+        resamples: bootstrap draws for it.
+        seed: of null and bootstrap.
+    """
+
+    top: float = 0.1
+    region: float = 1.0
+    permutations: int = 999
+    confidence: float = 0.95
+    resamples: int = 400
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_share(self.top, "top")
+        check_share(self.confidence, "confidence")
+        check_count(self.permutations, "permutations")
+        check_count(self.resamples, "resamples")
+        if not self.top < self.region <= 1.0:
+            raise AnalysisError(
+                f"region: must be above top ({self.top!r}) and at most 1, got {self.region!r}"
+            )
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        cardinality: int = 0,
+        levels: ArrayLike | None = None,
+    ) -> Importance:
+        """Measure one parameter.
+
+        Args:
+            x: (n,) positions in [0, 1], or codes where `cardinality` is given.
+            y: (n,) values.
+            cardinality: number of choices of an unordered parameter, 0 for an ordered one.
+            levels: increasing positions of an ordered parameter's levels; each x counts for the
+                nearest. Without them, the positions seen where there are at most 50, else 50 even
+                steps.
+
+        Returns:
+            The importance; zeros with p = 1 where there is nothing to tell apart (one level, under
+            4 trials, or a top set that is the whole region because of ties).
+
+        Raises:
+            AnalysisError: if lengths differ, a code is out of range or something isn't finite.
+        """
+        values = column(y, "y")
+        index, size = _on_grid(x, cardinality, levels)
+        same_length(index.size, values.size)
+        region = top_mask(values, self.region) if values.size else np.zeros(0, np.bool_)
+        best = top_mask(values, self.top) if values.size else region
+        n, m = int(region.sum()), int(best.sum())
+        if n < 4 or m == n or size < 2:
+            return Importance(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, n, m)
+        everywhere = np.bincount(index[region], minlength=size)
+        among_best = np.bincount(index[best], minlength=size)
+        scale = (m / n) ** 2
+        density = _choice_density if cardinality else _step_density
+        rng = np.random.default_rng(self.seed)
+
+        ground = density(everywhere[None, :])
+        raw = float(scale * _divergence(density(among_best[None, :]), ground)[0])
+        drawn = rng.multivariate_hypergeometric(everywhere, m, size=self.permutations)
+        null = scale * _divergence(density(drawn), ground)
+        floor = float(null.mean())
+        p = (1 + np.count_nonzero(null >= raw * (1 - 1e-9))) / (1 + self.permutations)
+
+        again = rng.multinomial(m, among_best / m, size=self.resamples)
+        rest = everywhere - among_best
+        others = rng.multinomial(n - m, rest / (n - m), size=self.resamples)
+        redone = scale * _divergence(density(again), density(again + others))
+        tail = 50.0 * (1.0 - self.confidence)
+        # A resample of a sample carries the noise floor twice.
+        low, high = np.percentile(redone - 2.0 * floor, [tail, 100.0 - tail])
+        estimate = raw - floor
+        low, high = min(float(low), estimate), max(float(high), estimate)
+        return Importance(estimate, low, high, float(p), raw, floor, n, m)
+
+
+@dataclass(frozen=True, slots=True)
+class Detect:
+    """The smaller of PED-ANOVA's and the rank test's p-value, times two.
+
+    An interior optimum escapes a correlation, a weak monotone trend escapes PED-ANOVA; feed the
+    result of all parameters to `benjamini_hochberg`.
+
+    Attributes:
+        top: share of trials that counts as best. A fifth found a broad interior optimum at n = 240
+            in 70 % of runs, Optuna's tenth in 39 %, at the same rate of false discoveries.
+        permutations: of PED-ANOVA's null.
+        seed: of all draws.
+    """
+
+    top: float = 0.2
+    permutations: int = 999
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_share(self.top, "top")
+        check_count(self.permutations, "permutations")
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        cardinality: int = 0,
+        levels: ArrayLike | None = None,
+    ) -> Detection:
+        """Test one parameter; arguments and errors as for `PedAnova`."""
+        measure = PedAnova(top=self.top, permutations=self.permutations, resamples=1, seed=self.seed)
+        importance = measure(x, y, cardinality, levels)
+        if cardinality:
+            trend = KruskalWallis(resamples=1, seed=self.seed)(x, y, cardinality).p
+        else:
+            trend = Spearman(resamples=1, seed=self.seed)(x, y).p
+        return combine(importance.p, trend)
+
+
+def combine(p_importance: float, p_trend: float) -> Detection:
+    """Join two p-values of one parameter that were computed already.
+
+    Args:
+        p_importance: PED-ANOVA's.
+        p_trend: the rank test's.
+    """
+    seen_by = "importance" if p_importance < p_trend else "trend"
+    return Detection(min(1.0, 2.0 * min(p_importance, p_trend)), p_importance, p_trend, seen_by)
+
+
+def permutations_needed(parameters: int, alpha: float) -> int:
+    """Permutations that let p-values get small enough: 4 x parameters / alpha, at least 999.
+
+    Args:
+        parameters: number of tests corrected together.
+        alpha: level of the false discovery rate of this round.
+
+    Raises:
+        AnalysisError: if `parameters` < 1 or `alpha` isn't in (0, 1).
+    """
+    check_count(parameters, "parameters")
+    check_share(alpha, "alpha")
+    return max(999, int(np.ceil(4 * parameters / alpha)))
+
+
+def _on_grid(x: ArrayLike, cardinality: int, levels: ArrayLike | None) -> tuple[IntArray, int]:
+    """Every trial's level number, and how many levels there are."""
+    if cardinality:
+        return codes_of(x, cardinality), cardinality
+    position = column(x, "x")
+    if levels is None:
+        seen = np.unique(position)
+        # Values that hardly repeat are a continuous axis, however few the trials.
+        if seen.size > min(_GRID, position.size / 2):
+            step = np.ceil(position * (_GRID - 1) - 0.5)
+            return np.clip(step, 0, _GRID - 1).astype(np.int64), _GRID
+        return np.searchsorted(seen, position), seen.size
+    declared = column(levels, "levels")
+    if declared.size == 0 or np.any(np.diff(declared) <= 0):
+        raise AnalysisError("levels: must increase strictly and not be empty; sort them")
+    middles = (declared[1:] + declared[:-1]) / 2.0
+    return np.searchsorted(middles, position), declared.size
+
+
+def _divergence(best: FloatArray, ground: FloatArray) -> FloatArray:
+    """Pearson divergence, row by row."""
+    ground = ground + 1e-12
+    return np.asarray(np.sum(ground * ((best + 1e-12) / ground - 1.0) ** 2, axis=-1))
+
+
+def _choice_density(counts: IntArray) -> FloatArray:
+    """Smoothed shares of unordered choices from (B, k) counts."""
+    size = counts.shape[1]
+    total = counts.sum(axis=1, keepdims=True)
+    # Each kernel leaks to the other choices, the less the more different choices were seen.
+    leak = 1.0 / (np.count_nonzero(counts, axis=1)[:, None] + 1.0)
+    kernels = (counts + total * leak) / (1.0 + size * leak)
+    return np.asarray((kernels + 1.0 / size) / (total + 1.0))
+
+
+def _step_density(counts: IntArray) -> FloatArray:
+    """Parzen densities on the steps 0..L-1 of an ordered axis from (B, L) counts."""
+    size = counts.shape[1]
+    total = counts.sum(axis=1)
+    width = _scott_width(counts, total)
+    prior = _kernel_sum(np.ones((1, 1)), np.array([float(size)]), np.array([(size - 1) / 2.0]), size)
+    own = _kernel_sum(counts.astype(np.float64), width, np.arange(size, dtype=np.float64), size)
+    return np.asarray((own + prior) / (total + 1.0)[:, None])
+
+
+def _scott_width(counts: IntArray, total: IntArray) -> FloatArray:
+    """Bandwidth in steps, with the quartiles read off the counts as Optuna reads them."""
+    size = counts.shape[1]
+    at = np.arange(size)
+    mean = counts @ at / total
+    square = np.maximum(counts @ at**2 - total * mean**2, 0.0)
+    sd = np.sqrt(square / np.maximum(total - 1, 1))
+    cumulated = np.cumsum(counts, axis=1)
+    lower = np.argmax(cumulated >= np.maximum(total // 4, 1)[:, None], axis=1)
+    above = cumulated > (total * 3 // 4)[:, None]
+    last = size - 1 - np.argmax(counts[:, ::-1] > 0, axis=1)
+    upper = np.where(above.any(axis=1), np.argmax(above, axis=1), last)
+    width = 1.059 * np.minimum((upper - lower) / 1.34, sd) * total**-0.2
+    return np.asarray(np.maximum(width, _NARROWEST), dtype=np.float64)
+
+
+def _kernel_sum(weights: FloatArray, width: FloatArray, centre: FloatArray, size: int) -> FloatArray:
+    """Sum of truncated normal kernels, integrated over the steps 0..size-1.
+
+    Args:
+        weights: (B, c) weight of every centre.
+        width: (B,) bandwidths.
+        centre: (c,) centres, evenly one apart.
+        size: number of steps; the kernels have no mass outside [-1/2, size - 1/2].
+
+    Returns:
+        (B, size) densities.
+    """
+    from scipy.special import ndtr
+
+    # Distances between a step's edge and a centre take few values: one table of them serves all
+    # pairs.
+    offset = centre[0]
+    c = centre.size
+    edges = np.arange(-c + 0.5, size + 0.5) - offset
+    table = ndtr(edges[None, :] / width[:, None])
+    inside = table[:, c - 1 + size - np.arange(c)] - table[:, c - 1 - np.arange(c)]
+    mass = np.diff(table, axis=1)
+    # mass[:, s - j + c - 1] is the share of centre j's kernel that falls on step s.
+    windows = sliding_window_view(mass, size, axis=1)[:, ::-1, :]
+    return np.asarray(np.einsum("bc,bcs->bs", weights / inside, windows))

@@ -1,0 +1,237 @@
+"""A round as a population: its distribution of values, a child against its parent, the best range.
+
+A refinement is good when the population improves, not only its best trial.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refine.errors import AnalysisError
+from refine.stats._common import FloatArray, check_count, check_share, column, columns
+from refine.stats.coverage import wilson
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Curve(NamedTuple):
+    """Empirical distribution of a round's values, as in 'Designing Network Design Spaces'.
+
+    Attributes:
+        at: (q,) values, increasing, in units of the metric.
+        better: (q,) share of trials at least as good as each; falls from 1.
+        low: (q,) lower ends of the pointwise bootstrap band.
+        high: (q,) upper ends.
+        n: number of trials.
+    """
+
+    at: FloatArray
+    better: FloatArray
+    low: FloatArray
+    high: FloatArray
+    n: int
+
+
+class Comparison(NamedTuple):
+    """A child round against its parent.
+
+    Attributes:
+        better: P(a child's trial > a parent's trial), ties counted half; 0.5 is no difference.
+        low: lower end of its interval.
+        high: upper end.
+        ks: Kolmogorov and Smirnov's largest vertical distance of the two distributions.
+        ks_p: its p-value, two-sided.
+        n_parent: trials of the parent.
+        n_child: trials of the child.
+    """
+
+    better: float
+    low: float
+    high: float
+    ks: float
+    ks_p: float
+    n_parent: int
+    n_child: int
+
+
+class Range(NamedTuple):
+    """Where the best position lies, were the round smaller and run again.
+
+    Attributes:
+        low: lower end, in units of x.
+        best: the median of the resampled best positions.
+        high: upper end.
+        n: number of trials.
+    """
+
+    low: float
+    best: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edf:
+    """Share of trials at least as good as a value, with a bootstrap band.
+
+    Source: Radosavovic et al. (2020), 'Designing Network Design Spaces', equation 1.
+
+    Attributes:
+        confidence: of the pointwise band.
+        resamples: bootstrap draws.
+        seed: of the bootstrap.
+    """
+
+    confidence: float = 0.95
+    resamples: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_share(self.confidence, "confidence")
+        check_count(self.resamples, "resamples")
+
+    def __call__(self, y: ArrayLike, at: ArrayLike | None = None) -> Curve:
+        """Evaluate the distribution.
+
+        Args:
+            y: (n,) values.
+            at: (q,) increasing values to evaluate at, shared when rounds are compared; by default
+                up to 200 quantiles of `y`.
+
+        Raises:
+            AnalysisError: if `y` is empty or not finite, or `at` isn't increasing.
+        """
+        values = np.sort(column(y, "y"))
+        n = values.size
+        if n == 0:
+            raise AnalysisError("y: a distribution needs at least one trial, got none")
+        if at is None:
+            # 'nearest' keeps points on values that occurred.
+            spread = np.linspace(0.0, 1.0, min(200, n))
+            places = np.unique(np.quantile(values, spread, method="nearest"))
+        else:
+            places = column(at, "at")
+            if places.size == 0 or np.any(np.diff(places) <= 0):
+                raise AnalysisError("at: must increase strictly and not be empty; sort it")
+        below = np.searchsorted(values, places, side="left")
+        # A resampled curve only needs how many draws fall between neighbouring places.
+        steps = np.diff(np.concatenate(([0], below, [n]))) / n
+        rng = np.random.default_rng(self.seed)
+        drawn = rng.multinomial(n, steps, size=self.resamples)
+        curves = 1.0 - np.cumsum(drawn[:, :-1], axis=1) / n
+        tail = 50.0 * (1.0 - self.confidence)
+        low, high = np.percentile(curves, [tail, 100.0 - tail], axis=0)
+        return Curve(places, 1.0 - below / n, low, high, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Did the population improve from parent to child.
+
+    P(child > parent) is Mann and Whitney's statistic over its largest value. Its interval is
+    Wilson's with as many coin tosses as would vary like the placements do, so that it stays inside
+    [0, 1] and keeps its doubt when the rounds don't overlap.
+
+    Source: DeLong et al. (1988) and Brunner and Munzel (2000) for the placements' variance;
+    `scipy.stats.ks_2samp` for the distance.
+
+    Attributes:
+        confidence: of the interval.
+    """
+
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_share(self.confidence, "confidence")
+
+    def __call__(self, parent: ArrayLike, child: ArrayLike) -> Comparison:
+        """Compare two rounds.
+
+        Args:
+            parent: (n,) values of the parent's even trials.
+            child: (m,) values of the child's even trials.
+
+        Raises:
+            AnalysisError: if one has fewer than 2 trials or something isn't finite.
+        """
+        from scipy.stats import ks_2samp
+
+        old, new = np.sort(column(parent, "parent")), np.sort(column(child, "child"))
+        n, m = old.size, new.size
+        if min(n, m) < 2:
+            raise AnalysisError(
+                f"parent and child need at least 2 trials each, got {n} and {m}; run more first"
+            )
+        beaten = (np.searchsorted(old, new, "left") + np.searchsorted(old, new, "right")) / (2 * n)
+        lost = (np.searchsorted(new, old, "left") + np.searchsorted(new, old, "right")) / (2 * m)
+        better = float(beaten.mean())
+        variance = beaten.var(ddof=1) / m + lost.var(ddof=1) / n
+        # As many coin tosses as would vary that much; complete separation doesn't vary at all.
+        tosses = better * (1.0 - better) / variance if variance > 0 else 0.0
+        tosses = min(max(tosses, float(min(n, m))), float(n + m))
+        low, high = wilson(better * tosses, tosses, self.confidence)
+        distance = ks_2samp(old, new)
+        return Comparison(
+            better,
+            float(low),
+            float(high),
+            float(distance.statistic),
+            float(distance.pvalue),
+            n,
+            m,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BestRange:
+    """Best-range bootstrap: how much of an ordered axis could hold the best trial.
+
+    Draw a quarter of the trials with replacement, keep the best one's x, repeat. The best of m
+    draws with replacement has rank floor(n (1 - U^(1/m))), so each repetition costs one random
+    number.
+
+    Source: Radosavovic et al. (2020), section 3.2 ('empirical bootstrap').
+
+    Attributes:
+        share: of the trials drawn each time.
+        resamples: repetitions.
+        confidence: of the interval.
+        seed: of the draws and of the order of ties.
+    """
+
+    share: float = 0.25
+    resamples: int = 10_000
+    confidence: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_share(self.share, "share")
+        check_share(self.confidence, "confidence")
+        check_count(self.resamples, "resamples")
+
+    def __call__(self, x: ArrayLike, y: ArrayLike) -> Range:
+        """Find the range.
+
+        Args:
+            x: (n,) positions of an ordered parameter, in any unit.
+            y: (n,) values.
+
+        Raises:
+            AnalysisError: if there is no trial, lengths differ or something isn't finite.
+        """
+        position, values = columns(x, y)
+        n = values.size
+        if n == 0:
+            raise AnalysisError("y: the best range needs at least one trial, got none")
+        rng = np.random.default_rng(self.seed)
+        ranked = position[np.lexsort((rng.random(n), -values))]
+        drawn = max(1, int(np.ceil(self.share * n)))
+        ranks = np.floor(n * -np.expm1(np.log(rng.random(self.resamples)) / drawn)).astype(np.int64)
+        bests = ranked[np.minimum(ranks, n - 1)]
+        tail = 50.0 * (1.0 - self.confidence)
+        ends = np.percentile(bests, [tail, 50.0, 100.0 - tail], method="inverted_cdf")
+        return Range(float(ends[0]), float(ends[1]), float(ends[2]), n)

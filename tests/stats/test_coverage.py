@@ -1,0 +1,102 @@
+"""Shares, chances and edges against closed forms and libraries."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from refine.errors import AnalysisError
+from refine.stats import (
+    Boundary,
+    LevelRates,
+    good_trials_needed,
+    hit_probability,
+    unseen_levels,
+    wilson,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(some.integers(1, 500), some.floats(0, 1), some.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_agrees_with_scipy(n, share, confidence):
+    k = round(share * n)
+    theirs = scipy.stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
+    assert wilson(k, n, confidence) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_wilson_of_nothing_is_everything():
+    ends = wilson([0, 0, 3], [0, 4, 3])
+    assert ends.low[0] == 0.0
+    assert ends.high[0] == 1.0
+    assert ends.low[1] == 0.0
+    assert ends.high[2] == 1.0
+    with pytest.raises(AnalysisError, match="counts must lie between 0 and n"):
+        wilson(3, 2)
+
+
+def test_hit_probability_is_exact_on_grids():
+    assert hit_probability(60, 0.05) == pytest.approx(1 - 0.95**60)
+    exact = 1 - scipy.stats.hypergeom.pmf(0, 200, 10, 30)
+    assert hit_probability(30, 0.05, 200) == pytest.approx(exact)
+    assert hit_probability(191, 0.05, 200) == 1.0
+    assert hit_probability(0, 0.05, 200) == 0.0
+    assert hit_probability(1800, 0.001, 5**40) == pytest.approx(1 - 0.999**1800)
+    with pytest.raises(AnalysisError, match="between 0 and the grid's size 10, got 11"):
+        hit_probability(11, 0.1, 10)
+
+
+def test_tolerance_regions_need_as_many_trials_as_wald_and_tukey_say():
+    assert [good_trials_needed(d) for d in (1, 4, 8)] == [46, 129, 227]
+    with pytest.raises(AnalysisError, match="axes: must be a whole number >= 1, got 0"):
+        good_trials_needed(0)
+
+
+def test_unseen_levels():
+    assert unseen_levels([0, 3, 3], 5).tolist() == [1, 2, 4]
+
+
+def test_an_optimum_at_the_edge_piles_up_there_and_only_there():
+    rng = np.random.default_rng(0)
+    levels = np.arange(10) / 9
+    x = rng.choice(levels, 300)
+    low, high = Boundary()(x, x + 0.2 * rng.normal(size=300), levels)
+    assert (low.side, high.side) == ("low", "high")
+    assert high.p < 1e-4
+    assert high.peak
+    assert low.p > 0.5
+    assert high.top_n == 60
+
+
+def test_a_slope_of_an_interior_optimum_is_no_peak():
+    rng = np.random.default_rng(1)
+    x = rng.random(4000)
+    _, high = Boundary()(x, -((x - 0.8) ** 2) + 0.1 * rng.normal(size=4000))
+    assert not high.peak
+
+
+def test_no_pile_up_without_effect():
+    rng = np.random.default_rng(2)
+    levels = np.arange(6) / 5
+    p = [Boundary()(rng.choice(levels, 150), rng.random(150), levels)[0].p for _ in range(300)]
+    assert np.mean(np.array(p) <= 0.05) <= 0.08
+
+
+@pytest.mark.parametrize("x", [[0.5] * 20, [0.0] * 20, []])
+def test_edges_without_contrast_have_p_one(x):
+    assert all(edge.p == 1.0 for edge in Boundary()(x, np.arange(len(x))))
+
+
+def test_rates_point_at_the_failing_level():
+    codes = np.repeat([0, 1, 2], 30)
+    failed = np.concatenate([np.arange(30) < 2, np.arange(30) < 20, np.arange(30) < 1])
+    rates = LevelRates()(codes, failed, 4)
+    assert [rate.hits for rate in rates] == [2, 20, 1, 0]
+    assert rates[1].p < 1e-6
+    assert rates[1].low > rates[0].high
+    assert np.isnan(rates[3].rate)
+    assert (rates[3].low, rates[3].high, rates[3].p) == (0.0, 1.0, 1.0)
+    theirs = scipy.stats.fisher_exact([[20, 10], [3, 57]]).pvalue
+    assert rates[1].p == pytest.approx(theirs, rel=1.0)

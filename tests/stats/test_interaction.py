@@ -1,0 +1,71 @@
+"""Coupling is found on a ridge and not on additive slopes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refine.errors import AnalysisError
+from refine.stats import Interactions
+
+
+def _alarms(make, n, rounds, d=5, card=None):
+    rng = np.random.default_rng(n)
+    found = []
+    for seed in range(rounds):
+        x = rng.random((n, d))
+        if card:
+            for j, k in enumerate(card):
+                if k:
+                    x[:, j] = rng.integers(0, k, n)
+        pairs = Interactions(seed=seed)(x, make(x, rng), card or [0] * d)
+        found.append([pair.q <= 0.1 for pair in pairs])
+    return np.array(found)
+
+
+def test_a_ridge_is_found():
+    ridge = _alarms(lambda x, rng: -((x[:, 0] - x[:, 1]) ** 2) + 0.05 * rng.normal(size=len(x)), 250, 20)
+    assert ridge[:, 0].mean() >= 0.9
+    assert ridge[:, 1:].mean() <= 0.05
+
+
+@pytest.mark.parametrize(
+    "surface",
+    [
+        lambda x: x[:, 0] + x[:, 1],
+        lambda x: -((x[:, 0] - 0.5) ** 2) - (x[:, 1] - 0.3) ** 2,
+        lambda x: 0 * x[:, 0],
+    ],
+    ids=["slopes", "bowl", "noise"],
+)
+def test_additive_surfaces_raise_no_alarm(surface):
+    alarms = _alarms(lambda x, rng: surface(x) + 0.1 * rng.normal(size=len(x)), 250, 20)
+    assert alarms.any(axis=1).mean() <= 0.25
+    assert alarms.mean() <= 0.03
+
+
+def test_a_choice_that_moves_the_optimum_is_found():
+    def shifted(x, rng):
+        return -((x[:, 1] - np.where(x[:, 0] == 0, 0.2, 0.8)) ** 2) + 0.02 * rng.normal(size=len(x))
+
+    alarms = _alarms(shifted, 300, 10, d=4, card=[2, 0, 0, 3])
+    assert alarms[:, 0].mean() >= 0.9
+    assert alarms[:, 1:].mean() <= 0.1
+
+
+def test_too_few_best_trials_judge_nothing():
+    pairs = Interactions()(np.random.default_rng(0).random((30, 3)), np.arange(30.0), [0, 0, 0])
+    assert [(pair.i, pair.j, pair.p) for pair in pairs] == [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 1.0)]
+
+
+def test_constant_columns_and_values_are_silent():
+    x = np.random.default_rng(0).random((200, 3))
+    x[:, 1] = 0.5
+    assert all(pair.q >= 0.0 for pair in Interactions()(x, x[:, 0], [0, 0, 0]))
+    assert all(pair.p == 1.0 for pair in Interactions()(x, np.ones(200), [0, 0, 0]))
+    assert Interactions()(x[:, :1], x[:, 0], [0]) == ()
+
+
+def test_shapes_must_fit():
+    with pytest.raises(AnalysisError, match=r"X: needs shape \(n, 2\), one column per cardinality"):
+        Interactions()(np.ones((9, 3)), np.ones(9), [0, 0])

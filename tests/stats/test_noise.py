@@ -1,0 +1,76 @@
+"""Retraining noise, from replicates and from residuals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refine.errors import AnalysisError
+from refine.stats import Optimism, RetrainingNoise, pooled_deviation
+
+
+def test_replicates_are_pooled():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(200), 3)
+    y = rng.normal(size=200)[groups] * 5 + 0.2 * rng.normal(size=600)
+    noise = pooled_deviation(y, groups)
+    assert noise.sd == pytest.approx(0.2, rel=0.1)
+    assert (noise.source, noise.n) == ("replicates", 400)
+
+
+def test_without_replicates_there_is_no_pooled_deviation():
+    noise = pooled_deviation([1, 2, 3], ["a", "b", "c"])
+    assert np.isnan(noise.sd)
+    assert (noise.source, noise.n) == ("none", 0)
+    assert pooled_deviation([], []).source == "none"
+
+
+def test_residuals_give_an_upper_guess_in_the_good_region():
+    rng = np.random.default_rng(1)
+    x = rng.random((400, 3))
+    y = -((x[:, 0] - 0.5) ** 2) + 0.1 * rng.normal(size=400)
+    y[rng.random(400) < 0.05] = -50.0  # failures mustn't count as noise
+    noise = RetrainingNoise()(x, y, [0, 0, 0])
+    assert noise.source == "residuals"
+    assert 0.07 < noise.sd < 0.25
+
+
+def test_replicates_win_where_there_are_enough():
+    rng = np.random.default_rng(2)
+    x, y = rng.random((60, 2)), rng.normal(size=60)
+    few = np.arange(60)
+    few[1] = 0
+    assert RetrainingNoise()(x, y, [0, 0], few).source == "residuals"
+    assert RetrainingNoise()(x, y, [0, 0], np.arange(60) // 2).source == "replicates"
+    assert RetrainingNoise()(x[:10], y[:10], [0, 0]).source == "none"
+
+
+def test_same_seed_same_noise():
+    rng = np.random.default_rng(3)
+    x, y = rng.random((3000, 2)), rng.normal(size=3000)
+    assert RetrainingNoise(trees=20)(x, y, [0, 0]) == RetrainingNoise(trees=20)(x, y, [0, 0])
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_the_honest_best_is_nearly_unbiased(skewed):
+    rng = np.random.default_rng(4)
+    plain, honest = [], []
+    for seed in range(150):
+        truth = rng.normal(size=100)
+        if skewed:
+            truth[rng.random(100) < 0.2] = -30.0
+        y = truth + rng.normal(size=100)
+        result = Optimism(seed=seed)(y, 1.0)
+        plain.append(result.best - truth[y.argmax()])
+        honest.append(result.honest - truth[y.argmax()])
+    assert np.mean(plain) > 1.3
+    assert abs(np.mean(honest)) < 0.4
+
+
+def test_optimism_needs_values_and_a_noise():
+    assert Optimism()([1.0, 2.0, 3.0], 0.0) == (3.0, 0.0, 3.0, 3)
+    assert Optimism()([1.0] * 50, 0.5).expected > 0.5
+    with pytest.raises(AnalysisError, match="at least one trial is needed"):
+        Optimism()([], 1.0)
+    with pytest.raises(AnalysisError, match="sd: must be finite and >= 0, got -1"):
+        Optimism()([1.0], -1)

@@ -1,0 +1,90 @@
+"""Rounds as populations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from refine.errors import AnalysisError
+from refine.stats import BestRange, Compare, Edf
+
+
+def test_edf_counts_trials_at_least_as_good():
+    curve = Edf()([1, 2, 2, 4], at=[0, 1, 2, 3, 5])
+    assert curve.better.tolist() == [1.0, 1.0, 0.75, 0.25, 0.0]
+    assert np.all(curve.low <= curve.better)
+    assert np.all(curve.better <= curve.high)
+    assert Edf()([3.0]).better.tolist() == [1.0]
+
+
+def test_edf_band_covers_the_truth():
+    rng = np.random.default_rng(0)
+    at = np.array([0.3, 0.5, 0.9])
+    held = [
+        (curve.low <= 1 - at) & (1 - at <= curve.high)
+        for seed in range(200)
+        for curve in [Edf(resamples=200, seed=seed)(rng.random(150), at)]
+    ]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.04)
+
+
+def test_comparison_agrees_with_mann_whitney_and_ks():
+    rng = np.random.default_rng(1)
+    parent, child = rng.normal(size=120), rng.normal(0.5, size=80).round(1)
+    result = Compare()(parent, child)
+    u = scipy.stats.mannwhitneyu(child, parent).statistic
+    assert result.better == pytest.approx(u / (120 * 80))
+    assert result.ks == pytest.approx(scipy.stats.ks_2samp(parent, child).statistic)
+    assert result.low < result.better < result.high
+    assert (result.n_parent, result.n_child) == (120, 80)
+
+
+def test_comparison_interval_covers_the_truth():
+    rng = np.random.default_rng(2)
+    truth = scipy.stats.norm.cdf(0.8 / np.sqrt(2))
+    held = 0
+    for _ in range(200):
+        result = Compare()(rng.normal(size=60), rng.normal(0.8, size=40))
+        held += result.low <= truth <= result.high
+    assert 180 <= held <= 198
+
+
+def test_complete_separation_stays_inside_zero_and_one():
+    result = Compare()(np.zeros(30), np.ones(30))
+    assert result.better == 1.0
+    assert 0.8 < result.low < 1.0
+    assert result.high <= 1.0
+    same = Compare()(np.zeros(30), np.zeros(30))
+    assert same.better == 0.5
+    assert same.low < 0.5 < same.high
+
+
+def test_best_range_follows_the_optimum_and_equals_brute_force():
+    rng = np.random.default_rng(3)
+    x = rng.random(200)
+    y = -((x - 0.7) ** 2) + 0.01 * rng.normal(size=200)
+    found = BestRange()(x, y)
+    assert found.low < 0.7 < found.high
+    assert found.high - found.low < 0.4
+    drawn = rng.integers(0, 200, size=(4000, 50))
+    bests = x[np.take_along_axis(drawn, y[drawn].argmax(axis=1)[:, None], axis=1)[:, 0]]
+    slow = np.percentile(bests, [2.5, 50, 97.5])
+    assert [found.low, found.best, found.high] == pytest.approx(slow, abs=0.03)
+
+
+def test_best_range_without_effect_is_wide():
+    rng = np.random.default_rng(4)
+    found = BestRange()(rng.random(400), np.ones(400))
+    assert found.high - found.low > 0.6
+
+
+def test_empty_rounds_are_errors():
+    with pytest.raises(AnalysisError, match="needs at least one trial, got none"):
+        Edf()([])
+    with pytest.raises(AnalysisError, match="at least 2 trials each, got 1 and 5; run more"):
+        Compare()([1], [1, 2, 3, 4, 5])
+    with pytest.raises(AnalysisError, match="needs at least one trial"):
+        BestRange()([], [])
+    with pytest.raises(AnalysisError, match="at: must increase strictly"):
+        Edf()([1, 2], at=[2, 1])
