@@ -70,7 +70,7 @@ class ParameterEvidence(NamedTuple):
         correlation: Spearman's rank correlation with the metric, in the metric's own sign; ``None`` where
             the parameter has no order.
         association: Kruskal-Wallis over its choices; ``None`` where it has an order.
-        importance: PED-ANOVA importance for being among the best tenth.
+        importance: PED-ANOVA importance for being among the best fifth.
         p: P-value of 'does not matter': twice the smaller of the rank test's and the importance's.
         q: The same after Benjamini-Hochberg over all parameters of the round.
         edges: Pile-up tests at the low and the high end; empty where there is no order.
@@ -342,7 +342,7 @@ def _evidence(
     k = parameter.size
     positions = level_positions(parameter)
     grid = None if not parameter.ordered else positions
-    importance = stats.PedAnova(seed=seed)(x, y, 0 if parameter.ordered else k, grid)
+    importance = stats.PedAnova(top=GOOD, seed=seed)(x, y, 0 if parameter.ordered else k, grid)
     correlation = association = None
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:

@@ -12,7 +12,7 @@ import pickle
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
 from typing import Any
@@ -64,23 +64,28 @@ def run_on(
             source = str(path)
         todo = iter(tasks)
         alone: deque[Task] = deque()
-        flying: dict[Future[Outcome], Task] = {}
+        flying: dict[Future[bytes], Task] = {}
         tried: set[tuple[str, int, int]] = set()
+
+        def submit(task: Task) -> None:
+            # One string of bytes there and one back: engines sample containers too to guess their size.
+            order = pickle.dumps((source, name, tuple(task), threads, sys.path))
+            flying[executor.submit(run_task, order)] = task
+
         while True:
             while len(flying) < _PER_WORKER * workers and (task := next(todo, None)) is not None:
-                flying[executor.submit(run_task, source, name, task, threads, sys.path)] = task
+                submit(task)
             if not flying:
                 if not alone:
                     return
-                task = alone.popleft()
-                flying[executor.submit(run_task, source, name, task, threads, sys.path)] = task
+                submit(alone.popleft())
             done, _ = wait(flying, return_when=FIRST_COMPLETED)
             for future in done:
                 task = flying.pop(future)
                 identity = (task.key, task.replicate, task.attempt)
                 error = future.exception()
                 if error is None:
-                    yield task, future.result()
+                    yield task, Outcome(*pickle.loads(future.result()))
                 elif isinstance(error, ObjectiveError):
                     raise error
                 elif identity not in tried:
@@ -91,8 +96,16 @@ def run_on(
                     yield task, Outcome("crashed", {}, {}, 0.0, text, None)
 
 
-def run_task(source: bytes | str, name: str, task: Task, threads: int, path: list[str]) -> Outcome:
-    """What a worker does: unpacks the objective once, then runs the task."""
+def run_task(order: bytes) -> bytes:
+    """What a worker does: unpacks the objective once, then runs the task.
+
+    Args:
+        order: Pickled ``(objective or its file, name, task, threads, import path)``.
+
+    Returns:
+        The pickled outcome.
+    """
+    source, name, fields, threads, path = pickle.loads(order)
     if name not in _loaded:
         sys.path.extend(p for p in path if p not in sys.path)
         payload = Path(source).read_bytes() if isinstance(source, str) else source
@@ -101,7 +114,7 @@ def run_task(source: bytes | str, name: str, task: Task, threads: int, path: lis
         _loaded.clear()
         _loaded[name] = objective, wants_trial(objective)
     objective, with_trial = _loaded[name]
-    return evaluate(objective, task, with_trial)
+    return pickle.dumps(tuple(evaluate(objective, Task(*fields), with_trial)))
 
 
 @contextlib.contextmanager
@@ -120,6 +133,9 @@ def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         # What the person's script can import, a worker must be able to import.
         "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+        # To decide what to send from a thread, the engine would sample every message for its size, with the
+        # very random generator that the trial was seeded with.
+        "DASK_DISTRIBUTED__COMM__OFFLOAD": "False",
     }
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         environment[variable] = str(threads)
@@ -142,18 +158,32 @@ def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
             "options": {"worker_kwargs": {**options, "local_directory": folder}},
         }
         scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
-        before = dict(os.environ)
-        os.environ.update(environment)  # what the subprocesses start with, and start again with
         with (
+            _environment(environment) as restore,  # what the subprocesses start with, and start again with
             SpecCluster(
                 workers=dict.fromkeys(range(workers), worker), scheduler=scheduler, worker=worker, silence_logs=40
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
             client.wait_for_workers(workers, timeout=120)
-            os.environ.clear()
-            os.environ.update(before)
+            restore()
             yield client.get_executor(pure=False, retries=0)
+
+
+@contextlib.contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[Callable[[], None]]:
+    """Environment variables for subprocesses to start with; yields what puts the old ones back early."""
+    before = dict(os.environ)
+
+    def restore() -> None:
+        os.environ.clear()
+        os.environ.update(before)
+
+    os.environ.update(changes)
+    try:
+        yield restore
+    finally:
+        restore()
 
 
 def check_workers(workers: int, threads: int) -> None:

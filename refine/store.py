@@ -201,7 +201,7 @@ class Store:
             .order_by(t.tag.c.name)
         )
         with self.engine.connect() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     # Trials.
 
@@ -284,7 +284,7 @@ class Store:
         """Digest -> content of every proposal that was shown for a decision, oldest first."""
         query = sa.select(t.proposal.c.digest, t.proposal.c.content).where(t.proposal.c.node == pk)
         with self.engine.connect() as connection:
-            return dict(connection.execute(query.order_by(t.proposal.c.pk)).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(query.order_by(t.proposal.c.pk))}
 
     def add_decision(self, pk: int, digest: str, content: str, child: str | None) -> None:
         """Keeps a decision; the same decision on the same proposal again is nothing new."""

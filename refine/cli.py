@@ -1,0 +1,117 @@
+"""The command line: thin, over the same calls as in Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import refine
+from refine.errors import RefineError
+
+app = typer.Typer(
+    help="Look into a store of refinement trees.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StoreArgument = Annotated[str, typer.Argument(help="URL of a store, or path of a SQLite file.")]
+RoundArgument = Annotated[str, typer.Argument(help="Id of a round, the beginning of one, or a tag.")]
+TreeOption = Annotated[str | None, typer.Option("--tree", "-t", help="Name of the tree, where there are several.")]
+
+
+def _open(store: str, name: str | None) -> refine.Tree:
+    from refine.store import Store
+
+    if "://" not in store and not Path(store).is_file():
+        raise typer.BadParameter(f"no such file: {store}")
+    database = Store(store)
+    names = database.trees()
+    database.close()
+    if name is None:
+        if len(names) != 1:
+            known = ", ".join(names) or "none"
+            raise typer.BadParameter(f"the store holds {len(names)} trees ({known}); name one with --tree")
+        name = names[0]
+    return refine.Tree(name, store, create=False)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        typer.echo(refine.__version__)
+        raise typer.Exit
+
+
+@app.command()
+def tree(store: StoreArgument, name: TreeOption = None) -> None:
+    """Print the tree with best values and decisions."""
+    with _open(store, name) as opened:
+        _print(str(opened))
+
+
+@app.command()
+def show(store: StoreArgument, which: RoundArgument, name: TreeOption = None) -> None:
+    """Print a round: space, states, best permutation, and what mattered."""
+    from refine.errors import AnalysisError
+
+    with _open(store, name) as opened:
+        found = opened[which]
+        _print(str(found))
+        if found.best is not None:
+            varied = [*found.space.varied, "value", "seconds"]
+            _print("\nbest permutation\n" + found.best[varied].to_string())
+        try:
+            _print("\n" + str(found.analyze()))
+        except AnalysisError as error:
+            _print(f"\nno analysis: {error}")
+
+
+@app.command()
+def report(
+    store: StoreArgument,
+    which: Annotated[str | None, typer.Argument(help="Id or tag of a round; default every round.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for markdown and figures.")] = Path("reports"),
+    name: TreeOption = None,
+) -> None:
+    """Write a round, or every round, as markdown with figures."""
+    with _open(store, name) as opened:
+        for found in opened.rounds if which is None else (opened[which],):
+            _print(str(found.report(out)))
+
+
+@app.command()
+def diff(store: StoreArgument, first: RoundArgument, second: RoundArgument, name: TreeOption = None) -> None:
+    """Print what differs between two rounds."""
+    with _open(store, name) as opened:
+        _print(str(opened.diff(first, second)))
+
+
+@app.command()
+def export(
+    store: StoreArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the bundle.")] = Path("export"),
+    name: TreeOption = None,
+) -> None:
+    """Write every round as plain text for git: node.json, trials.csv and its report."""
+    with _open(store, name) as opened:
+        _print(str(opened.export(out)))
+
+
+def _print(text: str) -> None:
+    from rich.console import Console
+
+    # Values come from people and objectives: nothing in them is markup, and tables keep their lines.
+    Console(soft_wrap=True, highlight=False, markup=False, emoji=False).print(text)
+
+
+def main() -> None:
+    """The console script: errors of refine are one line and exit code 1."""
+    try:
+        app()
+    except RefineError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,101 @@
+"""Gathers from the store what a report says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from refine.canonical import Reference
+from refine.choices import Choice
+from refine.errors import AnalysisError
+from refine.parameters import Range
+from refine.proposal import Proposal
+from refine.report_facts import Facts
+from refine.space import Space
+
+if TYPE_CHECKING:
+    from refine.round import Round
+
+
+def gather(found: Round, proposal: Proposal | None = None) -> Facts:
+    """Everything a report of a round says.
+
+    Args:
+        found: The round.
+        proposal: Which proposal to show; default the one that was decided upon last, else the last one
+            stored, else none.
+    """
+    home = found.home
+    stored = home.store.nodes(home.tree)[found.id]
+    decisions = found.decisions
+    if proposal is None:
+        kept = home.store.proposals(stored.pk)
+        decided = [d.proposal for d in decisions if d.proposal in kept]
+        chosen = decided[-1] if decided else next(reversed(kept), None)
+        proposal = None if chosen is None else Proposal.from_json(json.loads(kept[chosen]))
+    try:
+        analysis = found.analyze()
+    except AnalysisError:
+        analysis = None  # too few trials yet: the report says what ran
+    records = home.store.records([stored.pk])
+    environments = home.store.environments(stored.pk)
+    return Facts(
+        tree=home.name,
+        node=found.node,
+        ancestors=tuple(n.id for n in found.path[:-1]),
+        n=stored.n,
+        analysis=analysis,
+        proposal=proposal,
+        decisions=decisions,
+        table=found.trials.assign(error=records.columns["error"]),
+        codes=tuple(dict.fromkeys(records.columns["code"])),
+        environment=environments[-1] if environments else {},
+        reproduce=reproduce(found),
+        store=home.store.name,
+    )
+
+
+def reproduce(found: Round) -> str:
+    """Python that makes the round again, ancestors first, given its objective."""
+    lines = ["import refine", "from refine import Choice, Float, Int, Space", ""]
+    imports = sorted({p for node in found.path for p in _imports(node.space)})
+    lines += [f"import {module}" for module in imports]
+    lines += [f"from your_script import {found.path[0].objective.rpartition('.')[2]} as objective", ""]
+    lines.append(f"tree = refine.Tree({found.home.name!r})")
+    stored = found.home.store.nodes(found.home.tree)
+    for i, node in enumerate(found.path):
+        lines += ["", f"space = {space_code(node.space)}"]
+        size = f"n={stored[node.id].n}"
+        if i == 0:
+            extra = f", metric={node.metric!r}, direction={node.direction!r}, {size}, seed={node.seed}"
+            lines.append(f"round = tree.add_round(space, objective{extra}, design={node.method!r})")
+        else:
+            was = f", was={dict(node.was)!r}" if node.was else ""
+            lines.append(f"round = round.branch(space, {size}, seed={node.seed}{was})")
+        lines += [f"assert round.id == {node.id!r}", "round.run()"]
+    return "\n".join(lines)
+
+
+def space_code(space: Space) -> str:
+    """Python that makes the space."""
+    def value(v: object) -> str:
+        return v.path.replace(":", ".") if isinstance(v, Reference) else repr(v)
+
+    rows = []
+    for name, parameter in space.items():
+        if isinstance(parameter, Range):
+            levels = str(parameter.size) if parameter.even else "[" + ", ".join(map(repr, parameter.grid)) + "]"
+            log = ", log=True" if parameter.log else ""
+            kind = type(parameter).__name__
+            text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log})"
+        else:
+            assert isinstance(parameter, Choice)
+            text = f"Choice([{', '.join(value(v) for v in parameter.grid)}])"
+        rows.append(f"    {name!r}: {text},")
+    tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
+    return "\n".join(["Space({", *rows, f"}}{tail})"])
+
+
+def _imports(space: Space) -> set[str]:
+    paths = [v.path for p in space.values() for v in p.grid if isinstance(v, Reference)]
+    return {path.partition(":")[0] if ":" in path else path.rpartition(".")[0] for path in paths} - {"__main__"}

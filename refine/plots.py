@@ -1,0 +1,39 @@
+"""``round.plot``: the figures of a round by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from refine import figures
+
+if TYPE_CHECKING:
+    from refine.parameters import Parameter
+    from refine.round import Round
+
+
+class Plots:
+    """Figures of one round; each returns matplotlib axes.
+
+    Args:
+        found: The round. Its analysis is made once.
+    """
+
+    def __init__(self, found: Round) -> None:
+        self._round = found
+        self._analysis = found.analyze()
+
+    def correlation(self, ax: Any = None) -> Any:
+        """Rank correlation of every parameter with the metric, with 95 % intervals."""
+        return figures.correlation(self._analysis, ax=ax)
+
+    def density(self, name: str, new: Parameter | None = None, ax: Any = None) -> Any:
+        """Density of good trials against all along a parameter; ``new`` shades proposed bounds."""
+        return figures.density(self._analysis, name, new, ax=ax)
+
+    def density_2d(self, name: str, ax: Any = None) -> Any:
+        """Density of a parameter against the metric."""
+        return figures.density_2d(self._analysis, name, ax=ax)
+
+    def best_so_far(self, ax: Any = None) -> Any:
+        """The best value after every trial."""
+        return figures.best_so_far(self._analysis.table, self._analysis.direction, self._analysis.metric, ax=ax)
