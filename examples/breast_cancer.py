@@ -13,16 +13,16 @@ import argparse
 import time
 from pathlib import Path
 
-import refine.keras  # before Keras, so that TensorFlow starts quietly
 from keras.activations import elu, relu, sigmoid
-from keras.layers import Dense, Dropout, Input
 from keras.losses import binary_crossentropy, log_cosh
 from keras.models import Sequential
-from keras.optimizers import Adam, Nadam, RMSprop
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import StandardScaler
 
 import refine
+import refine.keras  # before Keras, so that TensorFlow starts quietly
+from keras.layers import Dense, Dropout, Input
+from keras.optimizers import Adam, Nadam, RMSprop
 from refine.keras import KerasObjective, fit, fmeasure, hidden_layers, lr_normalizer
 
 
@@ -82,7 +82,9 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     print(space, end="\n\n")
     tree = refine.Tree("breast_cancer", store=out / "refine.db")
 
-    root = tree.add_round(space, objective, metric="val_acc", n=n[0], seed=7, note="the document's dictionary")
+    root = tree.add_round(
+        space, objective, metric="val_acc", n=n[0], seed=7, note="the document's dictionary"
+    )
     root.run(workers=workers)
     print(root.analyze(), end="\n\n")
 
@@ -101,7 +103,9 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for store and reports")
     parser.add_argument("--full", action="store_true", help="1,800 and 600 permutations, as in the document")
     parser.add_argument("--workers", type=int, default=2, help="how many permutations run at a time")

@@ -251,7 +251,7 @@ def analyze(
             f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
             f"{plural(len(frame), 'row')}; run more permutations"
         )
-    names = [n for n in space.varied]
+    names = list(space.varied)
     at = [list(space).index(n) for n in names]
     cardinalities = [0 if space[n].ordered else space[n].size for n in names]
     X_own, y_own = own.X[:, at], sign * own.y
@@ -261,7 +261,9 @@ def analyze(
         y = np.concatenate([y, sign * past.y[past.finished]])
     order = np.lexsort((*X.T, y))  # the digest, and every draw below, must not depend on the order of rows
     X, y = X[order], y[order]
-    digest = hashlib.sha256(np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()).hexdigest()
+    digest = hashlib.sha256(
+        np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
+    ).hexdigest()
     X_even, y_even = X_own[even], y_own[even]
     rows = np.lexsort((*X_even.T, y_even))
     X_even, y_even = X_even[rows], y_even[rows]
@@ -277,7 +279,7 @@ def analyze(
         part = tuple(float(v) for v in edge_q[start : start + len(e.edges)])
         start += len(e.edges)
         adjusted.append(e._replace(q=float(q_e), edge_q=part))
-    found = own.table["state"] if "state" in own.table else None
+    found = own.table.get("state")
     counts = {"complete": int(own.finished.sum())} if found is None else found.value_counts().to_dict()
     finite = np.where(own.finished, y_own, -np.inf)
     return Analysis(
@@ -360,7 +362,11 @@ def _evidence(
     levels = stats.LevelSummary()(nearest.index(x), sign * y, k)
     everyone = nearest.index(own.X[:, column])
     labels = parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
-    seconds = np.asarray(own.table["seconds"], dtype=float) if "seconds" in own.table else np.full(len(everyone), np.nan)
+    seconds = (
+        np.asarray(own.table["seconds"], dtype=float)
+        if "seconds" in own.table
+        else np.full(len(everyone), np.nan)
+    )
     rows = []
     for i, level in enumerate(levels):
         here = everyone == i

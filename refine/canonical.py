@@ -129,8 +129,11 @@ def freeze(value: Any) -> Any:
     """
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
-    if value is None or isinstance(value, bool | int | str | Reference):
+    if value is None or isinstance(value, bool | Reference):
         return value
+    if isinstance(value, int | str):
+        # A member of an IntEnum or StrEnum is stored, hence compared, as the plain value it is.
+        return int(value) if isinstance(value, int) else str.__str__(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise SpaceError(f"a value must be finite, got {value}")

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from refine.canonical import Reference, encode, freeze, label, value_key
+from refine.canonical import Reference, dumps, encode, freeze, label, value_key
 from refine.errors import SpaceError, did_you_mean
 from refine.parameters import Floats, Mask, Parameter, number_of
 
@@ -33,7 +33,9 @@ class Choice(Parameter):
     grid: tuple[Any, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.values, str | bytes | dict | set | frozenset) or not isinstance(self.values, Iterable):
+        if isinstance(self.values, str | bytes | dict | set | frozenset) or not isinstance(
+            self.values, Iterable
+        ):
             raise SpaceError(
                 f"choices must be a list, whose order is kept, got {type(self.values).__name__}; write [...]"
             )
@@ -46,6 +48,13 @@ class Choice(Parameter):
             raise SpaceError(f"choices must differ, got {twice[0]} twice; leave one out")
         object.__setattr__(self, "grid", grid)
         object.__setattr__(self, "values", tuple(surface(v) for v in grid))
+
+    def __eq__(self, other: object) -> bool:
+        # Not by the tuples alone: Python holds 1, 1.0 and True for equal, a stored space does not.
+        return isinstance(other, Choice) and dumps(self.to_json()) == dumps(other.to_json())
+
+    def __hash__(self) -> int:
+        return hash(dumps(self.to_json()))
 
     @property
     def ordered(self) -> bool:
@@ -95,9 +104,15 @@ class Choice(Parameter):
         try:
             return self.index(value)
         except SpaceError:
-            # A table read back holds numbers as text, or labels as numbers.
+            # A table read back holds numbers as text, labels as numbers and None as a missing value.
+            keys = [value_key(v) for v in self.grid]
+            if _missing(value):
+                return keys.index("null") if "null" in keys else -1
             text = label(value) if isinstance(value, float | int | np.generic) else str(value)
-            return self.labels.index(text) if text in self.labels else -1
+            if text in self.labels:
+                return self.labels.index(text)
+            key = _number_key(text)
+            return keys.index(key) if key in keys else -1
 
     def contains(self, values: npt.ArrayLike) -> Mask:
         """Which values, or labels, are among the choices."""
@@ -111,7 +126,7 @@ class Choice(Parameter):
 
     def share_kept(self, new: Parameter) -> float:
         """Share of these choices that lie within ``new``."""
-        return float(np.mean(new.contains(np.asarray(list(self.grid) + [None], dtype=object)[:-1])))
+        return float(np.mean(new.contains(np.asarray([*self.grid, None], dtype=object)[:-1])))
 
     def to_json(self) -> dict[str, Any]:
         """Kind and encoded values."""
@@ -132,6 +147,24 @@ def surface(value: Any) -> Any:
     if isinstance(value, Reference) and value.target is not None:
         return value.target
     return value
+
+
+def _missing(value: Any) -> bool:
+    """Whether a table has nothing there: None, NaN, NaT or pandas' NA."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # NA is neither; an array is both
+        return str(value) == "<NA>"
+
+
+def _number_key(text: str) -> str | None:
+    """The key of a number written as text, ``4.0`` for 4; None where the text is no number."""
+    try:
+        return value_key(freeze(float(text)))
+    except (ValueError, SpaceError):
+        return None
 
 
 def _hashable(value: Any) -> bool:

@@ -20,7 +20,9 @@ app = typer.Typer(
 
 StoreArgument = Annotated[str, typer.Argument(help="URL of a store, or path of a SQLite file.")]
 RoundArgument = Annotated[str, typer.Argument(help="Id of a round, the beginning of one, or a tag.")]
-TreeOption = Annotated[str | None, typer.Option("--tree", "-t", help="Name of the tree, where there are several.")]
+TreeOption = Annotated[
+    str | None, typer.Option("--tree", "-t", help="Name of the tree, where there are several.")
+]
 
 
 def _open(store: str, name: str | None) -> refine.Tree:
@@ -40,7 +42,9 @@ def _open(store: str, name: str | None) -> refine.Tree:
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
     if version:
         typer.echo(refine.__version__)
         raise typer.Exit
@@ -74,7 +78,9 @@ def show(store: StoreArgument, which: RoundArgument, name: TreeOption = None) ->
 def report(
     store: StoreArgument,
     which: Annotated[str | None, typer.Argument(help="Id or tag of a round; default every round.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for markdown and figures.")] = Path("reports"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for markdown and figures.")] = Path(
+        "reports"
+    ),
     name: TreeOption = None,
 ) -> None:
     """Write a round, or every round, as markdown with figures."""

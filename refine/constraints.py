@@ -106,8 +106,11 @@ class Constraint:
         try:
             with np.errstate(all="ignore"):
                 found = _evaluate(self._tree, columns)
-        except (TypeError, ZeroDivisionError, AttributeError) as error:
-            raise SpaceError(f"constraint {self.expression!r}: can't be evaluated here: {error}") from None
+        except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            raise SpaceError(
+                f"constraint {self.expression!r}: arithmetic and < <= > >= need numbers on both sides, but here are "
+                "others, such as texts or None; compare those with ==, != or in"
+            ) from error
         return np.broadcast_to(_truth(found), (length,)).copy()
 
     def __str__(self) -> str:
@@ -124,27 +127,39 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
                 raise refuse(repr(value))
         case ast.Name(id=name):
             names.add(name)
-        case ast.BoolOp(values=values) | ast.Tuple(elts=values) | ast.List(elts=values):
-            for value in values:
-                _check(value, text, names)
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                _check(part, text, names)
+        case ast.Tuple() | ast.List():
+            raise SpaceError(f"constraint {text!r}: a list may stand only after in, got {ast.unparse(node)}")
         case ast.UnaryOp(op=ast.Not() | ast.USub() | ast.UAdd(), operand=operand):
             _check(operand, text, names)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             _check(left, text, names)
             _check(right, text, names)
         case ast.Compare(left=left, ops=ops, comparators=comparators):
-            for op in ops:
-                if not isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) and type(op) not in _COMPARE:
-                    raise refuse(type(op).__name__)
-            for one in (left, *comparators):
-                _check(one, text, names)
+            for how in ops:
+                if not isinstance(how, ast.In | ast.NotIn | ast.Is | ast.IsNot) and type(how) not in _COMPARE:
+                    raise refuse(type(how).__name__)
+            _check(left, text, names)
+            for how, one in zip(ops, comparators, strict=True):
+                if not isinstance(how, ast.In | ast.NotIn):
+                    _check(one, text, names)
+                elif len(ops) == 1 and isinstance(one, ast.Tuple | ast.List):
+                    for part in one.elts:
+                        _check(part, text, names)
+                else:
+                    raise SpaceError(
+                        f"constraint {text!r}: after in stands a list, as in `units in [4, 8]`, got {ast.unparse(one)}"
+                    )
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             if name not in _FUNCTIONS:
                 raise SpaceError(
                     f"constraint {text!r}: unknown function {name}(); {did_you_mean(name, _FUNCTIONS)}"
                 )
             if not args or (len(args) > 1 and name not in ("min", "max")):
-                raise SpaceError(f"constraint {text!r}: {name}() got {len(args)} arguments")
+                takes = "one argument or more" if name in ("min", "max") else "one argument"
+                raise SpaceError(f"constraint {text!r}: {name}() takes {takes}, got {len(args)}")
             for one in args:
                 _check(one, text, names)
         case _:
@@ -154,7 +169,8 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
 def _evaluate(node: ast.expr, columns: Mapping[str, npt.NDArray[Any]]) -> Any:
     match node:
         case ast.Constant(value=value):
-            return value
+            # As a float, so that no power of integers takes for ever.
+            return np.float64(value) if isinstance(value, int) and not isinstance(value, bool) else value
         case ast.Name(id=name):
             return columns[name]
         case ast.Tuple(elts=elts) | ast.List(elts=elts):
@@ -172,9 +188,9 @@ def _evaluate(node: ast.expr, columns: Mapping[str, npt.NDArray[Any]]) -> Any:
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             found: Any = True
             before = _evaluate(left, columns)
-            for op, node_after in zip(ops, comparators, strict=True):
+            for how, node_after in zip(ops, comparators, strict=True):
                 after = _evaluate(node_after, columns)
-                found = np.logical_and(found, _compare(op, before, after))
+                found = np.logical_and(found, _compare(how, before, after))
                 before = after
             return found
         case ast.Call(func=ast.Name(id=name), args=args):
@@ -185,8 +201,7 @@ def _evaluate(node: ast.expr, columns: Mapping[str, npt.NDArray[Any]]) -> Any:
 def _compare(op: ast.cmpop, before: Any, after: Any) -> Any:
     match op:
         case ast.In():
-            options = after if isinstance(after, list) else [after]
-            return reduce(np.logical_or, [_equal(before, o) for o in options], np.False_)
+            return reduce(np.logical_or, [_equal(before, option) for option in after], np.False_)
         case ast.NotIn():
             return np.logical_not(_compare(ast.In(), before, after))
         case ast.Eq() | ast.Is():

@@ -78,7 +78,9 @@ class Decision:
         rest = {k: v for k, v in data.items() if k not in ("space", "edits", "rejected")}
         return cls(
             space=None if data["space"] is None else Space.from_json(data["space"]),
-            edits={n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in data["edits"].items()},
+            edits={
+                n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in data["edits"].items()
+            },
             rejected=tuple(data["rejected"]),
             **rest,
         )

@@ -97,8 +97,8 @@ class Sobol(Design):
                 rows[:, at] = np.minimum((engine.random(block) * radices).astype(np.int64), radices - 1)
                 yield _unseen(rows, space, seen)
         if len(seen) < space.size:
-            for rows in Uniform().blocks(space, seed):
-                yield _unseen(rows, space, seen)
+            for rest in Uniform().blocks(space, seed):
+                yield _unseen(rest, space, seen)
 
 
 DESIGNS: dict[str, Design] = {d.method: d for d in (Sobol(), Uniform())}
@@ -115,9 +115,7 @@ def design_named(method: str) -> Design:
     return DESIGNS[method]
 
 
-def draw(
-    design: Design, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
-) -> Indices:
+def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()) -> Indices:
     """The first ``n`` cells of a design that meet the constraints.
 
     Args:
@@ -164,7 +162,7 @@ class Feasible(NamedTuple):
         exact: Whether it was counted.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
     low: int
     high: int
     exact: bool
@@ -195,12 +193,11 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     rows = rng.integers(0, space.radices, size=(_SAMPLE, len(space)))
     hits = int(space.valid(rows).sum())
     low, high = proportion_confint(hits, _SAMPLE, method="wilson")
-    return Feasible(*(_share_of(space.size, s) for s in (hits / _SAMPLE, low, high)), exact=False)
+    estimate, least, most = (_share_of(space.size, s) for s in (hits / _SAMPLE, low, high))
+    return Feasible(estimate, least, most, exact=False)
 
 
-def how_many(
-    space: Space, n: int | None, downsample: float | None, taken: int = 0, where: str = ""
-) -> int:
+def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0, where: str = "") -> int:
     """The number of permutations a person asked for, checked against what exists.
 
     Args:

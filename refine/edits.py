@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from refine.canonical import label, round_significant
 from refine.choices import Choice
 from refine.errors import ReviewError, SpaceError, did_you_mean
-from refine.notation import parse
+from refine.notation import level_count, parse
 from refine.parameters import Float, Int, Parameter, Range, number_of
 from refine.space import Space
 
@@ -50,17 +51,19 @@ def edited(old: Parameter, value: Any) -> Parameter:
     Raises:
         SpaceError: The notation is broken.
     """
-    bounds = isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
+    bounds = (
+        isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
+    )
     if not bounds or not isinstance(old, Range):
         return parse(value)
     low, high = value[:2]
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        return Float(low, high)  # raises, with the text of the notation
     whole = isinstance(old, Int) and float(low).is_integer() and float(high).is_integer()
     log = old.log and low > 0
     if len(value) == 3:
-        count = parse(value).size
+        count = level_count(value)
         return Int(int(low), int(high), count, log=log) if whole else Float(low, high, count, log=log)
-    if low >= high:
-        return Float(low, high)  # raises, with the text of the notation
     width = math.log(high / low) if log else high - low
     span = math.log(old.high / old.low) if log else old.high - old.low
     count = max(2, round(width / (span / (old.size - 1))) + 1)
@@ -98,10 +101,15 @@ def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Para
     return refined(old, levels, parts)
 
 
+def _midway(old: Range, a: float, b: float) -> float:
+    """The middle of two levels on the declared scale."""
+    return round_significant(math.sqrt(a) * math.sqrt(b) if old.log else a / 2 + b / 2)
+
+
 def refined(old: Range, levels: Sequence[float], parts: int) -> Parameter:
     """Every gap between ``levels`` cut into up to ``parts`` on the old one's scale; integers permitting."""
     out: list[float] = [levels[0]]
-    for a, b in zip(levels, levels[1:], strict=False):
+    for a, b in pairwise(levels):
         for step in range(1, parts):
             share = step / parts
             at = a * (b / a) ** share if old.log else a + (b - a) * share

@@ -6,7 +6,17 @@ import getpass
 import platform
 from importlib import metadata
 
-PACKAGES = ("refine-hpo", "numpy", "scipy", "pandas", "scikit-learn", "tensorflow", "keras", "torch", "optuna")
+PACKAGES = (
+    "refine-hpo",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "tensorflow",
+    "keras",
+    "torch",
+    "optuna",
+)
 
 
 def environment(threads: int) -> dict[str, str]:

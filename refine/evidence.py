@@ -14,7 +14,9 @@ from refine.trials import Records
 Permutations = list[dict[str, Any]]
 
 
-def translate(space: Space, path: Sequence[Node], origin: int, permutations: Permutations) -> Permutations | None:
+def translate(
+    space: Space, path: Sequence[Node], origin: int, permutations: Permutations
+) -> Permutations | None:
     """Permutations of an earlier round in the names of a later space.
 
     Args:

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
-from typing import Any
 
 from refine.errors import DesignError, ObjectiveError
 from refine.objective import Objective, Outcome, Task, evaluate, wants_trial
@@ -36,7 +35,12 @@ def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Itera
 
 
 def run_on(
-    executor: Executor, objective: Objective, tasks: Iterable[Task], threads: int, workers: int, shared_disk: bool
+    executor: Executor,
+    objective: Objective,
+    tasks: Iterable[Task],
+    threads: int,
+    workers: int,
+    shared_disk: bool,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks on an executor, yielding outcomes as they come.
 
@@ -132,7 +136,7 @@ def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         # What the person's script can import, a worker must be able to import.
-        "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+        "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),
         # To decide what to send from a thread, the engine would sample every message for its size, with the
         # very random generator that the trial was seeded with.
         "DASK_DISTRIBUTED__COMM__OFFLOAD": "False",
@@ -161,7 +165,10 @@ def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
         with (
             _environment(environment) as restore,  # what the subprocesses start with, and start again with
             SpecCluster(
-                workers=dict.fromkeys(range(workers), worker), scheduler=scheduler, worker=worker, silence_logs=40
+                workers=dict.fromkeys(range(workers), worker),
+                scheduler=scheduler,
+                worker=worker,
+                silence_logs=40,
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):

@@ -78,13 +78,16 @@ def reproduce(found: Round) -> str:
 
 def space_code(space: Space) -> str:
     """Python that makes the space."""
+
     def value(v: object) -> str:
         return v.path.replace(":", ".") if isinstance(v, Reference) else repr(v)
 
     rows = []
     for name, parameter in space.items():
         if isinstance(parameter, Range):
-            levels = str(parameter.size) if parameter.even else "[" + ", ".join(map(repr, parameter.grid)) + "]"
+            levels = (
+                str(parameter.size) if parameter.even else "[" + ", ".join(map(repr, parameter.grid)) + "]"
+            )
             log = ", log=True" if parameter.log else ""
             kind = type(parameter).__name__
             text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log})"
@@ -98,4 +101,6 @@ def space_code(space: Space) -> str:
 
 def _imports(space: Space) -> set[str]:
     paths = [v.path for p in space.values() for v in p.grid if isinstance(v, Reference)]
-    return {path.partition(":")[0] if ":" in path else path.rpartition(".")[0] for path in paths} - {"__main__"}
+    return {path.partition(":")[0] if ":" in path else path.rpartition(".")[0] for path in paths} - {
+        "__main__"
+    }

@@ -57,7 +57,7 @@ class Node:
         content: dict[str, Any] = {
             "parent": self.parent,
             "space": self.space.to_json(),
-            "design": {"method": self.method, "focus": self.focus, "counter": self.counter},
+            "design": {"method": self.method, "focus": float(self.focus), "counter": float(self.counter)},
             "seed": self.seed,
             "objective": self.objective,
             "data": self.data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,22 @@ def _range(value: tuple[Any, ...]) -> Parameter:
             f"a tuple is a range (low, high) or (low, high, levels) of numbers, got {value!r}; "
             "for choices write a list [...]"
         )
-    if len(value) == 3 and (number_of(value[2]) is None or value[2] != int(value[2])):
-        raise SpaceError(f"the third entry of a range is its number of levels, a whole number, got {value!r}")
     low, high = value[:2]
     if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
-        return Int(low, high, levels=int(value[2]) if len(value) == 3 else None)  # type: ignore[arg-type]
-    return Float(low, high, levels=int(value[2])) if len(value) == 3 else Float(low, high)
+        return Int(low, high, levels=level_count(value) if len(value) == 3 else None)  # type: ignore[arg-type]
+    return Float(low, high, levels=level_count(value)) if len(value) == 3 else Float(low, high)
+
+
+def level_count(value: tuple[Any, ...]) -> int:
+    """The third entry of a range ``(low, high, levels)``.
+
+    Raises:
+        SpaceError: It is no whole number.
+    """
+    count = number_of(value[2])
+    if count is None or not float(count).is_integer():
+        raise SpaceError(f"the third entry of a range is its number of levels, a whole number, got {value!r}")
+    return int(count)
 
 
 def parse_talos(value: Any) -> Parameter:
@@ -67,8 +78,8 @@ def parse_talos(value: Any) -> Parameter:
     if len(value) != 3 or any(number_of(v) is None for v in value):
         raise SpaceError(f"a Talos range is (low, high, steps) of numbers, got {value!r}")
     low, high, steps = value
-    if low >= high or steps <= 0:
-        raise SpaceError(f"a Talos range needs low < high and steps > 0, got {value!r}")
+    if not all(math.isfinite(v) for v in value) or low >= high or steps <= 0:
+        raise SpaceError(f"a Talos range needs finite low < high and steps > 0, got {value!r}")
     levels = np.arange(low, high, (high - low) / steps).tolist()
     whole = isinstance(low, int) and isinstance(high, int)
     if whole:

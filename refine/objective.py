@@ -154,7 +154,9 @@ def wants_trial(objective: Objective) -> bool:
         ObjectiveError: It can't be called with a permutation.
     """
     if not callable(objective):
-        raise ObjectiveError(f"an objective must be a function of a permutation, got {type(objective).__name__}")
+        raise ObjectiveError(
+            f"an objective must be a function of a permutation, got {type(objective).__name__}"
+        )
     try:
         parameters = inspect.signature(objective).parameters.values()
     except (TypeError, ValueError):
@@ -173,7 +175,9 @@ def wants_trial(objective: Objective) -> bool:
         )
     if (not positional and not several) or keywords:
         needs = f"requires {', '.join(keywords)} by name" if keywords else "takes nothing"
-        raise ObjectiveError(f"{name}: an objective takes a permutation as its first argument, but it {needs}")
+        raise ObjectiveError(
+            f"{name}: an objective takes a permutation as its first argument, but it {needs}"
+        )
     return len(required) == 2
 
 
@@ -227,7 +231,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         found = objective(permutation, running) if with_trial else objective(permutation)
         metrics = _metrics(found, running.curve)
         state, error = "complete", None
-    except Exception:
+    except Exception:  # noqa: BLE001  # whatever the objective raises is this trial's outcome
         metrics = {}
         state, error = "failed", traceback.format_exc()[-_ERROR_LENGTH:]
     seconds = time.perf_counter() - started
@@ -258,7 +262,9 @@ def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
     for name, series in curve.items():
         metrics.setdefault(name, series[-1])
     if not metrics:
-        raise ObjectiveError("an objective must return a number or a mapping of metrics, got an empty mapping")
+        raise ObjectiveError(
+            "an objective must return a number or a mapping of metrics, got an empty mapping"
+        )
     return metrics
 
 

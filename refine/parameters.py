@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -16,6 +17,7 @@ from refine.errors import SpaceError
 
 DEFAULT_LEVELS = 10
 ALL_INTEGERS_UP_TO = 20
+LARGEST_INTEGER = 2**53
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -132,9 +134,9 @@ class Range(Parameter):
         """Overlap of the two ranges on this one's scale, or the share of levels where ``new`` is a list."""
         if isinstance(new, Range):
             low, high = self.ends()
-            other_low, other_high = (float(self.scale(e)) for e in new.edges())
-            overlap = min(high, other_high) - max(low, other_low)
-            return float(max(0.0, min(1.0, overlap / (high - low))))
+            # Cut to this range first: beyond it a logarithm may not exist.
+            inner_low, inner_high = (float(self.scale(e)) for e in np.clip(new.edges(), *self.edges()))
+            return float(max(0.0, min(1.0, (inner_high - inner_low) / (high - low))))
         values = [v for v in new.grid if number_of(v) is not None]
         inside = int(self.contains(values).sum()) if values else 0
         return min(1.0, inside / self.size)
@@ -228,7 +230,7 @@ class Int(Range):
         log: Whether the scale is logarithmic; then ``low`` must be positive.
 
     Raises:
-        SpaceError: Ends that are no integers, reversed or equal; more levels than integers.
+        SpaceError: Ends that are no integers, reversed, equal or beyond 2**53; more levels than integers.
     """
 
     low: int
@@ -240,8 +242,14 @@ class Int(Range):
     def __post_init__(self) -> None:
         _check_ends(self.low, self.high, self.log)
         for end in (self.low, self.high):
-            if float(end) != int(end):
-                raise SpaceError(f"an integer range needs integer ends, got {end}; use Float for real numbers")
+            if end != int(end):
+                raise SpaceError(
+                    f"an integer range needs integer ends, got {end}; use Float for real numbers"
+                )
+            if abs(end) > LARGEST_INTEGER:
+                raise SpaceError(
+                    f"an integer range must lie within -2**53 and 2**53, where floats are exact, got {end}; use Float"
+                )
         low, high = int(self.low), int(self.high)
         integers = high - low + 1
         levels = self.levels
@@ -276,7 +284,7 @@ def _freeze_range(target: Any, grid: tuple[Any, ...]) -> None:
 
 def number_of(value: Any) -> float | int | None:
     """The value if it is a number, and no bool; else ``None``."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         return None
     return value  # type: ignore[return-value]
 
@@ -292,22 +300,39 @@ def _numeric(values: npt.ArrayLike) -> Floats:
 
 def _check_ends(low: Any, high: Any, log: Any) -> None:
     for name, end in (("low", low), ("high", high)):
-        if number_of(end) is None or not math.isfinite(end):
+        if number_of(end) is None or not _finite(end):
             raise SpaceError(f"{name} must be a finite number, got {end!r}")
     if low > high:
         raise SpaceError(f"low must be < high, got ({low}, {high}); swap them?")
     if low == high:
-        raise SpaceError(f"low must be < high, got ({low}, {high}); to fix the parameter give the value alone: {low}")
+        raise SpaceError(
+            f"low must be < high, got ({low}, {high}); to fix the parameter give the value alone: {low}"
+        )
     if not isinstance(log, bool):
         raise SpaceError(f"log must be True or False, got {log!r}")
     if log and low <= 0:
-        raise SpaceError(f"low must be > 0 on a logarithmic scale, got {low}; start above zero or leave log out")
+        raise SpaceError(
+            f"low must be > 0 on a logarithmic scale, got {low}; start above zero or leave log out"
+        )
+    if not _finite(float(high) / float(low) if log else float(high) - float(low)):
+        raise SpaceError(
+            f"the distance from low to high must be a finite number, got ({low}, {high}); bring them closer"
+        )
+
+
+def _finite(number: Any) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an int beyond every float
+        return False
 
 
 def _check_count(count: int) -> int:
     if count < 2:
-        raise SpaceError(f"levels must be >= 2 so that both ends are levels, got {count}; to fix the parameter give "
-                         "the value alone")
+        raise SpaceError(
+            f"levels must be >= 2 so that both ends are levels, got {count}; to fix the parameter give "
+            "the value alone"
+        )
     return count
 
 
@@ -315,9 +340,9 @@ def _check_levels(levels: Any, low: float, high: float) -> Sequence[float]:
     if isinstance(levels, str | bytes) or not isinstance(levels, Iterable):
         raise SpaceError(f"levels must be a whole number or a list of numbers, got {levels!r}")
     given = list(levels)
-    if any(number_of(v) is None or not math.isfinite(v) for v in given):
+    if any(number_of(v) is None or not _finite(v) for v in given):
         raise SpaceError(f"levels must be finite numbers, got {given}")
-    if len(given) < 2 or any(a >= b for a, b in zip(given, given[1:], strict=False)):
+    if len(given) < 2 or any(a >= b for a, b in pairwise(given)):
         raise SpaceError(f"levels must be two or more, each larger than the one before, got {given}")
     if given[0] != low or given[-1] != high:
         raise SpaceError(f"levels must begin at low and end at high, got {given} for ({low}, {high})")

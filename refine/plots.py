@@ -36,4 +36,6 @@ class Plots:
 
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial."""
-        return figures.best_so_far(self._analysis.table, self._analysis.direction, self._analysis.metric, ax=ax)
+        return figures.best_so_far(
+            self._analysis.table, self._analysis.direction, self._analysis.metric, ax=ax
+        )

@@ -148,7 +148,9 @@ class Proposal:
         return dumps(self.to_json())
 
     def __str__(self) -> str:
-        rows = [[c.name, bounds_text(c.old), c.kind, bounds_text(c.new), percent(c.kept)] for c in self.changes]
+        rows = [
+            [c.name, bounds_text(c.old), c.kind, bounds_text(c.new), percent(c.kept)] for c in self.changes
+        ]
         table = text_table(("parameter", "now", "change", "proposed", "kept"), rows)
         reasons = "\n".join(f"- {c.name}: {c.reason}" for c in self.changes)
         return f"{self.claim}\n\n{table}\n\n{reasons}"
@@ -285,7 +287,9 @@ def _change(
 
 
 def _keep(analysis: Analysis, e: ParameterEvidence) -> Change:
-    return Change(e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reason(analysis, e, "keep", e.parameter))
+    return Change(
+        e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reason(analysis, e, "keep", e.parameter)
+    )
 
 
 def _round(value: float) -> float:

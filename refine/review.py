@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refine.decision import decided_space
+from refine.child import check_note
+from refine.decision import Decision, decided_space
 from refine.edits import bounds_text
+from refine.environment import user
 from refine.errors import ReviewError
 from refine.proposal import Proposal
 from refine.space import Space
@@ -102,11 +105,27 @@ class Review:
             DesignError: More permutations than exist.
             ReviewError: The note is no text.
         """
-        return self.round.accept(self, note=note, n=n, downsample=downsample, author=author)
+        space, edits = decided_space(self.proposal, self.edits, self.rejected)
+        retention = self.retention
+        decision = Decision(
+            kind="edited" if edits or self.rejected else "accepted",
+            proposal=self.proposal.digest,
+            space=space,
+            edits=edits,
+            rejected=self.rejected,
+            child=None,
+            note=check_note(note),
+            author=author or user(),
+            retention=None if math.isnan(retention) else retention,
+            kept=self.kept,
+        )
+        return self.round.child(decision, n, downsample)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""
-        self.round.decline(self, note=note, author=author)
+        who = author or user()
+        decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
+        self.round.note_decision(decision)
 
     def report(self, folder: str | Path) -> Path:
         """Writes this proposal as markdown; see :meth:`Round.report`."""
@@ -118,7 +137,8 @@ class Review:
             space, edited = decided_space(self.proposal, self.edits, self.rejected)
             rows = [[n, "edited", bounds_text(a), bounds_text(b)] for n, (a, b) in edited.items()]
             rows += [
-                [n, "rejected", bounds_text(self.proposal.space[n]), bounds_text(space[n])] for n in self.rejected
+                [n, "rejected", bounds_text(self.proposal.space[n]), bounds_text(space[n])]
+                for n in self.rejected
             ]
             lines += [
                 "",
@@ -126,7 +146,10 @@ class Review:
                 f"Your box keeps {percent(self.kept)}; with probability {self.retention:.2f} nothing that matters "
                 "is lost.",
             ]
-        lines += ["", "next: .edit(name=(low, high)), .reject(name), .accept(note=..., n=...), .decline(note=...)"]
+        lines += [
+            "",
+            "next: .edit(name=(low, high)), .reject(name), .accept(note=..., n=...), .decline(note=...)",
+        ]
         return "\n".join(lines)
 
     __repr__ = __str__

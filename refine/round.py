@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from refine.analysis import Analysis, analyze
-from refine.canonical import Reference, freeze
-from refine.decision import Decision, decided_space
-from refine.design import design_named, draw, feasible, how_many
+from refine.child import add_child, check_note, check_was, path_to
+from refine.decision import Decision
+from refine.design import design_named, draw, how_many
 from refine.environment import user
-from refine.errors import AnalysisError, NotFound, ObjectiveError, ReviewError, SpaceError, did_you_mean
-from refine.evidence import completed_keys, read_shares, replicate_groups, translate
+from refine.errors import AnalysisError, ObjectiveError, did_you_mean
+from refine.evidence import read_shares, replicate_groups, translate
 from refine.node import Node
 from refine.objective import Objective, objective_data, objective_name
 from refine.proposal import Proposal, propose
@@ -97,11 +99,7 @@ class Round:
     @property
     def path(self) -> tuple[Node, ...]:
         """Nodes from the root to this one."""
-        nodes = self.home.store.nodes(self.home.tree)
-        path = [self.node]
-        while (parent := path[-1].parent) is not None:
-            path.append(nodes[parent].node)
-        return tuple(reversed(path))
+        return path_to(self.node, self.home.store.nodes(self.home.tree))
 
     @property
     def _stored(self) -> StoredNode:
@@ -216,8 +214,9 @@ class Round:
         frame = self.trials.dropna(subset=["value"])
         if frame.empty:
             return None
-        values = frame["value"]
-        return frame.loc[values.idxmax() if self.direction == "maximize" else values.idxmin()]
+        values = frame["value"].to_numpy()
+        at = np.argmax(values) if self.direction == "maximize" else np.argmin(values)
+        return frame.iloc[int(at)]
 
     def _table(self, metric: Metric) -> pd.DataFrame:
         records = self.home.store.records([self._stored.pk], curves=metric.reduction != "last")
@@ -279,36 +278,9 @@ class Round:
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """Everything decided on this round, oldest first."""
-        import json
-
         return tuple(Decision.from_json(json.loads(c)) for c, _ in self.home.store.decisions(self._stored.pk))
 
     # Deciding.
-
-    def accept(
-        self, review: Review, *, note: str, n: int | None, downsample: float | None, author: str | None
-    ) -> Round:
-        """Creates the child of an accepted review; call :meth:`Review.accept`."""
-        space, edits = decided_space(review.proposal, review.edits, review.rejected)
-        decision = Decision(
-            kind="edited" if edits or review.rejected else "accepted",
-            proposal=review.proposal.digest,
-            space=space,
-            edits=edits,
-            rejected=review.rejected,
-            child=None,
-            note=_note(note),
-            author=author or user(),
-            retention=_finite(review.retention),
-            kept=review.kept,
-        )
-        return self._child(space, decision, n, downsample, was={}, seed=self.node.seed)
-
-    def decline(self, review: Review, *, note: str, author: str | None) -> None:
-        """Stores that a proposal was turned down; call :meth:`Review.decline`."""
-        digest = review.proposal.digest
-        decision = Decision("declined", digest, None, {}, (), None, _note(note), author or user())
-        self.home.store.add_decision(self._stored.pk, decision.digest, decision.dumps(), None)
 
     def branch(
         self,
@@ -338,62 +310,26 @@ class Round:
             SpaceError: The space breaks a rule.
         """
         new = space if isinstance(space, Space) else Space(space)
-        for name, value in (was or {}).items():
-            if name not in new or name in self.space:
-                added = [a for a in new if a not in self.space]
-                raise ReviewError(
-                    f"was: {name!r} must be a parameter that this branch adds; {did_you_mean(name, added)}"
-                )
-            try:
-                freeze(value)
-            except SpaceError as error:
-                raise ReviewError(f"was: {name}: {error}") from None
-        decision = Decision("branched", "", new, {}, (), None, _note(note), author or user())
-        return self._child(new, decision, n, downsample, dict(was or {}), self.node.seed if seed is None else seed)
+        decision = Decision("branched", "", new, {}, (), None, check_note(note), author or user())
+        return self.child(decision, n, downsample, check_was(was or {}, self.space, new), seed)
 
-    def _child(
+    def child(
         self,
-        space: Space,
         decision: Decision,
         n: int | None,
         downsample: float | None,
-        was: Mapping[str, Any],
-        seed: int,
+        was: Mapping[str, Any] | None = None,
+        seed: int | None = None,
     ) -> Round:
-        from dataclasses import replace
-
-        store, stored = self.home.store, self._stored
-        node = Node(
-            parent=self.id,
-            space=space,
-            method=self.node.method,
-            seed=seed,
-            objective=self.node.objective,
-            data=self.node.data,
-            was=was,
-            metric=self.metric,
-            direction=self.direction,
-            note=decision.note,
-            author=decision.author,
-            created=time.time(),
-        )
-        nodes = store.nodes(self.home.tree)
-        if node.id in nodes:
-            inherited = store.inherited(nodes[node.id].pk)
-        else:
-            path = (*self.path, node)
-            records = {p.id: store.records([nodes[p.id].pk]) for p in path[:-1]}
-            inherited = frozenset(completed_keys(space, path, records))
-        if n is None and downsample is None:
-            n = max(1, min(stored.n, feasible(space).count - len(inherited)))
-        if node.id in nodes and n is not None and n <= nodes[node.id].n:
-            count = how_many(space, n, None)
-        else:
-            count = how_many(space, n, downsample, len(inherited))
-        store.add_node(self.home.tree, node, count, inherited)
-        decision = replace(decision, child=node.id, n=count)
-        store.add_decision(stored.pk, decision.digest, decision.dumps(), node.id)
+        """Creates the child that a decision leads to; call :meth:`Review.accept` or :meth:`branch`."""
+        # The child takes over what this handle calls its metric, not what the store does.
+        parent = replace(self.node, metric=self.metric, direction=self.direction)
+        node, _ = add_child(self.home.store, self.home.tree, parent, decision, n, downsample, was or {}, seed)
         return Round(self.home, node, self.objective, self.metric, self.direction)
+
+    def note_decision(self, decision: Decision) -> None:
+        """Stores a decision that leads to no child; call :meth:`Review.decline`."""
+        self.home.store.add_decision(self._stored.pk, decision.digest, decision.dumps(), None)
 
     # Showing.
 
@@ -404,7 +340,9 @@ class Round:
 
         return Plots(self)
 
-    def report(self, folder: str | Path, *, proposal: Proposal | None = None, only_proposal: bool = False) -> Path:
+    def report(
+        self, folder: str | Path, *, proposal: Proposal | None = None, only_proposal: bool = False
+    ) -> Path:
         """Writes the round as markdown with figures; the proposal and the decision once there are such.
 
         Args:
@@ -437,50 +375,3 @@ class Round:
 
     def __repr__(self) -> str:
         return f"<Round {self.id} of {self.home.name}>"
-
-
-def make_root(
-    home: Home,
-    space: Space,
-    objective: Objective,
-    *,
-    metric: str,
-    direction: str,
-    n: int | None,
-    downsample: float | None,
-    seed: int,
-    design: str,
-    name: str | None,
-    note: str,
-) -> Round:
-    """Creates, or finds again, a root of a tree; call :meth:`Tree.add_round`."""
-    Metric.parse(metric)
-    check_direction(direction)
-    design_named(design)
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise SpaceError(f"seed must be a whole number, got {seed!r}")
-    node = Node(
-        parent=None,
-        space=space,
-        method=design,
-        seed=seed,
-        objective=name or objective_name(objective),
-        data=objective_data(objective),
-        metric=metric,
-        direction=direction,
-        note=_note(note),
-        author=user(),
-        created=time.time(),
-    )
-    home.store.add_node(home.tree, node, how_many(space, n, downsample))
-    return Round(home, node, objective, metric, direction)
-
-
-def _note(note: Any) -> str:
-    if not isinstance(note, str):
-        raise ReviewError(f"a note must be text, got {type(note).__name__}; write note='...'")
-    return note
-
-
-def _finite(value: float) -> float | None:
-    return value if value == value else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
@@ -62,7 +61,9 @@ def run_round(
     check_workers(workers, threads)
     wants_trial(objective)
     if rerun is not None and rerun not in STATES:
-        raise DesignError(f"rerun must be a state of trials, got {rerun!r}; {did_you_mean(str(rerun), STATES)}")
+        raise DesignError(
+            f"rerun must be a state of trials, got {rerun!r}; {did_you_mean(str(rerun), STATES)}"
+        )
     node, code = stored.node, objective_code(objective)
     with ExitStack() as stack:
         stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
@@ -89,9 +90,7 @@ def run_round(
             watch.see(outcome, state, value)
 
 
-def plan(
-    node: Node, n: int, inherited: frozenset[str], records: Records, rerun: str | None
-) -> list[Task]:
+def plan(node: Node, n: int, inherited: frozenset[str], records: Records, rerun: str | None) -> list[Task]:
     """What is left to run: the design's first ``n`` cells less those that have ended.
 
     Args:
@@ -133,7 +132,10 @@ class _Watch:
         self.alike: dict[str, int] = {}
         self.seen = self.failed = 0
         self.first = min(_ALIKE, todo)
-        known = [metric.of(m, c) for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)]
+        known = [
+            metric.of(m, c)
+            for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)
+        ]
         finite = [self.sign * v for v in known if v is not None and math.isfinite(v)]
         self.best = max(finite, default=-math.inf)
 
@@ -141,8 +143,13 @@ class _Watch:
         from tqdm.auto import tqdm
 
         self.bar: Any = tqdm(
-            total=self.total, initial=self.done, desc=f"round {self.node.id}", unit="trial",
-            disable=not self.show, mininterval=0.2, dynamic_ncols=True,
+            total=self.total,
+            initial=self.done,
+            desc=f"round {self.node.id}",
+            unit="trial",
+            disable=not self.show,
+            mininterval=0.2,
+            dynamic_ncols=True,
         )
         return self
 

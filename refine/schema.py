@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ SCHEMA_VERSION = 1
 metadata = sa.MetaData()
 
 
-def _table(name: str, *columns: sa.Column[object] | sa.Constraint | sa.Index) -> sa.Table:
+def _table(name: str, *columns: Any) -> sa.Table:
     return sa.Table(name, metadata, *columns)
 
 
@@ -56,10 +57,20 @@ t = SimpleNamespace(
     # How many permutations were asked for; a larger n adds a row.
     plan=_table("plan", _pk(), _of("node"), _int("n"), _number("created"), sa.Index("plan_node", "node")),
     # What a round ran on, each time with something new.
-    run=_table("run", _pk(), _of("node"), _text("environment"), _number("created"), sa.Index("run_node", "node")),
+    run=_table(
+        "run", _pk(), _of("node"), _text("environment"), _number("created"), sa.Index("run_node", "node")
+    ),
     # Permutations that ancestors had completed when the node was made: not run again.
     inherited=_table("inherited", _of("node", primary_key=True), sa.Column("key", sa.Text, primary_key=True)),
-    tag=_table("tag", _pk(), _of("tree"), _text("name"), _of("node"), _number("created"), sa.UniqueConstraint("tree", "name")),
+    tag=_table(
+        "tag",
+        _pk(),
+        _of("tree"),
+        _text("name"),
+        _of("node"),
+        _number("created"),
+        sa.UniqueConstraint("tree", "name"),
+    ),
     trial=_table(
         "trial",
         _pk(),
@@ -83,12 +94,23 @@ t = SimpleNamespace(
     # Values per epoch: zlib over JSON.
     curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),
     proposal=_table(
-        "proposal", _pk(), _of("node"), _text("digest"), _text("content"), _number("created"),
+        "proposal",
+        _pk(),
+        _of("node"),
+        _text("digest"),
+        _text("content"),
+        _number("created"),
         sa.UniqueConstraint("node", "digest"),
     ),
     decision=_table(
-        "decision", _pk(), _of("node"), _text("digest"), _text("content"), _text("child", nullable=True),
-        _number("created"), sa.UniqueConstraint("node", "digest"),
+        "decision",
+        _pk(),
+        _of("node"),
+        _text("digest"),
+        _text("content"),
+        _text("child", nullable=True),
+        _number("created"),
+        sa.UniqueConstraint("node", "digest"),
     ),
     lease=_table("lease", _of("node", primary_key=True), _text("host"), _int("pid"), _number("beat")),
 )

@@ -75,7 +75,9 @@ class Space(Mapping[str, Parameter]):
 
     def __init__(self, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> None:
         if not isinstance(parameters, Mapping):
-            raise SpaceError(f"a space needs a mapping of names to parameters, got {type(parameters).__name__}")
+            raise SpaceError(
+                f"a space needs a mapping of names to parameters, got {type(parameters).__name__}"
+            )
         if not parameters:
             raise SpaceError("a space needs at least one parameter, got none")
         self._parameters: dict[str, Parameter] = {}
@@ -86,7 +88,13 @@ class Space(Mapping[str, Parameter]):
             except SpaceError as error:
                 raise SpaceError(f"{name}: {error}") from error.__cause__
         if isinstance(constraints, str):
-            raise SpaceError(f"constraints must be a list of expressions, got the text {constraints!r}; put it in [...]")
+            raise SpaceError(
+                f"constraints must be a list of expressions, got the text {constraints!r}; put it in [...]"
+            )
+        if not isinstance(constraints, Iterable):
+            raise SpaceError(
+                f"constraints must be a list of expressions, got {constraints!r}; for none give []"
+            )
         unique = {Constraint(c.expression if isinstance(c, Constraint) else c) for c in constraints}
         self.constraints: tuple[Constraint, ...] = tuple(sorted(unique, key=str))
         for constraint in self.constraints:
@@ -102,6 +110,8 @@ class Space(Mapping[str, Parameter]):
     @classmethod
     def from_talos(cls, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> Space:
         """A Talos dictionary with Talos' own meaning of tuples: see :func:`refine.notation.parse_talos`."""
+        if not isinstance(parameters, Mapping):
+            return cls(parameters)  # raises, with the text of the notation
         converted = {}
         for name, value in parameters.items():
             try:
@@ -344,10 +354,11 @@ def _as_objects(values: Sequence[Any]) -> npt.NDArray[Any]:
 
 
 def _plain(parameter: Parameter) -> npt.NDArray[Any]:
-    """The levels as constraints see them: numbers as numbers, classes and functions by label."""
+    """The levels as constraints see them: numbers as floats; classes, functions and tuples by label."""
     if parameter.ordered:
-        return np.asarray(parameter.grid)
-    return _as_objects([label(v) if isinstance(v, Reference) else v for v in parameter.grid])
+        # Integers would overflow, and refuse negative powers, where the same column of a table does not.
+        return np.asarray(parameter.grid, dtype=float)
+    return _as_objects([label(v) if isinstance(v, Reference | tuple) else v for v in parameter.grid])
 
 
 def _plain_column(parameter: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -9,24 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-import threading
 import time
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from refine.canonical import dumps
-from refine.errors import NotFound, RoundBusy, StoreError, did_you_mean
+from refine.errors import NotFound, StoreError, did_you_mean
+from refine.lease import lease
 from refine.node import Node
 from refine.schema import SCHEMA_VERSION, metadata, t
-from refine.trials import Curve, Records, Trial
-
-LEASE_SECONDS = 60.0
-"""A lease that was not renewed for so long is anybody's."""
+from refine.trial_log import TrialWriter, count_states, read_records
+from refine.trials import Records
 
 
 class StoredNode(NamedTuple):
@@ -142,11 +139,13 @@ class Store:
                         "author": node.author,
                         "created": node.created,
                     }
-                    pk = int(connection.execute(t.node.insert().values(row)).inserted_primary_key[0])
+                    pk = int(connection.execute(t.node.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
                     keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
                     if keys:
                         connection.execute(t.inherited.insert(), keys)
-                planned = connection.execute(sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)).scalar()
+                planned = connection.execute(
+                    sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
+                ).scalar()
                 if planned is None or n > planned:
                     connection.execute(t.plan.insert().values(node=pk, n=n, created=time.time()))
         except sa.exc.IntegrityError:
@@ -170,7 +169,9 @@ class Store:
         out = {}
         for order, row in enumerate(rows):
             rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
-            out[row.id] = StoredNode(row.pk, Node.from_json(json.loads(row.content), **rest), int(row.n), order)
+            out[row.id] = StoredNode(
+                row.pk, Node.from_json(json.loads(row.content), **rest), int(row.n), order
+            )
         return out
 
     def inherited(self, pk: int) -> frozenset[str]:
@@ -203,58 +204,23 @@ class Store:
         with self.engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    # Trials.
+    # Trials, and the right to run them.
 
     def writer(self, pk: int) -> TrialWriter:
         """A context manager that records trials of one node over a connection of its own."""
-        return TrialWriter(self, pk)
+        return TrialWriter(self.engine, pk)
 
     def records(self, pks: Sequence[int], curves: bool = False) -> Records:
-        """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
-
-        Args:
-            pks: Rows of nodes.
-            curves: Whether to read values per epoch as well.
-        """
-        c = t.trial.c
-        later = t.trial.alias("later")
-        superseded = sa.exists().where(
-            later.c.node == c.node, later.c.key == c.key, later.c.replicate == c.replicate, later.c.attempt > c.attempt
-        )
-        columns = [c.pk, c.node, c.permutation, c.metrics, *(c[name] for name in _PLAIN)]
-        query = sa.select(*columns).where(c.node.in_(list(pks)), ~superseded).order_by(c.node, c.pk)
-        with self.engine.connect() as connection:
-            rows = [tuple(row) for row in connection.execute(query).all()]
-            found: dict[int, Curve] = {}
-            if curves and rows:
-                pairs = sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial)
-                for trial, data in connection.execute(pairs.where(c.node.in_(list(pks)))):
-                    found[trial] = json.loads(zlib.decompress(data))
-        parts: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-        return Records(
-            _loads(parts[2]),
-            _loads(parts[3]),
-            [found.get(pk, {}) for pk in parts[0]] if curves else (),
-            {
-                "node": list(parts[1]),
-                **{name: list(part) for name, part in zip(_PLAIN, parts[4:], strict=True)},
-            },
-        )
+        """See :func:`refine.trial_log.read_records`."""
+        return read_records(self.engine, pks, curves)
 
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
-        """Node row -> state -> number of trials, over every attempt."""
-        c = t.trial.c
-        query = (
-            sa.select(c.node, c.state, sa.func.count())
-            .join(t.node, t.node.c.pk == c.node)
-            .where(t.node.c.tree == tree)
-            .group_by(c.node, c.state)
-        )
-        out: dict[int, dict[str, int]] = {}
-        with self.engine.connect() as connection:
-            for node, state, number in connection.execute(query):
-                out.setdefault(node, {})[state] = number
-        return out
+        """See :func:`refine.trial_log.count_states`."""
+        return count_states(self.engine, tree)
+
+    def lease(self, pk: int, what: str) -> AbstractContextManager[None]:
+        """See :func:`refine.lease.lease`."""
+        return lease(self.engine, pk, what)
 
     # What rounds ran on.
 
@@ -262,7 +228,9 @@ class Store:
         """Notes what a round runs on, unless it ran on just that last time."""
         if self.environments(pk)[-1:] != [found]:
             with self.engine.begin() as connection:
-                connection.execute(t.run.insert().values(node=pk, environment=dumps(found), created=time.time()))
+                connection.execute(
+                    t.run.insert().values(node=pk, environment=dumps(found), created=time.time())
+                )
 
     def environments(self, pk: int) -> list[dict[str, str]]:
         """Everything a round ran on, oldest first."""
@@ -292,7 +260,13 @@ class Store:
         same = sa.select(c.pk).where(c.node == pk, c.digest == digest)
         with self.engine.begin() as connection:
             if connection.execute(same).scalar() is None:
-                row = {"node": pk, "digest": digest, "content": content, "child": child, "created": time.time()}
+                row = {
+                    "node": pk,
+                    "digest": digest,
+                    "content": content,
+                    "child": child,
+                    "created": time.time(),
+                }
                 connection.execute(t.decision.insert().values(row))
 
     def decisions(self, pk: int) -> list[tuple[str, float]]:
@@ -300,91 +274,6 @@ class Store:
         query = sa.select(t.decision.c.content, t.decision.c.created).where(t.decision.c.node == pk)
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(query.order_by(t.decision.c.pk))]
-
-    # Leases.
-
-    @contextlib.contextmanager
-    def lease(self, pk: int, what: str) -> Iterator[None]:
-        """Holds a round for this process while the block runs; a thread says every 15 s that it is alive.
-
-        Raises:
-            RoundBusy: Another process holds it and is alive.
-        """
-        me = {"host": socket.gethostname(), "pid": os.getpid()}
-        c = t.lease.c
-        with self.engine.begin() as connection:
-            row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
-            if row is not None:
-                if _alive(row, me["host"]):
-                    raise RoundBusy(
-                        f"{what} is being run by process {row.pid} on {row.host}; wait for it or stop it first"
-                    )
-                connection.execute(t.lease.delete().where(c.node == pk))
-            try:
-                connection.execute(t.lease.insert().values(node=pk, beat=time.time(), **me))
-            except sa.exc.IntegrityError:
-                raise RoundBusy(f"{what} has just been started by another process; wait for it") from None
-        over = threading.Event()
-        pulse = threading.Thread(target=self._renew, args=(pk, over), daemon=True)
-        if self.url.database:  # an in-memory database has one connection, which threads must not share
-            pulse.start()
-        try:
-            yield
-        finally:
-            over.set()
-            if pulse.ident is not None:
-                pulse.join()
-            with self.engine.begin() as connection:
-                connection.execute(t.lease.delete().where(c.node == pk, c.host == me["host"], c.pid == me["pid"]))
-
-    def _renew(self, pk: int, over: threading.Event) -> None:
-        while not over.wait(LEASE_SECONDS / 4):
-            # A store that is busy for a moment must not end the round: the next beat comes soon enough.
-            with contextlib.suppress(sa.exc.SQLAlchemyError), self.engine.begin() as connection:
-                connection.execute(t.lease.update().where(t.lease.c.node == pk).values(beat=time.time()))
-
-
-_PLAIN = ("key", "cell", "replicate", "attempt", "origin", "seed", "state", "seconds", "code", "read", "error")
-
-
-class TrialWriter:
-    """Records finished trials of one node, each in its own transaction."""
-
-    def __init__(self, store: Store, pk: int) -> None:
-        self.store, self.pk = store, pk
-        self._insert = t.trial.insert()
-
-    def __enter__(self) -> TrialWriter:
-        self._connection = self.store.engine.connect()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._connection.close()
-
-    def add(self, trial: Trial) -> None:
-        """Writes one trial and commits.
-
-        Raises:
-            StoreError: The store refuses; nothing of the trial was written.
-        """
-        row = {
-            "node": self.pk,
-            "permutation": dumps(trial.permutation),
-            "metrics": json.dumps(dict(trial.metrics)),
-            "finished": trial.finished,
-            **{name: getattr(trial, name) for name in _PLAIN},
-            "read": None if trial.read is None else dumps(list(trial.read)),
-        }
-        try:
-            with self._connection.begin():
-                pk = self._connection.execute(self._insert, row).inserted_primary_key[0]
-                if trial.curve:
-                    series = {name: [float(v) for v in values] for name, values in trial.curve.items()}
-                    data = zlib.compress(json.dumps(series).encode(), 6)
-                    self._connection.execute(t.curve.insert().values(trial=pk, data=data))
-        except sa.exc.SQLAlchemyError as error:
-            reason = getattr(error, "orig", None) or error
-            raise StoreError(f"store {self.store.name}: a finished trial can't be written: {reason}") from error
 
 
 def _url(url: str | os.PathLike[str]) -> sa.URL:
@@ -396,33 +285,16 @@ def _url(url: str | os.PathLike[str]) -> sa.URL:
     try:
         found = sa.make_url(text)
     except sa.exc.ArgumentError:
-        raise StoreError(f"a store is a URL such as sqlite:///refine.db, got one that can't be parsed") from None
+        raise StoreError(
+            "a store is a URL such as sqlite:///refine.db, got one that can't be parsed"
+        ) from None
     if found.drivername in ("postgresql", "postgres"):
         found = found.set(drivername="postgresql+psycopg")
     return found
 
 
-def _tune_sqlite(connection: Any, record: Any) -> None:
+def _tune_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _loads(texts: Sequence[str]) -> list[Any]:
-    # One call of the decoder for all rows is several times faster than one per row.
-    return json.loads("[" + ",".join(texts) + "]") if texts else []
-
-
-def _alive(row: Any, host: str) -> bool:
-    if time.time() - row.beat > LEASE_SECONDS:
-        return False
-    if row.host != host:
-        return True
-    try:
-        os.kill(row.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

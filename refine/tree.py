@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refine.child import check_note
 from refine.decision import Decision
+from refine.design import design_named, how_many
 from refine.edits import bounds_text
-from refine.errors import NotFound, StoreError, did_you_mean
-from refine.objective import Objective, wants_trial
-from refine.round import Home, Round, make_root
+from refine.environment import user
+from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
+from refine.node import Node
+from refine.objective import Objective, objective_data, objective_name, wants_trial
+from refine.round import Home, Round
 from refine.space import Space, SpaceDiff
 from refine.store import Store
+from refine.trials import Metric, check_direction
 from refine.words import percent, score
 
 if TYPE_CHECKING:
@@ -127,21 +134,27 @@ class Tree:
             RefineError: A subclass that says what is wrong; nothing has been written then.
         """
         wants_trial(objective)
-        chosen = space if isinstance(space, Space) else Space(space)
-        self._objective = objective
-        return make_root(
-            self._home,
-            chosen,
-            objective,
+        Metric.parse(metric)
+        check_direction(direction)
+        design_named(design)
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise SpaceError(f"seed must be a whole number, got {seed!r}")
+        node = Node(
+            parent=None,
+            space=space if isinstance(space, Space) else Space(space),
+            method=design,
+            seed=seed,
+            objective=name or objective_name(objective),
+            data=objective_data(objective),
             metric=metric,
             direction=direction,
-            n=n,
-            downsample=downsample,
-            seed=seed,
-            design=design,
-            name=name,
-            note=note,
+            note=check_note(note),
+            author=user(),
+            created=time.time(),
         )
+        self._home.store.add_node(self._home.tree, node, how_many(node.space, n, downsample))
+        self._objective = objective
+        return Round(self._home, node, objective, metric, direction)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
@@ -169,7 +182,9 @@ class Tree:
             return found[0]
         if found:
             raise NotFound(f"round {key!r} is ambiguous: {', '.join(r.id for r in found)}")
-        raise NotFound(f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(str(key), [*tags, *rounds])}")
+        raise NotFound(
+            f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(str(key), [*tags, *rounds])}"
+        )
 
     def _resolve(self, which: Round | str) -> Round:
         return which if isinstance(which, Round) else self[which]
@@ -201,9 +216,15 @@ class Tree:
             for name in ("method", "seed", "objective", "data", "metric", "direction")
             if getattr(x, name) != getattr(y, name)
         }
-        best = tuple(float("nan") if r.best is None else float(r.best["value"]) for r in (first, second))
+        best = (_value(first), _value(second))
         return RoundDiff(
-            first.id, second.id, x.space.diff(y.space), x.space.share_kept(y.space), best, (first.n, second.n), other  # type: ignore[arg-type]
+            first.id,
+            second.id,
+            x.space.diff(y.space),
+            x.space.share_kept(y.space),
+            best,
+            (first.n, second.n),
+            other,  # type: ignore[arg-type]
         )
 
     def best(self) -> pd.Series | None:
@@ -301,6 +322,11 @@ class Tree:
         return f"<Tree {self.name}: {len(self)} rounds in {self.store}>"
 
 
+def _value(found: Round) -> float:
+    best = found.best
+    return math.nan if best is None else float(best["value"])
+
+
 def _story(found: Round, rounds: tuple[Round, ...]) -> str:
     """What changed from the parent and who says why."""
     if found.node.parent is None:
@@ -313,4 +339,6 @@ def _story(found: Round, rounds: tuple[Round, ...]) -> str:
     kinds = [d.kind for d in parent.decisions if d.child == found.id]
     said = f'"{found.node.note}"' if found.node.note else ""
     who = f"({', '.join(dict.fromkeys(kinds))} by {found.node.author})" if kinds else ""
-    return "; ".join(p for p in (", ".join(parts) or "same space", " ".join(s for s in (said, who) if s)) if p)
+    return "; ".join(
+        p for p in (", ".join(parts) or "same space", " ".join(s for s in (said, who) if s)) if p
+    )

@@ -140,7 +140,19 @@ class Records(NamedTuple):
 def records_of(trials: Iterable[Trial]) -> Records:
     """Trials turned into columns."""
     rows = list(trials)
-    plain = ("key", "cell", "replicate", "attempt", "origin", "seed", "state", "seconds", "code", "read", "error")
+    plain = (
+        "key",
+        "cell",
+        "replicate",
+        "attempt",
+        "origin",
+        "seed",
+        "state",
+        "seconds",
+        "code",
+        "read",
+        "error",
+    )
     return Records(
         [dict(t.permutation) for t in rows],
         [dict(t.metrics) for t in rows],
@@ -200,7 +212,10 @@ def _parameter_column(parameter: Any, encoded: list[Any]) -> Any:
         return np.asarray([math.nan if v is None else v for v in encoded])
     if parameter.ordered and all(isinstance(v, int | float) for v in encoded):
         return np.asarray(encoded)
-    labels = {_hash(v.path if hasattr(v, "path") else v): t for v, t in zip(parameter.grid, parameter.labels, strict=True)}
+    labels = {
+        _hash(v.path if hasattr(v, "path") else v): t
+        for v, t in zip(parameter.grid, parameter.labels, strict=True)
+    }
     out = []
     for value in encoded:
         frozen = decode(value)

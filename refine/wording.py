@@ -28,15 +28,13 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
     if kind == "widen":
         parts.append(_pile_up(evidence))
     if kind in ("narrow", "drop") or (kind == "widen" and new.size and _drops(evidence.parameter, new)):
-        parts.append(_contrast(analysis, evidence, new))
+        parts.append(_contrast(evidence, new))
     return " ".join(p for p in parts if p)
 
 
 def _why_kept(analysis: Analysis, e: ParameterEvidence) -> str:
     if e.matters:
-        return (
-            f"{_seen(analysis, e)} But the optimum may be at any of its levels at this risk, so all stay."
-        )
+        return f"{_seen(analysis, e)} But the optimum may be at any of its levels at this risk, so all stay."
     if e.correlation is not None:
         c = e.correlation
         return (
@@ -88,7 +86,7 @@ def _pile_up(e: ParameterEvidence) -> str:
     return " ".join(out)
 
 
-def _contrast(analysis: Analysis, e: ParameterEvidence, new: Parameter) -> str:
+def _contrast(e: ParameterEvidence, new: Parameter) -> str:
     stay = [v for v, i in zip(e.levels, _inside(e.parameter, new), strict=True) if i]
     go = [v for v, i in zip(e.levels, _inside(e.parameter, new), strict=True) if not i]
     if not stay or not go:

@@ -137,7 +137,10 @@ def test_an_objective_that_cannot_be_called_is_refused_before_anything_runs(tree
 @pytest.mark.parametrize(
     ("returned", "text"),
     [
-        ("0.9", "must return a number or a mapping of metrics to numbers, got str for 'value'; return a float"),
+        (
+            "0.9",
+            "must return a number or a mapping of metrics to numbers, got str for 'value'; return a float",
+        ),
         (None, "got NoneType for 'value'"),
         ({}, "got an empty mapping"),
         ({"acc": [1, 2]}, "got list for 'acc'"),
@@ -156,7 +159,10 @@ def test_nonsense_returned_fails_the_trial_with_a_way_out(tree, space, returned,
         ({"n": 5, "downsample": 0.1}, "got both"),
         ({"n": 0}, "n must be >= 1, got 0"),
         ({"n": 1e3}, "n must be a whole number, got 1000.0; for a share use downsample="),
-        ({"n": 99999}, "n must be <= the number of permutations left, got 99,999, but 1440 exist|1,440 exist"),
+        (
+            {"n": 99999},
+            "n must be <= the number of permutations left, got 99,999, but 1440 exist|1,440 exist",
+        ),
         ({"downsample": -0.1}, "downsample must be a share > 0 and <= 1, got -0.1"),
         ({"downsample": math.nan}, "got nan"),
         ({"n": 5, "design": "sobel"}, "unknown design 'sobel'; did you mean 'sobol'?"),
@@ -197,7 +203,10 @@ def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
 def test_two_coordinators_do_not_run_one_round(tree, space):
     found = tree.add_round(space, objectives.bowl, n=5)
     stored = found._stored
-    with found.home.store.lease(stored.pk, "round x"), pytest.raises(RoundBusy, match="is being run by process"):
+    with (
+        found.home.store.lease(stored.pk, "round x"),
+        pytest.raises(RoundBusy, match="is being run by process"),
+    ):
         found.run(progress=False)
     assert len(found.run(progress=False).trials) == 5
 

@@ -59,7 +59,9 @@ def test_kill_9_in_the_middle_of_two_workers_loses_no_finished_trial(tmp_path):
     killed, calm = tmp_path / "killed.db", tmp_path / "calm.db"
     log = tmp_path / "killed.log"
     command = [sys.executable, str(script)]
-    first = subprocess.Popen([*command, str(killed), str(log)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        [*command, str(killed), str(log)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
     while finished(killed) < 15:
         assert first.poll() is None, "the script ended before it could be killed"

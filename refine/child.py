@@ -1,0 +1,119 @@
+"""From a decision to a child node in the store, with what its ancestors had run at that moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from refine.canonical import freeze
+from refine.decision import Decision
+from refine.design import feasible, how_many
+from refine.errors import ReviewError, SpaceError, did_you_mean
+from refine.evidence import completed_keys
+from refine.node import Node
+from refine.space import Space
+from refine.store import Store, StoredNode
+
+
+def add_child(
+    store: Store,
+    tree: int,
+    parent: Node,
+    decision: Decision,
+    n: int | None,
+    downsample: float | None,
+    was: Mapping[str, Any],
+    seed: int | None,
+) -> tuple[Node, int]:
+    """Writes the child that a decision leads to, and the decision.
+
+    Permutations that ancestors have completed by now are not run again; what they complete later changes
+    nothing. The same decision again writes nothing.
+
+    Args:
+        store: The store.
+        tree: Row of the tree.
+        parent: The node decided upon.
+        decision: With the space decided.
+        n: How many permutations the child runs; without ``n`` and ``downsample`` as many as the parent.
+        downsample: The same as a share of what is left.
+        was: Added parameter -> the value that earlier trials had.
+        seed: Default the parent's.
+
+    Returns:
+        The child and the number of its permutations.
+
+    Raises:
+        DesignError: More permutations than are left.
+    """
+    assert decision.space is not None
+    nodes = store.nodes(tree)
+    stored = nodes[parent.id]
+    node = Node(
+        parent=parent.id,
+        space=decision.space,
+        method=parent.method,
+        seed=parent.seed if seed is None else seed,
+        objective=parent.objective,
+        data=parent.data,
+        was=was,
+        metric=parent.metric,
+        direction=parent.direction,
+        note=decision.note,
+        author=decision.author,
+        created=time.time(),
+    )
+    known = nodes.get(node.id)
+    if known is not None:
+        inherited = store.inherited(known.pk)
+    else:
+        path = (*path_to(parent, nodes), node)
+        records = {p.id: store.records([nodes[p.id].pk]) for p in path[:-1]}
+        inherited = frozenset(completed_keys(node.space, path, records))
+    if n is None and downsample is None:
+        n = known.n if known else max(1, min(stored.n, feasible(node.space).count - len(inherited)))
+    count = how_many(node.space, n, downsample, len(inherited))
+    store.add_node(tree, node, count, inherited)
+    decision = replace(decision, child=node.id, n=count)
+    store.add_decision(stored.pk, decision.digest, decision.dumps(), node.id)
+    return node, count
+
+
+def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
+    """Nodes from the root to this one."""
+    path = [node]
+    while (parent := path[-1].parent) is not None:
+        path.append(nodes[parent].node)
+    return tuple(reversed(path))
+
+
+def check_was(was: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
+    """``was`` if it speaks of added parameters only.
+
+    Raises:
+        ReviewError: It names another one, or a value that can't be stored.
+    """
+    for name, value in was.items():
+        if name not in new or name in old:
+            added = [a for a in new if a not in old]
+            raise ReviewError(
+                f"was: {name!r} must be a parameter that this branch adds; {did_you_mean(name, added)}"
+            )
+        try:
+            freeze(value)
+        except SpaceError as error:
+            raise ReviewError(f"was: {name}: {error}") from None
+    return dict(was)
+
+
+def check_note(note: Any) -> str:
+    """``note`` if it is text.
+
+    Raises:
+        ReviewError: It is not.
+    """
+    if not isinstance(note, str):
+        raise ReviewError(f"a note must be text, got {type(note).__name__}; write note='...'")
+    return note

@@ -1,0 +1,290 @@
+"""What all figures share: colours, one look, axes that fit a report. Loads matplotlib on first use."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.choices import Choice
+from refine.parameters import Parameter, Range
+from refine.words import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+Floats = npt.NDArray[np.float64]
+
+WIDTH = 7.2
+"""Inches: a report's text width."""
+
+DPI = 150
+
+_POINTS = 1500  # more single trials than this only make ink
+
+# Okabe and Ito's colours, told apart with every kind of colour vision and in grey print.
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+AMBER = "#E69F00"
+GREEN = "#009E73"
+INK = "#222222"
+GREY = "#7a7a7a"
+LIGHT = "#c8c8c8"
+PALE = "#ececec"
+
+_LOOK: dict[str, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9.0,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    # Labels are people's own text: a dollar sign in them is no formula.
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "grid.color": PALE,
+    "grid.linewidth": 0.8,
+    "hatch.linewidth": 0.6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib's defaults with the look of the reports; the user's own settings come back afterwards."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_LOOK)
+        yield
+
+
+def axes(ax: Axes | None, height: float) -> Axes:
+    """``ax``, or the axes of a new figure that pyplot knows nothing of.
+
+    Args:
+        ax: Axes to draw into, or ``None``.
+        height: Of the new figure, in inches.
+    """
+    if ax is not None:
+        return ax
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
+
+
+def save(ax: Axes, path: Path) -> None:
+    """Writes the figure that ``ax`` is part of as PNG; equal figures give equal bytes."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    with style(), warnings.catch_warnings():
+        # A label may hold letters that the font lacks; a box in their place is no reason to fail a report.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
+def title(ax: Axes, text: str, legend: Sequence[Any] = (), note: str = "", columns: int = 4) -> None:
+    """A title at the left, a note at the right, and the legend on a line of its own below them."""
+    pad = 24 if legend else 8
+    ax.set_title(shorten(text, 52 if note else 80), loc="left", pad=pad)
+    if note:
+        ax.set_title(note, loc="right", pad=pad, fontsize=8, fontweight="normal", style="italic", color=GREY)
+    if legend:
+        ax.legend(
+            handles=list(legend),
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            borderaxespad=0.2,
+            borderpad=0.2,
+            ncols=columns,
+            handlelength=1.6,
+            columnspacing=1.4,
+        )
+
+
+def shorten(text: str, most: int = 40) -> str:
+    """One line of at most ``most`` letters; the middle goes, since names often differ at their ends."""
+    line = " ".join(str(text).split())
+    if len(line) <= most:
+        return line
+    head = (most - 1) * 3 // 5
+    return f"{line[:head]}…{line[len(line) - (most - 1 - head) :]}"
+
+
+def wrapped(text: str, width: int = 24) -> str:
+    """A label on at most two lines."""
+    line = shorten(text, 2 * width)
+    if len(line) <= width:
+        return line
+    # Behind a space or a joint of a name, if one is near enough the end of the line.
+    joints = [k + 1 for k, letter in enumerate(line[:width]) if letter in " _-./"]
+    good = [k for k in joints if k >= max(width // 3, len(line) - width)]
+    cut = good[-1] if good else width
+    return f"{line[:cut].rstrip()}\n{line[cut:].strip()}"
+
+
+class Scale:
+    """Where an ordered parameter's values lie on an axis: numbers as they are, ordered choices one by one.
+
+    Attributes:
+        parameter: The parameter.
+        low: Lower end of the axis.
+        high: Upper end.
+    """
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter = parameter
+        if isinstance(parameter, Range):
+            self.low, self.high = (float(v) for v in parameter.edges())
+        else:
+            self.low, self.high = -0.5, parameter.size - 0.5
+
+    def at(self, unit: npt.ArrayLike) -> Floats:
+        """Axis positions of unit-scale positions."""
+        u = np.asarray(unit, dtype=float)
+        if not isinstance(self.parameter, Range):
+            return np.asarray(u * self.parameter.size - 0.5)
+        low, high = self.parameter.ends()
+        raw = low + (high - low) * u
+        return np.asarray(np.exp(raw) if self.parameter.log else raw)
+
+    @property
+    def levels(self) -> Floats:
+        """Axis positions of the levels."""
+        if isinstance(self.parameter, Range):
+            return np.asarray(self.parameter.grid, dtype=float)
+        return np.arange(self.parameter.size, dtype=float)
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the levels."""
+        if isinstance(self.parameter, Choice):
+            return [shorten(v, 16) for v in self.parameter.labels]
+        return [number(float(v)) for v in self.parameter.grid]
+
+    @property
+    def spacing(self) -> float:
+        """Typical distance of neighbouring levels on the unit scale."""
+        if not isinstance(self.parameter, Range):
+            return 1.0 / self.parameter.size
+        return 1.0 / max(1, self.parameter.size - 1)
+
+    def dress(
+        self, ax: Axes, name: str, limits: tuple[float, float] | None = None, extra: Sequence[float] = ()
+    ) -> None:
+        """Scale, limits, ticks at the levels (and at ``extra``) and a label for the horizontal axis."""
+        log = isinstance(self.parameter, Range) and self.parameter.log
+        if log:
+            ax.set_xscale("log")
+        low, high = limits or (self.low, self.high)
+        ax.set_xlim(low, high)
+        levels, texts = self.levels, self.labels
+        if isinstance(self.parameter, Range):
+            new = [
+                v for v in extra if low <= v <= high and not np.isclose(v, levels, rtol=1e-9, atol=0).any()
+            ]
+            levels, texts = np.array([*new, *levels]), [*(number(v) for v in new), *texts]
+        span = np.log([low, high]) if log else np.array([low, high])
+        share = ((np.log(levels) if log else levels) - span[0]) / (span[1] - span[0])
+        shown = _fitting(share, texts)
+        ax.set_xticks(levels[shown], [texts[i] for i in shown])
+        ax.set_xticks([v for i, v in enumerate(levels) if i not in shown], [], minor=True)
+        ax.set_xlabel(f"{shorten(name, 60)}{' (log scale)' if log else ''}")
+
+
+def _fitting(share: Floats, texts: Sequence[str]) -> list[int]:
+    """Ticks whose labels don't touch: first and last, and between them what fits in the order given."""
+    # A letter is about 1 % of a report's width.
+    wide = [0.012 * len(t) + 0.012 for t in texts]
+    order = [0, len(texts) - 1, *range(1, len(texts) - 1)]
+    shown: list[int] = []
+    for i in order:
+        if all(abs(share[i] - share[j]) >= (wide[i] + wide[j]) / 2 for j in shown):
+            shown.append(i)
+    return sorted(shown)
+
+
+class View:
+    """The part of a metric's values that is worth showing.
+
+    A few trials that never learned would squeeze all others into a line; they are left outside and counted.
+
+    Attributes:
+        low: Lower limit of the axis.
+        high: Upper limit.
+        bounds: What the metric can't leave: 0 and 1 where all values lie between, 0 where none is negative.
+        hidden: Number of values outside.
+        side: ``"below"`` or ``"above"``: where those lie.
+    """
+
+    def __init__(self, y: Floats, direction: str) -> None:
+        sign = 1.0 if direction == "maximize" else -1.0
+        v = np.sort(sign * y)
+        worst, best = float(v[0]), float(v[-1])
+        tenth = float(v[int(0.1 * len(v))])
+        # Never closer than 2 % of the best value: ties at the top are no reason to magnify rounding.
+        reach = max(1.4 * (best - tenth), 0.02 * abs(best))
+        if 0 < reach < 0.5 * (best - worst):
+            worst = best - reach
+        self.hidden = int(np.sum(v < worst))
+        self.side = "below" if sign > 0 else "above"
+        pad = 0.05 * (best - worst) or 0.05 * (abs(best) or 1.0)
+        ends = sorted((sign * (worst - (0.02 if self.hidden else 1.0) * pad), sign * (best + pad)))
+        self.low, self.high = ends[0], ends[1]
+        lower = 0.0 if y.min() >= 0 else -np.inf
+        self.bounds = (lower, 1.0 if lower == 0 and y.max() <= 1 else np.inf)
+
+    def grid(self, count: int = 240) -> Floats:
+        """Positions across the view that the metric can take."""
+        return np.linspace(max(self.low, self.bounds[0]), min(self.high, self.bounds[1]), count)
+
+    def inside(self, y: Floats) -> npt.NDArray[np.bool_]:
+        """Which values are in view."""
+        return np.asarray((y >= self.low) & (y <= self.high))
+
+    def smoothing(self, width: float) -> float:
+        """A bandwidth for the metric that shows: neither spikes on ties nor one flat band."""
+        return float(np.clip(width, 0.015 * (self.high - self.low), 0.1 * (self.high - self.low)))
+
+    @property
+    def note(self) -> str:
+        """``12 trials below 0.91 not shown``, or nothing."""
+        if not self.hidden:
+            return ""
+        end = self.low if self.side == "below" else self.high
+        return f"{self.hidden} trial{'s' * (self.hidden != 1)} {self.side} {number(end)} not shown"
+
+
+def thinned(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Row numbers of at most a readable number of points, evenly spread over the table."""
+    rows = np.flatnonzero(mask)
+    if len(rows) > _POINTS:
+        rows = rows[np.linspace(0, len(rows) - 1, _POINTS).astype(np.int64)]
+    return np.asarray(rows, dtype=np.int64)
+
+
+def spread(count: int) -> Floats:
+    """Numbers in [0, 1) that look random and are the same every time: multiples of the golden ratio."""
+    return np.asarray((np.arange(count) * 0.6180339887498949) % 1.0)

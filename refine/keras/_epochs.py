@@ -1,0 +1,233 @@
+"""Whole epochs inside one TensorFlow graph.
+
+`Model.fit` enters and leaves the graph once per batch, which costs far more than the arithmetic of a
+small network. Here one graph call runs Keras' own ``train_step`` over all batches of an epoch, or of
+several. Batch size and epoch numbers are values, not constants, and a batch has a dynamic number of
+rows, so that one trace serves full and partial batches alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from refine.keras._data import Rows
+
+Logs = dict[str, Any]
+
+_STANDARD = ("train_step", "test_step", "compute_metrics", "get_metrics_result")
+
+
+def is_standard(model: keras.Model) -> bool:
+    """Whether all of the model's steps and metric bookkeeping are Keras' own."""
+    return all(getattr(type(model), name) is getattr(keras.Model, name) for name in _STANDARD)
+
+
+def _is_public_keras(obj: Any) -> bool:
+    module = str(getattr(obj, "__module__", type(obj).__module__))
+    return module.startswith(("keras.", "refine.keras."))
+
+
+def is_rowwise(model: keras.Model) -> bool:
+    """Whether validation losses and metrics don't depend on how rows are batched.
+
+    Then validation may use large batches: the same result up to rounding, far fewer steps. Anything
+    not known to be a mean over rows counts as dependent.
+    """
+    loss = model.loss
+    if isinstance(loss, keras.losses.Loss) and loss.reduction != "sum_over_batch_size":
+        return False
+    if not is_standard(model) or not (isinstance(loss, str) or _is_public_keras(loss)):
+        return False
+    if type(model) not in (keras.Model, keras.Sequential) and not _is_public_keras(type(model)):
+        return False
+    layers = list(model._flatten_layers(include_self=False))
+    return all(
+        _is_public_keras(type(layer)) and getattr(layer, "activity_regularizer", None) is None
+        for layer in layers
+    ) and all(_is_public_keras(type(metric)) for metric in model.metrics)
+
+
+@contextlib.contextmanager
+def _lean(model: keras.Model) -> Iterator[None]:
+    """While a step is traced, leaves out what is of no use inside a whole epoch on one device.
+
+    - The optimizer's sum of gradients over replicas. It does nothing for one, but TensorFlow keeps its
+      gradient in a global registry, and with it the graph of every model ever trained (10 MB each).
+    - In standard models, the metric results of every batch. They are read once per epoch.
+
+    Instance ``__dict__``s are used directly because Keras' ``__setattr__`` tracks what is set.
+    """
+    patched: list[tuple[dict[str, Any], str]] = []
+    optimizer = model.optimizer
+    while optimizer is not None and hasattr(optimizer, "_all_reduce_sum_gradients"):
+        patched.append((vars(optimizer), "_all_reduce_sum_gradients"))
+        vars(optimizer)["_all_reduce_sum_gradients"] = lambda gradients: gradients
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+    if is_standard(model):
+        patched.append((vars(model), "get_metrics_result"))
+        vars(model)["get_metrics_result"] = dict
+    try:
+        yield
+    finally:
+        for attributes, name in patched:
+            del attributes[name]
+
+
+def _take(data: Any, index: Callable[[Any], Any]) -> Any:
+    return keras.tree.map_structure(lambda t: None if t is None else index(t), data)
+
+
+class Epochs:
+    """The traced epochs of one model on one set of data.
+
+    Nothing outlives the object: the traces are freed with it.
+
+    Args:
+        model: A compiled model. It is built here if need be.
+        train: Training examples.
+        validation: Validation examples, or `None`.
+        shuffle_seed: Seed of the order of rows, or `None` to keep them in order. The order of epoch
+            ``e`` depends on this seed and ``e`` alone.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        train: Rows,
+        validation: Rows | None,
+        shuffle_seed: int | None,
+    ) -> None:
+        self.model = model
+        self.train = train
+        self.validation = validation
+        self.shuffle_seed = shuffle_seed
+        self.standard = is_standard(model)
+        symbolic = _take(train.data, lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name))
+        # Keras' own way of creating all variables (weights, metrics, optimizer) before a trace.
+        model._symbolic_build(data_batch=symbolic)
+        self._functions: dict[str, Any] = {}
+
+    def train_epoch(self, epoch: int, batch_size: int) -> Logs:
+        """Trains one epoch; returns its logs as Keras would."""
+        return self._call("train", self.train.data, epoch, batch_size)
+
+    def validate(self, batch_size: int) -> Logs:
+        """Evaluates on the validation examples; returns logs without prefix."""
+        assert self.validation is not None
+        return self._call("test", self.validation.data, batch_size)
+
+    def train_epochs(self, first: int, last: int, batch_size: int, val_batch: int) -> list[Logs]:
+        """Trains epochs ``first`` to ``last - 1`` in one graph call, validation included.
+
+        Only for standard models (`is_standard`), whose logs are known before they are traced.
+
+        Returns:
+            The logs of each epoch, validation with prefix ``val_``.
+        """
+        validation = None if self.validation is None else self.validation.data
+        out = self._call("many", (self.train.data, validation), first, last, batch_size, val_batch)
+        return [{name: values[i] for name, values in out.items()} for i in range(last - first)]
+
+    def trace(self, *, many: bool) -> None:
+        """Traces what training will call, before anything is trained.
+
+        Args:
+            many: Whether `train_epochs` will be used, rather than `train_epoch` and `validate`.
+        """
+        numbers = tf.TensorSpec((), tf.int32)
+        if many:
+            validation = None if self.validation is None else self.validation.data
+            self._trace("many", (self.train.data, validation), [numbers] * 4)
+            return
+        self._trace("train", self.train.data, [numbers] * 2)
+        if self.validation is not None:
+            self._trace("test", self.validation.data, [numbers])
+
+    def _trace(self, kind: str, data: Any, numbers: list[Any]) -> None:
+        body = {"train": self._train, "test": self._test, "many": self._many}[kind]
+        function = tf.function(body, autograph=False)
+        self._functions[kind] = function.get_concrete_function(data, *numbers)
+
+    def _call(self, kind: str, data: Any, *numbers: int) -> Logs:
+        """Runs one of the graphs. The data are arguments, or the graph would hold a copy of them."""
+        arguments = [tf.constant(number, tf.int32) for number in numbers]
+        logs: Logs = self._functions[kind](data, *arguments)
+        return {name: np.asarray(value) for name, value in logs.items()}
+
+    def _train(self, data: Any, epoch: Any, batch_size: Any) -> Logs:
+        count = self.train.size
+        if self.shuffle_seed is None:
+            order = None
+        else:
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(count), seed=tf.stack([self.shuffle_seed, epoch])
+            )
+        return self._loop(self.model.train_step, data, count, batch_size, order)
+
+    def _test(self, data: Any, batch_size: Any) -> Logs:
+        assert self.validation is not None
+        return self._loop(self.model.test_step, data, self.validation.size, batch_size, None)
+
+    def _loop(self, step: Callable[[Any], Any], data: Any, count: int, batch_size: Any, order: Any) -> Logs:
+        """One pass over the data: metrics reset, every batch through ``step``, metrics read."""
+        self.model.reset_metrics()
+        steps = (count + batch_size - 1) // batch_size
+
+        def one(i: Any) -> Any:
+            start = i * batch_size
+            stop = tf.minimum(start + batch_size, count)
+            if order is None:
+                return step(_take(data, lambda t: t[start:stop]))
+            rows = order[start:stop]
+            return step(_take(data, lambda t: tf.gather(t, rows)))
+
+        def body(i: Any) -> tuple[Any]:
+            one(i)
+            return (i + 1,)
+
+        # A custom step may return logs that no metric holds. Keras keeps those of the last batch,
+        # so that one runs outside the loop, where its result can be returned.
+        looped = steps if self.standard else steps - 1
+        with _lean(self.model):
+            tf.while_loop(lambda i: i < looped, body, (tf.constant(0, tf.int32),), parallel_iterations=1)
+        if self.standard:
+            return dict(self.model.get_metrics_result())
+        with _lean(self.model):
+            logs = one(looped)
+        results = self.model.get_metrics_result()
+        if not isinstance(logs, dict) or set(logs) == set(results):
+            logs = results
+        return dict(logs)
+
+    def _many(self, data: Any, first: Any, last: Any, batch_size: Any, val_batch: Any) -> Logs:
+        train, validation = data
+        with tf.init_scope():
+            example = {k: tf.convert_to_tensor(v) for k, v in self.model.get_metrics_result().items()}
+        if validation is not None:
+            example |= {f"val_{name}": value for name, value in example.items()}
+        names = list(example)
+
+        def body(epoch: Any, *arrays: Any) -> tuple[Any, ...]:
+            logs = self._train(train, epoch, batch_size)
+            if validation is not None:
+                tested = self._test(validation, val_batch)
+                logs |= {f"val_{name}": value for name, value in tested.items()}
+            written = [a.write(epoch - first, logs[n]) for n, a in zip(names, arrays, strict=True)]
+            return (epoch + 1, *written)
+
+        arrays = [
+            tf.TensorArray(example[n].dtype, last - first, element_shape=example[n].shape) for n in names
+        ]
+        _, *filled = tf.while_loop(
+            lambda epoch, *_: epoch < last, body, (first, *arrays), parallel_iterations=1
+        )
+        return {name: array.stack() for name, array in zip(names, filled, strict=True)}

@@ -1,0 +1,105 @@
+"""The state that Keras and TensorFlow keep per process: set up once, cleared around every trial."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import warnings
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_warned: set[int] = set()
+_frozen = False
+
+
+def prepare(threads: int) -> None:
+    """Sets the number of TensorFlow threads and spares the garbage collector what stays anyway.
+
+    Args:
+        threads: Threads within and between operations. If TensorFlow has already started with other
+            numbers, they stay, and one `RuntimeWarning` says so.
+    """
+    global _frozen  # once per process is the point
+    config = tf.config.threading
+    try:
+        config.set_intra_op_parallelism_threads(threads)
+        config.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        if threads not in _warned:
+            _warned.add(threads)
+            _warn(threads)
+    if not _frozen:
+        # TensorFlow alone is half a million objects. Out of the collector's sight they no longer make
+        # the collection after every trial take a quarter of a second.
+        gc.collect()
+        gc.freeze()
+        _frozen = True
+
+
+def _warn(threads: int) -> None:
+    config = tf.config.threading
+    have = (config.get_intra_op_parallelism_threads(), config.get_inter_op_parallelism_threads())
+    warnings.warn(
+        f"refine.keras: TensorFlow already runs with {have[0]} and {have[1]} threads (0: as many "
+        f"as cores), so {threads} can't be set and results may differ in the last digits; prepare "
+        "the objective before anything uses TensorFlow",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+@contextlib.contextmanager
+def own_session(seed: int) -> Iterator[None]:
+    """A session that knows nothing of what ran before, and of which nothing is left afterwards.
+
+    The dtype policy that the person may have set survives.
+
+    Args:
+        seed: Seeds Python, numpy, TensorFlow and Keras.
+    """
+    _clear()
+    keras.utils.set_random_seed(seed)
+    gradients = _custom_gradients()
+    try:
+        yield
+    finally:
+        _clear()
+        _forget_gradients(gradients)
+
+
+def _clear() -> None:
+    policy = keras.config.dtype_policy()
+    keras.utils.clear_session(free_memory=False)
+    if keras.config.dtype_policy().name != policy.name:
+        keras.config.set_dtype_policy(policy)
+
+
+def _registry() -> dict[str, object]:
+    try:
+        from tensorflow.python.framework import ops
+
+        registry: dict[str, object] = ops.gradient_registry._registry
+    except (ImportError, AttributeError):  # another TensorFlow keeps it elsewhere
+        return {}
+    return registry
+
+
+def _custom_gradients() -> set[str]:
+    return {name for name in _registry() if name.startswith("CustomGradient-")}
+
+
+def _forget_gradients(known: set[str]) -> None:
+    """Removes custom gradients that a trial left in TensorFlow's registry.
+
+    Every graph that Keras traces for training registers one and nothing ever removes it, so that a
+    process keeps the graph of every model that `Model.fit` trained: some 10 MB a trial.
+    """
+    registry = _registry()
+    for name in _custom_gradients() - known:
+        del registry[name]

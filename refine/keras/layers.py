@@ -1,0 +1,208 @@
+"""Hidden layers by shape: how wide each layer of a permutation is, and the layers themselves."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import TYPE_CHECKING, Any
+
+import keras
+from refine.errors import ObjectiveError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_REGULARIZER_KEYS = ("weight_regulizer", "weight_regularizer", "kernel_regularizer")
+
+
+def _between(start: float, end: float, share: float) -> int:
+    """The whole number at ``share`` of the way from ``start`` to ``end``; halves go up."""
+    return max(1, math.floor(start + (end - start) * share + 0.5))
+
+
+def _brick(count: int, first: int, last: int) -> list[int]:  # noqa: ARG001
+    return [first] * count
+
+
+def _funnel(count: int, first: int, last: int) -> list[int]:
+    # count + 1 equal steps, the output layer being the end of the last one: a hidden layer is never
+    # as narrow as the output by accident, and a single one keeps the full width.
+    return [_between(first, last, i / count) for i in range(count)]
+
+
+def _long_funnel(count: int, first: int, last: int) -> list[int]:
+    straight = count // 2
+    return [first] * straight + _funnel(count - straight, first, last)
+
+
+def _triangle(count: int, first: int, last: int) -> list[int]:
+    return _funnel(count, first, last)[::-1]
+
+
+def _rhombus(count: int, first: int, last: int) -> list[int]:
+    levels = (count + 1) // 2
+    return [_between(last, first, (min(i, count - 1 - i) + 1) / levels) for i in range(count)]
+
+
+def _diamond(count: int, first: int, last: int) -> list[int]:  # noqa: ARG001
+    steps = max(1, (count - 1) // 2)
+    return [_between(first, 2 * first, min(i, count - 1 - i) / steps) for i in range(count)]
+
+
+def _hexagon(count: int, first: int, last: int) -> list[int]:
+    if count < 3:
+        return [first] * count
+    edge = _between(last, first, 0.5)
+    return [edge] + [first] * (count - 2) + [edge]
+
+
+def _stairs(count: int, first: int, last: int) -> list[int]:
+    steps = _funnel((count + 1) // 2, first, last)
+    return [steps[i // 2] for i in range(count)]
+
+
+_SHAPES: dict[str, Callable[[int, int, int], list[int]]] = {
+    "brick": _brick,
+    "funnel": _funnel,
+    "long_funnel": _long_funnel,
+    "triangle": _triangle,
+    "rhombus": _rhombus,
+    "diamond": _diamond,
+    "hexagon": _hexagon,
+    "stairs": _stairs,
+}
+
+SHAPES: tuple[str, ...] = tuple(_SHAPES)
+"""Names of all shapes that `layer_widths` knows, besides a float."""
+
+
+def _whole(name: str, value: Any, low: int) -> int:
+    """A whole number of at least ``low``, from anything that is one (4, 4.0, numpy integers)."""
+    whole = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not whole or not float(value).is_integer() or value < low:
+        raise ObjectiveError(
+            f"{name}: must be a whole number of at least {low}, got {value!r}; check the parameter's levels"
+        )
+    return int(value)
+
+
+def layer_widths(
+    shape: str | float, hidden_layers: int, first_neuron: int, last_neuron: int
+) -> tuple[int, ...]:
+    """Widths of the hidden layers of a shape, from the input's side to the output's.
+
+    ============= =====================================================================
+    shape         widths
+    ============= =====================================================================
+    brick         ``first_neuron`` throughout
+    funnel        from ``first_neuron`` in equal steps towards ``last_neuron``, which the
+                  output layer itself reaches
+    long_funnel   the first half a brick, the rest a funnel
+    triangle      a funnel turned round: widest at the end
+    rhombus       narrow, ``first_neuron`` in the middle, narrow
+    diamond       ``first_neuron`` at both ends, twice that in the middle
+    hexagon       ``first_neuron``, but half way to ``last_neuron`` at both ends
+    stairs        a funnel that goes down every second layer
+    a float s     every layer ``1 - s`` times as wide as the one before, 0 <= s < 1, at least
+                  ``last_neuron`` (or ``first_neuron``, if that is smaller)
+    ============= =====================================================================
+
+    A single layer is ``first_neuron`` wide in every shape.
+
+    Args:
+        shape: One of `SHAPES`, or a float.
+        hidden_layers: Number of layers, 0 or more.
+        first_neuron: The shape's width, 1 or more.
+        last_neuron: Width of the output layer, 1 or more.
+
+    Returns:
+        One width per layer, each at least 1.
+
+    Raises:
+        ObjectiveError: An unknown shape, or a number out of range.
+    """
+    count = _whole("hidden_layers", hidden_layers, 0)
+    first = _whole("first_neuron", first_neuron, 1)
+    last = _whole("last_neuron", last_neuron, 1)
+    if isinstance(shape, str):
+        if shape not in _SHAPES:
+            raise ObjectiveError(
+                f"shape: must be a known shape or a float, got {shape!r}; {did_you_mean(shape, SHAPES)}"
+            )
+        return tuple(_SHAPES[shape](count, first, last)) if count else ()
+    if isinstance(shape, numbers.Real) and not isinstance(shape, bool) and 0 <= shape < 1:
+        floor = min(first, last)
+        share = 1 - float(shape)
+        return tuple(max(floor, _between(first * share**i, 0, 0)) for i in range(count))
+    raise ObjectiveError(
+        f"shape: a number must be at least 0 and below 1 (the share each layer loses), got {shape!r}; "
+        f"or use one of {', '.join(SHAPES)}"
+    )
+
+
+def _need(params: Mapping[str, Any], key: str) -> Any:
+    if key not in params:
+        raise ObjectiveError(
+            f"hidden_layers: the parameters must have {key!r}, got {', '.join(map(str, params))}; "
+            f"add {key!r} to the space (a scalar fixes it)"
+        )
+    return params[key]
+
+
+def _regularizer(params: Mapping[str, Any]) -> Any:
+    """The kernel regulariser that the parameters ask for: an object, a name, or a number for L2."""
+    for key in _REGULARIZER_KEYS:
+        if key in params:
+            value = params[key]
+            if isinstance(value, numbers.Real) and not isinstance(value, bool):
+                return keras.regularizers.L2(float(value)) if value else None
+            return value
+    return None
+
+
+def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuron: int) -> None:
+    """Appends the hidden layers that a permutation asks for: `Dense`, each followed by `Dropout`.
+
+    What is read from ``params``:
+
+    - ``hidden_layers``: how many. With 0 nothing else is read, so that refine can tell that the other
+      parameters don't matter then.
+    - ``shape`` and ``first_neuron``: widths, see `layer_widths`.
+    - ``dropout``: rate, 0 <= rate < 1; no `Dropout` layers if the parameter is absent.
+    - ``activation``: a name or function; linear if absent.
+    - ``kernel_initializer``: Keras' default (``"glorot_uniform"``) if absent.
+    - ``weight_regulizer`` (the document's spelling), ``weight_regularizer`` or ``kernel_regularizer``:
+      `None`, a name, a Keras regulariser, or a number for the strength of L2.
+
+    Args:
+        model: The model so far; it is changed.
+        params: The permutation.
+        last_neuron: Width of the output layer that will follow, towards which shapes narrow.
+
+    Raises:
+        ObjectiveError: A missing or impossible parameter, or a model that is not `Sequential`.
+    """
+    if not isinstance(model, keras.Sequential):
+        raise ObjectiveError(
+            f"hidden_layers: needs a keras.Sequential model, got {type(model).__name__}; "
+            "use layer_widths and add the layers yourself"
+        )
+    count = _whole("hidden_layers", _need(params, "hidden_layers"), 0)
+    if count == 0:
+        return
+    widths = layer_widths(_need(params, "shape"), count, _need(params, "first_neuron"), last_neuron)
+    dropout = params.get("dropout")
+    if dropout is not None and not 0 <= dropout < 1:
+        raise ObjectiveError(f"dropout: must be at least 0 and below 1, got {dropout!r}; 0 keeps everything")
+    activation = params.get("activation")
+    initializer = params.get("kernel_initializer", "glorot_uniform")
+    for width in widths:
+        layer = keras.layers.Dense(
+            width,
+            activation=activation,
+            kernel_initializer=initializer,
+            kernel_regularizer=_regularizer(params),
+        )
+        model.add(layer)
+        if dropout is not None:
+            model.add(keras.layers.Dropout(float(dropout)))

@@ -1,0 +1,266 @@
+"""The document's model function as an objective of refine."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+import keras
+from refine.errors import ObjectiveError
+from refine.keras._code import check_model, digest_code, name_of
+from refine.keras._session import own_session, prepare
+from refine.keras._split import as_arrays, classes_of, digest, rows_of, take, validation_rows
+
+_DEFAULT_SPLIT = 0.3
+# Enough rows to see whether predictions differ; more would only cost time.
+_DEGENERATE_ROWS = 1000
+
+ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
+
+
+class RunningTrial(Protocol):
+    """What an objective sees of the trial that it runs in."""
+
+    seed: int
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> Any:
+        """Records the metrics of an epoch."""
+
+
+class KerasObjective:
+    """Runs the document's model function, ``f(x_train, y_train, x_val, y_val, params)``.
+
+    The function builds, compiles and trains a model and returns ``(history, model)``. Inside,
+    ``model.fit`` works as ever and `refine.keras.fit` is the faster replacement. Call the objective
+    with a permutation and the running trial; it returns the last epoch's value of every metric in the
+    history, and ``degenerate``: 1.0 if the model predicts the same for all validation rows (the same
+    class, where the targets are classes), else 0.0.
+
+    Every call starts from a cleared Keras session seeded with ``trial.seed``, so that the result
+    depends on nothing that ran before, and frees its model at the end.
+
+    Args:
+        model: The function. It may live in a script or notebook.
+        x: Inputs, one row per example: an array, a pandas frame, or a tuple, list or dict of arrays.
+        y: Targets: shape (n,), (n, 1), or (n, outputs), or a structure of such.
+        val_split: Share of rows to validate on, in (0, 1); 0.3 unless ``x_val`` is given. Rows are
+            drawn by ``split_seed``, classes (binary, integer, one-hot) in proportion.
+        x_val: Inputs to validate on, instead of a split.
+        y_val: Targets to validate on, with ``x_val``.
+        preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied
+            to both sides. For one two-dimensional ``x``.
+        split_seed: Seed of the split.
+        name: What the objective is called in node ids; by default the function's qualified name.
+
+    Attributes:
+        name: See above.
+        fingerprint: Hex digest of data, split and ``preprocess``; the same on every machine.
+        code: Hex digest of the function's source.
+
+    Raises:
+        ObjectiveError: Arguments that can't work: different lengths, NaN, a share out of range, a
+            function with other arguments, and so on.
+    """
+
+    def __init__(
+        self,
+        model: ModelFunction,
+        x: Any,
+        y: Any,
+        *,
+        val_split: float | None = None,
+        x_val: Any = None,
+        y_val: Any = None,
+        preprocess: Any = None,
+        split_seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        check_model(model)
+        self.model = model
+        self.name = name or name_of(model)
+        self.code = digest_code(model)
+        x, y = as_arrays("x", x), as_arrays("y", y)
+        count = _same_rows("x", x, "y", y)
+        if (x_val is None) != (y_val is None):
+            missing, given = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
+            raise ObjectiveError(
+                f"{missing}: must be given together with {given}, got None; pass both or neither"
+            )
+        if x_val is not None:
+            if val_split is not None:
+                raise ObjectiveError(
+                    f"val_split: can't be combined with x_val, got {val_split}; leave one of them out"
+                )
+            x_val, y_val = as_arrays("x_val", x_val), as_arrays("y_val", y_val)
+            _same_rows("x_val", x_val, "y_val", y_val)
+            parts: tuple[Any, ...] = (x, y, x_val, y_val)
+            train_x, train_y = x, y
+        else:
+            share = _DEFAULT_SPLIT if val_split is None else val_split
+            if isinstance(share, bool) or not 0 < share < 1:
+                raise ObjectiveError(
+                    f"val_split: must be between 0 and 1, got {share}; 0.3 validates on 30 %"
+                )
+            mask = validation_rows(y, count, float(share), split_seed)
+            train_x, train_y = take(x, ~mask), take(y, ~mask)
+            x_val, y_val = take(x, mask), take(y, mask)
+            parts = (x, y, float(share), int(split_seed))
+        self.fingerprint = digest(*parts, _describe(preprocess))
+        if preprocess is not None:
+            train_x, x_val = _preprocess(preprocess, train_x, x_val)
+        self._data = (train_x, train_y, x_val, y_val)
+        self._freeze()
+
+    def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
+        """Trains one permutation.
+
+        Args:
+            params: The permutation.
+            trial: Gives ``seed`` and takes every epoch's metrics by ``report(epoch, metrics)``,
+                epochs from 0, once training has ended.
+
+        Returns:
+            The last epoch's metrics and ``degenerate``.
+
+        Raises:
+            ObjectiveError: The function returned something else than ``(history, model)``.
+        """
+        try:
+            with own_session(int(trial.seed)):
+                return self._train(params, trial)
+        finally:
+            # Models are cycles of objects: only a collection frees them, once no name holds them.
+            gc.collect()
+
+    def _train(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
+        curves, model = _history(self.model(*self._data, params))
+        for epoch in range(max(map(len, curves.values()))):
+            here = {name: values[epoch] for name, values in curves.items() if epoch < len(values)}
+            trial.report(epoch, here)
+        metrics = {name: values[-1] for name, values in curves.items()}
+        flag = self._degenerate(model)
+        if flag is not None:
+            metrics.setdefault("degenerate", float(flag))
+        return metrics
+
+    def prepare(self, threads: int) -> None:
+        """Sets up this process for trials; called once, before the first.
+
+        Args:
+            threads: TensorFlow threads, within and between operations. If TensorFlow has already
+                started with other numbers they stay, and a `RuntimeWarning` says so.
+        """
+        if isinstance(threads, bool) or int(threads) < 1:
+            raise ObjectiveError(f"threads: must be at least 1, got {threads!r}; 1 is the default")
+        prepare(int(threads))
+
+    def _degenerate(self, model: Any) -> bool | None:
+        """Whether predictions are constant; `None` if that can't be told (several outputs, no model)."""
+        _, _, x_val, y_val = self._data
+        if not isinstance(model, keras.Model) or not isinstance(y_val, np.ndarray):
+            return None
+        head = keras.tree.map_structure(lambda leaf: leaf[:_DEGENERATE_ROWS], x_val)
+        try:
+            out = np.asarray(model(head, training=False))
+        except Exception:  # noqa: BLE001  # the function may feed its model something else than x_val
+            return None
+        if out.ndim > 2 or len(out) < 2 or len(out) != len(keras.tree.flatten(head)[0]):
+            return None
+        out = out.reshape(len(out), -1)
+        if classes_of(y_val) is not None:
+            if out.shape[1] > 1:
+                out = out.argmax(axis=1)[:, None]
+            else:
+                probabilities = bool((out >= 0).all() and (out <= 1).all())
+                out = out > (0.5 if probabilities else 0.0)
+        return bool((out == out[0]).all())
+
+    def _freeze(self) -> None:
+        """Makes the data read-only: a function that changed them would change later trials."""
+        for leaf in keras.tree.flatten(self._data):
+            leaf.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._freeze()
+
+
+def _same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:
+    x_rows, y_rows = rows_of(x_name, x), rows_of(y_name, y)
+    if x_rows != y_rows:
+        raise ObjectiveError(
+            f"{y_name}: must have as many rows as {x_name}, got {y_rows} and {x_rows}; "
+            "check how they were selected"
+        )
+    return x_rows
+
+
+def _describe(preprocess: Any) -> str:
+    """What a transformer is, in words that are the same on every machine."""
+    if preprocess is None:
+        return "none"
+    kind = type(preprocess)
+    options = preprocess.get_params(deep=False) if hasattr(preprocess, "get_params") else {}
+    shown = {
+        key: _describe(value) if hasattr(value, "get_params") else repr(value)
+        for key, value in sorted(options.items())
+    }
+    return f"{kind.__module__}.{kind.__qualname__}({shown})"
+
+
+def _preprocess(preprocess: Any, train: Any, validation: Any) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.base import clone
+
+    if not all(hasattr(preprocess, method) for method in ("fit", "transform", "get_params")):
+        raise ObjectiveError(
+            f"preprocess: must be a scikit-learn transformer, got {type(preprocess).__name__}; "
+            "for example StandardScaler()"
+        )
+    if not isinstance(train, np.ndarray):
+        raise ObjectiveError(
+            f"preprocess: needs x to be one array, got a {type(train).__name__}; "
+            "transform several inputs inside the model function"
+        )
+    fitted = clone(preprocess).fit(train)
+    both = [fitted.transform(part) for part in (train, validation)]
+    if any(hasattr(part, "tocsr") for part in both):
+        raise ObjectiveError(
+            f"preprocess: must give dense arrays, got sparse from {type(preprocess).__name__}; "
+            "set sparse_output=False"
+        )
+    train, validation = (as_arrays("x after preprocess", part) for part in both)
+    return train, validation
+
+
+def _history(returned: Any) -> tuple[dict[str, list[float]], Any]:
+    """Curves by metric and the model, from what a model function returned."""
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise ObjectiveError(
+            f"the model function must return (history, model), got {type(returned).__name__}: "
+            "add `return history, model`"
+        )
+    history, model = returned
+    curves = getattr(history, "history", history)
+    if not isinstance(curves, Mapping):
+        raise ObjectiveError(
+            f"the history must be a keras History or a dict of lists, got {type(history).__name__}: "
+            "return what model.fit returned"
+        )
+    lists: dict[str, list[float]] = {}
+    for name, values in curves.items():
+        try:
+            lists[str(name)] = [float(value) for value in values]
+        except (TypeError, ValueError) as error:
+            raise ObjectiveError(
+                f"history[{name!r}]: must be a list of numbers, got {values!r:.80}: "
+                "leave metrics with several numbers out of the history"
+            ) from error
+    lists = {name: values for name, values in lists.items() if values}
+    if not lists:
+        raise ObjectiveError(
+            "the history must hold at least one epoch, got none: check that epochs is at least 1"
+        )
+    return lists, model

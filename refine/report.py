@@ -1,0 +1,91 @@
+"""Reports: a round, or a proposal, as markdown with figures. Computes nothing, reads no clock.
+
+Equal facts give equal markdown bytes. Links are relative, so a report renders wherever its folder lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refine.errors import ReviewError
+from refine.report_decision import decision_section, proposal_section, summary
+from refine.report_facts import Facts
+from refine.report_sections import best_trials, densities, failures, pairs, what_mattered, what_ran
+from refine.report_text import code, escape, fence, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Facts", "proposal_report", "round_report"]
+
+
+def round_report(facts: Facts, folder: str | Path) -> Path:
+    """Writes ``<folder>/<node id>.md`` and its figures in ``<folder>/<node id>/``.
+
+    Returns:
+        Path of the markdown file.
+    """
+    where = Path(folder)
+    (where / facts.node.id).mkdir(parents=True, exist_ok=True)
+    context = {
+        **_header(facts),
+        "ran": what_ran(facts),
+        "best": best_trials(facts, where),
+        "mattered": what_mattered(facts, where),
+        "densities": densities(facts, where),
+        "pairs": pairs(facts),
+        "failures": failures(facts),
+        "reproduce": fence(facts.reproduce, "python"),
+    }
+    return _write(where / f"{facts.node.id}.md", "round.md.j2", context)
+
+
+def proposal_report(facts: Facts, folder: str | Path) -> Path:
+    """Writes ``<folder>/<node id>-proposal-<digest>.md``: the proposal and what was decided on it.
+
+    Returns:
+        Path of the markdown file.
+
+    Raises:
+        ReviewError: There is no proposal.
+    """
+    if facts.proposal is None:
+        raise ReviewError(
+            f"a proposal's report needs a proposal, but round {facts.node.id} has none; propose first"
+        )
+    where = Path(folder)
+    where.mkdir(parents=True, exist_ok=True)
+    name = f"{facts.node.id}-proposal-{facts.proposal.digest}.md"
+    about = tuple(d for d in facts.decisions if d.proposal == facts.proposal.digest)
+    return _write(where / name, "proposal.md.j2", _header(replace(facts, decisions=about)))
+
+
+def _write(path: Path, template: str, context: Mapping[str, Any]) -> Path:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("refine", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  # this is markdown; `finalize` escapes whatever isn't Raw
+        finalize=escape,
+    )
+    text = environment.get_template(template).render(context)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def _header(facts: Facts) -> dict[str, Any]:
+    return {
+        "tree": facts.tree,
+        "id": code(facts.node.id),
+        "note": quote(facts.node.note) if facts.node.note.strip() else None,
+        "author": facts.node.author,
+        "summary": summary(facts),
+        "proposal": proposal_section(facts),
+        "decisions": [decision_section(facts, d) for d in facts.decisions],
+    }

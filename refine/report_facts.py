@@ -1,0 +1,98 @@
+"""What a report is made of, and how it is put in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.trials import STATES
+from refine.words import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from refine.analysis import Analysis
+    from refine.decision import Decision
+    from refine.node import Node
+    from refine.proposal import Proposal
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Everything a report says; whoever has it can write one, with or without a store.
+
+    Attributes:
+        tree: Name of the tree.
+        node: The round.
+        ancestors: Ids from the root to the parent; empty for a root.
+        n: Permutations planned.
+        analysis: Of the round's evidence; ``None`` where too few trials have finished.
+        proposal: What is proposed; ``None`` where nothing was asked for.
+        decisions: What was decided, in the order taken.
+        table: The round's own trials. A column ``error`` may hold their error texts.
+        codes: Fingerprints of the code its trials ran.
+        environment: Package -> version.
+        reproduce: Python code that makes the round again.
+        store: Where the round is kept; shown without folders, user or password.
+    """
+
+    tree: str
+    node: Node
+    ancestors: tuple[str, ...]
+    n: int
+    analysis: Analysis | None
+    proposal: Proposal | None
+    decisions: tuple[Decision, ...]
+    table: pd.DataFrame
+    codes: tuple[str, ...]
+    environment: Mapping[str, str]
+    reproduce: str
+    store: str
+
+
+def metric_of(facts: Facts) -> str:
+    """Name of the metric."""
+    return facts.analysis.metric if facts.analysis is not None else facts.node.metric
+
+
+def direction_of(facts: Facts) -> str:
+    """``"maximize"`` or ``"minimize"``."""
+    return facts.analysis.direction if facts.analysis is not None else facts.node.direction
+
+
+def finished(facts: Facts) -> pd.DataFrame:
+    """Finished trials, best first; equal ones in the table's order."""
+    keep = np.isfinite(np.asarray(facts.table["value"], dtype=float))
+    if "state" in facts.table:
+        keep &= (facts.table["state"] == "complete").to_numpy()
+    done: pd.DataFrame = facts.table[keep]
+    sign = 1.0 if direction_of(facts) == "minimize" else -1.0
+    best_first: pd.DataFrame = done.iloc[
+        np.argsort(sign * np.asarray(done["value"], dtype=float), kind="stable")
+    ]
+    return best_first
+
+
+def that_matter(facts: Facts) -> list[str]:
+    """Parameters seen to matter, the clearest first. One that nobody read can't, whatever chance says."""
+    return [e.name for e in facts.analysis.ranked if e.matters and e.read != 0] if facts.analysis else []
+
+
+def states_text(facts: Facts) -> str:
+    """``118 complete, 2 failed``."""
+    if "state" not in facts.table:
+        return f"{len(facts.table):,} complete"
+    counts = facts.table["state"].value_counts()
+    found = [f"{int(counts[s]):,} {s}" for s in STATES if int(counts.get(s, 0))]
+    return ", ".join(found) or "no trial has run"
+
+
+def shown(value: Any) -> str:
+    """A parameter's value as tables show it."""
+    if isinstance(value, float | np.floating):
+        return number(float(value), 6)
+    return str(value)

@@ -1,0 +1,134 @@
+"""The trials in a store: written one by one, read as columns by the hundred thousand."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from refine.canonical import dumps
+from refine.errors import StoreError
+from refine.schema import t
+from refine.trials import Curve, Records, Trial
+
+_PLAIN = (
+    "key",
+    "cell",
+    "replicate",
+    "attempt",
+    "origin",
+    "seed",
+    "state",
+    "seconds",
+    "code",
+    "read",
+    "error",
+)
+
+
+class TrialWriter:
+    """Records finished trials of one node, each in its own transaction. A context manager.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+    """
+
+    def __init__(self, engine: sa.Engine, pk: int) -> None:
+        self._engine, self._pk = engine, pk
+        self._insert = t.trial.insert()
+
+    def __enter__(self) -> TrialWriter:
+        self._connection = self._engine.connect()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._connection.close()
+
+    def add(self, trial: Trial) -> None:
+        """Writes one trial and commits.
+
+        Raises:
+            StoreError: The store refuses; nothing of the trial was written.
+        """
+        row = {
+            "node": self._pk,
+            "permutation": dumps(trial.permutation),
+            "metrics": json.dumps(dict(trial.metrics)),
+            "finished": trial.finished,
+            **{name: getattr(trial, name) for name in _PLAIN},
+            "read": None if trial.read is None else dumps(list(trial.read)),
+        }
+        try:
+            with self._connection.begin():
+                pk = self._connection.execute(self._insert, row).inserted_primary_key[0]  # type: ignore[index]
+                if trial.curve:
+                    series = {name: [float(v) for v in values] for name, values in trial.curve.items()}
+                    data = zlib.compress(json.dumps(series).encode(), 6)
+                    self._connection.execute(t.curve.insert().values(trial=pk, data=data))
+        except sa.exc.SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or error
+            store = self._engine.url.render_as_string(hide_password=True)
+            raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
+
+
+def read_records(engine: sa.Engine, pks: Sequence[int], curves: bool = False) -> Records:
+    """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
+
+    Args:
+        engine: The store's.
+        pks: Rows of nodes.
+        curves: Whether to read values per epoch as well.
+    """
+    c = t.trial.c
+    where = c.node.in_(list(pks))
+    columns = [c.pk, c.permutation, c.metrics, *(c[name] for name in _PLAIN)]
+    query = sa.select(*columns).where(where).order_by(c.node, c.pk)
+    with engine.connect() as connection:
+        if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
+            query = query.where(~_superseded())
+        rows = connection.execute(query).all()
+        found: dict[int, Curve] = {}
+        if curves and rows:
+            pairs = (
+                sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial).where(where)
+            )
+            for trial, data in connection.execute(pairs):
+                found[trial] = json.loads(zlib.decompress(data))
+    parts: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    return Records(
+        _loads(parts[1]),
+        _loads(parts[2]),
+        [found.get(pk, {}) for pk in parts[0]] if curves else (),
+        {name: list(part) for name, part in zip(_PLAIN, parts[3:], strict=True)},
+    )
+
+
+def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
+    """Node row -> state -> number of trials, the last attempt of each."""
+    c = t.trial.c
+    query = (
+        sa.select(c.node, c.state, sa.func.count())
+        .join(t.node, t.node.c.pk == c.node)
+        .where(t.node.c.tree == tree, ~_superseded())
+        .group_by(c.node, c.state)
+    )
+    out: dict[int, dict[str, int]] = {}
+    with engine.connect() as connection:
+        for node, state, number in connection.execute(query):
+            out.setdefault(node, {})[state] = number
+    return out
+
+
+def _superseded() -> sa.Exists:
+    c, later = t.trial.c, t.trial.alias("later").c
+    same = (later.node == c.node, later.key == c.key, later.replicate == c.replicate)
+    return sa.exists().where(*same, later.attempt > c.attempt)
+
+
+def _loads(texts: Sequence[str]) -> list[Any]:
+    # One call of the decoder for all rows is several times faster than one per row.
+    return json.loads("[" + ",".join(texts) + "]") if texts else []

@@ -1,0 +1,238 @@
+"""One spelling for every value: rounding, references, hashes, seeds."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from refine.canonical import (
+    Reference,
+    decode,
+    digest,
+    dumps,
+    encode,
+    freeze,
+    label,
+    refer,
+    round_significant,
+    seed_of,
+    thaw,
+    value_key,
+)
+from refine.errors import SpaceError
+
+FAST = settings(max_examples=80, deadline=None)
+
+
+class Outer:
+    class Inner:
+        """Found by its qualified name."""
+
+    def method(self):
+        """Bound methods are refused."""
+
+
+def at_top(x):
+    return x
+
+
+values = some.recursive(
+    some.none()
+    | some.booleans()
+    | some.integers()
+    | some.floats(allow_nan=False, allow_infinity=False)
+    | some.text(max_size=8)
+    | some.sampled_from([math.log, np.tanh, Outer.Inner, at_top]),
+    lambda inner: some.lists(inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@FAST
+@given(values)
+def test_frozen_values_survive_json(value):
+    frozen = freeze(value)
+    assert freeze(frozen) == frozen
+    again = decode(json.loads(dumps(encode(frozen))))
+    assert again == frozen
+    assert value_key(again) == value_key(frozen)
+    assert hash(again) == hash(frozen)
+
+
+@FAST
+@given(some.floats(allow_nan=False, allow_infinity=False))
+def test_rounding_is_idempotent_and_close(x):
+    once = round_significant(x)
+    assert round_significant(once) == once
+    assert once == pytest.approx(x, rel=1e-11)
+
+
+def test_rounding():
+    assert round_significant(0.1 + 0.2) == 0.3
+    assert round_significant(1 / 3) == 0.333333333333
+    assert math.copysign(1, round_significant(-0.0)) == 1
+    assert freeze([np.float64(0.1) + np.float64(0.2), (np.int16(4), None)]) == (0.3, (4, None))
+
+
+def test_keys_tell_values_apart_but_not_spellings():
+    assert value_key(4) == value_key(4.0)
+    assert value_key((4, (1,))) == value_key((4.0, (1.0,)))
+    keys = [
+        value_key(freeze(v)) for v in (1, True, "1", None, "None", "null", 1.5, (1,), math.log, "math.log")
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+# References.
+
+
+def test_a_class_is_named_by_its_shortest_public_path(lookalike):
+    adam = refer(lookalike.optimizers.Adam)
+    assert adam.path == "lookalike.optimizers.Adam"
+    assert adam.label == "Adam"
+    assert refer(lookalike.losses.logcosh).path == "lookalike.losses.logcosh"
+    assert Reference("lookalike.optimizers.Adam").resolve() is lookalike.optimizers.Adam
+
+
+def test_a_public_name_of_another_object_is_passed_over(lookalike, monkeypatch):
+    monkeypatch.setattr(sys.modules["lookalike.optimizers"], "Adam", object())
+    assert refer(lookalike.optimizers.Nadam).path == "lookalike.optimizers.Nadam"
+    assert refer(lookalike.optimizers.__dict__["Adam"]).path == "lookalike.src.optimizers.impl:Adam"
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (math.log, "math.log"),
+        (int, "builtins.int"),
+        (np.tanh, "numpy.tanh"),
+        (Outer.Inner, f"{__name__}:Outer.Inner"),
+        (Outer.method, f"{__name__}:Outer.method"),
+        (at_top, f"{__name__}.at_top"),
+    ],
+)
+def test_paths_lead_back(target, path):
+    assert refer(target).path == path
+    assert Reference(path).resolve() is target
+    assert thaw((Reference(path), 1)) == (target, 1)
+
+
+def test_references_are_equal_by_path():
+    assert Reference("math.log", math.log) == Reference("math.log")
+    assert hash(Reference("math.log", math.log)) == hash(Reference("math.log"))
+    assert Reference("math.log") != Reference("math.exp")
+
+
+def test_decoding_imports_nothing(tmp_path, monkeypatch):
+    (tmp_path / "refine_not_loaded.py").write_text("class Adam: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    reference = decode({"import": "refine_not_loaded.Adam"})
+    assert "refine_not_loaded" not in sys.modules
+    assert (reference.label, label(reference), value_key(reference)) == (
+        "Adam",
+        "Adam",
+        '{"import":"refine_not_loaded.Adam"}',
+    )
+    assert "refine_not_loaded" not in sys.modules
+    assert reference.resolve().__name__ == "Adam"
+    assert sys.modules.pop("refine_not_loaded")
+
+
+def _local():
+    def inside():
+        pass
+
+    return inside
+
+
+MUST = (
+    "a choice must be a number, string, bool, None, tuple, or a class or function that can be imported again; "
+    "this is an instance of"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (
+            lambda x: x,
+            "<lambda>: a choice must be importable again, but it is a lambda; define it with `def` at the top level "
+            "of a module",
+        ),
+        (
+            _local(),
+            "_local.<locals>.inside: a choice must be importable again, but it is defined inside a function; define "
+            "it with `def` at the top level of a module",
+        ),
+        (
+            Outer().method,
+            f"Outer.method: a choice must be importable again, but {__name__}:Outer.method leads to another object; "
+            "give it a name at the top level of a module",
+        ),
+        (b"a", f"b'a': {MUST} bytes; give its class, or a name that the objective looks up"),
+        (1j, f"1j: {MUST} complex; give its class, or a name that the objective looks up"),
+        ({1}, f"{{1}}: {MUST} set; give its class, or a name that the objective looks up"),
+        (math.nan, "a value must be finite, got nan"),
+        (np.float32("inf"), "a value must be finite, got inf"),
+        ((1, [-math.inf]), "a value must be finite, got -inf"),
+    ],
+    ids=lambda v: None if isinstance(v, str) else type(v).__name__,
+)
+def test_what_cannot_be_found_again_is_refused(value, text):
+    with pytest.raises(SpaceError) as caught:
+        freeze(value)
+    assert str(caught.value) == text
+
+
+def test_an_instance_is_refused_with_its_class_named():
+    with pytest.raises(SpaceError) as caught:
+        freeze(Outer())
+    assert str(caught.value).endswith(f"{MUST} Outer; give its class, or a name that the objective looks up")
+
+
+def test_a_path_that_leads_nowhere_says_what_to_do():
+    with pytest.raises(SpaceError) as caught:
+        Reference("no_such_package.Adam").resolve()
+    assert str(caught.value) == (
+        "no_such_package.Adam: a stored class or function must be importable to be used, but No module named "
+        "'no_such_package'; install the package or run from the script that defines it"
+    )
+    with pytest.raises(
+        SpaceError, match="must be importable to be used, but module 'math' has no attribute 'logg'"
+    ):
+        Reference("math:logg").resolve()
+
+
+def test_stored_values_of_another_kind_are_refused():
+    with pytest.raises(SpaceError) as caught:
+        decode({"eval": "1"})
+    assert str(caught.value) == "a stored value must be plain, an import or a tuple, got {'eval': '1'}"
+
+
+# Hashes. These texts are in every stored file: they must never change.
+
+
+def test_golden_hashes():
+    assert dumps({"b": [1, 2.5, None], "a": "é"}) == '{"a":"\\u00e9","b":[1,2.5,null]}'
+    assert digest({"b": [1, 2.5, None], "a": "é"}) == "84afbf1d4853"
+    assert digest([], 64) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+    assert seed_of("node", "key", 0) == 74810421
+
+
+def test_no_nan_gets_into_canonical_json():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        dumps([math.nan])
+
+
+@FAST
+@given(some.text(max_size=20), some.integers(0, 100))
+def test_seeds_have_31_bits(text, replicate):
+    assert 0 <= seed_of(text, replicate) < 2**31

@@ -1,0 +1,143 @@
+"""Shapes as widths, the layers themselves, and what is read from the parameters."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import keras
+from refine.errors import ObjectiveError
+from refine.keras import SHAPES, hidden_layers, layer_widths
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs" / "keras.md"
+
+
+class Noting(dict[str, Any]):
+    """Notes which keys are read, as refine's permutations do."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
+
+
+def test_the_table_of_the_docs() -> None:
+    lines = DOCS.read_text().splitlines()
+    rows = [re.findall(r"[^|]+", line) for line in lines if line.startswith("| `")]
+    table = {row[0].strip().strip("`"): row[1:] for row in rows if "hidden" not in row[0]}
+    for name in (*SHAPES, "0.3"):
+        shape = name if name in SHAPES else float(name)
+        for count, cell in enumerate(table[name], start=1):
+            expected = ", ".join(map(str, layer_widths(shape, count, 64, 1)))
+            assert cell.strip() == expected, (name, count)
+
+
+@given(
+    shape=st.one_of(st.sampled_from(SHAPES), st.floats(0, 0.99)),
+    count=st.integers(0, 12),
+    first=st.integers(1, 300),
+    last=st.integers(1, 20),
+)
+def test_widths_are_sane(shape: Any, count: int, first: int, last: int) -> None:
+    widths = layer_widths(shape, count, first, last)
+    assert len(widths) == count
+    assert all(type(w) is int for w in widths)
+    assert all(min(first, last) <= w <= max(2 * first, last) for w in widths)
+    if count == 1:
+        assert widths == (first,)
+    if shape in ("rhombus", "diamond", "hexagon", "brick"):
+        assert widths == widths[::-1]
+    if shape in ("funnel", "long_funnel", "stairs") and first >= last:
+        assert list(widths) == sorted(widths, reverse=True)
+
+
+def test_counts_may_be_other_kinds_of_whole_numbers() -> None:
+    import numpy as np
+
+    assert layer_widths("brick", np.int64(2), 4.0, 1) == (4, 4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("funel", 2, 8, 1), "got 'funel'; did you mean 'funnel'?"),
+        (("brick", -1, 8, 1), "hidden_layers: must be a whole number of at least 0, got -1;"),
+        (("brick", 1.5, 8, 1), "hidden_layers: must be a whole number of at least 0, got 1.5;"),
+        (("brick", 2, 0, 1), "first_neuron: must be a whole number of at least 1, got 0;"),
+        (("brick", 2, True, 1), "first_neuron: must be a whole number of at least 1, got True;"),
+        (("brick", 2, 8, None), "last_neuron: must be a whole number of at least 1, got None;"),
+        ((1.0, 2, 8, 1), "shape: a number must be at least 0 and below 1"),
+        ((None, 2, 8, 1), "got None; or use one of brick, funnel"),
+    ],
+)
+def test_errors(arguments: Any, text: str) -> None:
+    with pytest.raises(ObjectiveError, match=re.escape(text)):
+        layer_widths(*arguments)
+
+
+FULL = {
+    "hidden_layers": 2,
+    "shape": "funnel",
+    "first_neuron": 8,
+    "dropout": 0.25,
+    "activation": "elu",
+}
+
+
+def test_layers_of_the_document() -> None:
+    params = Noting(FULL)
+    model = keras.Sequential([keras.Input((3,))])
+    hidden_layers(model, params, 1)
+    dense, dropout, second, _ = model.layers
+    assert (dense.units, second.units) == (8, 5)
+    assert dense.activation is keras.activations.elu
+    assert dropout.rate == 0.25
+    assert dense.kernel_regularizer is None
+    assert {"hidden_layers", "shape", "first_neuron", "dropout", "activation"} <= params.read
+
+
+def test_without_layers_nothing_else_is_read() -> None:
+    params = Noting(FULL | {"hidden_layers": 0})
+    model = keras.Sequential([keras.Input((3,))])
+    hidden_layers(model, params, 1)
+    assert model.layers == []
+    assert params.read == {"hidden_layers"}
+
+
+@pytest.mark.parametrize("key", ["weight_regulizer", "weight_regularizer", "kernel_regularizer"])
+def test_optional_parameters(key: str) -> None:
+    params = {
+        "hidden_layers": 1,
+        "shape": 0.2,
+        "first_neuron": 4,
+        "kernel_initializer": "normal",
+        key: 0.01,
+    }
+    model = keras.Sequential([keras.Input((3,))])
+    hidden_layers(model, params, 1)
+    (dense,) = model.layers
+    assert isinstance(dense.kernel_initializer, keras.initializers.RandomNormal)
+    assert float(dense.kernel_regularizer.l2) == pytest.approx(0.01)
+    assert dense.activation is keras.activations.linear
+
+
+def test_errors_of_the_layers() -> None:
+    model = keras.Sequential([keras.Input((3,))])
+    with pytest.raises(ObjectiveError, match="must have 'hidden_layers', got shape; add"):
+        hidden_layers(model, {"shape": "brick"}, 1)
+    with pytest.raises(ObjectiveError, match="dropout: must be at least 0 and below 1, got 1"):
+        hidden_layers(model, FULL | {"dropout": 1}, 1)
+    with pytest.raises(ObjectiveError, match=r"needs a keras\.Sequential model, got list; use"):
+        hidden_layers([], FULL, 1)  # type: ignore[arg-type]

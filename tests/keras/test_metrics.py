@@ -1,0 +1,187 @@
+"""Metrics against scikit-learn, over whole epochs, corner cases included."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+import keras
+import refine.keras
+from refine.errors import ObjectiveError
+from refine.keras import (
+    balanced_accuracy,
+    fbeta,
+    fmeasure,
+    matthews,
+    precision,
+    recall,
+)
+
+AVERAGED = {
+    "fmeasure": (fmeasure, lambda t, p, **k: sk.f1_score(t, p, **k)),
+    "precision": (precision, lambda t, p, **k: sk.precision_score(t, p, **k)),
+    "recall": (recall, lambda t, p, **k: sk.recall_score(t, p, **k)),
+    "fbeta": (
+        lambda **k: fbeta(beta=2.0, **k),
+        lambda t, p, **k: sk.fbeta_score(t, p, beta=2.0, **k),
+    ),
+}
+
+BINARY = {
+    "mixed": ([0, 1, 1, 0, 1, 0, 0], [0.2, 0.9, 0.4, 0.6, 0.8, 0.1, 0.5]),
+    "all predicted 0": ([0, 1, 1, 0], [0.1, 0.2, 0.3, 0.4]),
+    "all predicted 1": ([0, 1, 1, 0], [0.9, 0.8, 0.7, 0.6]),
+    "no true positives": ([0, 1, 0, 0], [0.9, 0.2, 0.7, 0.4]),
+    "no positives at all": ([0, 0, 0], [0.1, 0.2, 0.3]),
+    "no positives, some predicted": ([0, 0, 0], [0.1, 0.9, 0.3]),
+    "only positives": ([1, 1, 1], [0.9, 0.8, 0.4]),
+    "perfect": ([0, 1], [0.1, 0.9]),
+    "at the threshold": ([0, 1], [0.5, 0.51]),
+}
+
+
+def by_batches(metric: Any, y_true: Any, y_pred: Any, size: int = 3, weight: Any = None) -> float:
+    for start in range(0, len(y_true), size):
+        part = slice(start, start + size)
+        metric.update_state(y_true[part], y_pred[part], None if weight is None else weight[part])
+    return float(metric.result())
+
+
+def quiet(function: Any, *args: Any, **options: Any) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(function(*args, **options))
+
+
+@pytest.mark.parametrize("case", BINARY)
+@pytest.mark.parametrize("column", [False, True])
+def test_binary(case: str, column: bool) -> None:
+    y_true, y_pred = np.array(BINARY[case][0]), np.array(BINARY[case][1], "float32")
+    predicted = (y_pred > 0.5).astype(int)
+    t, p = (y_true[:, None], y_pred[:, None]) if column else (y_true, y_pred)
+    for name, (make, reference) in AVERAGED.items():
+        expected = quiet(reference, y_true, predicted, zero_division=0)
+        assert by_batches(make(), t, p) == pytest.approx(expected, abs=1e-6), name
+    expected = quiet(sk.matthews_corrcoef, y_true, predicted)
+    assert by_batches(matthews(), t, p) == pytest.approx(expected, abs=1e-6)
+    expected = quiet(sk.balanced_accuracy_score, y_true, predicted)
+    assert by_batches(balanced_accuracy(), t, p) == pytest.approx(expected, abs=1e-6)
+
+
+def test_degenerate_binary_values_are_what_the_docs_say() -> None:
+    t, ones, zeros = np.array([1, 1, 1, 0]), np.ones(4), np.zeros(4)
+    assert by_batches(fmeasure(), t, ones) == pytest.approx(6 / 7)
+    assert by_batches(fmeasure(), t, zeros) == 0
+    for constant in (ones, zeros):
+        assert by_batches(matthews(), t, constant) == 0
+        assert by_batches(balanced_accuracy(), t, constant) == 0.5
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+@pytest.mark.parametrize("targets", ["numbers", "column", "one-hot"])
+@pytest.mark.parametrize("present", [4, 3], ids=["all classes", "one class empty"])
+def test_multi_class(average: str, targets: str, present: int) -> None:
+    random = np.random.RandomState(present)
+    y = random.randint(present, size=50)
+    scores = random.normal(size=(50, 4)).astype("float32") + 1.5 * np.eye(4)[y]
+    if present == 3:
+        scores[:, 3] = -9  # class 3 neither occurs nor is predicted
+    predicted = scores.argmax(axis=1)
+    t = {"numbers": y, "column": y[:, None], "one-hot": np.eye(4)[y]}[targets]
+    for name, (make, reference) in AVERAGED.items():
+        expected = reference(y, predicted, average=average, zero_division=0)
+        found = by_batches(make(average=average), t, scores, 7)
+        assert found == pytest.approx(expected, abs=1e-6), name
+    assert by_batches(matthews(), t, scores) == pytest.approx(sk.matthews_corrcoef(y, predicted), abs=1e-6)
+    assert by_batches(balanced_accuracy(), t, scores) == pytest.approx(
+        sk.balanced_accuracy_score(y, predicted), abs=1e-6
+    )
+    if average == "macro":
+        assert by_batches(fmeasure(), t, scores) == pytest.approx(
+            sk.f1_score(y, predicted, average="macro"), abs=1e-6
+        )
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+def test_multi_label(average: str) -> None:
+    random = np.random.RandomState(1)
+    y = (random.uniform(size=(40, 3)) < [0.2, 0.7, 0.0]).astype(int)
+    scores = random.uniform(size=(40, 3)).astype("float32")
+    predicted = (scores > 0.4).astype(int)
+    for name, (make, reference) in AVERAGED.items():
+        expected = reference(y, predicted, average=average, zero_division=0)
+        found = by_batches(make(average=average, multilabel=True, threshold=0.4), y, scores)
+        assert found == pytest.approx(expected, abs=1e-6), name
+
+
+def test_weights_count_as_repeated_rows() -> None:
+    t, p, w = np.array([0, 1, 1, 0]), np.array([0.7, 0.9, 0.2, 0.1]), np.array([2.0, 3, 1, 1])
+    expected = sk.f1_score(t, p > 0.5, sample_weight=w)
+    assert by_batches(fmeasure(), t, p, weight=w) == pytest.approx(expected)
+
+
+def test_whole_epoch_and_name_in_the_history(cancer: Any) -> None:
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["acc", fmeasure, matthews])
+    history = refine.keras.fit(
+        model, cancer.x, cancer.y, validation_data=[cancer.x_val, cancer.y_val], batch_size=7
+    ).history
+    predicted = model(cancer.x_val).numpy()[:, 0] > 0.5
+    assert set(history) == {
+        *("loss", "acc", "fmeasure", "matthews"),
+        *("val_loss", "val_acc", "val_fmeasure", "val_matthews"),
+    }
+    assert history["val_fmeasure"] == [pytest.approx(sk.f1_score(cancer.y_val, predicted))]
+    assert history["val_matthews"] == [pytest.approx(sk.matthews_corrcoef(cancer.y_val, predicted), abs=1e-6)]
+
+
+def test_a_class_gives_every_model_a_metric_of_its_own() -> None:
+    first, second = keras.metrics.get(fmeasure), keras.metrics.get(fmeasure)
+    assert first is not second
+    assert first.name == second.name == "fmeasure"
+
+
+def test_empty_and_reset() -> None:
+    for make in (fmeasure, matthews, balanced_accuracy):
+        metric = make()
+        assert float(metric.result()) == 0
+        metric.update_state([1, 0], [0.9, 0.1])
+        assert float(metric.result()) == 1
+        metric.reset_state()
+        assert float(metric.result()) == 0
+
+
+def test_large_counts_keep_their_digits() -> None:
+    metric = matthews()
+    matrix = np.array([[4_000_000, 1_000_000], [500_000, 4_500_000]], "float64")
+    metric.update_state([0, 1], [0.1, 0.9])
+    metric._matrix.assign(matrix[None].astype("float32"))
+    (n, p), (m, q) = matrix
+    exact = (n * q - p * m) / np.sqrt((n + p) * (m + q) * (n + m) * (p + q))
+    assert float(metric.result()) == pytest.approx(exact, abs=1e-6)
+
+
+@pytest.mark.parametrize("make", [fmeasure, fbeta, precision, recall, matthews, balanced_accuracy])
+def test_options_survive_saving(make: Any) -> None:
+    metric = make(threshold=0.3, multilabel=True)
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
+    assert type(copy) is type(metric)
+    assert copy.get_config() == metric.get_config()
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(make))
+    assert again is make
+
+
+def test_errors() -> None:
+    with pytest.raises(ObjectiveError, match=re.escape("got 'marco'; did you mean 'macro'?")):
+        fmeasure(average="marco")
+    with pytest.raises(ObjectiveError, match="beta: must be above 0, got 0; 1 gives"):
+        fbeta(beta=0)
+    metric = fmeasure(average="binary")
+    with pytest.raises(ObjectiveError, match='got 3; use "macro"'):
+        metric.update_state([0, 1], np.eye(3)[:2])

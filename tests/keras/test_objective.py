@@ -1,0 +1,373 @@
+"""The document's model function as an objective: data, determinism, results, errors, memory."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import pathlib
+import pickle
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import keras
+import refine.keras
+from keras import layers
+from refine.errors import ObjectiveError
+from refine.keras import KerasObjective, fmeasure, hidden_layers, lr_normalizer
+from refine.keras._split import classes_of, validation_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PARAMS = {
+    "lr": 2.0,
+    "first_neuron": 6,
+    "hidden_layers": 1,
+    "batch_size": 16,
+    "epochs": 3,
+    "dropout": 0.2,
+    "shape": "funnel",
+    "optimizer": keras.optimizers.Nadam,
+    "losses": "binary_crossentropy",
+    "activation": "relu",
+    "last_activation": "sigmoid",
+    "fast": True,
+}
+
+
+class Trial:
+    """What refine passes in."""
+
+    def __init__(self, seed: int = 5) -> None:
+        self.seed = seed
+        self.curve: list[tuple[int, dict[str, float]]] = []
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.curve.append((epoch, dict(metrics)))
+
+
+def document(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+    """The document's model, with the names of Keras 3."""
+    model = keras.Sequential()
+    model.add(keras.Input((x_train.shape[1],)))
+    model.add(layers.Dense(10, activation=params["activation"], kernel_initializer="normal"))
+    model.add(layers.Dropout(params["dropout"]))
+    hidden_layers(model, params, 1)
+    model.add(layers.Dense(1, activation=params["last_activation"], kernel_initializer="normal"))
+    model.compile(
+        loss=params["losses"],
+        optimizer=params["optimizer"](learning_rate=lr_normalizer(params["lr"], params["optimizer"])),
+        metrics=["acc", fmeasure],
+    )
+    train = functools.partial(refine.keras.fit, model) if params["fast"] else model.fit
+    history = train(
+        x_train,
+        y_train,
+        validation_data=[x_val, y_val] if params["fast"] else (x_val, y_val),
+        batch_size=params["batch_size"],
+        epochs=params["epochs"],
+        verbose=0,
+    )
+    return history, model
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_breast_cancer
+
+    x, y = load_breast_cancer(return_X_y=True)
+    return x[:200], y[:200]
+
+
+def given(*outcome: Any) -> Any:
+    """A model function that returns what it is told to."""
+
+    def model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+        return outcome if len(outcome) != 1 else outcome[0]
+
+    return model
+
+
+def scaler() -> Any:
+    from sklearn.preprocessing import StandardScaler
+
+    return StandardScaler()
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_document_runs(fast: bool, data: Any) -> None:
+    objective = KerasObjective(document, *data, preprocess=scaler())
+    trial = Trial()
+    metrics = objective(PARAMS | {"fast": fast}, trial)
+    names = {"loss", "acc", "fmeasure", "val_loss", "val_acc", "val_fmeasure"}
+    assert set(metrics) == names | {"degenerate"}
+    assert [epoch for epoch, _ in trial.curve] == [0, 1, 2]
+    assert all(set(values) == names for _, values in trial.curve)
+    assert {k: v for k, v in metrics.items() if k != "degenerate"} == trial.curve[-1][1]
+    assert all(type(value) is float for value in metrics.values())
+    again = Trial()
+    assert objective(PARAMS | {"fast": fast}, again) == metrics
+    assert again.curve == trial.curve
+    if fast:  # the other way is slow
+        assert objective(PARAMS | {"fast": fast}, Trial(6)) != metrics
+
+
+SCRIPT = """
+import json, sys
+sys.path.insert(0, {here!r})
+import test_objective as t
+from sklearn.datasets import load_breast_cancer
+x, y = load_breast_cancer(return_X_y=True)
+objective = t.KerasObjective(t.document, x[:200], y[:200], preprocess=t.scaler())
+objective.prepare(1)
+result = objective(t.PARAMS, t.Trial())
+print(json.dumps([objective.name, objective.fingerprint, objective.code, result]))
+"""
+
+
+def test_fresh_process_and_pickled_worker_give_the_same_bits(data: Any) -> None:
+    import cloudpickle
+
+    objective = KerasObjective(document, *data, preprocess=scaler())
+    objective(PARAMS | {"first_neuron": 3}, Trial(1))
+    here = objective(PARAMS, Trial())
+    script = SCRIPT.format(here=str(pathlib.Path(__file__).parent))
+    fresh = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    name, fingerprint, code, there = json.loads(fresh.stdout.strip().splitlines()[-1])
+    assert there == here
+    assert (fingerprint, code) == (objective.fingerprint, objective.code)
+    assert name == "test_objective.document"
+    copy = pickle.loads(cloudpickle.dumps(objective))
+    assert copy(PARAMS, Trial()) == here
+    assert copy.fingerprint == objective.fingerprint
+
+
+def test_functions_of_a_notebook_travel_by_value(data: Any) -> None:
+    import cloudpickle
+
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(
+        "def net(x_train, y_train, x_val, y_val, params):\n    return {'a': [len(x_val)]}, None\n",
+        space,
+    )
+    objective = KerasObjective(space["net"], *data)
+    assert objective.name == "net"
+    assert len(objective.code) == 64
+    copy = pickle.loads(cloudpickle.dumps(objective))
+    assert copy({}, Trial()) == {"a": 60.0}
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_nothing_is_kept_of_a_trial(fast: bool, data: Any) -> None:
+    from tensorflow.python.framework import func_graph, ops
+
+    def kept() -> tuple[int, int]:
+        gc.collect()
+        kinds = (func_graph.FuncGraph, keras.Model)
+        return sum(isinstance(o, kinds) for o in gc.get_objects()), len(ops.gradient_registry.list())
+
+    objective = KerasObjective(document, *data, preprocess=scaler())
+    before = kept()
+    objective(PARAMS | {"epochs": 1, "fast": fast}, Trial())
+    assert kept() == before
+
+
+def received(objective: KerasObjective) -> tuple[Any, ...]:
+    got: list[Any] = []
+
+    def model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+        got.extend([x_train, y_train, x_val, y_val])
+        return {"a": [1]}, None
+
+    objective.model = model
+    objective({}, Trial())
+    return tuple(got)
+
+
+def test_preprocess_is_fitted_on_training_rows_only(data: Any) -> None:
+    transformer = scaler()
+    objective = KerasObjective(document, *data, preprocess=transformer)
+    x_train, _, x_val, _ = received(objective)
+    np.testing.assert_allclose(x_train.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(x_train.std(axis=0), 1, atol=1e-4)
+    assert abs(x_val.mean(axis=0)).max() > 1e-3
+    assert not hasattr(transformer, "mean_")
+
+
+def test_split_is_stratified_seeded_and_complete() -> None:
+    y = np.repeat([0, 1, 2], [60, 30, 10])
+    x = np.arange(100.0)[:, None]
+    for targets in (y, y.astype(float), y[:, None], np.eye(3)[y]):
+        x_train, _, x_val, _ = received(KerasObjective(document, x, targets))
+        picked = x_val[:, 0].astype(int)
+        assert np.bincount(y[picked]).tolist() == [18, 9, 3]
+        assert sorted([*picked, *x_train[:, 0].astype(int)]) == list(range(100))
+    same = received(KerasObjective(document, x, y))[2]
+    other = received(KerasObjective(document, x, y, split_seed=1))[2]
+    assert (received(KerasObjective(document, x, y))[2] == same).all()
+    assert not (other == same).all()
+
+
+def test_regression_and_multi_label_split_plainly() -> None:
+    random = np.random.RandomState(0)
+    assert classes_of(random.normal(size=50)) is None
+    assert classes_of(np.arange(50)) is None
+    assert classes_of((random.uniform(size=(50, 3)) < 0.5).astype(int)) is None
+    assert classes_of(np.array([True, False])) is not None
+    assert validation_rows(random.normal(size=50), 50, 0.3, 0).sum() == 15
+
+
+def test_a_rare_class_stays_in_training() -> None:
+    y = np.array([0] * 9 + [1])
+    mask = validation_rows(y, 10, 0.5, 3)
+    assert not mask[9]
+
+
+def test_several_inputs_and_given_validation_data() -> None:
+    x = {"a": np.zeros((10, 2)), "b": np.ones((10, 3))}
+    x_train, y_train, x_val, _ = received(KerasObjective(document, x, np.arange(10.0)))
+    assert x_train["a"].shape == (7, 2)
+    assert x_val["b"].shape == (3, 3)
+    assert y_train.dtype == np.float32
+    given_val = KerasObjective(document, np.zeros((4, 1)), [0, 1, 0, 1], x_val=np.ones((2, 1)), y_val=[1, 0])
+    parts = received(given_val)
+    assert [len(part) for part in parts] == [4, 4, 2, 2]
+    with pytest.raises(ValueError, match="read-only"):
+        parts[0][0] = 1
+
+
+def test_fingerprint_depends_on_data_and_split_alone(data: Any) -> None:
+    x, y = data
+    base = KerasObjective(document, x, y).fingerprint
+    assert KerasObjective(given(1), x.copy(order="F"), y, name="other").fingerprint == base
+    assert KerasObjective(document, x.astype(">f8"), y).fingerprint == base
+    changed = x.copy()
+    changed[3, 3] += 1
+    others = [
+        KerasObjective(document, changed, y),
+        KerasObjective(document, x, y, split_seed=1),
+        KerasObjective(document, x, y, val_split=0.2),
+        KerasObjective(document, x, y, preprocess=scaler()),
+        KerasObjective(document, x[:100], y[:100], x_val=x[100:], y_val=y[100:]),
+    ]
+    assert len({base, *(o.fingerprint for o in others)}) == 6
+
+
+def test_code_follows_the_source() -> None:
+    assert KerasObjective(given(1), X, Y).name.endswith("given.<locals>.model")
+    codes = []
+    for body in ("1", "2", "1"):
+        space: dict[str, Any] = {}
+        exec(f"def f(a, b, c, d, e):\n    return {body}", space)
+        codes.append(KerasObjective(space["f"], X, Y).code)
+    assert codes[0] == codes[2] != codes[1]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (None, "the model function must return (history, model), got NoneType: add `return"),
+        ({"a": [1]}, "the model function must return (history, model), got dict: add `return"),
+        ((5, None), "the history must be a keras History or a dict of lists, got int: return"),
+        (({"a": 1.0}, None), "history['a']: must be a list of numbers, got 1.0: leave"),
+        (({"a": []}, None), "the history must hold at least one epoch, got none: check"),
+    ],
+)
+def test_wrong_returns(outcome: Any, text: str) -> None:
+    objective = KerasObjective(given(outcome), np.zeros((10, 1)), np.arange(10.0))
+    with pytest.raises(ObjectiveError, match=re.escape(text)):
+        objective({}, Trial())
+
+
+X, Y = np.zeros((10, 2)), np.arange(10) % 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "text"),
+    [
+        ((5, X, Y), {}, "model: must be a function of five arguments, got int; write"),
+        ((lambda params: 0, X, Y), {}, "model: must take five positional arguments, got"),
+        ((document, X, Y[1:]), {}, "y: must have as many rows as x, got 9 and 10; check"),
+        ((document, np.full((3, 2), np.nan), Y[:3]), {}, "x: must be finite, got 6 NaN or infin"),
+        ((document, X, np.full(10, np.inf)), {}, "y: must be finite, got 10 NaN or infinite of 10"),
+        ((document, X, list("abcdefghij")), {}, "y: must be numeric, got dtype <U1; encode"),
+        ((document, X, Y), {"val_split": 0}, "val_split: must be between 0 and 1, got 0; 0.3"),
+        ((document, X, Y), {"val_split": 1.5}, "val_split: must be between 0 and 1, got 1.5;"),
+        ((document, X, Y), {"val_split": 0.01}, "val_split: must leave rows on both sides, got"),
+        (
+            (document, X, Y),
+            {"val_split": 0.3, "x_val": X, "y_val": Y},
+            "val_split: can't be combined with x_val, got 0.3; leave one",
+        ),
+        ((document, X, Y), {"x_val": X}, "y_val: must be given together with x_val, got None;"),
+        ((document, X, Y), {"x_val": X, "y_val": Y[:3]}, "y_val: must have as many rows as x_val"),
+        (
+            (document, X, Y),
+            {"preprocess": 3},
+            "preprocess: must be a scikit-learn transformer, got",
+        ),
+        ((document, X[:0], Y[:0]), {}, "x: needs at least one row, got none; check"),
+        (
+            (document, {"a": X}, Y),
+            {"preprocess": "scaler"},
+            "preprocess: needs x to be one array, got a dict; transform",
+        ),
+    ],
+)
+def test_errors(arguments: Any, options: dict[str, Any], text: str) -> None:
+    if options.get("preprocess") == "scaler":
+        options = {"preprocess": scaler()}
+    with pytest.raises(ObjectiveError, match=re.escape(text)):
+        KerasObjective(*arguments, **options)
+
+
+def constant(bias: float, weight: float = 0.0, out: int = 1) -> Any:
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(out, activation="sigmoid")])
+    kernel = np.full((2, out), weight)
+    kernel[:, 1:] = 0
+    model.set_weights([kernel, np.full(out, bias)])
+    return given({"a": [1.0]}, model)
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "flag"),
+    [
+        (constant(-1), Y, 1.0),
+        (constant(-9, 0.5), Y, 1.0),  # the outputs differ, the predicted class doesn't
+        (constant(0, 5), Y, 0.0),
+        (constant(-9, 0.5), Y * 0.37, 0.0),  # a quantity
+        (constant(-9), Y * 0.37, 1.0),
+        (constant(0, 5, 2), np.eye(2)[Y], 0.0),
+        (constant(0, 0, 2), np.eye(2)[Y], 1.0),
+    ],
+)
+def test_degenerate_models_are_flagged(model: Any, y: Any, flag: float) -> None:
+    x = np.random.RandomState(0).normal(size=(10, 2))
+    assert KerasObjective(model, x, y, val_split=0.5)({}, Trial())["degenerate"] == flag
+
+
+def test_threads_that_come_too_late_warn_once(data: Any) -> None:
+    objective = KerasObjective(document, *data)
+    keras.ops.ones(1)
+    objective.prepare(1)
+    with pytest.warns(RuntimeWarning, match="runs with 1 and 1 threads"):
+        objective.prepare(3)
+    objective.prepare(3)
+    with pytest.raises(ObjectiveError, match="threads: must be at least 1, got 0; 1 is"):
+        objective.prepare(0)
+
+
+def test_the_dtype_policy_of_the_person_survives(data: Any) -> None:
+    objective = KerasObjective(given({"a": [1]}, None), *data)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        objective({}, Trial())
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
