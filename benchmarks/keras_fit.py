@@ -43,6 +43,7 @@ def permutations(number: int) -> list[dict[str, Any]]:
 def train(params: dict[str, Any], data: Any, epochs: int, fast: bool) -> tuple[float, float]:
     """Builds and trains one model; seconds and validation accuracy."""
     import keras
+
     from refine.keras import fit, fmeasure, hidden_layers, lr_normalizer
 
     x, y, x_val, y_val = data

@@ -13,16 +13,18 @@ import argparse
 import time
 from pathlib import Path
 
+import refine.keras  # first, so that TensorFlow starts quietly
+
+# isort: split
 from keras.activations import elu, relu, sigmoid
+from keras.layers import Dense, Dropout, Input
 from keras.losses import binary_crossentropy, log_cosh
 from keras.models import Sequential
+from keras.optimizers import Adam, Nadam, RMSprop
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import StandardScaler
 
 import refine
-import refine.keras  # before Keras, so that TensorFlow starts quietly
-from keras.layers import Dense, Dropout, Input
-from keras.optimizers import Adam, Nadam, RMSprop
 from refine.keras import KerasObjective, fit, fmeasure, hidden_layers, lr_normalizer
 
 

@@ -134,7 +134,6 @@ def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
     from distributed.deploy.subprocess import SubprocessWorker
 
     environment = {
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         # What the person's script can import, a worker must be able to import.
         "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),
         # To decide what to send from a thread, the engine would sample every message for its size, with the

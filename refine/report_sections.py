@@ -58,8 +58,8 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         total = float(np.nansum(np.asarray(facts.table["seconds"], dtype=float)))
         rest.append(["time of all trials", duration(total)])
     rest += [
-        ["data", code(node.data) if node.data else "no fingerprint: the objective names no data"],
-        ["code", joined([code(c) for c in facts.codes]) if facts.codes else "no fingerprint"],
+        ["data", code(node.data[:12]) if node.data else "no fingerprint: the objective names no data"],
+        ["code", joined([code(c[:12]) for c in facts.codes]) if facts.codes else "no fingerprint"],
         ["store", code(_store_name(facts.store))],
     ]
     was = [f"{n} = {shown(v)}" for n, v in sorted(node.was.items())]

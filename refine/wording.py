@@ -65,13 +65,10 @@ def _seen(analysis: Analysis, e: ParameterEvidence) -> str:
         )
     a = e.association
     assert a is not None
-    judged = [v for v in e.levels if v.n]
-    better = max(judged, key=lambda v: analysis.sign * v.median)
-    worse = min(judged, key=lambda v: analysis.sign * v.median)
-    return (
-        f"The choices of {e.name} differ (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median "
-        f"{score(better.median)} with {better.label}, {score(worse.median)} with {worse.label}."
-    )
+    judged = sorted((v for v in e.levels if v.n), key=lambda v: -analysis.sign * v.median)
+    shown = judged if len(judged) <= 4 else [judged[0], judged[-1]]
+    medians = join([f"{score(v.median)} with {v.label}" for v in shown])
+    return f"The choices of {e.name} differ (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median {medians}."
 
 
 def _pile_up(e: ParameterEvidence) -> str:

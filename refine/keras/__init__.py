@@ -3,11 +3,11 @@
 Importing this package imports Keras and TensorFlow; ``import refine`` does not import it.
 """
 
-import os
+from refine.keras._quiet import quietly
 
-# TensorFlow greets every process with CPU notes on stderr; hundreds of workers would drown the
-# progress bar. Whoever wants them sets the variable before.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+with quietly():
+    import keras as _keras  # noqa: F401
+    import tensorflow as tf  # noqa: F401
 
 from refine.keras.fit import fit
 from refine.keras.layers import SHAPES, hidden_layers, layer_widths

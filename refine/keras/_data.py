@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
-
-import keras
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,10 +11,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
-
-import keras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

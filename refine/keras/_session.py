@@ -7,9 +7,10 @@ import gc
 import warnings
 from typing import TYPE_CHECKING
 
+import keras
 import tensorflow as tf
 
-import keras
+from refine.keras._quiet import quietly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,8 @@ def prepare(threads: int) -> None:
     try:
         config.set_intra_op_parallelism_threads(threads)
         config.set_inter_op_parallelism_threads(threads)
+        with quietly():
+            tf.config.list_logical_devices()  # starts TensorFlow, which has its say about GPUs
     except RuntimeError:
         if threads not in _warned:
             _warned.add(threads)

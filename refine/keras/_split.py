@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import keras
 import numpy as np
 
-import keras
 from refine.errors import ObjectiveError
 
 # With more distinct whole numbers than this, targets are taken for quantities, not classes.

@@ -7,10 +7,10 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-import keras
 from refine.keras._data import Rows, Unsupported, rows, split_tail
 from refine.keras._epochs import Epochs, Logs, is_rowwise
 

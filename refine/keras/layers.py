@@ -7,6 +7,7 @@ import numbers
 from typing import TYPE_CHECKING, Any
 
 import keras
+
 from refine.errors import ObjectiveError, did_you_mean
 
 if TYPE_CHECKING:

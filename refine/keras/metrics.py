@@ -22,6 +22,7 @@ from typing import Any
 
 import keras
 from keras import ops
+
 from refine.errors import ObjectiveError, did_you_mean
 
 _AVERAGES = ("auto", "binary", "macro", "micro", "weighted")

@@ -6,9 +6,9 @@ import gc
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 
-import keras
 from refine.errors import ObjectiveError
 from refine.keras._code import check_model, digest_code, name_of
 from refine.keras._session import own_session, prepare

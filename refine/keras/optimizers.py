@@ -8,6 +8,7 @@ import numbers
 from typing import Any
 
 import keras
+
 from refine.errors import ObjectiveError, did_you_mean
 
 

@@ -6,12 +6,12 @@ import gc
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
-
-import keras
-import refine.keras
 from keras import layers
+
+import refine.keras
 from refine.keras import fit as fit_function
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
-
-import keras
-import refine.keras
 from keras import layers
+
+import refine.keras
 from refine.keras import fmeasure
 
 if TYPE_CHECKING:

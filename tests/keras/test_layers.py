@@ -6,11 +6,11 @@ import pathlib
 import re
 from typing import Any
 
+import keras
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import keras
 from refine.errors import ObjectiveError
 from refine.keras import SHAPES, hidden_layers, layer_widths
 

@@ -6,11 +6,11 @@ import re
 import warnings
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-import keras
 import refine.keras
 from refine.errors import ObjectiveError
 from refine.keras import (

@@ -12,12 +12,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
-
-import keras
-import refine.keras
 from keras import layers
+
+import refine.keras
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, fmeasure, hidden_layers, lr_normalizer
 from refine.keras._split import classes_of, validation_rows

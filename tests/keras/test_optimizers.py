@@ -7,9 +7,9 @@ import math
 import re
 from typing import Any
 
+import keras
 import pytest
 
-import keras
 from refine.errors import ObjectiveError
 from refine.keras import default_learning_rate, lr_normalizer
 
