@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import refine
-from refine.errors import RefineError
+from refine.errors import NotFound, RefineError
+
+
+class _Commands(TyperGroup):
+    """Errors of refine and of the file system are one line and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader of our output went away, which is no error of ours
+        except (RefineError, OSError) as error:
+            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(1) from None
+
 
 app = typer.Typer(
+    cls=_Commands,
     help="Look into a store of refinement trees.",
     no_args_is_help=True,
     add_completion=True,
@@ -26,17 +42,20 @@ TreeOption = Annotated[
 
 
 def _open(store: str, name: str | None) -> refine.Tree:
-    from refine.store import Store
+    from refine.store import Store, _url
 
-    if "://" not in store and not Path(store).is_file():
-        raise typer.BadParameter(f"no such file: {store}")
-    database = Store(store)
-    names = database.trees()
-    database.close()
+    url = _url(store)
+    file = url.database if url.get_backend_name() == "sqlite" else None
+    # Opening creates; who only looks must not leave an empty store behind.
+    if file is not None and not Path(file).is_file():
+        raise NotFound(f"store {store}: no such file; give the path or URL of a store that exists")
     if name is None:
+        database = Store(store)
+        names = database.trees()
+        database.close()
         if len(names) != 1:
             known = ", ".join(names) or "none"
-            raise typer.BadParameter(f"the store holds {len(names)} trees ({known}); name one with --tree")
+            raise NotFound(f"store {store}: holds {len(names)} trees ({known}); name one with --tree")
         name = names[0]
     return refine.Tree(name, store, create=False)
 
@@ -115,9 +134,5 @@ def _print(text: str) -> None:
 
 
 def main() -> None:
-    """The console script: errors of refine are one line and exit code 1."""
-    try:
-        app()
-    except RefineError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(1) from None
+    """The console script."""
+    app()

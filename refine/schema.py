@@ -90,6 +90,8 @@ t = SimpleNamespace(
         _text("error", nullable=True),
         _number("finished"),
         sa.UniqueConstraint("node", "key", "replicate", "attempt"),
+        # Reads a round in the order of finishing without sorting it.
+        sa.Index("trial_node", "node", "pk"),
     ),
     # Values per epoch: zlib over JSON.
     curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),

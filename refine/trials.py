@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refine.canonical import decode, label
+from refine.canonical import decode, label, value_key
 from refine.choices import Choice
 from refine.errors import AnalysisError, did_you_mean
+from refine.parameters import Parameter
 from refine.space import RESERVED, Space
 
 if TYPE_CHECKING:
@@ -207,22 +208,22 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
     return values
 
 
-def _parameter_column(parameter: Any, encoded: list[Any]) -> Any:
-    if not isinstance(parameter, Choice):
-        return np.asarray([math.nan if v is None else v for v in encoded])
-    if parameter.ordered and all(isinstance(v, int | float) for v in encoded):
-        return np.asarray(encoded)
-    labels = {
-        _hash(v.path if hasattr(v, "path") else v): t
-        for v, t in zip(parameter.grid, parameter.labels, strict=True)
-    }
+def _parameter_column(parameter: Parameter, encoded: list[Any]) -> npt.NDArray[Any]:
+    if parameter.ordered:
+        column = np.asarray(encoded)
+        if column.dtype.kind in "if":
+            return column
+        if not isinstance(parameter, Choice):
+            return np.asarray([math.nan if v is None else v for v in encoded])
+    assert isinstance(parameter, Choice)
+    labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
+    seen: dict[tuple[type, Any], str] = {}
     out = []
     for value in encoded:
-        frozen = decode(value)
-        key = _hash(frozen.path if hasattr(frozen, "path") else frozen)
-        out.append(labels.get(key, label(frozen)))
+        # A reference or tuple arrives as a dictionary, which can't be looked up itself.
+        known = (type(value), value) if not isinstance(value, dict) else (dict, str(value))
+        if known not in seen:
+            frozen = decode(value)
+            seen[known] = labels.get(value_key(frozen), label(frozen))
+        out.append(seen[known])
     return np.array(out, dtype=object)
-
-
-def _hash(value: Any) -> tuple[type, Any]:
-    return type(value), value
