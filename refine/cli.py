@@ -34,8 +34,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-StoreArgument = Annotated[str, typer.Argument(help="URL of a store, or path of a SQLite file.")]
-RoundArgument = Annotated[str, typer.Argument(help="Id of a round, the beginning of one, or a tag.")]
+StoreArgument = Annotated[
+    str, typer.Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.")
+]
+_ROUND_HELP = "Id of a round, the beginning of one, or a tag."
+RoundArgument = Annotated[str, typer.Argument(metavar="ROUND", help=_ROUND_HELP)]
+OtherArgument = Annotated[str, typer.Argument(metavar="OTHER", help=_ROUND_HELP)]
 TreeOption = Annotated[
     str | None, typer.Option("--tree", "-t", help="Name of the tree, where there are several.")
 ]
@@ -51,11 +55,11 @@ def _open(store: str, name: str | None) -> refine.Tree:
         raise NotFound(f"store {store}: no such file; give the path or URL of a store that exists")
     if name is None:
         database = Store(store)
-        names = database.trees()
+        names, shown = database.trees(), database.name
         database.close()
         if len(names) != 1:
             known = ", ".join(names) or "none"
-            raise NotFound(f"store {store}: holds {len(names)} trees ({known}); name one with --tree")
+            raise NotFound(f"store {shown}: holds {len(names)} trees ({known}); name one with --tree")
         name = names[0]
     return refine.Tree(name, store, create=False)
 
@@ -96,7 +100,9 @@ def show(store: StoreArgument, which: RoundArgument, name: TreeOption = None) ->
 @app.command()
 def report(
     store: StoreArgument,
-    which: Annotated[str | None, typer.Argument(help="Id or tag of a round; default every round.")] = None,
+    which: Annotated[
+        str | None, typer.Argument(metavar="ROUND", help="Id or tag of a round; default every round.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for markdown and figures.")] = Path(
         "reports"
     ),
@@ -109,7 +115,7 @@ def report(
 
 
 @app.command()
-def diff(store: StoreArgument, first: RoundArgument, second: RoundArgument, name: TreeOption = None) -> None:
+def diff(store: StoreArgument, first: RoundArgument, second: OtherArgument, name: TreeOption = None) -> None:
     """Print what differs between two rounds."""
     with _open(store, name) as opened:
         _print(str(opened.diff(first, second)))

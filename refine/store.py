@@ -72,9 +72,10 @@ class Store:
                 if found is None:
                     connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            reason = getattr(error, "orig", None) or error
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
         if found is not None and int(found) > SCHEMA_VERSION:
+            self.close()
             raise StoreError(
                 f"store {self.name}: was written by a newer refine (schema {found}, this one reads up to "
                 f"{SCHEMA_VERSION}); upgrade refine"

@@ -76,7 +76,11 @@ class Tree:
         if not isinstance(name, str) or not name.strip():
             raise StoreError(f"a tree needs a name, got {name!r}")
         database = Store(store)
-        self._home = Home(database, database.tree(name, create), name)
+        try:
+            self._home = Home(database, database.tree(name, create), name)
+        except BaseException:
+            database.close()
+            raise
         self._objective: Objective | None = None
 
     @property

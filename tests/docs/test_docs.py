@@ -1,0 +1,160 @@
+"""The guide is the test: every Python block of README and docs runs, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refine import errors
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+STRICT = (
+    "import warnings; warnings.simplefilter('error'); "
+    # Raised inside other packages, about themselves; the same as in pyproject.toml and tests/keras.
+    "warnings.filterwarnings('ignore', category=DeprecationWarning, module='tensorflow.*'); "
+    "warnings.filterwarnings('ignore', category=DeprecationWarning, module='keras.*'); "
+    "warnings.filterwarnings('ignore', '.*np.object.*', FutureWarning); "
+    "warnings.filterwarnings('ignore', '__array__ implementation doesn.t accept a copy', DeprecationWarning)"
+)
+
+# What a block speaks of without defining it: page -> heading -> Python that runs before it.
+PRELUDES = {
+    "README.md": {
+        "### Keras": """
+import keras
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
+
+x, y = load_breast_cancer(return_X_y=True)
+space = refine.Space({
+    "lr": (0.5, 5.0, 10),
+    "first_neuron": [4, 8, 16, 32, 64],
+    "dropout": (0.0, 0.5, 5),
+    "batch_size": [16, 32, 64, 128],
+    "hidden_layers": 1,
+    "shape": "brick",
+    "activation": "relu",
+    "epochs": 2,
+})
+
+def model_function(x_train, y_train, x_val, y_val, params):
+    model = keras.Sequential([keras.Input((x_train.shape[1],))])
+    hidden_layers(model, params, 1)
+    model.add(keras.layers.Dense(1, activation="sigmoid"))
+    optimizer = keras.optimizers.Adam(lr_normalizer(params["lr"], "adam"))
+    model.compile(optimizer, "binary_crossentropy", metrics=["acc", fmeasure])
+    history = fit(
+        model,
+        x_train,
+        y_train,
+        validation_data=(x_val, y_val),
+        batch_size=params["batch_size"],
+        epochs=params["epochs"],
+    )
+    return history, model
+"""
+    }
+}
+
+
+def script(page: Path, text: str, preludes: dict[str, str]) -> str:
+    """The page with everything but its Python blanked out, so that line numbers in tracebacks are the page's.
+
+    Preludes are run by one-line calls in place of their headings.
+    """
+    out, inside, used = [STRICT], False, set()
+    for line in text.splitlines()[1:]:
+        if line.startswith("```"):
+            inside = not inside and line.strip() == "```python"
+            out.append("")
+        elif inside:
+            out.append(line)
+        elif line in preludes:
+            used.add(line)
+            out.append(f"exec({preludes[line]!r})")
+        else:
+            out.append("")
+    assert used == set(preludes), f"{page.name}: headings of preludes are gone: {set(preludes) - used}"
+    return "\n".join(out) + "\n"
+
+
+WITH_CODE = [page for page in PAGES if "```python\n" in page.read_text()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    text = page.read_text()
+    assert not text.startswith("```")
+    program = tmp_path / f"page_{page.stem}.py"  # no name that a package has
+    program.write_text(script(page, text, PRELUDES.get(page.name, {})))
+    work = tmp_path / "work"
+    work.mkdir()
+    # As a script of its own: a page may set up TensorFlow or start workers.
+    found = subprocess.run(
+        [sys.executable, str(program)], cwd=work, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert found.returncode == 0, f"{page.name}, lines as there:\n{found.stderr[-4000:]}"
+
+
+def test_every_block_is_closed() -> None:
+    for page in PAGES:
+        fences = [line for line in page.read_text().splitlines() if line.startswith("```")]
+        assert len(fences) % 2 == 0, page.name
+        assert all(line == "```" for line in fences[1::2]), page.name
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_to_files(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {link} leads nowhere"
+        assert ROOT in target.parents, f"{page.name}: {link} leaves the repository"
+        if anchor:
+            assert anchor in anchors(target), f"{page.name}: {link}, no such heading"
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    missing = [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text]
+    assert not missing
+
+
+def test_the_error_tree_in_the_docstring_is_the_one_that_is_defined() -> None:
+    drawn: dict[str, str] = {}
+    path: list[str] = []
+    for line in inspect.getdoc(errors).splitlines():  # type: ignore[union-attr]
+        found = re.match(r"( *)((?:│   |    )*)(?:[├└]── )?(\w+)(?:  |$)", line)
+        if not found or not found[1]:
+            continue
+        depth = (len(found[0]) - len(found[0].lstrip(" │├└─"))) // 4 - 1
+        assert depth <= len(path), line
+        path[depth:] = [found[3]]
+        if depth:
+            drawn[found[3]] = path[depth - 1]
+    defined = {
+        name: base.__name__
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind) and issubclass(kind, errors.RefineError) and kind is not errors.RefineError
+        for base in kind.__bases__
+        if issubclass(base, errors.RefineError)
+    }
+    assert drawn == defined
+    assert path[0] == "RefineError"

@@ -1,0 +1,158 @@
+"""One contract for every kind of store, run over SQLite and a PostgreSQL server of our own."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import objectives
+import pytest
+import sqlalchemy as sa
+
+import refine
+from refine.errors import NotFound, RoundBusy, StoreError
+from refine.store import Store
+
+
+def _binaries() -> Path | None:
+    found = shutil.which("pg_ctl")
+    if found:
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    return versions[-1].parent if versions else None
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """URL of a server on a socket in a temporary folder, run by an unprivileged user."""
+    binaries = _binaries()
+    if binaries is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have PostgreSQL: .ci/run installs it")
+        pytest.skip("PostgreSQL is not installed (pg_ctl not found)")
+    folder = Path("/tmp") / f"refine-pg-{os.getpid()}"  # socket paths have to be short
+    folder.mkdir()
+    root = os.geteuid() == 0
+    if root:
+        shutil.chown(folder, "postgres")
+
+    def run(*command: str) -> None:
+        prefix = ["runuser", "-u", "postgres", "--"] if root else []
+        subprocess.run([*prefix, *command], check=True, capture_output=True, cwd=folder, timeout=120)
+
+    user = "postgres" if root else getpass.getuser()
+    run(str(binaries / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", user)
+    options = f"-k {folder} -c listen_addresses=''"
+    run(
+        str(binaries / "pg_ctl"),
+        "-D",
+        str(folder / "data"),
+        "-w",
+        "-l",
+        str(folder / "log"),
+        "-o",
+        options,
+        "start",
+    )
+    try:
+        yield f"postgresql://{user}@/postgres?host={folder}"
+    finally:
+        run(str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'refine.db'}"
+        return
+    url = request.getfixturevalue("postgresql")
+    yield url
+    engine = Store(url).engine
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    engine.dispose()
+
+
+def test_a_session_reads_back_equal(url, space):
+    with refine.Tree("q", store=url) as tree:
+        root = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run(progress=False)
+        child = root.propose().edit(dropout=(0, 0.2)).accept(note="naïve 'note' | ✓", n=12, author="ann")
+        child.run(progress=False)
+        tree.tag(child, "paper")
+        before = root.trials
+        text = str(tree)
+    with refine.Tree("q", store=url, create=False) as tree:
+        assert str(tree) == text
+        assert tree[root.id].trials.equals(before)
+        assert tree["paper"].id == child.id
+        (decision,) = tree[root.id].decisions
+        assert decision.note == "naïve 'note' | ✓"
+        assert decision.space == child.space
+
+
+def test_nothing_is_written_twice(url, space):
+    with refine.Tree("q", store=url) as tree:
+        for _ in range(2):
+            root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
+            root.propose().accept(n=5)
+        assert len(tree) == 2
+        assert len(tree.log()) == 2
+        assert len(root.trials) == 30
+
+
+def test_large_and_odd_values_survive(url):
+    big = refine.Space({f"p{i}": (0.0, 1.0, 5) for i in range(40)})
+    with refine.Tree("big", store=url) as tree:
+        found = tree.add_round(big, lambda p: {"value": p["p0"], "odd": float("nan"), "huge": 1e308}, n=12)
+        frame = found.run(progress=False).trials
+    assert [int(c) for c in frame["cell"]] == found.cells()
+    assert max(map(int, frame["cell"])) > 2**64
+    assert frame["odd"].isna().all()
+    assert (frame["huge"] == 1e308).all()
+
+
+def test_one_coordinator_at_a_time(url, space):
+    with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
+        found = tree.add_round(space, objectives.bowl, n=5)
+        with found.home.store.lease(found._stored.pk, "round x"), pytest.raises(RoundBusy):
+            other[found.id].run(objective=objectives.bowl, progress=False)
+        assert len(other[found.id].run(objective=objectives.bowl, progress=False).trials) == 5
+
+
+def test_trees_in_one_store_keep_apart(url, space):
+    with refine.Tree("a", store=url) as a, refine.Tree("b", store=url) as b:
+        first = a.add_round(space, objectives.bowl, n=5).run(progress=False)
+        second = b.add_round(space, objectives.bowl, n=9).run(progress=False)
+        assert first.id == second.id  # the same content is the same id
+        assert (len(first.trials), len(second.trials)) == (5, 9)
+    with pytest.raises(NotFound, match="no tree 'c'"):
+        refine.Tree("c", store=url, create=False)
+
+
+def test_stores_that_cannot_be_opened_say_why(tmp_path):
+    text = tmp_path / "text.db"
+    text.write_text("this is no database at all, " * 50)
+    with pytest.raises(StoreError, match="can't be opened: file is not a database"):
+        refine.Tree("q", store=text)
+    with pytest.raises(StoreError, match="the folder must exist, but"):
+        refine.Tree("q", store=tmp_path / "no" / "where.db")
+    with pytest.raises(StoreError, match="a tree needs a name, got ''"):
+        refine.Tree("", store=tmp_path / "refine.db")
+    with pytest.raises(StoreError) as caught:
+        refine.Tree("q", store="postgresql://ann:secret@127.0.0.1:1/none")
+    assert "secret" not in str(caught.value)
+    assert "ann" in str(caught.value)
+
+
+def test_a_store_of_a_newer_refine_is_left_alone(tmp_path):
+    path = tmp_path / "refine.db"
+    store = Store(path)
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE meta SET value = '99' WHERE key = 'schema'"))
+    store.close()
+    with pytest.raises(StoreError, match="was written by a newer refine"):
+        Store(path)
