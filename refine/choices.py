@@ -19,7 +19,7 @@ from refine.parameters import Floats, Mask, Parameter, number_of
 class Choice(Parameter):
     """A list of values to choose from.
 
-    Numbers make an ordered choice; with a bool, ``None``, text, class, function or tuple in it the choice
+    Numbers make an ordered choice, sorted; with a bool, ``None``, text, class, function or tuple in it the choice
     is unordered. One value makes a fixed parameter.
 
     Args:
@@ -46,6 +46,8 @@ class Choice(Parameter):
         twice = [label(v) for i, v in enumerate(grid) if keys[i] in keys[:i]]
         if twice:
             raise SpaceError(f"choices must differ, got {twice[0]} twice; leave one out")
+        if all(number_of(v) is not None for v in grid):
+            grid = tuple(sorted(grid))  # statistics go by the numbers, however they were written down
         object.__setattr__(self, "grid", grid)
         object.__setattr__(self, "values", tuple(surface(v) for v in grid))
 

@@ -45,7 +45,8 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
 def edited(old: Parameter, value: Any) -> Parameter:
     """One edited parameter.
 
-    ``(low, high)`` keeps the old spacing as nearly as both ends allow and the old kind and scale;
+    ``(low, high)`` keeps the old spacing as nearly as both ends allow and the old kind and scale, and of an
+    ordered choice what lies between two of its values;
     ``(low, high, levels)`` sets the number of levels; bounds beyond the old ones widen.
 
     Raises:
@@ -54,6 +55,8 @@ def edited(old: Parameter, value: Any) -> Parameter:
     bounds = (
         isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
     )
+    if bounds and len(value) == 2 and isinstance(old, Choice) and old.ordered and set(value) <= set(old.grid):
+        return Choice([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
     if not bounds or not isinstance(old, Range):
         return parse(value)
     low, high = value[:2]

@@ -160,7 +160,16 @@ def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
             "cls": SubprocessWorker,
             "options": {"worker_kwargs": {**options, "local_directory": folder}},
         }
-        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+        # Without an address of its own the scheduler would ask for port 8787 even with the dashboard off.
+        scheduler = {
+            "cls": Scheduler,
+            "options": {
+                "host": "127.0.0.1",
+                "port": 0,
+                "dashboard": False,
+                "dashboard_address": "127.0.0.1:0",
+            },
+        }
         with (
             _environment(environment) as restore,  # what the subprocesses start with, and start again with
             SpecCluster(

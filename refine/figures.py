@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from refine.analysis import Analysis, ParameterEvidence
+    from refine.analysis import Analysis
+    from refine.parameter_evidence import ParameterEvidence
 
 __all__ = ["best_so_far", "correlation", "density", "density_2d", "save"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis import GOOD, Analysis, ParameterEvidence, level_positions
+from refine.analysis import Analysis
 from refine.edits import bounds_text, on_levels
 from refine.figures_levels import bars, even_trials, stays, violins
 from refine.figures_style import (
@@ -27,6 +27,7 @@ from refine.figures_style import (
     thinned,
     title,
 )
+from refine.parameter_evidence import GOOD, ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range, number_of
 from refine.words import percent
 

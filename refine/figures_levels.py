@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis import GOOD, Analysis, ParameterEvidence, level_positions
+from refine.analysis import Analysis
 from refine.figures_style import (
     AMBER,
     BLUE,
@@ -24,6 +24,7 @@ from refine.figures_style import (
     title,
     wrapped,
 )
+from refine.parameter_evidence import GOOD, ParameterEvidence, level_positions
 from refine.words import percent
 
 if TYPE_CHECKING:

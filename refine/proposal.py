@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis import ALPHA, Analysis, ParameterEvidence, level_positions
+from refine.analysis import Analysis
 from refine.canonical import digest, dumps
 from refine.design import Uniform, draw, feasible
 from refine.edits import bounds_text, narrowed, on_levels, widened
 from refine.errors import AnalysisError
+from refine.parameter_evidence import ALPHA, ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range
 from refine.space import Space
 from refine.wording import reason
@@ -23,7 +24,11 @@ from refine.words import percent, score, text_table
 
 KINDS = ("narrow", "drop", "widen", "keep")
 
-_CANDIDATES = 3000
+LEAST_RISK = 0.01
+"""Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability."""
+
+_CANDIDATES = 4000
+_LEAST_INSIDE = 20
 _BEST_STAY = 3
 
 
@@ -98,7 +103,8 @@ class Proposal:
 
         Returns:
             The probability that the best value inside ``space`` is at least the best one anywhere in the old
-            space minus epsilon. NaN where this proposal was read back and its surrogate is gone.
+            space minus epsilon. NaN where it can't be said: this proposal was read back and its surrogate is
+            gone, or too few of the candidate cells lie inside.
         """
         if self._plausible is None:
             return math.nan
@@ -175,28 +181,31 @@ class _Surrogate:
                 inside &= new[name].contains(frame[name].to_numpy())
         if inside.all():
             return 1.0
+        if int(inside.sum()) < _LEAST_INSIDE:
+            return math.nan
         return stats.retention(self.plausible.draws, inside, epsilon).probability
 
 
 def propose(analysis: Analysis, risk: float = 0.05, epsilon: float | None = None) -> Proposal:
     """Proposes bounds from what was measured.
 
-    A parameter is narrowed only if it was seen to matter (q <= 0.1 over all parameters of the round). Which
+    A parameter is narrowed only if it, or a pair it belongs to, was seen to matter (q <= 0.1). Which
     levels go is decided jointly: the smallest box around the plausible optima of a bootstrapped forest that
     keeps, with probability ``1 - risk``, a value within ``epsilon`` of the best. The three best trials stay
     inside. Where the best trials pile up at an end that is no natural limit, the range is widened past it.
 
     Args:
         analysis: Of :func:`refine.analyze`.
-        risk: Accepted probability that the box loses more than ``epsilon``, in (0, 1).
+        risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
         epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
 
     Raises:
         AnalysisError: ``risk`` or ``epsilon`` out of range.
     """
-    if isinstance(risk, bool) or not isinstance(risk, int | float) or not 0 < risk < 1:
+    if isinstance(risk, bool) or not isinstance(risk, int | float) or not LEAST_RISK <= risk < 1:
         raise AnalysisError(
-            f"risk must be > 0 and < 1, got {risk!r}; it is the accepted probability of losing the best value"
+            f"risk must be >= {LEAST_RISK} and < 1, got {risk!r}; it is the accepted probability of losing the best "
+            "value, and smaller ones can't be told from none"
         )
     source = "given"
     if epsilon is None:

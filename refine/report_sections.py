@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from refine import figures
-from refine.analysis import ALPHA, ParameterEvidence
 from refine.edits import bounds_text
+from refine.parameter_evidence import ALPHA, ParameterEvidence
 from refine.report_facts import Facts, direction_of, finished, metric_of, shown, states_text, that_matter
 from refine.report_text import Raw, code, joined, picture, slug, table
 from refine.trials import STATES

@@ -143,8 +143,7 @@ class Review:
             lines += [
                 "",
                 text_table(("parameter", "you", "proposed", "yours"), rows),
-                f"Your box keeps {percent(self.kept)}; with probability {self.retention:.2f} nothing that matters "
-                "is lost.",
+                f"Your box keeps {percent(self.kept)}; {_risk(self.retention)}",
             ]
         lines += [
             "",
@@ -153,3 +152,9 @@ class Review:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def _risk(retention: float) -> str:
+    if math.isnan(retention):
+        return "what that risks can't be said: too few of the candidate cells lie inside."
+    return f"with probability {retention:.2f} nothing that matters is lost."

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from refine.analysis import ALPHA, GOOD, Analysis, LevelEvidence, ParameterEvidence
+import numpy as np
+
+from refine.analysis import Analysis
 from refine.edits import bounds_text
+from refine.parameter_evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
 from refine.parameters import Parameter, Range
 from refine.words import join, number, p_value, percent, score, signed
 
@@ -35,6 +38,8 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
 def _why_kept(analysis: Analysis, e: ParameterEvidence) -> str:
     if e.matters:
         return f"{_seen(analysis, e)} But the optimum may be at any of its levels at this risk, so all stay."
+    if np.ptp(analysis.y) == 0:
+        return f"Every trial has the same {analysis.metric}: nothing can be seen."
     if e.correlation is not None:
         c = e.correlation
         return (

@@ -321,3 +321,9 @@ def test_on_levels():
 def test_a_notation_error_of_one_parameter_is_a_space_error():
     with pytest.raises(SpaceError, match="low must be < high"):
         edited(Float(0, 1), (1, 0))
+
+
+def test_a_pair_of_its_values_keeps_what_lies_between_in_an_ordered_choice():
+    units = Choice([4, 8, 16, 32, 64])
+    assert edited(units, (8, 32)).grid == (8, 16, 32)
+    assert edited(units, (8, 30)) == Int(8, 30)  # no value of the choice: a range as in a new space

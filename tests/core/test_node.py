@@ -56,7 +56,6 @@ CHANGES = [
     {"parent": "000000000000"},
     {"parent": "000000000001"},
     {"space": SPACE.replace({"units": [4, 16]})},
-    {"space": SPACE.replace({"units": [8, 4]})},
     {"space": Space(dict(SPACE))},
     {"method": "uniform"},
     {"focus": 0.25},

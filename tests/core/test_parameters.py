@@ -141,7 +141,8 @@ def test_order_of_choices():
     assert Choice([4, 8.5]).ordered
     for values in ([4, True], [4, None], ["a"], [4, "8"], [math.log], [(1, 2), (3, 4)]):
         assert not Choice(values).ordered
-    assert Choice([8, 4]).grid == (8, 4)
+    assert Choice([8, 4]).grid == (4, 8)  # numbers go by their order
+    assert Choice(["b", "a"]).grid == ("b", "a")
 
 
 def test_parameters_are_immutable():
@@ -155,7 +156,7 @@ def test_parameters_are_immutable():
     [
         (Choice([1]), Choice([True]), False),
         (Choice([1, 2]), Choice([1.0, 2.0]), False),
-        (Choice([1, 2]), Choice([2, 1]), False),
+        (Choice([1, 2]), Choice([2, 1]), True),
         (Choice([1, 2]), Choice((1, 2)), True),
         (Choice([[1, 2], 3]), Choice([(1, 2), 3]), True),
         (Float(0, 1), Float(0.0, 1.0, 10), True),

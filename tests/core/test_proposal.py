@@ -82,7 +82,9 @@ def test_pure_noise_is_not_narrowed():
     changed = total = 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 100, seed))).assign(value=rng.normal(size=100))
+        frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 100, seed))).assign(
+            value=rng.normal(size=100)
+        )
         proposal = refine.propose(refine.analyze(SPACE, frame, seed=seed))
         changed += sum(c.kind != "keep" for c in proposal.changes)
         total += len(proposal.changes)

@@ -37,7 +37,8 @@ FLOORS = [
     ["space"],
     # Values about a space: cells, outcomes, evidence, proposals, decisions.
     ["design", "trials", "edits", "node"],
-    ["evidence", "analysis"],
+    ["evidence", "parameter_evidence"],
+    ["analysis"],
     ["wording"],
     ["proposal"],
     ["decision"],
@@ -59,6 +60,7 @@ FLOORS = [
     ["tree"],
     ["__init__"],
     # Edges: nothing below imports them.
+    ["keras._quiet"],
     [
         "keras._code",
         "keras._data",

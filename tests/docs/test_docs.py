@@ -25,63 +25,19 @@ STRICT = (
 )
 
 # What a block speaks of without defining it: page -> heading -> Python that runs before it.
-PRELUDES = {
-    "README.md": {
-        "### Keras": """
-import keras
-from sklearn.datasets import load_breast_cancer
-from sklearn.preprocessing import StandardScaler
-
-x, y = load_breast_cancer(return_X_y=True)
-space = refine.Space({
-    "lr": (0.5, 5.0, 10),
-    "first_neuron": [4, 8, 16, 32, 64],
-    "dropout": (0.0, 0.5, 5),
-    "batch_size": [16, 32, 64, 128],
-    "hidden_layers": 1,
-    "shape": "brick",
-    "activation": "relu",
-    "epochs": 2,
-})
-
-def model_function(x_train, y_train, x_val, y_val, params):
-    model = keras.Sequential([keras.Input((x_train.shape[1],))])
-    hidden_layers(model, params, 1)
-    model.add(keras.layers.Dense(1, activation="sigmoid"))
-    optimizer = keras.optimizers.Adam(lr_normalizer(params["lr"], "adam"))
-    model.compile(optimizer, "binary_crossentropy", metrics=["acc", fmeasure])
-    history = fit(
-        model,
-        x_train,
-        y_train,
-        validation_data=(x_val, y_val),
-        batch_size=params["batch_size"],
-        epochs=params["epochs"],
-    )
-    return history, model
-"""
-    }
-}
 
 
-def script(page: Path, text: str, preludes: dict[str, str]) -> str:
-    """The page with everything but its Python blanked out, so that line numbers in tracebacks are the page's.
-
-    Preludes are run by one-line calls in place of their headings.
-    """
-    out, inside, used = [STRICT], False, set()
+def script(text: str) -> str:
+    """The page with everything but its Python blanked out, so that line numbers in tracebacks are the page's."""
+    out, inside = [STRICT], False
     for line in text.splitlines()[1:]:
         if line.startswith("```"):
             inside = not inside and line.strip() == "```python"
             out.append("")
         elif inside:
             out.append(line)
-        elif line in preludes:
-            used.add(line)
-            out.append(f"exec({preludes[line]!r})")
         else:
             out.append("")
-    assert used == set(preludes), f"{page.name}: headings of preludes are gone: {set(preludes) - used}"
     return "\n".join(out) + "\n"
 
 
@@ -94,7 +50,7 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     text = page.read_text()
     assert not text.startswith("```")
     program = tmp_path / f"page_{page.stem}.py"  # no name that a package has
-    program.write_text(script(page, text, PRELUDES.get(page.name, {})))
+    program.write_text(script(text))
     work = tmp_path / "work"
     work.mkdir()
     # As a script of its own: a page may set up TensorFlow or start workers.

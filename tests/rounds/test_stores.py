@@ -109,7 +109,7 @@ def test_large_and_odd_values_survive(url):
     with refine.Tree("big", store=url) as tree:
         found = tree.add_round(big, lambda p: {"value": p["p0"], "odd": float("nan"), "huge": 1e308}, n=12)
         frame = found.run(progress=False).trials
-    assert [int(c) for c in frame["cell"]] == found.cells()
+        assert [int(c) for c in frame["cell"]] == found.cells()
     assert max(map(int, frame["cell"])) > 2**64
     assert frame["odd"].isna().all()
     assert (frame["huge"] == 1e308).all()
