@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -87,7 +89,7 @@ def read_records(engine: sa.Engine, pks: Sequence[int], curves: bool = False) ->
     where = c.node.in_(list(pks))
     columns = [c.pk, c.permutation, c.metrics, *(c[name] for name in _PLAIN)]
     query = sa.select(*columns).where(where).order_by(c.node, c.pk)
-    with engine.connect() as connection:
+    with _without_collector(), engine.connect() as connection:
         if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
             query = query.where(~_superseded())
         rows = connection.execute(query).all()
@@ -98,13 +100,13 @@ def read_records(engine: sa.Engine, pks: Sequence[int], curves: bool = False) ->
             )
             for trial, data in connection.execute(pairs):
                 found[trial] = json.loads(zlib.decompress(data))
-    parts: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    return Records(
-        _loads(parts[1]),
-        _loads(parts[2]),
-        [found.get(pk, {}) for pk in parts[0]] if curves else (),
-        {name: list(part) for name, part in zip(_PLAIN, parts[3:], strict=True)},
-    )
+        parts: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+        return Records(
+            _loads(parts[1]),
+            _loads(parts[2]),
+            [found.get(pk, {}) for pk in parts[0]] if curves else (),
+            {name: list(part) for name, part in zip(_PLAIN, parts[3:], strict=True)},
+        )
 
 
 def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
@@ -121,6 +123,18 @@ def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
         for node, state, number in connection.execute(query):
             out.setdefault(node, {})[state] = number
     return out
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hundreds of thousands of new dictionaries would have the garbage collector look at everything again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _superseded() -> sa.Exists:
