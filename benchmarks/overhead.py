@@ -78,7 +78,7 @@ def read_back(folder: Path, n: int) -> tuple[float, float]:
         started = time.perf_counter()
         records = found.home.store.records([stored.pk])
         with found.home.store.writer(stored.pk) as writer:
-            for task in plan(found.node, n, frozenset(), records, None):
+            for task in plan(found.node, n, frozenset(), [], records, None):
                 metrics = {"loss": 0.1, "acc": 0.9, "val_loss": 0.2, "value": 0.5}
                 writer.add(
                     Trial(

@@ -10,10 +10,12 @@ from refine.version import VERSION
 
 if TYPE_CHECKING:
     from refine.analysis import Analysis, analyze
+    from refine.change import Change
     from refine.choices import Choice
     from refine.decision import Decision
     from refine.parameters import Float, Int
-    from refine.proposal import Change, Proposal, propose
+    from refine.pilot import autopilot
+    from refine.proposal import Proposal, propose
     from refine.review import Review
     from refine.round import Round
     from refine.space import Space
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Analysis": "analysis",
-    "Change": "proposal",
+    "Change": "change",
     "Choice": "choices",
     "Decision": "decision",
     "Float": "parameters",
@@ -32,6 +34,7 @@ _HOMES = {
     "Space": "space",
     "Tree": "tree",
     "analyze": "analysis",
+    "autopilot": "pilot",
     "propose": "proposal",
 }
 
@@ -48,6 +51,7 @@ __all__ = [
     "Space",
     "Tree",
     "analyze",
+    "autopilot",
     "errors",
     "propose",
 ]

@@ -43,7 +43,8 @@ class Analysis:
         noise: Retraining noise, with its source.
         covered: Probability that the round hit the best 1 % of the grid.
         best: The table row of the best trial of the round.
-        table: The round's own trials.
+        table: The round's own trials inside the space.
+        outside: Its finished counter-samples, which lie outside.
         X: Unit-scale positions of all evidence, shape (n, parameters).
         y: Values of all evidence, higher is better, shape (n,).
         digest: Hash of the evidence.
@@ -62,6 +63,7 @@ class Analysis:
     covered: float
     best: pd.Series
     table: pd.DataFrame = field(repr=False)
+    outside: pd.DataFrame = field(repr=False)
     X: Floats = field(repr=False)
     y: Floats = field(repr=False)
     digest: str
@@ -219,10 +221,23 @@ def analyze(
         covered=stats.hit_probability(int(even.sum()), 0.01),
         best=own.table.iloc[int(np.argmax(finite))],
         table=own.table,
+        outside=_outside(space, frame, value),
         X=X,
         y=y,
         digest=digest[:16],
     )
+
+
+def _outside(space: Space, frame: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Finished counter-samples of a table."""
+    found = frame.assign(value=frame[value])
+    if "origin" not in found:
+        return found.iloc[:0]
+    keep = (found["origin"] == "counter") & np.isfinite(np.asarray(found["value"], dtype=float))
+    if "state" in found:
+        keep &= found["state"] == "complete"
+    found = found[keep]
+    return found[~space.contains(found)].reset_index(drop=True)
 
 
 def _inside(space: Space, frame: pd.DataFrame, value: str, groups: Sequence[Any] | None) -> Rows:

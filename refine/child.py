@@ -5,16 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from refine.canonical import freeze
+from refine.analysis import Analysis
+from refine.canonical import freeze, seed_of
 from refine.decision import Decision
 from refine.design import feasible, how_many
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.evidence import completed_keys
+from refine.focus import counter_permutations, focus_rows
 from refine.node import Node
-from refine.space import Space
+from refine.space import Space, encode_permutation
 from refine.store import Store, StoredNode
+
+
+class Shares(NamedTuple):
+    """What a child spends beside its even design.
+
+    Attributes:
+        focus: Share of its permutations where the optimum is plausible, in [0, 1).
+        counter: Share outside its space but inside the parent's, in [0, 1).
+        analysis: Evidence of where the optimum may be.
+    """
+
+    focus: float
+    counter: float
+    analysis: Analysis
 
 
 def add_child(
@@ -26,6 +42,7 @@ def add_child(
     downsample: float | None,
     was: Mapping[str, Any],
     seed: int | None,
+    shares: Shares | None = None,
 ) -> tuple[Node, int]:
     """Writes the child that a decision leads to, and the decision.
 
@@ -41,6 +58,7 @@ def add_child(
         downsample: The same as a share of what is left.
         was: Added parameter -> the value that earlier trials had.
         seed: Default the parent's.
+        shares: What to spend beside the even design; the cells are stored with the child.
 
     Returns:
         The child and the number of its permutations.
@@ -49,6 +67,7 @@ def add_child(
         DesignError: More permutations than are left.
     """
     assert decision.space is not None
+    focus, counter = _checked(shares, parent.space, decision.space)
     nodes = store.nodes(tree)
     stored = nodes[parent.id]
     node = Node(
@@ -59,6 +78,8 @@ def add_child(
         objective=parent.objective,
         data=parent.data,
         was=was,
+        focus=focus,
+        counter=counter,
         metric=parent.metric,
         direction=parent.direction,
         note=decision.note,
@@ -68,17 +89,53 @@ def add_child(
     known = nodes.get(node.id)
     if known is not None:
         inherited = store.inherited(known.pk)
+        before: frozenset[str] = frozenset()
     else:
         path = (*path_to(parent, nodes), node)
         records = {p.id: store.records([nodes[p.id].pk]) for p in path[:-1]}
         inherited = frozenset(completed_keys(node.space, path, records))
+        before = inherited | completed_keys(parent.space, path[:-1], records) if counter else inherited
     if n is None and downsample is None:
         n = known.n if known else max(1, min(stored.n, feasible(node.space).count - len(inherited)))
     count = how_many(node.space, n, downsample, len(inherited))
-    store.add_node(tree, node, count, inherited)
+    extra: list[tuple[str, dict[str, Any]]] = []
+    if shares is not None and known is None:
+        extra = _extra(node, parent, shares, count, inherited, before)
+    store.add_node(tree, node, count, inherited, extra)
     decision = replace(decision, child=node.id, n=count)
     store.add_decision(stored.pk, decision.digest, decision.dumps(), node.id)
     return node, count
+
+
+def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, float]:
+    if shares is None:
+        return 0.0, 0.0
+    for name in ("focus", "counter"):
+        share = getattr(shares, name)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            raise ReviewError(f"{name} must be a share >= 0 and < 1 of the permutations, got {share!r}")
+    if shares.focus + shares.counter >= 1:
+        raise ReviewError(
+            f"focus and counter must leave something for the even design, got {shares.focus} and {shares.counter}"
+        )
+    # Where nothing is left out there is nothing to sample outside.
+    return float(shares.focus), float(shares.counter) if outer.share_kept(inner) < 1 else 0.0
+
+
+def _extra(
+    node: Node, parent: Node, shares: Shares, count: int, inherited: frozenset[str], before: frozenset[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """What a new child runs beside its even design: ``(origin, encoded permutation)``."""
+    rows = focus_rows(
+        shares.analysis, node.space, round(node.focus * count), seed_of(node.id, "focus"), inherited
+    )
+    inside = [node.space.frozen(node.space.at(row)) for row in rows]
+    outside = counter_permutations(
+        parent.space, node.space, round(node.counter * count), seed_of(node.id, "counter"), before
+    )
+    return [("focus", encode_permutation(p)) for p in inside] + [
+        ("counter", encode_permutation(parent.space.frozen(p))) for p in outside
+    ]
 
 
 def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis import Analysis
 from refine.canonical import digest, dumps
+from refine.change import Change, reopened
 from refine.design import Uniform, draw, feasible
 from refine.edits import bounds_text, narrowed, on_levels, widened
 from refine.errors import AnalysisError
@@ -22,37 +23,12 @@ from refine.space import Space
 from refine.wording import reason
 from refine.words import percent, score, text_table
 
-KINDS = ("narrow", "drop", "widen", "keep")
-
 LEAST_RISK = 0.01
 """Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability."""
 
 _CANDIDATES = 4000
 _LEAST_INSIDE = 20
 _BEST_STAY = 3
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is proposed for one parameter.
-
-    Attributes:
-        name: The parameter's.
-        kind: ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` or ``"keep"``.
-        old: The parameter now.
-        new: The parameter proposed; equal to ``old`` for ``"keep"``.
-        kept: measure(new within old) / measure(old) on this axis.
-        q: Adjusted p-value of 'does not matter'.
-        reason: Why, in words.
-    """
-
-    name: str
-    kind: str
-    old: Parameter
-    new: Parameter
-    kept: float
-    q: float
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +91,11 @@ class Proposal:
         """What is claimed, in a sentence."""
         if not self.old.diff(self.space):
             return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
-        widens = " within the present one" if any(c.kind == "widen" for c in self.changes) else ""
+        beyond = any(c.kind in ("widen", "reopen") for c in self.changes)
         return (
             f"This box keeps {percent(self.kept)} of the space; with probability {self.retention:.2f} the best "
             f"{self.metric} inside is within {score(self.epsilon)} of the best anywhere in the present space"
-            f"{widens and ', and it looks beyond'}."
+            f"{', and it looks beyond' if beyond else ''}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -186,7 +162,9 @@ class _Surrogate:
         return stats.retention(self.plausible.draws, inside, epsilon).probability
 
 
-def propose(analysis: Analysis, risk: float = 0.05, epsilon: float | None = None) -> Proposal:
+def propose(
+    analysis: Analysis, risk: float = 0.05, epsilon: float | None = None, outer: Space | None = None
+) -> Proposal:
     """Proposes bounds from what was measured.
 
     A parameter is narrowed only if it, or a pair it belongs to, was seen to matter (q <= 0.1). Which
@@ -198,6 +176,8 @@ def propose(analysis: Analysis, risk: float = 0.05, epsilon: float | None = None
         analysis: Of :func:`refine.analyze`.
         risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
         epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
+        outer: The space of the round before, inside which counter-samples were drawn. One that beats the best
+            value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
 
     Raises:
         AnalysisError: ``risk`` or ``epsilon`` out of range.
@@ -221,6 +201,7 @@ def propose(analysis: Analysis, risk: float = 0.05, epsilon: float | None = None
         _change(analysis, e, levels, analysis.X[:, j])
         for j, (e, levels) in enumerate(zip(analysis.parameters, keep, strict=True))
     )
+    changes = reopened(analysis, changes, float(epsilon), outer)
     new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
     if new.constraints and feasible(new).high == 0:
         # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.

@@ -10,8 +10,9 @@ from refine.report_text import Raw, code, escape, joined, quote, table
 from refine.words import percent, plural, score
 
 if TYPE_CHECKING:
+    from refine.change import Change
     from refine.decision import Decision
-    from refine.proposal import Change, Proposal
+from refine.proposal import Proposal
 
 _EPSILON_WORDS = {
     "replicates": "the noise of retraining, measured on replicates",

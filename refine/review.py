@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refine.child import check_note
+from refine.analysis import Analysis
+from refine.child import Shares, check_note
 from refine.decision import Decision, decided_space
 from refine.edits import bounds_text
 from refine.environment import user
@@ -28,12 +29,14 @@ class Review:
     Attributes:
         round: The round the proposal is about.
         proposal: What is proposed.
+        analysis: The evidence it rests on.
         edits: What the person set, by parameter.
         rejected: Parameters whose change the person turned down.
     """
 
     round: Round
     proposal: Proposal
+    analysis: Analysis
     edits: Mapping[str, Any] = field(default_factory=dict)
     rejected: tuple[str, ...] = ()
 
@@ -88,6 +91,8 @@ class Review:
         *,
         n: int | None = None,
         downsample: float | None = None,
+        focus: float = 0.0,
+        counter: float = 0.05,
         author: str | None = None,
     ) -> Round:
         """Takes the decision and creates the child round.
@@ -96,6 +101,10 @@ class Review:
             note: Why, in your words.
             n: How many permutations the child runs; without ``n`` and ``downsample`` as many as this round.
             downsample: The same as a share of what is left.
+            focus: Share of the child's permutations that is spent where the optimum is plausible; the rest is
+                drawn evenly over its space.
+            counter: Share that is spent outside its space but inside this round's, so that a narrowing that
+                lost something can be found out. 0 turns it off.
             author: Who decides; default the user name.
 
         Returns:
@@ -119,7 +128,7 @@ class Review:
             retention=None if math.isnan(retention) else retention,
             kept=self.kept,
         )
-        return self.round.child(decision, n, downsample)
+        return self.round.child(decision, n, downsample, shares=Shares(focus, counter, self.analysis))
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""

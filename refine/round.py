@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine.analysis import Analysis, analyze
-from refine.child import add_child, check_note, check_was, path_to
+from refine.canonical import decode
+from refine.child import Shares, add_child, check_note, check_was, path_to
 from refine.decision import Decision
 from refine.design import design_named, draw, how_many
 from refine.environment import user
@@ -23,7 +24,7 @@ from refine.objective import Objective, objective_data, objective_name
 from refine.proposal import Proposal, propose
 from refine.review import Review
 from refine.runner import run_round
-from refine.space import Space
+from refine.space import Space, permutation_key
 from refine.store import Store, StoredNode
 from refine.trials import Metric, check_direction, table
 from refine.words import plural, score
@@ -110,14 +111,17 @@ class Round:
         return Round(self.home, node, self.objective, self.metric, self.direction)
 
     def cells(self, n: int | None = None) -> list[int]:
-        """Numbers of the first ``n`` cells of the design; default all that are planned.
+        """Numbers of the first ``n`` cells of the design; default all that are planned evenly.
 
         Raises:
             DesignError: More than exist.
         """
         stored = self._stored
-        count = stored.n if n is None else how_many(self.space, n, None)
-        skip = self.home.store.inherited(stored.pk)
+        extra = self.home.store.beside(stored.pk)
+        count = stored.n - len(extra) if n is None else how_many(self.space, n, None)
+        skip = self.home.store.inherited(stored.pk) | {
+            permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra
+        }
         rows = draw(design_named(self.node.method), self.space, count, self.node.design_seed, skip)
         return [self.space.number(row) for row in rows]
 
@@ -271,9 +275,12 @@ class Round:
             epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
             seed: Seed of every random draw of the analysis.
         """
-        proposal = propose(self.analyze(seed=seed), risk=risk, epsilon=epsilon)
+        analysis = self.analyze(seed=seed)
+        proposal = propose(
+            analysis, risk=risk, epsilon=epsilon, outer=self.parent.space if self.parent else None
+        )
         self.home.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps())
-        return Review(self, proposal)
+        return Review(self, proposal, analysis)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -320,11 +327,14 @@ class Round:
         downsample: float | None,
         was: Mapping[str, Any] | None = None,
         seed: int | None = None,
+        shares: Shares | None = None,
     ) -> Round:
         """Creates the child that a decision leads to; call :meth:`Review.accept` or :meth:`branch`."""
         # The child takes over what this handle calls its metric, not what the store does.
         parent = replace(self.node, metric=self.metric, direction=self.direction)
-        node, _ = add_child(self.home.store, self.home.tree, parent, decision, n, downsample, was or {}, seed)
+        node, _ = add_child(
+            self.home.store, self.home.tree, parent, decision, n, downsample, was or {}, seed, shares
+        )
         return Round(self.home, node, self.objective, self.metric, self.direction)
 
     def note_decision(self, decision: Decision) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
 
-from refine.canonical import encode, freeze
+from refine.canonical import decode, encode, freeze
 from refine.design import design_named, draw
 from refine.environment import environment
 from refine.errors import DesignError, ObjectiveError, RoundStopped, did_you_mean
@@ -68,7 +69,7 @@ def run_round(
     with ExitStack() as stack:
         stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         records = store.records([stored.pk], curves=metric.reduction != "last")
-        tasks = plan(node, stored.n, store.inherited(stored.pk), records, rerun)
+        tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
         if not tasks:
             return
         store.add_environment(stored.pk, environment(threads))
@@ -90,13 +91,21 @@ def run_round(
             watch.see(outcome, state, value)
 
 
-def plan(node: Node, n: int, inherited: frozenset[str], records: Records, rerun: str | None) -> list[Task]:
-    """What is left to run: the design's first ``n`` cells less those that have ended.
+def plan(
+    node: Node,
+    n: int,
+    inherited: frozenset[str],
+    extra: Sequence[tuple[str, dict[str, Any]]],
+    records: Records,
+    rerun: str | None,
+) -> list[Task]:
+    """What is left to run: the design's first cells and the extra ones, less those that have ended.
 
     Args:
         node: The round.
-        n: How many permutations it plans.
+        n: How many permutations it plans, the extra ones among them.
         inherited: Keys that ancestors had completed.
+        extra: ``(origin, encoded permutation)`` of what runs beside the design's cells.
         records: The round's trials so far.
         rerun: Trials that ended in this state come again.
     """
@@ -110,7 +119,9 @@ def plan(node: Node, n: int, inherited: frozenset[str], records: Records, rerun:
     space = node.space
     encoded = [[encode(v) for v in p.grid] for p in space.values()]
     tasks = []
-    for row in draw(design_named(node.method), space, n, node.design_seed, inherited):
+    others = [(permutation_key({m: decode(v) for m, v in p.items()}), origin, p) for origin, p in extra]
+    skip = inherited | {key for key, _, _ in others}
+    for row in draw(design_named(node.method), space, n - len(others), node.design_seed, skip):
         frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
         key = permutation_key(frozen)
         state, attempt = ended.get(key, ("", -1))
@@ -118,6 +129,10 @@ def plan(node: Node, n: int, inherited: frozenset[str], records: Records, rerun:
             permutation = {name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))}
             cell = str(space.number(row))
             tasks.append(Task(key, permutation, cell, 0, attempt + 1, "even", node.trial_seed(key, 0)))
+    for key, origin, permutation in others:
+        state, attempt = ended.get(key, ("", -1))
+        if state in ("", rerun):
+            tasks.append(Task(key, permutation, None, 0, attempt + 1, origin, node.trial_seed(key, 0)))
     return tasks
 
 

@@ -62,6 +62,14 @@ t = SimpleNamespace(
     ),
     # Permutations that ancestors had completed when the node was made: not run again.
     inherited=_table("inherited", _of("node", primary_key=True), sa.Column("key", sa.Text, primary_key=True)),
+    # Cells that are run beside the design's: where the optimum is plausible, or outside the space.
+    cell_plan=_table(
+        "cell_plan",
+        _of("node", primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True),
+        _text("origin"),
+        _text("permutation"),
+    ),
     tag=_table(
         "tag",
         _pk(),

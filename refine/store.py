@@ -114,7 +114,14 @@ class Store:
         with self.engine.connect() as connection:
             return list(connection.execute(sa.select(t.tree.c.name).order_by(t.tree.c.pk)).scalars())
 
-    def add_node(self, tree: int, node: Node, n: int, inherited: Iterable[str] = ()) -> int:
+    def add_node(
+        self,
+        tree: int,
+        node: Node,
+        n: int,
+        inherited: Iterable[str] = (),
+        extra: Sequence[tuple[str, dict[str, Any]]] = (),
+    ) -> int:
         """Writes a node with all that belongs to it in one transaction, unless it is there already.
 
         Args:
@@ -122,6 +129,7 @@ class Store:
             node: The node.
             n: How many permutations it plans; a larger number than before extends it.
             inherited: Keys of permutations that ancestors had completed at this moment.
+            extra: ``(origin, encoded permutation)`` of what runs beside the design's cells; part of ``n``.
 
         Returns:
             Row of the node.
@@ -144,6 +152,12 @@ class Store:
                     keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
                     if keys:
                         connection.execute(t.inherited.insert(), keys)
+                    rows = [
+                        {"node": pk, "position": i, "origin": origin, "permutation": dumps(permutation)}
+                        for i, (origin, permutation) in enumerate(extra)
+                    ]
+                    if rows:
+                        connection.execute(t.cell_plan.insert(), rows)
                 planned = connection.execute(
                     sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
                 ).scalar()
@@ -180,6 +194,13 @@ class Store:
         with self.engine.connect() as connection:
             query = sa.select(t.inherited.c.key).where(t.inherited.c.node == pk)
             return frozenset(connection.execute(query).scalars())
+
+    def beside(self, pk: int) -> list[tuple[str, dict[str, Any]]]:
+        """``(origin, encoded permutation)`` of what a node runs beside its design's cells."""
+        c = t.cell_plan.c
+        query = sa.select(c.origin, c.permutation).where(c.node == pk).order_by(c.position)
+        with self.engine.connect() as connection:
+            return [(origin, json.loads(text)) for origin, text in connection.execute(query)]
 
     def _node_pk(self, tree: int, node_id: str) -> int | None:
         with self.engine.connect() as connection:

@@ -39,7 +39,7 @@ FLOORS = [
     ["design", "trials", "edits", "node"],
     ["evidence", "parameter_evidence"],
     ["analysis"],
-    ["wording"],
+    ["wording", "focus", "change"],
     ["proposal"],
     ["decision"],
     # Files and processes.
@@ -58,6 +58,7 @@ FLOORS = [
     # What people hold.
     ["round"],
     ["tree"],
+    ["pilot"],
     ["__init__"],
     # Edges: nothing below imports them.
     ["keras._quiet"],
@@ -105,6 +106,7 @@ PUBLIC = [
     "Space",
     "Tree",
     "analyze",
+    "autopilot",
     "errors",
     "propose",
 ]

@@ -116,7 +116,7 @@ def test_other_misuse_is_refused(root):
         review.accept(note=3)
     with pytest.raises(DesignError, match="n must be <= the number of permutations left"):
         review.accept(n=10**9)
-    with pytest.raises(AnalysisError, match="risk must be > 0 and < 1, got 5"):
+    with pytest.raises(AnalysisError, match="risk must be >= 0.01 and < 1, got 5"):
         root.propose(risk=5)
     with pytest.raises(AnalysisError, match="epsilon must be a number >= 0 in units of the metric, got -1"):
         root.propose(epsilon=-1)

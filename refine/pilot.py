@@ -1,0 +1,85 @@
+"""Accepting every proposal: for benchmarks, nights and baselines."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+import numpy as np
+
+from refine import stats
+from refine.errors import DesignError, ReviewError
+from refine.round import Round
+from refine.tree import Tree
+
+AUTHOR = "autopilot"
+
+
+def autopilot(
+    start: Tree | Round,
+    rounds: int = 5,
+    *,
+    n: int | None = None,
+    risk: float = 0.05,
+    focus: float = 0.5,
+    counter: float = 0.05,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> Round:
+    """Runs rounds one after the other, accepting each proposal as it is.
+
+    The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. It stops early when a
+    round brought nothing more than noise: its best is no better than what was known, and its even trials are no
+    better as a population than those of the round before.
+
+    Args:
+        start: The round to start from, run first if need be; of a tree the latest one.
+        rounds: How many rounds at most, the first one among them.
+        n: Permutations per child; default as many as the round before.
+        risk: Accepted probability of losing the best value, per narrowing.
+        focus: Share of a child's permutations spent where the optimum is plausible.
+        counter: Share spent outside its space.
+        workers: How many trials run at a time.
+        executor: See :meth:`Round.run`.
+        progress: Whether to show progress bars.
+
+    Returns:
+        The last round.
+
+    Raises:
+        ReviewError: A tree without rounds.
+        DesignError: ``rounds`` below 1.
+    """
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
+        raise DesignError(f"rounds must be a whole number >= 1, got {rounds!r}")
+    if isinstance(start, Tree):
+        known = start.rounds
+        if not known:
+            raise ReviewError("autopilot needs a round to start from, but the tree has none; add one first")
+        start = known[-1]
+    current = start.run(workers, executor=executor, progress=progress)
+    for _ in range(rounds - 1):
+        review = current.propose(risk=risk)
+        child = review.accept(note="accepted as proposed", n=n, focus=focus, counter=counter, author=AUTHOR)
+        child.run(workers, executor=executor, progress=progress)
+        over = _only_noise(current, child)
+        current = child
+        if over:
+            break
+    return current
+
+
+def _only_noise(parent: Round, child: Round) -> bool:
+    sign = 1.0 if child.direction == "maximize" else -1.0
+    before, after = (sign * r.trials["value"].dropna().to_numpy() for r in (parent, child))
+    if not len(after) or not len(before):
+        return not len(after)
+    if after.max() > before.max():
+        return False
+    even = [
+        sign * t.loc[t["origin"] == "even", "value"].dropna().to_numpy()
+        for t in (parent.trials, child.trials)
+    ]
+    if min(len(e) for e in even) < 2:
+        return True
+    return bool(stats.Compare()(np.asarray(even[0]), np.asarray(even[1])).low <= 0.5)
