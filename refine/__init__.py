@@ -62,6 +62,10 @@ def __getattr__(name: str) -> Any:
     # Names are looked up when they are used, so that importing refine costs next to nothing.
     if name in _HOMES:
         return getattr(importlib.import_module(f"refine.{_HOMES[name]}"), name)
+    if isinstance(getattr(errors, name, None), type) and issubclass(
+        getattr(errors, name), errors.RefineError
+    ):
+        return getattr(errors, name)
     raise AttributeError(f"module 'refine' has no attribute {name!r}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +129,7 @@ def _effect_text(e: ParameterEvidence) -> tuple[str, str]:
 
 
 def analyze(
-    space: Space,
+    space: Space | Mapping[str, Any],
     frame: pd.DataFrame,
     value: str = "value",
     direction: str = "maximize",
@@ -145,7 +145,7 @@ def analyze(
     Pure: equal arguments give equal results.
 
     Args:
-        space: The space; rows outside are left out.
+        space: The space, or its mapping; rows outside are left out.
         frame: One row per trial: a column per parameter, one for the value and, optionally, ``state``
             (default: complete), ``origin`` (default: even) and ``seconds``.
         value: Name of the value's column.
@@ -161,6 +161,7 @@ def analyze(
         AnalysisError: A column is missing, or fewer than 10 finished even trials lie inside the space.
     """
     check_direction(direction)
+    space = space if isinstance(space, Space) else Space(space)
     if value not in frame.columns:
         columns = [str(c) for c in frame.columns]
         raise AnalysisError(f"value {value!r} is no column of the table; {did_you_mean(value, columns)}")
@@ -168,7 +169,11 @@ def analyze(
     own = _inside(space, frame, value, groups)
     past = None if earlier is None else _inside(space, earlier, value, None)
     even = own.finished & own.even
-    if int(even.sum()) < LEAST:
+    earlier_n = 0 if past is None else int(past.finished.sum())
+    if (
+        int(even.sum()) < (LEAST if not earlier_n else LEAST // 2)
+        or int(own.finished.sum()) + earlier_n < LEAST
+    ):
         raise AnalysisError(
             f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
             f"{plural(len(frame), 'row')}; run more permutations"
@@ -245,7 +250,12 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, groups: Sequence[Any]
     table = frame[mask].reset_index(drop=True)
     if value != "value":
         table = table.assign(value=table[value])
-    y = np.asarray(table["value"], dtype=float)
+    try:
+        y = np.asarray(table["value"], dtype=float)
+    except (TypeError, ValueError):
+        raise AnalysisError(
+            f"value {value!r} must be a column of numbers, got text in it; convert it first"
+        ) from None
     finished = np.isfinite(y)
     if "state" in table:
         finished &= (table["state"] == "complete").to_numpy()

@@ -11,7 +11,7 @@ from refine.analysis import Analysis
 from refine.canonical import freeze, seed_of
 from refine.decision import Decision
 from refine.design import feasible, how_many
-from refine.errors import ReviewError, SpaceError, did_you_mean
+from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
 from refine.evidence import completed_keys
 from refine.focus import counter_permutations, focus_rows
 from refine.node import Node
@@ -96,6 +96,11 @@ def add_child(
         inherited = frozenset(completed_keys(node.space, path, records))
         before = inherited | completed_keys(parent.space, path[:-1], records) if counter else inherited
     if n is None and downsample is None:
+        if known is None and feasible(node.space).high <= len(inherited):
+            raise DesignError(
+                f"nothing is left to run: all {len(inherited):,} permutations of this space were run by earlier "
+                "rounds; widen it, or give its ranges more levels"
+            )
         n = known.n if known else max(1, min(stored.n, feasible(node.space).count - len(inherited)))
     count = how_many(node.space, n, downsample, len(inherited))
     extra: list[tuple[str, dict[str, Any]]] = []

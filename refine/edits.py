@@ -57,8 +57,13 @@ def edited(old: Parameter, value: Any) -> Parameter:
     )
     if bounds and len(value) == 2 and isinstance(old, Choice) and old.ordered and set(value) <= set(old.grid):
         return Choice([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
+    if isinstance(old, Range) and isinstance(value, str):
+        raise SpaceError(f"a range takes numbers, got the text {value!r}; write (low, high) or a number")
     if not bounds or not isinstance(old, Range):
-        return parse(value)
+        new = parse(value)
+        if isinstance(new, Choice) and isinstance(old, Choice) and set(new.grid) <= set(old.grid):
+            return Choice([v for v in old.grid if v in new.grid])  # the order of writing makes no other space
+        return new
     low, high = value[:2]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return Float(low, high)  # raises, with the text of the notation

@@ -60,28 +60,34 @@ def reproduce(found: Round) -> str:
     lines = ["import refine", "from refine import Choice, Float, Int, Space", ""]
     imports = sorted({p for node in found.path for p in _imports(node.space)})
     lines += [f"import {module}" for module in imports]
-    lines += [f"from your_script import {found.path[0].objective.rpartition('.')[2]} as objective", ""]
+    name = found.path[0].objective
+    last = name.rpartition(".")[2]
+    where = (
+        f"from your_script import {last} as objective" if last.isidentifier() else "objective = ...  # yours"
+    )
+    lines += [where, ""]
     lines.append(f"tree = refine.Tree({found.home.name!r})")
     stored = found.home.store.nodes(found.home.tree)
     for i, node in enumerate(found.path):
         lines += ["", f"space = {space_code(node.space)}"]
         size = f"n={stored[node.id].n}"
         if i == 0:
-            extra = f", metric={node.metric!r}, direction={node.direction!r}, {size}, seed={node.seed}"
+            extra = f", name={name!r}, metric={node.metric!r}, direction={node.direction!r}, {size}, seed={node.seed}"
             lines.append(f"round = tree.add_round(space, objective{extra}, design={node.method!r})")
         else:
-            was = f", was={dict(node.was)!r}" if node.was else ""
-            lines.append(f"round = round.branch(space, {size}, seed={node.seed}{was})")
+            was = (
+                f", was={{{', '.join(f'{k!r}: {_value(v)}' for k, v in node.was.items())}}}"
+                if node.was
+                else ""
+            )
+            shares = "".join(f", {s}={getattr(node, s)}" for s in ("focus", "counter") if getattr(node, s))
+            lines.append(f"round = round.branch(space, {size}, seed={node.seed}{shares}{was})")
         lines += [f"assert round.id == {node.id!r}", "round.run()"]
     return "\n".join(lines)
 
 
 def space_code(space: Space) -> str:
     """Python that makes the space."""
-
-    def value(v: object) -> str:
-        return v.path.replace(":", ".") if isinstance(v, Reference) else repr(v)
-
     rows = []
     for name, parameter in space.items():
         if isinstance(parameter, Range):
@@ -93,10 +99,14 @@ def space_code(space: Space) -> str:
             text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log})"
         else:
             assert isinstance(parameter, Choice)
-            text = f"Choice([{', '.join(value(v) for v in parameter.grid)}])"
+            text = f"Choice([{', '.join(_value(v) for v in parameter.grid)}])"
         rows.append(f"    {name!r}: {text},")
     tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
     return "\n".join(["Space({", *rows, f"}}{tail})"])
+
+
+def _value(value: object) -> str:
+    return value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
 
 
 def _imports(space: Space) -> set[str]:

@@ -46,7 +46,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[None]:
         except sa.exc.IntegrityError:
             raise RoundBusy(f"{what} has just been started by another process; wait for it") from None
     over = threading.Event()
-    pulse = threading.Thread(target=_renew, args=(engine, pk, over), daemon=True)
+    pulse = threading.Thread(target=_renew, args=(engine, pk, (host, pid), over), daemon=True)
     if engine.url.database:  # an in-memory database has one connection, which threads must not share
         pulse.start()
     try:
@@ -60,11 +60,13 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[None]:
             connection.execute(t.lease.delete().where(*mine))
 
 
-def _renew(engine: sa.Engine, pk: int, over: threading.Event) -> None:
+def _renew(engine: sa.Engine, pk: int, me: tuple[str, int], over: threading.Event) -> None:
     while not over.wait(LEASE_SECONDS / 4):
         # A store that is busy for a moment must not end the round: the next beat comes soon enough.
         with contextlib.suppress(sa.exc.SQLAlchemyError), engine.begin() as connection:
-            connection.execute(t.lease.update().where(t.lease.c.node == pk).values(beat=time.time()))
+            c = t.lease.c
+            mine = (c.node == pk, c.host == me[0], c.pid == me[1])
+            connection.execute(t.lease.update().where(*mine).values(beat=time.time()))
 
 
 def _alive(row: Any, host: str) -> bool:

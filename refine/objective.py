@@ -41,6 +41,15 @@ class Permutation(dict[str, Any]):
         self.read.add(name)
         return super().__getitem__(name)
 
+    def __contains__(self, name: object) -> bool:
+        self.read.add(str(name))
+        return super().__contains__(name)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """The value, set first where it is missing."""
+        self.read.add(name)
+        return super().setdefault(name, default)
+
     def get(self, name: str, default: Any = None) -> Any:
         """The value, or ``default``."""
         self.read.add(name)
@@ -189,6 +198,9 @@ def objective_name(objective: Objective) -> str:
     target = getattr(objective, "func", objective)
     qualname = getattr(target, "__qualname__", type(target).__qualname__)
     module = getattr(target, "__module__", None) or type(target).__module__
+    if "<lambda>" in qualname:
+        # Nothing but its code tells one lambda from another.
+        qualname = f"{qualname}-{objective_code(objective)[:8]}"
     return str(qualname) if module == "__main__" else f"{module}.{qualname}"
 
 
@@ -206,11 +218,14 @@ def objective_code(objective: Objective) -> str:
     target = inspect.unwrap(getattr(objective, "func", objective))
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)
+    code = getattr(target, "__code__", None)
+    compiled = code.co_code + repr(code.co_consts).encode() if code else repr(target).encode()
     try:
         text = inspect.getsource(target).encode()
+        if code is not None and code.co_name == "<lambda>":
+            text += compiled  # two may stand in one line
     except (OSError, TypeError):
-        code = getattr(target, "__code__", None)
-        text = code.co_code + repr(code.co_consts).encode() if code else repr(target).encode()
+        text = compiled
     return hashlib.sha256(text).hexdigest()[:12]
 
 
@@ -231,7 +246,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         found = objective(permutation, running) if with_trial else objective(permutation)
         metrics = _metrics(found, running.curve)
         state, error = "complete", None
-    except Exception:  # noqa: BLE001  # whatever the objective raises is this trial's outcome
+    except (Exception, SystemExit):  # noqa: BLE001  # whatever the objective raises is this trial's outcome
         metrics = {}
         state, error = "failed", traceback.format_exc()[-_ERROR_LENGTH:]
     seconds = time.perf_counter() - started

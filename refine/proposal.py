@@ -92,9 +92,12 @@ class Proposal:
         if not self.old.diff(self.space):
             return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
         beyond = any(c.kind in ("widen", "reopen") for c in self.changes)
+        if math.isnan(self.retention):
+            return f"This box keeps {percent(self.kept)} of the space; what that risks can't be said."
+        within = f"within {score(self.epsilon)} of" if self.epsilon else "as good as"
         return (
             f"This box keeps {percent(self.kept)} of the space; with probability {self.retention:.2f} the best "
-            f"{self.metric} inside is within {score(self.epsilon)} of the best anywhere in the present space"
+            f"{self.metric} inside is {within} the best anywhere in the present space"
             f"{', and it looks beyond' if beyond else ''}."
         )
 
@@ -121,8 +124,14 @@ class Proposal:
     def from_json(cls, data: dict[str, Any]) -> Proposal:
         """The proposal of :meth:`to_json`'s output."""
         old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
-        changes = tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in data["changes"])
+        changes = tuple(
+            Change(
+                **{**c, "q": math.nan if c["q"] is None else c["q"]}, old=old[c["name"]], new=space[c["name"]]
+            )
+            for c in data["changes"]
+        )
         rest = {k: v for k, v in data.items() if k not in ("old", "space", "changes")}
+        rest["retention"] = math.nan if rest["retention"] is None else rest["retention"]
         return cls(old=old, space=space, changes=changes, **rest)
 
     def dumps(self) -> str:
@@ -146,6 +155,7 @@ class _Surrogate:
     names: tuple[str, ...]
     candidates: npt.NDArray[np.float64]
     columns: dict[str, npt.NDArray[Any]]
+    exhaustive: bool  # whether the candidates are all the cells there are
 
     def retention(self, old: Space, new: Space, epsilon: float) -> float:
         import pandas as pd
@@ -157,7 +167,7 @@ class _Surrogate:
                 inside &= new[name].contains(frame[name].to_numpy())
         if inside.all():
             return 1.0
-        if int(inside.sum()) < _LEAST_INSIDE:
+        if int(inside.sum()) < _LEAST_INSIDE and not self.exhaustive:
             return math.nan
         return stats.retention(self.plausible.draws, inside, epsilon).probability
 
@@ -201,6 +211,11 @@ def propose(
         _change(analysis, e, levels, analysis.X[:, j])
         for j, (e, levels) in enumerate(zip(analysis.parameters, keep, strict=True))
     )
+    if surrogate:
+        narrowed_space = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
+        if math.isnan(surrogate.retention(space, narrowed_space, float(epsilon))):
+            # A risk that can't be stated is not taken.
+            changes = tuple(_keep(analysis, e) for e in analysis.parameters)
     changes = reopened(analysis, changes, float(epsilon), outer)
     new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
     if new.constraints and feasible(new).high == 0:
@@ -232,7 +247,7 @@ def _surrogate(analysis: Analysis, names: Sequence[str]) -> _Surrogate:
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     cardinalities = [0 if space[n].ordered else space[n].size for n in names]
     plausible = stats.Forest(seed=analysis.seed)(analysis.X, analysis.y, positions, cardinalities)
-    return _Surrogate(plausible, tuple(names), positions, columns)
+    return _Surrogate(plausible, tuple(names), positions, columns, exist.exact and len(rows) == exist.count)
 
 
 def _levels_that_stay(
@@ -282,6 +297,6 @@ def _keep(analysis: Analysis, e: ParameterEvidence) -> Change:
     )
 
 
-def _round(value: float) -> float:
+def _round(value: float) -> float | None:
     # Floats of statistics differ in their last digits between machines; digests must not.
-    return float(f"{value:.9g}") if math.isfinite(value) else 0.0
+    return float(f"{value:.9g}") if math.isfinite(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from refine.edits import bounds_text
@@ -92,7 +93,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "epsilon": score(proposal.epsilon),
         "source": _EPSILON_WORDS.get(proposal.epsilon_source, proposal.epsilon_source),
         "risk": percent(proposal.risk),
-        "retention": f"{proposal.retention:.2f}",
+        "retention": "unknown" if math.isnan(proposal.retention) else f"{proposal.retention:.2f}",
         "kept": percent(proposal.kept),
         "n": plural(proposal.n, "trial"),
         "metric": proposal.metric,

@@ -53,7 +53,9 @@ class Review:
         """
         if edits is not None and not isinstance(edits, Mapping):
             raise ReviewError(f"edit takes parameters by name, edit(dropout=(0, 0.2)), got {edits!r}")
-        return self._with({**self.edits, **(edits or {}), **named}, self.rejected)
+        changed = {**(edits or {}), **named}
+        # The last word on a parameter counts.
+        return self._with({**self.edits, **changed}, tuple(n for n in self.rejected if n not in changed))
 
     def reject(self, *names: str) -> Review:
         """Turns changes down: these parameters stay as they are now.
@@ -63,7 +65,10 @@ class Review:
         """
         if not names:
             raise ReviewError("reject takes the names of parameters; to turn everything down use decline()")
-        return self._with(self.edits, tuple(dict.fromkeys((*self.rejected, *names))))
+        if not all(isinstance(name, str) for name in names):
+            raise ReviewError(f"reject takes names as text, reject('lr', 'dropout'), got {names!r}")
+        edits = {n: v for n, v in self.edits.items() if n not in names}
+        return self._with(edits, tuple(sorted({*self.rejected, *names})))
 
     def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Review:
         changed = replace(self, edits=dict(edits), rejected=rejected)

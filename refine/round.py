@@ -42,11 +42,13 @@ class Home(NamedTuple):
         store: The database.
         tree: Row of the tree in it.
         name: Name of the tree.
+        objectives: Objectives given in this process, by name and fingerprint of their data.
     """
 
     store: Store
     tree: int
     name: str
+    objectives: dict[tuple[str, str | None], Objective]
 
 
 @dataclass(eq=False, repr=False)
@@ -58,14 +60,12 @@ class Round:
     Attributes:
         home: Where it lives.
         node: Its frozen content.
-        objective: What it calls; ``None`` after reopening, until one is given to :meth:`run`.
         metric: Which metric is its value.
         direction: ``"maximize"`` or ``"minimize"``.
     """
 
     home: Home
     node: Node
-    objective: Objective | None
     metric: str
     direction: str
 
@@ -75,6 +75,11 @@ class Round:
     def id(self) -> str:
         """The short node id."""
         return self.node.id
+
+    @property
+    def objective(self) -> Objective | None:
+        """What it calls; ``None`` after reopening, until one is given to :meth:`run`."""
+        return self.home.objectives.get((self.node.objective, self.node.data))
 
     @property
     def space(self) -> Space:
@@ -108,7 +113,7 @@ class Round:
 
     def _other(self, node_id: str) -> Round:
         node = self.home.store.nodes(self.home.tree)[node_id].node
-        return Round(self.home, node, self.objective, self.metric, self.direction)
+        return Round(self.home, node, self.metric, self.direction)
 
     def cells(self, n: int | None = None) -> list[int]:
         """Numbers of the first ``n`` cells of the design; default all that are planned evenly.
@@ -137,6 +142,7 @@ class Round:
         progress: bool = True,
         rerun: str | None = None,
         objective: Objective | None = None,
+        name: str | None = None,
     ) -> Round:
         """Runs what is left of the round; a script that is run again goes on where it was.
 
@@ -151,6 +157,7 @@ class Round:
             progress: Whether to show a progress bar.
             rerun: A state, such as ``"failed"``: trials that ended so are run again.
             objective: What to call, for a round that was reopened from the store.
+            name: The name that the round was added with, where one was given.
 
         Returns:
             This round.
@@ -160,7 +167,7 @@ class Round:
             RoundStopped: The first trials all failed in the same way.
             RoundBusy: Another process is running this round.
         """
-        chosen = self._objective(objective)
+        chosen = self._objective(objective, name)
         if n is not None:
             taken = len(self.home.store.inherited(self._stored.pk))
             self.home.store.add_node(self.home.tree, self.node, how_many(self.space, n, None, taken))
@@ -178,16 +185,16 @@ class Round:
         )
         return self
 
-    def _objective(self, given: Objective | None) -> Objective:
+    def _objective(self, given: Objective | None, name: str | None) -> Objective:
         chosen = given if given is not None else self.objective
         if chosen is None:
-            name = self.node.objective
             raise ObjectiveError(
-                f"round {self.id}: was reopened without its objective {name!r}; give it: run(objective=...)"
+                f"round {self.id}: was reopened without its objective {self.node.objective!r}; give it: "
+                "run(objective=...)"
             )
         if given is not None:
             for what, mine, theirs in (
-                ("name", self.node.objective, objective_name(given)),
+                ("name", self.node.objective, name or objective_name(given)),
                 ("data", self.node.data, objective_data(given)),
             ):
                 if mine != theirs:
@@ -195,7 +202,7 @@ class Round:
                         f"round {self.id}: runs the objective with {what} {mine!r}, got one with {theirs!r}; "
                         "another objective is another round: tree.add_round(...)"
                     )
-            self.objective = given
+            self.home.objectives[self.node.objective, self.node.data] = given
         return chosen
 
     # What came of it.
@@ -298,6 +305,8 @@ class Round:
         n: int | None = None,
         downsample: float | None = None,
         seed: int | None = None,
+        focus: float = 0.0,
+        counter: float = 0.0,
         author: str | None = None,
     ) -> Round:
         """Creates a child on any space, without regard to a proposal.
@@ -310,6 +319,8 @@ class Round:
             n: How many permutations the child runs; without ``n`` and ``downsample`` as many as this round.
             downsample: The same as a share of what is left.
             seed: Default this round's.
+            focus: See :meth:`Review.accept`.
+            counter: See :meth:`Review.accept`.
             author: Who decides; default the user name.
 
         Raises:
@@ -318,7 +329,8 @@ class Round:
         """
         new = space if isinstance(space, Space) else Space(space)
         decision = Decision("branched", "", new, {}, (), None, check_note(note), author or user())
-        return self.child(decision, n, downsample, check_was(was or {}, self.space, new), seed)
+        shares = Shares(focus, counter, self.analyze()) if focus or counter else None
+        return self.child(decision, n, downsample, check_was(was or {}, self.space, new), seed, shares)
 
     def child(
         self,
@@ -335,7 +347,7 @@ class Round:
         node, _ = add_child(
             self.home.store, self.home.tree, parent, decision, n, downsample, was or {}, seed, shares
         )
-        return Round(self.home, node, self.objective, self.metric, self.direction)
+        return Round(self.home, node, self.metric, self.direction)
 
     def note_decision(self, decision: Decision) -> None:
         """Stores a decision that leads to no child; call :meth:`Review.decline`."""

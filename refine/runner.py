@@ -87,6 +87,12 @@ def run_round(
             state = outcome.state
             if state == "complete" and value is not None and not math.isfinite(value):
                 state = "diverged"
+            if state == "complete" and value is None and watch.metric_seen:
+                names = ", ".join(outcome.metrics)
+                state = "failed"
+                outcome = outcome._replace(
+                    error=f"this trial has no metric {str(metric)!r}, others have; it has {names}"
+                )
             writer.add(_trial(task, outcome, state, code))
             watch.see(outcome, state, value)
 
@@ -151,6 +157,7 @@ class _Watch:
             metric.of(m, c)
             for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)
         ]
+        self.metric_seen = any(v is not None for v in known)
         finite = [self.sign * v for v in known if v is not None and math.isfinite(v)]
         self.best = max(finite, default=-math.inf)
 
@@ -180,7 +187,8 @@ class _Watch:
         best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
         self.bar.set_postfix_str(f"best {best}, {self.failed} failed", refresh=False)
         self.bar.update()
-        if outcome.state == "complete" and value is None:
+        self.metric_seen |= value is not None
+        if state == "complete" and value is None:
             raise ObjectiveError(
                 f"round {self.node.id}: metric {str(self.metric)!r} is not among what the objective returned; "
                 f"{did_you_mean(self.metric.name, outcome.metrics)}; the trial is stored with all its metrics"

@@ -170,6 +170,13 @@ class Store:
                 raise
         return pk
 
+    def set_metric(self, tree: int, node: Node) -> None:
+        """Takes over a node's default metric and direction, which are no part of its id."""
+        c = t.node.c
+        row = {"metric": node.metric, "direction": node.direction}
+        with self.engine.begin() as connection:
+            connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))
+
     def nodes(self, tree: int) -> dict[str, StoredNode]:
         """All nodes of a tree by id, oldest first."""
         size = sa.select(t.plan.c.node, sa.func.max(t.plan.c.n).label("n")).group_by(t.plan.c.node).subquery()

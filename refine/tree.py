@@ -77,11 +77,10 @@ class Tree:
             raise StoreError(f"a tree needs a name, got {name!r}")
         database = Store(store)
         try:
-            self._home = Home(database, database.tree(name, create), name)
+            self._home = Home(database, database.tree(name, create), name, {})
         except BaseException:
             database.close()
             raise
-        self._objective: Objective | None = None
 
     @property
     def name(self) -> str:
@@ -157,16 +156,15 @@ class Tree:
             created=time.time(),
         )
         self._home.store.add_node(self._home.tree, node, how_many(node.space, n, downsample))
-        self._objective = objective
-        return Round(self._home, node, objective, metric, direction)
+        self._home.store.set_metric(self._home.tree, node)
+        self._home.objectives[node.objective, node.data] = objective
+        return Round(self._home, node, metric, direction)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """All rounds, oldest first."""
         stored = self._home.store.nodes(self._home.tree).values()
-        return tuple(
-            Round(self._home, s.node, self._objective, s.node.metric, s.node.direction) for s in stored
-        )
+        return tuple(Round(self._home, s.node, s.node.metric, s.node.direction) for s in stored)
 
     def __len__(self) -> int:
         return len(self._home.store.nodes(self._home.tree))

@@ -93,14 +93,21 @@ def _contrast(e: ParameterEvidence, new: Parameter) -> str:
     go = [v for v, i in zip(e.levels, _inside(e.parameter, new), strict=True) if not i]
     if not stay or not go:
         return ""
+    if not any(v.n for v in go):
+        return f"No trial lies at {'the other ' + str(len(go)) + ' levels' if len(go) > 4 else join([v.label for v in go])}."
     n_stay, n_go = sum(v.n for v in stay), sum(v.n for v in go)
     best = f"the best {percent(GOOD)} of trials"
     what = bounds_text(new) if isinstance(e.parameter, Range) else join([v.label for v in stay])
     left = join([v.label for v in go]) if len(go) <= 4 else f"the other {len(go)} levels"
     return (
-        f"At {what} {best} are {number(_mean_ratio(stay), 2)} times as frequent as overall ({n_stay} trials), at "
-        f"{left} {number(_mean_ratio(go), 2)} times ({n_go} trials)."
+        f"At {what} {best} are {_times(stay)} as frequent as overall ({n_stay} trials), at "
+        f"{left} {_times(go)} ({n_go} trials)."
     )
+
+
+def _times(levels: list[LevelEvidence]) -> str:
+    ratio = _mean_ratio(levels)
+    return "hardly ever" if ratio < 0.05 else f"{number(ratio, 2)} times"
 
 
 def _mean_ratio(levels: list[LevelEvidence]) -> float:

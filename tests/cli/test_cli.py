@@ -38,7 +38,7 @@ def grow(store: Path) -> tuple[str, str]:
     with refine.Tree("[bold]fruit", store=store) as tree:
         root = tree.add_round(space, objective, n=24, seed=3)
         root.run(progress=False)
-        child = root.propose().edit(lr=(1.0, 3.0)).accept(note="[red]close to 2", n=5, author="ada")
+        child = root.propose().edit(lr=(1.0, 3.0)).accept(note="[red]close to 2", n=4, author="ada")
         child.run(progress=False)
         tree.tag(root, "first")
         return root.id, child.id
@@ -109,7 +109,7 @@ def test_diff(made: Made) -> None:
     assert lines[0] == f"{made.root} -> {made.child}"
     (changed,) = [line for line in lines if line.startswith("~ lr: ")]
     assert changed.endswith("(19 levels)  ->  float: 1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3")
-    assert lines[-1].endswith("n 24 -> 5")
+    assert lines[-1].endswith("n 24 -> 4")
 
 
 def test_report(made: Made, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_report_of_every_round(made: Made, tmp_path: Path) -> None:
 
 def test_export(made: Made, tmp_path: Path) -> None:
     assert good("export", made.store, "--out", tmp_path / "bundle").strip() == str(tmp_path / "bundle")
-    for name, n in ((made.root, 24), (made.child, 5)):
+    for name, n in ((made.root, 24), (made.child, 4)):
         folder = tmp_path / "bundle" / name
         content = json.loads((folder / "node.json").read_text())
         assert (content["id"], content["n"]) == (name, n)

@@ -192,3 +192,58 @@ def test_export_is_plain_text(root, tree, tmp_path):
     assert root.space.contains(frame).all()
     assert frame["value"].tolist() == root.trials["value"].tolist()
     assert (folder / f"{root.id}.md").is_file()
+
+
+def test_the_last_word_on_a_parameter_counts(root):
+    review = root.propose()
+    assert review.edit(dropout=(0, 0.2)).reject("dropout").space["dropout"] == root.space["dropout"]
+    assert review.reject("dropout").edit(dropout=(0, 0.2)).space["dropout"].high == 0.2
+    one = review.reject("lr", "dropout").accept(n=20)
+    two = review.reject("dropout").reject("lr").accept(n=20)
+    assert one.id == two.id
+    assert len(root.decisions) == 1
+    swapped = [review.edit(optimizer=names).accept(n=20).id for names in (["Adam", "SGD"], ["SGD", "Adam"])]
+    assert len(set(swapped)) == 1
+    with pytest.raises(ReviewError, match=r"reject takes names as text, reject\('lr', 'dropout'\)"):
+        review.reject(["lr"])
+    with pytest.raises(ReviewError, match="dropout: a range takes numbers, got the text '0-0.2'"):
+        review.edit(dropout="0-0.2")
+
+
+def test_a_box_that_is_used_up_says_so(tree):
+    space = refine.Space({"x": (0, 21, 22), "fixed": 1})
+    found = tree.add_round(space, lambda p: p["x"] % 7, n=22).run(progress=False)
+    review = found.propose()
+    with pytest.raises(
+        DesignError, match="nothing is left to run: all 22 permutations of this space were run"
+    ):
+        review.reject("x").accept()
+
+
+def test_no_risk_is_taken_that_cannot_be_stated(tree, tmp_path):
+    space = refine.Space({"x": (0, 21, 22), "y": (0.0, 1.0, 3)})
+    found = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40).run(progress=False)
+    proposal = found.propose(risk=0.1).proposal
+    assert proposal.retention >= 0.9  # of a small grid every cell is a candidate
+    assert "nan" not in str(proposal)
+    text = found.report(tmp_path).read_text()
+    assert "probability 0.00" not in text
+    assert "nan" not in text
+
+
+def test_the_code_under_reproduce_makes_the_same_rounds(root, tmp_path):
+    child = root.propose().accept(n=12)
+    grown = child.branch({**child.space, "l2": (0.0, 0.1, 3)}, was={"l2": 0.0}, n=6)
+    grown.run(progress=False)
+    text = grown.report(tmp_path).read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    code = code.replace(
+        "from your_script import bowl as objective", "from objectives import bowl as objective"
+    )
+    code = code.replace(
+        "refine.Tree('question')", f"refine.Tree('question', store={str(tmp_path / 'again.db')!r})"
+    )
+    scope: dict[str, object] = {}
+    exec(code.replace("round.run()", "round.run(progress=False)"), scope)  # it asserts the ids itself
+    assert scope["round"].id == grown.id
+    scope["tree"].close()

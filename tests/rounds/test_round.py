@@ -225,3 +225,69 @@ def test_a_code_change_is_seen_and_does_not_stop_a_round(tree, space):
     codes = found.home.store.records([found._stored.pk]).columns["code"]
     assert len(set(codes[:5])) == 1
     assert len(set(codes)) == 2
+
+
+def test_every_root_runs_its_own_objective(tree, space):
+    one = tree.add_round(space, objectives.bowl, n=5)
+    two = tree.add_round(space, objectives.metrics, n=5, metric="acc")
+    frame = tree[one.id].run(progress=False).trials
+    assert frame["value"].tolist() == [objectives.bowl(space.permutation(int(c))) for c in frame["cell"]]
+    assert "acc" in tree[two.id].run(progress=False).trials
+    assert tree.rounds[0].objective is objectives.bowl
+
+
+def test_a_named_objective_is_found_again(tmp_path, space):
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(space, objectives.bowl, n=5, name="mine")
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        with pytest.raises(ObjectiveError, match="runs the objective with name 'mine'"):
+            tree[found.id].run(objective=objectives.bowl, progress=False)
+        assert len(tree[found.id].run(objective=objectives.bowl, name="mine", progress=False).trials) == 5
+
+
+def test_another_metric_for_the_same_round_is_taken_over(tree, space):
+    found = tree.add_round(space, objectives.metrics, n=5)  # forgot which metric
+    with pytest.raises(ObjectiveError, match="metric 'value' is not among"):
+        found.run(progress=False)
+    tree.add_round(space, objectives.metrics, n=5, metric="loss", direction="minimize").run(progress=False)
+    assert tree[found.id].direction == "minimize"
+    assert tree.best()["value"] == tree[found.id].trials["loss"].min()
+
+
+def test_a_trial_without_the_metric_fails_alone_where_others_have_it(tree, space):
+    def objective(params):
+        return {"acc": params["lr"]} if params["dropout"] < 0.4 else {"other": 1.0}
+
+    found = tree.add_round(space, objective, n=40, metric="acc")
+    for _ in range(10):
+        try:
+            found.run(progress=False)
+            break
+        except ObjectiveError:
+            continue
+    frame = found.trials
+    assert len(frame) == 40
+    assert frame.loc[frame["dropout"] < 0.4, "state"].eq("complete").all()
+    assert frame.loc[frame["dropout"] >= 0.4, "value"].isna().all()
+    assert "this trial has no metric 'acc'" in found.failures["error"].iloc[-1]
+
+
+def test_an_objective_that_exits_fails_its_trial_only(tree, space):
+    def objective(params):
+        if params["lr"] == 0.5:
+            raise SystemExit(3)
+        return params["lr"]
+
+    frame = tree.add_round(space, objective, n=40).run(progress=False).trials
+    assert (frame.loc[frame["lr"] == 0.5, "state"] == "failed").all()
+    assert (frame.loc[frame["lr"] != 0.5, "state"] == "complete").all()
+
+
+def test_two_lambdas_are_two_rounds(tree, space):
+    up, down = (lambda p: p["lr"]), (lambda p: -p["lr"])
+    assert tree.add_round(space, up, n=5).id != tree.add_round(space, down, n=5).id
+
+
+def test_asking_whether_a_parameter_is_there_counts_as_reading_it(tree, space):
+    found = tree.add_round(space, lambda p: float("junk" in p) + p["lr"], n=20).run(progress=False)
+    assert "junk" not in found.analyze().never_read
