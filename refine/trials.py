@@ -138,30 +138,6 @@ class Records(NamedTuple):
     columns: dict[str, list[Any]]
 
 
-def records_of(trials: Iterable[Trial]) -> Records:
-    """Trials turned into columns."""
-    rows = list(trials)
-    plain = (
-        "key",
-        "cell",
-        "replicate",
-        "attempt",
-        "origin",
-        "seed",
-        "state",
-        "seconds",
-        "code",
-        "read",
-        "error",
-    )
-    return Records(
-        [dict(t.permutation) for t in rows],
-        [dict(t.metrics) for t in rows],
-        [t.curve for t in rows],
-        {name: [getattr(t, name) for t in rows] for name in plain},
-    )
-
-
 def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
     """The table of trials.
 
