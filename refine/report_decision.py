@@ -41,7 +41,8 @@ def summary(facts: Facts) -> Raw:
     if len(done):
         top = done.iloc[0]
         varied = [n for n in node.space.varied if n in done.columns]
-        at = joined([f"{n} = {shown(top[n])}" for n in varied[:8]]) + (" ..." if len(varied) > 8 else "")
+        rest = [f"{len(varied) - 8} more"] if len(varied) > 8 else []
+        at = joined([f"{n} = {shown(top[n])}" for n in varied[:8]] + rest)
         parts.append(
             f"The best {escape(metric_of(facts))} is {score(top['value'])}{', with ' + at if at else ''}."
         )
