@@ -8,12 +8,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
-from refine.parameter_evidence import ALPHA, GOOD, Floats, ParameterEvidence, Rows, evidence_of
+from refine.parameter_evidence import (
+    ALPHA,
+    GOOD,
+    Bools,
+    Floats,
+    ParameterEvidence,
+    Rows,
+    adjusted,
+    condition_of,
+    evidence_of,
+)
 from refine.space import Space
-from refine.trials import STATES, check_direction
+from refine.trials import FAILED, STATES, check_direction
 from refine.words import number, p_value, percent, plural, score, signed, text_table
 
 if TYPE_CHECKING:
@@ -27,8 +38,9 @@ LEAST = 10
 class Analysis:
     """Everything measured on a round's evidence.
 
-    P-values, intervals and levels use the round's own even trials only; the evidence for where the optimum
-    may be (``X``, ``y``) also holds focused trials and those of earlier rounds inside the space.
+    P-values, intervals and levels use even trials only, the round's own and those of earlier rounds on the very
+    same space; the evidence for where the optimum may be (``X``, ``y``) also holds focused trials, those of other
+    earlier rounds inside the space, and failed ones at the worst value seen.
 
     Attributes:
         space: The space analysed.
@@ -36,8 +48,10 @@ class Analysis:
         direction: ``"maximize"`` or ``"minimize"``.
         seed: Seed of every bootstrap and permutation.
         states: State -> number of the round's own trials.
-        n_even: The round's own finished even trials.
-        n_earlier: Finished trials of earlier rounds inside the space.
+        n_even: Finished even trials that are tested on.
+        n_pooled: How many of them are of earlier rounds on the very same space.
+        n_earlier: Other finished trials of earlier rounds inside the space.
+        look: Which round of its branch this is; the q-values are multiplied by look (look + 1) / 2.
         parameters: Evidence for every parameter that is not fixed, in the space's order.
         pairs: Couplings among the best trials; ``i`` and ``j`` count within ``parameters``.
         noise: Retraining noise, with its source.
@@ -56,7 +70,9 @@ class Analysis:
     seed: int
     states: dict[str, int]
     n_even: int
+    n_pooled: int
     n_earlier: int
+    look: int
     parameters: tuple[ParameterEvidence, ...]
     pairs: tuple[stats.Pair, ...]
     noise: stats.Noise
@@ -92,7 +108,8 @@ class Analysis:
 
     def __str__(self) -> str:
         states = ", ".join(f"{count} {state}" for state, count in self.states.items())
-        earlier = f", {plural(self.n_earlier, 'trial')} of earlier rounds inside" if self.n_earlier else ""
+        earlier = f", {self.n_pooled} of them of earlier rounds on this space" if self.n_pooled else ""
+        earlier += f", {plural(self.n_earlier, 'trial')} of earlier rounds inside" if self.n_earlier else ""
         rows = [
             [
                 e.name,
@@ -137,7 +154,9 @@ def analyze(
     *,
     metric: str | None = None,
     earlier: pd.DataFrame | None = None,
-    read: dict[str, float] | None = None,
+    pooled: int = 0,
+    look: int = 1,
+    read: Mapping[str, npt.ArrayLike] | None = None,
     groups: Sequence[Any] | None = None,
 ) -> Analysis:
     """Measures everything a table of finished runs can teach about a space.
@@ -154,7 +173,11 @@ def analyze(
         metric: How to call the value; default ``value``.
         earlier: Trials of earlier rounds, in the same columns. They help to find where the optimum may be
             and are never tested on.
-        read: Parameter -> share of trials in which the objective read it.
+        pooled: How many rows at the head of ``frame`` are of earlier rounds on this very space. Nothing was selected
+            between these rounds and this one, so that their even trials are tested on as well.
+        look: Which round of its branch this is, from 1. The q-values of the r-th are multiplied by r (r + 1) / 2, so
+            that testing again in every round doesn't add up to false alarms.
+        read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
         groups: One label per row of ``frame``, equal for replicates of one permutation.
 
     Raises:
@@ -165,72 +188,105 @@ def analyze(
     if value not in frame.columns:
         columns = [str(c) for c in frame.columns]
         raise AnalysisError(f"value {value!r} is no column of the table; {did_you_mean(value, columns)}")
-    sign = 1.0 if direction == "maximize" else -1.0
-    own = _inside(space, frame, value, groups)
-    past = None if earlier is None else _inside(space, earlier, value, None)
-    even = own.finished & own.even
-    earlier_n = 0 if past is None else int(past.finished.sum())
-    if (
-        int(even.sum()) < (LEAST if not earlier_n else LEAST // 2)
-        or int(own.finished.sum()) + earlier_n < LEAST
-    ):
+    if isinstance(look, bool) or not isinstance(look, int) or look < 1:
         raise AnalysisError(
-            f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
-            f"{plural(len(frame), 'row')}; run more permutations"
+            f"look must be a whole number >= 1, the round's place in its branch, got {look!r}"
         )
+    sign = 1.0 if direction == "maximize" else -1.0
+    rows = _inside(space, frame, value)
+    past = None if earlier is None else _inside(space, earlier, value)
+    n_earlier = 0 if past is None else int(past.finished.sum())
+    even = rows.finished & rows.even
+    _check_enough(even, rows, n_earlier, len(frame))
+    own = np.flatnonzero(rows.mask) >= pooled
     names = list(space.varied)
     at = [list(space).index(n) for n in names]
     cardinalities = [0 if space[n].ordered else space[n].size for n in names]
-    X_own, y_own = own.X[:, at], sign * own.y
-    X, y = X_own[own.finished], y_own[own.finished]
-    if past is not None:
-        X = np.concatenate([X, past.X[past.finished][:, at]])
-        y = np.concatenate([y, sign * past.y[past.finished]])
-    order = np.lexsort((*X.T, y))  # the digest, and every draw below, must not depend on the order of rows
-    X, y = X[order], y[order]
+    X, y = _evidence(rows, past, at, sign)
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
-    X_even, y_even = X_own[even], y_own[even]
-    rows = np.lexsort((*X_even.T, y_even))
-    X_even, y_even = X_even[rows], y_even[rows]
-    labels = None if own.groups is None else own.groups[even][rows]
-    permutations = stats.permutations_needed(max(1, len(names)), ALPHA)
-    parameters = tuple(
-        evidence_of(
-            space[n], n, j, X_even, y_even, own, at[j], sign, (read or {}).get(n, np.nan), seed, permutations
-        )
+    spent = look * (look + 1) / 2
+    permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
+    masks = {n: _read_mask(n, read, len(frame))[rows.mask] for n in names if read and n in read}
+    beside = list(zip(at, cardinalities, strict=True))
+    found = [
+        evidence_of(space[n], n, at[j], rows, masks.get(n), beside, sign, seed, permutations)
         for j, n in enumerate(names)
+    ]
+    positions = {n: (space[n], rows.X[:, j]) for n, j in zip(names, at, strict=True)}
+    found = [
+        e._replace(condition=condition_of(masks[e.name], {n: v for n, v in positions.items() if n != e.name}))
+        if 0 < e.read < 1
+        else e
+        for e in found
+    ]
+    X_even, y_even = rows.X[even][:, at], sign * rows.y[even]
+    order = np.lexsort((*X_even.T, y_even))
+    X_even, y_even = X_even[order], y_even[order]
+    labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][even][order]
+    pairs = stats.Interactions(top=GOOD, seed=seed)(X_even, y_even, cardinalities) if names else ()
+    table = rows.table[own].reset_index(drop=True)
+    states = (
+        {"complete": int(rows.finished[own].sum())}
+        if "state" not in table
+        else table["state"].value_counts().to_dict()
     )
-    q = stats.benjamini_hochberg([e.p for e in parameters]) if parameters else np.zeros(0)
-    edge_q = stats.benjamini_hochberg([edge.p for e in parameters for edge in e.edges])
-    adjusted, start = [], 0
-    for e, q_e in zip(parameters, q, strict=True):
-        part = tuple(float(v) for v in edge_q[start : start + len(e.edges)])
-        start += len(e.edges)
-        adjusted.append(e._replace(q=float(q_e), edge_q=part))
-    found = own.table.get("state")
-    counts = {"complete": int(own.finished.sum())} if found is None else found.value_counts().to_dict()
-    finite = np.where(own.finished, y_own, -np.inf)
+    best = int(np.argmax(np.where(rows.finished[own], sign * rows.y[own], -np.inf)))
     return Analysis(
         space=space,
         metric=metric or value,
         direction=direction,
         seed=seed,
-        states={s: int(counts[s]) for s in STATES if s in counts},
+        states={s: int(states[s]) for s in STATES if s in states},
         n_even=int(even.sum()),
-        n_earlier=0 if past is None else int(past.finished.sum()),
-        parameters=tuple(adjusted),
-        pairs=stats.Interactions(top=GOOD, seed=seed)(X_even, y_even, cardinalities) if names else (),
+        n_pooled=int((even & ~own).sum()),
+        n_earlier=n_earlier,
+        look=look,
+        parameters=adjusted(found, spent),
+        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
         noise=stats.RetrainingNoise(seed=seed)(X_even, y_even, cardinalities, labels),
         covered=stats.hit_probability(int(even.sum()), 0.01),
-        best=own.table.iloc[int(np.argmax(finite))],
-        table=own.table,
+        best=table.iloc[best],
+        table=table,
         outside=_outside(space, frame, value),
         X=X,
         y=y,
         digest=digest[:16],
     )
+
+
+def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:
+    least = LEAST // 2 if n_earlier else LEAST
+    if int(even.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:
+        raise AnalysisError(
+            f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
+            f"{plural(count, 'row')}; run more permutations"
+        )
+
+
+def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tuple[Floats, Floats]:
+    """What the surrogate learns from, in an order that does not depend on the rows'.
+
+    A trial that failed tells where not to look: it counts as the worst value seen.
+    """
+    parts = [part for part in (rows, past) if part is not None]
+    X = np.concatenate([part.X[part.finished | part.failed][:, at] for part in parts])
+    y = np.concatenate(
+        [np.where(part.finished, sign * part.y, np.nan)[part.finished | part.failed] for part in parts]
+    )
+    y = np.where(np.isnan(y), np.nanmin(y), y)
+    order = np.lexsort((*X.T, y))
+    return X[order], y[order]
+
+
+def _read_mask(name: str, read: Mapping[str, npt.ArrayLike], count: int) -> Bools:
+    mask = np.asarray(read[name])
+    if mask.shape not in ((), (count,)) or not np.isin(mask, (0, 1)).all():
+        raise AnalysisError(
+            f"read: {name}: needs one answer, True or False, for all trials or for each of the {count} rows"
+        )
+    return np.broadcast_to(mask.astype(np.bool_), (count,))
 
 
 def _outside(space: Space, frame: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -245,7 +301,7 @@ def _outside(space: Space, frame: pd.DataFrame, value: str) -> pd.DataFrame:
     return found[~space.contains(found)].reset_index(drop=True)
 
 
-def _inside(space: Space, frame: pd.DataFrame, value: str, groups: Sequence[Any] | None) -> Rows:
+def _inside(space: Space, frame: pd.DataFrame, value: str) -> Rows:
     mask = space.contains(frame)
     table = frame[mask].reset_index(drop=True)
     if value != "value":
@@ -257,11 +313,12 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, groups: Sequence[Any]
             f"value {value!r} must be a column of numbers, got text in it; convert it first"
         ) from None
     finished = np.isfinite(y)
+    failed = ~finished
     if "state" in table:
         finished &= (table["state"] == "complete").to_numpy()
+        failed = table["state"].isin(FAILED).to_numpy()
     even = np.ones(len(table), dtype=np.bool_)
     if "origin" in table:
         # Somebody's table of finished runs is all there is: it is analysed as if drawn evenly.
         even = table["origin"].isin(["even", "imported"]).to_numpy()
-    labels = None if groups is None else np.asarray(groups, dtype=object)[mask]
-    return Rows(table, space.unit(table), y, finished, even, labels)
+    return Rows(table, space.unit(table), y, finished, failed, even, mask)

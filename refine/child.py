@@ -8,15 +8,16 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from refine.analysis import Analysis
-from refine.canonical import freeze, seed_of
+from refine.canonical import decode, freeze, seed_of
 from refine.decision import Decision
 from refine.design import feasible, how_many
 from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
 from refine.evidence import completed_keys
 from refine.focus import counter_permutations, focus_rows
+from refine.forecast import forecast
 from refine.node import Node
-from refine.space import Space, encode_permutation
-from refine.store import Store, StoredNode
+from refine.space import Space, encode_permutation, permutation_key
+from refine.store import Store, StoredDecision, StoredNode
 
 
 class Shares(NamedTuple):
@@ -44,7 +45,10 @@ def add_child(
     seed: int | None,
     shares: Shares | None = None,
 ) -> tuple[Node, int]:
-    """Writes the child that a decision leads to, and the decision.
+    """Writes the child that a decision leads to, and the decision, in one transaction.
+
+    A decision on a proposal gets a forecast of what the child's even trials will show, if the child is new: of
+    one that is there already, results may be known.
 
     Permutations that ancestors have completed by now are not run again; what they complete later changes
     nothing. The same decision again writes nothing.
@@ -106,9 +110,14 @@ def add_child(
     extra: list[tuple[str, dict[str, Any]]] = []
     if shares is not None and known is None:
         extra = _extra(node, parent, shares, count, inherited, before)
-    store.add_node(tree, node, count, inherited, extra)
     decision = replace(decision, child=node.id, n=count)
-    store.add_decision(stored.pk, decision.digest, decision.dumps(), node.id)
+    if known is None and decision.proposal and shares is not None:
+        skip = inherited | {permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra}
+        seed = seed_of(node.id, "forecast")
+        made = forecast(shares.analysis, node.space, count - len(extra), seed, skip)
+        decision = replace(decision, forecast=made)
+    link = StoredDecision(stored.pk, decision.digest, decision.dumps(), node.id)
+    store.add_node(tree, node, count, inherited, extra, link)
     return node, count
 
 

@@ -122,6 +122,13 @@ def diff(store: StoreArgument, first: RoundArgument, second: OtherArgument, name
 
 
 @app.command()
+def ledger(store: StoreArgument, name: TreeOption = None) -> None:
+    """Print what proposals forecast, what their children showed, and what was refuted."""
+    with _open(store, name) as opened:
+        _print(str(opened.ledger()))
+
+
+@app.command()
 def export(
     store: StoreArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the bundle.")] = Path("export"),

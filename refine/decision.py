@@ -9,6 +9,7 @@ from typing import Any
 from refine.canonical import digest, dumps
 from refine.edits import edit_space
 from refine.errors import ReviewError, did_you_mean
+from refine.forecast import Forecast
 from refine.notation import parameter_from_json
 from refine.parameters import Parameter
 from refine.proposal import Proposal
@@ -34,6 +35,8 @@ class Decision:
         n: Permutations asked for.
         retention: The risk statement for the decided space; NaN is stored as ``None``.
         kept: Volume kept by the decided space.
+        forecast: What the child's even trials were expected to show, from the evidence at that moment; ``None``
+            where nothing was forecast.
     """
 
     kind: str
@@ -47,12 +50,13 @@ class Decision:
     n: int | None = None
     retention: float | None = None
     kept: float | None = None
+    forecast: Forecast | None = None
 
     @property
     def digest(self) -> str:
-        """Hash of what was decided; note and author are no part of it."""
+        """Hash of what was decided; note, author and forecast are no part of it."""
         content = self.to_json()
-        for name in ("note", "author", "n", "retention"):
+        for name in ("note", "author", "n", "retention", "forecast"):
             content.pop(name)
         return digest(content, 16)
 
@@ -70,18 +74,21 @@ class Decision:
             "n": self.n,
             "retention": self.retention,
             "kept": self.kept,
+            "forecast": None if self.forecast is None else self.forecast.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
         """The decision of :meth:`to_json`'s output."""
-        rest = {k: v for k, v in data.items() if k not in ("space", "edits", "rejected")}
+        rest = {k: v for k, v in data.items() if k not in ("space", "edits", "rejected", "forecast")}
+        made = data.get("forecast")  # decisions of earlier versions have none
         return cls(
             space=None if data["space"] is None else Space.from_json(data["space"]),
             edits={
                 n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in data["edits"].items()
             },
             rejected=tuple(data["rejected"]),
+            forecast=None if made is None else Forecast.from_json(made),
             **rest,
         )
 

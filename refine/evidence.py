@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from refine.canonical import decode, encode
 from refine.node import Node
 from refine.space import Space, permutation_key
@@ -74,16 +77,15 @@ def replicate_groups(records: Records) -> list[str]:
     return out
 
 
-def read_shares(space: Space, records: Records) -> dict[str, float]:
-    """Parameter -> share of the ended trials in which the objective read it."""
-    known = [
-        None if read is None else set(_names(read))
-        for read, state in zip(records.columns["read"], records.columns["state"], strict=True)
-        if state in ("complete", "diverged")
-    ]
-    if not known:
+def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:
+    """Parameter -> whether each trial's objective read it; empty where no trial noted what it read.
+
+    A trial that noted nothing counts as having read everything.
+    """
+    known = [None if read is None else set(_names(read)) for read in records.columns["read"]]
+    if not any(read is not None for read in known):
         return {}
-    return {n: sum(read is None or n in read for read in known) / len(known) for n in space}
+    return {n: np.array([read is None or n in read for read in known], dtype=np.bool_) for n in space}
 
 
 def _names(read: Any) -> list[str]:

@@ -14,6 +14,8 @@ from refine.report_facts import Facts
 from refine.space import Space
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from refine.round import Round
 
 
@@ -52,7 +54,16 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         environment=environments[-1] if environments else {},
         reproduce=reproduce(found),
         store=home.store.name,
+        parent=_parent_trials(found),
     )
+
+
+def _parent_trials(found: Round) -> pd.DataFrame | None:
+    """The parent's own trials, where they were judged by what this round is judged by."""
+    parent = found.parent
+    if parent is None or (parent.node.metric, parent.node.direction) != (found.metric, found.direction):
+        return None
+    return parent.trials
 
 
 def reproduce(found: Round) -> str:

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from refine.errors import AnalysisError
 from refine.figures_density import density, density_2d
+from refine.figures_ledger import reliability
+from refine.figures_pairs import pair
+from refine.figures_population import edf
 from refine.figures_style import (
     BLUE,
     GREY,
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from refine.analysis import Analysis
     from refine.parameter_evidence import ParameterEvidence
 
-__all__ = ["best_so_far", "correlation", "density", "density_2d", "save"]
+__all__ = ["best_so_far", "correlation", "density", "density_2d", "edf", "pair", "reliability", "save"]
 
 Floats = npt.NDArray[np.float64]
 

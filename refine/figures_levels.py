@@ -25,6 +25,7 @@ from refine.figures_style import (
     wrapped,
 )
 from refine.parameter_evidence import GOOD, ParameterEvidence, level_positions
+from refine.population import even_rows
 from refine.words import percent
 
 if TYPE_CHECKING:
@@ -156,10 +157,5 @@ def stays(old: Parameter, new: Parameter) -> list[bool]:
 def even_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
     """The round's own finished even trials: what the analysis tested on."""
     table = analysis.table
-    y = np.asarray(table["value"], dtype=float)
-    keep = np.isfinite(y)
-    if "state" in table:
-        keep &= (table["state"] == "complete").to_numpy()
-    if "origin" in table:
-        keep &= table["origin"].isin(["even", "imported"]).to_numpy()
-    return table[keep], y[keep]
+    keep = even_rows(table)
+    return table[keep], np.asarray(table["value"], dtype=float)[keep]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +11,13 @@ import numpy.typing as npt
 from refine import stats
 from refine.choices import Choice
 from refine.parameters import Parameter
-from refine.words import number
+from refine.words import join, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 GOOD = 0.2
 """Share of the trials that counts as good in densities, edges and pairs."""
@@ -36,7 +38,8 @@ class LevelEvidence(NamedTuple):
         ratio: Density of good trials over density of all; above 1 means over-represented.
         ratio_low: Lower end of its 90 % interval.
         ratio_high: Upper end.
-        bad: Share of trials there that did not complete.
+        bad: Share of the ended trials there that gave no value.
+        bad_q: Adjusted p-value of 'fails there no more often than elsewhere'; 1 where it fails less often.
         seconds: Median time of a finished trial there.
     """
 
@@ -49,6 +52,7 @@ class LevelEvidence(NamedTuple):
     ratio_low: float
     ratio_high: float
     bad: float
+    bad_q: float
     seconds: float
 
 
@@ -62,12 +66,19 @@ class ParameterEvidence(NamedTuple):
             the parameter has no order.
         association: Kruskal-Wallis over its choices; ``None`` where it has an order.
         importance: PED-ANOVA importance for being among the best fifth.
-        p: P-value of 'does not matter': twice the smaller of the rank test's and the importance's.
+        p: P-value of 'does not matter': three times the smallest of the rank test's, the importance's and the
+            additive model's.
         q: The same after Benjamini-Hochberg over all parameters of the round.
         edges: Pile-up tests at the low and the high end; empty where there is no order.
         edge_q: Their p-values after Benjamini-Hochberg over all edges of the round.
         levels: Evidence per level.
         read: Share of trials in which the objective read the parameter; NaN where it wasn't noted.
+        condition: What those trials have in common, such as ``"layers is 2 or 3"``; empty where it is read
+            always or nothing tells the trials apart.
+        n: Finished even trials behind the tests: those that read the parameter.
+        good: How many of them are among the best fifth.
+        needed: How many good trials it takes to judge a parameter in this round.
+        cost_q: Adjusted p-value of 'the time of a trial does not depend on it'.
     """
 
     name: str
@@ -81,6 +92,16 @@ class ParameterEvidence(NamedTuple):
     edge_q: tuple[float, ...]
     levels: tuple[LevelEvidence, ...]
     read: float
+    condition: str = ""
+    n: int = 0
+    good: int = 0
+    needed: int = 0
+    cost_q: float = 1.0
+
+    @property
+    def fails(self) -> bool:
+        """Whether trials fail more often at some of its levels than at the others: q <= 0.1."""
+        return any(v.bad_q <= ALPHA for v in self.levels)
 
     @property
     def matters(self) -> bool:
@@ -97,51 +118,58 @@ class ParameterEvidence(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Trials inside a space, as arrays beside their table."""
+    """Trials inside a space, as arrays beside their table; ``mask`` says which rows of the given table they are."""
 
     table: pd.DataFrame
     X: Floats
     y: Floats
-    finished: npt.NDArray[np.bool_]
-    even: npt.NDArray[np.bool_]
-    groups: npt.NDArray[Any] | None
+    finished: Bools
+    failed: Bools
+    even: Bools
+    mask: Bools
 
 
 def evidence_of(
     parameter: Parameter,
     name: str,
-    j: int,
-    X: Floats,
-    y: Floats,
-    own: Rows,
     column: int,
+    rows: Rows,
+    read: Bools | None,
+    beside: Sequence[tuple[int, int]],
     sign: float,
-    read: float,
     seed: int,
     permutations: int,
 ) -> ParameterEvidence:
-    """Everything measured on one parameter, the q-values apart.
+    """Everything measured on one parameter, adjustments for other parameters apart.
 
     Args:
         parameter: The parameter.
         name: Its name.
-        j: Its column in ``X``.
-        X: Positions of the finished even trials.
-        y: Their values, higher is better.
-        own: All of the round's trials inside the space.
-        column: Its column in ``own.X``.
+        column: Its column in ``rows.X``.
+        rows: Trials inside the space; tested are the finished even ones.
+        read: Which of them read the parameter; ``None`` where it wasn't noted. What the others have there can't
+            have changed anything, so that they are left out.
+        beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
         sign: 1 to maximize, -1 to minimize.
-        read: Share of trials in which the objective read it.
         seed: Seed of every bootstrap and permutation.
         permutations: Of the importance's null.
     """
-    x = X[:, j]
+    tested = rows.finished & rows.even
+    # A trial that raised may have read little: only those with a value tell what is read.
+    share = np.nan if read is None or not rows.finished.any() else float(read[rows.finished].mean())
+    if read is not None and 0 < share < 1:
+        tested = tested & read
+    at = np.flatnonzero(tested)
+    at = at[np.lexsort((*rows.X[at].T, rows.y[at]))]  # draws must not depend on the order of rows
+    x, y = rows.X[at, column], sign * rows.y[at]
     k = parameter.size
     positions = level_positions(parameter)
     grid = None if not parameter.ordered else positions
     importance = stats.PedAnova(top=GOOD, permutations=permutations, seed=seed)(
         x, y, 0 if parameter.ordered else k, grid
     )
+    additive = stats.AdditiveTest()(rows.X[at][:, [c for c, _ in beside]], y, [size for _, size in beside])
+    p_additive = float(additive[[c for c, _ in beside].index(column)])
     correlation = association = None
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:
@@ -149,26 +177,46 @@ def evidence_of(
         low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
         correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x, y, positions)
-        p = stats.combine(importance.p, found.p).p
+        p = stats.combine(importance.p, found.p, p_additive).p
     else:
         association = stats.KruskalWallis(seed=seed)(x, y, k)
-        p = stats.combine(importance.p, association.p).p
-    good = stats.top_mask(y, GOOD)
-    ratio = stats.DensityRatio()(x, good, positions, unordered=not parameter.ordered)
-    nearest = stats.Axis(positions, unordered=not parameter.ordered)
-    levels = stats.LevelSummary()(nearest.index(x), sign * y, k)
-    everyone = nearest.index(own.X[:, column])
-    labels = parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
-    seconds = (
-        np.asarray(own.table["seconds"], dtype=float)
-        if "seconds" in own.table
-        else np.full(len(everyone), np.nan)
+        p = stats.combine(importance.p, association.p, p_additive).p
+    return ParameterEvidence(
+        name,
+        parameter,
+        correlation,
+        association,
+        importance,
+        p,
+        np.nan,
+        edges,
+        (),
+        _levels(parameter, column, rows, x, y, sign),
+        share,
+        n=len(x),
+        good=int(stats.top_mask(y, GOOD).sum()) if len(y) else 0,
+        cost_q=_cost(parameter, column, rows),
     )
-    rows = []
-    for i, level in enumerate(levels):
-        here = everyone == i
-        time = seconds[here & own.finished]
-        rows.append(
+
+
+def _levels(
+    parameter: Parameter, column: int, rows: Rows, x: Floats, y: Floats, sign: float
+) -> tuple[LevelEvidence, ...]:
+    positions = level_positions(parameter)
+    axis = stats.Axis(positions, unordered=not parameter.ordered)
+    k = parameter.size
+    good = stats.top_mask(y, GOOD) if len(y) else np.zeros(0, dtype=np.bool_)
+    ratio = stats.DensityRatio()(x, good, positions, unordered=not parameter.ordered)
+    medians = stats.LevelSummary()(axis.index(x), sign * y, k)
+    ended = (rows.finished | rows.failed) & rows.even
+    rates = stats.LevelRates()(axis.index(rows.X[ended, column]), rows.failed[ended], k)
+    overall = float(rows.failed[ended].mean()) if ended.any() else 0.0
+    everyone, seconds = axis.index(rows.X[:, column]), _seconds(rows)
+    labels = parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
+    out = []
+    for i, (level, rate) in enumerate(zip(medians, rates, strict=True)):
+        time = seconds[(everyone == i) & rows.finished]
+        out.append(
             LevelEvidence(
                 str(labels[i]),
                 level.n,
@@ -178,13 +226,83 @@ def evidence_of(
                 float(ratio.ratio[i]),
                 float(ratio.low[i]),
                 float(ratio.high[i]),
-                float(1 - own.finished[here].mean()) if here.any() else np.nan,
+                rate.rate,
+                rate.p if rate.rate > overall else 1.0,
                 float(np.median(time)) if time.size and np.isfinite(time).all() else np.nan,
             )
         )
-    return ParameterEvidence(
-        name, parameter, correlation, association, importance, p, np.nan, edges, (), tuple(rows), read
+    return tuple(out)
+
+
+def _seconds(rows: Rows) -> Floats:
+    if "seconds" not in rows.table:
+        return np.full(len(rows.table), np.nan)
+    return np.asarray(rows.table["seconds"], dtype=float)
+
+
+def _cost(parameter: Parameter, column: int, rows: Rows) -> float:
+    """P-value of 'the time of a finished trial does not depend on it'."""
+    seconds = _seconds(rows)
+    timed = rows.finished & np.isfinite(seconds)
+    if timed.sum() < 10:
+        return 1.0
+    x, s = rows.X[timed, column], seconds[timed]
+    if parameter.ordered:
+        return stats.Spearman(resamples=1)(x, s).p
+    return stats.KruskalWallis(resamples=1)(x, s, parameter.size).p
+
+
+def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
+    """Evidence with q-values: Benjamini and Hochberg over the parameters (edges, levels) of the round, times ``spent``.
+
+    Args:
+        found: Evidence of all parameters.
+        spent: How much the rounds before have used up, at least 1.
+    """
+
+    def q(p_values: Sequence[float]) -> list[float]:
+        raw = stats.benjamini_hochberg(p_values) if len(p_values) else np.zeros(0)
+        return [min(1.0, spent * float(v)) for v in raw]
+
+    q_of = q([e.p for e in found])
+    edge = iter(q([edge.p for e in found for edge in e.edges]))
+    bad = iter(q([v.bad_q for e in found for v in e.levels]))
+    cost = q([e.cost_q for e in found])
+    needed = stats.good_trials_to_judge(max(1, len(found)), ALPHA)
+    return tuple(
+        e._replace(
+            q=q_of[i],
+            edge_q=tuple(next(edge) for _ in e.edges),
+            levels=tuple(v._replace(bad_q=next(bad)) for v in e.levels),
+            cost_q=cost[i],
+            needed=needed,
+        )
+        for i, e in enumerate(found)
     )
+
+
+def condition_of(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> str:
+    """What tells the trials that read a parameter from the others, in words.
+
+    Args:
+        read: (n,) whether each trial read it.
+        others: Name -> parameter and (n,) unit-scale positions of the other parameters.
+
+    Returns:
+        Such as ``"layers is 2 or 3"``: levels of one parameter at which all trials read it, while at its others
+        none does. Empty where there is no such parameter.
+    """
+    for name, (parameter, x) in others.items():
+        if parameter.size > 12:
+            continue
+        level = stats.Axis(level_positions(parameter), unordered=not parameter.ordered).index(x)
+        yes, no = set(level[read].tolist()), set(level[~read].tolist())
+        if yes and no and not yes & no:
+            labels = (
+                parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
+            )
+            return f"{name} is {join([str(labels[i]) for i in sorted(yes)], 'or')}"
+    return ""
 
 
 def level_positions(parameter: Parameter) -> Floats:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refine import figures
+from refine.population import even_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from refine.parameters import Parameter
     from refine.round import Round
 
@@ -33,6 +36,23 @@ class Plots:
     def density_2d(self, name: str, ax: Any = None) -> Any:
         """Density of a parameter against the metric."""
         return figures.density_2d(self._analysis, name, ax=ax)
+
+    def pair(self, a: str, b: str, new: Mapping[str, Parameter] | None = None, ax: Any = None) -> Any:
+        """Median of the metric over the levels of two parameters; ``new`` outlines proposed bounds."""
+        return figures.pair(self._analysis, a, b, new, ax=ax)
+
+    def edf(self, ax: Any = None) -> Any:
+        """Distribution of this round's values and its ancestors', by their finished even trials."""
+        rounds = [self._round]
+        while (parent := rounds[-1].parent) is not None:
+            rounds.append(parent)
+        values = {f"round {r.id}": even_values(r.trials) for r in reversed(rounds)}
+        return figures.edf(
+            {label: v for label, v in values.items() if len(v)},
+            self._analysis.metric,
+            self._analysis.direction,
+            ax=ax,
+        )
 
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial."""

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.advice import Advice, Offer, advice, offers
 from refine.analysis import Analysis
 from refine.canonical import digest, dumps
 from refine.change import Change, reopened
 from refine.design import Uniform, draw, feasible
 from refine.edits import bounds_text, narrowed, on_levels, widened
 from refine.errors import AnalysisError
-from refine.parameter_evidence import ALPHA, ParameterEvidence, level_positions
+from refine.parameter_evidence import ALPHA, Bools, ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range
 from refine.space import Space
 from refine.wording import reason
@@ -48,6 +49,8 @@ class Proposal:
         n: Trials that the surrogate learned from.
         evidence: Digest of the evidence.
         metric: Name of the metric.
+        offers: Flat parameters that could be fixed where they cost least; no part of ``space``.
+        advice: How large the next round should be.
     """
 
     old: Space
@@ -61,6 +64,8 @@ class Proposal:
     n: int
     evidence: str
     metric: str
+    offers: tuple[Offer, ...] = ()
+    advice: Advice | None = None
     _plausible: _Surrogate | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> Change:
@@ -71,8 +76,10 @@ class Proposal:
 
     @property
     def digest(self) -> str:
-        """Hash of the content and of the evidence it rests on."""
-        return digest(self.to_json(), 16)
+        """Hash of what is proposed and of the evidence it rests on; offers and advice hang on measured times."""
+        content = self.to_json()
+        del content["offers"], content["advice"]
+        return digest(content, 16)
 
     def retention_of(self, space: Space) -> float:
         """The same statement for another space, such as an edited one.
@@ -118,6 +125,8 @@ class Proposal:
             "n": self.n,
             "evidence": self.evidence,
             "metric": self.metric,
+            "offers": [offer.to_json() for offer in self.offers],
+            "advice": None if self.advice is None else self.advice.to_json(),
         }
 
     @classmethod
@@ -130,7 +139,10 @@ class Proposal:
             )
             for c in data["changes"]
         )
-        rest = {k: v for k, v in data.items() if k not in ("old", "space", "changes")}
+        rest = {k: v for k, v in data.items() if k not in ("old", "space", "changes", "offers", "advice")}
+        rest["offers"] = tuple(Offer.from_json(offer) for offer in data.get("offers", ()))
+        made = data.get("advice")  # proposals of earlier versions have none
+        rest["advice"] = None if made is None else Advice.from_json(made)
         rest["retention"] = math.nan if rest["retention"] is None else rest["retention"]
         return cls(old=old, space=space, changes=changes, **rest)
 
@@ -144,7 +156,10 @@ class Proposal:
         ]
         table = text_table(("parameter", "now", "change", "proposed", "kept"), rows)
         reasons = "\n".join(f"- {c.name}: {c.reason}" for c in self.changes)
-        return f"{self.claim}\n\n{table}\n\n{reasons}"
+        more = [f"- could be fixed: {offer.reason}" for offer in self.offers]
+        if self.advice is not None:
+            more.append(f"- next round: {self.advice.reason}")
+        return "\n".join([self.claim, "", table, "", reasons, *more])
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,18 +237,21 @@ def propose(
         # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.
         changes = tuple(_keep(analysis, e) for e in analysis.parameters)
         new = space
+    claimed = surrogate.retention(space, new, float(epsilon)) if surrogate else 1.0
     return Proposal(
         old=space,
         space=new,
         changes=changes,
         kept=space.share_kept(new),
-        retention=surrogate.retention(space, new, float(epsilon)) if surrogate else 1.0,
+        retention=claimed,
         epsilon=float(epsilon),
         epsilon_source=source,
         risk=float(risk),
         n=len(analysis.y),
         evidence=analysis.digest,
         metric=analysis.metric,
+        offers=_offers(analysis, surrogate, float(epsilon), risk) if surrogate else (),
+        advice=advice(analysis, new, feasible(new).high),
         _plausible=surrogate,
     )
 
@@ -250,23 +268,34 @@ def _surrogate(analysis: Analysis, names: Sequence[str]) -> _Surrogate:
     return _Surrogate(plausible, tuple(names), positions, columns, exist.exact and len(rows) == exist.count)
 
 
-def _levels_that_stay(
-    analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float
-) -> list[npt.NDArray[np.bool_]]:
-    coupled = {k for pair in analysis.pairs if pair.q <= ALPHA for k in (pair.i, pair.j)}
-    axes = [
-        stats.Axis(
-            level_positions(e.parameter),
-            unordered=not e.parameter.ordered,
-            frozen=not (e.matters or j in coupled) or e.read == 0,
+def _levels_that_stay(analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float) -> list[Bools]:
+    found = analysis.parameters
+    pairs = [(pair.i, pair.j) for pair in analysis.pairs if pair.q <= ALPHA]
+    coupled = {k for pair in pairs for k in pair}
+    frozen = {j for j, e in enumerate(found) if not (e.matters or e.fails or j in coupled) or e.read == 0}
+    best = analysis.X[np.argsort(-analysis.y, kind="stable")[:_BEST_STAY]]
+    while True:
+        axes = [
+            stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
+            for j, e in enumerate(found)
+        ]
+        box, _ = stats.box_for_risk(surrogate.plausible, surrogate.candidates, axes, epsilon, risk, keep=best)
+        cut = {j for j, keep in enumerate(box.keep) if not keep.all()}
+        # Where is good for one depends on the other: coupled parameters are narrowed together or not at all.
+        halves = {k for pair in pairs if len(cut.intersection(pair)) == 1 for k in cut.intersection(pair)}
+        if not halves:
+            return list(box.keep)
+        frozen |= halves
+
+
+def _offers(analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:
+    levels = [
+        stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered).index(
+            surrogate.candidates[:, j]
         )
         for j, e in enumerate(analysis.parameters)
     ]
-    best = np.argsort(-analysis.y, kind="stable")[:_BEST_STAY]
-    box, _ = stats.box_for_risk(
-        surrogate.plausible, surrogate.candidates, axes, epsilon, risk, keep=analysis.X[best]
-    )
-    return list(box.keep)
+    return offers(analysis, surrogate.plausible.draws, levels, epsilon, risk)
 
 
 def _change(

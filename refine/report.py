@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from refine.errors import ReviewError
 from refine.report_decision import decision_section, proposal_section, summary
 from refine.report_facts import Facts
-from refine.report_sections import best_trials, densities, failures, pairs, what_mattered, what_ran
+from refine.report_pairs import pairs
+from refine.report_population import against_parent
+from refine.report_sections import best_trials, densities, failures, what_mattered, what_ran
 from refine.report_text import code, escape, fence, quote
 
 if TYPE_CHECKING:
@@ -33,9 +35,10 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         **_header(facts),
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
+        "parent": against_parent(facts, where),
         "mattered": what_mattered(facts, where),
         "densities": densities(facts, where),
-        "pairs": pairs(facts),
+        "pairs": pairs(facts, where),
         "failures": failures(facts),
         "reproduce": fence(facts.reproduce, "python"),
     }

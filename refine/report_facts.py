@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine.trials import STATES
+from refine.trials import ORIGINS, STATES
 from refine.words import number
 
 if TYPE_CHECKING:
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from refine.analysis import Analysis
     from refine.decision import Decision
     from refine.node import Node
+    from refine.parameters import Parameter
     from refine.proposal import Proposal
+
+ORIGIN_WORDS = {
+    "even": "evenly",
+    "focus": "focused",
+    "counter": "outside",
+    "adaptive": "adaptively",
+    "imported": "imported",
+}
+"""How a trial was drawn, by its origin: short enough for a column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +48,7 @@ class Facts:
         environment: Package -> version.
         reproduce: Python code that makes the round again.
         store: Where the round is kept; shown without folders, user or password.
+        parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
     """
 
     tree: str
@@ -52,6 +63,7 @@ class Facts:
     environment: Mapping[str, str]
     reproduce: str
     store: str
+    parent: pd.DataFrame | None = None
 
 
 def metric_of(facts: Facts) -> str:
@@ -89,6 +101,29 @@ def states_text(facts: Facts) -> str:
     counts = facts.table["state"].value_counts()
     found = [f"{int(counts[s]):,} {s}" for s in STATES if int(counts.get(s, 0))]
     return ", ".join(found) or "no trial has run"
+
+
+def origins_text(facts: Facts) -> str | None:
+    """``72 evenly, 4 outside``; ``None`` where all trials were drawn in one way."""
+    if "origin" not in facts.table:
+        return None
+    counts = facts.table["origin"].value_counts()
+    found = [f"{int(counts[o]):,} {ORIGIN_WORDS[o]}" for o in ORIGINS if int(counts.get(o, 0))]
+    return ", ".join(found) if len(found) > 1 else None
+
+
+def changed_bounds(facts: Facts) -> tuple[dict[str, Parameter], str]:
+    """Parameters that get other bounds, by the last decision if there is one, else by the proposal.
+
+    Returns:
+        Name -> parameter after the change; and ``"decided"`` or ``"proposed"``.
+    """
+    decided = [d.space for d in facts.decisions if d.space is not None]
+    space = decided[-1] if decided else facts.proposal.space if facts.proposal is not None else None
+    if space is None:
+        return {}, "proposed"
+    changed = facts.node.space.diff(space).changed
+    return {n: after for n, (_, after) in changed.items()}, "decided" if decided else "proposed"
 
 
 def shown(value: Any) -> str:

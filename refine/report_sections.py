@@ -13,7 +13,18 @@ import numpy as np
 from refine import figures
 from refine.edits import bounds_text
 from refine.parameter_evidence import ALPHA, ParameterEvidence
-from refine.report_facts import Facts, direction_of, finished, metric_of, shown, states_text, that_matter
+from refine.report_facts import (
+    ORIGIN_WORDS,
+    Facts,
+    changed_bounds,
+    direction_of,
+    finished,
+    metric_of,
+    origins_text,
+    shown,
+    states_text,
+    that_matter,
+)
 from refine.report_text import Raw, code, joined, picture, slug, table
 from refine.trials import STATES
 from refine.words import duration, number, p_value, percent, plural, score, signed
@@ -54,6 +65,8 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         ["permutations", f"{facts.n:,} planned of {node.space.size:,}"],
         ["trials", states_text(facts)],
     ]
+    if drawn := origins_text(facts):
+        rest.append(["drawn", drawn])
     if "seconds" in facts.table and len(facts.table):
         total = float(np.nansum(np.asarray(facts.table["seconds"], dtype=float)))
         rest.append(["time of all trials", duration(total)])
@@ -108,10 +121,13 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
         return {"table": None}
     names = [n for n in node.space.varied if n in done.columns]
     timed = "seconds" in done.columns
+    mixed = origins_text(facts) is not None
     rows = []
     for i in range(min(BEST, len(done))):
         # Cell by cell, since a whole row would turn integers into floats.
         cells = [shown(done[n].iloc[i]) for n in names]
+        if mixed:
+            cells.append(ORIGIN_WORDS.get(done["origin"].iloc[i], done["origin"].iloc[i]))
         if timed:
             seconds = float(done["seconds"].iloc[i])
             cells.append(duration(seconds) if math.isfinite(seconds) else "-")
@@ -122,7 +138,10 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
     )
     equal = int((done["value"] == done["value"].iloc[0]).sum())
     return {
-        "table": table(["rank", metric_of(facts), *names, *(["time"] if timed else [])], rows),
+        "table": table(
+            ["rank", metric_of(facts), *names, *(["drawn"] if mixed else []), *(["time"] if timed else [])],
+            rows,
+        ),
         "rows": len(rows),
         "equal": plural(equal, "trial") if equal > 1 else None,
         "fixed": joined([f"{n} = {bounds_text(p)}" for n, p in node.space.items() if p.fixed]) or None,
@@ -193,7 +212,7 @@ def densities(facts: Facts, where: Path) -> dict[str, Any] | None:
     analysis = facts.analysis
     if analysis is None:
         return None
-    new, word = _changed(facts)
+    new, word = changed_bounds(facts)
     mattering = that_matter(facts)
     # What was proposed and turned down is shown as well: its evidence is what the decision was about.
     proposed = {c.name for c in facts.proposal.changes if c.kind != "keep"} if facts.proposal else set()
@@ -228,42 +247,6 @@ def densities(facts: Facts, where: Path) -> dict[str, Any] | None:
         "none": not relevant,
         "left_out": joined([e.name for e in analysis.parameters if e.name not in shown]) or None,
     }
-
-
-def _changed(facts: Facts) -> tuple[dict[str, Any], str]:
-    """Parameters that get other bounds, by the last decision if there is one, else by the proposal."""
-    decided = [d.space for d in facts.decisions if d.space is not None]
-    space = decided[-1] if decided else facts.proposal.space if facts.proposal is not None else None
-    if space is None:
-        return {}, "proposed"
-    changed = facts.node.space.diff(space).changed
-    return {n: after for n, (_, after) in changed.items()}, "decided" if decided else "proposed"
-
-
-def pairs(facts: Facts) -> Raw | None:
-    """Coupled parameters as a table, or ``None``."""
-    analysis = facts.analysis
-    if analysis is None:
-        return None
-    names = [e.name for e in analysis.parameters]
-    found = sorted(
-        (p for p in analysis.pairs if p.q <= ALPHA), key=lambda p: (round(p.q, 3), -abs(p.statistic))
-    )
-    if not found:
-        return None
-    rows = []
-    for p in found:
-        ordered = all(analysis.parameters[k].parameter.ordered for k in (p.i, p.j))
-        rows.append(
-            [
-                names[p.i],
-                names[p.j],
-                "rank correlation" if ordered else "Cramér's V",
-                signed(p.statistic) if ordered else f"{p.statistic:.2f}",
-                p_value(p.q).removeprefix("= "),
-            ]
-        )
-    return table(["parameter", "and", "measure", "among the best", "q"], rows)
 
 
 def failures(facts: Facts) -> Raw | None:

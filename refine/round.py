@@ -17,15 +17,15 @@ from refine.child import Shares, add_child, check_note, check_was, path_to
 from refine.decision import Decision
 from refine.design import design_named, draw, how_many
 from refine.environment import user
-from refine.errors import AnalysisError, ObjectiveError, did_you_mean
-from refine.evidence import read_shares, replicate_groups, translate
+from refine.errors import ObjectiveError
+from refine.lineage import lineage
 from refine.node import Node
 from refine.objective import Objective, objective_data, objective_name
 from refine.proposal import Proposal, propose
 from refine.review import Review
 from refine.runner import run_round
 from refine.space import Space, permutation_key
-from refine.store import Store, StoredNode
+from refine.store import Store, StoredDecision, StoredNode
 from refine.trials import Metric, check_direction, table
 from refine.words import plural, score
 
@@ -246,33 +246,20 @@ class Round:
         """
         chosen = Metric.parse(metric or self.metric)
         direction = check_direction(direction or self.direction)
-        stored = self._stored
-        records = self.home.store.records([stored.pk], curves=chosen.reduction != "last")
-        names = dict.fromkeys(name for m in records.metrics for name in m)
-        if records.metrics and chosen.name not in names:
-            raise AnalysisError(f"unknown metric {chosen.name!r}; {did_you_mean(chosen.name, names)}")
+        path = self.path
+        found = lineage(self.home.store, self.home.tree, path, chosen)
         return analyze(
             self.space,
-            table(self.space, records, chosen),
+            found.frame,
             direction=direction,
             seed=seed,
             metric=str(chosen),
-            earlier=self._earlier(chosen),
-            read=read_shares(self.space, records),
-            groups=replicate_groups(records),
+            earlier=found.earlier,
+            pooled=found.pooled,
+            look=len(path),
+            read=found.read,
+            groups=found.groups,
         )
-
-    def _earlier(self, metric: Metric) -> pd.DataFrame | None:
-        import pandas as pd
-
-        path, frames = self.path, []
-        nodes = self.home.store.nodes(self.home.tree)
-        for origin, node in enumerate(path[:-1]):
-            records = self.home.store.records([nodes[node.id].pk], curves=metric.reduction != "last")
-            moved = translate(self.space, path, origin, records.permutations)
-            if moved is not None:
-                frames.append(table(self.space, records._replace(permutations=moved), metric))
-        return pd.concat(frames, ignore_index=True) if frames else None
 
     def propose(self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0) -> Review:
         """Proposes bounds for the next round and opens them for review; the proposal is stored.
@@ -351,7 +338,7 @@ class Round:
 
     def note_decision(self, decision: Decision) -> None:
         """Stores a decision that leads to no child; call :meth:`Review.decline`."""
-        self.home.store.add_decision(self._stored.pk, decision.digest, decision.dumps(), None)
+        self.home.store.add_decision(StoredDecision(self._stored.pk, decision.digest, decision.dumps(), None))
 
     # Showing.
 

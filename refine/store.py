@@ -42,6 +42,22 @@ class StoredNode(NamedTuple):
     order: int
 
 
+class StoredDecision(NamedTuple):
+    """A decision as the store holds it.
+
+    Attributes:
+        node: Row of the node decided upon.
+        digest: Of what was decided; a second one on the same node is not written.
+        content: Canonical JSON.
+        child: Id of the node that came of it, or ``None``.
+    """
+
+    node: int
+    digest: str
+    content: str
+    child: str | None
+
+
 class Store:
     """One database.
 
@@ -121,6 +137,7 @@ class Store:
         n: int,
         inherited: Iterable[str] = (),
         extra: Sequence[tuple[str, dict[str, Any]]] = (),
+        decision: StoredDecision | None = None,
     ) -> int:
         """Writes a node with all that belongs to it in one transaction, unless it is there already.
 
@@ -130,44 +147,56 @@ class Store:
             n: How many permutations it plans; a larger number than before extends it.
             inherited: Keys of permutations that ancestors had completed at this moment.
             extra: ``(origin, encoded permutation)`` of what runs beside the design's cells; part of ``n``.
+            decision: The one that led to the node; no node of a decision is ever without it.
 
         Returns:
             Row of the node.
         """
-        pk = self._node_pk(tree, node.id)
         try:
-            with self.engine.begin() as connection:
-                if pk is None:
-                    row = {
-                        "tree": tree,
-                        "id": node.id,
-                        "content": dumps(node.identity()),
-                        "metric": node.metric,
-                        "direction": node.direction,
-                        "note": node.note,
-                        "author": node.author,
-                        "created": node.created,
-                    }
-                    pk = int(connection.execute(t.node.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
-                    keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
-                    if keys:
-                        connection.execute(t.inherited.insert(), keys)
-                    rows = [
-                        {"node": pk, "position": i, "origin": origin, "permutation": dumps(permutation)}
-                        for i, (origin, permutation) in enumerate(extra)
-                    ]
-                    if rows:
-                        connection.execute(t.cell_plan.insert(), rows)
-                planned = connection.execute(
-                    sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
-                ).scalar()
-                if planned is None or n > planned:
-                    connection.execute(t.plan.insert().values(node=pk, n=n, created=time.time()))
+            return self._add_node(tree, node, n, inherited, extra, decision)
         except sa.exc.IntegrityError:
-            # Somebody else wrote the same node between our look and our write.
-            pk = self._node_pk(tree, node.id)
+            # Somebody else wrote the same between our look and our write: now it is there.
+            return self._add_node(tree, node, n, inherited, extra, decision)
+
+    def _add_node(
+        self,
+        tree: int,
+        node: Node,
+        n: int,
+        inherited: Iterable[str],
+        extra: Sequence[tuple[str, dict[str, Any]]],
+        decision: StoredDecision | None,
+    ) -> int:
+        pk = self._node_pk(tree, node.id)
+        with self.engine.begin() as connection:
             if pk is None:
-                raise
+                row = {
+                    "tree": tree,
+                    "id": node.id,
+                    "content": dumps(node.identity()),
+                    "metric": node.metric,
+                    "direction": node.direction,
+                    "note": node.note,
+                    "author": node.author,
+                    "created": node.created,
+                }
+                pk = int(connection.execute(t.node.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
+                keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
+                if keys:
+                    connection.execute(t.inherited.insert(), keys)
+                rows = [
+                    {"node": pk, "position": i, "origin": origin, "permutation": dumps(permutation)}
+                    for i, (origin, permutation) in enumerate(extra)
+                ]
+                if rows:
+                    connection.execute(t.cell_plan.insert(), rows)
+            planned = connection.execute(
+                sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
+            ).scalar()
+            if planned is None or n > planned:
+                connection.execute(t.plan.insert().values(node=pk, n=n, created=time.time()))
+            if decision is not None:
+                _write_decision(connection, decision)
         return pk
 
     def set_metric(self, tree: int, node: Node) -> None:
@@ -283,26 +312,23 @@ class Store:
         with self.engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(query.order_by(t.proposal.c.pk))}
 
-    def add_decision(self, pk: int, digest: str, content: str, child: str | None) -> None:
+    def add_decision(self, decision: StoredDecision) -> None:
         """Keeps a decision; the same decision on the same proposal again is nothing new."""
-        c = t.decision.c
-        same = sa.select(c.pk).where(c.node == pk, c.digest == digest)
         with self.engine.begin() as connection:
-            if connection.execute(same).scalar() is None:
-                row = {
-                    "node": pk,
-                    "digest": digest,
-                    "content": content,
-                    "child": child,
-                    "created": time.time(),
-                }
-                connection.execute(t.decision.insert().values(row))
+            _write_decision(connection, decision)
 
     def decisions(self, pk: int) -> list[tuple[str, float]]:
         """(content, time) of every decision taken on a node's proposals, oldest first."""
         query = sa.select(t.decision.c.content, t.decision.c.created).where(t.decision.c.node == pk)
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(query.order_by(t.decision.c.pk))]
+
+
+def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None:
+    c = t.decision.c
+    same = sa.select(c.pk).where(c.node == decision.node, c.digest == decision.digest)
+    if connection.execute(same).scalar() is None:
+        connection.execute(t.decision.insert().values({**decision._asdict(), "created": time.time()}))
 
 
 def _url(url: str | os.PathLike[str]) -> sa.URL:

@@ -16,8 +16,10 @@ from refine.design import design_named, how_many
 from refine.edits import bounds_text
 from refine.environment import user
 from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
+from refine.ledger import Ledger
 from refine.node import Node
 from refine.objective import Objective, objective_data, objective_name, wants_trial
+from refine.outcome import entries_of
 from refine.round import Home, Round
 from refine.space import Space, SpaceDiff
 from refine.store import Store
@@ -260,6 +262,14 @@ class Tree:
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
+
+    def ledger(self) -> Ledger:
+        """What proposals forecast, what their children showed, and which narrowings were refuted.
+
+        One entry per decision that led to a child. The even trials that were planned at the decision count for
+        its forecast; what was added to the child later does not.
+        """
+        return Ledger(self.name, entries_of(self.rounds))
 
     def export(self, folder: str | os.PathLike[str]) -> Path:
         """Writes every round as plain text for git: ``<id>/node.json``, ``trials.csv``, and its report.

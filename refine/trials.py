@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pruned")
+FAILED = ("failed", "diverged", "crashed", "timeout")
+"""States of trials that ended without a value."""
+
 ORIGINS = ("even", "focus", "counter", "adaptive", "imported")
 REDUCTIONS = ("last", "max", "min")
 

@@ -8,7 +8,7 @@ from refine.analysis import Analysis
 from refine.edits import bounds_text
 from refine.parameter_evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
 from refine.parameters import Parameter, Range
-from refine.words import join, number, p_value, percent, score, signed
+from refine.words import join, number, p_value, percent, plural, score, signed
 
 
 def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Parameter) -> str:
@@ -27,7 +27,7 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
         )
     if kind == "keep":
         return _why_kept(analysis, evidence)
-    parts = [_seen(analysis, evidence)]
+    parts = [_seen(analysis, evidence), _failing(evidence)]
     if kind == "widen":
         parts.append(_pile_up(evidence))
     if kind in ("narrow", "drop") or (kind == "widen" and new.size and _drops(evidence.parameter, new)):
@@ -36,25 +36,60 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
 
 
 def _why_kept(analysis: Analysis, e: ParameterEvidence) -> str:
-    if e.matters:
-        return f"{_seen(analysis, e)} But the optimum may be at any of its levels at this risk, so all stay."
+    if e.matters or e.fails:
+        return join_sentences(
+            _seen(analysis, e) if e.matters else "",
+            _failing(e),
+            "But the optimum may be at any of its levels at this risk, so all stay.",
+        )
     if np.ptp(analysis.y) == 0:
         return f"Every trial has the same {analysis.metric}: nothing can be seen."
     if e.correlation is not None:
         c = e.correlation
-        return (
-            f"Nothing seen: rank correlation {signed(c.estimate)} (95 % interval {signed(c.low)} to "
-            f"{signed(c.high)}), q {p_value(e.q)}, which is above {ALPHA}. Not narrowed on this evidence."
-        )
-    a = e.association
-    assert a is not None
-    return (
-        f"Nothing seen: its choices differ by no more than chance would have it (epsilon squared "
-        f"{a.effect:.2f}), q {p_value(e.q)}, which is above {ALPHA}. Nothing dropped on this evidence."
+        seen = f"rank correlation {signed(c.estimate)} (95 % interval {signed(c.low)} to {signed(c.high)})"
+    else:
+        assert e.association is not None
+        seen = f"its choices differ by no more than chance would have it (epsilon squared {e.association.effect:.2f})"
+    head = "Nothing seen"
+    if e.good < e.needed:
+        trials = plural(e.good, "trial")
+        head = f"Can't be judged yet, {trials} in the good region and {e.needed} needed; nothing seen so far"
+    return join_sentences(
+        f"{head}: {seen}, q {p_value(e.q)}, which is above {ALPHA}.", _when_read(e), "All of it stays."
     )
 
 
+def join_sentences(*parts: str) -> str:
+    """Sentences with single spaces between them; empty ones are left out."""
+    return " ".join(part for part in parts if part)
+
+
+def _when_read(e: ParameterEvidence) -> str:
+    if not 0 < e.read < 1:
+        return ""
+    when = f", where {e.condition}" if e.condition else ""
+    return f"Only the {percent(e.read)} of trials that read it count ({e.n} of them even{when})."
+
+
+def _failing(e: ParameterEvidence) -> str:
+    """Where trials fail more often than elsewhere."""
+    bad = [v for v in e.levels if v.bad_q <= ALPHA]
+    if not bad:
+        return ""
+    worst = sorted(bad, key=lambda v: -v.bad)[:4]
+    shares = join([f"{percent(v.bad)} at {v.label}" for v in worst])
+    return f"Trials fail more often at some of its levels than at the others: {shares} (q {p_value(worst[0].bad_q)})."
+
+
 def _seen(analysis: Analysis, e: ParameterEvidence) -> str:
+    if not e.matters:
+        partners = coupled_with(analysis, e.name)
+        if not partners:
+            return ""
+        return (
+            f"Alone {e.name} is not seen to matter (q {p_value(e.q)}), but among the best trials it is coupled with "
+            f"{join(partners)}, so they are narrowed together."
+        )
     if e.correlation is not None:
         c = e.correlation
         # A correlation that is nearly nil while q is small means an optimum inside the range.
@@ -74,6 +109,13 @@ def _seen(analysis: Analysis, e: ParameterEvidence) -> str:
     shown = judged if len(judged) <= 4 else [judged[0], judged[-1]]
     medians = join([f"{score(v.median)} with {v.label}" for v in shown])
     return f"The choices of {e.name} differ (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median {medians}."
+
+
+def coupled_with(analysis: Analysis, name: str) -> list[str]:
+    """Parameters that depend on this one among the best trials (q <= 0.1)."""
+    names = [e.name for e in analysis.parameters]
+    pairs = [{names[pair.i], names[pair.j]} for pair in analysis.pairs if pair.q <= ALPHA]
+    return sorted(other for pair in pairs if name in pair for other in pair - {name})
 
 
 def _pile_up(e: ParameterEvidence) -> str:

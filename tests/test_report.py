@@ -15,12 +15,16 @@ from refine.analysis import analyze
 from refine.choices import Choice
 from refine.decision import Decision, decided_space
 from refine.errors import ReviewError
+from refine.facts import gather
 from refine.node import Node
 from refine.parameters import Float, Int
+from refine.population import compare_rounds
 from refine.proposal import Change, Proposal
 from refine.report import Facts, proposal_report, round_report
+from refine.report_population import against_parent
 from refine.report_text import code, escape, fence, quote, slug, table
 from refine.space import Space
+from refine.tree import Tree
 
 GOLDEN = Path(__file__).parent / "golden" / "round.md"
 
@@ -264,6 +268,91 @@ def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
         widths = {len(re.findall(r"(?<!\\)\|", line.replace("\\\\", ""))) for line in block.splitlines()}
         assert len(widths) == 1, block
     assert (tmp_path / node.id / "density-l-r.png").exists()
+
+
+@pytest.fixture(scope="module")
+def child(facts: Facts) -> Facts:
+    """The round as a child, with trials of three origins."""
+    node = replace(facts.node, parent="feedc0ffee12", focus=0.1, counter=0.05)
+    frame = facts.table.copy()
+    frame.loc[[1, 2, 3], "origin"] = "focus"
+    frame.loc[[8], "origin"] = "counter"
+    frame["value"] += 0.02
+    return replace(
+        facts, node=node, ancestors=("0000aaaa1111", "feedc0ffee12"), table=frame, parent=facts.table
+    )
+
+
+def test_against_its_parent(child: Facts, tmp_path: Path) -> None:
+    text = round_report(child, tmp_path).read_text(encoding="utf-8")
+    found = compare_rounds(trials(), child.table, "maximize")
+    section = text.split("## Against its parent\n")[1].split("\n## ")[0]
+    assert escape(found.sentence) in section
+    assert found.sentence.endswith("The population improved.")
+    assert escape(found.caution) in section
+    picture = f"{child.node.id}/against-parent.png"
+    assert f"]({picture})" in section
+    assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+    n = found.comparison.n_child
+    assert n < found.comparison.n_parent == 73  # only the even ones
+    assert (
+        "| round | finished even trials | median val_acc | best of these |\n| --- | --- | --- | --- |\n"
+        f"| parent `feedc0ffee12` | 73 | {found.parent_median:.4f} | 0.9731 |\n"
+        f"| this round `{child.node.id}` | {n} | {found.child_median:.4f} | {found.child_best:.4f} |\n"
+    ) in section
+
+
+def test_no_comparison_without_enough_trials(facts: Facts, child: Facts, tmp_path: Path) -> None:
+    one = child.table.assign(origin=["even", *["focus"] * (len(child.table) - 1)])
+    for bare in (replace(child, parent=None), replace(child, table=one), replace(child, parent=one)):
+        assert against_parent(bare, tmp_path) is None
+    assert against_parent(replace(facts, parent=facts.table), tmp_path) is None  # a root
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_how_trials_were_drawn(facts: Facts, child: Facts, tmp_path: Path) -> None:
+    text = round_report(child, tmp_path).read_text(encoding="utf-8")
+    assert f"| drawn | {len(child.table) - 4} evenly, 3 focused, 1 outside |" in text
+    head = next(line for line in text.splitlines() if line.startswith("| rank |"))
+    assert head.endswith("| drawn | time |")
+    best = child.table[child.table["state"] == "complete"].sort_values(
+        "value", ascending=False, kind="stable"
+    )
+    words = {"even": "evenly", "focus": "focused", "counter": "outside"}
+    for rank, origin in enumerate(best["origin"][:10], start=1):
+        row = next(line for line in text.splitlines() if line.startswith(f"| {rank} |"))
+        assert row.split(" | ")[-2] == words[origin]
+    assert "| drawn |" not in round_report(facts, tmp_path / "root").read_text(encoding="utf-8")
+
+
+def test_coupled_parameters_are_drawn(facts: Facts, tmp_path: Path) -> None:
+    assert facts.analysis is not None
+    every = tuple(p._replace(q=0.001 * (p.i + p.j)) for p in facts.analysis.pairs)
+    text = round_report(replace(facts, analysis=replace(facts.analysis, pairs=every)), tmp_path).read_text()
+    section = text.split("## Coupled parameters\n")[1].split("\n## ")[0]
+    assert len(re.findall(r"^!\[", section, flags=re.MULTILINE)) == 3
+    assert "What is decided is framed." in section
+    assert f"{len(every) - 3} more pairs of the table: not drawn." in section
+    assert section.count("| rank correlation |") + section.count("| Cramér's V |") == len(every) == 10
+
+
+def test_a_store_gives_the_parents_trials(tmp_path: Path) -> None:
+    space = Space({"x": (0.0, 1.0, 30), "y": (0.0, 1.0, 30)})
+    with Tree("question", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(space, lambda p: p["x"] + 0.1 * p["y"], n=40, name="slope").run(progress=False)
+        grown = root.branch({"x": (0.6, 1.0, 30), "y": (0.0, 1.0, 30)}, n=30).run(progress=False)
+        found = gather(grown)
+        assert found.parent is not None
+        assert len(found.parent) == 40
+        assert gather(root).parent is None
+        text = grown.report(tmp_path).read_text(encoding="utf-8")
+        assert "The population improved." in text
+        ax = grown.plot.edf()
+        shown = [t.get_text() for t in ax.get_legend().get_texts()]
+        assert shown == [f"round {grown.id} (n = 30)", f"round {root.id} (n = 40)"]
+        assert grown.plot.pair("x", "y").get_xlabel() == "x"
+        grown.metric = "other"  # this handle's own: the parent was not judged by it
+        assert gather(grown).parent is None
 
 
 def test_escape() -> None:

@@ -9,6 +9,7 @@ importing it costs numpy only.
 from __future__ import annotations
 
 from refine.stats._common import top_mask
+from refine.stats.additive import AdditiveTest
 from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
 from refine.stats.box import (
     Axis,
@@ -27,6 +28,7 @@ from refine.stats.coverage import (
     LevelRates,
     Rate,
     good_trials_needed,
+    good_trials_to_judge,
     hit_probability,
     unseen_levels,
     wilson,
@@ -54,6 +56,7 @@ from refine.stats.optimum import Forest, Plausible, Retention, retention
 from refine.stats.population import BestRange, Compare, Comparison, Curve, Edf, Range
 
 __all__ = [
+    "AdditiveTest",
     "Association",
     "Axis",
     "BestRange",
@@ -96,6 +99,7 @@ __all__ = [
     "combine",
     "contains",
     "good_trials_needed",
+    "good_trials_to_judge",
     "grow",
     "hit_probability",
     "permutations_needed",

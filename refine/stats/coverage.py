@@ -177,6 +177,43 @@ def good_trials_needed(axes: int, share: float = 0.9, confidence: float = 0.95) 
     return high
 
 
+def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, half: float = 0.8) -> int:
+    """Good trials it takes to see that most of them lie in one half of a parameter's levels.
+
+    The smallest m for which a one-sided binomial test of 'half of the good trials lie there', at level alpha over twice
+    the number of tests, finds with probability `power` that a share `half` of them does. Twice, because a parameter is
+    tested in two ways.
+
+    Source: the exact power of the sign test, e.g. Conover (1999), section 3.1.
+
+    Args:
+        tests: parameters judged together.
+        alpha: level for all of them together.
+        power: wanted, in (0, 1).
+        half: share of the good trials in the better half, in (0.5, 1).
+
+    Returns:
+        18 for one parameter, 24 for four, 31 for eight.
+
+    Raises:
+        AnalysisError: if `tests` < 1, a share isn't in (0, 1), or `half` is not above 0.5.
+    """
+    from scipy.stats import binom
+
+    check_count(tests, "tests")
+    for name, share in (("alpha", alpha), ("power", power), ("half", half)):
+        check_share(share, name)
+    if half <= 0.5:
+        raise AnalysisError(f"half: must be above 0.5, got {half!r}; at 0.5 there is nothing to see")
+    sizes = np.arange(1, 100_000)
+    for part in np.array_split(sizes, 100):
+        least = binom.isf(alpha / (2 * tests), part, 0.5) + 1
+        enough = part[(least <= part) & (binom.sf(least - 1, part, half) >= power)]
+        if enough.size:
+            return int(enough[0])
+    raise AnalysisError(f"half: {half!r} is too near to 0.5 to be seen in 100,000 good trials")
+
+
 def unseen_levels(codes: ArrayLike, k: int) -> IntArray:
     """Levels that no trial visited, which nothing can be said about.
 

@@ -62,10 +62,10 @@ class Detection(NamedTuple):
     """Does the parameter matter at all, by two tests at once.
 
     Attributes:
-        p: twice the smaller of the two p-values (Bonferroni), at most 1.
+        p: the smallest of the p-values times their number (Bonferroni), at most 1.
         p_importance: PED-ANOVA's.
         p_trend: Spearman's, or Kruskal and Wallis' where the parameter is unordered.
-        seen_by: 'importance' or 'trend', whichever has the smaller p-value.
+        seen_by: 'importance', 'trend' or 'additive', whichever has the smallest p-value.
     """
 
     p: float
@@ -209,15 +209,19 @@ class Detect:
         return combine(importance.p, trend)
 
 
-def combine(p_importance: float, p_trend: float) -> Detection:
-    """Join two p-values of one parameter that were computed already.
+def combine(p_importance: float, p_trend: float, p_additive: float | None = None) -> Detection:
+    """Join the p-values of one parameter that were computed already, by Bonferroni.
 
     Args:
         p_importance: PED-ANOVA's.
         p_trend: the rank test's.
+        p_additive: `AdditiveTest`'s, where it was made.
     """
-    seen_by = "importance" if p_importance < p_trend else "trend"
-    return Detection(min(1.0, 2.0 * min(p_importance, p_trend)), p_importance, p_trend, seen_by)
+    tests = {"importance": p_importance, "trend": p_trend}
+    if p_additive is not None:
+        tests["additive"] = p_additive
+    seen_by = min(tests, key=lambda name: (tests[name], name != "trend"))
+    return Detection(min(1.0, len(tests) * tests[seen_by]), p_importance, p_trend, seen_by)
 
 
 def permutations_needed(parameters: int, alpha: float) -> int:

@@ -112,6 +112,19 @@ def test_diff(made: Made) -> None:
     assert lines[-1].endswith("n 24 -> 4")
 
 
+def test_ledger(made: Made) -> None:
+    with refine.Tree("[bold]fruit", store=made.store) as tree:
+        expected = str(tree.ledger())
+    text = good("ledger", made.store)
+    assert text == expected + "\n"
+    assert text.startswith("ledger of [bold]fruit\n")
+    assert f"- {made.root} -> {made.child}: Scored on 4 even trials: median at the " in text
+    assert "Not tested: no counter-sample has finished." in text
+    assert good("ledger", made.both, "--tree", "later") == (
+        "ledger of later\nNo decision has led to a child yet; next: round.propose().accept(n=100)\n"
+    )
+
+
 def test_report(made: Made, tmp_path: Path) -> None:
     printed = good("report", made.store, "first", "--out", tmp_path / "one")
     (path,) = printed.splitlines()
@@ -208,7 +221,7 @@ def plain(text: str) -> str:
 def test_version_and_help() -> None:
     assert good("--version") == f"{refine.__version__}\n"
     text = plain(good("--help"))
-    for command in ("tree", "show", "report", "diff", "export"):
+    for command in ("tree", "show", "report", "diff", "ledger", "export"):
         assert f" {command} " in text
         assert "STORE" in plain(good(command, "-h"))
     assert run().exit_code != 0  # no command: the help, but not as success

@@ -156,3 +156,43 @@ def test_a_store_of_a_newer_refine_is_left_alone(tmp_path):
     store.close()
     with pytest.raises(StoreError, match="was written by a newer refine"):
         Store(path)
+
+
+def test_a_child_and_its_decision_are_written_together_or_not_at_all(url, space, monkeypatch):
+    with refine.Tree("q", store=url) as tree:
+        root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
+        review = root.propose()
+
+        def killed(connection, decision):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("refine.store._write_decision", killed)
+            with pytest.raises(KeyboardInterrupt):
+                review.accept(n=10)
+        assert len(tree) == 1
+        assert root.decisions == ()
+        child = review.accept(n=10)
+        assert [d.child for d in root.decisions] == [child.id]
+        assert len(tree) == 2
+
+
+def test_two_people_may_accept_the_same_at_once(url, space, monkeypatch):
+    with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
+        root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
+        review, theirs = root.propose(), other[root.id].propose()
+        look = Store._node_pk
+        made = []
+
+        def late(store, tree_pk, node_id):
+            found = look(store, tree_pk, node_id)
+            if found is None and not made:
+                made.append(True)
+                made.append(theirs.accept(n=10).id)  # between our look and our write
+            return found
+
+        monkeypatch.setattr(Store, "_node_pk", late)
+        child = review.accept(n=10)
+        assert made[1] == child.id
+        assert len(tree) == 2
+        assert [d.child for d in root.decisions] == [child.id]

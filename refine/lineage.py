@@ -1,0 +1,79 @@
+"""What a round's path through the tree has to say about its space, read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from refine.errors import AnalysisError, did_you_mean
+from refine.evidence import read_masks, replicate_groups, translate
+from refine.node import Node
+from refine.store import Store
+from refine.trials import Metric, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.parameter_evidence import Bools
+
+
+class Lineage(NamedTuple):
+    """Trials that can teach something about the last round's space.
+
+    Attributes:
+        frame: Its own trials, after those of rounds just before it on the very same space.
+        pooled: How many rows are of the latter.
+        earlier: Trials of the other ancestors, in the names of its space; ``None`` where there are none.
+        read: Parameter -> for every row of ``frame`` whether its trial read it.
+        groups: One label per row of ``frame``, equal for replicates.
+    """
+
+    frame: pd.DataFrame
+    pooled: int
+    earlier: pd.DataFrame | None
+    read: dict[str, Bools]
+    groups: list[Any]
+
+
+def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Lineage:
+    """Reads the trials of a round and its ancestors.
+
+    Args:
+        store: The store.
+        tree: Row of the tree.
+        path: Nodes from the root to the round.
+        metric: Which metric is the value.
+
+    Raises:
+        AnalysisError: No trial has such a metric.
+    """
+    nodes, space = store.nodes(tree), path[-1].space
+    curves = metric.reduction != "last"
+    first = len(path) - 1
+    # Nothing was selected between rounds on the very same space: they are one sample.
+    while first and path[first - 1].space == space and not path[first].was:
+        first -= 1
+    before = [nodes[node.id].pk for node in path[first:-1]]
+    records = store.records([*before, nodes[path[-1].id].pk], curves=curves)  # ancestors come first
+    names = dict.fromkeys(name for m in records.metrics for name in m)
+    if records.metrics and metric.name not in names:
+        raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
+    earlier = []
+    for origin, node in enumerate(path[:first]):
+        past = store.records([nodes[node.id].pk], curves=curves)
+        moved = translate(space, path, origin, past.permutations)
+        if moved is not None:
+            earlier.append(table(space, past._replace(permutations=moved), metric))
+    return Lineage(
+        frame=table(space, records, metric),
+        pooled=len(store.records(before).metrics) if before else 0,
+        earlier=_together(earlier),
+        read=read_masks(space, records),
+        groups=replicate_groups(records),
+    )
+
+
+def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True) if frames else None
