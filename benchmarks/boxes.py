@@ -176,7 +176,6 @@ def gaussian_process(
         for s in starts
     ]
     theta = min(fits, key=lambda fit: fit.fun).x
-    features = 2000
     blocks = [np.eye(k) / np.sqrt(2.0) if k else None for k in cardinalities]
 
     def embed(Z: np.ndarray) -> np.ndarray:
@@ -184,9 +183,9 @@ def gaussian_process(
         return np.concatenate([p / np.exp(theta[j]) for j, p in enumerate(parts)], axis=1)
 
     x, c = embed(X), embed(C)
-    omega = rng.normal(size=(x.shape[1], features)) * np.sqrt(5.0 / rng.chisquare(5.0, features))
-    phase = rng.uniform(0.0, 2.0 * np.pi, features)
-    weights = np.exp(theta[d]) * np.sqrt(2.0 / features) * rng.normal(size=(features, paths))
+    omega = rng.normal(size=(x.shape[1], 2000)) * np.sqrt(5.0 / rng.chisquare(5.0, 2000))
+    phase = rng.uniform(0.0, 2.0 * np.pi, 2000)
+    weights = np.exp(theta[d]) * np.sqrt(2.0 / 2000) * rng.normal(size=(2000, paths))
     noise = np.exp(theta[d + 1])
     missing = score[:, None] - np.cos(x @ omega + phase) @ weights - noise * rng.normal(size=(n, paths))
     factor = cho_factor(matern(theta, apart)[0] + (noise**2 + 1e-6) * np.eye(n))
@@ -387,9 +386,8 @@ def worth(table: Grid, levels: Sequence[Sequence[int]]) -> Worth:
     """Measures a box."""
     ranks, top = _ranks(table)
     inside = np.ix_(*levels)
-    best = float(table.truth.reshape(table.shape)[inside].max())
     part = ranks[inside]
-    loss = table.best - best
+    loss = table.best - float(table.truth.reshape(table.shape)[inside].max())
     kept = part.size / table.truth.size
     share = float(top[inside].sum() / top.sum())
     return Worth(kept, loss / (table.best - table.median), float(part.mean()), share, loss)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from boxes import METHODS, Worth, found, worth
+from boxes import METHODS, REFINE, Worth, found, worth
 from grids import FAMILIES, grid, names
 
 SIZES = (100, 200, 400)
@@ -92,6 +92,7 @@ def _measured(job: tuple[str, str, int, int]) -> list[Run]:
         for seed in range(seeds)
         for group in METHODS
         for box in found(group, table, n, seed)
+        if box.method != REFINE[2]
     ]
 
 

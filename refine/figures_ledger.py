@@ -66,8 +66,6 @@ def _rows(found: tuple[Entry, ...], ax: Axes | None) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
     ax.set_xlabel("distance from the forecast's median, in half widths of its 90 % interval; better →")
-    held = all(e.covers(what, 0.9) for e in found for what in WHAT)
-    note = "" if held else "hollow: outside the 90 % interval"
     marks: list[Any] = [
         Line2D([], [], color=_COLORS[w], marker=_MARKERS[w], linewidth=0, markersize=5.5, label=f"{w} seen")
         for w in WHAT
@@ -76,7 +74,10 @@ def _rows(found: tuple[Entry, ...], ax: Axes | None) -> Axes:
         Patch(color=GREY, alpha=0.55, label="50 % interval"),
         Line2D([], [], color=GREY, linewidth=1.4, label="90 % interval"),
     ]
-    title(ax, f"Forecasts of {plural(len(found), 'child', 'children')} and what was seen", marks, note=note)
+    if not all(e.covers(what, 0.9) for e in found for what in WHAT):
+        hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.4, "markersize": 5.5}
+        marks.append(Line2D([], [], color=GREY, marker="o", linewidth=0, label="outside it", **hollow))
+    title(ax, f"Forecasts of {plural(len(found), 'child', 'children')} and what was seen", marks, columns=5)
     return ax
 
 

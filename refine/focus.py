@@ -13,8 +13,12 @@ from refine.design import Uniform, draw, feasible
 from refine.errors import DesignError
 from refine.parameters import Range
 from refine.space import Indices, Space, permutation_key
+from refine.stats.forest import encode, fit_forest
 
 _CANDIDATES = 4000
+_NEIGHBOURS = 2000
+_CENTRES = 15
+_LEARNED = 1500
 _MEMBERS = 3
 
 
@@ -23,46 +27,91 @@ def focus_rows(
 ) -> Indices:
     """Cells of a space where the optimum is plausible.
 
-    Each cell is the best candidate, not chosen yet, of a group of three members of a bootstrapped forest
-    (Thompson 1933).
+    Half of them are picks of a bootstrapped forest, each the best candidate of three members; half are picks of a
+    Gaussian process, each the best candidate of one random function (Thompson 1933). Candidates are even draws, and
+    neighbours of the trials that the forest thinks best, which luck alone did not make look good.
 
     Args:
-        analysis: Evidence that the forest learns from.
+        analysis: Evidence to learn from.
         space: The space to draw from, usually a narrower or wider one than was analysed.
         n: How many cells.
-        seed: Of candidates and forest.
+        seed: Of candidates and surrogates.
         skip: Keys of permutations to pass over.
 
     Returns:
         Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
     """
+    nothing = np.zeros((0, len(space)), dtype=np.int32)
     if n < 1 or not analysis.parameters:
-        return np.zeros((0, len(space)), dtype=np.int32)
+        return nothing
     try:
         rows = draw(Uniform(), space, max(1, min(_CANDIDATES, feasible(space).low - len(skip))), seed, skip)
     except DesignError:
-        return np.zeros((0, len(space)), dtype=np.int32)
-    names = [e.name for e in analysis.parameters]
-    columns = space.columns(rows)
-    known = np.ones(len(rows), dtype=np.bool_)
-    positions = np.zeros((len(rows), len(names)))
-    for j, name in enumerate(names):
-        if name in space:
-            positions[:, j] = _extended(analysis, name, columns[name])
-            known &= np.isfinite(positions[:, j])
+        return nothing
+    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in analysis.parameters]
+    rows = np.unique(np.concatenate([rows, _neighbours(analysis, space, cardinalities, seed, skip)]), axis=0)
+    positions = _positions(analysis, space, rows)
+    known = np.isfinite(positions).all(axis=1)
     rows, positions = rows[known], positions[known]
     if not len(rows):
         return rows
-    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in analysis.parameters]
-    share = min(0.5, (n + 1) / len(rows))
-    forest = stats.Forest(groups=max(2, n), members=_MEMBERS, share=share, seed=seed)
-    votes = forest(analysis.X, analysis.y, positions, cardinalities).votes
+    n = min(n, len(rows))
+    smooth = n // 2
     chosen: dict[int, None] = {}
-    for group in votes[:n]:
+    if smooth:
+        paths = stats.PosteriorPaths(seed=seed)(analysis.X, analysis.y, positions, cardinalities, smooth)
+        chosen.update(dict.fromkeys(paths.tolist()))
+    share = min(0.5, (n + 1) / len(rows))
+    forest = stats.Forest(groups=max(2, n - smooth), members=_MEMBERS, share=share, seed=seed)
+    for group in forest(analysis.X, analysis.y, positions, cardinalities).votes[: n - smooth]:
         fresh = next((int(i) for i in group if int(i) not in chosen), None)
         if fresh is not None:
             chosen[fresh] = None
     return rows[list(chosen)]
+
+
+def _neighbours(
+    analysis: Analysis, space: Space, cardinalities: list[int], seed: int, skip: frozenset[str]
+) -> Indices:
+    """Cells one or two levels away from the trials of which the forest expects most."""
+    rng = np.random.default_rng(seed)
+    features = encode(analysis.X, cardinalities)
+    ranks = np.argsort(np.argsort(analysis.y, kind="stable"), kind="stable") / len(analysis.y)
+    thinned = np.argsort(-analysis.y, kind="stable")[:_LEARNED]
+    expected = fit_forest(features[thinned], ranks[thinned], None, 100, seed, leaf=3).predict(
+        features[thinned]
+    )
+    best = thinned[np.argsort(-expected.mean(axis=0), kind="stable")[:_CENTRES]]
+    rows = rng.integers(0, space.radices, size=(_NEIGHBOURS, len(space)))
+    centres = rng.choice(best, size=_NEIGHBOURS)
+    moved = rng.random((_NEIGHBOURS, len(space)))
+    # One level changes, or two.
+    few = np.sort(moved, axis=1)[np.arange(_NEIGHBOURS), rng.integers(0, min(2, len(space)), _NEIGHBOURS)]
+    names = [e.name for e in analysis.parameters]
+    for j, (name, parameter) in enumerate(space.items()):
+        if name not in names or parameter.fixed:
+            continue
+        at = _extended(analysis, name, space[name].column(np.arange(parameter.size)))
+        if np.isfinite(at).all():
+            nearest = np.abs(analysis.X[best, names.index(name)][:, None] - at[None, :]).argmin(axis=1)
+            level = dict(zip(best.tolist(), nearest.tolist(), strict=True))
+            stays = moved[:, j] > few
+            rows[stays, j] = [level[int(c)] for c in centres[stays]]
+    rows = np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
+    fresh = (
+        [permutation_key(space.frozen(space.at(row))) not in skip for row in rows] if skip else slice(None)
+    )
+    return np.asarray(rows[fresh])
+
+
+def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[np.float64]:
+    """Unit-scale positions of cells on the analysed axes; NaN where a choice is unknown there."""
+    columns = space.columns(rows)
+    positions = np.zeros((len(rows), len(analysis.parameters)))
+    for j, e in enumerate(analysis.parameters):
+        if e.name in space:
+            positions[:, j] = _extended(analysis, e.name, columns[e.name])
+    return positions
 
 
 def counter_permutations(

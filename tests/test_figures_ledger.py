@@ -34,6 +34,10 @@ def _ledger(places: list[float], direction: str = "maximize", spread: float = 0.
     return Ledger("q", tuple(entries))
 
 
+def _legend(ax: Any) -> list[str]:
+    return [t.get_text() for t in ax.get_legend().get_texts()]
+
+
 def _points(ax: Any, color: str) -> list[Any]:
     return [line for line in ax.lines if line.get_markeredgecolor() == color and len(line.get_xdata()) == 1]
 
@@ -51,7 +55,7 @@ def test_rows(direction: str, tmp_path: Path) -> None:
     assert [p.get_markerfacecolor() for p in _points(ax, "#D55E00")] == ["#D55E00"] * 3
     low, high = ax.get_xlim()
     assert all(low < p.get_xdata()[0] < high for p in medians)
-    assert "hollow" in ax.get_title(loc="right")
+    assert _legend(ax)[-1] == "outside it"
     _inside(ax)
     figures.save(ax, tmp_path / "rows.png")
     assert (tmp_path / "rows.png").read_bytes().startswith(b"\x89PNG")
@@ -67,7 +71,7 @@ def test_rows_far_off_stay_on_the_page() -> None:
 
 def test_a_forecast_without_doubt_has_a_row() -> None:
     ax = figures.reliability(_ledger([0.0], spread=0.0))
-    assert ax.get_title(loc="right") == ""
+    assert _legend(ax)[-1] == "90 % interval"
     (point,) = _points(ax, "#0072B2")
     assert point.get_xdata()[0] == 0
 
@@ -102,10 +106,10 @@ def _inside(ax: Any) -> None:
     """Everything that is written lies on the page."""
     ax.figure.canvas.draw()
     page = ax.figure.bbox
-    for text in [*ax.texts, *ax.get_yticklabels(), ax.title, ax.xaxis.label, ax.yaxis.label]:
-        if text.get_text():
-            box = text.get_window_extent()
-            assert box.x0 >= page.x0 - 1
-            assert box.x1 <= page.x1 + 1
-            assert box.y0 >= page.y0 - 1
-            assert box.y1 <= page.y1 + 1
+    texts = [*ax.texts, *ax.get_yticklabels(), ax.title, ax.xaxis.label, ax.yaxis.label]
+    boxes = [t.get_window_extent() for t in texts if t.get_text()]
+    for box in [*boxes, ax.get_legend().get_window_extent()]:
+        assert box.x0 >= page.x0 - 1
+        assert box.x1 <= page.x1 + 1
+        assert box.y0 >= page.y0 - 1
+        assert box.y1 <= page.y1 + 1

@@ -41,6 +41,7 @@ from refine.stats.density import (
     ratio_bounds,
     scott_bandwidth,
 )
+from refine.stats.gaussian import PosteriorPaths
 from refine.stats.importance import (
     Detect,
     Detection,
@@ -88,6 +89,7 @@ __all__ = [
     "Pair",
     "PedAnova",
     "Plausible",
+    "PosteriorPaths",
     "Range",
     "Rate",
     "Ratio",

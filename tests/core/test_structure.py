@@ -22,6 +22,7 @@ FLOORS = [
     [
         "stats.association",
         "stats.density",
+        "stats.gaussian",
         "stats.interaction",
         "stats.noise",
         "stats.optimum",
