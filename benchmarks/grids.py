@@ -34,7 +34,9 @@ class Grid:
         self.levels = {key: list(values) for key, values in bench.search_space.items()}
         self.unordered = frozenset(key for key, v in self.levels.items() if isinstance(v[0], str))
         self.shape = tuple(len(v) for v in self.levels.values())
-        recorded = [bench._dataset["".join(map(str, cell))][metric] for cell in product(*map(range, self.shape))]
+        recorded = [
+            bench._dataset["".join(map(str, cell))][metric] for cell in product(*map(range, self.shape))
+        ]
         self.values = np.full((len(recorded), max(map(len, recorded))), np.nan)
         for row, values in zip(self.values, recorded, strict=True):
             row[: len(values)] = sign * np.asarray(values, dtype=float)
@@ -45,10 +47,10 @@ class Grid:
 
     @property
     def space(self) -> refine.Space:
-        """By number of the level: how the recorded levels are spaced is no concern of a search."""
+        """Lists of levels, since nothing is recorded between or beyond them; an ordered one by its number."""
         return refine.Space(
             {
-                name: [str(v) for v in values] if name in self.unordered else refine.Int(0, len(values) - 1, len(values))
+                name: [str(v) for v in values] if name in self.unordered else list(range(len(values)))
                 for name, values in self.levels.items()
             }
         )

@@ -154,3 +154,13 @@ def resample_weights(n: int, resamples: int, rng: np.random.Generator) -> FloatA
     drawn += np.arange(resamples)[:, None] * n
     counts = np.bincount(drawn.ravel(), minlength=resamples * n)
     return counts.reshape(resamples, n).astype(np.float64)
+
+
+def thinned(values: FloatArray, rows: int, rng: np.random.Generator) -> IntArray:
+    """Row numbers of at most `rows` trials: the best quarter of them, the others drawn at random."""
+    if values.size <= rows:
+        return np.arange(values.size)
+    best = rows // 4
+    order = np.argpartition(-values, best)
+    others = rng.choice(order[best:], size=rows - best, replace=False)
+    return np.concatenate((order[:best], others))

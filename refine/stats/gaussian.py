@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, IntArray, check_count, column, matrix, same_length
+from refine.stats._common import FloatArray, IntArray, check_count, column, matrix, same_length, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ class PosteriorPaths:
                 f"X: at least 5 trials and 1 candidate are needed, got {values.size} and {len(cells)}"
             )
         rng = np.random.default_rng(self.seed)
-        rows = self._thin(values, rng)
+        rows = thinned(values, self.rows, rng)
         score = norm.ppf((np.asarray(rankdata(values)) - 0.5) / values.size)[rows]
         score = score - score.mean()
         known = evidence[rows]
@@ -112,13 +112,23 @@ class PosteriorPaths:
             picked[fresh] = None
         return kept[list(picked)]
 
-    def _thin(self, values: FloatArray, rng: np.random.Generator) -> IntArray:
-        if values.size <= self.rows:
-            return np.arange(values.size)
-        best = self.rows // 4
-        order = np.argpartition(-values, best)
-        others = rng.choice(order[best:], size=self.rows - best, replace=False)
-        return np.concatenate((order[:best], others))
+
+def unexplained(X: ArrayLike, score: ArrayLike, cardinalities: Sequence[int]) -> float:
+    """Deviation of what a Gaussian process takes for noise.
+
+    Source: Rasmussen and Williams (2006), section 5.4: the noise term that explains the trials best, here times a prior.
+
+    Args:
+        X: (t, d) positions or codes.
+        score: (t,) values, about standard normal.
+        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+
+    Returns:
+        The deviation, in units of `score`.
+    """
+    table, values = matrix(X, cardinalities), column(score, "score")
+    same_length(table.shape[0], values.size)
+    return float(np.sqrt(_fit(_gaps(table, table, cardinalities), values - values.mean()).noise))
 
 
 def _gaps(a: FloatArray, b: FloatArray, cardinalities: Sequence[int]) -> FloatArray:

@@ -21,6 +21,7 @@ from refine.stats._common import (
     column,
     matrix,
     same_length,
+    thinned,
 )
 
 if TYPE_CHECKING:
@@ -119,7 +120,10 @@ class Forest:
             )
         rng = np.random.default_rng(self.seed)
         ranks = (np.asarray(rankdata(values)) - 0.5) / n
-        rows, weights = self._thin(values, rng)
+        rows, weights = thinned(values, self.rows, rng), None
+        if n > self.rows:
+            best = self.rows // 4
+            weights = np.r_[np.ones(best), np.full(self.rows - best, (n - best) / (self.rows - best))]
         forest = fit_forest(
             features[rows], ranks[rows], weights, self.groups * self.members, self.seed, self.leaf
         )
@@ -133,17 +137,6 @@ class Forest:
         votes = np.take_along_axis(last, order, axis=1)
         levels = (np.arange(n) + 0.5) / n
         return Plausible(votes, np.interp(draws, levels, np.sort(values)))
-
-    def _thin(self, values: FloatArray, rng: np.random.Generator) -> tuple[IntArray, FloatArray | None]:
-        n = values.size
-        if n <= self.rows:
-            return np.arange(n), None
-        best = self.rows // 4
-        order = np.argpartition(-values, best)
-        others = rng.choice(order[best:], size=self.rows - best, replace=False)
-        weights = np.ones(self.rows)
-        weights[best:] = (n - best) / (self.rows - best)
-        return np.concatenate((order[:best], others)), weights
 
 
 def retention(draws: ArrayLike, inside: ArrayLike, epsilon: float) -> Retention:

@@ -18,11 +18,17 @@ FLOORS = [
     # Numbers and texts.
     ["errors", "version", "words", "environment"],
     ["stats._common"],
-    ["stats.additive", "stats.correlation", "stats.coverage", "stats.forest", "stats.optimism"],
+    [
+        "stats.additive",
+        "stats.correlation",
+        "stats.coverage",
+        "stats.forest",
+        "stats.gaussian",
+        "stats.optimism",
+    ],
     [
         "stats.association",
         "stats.density",
-        "stats.gaussian",
         "stats.interaction",
         "stats.noise",
         "stats.optimum",

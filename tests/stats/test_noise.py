@@ -48,7 +48,7 @@ def test_replicates_win_where_there_are_enough():
 def test_same_seed_same_noise():
     rng = np.random.default_rng(3)
     x, y = rng.random((3000, 2)), rng.normal(size=3000)
-    assert RetrainingNoise(trees=20)(x, y, [0, 0]) == RetrainingNoise(trees=20)(x, y, [0, 0])
+    assert RetrainingNoise(rows=50)(x, y, [0, 0]) == RetrainingNoise(rows=50)(x, y, [0, 0])
 
 
 @pytest.mark.parametrize("skewed", [False, True])
