@@ -361,6 +361,19 @@ def _digest(group: str) -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
 
 
+@cache
+def sources() -> str:
+    """Digest of all of refine and of what runs it here."""
+    home = Path(refine.__file__).parent
+    files = [
+        *sorted(home.glob("*.py")),
+        *sorted(home.glob("stats/*.py")),
+        _HERE / "grids.py",
+        _HERE / "search.py",
+    ]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+
+
 # What a box is worth
 
 

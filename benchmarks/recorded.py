@@ -25,8 +25,7 @@ def recorded(method: str, table: Grid, seed: int, fresh: bool = False) -> dict[s
         seed: Of the search and of the noise.
         fresh: Whether to run again what is recorded.
     """
-    slug = "-".join(method.lower().replace(",", "").split())
-    path = HOME / slug / f"{table.family}-{table.name}.json"
+    path = _path(method, table)
     needs = {k: v for k, v in versions().items() if k in _NEEDS[method]}
     known = json.loads(path.read_text()) if path.exists() else {}
     if known.get("versions") != needs:
@@ -48,6 +47,17 @@ def recorded(method: str, table: Grid, seed: int, fresh: bool = False) -> dict[s
         scratch.write_text(json.dumps(known, indent=0) + "\n")
         scratch.replace(path)
     return known["regret"][str(seed)]
+
+
+def is_recorded(method: str, table: Grid, seed: int) -> bool:
+    """Whether a rival's run is on record, by whatever version."""
+    path = _path(method, table)
+    return path.exists() and str(seed) in json.loads(path.read_text())["regret"]
+
+
+def _path(method: str, table: Grid) -> Path:
+    slug = "-".join(method.lower().replace(",", "").split())
+    return HOME / slug / f"{table.family}-{table.name}.json"
 
 
 _NEEDS = {

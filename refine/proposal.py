@@ -281,8 +281,15 @@ def _levels_that_stay(analysis: Analysis, surrogate: _Surrogate, epsilon: float,
         ]
         box, _ = stats.box_for_risk(surrogate.plausible, surrogate.candidates, axes, epsilon, risk, keep=best)
         cut = {j for j, keep in enumerate(box.keep) if not keep.all()}
-        # Where is good for one depends on the other: coupled parameters are narrowed together or not at all.
-        halves = {k for pair in pairs if len(cut.intersection(pair)) == 1 for k in cut.intersection(pair)}
+        # The box is chosen for all parameters together. What only a coupling lets in is narrowed with its partner or
+        # not at all. A veto on parameters that matter by themselves kept half as much again of the space on real grids
+        # and, at equal volume, fewer of the best cells.
+        halves = {
+            k
+            for pair in pairs
+            for k in cut.intersection(pair)
+            if len(cut.intersection(pair)) == 1 and not (found[k].matters or found[k].fails)
+        }
         if not halves:
             return list(box.keep)
         frozen |= halves
