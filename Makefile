@@ -1,13 +1,14 @@
 # make demo   the main job on a fresh machine
 # make test   everything CI checks
 # make bench  speed, beside the peers, in one run
+# make bench-proposals  whether proposals are worth following, beside automatic search; an hour
 
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench bench-proposals clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -27,6 +28,10 @@ test: $(READY)
 
 bench: $(READY)
 	$(RUN) benchmarks/overhead.py
+
+bench-proposals: $(READY)
+	$(RUN) -m pip install --quiet --editable '.[dev,bench]'
+	OMP_NUM_THREADS=1 $(RUN) benchmarks/proposals.py --write
 
 clean:
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache

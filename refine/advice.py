@@ -14,7 +14,7 @@ from refine.analysis import Analysis
 from refine.canonical import decode, encode, label
 from refine.parameter_evidence import ALPHA, GOOD, ParameterEvidence
 from refine.space import Space
-from refine.words import duration, join, percent, plural, score
+from refine.words import join, percent, plural, score
 
 _LEAST_SAVING = 0.05
 _LEAST_TRIALS = 5
@@ -97,7 +97,7 @@ def offers(
     others free to make up for it, is within epsilon in all but a share ``risk`` of the surrogate's draws. And the
     time of a trial must depend on it.
 
-    Source: METHODS.md (equivalence and a cost saving); Schuirmann (1987) for testing equivalence by intervals.
+    Source: Schuirmann (1987) for testing equivalence by intervals.
 
     Args:
         analysis: What was measured.
@@ -169,6 +169,4 @@ def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -
     text = f"{join(parts)}, so {plural(n, 'permutation')} would do"
     if n < wanted:
         text += f", which is all that is left to run of {space.size:,}"
-    if math.isfinite(seconds) and seconds >= 1:
-        text += f"; one at a time they take about {duration(seconds)}"
     return Advice(n, hit, judge, seconds, text + ".")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refine.edits import bounds_text
 from refine.report_facts import Facts, finished, metric_of, shown, states_text, that_matter
 from refine.report_text import Raw, code, escape, joined, quote, table
-from refine.words import percent, plural, score
+from refine.words import duration, percent, plural, score
 
 if TYPE_CHECKING:
     from refine.change import Change
@@ -17,7 +17,7 @@ from refine.proposal import Proposal
 
 _EPSILON_WORDS = {
     "replicates": "the noise of retraining, measured on replicates",
-    "residuals": "the noise left over by the surrogate model, since no permutation was run twice",
+    "residuals": "what a Gaussian process takes for noise, since no permutation was run twice",
     "none": "no noise could be measured, so every loss counts",
     "given": "as asked for",
 }
@@ -99,6 +99,11 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "n": plural(proposal.n, "trial"),
         "metric": proposal.metric,
         "evidence": code(proposal.evidence),
+        "offers": [Raw(escape(offer.reason)) for offer in proposal.offers],
+        "advice": proposal.advice.reason if proposal.advice is not None else None,
+        "time": duration(proposal.advice.seconds)
+        if proposal.advice is not None and proposal.advice.seconds >= 1
+        else None,
     }
 
 

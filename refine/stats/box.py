@@ -96,7 +96,7 @@ def smallest_box(
     Again and again the edge levels of an ordered axis, or the choice of an unordered one, go that
     lose the fewest points per log-volume, as long as `cover` of all points stay inside.
 
-    Source: METHODS.md ('the smallest box ... found greedily').
+    Source: our own; greedy as in the Patient Rule Induction Method, Friedman and Fisher (1999).
 
     Args:
         points: (p, d) plausible optima, positions or codes.

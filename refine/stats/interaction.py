@@ -65,7 +65,7 @@ class Interactions:
     the values' normal scores plus shuffled residuals. z on Fisher's scale, and on the cube root of
     chi-squared (Wilson and Hilferty, 1931); p is twice the smaller of the two.
 
-    Source: the plain test inside the top set is METHODS.md's; the additive null is ours.
+    Source: our own, the test inside the top set as well as the additive null.
 
     Attributes:
         top: share of trials that counts as best.

@@ -65,7 +65,7 @@ class Forest:
     mapped back to the metric by the quantiles of the values. Rounds above `rows` trials are
     thinned: the best quarter of `rows` stay, the others are drawn at random and weighted up.
 
-    Source: METHODS.md; Thompson (1933); Geurts et al. (2006) for the trees.
+    Source: Thompson (1933) for the idea, Geurts et al. (2006) for the trees.
 
     Attributes:
         groups: number of draws g.
