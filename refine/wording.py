@@ -27,7 +27,7 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
         )
     if kind == "keep":
         return _why_kept(analysis, evidence)
-    parts = [_seen(analysis, evidence), _failing(evidence)]
+    parts = [_seen(analysis, evidence), _when_read(evidence), _failing(evidence)]
     if kind == "widen":
         parts.append(_pile_up(evidence))
     if kind in ("narrow", "drop") or (kind == "widen" and new.size and _drops(evidence.parameter, new)):
@@ -67,8 +67,8 @@ def join_sentences(*parts: str) -> str:
 def _when_read(e: ParameterEvidence) -> str:
     if not 0 < e.read < 1:
         return ""
-    when = f", where {e.condition}" if e.condition else ""
-    return f"Only the {percent(e.read)} of trials that read it count ({e.n} of them even{when})."
+    where = f", those where {e.condition}" if e.condition else ""
+    return f"Tested on the {plural(e.n, 'even trial')} that read it ({percent(e.read)} of all{where})."
 
 
 def _failing(e: ParameterEvidence) -> str:
