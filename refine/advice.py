@@ -158,7 +158,7 @@ def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -
     needed = max((e.needed for e in analysis.parameters), default=0)
     judge = math.ceil(needed / GOOD)
     wanted = math.ceil(max(hit, judge) / (1 - counter) / 10) * 10
-    n = max(1, min(wanted, left))
+    n = min(wanted, left)
     times = np.asarray(analysis.table["seconds"], dtype=float) if "seconds" in analysis.table else np.zeros(0)
     times = times[np.isfinite(times)]
     seconds = n * float(np.median(times)) if times.size else math.nan
@@ -166,6 +166,8 @@ def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -
         f"{plural(hit, 'even permutation')} hit the best {percent(_HIT)} of the proposed space with probability {_SURE}",
         f"{judge} bring the {needed} good trials that it takes to judge {plural(len(analysis.parameters), 'parameter')}",
     ]
+    if not left:
+        return Advice(n, hit, judge, seconds, f"{join(parts)}, but nothing is left to run of {space.size:,}.")
     text = f"{join(parts)}, so {plural(n, 'permutation')} would do"
     if n < wanted:
         text += f", which is all that is left to run of {space.size:,}"

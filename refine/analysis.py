@@ -53,7 +53,8 @@ class Analysis:
         n_earlier: Other finished trials of earlier rounds inside the space.
         look: Which round of its branch this is; the q-values are multiplied by look (look + 1) / 2.
         parameters: Evidence for every parameter that is not fixed, in the space's order.
-        pairs: Couplings among the best trials; ``i`` and ``j`` count within ``parameters``.
+        pairs: Couplings among the best trials, of parameters that are read; ``i`` and ``j`` count within
+            ``parameters``.
         noise: Retraining noise, with its source.
         covered: Probability that the round hit the best 1 % of the grid.
         best: The table row of the best trial of the round.
@@ -198,7 +199,7 @@ def analyze(
     n_earlier = 0 if past is None else int(past.finished.sum())
     even = rows.finished & rows.even
     _check_enough(even, rows, n_earlier, len(frame))
-    own = np.flatnonzero(rows.mask) >= pooled
+    own = np.flatnonzero(rows.mask) >= _check_pooled(pooled, rows, len(frame))
     names = list(space.varied)
     at = [list(space).index(n) for n in names]
     cardinalities = [0 if space[n].ordered else space[n].size for n in names]
@@ -214,9 +215,13 @@ def analyze(
         evidence_of(space[n], n, at[j], rows, masks.get(n), beside, sign, seed, permutations)
         for j, n in enumerate(names)
     ]
-    positions = {n: (space[n], rows.X[:, j]) for n, j in zip(names, at, strict=True)}
+    # A trial that raised may have read little: only those with a value tell what is read.
+    ended = rows.finished
+    positions = {n: (space[n], rows.X[ended, j]) for n, j in zip(names, at, strict=True)}
     found = [
-        e._replace(condition=condition_of(masks[e.name], {n: v for n, v in positions.items() if n != e.name}))
+        e._replace(
+            condition=condition_of(masks[e.name][ended], {n: v for n, v in positions.items() if n != e.name})
+        )
         if 0 < e.read < 1
         else e
         for e in found
@@ -225,7 +230,10 @@ def analyze(
     order = np.lexsort((*X_even.T, y_even))
     X_even, y_even = X_even[order], y_even[order]
     labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][even][order]
-    pairs = stats.Interactions(top=GOOD, seed=seed)(X_even, y_even, cardinalities) if names else ()
+    asked = [j for j, e in enumerate(found) if e.read != 0]  # what is never read is coupled with nothing
+    pairs = stats.Interactions(top=GOOD, seed=seed)(
+        X_even[:, asked], y_even, [cardinalities[j] for j in asked]
+    )
     table = rows.table[own].reset_index(drop=True)
     states = (
         {"complete": int(rows.finished[own].sum())}
@@ -244,7 +252,7 @@ def analyze(
         n_earlier=n_earlier,
         look=look,
         parameters=adjusted(found, spent),
-        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
+        pairs=tuple(p._replace(i=asked[p.i], j=asked[p.j], q=min(1.0, p.q * spent)) for p in pairs),
         noise=stats.RetrainingNoise(seed=seed)(X_even, y_even, cardinalities, labels),
         covered=stats.hit_probability(int(even.sum()), 0.01),
         best=table.iloc[best],
@@ -254,6 +262,19 @@ def analyze(
         y=y,
         digest=digest[:16],
     )
+
+
+def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
+    if isinstance(pooled, bool) or not isinstance(pooled, int) or not 0 <= pooled <= count:
+        raise AnalysisError(
+            f"pooled must be a whole number from 0 to {count}, how many rows at the head of the table are of earlier "
+            f"rounds, got {pooled!r}"
+        )
+    if not rows.finished[np.flatnonzero(rows.mask) >= pooled].any():
+        raise AnalysisError(
+            "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
+        )
+    return pooled
 
 
 def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:

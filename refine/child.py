@@ -121,6 +121,22 @@ def add_child(
     return node, count
 
 
+def left_to_run(store: Store, tree: int, parent: Node, space: Space) -> int:
+    """How many permutations of a space no round from the root to ``parent`` has completed, at most.
+
+    Args:
+        store: The store.
+        tree: Row of the tree.
+        parent: The last node of the path.
+        space: The space of a child.
+    """
+    nodes = store.nodes(tree)
+    path = path_to(parent, nodes)
+    records = {p.id: store.records([nodes[p.id].pk]) for p in path}
+    done = completed_keys(space, (*path, replace(parent, parent=parent.id, space=space)), records)
+    return max(0, feasible(space).high - len(done))
+
+
 def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, float]:
     if shares is None:
         return 0.0, 0.0

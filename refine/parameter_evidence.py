@@ -75,6 +75,7 @@ class ParameterEvidence(NamedTuple):
         read: Share of trials in which the objective read the parameter; NaN where it wasn't noted.
         condition: What those trials have in common, such as ``"layers is 2 or 3"``; empty where it is read
             always or nothing tells the trials apart.
+        seen_by: Which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not.
         n: Finished even trials behind the tests: those that read the parameter.
         good: How many of them are among the best fifth.
         needed: How many good trials it takes to judge a parameter in this round.
@@ -93,6 +94,7 @@ class ParameterEvidence(NamedTuple):
     levels: tuple[LevelEvidence, ...]
     read: float
     condition: str = ""
+    seen_by: str = "trend"
     n: int = 0
     good: int = 0
     needed: int = 0
@@ -177,17 +179,17 @@ def evidence_of(
         low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
         correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x, y, positions)
-        p = stats.combine(importance.p, found.p, p_additive).p
+        seen = stats.combine(importance.p, found.p, p_additive)
     else:
         association = stats.KruskalWallis(seed=seed)(x, y, k)
-        p = stats.combine(importance.p, association.p, p_additive).p
+        seen = stats.combine(importance.p, association.p, p_additive)
     return ParameterEvidence(
         name,
         parameter,
         correlation,
         association,
         importance,
-        p,
+        seen.p,
         np.nan,
         edges,
         (),
@@ -195,6 +197,10 @@ def evidence_of(
         share,
         n=len(x),
         good=int(stats.top_mask(y, GOOD).sum()) if len(y) else 0,
+        # What a test of the parameter alone sees as well is said in its plainer words.
+        seen_by=seen.seen_by
+        if 3 * min(seen.p_importance, seen.p_trend) > ALPHA
+        else stats.combine(seen.p_importance, seen.p_trend).seen_by,
         cost_q=_cost(parameter, column, rows),
     )
 
@@ -206,7 +212,12 @@ def _levels(
     axis = stats.Axis(positions, unordered=not parameter.ordered)
     k = parameter.size
     good = stats.top_mask(y, GOOD) if len(y) else np.zeros(0, dtype=np.bool_)
-    ratio = stats.DensityRatio()(x, good, positions, unordered=not parameter.ordered)
+    unknown = np.full(k, np.nan)
+    ratio = (
+        stats.DensityRatio()(x, good, positions, unordered=not parameter.ordered)
+        if len(x)
+        else stats.Ratio(positions, unknown, unknown, unknown, np.zeros(k))
+    )
     medians = stats.LevelSummary()(axis.index(x), sign * y, k)
     ended = (rows.finished | rows.failed) & rows.even
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), rows.failed[ended], k)
@@ -243,9 +254,12 @@ def _seconds(rows: Rows) -> Floats:
 def _cost(parameter: Parameter, column: int, rows: Rows) -> float:
     """P-value of 'the time of a finished trial does not depend on it'."""
     seconds = _seconds(rows)
-    timed = rows.finished & np.isfinite(seconds)
-    if timed.sum() < 10:
+    timed = np.flatnonzero(rows.finished & np.isfinite(seconds))
+    if timed.size < 10:
         return 1.0
+    timed = timed[
+        np.lexsort((seconds[timed], rows.X[timed, column]))
+    ]  # draws must not depend on the order of rows
     x, s = rows.X[timed, column], seconds[timed]
     if parameter.ordered:
         return stats.Spearman(resamples=1)(x, s).p

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from refine import stats
+from refine.child import left_to_run
 from refine.errors import DesignError, ReviewError
 from refine.round import Round
 from refine.tree import Tree
@@ -29,7 +30,7 @@ def autopilot(
     """Runs rounds one after the other, accepting each proposal as it is.
 
     The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. It stops early when a
-    round brought nothing more than noise: its best is no better than what was known, and its even trials are no
+    round left nothing to run, or brought nothing more than noise: its best is no better than what was known, and its even trials are no
     better as a population than those of the round before.
 
     Args:
@@ -60,7 +61,17 @@ def autopilot(
     current = start.run(workers, executor=executor, progress=progress)
     for _ in range(rounds - 1):
         review = current.propose(risk=risk)
-        child = review.accept(note="accepted as proposed", n=n, focus=focus, counter=counter, author=AUTHOR)
+        home = current.home
+        left = left_to_run(home.store, home.tree, current.node, review.space)
+        if not left:
+            break  # every permutation of what is proposed has been run
+        child = review.accept(
+            note="accepted as proposed",
+            n=min(current.n if n is None else n, left),
+            focus=focus,
+            counter=counter,
+            author=AUTHOR,
+        )
         child.run(workers, executor=executor, progress=progress)
         over = _only_noise(current, child)
         current = child

@@ -100,11 +100,17 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "metric": proposal.metric,
         "evidence": code(proposal.evidence),
         "offers": [Raw(escape(offer.reason)) for offer in proposal.offers],
-        "advice": proposal.advice.reason if proposal.advice is not None else None,
-        "time": duration(proposal.advice.seconds)
-        if proposal.advice is not None and proposal.advice.seconds >= 1
-        else None,
+        "advice": _advice(proposal),
     }
+
+
+def _advice(proposal: Proposal) -> str | None:
+    """How large the next round should be, and how long it would take."""
+    advice = proposal.advice
+    if advice is None:
+        return None
+    time = f" One at a time they take about {duration(advice.seconds)}." if advice.seconds >= 1 else ""
+    return f"{advice.reason}{time}"
 
 
 def _change_row(c: Change) -> list[object]:

@@ -270,9 +270,9 @@ class Round:
             seed: Seed of every random draw of the analysis.
         """
         analysis = self.analyze(seed=seed)
-        proposal = propose(
-            analysis, risk=risk, epsilon=epsilon, outer=self.parent.space if self.parent else None
-        )
+        # Counter-samples of rounds on this very space count as well: they were drawn before it was narrowed to.
+        outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
+        proposal = propose(analysis, risk=risk, epsilon=epsilon, outer=outer)
         self.home.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps())
         return Review(self, proposal, analysis)
 

@@ -94,9 +94,14 @@ def _seen(analysis: Analysis, e: ParameterEvidence) -> str:
         c = e.correlation
         # A correlation that is nearly nil while q is small means an optimum inside the range.
         if c.low < 0 < c.high:
+            but = (
+                "it matters once the effects of the other parameters are taken off"
+                if e.seen_by == "additive"
+                else "the best trials crowd at some of its values"
+            )
             return (
                 f"{analysis.metric} does not rise or fall steadily with {e.name} (rank correlation "
-                f"{signed(c.estimate)}), but the best trials crowd at some of its values (q {p_value(e.q)})."
+                f"{signed(c.estimate)}), but {but} (q {p_value(e.q)})."
             )
         way = "rises" if c.estimate > 0 else "falls"
         return (
@@ -108,7 +113,8 @@ def _seen(analysis: Analysis, e: ParameterEvidence) -> str:
     judged = sorted((v for v in e.levels if v.n), key=lambda v: -analysis.sign * v.median)
     shown = judged if len(judged) <= 4 else [judged[0], judged[-1]]
     medians = join([f"{score(v.median)} with {v.label}" for v in shown])
-    return f"The choices of {e.name} differ (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median {medians}."
+    beside = " once the effects of the other parameters are taken off" if e.seen_by == "additive" else ""
+    return f"The choices of {e.name} differ{beside} (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median {medians}."
 
 
 def coupled_with(analysis: Analysis, name: str) -> list[str]:
@@ -149,7 +155,9 @@ def _contrast(e: ParameterEvidence, new: Parameter) -> str:
 
 def _times(levels: list[LevelEvidence]) -> str:
     ratio = _mean_ratio(levels)
-    return "hardly ever" if ratio < 0.05 else f"{number(ratio, 2)} times"
+    if ratio < 0.05:
+        return "hardly ever"
+    return f"{ratio:.1f} times" if 0.95 <= ratio < 1.05 else f"{number(ratio, 2)} times"
 
 
 def _mean_ratio(levels: list[LevelEvidence]) -> float:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, check_count, column, matrix, same_length
+from refine.stats._common import FloatArray, IntArray, check_count, column, matrix, same_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
+
+_LEAST_NOISE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class AdditiveTest:
             cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
 
         Returns:
-            (d,) p-values; 1 where there is nothing to tell apart or too few trials for the model.
+            (d,) p-values; 1 where there is nothing to tell apart, also because another column says the same, or too
+            few trials for the model.
 
         Raises:
             AnalysisError: if shapes differ or something isn't finite.
@@ -70,26 +72,42 @@ class AdditiveTest:
         left = n - 1 - design.shape[1]
         if left < self.least or not design.shape[1]:
             return p
+        normal = design.T @ design
+        if np.linalg.matrix_rank(normal, hermitian=True) < len(normal):
+            return _one_by_one(design, score, ends)
         # Every partial test follows from one fit: b' C^-1 b with C the block of the inverse of the normal equations.
-        try:
-            inverse = np.linalg.inv(design.T @ design)
-        except np.linalg.LinAlgError:
-            return p  # some column is a sum of others: nothing can be told apart
+        inverse = np.linalg.inv(normal)
         weight = inverse @ (design.T @ score)
-        noise = float(np.sum((score - design @ weight) ** 2)) / left
-        if not noise > 1e-12:
-            noise = 1e-12
+        noise = max(float(np.sum((score - design @ weight) ** 2)) / left, _LEAST_NOISE)
         for j in range(d):
             part = slice(ends[j], ends[j + 1])
             size = ends[j + 1] - ends[j]
             if size:
                 explained = weight[part] @ np.linalg.solve(inverse[part, part], weight[part])
                 p[j] = f.sf(explained / size / noise, size, left)
-        if not np.isfinite(p).all():
-            raise AnalysisError(
-                "X: the additive model can't be fitted; look for columns that repeat each other"
-            )
         return p
+
+
+def _one_by_one(design: FloatArray, score: FloatArray, ends: IntArray) -> FloatArray:
+    """The same tests where terms repeat each other: what a term adds to the others, 1 where that is nothing."""
+    from scipy.stats import f
+
+    full, rank = _rest(design, score)
+    left = score.size - 1 - rank
+    p = np.ones(ends.size - 1)
+    for j in range(p.size):
+        without, fewer = _rest(np.delete(design, np.s_[ends[j] : ends[j + 1]], axis=1), score)
+        if rank > fewer:
+            p[j] = f.sf(
+                (without - full) / (rank - fewer) / max(full / left, _LEAST_NOISE), rank - fewer, left
+            )
+    return p
+
+
+def _rest(design: FloatArray, score: FloatArray) -> tuple[float, int]:
+    """Squares that a linear model leaves over, and its rank."""
+    weight, _, rank, _ = np.linalg.lstsq(design, score, rcond=1e-7)
+    return float(np.sum((score - design @ weight) ** 2)), int(rank)
 
 
 def _terms(x: FloatArray, cardinality: int) -> FloatArray:
