@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis import Analysis
-from refine.canonical import decode, encode, label
+from refine.canonical import Reference, decode, encode, label
 from refine.parameter_evidence import ALPHA, GOOD, ParameterEvidence
 from refine.space import Space
 from refine.words import join, percent, plural, score
@@ -126,11 +126,16 @@ def offers(
         reason = (
             f"{e.name} makes no difference beyond {score(epsilon)} at any of its levels, and a trial with "
             f"{text} takes {percent(saving)} less time than the median one. To fix it: "
-            f".edit({{{e.name!r}: {e.parameter.grid[cheapest]!r}}})"
+            f".edit({{{e.name!r}: {_code(value)}}})"
         )
         claim = (kept[cheapest] * len(draws) + 0.5) / (len(draws) + 1)
         out.append(Offer(e.name, value, saving, float(claim), reason))
     return tuple(out)
+
+
+def _code(value: Any) -> str:
+    """The value as it is typed."""
+    return value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
 
 
 def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:

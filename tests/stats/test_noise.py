@@ -45,6 +45,41 @@ def test_replicates_win_where_there_are_enough():
     assert RetrainingNoise()(x[:10], y[:10], [0, 0]).source == "none"
 
 
+@pytest.mark.parametrize("noise", [0.05, 0.3])
+def test_noise_without_replicates_is_right_within_a_factor(noise):
+    found = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        x = np.column_stack([rng.random((100, 2)), rng.integers(0, 3, 100)])
+        # A plain slope: the noise is the same at the top as elsewhere.
+        y = x[:, 0] + 0.5 * (x[:, 2] == 1) + rng.normal(0, noise, 100)
+        found.append(RetrainingNoise()(x, y, [0, 0, 3]).sd)
+    assert noise / 2 < np.median(found) < 2 * noise
+
+
+def test_noise_is_in_units_of_the_metric_and_read_off_near_the_top():
+    rng = np.random.default_rng(5)
+    x = rng.random((120, 2))
+    y = x[:, 0] + 0.1 * rng.normal(size=120)
+    plain = RetrainingNoise()(x, y, [0, 0])
+    scaled = RetrainingNoise()(x, 1000 * y - 7, [0, 0])
+    assert scaled.sd == pytest.approx(1000 * plain.sd, rel=1e-6)
+    # The same ranks, so the same fit; but the best values lie a hundred times closer together.
+    saturated = RetrainingNoise()(x, np.where(y > 0.8, 0.8 + (y - 0.8) / 100, y), [0, 0])
+    assert saturated.sd < plain.sd / 20
+
+
+def test_noise_is_at_most_what_explains_the_spread_of_the_best_tenth():
+    rng = np.random.default_rng(6)
+    x, y = rng.random((80, 2)), rng.normal(size=80)
+    found = RetrainingNoise()(x, y, [0, 0])
+    assert found.n == 80
+    assert 0.5 < found.sd < 1.5
+    best = np.sort(y)[-8:]
+    assert found.sd <= best.std() / 0.4117 + 1e-12
+    assert RetrainingNoise()(x, np.zeros(80), [0, 0]).sd == 0
+
+
 def test_same_seed_same_noise():
     rng = np.random.default_rng(3)
     x, y = rng.random((3000, 2)), rng.normal(size=3000)

@@ -1,0 +1,579 @@
+"""What the statistics see and what they imagine, on simulated rounds whose answer is known.
+
+    python benchmarks/power.py                     about four minutes on two quiet cores
+    python benchmarks/power.py --simulations 40    a look
+
+Half of the parameters are ranges of ten levels, half are unordered choices of three or four. Everything is called as
+`refine.analyze` calls it, at the same levels. Pure noise goes through `refine.analyze` and `refine.propose` themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+import refine
+from refine import stats
+from refine.parameter_evidence import ALPHA, GOOD
+
+DIMENSIONS = (4, 8)
+SIZES = (30, 60, 120, 240)
+NOISE_SIZES = (30, 100, 300)
+PAIR_SIZES = (120, 240)
+MOST_CHANGED = 0.05
+"""Share of the parameters of pure noise that proposals may change."""
+
+COLUMNS = {
+    "rank": (0,),
+    "PED-ANOVA": (1,),
+    "additive": (2,),
+    "rank, PED-ANOVA": (0, 1),
+    "all three": (0, 1, 2),
+}
+"""Which p-values are combined, by Bonferroni; the last is what refine does."""
+
+LEVELS = np.linspace(0.0, 1.0, 10)
+
+
+class Problem(NamedTuple):
+    """A truth in units of the noise.
+
+    Attributes:
+        effect: From (n, d) positions and codes to (n,) values without noise.
+        real: Parameters that matter, by number, with what they are called.
+    """
+
+    effect: Callable[[np.ndarray], np.ndarray]
+    real: dict[int, str]
+
+
+# Every term has deviation 1 over the levels before its factor. Parameters 0 and 1 are ordered, 2 has 3 choices, 3 has 4.
+
+
+def _line(x: np.ndarray) -> np.ndarray:
+    return (x - 0.5) / LEVELS.std()
+
+
+def _peak(x: np.ndarray, at: float = 0.5) -> np.ndarray:
+    return -((x - at) ** 2) / ((LEVELS - at) ** 2).std()
+
+
+def _choice(c: np.ndarray, k: int) -> np.ndarray:
+    """The last choice is better."""
+    return ((c == k - 1) - 1 / k) / np.sqrt((k - 1) / k**2)
+
+
+DETECTION = {
+    "three equal effects": Problem(
+        lambda X: 0.4 * (_line(X[:, 0]) + _peak(X[:, 1]) + _choice(X[:, 2], 3)),
+        {0: "monotone effect", 1: "interior optimum", 2: "unordered choice"},
+    ),
+    "strong and weak": Problem(
+        lambda X: 2.0 * _line(X[:, 0]) + 0.4 * _line(X[:, 1]),
+        {0: "effect of 2 sd", 1: "weak effect beside one of 2 sd"},
+    ),
+}
+
+COUPLED = {
+    "ridge": lambda X: -((X[:, 0] - X[:, 1]) ** 2) / 0.25,
+    "choice turns a range around": lambda X: _line(X[:, 0]) * np.where(X[:, 2] == 2, 1, -1),
+    "additive, slopes": lambda X: _line(X[:, 0]) + _line(X[:, 1]) + _choice(X[:, 2], 3),
+    "additive, steps": lambda X: (X[:, 0] > 0.7) * 2.0 + (X[:, 1] > 0.3) * 2.0 + _choice(X[:, 2], 3),
+}
+"""Surfaces on which parameters 0 and 1, or 0 and 2, are coupled, and two without any coupling."""
+
+PAIR = {"ridge": (0, 1), "choice turns a range around": (0, 2)}
+
+VALUES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "normal": lambda rng, n: rng.normal(size=n),
+    "Cauchy": lambda rng, n: rng.standard_cauchy(n),
+    "accuracy on 171 rows": lambda rng, n: rng.binomial(171, 0.96, n) / 171,
+}
+"""Pure noise: normal, heavy-tailed, and with many ties."""
+
+
+@cache
+def space(d: int) -> refine.Space:
+    """Two ranges of ten levels, then 3 and 4 choices, then the same again."""
+    kinds = [(0.0, 1.0, 10), (0.0, 1.0, 10), ["a", "b", "c"], ["a", "b", "c", "d"]]
+    return refine.Space({f"x{j}": kinds[j % 4] for j in range(d)})
+
+
+def cardinalities(d: int) -> list[int]:
+    """0 for a range, the number of choices for another."""
+    return [(0, 0, 3, 4)[j % 4] for j in range(d)]
+
+
+def cells(d: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Level numbers of an even round, and its positions and codes."""
+    rows = rng.integers(0, space(d).radices, size=(n, d))
+    return rows, rows / [1 if k else 9 for k in cardinalities(d)]
+
+
+def tests(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(d, 3) p-values of every parameter: rank test, PED-ANOVA, additive model."""
+    order = np.lexsort((*X.T, y))
+    X, y = X[order], y[order]
+    sizes = cardinalities(X.shape[1])
+    p = np.empty((len(sizes), 3))
+    p[:, 2] = stats.AdditiveTest()(X, y, sizes)
+    ped = stats.PedAnova(top=GOOD, permutations=stats.permutations_needed(len(sizes), ALPHA), resamples=1)
+    for j, k in enumerate(sizes):
+        x = X[:, j]
+        p[j, 0] = (stats.KruskalWallis(resamples=1)(x, y, k) if k else stats.Spearman(resamples=1)(x, y)).p
+        p[j, 1] = ped(x, y, k, None if k else LEVELS).p
+    return p
+
+
+def seen(p: np.ndarray) -> np.ndarray:
+    """(columns, d) whether a parameter is seen to matter, q <= 0.1, by each of `COLUMNS`."""
+    joined = [np.minimum(1.0, len(at) * p[:, at].min(axis=1)) for at in COLUMNS.values()]
+    return np.array([stats.benjamini_hochberg(each) <= ALPHA for each in joined])
+
+
+def edges(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(ranges, 2) p-values of the low and high ends, their q-values, and whether the end would be widened."""
+    found = [
+        stats.Boundary(top=GOOD)(X[:, j], y, LEVELS) for j, k in enumerate(cardinalities(X.shape[1])) if not k
+    ]
+    p = np.array([[edge.p for edge in pair] for pair in found])
+    q = stats.benjamini_hochberg(p.ravel()).reshape(p.shape)
+    return p, q, np.array([[edge.peak for edge in pair] for pair in found]) & (q <= ALPHA)
+
+
+def spread(work: Callable[..., Any], jobs: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], Any]:
+    """Job -> what `work` makes of it, in two processes, the long jobs first."""
+    jobs = list(jobs)
+    with ProcessPoolExecutor(2) as pool:
+        futures = {job: pool.submit(work, *job) for job in jobs[::-1]}
+        return {job: futures[job].result() for job in jobs}
+
+
+def stream(*key: Any) -> np.random.Generator:
+    """Random numbers of one job."""
+    return np.random.default_rng(list(repr(key).encode()))
+
+
+# What matters
+
+
+def detect(name: str, d: int, n: int, simulations: int) -> np.ndarray:
+    """(simulations, columns, d) what is seen."""
+    rng, problem = stream("detect", name, d, n), DETECTION[name]
+    found = np.empty((simulations, len(COLUMNS), d), bool)
+    for i in range(simulations):
+        _, X = cells(d, n, rng)
+        found[i] = seen(tests(X, problem.effect(X) + rng.normal(size=n)))
+    return found
+
+
+def false_share(found: np.ndarray, real: Iterable[int]) -> np.ndarray:
+    """(simulations, columns) share of what is seen that is not real; 0 where nothing is seen."""
+    false = np.delete(found, list(real), axis=2).sum(axis=2)
+    return false / np.maximum(found.sum(axis=2), 1)
+
+
+def detection(simulations: int, noise: dict[tuple[Any, ...], Noise]) -> str:
+    """Power and realised false discovery rate."""
+    jobs = [(name, d, n, simulations) for name in DETECTION for n in SIZES for d in DIMENSIONS]
+    found = spread(detect, jobs)
+    head = "| | n | " + " | ".join(COLUMNS) + " |\n|---|---:|" + "---:|" * len(COLUMNS)
+    power, false, last = [head], [head], {}
+    for name, problem in DETECTION.items():
+        for j, called in problem.real.items():
+            for n in SIZES:
+                shares = [100 * found[name, d, n, simulations][:, :, j].mean(axis=0) for d in DIMENSIONS]
+                power.append(f"| {called} | {n} | {_cells(shares, '.0f')} |")
+    rates = {
+        (name, n): [false_share(found[name, d, n, simulations], problem.real) for d in DIMENSIONS]
+        for name, problem in DETECTION.items()
+        for n in SIZES
+    }
+    for n in NOISE_SIZES:
+        rounds = [[seen(p) for p in of.p] for key, of in noise.items() if key[2] == n]
+        by_d = {d: [] for d in DIMENSIONS}
+        for each in rounds:
+            by_d[each[0].shape[1]] += each
+        rates["pure noise", n] = [false_share(np.array(each), ()) for each in by_d.values()]
+    for (name, n), parts in rates.items():
+        means = [part.mean(axis=0) for part in parts]
+        false.append(f"| {name} | {n} | {_cells([100 * m for m in means], '.1f')} |")
+        for d, part in zip(DIMENSIONS, parts, strict=True):
+            ours = part[:, -1]
+            last[f"{name}, n = {n}, {d} parameters"] = (ours.mean(), ours.std(ddof=1) / np.sqrt(len(ours)))
+    return "\n\n".join(
+        [
+            f"**Is it seen?** Share of {simulations} rounds in which q <= 0.1, in %, with {DIMENSIONS[0]} / {DIMENSIONS[1]} parameters. "
+            "An effect has 0.4 deviations of the noise, unless it says otherwise. *All three* is what refine does.",
+            "\n".join(power),
+            f"**Realised false discovery rate**, in %, with {DIMENSIONS[0]} / {DIMENSIONS[1]} parameters. In pure noise it is the "
+            "share of rounds in which anything is seen.",
+            "\n".join(false),
+            f"- False discovery rate of all three at most {100 * ALPHA:.0f} %: {_judged(last)}.",
+        ]
+    )
+
+
+def _judged(rates: dict[str, tuple[float, float]]) -> str:
+    """Whether false discovery rates, given with their standard errors, stay under what was wanted."""
+    over = {name: (rate, error) for name, (rate, error) in rates.items() if rate > ALPHA}
+    told = {name: rate - 1.96 * error > ALPHA for name, (rate, error) in over.items()}
+    highest = 100 * max(rate for rate, _ in rates.values())
+    texts = [
+        f"{name} {100 * rate:.1f} % (± {196 * error:.1f}{'' if told[name] else ', which may be chance'})"
+        for name, (rate, error) in over.items()
+    ]
+    how = "missed" if any(told.values()) else "exceeded" if over else "reached"
+    return (
+        f"{how}{' at ' + '; '.join(texts) if over else ''} ({len(rates)} rates, the highest {highest:.1f} %)"
+    )
+
+
+def _cells(parts: Sequence[np.ndarray], how: str) -> str:
+    return " | ".join(" / ".join(format(v, how) for v in values) for values in zip(*parts, strict=True))
+
+
+# Pure noise
+
+
+class Noise(NamedTuple):
+    """Rounds of nothing.
+
+    Attributes:
+        kinds: What proposals do to the parameters, with how many.
+        touched: Rounds in which any parameter is changed.
+        p: Per round the (d, 3) p-values of `tests`.
+        edge_p: P-values of all ends.
+        pair_p: P-values of all pairs; empty where too few trials are good.
+        rounds: How many.
+    """
+
+    kinds: Counter[str]
+    touched: int
+    p: list[np.ndarray]
+    edge_p: np.ndarray
+    pair_p: np.ndarray
+    rounds: int
+
+
+def nothing(kind: str, d: int, n: int, rounds: int) -> Noise:
+    """Proposals on pure noise.
+
+    A parameter is changed only if a test lets it be, so that a round in which none does is a proposal to keep all
+    and is not asked for.
+    """
+    rng = stream("nothing", kind, d, n)
+    kinds: Counter[str] = Counter()
+    touched, ps, edge_p, pair_p = 0, [], [], []
+    for _ in range(rounds):
+        rows, X = cells(d, n, rng)
+        y = VALUES[kind](rng, n)
+        p = tests(X, y)
+        at_edge, _, widen = edges(X, y)
+        order = np.lexsort((*X.T, y))
+        pairs = stats.Interactions(top=GOOD)(X[order], y[order], cardinalities(d))
+        changed = {}
+        if seen(p)[-1].any() or widen.any() or any(pair.q <= ALPHA for pair in pairs):
+            frame = pd.DataFrame(space(d).columns(rows)).assign(value=y)
+            proposal = refine.propose(refine.analyze(space(d), frame))
+            changed = {c.name: c.kind for c in proposal.changes if c.kind != "keep"}
+        kinds.update(changed.values())
+        kinds["keep"] += d - len(changed)
+        touched += bool(changed)
+        ps.append(p)
+        edge_p.append(at_edge.ravel())
+        pair_p += [pair.p for pair in pairs if np.isfinite(pair.statistic)]
+    return Noise(kinds, touched, ps, np.concatenate(edge_p), np.array(pair_p), rounds)
+
+
+def nothings(simulations: int) -> dict[tuple[Any, ...], Noise]:
+    """Pure noise of every kind and size; half of the rounds have 4, half 8 parameters."""
+    return spread(
+        nothing, [(k, d, n, simulations // 2) for n in NOISE_SIZES for k in VALUES for d in DIMENSIONS]
+    )
+
+
+def imagined(noise: dict[tuple[Any, ...], Noise]) -> str:
+    """Share of the parameters of pure noise that are changed."""
+    lines = [
+        "| values | n | parameters | changed | narrowed | choices dropped | widened | rounds with any change |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    verdicts = []
+    for n in NOISE_SIZES:
+        lines += [
+            _imagined(kind, n, [v for k, v in noise.items() if (k[0], k[2]) == (kind, n)]) for kind in VALUES
+        ]
+        of = [v for k, v in noise.items() if k[2] == n]
+        lines.append(_imagined("**all**", n, of))
+        hits, total = _changed(of)
+        low, high = stats.wilson(hits, total)
+        judged = "reached" if hits <= MOST_CHANGED * total else "missed"
+        verdicts.append(
+            f"- Pure noise, n = {n}: {100 * hits / total:.1f} % of the parameters are changed ({100 * low:.1f} to {100 * high:.1f}; "
+            f"wanted: at most {100 * MOST_CHANGED:.0f} %): {judged}."
+        )
+    return "\n\n".join(
+        [
+            "**What is proposed where there is nothing?** Values that no parameter has to do with, `refine.propose` at its "
+            "defaults, shares with Wilson's 95 % interval.",
+            "\n".join(lines),
+            "\n".join(verdicts),
+        ]
+    )
+
+
+def _changed(of: Sequence[Noise]) -> tuple[int, int]:
+    total = sum(sum(v.kinds.values()) for v in of)
+    return total - sum(v.kinds["keep"] for v in of), total
+
+
+def _imagined(kind: str, n: int, of: Sequence[Noise]) -> str:
+    hits, total = _changed(of)
+    low, high = stats.wilson(hits, total)
+    parts = [100 * sum(v.kinds[what] for v in of) / total for what in ("narrow", "drop", "widen")]
+    rounds = 100 * sum(v.touched for v in of) / sum(v.rounds for v in of)
+    return (
+        f"| {kind} | {n} | {total:,} | {100 * hits / total:.1f} % ({100 * low:.1f} to {100 * high:.1f}) | "
+        + " | ".join(f"{part:.1f} %" for part in parts)
+        + f" | {rounds:.0f} % |"
+    )
+
+
+# Pairs, edges, failures
+
+
+def couple(name: str, d: int, n: int, simulations: int) -> tuple[float, float, float]:
+    """Share of rounds that see the coupled pair; of other pairs that are called coupled; the false discovery rate."""
+    rng, real = stream("couple", name, d, n), PAIR.get(name)
+    hits, false, pairs, rate = 0, 0, 0, 0.0
+    for _ in range(simulations):
+        _, X = cells(d, n, rng)
+        found = stats.Interactions(top=GOOD)(X, COUPLED[name](X) + rng.normal(size=n), cardinalities(d))
+        called = {(pair.i, pair.j) for pair in found if pair.q <= ALPHA}
+        others = called - {real}
+        hits += real in called
+        false += len(others)
+        pairs += len(found) - (real is not None)
+        rate += len(others) / max(len(called), 1)
+    return hits / simulations, false / pairs, rate / simulations
+
+
+def couplings(simulations: int) -> str:
+    """Power and false alarms of pairs."""
+    found = spread(
+        couple, [(name, d, n, simulations) for n in PAIR_SIZES for name in COUPLED for d in DIMENSIONS]
+    )
+    lines = [
+        "| surface | n | the coupled pair is seen | other pairs called coupled | false discovery rate |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    rates = {}
+    for name in COUPLED:
+        for n in PAIR_SIZES:
+            parts = [np.array(found[name, d, n, simulations]) * 100 for d in DIMENSIONS]
+            power, pairs, rate = _cells(parts, ".1f").split(" | ")
+            lines.append(f"| {name} | {n} | {power if name in PAIR else '-'} | {pairs} | {rate} |")
+            for d, part in zip(DIMENSIONS, parts, strict=True):
+                # No rate of shares spreads more than one of yes and no.
+                error = np.sqrt(part[2] * (100 - part[2]) / simulations)
+                rates[f"{name}, n = {n}, {d} parameters"] = (part[2] / 100, error / 100)
+    return "\n\n".join(
+        [
+            f"**Couplings** (q <= 0.1), in % of {simulations} rounds, with {DIMENSIONS[0]} / {DIMENSIONS[1]} parameters; noise of deviation 1.",
+            "\n".join(lines),
+            f"- False discovery rate of pairs at most {100 * ALPHA:.0f} %: {_judged(rates)}. Without coupling it is the share of rounds in "
+            "which any pair is called coupled.",
+        ]
+    )
+
+
+OPTIMA = {
+    "beyond the end, at 1.3": 1.3,
+    "on the last level": 1.0,
+    "inside, at 0.8": 0.8,
+    "in the middle": 0.5,
+}
+
+
+def press(at: float, n: int, simulations: int) -> tuple[float, float]:
+    """Share of rounds that would widen the end next to the optimum; share of all other ends that would be."""
+    rng = stream("press", at, n)
+    hits, false = 0, 0
+    for _ in range(simulations):
+        _, X = cells(8, n, rng)
+        widen = edges(X, _peak(X[:, 0], at) + rng.normal(size=n))[2]
+        hits += widen[0, 1]
+        false += widen.sum() - widen[0, 1]
+    return hits / simulations, false / (simulations * (widen.size - 1))
+
+
+def boundaries(simulations: int) -> str:
+    """Power and false alarms of edges."""
+    found = spread(press, [(at, n, simulations) for n in SIZES for at in OPTIMA.values()])
+    lines = ["| optimum | " + " | ".join(f"n = {n}" for n in SIZES) + " |", "|---|" + "---:|" * len(SIZES)]
+    for name, at in OPTIMA.items():
+        shares = [found[at, n, simulations] for n in SIZES]
+        lines.append(f"| {name} | " + " | ".join(f"{100 * a:.0f} ({100 * b:.1f})" for a, b in shares) + " |")
+    return "\n\n".join(
+        [
+            f"**Ends**: share of {simulations} rounds that would widen the end of a range of 0 to 1 next to its optimum, in %, and in "
+            "brackets the share of all other ends. Four ranges, an effect of one deviation of the noise.",
+            "\n".join(lines),
+        ]
+    )
+
+
+def fail(column: int, n: int, simulations: int) -> tuple[float, float, float, np.ndarray]:
+    """One level fails in 50 % of its trials, all others in 5 %; none does if the column is -1.
+
+    Returns:
+        Share of rounds that see it; share of the other levels that are called failing; share of rounds with any of
+        these; the p-values of the columns where nothing fails.
+    """
+    rng, sizes = stream("fail", column, n), [k or 10 for k in cardinalities(4)]
+    hits, false, rounds, null = 0, 0, 0, []
+    for _ in range(simulations):
+        codes, _ = cells(4, n, rng)
+        bad = codes[:, column] == 1 if column >= 0 else np.zeros(n, bool)
+        failed = rng.random(n) < np.where(bad, 0.5, 0.05)
+        rates = [stats.LevelRates()(codes[:, j], failed, k) for j, k in enumerate(sizes)]
+        null += [r.p for j, of in enumerate(rates) for r in of if j != column and r.n]
+        p = [r.p if r.rate > failed.mean() else 1.0 for of in rates for r in of]
+        called = np.split(stats.benjamini_hochberg(p) <= ALPHA, np.cumsum(sizes)[:-1])
+        real = bool(column >= 0 and called[column][1])
+        others = sum(int(c.sum()) for c in called) - real
+        hits += real
+        false += others
+        rounds += others > 0
+    return (
+        hits / simulations,
+        false / simulations / (sum(sizes) - (column >= 0)),
+        rounds / simulations,
+        np.array(null),
+    )
+
+
+FAILING = {"one of 10 levels": 0, "one of 4 choices": 3, "none": -1}
+
+
+def failures(found: dict[tuple[Any, ...], Any], simulations: int) -> str:
+    """Power and false alarms of failing levels."""
+    lines = [
+        "| fails more often | " + " | ".join(f"n = {n}" for n in SIZES) + " |",
+        "|---|" + "---:|" * len(SIZES),
+    ]
+    for name, column in FAILING.items():
+        each = [found[column, n, simulations] for n in SIZES]
+        lines.append(
+            f"| {name} | "
+            + " | ".join(
+                (f"{100 * v[0]:.0f} " if column >= 0 else "") + f"({100 * v[1]:.1f}, {100 * v[2]:.1f})"
+                for v in each
+            )
+            + " |"
+        )
+    return "\n\n".join(
+        [
+            f"**Failures**: share of {simulations} rounds in which a level that fails in 50 % of its trials, where others fail in 5 %, is "
+            "seen to (q <= 0.1 over the 27 levels of four parameters), in %; in brackets the share of the other levels called "
+            "failing, and of rounds with any of them.",
+            "\n".join(lines),
+        ]
+    )
+
+
+# Are p-values what they say
+
+
+def uniform(noise: dict[tuple[Any, ...], Noise], failing: dict[tuple[Any, ...], Any]) -> str:
+    """Share of p-values under 0.05 where there is nothing."""
+    above: list[str] = []
+    shares = 0
+
+    def share(p: np.ndarray, called: str) -> str:
+        nonlocal shares
+        shares += bool(len(p))
+        hits = int((p <= 0.05).sum())
+        low, high = stats.wilson(hits, len(p))
+        if low > 0.05:
+            above.append(f"{called}: {100 * hits / len(p):.1f} %")
+        return f"{100 * hits / len(p):.1f} ({100 * low:.1f} to {100 * high:.1f})" if len(p) else "-"
+
+    lines = ["| test | values | " + " | ".join(f"n = {n}" for n in NOISE_SIZES) + " |"]
+    lines.append("|---|---|" + "---:|" * len(NOISE_SIZES))
+    tied = list(VALUES)[-1]
+    for test, taken in _PARTS.items():
+        for kind in ("without ties", tied):
+            row = []
+            for n in NOISE_SIZES:
+                of = [v for k, v in noise.items() if k[2] == n and (k[0] == tied) == (kind == tied)]
+                p = np.concatenate([taken(v) for v in of])
+                row.append(share(p, f"{test}, {kind}, n = {n}"))
+            lines.append(f"| {test} | {kind} | {' | '.join(row)} |")
+    failures_ = [
+        f"{share(np.concatenate([v[3] for key, v in failing.items() if key[1] == n]), f'failures, n = {n}')} at n = {n}"
+        for n in SIZES
+    ]
+    judged = "none" if not above else "; ".join(above)
+    return "\n\n".join(
+        [
+            "**Are p-values what they say?** Share of p <= 0.05 where nothing matters, in %, with Wilson's 95 % interval; it should "
+            "be 5. Fewer is caution: counts are few, and p-values of counts take few values.",
+            "\n".join(lines),
+            f"Failures per level: {', '.join(failures_)}.",
+            f"- P-values that are too small more often than they say, the whole interval over 5 %: {judged} (of {shares} shares; "
+            "one in 40 is expected by chance).",
+        ]
+    )
+
+
+def _column(test: int, unordered: bool) -> Callable[[Noise], np.ndarray]:
+    def taken(of: Noise) -> np.ndarray:
+        at = [j for j, k in enumerate(cardinalities(len(of.p[0]))) if bool(k) == unordered]
+        return np.array([p[at, test] for p in of.p]).ravel()
+
+    return taken
+
+
+_PARTS: dict[str, Callable[[Noise], np.ndarray]] = {
+    "Spearman": _column(0, False),
+    "Kruskal-Wallis": _column(0, True),
+    "PED-ANOVA, ranges": _column(1, False),
+    "PED-ANOVA, choices": _column(1, True),
+    "additive, ranges": _column(2, False),
+    "additive, choices": _column(2, True),
+    "ends": lambda of: of.edge_p,
+    "pairs": lambda of: of.pair_p,
+}
+
+
+def report(simulations: int = 240) -> str:
+    """The section for docs/benchmarks.md."""
+    noise = nothings(simulations)
+    failing = spread(fail, [(column, n, simulations) for n in SIZES for column in FAILING.values()])
+    return "\n\n".join(
+        [
+            detection(simulations, noise),
+            imagined(noise),
+            couplings(simulations),
+            boundaries(simulations),
+            failures(failing, simulations),
+            uniform(noise, failing),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--simulations", type=int, default=240)
+    print(report(parser.parse_args().simulations))
