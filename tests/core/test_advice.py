@@ -112,7 +112,11 @@ def test_classes_are_offered_as_they_are_typed_and_survive_json(lookalike):
     space = refine.Space(
         {
             "lr": (0.0, 1.0, 11),
-            "optimizer": [lookalike.optimizers.Adam, lookalike.optimizers.Nadam, lookalike.optimizers.RMSprop],
+            "optimizer": [
+                lookalike.optimizers.Adam,
+                lookalike.optimizers.Nadam,
+                lookalike.optimizers.RMSprop,
+            ],
         }
     )
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, 33, 0)))

@@ -91,12 +91,19 @@ def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
     assert len(without.y) == len(finished) == analysis.n_even
     for e in analysis.parameters:
         other = without[e.name]
-        assert (e.p, e.importance, e.correlation, e.n) == (other.p, other.importance, other.correlation, other.n)
+        assert (e.p, e.importance, e.correlation, e.n) == (
+            other.p,
+            other.importance,
+            other.correlation,
+            other.n,
+        )
     assert analysis.noise == without.noise
     # A trial that fails is worse than one that finishes anywhere near.
     at_worst = analysis.X[analysis.y == analysis.y.min()]
     assert (at_worst[:, 0] >= 0.7).sum() >= 30
-    retained = refine.propose(analysis).retention_of(SPACE.replace({"lr": refine.Float(1.0, 10.0, levels=3, log=True)}))
+    retained = refine.propose(analysis).retention_of(
+        SPACE.replace({"lr": refine.Float(1.0, 10.0, levels=3, log=True)})
+    )
     assert retained < 0.05
 
 
@@ -187,7 +194,9 @@ def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_pl
 @pytest.mark.parametrize("read", [np.ones(7, dtype=bool), np.full(90, 0.5), [["a"] * 90], "yes"])
 def test_what_says_who_read_a_parameter_has_one_answer_per_row(read):
     frame, _ = conditional()
-    with pytest.raises(AnalysisError, match="read: lr: needs one answer, True or False, for all trials or for each"):
+    with pytest.raises(
+        AnalysisError, match="read: lr: needs one answer, True or False, for all trials or for each"
+    ):
         refine.analyze(SPACE, frame, read={"lr": read})
 
 
@@ -240,18 +249,24 @@ def test_a_later_look_at_a_branch_multiplies_every_q():
 
 @pytest.mark.parametrize("look", [0, -1, 1.5, True, "2"])
 def test_a_look_is_a_place_in_a_branch(look):
-    with pytest.raises(AnalysisError, match="look must be a whole number >= 1, the round's place in its branch, got"):
+    with pytest.raises(
+        AnalysisError, match="look must be a whole number >= 1, the round's place in its branch, got"
+    ):
         refine.analyze(SPACE, failing(), look=look)
 
 
 @pytest.mark.parametrize("pooled", [-1, 121, 2.0, True])
 def test_pooled_counts_rows(pooled):
-    with pytest.raises(AnalysisError, match="pooled must be a whole number from 0 to 120, how many rows at the head"):
+    with pytest.raises(
+        AnalysisError, match="pooled must be a whole number from 0 to 120, how many rows at the head"
+    ):
         refine.analyze(SPACE, failing(), pooled=pooled)
 
 
 def test_a_round_without_trials_of_its_own_is_not_analysed():
-    with pytest.raises(AnalysisError, match="at least 1 finished trial of the round itself, got 0; run the round first"):
+    with pytest.raises(
+        AnalysisError, match="at least 1 finished trial of the round itself, got 0; run the round first"
+    ):
         refine.analyze(SPACE, failing(), pooled=120)
 
 
@@ -288,12 +303,16 @@ def test_the_time_of_a_trial_is_tested_like_the_rest():
     rng = np.random.default_rng(7)
     frame["value"] = rng.normal(size=40)
     assert {e.cost_q for e in refine.analyze(SPACE, frame).parameters} == {1.0}
-    frame["seconds"] = frame["layers"].astype(float) + 2 * (frame["optimizer"] == "SGD") + rng.uniform(0, 0.5, 40)
+    frame["seconds"] = (
+        frame["layers"].astype(float) + 2 * (frame["optimizer"] == "SGD") + rng.uniform(0, 0.5, 40)
+    )
     analysis = refine.analyze(SPACE, frame)
     assert analysis["layers"].cost_q < 0.01
     assert analysis["optimizer"].cost_q < 0.01
     assert analysis["dropout"].cost_q > 0.1
-    assert [v.seconds for v in analysis["layers"].levels] == sorted(v.seconds for v in analysis["layers"].levels)
+    assert [v.seconds for v in analysis["layers"].levels] == sorted(
+        v.seconds for v in analysis["layers"].levels
+    )
 
 
 def test_few_good_trials_are_no_judgement():
@@ -302,7 +321,9 @@ def test_few_good_trials_are_no_judgement():
     e = small["dropout"]
     assert (e.n, e.good, e.needed) == (60, 12, 27)
     reason = refine.propose(small)["dropout"].reason
-    assert reason.startswith("Can't be judged yet, 12 trials in the good region and 27 needed; nothing seen so far: ")
+    assert reason.startswith(
+        "Can't be judged yet, 12 trials in the good region and 27 needed; nothing seen so far: "
+    )
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28
     assert refine.propose(large)["dropout"].reason.startswith("Nothing seen: ")

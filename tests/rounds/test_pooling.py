@@ -68,7 +68,9 @@ def refine_table(*rounds):
 
 def test_a_round_that_has_not_run_is_not_analysed_on_what_it_took_over(root):
     child = root.branch(root.space, n=20)
-    with pytest.raises(AnalysisError, match="at least 1 finished trial of the round itself, got 0; run the round"):
+    with pytest.raises(
+        AnalysisError, match="at least 1 finished trial of the round itself, got 0; run the round"
+    ):
         child.analyze()
 
 

@@ -57,11 +57,15 @@ def test_tolerance_regions_need_as_many_trials_as_wald_and_tukey_say():
 
 def judges(m: int, tests: int, alpha: float, power: float, half: float) -> bool:
     """Whether m good trials are enough, by the exact binomial distribution."""
-    least = next((k for k in range(m + 1) if scipy.stats.binom.sf(k - 1, m, 0.5) <= alpha / (2 * tests)), None)
+    least = next(
+        (k for k in range(m + 1) if scipy.stats.binom.sf(k - 1, m, 0.5) <= alpha / (2 * tests)), None
+    )
     return least is not None and scipy.stats.binom.sf(least - 1, m, half) >= power
 
 
-@pytest.mark.parametrize("case", [(1, 0.1, 0.8, 0.8), (4, 0.1, 0.8, 0.8), (8, 0.05, 0.9, 0.7), (3, 0.3, 0.5, 0.95)])
+@pytest.mark.parametrize(
+    "case", [(1, 0.1, 0.8, 0.8), (4, 0.1, 0.8, 0.8), (8, 0.05, 0.9, 0.7), (3, 0.3, 0.5, 0.95)]
+)
 def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test(case):
     found = good_trials_to_judge(*case)
     assert judges(found, *case)
@@ -75,7 +79,9 @@ def test_more_parameters_take_more_good_trials_to_judge():
     assert good_trials_to_judge(4, half=0.6) > good_trials_to_judge(4, half=0.9)
     with pytest.raises(AnalysisError, match="tests: must be a whole number >= 1, got 0"):
         good_trials_to_judge(0)
-    with pytest.raises(AnalysisError, match="half: must be above 0.5, got 0.4; at 0.5 there is nothing to see"):
+    with pytest.raises(
+        AnalysisError, match="half: must be above 0.5, got 0.4; at 0.5 there is nothing to see"
+    ):
         good_trials_to_judge(1, half=0.4)
     with pytest.raises(AnalysisError, match="half: 0.5001 is too near to 0.5 to be seen"):
         good_trials_to_judge(1, half=0.5001)
