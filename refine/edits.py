@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refine.canonical import label, round_significant
+from refine.canonical import Reference, label, round_significant
 from refine.choices import Choice
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.notation import level_count, parse
@@ -60,7 +60,7 @@ def edited(old: Parameter, value: Any) -> Parameter:
     if isinstance(old, Range) and isinstance(value, str):
         raise SpaceError(f"a range takes numbers, got the text {value!r}; write (low, high) or a number")
     if not bounds or not isinstance(old, Range):
-        new = parse(value)
+        new = parse(_by_label(old, value))
         if isinstance(new, Choice) and isinstance(old, Choice) and set(new.grid) <= set(old.grid):
             return Choice([v for v in old.grid if v in new.grid])  # the order of writing makes no other space
         return new
@@ -78,6 +78,20 @@ def edited(old: Parameter, value: Any) -> Parameter:
     if whole:
         return Int(int(low), int(high), min(count, int(high) - int(low) + 1), log=log)
     return Float(low, high, count, log=log)
+
+
+def _by_label(old: Parameter, value: Any) -> Any:
+    """``value`` with labels of classes and functions, as tables show them, in place of which those are meant."""
+    if not isinstance(old, Choice):
+        return value
+    meant = {
+        t: v
+        for t, v in zip(old.labels, old.grid, strict=True)
+        if isinstance(v, Reference) and t not in old.grid
+    }
+    if isinstance(value, list | tuple):
+        return type(value)(meant.get(v, v) if isinstance(v, str) else v for v in value)
+    return meant.get(value, value) if isinstance(value, str) else value
 
 
 def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:

@@ -327,3 +327,11 @@ def test_a_pair_of_its_values_keeps_what_lies_between_in_an_ordered_choice():
     units = Choice([4, 8, 16, 32, 64])
     assert edited(units, (8, 32)).grid == (8, 16, 32)
     assert edited(units, (8, 30)) == Int(8, 30)  # no value of the choice: a range as in a new space
+
+
+def test_an_edit_may_name_a_class_as_tables_show_it(lookalike):
+    o = lookalike.optimizers
+    space = Space({"optimizer": [o.Adam, o.Nadam, o.RMSprop]})
+    for value in (["Adam", "Nadam"], [o.Adam, "Nadam"]):
+        assert edit_space(space, space, {"optimizer": value}) == Space({"optimizer": [o.Adam, o.Nadam]})
+    assert edit_space(space, space, {"optimizer": "Adam"}) == Space({"optimizer": o.Adam})
