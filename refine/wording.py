@@ -40,7 +40,7 @@ def _why_kept(analysis: Analysis, e: ParameterEvidence) -> str:
         return join_sentences(
             _seen(analysis, e) if e.matters else "",
             _failing(e),
-            "But the optimum may be at any of its levels at this risk, so all stay.",
+            "The optimum may still be at any of its levels at this risk, so all stay.",
         )
     if np.ptp(analysis.y) == 0:
         return f"Every trial has the same {analysis.metric}: nothing can be seen."
