@@ -84,6 +84,7 @@ def reproduce(found: Round) -> str:
         size = f"n={stored[node.id].n}"
         if i == 0:
             extra = f", name={name!r}, metric={node.metric!r}, direction={node.direction!r}, {size}, seed={node.seed}"
+            extra += ", degenerate=True" if node.degenerate else ""
             lines.append(f"round = tree.add_round(space, objective{extra}, design={node.method!r})")
         else:
             was = (

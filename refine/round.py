@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from refine.analysis import Analysis, analyze
 from refine.canonical import decode
 from refine.child import Shares, add_child, check_note, check_was, path_to
@@ -26,7 +24,7 @@ from refine.review import Review
 from refine.runner import run_round
 from refine.space import Space, permutation_key
 from refine.store import Store, StoredDecision, StoredNode
-from refine.trials import Metric, check_direction, table
+from refine.trials import Metric, best_first, check_direction, table
 from refine.words import plural, score
 
 if TYPE_CHECKING:
@@ -221,13 +219,12 @@ class Round:
 
     @property
     def best(self) -> pd.Series | None:
-        """The row of the best trial; ``None`` before the first has finished."""
-        frame = self.trials.dropna(subset=["value"])
-        if frame.empty:
-            return None
-        values = frame["value"].to_numpy()
-        at = np.argmax(values) if self.direction == "maximize" else np.argmin(values)
-        return frame.iloc[int(at)]
+        """The row of the best trial; ``None`` before the first has finished.
+
+        A degenerate trial is passed over, unless the round was added with ``degenerate=True``.
+        """
+        frame = best_first(self.trials, self.direction, self.space, self.node.degenerate)
+        return None if frame.empty else frame.iloc[0]
 
     def _table(self, metric: Metric) -> pd.DataFrame:
         records = self.home.store.records([self._stored.pk], curves=metric.reduction != "last")
@@ -259,6 +256,7 @@ class Round:
             look=len(path),
             read=found.read,
             groups=found.groups,
+            degenerate=self.node.degenerate,
         )
 
     def propose(self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0) -> Review:

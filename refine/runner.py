@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
@@ -19,7 +19,7 @@ from refine.node import Node
 from refine.objective import Objective, Outcome, Task, objective_code, wants_trial
 from refine.space import permutation_key
 from refine.store import Store, StoredNode
-from refine.trials import STATES, Metric, Records, Trial
+from refine.trials import DEGENERATE, STATES, Metric, Records, Trial
 from refine.words import score
 
 _ALIKE = 5
@@ -158,7 +158,11 @@ class _Watch:
             for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)
         ]
         self.metric_seen = any(v is not None for v in known)
-        finite = [self.sign * v for v in known if v is not None and math.isfinite(v)]
+        finite = [
+            self.sign * v
+            for v, m in zip(known, records.metrics, strict=True)
+            if v is not None and math.isfinite(v) and self._worthy(m)
+        ]
         self.best = max(finite, default=-math.inf)
 
     def __enter__(self) -> _Watch:
@@ -178,11 +182,14 @@ class _Watch:
     def __exit__(self, *exc: object) -> None:
         self.bar.close()
 
+    def _worthy(self, metrics: Mapping[str, float]) -> bool:
+        return self.node.degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
+
     def see(self, outcome: Outcome, state: str, value: float | None) -> None:
         """Takes in one ended trial, which is stored already."""
         self.seen += 1
         self.failed += state != "complete"
-        if value is not None and math.isfinite(value):
+        if value is not None and math.isfinite(value) and self._worthy(outcome.metrics):
             self.best = max(self.best, self.sign * value)
         best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
         self.bar.set_postfix_str(f"best {best}, {self.failed} failed", refresh=False)

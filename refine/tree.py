@@ -113,6 +113,7 @@ class Tree:
         *,
         metric: str = "value",
         direction: str = "maximize",
+        degenerate: bool = False,
         n: int | None = None,
         downsample: float | None = None,
         seed: int = 0,
@@ -128,6 +129,8 @@ class Tree:
             metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), or ``"value"`` where
                 the objective returns a number.
             direction: ``"maximize"`` or ``"minimize"``.
+            degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
+                value and is passed over. Children take this over.
             n: How many permutations to run, or
             downsample: which share of them; one of the two must be given.
             seed: Another seed is another round.
@@ -153,6 +156,7 @@ class Tree:
             data=objective_data(objective),
             metric=metric,
             direction=direction,
+            degenerate=bool(degenerate),
             note=check_note(note),
             author=user(),
             created=time.time(),
@@ -217,7 +221,7 @@ class Tree:
         x, y = first.node, second.node
         other = {
             name: (getattr(x, name), getattr(y, name))
-            for name in ("method", "seed", "objective", "data", "metric", "direction")
+            for name in ("method", "seed", "objective", "data", "metric", "direction", "degenerate")
             if getattr(x, name) != getattr(y, name)
         }
         best = (_value(first), _value(second))

@@ -22,6 +22,9 @@ STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pr
 FAILED = ("failed", "diverged", "crashed", "timeout")
 """States of trials that ended without a value."""
 
+DEGENERATE = "degenerate"
+"""Metric that says whether a model predicts the same for everything: 1 if so, else 0."""
+
 ORIGINS = ("even", "focus", "counter", "adaptive", "imported")
 REDUCTIONS = ("last", "max", "min")
 
@@ -139,6 +142,44 @@ class Records(NamedTuple):
     metrics: list[dict[str, float]]
     curves: Sequence[Curve]
     columns: dict[str, list[Any]]
+
+
+def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
+    """Which trials gave a model that predicts the same for everything.
+
+    Args:
+        frame: One row per trial. The metric ``degenerate`` says so: 1, or with several models per trial the share
+            of them, of which half is enough. Without such a column no row is.
+        space: Names of parameters: where one of them is called so too, the metric has another title.
+
+    Returns:
+        (n,) mask.
+    """
+    title = f"{DEGENERATE} (metric)" if DEGENERATE in space else DEGENERATE
+    if title not in frame.columns:
+        return np.zeros(len(frame), dtype=np.bool_)
+    return np.asarray(np.asarray(frame[title], dtype=float) >= 0.5, dtype=np.bool_)
+
+
+def best_first(
+    frame: pd.DataFrame, direction: str, space: Iterable[str] = (), degenerate: bool = False
+) -> pd.DataFrame:
+    """Trials that may be called best, best first; equal ones in the table's order.
+
+    Args:
+        frame: One row per trial with ``value`` and, optionally, ``state``.
+        direction: ``"maximize"`` or ``"minimize"``.
+        space: Names of parameters, see :func:`degenerate_rows`.
+        degenerate: Whether degenerate trials may be.
+    """
+    keep = np.isfinite(np.asarray(frame["value"], dtype=float))
+    if "state" in frame:
+        keep &= (frame["state"] == "complete").to_numpy()
+    if not degenerate:
+        keep &= ~degenerate_rows(frame, space)
+    found: pd.DataFrame = frame[keep]
+    sign = 1.0 if direction == "minimize" else -1.0
+    return found.iloc[np.argsort(sign * np.asarray(found["value"], dtype=float), kind="stable")]
 
 
 def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
