@@ -12,6 +12,7 @@ from refine.parameters import Range
 from refine.proposal import Proposal
 from refine.report_facts import Facts
 from refine.space import Space
+from refine.trials import FUNCTION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,14 +77,22 @@ def reproduce(found: Round) -> str:
     where = (
         f"from your_script import {last} as objective" if last.isidentifier() else "objective = ...  # yours"
     )
-    lines += [where, ""]
+    lines.append(where)
+    kind, _, function = found.path[0].metric.partition(":")
+    metric = repr(found.path[0].metric)
+    if kind == FUNCTION:
+        metric = function.rpartition(".")[2]
+        lines.append(f"from your_script import {metric}")
+    lines.append("")
     lines.append(f"tree = refine.Tree({found.home.name!r})")
     stored = found.home.store.nodes(found.home.tree)
     for i, node in enumerate(found.path):
         lines += ["", f"space = {space_code(node.space)}"]
         size = f"n={stored[node.id].n}"
         if i == 0:
-            extra = f", name={name!r}, metric={node.metric!r}, direction={node.direction!r}, {size}, seed={node.seed}"
+            extra = (
+                f", name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
+            )
             extra += ", degenerate=True" if node.degenerate else ""
             lines.append(f"round = tree.add_round(space, objective{extra}, design={node.method!r})")
         else:

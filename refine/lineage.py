@@ -9,7 +9,7 @@ from refine.errors import AnalysisError, did_you_mean
 from refine.evidence import read_masks, replicate_groups, translate
 from refine.node import Node
 from refine.store import Store
-from refine.trials import Metric, table
+from refine.trials import FUNCTION, Metric, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         AnalysisError: No trial has such a metric.
     """
     nodes, space = store.nodes(tree), path[-1].space
-    curves = metric.reduction != "last"
+    curves = metric.curves
     first = len(path) - 1
     # Nothing was selected between rounds on the very same space: they are one sample.
     while first and path[first - 1].space == space and not path[first].was:
@@ -56,7 +56,12 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
     before = [nodes[node.id].pk for node in path[first:-1]]
     records = store.records([*before, nodes[path[-1].id].pk], curves=curves)  # ancestors come first
     names = dict.fromkeys(name for m in records.metrics for name in m)
-    if records.metrics and metric.name not in names:
+    if records.metrics and metric.function is None and metric.name not in names:
+        if metric.reduction == FUNCTION:
+            raise AnalysisError(
+                f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value stored; give "
+                "it: analyze(metric=function)"
+            )
         raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
     earlier = []
     for origin, node in enumerate(path[:first]):

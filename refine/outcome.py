@@ -14,7 +14,7 @@ from refine.ledger import Entry, Seen
 from refine.lineage import lineage
 from refine.proposal import Proposal
 from refine.round import Round
-from refine.trials import Metric, degenerate_rows
+from refine.trials import degenerate_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def seen(child: Round, decision: Decision) -> Seen:
     # A permutation that was run again is one trial.
     values = even[np.isfinite(even["value"])].drop_duplicates("cell")["value"]
     counter = frame.loc[frame["origin"] == "counter", "value"]
-    found = lineage(child.home.store, child.home.tree, child.path, Metric.parse(child.metric))
+    found = lineage(child.home.store, child.home.tree, child.path, child._metric)
     tables = [_judged(child, t) for t in (found.frame, found.earlier) if t is not None]
     inside = [v for t in tables for v in _finite(t.loc[child.space.contains(t), "value"])]
     best = max if child.direction == "maximize" else min

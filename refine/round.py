@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from refine.analysis import Analysis, analyze
 from refine.canonical import decode
@@ -15,38 +15,22 @@ from refine.child import Shares, add_child, check_note, check_was, path_to
 from refine.decision import Decision
 from refine.design import design_named, draw, how_many
 from refine.environment import user
-from refine.errors import ObjectiveError
+from refine.home import Home
 from refine.lineage import lineage
 from refine.node import Node
-from refine.objective import Objective, objective_data, objective_name
+from refine.objective import Objective
 from refine.proposal import Proposal, propose
 from refine.review import Review
 from refine.runner import run_round
 from refine.space import Space, permutation_key
-from refine.store import Store, StoredDecision, StoredNode
-from refine.trials import Metric, best_first, check_direction, table
+from refine.store import StoredDecision, StoredNode
+from refine.trials import Metric, Score, best_first, check_direction, table
 from refine.words import plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from refine.plots import Plots
-
-
-class Home(NamedTuple):
-    """Where rounds live.
-
-    Attributes:
-        store: The database.
-        tree: Row of the tree in it.
-        name: Name of the tree.
-        objectives: Objectives given in this process, by name and fingerprint of their data.
-    """
-
-    store: Store
-    tree: int
-    name: str
-    objectives: dict[tuple[str, str | None], Objective]
 
 
 @dataclass(eq=False, repr=False)
@@ -106,6 +90,10 @@ class Round:
         return path_to(self.node, self.home.store.nodes(self.home.tree))
 
     @property
+    def _metric(self) -> Metric:
+        return Metric.parse(self.metric, self.home.scores)
+
+    @property
     def _stored(self) -> StoredNode:
         return self.home.store.nodes(self.home.tree)[self.id]
 
@@ -141,6 +129,7 @@ class Round:
         rerun: str | None = None,
         objective: Objective | None = None,
         name: str | None = None,
+        metric: Score | None = None,
     ) -> Round:
         """Runs what is left of the round; a script that is run again goes on where it was.
 
@@ -156,6 +145,7 @@ class Round:
             rerun: A state, such as ``"failed"``: trials that ended so are run again.
             objective: What to call, for a round that was reopened from the store.
             name: The name that the round was added with, where one was given.
+            metric: Its metric, for a round that was reopened and whose metric is a function.
 
         Returns:
             This round.
@@ -165,7 +155,8 @@ class Round:
             RoundStopped: The first trials all failed in the same way.
             RoundBusy: Another process is running this round.
         """
-        chosen = self._objective(objective, name)
+        chosen = self.home.objective_of(self.node, objective, name)
+        self.home.know_score(self.id, self.metric, metric)
         if n is not None:
             taken = len(self.home.store.inherited(self._stored.pk))
             self.home.store.add_node(self.home.tree, self.node, how_many(self.space, n, None, taken))
@@ -173,7 +164,7 @@ class Round:
             self.home.store,
             self._stored,
             chosen,
-            Metric.parse(self.metric),
+            self._metric,
             self.direction,
             workers=workers,
             executor=executor,
@@ -183,38 +174,18 @@ class Round:
         )
         return self
 
-    def _objective(self, given: Objective | None, name: str | None) -> Objective:
-        chosen = given if given is not None else self.objective
-        if chosen is None:
-            raise ObjectiveError(
-                f"round {self.id}: was reopened without its objective {self.node.objective!r}; give it: "
-                "run(objective=...)"
-            )
-        if given is not None:
-            for what, mine, theirs in (
-                ("name", self.node.objective, name or objective_name(given)),
-                ("data", self.node.data, objective_data(given)),
-            ):
-                if mine != theirs:
-                    raise ObjectiveError(
-                        f"round {self.id}: runs the objective with {what} {mine!r}, got one with {theirs!r}; "
-                        "another objective is another round: tree.add_round(...)"
-                    )
-            self.home.objectives[self.node.objective, self.node.data] = given
-        return chosen
-
     # What came of it.
 
     @property
     def trials(self) -> pd.DataFrame:
         """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
-        return self._table(Metric.parse(self.metric))
+        return self._table(self._metric)
 
     @property
     def failures(self) -> pd.DataFrame:
         """Trials that did not complete, with their tracebacks in ``error``."""
         records = self.home.store.records([self._stored.pk])
-        frame = table(self.space, records, Metric.parse(self.metric)).assign(error=records.columns["error"])
+        frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
         return frame[frame["state"] != "complete"].reset_index(drop=True)
 
     @property
@@ -227,10 +198,12 @@ class Round:
         return None if frame.empty else frame.iloc[0]
 
     def _table(self, metric: Metric) -> pd.DataFrame:
-        records = self.home.store.records([self._stored.pk], curves=metric.reduction != "last")
+        records = self.home.store.records([self._stored.pk], curves=metric.curves)
         return table(self.space, records, metric)
 
-    def analyze(self, metric: str | None = None, direction: str | None = None, seed: int = 0) -> Analysis:
+    def analyze(
+        self, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
+    ) -> Analysis:
         """Measures everything this round, and earlier ones inside its space, can teach.
 
         Args:
@@ -241,7 +214,7 @@ class Round:
         Raises:
             AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
         """
-        chosen = Metric.parse(metric or self.metric)
+        chosen = Metric.parse(metric or self.metric, self.home.scores)
         direction = check_direction(direction or self.direction)
         path = self.path
         found = lineage(self.home.store, self.home.tree, path, chosen)

@@ -13,13 +13,13 @@ from typing import Any
 from refine.canonical import decode, encode, freeze
 from refine.design import design_named, draw
 from refine.environment import environment
-from refine.errors import DesignError, ObjectiveError, RoundStopped, did_you_mean
+from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundStopped, did_you_mean
 from refine.execute import check_workers, local_cluster, run_here, run_on
 from refine.node import Node
 from refine.objective import Objective, Outcome, Task, objective_code, wants_trial
 from refine.space import permutation_key
 from refine.store import Store, StoredNode
-from refine.trials import DEGENERATE, STATES, Metric, Records, Trial
+from refine.trials import DEGENERATE, FUNCTION, STATES, Metric, Records, Trial
 from refine.words import score
 
 _ALIKE = 5
@@ -55,7 +55,8 @@ def run_round(
 
     Raises:
         DesignError: An option out of range.
-        ObjectiveError: The objective can't be called with a permutation, or its outcome lacks the metric.
+        ObjectiveError: The objective can't be called with a permutation, or its outcome lacks the metric, or the metric
+            is a function that is not at hand or can't score a trial.
         RoundStopped: The first trials all failed in the same way.
         RoundBusy: Another process is running this round.
     """
@@ -66,9 +67,16 @@ def run_round(
             f"rerun must be a state of trials, got {rerun!r}; {did_you_mean(str(rerun), STATES)}"
         )
     node, code = stored.node, objective_code(objective)
+    if metric.reduction == FUNCTION and metric.function is None:
+        raise ObjectiveError(
+            f"round {node.id}: its metric is the function {metric.name!r}, which is not at hand after reopening; give "
+            "it: run(metric=function)"
+        )
     with ExitStack() as stack:
         stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
-        records = store.records([stored.pk], curves=metric.reduction != "last")
+        if metric.function is not None:
+            store.store_scores(stored.pk, metric)
+        records = store.records([stored.pk], curves=metric.curves)
         tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
         if not tasks:
             return
@@ -83,8 +91,12 @@ def run_round(
         else:
             outcomes = run_here(objective, tasks, threads)
         for task, outcome in outcomes:
-            value = metric.of(outcome.metrics, outcome.curve)
             state = outcome.state
+            try:
+                outcome, value = _scored(outcome, metric)
+            except ObjectiveError:
+                writer.add(_trial(task, outcome, state, code))  # with all its metrics
+                raise
             if state == "complete" and value is not None and not math.isfinite(value):
                 state = "diverged"
             if state == "complete" and value is None and watch.metric_seen:
@@ -209,6 +221,23 @@ class _Watch:
                     f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun='failed'; "
                     "tracebacks are in round.failures"
                 )
+
+
+def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
+    """An outcome and its value; what a function made of its metrics is kept among them."""
+    if metric.function is None:
+        return outcome, metric.of(outcome.metrics, outcome.curve)
+    if metric.name in outcome.metrics:
+        raise ObjectiveError(
+            f"metric {metric.name!r}: the objective returns a metric of that name too; give the function another name"
+        )
+    try:
+        value = metric.of(outcome.metrics, outcome.curve)
+    except AnalysisError as error:
+        raise ObjectiveError(f"{error}; the trial is stored, correct the function and run again") from error
+    return (
+        outcome if value is None else outcome._replace(metrics={**outcome.metrics, metric.name: value})
+    ), value
 
 
 def _signature(error: str) -> str:

@@ -16,14 +16,15 @@ from refine.design import design_named, how_many
 from refine.edits import bounds_text
 from refine.environment import user
 from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
+from refine.home import Home
 from refine.ledger import Ledger
 from refine.node import Node
 from refine.objective import Objective, objective_data, objective_name, wants_trial
 from refine.outcome import entries_of
-from refine.round import Home, Round
+from refine.round import Round
 from refine.space import Space, SpaceDiff
 from refine.store import Store
-from refine.trials import Metric, check_direction
+from refine.trials import Metric, Score, check_direction
 from refine.words import percent, score
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Tree:
             raise StoreError(f"a tree needs a name, got {name!r}")
         database = Store(store)
         try:
-            self._home = Home(database, database.tree(name, create), name, {})
+            self._home = Home(database, database.tree(name, create), name, {}, {})
         except BaseException:
             database.close()
             raise
@@ -111,7 +112,7 @@ class Tree:
         space: Space | Mapping[str, Any],
         objective: Objective,
         *,
-        metric: str = "value",
+        metric: str | Score = "value",
         direction: str = "maximize",
         degenerate: bool = False,
         n: int | None = None,
@@ -126,8 +127,9 @@ class Tree:
         Args:
             space: What to search: a :class:`Space` or its mapping.
             objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
-            metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), or ``"value"`` where
-                the objective returns a number.
+            metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
+                objective returns a number, or a function of a trial's metrics that returns one. A function is
+                recorded by its name; what it says is stored with every trial, beside the metrics.
             direction: ``"maximize"`` or ``"minimize"``.
             degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
                 value and is passed over. Children take this over.
@@ -142,7 +144,7 @@ class Tree:
             RefineError: A subclass that says what is wrong; nothing has been written then.
         """
         wants_trial(objective)
-        Metric.parse(metric)
+        judged = Metric.parse(metric)
         check_direction(direction)
         design_named(design)
         if isinstance(seed, bool) or not isinstance(seed, int):
@@ -154,7 +156,7 @@ class Tree:
             seed=seed,
             objective=name or objective_name(objective),
             data=objective_data(objective),
-            metric=metric,
+            metric=str(judged),
             direction=direction,
             degenerate=bool(degenerate),
             note=check_note(note),
@@ -164,7 +166,9 @@ class Tree:
         self._home.store.add_node(self._home.tree, node, how_many(node.space, n, downsample))
         self._home.store.set_metric(self._home.tree, node)
         self._home.objectives[node.objective, node.data] = objective
-        return Round(self._home, node, metric, direction)
+        if judged.function is not None:
+            self._home.scores[judged.name] = judged.function
+        return Round(self._home, node, node.metric, direction)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

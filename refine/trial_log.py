@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from refine.canonical import dumps
 from refine.errors import StoreError
 from refine.schema import t
-from refine.trials import Curve, Records, Trial
+from refine.trials import Curve, Metric, Records, Trial
 
 _PLAIN = (
     "key",
@@ -107,6 +107,27 @@ def read_records(engine: sa.Engine, pks: Sequence[int], curves: bool = False) ->
             [found.get(pk, {}) for pk in parts[0]] if curves else (),
             {name: list(part) for name, part in zip(_PLAIN, parts[3:], strict=True)},
         )
+
+
+def store_scores(engine: sa.Engine, pk: int, metric: Metric) -> None:
+    """Keeps what a metric's function says of every complete trial among the trial's metrics.
+
+    Trials may have ended before the function was the metric, or have been scored by an earlier version of it.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        metric: One whose function is at hand.
+    """
+    c = t.trial.c
+    query = sa.select(c.pk, c.metrics).where(c.node == pk, c.state == "complete")
+    with engine.begin() as connection:
+        for trial, text in connection.execute(query).all():
+            metrics = json.loads(text)
+            value = metric.of(metrics, {})
+            if value is not None and repr(metrics.get(metric.name)) != repr(value):
+                row = {"metrics": json.dumps({**metrics, metric.name: value})}
+                connection.execute(t.trial.update().where(c.pk == trial).values(row))
 
 
 def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:

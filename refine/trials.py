@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ DEGENERATE = "degenerate"
 
 ORIGINS = ("even", "focus", "counter", "adaptive", "imported")
 REDUCTIONS = ("last", "max", "min")
+FUNCTION = "function"
 
 Curve = Mapping[str, Sequence[float]]
 """Metric name -> one value per epoch."""
@@ -70,31 +71,48 @@ class Trial(NamedTuple):
     finished: float
 
 
+Score = Callable[[Mapping[str, float]], float]
+"""A function of a trial's metrics whose result is the trial's value."""
+
+
 class Metric(NamedTuple):
     """Which number of a trial is its value.
 
     Attributes:
-        name: A metric the objective returns or reports.
-        reduction: ``"last"`` epoch's value, or the ``"max"`` or ``"min"`` over the curve.
+        name: A metric the objective returns or reports, or the qualified name of a function.
+        reduction: ``"last"`` epoch's value, the ``"max"`` or ``"min"`` over the curve, or ``"function"``: what a
+            function made of the trial's metrics.
+        function: That function, where it is at hand. Without it the value is the one that was stored when the
+            trial ended.
     """
 
     name: str
     reduction: str = "last"
+    function: Score | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Metric:
-        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"`` or ``"min:val_loss"``.
+    def parse(cls, text: str | Score, functions: Mapping[str, Score] | None = None) -> Metric:
+        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"``, ``"min:val_loss"``, or a function.
+
+        Args:
+            text: One of these; ``"function:module.name"`` is how a function is recorded.
+            functions: Functions at hand, by name.
 
         Raises:
-            AnalysisError: Not such a text.
+            AnalysisError: Not such a text, or a function without a name of its own.
         """
+        if callable(text):
+            return cls(_name_of(text), FUNCTION, text)
         if not isinstance(text, str) or not text:
             raise AnalysisError(
-                f"metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', got {text!r}"
+                f"metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', or a function of the "
+                f"trial's metrics, got {text!r}"
             )
         head, colon, tail = text.partition(":")
         if not colon:
             return cls(text)
+        if head == FUNCTION and tail:
+            return cls(tail, FUNCTION, (functions or {}).get(tail))
         if head not in REDUCTIONS or not tail:
             raise AnalysisError(
                 f"metric {text!r}: before the colon stands last, max or min, got {head!r}; "
@@ -105,15 +123,49 @@ class Metric(NamedTuple):
     def __str__(self) -> str:
         return self.name if self.reduction == "last" else f"{self.reduction}:{self.name}"
 
+    @property
+    def curves(self) -> bool:
+        """Whether the value depends on values per epoch."""
+        return self.reduction in ("max", "min")
+
     def of(self, metrics: Mapping[str, float], curve: Curve) -> float | None:
-        """The value, or ``None`` where the trial has no such metric."""
+        """The value, or ``None`` where the trial has no such metric.
+
+        Raises:
+            AnalysisError: The function raises, or returns no number.
+        """
+        if self.function is not None:
+            own = {name: value for name, value in metrics.items() if name != self.name}
+            return _called(self.function, self.name, own) if own else None
         series = curve.get(self.name)
-        if self.reduction != "last" and series:
+        if self.curves and series:
             finite = [v for v in series if math.isfinite(v)]
             pick = max if self.reduction == "max" else min
             return float(pick(finite)) if finite else math.nan
         value = metrics.get(self.name)
         return None if value is None else float(value)
+
+
+def _name_of(function: Score) -> str:
+    named = getattr(function, "name", None)
+    name = named if isinstance(named, str) and named else getattr(function, "__qualname__", "")
+    if not name or "<lambda>" in name or ":" in name:
+        raise AnalysisError(
+            f"a metric that is a function is recorded by its name, got {name or type(function).__name__!r}; write "
+            "def score(metrics): ... and pass score"
+        )
+    module = getattr(function, "__module__", "__main__")
+    return name if named or module == "__main__" else f"{module}.{name}"
+
+
+def _called(function: Score, name: str, metrics: dict[str, float]) -> float:
+    try:
+        return float(function(metrics))
+    except Exception as error:
+        raise AnalysisError(
+            f"metric {name}: the function must give a number for a trial's metrics, but {type(error).__name__}: "
+            f"{error}; this trial has {', '.join(metrics)}"
+        ) from error
 
 
 def check_direction(direction: str) -> str:
@@ -217,13 +269,20 @@ def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
 
 
 def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
-    if metric.reduction == "last":
-        found: Iterable[float | None] = (m.get(metric.name) for m in records.metrics)
+    states = records.columns["state"]
+    if metric.function is not None:
+        # What the function says now counts, whatever it said when the trial ended.
+        found: Iterable[float | None] = (
+            metric.of(m, {}) if s == "complete" else None
+            for m, s in zip(records.metrics, states, strict=True)
+        )
+    elif not metric.curves:
+        found = (m.get(metric.name) for m in records.metrics)
     else:
         curves: Sequence[Curve] = records.curves or [{}] * len(records.metrics)
         found = (metric.of(m, c) for m, c in zip(records.metrics, curves, strict=True))
     values = np.array([math.nan if v is None else v for v in found], dtype=float)
-    ended = np.array([s == "complete" for s in records.columns["state"]], dtype=np.bool_)
+    ended = np.array([s == "complete" for s in states], dtype=np.bool_)
     values[~ended] = np.nan
     return values
 

@@ -54,7 +54,7 @@ FLOORS = [
     ["schema", "objective"],
     ["lease", "trial_log", "execute"],
     ["store"],
-    ["runner", "child", "lineage"],
+    ["runner", "child", "lineage", "home"],
     # Pictures and texts.
     ["figures_style"],
     ["figures_ledger"],
