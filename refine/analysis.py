@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
+from refine.evidence import noise_of
 from refine.parameter_evidence import (
     ALPHA,
     GOOD,
@@ -159,6 +160,7 @@ def analyze(
     read: Mapping[str, npt.ArrayLike] | None = None,
     groups: Sequence[Any] | None = None,
     degenerate: bool = False,
+    fresh: tuple[npt.ArrayLike, Sequence[Any]] | None = None,
 ) -> Analysis:
     """Measures everything a table of finished runs can teach about a space.
 
@@ -181,6 +183,8 @@ def analyze(
         read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
         groups: One label per row of ``frame``, equal for replicates of one permutation.
         degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
+        fresh: Values of runs again of good permutations under new seeds, and a label of its permutation for each:
+            they measure the noise and nothing else.
 
     Raises:
         AnalysisError: A column is missing, or fewer than 10 finished even trials lie inside the space.
@@ -249,7 +253,7 @@ def analyze(
         look=look,
         parameters=adjusted(found, spent),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
-        noise=stats.RetrainingNoise(seed=seed)(X_even, y_even, cardinalities, labels),
+        noise=noise_of(X_even, y_even, cardinalities, labels, fresh, seed),
         covered=stats.hit_probability(int(even.sum()), 0.01),
         best=table.iloc[best],
         table=table,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from refine.errors import AnalysisError, did_you_mean
 from refine.evidence import read_masks, replicate_groups, translate
 from refine.node import Node
+from refine.replicates import Fresh, fresh_runs
 from refine.store import Store
 from refine.trials import FUNCTION, Metric, table
 
@@ -26,6 +27,7 @@ class Lineage(NamedTuple):
         earlier: Trials of the other ancestors, in the names of its space; ``None`` where there are none.
         read: Parameter -> for every row of ``frame`` whether its trial read it.
         groups: One label per row of ``frame``, equal for replicates.
+        fresh: Finished runs again of the path's best permutations.
     """
 
     frame: pd.DataFrame
@@ -33,6 +35,7 @@ class Lineage(NamedTuple):
     earlier: pd.DataFrame | None
     read: dict[str, Bools]
     groups: list[Any]
+    fresh: Fresh
 
 
 def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Lineage:
@@ -75,6 +78,7 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         earlier=_together(earlier),
         read=read_masks(space, records),
         groups=replicate_groups(records),
+        fresh=fresh_runs(store, [nodes[node.id].pk for node in path], metric),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from refine.analysis import Analysis, analyze
 from refine.canonical import decode
@@ -20,6 +20,8 @@ from refine.lineage import lineage
 from refine.node import Node
 from refine.objective import Objective
 from refine.proposal import Proposal, propose
+from refine.replicates import replicate_table
+from refine.retrain import RunOptions, run_replicates
 from refine.review import Review
 from refine.runner import run_round
 from refine.space import Space, permutation_key
@@ -174,12 +176,38 @@ class Round:
         )
         return self
 
+    def replicate(self, top: int = 5, seeds: int = 3, **options: Unpack[RunOptions]) -> Round:
+        """Runs the best permutations again under new seeds; again, it runs what is missing.
+
+        They go to :attr:`replicates`, measure the noise, and say how much of the best is luck: :meth:`optimism`.
+        They are in no table of trials and no test.
+
+        Args:
+            top: How many permutations, by the value of their planned run.
+            seeds: How many runs of each. The noise needs 5 more runs than permutations.
+            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``objective``, ``name``: as in
+                :meth:`run`.
+
+        Raises:
+            AnalysisError: No trial has finished that may be called best.
+            DesignError: ``top`` or ``seeds`` is no whole number >= 1.
+        """
+        run_replicates(self.home, self.node, self._metric, self.direction, top, seeds, **options)
+        return self
+
     # What came of it.
 
     @property
     def trials(self) -> pd.DataFrame:
         """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
         return self._table(self._metric)
+
+    @property
+    def replicates(self) -> pd.DataFrame:
+        """Runs again, as :attr:`trials`, with their numbers in ``replicate``."""
+        metric = self._metric
+        records = self.home.store.records([self._stored.pk], curves=metric.curves, replicates=True)
+        return replicate_table(self.space, records, metric)
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -229,6 +257,7 @@ class Round:
             look=len(path),
             read=found.read,
             groups=found.groups,
+            fresh=found.fresh,
             degenerate=self.node.degenerate,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
@@ -38,6 +38,7 @@ def run_round(
     threads: int = 1,
     progress: bool = True,
     rerun: str | None = None,
+    choose: Callable[[Records], list[Task]] | None = None,
 ) -> None:
     """Runs what is left of a round's plan.
 
@@ -52,6 +53,7 @@ def run_round(
         threads: Threads per trial.
         progress: Whether to show a progress bar.
         rerun: A state, such as ``"failed"``: trials that ended so are run again as a new attempt.
+        choose: Says what to run instead of the plan, given all trials so far, replicates among them.
 
     Raises:
         DesignError: An option out of range.
@@ -76,13 +78,26 @@ def run_round(
         stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         if metric.function is not None:
             store.store_scores(stored.pk, metric)
-        records = store.records([stored.pk], curves=metric.curves)
-        tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
+        records = store.records([stored.pk], curves=metric.curves, replicates=choose is not None)
+        if choose is None:
+            tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
+        else:
+            tasks = choose(records)
         if not tasks:
             return
         store.add_environment(stored.pk, environment(threads))
         writer = stack.enter_context(store.writer(stored.pk))
-        watch = stack.enter_context(_Watch(node, stored.n, len(tasks), records, metric, direction, progress))
+        watch = stack.enter_context(
+            _Watch(
+                node,
+                stored.n if choose is None else len(tasks),
+                len(tasks),
+                records,
+                metric,
+                direction,
+                progress,
+            )
+        )
         if executor is not None:
             outcomes = run_on(executor, objective, tasks, threads, workers, shared_disk=False)
         elif workers > 1:

@@ -267,9 +267,9 @@ class Store:
         """A context manager that records trials of one node over a connection of its own."""
         return TrialWriter(self.engine, pk)
 
-    def records(self, pks: Sequence[int], curves: bool = False) -> Records:
+    def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
         """See :func:`refine.trial_log.read_records`."""
-        return read_records(self.engine, pks, curves)
+        return read_records(self.engine, pks, curves, replicates)
 
     def store_scores(self, pk: int, metric: Metric) -> None:
         """See :func:`refine.trial_log.store_scores`."""

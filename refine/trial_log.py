@@ -77,16 +77,19 @@ class TrialWriter:
             raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
 
 
-def read_records(engine: sa.Engine, pks: Sequence[int], curves: bool = False) -> Records:
+def read_records(
+    engine: sa.Engine, pks: Sequence[int], curves: bool = False, replicates: bool = False
+) -> Records:
     """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
 
     Args:
         engine: The store's.
         pks: Rows of nodes.
         curves: Whether to read values per epoch as well.
+        replicates: Whether to read replicates too, and not the planned runs alone.
     """
     c = t.trial.c
-    where = c.node.in_(list(pks))
+    where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
     columns = [c.pk, c.permutation, c.metrics, *(c[name] for name in _PLAIN)]
     query = sa.select(*columns).where(where).order_by(c.node, c.pk)
     with _without_collector(), engine.connect() as connection:
@@ -131,12 +134,12 @@ def store_scores(engine: sa.Engine, pk: int, metric: Metric) -> None:
 
 
 def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
-    """Node row -> state -> number of trials, the last attempt of each."""
+    """Node row -> state -> number of planned trials, the last attempt of each."""
     c = t.trial.c
     query = (
         sa.select(c.node, c.state, sa.func.count())
         .join(t.node, t.node.c.pk == c.node)
-        .where(t.node.c.tree == tree, ~_superseded())
+        .where(t.node.c.tree == tree, c.replicate == 0, ~_superseded())
         .group_by(c.node, c.state)
     )
     out: dict[int, dict[str, int]] = {}

@@ -20,6 +20,7 @@ from refine.stats.box import (
     shrinking_boxes,
     smallest_box,
 )
+from refine.stats.components import Components, VarianceComponents
 from refine.stats.correlation import Correlation, Kendall, Spearman, benjamini_hochberg
 from refine.stats.coverage import (
     Boundary,
@@ -67,6 +68,7 @@ __all__ = [
     "Box",
     "Compare",
     "Comparison",
+    "Components",
     "Correlation",
     "Curve",
     "DensityRatio",
@@ -96,6 +98,7 @@ __all__ = [
     "Retention",
     "RetrainingNoise",
     "Spearman",
+    "VarianceComponents",
     "benjamini_hochberg",
     "box_for_risk",
     "combine",

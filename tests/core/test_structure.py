@@ -34,7 +34,7 @@ FLOORS = [
         "stats.optimum",
         "stats.population",
     ],
-    ["stats.box", "stats.importance"],
+    ["stats.box", "stats.components", "stats.importance"],
     ["stats"],
     # The space.
     ["canonical"],
@@ -54,7 +54,8 @@ FLOORS = [
     ["schema", "objective"],
     ["lease", "trial_log", "execute"],
     ["store"],
-    ["runner", "child", "lineage", "home"],
+    ["runner", "child", "home", "replicates"],
+    ["lineage", "retrain"],
     # Pictures and texts.
     ["figures_style"],
     ["figures_ledger"],
