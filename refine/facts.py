@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
 from refine.canonical import Reference
 from refine.choices import Choice
 from refine.errors import AnalysisError
+from refine.luck import Luck, luck_of
 from refine.parameters import Range
 from refine.proposal import Proposal
 from refine.report_facts import Facts
 from refine.space import Space
 from refine.trials import FUNCTION
+from refine.words import plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refine.analysis import Analysis
     from refine.round import Round
 
 
@@ -40,6 +44,9 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         analysis = found.analyze()
     except AnalysisError:
         analysis = None  # too few trials yet: the report says what ran
+    luck = None
+    with contextlib.suppress(AnalysisError):  # nothing can be called best yet
+        luck = luck_here(found, analysis=analysis)
     records = home.store.records([stored.pk])
     environments = home.store.environments(stored.pk)
     return Facts(
@@ -56,6 +63,8 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         reproduce=reproduce(found),
         store=home.store.name,
         parent=_parent_trials(found),
+        luck=luck,
+        openings=found.openings,
     )
 
 
@@ -65,6 +74,35 @@ def _parent_trials(found: Round) -> pd.DataFrame | None:
     if parent is None or (parent.node.metric, parent.node.direction) != (found.metric, found.direction):
         return None
     return parent.trials
+
+
+def luck_here(found: Round, seed: int = 0, analysis: Analysis | None = None) -> Luck:
+    """How much of a round's best is luck; its analysis is made where it is not given and can be.
+
+    Raises:
+        AnalysisError: No trial has finished that may be called best.
+    """
+    if analysis is None:
+        with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
+            analysis = found.analyze(seed=seed)
+    store, pk, degenerate = found.home.store, found._stored.pk, found.node.degenerate
+    return luck_of(store, pk, found.space, found._metric, found.direction, degenerate, analysis, seed)
+
+
+def in_short(found: Round) -> str:
+    """A round in a few lines: what ran, the best, the space, and what to do next."""
+    counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+    states = ", ".join(f"{v} {k}" for k, v in counts.items()) or "not run"
+    best = found.best
+    lines = [
+        f"round {found.id} of {found.home.name}: {plural(found.n, 'permutation')} of {found.space.size:,}, {states}",
+        f"{found.metric}, {found.direction}; best {score(None if best is None else best['value'])}",
+        "",
+        found.space.describe(),
+        "",
+        "next: .run(workers=2), .analyze(), .propose(risk=0.05), .report(folder)",
+    ]
+    return "\n".join(lines)
 
 
 def reproduce(found: Round) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refine.analysis import Analysis, analyze
 from refine.errors import AnalysisError, did_you_mean
 from refine.evidence import read_masks, replicate_groups, translate
 from refine.node import Node
@@ -79,6 +80,31 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         read=read_masks(space, records),
         groups=replicate_groups(records),
         fresh=fresh_runs(store, [nodes[node.id].pk for node in path], metric),
+    )
+
+
+def analysis_of(
+    store: Store, tree: int, path: Sequence[Node], metric: Metric, direction: str, seed: int
+) -> Analysis:
+    """The analysis of the last round of a path: see :meth:`refine.Round.analyze`.
+
+    Raises:
+        AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
+    """
+    found = lineage(store, tree, path, metric)
+    return analyze(
+        path[-1].space,
+        found.frame,
+        direction=direction,
+        seed=seed,
+        metric=str(metric),
+        earlier=found.earlier,
+        pooled=found.pooled,
+        look=len(path),
+        read=found.read,
+        groups=found.groups,
+        fresh=found.fresh,
+        degenerate=store.nodes(tree)[path[-1].id].node.degenerate,
     )
 
 

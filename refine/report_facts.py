@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from refine.analysis import Analysis
     from refine.decision import Decision
+    from refine.holdout import Opening
+    from refine.luck import Luck
     from refine.node import Node
     from refine.parameters import Parameter
     from refine.proposal import Proposal
@@ -49,6 +51,8 @@ class Facts:
         reproduce: Python code that makes the round again.
         store: Where the round is kept; shown without folders, user or password.
         parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
+        luck: How much of the best value is luck; ``None`` where there is no best.
+        openings: What the hold-out showed, each time it was opened at this round.
     """
 
     tree: str
@@ -64,6 +68,8 @@ class Facts:
     reproduce: str
     store: str
     parent: pd.DataFrame | None = None
+    luck: Luck | None = None
+    openings: tuple[Opening, ...] = ()
 
 
 def metric_of(facts: Facts) -> str:

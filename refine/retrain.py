@@ -13,16 +13,21 @@ from refine.runner import run_round
 from refine.trials import Metric, Records
 
 
-class RunOptions(TypedDict, total=False):
-    """How to run: see :meth:`refine.Round.run`."""
+class HowOptions(TypedDict, total=False):
+    """Where to run what: see :meth:`refine.Round.run`."""
 
     workers: int
     executor: Executor | None
     threads: int
-    progress: bool
-    rerun: str | None
     objective: Objective | None
     name: str | None
+
+
+class RunOptions(HowOptions, total=False):
+    """The same, and what is shown and run again."""
+
+    progress: bool
+    rerun: str | None
 
 
 def run_replicates(

@@ -9,25 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from refine.analysis import Analysis, analyze
-from refine.canonical import decode
+from refine.analysis import Analysis
 from refine.child import Shares, add_child, check_note, check_was, path_to
 from refine.decision import Decision
-from refine.design import design_named, draw, how_many
+from refine.design import how_many
 from refine.environment import user
+from refine.holdout import Opening, Visit, branch_of, open_holdout, opening_of, openings_of
 from refine.home import Home
-from refine.lineage import lineage
+from refine.lineage import analysis_of
+from refine.luck import Luck
 from refine.node import Node
 from refine.objective import Objective
 from refine.proposal import Proposal, propose
 from refine.replicates import replicate_table
-from refine.retrain import RunOptions, run_replicates
+from refine.retrain import HowOptions, RunOptions, run_replicates
 from refine.review import Review
-from refine.runner import run_round
-from refine.space import Space, permutation_key
+from refine.runner import planned_cells, run_round
+from refine.space import Space
 from refine.store import StoredDecision, StoredNode
 from refine.trials import Metric, Score, best_first, check_direction, table
-from refine.words import plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,14 +109,7 @@ class Round:
         Raises:
             DesignError: More than exist.
         """
-        stored = self._stored
-        extra = self.home.store.beside(stored.pk)
-        count = stored.n - len(extra) if n is None else how_many(self.space, n, None)
-        skip = self.home.store.inherited(stored.pk) | {
-            permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra
-        }
-        rows = draw(design_named(self.node.method), self.space, count, self.node.design_seed, skip)
-        return [self.space.number(row) for row in rows]
+        return planned_cells(self.home.store, self._stored, n)
 
     # Running.
 
@@ -195,12 +188,51 @@ class Round:
         run_replicates(self.home, self.node, self._metric, self.direction, top, seeds, **options)
         return self
 
+    def open_holdout(
+        self,
+        top: int = 1,
+        seeds: int = 3,
+        *,
+        note: str = "",
+        author: str | None = None,
+        **options: Unpack[HowOptions],
+    ) -> Opening:
+        """Trains the best permutations again under new seeds and measures them on rows that no round has seen.
+
+        Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what it gave.
+
+        Args:
+            top: How many permutations: by the mean of their replicates where there are such, else by their value.
+            seeds: How many models of each.
+            note: Why, in your words.
+            author: Who opens; default the user name.
+            options: ``workers``, ``executor``, ``threads``, ``objective``, ``name``: as in :meth:`run`.
+
+        Raises:
+            ObjectiveError: The objective has no hold-out.
+
+        Warns:
+            UserWarning: It was opened before on this branch, and what that costs.
+        """
+        who = Visit(check_note(note), author or user())
+        nodes = branch_of(self.node, self.home.store.nodes(self.home.tree))
+        return open_holdout(
+            self.home, self.node, nodes, self._metric, self.direction, top, seeds, who, **options
+        )
+
+    @property
+    def openings(self) -> tuple[Opening, ...]:
+        """What the hold-out showed, each time it was opened at this round, oldest first."""
+        found = openings_of(self.home.store, self._stored.pk)
+        return tuple(opening_of(self.home.store, self.node, o, self._metric) for o in found)
+
     # What came of it.
 
     @property
     def trials(self) -> pd.DataFrame:
         """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
-        return self._table(self._metric)
+        records = self.home.store.records([self._stored.pk], curves=self._metric.curves)
+        return table(self.space, records, self._metric)
 
     @property
     def replicates(self) -> pd.DataFrame:
@@ -225,10 +257,6 @@ class Round:
         frame = best_first(self.trials, self.direction, self.space, self.node.degenerate)
         return None if frame.empty else frame.iloc[0]
 
-    def _table(self, metric: Metric) -> pd.DataFrame:
-        records = self.home.store.records([self._stored.pk], curves=metric.curves)
-        return table(self.space, records, metric)
-
     def analyze(
         self, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
     ) -> Analysis:
@@ -244,22 +272,7 @@ class Round:
         """
         chosen = Metric.parse(metric or self.metric, self.home.scores)
         direction = check_direction(direction or self.direction)
-        path = self.path
-        found = lineage(self.home.store, self.home.tree, path, chosen)
-        return analyze(
-            self.space,
-            found.frame,
-            direction=direction,
-            seed=seed,
-            metric=str(chosen),
-            earlier=found.earlier,
-            pooled=found.pooled,
-            look=len(path),
-            read=found.read,
-            groups=found.groups,
-            fresh=found.fresh,
-            degenerate=self.node.degenerate,
-        )
+        return analysis_of(self.home.store, self.home.tree, self.path, chosen, direction, seed)
 
     def propose(self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0) -> Review:
         """Proposes bounds for the next round and opens them for review; the proposal is stored.
@@ -275,6 +288,16 @@ class Round:
         )
         self.home.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps())
         return Review(self, proposal, analysis)
+
+    def optimism(self, seed: int = 0) -> Luck:
+        """How much of the best value is luck: of seeds, by its replicates, and of the validation examples.
+
+        Raises:
+            AnalysisError: No trial has finished that may be called best.
+        """
+        from refine.facts import luck_here
+
+        return luck_here(self, seed)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -369,18 +392,9 @@ class Round:
         return proposal_report(facts, folder) if only_proposal else round_report(facts, folder)
 
     def __str__(self) -> str:
-        counts = self.home.store.counts(self.home.tree).get(self._stored.pk, {})
-        states = ", ".join(f"{v} {k}" for k, v in counts.items()) or "not run"
-        best = self.best
-        lines = [
-            f"round {self.id} of {self.home.name}: {plural(self.n, 'permutation')} of {self.space.size:,}, {states}",
-            f"{self.metric}, {self.direction}; best {score(None if best is None else best['value'])}",
-            "",
-            self.space.describe(),
-            "",
-            "next: .run(workers=2), .analyze(), .propose(risk=0.05), .report(folder)",
-        ]
-        return "\n".join(lines)
+        from refine.facts import in_short
+
+        return in_short(self)
 
     def __repr__(self) -> str:
         return f"<Round {self.id} of {self.home.name}>"

@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from refine.canonical import decode, encode, freeze
-from refine.design import design_named, draw
+from refine.design import design_named, draw, how_many
 from refine.environment import environment
 from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundStopped, did_you_mean
-from refine.execute import check_workers, local_cluster, run_here, run_on
+from refine.execute import check_workers, outcomes_of
 from refine.node import Node
 from refine.objective import Objective, Outcome, Task, objective_code, wants_trial
 from refine.space import permutation_key
@@ -98,13 +98,7 @@ def run_round(
                 progress,
             )
         )
-        if executor is not None:
-            outcomes = run_on(executor, objective, tasks, threads, workers, shared_disk=False)
-        elif workers > 1:
-            executor = stack.enter_context(local_cluster(min(workers, len(tasks)), threads))
-            outcomes = run_on(executor, objective, tasks, threads, workers, shared_disk=True)
-        else:
-            outcomes = run_here(objective, tasks, threads)
+        outcomes = outcomes_of(stack, objective, tasks, workers=workers, executor=executor, threads=threads)
         for task, outcome in outcomes:
             state = outcome.state
             try:
@@ -167,6 +161,22 @@ def plan(
         if state in ("", rerun):
             tasks.append(Task(key, permutation, None, 0, attempt + 1, origin, node.trial_seed(key, 0)))
     return tasks
+
+
+def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
+    """Numbers of the first ``n`` cells of a round's design; default all that are planned evenly.
+
+    Raises:
+        DesignError: More than exist.
+    """
+    space = stored.node.space
+    extra = store.beside(stored.pk)
+    count = stored.n - len(extra) if n is None else how_many(space, n, None)
+    skip = store.inherited(stored.pk) | {
+        permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra
+    }
+    rows = draw(design_named(stored.node.method), space, count, stored.node.design_seed, skip)
+    return [space.number(row) for row in rows]
 
 
 class _Watch:
@@ -279,4 +289,5 @@ def _trial(task: Task, outcome: Outcome, state: str, code: str) -> Trial:
         code=code,
         read=outcome.read,
         finished=time.time(),
+        examples=outcome.examples if state == "complete" else None,
     )

@@ -109,6 +109,45 @@ t = SimpleNamespace(
     ),
     # Values per epoch: zlib over JSON.
     curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),
+    # What was predicted for validation examples: zlib over float16, example by example.
+    prediction=_table(
+        "prediction",
+        _of("trial", primary_key=True),
+        _int("examples"),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    ),
+    # What was right for them, the same for all trials of a round: zlib over float32.
+    target=_table(
+        "target",
+        _of("node", primary_key=True),
+        _int("total"),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    ),
+    # Who opened a hold-out, and what for; written before anything is seen.
+    opening=_table(
+        "opening",
+        _pk(),
+        _of("node"),
+        _text("digest"),
+        _text("content"),
+        _text("author"),
+        _text("note"),
+        _number("created"),
+        sa.UniqueConstraint("node", "digest"),
+    ),
+    # What it showed, one row per trained model.
+    opened=_table(
+        "opened",
+        _of("opening", primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("replicate", sa.Integer, primary_key=True),
+        _int("seed"),
+        _text("state"),
+        _text("metrics"),
+        _number("seconds"),
+        _text("error", nullable=True),
+        _number("finished"),
+    ),
     proposal=_table(
         "proposal",
         _pk(),

@@ -16,6 +16,7 @@ from refine.design import design_named, how_many
 from refine.edits import bounds_text
 from refine.environment import user
 from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
+from refine.holdout import openings_of
 from refine.home import Home
 from refine.ledger import Ledger
 from refine.node import Node
@@ -267,6 +268,8 @@ class Tree:
             for content, created in self._home.store.decisions(stored.pk):
                 d = Decision.from_json(json.loads(content))
                 rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
+            opened = openings_of(self._home.store, stored.pk)
+            rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))

@@ -9,12 +9,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from refine.canonical import dumps
 from refine.errors import StoreError
 from refine.schema import t
-from refine.trials import Curve, Metric, Records, Trial
+from refine.trials import Curve, Examples, Metric, Records, Trial
 
 _PLAIN = (
     "key",
@@ -71,10 +72,47 @@ class TrialWriter:
                     series = {name: [float(v) for v in values] for name, values in trial.curve.items()}
                     data = zlib.compress(json.dumps(series).encode(), 6)
                     self._connection.execute(t.curve.insert().values(trial=pk, data=data))
+                if trial.examples is not None:
+                    self._keep(pk, trial.examples)
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
             store = self._engine.url.render_as_string(hide_password=True)
             raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
+
+    def _keep(self, trial: int, examples: Examples) -> None:
+        said, right, total = examples
+        data = zlib.compress(said.astype("<f2").tobytes(), 6)
+        row = {"trial": trial, "examples": len(said), "data": data}
+        self._connection.execute(t.prediction.insert().values(row))
+        known = sa.select(t.target.c.node).where(t.target.c.node == self._pk)
+        if self._connection.execute(known).scalar() is None:
+            data = zlib.compress(right.astype("<f4").tobytes(), 6)
+            self._connection.execute(t.target.insert().values(node=self._pk, total=total, data=data))
+
+
+def read_examples(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
+    """What the planned runs of some permutations predicted, by key; those that said nothing are left out.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        keys: Hashes of permutations.
+    """
+    c, p = t.trial.c, t.prediction.c
+    chosen = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == "complete")
+    query = sa.select(c.key, p.examples, p.data).join(t.trial, c.pk == p.trial).where(*chosen).order_by(c.pk)
+    with engine.connect() as connection:
+        target = connection.execute(sa.select(t.target).where(t.target.c.node == pk)).first()
+        rows = connection.execute(query).all()
+    if target is None:
+        return {}
+    right = np.frombuffer(zlib.decompress(target.data), dtype="<f4")
+    found = {}
+    for key, count, data in rows:
+        said = np.frombuffer(zlib.decompress(data), dtype="<f2").reshape(count, -1)
+        if count == len(right):
+            found[key] = Examples(said, right, target.total)
+    return found
 
 
 def read_records(

@@ -33,6 +33,20 @@ Curve = Mapping[str, Sequence[float]]
 """Metric name -> one value per epoch."""
 
 
+class Examples(NamedTuple):
+    """What a trial predicted for validation examples.
+
+    Attributes:
+        predictions: (n, outputs) half-precision numbers.
+        targets: (n,) what is right: numbers of classes, or quantities.
+        total: How many examples there are; ``n`` may be fewer.
+    """
+
+    predictions: npt.NDArray[np.float16]
+    targets: npt.NDArray[np.float32]
+    total: int
+
+
 class Trial(NamedTuple):
     """One run of one permutation.
 
@@ -52,6 +66,7 @@ class Trial(NamedTuple):
         code: Fingerprint of the objective's code.
         read: Names of the parameters that the objective read; ``None`` when all were.
         finished: Seconds since the epoch.
+        examples: What it predicted, where the objective said so.
     """
 
     key: str
@@ -69,6 +84,7 @@ class Trial(NamedTuple):
     code: str
     read: tuple[str, ...] | None
     finished: float
+    examples: Examples | None = None
 
 
 Score = Callable[[Mapping[str, float]], float]

@@ -12,11 +12,13 @@ import numpy as np
 from refine.errors import ObjectiveError
 from refine.keras._code import check_model, digest_code, name_of
 from refine.keras._session import own_session, prepare
-from refine.keras._split import as_arrays, classes_of, digest, rows_of, take, validation_rows
+from refine.keras._split import as_arrays, classes_of, digest, labels_of, rows_of, take, validation_rows
 
 _DEFAULT_SPLIT = 0.3
 # Enough rows to see whether predictions differ; more would only cost time.
 _DEGENERATE_ROWS = 1000
+# Rows whose predictions a trial is told; it keeps no more.
+_TOLD_ROWS = 2000
 
 ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
 
@@ -52,7 +54,9 @@ class KerasObjective:
         y_val: Targets to validate on, with ``x_val``.
         preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied
             to both sides. For one two-dimensional ``x``.
-        split_seed: Seed of the split.
+        split_seed: Seed of the split, and of the hold-out.
+        holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
+            proportion. `Round.open_holdout` measures on them; see `holdout` below.
         name: What the objective is called in node ids; by default the function's qualified name.
 
     Attributes:
@@ -76,6 +80,7 @@ class KerasObjective:
         y_val: Any = None,
         preprocess: Any = None,
         split_seed: int = 0,
+        holdout: float | None = None,
         name: str | None = None,
     ) -> None:
         check_model(model)
@@ -84,6 +89,18 @@ class KerasObjective:
         self.code = digest_code(model)
         x, y = as_arrays("x", x), as_arrays("y", y)
         count = _same_rows("x", x, "y", y)
+        sealed = None
+        if holdout is not None:
+            if isinstance(holdout, bool) or not 0 < holdout < 1:
+                raise ObjectiveError(
+                    f"holdout: must be between 0 and 1, got {holdout}; 0.2 seals 20 % of the rows"
+                )
+            seal = int(digest("holdout", int(split_seed))[:8], 16)
+            mask = validation_rows(y, count, float(holdout), seal, "holdout")
+            sealed = take(x, mask), take(y, mask)
+            whole = (x, y, "holdout", float(holdout), int(split_seed))
+            x, y = take(x, ~mask), take(y, ~mask)
+            count = int((~mask).sum())
         if (x_val is None) != (y_val is None):
             missing, given = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
             raise ObjectiveError(
@@ -108,11 +125,43 @@ class KerasObjective:
             train_x, train_y = take(x, ~mask), take(y, ~mask)
             x_val, y_val = take(x, mask), take(y, mask)
             parts = (x, y, float(share), int(split_seed))
+        if sealed is not None:
+            parts = (*whole, *parts[2:])
         self.fingerprint = digest(*parts, _describe(preprocess))
         if preprocess is not None:
-            train_x, x_val = _preprocess(preprocess, train_x, x_val)
+            others = (x_val,) if sealed is None else (x_val, sealed[0])
+            train_x, x_val, *rest = _preprocess(preprocess, train_x, *others)
+            sealed = None if sealed is None else (rest[0], sealed[1])
         self._data = (train_x, train_y, x_val, y_val)
+        self._sealed = sealed
         self._freeze()
+
+    @property
+    def holdout(self) -> Callable[[Mapping[str, Any], RunningTrial], dict[str, float]] | None:
+        """Trains one permutation as ever and measures it on the hold-out; ``None`` where there is none.
+
+        It returns the metrics that a call would, those of validation (``val_...``) on the hold-out's rows, by
+        ``model.evaluate``; it reports no epochs.
+        """
+        return None if self._sealed is None else self._on_holdout
+
+    def _on_holdout(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
+        assert self._sealed is not None
+        try:
+            with own_session(int(trial.seed)):
+                curves, model = _history(self.model(*self._data, params))
+                if not isinstance(model, keras.Model):
+                    raise ObjectiveError(
+                        f"the hold-out needs the trained keras model, got {type(model).__name__}: "
+                        "return (history, model)"
+                    )
+                metrics = {k: v[-1] for k, v in curves.items() if not k.startswith("val_")}
+                found = model.evaluate(*self._sealed, verbose=0, return_dict=True)
+                metrics |= {f"val_{name}": float(value) for name, value in found.items()}
+                flag = self._degenerate(model, *self._sealed)
+                return metrics if flag is None else {**metrics, "degenerate": float(flag)}
+        finally:
+            gc.collect()
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         """Trains one permutation.
@@ -141,7 +190,8 @@ class KerasObjective:
             here = {name: values[epoch] for name, values in curves.items() if epoch < len(values)}
             trial.report(epoch, here)
         metrics = {name: values[-1] for name, values in curves.items()}
-        flag = self._degenerate(model)
+        flag = self._degenerate(model, *self._data[2:])
+        self._tell(model, trial)
         if flag is not None:
             metrics.setdefault("degenerate", float(flag))
         return metrics
@@ -157,9 +207,25 @@ class KerasObjective:
             raise ObjectiveError(f"threads: must be at least 1, got {threads!r}; 1 is the default")
         prepare(int(threads))
 
-    def _degenerate(self, model: Any) -> bool | None:
-        """Whether predictions are constant; `None` if that can't be told (several outputs, no model)."""
+    def _tell(self, model: Any, trial: RunningTrial) -> None:
+        """Tells a trial that wants to know what the model predicts for the validation rows."""
         _, _, x_val, y_val = self._data
+        tell = getattr(trial, "predicted", None)
+        right = labels_of(y_val)
+        if tell is None or right is None or not isinstance(model, keras.Model):
+            return
+        rows = np.linspace(0, len(right) - 1, min(len(right), _TOLD_ROWS)).round().astype(int)
+        head = keras.tree.map_structure(lambda leaf: leaf[rows], x_val)
+        try:
+            out = np.asarray(model(head, training=False))
+        except Exception:  # noqa: BLE001  # the function may feed its model something else than x_val
+            return
+        fits = out.shape[:1] == right[rows].shape and out.ndim <= 2 and np.isfinite(out).all()
+        if fits and np.abs(out).max() < 6e4:  # what a trial takes
+            tell(out, right[rows], len(right))
+
+    def _degenerate(self, model: Any, x_val: Any, y_val: Any) -> bool | None:
+        """Whether predictions are constant; `None` if that can't be told (several outputs, no model)."""
         if not isinstance(model, keras.Model) or not isinstance(y_val, np.ndarray):
             return None
         head = keras.tree.map_structure(lambda leaf: leaf[:_DEGENERATE_ROWS], x_val)
@@ -180,7 +246,7 @@ class KerasObjective:
 
     def _freeze(self) -> None:
         """Makes the data read-only: a function that changed them would change later trials."""
-        for leaf in keras.tree.flatten(self._data):
+        for leaf in keras.tree.flatten((self._data, self._sealed or ())):
             leaf.flags.writeable = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -211,7 +277,7 @@ def _describe(preprocess: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}({shown})"
 
 
-def _preprocess(preprocess: Any, train: Any, validation: Any) -> tuple[np.ndarray, np.ndarray]:
+def _preprocess(preprocess: Any, train: Any, *others: Any) -> list[np.ndarray]:
     from sklearn.base import clone
 
     if not all(hasattr(preprocess, method) for method in ("fit", "transform", "get_params")):
@@ -225,14 +291,13 @@ def _preprocess(preprocess: Any, train: Any, validation: Any) -> tuple[np.ndarra
             "transform several inputs inside the model function"
         )
     fitted = clone(preprocess).fit(train)
-    both = [fitted.transform(part) for part in (train, validation)]
-    if any(hasattr(part, "tocsr") for part in both):
+    parts = [fitted.transform(part) for part in (train, *others)]
+    if any(hasattr(part, "tocsr") for part in parts):
         raise ObjectiveError(
             f"preprocess: must give dense arrays, got sparse from {type(preprocess).__name__}; "
             "set sparse_output=False"
         )
-    train, validation = (as_arrays("x after preprocess", part) for part in both)
-    return train, validation
+    return [as_arrays("x after preprocess", part) for part in parts]
 
 
 def _history(returned: Any) -> tuple[dict[str, list[float]], Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from refine.stats._common import top_mask
 from refine.stats.additive import AdditiveTest
 from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
+from refine.stats.bootstrap import Corrected, ExampleBootstrap
 from refine.stats.box import (
     Axis,
     Box,
@@ -53,9 +54,10 @@ from refine.stats.importance import (
 )
 from refine.stats.interaction import Interactions, Pair
 from refine.stats.noise import Noise, RetrainingNoise, pooled_deviation
-from refine.stats.optimism import Inflation, Optimism
+from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
 from refine.stats.optimum import Forest, Plausible, Retention, retention
 from refine.stats.population import BestRange, Compare, Comparison, Curve, Edf, Range
+from refine.stats.rescore import scorer
 
 __all__ = [
     "AdditiveTest",
@@ -69,6 +71,7 @@ __all__ = [
     "Compare",
     "Comparison",
     "Components",
+    "Corrected",
     "Correlation",
     "Curve",
     "DensityRatio",
@@ -76,7 +79,10 @@ __all__ = [
     "Detection",
     "Edf",
     "Edge",
+    "ExampleBootstrap",
     "Forest",
+    "FreshBest",
+    "FreshSeeds",
     "Importance",
     "Inflation",
     "Interactions",
@@ -111,6 +117,7 @@ __all__ = [
     "pooled_deviation",
     "ratio_bounds",
     "retention",
+    "scorer",
     "scott_bandwidth",
     "shrinking_boxes",
     "smallest_box",

@@ -20,11 +20,13 @@ FLOORS = [
     ["stats._common"],
     [
         "stats.additive",
+        "stats.bootstrap",
         "stats.correlation",
         "stats.coverage",
         "stats.forest",
         "stats.gaussian",
         "stats.optimism",
+        "stats.rescore",
     ],
     [
         "stats.association",
@@ -55,7 +57,8 @@ FLOORS = [
     ["lease", "trial_log", "execute"],
     ["store"],
     ["runner", "child", "home", "replicates"],
-    ["lineage", "retrain"],
+    ["lineage", "luck", "retrain"],
+    ["holdout"],
     # Pictures and texts.
     ["figures_style"],
     ["figures_ledger"],
@@ -64,7 +67,7 @@ FLOORS = [
     ["figures_pairs"],
     ["figures"],
     ["report_text", "report_facts"],
-    ["report_decision", "report_pairs", "report_population", "report_sections"],
+    ["report_decision", "report_luck", "report_pairs", "report_population", "report_sections"],
     ["report", "facts", "plots", "review"],
     # What people hold.
     ["round"],

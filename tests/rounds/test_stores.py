@@ -159,7 +159,7 @@ def test_stores_that_cannot_be_opened_say_why(tmp_path):
     assert "ann" in str(caught.value)
 
 
-NEWER = ("node.degenerate",)
+NEWER = ("node.degenerate", "opened", "opening", "prediction", "target")
 """What version 2 added: a table, or a column of one."""
 
 
