@@ -103,7 +103,7 @@ def analysis_of(
         look=len(path),
         read=found.read,
         groups=found.groups,
-        fresh=found.fresh,
+        fresh=found.fresh[:2],
         degenerate=store.nodes(tree)[path[-1].id].node.degenerate,
     )
 

@@ -114,7 +114,9 @@ def luck_of(
         seeds = _seeds_turned(stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, label), sign)
     ended = again(store.records([pk], replicates=True)).columns["key"].count(keys[0])
     examples, why_not = _examples(store, pk, keys[:_MODELS], values, metric, sign, seed)
-    components = stats.VarianceComponents()(fresh.values, fresh.groups) if fresh.groups else None
+    components = (
+        stats.VarianceComponents()(fresh.values, fresh.groups, fresh.splits) if fresh.groups else None
+    )
     failed = ended - fresh.groups.count(label)
     return Luck(str(metric), best, float(expected), seeds, failed, examples, why_not, components)
 

@@ -6,7 +6,7 @@ are in no table, test or density, where one permutation would count several time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,10 +29,12 @@ class Fresh(NamedTuple):
     Attributes:
         values: (n,) values, in the metric's own sign.
         groups: n labels, equal for one permutation of one round.
+        splits: (n, s) values by split, where the objective gave them as ``name@1``, ``name@2``, ...; else ``None``.
     """
 
     values: npt.NDArray[np.float64]
     groups: list[str]
+    splits: npt.NDArray[np.float64] | None = None
 
 
 def check_times(top: int, seeds: int) -> None:
@@ -126,6 +128,7 @@ def fresh_runs(store: Store, pks: Sequence[int], metric: Metric) -> Fresh:
     """
     values: list[float] = []
     groups: list[str] = []
+    splits: list[list[float]] = []
     for pk in pks:
         found = again(store.records([pk], curves=metric.curves, replicates=True))
         curves = found.curves or [{}] * len(found.metrics)
@@ -136,7 +139,17 @@ def fresh_runs(store: Store, pks: Sequence[int], metric: Metric) -> Fresh:
             if value is not None and np.isfinite(value):
                 values.append(value)
                 groups.append(f"{pk} {key}")
-    return Fresh(np.asarray(values, dtype=float), groups)
+                splits.append(_by_split(metric.name, metrics))
+    several = len({len(s) for s in splits}) == 1 and len(splits[0]) > 1
+    by_split = np.asarray(splits, dtype=float) if several else None
+    return Fresh(np.asarray(values, dtype=float), groups, by_split)
+
+
+def _by_split(name: str, metrics: Mapping[str, float]) -> list[float]:
+    found: list[float] = []
+    while (value := metrics.get(f"{name}@{len(found) + 1}")) is not None:
+        found.append(value)
+    return found
 
 
 def known_best(keys: Sequence[str], top: int, round_id: str) -> list[str]:

@@ -58,6 +58,11 @@ def _components(facts: Facts) -> Raw | None:
         f"Among the {c.groups} permutations that were run again, permutations differ by {score(c.permutation)} and "
         f"seeds of one permutation by {score(c.seed)} (standard deviations): {percent(c.seed**2 / total)} of the "
         "variance of single runs comes from the seed."
+        + (
+            f" Another choice of splits would move permutations against each other by {score(c.split)}."
+            if math.isfinite(c.split)
+            else ""
+        )
     )
 
 

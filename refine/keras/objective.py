@@ -11,6 +11,7 @@ import numpy as np
 
 from refine.errors import ObjectiveError
 from refine.keras._code import check_model, digest_code, name_of
+from refine.keras._repeats import averaged
 from refine.keras._session import own_session, prepare
 from refine.keras._split import as_arrays, classes_of, digest, labels_of, rows_of, take, validation_rows
 
@@ -57,6 +58,10 @@ class KerasObjective:
         split_seed: Seed of the split, and of the hold-out.
         holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
             proportion. `Round.open_holdout` measures on them; see `holdout` below.
+        splits: How many times to split anew, under seeds that follow from ``split_seed``. Every permutation is
+            trained on each, which takes as many times as long; its metrics are the means, and those of
+            validation are given by split as well: ``val_acc@1``, ``val_acc@2``, ... The hold-out stays the
+            same, and is measured with the model of the first split.
         name: What the objective is called in node ids; by default the function's qualified name.
 
     Attributes:
@@ -81,6 +86,7 @@ class KerasObjective:
         preprocess: Any = None,
         split_seed: int = 0,
         holdout: float | None = None,
+        splits: int = 1,
         name: str | None = None,
     ) -> None:
         check_model(model)
@@ -106,6 +112,7 @@ class KerasObjective:
             raise ObjectiveError(
                 f"{missing}: must be given together with {given}, got None; pass both or neither"
             )
+        drawn = x_val is None
         if x_val is not None:
             if val_split is not None:
                 raise ObjectiveError(
@@ -127,7 +134,26 @@ class KerasObjective:
             parts = (x, y, float(share), int(split_seed))
         if sealed is not None:
             parts = (*whole, *parts[2:])
-        self.fingerprint = digest(*parts, _describe(preprocess))
+        if isinstance(splits, bool) or not isinstance(splits, int) or splits < 1:
+            raise ObjectiveError(f"splits: must be a whole number >= 1, got {splits!r}; 5 trains on 5 splits")
+        if splits > 1 and not drawn:
+            raise ObjectiveError(
+                f"splits: can't be combined with x_val, got {splits}; leave x_val and y_val out"
+            )
+        repeated = ("splits", splits) if splits > 1 else ()
+        self.fingerprint = digest(*parts, _describe(preprocess), *repeated)
+        self._others = tuple(
+            KerasObjective(
+                model,
+                x,
+                y,
+                val_split=val_split,
+                preprocess=preprocess,
+                split_seed=_nth(split_seed, j),
+                name=self.name,
+            )
+            for j in range(1, splits)
+        )
         if preprocess is not None:
             others = (x_val,) if sealed is None else (x_val, sealed[0])
             train_x, x_val, *rest = _preprocess(preprocess, train_x, *others)
@@ -177,6 +203,11 @@ class KerasObjective:
         Raises:
             ObjectiveError: The function returned something else than ``(history, model)``.
         """
+        if self._others:
+            return averaged([each._once for each in (self, *self._others)], params, trial)
+        return self._once(params, trial)
+
+    def _once(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         try:
             with own_session(int(trial.seed)):
                 return self._train(params, trial)
@@ -252,6 +283,11 @@ class KerasObjective:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._freeze()
+
+
+def _nth(split_seed: int, j: int) -> int:
+    """Seed of the j-th split after the first."""
+    return int(digest("split", int(split_seed), j)[:8], 16)
 
 
 def _same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:

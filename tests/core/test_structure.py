@@ -80,6 +80,7 @@ FLOORS = [
     [
         "keras._code",
         "keras._data",
+        "keras._repeats",
         "keras._session",
         "keras._split",
         "keras.layers",

@@ -74,7 +74,29 @@ def test_a_round_and_its_hold_out(tmp_path):
         assert luck.examples.best == pytest.approx(luck.best, abs=1e-6)
 
 
+def test_several_splits_are_averaged(tmp_path):
+    objective = KerasObjective(small, X, Y, splits=3, holdout=0.2, preprocess=StandardScaler())
+    single = KerasObjective(small, X, Y, holdout=0.2, preprocess=StandardScaler())
+    assert objective.fingerprint != single.fingerprint
+    assert all(np.array_equal(a, b) for a, b in zip(objective._data, single._data, strict=True))
+    assert len({each._data[2].tobytes() for each in (objective, *objective._others)}) == 3
+    space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=3, log=True)})
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(space, objective, metric="val_acc", n=3).run(progress=False)
+        by_split = found.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
+        assert np.allclose(found.trials["value"], by_split.mean(axis=1))
+        assert "acc@1" not in found.trials
+        found.replicate(2, 2, progress=False)
+        assert np.isfinite(found.optimism().components.split)
+        assert found.open_holdout(seeds=1).table["runs"].tolist() == [1]
+
+
 def test_errors():
+    with pytest.raises(ObjectiveError, match="splits: can't be combined with x_val, got 2"):
+        KerasObjective(small, X[:150], Y[:150], x_val=X[150:], y_val=Y[150:], splits=2)
+    with pytest.raises(ObjectiveError, match="splits: must be a whole number >= 1, got 0"):
+        KerasObjective(small, X, Y, splits=0)
+
     with pytest.raises(ObjectiveError, match="holdout: must be between 0 and 1, got 1; 0.2 seals 20 %"):
         KerasObjective(small, X, Y, holdout=1)
     with pytest.raises(ObjectiveError, match="holdout: must leave rows on both sides"):
