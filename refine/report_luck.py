@@ -36,7 +36,7 @@ def luck_section(facts: Facts) -> dict[str, Any] | None:
     if found.examples is None:
         missing.append(f"What other validation examples would say is not known: {escape(found.why_not)}.")
     return {
-        "table": table(["", found.metric, "95 % interval", "how"], rows),
+        "table": table(["what", found.metric, "95 % interval", "how"], rows),
         "missing": Raw(" ".join(missing)) or None,
         "components": _components(facts),
         "openings": [_opening(facts, i) for i in range(len(facts.openings))],
