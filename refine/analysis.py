@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
+from refine.evidence import noise_of
 from refine.parameter_evidence import (
     ALPHA,
     GOOD,
@@ -24,7 +25,7 @@ from refine.parameter_evidence import (
     evidence_of,
 )
 from refine.space import Space
-from refine.trials import FAILED, STATES, check_direction
+from refine.trials import FAILED, STATES, check_direction, degenerate_rows
 from refine.words import number, p_value, percent, plural, score, signed, text_table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Analysis:
 
     P-values, intervals and levels use even trials only, the round's own and those of earlier rounds on the very
     same space; the evidence for where the optimum may be (``X``, ``y``) also holds focused trials, those of other
-    earlier rounds inside the space, and failed ones at the worst value seen.
+    earlier rounds inside the space, and failed and degenerate ones at the worst value seen.
 
     Attributes:
         space: The space analysed.
@@ -57,7 +58,7 @@ class Analysis:
             ``parameters``.
         noise: Retraining noise, with its source.
         covered: Probability that the round hit the best 1 % of the grid.
-        best: The table row of the best trial of the round.
+        best: The table row of the best trial of the round; of a degenerate one where all are.
         table: The round's own trials inside the space.
         outside: Its finished counter-samples, which lie outside.
         X: Unit-scale positions of all evidence, shape (n, parameters).
@@ -159,6 +160,8 @@ def analyze(
     look: int = 1,
     read: Mapping[str, npt.ArrayLike] | None = None,
     groups: Sequence[Any] | None = None,
+    degenerate: bool = False,
+    fresh: tuple[npt.ArrayLike, Sequence[Any]] | None = None,
 ) -> Analysis:
     """Measures everything a table of finished runs can teach about a space.
 
@@ -180,6 +183,9 @@ def analyze(
             that testing again in every round doesn't add up to false alarms.
         read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
         groups: One label per row of ``frame``, equal for replicates of one permutation.
+        degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
+        fresh: Values of runs again of good permutations under new seeds, and a label of its permutation for each:
+            they measure the noise and nothing else.
 
     Raises:
         AnalysisError: A column is missing, or fewer than 10 finished even trials lie inside the space.
@@ -194,8 +200,8 @@ def analyze(
             f"look must be a whole number >= 1, the round's place in its branch, got {look!r}"
         )
     sign = 1.0 if direction == "maximize" else -1.0
-    rows = _inside(space, frame, value)
-    past = None if earlier is None else _inside(space, earlier, value)
+    rows = _inside(space, frame, value, degenerate)
+    past = None if earlier is None else _inside(space, earlier, value, degenerate)
     n_earlier = 0 if past is None else int(past.finished.sum())
     even = rows.finished & rows.even
     _check_enough(even, rows, n_earlier, len(frame))
@@ -240,7 +246,9 @@ def analyze(
         if "state" not in table
         else table["state"].value_counts().to_dict()
     )
-    best = int(np.argmax(np.where(rows.finished[own], sign * rows.y[own], -np.inf)))
+    worthy = rows.finished & ~rows.degenerate
+    worthy = worthy if worthy[own].any() else rows.finished
+    best = int(np.argmax(np.where(worthy[own], sign * rows.y[own], -np.inf)))
     return Analysis(
         space=space,
         metric=metric or value,
@@ -253,11 +261,11 @@ def analyze(
         look=look,
         parameters=adjusted(found, spent),
         pairs=tuple(p._replace(i=asked[p.i], j=asked[p.j], q=min(1.0, p.q * spent)) for p in pairs),
-        noise=stats.RetrainingNoise(seed=seed)(X_even, y_even, cardinalities, labels),
+        noise=noise_of(X_even, y_even, cardinalities, labels, fresh, seed),
         covered=stats.hit_probability(int(even.sum()), 0.01),
         best=table.iloc[best],
         table=table,
-        outside=_outside(space, frame, value),
+        outside=_outside(space, frame, value, degenerate),
         X=X,
         y=y,
         digest=digest[:16],
@@ -289,14 +297,15 @@ def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:
 def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tuple[Floats, Floats]:
     """What the surrogate learns from, in an order that does not depend on the rows'.
 
-    A trial that failed tells where not to look: it counts as the worst value seen.
+    A trial that failed, or can't be best, tells where not to look: it counts as the worst value seen.
     """
     parts = [part for part in (rows, past) if part is not None]
     X = np.concatenate([part.X[part.finished | part.failed][:, at] for part in parts])
     y = np.concatenate(
         [np.where(part.finished, sign * part.y, np.nan)[part.finished | part.failed] for part in parts]
     )
-    y = np.where(np.isnan(y), np.nanmin(y), y)
+    unworthy = np.concatenate([part.degenerate[part.finished | part.failed] for part in parts])
+    y = np.where(np.isnan(y) | unworthy, np.nanmin(y), y)
     order = np.lexsort((*X.T, y))
     return X[order], y[order]
 
@@ -310,19 +319,21 @@ def _read_mask(name: str, read: Mapping[str, npt.ArrayLike], count: int) -> Bool
     return np.broadcast_to(mask.astype(np.bool_), (count,))
 
 
-def _outside(space: Space, frame: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Finished counter-samples of a table."""
+def _outside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool) -> pd.DataFrame:
+    """Finished counter-samples of a table that may be best."""
     found = frame.assign(value=frame[value])
     if "origin" not in found:
         return found.iloc[:0]
     keep = (found["origin"] == "counter") & np.isfinite(np.asarray(found["value"], dtype=float))
     if "state" in found:
         keep &= found["state"] == "complete"
+    if not degenerate:
+        keep &= ~degenerate_rows(found, space)
     found = found[keep]
     return found[~space.contains(found)].reset_index(drop=True)
 
 
-def _inside(space: Space, frame: pd.DataFrame, value: str) -> Rows:
+def _inside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool) -> Rows:
     mask = space.contains(frame)
     table = frame[mask].reset_index(drop=True)
     if value != "value":
@@ -342,4 +353,5 @@ def _inside(space: Space, frame: pd.DataFrame, value: str) -> Rows:
     if "origin" in table:
         # Somebody's table of finished runs is all there is: it is analysed as if drawn evenly.
         even = table["origin"].isin(["even", "imported"]).to_numpy()
-    return Rows(table, space.unit(table), y, finished, failed, even, mask)
+    unworthy = finished & ~np.bool_(degenerate) & degenerate_rows(table, space)
+    return Rows(table, space.unit(table), y, finished, failed, even, mask, unworthy)

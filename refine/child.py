@@ -86,6 +86,7 @@ def add_child(
         counter=counter,
         metric=parent.metric,
         direction=parent.direction,
+        degenerate=parent.degenerate,
         note=decision.note,
         author=decision.author,
         created=time.time(),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine import stats
 from refine.canonical import decode, encode
 from refine.node import Node
 from refine.space import Space, permutation_key
@@ -75,6 +76,35 @@ def replicate_groups(records: Records) -> list[str]:
             names = _names(read)
             out.append(permutation_key({n: decode(permutation[n]) for n in names if n in permutation}))
     return out
+
+
+def noise_of(
+    X: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    cardinalities: Sequence[int],
+    groups: npt.ArrayLike | None,
+    fresh: tuple[npt.ArrayLike, Sequence[Any]] | None,
+    seed: int,
+) -> stats.Noise:
+    """The noise of retraining: from runs again where there are enough, else from the even trials.
+
+    The planned run of a permutation that was run again takes no part: it was chosen for its value, so that it lies
+    above what the permutation's seeds give.
+
+    Args:
+        X: (n, d) positions of the even trials.
+        y: (n,) their values.
+        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+        groups: n labels, equal for even trials that agree on all that was read.
+        fresh: Values of runs again, and a label of its permutation for each.
+        seed: Of the surrogate.
+    """
+    measure = stats.RetrainingNoise(seed=seed)
+    if fresh is not None and len(fresh[1]):
+        found = stats.pooled_deviation(fresh[0], np.asarray(list(fresh[1])))
+        if found.n >= measure.least:
+            return found
+    return measure(X, y, cardinalities, groups)
 
 
 def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:

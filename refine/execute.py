@@ -12,7 +12,7 @@ import pickle
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
 
@@ -24,6 +24,24 @@ _CRASHED = "the process that ran this trial died; it was tried once more, alone,
 
 Loaded = tuple[Objective, bool]
 _loaded: dict[str, Loaded] = {}
+
+
+def outcomes_of(
+    stack: contextlib.ExitStack,
+    objective: Objective,
+    tasks: Sequence[Task],
+    *,
+    workers: int,
+    executor: Executor | None,
+    threads: int,
+) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks in this process, on an executor, or on a local cluster that lives as long as ``stack``."""
+    if executor is not None:
+        return run_on(executor, objective, tasks, threads, workers, shared_disk=False)
+    if workers > 1:
+        cluster = stack.enter_context(local_cluster(min(workers, len(tasks)), threads))
+        return run_on(cluster, objective, tasks, threads, workers, shared_disk=True)
+    return run_here(objective, tasks, threads)
 
 
 def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Iterator[tuple[Task, Outcome]]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
 from refine.canonical import Reference
 from refine.choices import Choice
 from refine.errors import AnalysisError
+from refine.luck import Luck, luck_of
 from refine.parameters import Range
 from refine.proposal import Proposal
 from refine.report_facts import Facts
 from refine.space import Space
+from refine.trials import FUNCTION
+from refine.words import plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refine.analysis import Analysis
     from refine.round import Round
 
 
@@ -39,6 +44,9 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         analysis = found.analyze()
     except AnalysisError:
         analysis = None  # too few trials yet: the report says what ran
+    luck = None
+    with contextlib.suppress(AnalysisError):  # nothing can be called best yet
+        luck = luck_here(found, analysis=analysis)
     records = home.store.records([stored.pk])
     environments = home.store.environments(stored.pk)
     return Facts(
@@ -55,6 +63,8 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         reproduce=reproduce(found),
         store=home.store.name,
         parent=_parent_trials(found),
+        luck=luck,
+        openings=found.openings,
     )
 
 
@@ -64,6 +74,35 @@ def _parent_trials(found: Round) -> pd.DataFrame | None:
     if parent is None or (parent.node.metric, parent.node.direction) != (found.metric, found.direction):
         return None
     return parent.trials
+
+
+def luck_here(found: Round, seed: int = 0, analysis: Analysis | None = None) -> Luck:
+    """How much of a round's best is luck; its analysis is made where it is not given and can be.
+
+    Raises:
+        AnalysisError: No trial has finished that may be called best.
+    """
+    if analysis is None:
+        with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
+            analysis = found.analyze(seed=seed)
+    store, pk, degenerate = found.home.store, found._stored.pk, found.node.degenerate
+    return luck_of(store, pk, found.space, found._metric, found.direction, degenerate, analysis, seed)
+
+
+def in_short(found: Round) -> str:
+    """A round in a few lines: what ran, the best, the space, and what to do next."""
+    counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+    states = ", ".join(f"{v} {k}" for k, v in counts.items()) or "not run"
+    best = found.best
+    lines = [
+        f"round {found.id} of {found.home.name}: {plural(found.n, 'permutation')} of {found.space.size:,}, {states}",
+        f"{found.metric}, {found.direction}; best {score(None if best is None else best['value'])}",
+        "",
+        found.space.describe(),
+        "",
+        "next: .run(workers=2), .analyze(), .propose(risk=0.05), .report(folder)",
+    ]
+    return "\n".join(lines)
 
 
 def reproduce(found: Round) -> str:
@@ -76,14 +115,23 @@ def reproduce(found: Round) -> str:
     where = (
         f"from your_script import {last} as objective" if last.isidentifier() else "objective = ...  # yours"
     )
-    lines += [where, ""]
+    lines.append(where)
+    kind, _, function = found.path[0].metric.partition(":")
+    metric = repr(found.path[0].metric)
+    if kind == FUNCTION:
+        metric = function.rpartition(".")[2]
+        lines.append(f"from your_script import {metric}")
+    lines.append("")
     lines.append(f"tree = refine.Tree({found.home.name!r})")
     stored = found.home.store.nodes(found.home.tree)
     for i, node in enumerate(found.path):
         lines += ["", f"space = {space_code(node.space)}"]
         size = f"n={stored[node.id].n}"
         if i == 0:
-            extra = f", name={name!r}, metric={node.metric!r}, direction={node.direction!r}, {size}, seed={node.seed}"
+            extra = (
+                f", name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
+            )
+            extra += ", degenerate=True" if node.degenerate else ""
             lines.append(f"round = tree.add_round(space, objective{extra}, design={node.method!r})")
         else:
             was = (

@@ -111,7 +111,13 @@ def _effect_row(ax: Axes, row: int, e: ParameterEvidence) -> None:
     )
 
 
-def best_so_far(table: pd.DataFrame, direction: str, metric: str = "value", ax: Axes | None = None) -> Axes:
+def best_so_far(
+    table: pd.DataFrame,
+    direction: str,
+    metric: str = "value",
+    ax: Axes | None = None,
+    worthy: npt.ArrayLike | None = None,
+) -> Axes:
     """Every trial's value in the table's order, and the best up to each.
 
     Args:
@@ -119,6 +125,7 @@ def best_so_far(table: pd.DataFrame, direction: str, metric: str = "value", ax: 
         direction: ``"maximize"`` or ``"minimize"``.
         metric: How to call the value.
         ax: Axes to draw into; default those of a new figure.
+        worthy: (n,) mask of the trials that may be called best; default all that have a value.
 
     Raises:
         AnalysisError: No trial has a value, or ``direction`` is neither.
@@ -131,12 +138,13 @@ def best_so_far(table: pd.DataFrame, direction: str, metric: str = "value", ax: 
     finished = np.isfinite(y)
     if "state" in table:
         finished &= (table["state"] == "complete").to_numpy()
-    if not finished.any():
+    may_win = finished if worthy is None else finished & np.asarray(worthy, dtype=np.bool_)
+    if not may_win.any():
         raise AnalysisError("best_so_far: no trial has a value yet; run the round first")
     at = np.arange(1, len(y) + 1)
     better = np.maximum if direction == "maximize" else np.minimum
     worst = -np.inf if direction == "maximize" else np.inf
-    best = better.accumulate(np.where(finished, y, worst))
+    best = better.accumulate(np.where(may_win, y, worst))
     view = View(y[finished], direction)
     with style():
         ax = axes(ax, 2.8)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refine.analysis import Analysis, analyze
 from refine.errors import AnalysisError, did_you_mean
 from refine.evidence import read_masks, replicate_groups, translate
 from refine.node import Node
+from refine.replicates import Fresh, fresh_runs
 from refine.store import Store
-from refine.trials import Metric, table
+from refine.trials import FUNCTION, Metric, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,7 @@ class Lineage(NamedTuple):
         earlier: Trials of the other ancestors, in the names of its space; ``None`` where there are none.
         read: Parameter -> for every row of ``frame`` whether its trial read it.
         groups: One label per row of ``frame``, equal for replicates.
+        fresh: Finished runs again of the path's best permutations.
     """
 
     frame: pd.DataFrame
@@ -33,6 +36,7 @@ class Lineage(NamedTuple):
     earlier: pd.DataFrame | None
     read: dict[str, Bools]
     groups: list[Any]
+    fresh: Fresh
 
 
 def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Lineage:
@@ -48,7 +52,7 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         AnalysisError: No trial has such a metric.
     """
     nodes, space = store.nodes(tree), path[-1].space
-    curves = metric.reduction != "last"
+    curves = metric.curves
     first = len(path) - 1
     # Nothing was selected between rounds on the very same space: they are one sample.
     while first and path[first - 1].space == space and not path[first].was:
@@ -56,7 +60,12 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
     before = [nodes[node.id].pk for node in path[first:-1]]
     records = store.records([*before, nodes[path[-1].id].pk], curves=curves)  # ancestors come first
     names = dict.fromkeys(name for m in records.metrics for name in m)
-    if records.metrics and metric.name not in names:
+    if records.metrics and metric.function is None and metric.name not in names:
+        if metric.reduction == FUNCTION:
+            raise AnalysisError(
+                f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value stored; give "
+                "it: analyze(metric=function)"
+            )
         raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
     earlier = []
     for origin, node in enumerate(path[:first]):
@@ -70,6 +79,32 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         earlier=_together(earlier),
         read=read_masks(space, records),
         groups=replicate_groups(records),
+        fresh=fresh_runs(store, [nodes[node.id].pk for node in path], metric),
+    )
+
+
+def analysis_of(
+    store: Store, tree: int, path: Sequence[Node], metric: Metric, direction: str, seed: int
+) -> Analysis:
+    """The analysis of the last round of a path: see :meth:`refine.Round.analyze`.
+
+    Raises:
+        AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
+    """
+    found = lineage(store, tree, path, metric)
+    return analyze(
+        path[-1].space,
+        found.frame,
+        direction=direction,
+        seed=seed,
+        metric=str(metric),
+        earlier=found.earlier,
+        pooled=found.pooled,
+        look=len(path),
+        read=found.read,
+        groups=found.groups,
+        fresh=found.fresh[:2],
+        degenerate=store.nodes(tree)[path[-1].id].node.degenerate,
     )
 
 

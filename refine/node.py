@@ -26,6 +26,7 @@ class Node:
         counter: Share of trials drawn outside the space but inside the parent's.
         metric: Default metric; no part of the id.
         direction: Default direction; no part of the id.
+        degenerate: Whether a degenerate trial may be called best; no part of the id.
         note: Why the round exists; no part of the id.
         author: Who decided it; no part of the id.
         created: Seconds since the epoch; no part of the id.
@@ -43,6 +44,7 @@ class Node:
     counter: float = 0.0
     metric: str = "value"
     direction: str = "maximize"
+    degenerate: bool = False
     note: str = ""
     author: str = ""
     created: float = 0.0

@@ -16,11 +16,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from refine.canonical import decode, thaw
 from refine.errors import ObjectiveError
+from refine.trials import Examples
 
 _ERROR_LENGTH = 20_000
+
+MOST_EXAMPLES = 2_000
+MOST_NUMBERS = 20_000
+"""Predictions that are kept of one trial: examples, and examples times outputs."""
 
 Objective = Callable[..., Any]
 """``f(params)`` or ``f(params, trial)`` -> a number or a mapping of metrics to numbers."""
@@ -93,6 +99,7 @@ class RunningTrial:
         self.seed = seed
         self._curve: dict[str, list[float]] = {}
         self._epochs: list[int] = []
+        self.examples: Examples | None = None
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Notes the metrics of one epoch.
@@ -112,6 +119,35 @@ class RunningTrial:
         self._epochs.append(int(epoch))
         for series in self._curve.values():
             series.extend([math.nan] * (len(self._epochs) - len(series)))
+
+    def predicted(self, predictions: npt.ArrayLike, targets: npt.ArrayLike, total: int | None = None) -> None:
+        """Notes what was predicted for the validation examples, so that their luck can be told from skill.
+
+        At most 2,000 examples and 20,000 numbers are kept, evenly spaced over the rows, in half precision.
+
+        Args:
+            predictions: (n,) or (n, outputs).
+            targets: (n,) numbers of classes, or quantities; the same for every trial.
+            total: How many examples there are, where these are only some of them.
+
+        Raises:
+            ObjectiveError: Shapes that don't fit, or numbers that half precision can't hold.
+        """
+        right = np.asarray(targets, dtype=np.float32)
+        said = np.asarray(predictions, dtype=np.float32)
+        said = said[:, None] if said.ndim == 1 else said
+        if right.ndim != 1 or said.ndim != 2 or len(said) != len(right) or said.size == 0:
+            raise ObjectiveError(
+                f"predicted: needs predictions (n,) or (n, outputs) and targets (n,), got shapes "
+                f"{np.shape(predictions)} and {np.shape(targets)}"
+            )
+        keep = min(len(said), MOST_EXAMPLES, max(1, MOST_NUMBERS // said.shape[1]))
+        rows = np.linspace(0, len(said) - 1, keep).round().astype(int)
+        if not np.abs(said[rows]).max() < 6e4:
+            raise ObjectiveError(
+                "predicted: predictions must be finite and below 60,000, which half precision holds"
+            )
+        self.examples = Examples(said[rows].astype(np.float16), right[rows], total or len(said))
 
     def should_stop(self) -> bool:
         """Whether going on is useless: the last reported epoch held NaN or infinity."""
@@ -154,6 +190,7 @@ class Outcome(NamedTuple):
     seconds: float
     error: str | None
     read: tuple[str, ...] | None
+    examples: Examples | None = None
 
 
 def wants_trial(objective: Objective) -> bool:
@@ -252,7 +289,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     seconds = time.perf_counter() - started
     everything = read >= set(task.permutation)
     names = None if everything else tuple(n for n in task.permutation if n in read)
-    return Outcome(state, metrics, running.curve, seconds, error, names)
+    return Outcome(state, metrics, running.curve, seconds, error, names, running.examples)
 
 
 def _seed_everything(seed: int) -> None:

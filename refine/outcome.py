@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from refine.ledger import Entry, Seen
 from refine.lineage import lineage
 from refine.proposal import Proposal
 from refine.round import Round
-from refine.trials import Metric
+from refine.trials import degenerate_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
@@ -44,7 +48,7 @@ def seen(child: Round, decision: Decision) -> Seen:
     stored = child._stored
     extra = len(child.home.store.beside(stored.pk))
     planned = (stored.n if decision.n is None else decision.n) - extra
-    frame = child.trials
+    frame = _judged(child, child.trials)
     if frame.empty:
         return Seen(planned, 0, (), math.nan, (), child.direction)
     even = frame[(frame["origin"] == "even") & (frame["state"] != "running")]
@@ -54,8 +58,8 @@ def seen(child: Round, decision: Decision) -> Seen:
     # A permutation that was run again is one trial.
     values = even[np.isfinite(even["value"])].drop_duplicates("cell")["value"]
     counter = frame.loc[frame["origin"] == "counter", "value"]
-    found = lineage(child.home.store, child.home.tree, child.path, Metric.parse(child.metric))
-    tables = [found.frame] if found.earlier is None else [found.frame, found.earlier]
+    found = lineage(child.home.store, child.home.tree, child.path, child._metric)
+    tables = [_judged(child, t) for t in (found.frame, found.earlier) if t is not None]
     inside = [v for t in tables for v in _finite(t.loc[child.space.contains(t), "value"])]
     best = max if child.direction == "maximize" else min
     return Seen(
@@ -66,6 +70,13 @@ def seen(child: Round, decision: Decision) -> Seen:
         counter=tuple(_finite(counter)),
         direction=child.direction,
     )
+
+
+def _judged(child: Round, frame: pd.DataFrame) -> pd.DataFrame:
+    """A table in which trials that can't be called best have no value, as failed ones."""
+    if child.node.degenerate or frame.empty:
+        return frame
+    return frame.assign(value=frame["value"].where(~degenerate_rows(frame, child.space)))
 
 
 def _finite(values: Iterable[float]) -> list[float]:

@@ -38,8 +38,8 @@ class LevelEvidence(NamedTuple):
         ratio: Density of good trials over density of all; above 1 means over-represented.
         ratio_low: Lower end of its 90 % interval.
         ratio_high: Upper end.
-        bad: Share of the ended trials there that gave no value.
-        bad_q: Adjusted p-value of 'fails there no more often than elsewhere'; 1 where it fails less often.
+        bad: Share of the ended trials there that gave no value or a degenerate model.
+        bad_q: Adjusted p-value of 'that is no more frequent there than elsewhere'; 1 where it is less frequent.
         seconds: Median time of a finished trial there.
     """
 
@@ -102,7 +102,7 @@ class ParameterEvidence(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Whether trials fail more often at some of its levels than at the others: q <= 0.1."""
+        """Whether trials fail or are degenerate more often at some of its levels than at the others: q <= 0.1."""
         return any(v.bad_q <= ALPHA for v in self.levels)
 
     @property
@@ -120,7 +120,10 @@ class ParameterEvidence(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Trials inside a space, as arrays beside their table; ``mask`` says which rows of the given table they are."""
+    """Trials inside a space, as arrays beside their table; ``mask`` says which rows of the given table they are.
+
+    ``degenerate`` trials have a value, and are finished, but can't be best.
+    """
 
     table: pd.DataFrame
     X: Floats
@@ -129,6 +132,7 @@ class Rows(NamedTuple):
     failed: Bools
     even: Bools
     mask: Bools
+    degenerate: Bools
 
 
 def evidence_of(
@@ -220,8 +224,9 @@ def _levels(
     )
     medians = stats.LevelSummary()(axis.index(x), sign * y, k)
     ended = (rows.finished | rows.failed) & rows.even
-    rates = stats.LevelRates()(axis.index(rows.X[ended, column]), rows.failed[ended], k)
-    overall = float(rows.failed[ended].mean()) if ended.any() else 0.0
+    bad = rows.failed | rows.degenerate
+    rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
+    overall = float(bad[ended].mean()) if ended.any() else 0.0
     everyone, seconds = axis.index(rows.X[:, column]), _seconds(rows)
     labels = parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
     out = []

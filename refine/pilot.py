@@ -5,12 +5,14 @@ from __future__ import annotations
 from concurrent.futures import Executor
 
 import numpy as np
+import numpy.typing as npt
 
 from refine import stats
 from refine.child import left_to_run
 from refine.errors import DesignError, ReviewError
 from refine.round import Round
 from refine.tree import Tree
+from refine.trials import best_first
 
 AUTHOR = "autopilot"
 
@@ -80,9 +82,15 @@ def autopilot(
     return current
 
 
+def _worthy(found: Round) -> npt.NDArray[np.float64]:
+    """Values of the trials that may be called best."""
+    frame = best_first(found.trials, found.direction, found.space, found.node.degenerate)
+    return np.asarray(frame["value"], dtype=float)
+
+
 def _only_noise(parent: Round, child: Round) -> bool:
     sign = 1.0 if child.direction == "maximize" else -1.0
-    before, after = (sign * r.trials["value"].dropna().to_numpy() for r in (parent, child))
+    before, after = (sign * _worthy(r) for r in (parent, child))
     if not len(after) or not len(before):
         return not len(after)
     if after.max() > before.max():

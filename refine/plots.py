@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from refine import figures
 from refine.population import even_values
+from refine.trials import degenerate_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +57,6 @@ class Plots:
 
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial."""
-        return figures.best_so_far(
-            self._analysis.table, self._analysis.direction, self._analysis.metric, ax=ax
-        )
+        table, node = self._analysis.table, self._round.node
+        worthy = node.degenerate | ~degenerate_rows(table, node.space)
+        return figures.best_so_far(table, self._analysis.direction, self._analysis.metric, ax, worthy)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from refine.errors import ReviewError
 from refine.report_decision import decision_section, proposal_section, summary
 from refine.report_facts import Facts
+from refine.report_luck import luck_section
 from refine.report_pairs import pairs
 from refine.report_population import against_parent
 from refine.report_sections import best_trials, densities, failures, what_mattered, what_ran
@@ -35,6 +36,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         **_header(facts),
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
+        "luck": luck_section(facts),
         "parent": against_parent(facts, where),
         "mattered": what_mattered(facts, where),
         "densities": densities(facts, where),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine.trials import ORIGINS, STATES
+from refine.trials import ORIGINS, STATES, best_first, degenerate_rows
 from refine.words import number
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from refine.analysis import Analysis
     from refine.decision import Decision
+    from refine.holdout import Opening
+    from refine.luck import Luck
     from refine.node import Node
     from refine.parameters import Parameter
     from refine.proposal import Proposal
@@ -49,6 +51,8 @@ class Facts:
         reproduce: Python code that makes the round again.
         store: Where the round is kept; shown without folders, user or password.
         parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
+        luck: How much of the best value is luck; ``None`` where there is no best.
+        openings: What the hold-out showed, each time it was opened at this round.
     """
 
     tree: str
@@ -64,6 +68,8 @@ class Facts:
     reproduce: str
     store: str
     parent: pd.DataFrame | None = None
+    luck: Luck | None = None
+    openings: tuple[Opening, ...] = ()
 
 
 def metric_of(facts: Facts) -> str:
@@ -77,16 +83,16 @@ def direction_of(facts: Facts) -> str:
 
 
 def finished(facts: Facts) -> pd.DataFrame:
-    """Finished trials, best first; equal ones in the table's order."""
-    keep = np.isfinite(np.asarray(facts.table["value"], dtype=float))
-    if "state" in facts.table:
-        keep &= (facts.table["state"] == "complete").to_numpy()
-    done: pd.DataFrame = facts.table[keep]
-    sign = 1.0 if direction_of(facts) == "minimize" else -1.0
-    best_first: pd.DataFrame = done.iloc[
-        np.argsort(sign * np.asarray(done["value"], dtype=float), kind="stable")
-    ]
-    return best_first
+    """Finished trials, best first; equal ones in the table's order. Degenerate ones only where they may be best."""
+    return best_first(facts.table, direction_of(facts), facts.node.space, facts.node.degenerate)
+
+
+def passed_over(facts: Facts) -> int:
+    """How many finished trials are degenerate and can't be called best."""
+    if facts.node.degenerate:
+        return 0
+    finite = np.isfinite(np.asarray(facts.table["value"], dtype=float))
+    return int((finite & degenerate_rows(facts.table, facts.node.space)).sum())
 
 
 def that_matter(facts: Facts) -> list[str]:

@@ -8,21 +8,30 @@ from refine import figures
 from refine.population import LEAST_COMPARED, compare_rounds, even_values
 from refine.report_facts import Facts, direction_of, metric_of
 from refine.report_text import Raw, code, picture, table
+from refine.trials import degenerate_rows
 from refine.words import score
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pandas as pd
+
+
+def _judged(facts: Facts, table: pd.DataFrame) -> pd.DataFrame:
+    """Without degenerate trials where these can't be called best: like failed ones, they are in no population."""
+    return table if facts.node.degenerate else table[~degenerate_rows(table, facts.node.space)]
 
 
 def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
     """The comparison in words, as a table and as a picture; ``None`` without enough trials of both."""
     if facts.parent is None or not facts.ancestors:
         return None
-    old, new = even_values(facts.parent), even_values(facts.table)
+    before, now = _judged(facts, facts.parent), _judged(facts, facts.table)
+    old, new = even_values(before), even_values(now)
     if min(len(old), len(new)) < LEAST_COMPARED:
         return None
     direction, parent = direction_of(facts), facts.ancestors[-1]
-    found = compare_rounds(facts.parent, facts.table, direction)
+    found = compare_rounds(before, now, direction)
     path = f"{facts.node.id}/against-parent.png"
     curves = {f"parent {parent}": old, f"this round {facts.node.id}": new}
     figures.save(figures.edf(curves, metric_of(facts), direction), where / path)

@@ -21,6 +21,7 @@ from refine.report_facts import (
     finished,
     metric_of,
     origins_text,
+    passed_over,
     shown,
     states_text,
     that_matter,
@@ -118,7 +119,7 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
     """The best trials as a table, and the best so far as a picture."""
     done, node = finished(facts), facts.node
     if not len(done):
-        return {"table": None}
+        return {"table": None, "passed_over": passed_over(facts)}
     names = [n for n in node.space.varied if n in done.columns]
     timed = "seconds" in done.columns
     mixed = origins_text(facts) is not None
@@ -133,7 +134,9 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
             cells.append(duration(seconds) if math.isfinite(seconds) else "-")
         rows.append([i + 1, score(float(done["value"].iloc[i])), *cells])
     figures.save(
-        figures.best_so_far(facts.table, direction_of(facts), metric_of(facts)),
+        figures.best_so_far(
+            facts.table, direction_of(facts), metric_of(facts), worthy=facts.table.index.isin(done.index)
+        ),
         where / node.id / "best-so-far.png",
     )
     equal = int((done["value"] == done["value"].iloc[0]).sum())
@@ -144,6 +147,7 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
         ),
         "rows": len(rows),
         "equal": plural(equal, "trial") if equal > 1 else None,
+        "passed_over": plural(passed_over(facts), "trial") if passed_over(facts) else None,
         "fixed": joined([f"{n} = {bounds_text(p)}" for n, p in node.space.items() if p.fixed]) or None,
         "picture": picture("Value of every trial and the best so far", f"{node.id}/best-so-far.png"),
     }

@@ -7,48 +7,32 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-
-from refine.analysis import Analysis, analyze
-from refine.canonical import decode
+from refine.analysis import Analysis
 from refine.child import Shares, add_child, check_note, check_was, path_to
 from refine.decision import Decision
-from refine.design import design_named, draw, how_many
+from refine.design import how_many
 from refine.environment import user
-from refine.errors import ObjectiveError
-from refine.lineage import lineage
+from refine.holdout import Opening, Visit, branch_of, open_holdout, opening_of, openings_of
+from refine.home import Home
+from refine.lineage import analysis_of
+from refine.luck import Luck
 from refine.node import Node
-from refine.objective import Objective, objective_data, objective_name
+from refine.objective import Objective
 from refine.proposal import Proposal, propose
+from refine.replicates import replicate_table
+from refine.retrain import HowOptions, RunOptions, run_replicates
 from refine.review import Review
-from refine.runner import run_round
-from refine.space import Space, permutation_key
-from refine.store import Store, StoredDecision, StoredNode
-from refine.trials import Metric, check_direction, table
-from refine.words import plural, score
+from refine.runner import planned_cells, run_round
+from refine.space import Space
+from refine.store import StoredDecision, StoredNode
+from refine.trials import Metric, Score, best_first, check_direction, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from refine.plots import Plots
-
-
-class Home(NamedTuple):
-    """Where rounds live.
-
-    Attributes:
-        store: The database.
-        tree: Row of the tree in it.
-        name: Name of the tree.
-        objectives: Objectives given in this process, by name and fingerprint of their data.
-    """
-
-    store: Store
-    tree: int
-    name: str
-    objectives: dict[tuple[str, str | None], Objective]
 
 
 @dataclass(eq=False, repr=False)
@@ -108,6 +92,10 @@ class Round:
         return path_to(self.node, self.home.store.nodes(self.home.tree))
 
     @property
+    def _metric(self) -> Metric:
+        return Metric.parse(self.metric, self.home.scores)
+
+    @property
     def _stored(self) -> StoredNode:
         return self.home.store.nodes(self.home.tree)[self.id]
 
@@ -121,14 +109,7 @@ class Round:
         Raises:
             DesignError: More than exist.
         """
-        stored = self._stored
-        extra = self.home.store.beside(stored.pk)
-        count = stored.n - len(extra) if n is None else how_many(self.space, n, None)
-        skip = self.home.store.inherited(stored.pk) | {
-            permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra
-        }
-        rows = draw(design_named(self.node.method), self.space, count, self.node.design_seed, skip)
-        return [self.space.number(row) for row in rows]
+        return planned_cells(self.home.store, self._stored, n)
 
     # Running.
 
@@ -143,6 +124,7 @@ class Round:
         rerun: str | None = None,
         objective: Objective | None = None,
         name: str | None = None,
+        metric: Score | None = None,
     ) -> Round:
         """Runs what is left of the round; a script that is run again goes on where it was.
 
@@ -158,6 +140,7 @@ class Round:
             rerun: A state, such as ``"failed"``: trials that ended so are run again.
             objective: What to call, for a round that was reopened from the store.
             name: The name that the round was added with, where one was given.
+            metric: Its metric, for a round that was reopened and whose metric is a function.
 
         Returns:
             This round.
@@ -167,7 +150,8 @@ class Round:
             RoundStopped: The first trials all failed in the same way.
             RoundBusy: Another process is running this round.
         """
-        chosen = self._objective(objective, name)
+        chosen = self.home.objective_of(self.node, objective, name)
+        self.home.know_score(self.id, self.metric, metric)
         if n is not None:
             taken = len(self.home.store.inherited(self._stored.pk))
             self.home.store.add_node(self.home.tree, self.node, how_many(self.space, n, None, taken))
@@ -175,7 +159,7 @@ class Round:
             self.home.store,
             self._stored,
             chosen,
-            Metric.parse(self.metric),
+            self._metric,
             self.direction,
             workers=workers,
             executor=executor,
@@ -185,55 +169,97 @@ class Round:
         )
         return self
 
-    def _objective(self, given: Objective | None, name: str | None) -> Objective:
-        chosen = given if given is not None else self.objective
-        if chosen is None:
-            raise ObjectiveError(
-                f"round {self.id}: was reopened without its objective {self.node.objective!r}; give it: "
-                "run(objective=...)"
-            )
-        if given is not None:
-            for what, mine, theirs in (
-                ("name", self.node.objective, name or objective_name(given)),
-                ("data", self.node.data, objective_data(given)),
-            ):
-                if mine != theirs:
-                    raise ObjectiveError(
-                        f"round {self.id}: runs the objective with {what} {mine!r}, got one with {theirs!r}; "
-                        "another objective is another round: tree.add_round(...)"
-                    )
-            self.home.objectives[self.node.objective, self.node.data] = given
-        return chosen
+    def replicate(self, top: int = 5, seeds: int = 3, **options: Unpack[RunOptions]) -> Round:
+        """Runs the best permutations again under new seeds; again, it runs what is missing.
+
+        They go to :attr:`replicates`, measure the noise, and say how much of the best is luck: :meth:`optimism`.
+        They are in no table of trials and no test.
+
+        Args:
+            top: How many permutations, by the value of their planned run.
+            seeds: How many runs of each. The noise needs 5 more runs than permutations.
+            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``objective``, ``name``: as in
+                :meth:`run`.
+
+        Raises:
+            AnalysisError: No trial has finished that may be called best.
+            DesignError: ``top`` or ``seeds`` is no whole number >= 1.
+        """
+        run_replicates(self.home, self.node, self._metric, self.direction, top, seeds, **options)
+        return self
+
+    def open_holdout(
+        self,
+        top: int = 1,
+        seeds: int = 3,
+        *,
+        note: str = "",
+        author: str | None = None,
+        **options: Unpack[HowOptions],
+    ) -> Opening:
+        """Trains the best permutations again under new seeds and measures them on rows that no round has seen.
+
+        Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what it gave.
+
+        Args:
+            top: How many permutations: by the mean of their replicates where there are such, else by their value.
+            seeds: How many models of each.
+            note: Why, in your words.
+            author: Who opens; default the user name.
+            options: ``workers``, ``executor``, ``threads``, ``objective``, ``name``: as in :meth:`run`.
+
+        Raises:
+            ObjectiveError: The objective has no hold-out.
+
+        Warns:
+            UserWarning: It was opened before on this branch, and what that costs.
+        """
+        who = Visit(check_note(note), author or user())
+        nodes = branch_of(self.node, self.home.store.nodes(self.home.tree))
+        return open_holdout(
+            self.home, self.node, nodes, self._metric, self.direction, top, seeds, who, **options
+        )
+
+    @property
+    def openings(self) -> tuple[Opening, ...]:
+        """What the hold-out showed, each time it was opened at this round, oldest first."""
+        found = openings_of(self.home.store, self._stored.pk)
+        return tuple(opening_of(self.home.store, self.node, o, self._metric) for o in found)
 
     # What came of it.
 
     @property
     def trials(self) -> pd.DataFrame:
         """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
-        return self._table(Metric.parse(self.metric))
+        records = self.home.store.records([self._stored.pk], curves=self._metric.curves)
+        return table(self.space, records, self._metric)
+
+    @property
+    def replicates(self) -> pd.DataFrame:
+        """Runs again, as :attr:`trials`, with their numbers in ``replicate``."""
+        metric = self._metric
+        records = self.home.store.records([self._stored.pk], curves=metric.curves, replicates=True)
+        return replicate_table(self.space, records, metric)
 
     @property
     def failures(self) -> pd.DataFrame:
         """Trials that did not complete, with their tracebacks in ``error``."""
         records = self.home.store.records([self._stored.pk])
-        frame = table(self.space, records, Metric.parse(self.metric)).assign(error=records.columns["error"])
+        frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
         return frame[frame["state"] != "complete"].reset_index(drop=True)
 
     @property
     def best(self) -> pd.Series | None:
-        """The row of the best trial; ``None`` before the first has finished."""
-        frame = self.trials.dropna(subset=["value"])
-        if frame.empty:
-            return None
-        values = frame["value"].to_numpy()
-        at = np.argmax(values) if self.direction == "maximize" else np.argmin(values)
-        return frame.iloc[int(at)]
+        """The row of the best trial; ``None`` before the first has finished.
 
-    def _table(self, metric: Metric) -> pd.DataFrame:
-        records = self.home.store.records([self._stored.pk], curves=metric.reduction != "last")
-        return table(self.space, records, metric)
+        A degenerate trial is passed over, unless the round was added with ``degenerate=True``.
+        """
+        frame = best_first(self.trials, self.direction, self.space, self.node.degenerate)
+        return None if frame.empty else frame.iloc[0]
 
-    def analyze(self, metric: str | None = None, direction: str | None = None, seed: int = 0) -> Analysis:
+    def analyze(
+        self, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
+    ) -> Analysis:
         """Measures everything this round, and earlier ones inside its space, can teach.
 
         Args:
@@ -244,22 +270,9 @@ class Round:
         Raises:
             AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
         """
-        chosen = Metric.parse(metric or self.metric)
+        chosen = Metric.parse(metric or self.metric, self.home.scores)
         direction = check_direction(direction or self.direction)
-        path = self.path
-        found = lineage(self.home.store, self.home.tree, path, chosen)
-        return analyze(
-            self.space,
-            found.frame,
-            direction=direction,
-            seed=seed,
-            metric=str(chosen),
-            earlier=found.earlier,
-            pooled=found.pooled,
-            look=len(path),
-            read=found.read,
-            groups=found.groups,
-        )
+        return analysis_of(self.home.store, self.home.tree, self.path, chosen, direction, seed)
 
     def propose(self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0) -> Review:
         """Proposes bounds for the next round and opens them for review; the proposal is stored.
@@ -275,6 +288,16 @@ class Round:
         proposal = propose(analysis, risk=risk, epsilon=epsilon, outer=outer)
         self.home.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps())
         return Review(self, proposal, analysis)
+
+    def optimism(self, seed: int = 0) -> Luck:
+        """How much of the best value is luck: of seeds, by its replicates, and of the validation examples.
+
+        Raises:
+            AnalysisError: No trial has finished that may be called best.
+        """
+        from refine.facts import luck_here
+
+        return luck_here(self, seed)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -369,18 +392,9 @@ class Round:
         return proposal_report(facts, folder) if only_proposal else round_report(facts, folder)
 
     def __str__(self) -> str:
-        counts = self.home.store.counts(self.home.tree).get(self._stored.pk, {})
-        states = ", ".join(f"{v} {k}" for k, v in counts.items()) or "not run"
-        best = self.best
-        lines = [
-            f"round {self.id} of {self.home.name}: {plural(self.n, 'permutation')} of {self.space.size:,}, {states}",
-            f"{self.metric}, {self.direction}; best {score(None if best is None else best['value'])}",
-            "",
-            self.space.describe(),
-            "",
-            "next: .run(workers=2), .analyze(), .propose(risk=0.05), .report(folder)",
-        ]
-        return "\n".join(lines)
+        from refine.facts import in_short
+
+        return in_short(self)
 
     def __repr__(self) -> str:
         return f"<Round {self.id} of {self.home.name}>"

@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
 
 from refine.canonical import decode, encode, freeze
-from refine.design import design_named, draw
+from refine.design import design_named, draw, how_many
 from refine.environment import environment
-from refine.errors import DesignError, ObjectiveError, RoundStopped, did_you_mean
-from refine.execute import check_workers, local_cluster, run_here, run_on
+from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundStopped, did_you_mean
+from refine.execute import check_workers, outcomes_of
 from refine.node import Node
 from refine.objective import Objective, Outcome, Task, objective_code, wants_trial
 from refine.space import permutation_key
 from refine.store import Store, StoredNode
-from refine.trials import STATES, Metric, Records, Trial
+from refine.trials import DEGENERATE, FUNCTION, STATES, Metric, Records, Trial
 from refine.words import score
 
 _ALIKE = 5
@@ -38,6 +38,7 @@ def run_round(
     threads: int = 1,
     progress: bool = True,
     rerun: str | None = None,
+    choose: Callable[[Records], list[Task]] | None = None,
 ) -> None:
     """Runs what is left of a round's plan.
 
@@ -52,10 +53,12 @@ def run_round(
         threads: Threads per trial.
         progress: Whether to show a progress bar.
         rerun: A state, such as ``"failed"``: trials that ended so are run again as a new attempt.
+        choose: Says what to run instead of the plan, given all trials so far, replicates among them.
 
     Raises:
         DesignError: An option out of range.
-        ObjectiveError: The objective can't be called with a permutation, or its outcome lacks the metric.
+        ObjectiveError: The objective can't be called with a permutation, or its outcome lacks the metric, or the metric
+            is a function that is not at hand or can't score a trial.
         RoundStopped: The first trials all failed in the same way.
         RoundBusy: Another process is running this round.
     """
@@ -66,25 +69,43 @@ def run_round(
             f"rerun must be a state of trials, got {rerun!r}; {did_you_mean(str(rerun), STATES)}"
         )
     node, code = stored.node, objective_code(objective)
+    if metric.reduction == FUNCTION and metric.function is None:
+        raise ObjectiveError(
+            f"round {node.id}: its metric is the function {metric.name!r}, which is not at hand after reopening; give "
+            "it: run(metric=function)"
+        )
     with ExitStack() as stack:
         stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
-        records = store.records([stored.pk], curves=metric.reduction != "last")
-        tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
+        if metric.function is not None:
+            store.store_scores(stored.pk, metric)
+        records = store.records([stored.pk], curves=metric.curves, replicates=choose is not None)
+        if choose is None:
+            tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
+        else:
+            tasks = choose(records)
         if not tasks:
             return
         store.add_environment(stored.pk, environment(threads))
         writer = stack.enter_context(store.writer(stored.pk))
-        watch = stack.enter_context(_Watch(node, stored.n, len(tasks), records, metric, direction, progress))
-        if executor is not None:
-            outcomes = run_on(executor, objective, tasks, threads, workers, shared_disk=False)
-        elif workers > 1:
-            executor = stack.enter_context(local_cluster(min(workers, len(tasks)), threads))
-            outcomes = run_on(executor, objective, tasks, threads, workers, shared_disk=True)
-        else:
-            outcomes = run_here(objective, tasks, threads)
+        watch = stack.enter_context(
+            _Watch(
+                node,
+                stored.n if choose is None else len(tasks),
+                len(tasks),
+                records,
+                metric,
+                direction,
+                progress,
+            )
+        )
+        outcomes = outcomes_of(stack, objective, tasks, workers=workers, executor=executor, threads=threads)
         for task, outcome in outcomes:
-            value = metric.of(outcome.metrics, outcome.curve)
             state = outcome.state
+            try:
+                outcome, value = _scored(outcome, metric)
+            except ObjectiveError:
+                writer.add(_trial(task, outcome, state, code))  # with all its metrics
+                raise
             if state == "complete" and value is not None and not math.isfinite(value):
                 state = "diverged"
             if state == "complete" and value is None and watch.metric_seen:
@@ -142,6 +163,22 @@ def plan(
     return tasks
 
 
+def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
+    """Numbers of the first ``n`` cells of a round's design; default all that are planned evenly.
+
+    Raises:
+        DesignError: More than exist.
+    """
+    space = stored.node.space
+    extra = store.beside(stored.pk)
+    count = stored.n - len(extra) if n is None else how_many(space, n, None)
+    skip = store.inherited(stored.pk) | {
+        permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra
+    }
+    rows = draw(design_named(stored.node.method), space, count, stored.node.design_seed, skip)
+    return [space.number(row) for row in rows]
+
+
 class _Watch:
     """Watches a round go by: progress for the person, and an early end where all goes wrong."""
 
@@ -158,7 +195,11 @@ class _Watch:
             for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)
         ]
         self.metric_seen = any(v is not None for v in known)
-        finite = [self.sign * v for v in known if v is not None and math.isfinite(v)]
+        finite = [
+            self.sign * v
+            for v, m in zip(known, records.metrics, strict=True)
+            if v is not None and math.isfinite(v) and self._worthy(m)
+        ]
         self.best = max(finite, default=-math.inf)
 
     def __enter__(self) -> _Watch:
@@ -178,11 +219,14 @@ class _Watch:
     def __exit__(self, *exc: object) -> None:
         self.bar.close()
 
+    def _worthy(self, metrics: Mapping[str, float]) -> bool:
+        return self.node.degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
+
     def see(self, outcome: Outcome, state: str, value: float | None) -> None:
         """Takes in one ended trial, which is stored already."""
         self.seen += 1
         self.failed += state != "complete"
-        if value is not None and math.isfinite(value):
+        if value is not None and math.isfinite(value) and self._worthy(outcome.metrics):
             self.best = max(self.best, self.sign * value)
         best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
         self.bar.set_postfix_str(f"best {best}, {self.failed} failed", refresh=False)
@@ -202,6 +246,23 @@ class _Watch:
                     f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun='failed'; "
                     "tracebacks are in round.failures"
                 )
+
+
+def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
+    """An outcome and its value; what a function made of its metrics is kept among them."""
+    if metric.function is None:
+        return outcome, metric.of(outcome.metrics, outcome.curve)
+    if metric.name in outcome.metrics:
+        raise ObjectiveError(
+            f"metric {metric.name!r}: the objective returns a metric of that name too; give the function another name"
+        )
+    try:
+        value = metric.of(outcome.metrics, outcome.curve)
+    except AnalysisError as error:
+        raise ObjectiveError(f"{error}; the trial is stored, correct the function and run again") from error
+    return (
+        outcome if value is None else outcome._replace(metrics={**outcome.metrics, metric.name: value})
+    ), value
 
 
 def _signature(error: str) -> str:
@@ -228,4 +289,5 @@ def _trial(task: Task, outcome: Outcome, state: str, code: str) -> Trial:
         code=code,
         read=outcome.read,
         finished=time.time(),
+        examples=outcome.examples if state == "complete" else None,
     )

@@ -7,7 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_CHANGES = {
+    # A version -> what makes a store of the version before one of it; new tables are made beforehand.
+    2: ("ALTER TABLE node ADD COLUMN degenerate INTEGER DEFAULT 0 NOT NULL",),
+}
 
 metadata = sa.MetaData()
 
@@ -49,6 +54,7 @@ t = SimpleNamespace(
         _text("content"),
         _text("metric"),
         _text("direction"),
+        sa.Column("degenerate", sa.Integer, nullable=False, server_default="0"),
         _text("note"),
         _text("author"),
         _number("created"),
@@ -103,6 +109,45 @@ t = SimpleNamespace(
     ),
     # Values per epoch: zlib over JSON.
     curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),
+    # What was predicted for validation examples: zlib over float16, example by example.
+    prediction=_table(
+        "prediction",
+        _of("trial", primary_key=True),
+        _int("examples"),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    ),
+    # What was right for them, the same for all trials of a round: zlib over float32.
+    target=_table(
+        "target",
+        _of("node", primary_key=True),
+        _int("total"),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    ),
+    # Who opened a hold-out, and what for; written before anything is seen.
+    opening=_table(
+        "opening",
+        _pk(),
+        _of("node"),
+        _text("digest"),
+        _text("content"),
+        _text("author"),
+        _text("note"),
+        _number("created"),
+        sa.UniqueConstraint("node", "digest"),
+    ),
+    # What it showed, one row per trained model.
+    opened=_table(
+        "opened",
+        _of("opening", primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("replicate", sa.Integer, primary_key=True),
+        _int("seed"),
+        _text("state"),
+        _text("metrics"),
+        _number("seconds"),
+        _text("error", nullable=True),
+        _number("finished"),
+    ),
     proposal=_table(
         "proposal",
         _pk(),
@@ -124,3 +169,35 @@ t = SimpleNamespace(
     ),
     lease=_table("lease", _of("node", primary_key=True), _text("host"), _int("pid"), _number("beat")),
 )
+
+
+def migrate(connection: sa.Connection) -> int:
+    """Makes the tables, or brings an older store up to :data:`SCHEMA_VERSION`, in the connection's transaction.
+
+    Returns:
+        The version that was found; a newer one than this is left alone.
+    """
+    c = t.meta.c
+    found = _version(connection) if sa.inspect(connection).has_table("meta") else None
+    if found is None:
+        metadata.create_all(connection)
+        if (found := _version(connection)) is None:
+            connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+            return SCHEMA_VERSION
+    if found < SCHEMA_VERSION:
+        # Writing takes the lock: of two processes that open an old store at once, one finds it done.
+        connection.execute(t.meta.update().where(c.key == "schema").values(value=c.value))
+        found = _version(connection) or found
+    if found >= SCHEMA_VERSION:
+        return found
+    metadata.create_all(connection)
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        for change in _CHANGES[version]:
+            connection.execute(sa.text(change))
+    connection.execute(t.meta.update().where(c.key == "schema").values(value=str(SCHEMA_VERSION)))
+    return found
+
+
+def _version(connection: sa.Connection) -> int | None:
+    found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
+    return None if found is None else int(found)

@@ -21,9 +21,9 @@ from refine.canonical import dumps
 from refine.errors import NotFound, StoreError, did_you_mean
 from refine.lease import lease
 from refine.node import Node
-from refine.schema import SCHEMA_VERSION, metadata, t
-from refine.trial_log import TrialWriter, count_states, read_records
-from refine.trials import Records
+from refine.schema import SCHEMA_VERSION, migrate, t
+from refine.trial_log import TrialWriter, count_states, read_examples, read_records, store_scores
+from refine.trials import Examples, Metric, Records
 
 
 class StoredNode(NamedTuple):
@@ -83,14 +83,11 @@ class Store:
             if sqlite:
                 sa.event.listen(self.engine, "connect", _tune_sqlite)
             with self.engine.begin() as connection:
-                metadata.create_all(connection)
-                found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
-                if found is None:
-                    connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+                found = migrate(connection)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
-        if found is not None and int(found) > SCHEMA_VERSION:
+        if found > SCHEMA_VERSION:
             self.close()
             raise StoreError(
                 f"store {self.name}: was written by a newer refine (schema {found}, this one reads up to "
@@ -176,6 +173,7 @@ class Store:
                     "content": dumps(node.identity()),
                     "metric": node.metric,
                     "direction": node.direction,
+                    "degenerate": int(node.degenerate),
                     "note": node.note,
                     "author": node.author,
                     "created": node.created,
@@ -200,9 +198,9 @@ class Store:
         return pk
 
     def set_metric(self, tree: int, node: Node) -> None:
-        """Takes over a node's default metric and direction, which are no part of its id."""
+        """Takes over a node's default metric, direction and what may be best, which are no part of its id."""
         c = t.node.c
-        row = {"metric": node.metric, "direction": node.direction}
+        row = {"metric": node.metric, "direction": node.direction, "degenerate": int(node.degenerate)}
         with self.engine.begin() as connection:
             connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))
 
@@ -220,6 +218,7 @@ class Store:
         out = {}
         for order, row in enumerate(rows):
             rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
+            rest["degenerate"] = bool(row.degenerate)
             out[row.id] = StoredNode(
                 row.pk, Node.from_json(json.loads(row.content), **rest), int(row.n), order
             )
@@ -268,9 +267,17 @@ class Store:
         """A context manager that records trials of one node over a connection of its own."""
         return TrialWriter(self.engine, pk)
 
-    def records(self, pks: Sequence[int], curves: bool = False) -> Records:
+    def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
         """See :func:`refine.trial_log.read_records`."""
-        return read_records(self.engine, pks, curves)
+        return read_records(self.engine, pks, curves, replicates)
+
+    def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
+        """See :func:`refine.trial_log.read_examples`."""
+        return read_examples(self.engine, pk, keys)
+
+    def store_scores(self, pk: int, metric: Metric) -> None:
+        """See :func:`refine.trial_log.store_scores`."""
+        store_scores(self.engine, pk, metric)
 
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
         """See :func:`refine.trial_log.count_states`."""

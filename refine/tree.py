@@ -16,14 +16,16 @@ from refine.design import design_named, how_many
 from refine.edits import bounds_text
 from refine.environment import user
 from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
+from refine.holdout import openings_of
+from refine.home import Home
 from refine.ledger import Ledger
 from refine.node import Node
 from refine.objective import Objective, objective_data, objective_name, wants_trial
 from refine.outcome import entries_of
-from refine.round import Home, Round
+from refine.round import Round
 from refine.space import Space, SpaceDiff
 from refine.store import Store
-from refine.trials import Metric, check_direction
+from refine.trials import Metric, Score, check_direction
 from refine.words import percent, score
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ class Tree:
             raise StoreError(f"a tree needs a name, got {name!r}")
         database = Store(store)
         try:
-            self._home = Home(database, database.tree(name, create), name, {})
+            self._home = Home(database, database.tree(name, create), name, {}, {})
         except BaseException:
             database.close()
             raise
@@ -111,8 +113,9 @@ class Tree:
         space: Space | Mapping[str, Any],
         objective: Objective,
         *,
-        metric: str = "value",
+        metric: str | Score = "value",
         direction: str = "maximize",
+        degenerate: bool = False,
         n: int | None = None,
         downsample: float | None = None,
         seed: int = 0,
@@ -125,9 +128,12 @@ class Tree:
         Args:
             space: What to search: a :class:`Space` or its mapping.
             objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
-            metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), or ``"value"`` where
-                the objective returns a number.
+            metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
+                objective returns a number, or a function of a trial's metrics that returns one. A function is
+                recorded by its name; what it says is stored with every trial, beside the metrics.
             direction: ``"maximize"`` or ``"minimize"``.
+            degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
+                value and is passed over. Children take this over.
             n: How many permutations to run, or
             downsample: which share of them; one of the two must be given.
             seed: Another seed is another round.
@@ -139,7 +145,7 @@ class Tree:
             RefineError: A subclass that says what is wrong; nothing has been written then.
         """
         wants_trial(objective)
-        Metric.parse(metric)
+        judged = Metric.parse(metric)
         check_direction(direction)
         design_named(design)
         if isinstance(seed, bool) or not isinstance(seed, int):
@@ -151,8 +157,9 @@ class Tree:
             seed=seed,
             objective=name or objective_name(objective),
             data=objective_data(objective),
-            metric=metric,
+            metric=str(judged),
             direction=direction,
+            degenerate=bool(degenerate),
             note=check_note(note),
             author=user(),
             created=time.time(),
@@ -160,7 +167,9 @@ class Tree:
         self._home.store.add_node(self._home.tree, node, how_many(node.space, n, downsample))
         self._home.store.set_metric(self._home.tree, node)
         self._home.objectives[node.objective, node.data] = objective
-        return Round(self._home, node, metric, direction)
+        if judged.function is not None:
+            self._home.scores[judged.name] = judged.function
+        return Round(self._home, node, node.metric, direction)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
@@ -217,7 +226,7 @@ class Tree:
         x, y = first.node, second.node
         other = {
             name: (getattr(x, name), getattr(y, name))
-            for name in ("method", "seed", "objective", "data", "metric", "direction")
+            for name in ("method", "seed", "objective", "data", "metric", "direction", "degenerate")
             if getattr(x, name) != getattr(y, name)
         }
         best = (_value(first), _value(second))
@@ -259,6 +268,8 @@ class Tree:
             for content, created in self._home.store.decisions(stored.pk):
                 d = Decision.from_json(json.loads(content))
                 rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
+            opened = openings_of(self._home.store, stored.pk)
+            rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))

@@ -9,12 +9,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from refine.canonical import dumps
 from refine.errors import StoreError
 from refine.schema import t
-from refine.trials import Curve, Records, Trial
+from refine.trials import Curve, Examples, Metric, Records, Trial
 
 _PLAIN = (
     "key",
@@ -71,22 +72,62 @@ class TrialWriter:
                     series = {name: [float(v) for v in values] for name, values in trial.curve.items()}
                     data = zlib.compress(json.dumps(series).encode(), 6)
                     self._connection.execute(t.curve.insert().values(trial=pk, data=data))
+                if trial.examples is not None:
+                    self._keep(pk, trial.examples)
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
             store = self._engine.url.render_as_string(hide_password=True)
             raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
 
+    def _keep(self, trial: int, examples: Examples) -> None:
+        said, right, total = examples
+        data = zlib.compress(said.astype("<f2").tobytes(), 6)
+        row = {"trial": trial, "examples": len(said), "data": data}
+        self._connection.execute(t.prediction.insert().values(row))
+        known = sa.select(t.target.c.node).where(t.target.c.node == self._pk)
+        if self._connection.execute(known).scalar() is None:
+            data = zlib.compress(right.astype("<f4").tobytes(), 6)
+            self._connection.execute(t.target.insert().values(node=self._pk, total=total, data=data))
 
-def read_records(engine: sa.Engine, pks: Sequence[int], curves: bool = False) -> Records:
+
+def read_examples(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
+    """What the planned runs of some permutations predicted, by key; those that said nothing are left out.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        keys: Hashes of permutations.
+    """
+    c, p = t.trial.c, t.prediction.c
+    chosen = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == "complete")
+    query = sa.select(c.key, p.examples, p.data).join(t.trial, c.pk == p.trial).where(*chosen).order_by(c.pk)
+    with engine.connect() as connection:
+        target = connection.execute(sa.select(t.target).where(t.target.c.node == pk)).first()
+        rows = connection.execute(query).all()
+    if target is None:
+        return {}
+    right = np.frombuffer(zlib.decompress(target.data), dtype="<f4")
+    found = {}
+    for key, count, data in rows:
+        said = np.frombuffer(zlib.decompress(data), dtype="<f2").reshape(count, -1)
+        if count == len(right):
+            found[key] = Examples(said, right, target.total)
+    return found
+
+
+def read_records(
+    engine: sa.Engine, pks: Sequence[int], curves: bool = False, replicates: bool = False
+) -> Records:
     """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
 
     Args:
         engine: The store's.
         pks: Rows of nodes.
         curves: Whether to read values per epoch as well.
+        replicates: Whether to read replicates too, and not the planned runs alone.
     """
     c = t.trial.c
-    where = c.node.in_(list(pks))
+    where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
     columns = [c.pk, c.permutation, c.metrics, *(c[name] for name in _PLAIN)]
     query = sa.select(*columns).where(where).order_by(c.node, c.pk)
     with _without_collector(), engine.connect() as connection:
@@ -109,13 +150,34 @@ def read_records(engine: sa.Engine, pks: Sequence[int], curves: bool = False) ->
         )
 
 
+def store_scores(engine: sa.Engine, pk: int, metric: Metric) -> None:
+    """Keeps what a metric's function says of every complete trial among the trial's metrics.
+
+    Trials may have ended before the function was the metric, or have been scored by an earlier version of it.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        metric: One whose function is at hand.
+    """
+    c = t.trial.c
+    query = sa.select(c.pk, c.metrics).where(c.node == pk, c.state == "complete")
+    with engine.begin() as connection:
+        for trial, text in connection.execute(query).all():
+            metrics = json.loads(text)
+            value = metric.of(metrics, {})
+            if value is not None and repr(metrics.get(metric.name)) != repr(value):
+                row = {"metrics": json.dumps({**metrics, metric.name: value})}
+                connection.execute(t.trial.update().where(c.pk == trial).values(row))
+
+
 def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
-    """Node row -> state -> number of trials, the last attempt of each."""
+    """Node row -> state -> number of planned trials, the last attempt of each."""
     c = t.trial.c
     query = (
         sa.select(c.node, c.state, sa.func.count())
         .join(t.node, t.node.c.pk == c.node)
-        .where(t.node.c.tree == tree, ~_superseded())
+        .where(t.node.c.tree == tree, c.replicate == 0, ~_superseded())
         .group_by(c.node, c.state)
     )
     out: dict[int, dict[str, int]] = {}

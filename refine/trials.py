@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,11 +22,29 @@ STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pr
 FAILED = ("failed", "diverged", "crashed", "timeout")
 """States of trials that ended without a value."""
 
+DEGENERATE = "degenerate"
+"""Metric that says whether a model predicts the same for everything: 1 if so, else 0."""
+
 ORIGINS = ("even", "focus", "counter", "adaptive", "imported")
 REDUCTIONS = ("last", "max", "min")
+FUNCTION = "function"
 
 Curve = Mapping[str, Sequence[float]]
 """Metric name -> one value per epoch."""
+
+
+class Examples(NamedTuple):
+    """What a trial predicted for validation examples.
+
+    Attributes:
+        predictions: (n, outputs) half-precision numbers.
+        targets: (n,) what is right: numbers of classes, or quantities.
+        total: How many examples there are; ``n`` may be fewer.
+    """
+
+    predictions: npt.NDArray[np.float16]
+    targets: npt.NDArray[np.float32]
+    total: int
 
 
 class Trial(NamedTuple):
@@ -48,6 +66,7 @@ class Trial(NamedTuple):
         code: Fingerprint of the objective's code.
         read: Names of the parameters that the objective read; ``None`` when all were.
         finished: Seconds since the epoch.
+        examples: What it predicted, where the objective said so.
     """
 
     key: str
@@ -65,33 +84,51 @@ class Trial(NamedTuple):
     code: str
     read: tuple[str, ...] | None
     finished: float
+    examples: Examples | None = None
+
+
+Score = Callable[[Mapping[str, float]], float]
+"""A function of a trial's metrics whose result is the trial's value."""
 
 
 class Metric(NamedTuple):
     """Which number of a trial is its value.
 
     Attributes:
-        name: A metric the objective returns or reports.
-        reduction: ``"last"`` epoch's value, or the ``"max"`` or ``"min"`` over the curve.
+        name: A metric the objective returns or reports, or the qualified name of a function.
+        reduction: ``"last"`` epoch's value, the ``"max"`` or ``"min"`` over the curve, or ``"function"``: what a
+            function made of the trial's metrics.
+        function: That function, where it is at hand. Without it the value is the one that was stored when the
+            trial ended.
     """
 
     name: str
     reduction: str = "last"
+    function: Score | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Metric:
-        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"`` or ``"min:val_loss"``.
+    def parse(cls, text: str | Score, functions: Mapping[str, Score] | None = None) -> Metric:
+        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"``, ``"min:val_loss"``, or a function.
+
+        Args:
+            text: One of these; ``"function:module.name"`` is how a function is recorded.
+            functions: Functions at hand, by name.
 
         Raises:
-            AnalysisError: Not such a text.
+            AnalysisError: Not such a text, or a function without a name of its own.
         """
+        if callable(text):
+            return cls(_name_of(text), FUNCTION, text)
         if not isinstance(text, str) or not text:
             raise AnalysisError(
-                f"metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', got {text!r}"
+                f"metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', or a function of the "
+                f"trial's metrics, got {text!r}"
             )
         head, colon, tail = text.partition(":")
         if not colon:
             return cls(text)
+        if head == FUNCTION and tail:
+            return cls(tail, FUNCTION, (functions or {}).get(tail))
         if head not in REDUCTIONS or not tail:
             raise AnalysisError(
                 f"metric {text!r}: before the colon stands last, max or min, got {head!r}; "
@@ -102,15 +139,49 @@ class Metric(NamedTuple):
     def __str__(self) -> str:
         return self.name if self.reduction == "last" else f"{self.reduction}:{self.name}"
 
+    @property
+    def curves(self) -> bool:
+        """Whether the value depends on values per epoch."""
+        return self.reduction in ("max", "min")
+
     def of(self, metrics: Mapping[str, float], curve: Curve) -> float | None:
-        """The value, or ``None`` where the trial has no such metric."""
+        """The value, or ``None`` where the trial has no such metric.
+
+        Raises:
+            AnalysisError: The function raises, or returns no number.
+        """
+        if self.function is not None:
+            own = {name: value for name, value in metrics.items() if name != self.name}
+            return _called(self.function, self.name, own) if own else None
         series = curve.get(self.name)
-        if self.reduction != "last" and series:
+        if self.curves and series:
             finite = [v for v in series if math.isfinite(v)]
             pick = max if self.reduction == "max" else min
             return float(pick(finite)) if finite else math.nan
         value = metrics.get(self.name)
         return None if value is None else float(value)
+
+
+def _name_of(function: Score) -> str:
+    named = getattr(function, "name", None)
+    name = named if isinstance(named, str) and named else getattr(function, "__qualname__", "")
+    if not name or "<lambda>" in name or ":" in name:
+        raise AnalysisError(
+            f"a metric that is a function is recorded by its name, got {name or type(function).__name__!r}; write "
+            "def score(metrics): ... and pass score"
+        )
+    module = getattr(function, "__module__", "__main__")
+    return name if named or module == "__main__" else f"{module}.{name}"
+
+
+def _called(function: Score, name: str, metrics: dict[str, float]) -> float:
+    try:
+        return float(function(metrics))
+    except Exception as error:
+        raise AnalysisError(
+            f"metric {name}: the function must give a number for a trial's metrics, but {type(error).__name__}: "
+            f"{error}; this trial has {', '.join(metrics)}"
+        ) from error
 
 
 def check_direction(direction: str) -> str:
@@ -139,6 +210,44 @@ class Records(NamedTuple):
     metrics: list[dict[str, float]]
     curves: Sequence[Curve]
     columns: dict[str, list[Any]]
+
+
+def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
+    """Which trials gave a model that predicts the same for everything.
+
+    Args:
+        frame: One row per trial. The metric ``degenerate`` says so: 1, or with several models per trial the share
+            of them, of which half is enough. Without such a column no row is.
+        space: Names of parameters: where one of them is called so too, the metric has another title.
+
+    Returns:
+        (n,) mask.
+    """
+    title = f"{DEGENERATE} (metric)" if DEGENERATE in space else DEGENERATE
+    if title not in frame.columns:
+        return np.zeros(len(frame), dtype=np.bool_)
+    return np.asarray(np.asarray(frame[title], dtype=float) >= 0.5, dtype=np.bool_)
+
+
+def best_first(
+    frame: pd.DataFrame, direction: str, space: Iterable[str] = (), degenerate: bool = False
+) -> pd.DataFrame:
+    """Trials that may be called best, best first; equal ones in the table's order.
+
+    Args:
+        frame: One row per trial with ``value`` and, optionally, ``state``.
+        direction: ``"maximize"`` or ``"minimize"``.
+        space: Names of parameters, see :func:`degenerate_rows`.
+        degenerate: Whether degenerate trials may be.
+    """
+    keep = np.isfinite(np.asarray(frame["value"], dtype=float))
+    if "state" in frame:
+        keep &= (frame["state"] == "complete").to_numpy()
+    if not degenerate:
+        keep &= ~degenerate_rows(frame, space)
+    found: pd.DataFrame = frame[keep]
+    sign = 1.0 if direction == "minimize" else -1.0
+    return found.iloc[np.argsort(sign * np.asarray(found["value"], dtype=float), kind="stable")]
 
 
 def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
@@ -176,13 +285,20 @@ def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
 
 
 def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
-    if metric.reduction == "last":
-        found: Iterable[float | None] = (m.get(metric.name) for m in records.metrics)
+    states = records.columns["state"]
+    if metric.function is not None:
+        # What the function says now counts, whatever it said when the trial ended.
+        found: Iterable[float | None] = (
+            metric.of(m, {}) if s == "complete" else None
+            for m, s in zip(records.metrics, states, strict=True)
+        )
+    elif not metric.curves:
+        found = (m.get(metric.name) for m in records.metrics)
     else:
         curves: Sequence[Curve] = records.curves or [{}] * len(records.metrics)
         found = (metric.of(m, c) for m, c in zip(records.metrics, curves, strict=True))
     values = np.array([math.nan if v is None else v for v in found], dtype=float)
-    ended = np.array([s == "complete" for s in records.columns["state"]], dtype=np.bool_)
+    ended = np.array([s == "complete" for s in states], dtype=np.bool_)
     values[~ended] = np.nan
     return values
 

@@ -8,6 +8,7 @@ from refine.analysis import Analysis
 from refine.edits import bounds_text
 from refine.parameter_evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
 from refine.parameters import Parameter, Range
+from refine.trials import degenerate_rows
 from refine.words import join, number, p_value, percent, plural, score, signed
 
 
@@ -27,7 +28,7 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
         )
     if kind == "keep":
         return _why_kept(analysis, evidence)
-    parts = [_seen(analysis, evidence), _when_read(evidence), _failing(evidence)]
+    parts = [_seen(analysis, evidence), _when_read(evidence), _failing(analysis, evidence)]
     if kind == "widen":
         parts.append(_pile_up(evidence))
     if kind in ("narrow", "drop") or (kind == "widen" and new.size and _drops(evidence.parameter, new)):
@@ -39,7 +40,7 @@ def _why_kept(analysis: Analysis, e: ParameterEvidence) -> str:
     if e.matters or e.fails:
         return join_sentences(
             _seen(analysis, e) if e.matters else "",
-            _failing(e),
+            _failing(analysis, e),
             "The optimum may still be at any of its levels at this risk, so all stay.",
         )
     if np.ptp(analysis.y) == 0:
@@ -71,14 +72,15 @@ def _when_read(e: ParameterEvidence) -> str:
     return f"Tested on the {plural(e.n, 'even trial')} that read it ({percent(e.read)} of all{where})."
 
 
-def _failing(e: ParameterEvidence) -> str:
-    """Where trials fail more often than elsewhere."""
+def _failing(analysis: Analysis, e: ParameterEvidence) -> str:
+    """Where trials fail, or are degenerate, more often than elsewhere."""
     bad = [v for v in e.levels if v.bad_q <= ALPHA]
     if not bad:
         return ""
     worst = sorted(bad, key=lambda v: -v.bad)[:4]
     shares = join([f"{percent(v.bad)} at {v.label}" for v in worst])
-    return f"Trials fail more often at some of its levels than at the others: {shares} (q {p_value(worst[0].bad_q)})."
+    what = "fail or are degenerate" if degenerate_rows(analysis.table, analysis.space).any() else "fail"
+    return f"Trials {what} more often at some of its levels than at the others: {shares} (q {p_value(worst[0].bad_q)})."
 
 
 def _seen(analysis: Analysis, e: ParameterEvidence) -> str:

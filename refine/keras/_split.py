@@ -89,14 +89,24 @@ def classes_of(y: Any) -> np.ndarray | None:
     return codes if few else None
 
 
-def validation_rows(y: Any, count: int, share: float, seed: int) -> np.ndarray:
-    """Which rows to validate on.
+def labels_of(y: Any) -> np.ndarray | None:
+    """One number per row: the class of a one-hot row, else the target; `None` for several targets per row."""
+    if not isinstance(y, np.ndarray) or y.ndim > 2:
+        return None
+    if y.ndim == 2 and y.shape[1] > 1:
+        return classes_of(y)
+    return y.reshape(-1)
+
+
+def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "val_split") -> np.ndarray:
+    """Which rows to validate on, or to seal.
 
     Args:
         y: Targets; classes keep their proportions, up to rounding, and one row of each stays to train.
         count: Number of rows.
         share: Share to validate on, in (0, 1).
         seed: Seed of the draw.
+        name: What the share is called, for errors.
 
     Returns:
         Mask of shape (count,), True for validation.
@@ -109,7 +119,7 @@ def validation_rows(y: Any, count: int, share: float, seed: int) -> np.ndarray:
     wanted = round(count * share)
     if not 0 < wanted < count:
         raise ObjectiveError(
-            f"val_split: must leave rows on both sides, got {share} of {count} rows; use another share"
+            f"{name}: must leave rows on both sides, got {share} of {count} rows; use another share"
         )
     order = generator.permutation(count)
     mask = np.zeros(count, bool)
@@ -128,7 +138,7 @@ def validation_rows(y: Any, count: int, share: float, seed: int) -> np.ndarray:
         mask[order[classes[order] == label][:number]] = True
     if not mask.any():
         raise ObjectiveError(
-            f"val_split: {share} of {count} rows takes none of the {len(sizes)} classes; use a larger share"
+            f"{name}: {share} of {count} rows takes none of the {len(sizes)} classes; use a larger share"
         )
     return mask
 

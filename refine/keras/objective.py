@@ -11,12 +11,15 @@ import numpy as np
 
 from refine.errors import ObjectiveError
 from refine.keras._code import check_model, digest_code, name_of
+from refine.keras._repeats import averaged
 from refine.keras._session import own_session, prepare
-from refine.keras._split import as_arrays, classes_of, digest, rows_of, take, validation_rows
+from refine.keras._split import as_arrays, classes_of, digest, labels_of, rows_of, take, validation_rows
 
 _DEFAULT_SPLIT = 0.3
 # Enough rows to see whether predictions differ; more would only cost time.
 _DEGENERATE_ROWS = 1000
+# Rows whose predictions a trial is told; it keeps no more.
+_TOLD_ROWS = 2000
 
 ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
 
@@ -52,7 +55,13 @@ class KerasObjective:
         y_val: Targets to validate on, with ``x_val``.
         preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied
             to both sides. For one two-dimensional ``x``.
-        split_seed: Seed of the split.
+        split_seed: Seed of the split, and of the hold-out.
+        holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
+            proportion. `Round.open_holdout` measures on them; see `holdout` below.
+        splits: How many times to split anew, under seeds that follow from ``split_seed``. Every permutation is
+            trained on each, which takes as many times as long; its metrics are the means, and those of
+            validation are given by split as well: ``val_acc@1``, ``val_acc@2``, ... The hold-out stays the
+            same, and is measured with the model of the first split.
         name: What the objective is called in node ids; by default the function's qualified name.
 
     Attributes:
@@ -76,6 +85,8 @@ class KerasObjective:
         y_val: Any = None,
         preprocess: Any = None,
         split_seed: int = 0,
+        holdout: float | None = None,
+        splits: int = 1,
         name: str | None = None,
     ) -> None:
         check_model(model)
@@ -84,11 +95,24 @@ class KerasObjective:
         self.code = digest_code(model)
         x, y = as_arrays("x", x), as_arrays("y", y)
         count = _same_rows("x", x, "y", y)
+        sealed = None
+        if holdout is not None:
+            if isinstance(holdout, bool) or not 0 < holdout < 1:
+                raise ObjectiveError(
+                    f"holdout: must be between 0 and 1, got {holdout}; 0.2 seals 20 % of the rows"
+                )
+            seal = int(digest("holdout", int(split_seed))[:8], 16)
+            mask = validation_rows(y, count, float(holdout), seal, "holdout")
+            sealed = take(x, mask), take(y, mask)
+            whole = (x, y, "holdout", float(holdout), int(split_seed))
+            x, y = take(x, ~mask), take(y, ~mask)
+            count = int((~mask).sum())
         if (x_val is None) != (y_val is None):
             missing, given = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
             raise ObjectiveError(
                 f"{missing}: must be given together with {given}, got None; pass both or neither"
             )
+        drawn = x_val is None
         if x_val is not None:
             if val_split is not None:
                 raise ObjectiveError(
@@ -108,11 +132,62 @@ class KerasObjective:
             train_x, train_y = take(x, ~mask), take(y, ~mask)
             x_val, y_val = take(x, mask), take(y, mask)
             parts = (x, y, float(share), int(split_seed))
-        self.fingerprint = digest(*parts, _describe(preprocess))
+        if sealed is not None:
+            parts = (*whole, *parts[2:])
+        if isinstance(splits, bool) or not isinstance(splits, int) or splits < 1:
+            raise ObjectiveError(f"splits: must be a whole number >= 1, got {splits!r}; 5 trains on 5 splits")
+        if splits > 1 and not drawn:
+            raise ObjectiveError(
+                f"splits: can't be combined with x_val, got {splits}; leave x_val and y_val out"
+            )
+        repeated = ("splits", splits) if splits > 1 else ()
+        self.fingerprint = digest(*parts, _describe(preprocess), *repeated)
+        self._others = tuple(
+            KerasObjective(
+                model,
+                x,
+                y,
+                val_split=val_split,
+                preprocess=preprocess,
+                split_seed=_nth(split_seed, j),
+                name=self.name,
+            )
+            for j in range(1, splits)
+        )
         if preprocess is not None:
-            train_x, x_val = _preprocess(preprocess, train_x, x_val)
+            others = (x_val,) if sealed is None else (x_val, sealed[0])
+            train_x, x_val, *rest = _preprocess(preprocess, train_x, *others)
+            sealed = None if sealed is None else (rest[0], sealed[1])
         self._data = (train_x, train_y, x_val, y_val)
+        self._sealed = sealed
         self._freeze()
+
+    @property
+    def holdout(self) -> Callable[[Mapping[str, Any], RunningTrial], dict[str, float]] | None:
+        """Trains one permutation as ever and measures it on the hold-out; ``None`` where there is none.
+
+        It returns the metrics that a call would, those of validation (``val_...``) on the hold-out's rows, by
+        ``model.evaluate``; it reports no epochs.
+        """
+        return None if self._sealed is None else self._on_holdout
+
+    def _on_holdout(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
+        assert self._sealed is not None
+        try:
+            with own_session(int(trial.seed)):
+                curves, model = _history(self.model(*self._data, params))
+                if not isinstance(model, keras.Model):
+                    raise ObjectiveError(
+                        f"the hold-out needs the trained keras model, got {type(model).__name__}: "
+                        "return (history, model)"
+                    )
+                metrics = {k: v[-1] for k, v in curves.items() if not k.startswith("val_")}
+                found = model.evaluate(*self._sealed, verbose=0, return_dict=True)
+                metrics |= {f"val_{name}": float(value) for name, value in found.items()}
+                flag = self._degenerate(model, *self._sealed)
+                return metrics if flag is None else {**metrics, "degenerate": float(flag)}
+        finally:
+            gc.collect()
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         """Trains one permutation.
@@ -128,6 +203,11 @@ class KerasObjective:
         Raises:
             ObjectiveError: The function returned something else than ``(history, model)``.
         """
+        if self._others:
+            return averaged([each._once for each in (self, *self._others)], params, trial)
+        return self._once(params, trial)
+
+    def _once(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         try:
             with own_session(int(trial.seed)):
                 return self._train(params, trial)
@@ -141,7 +221,8 @@ class KerasObjective:
             here = {name: values[epoch] for name, values in curves.items() if epoch < len(values)}
             trial.report(epoch, here)
         metrics = {name: values[-1] for name, values in curves.items()}
-        flag = self._degenerate(model)
+        flag = self._degenerate(model, *self._data[2:])
+        self._tell(model, trial)
         if flag is not None:
             metrics.setdefault("degenerate", float(flag))
         return metrics
@@ -157,9 +238,25 @@ class KerasObjective:
             raise ObjectiveError(f"threads: must be at least 1, got {threads!r}; 1 is the default")
         prepare(int(threads))
 
-    def _degenerate(self, model: Any) -> bool | None:
-        """Whether predictions are constant; `None` if that can't be told (several outputs, no model)."""
+    def _tell(self, model: Any, trial: RunningTrial) -> None:
+        """Tells a trial that wants to know what the model predicts for the validation rows."""
         _, _, x_val, y_val = self._data
+        tell = getattr(trial, "predicted", None)
+        right = labels_of(y_val)
+        if tell is None or right is None or not isinstance(model, keras.Model):
+            return
+        rows = np.linspace(0, len(right) - 1, min(len(right), _TOLD_ROWS)).round().astype(int)
+        head = keras.tree.map_structure(lambda leaf: leaf[rows], x_val)
+        try:
+            out = np.asarray(model(head, training=False))
+        except Exception:  # noqa: BLE001  # the function may feed its model something else than x_val
+            return
+        fits = out.shape[:1] == right[rows].shape and out.ndim <= 2 and np.isfinite(out).all()
+        if fits and np.abs(out).max() < 6e4:  # what a trial takes
+            tell(out, right[rows], len(right))
+
+    def _degenerate(self, model: Any, x_val: Any, y_val: Any) -> bool | None:
+        """Whether predictions are constant; `None` if that can't be told (several outputs, no model)."""
         if not isinstance(model, keras.Model) or not isinstance(y_val, np.ndarray):
             return None
         head = keras.tree.map_structure(lambda leaf: leaf[:_DEGENERATE_ROWS], x_val)
@@ -180,12 +277,17 @@ class KerasObjective:
 
     def _freeze(self) -> None:
         """Makes the data read-only: a function that changed them would change later trials."""
-        for leaf in keras.tree.flatten(self._data):
+        for leaf in keras.tree.flatten((self._data, self._sealed or ())):
             leaf.flags.writeable = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._freeze()
+
+
+def _nth(split_seed: int, j: int) -> int:
+    """Seed of the j-th split after the first."""
+    return int(digest("split", int(split_seed), j)[:8], 16)
 
 
 def _same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:
@@ -211,7 +313,7 @@ def _describe(preprocess: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}({shown})"
 
 
-def _preprocess(preprocess: Any, train: Any, validation: Any) -> tuple[np.ndarray, np.ndarray]:
+def _preprocess(preprocess: Any, train: Any, *others: Any) -> list[np.ndarray]:
     from sklearn.base import clone
 
     if not all(hasattr(preprocess, method) for method in ("fit", "transform", "get_params")):
@@ -225,14 +327,13 @@ def _preprocess(preprocess: Any, train: Any, validation: Any) -> tuple[np.ndarra
             "transform several inputs inside the model function"
         )
     fitted = clone(preprocess).fit(train)
-    both = [fitted.transform(part) for part in (train, validation)]
-    if any(hasattr(part, "tocsr") for part in both):
+    parts = [fitted.transform(part) for part in (train, *others)]
+    if any(hasattr(part, "tocsr") for part in parts):
         raise ObjectiveError(
             f"preprocess: must give dense arrays, got sparse from {type(preprocess).__name__}; "
             "set sparse_output=False"
         )
-    train, validation = (as_arrays("x after preprocess", part) for part in both)
-    return train, validation
+    return [as_arrays("x after preprocess", part) for part in parts]
 
 
 def _history(returned: Any) -> tuple[dict[str, list[float]], Any]:

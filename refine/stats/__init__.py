@@ -11,6 +11,7 @@ from __future__ import annotations
 from refine.stats._common import top_mask
 from refine.stats.additive import AdditiveTest
 from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
+from refine.stats.bootstrap import Corrected, ExampleBootstrap
 from refine.stats.box import (
     Axis,
     Box,
@@ -20,6 +21,7 @@ from refine.stats.box import (
     shrinking_boxes,
     smallest_box,
 )
+from refine.stats.components import Components, VarianceComponents
 from refine.stats.correlation import Correlation, Kendall, Spearman, benjamini_hochberg
 from refine.stats.coverage import (
     Boundary,
@@ -52,9 +54,10 @@ from refine.stats.importance import (
 )
 from refine.stats.interaction import Interactions, Pair
 from refine.stats.noise import Noise, RetrainingNoise, pooled_deviation
-from refine.stats.optimism import Inflation, Optimism
+from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
 from refine.stats.optimum import Forest, Plausible, Retention, retention
 from refine.stats.population import BestRange, Compare, Comparison, Curve, Edf, Range
+from refine.stats.rescore import scorer
 
 __all__ = [
     "AdditiveTest",
@@ -67,6 +70,8 @@ __all__ = [
     "Box",
     "Compare",
     "Comparison",
+    "Components",
+    "Corrected",
     "Correlation",
     "Curve",
     "DensityRatio",
@@ -74,7 +79,10 @@ __all__ = [
     "Detection",
     "Edf",
     "Edge",
+    "ExampleBootstrap",
     "Forest",
+    "FreshBest",
+    "FreshSeeds",
     "Importance",
     "Inflation",
     "Interactions",
@@ -96,6 +104,7 @@ __all__ = [
     "Retention",
     "RetrainingNoise",
     "Spearman",
+    "VarianceComponents",
     "benjamini_hochberg",
     "box_for_risk",
     "combine",
@@ -108,6 +117,7 @@ __all__ = [
     "pooled_deviation",
     "ratio_bounds",
     "retention",
+    "scorer",
     "scott_bandwidth",
     "shrinking_boxes",
     "smallest_box",

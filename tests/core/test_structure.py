@@ -20,11 +20,13 @@ FLOORS = [
     ["stats._common"],
     [
         "stats.additive",
+        "stats.bootstrap",
         "stats.correlation",
         "stats.coverage",
         "stats.forest",
         "stats.gaussian",
         "stats.optimism",
+        "stats.rescore",
     ],
     [
         "stats.association",
@@ -34,7 +36,7 @@ FLOORS = [
         "stats.optimum",
         "stats.population",
     ],
-    ["stats.box", "stats.importance"],
+    ["stats.box", "stats.components", "stats.importance"],
     ["stats"],
     # The space.
     ["canonical"],
@@ -54,7 +56,9 @@ FLOORS = [
     ["schema", "objective"],
     ["lease", "trial_log", "execute"],
     ["store"],
-    ["runner", "child", "lineage"],
+    ["runner", "child", "home", "replicates"],
+    ["lineage", "luck", "retrain"],
+    ["holdout"],
     # Pictures and texts.
     ["figures_style"],
     ["figures_ledger"],
@@ -63,7 +67,7 @@ FLOORS = [
     ["figures_pairs"],
     ["figures"],
     ["report_text", "report_facts"],
-    ["report_decision", "report_pairs", "report_population", "report_sections"],
+    ["report_decision", "report_luck", "report_pairs", "report_population", "report_sections"],
     ["report", "facts", "plots", "review"],
     # What people hold.
     ["round"],
@@ -76,6 +80,7 @@ FLOORS = [
     [
         "keras._code",
         "keras._data",
+        "keras._repeats",
         "keras._session",
         "keras._split",
         "keras.layers",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
+import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import objectives
@@ -15,6 +18,14 @@ import sqlalchemy as sa
 import refine
 from refine.errors import NotFound, RoundBusy, StoreError
 from refine.store import Store
+
+SPACE = {
+    "lr": (0.5, 5.0, 10),
+    "dropout": (0.0, 0.5, 6),
+    "optimizer": ["Adam", "Nadam", "SGD"],
+    "junk": (1, 8),
+    "epochs": 150,
+}
 
 
 def _binaries() -> Path | None:
@@ -146,6 +157,53 @@ def test_stores_that_cannot_be_opened_say_why(tmp_path):
         refine.Tree("q", store="postgresql://ann:secret@127.0.0.1:1/none")
     assert "secret" not in str(caught.value)
     assert "ann" in str(caught.value)
+
+
+NEWER = ("node.degenerate", "opened", "opening", "prediction", "target")
+"""What version 2 added: a table, or a column of one."""
+
+
+@pytest.fixture
+def first_version(url):
+    """URL of a store as version 1 wrote it: for SQLite one that it really wrote."""
+    if url.startswith("sqlite"):
+        text = (Path(__file__).parent / "stores" / "version1.sql").read_text()
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.executescript(text)
+        return url
+    with refine.Tree("question", store=url) as tree:
+        tree.add_round(SPACE, objectives.bowl, n=20, seed=3).run(progress=False)
+        with tree._home.store.engine.begin() as connection:
+            for what in NEWER:
+                table, _, column = what.partition(".")
+                change = f"ALTER TABLE {table} DROP COLUMN {column}" if column else f"DROP TABLE {table}"
+                connection.execute(sa.text(change))
+            connection.execute(sa.text("UPDATE meta SET value = '1' WHERE key = 'schema'"))
+    return url
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(first_version):
+    for _ in range(2):
+        with refine.Tree("question", store=first_version, create=False) as tree:
+            root = tree.rounds[0]
+            assert len(root.trials) == 20
+            assert root.best["value"] == root.trials["value"].max()
+            assert not root.node.degenerate
+            assert tree.add_round(SPACE, objectives.bowl, n=20, seed=3).id == root.id
+            with tree._home.store.engine.connect() as connection:
+                version = connection.execute(sa.text("SELECT value FROM meta WHERE key = 'schema'")).scalar()
+                columns = {c["name"] for c in sa.inspect(connection).get_columns("node")}
+                tables = sa.inspect(connection).get_table_names()
+            assert version == "2"
+            assert all(w.partition(".")[2] in columns if "." in w else w in tables for w in NEWER)
+
+
+def test_two_processes_may_update_a_store_at_once(first_version):
+    code = f"import refine; refine.Tree('question', store={first_version!r}, create=False).close()"
+    running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
+    for process in running:
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error.decode()
 
 
 def test_a_store_of_a_newer_refine_is_left_alone(tmp_path):

@@ -1,0 +1,74 @@
+"""Training again what was found: replicates of the best permutations."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import TypedDict
+
+from refine.home import Home
+from refine.node import Node
+from refine.objective import Objective, Task
+from refine.replicates import best_keys, check_times, known_best, replicate_tasks
+from refine.runner import run_round
+from refine.trials import Metric, Records
+
+
+class HowOptions(TypedDict, total=False):
+    """Where to run what: see :meth:`refine.Round.run`."""
+
+    workers: int
+    executor: Executor | None
+    threads: int
+    objective: Objective | None
+    name: str | None
+
+
+class RunOptions(HowOptions, total=False):
+    """The same, and what is shown and run again."""
+
+    progress: bool
+    rerun: str | None
+
+
+def run_replicates(
+    home: Home,
+    node: Node,
+    metric: Metric,
+    direction: str,
+    top: int,
+    seeds: int,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    threads: int = 1,
+    progress: bool = True,
+    rerun: str | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+) -> None:
+    """Runs the best permutations of a round again under new seeds: see :meth:`refine.Round.replicate`.
+
+    Raises:
+        AnalysisError: No trial has finished that may be called best.
+        DesignError: ``top`` or ``seeds`` is no whole number >= 1.
+    """
+    check_times(top, seeds)
+    chosen = home.objective_of(node, objective, name)
+
+    def choose(records: Records) -> list[Task]:
+        keys = best_keys(node.space, records, metric, direction, node.degenerate)
+        return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, rerun)
+
+    run_round(
+        home.store,
+        home.store.nodes(home.tree)[node.id],
+        chosen,
+        metric,
+        direction,
+        workers=workers,
+        executor=executor,
+        threads=threads,
+        progress=progress,
+        rerun=rerun,
+        choose=choose,
+    )

@@ -1,0 +1,103 @@
+"""Rows that no round sees, and predictions that are kept."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+import refine
+import refine.keras
+from refine.errors import ObjectiveError
+from refine.keras import KerasObjective
+
+X = np.random.RandomState(0).normal(size=(200, 3)).astype("float32")
+Y = (X[:, 0] + 0.5 * np.random.RandomState(1).normal(size=200) > 0.8).astype(int)
+SEEN = []
+
+
+def small(x_train, y_train, x_val, y_val, params):
+    SEEN.append((x_train, x_val))
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(keras.optimizers.Adam(params["lr"]), "binary_crossentropy", metrics=["acc"])
+    return refine.keras.fit(model, x_train, y_train, validation_data=[x_val, y_val], epochs=3), model
+
+
+def test_the_hold_out_is_taken_off_before_anything_else():
+    objective = KerasObjective(small, X, Y, holdout=0.2, val_split=0.25, preprocess=StandardScaler())
+    x_train, y_train, x_val, y_val = objective._data
+    x_sealed, y_sealed = objective._sealed
+    assert [len(part) for part in (x_train, x_val, x_sealed)] == [120, 40, 40]
+    for part in (y_train, y_val, y_sealed):
+        assert part.mean() == pytest.approx(Y.mean(), abs=0.02)  # in proportion
+    assert np.abs(x_train.mean(axis=0)).max() < 1e-5  # fitted on what is trained on
+    assert np.abs(x_sealed.mean(axis=0)).max() > 1e-3
+    assert not x_sealed.flags.writeable
+    plain = KerasObjective(small, X, Y, holdout=0.2, val_split=0.25)
+    rows = np.concatenate([plain._data[0], plain._data[2], plain._sealed[0]])
+    assert {tuple(r) for r in rows} == {tuple(r) for r in X}
+    given = KerasObjective(small, X[:150], Y[:150], x_val=X[150:], y_val=Y[150:], holdout=0.2)
+    assert [len(p) for p in (given._data[0], given._data[2], given._sealed[0])] == [120, 50, 30]
+
+
+def test_it_is_part_of_the_identity():
+    def mark(**options):
+        return KerasObjective(small, X, Y, **options).fingerprint
+
+    marks = [
+        mark(),
+        mark(holdout=0.2),
+        mark(holdout=0.3),
+        mark(holdout=0.2, split_seed=1),
+        mark(split_seed=1),
+    ]
+    assert len(set(marks)) == 5
+    assert mark(holdout=0.2) == marks[1]
+    assert KerasObjective(small, X, Y).holdout is None
+
+
+def test_a_round_and_its_hold_out(tmp_path):
+    objective = KerasObjective(small, X, Y, holdout=0.2)
+    space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=6, log=True)})
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        SEEN.clear()
+        found = tree.add_round(space, objective, metric="val_acc", n=6).run(progress=False)
+        opening = found.open_holdout(top=2, seeds=2)
+        assert opening.table["runs"].tolist() == [2, 2]
+        hits = opening.runs["value"] * 40  # shares of the 40 sealed rows
+        assert np.allclose(hits, np.round(hits), atol=1e-4)
+        sealed = {tuple(r) for r in objective._sealed[0]}
+        assert all(sealed.isdisjoint(map(tuple, part)) for parts in SEEN for part in parts)
+        luck = found.optimism()
+        assert luck.examples.examples == 48
+        assert luck.examples.best == pytest.approx(luck.best, abs=1e-6)
+
+
+def test_several_splits_are_averaged(tmp_path):
+    objective = KerasObjective(small, X, Y, splits=3, holdout=0.2, preprocess=StandardScaler())
+    single = KerasObjective(small, X, Y, holdout=0.2, preprocess=StandardScaler())
+    assert objective.fingerprint != single.fingerprint
+    assert all(np.array_equal(a, b) for a, b in zip(objective._data, single._data, strict=True))
+    assert len({each._data[2].tobytes() for each in (objective, *objective._others)}) == 3
+    space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=3, log=True)})
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(space, objective, metric="val_acc", n=3).run(progress=False)
+        by_split = found.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
+        assert np.allclose(found.trials["value"], by_split.mean(axis=1))
+        assert "acc@1" not in found.trials
+        found.replicate(2, 2, progress=False)
+        assert np.isfinite(found.optimism().components.split)
+        assert found.open_holdout(seeds=1).table["runs"].tolist() == [1]
+
+
+def test_errors():
+    with pytest.raises(ObjectiveError, match="splits: can't be combined with x_val, got 2"):
+        KerasObjective(small, X[:150], Y[:150], x_val=X[150:], y_val=Y[150:], splits=2)
+    with pytest.raises(ObjectiveError, match="splits: must be a whole number >= 1, got 0"):
+        KerasObjective(small, X, Y, splits=0)
+
+    with pytest.raises(ObjectiveError, match="holdout: must be between 0 and 1, got 1; 0.2 seals 20 %"):
+        KerasObjective(small, X, Y, holdout=1)
+    with pytest.raises(ObjectiveError, match="holdout: must leave rows on both sides"):
+        KerasObjective(small, X, Y, holdout=0.001)

@@ -1,0 +1,124 @@
+"""How much of the best is luck: bias and coverage on Gaussian and skewed populations, and metrics against scikit-learn."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from refine.errors import AnalysisError
+from refine.stats import ExampleBootstrap, FreshSeeds, scorer
+
+N, K, R, SD = 80, 5, 3, 0.3
+
+
+def gaussian(rng):
+    return rng.normal(size=N), lambda i, shape: SD * rng.normal(size=shape)
+
+
+def skewed(rng):
+    """Most permutations are good and nearly alike, some fail badly; the noise is skewed towards worse."""
+    truth = np.where(rng.random(N) < 0.2, -20.0, -0.5 * rng.exponential(size=N))
+    return truth, lambda i, shape: SD * (1.0 - rng.exponential(size=shape))
+
+
+@pytest.mark.parametrize(("population", "least"), [(gaussian, 0.92), (skewed, 0.88)])
+def test_fresh_seeds_are_unbiased_and_their_interval_covers(population, least):
+    rng = np.random.default_rng(0)
+    raw, corrected, covered = [], [], []
+    for _ in range(600):
+        truth, noise = population(rng)
+        y = truth + noise(0, N)
+        top = np.argsort(-y)[:K]
+        groups = np.repeat(top, R)
+        found = FreshSeeds()(y[top[0]], truth[groups] + noise(0, K * R), groups, top[0])
+        assert found.freedom == K * (R - 1)
+        raw.append(found.best - truth[top[0]])
+        corrected.append(found.value - truth[top[0]])
+        covered.append(found.low <= truth[top[0]] <= found.high)
+    assert np.mean(raw) > 0.15  # the curse
+    assert abs(np.mean(corrected)) < 3 * SD / np.sqrt(R * 600)
+    assert least <= np.mean(covered) <= 0.98
+
+
+def test_what_fresh_seeds_need():
+    one = FreshSeeds()(1.0, [0.5], ["a"], "a")
+    assert (one.value, one.runs, one.freedom) == (0.5, 1, 0)
+    assert np.isnan(one.low)
+    with pytest.raises(AnalysisError, match="winner: 'b' has no new run; replicate it first"):
+        FreshSeeds()(1.0, [0.5, 0.6], ["a", "a"], "b")
+
+
+@pytest.mark.parametrize("failures", [0.0, 0.2])
+def test_the_example_bootstrap_corrects_the_winner(failures):
+    """Accuracies of models on one split, chosen by it; some models are far worse, as failed ones are."""
+    rng = np.random.default_rng(1)
+    n, models = 100, 60
+    raw, corrected, covered = [], [], []
+    for round_ in range(80):
+        truth = 0.80 + 0.02 * rng.random(models)
+        truth[rng.random(models) < failures] = 0.4
+        right = rng.random((models, n)) < truth[:, None]
+        said = np.where(right, 0.9, 0.1)[:, :, None]
+        scores = scorer("acc", said, np.ones(n))
+        found = ExampleBootstrap(resamples=100, seed=round_)(scores, n)
+        true = truth[np.argmax(right.mean(axis=1))]
+        assert found.best == pytest.approx(right.mean(axis=1).max())
+        raw.append(found.best - true)
+        corrected.append(found.value - true)
+        covered.append(found.low <= true <= found.high)
+    assert np.mean(raw) > 0.05
+    assert abs(np.mean(corrected)) < np.mean(raw) / 3
+    assert np.mean(covered) >= 0.93  # wide on purpose
+
+
+def test_equal_models_are_drawn_at_random():
+    same = np.repeat((np.random.default_rng(0).random((1, 200)) < 0.7).astype(float), 5, axis=0)[:, :, None]
+    found = ExampleBootstrap()(scorer("acc", same, np.ones(200)), 200)
+    assert found.value == pytest.approx(found.best, abs=0.01)  # nothing was chosen
+    with pytest.raises(AnalysisError, match="examples: at least 10 are needed, got 9"):
+        ExampleBootstrap()(scorer("acc", same, np.ones(200)), 9)
+
+
+REFERENCES = {
+    "acc": sk.accuracy_score,
+    "balanced_accuracy": sk.balanced_accuracy_score,
+    "matthews": sk.matthews_corrcoef,
+    "fmeasure": sk.f1_score,
+    "precision": sk.precision_score,
+    "recall": sk.recall_score,
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("classes", [2, 4])
+def test_metrics_of_weighted_examples_are_scikit_learns(name, classes):
+    rng = np.random.default_rng(2)
+    said = rng.random((3, 50, 1 if classes == 2 else classes))
+    said[2] = 0.9 if classes == 2 else np.arange(classes)  # constant
+    right = rng.integers(0, classes, 50)
+    weights = rng.integers(0, 3, (4, 50)).astype(float)
+    found = scorer(name, said, right)(weights)
+    assert found.shape == (3, 4)
+    averaged = name in ("fmeasure", "precision", "recall")
+    options = {"zero_division": 0, "average": "binary" if classes == 2 else "macro"} if averaged else {}
+    for m in range(3):
+        picked = (said[m, :, 0] > 0.5).astype(int) if classes == 2 else said[m].argmax(axis=1)
+        for b in range(4):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                expected = REFERENCES[name](right, picked, sample_weight=weights[b], **options)
+            assert found[m, b] == pytest.approx(expected, abs=1e-9)
+
+
+def test_errors_of_quantities_and_what_is_not_known():
+    said, right = np.array([[[1.0], [3.0]]]), np.array([2.0, 5.0])
+    weights = np.array([[1.0, 3.0]])
+    assert scorer("mse", said, right)(weights) == pytest.approx(np.array([[(1 + 3 * 4) / 4]]))
+    assert scorer("mae", said, right)(weights) == pytest.approx(np.array([[(1 + 3 * 2) / 4]]))
+    assert scorer("loss", said, right) is None
+    assert scorer("acc", said, [0.5, 1.0]) is None  # no classes
+    assert scorer("acc", said, [0.0, 2.0]) is None  # two outputs would be needed
+    assert scorer("mse", np.zeros((1, 2, 3)), right) is None
