@@ -54,8 +54,7 @@ def is_rowwise(model: keras.Model) -> bool:
         return False
     layers = list(model._flatten_layers(include_self=False))
     return all(
-        is_public(type(layer)) and getattr(layer, "activity_regularizer", None) is None
-        for layer in layers
+        is_public(type(layer)) and getattr(layer, "activity_regularizer", None) is None for layer in layers
     ) and all(is_mean_over_rows(metric) for metric in _metrics(model))
 
 
@@ -150,12 +149,11 @@ class Epochs:
     def finish(self) -> None:
         """Nothing to do: the model's variables are always up to date."""
 
-    def trace(self, *, many: bool, val_batch: int) -> None:  # noqa: ARG002
+    def trace(self, *, many: bool) -> None:
         """Traces what training will call, before anything is trained.
 
         Args:
             many: Whether `train_epochs` will be used, rather than `train_epoch` and `validate`.
-            val_batch: Rows per validation batch; any will do later.
         """
         numbers = tf.TensorSpec((), tf.int32)
         if many:

@@ -10,10 +10,10 @@ models of the same structure can use it.
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from refine.keras._flat import FlatOptimizer, give, pack
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from refine.keras._data import Rows
-
-Logs = dict[str, Any]
+    from refine.keras._scores import Scores
 
 
 class Settings(NamedTuple):
@@ -31,12 +30,14 @@ class Settings(NamedTuple):
 
     Attributes:
         shapes: Shape of every trainable variable.
+        sizes: Number of numbers in each, one vector.
         rates: Rate of every `Dropout` layer.
         scales: What each of them multiplies by, 1 / (1 - rate).
         strengths: Factor of every L1 or L2 regulariser.
     """
 
     shapes: Any
+    sizes: Any
     rates: Any
     scales: Any
     strengths: Any
@@ -49,6 +50,7 @@ class Program:
         model: A built and compiled model for which `is_plain` holds.
         train: Training examples; only shapes count.
         validation: Validation examples, or `None`.
+        scores: What is logged.
         shuffle: Whether rows get a new order every epoch.
         whole: Whether validation takes all rows in one batch.
         shapes: Shapes of the trainable variables, `None` where other models may differ.
@@ -61,6 +63,7 @@ class Program:
         model: keras.Model,
         train: Rows,
         validation: Rows | None,
+        scores: Scores,
         *,
         shuffle: bool,
         whole: bool,
@@ -70,15 +73,15 @@ class Program:
     ) -> None:
         self._model = model
         self._train, self._validation = train, validation
+        self._scores = scores
         self._shuffle, self._whole = shuffle, whole
         self._shapes = shapes
         self._dropouts, self._penalties = dropouts, penalties
         self._trainable = list(model.trainable_variables)
         self._rest = list(model.non_trainable_variables)
-        size = sum(int(np.prod(v.shape)) for v in self._trainable)
+        size = sum(math.prod(v.shape) for v in self._trainable)
         self._optimizer = FlatOptimizer(model.optimizer, size, self._trainable[0].dtype)
         self._settings: Settings
-        self.names: list[str] = []
 
     def epochs(
         self, weights: Any, state: Any, rest: Any, settings: Settings, data: Any, numbers: Any
@@ -94,7 +97,8 @@ class Program:
             numbers: Seed of the order of rows, first, last, batch size, validation batch size.
 
         Returns:
-            New weights, state and rest, and the logs: one row per epoch, columns by `names`.
+            New weights, state and rest, and the logs: one row per epoch, scores and then those of
+            the validation data.
         """
         seed, first, last, batch, val_batch = tf.unstack(numbers, 5)
         train, validation = data
@@ -103,19 +107,16 @@ class Program:
         def body(epoch: Any, weights: Any, state: Any, rest: Any, table: Any) -> tuple[Any, ...]:
             leaves = keras.tree.flatten(train)
             if self._shuffle:
-                order = tf.random.experimental.stateless_shuffle(
-                    tf.range(size), seed=tf.stack([seed, epoch])
-                )
+                order = tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
                 leaves = [tf.gather(leaf, order) for leaf in leaves]
             examples = keras.tree.pack_sequence_as(train, leaves)
             (weights, state, rest), total, predicted = self._pass(
                 self._train_step, examples, size, batch, (weights, state, rest)
             )
-            logs = self._logs(total, size, examples, predicted)
+            logs = self._score(total, examples, predicted)
             if validation is not None:
-                tested = self._evaluate(weights, rest, validation, val_batch)
-                logs |= {f"val_{name}": value for name, value in tested.items()}
-            return epoch + 1, weights, state, rest, table.write(epoch - first, self._row(logs))
+                logs = tf.concat([logs, self._evaluate(weights, rest, validation, val_batch)], 0)
+            return epoch + 1, weights, state, rest, table.write(epoch - first, logs)
 
         with self._set(settings):
             table = tf.TensorArray(tf.float32, last - first)
@@ -130,14 +131,14 @@ class Program:
     def test(self, weights: Any, rest: Any, settings: Settings, data: Any, val_batch: Any) -> Any:
         """Evaluates on the validation data; returns one row of logs."""
         with self._set(settings):
-            return self._row(self._evaluate(weights, rest, data, val_batch))
+            return self._evaluate(weights, rest, data, val_batch)
 
-    def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> Logs:
+    def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> Any:
         assert self._validation is not None
         size = self._validation.size
         if self._whole:
             predicted, loss, _ = self._forward(self._unpack(weights), rest, data, training=False)
-            return self._logs(loss * size, size, data, predicted)
+            return self._score(loss * size, data, predicted)
         variables = self._unpack(weights)
 
         def step(examples: Any, nothing: Any) -> tuple[Any, ...]:
@@ -145,7 +146,7 @@ class Program:
             return predicted, loss, nothing
 
         _, total, predicted = self._pass(step, data, size, batch, ())
-        return self._logs(total, size, data, predicted)
+        return self._score(total, data, predicted)
 
     def _pass(
         self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
@@ -225,37 +226,18 @@ class Program:
             raise ValueError("a layer has state of its own")
         return predicted, loss, [scope.get_current_value(v) for v in self._rest]
 
-    def _logs(self, total: Any, size: int, examples: Any, predicted: Any) -> Logs:
+    def _score(self, total: Any, examples: Any, predicted: Any) -> Any:
         """What Keras would log after an epoch whose losses times rows have this sum."""
-        model = self._model
         _, y, weight = (*examples, None)[:3]
-        with keras.StatelessScope() as scope:
-            for variable in model.metrics_variables:
-                give(scope, variable, tf.zeros(variable.shape, variable.dtype))
-            give(scope, model._loss_tracker.total, total)
-            give(scope, model._loss_tracker.count, tf.constant(size, total.dtype))
-            if model._compile_metrics is not None:
-                model._compile_metrics.update_state(y, predicted, weight)
-            return dict(model.get_metrics_result())
-
-    def _row(self, logs: Logs) -> Any:
-        """Logs as one vector."""
-        self.names = list(logs)
-        values = [tf.convert_to_tensor(value) for value in logs.values()]
-        if any(value.shape.rank != 0 for value in values):
-            raise ValueError("a metric has several values")
-        return tf.stack([tf.cast(value, tf.float32) for value in values])
+        return self._scores.function(total, y, predicted, weight)
 
     def _unpack(self, weights: Any) -> list[Any]:
         """Trainable variables from the flat tensor."""
-        dynamic = self._settings.shapes
-        if all(None not in shape for shape in self._shapes):
-            sizes: Any = [int(np.prod(shape)) for shape in self._shapes]
-        else:
-            sizes = tf.stack([tf.reduce_prod(shape) for shape in dynamic])
+        is_open = any(None in shape for shape in self._shapes)
+        sizes = self._settings.sizes if is_open else [math.prod(v.shape) for v in self._trainable]
         parts = tf.split(weights, sizes, num=len(self._shapes))
         tensors = []
-        for part, static, shape in zip(parts, self._shapes, dynamic, strict=True):
+        for part, static, shape in zip(parts, self._shapes, self._settings.shapes, strict=True):
             tensor = part
             if len(static) != 1:
                 tensor = tf.reshape(part, shape if None in static else static)
@@ -267,18 +249,19 @@ class Program:
     def _set(self, settings: Settings) -> Iterator[None]:
         """While the model is traced, its dropout rates and regularisers' strengths are values."""
         self._settings = settings
-        patched = [(vars(layer), "call") for layer in self._dropouts]
-        for i, layer in enumerate(self._dropouts):
-            vars(layer)["call"] = _dropout(layer, settings.rates[i], settings.scales[i])
+        count = len(self._dropouts)
+        rates, scales = tf.unstack(settings.rates, count), tf.unstack(settings.scales, count)
+        for layer, rate, scale in zip(self._dropouts, rates, scales, strict=True):
+            vars(layer)["call"] = _dropout(layer, rate, scale)
         kept = [dict(vars(penalty)) for penalty in self._penalties]
-        for i, penalty in enumerate(self._penalties):
-            name = "l1" if isinstance(penalty, keras.regularizers.L1) else "l2"
-            setattr(penalty, name, settings.strengths[i])
+        strengths = tf.unstack(settings.strengths, len(self._penalties))
+        for penalty, strength in zip(self._penalties, strengths, strict=True):
+            setattr(penalty, "l1" if isinstance(penalty, keras.regularizers.L1) else "l2", strength)
         try:
             yield
         finally:
-            for attributes, name in patched:
-                attributes.pop(name, None)
+            for layer in self._dropouts:
+                vars(layer).pop("call", None)
             for penalty, attributes in zip(self._penalties, kept, strict=True):
                 vars(penalty).update(attributes)
 

@@ -148,7 +148,7 @@ def structure(model: keras.Model, shapes: list[Shape]) -> Hashable:
         _optimizer(model.optimizer),
         _identity(model._compile_loss._user_loss, keras.losses.get),
         _frozen(model._compile_loss._user_loss_weights),
-        _metrics(model),
+        metrics(model),
         keras.config.floatx(),
         keras.config.epsilon(),
         keras.config.image_data_format(),
@@ -162,12 +162,13 @@ def _optimizer(optimizer: Any) -> Hashable:
     return type(optimizer).__name__, _frozen(config)
 
 
-def _metrics(model: keras.Model) -> Hashable:
+def metrics(model: keras.Model) -> Hashable:
+    """What was given to ``compile`` as metrics; raises `Uncacheable` as `structure` does."""
     compiled = model._compile_metrics
     if compiled is None:
         return None
     both = (compiled._user_metrics, compiled._user_weighted_metrics)
-    return tuple(_identity(metrics, keras.metrics.get) for metrics in both)
+    return tuple(_identity(given, keras.metrics.get) for given in both)
 
 
 def _identity(thing: Any, get: Any) -> Hashable:

@@ -112,7 +112,8 @@ def fit(
         if not val_batch:
             val_batch = batch if validation is None else _validation_batch(model, validation, batch)
         try:
-            runner, many = _traced(model, train, validation, seed, val_batch, alone=alone)
+            steps = -(-train.size // batch) * max(0, epochs - initial_epoch)
+            runner, many = _traced(model, train, validation, seed, steps, val_batch, alone=alone)
         except Exception as error:
             first_line = str(error).strip().partition("\n")[0][:200]
             raise Unsupported(f"it could not be traced ({first_line})") from error
@@ -129,6 +130,7 @@ def _traced(
     train: Rows,
     validation: Rows | None,
     seed: int | None,
+    steps: int,
     val_batch: int,
     *,
     alone: bool,
@@ -137,11 +139,11 @@ def _traced(
     if is_plain(model, train, validation):
         with contextlib.suppress(Exception):  # whatever is wrong, the general runner says it better
             plain = Plain(model, train, validation, seed)
-            plain.trace(many=alone, val_batch=val_batch)
+            plain.trace(many=alone, steps=steps, val_batch=val_batch)
             return plain, alone
     runner = Epochs(model, train, validation, seed)
     many = alone and runner.standard
-    runner.trace(many=many, val_batch=val_batch)
+    runner.trace(many=many)
     return runner, many
 
 
@@ -178,16 +180,18 @@ def _many(runner: Plain | Epochs, callbacks: Any, span: range, batch: int, val_b
     """Epochs in as few graph calls as keep Ctrl-C working."""
     logs: Logs | None = None
     epoch, size = span.start, 1
-    while epoch < span.stop:
-        stop = min(epoch + size, span.stop)
-        start = time.perf_counter()
-        for logs in runner.train_epochs(epoch, stop, batch, val_batch):
-            callbacks.on_epoch_begin(epoch)
-            callbacks.on_epoch_end(epoch, dict(logs))
-            epoch += 1
-        each = (time.perf_counter() - start) / size
-        size = max(1, min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each) or 1))
-    runner.finish()
+    try:
+        while epoch < span.stop:
+            stop = min(epoch + size, span.stop)
+            start = time.perf_counter()
+            for logs in runner.train_epochs(epoch, stop, batch, val_batch):
+                callbacks.on_epoch_begin(epoch)
+                callbacks.on_epoch_end(epoch, dict(logs))
+                epoch += 1
+            each = (time.perf_counter() - start) / size
+            size = max(1, min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each) or 1))
+    finally:
+        runner.finish()
     return logs
 
 
