@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 # Predictions of an epoch are kept until its end, and the data a second time in batches.
 _MOST_NUMBERS = 2**25
-_MOST_TRACES = 32
+# Each takes some 15 MB.
+_MOST_TRACES = 16
 
 
 # Optimising a graph takes about 120 ms and saves 15 us a step.

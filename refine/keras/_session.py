@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _warned: set[int] = set()
 # Seeds of the trials since TensorFlow's kernels were last thrown away.
 _seeds: set[int] = set()
-_MOST_SEEDS = 256
+# Kernels of a trial that nobody needs any more take 0.75 MB.
+_MOST_SEEDS = 32
 _frozen = False
 
 
