@@ -1,6 +1,7 @@
 # make demo   the main job on a fresh machine
 # make test   everything CI checks
 # make bench  speed, beside the peers, in one run
+# make bench-keras  trainings beside model.fit; ten minutes
 # make bench-proposals  whether proposals are worth following, beside automatic search; an hour
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench bench-proposals clean
+.PHONY: demo test bench bench-keras bench-proposals clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -28,6 +29,9 @@ test: $(READY)
 
 bench: $(READY)
 	$(RUN) benchmarks/overhead.py
+
+bench-keras: $(READY)
+	$(RUN) benchmarks/keras_fit.py
 
 bench-proposals: $(READY)
 	$(RUN) -m pip install --quiet --editable '.[dev,bench]'

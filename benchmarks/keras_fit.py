@@ -1,17 +1,31 @@
-"""Time per permutation of the document's model: `refine.keras.fit` beside `model.fit`, in one run.
+"""Time per permutation: `refine.keras.fit` beside `model.fit`, one after the other in one process.
 
-    python benchmarks/keras_fit.py --epochs 150 --permutations 6
+    python benchmarks/keras_fit.py --epochs 150 --epochs 60
 
-Building and tracing count. One TensorFlow thread, as trials run.
+Every training runs as a trial does: one TensorFlow thread, a cleared session, its own seed. Building and
+tracing count. Prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
+import os
+import pathlib
 import statistics
 import time
-from typing import Any
+from typing import Any, NamedTuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+class Timed(NamedTuple):
+    """One training: seconds on the clock, seconds of the processor, validation accuracy."""
+
+    wall: float
+    cpu: float
+    accuracy: float
 
 
 def permutations(number: int) -> list[dict[str, Any]]:
@@ -40,63 +54,164 @@ def permutations(number: int) -> list[dict[str, Any]]:
     return found
 
 
-def train(params: dict[str, Any], data: Any, epochs: int, fast: bool) -> tuple[float, float]:
-    """Builds and trains one model; seconds and validation accuracy."""
+def document(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+    """The document's model."""
     import keras
 
-    from refine.keras import fit, fmeasure, hidden_layers, lr_normalizer
+    from refine.keras import fmeasure, hidden_layers, lr_normalizer
 
-    x, y, x_val, y_val = data
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(0)
-    start = time.perf_counter()
-    model = keras.Sequential([keras.Input((x.shape[1],))])
+    model = keras.Sequential([keras.Input(shape)])
     model.add(keras.layers.Dense(10, activation=params["activation"], kernel_initializer="normal"))
     model.add(keras.layers.Dropout(params["dropout"]))
     hidden_layers(model, params, 1)
     model.add(keras.layers.Dense(1, activation="sigmoid", kernel_initializer="normal"))
     rate = lr_normalizer(params["lr"], params["optimizer"])
     model.compile(params["optimizer"](learning_rate=rate), params["losses"], metrics=["acc", fmeasure])
-    options = {"validation_data": (x_val, y_val), "batch_size": params["batch_size"], "verbose": 0}
-    run = (lambda *a, **k: fit(model, *a, **k)) if fast else model.fit
-    history = run(x, y, epochs=epochs, **options)
-    return time.perf_counter() - start, history.history["val_acc"][-1]
+    return model
+
+
+def convolutional(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+    """A small image classifier."""
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["acc"])
+    return model
+
+
+def wide(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+    """A perceptron with two wide layers."""
+    import keras
+
+    layers = keras.layers
+    hidden = [layers.Dense(params["width"], activation="relu") for _ in range(2)]
+    model = keras.Sequential(
+        [keras.Input(shape), layers.Flatten(), *hidden, layers.Dense(10, activation="softmax")]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["acc"])
+    return model
+
+
+def train(build: Any, params: dict[str, Any], data: Any, epochs: int, *, fast: bool) -> Timed:
+    """Builds and trains one model as a trial would."""
+    import gc
+
+    from refine.keras import fit
+    from refine.keras._session import own_session
+
+    x, y, x_val, y_val = data
+    train.seed += 1  # type: ignore[attr-defined]  # every trial has its own
+    start, cpu = time.perf_counter(), time.process_time()
+    with own_session(train.seed):  # type: ignore[attr-defined]
+        model = build(x.shape[1:], params)
+        options = {"validation_data": (x_val, y_val), "batch_size": params["batch_size"], "verbose": 0}
+        run = functools.partial(fit, model) if fast else model.fit
+        history = run(x, y, epochs=epochs, **options)
+        accuracy = history.history["val_acc"][-1]
+    del model, history, run
+    gc.collect()
+    return Timed(time.perf_counter() - start, time.process_time() - cpu, accuracy)
+
+
+train.seed = 0  # type: ignore[attr-defined]
+
+
+def table(build: Any, chosen: list[dict[str, Any]], data: Any, epochs: int, describe: Any) -> None:
+    """Trains every permutation both ways and prints a table."""
+    print("| | `model.fit` | `refine.keras.fit` | ratio | of CPU time | accuracy | accuracy |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    pairs = []
+    for params in chosen:
+        slow = train(build, params, data, epochs, fast=False)
+        quick = train(build, params, data, epochs, fast=True)
+        pairs.append((slow, quick))
+        print(
+            f"| {describe(params)} | {slow.wall:.2f} | {quick.wall:.2f} | {slow.wall / quick.wall:.1f} "
+            f"| {slow.cpu / quick.cpu:.1f} | {slow.accuracy:.3f} | {quick.accuracy:.3f} |",
+            flush=True,
+        )
+    for name, ratios in (
+        ("ratio", [slow.wall / quick.wall for slow, quick in pairs]),
+        ("ratio of CPU time", [slow.cpu / quick.cpu for slow, quick in pairs]),
+    ):
+        print(
+            f"\nMedian {name} {statistics.median(ratios):.1f}, from {min(ratios):.1f} to {max(ratios):.1f}.",
+            end="",
+        )
+    mean_slow, mean_quick = (statistics.mean(pair[i].accuracy for pair in pairs) for i in (0, 1))
+    print(f"\nMean accuracy {mean_slow:.3f} and {mean_quick:.3f}.\n", flush=True)
+
+
+def growth(data: Any, number: int) -> None:
+    """Prints how memory grows over short trainings of changing structure."""
+    import resource
+
+    def resident() -> float:
+        pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * resource.getpagesize() / 2**20
+
+    chosen = permutations(100)
+    for params in chosen[:50]:  # fills the cache of traces
+        train(document, params, data, 1, fast=True)
+    before, start = resident(), time.perf_counter()
+    for i in range(number):
+        train(document, chosen[i % len(chosen)] | {"first_neuron": 4 + i % 60}, data, 1, fast=True)
+    each = (time.perf_counter() - start) / number
+    print(
+        f"{number} permutations of one epoch: {resident() - before:+.0f} MB of memory, {each:.2f} s each\n",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Runs and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=150)
-    parser.add_argument("--permutations", type=int, default=6)
+    parser.add_argument("--epochs", type=int, action="append", help="repeatable; 150 and 60 by default")
+    parser.add_argument("--permutations", type=int, default=12)
+    parser.add_argument("--memory", type=int, default=500, help="permutations of the memory test")
+    parser.add_argument("--only", choices=["document", "digits", "memory"], help="one part alone")
     arguments = parser.parse_args()
 
-    import tensorflow as tf
+    from sklearn.datasets import load_breast_cancer, load_digits
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    from sklearn.datasets import load_breast_cancer
+    from refine.keras._session import prepare
 
+    prepare(1)
     x, y = load_breast_cancer(return_X_y=True)
     x = ((x - x.mean(axis=0)) / x.std(axis=0)).astype("float32")
-    data = (x[:398], y[:398], x[398:], y[398:])
+    cancer = (x[:398], y[:398], x[398:], y[398:])
+    for fast in (True, False):  # what only the first model of a process pays, whatever its structure
+        train(document, permutations(1)[0] | {"activation": "tanh"}, cancer, 1, fast=fast)
+    for epochs in (arguments.epochs or [150, 60]) if arguments.only in (None, "document") else []:
+        print(f"{epochs} epochs of the document's model, 398 rows; seconds with building and tracing:\n")
 
-    print(f"{arguments.epochs} epochs of the document's model, 398 rows, seconds with building and tracing\n")
-    print("| batch | layers | optimizer | model.fit | refine.keras.fit | ratio | val_acc | val_acc |")
-    print("| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |")
-    ratios = []
-    chosen = permutations(arguments.permutations)
-    for fast in (True, False):  # what only the first model of a process pays
-        train(chosen[0], data, 1, fast)
-    for params in chosen:
-        slow, slow_acc = train(params, data, arguments.epochs, fast=False)
-        quick, quick_acc = train(params, data, arguments.epochs, fast=True)
-        ratios.append(slow / quick)
-        print(
-            f"| {params['batch_size']} | {params['hidden_layers']} | {params['optimizer'].__name__} "
-            f"| {slow:.2f} | {quick:.2f} | {slow / quick:.1f} | {slow_acc:.3f} | {quick_acc:.3f} |",
-            flush=True,
-        )
-    print(f"\nmedian ratio {statistics.median(ratios):.1f}, lowest {min(ratios):.1f}")
+        def describe(p: dict[str, Any]) -> str:
+            return f"batch {p['batch_size']}, {p['hidden_layers']} hidden, {p['optimizer'].__name__}"
+
+        table(document, permutations(arguments.permutations), cancer, epochs, describe)
+    if arguments.only in (None, "digits"):
+        x, y = load_digits(return_X_y=True)
+        x = (x / 16).astype("float32").reshape(-1, 8, 8, 1)
+        digits = (x[:1257], y[:1257], x[1257:], y[1257:])
+        print("Handwritten digits, 1,257 rows; 10 epochs of a convolutional net, first row with tracing:\n")
+        batches = [{"batch_size": size} for size in (32, 128)]
+        table(convolutional, batches, digits, 10, lambda p: f"batch {p['batch_size']}")
+        print("30 epochs of a perceptron with two wide layers:\n")
+        wides = [{"batch_size": 32, "width": 512}, {"batch_size": 128, "width": 1024}]
+        table(wide, wides, digits, 30, lambda p: f"batch {p['batch_size']}, 2 x {p['width']}")
+    if arguments.only in (None, "memory") and arguments.memory:
+        growth(cancer, arguments.memory)
 
 
 if __name__ == "__main__":

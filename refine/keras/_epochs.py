@@ -15,6 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from refine.keras._structure import is_mean_over_rows, is_public
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,17 +24,19 @@ if TYPE_CHECKING:
 
 Logs = dict[str, Any]
 
-_STANDARD = ("train_step", "test_step", "compute_metrics", "get_metrics_result")
+_STANDARD = (
+    "train_step",
+    "test_step",
+    "compute_loss",
+    "compute_metrics",
+    "get_metrics_result",
+    "reset_metrics",
+)
 
 
 def is_standard(model: keras.Model) -> bool:
     """Whether all of the model's steps and metric bookkeeping are Keras' own."""
     return all(getattr(type(model), name) is getattr(keras.Model, name) for name in _STANDARD)
-
-
-def _is_public_keras(obj: Any) -> bool:
-    module = str(getattr(obj, "__module__", type(obj).__module__))
-    return module.startswith(("keras.", "refine.keras."))
 
 
 def is_rowwise(model: keras.Model) -> bool:
@@ -44,15 +48,21 @@ def is_rowwise(model: keras.Model) -> bool:
     loss = model.loss
     if isinstance(loss, keras.losses.Loss) and loss.reduction != "sum_over_batch_size":
         return False
-    if not is_standard(model) or not (isinstance(loss, str) or _is_public_keras(loss)):
+    if not is_standard(model) or not (isinstance(loss, str) or is_mean_over_rows(loss)):
         return False
-    if type(model) not in (keras.Model, keras.Sequential) and not _is_public_keras(type(model)):
+    if type(model) not in (keras.Model, keras.Sequential) and not is_public(type(model)):
         return False
     layers = list(model._flatten_layers(include_self=False))
     return all(
-        _is_public_keras(type(layer)) and getattr(layer, "activity_regularizer", None) is None
-        for layer in layers
-    ) and all(_is_public_keras(type(metric)) for metric in model.metrics)
+        is_public(type(layer)) and getattr(layer, "activity_regularizer", None) is None for layer in layers
+    ) and all(is_mean_over_rows(metric) for metric in _metrics(model))
+
+
+def _metrics(model: keras.Model) -> list[Any]:
+    """The model's metrics, those given to ``compile`` one by one."""
+    compiled = model._compile_metrics
+    others = [metric for metric in model.metrics if metric is not compiled]
+    return others + ([] if compiled is None else list(compiled.metrics))
 
 
 @contextlib.contextmanager
@@ -135,6 +145,9 @@ class Epochs:
         validation = None if self.validation is None else self.validation.data
         out = self._call("many", (self.train.data, validation), first, last, batch_size, val_batch)
         return [{name: values[i] for name, values in out.items()} for i in range(last - first)]
+
+    def finish(self) -> None:
+        """Nothing to do: the model's variables are always up to date."""
 
     def trace(self, *, many: bool) -> None:
         """Traces what training will call, before anything is trained.

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _warned: set[int] = set()
+# Seeds of the trials since TensorFlow's kernels were last thrown away.
+_seeds: set[int] = set()
+# Kernels of a trial that nobody needs any more take 0.75 MB.
+_MOST_SEEDS = 32
 _frozen = False
 
 
@@ -66,13 +70,22 @@ def own_session(seed: int) -> Iterator[None]:
     Args:
         seed: Seeds Python, numpy, TensorFlow and Keras.
     """
-    _clear()
-    keras.utils.set_random_seed(seed)
+    # Random operations keep their state in kernels, found again by seed. Without kernels a graph that
+    # serves many trials would be prepared for each of them again, so that they go only when this seed
+    # may have left one, or once in a while.
+    again = seed in _seeds or len(_seeds) >= _MOST_SEEDS
+    if again:
+        _seeds.clear()
+    _seeds.add(seed)
+    with contextlib.nullcontext() if again else _kernels_kept():
+        _clear()
+        keras.utils.set_random_seed(seed)
     gradients = _custom_gradients()
     try:
         yield
     finally:
-        _clear()
+        with _kernels_kept():
+            _clear()
         _forget_gradients(gradients)
 
 
@@ -81,6 +94,23 @@ def _clear() -> None:
     keras.utils.clear_session(free_memory=False)
     if keras.config.dtype_policy().name != policy.name:
         keras.config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def _kernels_kept() -> Iterator[None]:
+    """Keeps Keras and TensorFlow from throwing kernels away when they clear a session or set a seed."""
+    try:
+        from tensorflow.python.eager.context import pywrap_tfe
+
+        clear = pywrap_tfe.TFE_ContextClearCaches
+    except (ImportError, AttributeError):  # another TensorFlow does it elsewhere
+        yield
+        return
+    pywrap_tfe.TFE_ContextClearCaches = lambda handle: None  # noqa: ARG005
+    try:
+        yield
+    finally:
+        pywrap_tfe.TFE_ContextClearCaches = clear
 
 
 def _registry() -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 import warnings
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from refine.keras._data import Rows, Unsupported, rows, split_tail
 from refine.keras._epochs import Epochs, Logs, is_rowwise
+from refine.keras._plain import Plain, is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,17 +107,16 @@ def fit(
         validation = None if validation_data is None else _validation(validation_data)
         seed = random.randint(1, 10**9) if shuffle else None  # noqa: S311
         alone = not callbacks and not verbose and validation_freq == 1
-        try:
-            runner = Epochs(model, train, validation, seed)
-            many = alone and runner.standard
-            runner.trace(many=many)
-        except Exception as error:
-            first_line = str(error).strip().partition("\n")[0][:200]
-            raise Unsupported(f"it could not be traced ({first_line})") from error
         batch = int(batch_size or 32)
         val_batch = int(validation_batch_size or 0)
         if not val_batch:
             val_batch = batch if validation is None else _validation_batch(model, validation, batch)
+        try:
+            steps = -(-train.size // batch) * max(0, epochs - initial_epoch)
+            runner, many = _traced(model, train, validation, seed, steps, val_batch, alone=alone)
+        except Exception as error:
+            first_line = str(error).strip().partition("\n")[0][:200]
+            raise Unsupported(f"it could not be traced ({first_line})") from error
         return _run(runner, arguments, batch, val_batch, many=many)
     except Unsupported as reason:
         _say_once(str(reason))
@@ -124,7 +125,29 @@ def fit(
         return model.fit(x, y, **arguments)
 
 
-def _run(runner: Epochs, arguments: dict[str, Any], batch: int, val_batch: int, *, many: bool) -> Any:
+def _traced(
+    model: keras.Model,
+    train: Rows,
+    validation: Rows | None,
+    seed: int | None,
+    steps: int,
+    val_batch: int,
+    *,
+    alone: bool,
+) -> tuple[Plain | Epochs, bool]:
+    """The fastest runner that does what the model does, and whether epochs may run many at a time."""
+    if is_plain(model, train, validation):
+        with contextlib.suppress(Exception):  # whatever is wrong, the general runner says it better
+            plain = Plain(model, train, validation, seed)
+            plain.trace(many=alone, steps=steps, val_batch=val_batch)
+            return plain, alone
+    runner = Epochs(model, train, validation, seed)
+    many = alone and runner.standard
+    runner.trace(many=many)
+    return runner, many
+
+
+def _run(runner: Plain | Epochs, arguments: dict[str, Any], batch: int, val_batch: int, *, many: bool) -> Any:
     """Trains, by several epochs a call where nobody needs to be told in between."""
     model = runner.model
     callbacks, verbose = arguments["callbacks"], arguments["verbose"]
@@ -153,24 +176,27 @@ def _run(runner: Epochs, arguments: dict[str, Any], batch: int, val_batch: int, 
     return model.history
 
 
-def _many(runner: Epochs, callbacks: Any, span: range, batch: int, val_batch: int) -> Logs | None:
+def _many(runner: Plain | Epochs, callbacks: Any, span: range, batch: int, val_batch: int) -> Logs | None:
     """Epochs in as few graph calls as keep Ctrl-C working."""
     logs: Logs | None = None
     epoch, size = span.start, 1
-    while epoch < span.stop:
-        stop = min(epoch + size, span.stop)
-        start = time.perf_counter()
-        for logs in runner.train_epochs(epoch, stop, batch, val_batch):
-            callbacks.on_epoch_begin(epoch)
-            callbacks.on_epoch_end(epoch, dict(logs))
-            epoch += 1
-        each = (time.perf_counter() - start) / size
-        size = max(1, min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each) or 1))
+    try:
+        while epoch < span.stop:
+            stop = min(epoch + size, span.stop)
+            start = time.perf_counter()
+            for logs in runner.train_epochs(epoch, stop, batch, val_batch):
+                callbacks.on_epoch_begin(epoch)
+                callbacks.on_epoch_end(epoch, dict(logs))
+                epoch += 1
+            each = (time.perf_counter() - start) / size
+            size = max(1, min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each) or 1))
+    finally:
+        runner.finish()
     return logs
 
 
 def _one_by_one(
-    runner: Epochs,
+    runner: Plain | Epochs,
     callbacks: Any,
     span: range,
     batch: int,

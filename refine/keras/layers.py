@@ -197,6 +197,7 @@ def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuro
         raise ObjectiveError(f"dropout: must be at least 0 and below 1, got {dropout!r}; 0 keeps everything")
     activation = params.get("activation")
     initializer = params.get("kernel_initializer", "glorot_uniform")
+    layers = []
     for width in widths:
         layer = keras.layers.Dense(
             width,
@@ -204,6 +205,9 @@ def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuro
             kernel_initializer=initializer,
             kernel_regularizer=_regularizer(params),
         )
-        model.add(layer)
+        layers.append(layer)
         if dropout is not None:
-            model.add(keras.layers.Dropout(float(dropout)))
+            layers.append(keras.layers.Dropout(float(dropout)))
+    for layer in layers:
+        # Every rebuild calls all layers so far again; one is enough.
+        model.add(layer, rebuild=layer is layers[-1])

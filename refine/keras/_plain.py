@@ -1,0 +1,292 @@
+"""The fast runner: which models it is for, their state, and the traces kept between models."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+import keras
+import tensorflow as tf
+
+from refine.keras._epochs import Logs, is_standard
+from refine.keras._flat import is_elementwise, optimizer_state, read_flat, write_flat
+from refine.keras._lean import Program, Settings
+from refine.keras._scores import Scores, trace_scores
+from refine.keras._structure import (
+    Uncacheable,
+    dropouts_of,
+    is_public,
+    metrics,
+    open_shapes,
+    penalties_of,
+    structure,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from refine.keras._data import Rows
+
+# Predictions of an epoch are kept until its end, and the data a second time in batches.
+_MOST_NUMBERS = 2**25
+# Each takes some 15 MB.
+_MOST_TRACES = 16
+
+
+# Optimising a graph takes about 120 ms and saves 15 us a step.
+_WORTH_OPTIMISING = 8000
+
+
+class Trace(NamedTuple):
+    """A traced function and the names of what it logs."""
+
+    function: Any
+    names: tuple[str, ...]
+
+
+_Traced = TypeVar("_Traced", Trace, Scores)
+_traces: OrderedDict[Hashable, Any] = OrderedDict()
+
+
+def is_plain(model: keras.Model, train: Rows, validation: Rows | None) -> bool:
+    """Whether `Plain` gives what ``model.fit`` gives.
+
+    A functional model of Keras' own layers with one output and one loss, metrics that are sums over
+    rows, an optimizer that treats every number alike, data that fit in memory twice.
+    """
+    if not model.built or not is_standard(model) or not is_public(type(model)):
+        return False
+    functional = getattr(model, "_functional", None) or model
+    output = getattr(functional, "_outputs_struct", None)
+    if not isinstance(output, keras.KerasTensor):
+        return False
+    if not is_elementwise(model.optimizer) or not all(
+        is_public(type(layer)) for layer in model._flatten_layers(include_self=False)
+    ):
+        return False
+    if not all(_fits(rows, output.shape) for rows in (train, validation) if rows is not None):
+        return False
+    variables = model.trainable_variables
+    return len({v.dtype for v in variables}) == 1 and not any(
+        v.constraint is not None or v.overwrite_with_gradient for v in variables
+    )
+
+
+def _fits(rows: Rows, output: tuple[int | None, ...]) -> bool:
+    """Whether examples are small enough, with single tensors of targets and weights."""
+    parts = rows.data
+    if not isinstance(parts, tuple) or len(parts) < 2 or not all(tf.is_tensor(p) for p in parts[1:]):
+        return False
+    leaves = keras.tree.flatten(parts)
+    if None in output[1:] or not all(tf.is_tensor(leaf) for leaf in leaves):
+        return False
+    numbers = rows.size * math.prod(n or 0 for n in output[1:]) + sum(
+        math.prod(leaf.shape) for leaf in leaves
+    )
+    return numbers <= _MOST_NUMBERS
+
+
+@contextlib.contextmanager
+def _graphs_optimised(wanted: bool) -> Iterator[None]:
+    """While graphs are called, leaves TensorFlow's optimisation as it is, or off."""
+    options = tf.config.optimizer
+    before = options.get_experimental_options().get("disable_meta_optimizer", False)
+    if wanted or before:
+        yield
+        return
+    options.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({"disable_meta_optimizer": False})
+
+
+def _remembered(key: Hashable, trace: Callable[[], _Traced]) -> _Traced:
+    """What was traced for this key before, or a new trace; without a key always a new one."""
+    found = _traces.pop(key, None)
+    if found is None:
+        found = trace()
+    if key is not None and not found.function.captured_inputs:
+        _traces[key] = found
+        while len(_traces) > _MOST_TRACES:
+            _traces.popitem(last=False)
+    return cast("_Traced", found)
+
+
+class Plain:
+    """Trains a plain model; the same interface as `Epochs`.
+
+    Args:
+        model: A compiled model for which `is_plain` holds.
+        train: Training examples.
+        validation: Validation examples, or `None`.
+        shuffle_seed: Seed of the order of rows, or `None` to keep them in order.
+    """
+
+    standard = True
+
+    def __init__(
+        self, model: keras.Model, train: Rows, validation: Rows | None, shuffle_seed: int | None
+    ) -> None:
+        self.model = model
+        self.train = train
+        self.validation = validation
+        self._seed = shuffle_seed
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._variables = list(model.trainable_variables)
+        self._rest = list(model.non_trainable_variables)
+        self._optimizer = optimizer_state(model.optimizer, len(self._variables))
+        self._shapes = open_shapes(model)
+        self._dropouts = dropouts_of(model)
+        self._penalties = [penalty for penalty, _ in penalties_of(model)]
+        try:
+            self._key: Hashable = structure(model, self._shapes)
+        except Uncacheable:
+            self._key = None
+            self._shapes = [tuple(v.shape) for v in self._variables]
+        self._settings = self._read_settings()
+        self._functions: dict[str, Trace] = {}
+        self._state: Any = None
+
+    def trace(self, *, many: bool, steps: int, val_batch: int) -> None:
+        """Traces what training will call, or finds it among the traces of other models.
+
+        Args:
+            many: Whether `train_epochs` will be used, rather than `train_epoch` and `validate`.
+            steps: Batches in all epochs together.
+            val_batch: Rows per validation batch.
+        """
+        self._optimise = steps >= _WORTH_OPTIMISING
+        self._whole = self.validation is not None and val_batch >= self.validation.size
+        self._find("many" if many and self.validation is not None else "train")
+        if not many and self.validation is not None:
+            self._find("test")
+
+    def train_epochs(self, first: int, last: int, batch_size: int, val_batch: int) -> list[Logs]:
+        """Trains epochs ``first`` to ``last - 1`` in one graph call, validation included.
+
+        The model's variables are brought up to date by `finish`.
+        """
+        return self._train("train" if self.validation is None else "many", first, last, batch_size, val_batch)
+
+    def train_epoch(self, epoch: int, batch_size: int) -> Logs:
+        """Trains one epoch; returns its logs as Keras would."""
+        self._state = None  # callbacks may have changed it
+        logs = self._train("train", epoch, epoch + 1, batch_size, 0)[0]
+        self.finish()
+        return logs
+
+    def validate(self, batch_size: int) -> Logs:
+        """Evaluates on the validation examples; returns logs without prefix."""
+        assert self.validation is not None
+        weights, _, rest = self._read()
+        trace = self._functions["test"]
+        size = tf.constant(batch_size, tf.int32)
+        with _graphs_optimised(self._optimise):
+            row = trace.function(weights, rest, self._settings, self.validation.data, size).numpy()
+        return dict(zip(trace.names, map(float, row), strict=True))
+
+    def finish(self) -> None:
+        """Writes what was trained to the model and its optimizer."""
+        if self._state is None:
+            return
+        weights, state, rest = self._state
+        write_flat(self._variables, weights)
+        for mine, value in zip(self._optimizer, state, strict=True):
+            if isinstance(mine, list):
+                write_flat(mine, value)
+            else:
+                mine.assign(value)
+        for variable, value in zip(self._rest, rest, strict=True):
+            variable.assign(value)
+
+    def _train(self, kind: str, first: int, last: int, batch_size: int, val_batch: int) -> list[Logs]:
+        if self._state is None:
+            self._state = self._read()
+        trace = self._functions[kind]
+        numbers = tf.constant([self._seed or 0, first, last, batch_size, val_batch], tf.int32)
+        with _graphs_optimised(self._optimise):
+            *state, table = trace.function(*self._state, self._settings, self._data(kind), numbers)
+        self._state = tuple(state)
+        return [dict(zip(trace.names, map(float, row), strict=True)) for row in table.numpy()]
+
+    def _data(self, kind: str) -> Any:
+        validation = self.validation.data if kind == "many" and self.validation is not None else None
+        return (self.train.data, validation)
+
+    def _read(self) -> tuple[Any, ...]:
+        optimizer = [read_flat(v) if isinstance(v, list) else v.value.read_value() for v in self._optimizer]
+        return read_flat(self._variables), optimizer, [v.value.read_value() for v in self._rest]
+
+    def _read_settings(self) -> Settings:
+        rates = [float(layer.rate) for layer in self._dropouts]
+        strengths = [next(iter(p.get_config().values())) for p in self._penalties]
+        sizes = [math.prod(v.shape) for v in self._variables]
+        return Settings(
+            sizes=tf.constant(sizes, tf.int32),
+            shapes=[tf.constant(tuple(v.shape), tf.int32) for v in self._variables],
+            rates=tf.constant(rates, keras.config.floatx()),
+            scales=tf.constant([1 / (1 - rate) for rate in rates], keras.config.floatx()),
+            strengths=tf.constant(strengths, keras.config.floatx()),
+        )
+
+    def _find(self, kind: str) -> None:
+        key: Hashable = None
+        if self._key is not None:
+            described = keras.tree.map_structure(
+                lambda t: None if t is None else (tuple(t.shape), t.dtype.name), self._data("many")
+            )
+            key = (kind, self._key, repr(described), self._seed is None, self._whole)
+        self._functions[kind] = _remembered(key, lambda: self._trace(kind))
+
+    def _trace(self, kind: str) -> Trace:
+        scores = self._find_scores()
+        program = Program(
+            self.model,
+            self.train,
+            self.validation if kind != "train" else None,
+            scores,
+            shuffle=self._seed is not None,
+            whole=self._whole,
+            shapes=self._shapes,
+            dropouts=self._dropouts,
+            penalties=self._penalties,
+        )
+        weights, state, rest = keras.tree.map_structure(
+            lambda t: tf.TensorSpec(t.shape, t.dtype), self._read()
+        )
+        open_flat = tf.TensorSpec([None], weights.dtype)
+        state = [
+            open_flat if isinstance(v, list) else spec for v, spec in zip(self._optimizer, state, strict=True)
+        ]
+        if kind == "test":
+            assert self.validation is not None
+            function = tf.function(program.test, autograph=False).get_concrete_function(
+                open_flat, rest, self._settings, self.validation.data, tf.TensorSpec((), tf.int32)
+            )
+        else:
+            function = tf.function(program.epochs, autograph=False).get_concrete_function(
+                open_flat, state, rest, self._settings, self._data(kind), tf.TensorSpec([5], tf.int32)
+            )
+        tested = tuple(f"val_{name}" for name in scores.names)
+        return Trace(function, scores.names + (tested if kind == "many" else ()))
+
+    def _find_scores(self) -> Scores:
+        """The function of losses and metrics, perhaps another model's."""
+        model, data = self.model, self.train.data[1:]
+        output = model.outputs[0]
+        key: Hashable = None
+        if self._key is not None:
+            described = [(tuple(t.shape[1:]), t.dtype.name) for t in data]
+            key = (
+                "scores",
+                metrics(model),
+                repr(described),
+                tuple(output.shape),
+                output.dtype,
+                keras.config.floatx(),
+            )
+        return _remembered(key, lambda: trace_scores(model, self.train, output))

@@ -1,0 +1,78 @@
+"""A model's losses and metrics of an epoch as one function of all its predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from refine.keras._flat import give
+from refine.keras._structure import is_mean_over_rows
+
+if TYPE_CHECKING:
+    from refine.keras._data import Rows
+
+
+class Scores(NamedTuple):
+    """A traced function.
+
+    Attributes:
+        function: Takes the sum of losses times rows, targets, predictions and weights (or `None`); gives
+            one vector.
+        names: What the vector's elements are called in the history.
+    """
+
+    function: Any
+    names: tuple[str, ...]
+
+
+def trace_scores(model: keras.Model, train: Rows, output: Any) -> Scores:
+    """Traces what Keras logs after an epoch, for any number of rows.
+
+    Args:
+        model: A compiled model whose metrics are sums over rows; their variables are created here.
+        train: Examples with targets, and perhaps weights, of the right shapes.
+        output: The model's output, symbolic.
+
+    Raises:
+        ValueError: Metrics that need more than the epoch's predictions, or have several values.
+    """
+    symbolic = keras.tree.map_structure(
+        lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name), train.data
+    )
+    # Keras' own way of creating what losses and metrics need before a trace.
+    model._symbolic_build(data_batch=symbolic)
+    compiled = model._compile_metrics
+    if set(map(id, model.metrics)) - {id(model._loss_tracker), id(compiled)}:
+        raise ValueError("the model has metrics of its own")
+    if compiled is not None and not all(map(is_mean_over_rows, compiled.metrics)):
+        raise ValueError("a metric is not a mean over rows")
+    names: list[str] = []
+
+    def score(total: Any, y: Any, predicted: Any, weight: Any) -> Any:
+        with keras.StatelessScope() as scope:
+            for variable in model.metrics_variables:
+                give(scope, variable, tf.zeros(variable.shape, variable.dtype))
+            give(scope, model._loss_tracker.total, total)
+            give(scope, model._loss_tracker.count, tf.cast(tf.shape(predicted)[0], total.dtype))
+            if compiled is not None:
+                compiled.update_state(y, predicted, weight)
+            results = model.get_metrics_result()
+        names[:] = results
+        values = [tf.convert_to_tensor(value) for value in results.values()]
+        if any(value.shape.rank != 0 for value in values):
+            raise ValueError("a metric has several values")
+        return tf.stack([tf.cast(value, tf.float32) for value in values])
+
+    def spec(tensor: Any) -> Any:
+        return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
+
+    _, y, weight = (*train.data, None)[:3]
+    function = tf.function(score, autograph=False).get_concrete_function(
+        tf.TensorSpec((), keras.config.floatx()),
+        spec(y),
+        spec(output),
+        None if weight is None else spec(weight),
+    )
+    return Scores(function, tuple(names))
