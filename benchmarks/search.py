@@ -56,7 +56,9 @@ def by_refine(
         return value
 
     with refine.Tree("bench", store="sqlite://") as tree:
-        current = tree.add_round(table.space, objective, n=n, seed=seed).run(progress=False)
+        current = tree.add_round(table.space, objective, n=n, seed=seed, name="recorded training").run(
+            progress=False
+        )
         for _ in range(rounds - 1):
             child = current.propose(risk=risk, seed=seed).accept(n=n, focus=0.5, author="autopilot")
             current = child.run(progress=False)
