@@ -282,8 +282,8 @@ def _levels_that_stay(analysis: Analysis, surrogate: _Surrogate, epsilon: float,
         box, _ = stats.box_for_risk(surrogate.plausible, surrogate.candidates, axes, epsilon, risk, keep=best)
         cut = {j for j, keep in enumerate(box.keep) if not keep.all()}
         # The box is chosen for all parameters together. What only a coupling lets in is narrowed with its partner or
-        # not at all. A veto on parameters that matter by themselves kept half as much again of the space on real grids
-        # and, at equal volume, fewer of the best cells.
+        # not at all. A veto on parameters that matter by themselves kept more of the space on real grids and, at equal
+        # volume, fewer of the best cells.
         halves = {
             k
             for pair in pairs
