@@ -72,6 +72,13 @@ p = {
 }
 
 
+def run(found: refine.Round, workers: int) -> None:
+    """Run a round and say how long it took."""
+    started = time.perf_counter()
+    found.run(workers=workers)
+    print(f"{len(found.trials)} permutations, {time.perf_counter() - started:.0f} s, {workers} workers")
+
+
 def main(out: Path, n: tuple[int, int], workers: int) -> None:
     """Both rounds, their reports and the tree, into the folder ``out``."""
     started = time.perf_counter()
@@ -87,13 +94,13 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     root = tree.add_round(
         space, objective, metric="val_acc", n=n[0], seed=7, note="the document's dictionary"
     )
-    root.run(workers=workers)
+    run(root, workers)
     print(root.analyze(), end="\n\n")
 
     review = root.propose(risk=0.05).edit(dropout=(0, 0.2))
     print(review, end="\n\n")
     child = review.accept(note="low dropout does slightly better: keep 0 to 0.2", n=n[1])
-    child.run(workers=workers)
+    run(child, workers)
     print(child.analyze(), end="\n\n")
     print(child.propose(risk=0.05), end="\n\n")
 
