@@ -30,14 +30,15 @@ from refine.keras import KerasObjective, fit, fmeasure, hidden_layers, lr_normal
 
 def breast_cancer_model(x_train, y_train, x_val, y_val, params):
     """The document's model under today's Keras names."""
+    initializer = params.get("kernel_initializer", "normal")  # examples/four_rounds.py adds it to the space
     model = Sequential()
     model.add(Input((x_train.shape[1],)))
-    model.add(Dense(10, activation=params["activation"], kernel_initializer="normal"))
+    model.add(Dense(10, activation=params["activation"], kernel_initializer=initializer))
     model.add(Dropout(params["dropout"]))
 
     hidden_layers(model, params, 1)
 
-    model.add(Dense(1, activation=params["last_activation"], kernel_initializer="normal"))
+    model.add(Dense(1, activation=params["last_activation"], kernel_initializer=initializer))
     model.compile(
         loss=params["losses"],
         optimizer=params["optimizer"](learning_rate=lr_normalizer(params["lr"], params["optimizer"])),

@@ -157,6 +157,9 @@ def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
         # To decide what to send from a thread, the engine would sample every message for its size, with the
         # very random generator that the trial was seeded with.
         "DASK_DISTRIBUTED__COMM__OFFLOAD": "False",
+        # The engine's profiler keeps the stacks of an hour: half a megabyte a trial, which every collection of
+        # garbage goes through again, so that trials took ever longer.
+        "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     }
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         environment[variable] = str(threads)

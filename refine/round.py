@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from refine.analysis import Analysis
-from refine.child import Shares, add_child, check_note, check_was, path_to
+from refine.child import Shares, add_child, check_note, check_was
 from refine.decision import Decision
 from refine.design import how_many
 from refine.environment import user
-from refine.holdout import Opening, Visit, branch_of, open_holdout, opening_of, openings_of
-from refine.home import Home
-from refine.lineage import analysis_of
+from refine.holdout import Opening, Visit, branch_of, open_holdout
 from refine.luck import Luck
-from refine.node import Node
 from refine.objective import Objective
 from refine.proposal import Proposal, propose
-from refine.replicates import replicate_table
 from refine.retrain import HowOptions, RunOptions, run_replicates
 from refine.review import Review
-from refine.runner import planned_cells, run_round
+from refine.round_view import RoundView
+from refine.runner import run_round
 from refine.space import Space
-from refine.store import StoredDecision, StoredNode
-from refine.trials import Metric, Score, best_first, check_direction, table
+from refine.store import StoredDecision
+from refine.trials import Score
+from refine.winner import best_model
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from refine.plots import Plots
 
 
-@dataclass(eq=False, repr=False)
-class Round:
+class Round(RoundView):
     """A node of the refinement tree that can be run.
 
     Made by :meth:`Tree.add_round`, :meth:`Review.accept` and :meth:`branch`; never by hand.
@@ -47,69 +40,6 @@ class Round:
         metric: Which metric is its value.
         direction: ``"maximize"`` or ``"minimize"``.
     """
-
-    home: Home
-    node: Node
-    metric: str
-    direction: str
-
-    # What it is.
-
-    @property
-    def id(self) -> str:
-        """The short node id."""
-        return self.node.id
-
-    @property
-    def objective(self) -> Objective | None:
-        """What it calls; ``None`` after reopening, until one is given to :meth:`run`."""
-        return self.home.objectives.get((self.node.objective, self.node.data))
-
-    @property
-    def space(self) -> Space:
-        """What is searched."""
-        return self.node.space
-
-    @property
-    def n(self) -> int:
-        """How many permutations are planned."""
-        return self._stored.n
-
-    @property
-    def parent(self) -> Round | None:
-        """The round this one came from."""
-        return None if self.node.parent is None else self._other(self.node.parent)
-
-    @property
-    def children(self) -> tuple[Round, ...]:
-        """The rounds that came from this one, oldest first."""
-        nodes = self.home.store.nodes(self.home.tree)
-        return tuple(self._other(i) for i, s in nodes.items() if s.node.parent == self.id)
-
-    @property
-    def path(self) -> tuple[Node, ...]:
-        """Nodes from the root to this one."""
-        return path_to(self.node, self.home.store.nodes(self.home.tree))
-
-    @property
-    def _metric(self) -> Metric:
-        return Metric.parse(self.metric, self.home.scores)
-
-    @property
-    def _stored(self) -> StoredNode:
-        return self.home.store.nodes(self.home.tree)[self.id]
-
-    def _other(self, node_id: str) -> Round:
-        node = self.home.store.nodes(self.home.tree)[node_id].node
-        return Round(self.home, node, self.metric, self.direction)
-
-    def cells(self, n: int | None = None) -> list[int]:
-        """Numbers of the first ``n`` cells of the design; default all that are planned evenly.
-
-        Raises:
-            DesignError: More than exist.
-        """
-        return planned_cells(self.home.store, self._stored, n)
 
     # Running.
 
@@ -220,59 +150,50 @@ class Round:
             self.home, self.node, nodes, self._metric, self.direction, top, seeds, who, **options
         )
 
-    @property
-    def openings(self) -> tuple[Opening, ...]:
-        """What the hold-out showed, each time it was opened at this round, oldest first."""
-        found = openings_of(self.home.store, self._stored.pk)
-        return tuple(opening_of(self.home.store, self.node, o, self._metric) for o in found)
-
-    # What came of it.
-
-    @property
-    def trials(self) -> pd.DataFrame:
-        """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
-        records = self.home.store.records([self._stored.pk], curves=self._metric.curves)
-        return table(self.space, records, self._metric)
-
-    @property
-    def replicates(self) -> pd.DataFrame:
-        """Runs again, as :attr:`trials`, with their numbers in ``replicate``."""
-        metric = self._metric
-        records = self.home.store.records([self._stored.pk], curves=metric.curves, replicates=True)
-        return replicate_table(self.space, records, metric)
-
-    @property
-    def failures(self) -> pd.DataFrame:
-        """Trials that did not complete, with their tracebacks in ``error``."""
-        records = self.home.store.records([self._stored.pk])
-        frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
-        return frame[frame["state"] != "complete"].reset_index(drop=True)
-
-    @property
-    def best(self) -> pd.Series | None:
-        """The row of the best trial; ``None`` before the first has finished.
-
-        A degenerate trial is passed over, unless the round was added with ``degenerate=True``.
-        """
-        frame = best_first(self.trials, self.direction, self.space, self.node.degenerate)
-        return None if frame.empty else frame.iloc[0]
-
-    def analyze(
-        self, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
-    ) -> Analysis:
-        """Measures everything this round, and earlier ones inside its space, can teach.
+    def best_model(
+        self,
+        folder: str | Path | None = None,
+        *,
+        rank: int = 1,
+        threads: int = 1,
+        objective: Objective | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """The model of the best trial, trained again in this process under the trial's seed: the same weights.
 
         Args:
-            metric: Another metric than the round's own.
-            direction: Another direction.
-            seed: Seed of every bootstrap and permutation.
+            folder: Where models are kept, in a file named by round, permutation and seed: loaded if it is there,
+                else written. Without it nothing is kept.
+            rank: 1 for the best trial, 2 for the second, by the value of their planned run.
+            threads: Threads, as in :meth:`run`; with another number than then floats differ.
+            objective: See :meth:`run`.
+            name: See :meth:`run`.
+
+        Returns:
+            What the objective's ``trained(params, trial)`` gives: a Keras model, from a ``KerasObjective``. It takes
+            inputs as the model function got them: after ``objective.transformer.transform(x)``, with ``preprocess``.
 
         Raises:
-            AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
+            ObjectiveError: The objective gives no model, or can't keep one.
+            AnalysisError: There are not so many finished trials that may be called best.
+
+        Warns:
+            RuntimeWarning: Trained again, it gives other metrics than were stored.
         """
-        chosen = Metric.parse(metric or self.metric, self.home.scores)
-        direction = check_direction(direction or self.direction)
-        return analysis_of(self.home.store, self.home.tree, self.path, chosen, direction, seed)
+        where = None if folder is None else Path(folder)
+        return best_model(
+            self.home,
+            self.node,
+            self._metric,
+            self.direction,
+            where,
+            rank=rank,
+            threads=threads,
+            objective=objective,
+            name=name,
+        )
+
+    # What it teaches.
 
     def propose(self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0) -> Review:
         """Proposes bounds for the next round and opens them for review; the proposal is stored.
@@ -298,11 +219,6 @@ class Round:
         from refine.facts import luck_here
 
         return luck_here(self, seed)
-
-    @property
-    def decisions(self) -> tuple[Decision, ...]:
-        """Everything decided on this round, oldest first."""
-        return tuple(Decision.from_json(json.loads(c)) for c, _ in self.home.store.decisions(self._stored.pk))
 
     # Deciding.
 

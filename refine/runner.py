@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
@@ -24,6 +25,9 @@ from refine.words import score
 
 _ALIKE = 5
 """A round stops when its first trials, so many, all failed in the same way."""
+
+_READ_BY = 10
+"""After so many trials the progress bar names varied parameters that none of them has read."""
 
 
 def run_round(
@@ -201,6 +205,17 @@ class _Watch:
             if v is not None and math.isfinite(v) and self._worthy(m)
         ]
         self.best = max(finite, default=-math.inf)
+        # A trial that read everything is recorded as None, and one that ended without a value may not have got there.
+        rows = zip(records.columns["read"], records.columns["state"], strict=True)
+        self.unread = set(node.space.varied)
+        self.ended = 0
+        for read, state in rows:
+            self._notice(json.loads(read) if read else None, state)
+
+    def _notice(self, read: Sequence[str] | None, state: str) -> None:
+        if state == "complete":
+            self.ended += 1
+            self.unread = self.unread - set(read) if read is not None else set()
 
     def __enter__(self) -> _Watch:
         from tqdm.auto import tqdm
@@ -229,7 +244,10 @@ class _Watch:
         if value is not None and math.isfinite(value) and self._worthy(outcome.metrics):
             self.best = max(self.best, self.sign * value)
         best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
-        self.bar.set_postfix_str(f"best {best}, {self.failed} failed", refresh=False)
+        self._notice(outcome.read, state)
+        unread = [name for name in self.node.space if name in self.unread] if self.ended >= _READ_BY else []
+        never = f", never read: {', '.join(unread)}" if unread else ""
+        self.bar.set_postfix_str(f"best {best}, {self.failed} failed{never}", refresh=False)
         self.bar.update()
         self.metric_seen |= value is not None
         if state == "complete" and value is None:

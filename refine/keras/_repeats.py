@@ -10,7 +10,7 @@ import numpy as np
 _MOST_SEED = 2**31
 
 
-class _Listener:
+class Listener:
     """Stands in for the running trial on one split, and keeps what is reported."""
 
     def __init__(self, seed: int) -> None:
@@ -37,7 +37,7 @@ def averaged(
         The mean of every metric that all splits gave, and for those of validation the values by split:
         ``val_acc@1``, ``val_acc@2``, ... ``degenerate`` is the share of splits.
     """
-    listeners = [_Listener((int(trial.seed) + j) % _MOST_SEED) for j in range(len(calls))]
+    listeners = [Listener((int(trial.seed) + j) % _MOST_SEED) for j in range(len(calls))]
     found = [call(params, listener) for call, listener in zip(calls, listeners, strict=True)]
     for epoch, here in enumerate(zip(*(listener.epochs for listener in listeners), strict=False)):
         trial.report(epoch, _means(here))

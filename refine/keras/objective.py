@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
@@ -11,7 +12,8 @@ import numpy as np
 
 from refine.errors import ObjectiveError
 from refine.keras._code import check_model, digest_code, name_of
-from refine.keras._repeats import averaged
+from refine.keras._history import curves_of
+from refine.keras._repeats import Listener, averaged
 from refine.keras._session import own_session, prepare
 from refine.keras._split import as_arrays, classes_of, digest, labels_of, rows_of, take, validation_rows
 
@@ -68,6 +70,8 @@ class KerasObjective:
         name: See above.
         fingerprint: Hex digest of data, split and ``preprocess``; the same on every machine.
         code: Hex digest of the function's source.
+        transformer: ``preprocess`` as it was fitted on the training inputs (of the first split); for new inputs of
+            `Round.best_model`.
 
     Raises:
         ObjectiveError: Arguments that can't work: different lengths, NaN, a share out of range, a
@@ -154,9 +158,10 @@ class KerasObjective:
             )
             for j in range(1, splits)
         )
+        self.transformer = None
         if preprocess is not None:
             others = (x_val,) if sealed is None else (x_val, sealed[0])
-            train_x, x_val, *rest = _preprocess(preprocess, train_x, *others)
+            self.transformer, (train_x, x_val, *rest) = _preprocess(preprocess, train_x, *others)
             sealed = None if sealed is None else (rest[0], sealed[1])
         self._data = (train_x, train_y, x_val, y_val)
         self._sealed = sealed
@@ -175,7 +180,7 @@ class KerasObjective:
         assert self._sealed is not None
         try:
             with own_session(int(trial.seed)):
-                curves, model = _history(self.model(*self._data, params))
+                curves, model = curves_of(self.model(*self._data, params))
                 if not isinstance(model, keras.Model):
                     raise ObjectiveError(
                         f"the hold-out needs the trained keras model, got {type(model).__name__}: "
@@ -210,13 +215,13 @@ class KerasObjective:
     def _once(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         try:
             with own_session(int(trial.seed)):
-                return self._train(params, trial)
+                return self._train(params, trial)[0]
         finally:
             # Models are cycles of objects: only a collection frees them, once no name holds them.
             gc.collect()
 
-    def _train(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
-        curves, model = _history(self.model(*self._data, params))
+    def _train(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[dict[str, float], Any]:
+        curves, model = curves_of(self.model(*self._data, params))
         for epoch in range(max(map(len, curves.values()))):
             here = {name: values[epoch] for name, values in curves.items() if epoch < len(values)}
             trial.report(epoch, here)
@@ -225,7 +230,45 @@ class KerasObjective:
         self._tell(model, trial)
         if flag is not None:
             metrics.setdefault("degenerate", float(flag))
-        return metrics
+        return metrics, model
+
+    def trained(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[keras.Model, dict[str, float]]:
+        """Trains one permutation as a call does and returns the model too; `Round.best_model` asks for it.
+
+        Args:
+            params: The permutation.
+            trial: As for a call.
+
+        Returns:
+            The model and what a call returns. With ``splits`` above 1 the model of the first split, and its
+            validation metrics under the names that a call gives them: ``val_acc@1``.
+
+        Raises:
+            ObjectiveError: The function returned no Keras model.
+        """
+        try:
+            with own_session(int(trial.seed)):
+                # The curve of one split is not the trial's.
+                hears = Listener(int(trial.seed)) if self._others else trial
+                metrics, model = self._train(params, hears)
+        finally:
+            gc.collect()
+        if not isinstance(model, keras.Model):
+            raise ObjectiveError(
+                f"the function gives no keras model, got {type(model).__name__}: return (history, model)"
+            )
+        if self._others:
+            metrics = {f"{k}@1": v for k, v in metrics.items() if k.startswith("val_")}
+        return model, metrics
+
+    def save_model(self, model: keras.Model, path: Path) -> None:
+        """Writes a model in Keras' own format to ``path`` with ``.keras`` added."""
+        model.save(f"{path}.keras")
+
+    def load_model(self, path: Path) -> keras.Model | None:
+        """Reads what `save_model` wrote; ``None`` where there is nothing. No code in the file is run."""
+        file = Path(f"{path}.keras")
+        return keras.models.load_model(file) if file.exists() else None
 
     def prepare(self, threads: int) -> None:
         """Sets up this process for trials; called once, before the first.
@@ -313,7 +356,7 @@ def _describe(preprocess: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}({shown})"
 
 
-def _preprocess(preprocess: Any, train: Any, *others: Any) -> list[np.ndarray]:
+def _preprocess(preprocess: Any, train: Any, *others: Any) -> tuple[Any, list[np.ndarray]]:
     from sklearn.base import clone
 
     if not all(hasattr(preprocess, method) for method in ("fit", "transform", "get_params")):
@@ -333,35 +376,4 @@ def _preprocess(preprocess: Any, train: Any, *others: Any) -> list[np.ndarray]:
             f"preprocess: must give dense arrays, got sparse from {type(preprocess).__name__}; "
             "set sparse_output=False"
         )
-    return [as_arrays("x after preprocess", part) for part in parts]
-
-
-def _history(returned: Any) -> tuple[dict[str, list[float]], Any]:
-    """Curves by metric and the model, from what a model function returned."""
-    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-        raise ObjectiveError(
-            f"the model function must return (history, model), got {type(returned).__name__}: "
-            "add `return history, model`"
-        )
-    history, model = returned
-    curves = getattr(history, "history", history)
-    if not isinstance(curves, Mapping):
-        raise ObjectiveError(
-            f"the history must be a keras History or a dict of lists, got {type(history).__name__}: "
-            "return what model.fit returned"
-        )
-    lists: dict[str, list[float]] = {}
-    for name, values in curves.items():
-        try:
-            lists[str(name)] = [float(value) for value in values]
-        except (TypeError, ValueError) as error:
-            raise ObjectiveError(
-                f"history[{name!r}]: must be a list of numbers, got {values!r:.80}: "
-                "leave metrics with several numbers out of the history"
-            ) from error
-    lists = {name: values for name, values in lists.items() if values}
-    if not lists:
-        raise ObjectiveError(
-            "the history must hold at least one epoch, got none: check that epochs is at least 1"
-        )
-    return lists, model
+    return fitted, [as_arrays("x after preprocess", part) for part in parts]

@@ -57,8 +57,9 @@ FLOORS = [
     ["lease", "trial_log", "execute"],
     ["store"],
     ["runner", "child", "home", "replicates"],
-    ["lineage", "luck", "retrain"],
+    ["lineage", "luck", "retrain", "winner"],
     ["holdout"],
+    ["round_view"],
     # Pictures and texts.
     ["figures_style"],
     ["figures_ledger"],
@@ -83,6 +84,7 @@ FLOORS = [
         "keras._repeats",
         "keras._session",
         "keras._flat",
+        "keras._history",
         "keras._split",
         "keras._structure",
         "keras.layers",

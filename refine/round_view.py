@@ -1,0 +1,158 @@
+"""What a store knows of a round: its place in the tree, its trials, what was decided. Reads, and runs nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from refine.analysis import Analysis
+from refine.child import path_to
+from refine.decision import Decision
+from refine.holdout import Opening, opening_of, openings_of
+from refine.home import Home
+from refine.lineage import analysis_of
+from refine.node import Node
+from refine.objective import Objective
+from refine.replicates import replicate_table
+from refine.runner import planned_cells
+from refine.space import Space
+from refine.store import StoredNode
+from refine.trials import Metric, Score, best_first, check_direction, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(eq=False, repr=False)
+class RoundView:
+    """A round as it can be looked at; :class:`refine.Round` can be run as well.
+
+    Attributes:
+        home: Where it lives.
+        node: Its frozen content.
+        metric: Which metric is its value.
+        direction: ``"maximize"`` or ``"minimize"``.
+    """
+
+    home: Home
+    node: Node
+    metric: str
+    direction: str
+
+    # What it is.
+
+    @property
+    def id(self) -> str:
+        """The short node id."""
+        return self.node.id
+
+    @property
+    def objective(self) -> Objective | None:
+        """What it calls; ``None`` after reopening, until one is given to :meth:`run`."""
+        return self.home.objectives.get((self.node.objective, self.node.data))
+
+    @property
+    def space(self) -> Space:
+        """What is searched."""
+        return self.node.space
+
+    @property
+    def n(self) -> int:
+        """How many permutations are planned."""
+        return self._stored.n
+
+    @property
+    def parent(self) -> Self | None:
+        """The round this one came from."""
+        return None if self.node.parent is None else self._other(self.node.parent)
+
+    @property
+    def children(self) -> tuple[Self, ...]:
+        """The rounds that came from this one, oldest first."""
+        nodes = self.home.store.nodes(self.home.tree)
+        return tuple(self._other(i) for i, s in nodes.items() if s.node.parent == self.id)
+
+    @property
+    def path(self) -> tuple[Node, ...]:
+        """Nodes from the root to this one."""
+        return path_to(self.node, self.home.store.nodes(self.home.tree))
+
+    @property
+    def _metric(self) -> Metric:
+        return Metric.parse(self.metric, self.home.scores)
+
+    @property
+    def _stored(self) -> StoredNode:
+        return self.home.store.nodes(self.home.tree)[self.id]
+
+    def _other(self, node_id: str) -> Self:
+        node = self.home.store.nodes(self.home.tree)[node_id].node
+        return type(self)(self.home, node, self.metric, self.direction)
+
+    def cells(self, n: int | None = None) -> list[int]:
+        """Numbers of the first ``n`` cells of the design; default all that are planned evenly.
+
+        Raises:
+            DesignError: More than exist.
+        """
+        return planned_cells(self.home.store, self._stored, n)
+
+    # What came of it.
+
+    @property
+    def openings(self) -> tuple[Opening, ...]:
+        """What the hold-out showed, each time it was opened at this round, oldest first."""
+        found = openings_of(self.home.store, self._stored.pk)
+        return tuple(opening_of(self.home.store, self.node, o, self._metric) for o in found)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
+        records = self.home.store.records([self._stored.pk], curves=self._metric.curves)
+        return table(self.space, records, self._metric)
+
+    @property
+    def replicates(self) -> pd.DataFrame:
+        """Runs again, as :attr:`trials`, with their numbers in ``replicate``."""
+        metric = self._metric
+        records = self.home.store.records([self._stored.pk], curves=metric.curves, replicates=True)
+        return replicate_table(self.space, records, metric)
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """Trials that did not complete, with their tracebacks in ``error``."""
+        records = self.home.store.records([self._stored.pk])
+        frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
+        return frame[frame["state"] != "complete"].reset_index(drop=True)
+
+    @property
+    def best(self) -> pd.Series | None:
+        """The row of the best trial; ``None`` before the first has finished.
+
+        A degenerate trial is passed over, unless the round was added with ``degenerate=True``.
+        """
+        frame = best_first(self.trials, self.direction, self.space, self.node.degenerate)
+        return None if frame.empty else frame.iloc[0]
+
+    def analyze(
+        self, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
+    ) -> Analysis:
+        """Measures everything this round, and earlier ones inside its space, can teach.
+
+        Args:
+            metric: Another metric than the round's own.
+            direction: Another direction.
+            seed: Seed of every bootstrap and permutation.
+
+        Raises:
+            AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
+        """
+        chosen = Metric.parse(metric or self.metric, self.home.scores)
+        direction = check_direction(direction or self.direction)
+        return analysis_of(self.home.store, self.home.tree, self.path, chosen, direction, seed)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Everything decided on this round, oldest first."""
+        return tuple(Decision.from_json(json.loads(c)) for c, _ in self.home.store.decisions(self._stored.pk))

@@ -1,0 +1,125 @@
+"""The model of the best trial: the same weights again, or loaded where it was kept."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras.layers import Dense, Dropout
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
+
+import refine
+import refine.keras
+from refine.errors import AnalysisError, DesignError, ObjectiveError
+from refine.keras import KerasObjective, fmeasure
+
+X, Y = load_breast_cancer(return_X_y=True)
+SPACE = refine.Space({"lr": [0.001, 0.01], "units": [2, 4], "dropout": [0.0, 0.2]})
+EPOCHS = [4]
+SEEN: list[keras.Model] = []
+
+
+def model_function(x_train, y_train, x_val, y_val, params):
+    model = keras.Sequential(
+        [
+            keras.Input((30,)),
+            Dense(params["units"], activation="relu"),
+            Dropout(params["dropout"]),
+            Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(params["lr"]), "binary_crossentropy", metrics=["acc", fmeasure])
+    history = refine.keras.fit(model, x_train, y_train, validation_data=[x_val, y_val], epochs=EPOCHS[0])
+    SEEN.append(model)
+    return history, model
+
+
+@pytest.fixture
+def objective():
+    return KerasObjective(model_function, X, Y, preprocess=StandardScaler(), holdout=0.2)
+
+
+@pytest.fixture
+def found(tmp_path, objective):
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        SEEN.clear()
+        yield tree.add_round(SPACE, objective, metric="val_acc", n=6).run(progress=False)
+
+
+def test_the_same_weights_again(found, objective):
+    seeds = found.trials["seed"].tolist()
+    assert len(set(seeds)) == len(SEEN) == 6
+    winner = SEEN[seeds.index(found.best["seed"])]
+    model = found.best_model()
+    assert model is not winner
+    for now, then in zip(model.get_weights(), winner.get_weights(), strict=True):
+        assert np.array_equal(now, then)
+    x_val, y_val = objective._data[2:]
+    # The model is whole: it predicts, can be measured, and trained on.
+    assert model.evaluate(x_val, y_val, verbose=0, return_dict=True)["acc"] == pytest.approx(
+        found.best["value"], abs=1e-6
+    )
+    model.fit(*objective._data[:2], epochs=1, verbose=0)
+    assert np.isfinite(model.predict(objective.transformer.transform(X[:5]), verbose=0)).all()
+
+
+def test_it_is_kept_and_loaded(found, tmp_path):
+    first = found.best_model(tmp_path / "models")
+    (file,) = (tmp_path / "models").iterdir()
+    assert file.name.startswith(found.id)
+    trainings = len(SEEN)
+    again = found.best_model(tmp_path / "models")
+    assert len(SEEN) == trainings  # loaded, not trained
+    for now, then in zip(again.get_weights(), first.get_weights(), strict=True):
+        assert np.array_equal(now, then)
+    found.best_model(tmp_path / "models", rank=2)
+    assert len(list((tmp_path / "models").iterdir())) == 2
+
+
+def test_other_code_is_noticed(found):
+    EPOCHS[0] = 5
+    try:
+        with pytest.warns(RuntimeWarning, match="trained again, the best trial gives .* instead of"):
+            found.best_model()
+    finally:
+        EPOCHS[0] = 4
+
+
+def test_several_splits_give_the_first_ones_model(tmp_path):
+    objective = KerasObjective(model_function, X, Y, preprocess=StandardScaler(), splits=2)
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(SPACE, objective, metric="val_acc", n=2).run(progress=False)
+        model = found.best_model()  # the values of the first split agree, or there were a warning
+        x_val, y_val = objective._data[2:]
+        measured = model.evaluate(x_val, y_val, verbose=0, return_dict=True)["acc"]
+        assert measured == pytest.approx(found.best["val_acc@1"], abs=1e-6)
+
+
+def test_what_cannot_work_is_said_first(found, tmp_path):
+    with pytest.raises(DesignError, match="rank must be a whole number >= 1, got 0"):
+        found.best_model(rank=0)
+    with pytest.raises(AnalysisError, match="rank is 99; run more"):
+        found.best_model(rank=99)
+
+    def plain(params):
+        return params["x"]
+
+    class Gives:
+        name = "gives"
+
+        def __call__(self, params):
+            return params["x"]
+
+        def trained(self, params, trial):
+            assert trial.seed
+            return f"model of {params['x']}", {"value": params["x"]}
+
+    with refine.Tree("q", store=tmp_path / "b.db") as tree:
+        bare = tree.add_round({"x": [1, 2, 3]}, plain, n=3).run(progress=False)
+        with pytest.raises(ObjectiveError, match="gives no model; use refine.keras.KerasObjective"):
+            bare.best_model()
+        kind = tree.add_round({"x": [1, 2, 3]}, Gives(), n=3).run(progress=False)
+        assert kind.best_model() == "model of 3"
+        with pytest.raises(ObjectiveError, match="can't keep models"):
+            kind.best_model(tmp_path)
