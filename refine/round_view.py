@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from refine.analysis import Analysis
+from refine.canonical import decode, thaw
 from refine.child import path_to
 from refine.decision import Decision
 from refine.holdout import Opening, opening_of, openings_of
@@ -134,6 +135,19 @@ class RoundView:
         """
         frame = best_first(self.trials, self.direction, self.space, self.node.degenerate)
         return None if frame.empty else frame.iloc[0]
+
+    @property
+    def best_params(self) -> dict[str, Any] | None:
+        """The best permutation as the objective got it: classes and functions themselves, where ``best`` has labels.
+
+        Reading it imports what the space refers to.
+        """
+        records = self.home.store.records([self._stored.pk], curves=self._metric.curves)
+        frame = table(self.space, records, self._metric)
+        ranked = best_first(frame, self.direction, self.space, self.node.degenerate)
+        if ranked.empty:
+            return None
+        return {name: thaw(decode(v)) for name, v in records.permutations[ranked.index[0]].items()}
 
     def analyze(
         self, metric: str | Score | None = None, direction: str | None = None, seed: int = 0

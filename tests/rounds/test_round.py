@@ -291,3 +291,33 @@ def test_two_lambdas_are_two_rounds(tree, space):
 def test_asking_whether_a_parameter_is_there_counts_as_reading_it(tree, space):
     found = tree.add_round(space, lambda p: float("junk" in p) + p["lr"], n=20).run(progress=False)
     assert "junk" not in found.analyze().never_read
+
+
+def test_the_progress_bar_names_what_no_trial_has_read(tree, space, capsys):
+    first = tree.add_round(space, objectives.bowl, n=12)
+    first.run()
+    shown = capsys.readouterr().err
+    assert "never read: junk" in shown  # "epochs" isn't read either, but doesn't vary
+    assert "never read" not in shown.split("9/12")[0]  # ten trials first
+    first.run(n=13)
+    assert "never read: junk" in capsys.readouterr().err  # what was run before counts
+    everything = tree.add_round(space, lambda params: float(len(dict(params.items()))), n=12)
+    everything.run()
+    assert "never read" not in capsys.readouterr().err
+
+
+def test_the_best_permutation_as_the_objective_got_it(tree):
+    seen = []
+
+    def objective(params):
+        seen.append(dict(params.items()))
+        return params["x"] + (params["f"] is math.sin)
+
+    space = {"x": (0, 3), "f": [math.sin, math.cos], "layers": [(1, 2), (3, 4)]}
+    found = tree.add_round(space, objective, n=16)
+    assert found.best_params is None
+    found.run(progress=False)
+    best = found.best_params
+    assert best in seen
+    assert (best["x"], best["f"]) == (3, math.sin)
+    assert found.best["f"] == "sin"  # tables show labels

@@ -119,3 +119,15 @@ def test_any_executor_will_do(tree, space):
         found = tree.add_round(space, objectives.bowl, n=40).run(workers=2, executor=pool, progress=False)
     assert len(found.trials) == 40
     assert set(found.trials["state"]) == {"complete"}
+
+
+def test_workers_keep_no_profile_of_trials(tree):
+    def watched(params):
+        from distributed import get_worker
+
+        worker = get_worker()
+        return {"value": params["x"], "profiles": len(worker.profile_history) + len(worker.profile_keys)}
+
+    found = tree.add_round({"x": (0, 3)}, watched, n=4).run(workers=2, progress=False)
+    assert set(found.trials["state"]) == {"complete"}
+    assert found.trials["profiles"].max() == 0

@@ -1,0 +1,50 @@
+"""The examples run, as small as they go."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, *arguments: str) -> str:
+    found = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr[-4000:]
+    return found.stdout
+
+
+def test_digits_with_scikit_learn(tmp_path):
+    said = run("digits_sklearn.py", "--out", str(tmp_path), "-n", "24")
+    inside, outside = map(
+        float, re.search(r"cross-validated ([\d.]+); on 540 rows .* ([\d.]+)$", said, re.MULTILINE).groups()
+    )
+    assert inside > 0.95
+    assert abs(outside - inside) < 0.03
+    assert len(list((tmp_path / "reports").glob("*.md"))) == 2
+
+
+def test_four_rounds_of_people_and_of_autopilot(tmp_path):
+    said = run("four_rounds.py", "--out", str(tmp_path), "--quick")
+    rows = [line for line in said.splitlines() if re.match(r"\| (both|people|autopilot) \|", line)]
+    assert [row.split(" | ")[0] for row in rows[:4]] == ["| both", "| people", "| people", "| people"]
+    assert len(rows) >= 5  # autopilot may stop early
+    for row in rows:
+        best, _, sealed = (float(re.match(r"[\d.]+", cell)[0]) for cell in row.strip("| ").split(" | ")[4:])
+        assert 0.8 < sealed <= 1
+        assert 0.8 < best <= 1
+    # Again, everything is there already: nothing is trained, and the same is said.
+    again = run("four_rounds.py", "--out", str(tmp_path), "--quick")
+    assert [line for line in again.splitlines() if line in rows] == rows
