@@ -1,10 +1,15 @@
-"""What a round ran on: interpreter, platform and versions of the packages that can change a result."""
+"""What a round ran on: interpreter, platform, hardware, code and versions of the packages that can change a result."""
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import os
 import platform
+import subprocess
+import sys
 from importlib import metadata
+from pathlib import Path
 
 PACKAGES = (
     "refine-hpo",
@@ -19,19 +24,59 @@ PACKAGES = (
 )
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Name -> version of everything installed that can change a result.
+def environment(threads: int, code: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """Name -> version of everything that can change a result.
 
     Args:
         threads: Threads per trial, recorded because floating-point sums depend on them.
+        code: A file of the objective, for the commit that it belongs to; default the working folder.
+
+    Returns:
+        Also ``cpu``, ``gpu`` where TensorFlow is loaded and sees one, and ``git``: the commit, with `` (changed)``
+        where files that git tracks differ from it.
     """
     found = {"python": platform.python_version(), "platform": platform.platform(), "threads": str(threads)}
+    found |= {n: v for n, v in (("cpu", _cpu()), ("gpu", _gpu()), ("git", _commit(code))) if v}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor()
+
+
+def _gpu() -> str:
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not hasattr(tensorflow, "config"):
+        return ""
+    devices = tensorflow.config.list_physical_devices("GPU")
+    names = [tensorflow.config.experimental.get_device_details(d).get("device_name", d.name) for d in devices]
+    return ", ".join(map(str, names))
+
+
+def _commit(code: str | os.PathLike[str] | None) -> str:
+    folder = Path.cwd() if code is None else Path(code).resolve().parent
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return ""  # no git, or no repository
+    return f"{commit[:12]} (changed)" if changed else commit[:12]
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]  # whichever git the person uses
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
+    return found.stdout.strip()
 
 
 def user() -> str:

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -264,6 +265,22 @@ def objective_code(objective: Objective) -> str:
     except (OSError, TypeError):
         text = compiled
     return hashlib.sha256(text).hexdigest()[:12]
+
+
+def source_file(objective: Objective) -> str | None:
+    """The file that the objective was written in; ``None`` in a notebook or at a prompt."""
+    target: Any = objective
+    for attribute in ("model", "func"):  # of a KerasObjective, and of functools.partial
+        inner = getattr(target, attribute, None)
+        target = inner if callable(inner) else target
+    target = inspect.unwrap(target)
+    if not (inspect.isroutine(target) or inspect.isclass(target)):
+        target = type(target)
+    try:
+        found = inspect.getsourcefile(target)
+    except TypeError:
+        return None
+    return found if found is not None and Path(found).exists() else None
 
 
 def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:

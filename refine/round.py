@@ -16,6 +16,7 @@ from refine.holdout import Opening, Visit, branch_of, open_holdout
 from refine.luck import Luck
 from refine.objective import Objective
 from refine.proposal import Proposal, propose
+from refine.replay import Replay, replay
 from refine.retrain import HowOptions, RunOptions, run_replicates
 from refine.review import Review
 from refine.round_view import RoundView
@@ -149,6 +150,31 @@ class Round(RoundView):
         return open_holdout(
             self.home, self.node, nodes, self._metric, self.direction, top, seeds, who, **options
         )
+
+    def replay(
+        self,
+        sample: int | None = 10,
+        *,
+        seed: int = 0,
+        tolerance: float = 0.0,
+        **options: Unpack[HowOptions],
+    ) -> Replay:
+        """Runs stored trials again from their seeds and compares; the store is left as it is.
+
+        On the same machine, versions and number of threads, every metric is equal to the bit where the objective is
+        deterministic; else see what :attr:`Replay.environment` says has changed, and state a ``tolerance``.
+
+        Args:
+            sample: How many, drawn at random; ``None`` for every trial that has ended.
+            seed: Of that draw.
+            tolerance: Difference of a metric that counts as none.
+            options: ``workers``, ``executor``, ``threads``, ``objective``, ``name``: as in :meth:`run`.
+
+        Raises:
+            AnalysisError: No trial has ended.
+            DesignError: An option out of range.
+        """
+        return replay(self.home, self.node, self._metric, sample, seed, tolerance, **options)
 
     def best_model(
         self,

@@ -22,6 +22,7 @@ from refine.ledger import Ledger
 from refine.node import Node
 from refine.objective import Objective, objective_data, objective_name, wants_trial
 from refine.outcome import entries_of
+from refine.replay import Replay
 from refine.round import Round
 from refine.space import Space, SpaceDiff
 from refine.store import Store
@@ -273,6 +274,15 @@ class Tree:
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
+
+    def replay(self, which: Round | str, **options: Any) -> Replay:
+        """Builds a whole round anew: its design from its content, and every trial that has ended from its seed.
+
+        Args:
+            which: A round, its id or a tag.
+            options: As in :meth:`Round.replay`.
+        """
+        return self._resolve(which).replay(None, **options)
 
     def ledger(self) -> Ledger:
         """What proposals forecast, what their children showed, and which narrowings were refuted.

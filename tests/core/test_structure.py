@@ -57,7 +57,7 @@ FLOORS = [
     ["lease", "trial_log", "execute"],
     ["store"],
     ["runner", "child", "home", "replicates"],
-    ["lineage", "luck", "retrain", "winner"],
+    ["lineage", "luck", "replay", "retrain", "winner"],
     ["holdout"],
     ["round_view"],
     # Pictures and texts.

@@ -1,0 +1,200 @@
+"""Replay: stored trials run again from their seeds, and compared with what the store has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from refine.environment import environment
+from refine.errors import AnalysisError, DesignError
+from refine.execute import check_workers, outcomes_of
+from refine.home import Home
+from refine.node import Node
+from refine.objective import Objective, Task, objective_code, source_file
+from refine.replicates import planned
+from refine.runner import plan
+from refine.trials import Metric, Records
+from refine.words import plural, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ENDED = ("complete", "diverged", "failed")
+"""States that the permutation and the seed alone lead to."""
+
+
+class Replay(NamedTuple):
+    """What running stored trials again gave.
+
+    Attributes:
+        round: Id of the round.
+        metric: Name of the metric.
+        table: One row per trial: the parameters, ``seed``, ``state`` and ``value`` as stored, ``state_now`` and
+            ``value_now``, ``apart`` (the largest difference of any metric; infinite where one side has none) and
+            ``same`` (the same state, and every metric within ``tolerance``).
+        tolerance: Largest difference that counts as none.
+        planned: Whether the round's design, built anew from its content, gives every stored permutation and seed.
+        environment: What differs between then and now: name -> (then, now); ``-`` where one side has none.
+        code: Fingerprints of the code then, and now.
+    """
+
+    round: str
+    metric: str
+    table: pd.DataFrame
+    tolerance: float
+    planned: bool
+    environment: dict[str, tuple[str, str]]
+    code: tuple[tuple[str, ...], str]
+
+    @property
+    def same(self) -> bool:
+        """Whether every trial gave what is stored, and the design gives every trial."""
+        return self.planned and bool(self.table["same"].all())
+
+    def __str__(self) -> str:
+        n = len(self.table)
+        equal = int((self.table["apart"] == 0).sum())
+        lines = [f"round {self.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"]
+        if equal < n:
+            within = int(self.table["same"].sum())
+            worst = float(self.table["apart"].max())
+            lines[0] += (
+                f", {within} within {self.tolerance:g} in every metric; largest difference {score(worst)}"
+            )
+        if not self.planned:
+            lines.append("the design gives other permutations or seeds than are stored")
+        then, now = self.code
+        if then != (now,):
+            lines.append(f"code then {', '.join(then) or '-'}, now {now}")
+        lines += [f"{name} then {a}, now {b}" for name, (a, b) in self.environment.items()]
+        return "\n".join(lines)
+
+
+def replay(
+    home: Home,
+    node: Node,
+    metric: Metric,
+    sample: int | None,
+    seed: int,
+    tolerance: float,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    threads: int = 1,
+    objective: Objective | None = None,
+    name: str | None = None,
+) -> Replay:
+    """Runs stored trials again: see :meth:`refine.Round.replay`.
+
+    Raises:
+        AnalysisError: No trial has ended.
+        DesignError: An option out of range.
+    """
+    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < 1):
+        raise DesignError(f"sample must be a whole number >= 1, or None for all trials, got {sample!r}")
+    if not isinstance(tolerance, int | float) or not tolerance >= 0:
+        raise DesignError(f"tolerance must be a number >= 0, got {tolerance!r}; 0 asks for equal bits")
+    check_workers(workers, threads)
+    chosen = home.objective_of(node, objective, name)
+    stored = home.store.nodes(home.tree)[node.id]
+    records = planned(home.store.records([stored.pk], curves=metric.curves))
+    ended = [i for i, state in enumerate(records.columns["state"]) if state in _ENDED]
+    if not ended:
+        raise AnalysisError(
+            f"round {node.id}: no trial has ended that could be run again; run it first: .run()"
+        )
+    if sample is not None and sample < len(ended):
+        rng = np.random.Generator(np.random.PCG64(seed))
+        ended = sorted(rng.choice(ended, sample, replace=False).tolist())
+    c = records.columns
+    tasks = [
+        Task(
+            c["key"][i],
+            records.permutations[i],
+            c["cell"][i],
+            0,
+            c["attempt"][i],
+            c["origin"][i],
+            c["seed"][i],
+        )
+        for i in ended
+    ]
+    at = {task.key: i for i, task in zip(ended, tasks, strict=True)}
+    rows = {}
+    with ExitStack() as stack:
+        for task, outcome in outcomes_of(
+            stack, chosen, tasks, workers=workers, executor=executor, threads=threads
+        ):
+            rows[task.key] = _row(records, at[task.key], outcome, metric, tolerance)
+    then = home.store.environments(stored.pk)
+    now = environment(threads, source_file(chosen))
+    return Replay(
+        node.id,
+        str(metric),
+        _table(node, records, [at[t.key] for t in tasks], [rows[t.key] for t in tasks]),
+        float(tolerance),
+        _as_planned(home, node, records),
+        _differences(then[-1] if then else {}, now),
+        (tuple(sorted(set(c["code"]))), objective_code(chosen)),
+    )
+
+
+def _row(records: Records, i: int, outcome: Any, metric: Metric, tolerance: float) -> dict[str, Any]:
+    before, after = records.metrics[i], outcome.metrics
+    state = outcome.state
+    curve = records.curves[i] if records.curves else {}
+    value = metric.of(before, curve)
+    now = metric.of(after, outcome.curve)
+    if state == "complete" and now is not None and not math.isfinite(now):
+        state = "diverged"
+    # What a function made of the metrics is stored among them; the objective doesn't return it.
+    names = (before.keys() | after.keys()) - ({metric.name} if metric.function is not None else set())
+    apart = max((_apart(before.get(n), after.get(n)) for n in names), default=0.0)
+    return {
+        "seed": records.columns["seed"][i],
+        "state": records.columns["state"][i],
+        "state_now": state,
+        "value": math.nan if value is None else value,
+        "value_now": math.nan if now is None else now,
+        "apart": apart,
+        "same": state == records.columns["state"][i] and apart <= tolerance,
+    }
+
+
+def _apart(a: float | None, b: float | None) -> float:
+    if a is None or b is None:
+        return math.inf
+    if a == b or (math.isnan(a) and math.isnan(b)):
+        return 0.0
+    difference = abs(a - b)
+    return math.inf if math.isnan(difference) else difference
+
+
+def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    from refine.trials import table
+
+    frame = table(node.space, records, Metric("value"))[list(node.space)].iloc[at].reset_index(drop=True)
+    return pd.concat([frame, pd.DataFrame(rows)], axis=1)
+
+
+def _as_planned(home: Home, node: Node, records: Records) -> bool:
+    """Whether the design that follows from the node's content has every stored permutation, with its seed."""
+    stored = home.store.nodes(home.tree)[node.id]
+    nothing = Records([], [], (), {name: [] for name in records.columns})
+    inherited, beside = home.store.inherited(stored.pk), home.store.beside(stored.pk)
+    tasks = plan(node, stored.n, inherited, beside, nothing, None)
+    seeds = {task.key: task.seed for task in tasks}
+    pairs = zip(records.columns["key"], records.columns["seed"], strict=True)
+    return all(seeds.get(key) == seed for key, seed in pairs)
+
+
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    names = dict.fromkeys([*then, *now])
+    return {n: (then.get(n, "-"), now.get(n, "-")) for n in names if then.get(n) != now.get(n)}
