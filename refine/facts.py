@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from refine.canonical import Reference
 from refine.choices import Choice
+from refine.curves import best_curves
 from refine.errors import AnalysisError
 from refine.luck import Luck, luck_of
 from refine.parameters import Range
@@ -47,6 +48,10 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
     luck = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
         luck = luck_here(found, analysis=analysis)
+    node, noise = found.node, None if analysis is None else analysis.noise.sd
+    curves = best_curves(
+        home.store, stored.pk, node.space, found._metric, found.direction, node.degenerate, noise
+    )
     records = home.store.records([stored.pk])
     environments = home.store.environments(stored.pk)
     return Facts(
@@ -64,6 +69,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         store=home.store.name,
         parent=_parent_trials(found),
         luck=luck,
+        curves=curves,
         openings=found.openings,
     )
 

@@ -1,6 +1,6 @@
 """Figures, one function each. They draw what was measured and measure nothing.
 
-Every function takes ``ax=None`` and returns the axes; a new figure is made outside pyplot, so that drawing
+Every function but :func:`curves`, which needs several, takes ``ax=None`` and returns the axes; a new figure is made outside pyplot, so that drawing
 neither opens windows nor touches anybody's settings. :func:`save` writes one as PNG.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import AnalysisError
+from refine.figures_curves import curves
 from refine.figures_density import density, density_2d
 from refine.figures_ledger import reliability
 from refine.figures_pairs import pair
@@ -41,7 +42,17 @@ if TYPE_CHECKING:
     from refine.analysis import Analysis
     from refine.parameter_evidence import ParameterEvidence
 
-__all__ = ["best_so_far", "correlation", "density", "density_2d", "edf", "pair", "reliability", "save"]
+__all__ = [
+    "best_so_far",
+    "correlation",
+    "curves",
+    "density",
+    "density_2d",
+    "edf",
+    "pair",
+    "reliability",
+    "save",
+]
 
 Floats = npt.NDArray[np.float64]
 

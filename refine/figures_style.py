@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 
@@ -85,8 +86,24 @@ def axes(ax: Axes | None, height: float) -> Axes:
         ax: Axes to draw into, or ``None``.
         height: Of the new figure, in inches.
     """
-    if ax is not None:
-        return ax
+    return _figure(height).add_subplot() if ax is None else ax
+
+
+def panels(rows: int, columns: int, height: float) -> npt.NDArray[Any]:
+    """(rows, columns) axes of a new figure; one horizontal axis for all, a vertical one per row.
+
+    Args:
+        rows: How many.
+        columns: How many.
+        height: Of the figure, in inches.
+    """
+    found: npt.NDArray[Any] = _figure(height).subplots(
+        rows, columns, sharex=True, sharey="row", squeeze=False
+    )
+    return found
+
+
+def _figure(height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -94,7 +111,7 @@ def axes(ax: Axes | None, height: float) -> Axes:
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
     figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)
-    return figure.add_subplot()
+    return figure
 
 
 def save(ax: Axes, path: Path) -> None:

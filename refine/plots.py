@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refine import figures
+from refine.curves import best_curves
+from refine.errors import AnalysisError
+from refine.figures_curves import MOST
 from refine.population import even_values
 from refine.trials import degenerate_rows
 
@@ -54,6 +57,19 @@ class Plots:
             self._analysis.direction,
             ax=ax,
         )
+
+    def curves(self, top: int = 4) -> Any:
+        """Loss and metric by epoch of the best trials, up to 4, with what their curves show; (rows, trials) axes."""
+        if top not in range(1, MOST + 1):
+            raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
+        r = self._round
+        place = r.home.store, r._stored.pk, r.space, r._metric, r.direction, r.node.degenerate
+        found = best_curves(*place, self._analysis.noise.sd, top)
+        if not found:
+            raise AnalysisError(
+                "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
+            )
+        return figures.curves(found, r.metric, r.direction)
 
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial."""

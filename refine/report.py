@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError
+from refine.report_curves import curves_section
 from refine.report_decision import decision_section, proposal_section, summary
 from refine.report_facts import Facts
 from refine.report_luck import luck_section
@@ -37,6 +38,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
         "luck": luck_section(facts),
+        "curves": curves_section(facts, where),
         "parent": against_parent(facts, where),
         "mattered": what_mattered(facts, where),
         "densities": densities(facts, where),

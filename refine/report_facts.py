@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from refine.analysis import Analysis
+    from refine.curves import TrialCurves
     from refine.decision import Decision
     from refine.holdout import Opening
     from refine.luck import Luck
@@ -52,6 +53,7 @@ class Facts:
         store: Where the round is kept; shown without folders, user or password.
         parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
         luck: How much of the best value is luck; ``None`` where there is no best.
+        curves: Training curves of the best trials, best first; empty where none were reported.
         openings: What the hold-out showed, each time it was opened at this round.
     """
 
@@ -69,6 +71,7 @@ class Facts:
     store: str
     parent: pd.DataFrame | None = None
     luck: Luck | None = None
+    curves: tuple[TrialCurves, ...] = ()
     openings: tuple[Opening, ...] = ()
 
 

@@ -22,8 +22,15 @@ from refine.errors import NotFound, StoreError, did_you_mean
 from refine.lease import lease
 from refine.node import Node
 from refine.schema import SCHEMA_VERSION, migrate, t
-from refine.trial_log import TrialWriter, count_states, read_examples, read_records, store_scores
-from refine.trials import Examples, Metric, Records
+from refine.trial_log import (
+    TrialWriter,
+    count_states,
+    read_curves,
+    read_examples,
+    read_records,
+    store_scores,
+)
+from refine.trials import Curve, Examples, Metric, Records
 
 
 class StoredNode(NamedTuple):
@@ -274,6 +281,10 @@ class Store:
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
         """See :func:`refine.trial_log.read_examples`."""
         return read_examples(self.engine, pk, keys)
+
+    def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
+        """See :func:`refine.trial_log.read_curves`."""
+        return read_curves(self.engine, pk, keys)
 
     def store_scores(self, pk: int, metric: Metric) -> None:
         """See :func:`refine.trial_log.store_scores`."""

@@ -115,6 +115,23 @@ def read_examples(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, 
     return found
 
 
+def read_curves(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
+    """Values per epoch of the planned runs of some permutations, by key; those that reported none are left out.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        keys: Hashes of permutations.
+    """
+    c = t.trial.c
+    chosen = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == "complete")
+    query = (
+        sa.select(c.key, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial).where(*chosen).order_by(c.pk)
+    )
+    with engine.connect() as connection:
+        return {key: json.loads(zlib.decompress(data)) for key, data in connection.execute(query)}
+
+
 def read_records(
     engine: sa.Engine, pks: Sequence[int], curves: bool = False, replicates: bool = False
 ) -> Records:

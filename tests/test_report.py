@@ -13,6 +13,7 @@ import pytest
 
 from refine.analysis import analyze
 from refine.choices import Choice
+from refine.curves import TrialCurves, trial_curves
 from refine.decision import Decision, decided_space
 from refine.errors import ReviewError
 from refine.facts import gather
@@ -25,6 +26,7 @@ from refine.report_population import against_parent
 from refine.report_text import code, escape, fence, quote, slug, table
 from refine.space import Space
 from refine.tree import Tree
+from refine.trials import Metric
 
 GOLDEN = Path(__file__).parent / "golden" / "round.md"
 
@@ -60,6 +62,23 @@ def trials(space: Space = SPACE, n: int = 80) -> pd.DataFrame:
         "Traceback (most recent call last):\n  File '/home/me/model.py', line 3\nValueError: a | b < `c`"
     )
     return frame
+
+
+def curves() -> tuple[TrialCurves, ...]:
+    """Of five trials: the first overfits, the last reported too few epochs."""
+    found = []
+    for rank, n in enumerate((40, 40, 40, 20, 5), start=1):
+        i = np.arange(n)
+        left, noise = 0.75**i, ((i * 37 + rank) % 101 / 101 - 0.5) / 100
+        late = np.maximum(0, i - n // 2) / n * (rank == 1)
+        curve = {
+            "loss": list(0.1 + 0.5 * left - 0.1 * late + noise),
+            "val_loss": list(0.12 + 0.5 * left + 0.4 * late + noise),
+            "acc": list(np.round(1 - 0.3 * left, 3)),
+            "val_acc": list(np.round(0.97 - 0.3 * left + noise / 10, 4)),
+        }
+        found.append(trial_curves(rank, 0.974 - 0.001 * rank, curve, Metric("val_acc"), "maximize", 0.004))
+    return tuple(each for each in found if each is not None)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +143,7 @@ def facts() -> Facts:
         environment={"numpy": "2.0.0", "keras": "3.9.0"},
         reproduce='import refine\n\nprint("hello")\n',
         store="sqlite:////home/ann/work/refine.db",
+        curves=curves(),
     )
 
 
@@ -185,6 +205,7 @@ def test_sections_come_in_order(written: Path) -> None:
     wanted = [
         "What ran",
         "Best trials",
+        "Training curves",
         "What mattered",
         "Densities",
         "Failures",
@@ -198,7 +219,9 @@ def test_sections_come_in_order(written: Path) -> None:
 
 def test_a_round_without_evidence(facts: Facts, tmp_path: Path) -> None:
     empty = facts.table.iloc[:0]
-    bare = replace(facts, analysis=None, proposal=None, decisions=(), table=empty, codes=(), environment={})
+    bare = replace(
+        facts, analysis=None, proposal=None, decisions=(), table=empty, codes=(), environment={}, curves=()
+    )
     text = round_report(bare, tmp_path).read_text(encoding="utf-8")
     assert "No trial has a value yet." in text
     assert "Too few trials have finished for an analysis." in text

@@ -35,6 +35,7 @@ from refine.stats.coverage import (
     unseen_levels,
     wilson,
 )
+from refine.stats.curves import CurveCheck, CurveFlags, Flag
 from refine.stats.density import (
     BoundedDensity,
     BoundedDensity2D,
@@ -74,12 +75,15 @@ __all__ = [
     "Corrected",
     "Correlation",
     "Curve",
+    "CurveCheck",
+    "CurveFlags",
     "DensityRatio",
     "Detect",
     "Detection",
     "Edf",
     "Edge",
     "ExampleBootstrap",
+    "Flag",
     "Forest",
     "FreshBest",
     "FreshSeeds",

@@ -105,6 +105,17 @@ def test_a_session_reads_back_equal(url, space):
         assert decision.space == child.space
 
 
+def test_curves_of_some_permutations(url, space):
+    with refine.Tree("q", store=url) as tree:
+        found = tree.add_round(space, objectives.metrics, metric="acc", n=12).run(progress=False)
+        store, pk = found.home.store, found._stored.pk
+        records = store.records([pk], curves=True)
+        keys = records.columns["key"]
+        assert store.curves(pk, keys[3:5]) == dict(zip(keys[3:5], records.curves[3:5], strict=True))
+        assert len(records.curves[3]["loss"]) == 5
+        assert store.curves(pk, ["unheard of"]) == store.curves(pk, []) == {}
+
+
 def test_nothing_is_written_twice(url, space):
     with refine.Tree("q", store=url) as tree:
         for _ in range(2):

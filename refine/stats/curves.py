@@ -1,0 +1,294 @@
+"""What the training curves of one trial show: overfitting, unrest at the end, too few epochs or too many.
+
+The questions are those of Godbole, Dahl, Gilmer, Shallue and Nado (2023), 'Deep Learning Tuning Playbook', 'Examine
+the training curves'; how they are answered is our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refine.errors import AnalysisError
+from refine.stats._common import FloatArray, check_count, check_share
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_HALF = 8  # fewest epochs that the scatter is taken from: a parabola leaves five of them
+_QUARTER = 6  # fewest epochs of a trend
+_WINDOW = 3  # fewest epochs that are averaged: one alone is luck
+_WEIGHTS = 3  # of a parabola
+_DOUBT = 0.2  # one-sided; noise that is itself an estimate deserves no more certainty
+_SHARE = 0.5  # of the variance between trainings; above, the last epoch's luck is most of it
+_STICKY = 0.9  # largest autocorrelation that is believed; nearer 1 no number of epochs would suffice
+
+
+class Flag(NamedTuple):
+    """One thing that curves may show.
+
+    Attributes:
+        seen: whether they clearly do.
+        size: how much, in the units named in :class:`CurveFlags`; NaN where the curves can't say.
+    """
+
+    seen: bool
+    size: float
+
+
+class CurveFlags(NamedTuple):
+    """What the curves of one trial show.
+
+    Attributes:
+        overfitting: the validation loss ends above its smoothed minimum, and the training loss fell on
+            meanwhile; by how much it rose.
+        unsteady: the score jumps from epoch to epoch late in training; the deviation of one epoch.
+        improving: the score still rises at the end; by how much over the last quarter of the epochs.
+        saturated: the score was as good as it got within the first quarter; at which epoch, counted from 1.
+        rising: the training loss ends above its smoothed minimum; by how much.
+    """
+
+    overfitting: Flag
+    unsteady: Flag
+    improving: Flag
+    saturated: Flag
+    rising: Flag
+
+
+_UNKNOWN = Flag(False, np.nan)
+
+
+class _End(NamedTuple):
+    """How a curve ends."""
+
+    gain: float  # along the line through the last quarter
+    error: float  # of the gain
+    scatter: float  # of the second half beside its parabola
+    sticky: float  # a mean's error grows by this factor, since neighbouring epochs resemble each other
+    freedom: int
+
+
+@dataclass(frozen=True, slots=True)
+class CurveCheck:
+    """Look for five things in the curves of one trial.
+
+    Curves are smoothed by running means over a tenth of the epochs, at least 3. The scatter is the deviation of
+    the second half, at least 8 epochs, beside its own parabola. Errors of means and trends follow from it, and from
+    how alike one epoch is to the next. A change of less than `little` is seen as none, however sure it is.
+
+    - *overfitting*: the rise above the minimum is significant, at a level divided by twice the number of windows
+      that the minimum was chosen from; it is more than `little` of what the loss had fallen or of its least value,
+      whichever is less; and more than `little` of what the training loss, significantly, fell meanwhile.
+    - *unsteady*: the scatter explains more than half of the noise's variance, its lower 80 % bound and that of the last
+      quarter alone: which epoch was the last is then most of what a new training would change. Without the noise it
+      must exceed `little` of the smoothed score's range.
+    - *improving*: the last quarter rises significantly, by more than the scatter and more than the noise (without it:
+      `little` of the smoothed score's range), and the smoothed score is best in the last window.
+    - *saturated*: within the first quarter the smoothed score came nearer to its best quarter than the scatter, or
+      than the noise where this is larger; and it isn't improving.
+    - *rising*: as overfitting, of the training loss alone.
+
+    Rates of false alarms and of hits on simulated curves are printed by `tests/stats/test_curves.py`.
+
+    Source: Godbole et al. (2023), 'Deep Learning Tuning Playbook', for what to look for.
+
+    Attributes:
+        least: fewest epochs of which anything is said.
+        level: of every test, one-sided.
+        little: share of a change that counts as none.
+    """
+
+    least: int = 8
+    level: float = 0.01
+    little: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_count(self.least, "least", _HALF)
+        check_share(self.level, "level")
+        check_share(self.little, "little")
+
+    def __call__(
+        self,
+        training: ArrayLike | None = None,
+        validation: ArrayLike | None = None,
+        score: ArrayLike | None = None,
+        noise: float | None = None,
+    ) -> CurveFlags:
+        """Look at one trial; whatever is missing leaves its flags unknown.
+
+        Epochs whose value isn't finite were not measured: they are left out.
+
+        Args:
+            training: (n,) training loss per epoch, lower is better.
+            validation: (n,) validation loss.
+            score: (n,) what the trial is judged by, higher is better; where it is missing, the validation
+                loss stands in for it in *improving* and *saturated*.
+            noise: how much the score of one permutation changes when trained again, a standard deviation in its
+                units; None, NaN or 0 where it is unknown.
+
+        Raises:
+            AnalysisError: if curves differ in length or have more than one dimension.
+        """
+        given = [
+            np.zeros(0) if c is None else np.asarray(c, dtype=np.float64)
+            for c in (training, validation, score)
+        ]
+        sizes = {c.size for c in given if c.size}
+        if len(sizes) > 1 or any(c.ndim != 1 for c in given):
+            raise AnalysisError(
+                "curves: every curve needs one value per epoch, got shapes "
+                f"{', '.join(str(c.shape) for c in given)}; fill epochs that were not measured with NaN"
+            )
+        loss, held_out, judged = given
+        known = float(noise) if noise is not None and np.isfinite(noise) and noise > 0 else 0.0
+        improving, saturated = self._gains(
+            judged if judged.size else -held_out, known if judged.size else 0.0
+        )
+        return CurveFlags(
+            self._overfitting(loss, held_out),
+            self._unsteady(judged, known),
+            improving,
+            saturated,
+            self._rising(loss),
+        )
+
+    def _overfitting(self, training: FloatArray, validation: FloatArray) -> Flag:
+        if not training.size or not validation.size:
+            return _UNKNOWN
+        both = np.isfinite(training) & np.isfinite(validation)
+        if both.sum() < self.least:
+            return _UNKNOWN
+        start, rise, clear = self._rise(validation[both])
+        smooth = _smoothed(training[both])
+        fit = _evened(training[both])
+        even = _smoothed(fit)
+        sure = even[start] - even[-1] > _quantile(_end(fit).freedom, self.level) * _error(fit, start)
+        return Flag(bool(clear and sure and rise > self.little * (smooth[start] - smooth[-1])), rise)
+
+    def _rising(self, training: FloatArray) -> Flag:
+        values = training[np.isfinite(training)]
+        if values.size < self.least:
+            return _UNKNOWN
+        _, rise, clear = self._rise(values)
+        return Flag(clear, rise)
+
+    def _rise(self, values: FloatArray) -> tuple[int, float, bool]:
+        """Where the smoothed minimum is, how far the end lies above it, and whether that is clear."""
+        even, window = _evened(values), _window(values.size)
+        smooth, level = _smoothed(values), _smoothed(even)
+        start = int(np.argmin(level))
+        rise, lowest = float(smooth[-1] - smooth[start]), float(smooth[start])
+        if start + window >= level.size:  # the windows overlap
+            return start, rise, False
+        # The minimum was chosen among so many windows, half overlapping; as many tests are paid for.
+        paid = self.level * window / (2 * values.size)
+        sure = level[-1] - level[start] > _quantile(_end(even).freedom, paid) * _error(even, start)
+        fallen = float(values[: start + window].max()) - lowest
+        least = max(self.little * min(fallen, abs(lowest)), _rounding(values))
+        return start, rise, bool(sure and rise > least)
+
+    def _unsteady(self, score: FloatArray, noise: float) -> Flag:
+        from scipy.special import chdtri
+
+        values = score[np.isfinite(score)]
+        if values.size < self.least:
+            return _UNKNOWN
+        end = _end(values)
+        sure = end.scatter * np.sqrt(end.freedom / chdtri(end.freedom, _DOUBT))
+        bound = np.sqrt(_SHARE) * noise if noise else self.little * float(np.ptp(_smoothed(values)))
+        bound = max(bound, _rounding(values))
+        # A jump that came and went in the second half is no unrest at the end.
+        last = _deviation(_rest(values[-_quarter(values.size) :]))
+        return Flag(bool(min(sure, last) > bound), min(end.scatter, last))
+
+    def _gains(self, score: FloatArray, noise: float) -> tuple[Flag, Flag]:
+        """Improving and saturated."""
+        at = np.flatnonzero(np.isfinite(score))
+        values = score[at]
+        if values.size < self.least:
+            return _UNKNOWN, _UNKNOWN
+        if np.ptp(values) == 0:
+            return Flag(False, 0.0), _UNKNOWN
+        end, smooth, window = _end(values), _smoothed(values), _window(values.size)
+        least = max(end.scatter, noise or self.little * float(np.ptp(smooth)), _rounding(values))
+        sure = end.gain > _quantile(end.freedom, self.level) * end.error
+        latest = int(np.argmax(smooth)) >= smooth.size - window
+        improving = bool(sure and latest and end.gain > least)
+        best = _means(values, _quarter(values.size)).max()
+        near = int(np.argmax(smooth >= min(best, smooth.max()) - max(end.scatter, noise)))
+        epoch = int(at[near + window // 2]) + 1
+        return Flag(improving, end.gain), Flag(bool(not improving and epoch <= score.size / 4), float(epoch))
+
+
+def _evened(loss: FloatArray) -> FloatArray:
+    """A loss whose noise grows with it, as it does over decades, made even by logarithms where it has them."""
+    even: FloatArray = np.log(loss) if loss.min() > 0 else loss
+    return even
+
+
+def _window(n: int) -> int:
+    return max(_WINDOW, n // 10)
+
+
+def _quarter(n: int) -> int:
+    return max(_QUARTER, n // 4)
+
+
+def _rounding(values: FloatArray) -> float:
+    """What differs by no more than this is the same number: curves come from single precision."""
+    return 1e-6 * float(np.median(np.abs(values)))
+
+
+def _means(values: FloatArray, width: int) -> FloatArray:
+    """(n - width + 1,) running means."""
+    return np.convolve(values, np.full(width, 1.0 / width), mode="valid")
+
+
+def _smoothed(values: FloatArray) -> FloatArray:
+    return _means(values, _window(values.size))
+
+
+def _end(values: FloatArray) -> _End:
+    rest, quarter = _rest(values[-max(_HALF, values.size // 2) :]), values[-_quarter(values.size) :]
+    scatter, squares = _deviation(rest), float(rest @ rest)
+    # Residuals of three weights look less alike than the errors are, by about 4 / n.
+    alike = float(rest[1:] @ rest[:-1]) / squares + 4.0 / rest.size if squares > 0 else 0.0
+    alike = float(np.clip(alike, 0.0, _STICKY))
+    sticky = float(np.sqrt((1.0 + alike) / (1.0 - alike)))
+    at = _centred(quarter.size)
+    length = quarter.size / float(at @ at)
+    error = scatter * sticky * length * float(np.sqrt(at @ at))
+    return _End(float(at @ quarter) * length, error, scatter, sticky, rest.size - _WEIGHTS)
+
+
+def _rest(part: FloatArray) -> FloatArray:
+    """What a parabola leaves; it keeps a bend from passing for scatter."""
+    at = _centred(part.size)
+    basis = np.stack([np.ones(part.size), at, at**2 - np.mean(at**2)])
+    rest: FloatArray = part - (basis @ part / np.sum(basis**2, axis=1)) @ basis
+    return rest
+
+
+def _deviation(rest: FloatArray) -> float:
+    return float(np.sqrt(rest @ rest / (rest.size - _WEIGHTS)))
+
+
+def _centred(n: int) -> FloatArray:
+    return np.arange(n, dtype=np.float64) - (n - 1) / 2.0
+
+
+def _error(values: FloatArray, start: int) -> float:
+    """Standard error of the difference of two window means, the earlier of which begins at `start`."""
+    end = _end(values)
+    # Where the learning rate decays the end is calmer than the place that the minimum was chosen at.
+    bends = np.diff(values[start:], 2)
+    scatter = max(end.scatter, float(np.sqrt(np.mean(bends**2) / 6.0)))
+    return scatter * end.sticky * float(np.sqrt(2.0 / _window(values.size)))
+
+
+def _quantile(freedom: int, level: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 1.0 - level))

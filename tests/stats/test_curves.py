@@ -1,0 +1,190 @@
+"""Training curves: what is seen on simulated curves whose truth is known."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from refine.errors import AnalysisError
+from refine.stats import CurveCheck, CurveFlags
+
+FLAGS = CurveFlags._fields
+EPOCHS = (12, 30, 100)
+RUNS = 200
+SCATTER = 0.01
+NOISE = 2 * SCATTER  # between trainings: a quarter of its variance is the last epoch's luck
+
+
+def _noise(rng: np.random.Generator, n: int, alike: float) -> np.ndarray:
+    """Deviation SCATTER; neighbours correlate by `alike`."""
+    out = rng.normal(0, SCATTER, n)
+    for i in range(1, n):
+        out[i] = alike * out[i - 1] + np.sqrt(1 - alike**2) * out[i]
+    return out
+
+
+def curves(kind: str, n: int, rng: np.random.Generator, alike: float = 0.0) -> dict[str, np.ndarray | float]:
+    """One trial of a kind. Losses fall from 0.7 to 0.1 and the score rises from 0.6 to 0.95, nearly done at n / 2."""
+    t = np.arange(n) / n
+    left = np.exp(-8 * t)
+    late = np.maximum(0, t - 0.5) * 2 * n / (n - 2)  # from 0 at half time to 1 at the end
+    fit, held_out, score = 0.1 + 0.6 * left, 0.2 + 0.5 * left, 0.95 - 0.35 * left
+    if kind == "plateau":
+        fit, held_out, score = (np.full(n, v) for v in (0.1, 0.2, 0.95))
+    elif kind == "fitting":  # the training loss falls on, the validation loss stays
+        fit = fit - 6 * SCATTER * late
+    elif kind == "overfitting":  # by ten deviations of one epoch, while the training loss falls by six
+        held_out = held_out + 10 * SCATTER * late
+        fit = fit - 6 * SCATTER * late
+    elif kind == "unsteady":  # three quarters of the variance between trainings
+        score = score + _noise(rng, n, alike) * np.sqrt(3)
+    elif kind == "improving":  # by twice the noise over the last quarter
+        score = 0.6 + 8 * NOISE * t
+    elif kind == "saturated":
+        score = 0.95 - 0.35 * np.exp(-40 * t)
+    elif kind == "rising":  # a fifth of what it had fallen
+        fit = fit + 12 * SCATTER * late
+    return {
+        "training": fit + _noise(rng, n, alike),
+        "validation": held_out + _noise(rng, n, alike),
+        "score": score + _noise(rng, n, alike),
+        "noise": NOISE,
+    }
+
+
+def rates(kind: str, n: int, alike: float = 0.0, known: bool = True) -> dict[str, float]:
+    """Flag -> share of trials of this kind that raise it."""
+    rng = np.random.default_rng([n, round(10 * alike), sum(map(ord, kind))])
+    count = np.zeros(len(FLAGS))
+    for _ in range(RUNS):
+        made = curves(kind, n, rng, alike)
+        count += [flag.seen for flag in CurveCheck()(**made | ({} if known else {"noise": None}))]
+    found = dict(zip(FLAGS, count / RUNS, strict=True))
+    label = f"{kind}, {n} epochs, correlation {alike}{'' if known else ', noise unknown'}"
+    print(f"{label:48}" + "".join(f"{share:13.3f}" for share in found.values()))
+    return found
+
+
+def test_false_alarms_and_power():
+    """Prints what docs/statistics.md says: pytest -s tests/stats/test_curves.py -k power."""
+    print(f"\n{'':48}" + "".join(f"{name:>13}" for name in FLAGS))
+    for n, alike in product(EPOCHS, (0.0, 0.5)):
+        most = 0.05 if n > 12 else 0.09
+        for kind in ("healthy", "fitting"):
+            assert max(rates(kind, n, alike).values()) <= most
+        assert max(rates("healthy", n, alike, known=False).values()) <= most
+        flat = rates("plateau", n, alike)
+        assert flat.pop("saturated") > 0.9  # more epochs would have changed nothing
+        assert max(flat.values()) <= most
+    for kind, (n, alike) in product(FLAGS, product(EPOCHS, (0.0, 0.5))):
+        found = rates(kind, n, alike)
+        assert found.pop(kind) >= {12: 0.05, 30: 0.2, 100: 0.75}[n]
+        assert max(found.values()) <= (0.05 if n > 12 else 0.09)
+
+
+def seen(**made) -> set[str]:
+    return {name for name, flag in CurveCheck()(**made)._asdict().items() if flag.seen}
+
+
+@pytest.mark.parametrize("kind", FLAGS)
+def test_units_and_offsets_do_not_matter(kind):
+    made = curves(kind, 60, np.random.default_rng(0))
+    assert seen(**made) == {kind}
+    scaled = {name: 1000 * values for name, values in made.items()}
+    assert seen(**scaled) == {kind}
+    assert seen(**made | {"score": made["score"] - 7}) == {kind}
+    penalised = {name: made[name] + 3 for name in ("training", "validation")}
+    assert seen(**made | penalised) == {kind}
+
+
+def test_sizes():
+    n = 60
+    t = np.arange(n) / n
+    losses = {"training": np.exp(-3 * t), "validation": 0.5 + (t - 0.4) ** 2}
+    found = CurveCheck()(**losses, score=t)
+    assert found.overfitting == (True, pytest.approx(0.31, abs=0.02))
+    assert found.improving == (True, pytest.approx(0.25))
+    assert found.unsteady == (False, pytest.approx(0, abs=1e-9))
+    assert found.rising == (False, 0)
+    early = CurveCheck()(score=np.minimum(t, 0.1))
+    assert early.saturated == (True, pytest.approx(8, abs=2))
+    alone = CurveCheck()(validation=0.5 - t)  # stands in for the score
+    assert alone.improving == (True, pytest.approx(0.25))
+    assert np.isnan(alone.overfitting.size)
+    assert np.isnan(alone.unsteady.size)
+
+
+def test_little_said():
+    unknown = [np.isnan(flag.size) for flag in CurveCheck()(score=np.arange(7.0), training=np.ones(7))]
+    assert unknown == [True] * 5
+    assert seen() == set()
+    same = CurveCheck()(np.ones(50), np.ones(50), np.ones(50), 0.01)
+    assert not any(flag.seen for flag in same)
+    assert np.isnan(same.saturated.size)  # a score that never changes may be anything
+    assert CurveCheck(least=30)(score=np.arange(20.0)) == CurveCheck()(score=[])
+
+
+def test_epochs_that_were_not_measured_are_left_out():
+    made = curves("overfitting", 120, np.random.default_rng(1))
+    holes = {}
+    for i, (name, values) in enumerate(made.items()):
+        holes[name] = values
+        if name != "noise":
+            holes[name] = values.copy()
+            holes[name][i::3] = (np.nan, np.inf, -np.inf)[i]
+    assert seen(**holes) == {"overfitting"}
+    early = np.full(80, np.nan)
+    early[::4] = 0.9 - 0.4 * np.exp(-np.arange(20.0))
+    found = CurveCheck()(score=early, noise=0.01).saturated
+    assert found.seen
+    assert found.size <= 20
+
+
+def test_early_stopping_is_no_overfitting():
+    """Five epochs of patience behind the best one, within the noise."""
+    rng = np.random.default_rng(2)
+    alarms = 0
+    for _ in range(100):
+        made = {name: v[:35] if name != "noise" else v for name, v in curves("healthy", 70, rng).items()}
+        alarms += "overfitting" in seen(**made)
+    assert alarms <= 2
+
+
+def test_accuracy_on_few_rows():
+    """Steps of one row in 50: chance alone raises nothing but what is true."""
+    rng = np.random.default_rng(3)
+    raised = dict.fromkeys(FLAGS, 0)
+    for _ in range(100):
+        t = np.arange(60) / 60
+        right = rng.binomial(2, 0.3, 60)  # two rows of 50 are on the border
+        score = np.round(50 * (0.94 - 0.4 * np.exp(-10 * t)) - right) / 50
+        for name in seen(score=score, noise=0.03):
+            raised[name] += 1
+    assert raised["improving"] <= 3
+    assert raised["unsteady"] <= 3
+
+
+def test_a_burst_and_a_bad_start():
+    made = curves("healthy", 100, np.random.default_rng(4))
+    burst = made["score"].copy()
+    burst[60] -= 0.3
+    assert "unsteady" not in seen(**made | {"score": burst})
+    grows = np.exp(np.random.default_rng(5).normal(0.8, 1, 30).cumsum())
+    assert seen(training=grows) == {"rising"}
+    made = curves("rising", 100, np.random.default_rng(4))
+    start = made["training"].copy()
+    start[:3] = 1e5, 3e3, 40.0
+    assert "rising" in seen(**made | {"training": start})
+
+
+def test_errors():
+    with pytest.raises(AnalysisError, match=r"one value per epoch, got shapes \(9,\), \(0,\), \(8,\)"):
+        CurveCheck()(np.ones(9), None, np.ones(8))
+    with pytest.raises(AnalysisError, match="one value per epoch"):
+        CurveCheck()(np.ones((9, 2)))
+    with pytest.raises(AnalysisError, match="least: must be a whole number >= 8, got 5"):
+        CurveCheck(least=5)
+    with pytest.raises(AnalysisError, match="little"):
+        CurveCheck(little=1.5)

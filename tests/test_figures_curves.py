@@ -1,0 +1,108 @@
+"""The figure of training curves: panels, axes, words."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refine import figures
+from refine.curves import Pair, TrialCurves, trial_curves
+from refine.errors import AnalysisError
+from refine.figures_curves import _lines
+from refine.stats import CurveFlags, Flag
+from refine.trials import Metric
+
+
+def _made(rank: int, n: int = 60, low: float = 0.1, metric: str = "val_acc") -> TrialCurves:
+    t = np.arange(n) / n
+    left, late = np.exp(-8 * t), np.maximum(0, t - 0.5)
+    curve = {
+        "loss": (low + 0.5 * left - 0.5 * low * late).tolist(),
+        "val_loss": (low + 0.05 + 0.5 * left + rank * 0.1 * late).tolist(),
+        "acc": (1 - 0.3 * left).tolist(),
+        "val_acc": (0.96 - 0.3 * left).tolist(),
+    }
+    found = trial_curves(rank, 0.97 - 0.001 * rank, curve, Metric.parse(metric), "maximize", 0.004)
+    assert found is not None
+    return found
+
+
+def _inside(figure: Any) -> None:
+    figure.canvas.draw()
+    boxes = [figure._suptitle.get_window_extent(), figure.legends[0].get_window_extent()]
+    assert not boxes[0].overlaps(boxes[1])
+    for ax in figure.axes:
+        texts = [*ax.texts, ax.title, ax._left_title, ax.xaxis.label, ax.yaxis.label]
+        boxes += [t.get_window_extent() for t in texts if t.get_text()]
+    for box in boxes:
+        assert box.x0 >= figure.bbox.x0 - 1
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y1 <= figure.bbox.y1 + 1
+
+
+def test_panels() -> None:
+    grid = figures.curves([_made(rank, 60 - 10 * rank) for rank in range(1, 5)], "max:val_acc", "maximize")
+    assert grid.shape == (2, 4)
+    assert [ax.get_ylabel() for ax in grid[:, 0]] == ["loss", "acc"]
+    assert [ax.get_xlabel() for ax in grid[-1]] == ["epoch"] * 4
+    for line in grid:
+        assert len({ax.get_ylim() for ax in line}) == 1
+    assert grid[0, 1].get_title("left") == "2: 0.9680"
+    x = [line.get_xdata() for line in grid[0, 3].lines]
+    assert [(v[0], v[-1]) for v in x] == [(1, 20)] * 2
+    assert [t.get_text() for t in grid[0, 0].figure.legends[0].get_texts()] == ["training", "validation"]
+    assert grid[0, 0].get_yscale() == "linear"
+    assert any("overfits" in t.get_text() for t in grid[0, 3].texts)
+    _inside(grid[0, 0].figure)
+
+
+def test_losses_over_decades_and_missing_curves(tmp_path: Any) -> None:
+    trial = _made(1, low=1e-4)
+    grid = figures.curves(
+        [trial, trial._replace(score=Pair(), loss=Pair((0.1, np.nan, 0.3)))], "val_acc", "maximize"
+    )
+    assert grid[0, 0].get_yscale() == "log"
+    assert not grid[1, 1].lines
+    assert list(grid[0, 1].lines[0].get_xdata()) == [1, 3]
+    _inside(grid[0, 0].figure)
+    only = trial._replace(score=Pair())
+    assert figures.curves([only], "val_loss", "maximize").shape == (1, 1)
+    alone = trial._replace(loss=Pair(), score=Pair(trial.score.training))
+    grid = figures.curves([alone], "f1", "maximize")
+    assert [t.get_text() for t in grid[0, 0].figure.legends[0].get_texts()] == ["as reported"]
+    figures.save(grid[0, 0], tmp_path / "a.png")
+    figures.save(grid[0, 0], tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_words_above_a_panel() -> None:
+    trial, no, yes = _made(1), Flag(False, 0.0), Flag(True, 1.0)
+    unknown = Flag(False, np.nan)
+
+    def lines(*flags: Flag) -> list[str]:
+        return _lines(trial._replace(flags=CurveFlags(*flags)))
+
+    assert lines(no, no, no, no, no) == ["nothing seen"]
+    assert lines(*[unknown] * 5) == ["too few epochs to tell"]
+    assert lines(yes, yes, no, no, no) == ["overfits, unsteady end"]
+    assert lines(yes, yes, yes, no, yes) == ["overfits, unsteady end,", "still improving,", "loss rises"]
+    full = [trial._replace(rank=i, flags=CurveFlags(yes, yes, yes, no, yes)) for i in range(1, 5)]
+    grid = figures.curves(full, "val_acc", "maximize")
+    _inside(grid[0, 0].figure)
+    boxes = [ax.texts[0].get_window_extent() for ax in grid[0]]
+    assert not any(a.overlaps(b) for a, b in pairwise(boxes))
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_how_many(count: int) -> None:
+    with pytest.raises(AnalysisError, match=f"draws 1 to 4 trials with curves, got {count}"):
+        figures.curves([_made(1)] * count, "val_acc", "maximize")
+
+
+def test_no_finite_value() -> None:
+    empty = _made(1)._replace(loss=Pair((np.nan,) * 9), score=Pair())
+    grid = figures.curves([empty], "val_acc", "maximize")
+    assert not grid[0, 0].figure.legends
