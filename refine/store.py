@@ -22,7 +22,7 @@ from refine.errors import NotFound, StoreError, did_you_mean
 from refine.lease import lease
 from refine.node import Node
 from refine.schema import SCHEMA_VERSION, migrate, t
-from refine.trial_log import TrialWriter, count_states, read_examples, read_records, store_scores
+from refine.trial_log import TrialWriter, count_states, read_examples, read_records, read_shown, store_scores
 from refine.trials import Examples, Metric, Records
 
 
@@ -270,6 +270,10 @@ class Store:
     def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
         """See :func:`refine.trial_log.read_records`."""
         return read_records(self.engine, pks, curves, replicates)
+
+    def shown(self, pk: int) -> list[dict[str, Any]]:
+        """See :func:`refine.trial_log.read_shown`."""
+        return read_shown(self.engine, pk)
 
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
         """See :func:`refine.trial_log.read_examples`."""
