@@ -5,27 +5,22 @@ The study is kept in memory and can be built again from stored trials. Optuna is
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import importlib.util
-import inspect
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refine.canonical import seed_of
-from refine.design import DESIGNS, Uniform, draw, how_many
+from refine.design import Uniform, draw
 from refine.distributions import distributions, params_of, permutation_of
-from refine.errors import DesignError, did_you_mean
-from refine.node import ADAPTIVE, OPTUNA, Node
+from refine.node import Node
 from refine.parameters import Float, Int
+from refine.sampling import quietly
 from refine.space import Space, permutation_key
 from refine.trials import Metric, Records, degenerate_rows, table
 
-_NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 _TRIES = 50
 _TRIES_GP = 5  # each of them fits the process anew
 _WARM_START = 20
@@ -64,87 +59,6 @@ class Asked(NamedTuple):
     permutation: dict[str, Any]
     cell: int | None
     shown: dict[str, Any]
-
-
-# Which design.
-
-
-def design_of(design: Any) -> tuple[str, Any]:
-    """The name of a design and, where a sampler object was given, that object.
-
-    Args:
-        design: ``"sobol"``, ``"uniform"``, ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"`` or a sampler of Optuna.
-
-    Raises:
-        DesignError: It is none of them, or a package that it needs is missing.
-    """
-    if isinstance(design, str):
-        if design in DESIGNS:
-            return design, None
-        if design in ADAPTIVE:
-            check_needs(design)
-            return design, None
-        raise DesignError(f"design: unknown design {design!r}; {did_you_mean(design, [*DESIGNS, *ADAPTIVE])}")
-    if not callable(getattr(design, "sample_independent", None)) or inspect.isclass(design):
-        raise DesignError(
-            f"design must be one of {', '.join([*DESIGNS, *ADAPTIVE])}, or a sampler of Optuna such as "
-            f"optuna.samplers.TPESampler(), got {design!r}"
-        )
-    return described(design), design
-
-
-def check_needs(method: str) -> None:
-    """Raises DesignError where a design needs a package that is not installed."""
-    package = _NEEDS.get(method)
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise DesignError(
-            f"design {method!r} needs {package}, which is not installed: pip install {package}; "
-            "design='tpe' needs nothing more"
-        )
-
-
-def described(thing: Any) -> str:
-    """A sampler or pruner of Optuna in words: its class and those options that differ from the default.
-
-    It is part of a round's identity. Options that the object does not keep under their names, and its seed, are not
-    in it.
-    """
-    kind = type(thing)
-    where = "" if kind.__module__.startswith("optuna.") else f"{kind.__module__}."
-    held, said = vars(thing), []
-    for name, parameter in inspect.signature(kind).parameters.items():
-        value = held.get(f"_{name}", held.get(name, parameter.default))
-        plain = value is None or isinstance(value, bool | int | float | str)
-        if name != "seed" and plain and value != parameter.default:
-            said.append(f"{name}={value!r}")
-    return f"{OPTUNA}{where}{kind.__qualname__}({', '.join(said)})"
-
-
-def how_many_asked(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
-    """The number of permutations of an adaptive round, which leaves the grid: see :func:`refine.design.how_many`.
-
-    Args:
-        space: What to search.
-        n: How many, or
-        downsample: a share of the grid's.
-        taken: How many permutations of the space have been run already.
-
-    Raises:
-        DesignError: Both or none given, out of range, or more than exist.
-    """
-    if n is None or downsample is not None or isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        return how_many(space, n, downsample, taken)
-    if not any(isinstance(space[name], Float) for name in space.varied):
-        exist = math.prod(p.high - p.low + 1 if isinstance(p, Int) else p.size for p in space.values())
-        if n > exist - taken:
-            raise DesignError(
-                f"n must be <= the number of permutations left, got {n:,}, but {exist:,} exist, of which {taken:,} "
-                "were run by earlier rounds; ask for fewer"
-            )
-    return n
-
-
-# The conversation.
 
 
 class Conversation:
@@ -299,8 +213,14 @@ class Conversation:
             return True
         import pandas as pd
 
-        row = {n: [p.column(np.array([p.index(permutation[n])]))[0] if not isinstance(p, Float | Int) else
-                   permutation[n]] for n, p in self._space.items()}
+        row = {
+            n: [
+                p.column(np.array([p.index(permutation[n])]))[0]
+                if not isinstance(p, Float | Int)
+                else permutation[n]
+            ]
+            for n, p in self._space.items()
+        }
         return bool(self._space.contains(pd.DataFrame(row))[0])
 
     def _sampler(self, seed: int) -> Any:
@@ -347,7 +267,11 @@ class OptunaRace:
 
 
 def told_of(
-    space: Space, records: Records, permutations: Sequence[Mapping[str, Any]], metric: Metric, degenerate: bool
+    space: Space,
+    records: Records,
+    permutations: Sequence[Mapping[str, Any]],
+    metric: Metric,
+    degenerate: bool,
 ) -> list[Told]:
     """Ended trials inside a space as a sampler is told of them.
 
@@ -387,21 +311,6 @@ def told(
     return Told(permutation, "pruned") if flat else Told(permutation, "complete", value, series)
 
 
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Keeps Optuna's log, and its warnings about what is experimental, to itself."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)
-
-
 def _reseed(sampler: Any, seed: int) -> None:
     """Seeds the generators of a sampler and of the samplers inside it."""
     for value in vars(sampler).values():
@@ -417,5 +326,3 @@ def _cell(space: Space, permutation: Mapping[str, Any]) -> int | None:
         return space.cell(permutation)
     except ValueError:
         return None
-
-

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from refine.errors import DesignError, ObjectiveError
 from refine.node import Node
 from refine.objective import Objective, objective_data, objective_name
+from refine.sampling import described
 from refine.store import Store
 from refine.trials import Metric, Score
 
@@ -74,8 +75,6 @@ class Home(NamedTuple):
         Raises:
             DesignError: They are others.
         """
-        from refine.adaptive import described
-
         of_pruner = (node.pruner or {}).get("optuna", "none of Optuna")
         for what, given, name in (("design", design, node.method), ("pruner", pruner, of_pruner)):
             if given is not None:
@@ -85,6 +84,13 @@ class Home(NamedTuple):
                         f"round {node.id}: its {what} is {name}, got {found}; another one is another round"
                     )
                 self.tools[name] = given
+
+    def keep_tools(self, node: Node, sampler: Any, pruner: Any) -> None:
+        """Keeps the sampler and the pruner that a round was made with."""
+        if sampler is not None:
+            self.tools[node.method] = sampler
+        if pruner is not None and node.pruner is not None:
+            self.tools[node.pruner["optuna"]] = pruner
 
     def know_score(self, round_id: str, metric: str, given: Score | None) -> None:
         """Takes a metric's function that was given after reopening.

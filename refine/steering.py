@@ -6,10 +6,10 @@ Their tasks are made one by one, when a place is free, from what has ended by th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from refine.adaptive import Conversation, OptunaRace, Told, check_needs, told, told_of
+from refine.adaptive import Conversation, OptunaRace, Told, told, told_of
 from refine.canonical import decode
 from refine.errors import DesignError, ObjectiveError
 from refine.evidence import translate
@@ -18,6 +18,7 @@ from refine.node import OPTUNA, Node
 from refine.objective import Objective, Outcome, Task
 from refine.pruning import Limit, Pruner, best_so_far
 from refine.runner import plan
+from refine.sampling import check_needs, described
 from refine.space import encode_permutation
 from refine.trials import DEGENERATE, FUNCTION, Metric, Records
 from refine.words import score
@@ -53,7 +54,7 @@ class Steered:
         # What was stopped is run again to see its end.
         self._free = {t.key for t in tasks} if rerun == "pruned" else set()
         self._shown: dict[tuple[str, int], dict[str, Any]] = {}
-        self._keep: Callable[[Sequence[float]], str] = lambda values: ""
+        self._keep: Callable[[Sequence[float]], str] | None = None
         self._warned = False
         rule = node.pruner
         self._pruner = None if rule is None or "optuna" in rule else Pruner(**rule)
@@ -151,8 +152,11 @@ class Steered:
         if basis != self._basis:
             self._basis = basis
             values = self._pruner.thresholds(self._reached[:basis])
+            assert self._keep is not None
             self._digest = self._keep([self._sign * v for v in values]) if values else None
-            self._limit = Limit(self._metric.name, self._sign, self._pruner.warmup, values) if values else None
+            self._limit = (
+                Limit(self._metric.name, self._sign, self._pruner.warmup, values) if values else None
+            )
         shown.update({"basis": self._basis, "threshold": self._digest})
         return task._replace(limit=self._limit)
 
@@ -193,18 +197,33 @@ class Steered:
         before: list[Told] = []
         nodes = store.nodes(self._home.tree)
         for origin, ancestor in enumerate(path[:-1] if node.adaptive else ()):
-            past = store.records([nodes[ancestor.id].pk], curves=self._metric.curves or ancestor.pruner is not None)
+            past = store.records(
+                [nodes[ancestor.id].pk], curves=self._metric.curves or ancestor.pruner is not None
+            )
             moved = translate(node.space, path, origin, past.permutations)
             if moved is not None:
                 before += told_of(node.space, past, moved, self._metric, node.degenerate)
         return Conversation(node, sampler, [*before, *own], len(own), asked, pruner)
 
 
+def how_text(node: Node, states: Mapping[str, int]) -> str:
+    """What a tree says of a steered round behind its number of trials; empty for others."""
+    said = [f"asked for by {node.method.removeprefix(OPTUNA)}"] if node.adaptive else []
+    said += [f"{states.get('pruned', 0)} pruned"] if node.pruner is not None else []
+    return f" ({', '.join(said)})" if said else ""
+
+
 def _again(node: Node, records: Records, i: int) -> Task:
     c = records.columns
     key = c["key"][i]
     return Task(
-        key, records.permutations[i], c["cell"][i], 0, c["attempt"][i] + 1, "adaptive", node.trial_seed(key, 0)
+        key,
+        records.permutations[i],
+        c["cell"][i],
+        0,
+        c["attempt"][i] + 1,
+        "adaptive",
+        node.trial_seed(key, 0),
     )
 
 
@@ -218,8 +237,6 @@ def check_pruner(pruner: Any, metric: Metric) -> tuple[dict[str, Any] | None, An
     Raises:
         DesignError: It is none of these, or the metric has no value per epoch.
     """
-    from refine.adaptive import described
-
     if pruner is None:
         return None, None
     if metric.reduction == FUNCTION:
@@ -257,5 +274,3 @@ def check_place(node: Node, objective: Objective, workers: int, executor: Any) -
             f"round {node.id}: a pruner can't stop an objective that trains every permutation on several splits; use "
             "splits=1, or leave the pruner out"
         )
-
-

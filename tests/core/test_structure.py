@@ -45,7 +45,9 @@ FLOORS = [
     ["notation"],
     ["space"],
     # Values about a space: cells, outcomes, evidence, proposals, decisions.
-    ["design", "trials", "edits", "node"],
+    ["design", "trials", "edits", "node", "distributions", "pruning"],
+    ["sampling"],
+    ["adaptive"],
     ["evidence", "parameter_evidence", "population"],
     ["analysis"],
     ["advice", "wording", "focus", "change"],
@@ -57,7 +59,7 @@ FLOORS = [
     ["lease", "trial_log", "execute"],
     ["store"],
     ["runner", "child", "home", "replicates"],
-    ["lineage", "luck", "retrain", "winner"],
+    ["lineage", "luck", "retrain", "winner", "steering"],
     ["holdout"],
     ["round_view"],
     # Pictures and texts.
@@ -123,6 +125,7 @@ PUBLIC = [
     "Float",
     "Int",
     "Proposal",
+    "Pruner",
     "Review",
     "Round",
     "Space",
