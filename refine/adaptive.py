@@ -292,7 +292,7 @@ def told_of(
     columns = {name: frame[name].tolist() for name in space}
     curves = records.curves or [{}] * len(frame)
     found = []
-    for i in np.flatnonzero(inside):
+    for i in np.flatnonzero(inside).tolist():
         permutation = {name: column[i] for name, column in columns.items()}
         state, value = str(records.columns["state"][i]), float(frame["value"].iloc[i])
         found.append(told(permutation, state, value, curves[i].get(metric.name, ()), bool(flat[i])))

@@ -132,6 +132,11 @@ class RunningTrial:
             self._behind = self._race.behind(float(metrics.get(self._race.metric, math.nan)))
             self.pruned = False
 
+    @property
+    def watched(self) -> bool:
+        """Whether it may be stopped for being behind."""
+        return self._limit is not None
+
     def watch(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """For what trains whole epochs by itself, such as :func:`refine.keras.fit`: whether to stop after this one.
 

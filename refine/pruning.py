@@ -151,6 +151,13 @@ class _Race:
         return known and self._best < self._limit.thresholds[at]
 
 
+def code_of(pruner: Mapping[str, Any]) -> str:
+    """A node's pruner as the argument that makes it."""
+    if "optuna" in pruner:
+        return f", pruner={pruner['optuna']}"
+    return f", pruner=refine.Pruner({', '.join(f'{k}={v!r}' for k, v in pruner.items())})"
+
+
 def words_of(pruner: Mapping[str, Any]) -> str:
     """A node's pruner in words."""
     if "optuna" in pruner:

@@ -61,7 +61,9 @@ class Steered:
         self._races = rule is not None and "optuna" in rule
         self._ended: list[bool] = []
         self._reached: list[Any] = []
-        self._basis, self._limit, self._digest = 0, None, None
+        self._basis = 0
+        self._limit: Limit | None = None
+        self._digest: str | None = None
         for state, curve in zip(records.columns["state"], records.curves, strict=True):
             self._note(state, curve.get(metric.name, ()))
         self._talk = self._conversation(path, records, pk, len(asked))

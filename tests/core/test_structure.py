@@ -87,6 +87,7 @@ FLOORS = [
         "keras._session",
         "keras._flat",
         "keras._history",
+        "keras._pruning",
         "keras._split",
         "keras._structure",
         "keras.layers",
