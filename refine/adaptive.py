@@ -166,6 +166,11 @@ class Conversation:
             if trial is None:
                 self._study.add_trial(self._frozen(told))
                 return {}
+            if self._node.method in ("tpe", "gp") and not self._whole:
+                # Told as what a resumed round tells: with values rounded as they are stored.
+                self._study.tell(trial, state=TrialState.FAIL)
+                self._study.add_trial(self._frozen(told))
+                return {}
             if told.state == "complete":
                 self._study.tell(trial, told.value)
             elif told.state == "pruned":

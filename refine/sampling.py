@@ -57,7 +57,7 @@ def described(thing: Any) -> str:
     """A sampler or pruner of Optuna in words: its class and those options that differ from the default.
 
     It is part of a round's identity. Options that the object does not keep under their names, and its seed, are not
-    in it.
+    in it, nor what it warns of.
     """
     kind = type(thing)
     where = "" if kind.__module__.startswith("optuna.") else f"{kind.__module__}."
@@ -65,7 +65,7 @@ def described(thing: Any) -> str:
     for name, parameter in inspect.signature(kind).parameters.items():
         value = held.get(f"_{name}", held.get(name, parameter.default))
         plain = value is None or isinstance(value, bool | int | float | str)
-        if name != "seed" and plain and value != parameter.default:
+        if name != "seed" and not name.startswith("warn") and plain and value != parameter.default:
             said.append(f"{name}={value!r}")
     return f"{OPTUNA}{where}{kind.__qualname__}({', '.join(said)})"
 
