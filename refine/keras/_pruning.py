@@ -34,7 +34,7 @@ def _is_number(value: Any) -> bool:
     return getattr(value, "ndim", 0) == 0
 
 
-class PruningCallback(keras.callbacks.Callback):
+class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Stops ``model.fit`` in a round with a pruner, once the trial is behind; elsewhere it does nothing.
 
     `refine.keras.fit` does this by itself. Where a model function trains several times, each training is compared by
