@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from refine.parameters import Float, Int
     from refine.pilot import autopilot
     from refine.proposal import Proposal, propose
+    from refine.pruning import Pruner
     from refine.review import Review
     from refine.round import Round
     from refine.space import Space
@@ -29,6 +30,7 @@ _HOMES = {
     "Float": "parameters",
     "Int": "parameters",
     "Proposal": "proposal",
+    "Pruner": "pruning",
     "Review": "review",
     "Round": "round",
     "Space": "space",
@@ -46,6 +48,7 @@ __all__ = [
     "Float",
     "Int",
     "Proposal",
+    "Pruner",
     "Review",
     "Round",
     "Space",

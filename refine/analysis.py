@@ -40,8 +40,9 @@ class Analysis:
     """Everything measured on a round's evidence.
 
     P-values, intervals and levels use even trials only, the round's own and those of earlier rounds on the very
-    same space; the evidence for where the optimum may be (``X``, ``y``) also holds focused trials, those of other
-    earlier rounds inside the space, and failed and degenerate ones at the worst value seen.
+    same space, of which those that were pruned rank with the worst; the evidence for where the optimum may be (``X``,
+    ``y``) also holds focused and adaptive trials, those of other earlier rounds inside the space, and failed, pruned
+    and degenerate ones at the worst value seen.
 
     Attributes:
         space: The space analysed.
@@ -200,8 +201,8 @@ def analyze(
             f"look must be a whole number >= 1, the round's place in its branch, got {look!r}"
         )
     sign = 1.0 if direction == "maximize" else -1.0
-    rows = _inside(space, frame, value, degenerate)
-    past = None if earlier is None else _inside(space, earlier, value, degenerate)
+    rows = _inside(space, frame, value, degenerate, sign)
+    past = None if earlier is None else _inside(space, earlier, value, degenerate, sign)
     n_earlier = 0 if past is None else int(past.finished.sum())
     even = rows.finished & rows.even
     _check_enough(even, rows, n_earlier, len(frame))
@@ -232,13 +233,17 @@ def analyze(
         else e
         for e in found
     ]
+    ranked = rows.ranked
+    X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
+    order = np.lexsort((*X_ranked.T, y_ranked))
+    X_ranked, y_ranked = X_ranked[order], y_ranked[order]
     X_even, y_even = rows.X[even][:, at], sign * rows.y[even]
     order = np.lexsort((*X_even.T, y_even))
     X_even, y_even = X_even[order], y_even[order]
     labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][even][order]
     asked = [j for j, e in enumerate(found) if e.read != 0]  # what is never read is coupled with nothing
     pairs = stats.Interactions(top=GOOD, seed=seed)(
-        X_even[:, asked], y_even, [cardinalities[j] for j in asked]
+        X_ranked[:, asked], y_ranked, [cardinalities[j] for j in asked]
     )
     table = rows.table[own].reset_index(drop=True)
     states = (
@@ -287,6 +292,13 @@ def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
 
 def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:
     least = LEAST // 2 if n_earlier else LEAST
+    chosen = int((rows.finished & ~rows.even).sum())
+    if not even.any() and chosen:
+        raise AnalysisError(
+            f"an analysis needs at least {LEAST} finished even trials inside the space, got none: {plural(chosen, 'trial')} "
+            "of this table were chosen by the results of others, and say nothing about what would have come of an even "
+            "draw, so that nothing can be tested on them; draw some evenly: round.branch(round.space, n=...)"
+        )
     if int(even.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:
         raise AnalysisError(
             f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
@@ -297,14 +309,16 @@ def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:
 def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tuple[Floats, Floats]:
     """What the surrogate learns from, in an order that does not depend on the rows'.
 
-    A trial that failed, or can't be best, tells where not to look: it counts as the worst value seen.
+    A trial that failed, was stopped for being behind, or can't be best, tells where not to look: it counts as the
+    worst value seen.
     """
     parts = [part for part in (rows, past) if part is not None]
-    X = np.concatenate([part.X[part.finished | part.failed][:, at] for part in parts])
+    ended = [part.finished | part.failed | part.pruned for part in parts]
+    X = np.concatenate([part.X[e][:, at] for part, e in zip(parts, ended, strict=True)])
     y = np.concatenate(
-        [np.where(part.finished, sign * part.y, np.nan)[part.finished | part.failed] for part in parts]
+        [np.where(part.finished, sign * part.y, np.nan)[e] for part, e in zip(parts, ended, strict=True)]
     )
-    unworthy = np.concatenate([part.degenerate[part.finished | part.failed] for part in parts])
+    unworthy = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
     y = np.where(np.isnan(y) | unworthy, np.nanmin(y), y)
     order = np.lexsort((*X.T, y))
     return X[order], y[order]
@@ -333,7 +347,7 @@ def _outside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool) ->
     return found[~space.contains(found)].reset_index(drop=True)
 
 
-def _inside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool) -> Rows:
+def _inside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool, sign: float) -> Rows:
     mask = space.contains(frame)
     table = frame[mask].reset_index(drop=True)
     if value != "value":
@@ -346,12 +360,18 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool) -> 
         ) from None
     finished = np.isfinite(y)
     failed = ~finished
+    pruned = np.zeros(len(table), dtype=np.bool_)
     if "state" in table:
         finished &= (table["state"] == "complete").to_numpy()
         failed = table["state"].isin(FAILED).to_numpy()
+        pruned = (table["state"] == "pruned").to_numpy()
+        if pruned.any() and finished.any():
+            y = np.where(pruned, (y[finished].min() if sign > 0 else y[finished].max()), y)
+        else:
+            pruned = np.zeros(len(table), dtype=np.bool_)
     even = np.ones(len(table), dtype=np.bool_)
     if "origin" in table:
         # Somebody's table of finished runs is all there is: it is analysed as if drawn evenly.
         even = table["origin"].isin(["even", "imported"]).to_numpy()
     unworthy = finished & ~np.bool_(degenerate) & degenerate_rows(table, space)
-    return Rows(table, space.unit(table), y, finished, failed, even, mask, unworthy)
+    return Rows(table, space.unit(table), y, finished, failed, even, mask, unworthy, pruned)

@@ -16,6 +16,7 @@ from refine.evidence import completed_keys
 from refine.focus import counter_permutations, focus_rows
 from refine.forecast import forecast
 from refine.node import Node
+from refine.sampling import how_many_asked
 from refine.space import Space, encode_permutation, permutation_key
 from refine.store import Store, StoredDecision, StoredNode
 
@@ -34,6 +35,18 @@ class Shares(NamedTuple):
     analysis: Analysis
 
 
+class How(NamedTuple):
+    """How a child draws its permutations, and what stops them early.
+
+    Attributes:
+        method: Name of the design; ``None`` takes the parent's even one, ``"sobol"`` where that was adaptive.
+        pruner: As plain data.
+    """
+
+    method: str | None = None
+    pruner: Mapping[str, Any] | None = None
+
+
 def add_child(
     store: Store,
     tree: int,
@@ -44,6 +57,7 @@ def add_child(
     was: Mapping[str, Any],
     seed: int | None,
     shares: Shares | None = None,
+    how: How | None = None,
 ) -> tuple[Node, int]:
     """Writes the child that a decision leads to, and the decision, in one transaction.
 
@@ -63,6 +77,7 @@ def add_child(
         was: Added parameter -> the value that earlier trials had.
         seed: Default the parent's.
         shares: What to spend beside the even design; the cells are stored with the child.
+        how: Its design and pruner; default the parent's even design, without a pruner.
 
     Returns:
         The child and the number of its permutations.
@@ -71,19 +86,21 @@ def add_child(
         DesignError: More permutations than are left.
     """
     assert decision.space is not None
+    how = how or How()
     focus, counter = _checked(shares, parent.space, decision.space)
     nodes = store.nodes(tree)
     stored = nodes[parent.id]
     node = Node(
         parent=parent.id,
         space=decision.space,
-        method=parent.method,
+        method=how.method or ("sobol" if parent.adaptive else parent.method),
         seed=parent.seed if seed is None else seed,
         objective=parent.objective,
         data=parent.data,
         was=was,
         focus=focus,
         counter=counter,
+        pruner=how.pruner,
         metric=parent.metric,
         direction=parent.direction,
         degenerate=parent.degenerate,
@@ -107,12 +124,14 @@ def add_child(
                 "rounds; widen it, or give its ranges more levels"
             )
         n = known.n if known else max(1, min(stored.n, feasible(node.space).count - len(inherited)))
-    count = how_many(node.space, n, downsample, len(inherited))
+    sized = how_many_asked if node.adaptive else how_many
+    count = sized(node.space, n, downsample, len(inherited))
     extra: list[tuple[str, dict[str, Any]]] = []
     if shares is not None and known is None:
         extra = _extra(node, parent, shares, count, inherited, before)
     decision = replace(decision, child=node.id, n=count)
-    if known is None and decision.proposal and shares is not None:
+    # A forecast speaks of even trials that run to their end.
+    if known is None and decision.proposal and shares is not None and not node.steered:
         skip = inherited | {permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra}
         seed = seed_of(node.id, "forecast")
         made = forecast(shares.analysis, node.space, count - len(extra), seed, skip)

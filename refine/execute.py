@@ -12,9 +12,10 @@ import pickle
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
+from typing import Protocol
 
 from refine.errors import DesignError, ObjectiveError
 from refine.objective import Objective, Outcome, Task, evaluate, wants_trial
@@ -23,24 +24,35 @@ _PER_WORKER = 2
 _CRASHED = "the process that ran this trial died; it was tried once more, alone, and died again"
 
 Loaded = tuple[Objective, bool]
+
+
+class Tasks(Protocol):
+    """Tasks in a list, or made one by one when they are taken."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Task]: ...
+
+
 _loaded: dict[str, Loaded] = {}
 
 
 def outcomes_of(
     stack: contextlib.ExitStack,
     objective: Objective,
-    tasks: Sequence[Task],
+    tasks: Tasks,
     *,
     workers: int,
     executor: Executor | None,
     threads: int,
+    ahead: int = _PER_WORKER,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks in this process, on an executor, or on a local cluster that lives as long as ``stack``."""
     if executor is not None:
-        return run_on(executor, objective, tasks, threads, workers, shared_disk=False)
+        return run_on(executor, objective, tasks, threads, workers, shared_disk=False, ahead=ahead)
     if workers > 1:
         cluster = stack.enter_context(local_cluster(min(workers, len(tasks)), threads))
-        return run_on(cluster, objective, tasks, threads, workers, shared_disk=True)
+        return run_on(cluster, objective, tasks, threads, workers, shared_disk=True, ahead=ahead)
     return run_here(objective, tasks, threads)
 
 
@@ -59,17 +71,19 @@ def run_on(
     threads: int,
     workers: int,
     shared_disk: bool,
+    ahead: int = _PER_WORKER,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks on an executor, yielding outcomes as they come.
 
     Args:
         executor: Any ``concurrent.futures`` executor.
         objective: Travels by value (cloudpickle), so that it may be defined in a script or notebook.
-        tasks: Taken lazily: never more than two per worker are in flight.
+        tasks: Taken lazily: never more than ``ahead`` per worker are in flight.
         threads: For each trial.
         workers: How many run at a time.
         shared_disk: Whether every worker sees this machine's temporary folder; then the objective and its
             data are written there once instead of travelling with every task.
+        ahead: How many tasks per worker may be under way; the next is taken when one has ended.
 
     A task whose worker dies is tried once more when nothing else is running; if its worker dies again it
     is ``crashed``.
@@ -95,7 +109,7 @@ def run_on(
             flying[executor.submit(run_task, order)] = task
 
         while True:
-            while len(flying) < _PER_WORKER * workers and (task := next(todo, None)) is not None:
+            while len(flying) < ahead * workers and (task := next(todo, None)) is not None:
                 submit(task)
             if not flying:
                 if not alone:

@@ -11,8 +11,10 @@ from refine.choices import Choice
 from refine.curves import best_curves
 from refine.errors import AnalysisError
 from refine.luck import Luck, luck_of
+from refine.node import OPTUNA, Node
 from refine.parameters import Range
 from refine.proposal import Proposal
+from refine.pruning import code_of
 from refine.report_facts import Facts
 from refine.space import Space
 from refine.trials import FUNCTION
@@ -130,6 +132,7 @@ def reproduce(found: Round) -> str:
     lines.append("")
     lines.append(f"tree = refine.Tree({found.home.name!r})")
     stored = found.home.store.nodes(found.home.tree)
+    node_of = {node.id: node for node in found.path}
     for i, node in enumerate(found.path):
         lines += ["", f"space = {space_code(node.space)}"]
         size = f"n={stored[node.id].n}"
@@ -138,7 +141,9 @@ def reproduce(found: Round) -> str:
                 f", name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
             )
             extra += ", degenerate=True" if node.degenerate else ""
-            lines.append(f"round = tree.add_round(space, objective{extra}, design={node.method!r})")
+            lines.append(
+                f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)})"
+            )
         else:
             was = (
                 f", was={{{', '.join(f'{k!r}: {_value(v)}' for k, v in node.was.items())}}}"
@@ -146,9 +151,22 @@ def reproduce(found: Round) -> str:
                 else ""
             )
             shares = "".join(f", {s}={getattr(node, s)}" for s in ("focus", "counter") if getattr(node, s))
-            lines.append(f"round = round.branch(space, {size}, seed={node.seed}{shares}{was})")
+            before = node_of[node.parent].method if node.parent else ""
+            same = node.method == before and not node.adaptive
+            how = "" if same else f", design={_design(node)}"
+            lines.append(
+                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{was})"
+            )
         lines += [f"assert round.id == {node.id!r}", "round.run()"]
     return "\n".join(lines)
+
+
+def _design(node: Node) -> str:
+    return node.method if node.method.startswith(OPTUNA) else repr(node.method)
+
+
+def _pruner(node: Node) -> str:
+    return "" if node.pruner is None else code_of(node.pruner)
 
 
 def space_code(space: Space) -> str:

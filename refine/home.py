@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from refine.errors import ObjectiveError
+from refine.errors import DesignError, ObjectiveError
 from refine.node import Node
 from refine.objective import Objective, objective_data, objective_name
+from refine.sampling import described
 from refine.store import Store
 from refine.trials import Metric, Score
 
@@ -20,6 +21,7 @@ class Home(NamedTuple):
         name: Name of the tree.
         objectives: Objectives given in this process, by name and fingerprint of their data.
         scores: Metrics that are functions, given in this process, by name.
+        tools: Samplers and pruners of Optuna given in this process, by what they are called in a node.
     """
 
     store: Store
@@ -27,6 +29,7 @@ class Home(NamedTuple):
     name: str
     objectives: dict[tuple[str, str | None], Objective]
     scores: dict[str, Score]
+    tools: dict[str, Any]
 
     def objective_of(self, node: Node, given: Objective | None, name: str | None = None) -> Objective:
         """What a round calls: what was given, if it is the round's, else what was given before.
@@ -52,6 +55,42 @@ class Home(NamedTuple):
                     )
             self.objectives[node.objective, node.data] = given
         return chosen
+
+    def tool(self, node: Node, name: str, what: str) -> Any:
+        """A sampler or pruner of Optuna that was given in this process.
+
+        Raises:
+            DesignError: It was not: the round was reopened.
+        """
+        if name not in self.tools:
+            raise DesignError(
+                f"round {node.id}: its {what} is {name}, an object that is not at hand after reopening; give it: "
+                f"run({what}=...)"
+            )
+        return self.tools[name]
+
+    def know_tools(self, node: Node, design: Any, pruner: Any) -> None:
+        """Takes samplers and pruners that were given after reopening, if they are the round's.
+
+        Raises:
+            DesignError: They are others.
+        """
+        of_pruner = (node.pruner or {}).get("optuna", "none of Optuna")
+        for what, given, name in (("design", design, node.method), ("pruner", pruner, of_pruner)):
+            if given is not None:
+                found = described(given)
+                if found != name:
+                    raise DesignError(
+                        f"round {node.id}: its {what} is {name}, got {found}; another one is another round"
+                    )
+                self.tools[name] = given
+
+    def keep_tools(self, node: Node, sampler: Any, pruner: Any) -> None:
+        """Keeps the sampler and the pruner that a round was made with."""
+        if sampler is not None:
+            self.tools[node.method] = sampler
+        if pruner is not None and node.pruner is not None:
+            self.tools[node.pruner["optuna"]] = pruner
 
     def know_score(self, round_id: str, metric: str, given: Score | None) -> None:
         """Takes a metric's function that was given after reopening.

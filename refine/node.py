@@ -9,6 +9,12 @@ from typing import Any
 from refine.canonical import decode, digest, encode, freeze, seed_of
 from refine.space import Space
 
+ADAPTIVE = ("tpe", "gp", "cmaes", "qmc")
+"""Designs in which a sampler of Optuna asks for one permutation after the other."""
+
+OPTUNA = "optuna."
+"""How the name of a design begins that is a sampler object."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -24,9 +30,10 @@ class Node:
         was: For parameters added by a branch, the value that earlier trials had.
         focus: Share of trials drawn where the optimum is plausible.
         counter: Share of trials drawn outside the space but inside the parent's.
-        metric: Default metric; no part of the id.
-        direction: Default direction; no part of the id.
-        degenerate: Whether a degenerate trial may be called best; no part of the id.
+        pruner: What stops trials early, as plain data; ``None`` where nothing does.
+        metric: Default metric; part of the id only where it steers the round.
+        direction: Default direction; the same.
+        degenerate: Whether a degenerate trial may be called best; the same.
         note: Why the round exists; no part of the id.
         author: Who decided it; no part of the id.
         created: Seconds since the epoch; no part of the id.
@@ -42,6 +49,7 @@ class Node:
     was: Mapping[str, Any] = field(default_factory=dict)
     focus: float = 0.0
     counter: float = 0.0
+    pruner: Mapping[str, Any] | None = None
     metric: str = "value"
     direction: str = "maximize"
     degenerate: bool = False
@@ -66,7 +74,21 @@ class Node:
         }
         if self.was:
             content["was"] = {n: encode(v) for n, v in self.was.items()}
+        if self.pruner is not None:
+            content["pruner"] = dict(self.pruner)
+        if self.steered:
+            content["steered by"] = [self.metric, self.direction, bool(self.degenerate)]
         return content
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether a sampler asks for its permutations, one after the other, by what earlier ones gave."""
+        return self.method in ADAPTIVE or self.method.startswith(OPTUNA)
+
+    @property
+    def steered(self) -> bool:
+        """Whether results decide what the round runs, or how far."""
+        return self.adaptive or self.pruner is not None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], **rest: Any) -> Node:
@@ -82,6 +104,7 @@ class Node:
             objective=content["objective"],
             data=content["data"],
             was={n: decode(v) for n, v in content.get("was", {}).items()},
+            pruner=content.get("pruner"),
             **rest,
         )
 

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from refine.canonical import decode, thaw
 from refine.errors import ObjectiveError
+from refine.pruning import Limit
 from refine.trials import Examples
 
 _ERROR_LENGTH = 20_000
@@ -94,13 +96,19 @@ class RunningTrial:
 
     Attributes:
         seed: The trial's seed; ``random``, ``numpy`` and Keras were seeded with it already.
+        pruned: Whether it was told to stop because it is behind, and has reported nothing since.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, limit: Limit | None = None) -> None:
         self.seed = seed
         self._curve: dict[str, list[float]] = {}
         self._epochs: list[int] = []
         self.examples: Examples | None = None
+        self._limit = limit
+        self._race = None if limit is None else limit.race()
+        self._watched = 0
+        self._behind = False
+        self.pruned = False
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Notes the metrics of one epoch.
@@ -120,6 +128,34 @@ class RunningTrial:
         self._epochs.append(int(epoch))
         for series in self._curve.values():
             series.extend([math.nan] * (len(self._epochs) - len(series)))
+        if self._race is not None and not self._watched:
+            # Who goes on after being told to stop has not stopped.
+            self._behind = self._race.behind(float(metrics.get(self._race.metric, math.nan)))
+            self.pruned = False
+
+    @property
+    def watched(self) -> bool:
+        """Whether it may be stopped for being behind."""
+        return self._limit is not None
+
+    def watch(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """For what trains whole epochs by itself, such as :func:`refine.keras.fit`: whether to stop after this one.
+
+        Nothing is noted but that the trial was told; the curve is still what is reported.
+
+        Args:
+            epoch: 0, 1, 2, ...; the same one again is answered as before, an earlier one begins another training.
+            metrics: What is known after the epoch.
+        """
+        if self._limit is None:
+            return False
+        if epoch + 1 < self._watched or self._race is None:
+            self._race, self._watched = self._limit.race(), 0
+        if epoch + 1 > self._watched and self._race.metric in metrics:
+            self._watched = epoch + 1
+            self._behind = self._race.behind(float(metrics[self._race.metric]))
+        self.pruned = self.pruned or self._behind
+        return self.pruned
 
     def predicted(self, predictions: npt.ArrayLike, targets: npt.ArrayLike, total: int | None = None) -> None:
         """Notes what was predicted for the validation examples, so that their luck can be told from skill.
@@ -151,7 +187,14 @@ class RunningTrial:
         self.examples = Examples(said[rows].astype(np.float16), right[rows], total or len(said))
 
     def should_stop(self) -> bool:
-        """Whether going on is useless: the last reported epoch held NaN or infinity."""
+        """Whether going on is useless: the last reported epoch held NaN or infinity, or the trial is behind.
+
+        In a round with a pruner a trial is behind where its best value so far is worse than what it was shown for
+        this epoch. Ask only if there is more to do: a trial that stops when it was told so has no final value.
+        """
+        if self._behind:
+            self.pruned = True
+            return True
         return any(not math.isfinite(series[-1]) for series in self._curve.values() if series)
 
     @property
@@ -171,6 +214,7 @@ class Task(NamedTuple):
         attempt: Which try.
         origin: Why it is run.
         seed: What to seed with.
+        limit: What it is measured by epoch by epoch, in a round with a pruner.
     """
 
     key: str
@@ -180,6 +224,7 @@ class Task(NamedTuple):
     attempt: int
     origin: str
     seed: int
+    limit: Limit | None = None
 
 
 class Outcome(NamedTuple):
@@ -283,13 +328,22 @@ def source_file(objective: Objective) -> str | None:
     return found if found is not None and Path(found).exists() else None
 
 
+_running: ContextVar[RunningTrial | None] = ContextVar("refine_running_trial", default=None)
+
+
+def running_trial() -> RunningTrial | None:
+    """The trial that is running here, for what an objective calls; ``None`` outside of one."""
+    return _running.get()
+
+
 def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     """Runs one trial in this process.
 
     ``random``, ``numpy`` and, where they are loaded, Keras and PyTorch are seeded first. An exception of
     the objective becomes a ``failed`` outcome with its traceback.
     """
-    running = RunningTrial(task.seed)
+    running = RunningTrial(task.seed, task.limit)
+    here = _running.set(running)
     started = time.perf_counter()
     read: set[str] = set()
     try:
@@ -298,11 +352,14 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         _seed_everything(task.seed)
         started = time.perf_counter()
         found = objective(permutation, running) if with_trial else objective(permutation)
-        metrics = _metrics(found, running.curve)
-        state, error = "complete", None
+        # What a trial that stopped half-way returns is no final value.
+        metrics = {} if running.pruned else _metrics(found, running.curve)
+        state, error = "pruned" if running.pruned else "complete", None
     except (Exception, SystemExit):  # noqa: BLE001  # whatever the objective raises is this trial's outcome
         metrics = {}
         state, error = "failed", traceback.format_exc()[-_ERROR_LENGTH:]
+    finally:
+        _running.reset(here)
     seconds = time.perf_counter() - started
     everything = read >= set(task.permutation)
     names = None if everything else tuple(n for n in task.permutation if n in read)

@@ -52,7 +52,7 @@ def seen(child: Round, decision: Decision) -> Seen:
     if frame.empty:
         return Seen(planned, 0, (), math.nan, (), child.direction)
     even = frame[(frame["origin"] == "even") & (frame["state"] != "running")]
-    if planned < stored.n - extra:
+    if planned < stored.n - extra and not child.node.adaptive:
         first = child.cells(planned) if planned > 0 else []
         even = even[even["cell"].isin([str(cell) for cell in first])]
     # A permutation that was run again is one trial.

@@ -31,8 +31,8 @@ class LevelEvidence(NamedTuple):
 
     Attributes:
         label: The level as shown.
-        n: Finished even trials at the level.
-        median: Median value there, in the metric's own sign; NaN without trials.
+        n: Even trials at the level that finished or were pruned.
+        median: Median value there, in the metric's own sign; NaN without trials, or where it is a pruned one's.
         low: Lower end of its 95 % interval.
         high: Upper end.
         ratio: Density of good trials over density of all; above 1 means over-represented.
@@ -76,7 +76,7 @@ class ParameterEvidence(NamedTuple):
         condition: What those trials have in common, such as ``"layers is 2 or 3"``; empty where it is read
             always or nothing tells the trials apart.
         seen_by: Which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not.
-        n: Finished even trials behind the tests: those that read the parameter.
+        n: Even trials behind the tests: those that read the parameter and finished or were pruned.
         good: How many of them are among the best fifth.
         needed: How many good trials it takes to judge a parameter in this round.
         cost_q: Adjusted p-value of 'the time of a trial does not depend on it'.
@@ -122,7 +122,8 @@ class ParameterEvidence(NamedTuple):
 class Rows(NamedTuple):
     """Trials inside a space, as arrays beside their table; ``mask`` says which rows of the given table they are.
 
-    ``degenerate`` trials have a value, and are finished, but can't be best.
+    ``degenerate`` trials have a value, and are finished, but can't be best. ``pruned`` ones have none: for tests they
+    stand in ``y`` with the worst finished value, tied with it.
     """
 
     table: pd.DataFrame
@@ -133,6 +134,12 @@ class Rows(NamedTuple):
     even: Bools
     mask: Bools
     degenerate: Bools
+    pruned: Bools
+
+    @property
+    def ranked(self) -> Bools:
+        """Even trials that have a rank: finished ones, and those that were stopped for being behind."""
+        return (self.finished | self.pruned) & self.even
 
 
 def evidence_of(
@@ -152,7 +159,7 @@ def evidence_of(
         parameter: The parameter.
         name: Its name.
         column: Its column in ``rows.X``.
-        rows: Trials inside the space; tested are the finished even ones.
+        rows: Trials inside the space; tested are the even ones that finished or were pruned.
         read: Which of them read the parameter; ``None`` where it wasn't noted. What the others have there can't
             have changed anything, so that they are left out.
         beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
@@ -160,7 +167,7 @@ def evidence_of(
         seed: Seed of every bootstrap and permutation.
         permutations: Of the importance's null.
     """
-    tested = rows.finished & rows.even
+    tested = rows.ranked
     # A trial that raised may have read little: only those with a value tell what is read.
     share = np.nan if read is None or not rows.finished.any() else float(read[rows.finished].mean())
     if read is not None and 0 < share < 1:
@@ -197,7 +204,7 @@ def evidence_of(
         np.nan,
         edges,
         (),
-        _levels(parameter, column, rows, x, y, sign),
+        _levels(parameter, column, rows, x, y, sign, rows.pruned[at]),
         share,
         n=len(x),
         good=int(stats.top_mask(y, GOOD).sum()) if len(y) else 0,
@@ -210,7 +217,7 @@ def evidence_of(
 
 
 def _levels(
-    parameter: Parameter, column: int, rows: Rows, x: Floats, y: Floats, sign: float
+    parameter: Parameter, column: int, rows: Rows, x: Floats, y: Floats, sign: float, pruned: Bools
 ) -> tuple[LevelEvidence, ...]:
     positions = level_positions(parameter)
     axis = stats.Axis(positions, unordered=not parameter.ordered)
@@ -222,8 +229,8 @@ def _levels(
         if len(x)
         else stats.Ratio(positions, unknown, unknown, unknown, np.zeros(k))
     )
-    medians = stats.LevelSummary()(axis.index(x), sign * y, k)
-    ended = (rows.finished | rows.failed) & rows.even
+    medians = _medians(axis.index(x), y, k, sign, pruned)
+    ended = (rows.finished | rows.failed | rows.pruned) & rows.even
     bad = rows.failed | rows.degenerate
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
     overall = float(bad[ended].mean()) if ended.any() else 0.0
@@ -248,6 +255,26 @@ def _levels(
             )
         )
     return tuple(out)
+
+
+def _medians(
+    codes: npt.NDArray[np.intp], y: Floats, k: int, sign: float, pruned: Bools
+) -> Sequence[stats.Level]:
+    """Medians per level in the metric's own sign; NaN where a median, or an end of its interval, is a pruned trial."""
+    if not pruned.any():
+        return stats.LevelSummary()(codes, sign * y, k)
+    worst = float(y.min())
+    # So far below that even the middle of it and the best value is below the worst.
+    below = np.where(pruned, worst - (float(y.max()) - worst) - 1.0, y)
+    found = stats.LevelSummary()(codes, sign * below, k)
+
+    def known(value: float) -> float:
+        return value if sign * value >= worst else np.nan
+
+    return [
+        level._replace(median=known(level.median), low=known(level.low), high=known(level.high))
+        for level in found
+    ]
 
 
 def _seconds(rows: Rows) -> Floats:

@@ -88,7 +88,7 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
         direction: ``"maximize"`` or ``"minimize"``.
 
     Raises:
-        AnalysisError: One has fewer than 2 finished even trials or no column ``value``, or ``direction`` is
+        AnalysisError: Trials were pruned, or one has fewer than 2 finished even trials or no column ``value``, or ``direction`` is
             neither.
 
     Source: Mann and Whitney's statistic with the variance of DeLong et al. (1988) and of Brunner and Munzel
@@ -96,6 +96,12 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
     """
     check_direction(direction)
     sign = 1.0 if direction == "maximize" else -1.0
+    for which, part in (("parent's", parent_table), ("child's", child_table)):
+        if "state" in part and (stopped := int((part["state"] == "pruned").sum())):
+            raise AnalysisError(
+                f"rounds can't be compared where trials were stopped for being behind, got {stopped} in the {which} table: "
+                "those left are the better ones; run them to their end by run(rerun='pruned')"
+            )
     old, new = even_values(parent_table), even_values(child_table)
     found = stats.Compare()(sign * old, sign * new)
     best = np.max if direction == "maximize" else np.min

@@ -27,6 +27,8 @@ def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
     if facts.parent is None or not facts.ancestors:
         return None
     before, now = _judged(facts, facts.parent), _judged(facts, facts.table)
+    if any("state" in part and (part["state"] == "pruned").any() for part in (before, now)):
+        return None  # those that were not stopped are the better ones, and no population
     old, new = even_values(before), even_values(now)
     if min(len(old), len(new)) < LEAST_COMPARED:
         return None

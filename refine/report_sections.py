@@ -12,7 +12,9 @@ import numpy as np
 
 from refine import figures
 from refine.edits import bounds_text
+from refine.node import OPTUNA
 from refine.parameter_evidence import ALPHA, ParameterEvidence
+from refine.pruning import words_of
 from refine.report_facts import (
     ORIGIN_WORDS,
     Facts,
@@ -101,6 +103,11 @@ def _design_text(facts: Facts) -> str:
         )
         if share
     ]
+    if node.pruner is not None:
+        shares.append(words_of(node.pruner))
+    if node.adaptive:
+        sampler = node.method.removeprefix(OPTUNA)
+        return f"adaptive: {sampler} asks for one after the other, none twice{'; ' + ', '.join(shares) if shares else ''}"
     return f"{node.method}, without replacement{'; ' + ', '.join(shares) if shares else ''}"
 
 

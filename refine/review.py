@@ -98,6 +98,8 @@ class Review:
         downsample: float | None = None,
         focus: float = 0.0,
         counter: float = 0.05,
+        design: Any = None,
+        pruner: Any = None,
         author: str | None = None,
     ) -> Round:
         """Takes the decision and creates the child round.
@@ -110,6 +112,8 @@ class Review:
                 drawn evenly over its space.
             counter: Share that is spent outside its space but inside this round's, so that a narrowing that
                 lost something can be found out. 0 turns it off.
+            design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
+            pruner: As in :meth:`Tree.add_round`; default none, whatever this round had.
             author: Who decides; default the user name.
 
         Returns:
@@ -133,7 +137,8 @@ class Review:
             retention=None if math.isnan(retention) else retention,
             kept=self.kept,
         )
-        return self.round.child(decision, n, downsample, shares=Shares(focus, counter, self.analysis))
+        shares = Shares(focus, counter, self.analysis)
+        return self.round.child(decision, n, downsample, shares=shares, design=design, pruner=pruner)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""

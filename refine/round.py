@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from refine.child import Shares, add_child, check_note, check_was
+from refine.child import How, Shares, add_child, check_note, check_was
 from refine.decision import Decision
 from refine.design import how_many
 from refine.environment import user
@@ -21,9 +21,11 @@ from refine.retrain import HowOptions, RunOptions, run_replicates
 from refine.review import Review
 from refine.round_view import RoundView
 from refine.runner import run_round
+from refine.sampling import design_of, how_many_asked
 from refine.space import Space
+from refine.steering import Steered, check_place, check_pruner
 from refine.store import StoredDecision
-from refine.trials import Score
+from refine.trials import Records, Score
 from refine.winner import best_model
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class Round(RoundView):
         objective: Objective | None = None,
         name: str | None = None,
         metric: Score | None = None,
+        design: Any = None,
+        pruner: Any = None,
     ) -> Round:
         """Runs what is left of the round; a script that is run again goes on where it was.
 
@@ -72,6 +76,9 @@ class Round(RoundView):
             objective: What to call, for a round that was reopened from the store.
             name: The name that the round was added with, where one was given.
             metric: Its metric, for a round that was reopened and whose metric is a function.
+            design: Its sampler, for a round that was reopened and whose design is an object of Optuna.
+            pruner: Its pruner, likewise. Another than the round's own is refused: what stops trials is given where
+                the round is made.
 
         Returns:
             This round.
@@ -83,9 +90,17 @@ class Round(RoundView):
         """
         chosen = self.home.objective_of(self.node, objective, name)
         self.home.know_score(self.id, self.metric, metric)
+        self.home.know_tools(self.node, design, pruner)
+        check_place(self.node, chosen, workers, executor)
         if n is not None:
             taken = len(self.home.store.inherited(self._stored.pk))
-            self.home.store.add_node(self.home.tree, self.node, how_many(self.space, n, None, taken))
+            sized = how_many_asked if self.node.adaptive else how_many
+            self.home.store.add_node(self.home.tree, self.node, sized(self.space, n, None, taken))
+        planned = self._stored.n
+
+        def steer(records: Records) -> Steered:
+            return Steered(self.home, self.path, planned, self._metric, records, rerun)
+
         run_round(
             self.home.store,
             self._stored,
@@ -97,6 +112,7 @@ class Round(RoundView):
             threads=threads,
             progress=progress,
             rerun=rerun,
+            steer=steer if self.node.steered else None,
         )
         return self
 
@@ -259,6 +275,8 @@ class Round(RoundView):
         seed: int | None = None,
         focus: float = 0.0,
         counter: float = 0.0,
+        design: Any = None,
+        pruner: Any = None,
         author: str | None = None,
     ) -> Round:
         """Creates a child on any space, without regard to a proposal.
@@ -273,6 +291,8 @@ class Round(RoundView):
             seed: Default this round's.
             focus: See :meth:`Review.accept`.
             counter: See :meth:`Review.accept`.
+            design: See :meth:`Review.accept`.
+            pruner: See :meth:`Review.accept`.
             author: Who decides; default the user name.
 
         Raises:
@@ -282,7 +302,8 @@ class Round(RoundView):
         new = space if isinstance(space, Space) else Space(space)
         decision = Decision("branched", "", new, {}, (), None, check_note(note), author or user())
         shares = Shares(focus, counter, self.analyze()) if focus or counter else None
-        return self.child(decision, n, downsample, check_was(was or {}, self.space, new), seed, shares)
+        added = check_was(was or {}, self.space, new)
+        return self.child(decision, n, downsample, added, seed, shares, design=design, pruner=pruner)
 
     def child(
         self,
@@ -292,13 +313,28 @@ class Round(RoundView):
         was: Mapping[str, Any] | None = None,
         seed: int | None = None,
         shares: Shares | None = None,
+        *,
+        design: Any = None,
+        pruner: Any = None,
     ) -> Round:
         """Creates the child that a decision leads to; call :meth:`Review.accept` or :meth:`branch`."""
         # The child takes over what this handle calls its metric, not what the store does.
         parent = replace(self.node, metric=self.metric, direction=self.direction)
+        method, sampler = (None, None) if design is None else design_of(design)
+        rule, tool = check_pruner(pruner, self._metric)
         node, _ = add_child(
-            self.home.store, self.home.tree, parent, decision, n, downsample, was or {}, seed, shares
+            self.home.store,
+            self.home.tree,
+            parent,
+            decision,
+            n,
+            downsample,
+            was or {},
+            seed,
+            shares,
+            How(method, rule),
         )
+        self.home.keep_tools(node, sampler, tool)
         return Round(self.home, node, self.metric, self.direction)
 
     def note_decision(self, decision: Decision) -> None:

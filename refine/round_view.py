@@ -89,6 +89,8 @@ class RoundView:
 
     def _other(self, node_id: str) -> Self:
         node = self.home.store.nodes(self.home.tree)[node_id].node
+        if node.steered or self.node.steered:  # what steered a round is part of it, and of no other
+            return type(self)(self.home, node, node.metric, node.direction)
         return type(self)(self.home, node, self.metric, self.direction)
 
     def cells(self, n: int | None = None) -> list[int]:
@@ -126,6 +128,22 @@ class RoundView:
         records = self.home.store.records([self._stored.pk])
         frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
         return frame[frame["state"] != "complete"].reset_index(drop=True)
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """What every trial of an adaptive or pruned round was shown of others, in the order of :attr:`trials`.
+
+        For an adaptive trial its number among the asks (``ask``), how many trials of earlier rounds (``earlier``)
+        and of this one (``told``) the sampler knew, which were ``running``, and whether it was drawn ``evenly``
+        because the sampler kept asking for what can't be had. With a pruner how many ended trials are behind its
+        ``threshold`` (``basis``), and that: what had to be reached by every epoch from the last of its warmup on, in
+        the metric's own sign; ``None`` where it was measured by nothing. Other rounds have no columns here.
+        """
+        import pandas as pd
+
+        rows = self.home.store.shown(self._stored.pk)
+        names = dict.fromkeys(name for row in rows for name in row if name != "rungs")
+        return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)))
 
     @property
     def best(self) -> pd.Series | None:

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 from refine.canonical import decode, encode, freeze
 from refine.design import design_named, draw, how_many
 from refine.environment import environment
 from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundStopped, did_you_mean
-from refine.execute import check_workers, outcomes_of
+from refine.execute import Tasks, check_workers, outcomes_of
 from refine.node import Node
 from refine.objective import Objective, Outcome, Task, objective_code, source_file, wants_trial
 from refine.space import permutation_key
@@ -28,6 +28,26 @@ _ALIKE = 5
 
 _READ_BY = 10
 """After so many trials the progress bar names varied parameters that none of them has read."""
+
+
+class Steering(Tasks, Protocol):
+    """Tasks that are made one by one from what has ended: see :class:`refine.steering.Steered`."""
+
+    @property
+    def ahead(self) -> int:
+        """How many tasks per worker may be under way."""
+
+    def begin(self, keep: Callable[[Sequence[float]], str]) -> None:
+        """Takes what keeps a curve in the store and returns its digest."""
+
+    def heard(self, task: Task, outcome: Outcome, state: str, value: float | None) -> None:
+        """Takes in how a task ended, before it is stored."""
+
+    def shown(self, task: Task) -> dict[str, Any]:
+        """What a task was shown."""
+
+    def check(self, outcome: Outcome, state: str) -> None:
+        """Looks, after a trial was stored, whether the round can go on."""
 
 
 def run_round(
@@ -43,6 +63,7 @@ def run_round(
     progress: bool = True,
     rerun: str | None = None,
     choose: Callable[[Records], list[Task]] | None = None,
+    steer: Callable[[Records], Steering] | None = None,
 ) -> None:
     """Runs what is left of a round's plan.
 
@@ -58,6 +79,7 @@ def run_round(
         progress: Whether to show a progress bar.
         rerun: A state, such as ``"failed"``: trials that ended so are run again as a new attempt.
         choose: Says what to run instead of the plan, given all trials so far, replicates among them.
+        steer: Makes the tasks of a round that results steer, given its trials so far with their curves.
 
     Raises:
         DesignError: An option out of range.
@@ -82,12 +104,17 @@ def run_round(
         stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         if metric.function is not None:
             store.store_scores(stored.pk, metric)
-        records = store.records([stored.pk], curves=metric.curves, replicates=choose is not None)
-        if choose is None:
+        curves = metric.curves or steer is not None
+        records = store.records([stored.pk], curves=curves, replicates=choose is not None)
+        steered = None if steer is None else steer(records)
+        tasks: Tasks
+        if steered is not None:
+            tasks = steered
+        elif choose is None:
             tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
         else:
             tasks = choose(records)
-        if not tasks:
+        if not len(tasks):
             return
         store.add_environment(stored.pk, environment(threads, source_file(objective)))
         writer = stack.enter_context(store.writer(stored.pk))
@@ -102,7 +129,11 @@ def run_round(
                 progress,
             )
         )
-        outcomes = outcomes_of(stack, objective, tasks, workers=workers, executor=executor, threads=threads)
+        where: dict[str, Any] = {"workers": workers, "executor": executor, "threads": threads}
+        if steered is not None:
+            steered.begin(writer.keep_curve)
+            where["ahead"] = steered.ahead
+        outcomes = outcomes_of(stack, objective, tasks, **where)
         for task, outcome in outcomes:
             state = outcome.state
             try:
@@ -118,8 +149,13 @@ def run_round(
                 outcome = outcome._replace(
                     error=f"this trial has no metric {str(metric)!r}, others have; it has {names}"
                 )
-            writer.add(_trial(task, outcome, state, code))
-            watch.see(outcome, state, value)
+            if steered is None:
+                writer.add(_trial(task, outcome, state, code))
+            else:
+                steered.heard(task, outcome, state, value)
+                writer.add(_trial(task, outcome, state, code)._replace(shown=steered.shown(task)))
+                steered.check(outcome, state)
+            watch.see(outcome, state, value if state == "complete" else None)
 
 
 def plan(
@@ -152,7 +188,13 @@ def plan(
     tasks = []
     others = [(permutation_key({m: decode(v) for m, v in p.items()}), origin, p) for origin, p in extra]
     skip = inherited | {key for key, _, _ in others}
-    for row in draw(design_named(node.method), space, n - len(others), node.design_seed, skip):
+    # What a sampler asks for is not known beforehand.
+    drawn = (
+        ()
+        if node.adaptive
+        else draw(design_named(node.method), space, n - len(others), node.design_seed, skip)
+    )
+    for row in drawn:
         frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
         key = permutation_key(frozen)
         state, attempt = ended.get(key, ("", -1))
@@ -174,6 +216,11 @@ def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
         DesignError: More than exist.
     """
     space = stored.node.space
+    if stored.node.adaptive:
+        raise DesignError(
+            f"round {stored.node.id}: design {stored.node.method!r} asks for one permutation after the other, so that "
+            "no cells are planned; what it asked for is in round.trials"
+        )
     extra = store.beside(stored.pk)
     count = stored.n - len(extra) if n is None else how_many(space, n, None)
     skip = store.inherited(stored.pk) | {
@@ -192,7 +239,7 @@ class _Watch:
         self.node, self.metric, self.sign = node, metric, 1.0 if direction == "maximize" else -1.0
         self.total, self.done, self.show = n, n - todo, show
         self.alike: dict[str, int] = {}
-        self.seen = self.failed = 0
+        self.seen = self.failed = self.pruned = 0
         self.first = min(_ALIKE, todo)
         known = [
             metric.of(m, c)
@@ -240,14 +287,16 @@ class _Watch:
     def see(self, outcome: Outcome, state: str, value: float | None) -> None:
         """Takes in one ended trial, which is stored already."""
         self.seen += 1
-        self.failed += state != "complete"
+        self.failed += state not in ("complete", "pruned")
+        self.pruned += state == "pruned"
         if value is not None and math.isfinite(value) and self._worthy(outcome.metrics):
             self.best = max(self.best, self.sign * value)
         best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
         self._notice(outcome.read, state)
         unread = [name for name in self.node.space if name in self.unread] if self.ended >= _READ_BY else []
         never = f", never read: {', '.join(unread)}" if unread else ""
-        self.bar.set_postfix_str(f"best {best}, {self.failed} failed{never}", refresh=False)
+        stopped = f", {self.pruned} pruned" if self.pruned else ""
+        self.bar.set_postfix_str(f"best {best}, {self.failed} failed{stopped}{never}", refresh=False)
         self.bar.update()
         self.metric_seen |= value is not None
         if state == "complete" and value is None:

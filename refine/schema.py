@@ -7,11 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _CHANGES = {
     # A version -> what makes a store of the version before one of it; new tables are made beforehand.
     2: ("ALTER TABLE node ADD COLUMN degenerate INTEGER DEFAULT 0 NOT NULL",),
+    3: (),
 }
 
 metadata = sa.MetaData()
@@ -109,6 +110,15 @@ t = SimpleNamespace(
     ),
     # Values per epoch: zlib over JSON.
     curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),
+    # What a trial of an adaptive or pruned round was shown: JSON.
+    shown=_table("shown", _of("trial", primary_key=True), _text("content")),
+    # Curves that trials were measured by, each once: zlib over JSON.
+    threshold=_table(
+        "threshold",
+        _of("node", primary_key=True),
+        sa.Column("digest", sa.Text, primary_key=True),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    ),
     # What was predicted for validation examples: zlib over float16, example by example.
     prediction=_table(
         "prediction",

@@ -28,6 +28,7 @@ from refine.trial_log import (
     read_curves,
     read_examples,
     read_records,
+    read_shown,
     store_scores,
 )
 from refine.trials import Curve, Examples, Metric, Records
@@ -277,6 +278,10 @@ class Store:
     def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
         """See :func:`refine.trial_log.read_records`."""
         return read_records(self.engine, pks, curves, replicates)
+
+    def shown(self, pk: int) -> list[dict[str, Any]]:
+        """See :func:`refine.trial_log.read_shown`."""
+        return read_shown(self.engine, pk)
 
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
         """See :func:`refine.trial_log.read_examples`."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.child import check_note
 from refine.decision import Decision
-from refine.design import design_named, how_many
+from refine.design import how_many
 from refine.edits import bounds_text
 from refine.environment import user
 from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
@@ -24,7 +24,9 @@ from refine.objective import Objective, objective_data, objective_name, wants_tr
 from refine.outcome import entries_of
 from refine.replay import Replay
 from refine.round import Round
+from refine.sampling import design_of, how_many_asked
 from refine.space import Space, SpaceDiff
+from refine.steering import check_pruner, how_text
 from refine.store import Store
 from refine.trials import Metric, Score, check_direction
 from refine.words import percent, score
@@ -82,7 +84,7 @@ class Tree:
             raise StoreError(f"a tree needs a name, got {name!r}")
         database = Store(store)
         try:
-            self._home = Home(database, database.tree(name, create), name, {}, {})
+            self._home = Home(database, database.tree(name, create), name, {}, {}, {})
         except BaseException:
             database.close()
             raise
@@ -120,7 +122,8 @@ class Tree:
         n: int | None = None,
         downsample: float | None = None,
         seed: int = 0,
-        design: str = "sobol",
+        design: Any = "sobol",
+        pruner: Any = None,
         name: str | None = None,
         note: str = "",
     ) -> Round:
@@ -138,7 +141,10 @@ class Tree:
             n: How many permutations to run, or
             downsample: which share of them; one of the two must be given.
             seed: Another seed is another round.
-            design: ``"sobol"`` or ``"uniform"``.
+            design: ``"sobol"`` or ``"uniform"``, which draw evenly; or adaptive, one permutation after the other by
+                what earlier ones gave: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``, or a sampler of Optuna.
+            pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a pruner
+                of Optuna.
             name: Name of the objective in the round's identity; default its qualified name.
             note: Why, in your words.
 
@@ -148,13 +154,15 @@ class Tree:
         wants_trial(objective)
         judged = Metric.parse(metric)
         check_direction(direction)
-        design_named(design)
+        method, sampler = design_of(design)
+        rule, tool = check_pruner(pruner, judged)
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise SpaceError(f"seed must be a whole number, got {seed!r}")
         node = Node(
             parent=None,
             space=space if isinstance(space, Space) else Space(space),
-            method=design,
+            method=method,
+            pruner=rule,
             seed=seed,
             objective=name or objective_name(objective),
             data=objective_data(objective),
@@ -165,7 +173,9 @@ class Tree:
             author=user(),
             created=time.time(),
         )
-        self._home.store.add_node(self._home.tree, node, how_many(node.space, n, downsample))
+        sized = how_many_asked if node.adaptive else how_many
+        self._home.store.add_node(self._home.tree, node, sized(node.space, n, downsample))
+        self._home.keep_tools(node, sampler, tool)
         self._home.store.set_metric(self._home.tree, node)
         self._home.objectives[node.objective, node.data] = objective
         if judged.function is not None:
@@ -227,7 +237,7 @@ class Tree:
         x, y = first.node, second.node
         other = {
             name: (getattr(x, name), getattr(y, name))
-            for name in ("method", "seed", "objective", "data", "metric", "direction", "degenerate")
+            for name in ("method", "seed", "objective", "data", "pruner", "metric", "direction", "degenerate")
             if getattr(x, name) != getattr(y, name)
         }
         best = (_value(first), _value(second))
@@ -334,7 +344,9 @@ class Tree:
                 last = i == len(here) - 1
                 number = sum(counts.get(found._stored.pk, {}).values())
                 best = found.best
-                label = f"{found.id}  {number}/{found.n}"
+                label = (
+                    f"{found.id}  {number}/{found.n}{how_text(found.node, counts.get(found._stored.pk, {}))}"
+                )
                 label += f"  best {found.metric} {score(None if best is None else best['value'])}"
                 if found.id in tags:
                     label += "  [" + ", ".join(tags[found.id]) + "]"

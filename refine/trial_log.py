@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Sequence
@@ -74,10 +75,25 @@ class TrialWriter:
                     self._connection.execute(t.curve.insert().values(trial=pk, data=data))
                 if trial.examples is not None:
                     self._keep(pk, trial.examples)
+                if trial.shown is not None:
+                    row = {"trial": pk, "content": dumps(dict(trial.shown))}
+                    self._connection.execute(t.shown.insert().values(row))
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
             store = self._engine.url.render_as_string(hide_password=True)
             raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
+
+    def keep_curve(self, values: Sequence[float]) -> str:
+        """Keeps a curve that trials are measured by, once; returns its digest, by which they refer to it."""
+        text = json.dumps([float(v) for v in values])
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        c = t.threshold.c
+        with self._connection.begin():
+            known = sa.select(c.digest).where(c.node == self._pk, c.digest == digest)
+            if self._connection.execute(known).scalar() is None:
+                row = {"node": self._pk, "digest": digest, "data": zlib.compress(text.encode(), 6)}
+                self._connection.execute(t.threshold.insert().values(row))
+        return digest
 
     def _keep(self, trial: int, examples: Examples) -> None:
         said, right, total = examples
@@ -88,6 +104,25 @@ class TrialWriter:
         if self._connection.execute(known).scalar() is None:
             data = zlib.compress(right.astype("<f4").tobytes(), 6)
             self._connection.execute(t.target.insert().values(node=self._pk, total=total, data=data))
+
+
+def read_shown(engine: sa.Engine, pk: int) -> list[dict[str, Any]]:
+    """What every planned trial of a node was shown, last attempts in the order of finishing; empty for most rounds.
+
+    Curves that trials were measured by stand in ``threshold``.
+    """
+    c = t.trial.c
+    query = (
+        sa.select(t.shown.c.content)
+        .select_from(t.trial.outerjoin(t.shown, t.shown.c.trial == c.pk))
+        .where(c.node == pk, c.replicate == 0, ~_superseded())
+        .order_by(c.pk)
+    )
+    curves = sa.select(t.threshold.c.digest, t.threshold.c.data).where(t.threshold.c.node == pk)
+    with engine.connect() as connection:
+        known = {d: json.loads(zlib.decompress(data)) for d, data in connection.execute(curves)}
+        rows = [json.loads(text) if text else {} for text in connection.execute(query).scalars()]
+    return [{**r, "threshold": known[r["threshold"]]} if r.get("threshold") else r for r in rows]
 
 
 def read_examples(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Examples]:

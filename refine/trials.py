@@ -67,6 +67,7 @@ class Trial(NamedTuple):
         read: Names of the parameters that the objective read; ``None`` when all were.
         finished: Seconds since the epoch.
         examples: What it predicted, where the objective said so.
+        shown: What it was shown of other trials, in an adaptive or pruned round; plain data.
     """
 
     key: str
@@ -85,6 +86,7 @@ class Trial(NamedTuple):
     read: tuple[str, ...] | None
     finished: float
     examples: Examples | None = None
+    shown: Mapping[str, Any] | None = None
 
 
 Score = Callable[[Mapping[str, float]], float]

@@ -9,6 +9,7 @@ with quietly():
     import keras as _keras  # noqa: F401
     import tensorflow as tf  # noqa: F401
 
+from refine.keras._pruning import PruningCallback
 from refine.keras.fit import fit
 from refine.keras.layers import SHAPES, hidden_layers, layer_widths
 from refine.keras.metrics import (
@@ -36,6 +37,7 @@ __all__ = [
     "KerasObjective",
     "Matthews",
     "Precision",
+    "PruningCallback",
     "Recall",
     "balanced_accuracy",
     "default_learning_rate",

@@ -15,6 +15,7 @@ import tensorflow as tf
 from refine.keras._data import Rows, Unsupported, rows, split_tail
 from refine.keras._epochs import Epochs, Logs, is_rowwise
 from refine.keras._plain import Plain, is_plain
+from refine.keras._pruning import PruningCallback, told, watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ _VALIDATION_ROWS = 1024
 _VALIDATION_NUMBERS = 2**20
 # A graph call can't be interrupted, so Ctrl-C waits for about this many seconds.
 _SECONDS_PER_CALL = 0.5
+# Epochs of one call where the trial may be stopped after each of them: what is trained beyond that is lost.
+_EPOCHS_WATCHED = 5
 
 _said: set[str] = set()
 
@@ -120,6 +123,11 @@ def fit(
         return _run(runner, arguments, batch, val_batch, many=many)
     except Unsupported as reason:
         _say_once(str(reason))
+        if watched():
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks.append(PruningCallback())
+            else:
+                arguments["callbacks"] = [*(callbacks or ()), PruningCallback()]
         if arguments["validation_data"] is not None:
             arguments["validation_data"] = _as_tuple(arguments["validation_data"])
         return model.fit(x, y, **arguments)
@@ -188,8 +196,11 @@ def _many(runner: Plain | Epochs, callbacks: Any, span: range, batch: int, val_b
                 callbacks.on_epoch_begin(epoch)
                 callbacks.on_epoch_end(epoch, dict(logs))
                 epoch += 1
+                if told(epoch - 1, logs, span.stop):
+                    return logs
             each = (time.perf_counter() - start) / size
             size = max(1, min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each) or 1))
+            size = min(size, _EPOCHS_WATCHED) if watched() else size
     finally:
         runner.finish()
     return logs
@@ -221,7 +232,7 @@ def _one_by_one(
             callbacks.on_test_end(tested)
             logs |= {f"val_{name}": value for name, value in tested.items()}
         callbacks.on_epoch_end(epoch, logs)
-        if model.stop_training:
+        if model.stop_training or told(epoch, logs, span.stop):
             break
     return logs
 

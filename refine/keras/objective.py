@@ -168,6 +168,11 @@ class KerasObjective:
         self._freeze()
 
     @property
+    def stops(self) -> bool:
+        """Whether a round may stop a training early: not where one permutation is several trainings."""
+        return not self._others
+
+    @property
     def holdout(self) -> Callable[[Mapping[str, Any], RunningTrial], dict[str, float]] | None:
         """Trains one permutation as ever and measures it on the hold-out; ``None`` where there is none.
 

@@ -112,7 +112,12 @@ def test_trials_that_were_stopped_or_run_still_do_not_count_as_failed():
     frame["state"] = np.where(frame["state"] == "complete", "complete", "pruned")
     analysis = refine.analyze(SPACE, frame)
     assert not analysis["lr"].fails
-    assert len(analysis.y) == (frame["state"] == "complete").sum()
+    assert analysis.n_even == (frame["state"] == "complete").sum()
+    # A pruned trial ranks last; one that still runs says nothing.
+    assert len(analysis.y) == len(frame)
+    assert analysis["lr"].n == len(frame)
+    frame["state"] = frame["state"].replace("pruned", "running")
+    assert len(refine.analyze(SPACE, frame).y) == analysis.n_even
 
 
 def test_where_failures_are_chance_nothing_fails():

@@ -27,3 +27,32 @@ def sometimes(params):
     if params["lr"] < 1:
         raise ValueError(f"lr {params['lr']} is too small")
     return math.nan if params["lr"] > 4 else params["lr"]
+
+
+def learner(params, trial):
+    """Climbs to its own height over 20 epochs, and stops when it is told to."""
+    reached = 0.0
+    for epoch in range(20):
+        reached = height(params) * (1 - 0.8 ** (epoch + 1))
+        trial.report(epoch, {"acc": reached})
+        if epoch < 19 and trial.should_stop():
+            break
+    return {"acc": reached}
+
+
+def height(params):
+    return 1.0 - 0.1 * abs(params["lr"] - 1.5) - params["dropout"] - 0.2 * (params["optimizer"] == "SGD")
+
+
+def deaf(params, trial):
+    """Reports, and never asks whether to stop."""
+    for epoch in range(20):
+        trial.report(epoch, {"acc": height(params) * (1 - 0.8 ** (epoch + 1))})
+    return {"acc": height(params) * (1 - 0.8**20)}
+
+
+def layered(params):
+    """`units` is read only where there is a second layer."""
+    if params["layers"] == 1:
+        return -((params["lr"] - 1.4) ** 2)
+    return 0.5 - (params["lr"] - 1.4) ** 2 - abs(params["units"] - 32) / 64

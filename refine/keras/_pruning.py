@@ -1,0 +1,47 @@
+"""Telling the running trial how training goes, epoch by epoch, so that a round with a pruner can stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from refine.objective import running_trial
+
+
+def watched() -> bool:
+    """Whether a trial runs here that may be stopped."""
+    trial = running_trial()
+    return trial is not None and trial.watched
+
+
+def told(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
+    """Whether training is to stop after an epoch, since the trial is behind.
+
+    Args:
+        epoch: Which has ended, from 0.
+        logs: What is known after it.
+        last: Number of epochs: after the last one nothing is left to stop.
+    """
+    trial = running_trial()
+    if trial is None or not trial.watched or not logs or epoch + 1 >= last:
+        return False
+    return trial.watch(epoch, {name: float(value) for name, value in logs.items() if _is_number(value)})
+
+
+def _is_number(value: Any) -> bool:
+    return getattr(value, "ndim", 0) == 0
+
+
+class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Stops ``model.fit`` in a round with a pruner, once the trial is behind; elsewhere it does nothing.
+
+    `refine.keras.fit` does this by itself. Where a model function trains several times, each training is compared by
+    its own epochs.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Asks the running trial."""
+        if told(epoch, logs, int((self.params or {}).get("epochs") or epoch + 2)):
+            self.model.stop_training = True

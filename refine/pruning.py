@@ -1,0 +1,168 @@
+"""Early stopping across trials: what a trial must have reached by an epoch in order to go on.
+
+There is no channel between workers. The curve that a trial is measured by travels with its task, and the trial stops
+itself. Pure functions of values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.errors import DesignError
+
+_GROWTH = 1.05
+"""The curve is drawn anew when the trials behind it are so many times as many, or one more where that is more."""
+
+
+@dataclass(frozen=True)
+class Pruner:
+    """Stops trials that are behind the round's earlier ones at the same epoch.
+
+    A trial goes on while the best value it has reported is no worse than what the best ``keep`` of the round's ended
+    trials had reached by that epoch. A trial that was stopped counts with the best it had reached, at all later
+    epochs as well; so does one that ended early by itself.
+
+    Args:
+        keep: Share of the ended trials that a trial must be among, in (0, 1). 0.5 is the median.
+        warmup: Epochs that every trial may run, whatever it reports.
+        min_trials: How many trials run to their end before any is stopped.
+
+    Raises:
+        DesignError: A value out of range.
+
+    Source: the median rule of Golovin et al. (2017), 'Google Vizier', on the best values so far in place of running
+    means.
+    """
+
+    keep: float = 0.5
+    warmup: int = 10
+    min_trials: int = 20
+
+    def __post_init__(self) -> None:
+        if isinstance(self.keep, bool) or not isinstance(self.keep, int | float) or not 0 < self.keep < 1:
+            raise DesignError(
+                f"pruner: keep must be a share > 0 and < 1, got {self.keep!r}; 0.5 stops what is behind the median"
+            )
+        for name, value in (("warmup", self.warmup), ("min_trials", self.min_trials)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise DesignError(f"pruner: {name} must be a whole number >= 1, got {value!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, part of a node's identity."""
+        return {"keep": float(self.keep), "warmup": self.warmup, "min_trials": self.min_trials}
+
+    def basis(self, complete: Sequence[bool]) -> int:
+        """How many of the ended trials, the first ones, a trial that starts now is measured by; 0 for none.
+
+        Args:
+            complete: Whether each ended trial ran to its end, in the order of ending.
+        """
+        done = np.flatnonzero(np.asarray(complete, dtype=np.bool_))
+        if len(done) < self.min_trials:
+            return 0
+        found = following = int(done[self.min_trials - 1]) + 1
+        while following <= len(complete):
+            found, following = following, max(following + 1, math.ceil(following * _GROWTH))
+        return found
+
+    def thresholds(self, reached: Sequence[npt.NDArray[np.float64]]) -> tuple[float, ...]:
+        """What must be reached by every epoch from number ``warmup`` on, counted from 1.
+
+        Args:
+            reached: Per ended trial the best value so far, higher is better, one per epoch; see :func:`best_so_far`.
+
+        Returns:
+            One number per epoch, up to the last but one of the longest trial: who got to the last has ended.
+        """
+        longest = max((len(r) for r in reached), default=0)
+        if longest <= self.warmup:
+            return ()
+        rows = np.stack([np.pad(r, (0, longest - len(r)), mode="edge") for r in reached if len(r)])
+        asked = np.quantile(rows, 1 - self.keep, axis=0, method="lower")
+        return tuple(float(v) for v in asked[self.warmup - 1 : longest - 1])
+
+
+MEDIAN = Pruner()
+"""What ``pruner="median"`` means."""
+
+
+def best_so_far(series: Sequence[float], sign: float) -> npt.NDArray[np.float64]:
+    """The best value so far at every epoch, higher is better; minus infinity before the first finite one.
+
+    Args:
+        series: One value per epoch, in the metric's own sign.
+        sign: 1 to maximize, -1 to minimize.
+    """
+    values = sign * np.asarray(series, dtype=float)
+    return np.maximum.accumulate(np.where(np.isfinite(values), values, -np.inf))
+
+
+class Race(Protocol):
+    """Hears a trial's metric epoch by epoch."""
+
+    metric: str
+
+    def behind(self, value: float) -> bool:
+        """Whether to stop after this epoch.
+
+        Args:
+            value: The metric's, in its own sign; NaN where the epoch has none.
+        """
+
+
+class Limit(NamedTuple):
+    """What a trial is measured by; it travels with the task.
+
+    Attributes:
+        metric: Name of the metric reported.
+        sign: 1 to maximize, -1 to minimize.
+        first: Number of the epoch of the first threshold, from 1.
+        thresholds: What must be reached, higher is better.
+    """
+
+    metric: str
+    sign: float
+    first: int
+    thresholds: tuple[float, ...]
+
+    def race(self) -> Race:
+        """A trial's run against it."""
+        return _Race(self)
+
+
+class _Race:
+    def __init__(self, limit: Limit) -> None:
+        self.metric, self._limit = limit.metric, limit
+        self._best, self._epoch = -math.inf, 0
+
+    def behind(self, value: float) -> bool:
+        self._epoch += 1
+        if math.isfinite(value):
+            self._best = max(self._best, self._limit.sign * value)
+        at = self._epoch - self._limit.first
+        # A trial that has reported nothing finite diverges; that is no matter of being behind.
+        known = 0 <= at < len(self._limit.thresholds) and math.isfinite(self._best)
+        return known and self._best < self._limit.thresholds[at]
+
+
+def code_of(pruner: Mapping[str, Any]) -> str:
+    """A node's pruner as the argument that makes it."""
+    if "optuna" in pruner:
+        return f", pruner={pruner['optuna']}"
+    return f", pruner=refine.Pruner({', '.join(f'{k}={v!r}' for k, v in pruner.items())})"
+
+
+def words_of(pruner: Mapping[str, Any]) -> str:
+    """A node's pruner in words."""
+    if "optuna" in pruner:
+        return f"stopped early by {pruner['optuna']}"
+    return (
+        f"stopped early unless among the best {pruner['keep']:.0%} at every epoch from {pruner['warmup']} on, "
+        f"once {pruner['min_trials']} have ended"
+    )

@@ -1,0 +1,94 @@
+"""Pruned rounds of real Keras trainings: inside refine's fit, and by the callback in Keras' own."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import ObjectiveError
+from refine.keras import KerasObjective, PruningCallback, fit
+
+pytestmark = pytest.mark.slow
+
+SPACE = {"lr": refine.Float(0.00001, 0.1, levels=24, log=True), "epochs": 12}
+PRUNER = refine.Pruner(keep=0.5, warmup=2, min_trials=6)
+
+
+def _compiled(width, params):
+    model = keras.Sequential([keras.layers.Input((width,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(keras.optimizers.Adam(params["lr"]), "binary_crossentropy", metrics=["acc"])
+    return model
+
+
+def _fast(x, y, x_val, y_val, params):
+    model = _compiled(x.shape[1], params)
+    return fit(model, x, y, validation_data=(x_val, y_val), epochs=params["epochs"]), model
+
+
+def _slow(x, y, x_val, y_val, params):
+    model = _compiled(x.shape[1], params)
+    data = (x_val, y_val)
+    history = model.fit(
+        x, y, validation_data=data, epochs=params["epochs"], verbose=0, callbacks=[PruningCallback()]
+    )
+    return history, model
+
+
+def _watched(x, y, x_val, y_val, params):
+    model = _compiled(x.shape[1], params)
+    data = (x_val, y_val)
+    history = fit(
+        model,
+        x,
+        y,
+        validation_data=data,
+        epochs=params["epochs"],
+        callbacks=[keras.callbacks.TerminateOnNaN(), PruningCallback()],
+    )
+    return history, model
+
+
+def _rows():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 6)).astype("float32")
+    return x, (x[:, 0] + 0.5 * x[:, 1] > 0).astype("int32")
+
+
+@pytest.mark.parametrize("model", [_fast, _slow, _watched])
+def test_trainings_stop_when_they_are_behind(tmp_path, model):
+    objective = KerasObjective(model, *_rows())
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(
+            SPACE, objective, metric="val_loss", direction="minimize", n=20, pruner=PRUNER
+        ).run(progress=False)
+        frame, shown = found.trials, found.shown
+        curves = found.home.store.records([found._stored.pk], curves=True).curves
+    assert set(frame["state"]) == {"complete", "pruned"}
+    for i, state in enumerate(frame["state"]):
+        series = np.minimum.accumulate(curves[i]["val_loss"])
+        asked = shown["threshold"][i]
+        if state == "complete":
+            assert len(series) == 12
+            assert asked is None or (series[1:-1] <= asked).all()
+        else:
+            assert series[-1] > asked[len(series) - 2]
+            assert len(series) < 12
+
+
+def test_a_training_outside_of_a_round_is_stopped_by_nothing():
+    x, y = _rows()
+    history, _ = _slow(x, y, x, y, {"lr": 0.001, "epochs": 3})
+    assert len(history.history["loss"]) == 3
+
+
+def test_several_splits_are_refused(tmp_path):
+    objective = KerasObjective(_fast, *_rows(), splits=2)
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
+        with pytest.raises(
+            ObjectiveError, match="a pruner can't stop an objective that trains .* several splits"
+        ):
+            found.run(progress=False)
+        assert found.trials.empty
