@@ -283,13 +283,20 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         found = objective(permutation, running) if with_trial else objective(permutation)
         metrics = _metrics(found, running.curve)
         state, error = "complete", None
-    except (Exception, SystemExit):  # noqa: BLE001  # whatever the objective raises is this trial's outcome
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # whatever the objective raises is this trial's outcome
         metrics = {}
-        state, error = "failed", traceback.format_exc()[-_ERROR_LENGTH:]
+        state, error = "failed", _storable(traceback.format_exc()[-_ERROR_LENGTH:])
     seconds = time.perf_counter() - started
     everything = read >= set(task.permutation)
     names = None if everything else tuple(n for n in task.permutation if n in read)
     return Outcome(state, metrics, running.curve, seconds, error, names, running.examples)
+
+
+def _storable(text: str) -> str:
+    """Text that every database takes: no half of a surrogate pair, no NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def _seed_everything(seed: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
@@ -16,6 +17,8 @@ from refine.design import design_named, draw, how_many
 from refine.environment import environment
 from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundStopped, did_you_mean
 from refine.execute import check_workers, outcomes_of
+from refine.interrupt import interruptible
+from refine.limits import limits_of
 from refine.node import Node
 from refine.objective import Objective, Outcome, Task, objective_code, wants_trial
 from refine.space import permutation_key
@@ -41,7 +44,9 @@ def run_round(
     executor: Executor | None = None,
     threads: int = 1,
     progress: bool = True,
-    rerun: str | None = None,
+    rerun: str | Collection[str] | None = None,
+    timeout: float | None = None,
+    memory: int | str | None = None,
     choose: Callable[[Records], list[Task]] | None = None,
 ) -> None:
     """Runs what is left of a round's plan.
@@ -56,7 +61,9 @@ def run_round(
         executor: Runs on this instead; ``workers`` then says how many trials it runs at a time.
         threads: Threads per trial.
         progress: Whether to show a progress bar.
-        rerun: A state, such as ``"failed"``: trials that ended so are run again as a new attempt.
+        rerun: A state, such as ``"failed"``, or several: trials that ended so are run again as a new attempt.
+        timeout: Seconds a trial may run.
+        memory: Resident bytes of its worker.
         choose: Says what to run instead of the plan, given all trials so far, replicates among them.
 
     Raises:
@@ -68,10 +75,8 @@ def run_round(
     """
     check_workers(workers, threads)
     wants_trial(objective)
-    if rerun is not None and rerun not in STATES:
-        raise DesignError(
-            f"rerun must be a state of trials, got {rerun!r}; {did_you_mean(str(rerun), STATES)}"
-        )
+    limits = limits_of(timeout, memory, executor)
+    again = check_rerun(rerun)
     node, code = stored.node, objective_code(objective)
     if metric.reduction == FUNCTION and metric.function is None:
         raise ObjectiveError(
@@ -79,31 +84,49 @@ def run_round(
             "it: run(metric=function)"
         )
     with ExitStack() as stack:
-        stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
+        stop = stack.enter_context(interruptible(f"round {node.id}"))
+        held = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         if metric.function is not None:
             store.store_scores(stored.pk, metric)
         records = store.records([stored.pk], curves=metric.curves, replicates=choose is not None)
         if choose is None:
-            tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
+            total = stored.n
+            todo, tasks = plan(
+                node, total, store.inherited(stored.pk), store.beside(stored.pk), records, again
+            )
         else:
-            tasks = choose(records)
-        if not tasks:
+            chosen = choose(records)
+            total = todo = len(chosen)
+            tasks = iter(chosen)
+        if (first := next(tasks, None)) is None:
             return
+        tasks = itertools.chain([first], tasks)
         store.add_environment(stored.pk, environment(threads))
         writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(
             _Watch(
                 node,
-                stored.n if choose is None else len(tasks),
-                len(tasks),
+                total,
+                todo,
                 records,
                 metric,
                 direction,
                 progress,
             )
         )
-        outcomes = outcomes_of(stack, objective, tasks, workers=workers, executor=executor, threads=threads)
+        outcomes = outcomes_of(
+            stack,
+            objective,
+            tasks,
+            todo,
+            workers=workers,
+            executor=executor,
+            threads=threads,
+            limits=limits,
+            stop=stop,
+        )
         for task, outcome in outcomes:
+            held()
             state = outcome.state
             try:
                 outcome, value = _scored(outcome, metric)
@@ -122,14 +145,31 @@ def run_round(
             watch.see(outcome, state, value)
 
 
+def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
+    """The states whose trials run again.
+
+    Raises:
+        DesignError: Something else than a state of trials, or several.
+    """
+    states = (rerun,) if isinstance(rerun, str) else () if rerun is None else rerun
+    if not isinstance(states, Collection):
+        raise DesignError(f"rerun must be a state of trials, or a list of them, got {rerun!r}")
+    for state in states:
+        if state not in STATES:
+            raise DesignError(
+                f"rerun must be a state of trials, got {state!r}; {did_you_mean(str(state), STATES)}"
+            )
+    return frozenset(states)
+
+
 def plan(
     node: Node,
     n: int,
     inherited: frozenset[str],
     extra: Sequence[tuple[str, dict[str, Any]]],
     records: Records,
-    rerun: str | None,
-) -> list[Task]:
+    again: frozenset[str] = frozenset(),
+) -> tuple[int, Iterator[Task]]:
     """What is left to run: the design's first cells and the extra ones, less those that have ended.
 
     Args:
@@ -138,7 +178,10 @@ def plan(
         inherited: Keys that ancestors had completed.
         extra: ``(origin, encoded permutation)`` of what runs beside the design's cells.
         records: The round's trials so far.
-        rerun: Trials that ended in this state come again.
+        again: Trials that ended in one of these states come again.
+
+    Returns:
+        How many tasks (1 where there is none), and the tasks. They are made when they are taken: a million of them would take gigabytes.
     """
     ended: dict[str, tuple[str, int]] = {}
     columns = records.columns
@@ -148,23 +191,30 @@ def plan(
         if replicate == 0:
             ended[key] = state, attempt
     space = node.space
-    encoded = [[encode(v) for v in p.grid] for p in space.values()]
-    tasks = []
     others = [(permutation_key({m: decode(v) for m, v in p.items()}), origin, p) for origin, p in extra]
     skip = inherited | {key for key, _, _ in others}
-    for row in draw(design_named(node.method), space, n - len(others), node.design_seed, skip):
-        frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
-        key = permutation_key(frozen)
-        state, attempt = ended.get(key, ("", -1))
-        if state in ("", rerun):
-            permutation = {name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))}
-            cell = str(space.number(row))
-            tasks.append(Task(key, permutation, cell, 0, attempt + 1, "even", node.trial_seed(key, 0)))
-    for key, origin, permutation in others:
-        state, attempt = ended.get(key, ("", -1))
-        if state in ("", rerun):
-            tasks.append(Task(key, permutation, None, 0, attempt + 1, origin, node.trial_seed(key, 0)))
-    return tasks
+    # Before anything runs, so that a design with too few cells is an error and not half a round.
+    rows = draw(design_named(node.method), space, n - len(others), node.design_seed, skip)
+    left = n - sum(state not in again for state, _ in ended.values())
+
+    def tasks() -> Iterator[Task]:
+        encoded = [[encode(v) for v in p.grid] for p in space.values()]
+        for row in rows:
+            frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
+            key = permutation_key(frozen)
+            state, attempt = ended.get(key, ("", -1))
+            if not state or state in again:
+                permutation = {
+                    name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))
+                }
+                cell = str(space.number(row))
+                yield Task(key, permutation, cell, 0, attempt + 1, "even", node.trial_seed(key, 0))
+        for key, origin, permutation in others:
+            state, attempt = ended.get(key, ("", -1))
+            if not state or state in again:
+                yield Task(key, permutation, None, 0, attempt + 1, origin, node.trial_seed(key, 0))
+
+    return max(1, left), tasks()
 
 
 def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
@@ -261,7 +311,7 @@ class _Watch:
             if self.alike[how] == self.first > 1:
                 raise RoundStopped(
                     f"round {self.node.id}: stopped, its first {self.first} trials all failed alike: "
-                    f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun='failed'; "
+                    f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun={state!r}; "
                     "tracebacks are in round.failures"
                 )
 

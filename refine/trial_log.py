@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from refine.canonical import dumps
-from refine.errors import StoreError
+from refine.errors import RoundBusy, StoreError
 from refine.schema import t
 from refine.trials import Curve, Examples, Metric, Records, Trial
 
@@ -56,6 +56,7 @@ class TrialWriter:
 
         Raises:
             StoreError: The store refuses; nothing of the trial was written.
+            RoundBusy: Another process wrote it.
         """
         row = {
             "node": self._pk,
@@ -74,6 +75,11 @@ class TrialWriter:
                     self._connection.execute(t.curve.insert().values(trial=pk, data=data))
                 if trial.examples is not None:
                     self._keep(pk, trial.examples)
+        except sa.exc.IntegrityError as error:
+            raise RoundBusy(
+                f"a trial (permutation {trial.key[:12]}, attempt {trial.attempt}) was stored by another process while "
+                "it ran here; that process runs the round now, and nothing is counted twice"
+            ) from error
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
             store = self._engine.url.render_as_string(hide_password=True)

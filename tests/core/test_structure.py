@@ -53,7 +53,8 @@ FLOORS = [
     ["decision"],
     ["ledger"],
     # Files and processes.
-    ["schema", "objective"],
+    ["schema", "objective", "interrupt", "leash", "limits", "trouble"],
+    ["cluster", "watchdog"],
     ["lease", "trial_log", "execute"],
     ["store"],
     ["runner", "child", "home", "replicates"],
