@@ -19,7 +19,7 @@ from pathlib import Path
 
 from refine.cluster import Workers, local_cluster
 from refine.errors import DesignError, ObjectiveError, RoundStopped
-from refine.leash import mark
+from refine.leash import ENDED, mark
 from refine.limits import Limits
 from refine.objective import Objective, Outcome, Task, evaluate, wants_trial
 from refine.watchdog import Watchdog
@@ -28,7 +28,8 @@ _PER_WORKER = 2
 _CRASHED = "the process that ran this trial died; it was tried once more, alone, and died again"
 _BROKE = "this trial broke outside of its objective; it was tried once more, alone, and broke again"
 _UNBEGUN = 5
-"""A task that its worker had not begun when it died is handed out again, so many times before it is suspected."""
+"""A task that its worker had not begun, or had ended, when it died is handed out again, so many times before it is
+suspected."""
 _POLL = 0.25
 
 Loaded = tuple[Objective, bool]
@@ -166,6 +167,8 @@ def run_on(
             identity = (task.key, task.replicate, task.attempt)
             error = CancelledError("by the executor") if future.cancelled() else future.exception()
             if error is None:
+                if watchdog is not None:
+                    watchdog.forget(token)
                 yield task, Outcome(*pickle.loads(future.result()))
                 continue
             if isinstance(error, ObjectiveError):
@@ -176,7 +179,11 @@ def run_on(
                 local[0].strikes = 0  # the worker had come up
             if verdict is not None and verdict.state == "timeout":
                 yield task, Outcome("timeout", {}, {}, verdict.seconds, verdict.text, None)
-            elif watchdog is not None and found is None and unbegun[identity] < _UNBEGUN:
+            elif (
+                watchdog is not None
+                and (found is None or found.phase == ENDED)
+                and unbegun[identity] < _UNBEGUN
+            ):
                 unbegun[identity] += 1
                 back.append(task)
             elif identity not in tried:

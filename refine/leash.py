@@ -18,8 +18,9 @@ from typing import Any
 COORDINATOR = "REFINE_COORDINATOR"
 """Environment variable with the coordinator's process id."""
 
-LOADING, RUNNING = "loading", "running"
-"""What a worker does with a trial: gets the objective, or runs it. The timeout counts while it runs."""
+LOADING, RUNNING, ENDED = "loading", "running", "ended"
+"""What a worker does with a trial: gets the objective, runs it, or has its outcome, which may be on its way. The
+timeout counts while it runs."""
 
 _EVERY = 0.5
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
@@ -45,7 +46,7 @@ def _watch(coordinator: int) -> None:
 
 @contextlib.contextmanager
 def mark(folder: str | None, token: int) -> Iterator[Callable[[], None]]:
-    """Says in the folder that this process works on a task, by an empty file that stays when the process dies.
+    """Says in the folder what this process does with a task, by the name of an empty file that the coordinator removes.
 
     Args:
         folder: Where the coordinator looks; ``None`` marks nothing.
@@ -57,16 +58,15 @@ def mark(folder: str | None, token: int) -> Iterator[Callable[[], None]]:
     if folder is None:
         yield lambda: None
         return
-    loading, running = (Path(folder) / name_of(token, os.getpid(), phase) for phase in (LOADING, RUNNING))
+    here, pid = Path(folder), os.getpid()
+    loading, running, ended = (here / name_of(token, pid, phase) for phase in (LOADING, RUNNING, ENDED))
     loading.touch()
 
     def begin() -> None:
         loading.replace(running)
 
     yield begin
-    # Only in the end: what raised out of here, or died, was being worked on.
-    for path in (loading, running):
-        path.unlink(missing_ok=True)
+    running.replace(ended)  # not where it died, or raised outside of the objective
 
 
 def name_of(token: int, pid: int, phase: str) -> str:

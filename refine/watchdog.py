@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from refine.leash import RUNNING, name_of
+from refine.leash import ENDED, RUNNING, name_of
 from refine.limits import Limits, bytes_text
 
 _EVERY = 0.1
@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A task that a worker has begun: number, process, and whether it is loading or running."""
+    """A task that a worker has begun: number, process, and whether it is loading, running or ended."""
 
     token: int
     pid: int
@@ -68,7 +68,7 @@ class Watchdog:
             self._thread.join()
 
     def begun(self, token: int) -> Mark | None:
-        """The mark of a task that a worker has begun and not ended."""
+        """The mark of a task that a worker has begun, until it is forgotten."""
         return next((m for m in self._marks(f"{token}.*")), None)
 
     def verdict(self, token: int) -> Verdict | None:
@@ -76,7 +76,7 @@ class Watchdog:
         return self._verdicts.get(token)
 
     def forget(self, token: int) -> None:
-        """Removes what a dead worker left of a task."""
+        """Removes the mark of a task whose outcome is known."""
         for found in self._marks(f"{token}.*"):
             (self.folder / name_of(*found)).unlink(missing_ok=True)
         self._verdicts.pop(token, None)
@@ -104,7 +104,7 @@ class Watchdog:
             seen = set()
             for found in self._marks():
                 seen.add(found.token)
-                if found.token not in self._verdicts:
+                if found.phase != ENDED and found.token not in self._verdicts:
                     self._look(found)
             for token in set(self._processes) - seen:
                 self._processes.pop(token, None)
