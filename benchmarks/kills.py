@@ -1,7 +1,7 @@
 """Random kill -9 of coordinators and workers during a Keras round; then the table must be that of a calm round.
 
     python benchmarks/kills.py                      20 kills
-    python benchmarks/kills.py --kills 4 --n 20     as the tests do it
+    python benchmarks/kills.py --kills 3 --n 12     as the tests do it
 
 Each kill hits a process drawn among the coordinator and its workers, at a random moment after at least one more trial
 has been stored. A dead coordinator is started again, as anybody would: the same script. Two kills in a row may meet the
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ import keras
 import refine
 from refine.keras import KerasObjective
 from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
 
 def model(x_train, y_train, x_val, y_val, params):
     net = keras.Sequential([
@@ -42,7 +44,7 @@ def model(x_train, y_train, x_val, y_val, params):
     return history, net
 
 x, y = load_breast_cancer(return_X_y=True)
-objective = KerasObjective(model, x, y, preprocess="standardize", name="kills")
+objective = KerasObjective(model, x, y, preprocess=StandardScaler(), name="kills")
 tree = refine.Tree("kills", store=sys.argv[1])
 space = {"units": [4, 8, 16, 32], "dropout": (0.0, 0.5, 6), "lr": (0.001, 0.01, 10)}
 found = tree.add_round(space, objective, metric="val_acc", n=int(sys.argv[2]), seed=1)
@@ -54,10 +56,11 @@ print("finished", len(found.trials))
 
 def stored(store: Path) -> int:
     """How many trials are in the store."""
-    with contextlib.suppress(refine.errors.StoreError, IndexError):
+    try:
         with refine.Tree("kills", store=store, create=False) as tree:
             return len(tree.rounds[0].trials)
-    return 0
+    except (refine.errors.StoreError, IndexError):
+        return 0
 
 
 def table(store: Path):
@@ -76,6 +79,8 @@ def disturbed(command: list[str], store: Path, kills: int, seed: int) -> list[st
             if process.poll() is not None:
                 if process.returncode == 0:
                     return hit
+                if process.returncode != -signal.SIGKILL:
+                    raise SystemExit(f"the script ended by itself with {process.returncode}")
                 process.communicate()
                 process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             time.sleep(0.1)
@@ -130,7 +135,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--n", type=int, default=160)
+    parser.add_argument("--n", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     main(arguments.kills, arguments.n, arguments.seed)
