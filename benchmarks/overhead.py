@@ -78,7 +78,7 @@ def read_back(folder: Path, n: int) -> tuple[float, float]:
         started = time.perf_counter()
         records = found.home.store.records([stored.pk])
         with found.home.store.writer(stored.pk) as writer:
-            for task in plan(found.node, n, frozenset(), [], records, None):
+            for task in plan(found.node, n, frozenset(), [], records)[1]:
                 metrics = {"loss": 0.1, "acc": 0.9, "val_loss": 0.2, "value": 0.5}
                 writer.add(
                     Trial(
@@ -106,6 +106,27 @@ def read_back(folder: Path, n: int) -> tuple[float, float]:
     if len(frame) != n:
         raise SystemExit(f"read {len(frame)} of {n} trials")
     return wrote, time.perf_counter() - started
+
+
+def first_task(n: int) -> tuple[float, float, float]:
+    """Of a round of ``n`` cells: seconds until its first task is there, and megabytes held and at the peak then."""
+    import tracemalloc
+
+    from refine.runner import plan
+
+    with refine.Tree("plan", store="sqlite://") as tree:
+        found = tree.add_round({**SPACE, "more": (1, 20), "beta": (0.8, 0.99, 20)}, float, n=n, seed=2)
+        records = found.home.store.records([found._stored.pk])
+        started = time.perf_counter()
+        next(plan(found.node, n, frozenset(), [], records)[1])
+        took = time.perf_counter() - started
+        tracemalloc.start()
+        _, tasks = plan(found.node, n, frozenset(), [], records)
+        for _ in range(1000):
+            next(tasks)
+        held, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return took, held / 1e6, peak / 1e6
 
 
 def main(n: int, n_optuna: int, large: int) -> None:
@@ -146,6 +167,11 @@ def main(n: int, n_optuna: int, large: int) -> None:
         print(
             f"\na tree with {large:,} trials of 9 parameters: written in {wrote:.1f} s, opened and read as a "
             f"DataFrame in {read:.2f} s"
+        )
+        took, held, peak = first_task(10 * large)
+        print(
+            f"a round of {10 * large:,} cells: first task after {took:.1f} s, {held:.0f} MB held while it runs, "
+            f"{peak:.0f} MB while its cells are drawn"
         )
 
 

@@ -65,6 +65,7 @@ class Analysis:
         X: Unit-scale positions of all evidence, shape (n, parameters).
         y: Values of all evidence, higher is better, shape (n,).
         digest: Hash of the evidence.
+        codes: Fingerprints of the code that its trials ran, where they come from a store; several are said in print.
     """
 
     space: Space
@@ -86,6 +87,7 @@ class Analysis:
     X: Floats = field(repr=False)
     y: Floats = field(repr=False)
     digest: str
+    codes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ParameterEvidence:
         for evidence in self.parameters:
@@ -131,10 +133,19 @@ class Analysis:
                 f"{self.metric}, {self.direction}; best {score(self.best['value'])}, "
                 f"noise {score(self.noise.sd)} ({self.noise.source}); "
                 f"hit the best 1 % with probability {percent(self.covered)}",
+                *self._mixed(),
                 "",
                 text_table(head, rows),
             ]
         )
+
+    def _mixed(self) -> list[str]:
+        if len(self.codes) < 2:
+            return []
+        return [
+            f"the trials ran {len(self.codes)} versions of the objective's code ({', '.join(self.codes)}): what differs "
+            "between them may be the code's"
+        ]
 
 
 def _effect_text(e: ParameterEvidence) -> tuple[str, str]:

@@ -6,7 +6,7 @@ Every error states the rule, the value that broke it and the way out::
     ├── SpaceError          a space, parameter, constraint or permutation
     ├── DesignError         how many cells, drawn in which way
     ├── ObjectiveError      an objective that can't be called or returns nonsense
-    │   └── RoundStopped    a round stopped early: its first trials all failed alike
+    │   └── RoundStopped    a round stopped early: its first trials all failed alike, or nothing runs them
     ├── AnalysisError       evidence that can't be analysed
     ├── ReviewError         an edit or a decision that can't be made
     └── StoreError          a store that can't be opened, read or written
@@ -40,7 +40,7 @@ class ObjectiveError(RefineError, RuntimeError):
 
 
 class RoundStopped(ObjectiveError):
-    """A round stopped early because its first trials all failed in the same way."""
+    """A round stopped early: its first trials all failed in the same way, or its executor or workers broke."""
 
 
 class AnalysisError(RefineError, ValueError):

@@ -7,52 +7,89 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
+import itertools
 import pickle
 import sys
 import tempfile
-from collections import deque
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from pathlib import Path
-from typing import Protocol
 
-from refine.errors import DesignError, ObjectiveError
-from refine.objective import Objective, Outcome, Task, evaluate, wants_trial
+from refine.cluster import Workers, local_cluster
+from refine.errors import DesignError, ObjectiveError, RoundStopped
+from refine.leash import ENDED, mark
+from refine.limits import Limits
+from refine.naming import Objective
+from refine.objective import Outcome, Task, evaluate, wants_trial
+from refine.watchdog import Watchdog
 
 _PER_WORKER = 2
 _CRASHED = "the process that ran this trial died; it was tried once more, alone, and died again"
+_BROKE = "this trial broke outside of its objective; it was tried once more, alone, and broke again"
+_UNBEGUN = 5
+"""A task that its worker had not begun, or had ended, when it died is handed out again, so many times before it is
+suspected."""
+_POLL = 0.25
 
 Loaded = tuple[Objective, bool]
-
-
-class Tasks(Protocol):
-    """Tasks in a list, or made one by one when they are taken."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Task]: ...
 
 
 _loaded: dict[str, Loaded] = {}
 
 
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
 def outcomes_of(
     stack: contextlib.ExitStack,
     objective: Objective,
-    tasks: Tasks,
+    tasks: Iterable[Task],
+    count: int,
     *,
     workers: int,
     executor: Executor | None,
     threads: int,
+    limits: Limits | None = None,
+    stop: Callable[[], bool] = never,
     ahead: int = _PER_WORKER,
 ) -> Iterator[tuple[Task, Outcome]]:
-    """Runs tasks in this process, on an executor, or on a local cluster that lives as long as ``stack``."""
+    """Runs tasks in this process, on an executor, or on a local cluster that lives as long as ``stack``.
+
+    Args:
+        stack: Closes what is started here.
+        objective: What to call.
+        tasks: Taken lazily.
+        count: How many they are, for not to start more workers than tasks.
+        workers: How many run at a time.
+        executor: Runs on this instead.
+        threads: For each trial.
+        limits: Of a trial; with any, even one worker is a subprocess, since this process can't be killed.
+        stop: Asked before a task is handed out; once it is true, what runs comes to its end and nothing else.
+        ahead: How many tasks per worker may be under way.
+    """
+    limits = limits or Limits()
+    tasks = itertools.takewhile(lambda _: not stop(), tasks)
     if executor is not None:
-        return run_on(executor, objective, tasks, threads, workers, shared_disk=False, ahead=ahead)
-    if workers > 1:
-        cluster = stack.enter_context(local_cluster(min(workers, len(tasks)), threads))
-        return run_on(cluster, objective, tasks, threads, workers, shared_disk=True, ahead=ahead)
+        return run_on(executor, objective, tasks, threads, workers, stop=stop, ahead=ahead)
+    if workers > 1 or limits.any:
+        payload = _pack(objective)  # what can't travel is said before anything is started
+        found = stack.enter_context(local_cluster(min(workers, count), threads))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="refine-"))
+        watchdog = stack.enter_context(Watchdog(Path(folder), limits, found.deaths))
+        return run_on(
+            found.executor,
+            objective,
+            tasks,
+            threads,
+            workers,
+            stop=stop,
+            ahead=ahead,
+            local=(found, watchdog, payload),
+        )
     return run_here(objective, tasks, threads)
 
 
@@ -70,8 +107,10 @@ def run_on(
     tasks: Iterable[Task],
     threads: int,
     workers: int,
-    shared_disk: bool,
+    *,
+    stop: Callable[[], bool] = never,
     ahead: int = _PER_WORKER,
+    local: tuple[Workers, Watchdog, bytes] | None = None,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks on an executor, yielding outcomes as they come.
 
@@ -81,159 +120,128 @@ def run_on(
         tasks: Taken lazily: never more than ``ahead`` per worker are in flight.
         threads: For each trial.
         workers: How many run at a time.
-        shared_disk: Whether every worker sees this machine's temporary folder; then the objective and its
-            data are written there once instead of travelling with every task.
+        stop: Whether to hand out nothing new.
         ahead: How many tasks per worker may be under way; the next is taken when one has ended.
+        local: Workers on this machine, who watches over them, and the packed objective. They share this machine's
+            temporary folder: the objective and its data are written there once instead of travelling with every
+            task, and tell there what they run.
 
-    A task whose worker dies is tried once more when nothing else is running; if its worker dies again it
-    is ``crashed``.
+    A task whose worker dies while it runs is tried once more when nothing else is running; if its worker dies again
+    it is ``crashed``. One that was only waiting for that worker is handed out again.
     """
     wants_trial(objective)
-    payload = _pack(objective)
+    payload = _pack(objective) if local is None else local[2]
+    watchdog = local[1] if local else None
     name = hashlib.sha256(payload).hexdigest()
-    with contextlib.ExitStack() as stack:
-        source: bytes | str = payload
-        if shared_disk:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="refine-"))
-            path = Path(folder) / name
-            path.write_bytes(payload)
-            source = str(path)
-        todo = iter(tasks)
-        alone: deque[Task] = deque()
-        flying: dict[Future[bytes], Task] = {}
-        tried: set[tuple[str, int, int]] = set()
+    source: bytes | str = payload
+    folder = str(watchdog.folder) if watchdog else None
+    if watchdog is not None:
+        path = watchdog.folder / name
+        path.write_bytes(payload)
+        source = str(path)
+    todo = iter(tasks)
+    back: deque[Task] = deque()
+    alone: deque[Task] = deque()
+    flying: dict[Future[bytes], tuple[int, Task]] = {}
+    tried: set[tuple[str, int, int]] = set()
+    unbegun: Counter[tuple[str, int, int]] = Counter()
+    tokens = itertools.count()
 
-        def submit(task: Task) -> None:
-            # One string of bytes there and one back: engines sample containers too to guess their size.
-            order = pickle.dumps((source, name, tuple(task), threads, sys.path))
-            flying[executor.submit(run_task, order)] = task
+    def submit(task: Task) -> None:
+        token = next(tokens)
+        # One string of bytes there and one back: engines sample containers too to guess their size.
+        order = pickle.dumps((source, name, tuple(task), threads, sys.path, (folder, token)))
+        try:
+            flying[executor.submit(run_task, order)] = token, task
+        except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
+            raise RoundStopped(
+                f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
+                "run again with a new executor, or with workers=N, where a dead process costs one trial"
+            ) from error
 
-        while True:
-            while len(flying) < ahead * workers and (task := next(todo, None)) is not None:
-                submit(task)
-            if not flying:
-                if not alone:
-                    return
-                submit(alone.popleft())
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
-            for future in done:
-                task = flying.pop(future)
-                identity = (task.key, task.replicate, task.attempt)
-                error = future.exception()
-                if error is None:
-                    yield task, Outcome(*pickle.loads(future.result()))
-                elif isinstance(error, ObjectiveError):
-                    raise error
-                elif identity not in tried:
-                    tried.add(identity)
-                    alone.append(task)
-                else:
-                    text = f"{_CRASHED}\n{type(error).__name__}: {error}"
-                    yield task, Outcome("crashed", {}, {}, 0.0, text, None)
+    def next_task() -> Task | None:
+        return back.popleft() if back else next(todo, None)
+
+    while True:
+        while not stop() and len(flying) < ahead * workers and (task := next_task()) is not None:
+            submit(task)
+        if stop() and watchdog is not None:
+            for future, (token, _) in list(flying.items()):
+                if watchdog.begun(token) is None and future.cancel():
+                    del flying[future]
+        if not flying:
+            if not alone or stop():
+                return
+            submit(alone.popleft())
+        done, _ = wait(flying, _POLL, FIRST_COMPLETED)
+        if local is not None:
+            local[0].check()
+        for future in done:
+            token, task = flying.pop(future)
+            identity = (task.key, task.replicate, task.attempt)
+            error = CancelledError("by the executor") if future.cancelled() else future.exception()
+            if error is None:
+                if watchdog is not None:
+                    watchdog.forget(token)
+                yield task, Outcome(*pickle.loads(future.result()))
+                continue
+            if isinstance(error, ObjectiveError):
+                raise error
+            found = None if watchdog is None else watchdog.begun(token)
+            verdict = None if watchdog is None else watchdog.verdict(token)
+            if local is not None:
+                local[0].strikes = 0  # the worker had come up
+            if verdict is not None and verdict.state == "timeout":
+                yield task, Outcome("timeout", {}, {}, verdict.seconds, verdict.text, None)
+            elif (
+                watchdog is not None
+                and (found is None or found.phase == ENDED)
+                and unbegun[identity] < _UNBEGUN
+            ):
+                unbegun[identity] += 1
+                back.append(task)
+            elif identity not in tried:
+                tried.add(identity)
+                alone.append(task)
+            else:
+                how = f"{type(error).__name__}: {error}"
+                broke = False
+                if verdict is not None:
+                    how = verdict.text
+                elif watchdog is not None and found is not None:
+                    died = watchdog.how_it_died(found.pid)
+                    broke, how = died is None, died or how
+                text = f"{_BROKE if broke else _CRASHED}\n{how}"
+                yield task, Outcome("crashed", {}, {}, 0.0, text, None)
+            if watchdog is not None:
+                watchdog.forget(token)
 
 
 def run_task(order: bytes) -> bytes:
     """What a worker does: unpacks the objective once, then runs the task.
 
     Args:
-        order: Pickled ``(objective or its file, name, task, threads, import path)``.
+        order: Pickled ``(objective or its file, name, task, threads, import path, (folder of marks, number))``.
 
     Returns:
         The pickled outcome.
     """
-    source, name, fields, threads, path = pickle.loads(order)
-    if name not in _loaded:
-        sys.path.extend(p for p in path if p not in sys.path)
-        payload = Path(source).read_bytes() if isinstance(source, str) else source
-        objective = pickle.loads(payload)
-        _prepare(objective, threads)
-        _loaded.clear()
-        _loaded[name] = objective, wants_trial(objective)
-    objective, with_trial = _loaded[name]
-    return pickle.dumps(tuple(evaluate(objective, Task(*fields), with_trial)))
-
-
-@contextlib.contextmanager
-def local_cluster(workers: int, threads: int) -> Iterator[Executor]:
-    """An executor over a local Dask cluster of subprocesses on the loopback interface.
-
-    Subprocesses start from a clean interpreter: nothing is forked after TensorFlow is loaded, and a script
-    without a main guard is not run again. When the coordinator dies, they end.
-    """
-    import dask
-    from distributed import Client, Scheduler
-    from distributed.deploy.spec import SpecCluster
-    from distributed.deploy.subprocess import SubprocessWorker
-
-    environment = {
-        # What the person's script can import, a worker must be able to import.
-        "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),
-        # To decide what to send from a thread, the engine would sample every message for its size, with the
-        # very random generator that the trial was seeded with.
-        "DASK_DISTRIBUTED__COMM__OFFLOAD": "False",
-        # The engine's profiler keeps the stacks of an hour: half a megabyte a trial, which every collection of
-        # garbage goes through again, so that trials took ever longer.
-        "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
-    }
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        environment[variable] = str(threads)
-    settings = {
-        "distributed.scheduler.allowed-failures": 0,  # retries are ours
-        "distributed.scheduler.worker-saturation": 1.0,  # a dying worker takes one task with it
-        "distributed.worker.daemon": False,
-        "distributed.admin.system-monitor.gil.enabled": False,
-    }
-    options = {
-        "host": "127.0.0.1",
-        "nthreads": 1,
-        "memory_limit": 0,
-        "dashboard": False,
-        "silence_logs": 40,
-    }
-    with tempfile.TemporaryDirectory(prefix="refine-dask-") as folder, dask.config.set(settings):
-        worker = {
-            "cls": SubprocessWorker,
-            "options": {"worker_kwargs": {**options, "local_directory": folder}},
-        }
-        # Without an address of its own the scheduler would ask for port 8787 even with the dashboard off.
-        scheduler = {
-            "cls": Scheduler,
-            "options": {
-                "host": "127.0.0.1",
-                "port": 0,
-                "dashboard": False,
-                "dashboard_address": "127.0.0.1:0",
-            },
-        }
-        with (
-            _environment(environment) as restore,  # what the subprocesses start with, and start again with
-            SpecCluster(
-                workers=dict.fromkeys(range(workers), worker),
-                scheduler=scheduler,
-                worker=worker,
-                silence_logs=40,
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
-            client.wait_for_workers(workers, timeout=120)
-            restore()
-            yield client.get_executor(pure=False, retries=0)
-
-
-@contextlib.contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[Callable[[], None]]:
-    """Environment variables for subprocesses to start with; yields what puts the old ones back early."""
-    before = dict(os.environ)
-
-    def restore() -> None:
-        os.environ.clear()
-        os.environ.update(before)
-
-    os.environ.update(changes)
-    try:
-        yield restore
-    finally:
-        restore()
+    source, name, fields, threads, path, place = pickle.loads(order)
+    with mark(*place) as begin:
+        if name not in _loaded:
+            sys.path.extend(p for p in path if p not in sys.path)
+            payload = Path(source).read_bytes() if isinstance(source, str) else source
+            objective = pickle.loads(payload)
+            _prepare(objective, threads)
+            _loaded.clear()
+            _loaded[name] = objective, wants_trial(objective)
+        objective, with_trial = _loaded[name]
+        begin()
+        try:
+            outcome = evaluate(objective, Task(*fields), with_trial)
+        except KeyboardInterrupt:  # nobody presses Ctrl-C at a worker: the objective itself raised it
+            outcome = Outcome("failed", {}, {}, 0.0, traceback.format_exc(), None)
+        return pickle.dumps(tuple(outcome))
 
 
 def check_workers(workers: int, threads: int) -> None:
@@ -257,5 +265,5 @@ def _pack(objective: Objective) -> bytes:
     except Exception as error:
         raise ObjectiveError(
             f"an objective must be picklable to travel to workers, but {type(error).__name__}: {error}; build what "
-            "can't travel inside the function, or run with workers=1"
+            "can't travel inside the function, or run with workers=1 and neither timeout nor memory"
         ) from error

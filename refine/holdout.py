@@ -19,8 +19,11 @@ from refine.canonical import digest, dumps, seed_of
 from refine.errors import AnalysisError, ObjectiveError
 from refine.execute import check_workers, outcomes_of
 from refine.home import Home
+from refine.interrupt import interruptible
+from refine.limits import limits_of
+from refine.naming import Objective
 from refine.node import Node
-from refine.objective import Objective, Outcome, RunningTrial, Task
+from refine.objective import Outcome, RunningTrial, Task
 from refine.replicates import again, best_keys, check_times, known_best, planned
 from refine.schema import t
 from refine.store import Store, StoredNode
@@ -144,6 +147,8 @@ def open_holdout(
     workers: int = 1,
     executor: Executor | None = None,
     threads: int = 1,
+    timeout: float | None = None,
+    memory: int | str | None = None,
     objective: Objective | None = None,
     name: str | None = None,
 ) -> Opening:
@@ -161,6 +166,8 @@ def open_holdout(
         workers: This and the rest: see :meth:`refine.Round.run`.
         executor: See there.
         threads: See there.
+        timeout: See there.
+        memory: See there.
         objective: See there.
         name: See there.
 
@@ -171,6 +178,7 @@ def open_holdout(
     """
     check_times(top, seeds)
     check_workers(workers, threads)
+    limits = limits_of(timeout, memory, executor)
     chosen = home.objective_of(node, objective, name)
     if not callable(getattr(chosen, "holdout", None)):
         raise ObjectiveError(
@@ -178,14 +186,26 @@ def open_holdout(
             "KerasObjective(..., holdout=0.2), or give it a method holdout(params, trial)"
         )
     stored = home.store.nodes(home.tree)[node.id]
-    with home.store.lease(stored.pk, f"round {node.id}"), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(interruptible(f"hold-out of round {node.id}"))
+        held = stack.enter_context(home.store.lease(stored.pk, f"round {node.id}"))
         records = home.store.records([stored.pk], curves=metric.curves, replicates=True)
         keys = _chosen(node, records, metric, direction, top)
         found = _begin(home.store, stored.pk, keys, seeds, visit, branch)
         tasks = _tasks(home.store, node, found, planned(records))
-        for task, outcome in outcomes_of(
-            stack, OnHoldout(chosen), tasks, workers=workers, executor=executor, threads=threads
-        ):
+        outcomes = outcomes_of(
+            stack,
+            OnHoldout(chosen),
+            tasks,
+            max(1, len(tasks)),
+            workers=workers,
+            executor=executor,
+            threads=threads,
+            limits=limits,
+            stop=stop,
+        )
+        for task, outcome in outcomes if tasks else ():
+            held()
             _keep(home.store, found.pk, task, outcome)
     return opening_of(home.store, node, found, metric)
 

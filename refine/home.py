@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from refine.errors import DesignError, ObjectiveError
+from refine.naming import Objective, objective_data, objective_name
 from refine.node import Node
-from refine.objective import Objective, objective_data, objective_name
 from refine.sampling import described
 from refine.store import Store
 from refine.trials import Metric, Score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.analysis import Analysis, analyze
@@ -29,6 +30,7 @@ class Lineage(NamedTuple):
         read: Parameter -> for every row of ``frame`` whether its trial read it.
         groups: One label per row of ``frame``, equal for replicates.
         fresh: Finished runs again of the path's best permutations.
+        codes: Fingerprints of the code that the trials of ``frame`` ran, oldest first.
     """
 
     frame: pd.DataFrame
@@ -37,6 +39,7 @@ class Lineage(NamedTuple):
     read: dict[str, Bools]
     groups: list[Any]
     fresh: Fresh
+    codes: tuple[str, ...]
 
 
 def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Lineage:
@@ -80,6 +83,7 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         read=read_masks(space, records),
         groups=replicate_groups(records),
         fresh=fresh_runs(store, [nodes[node.id].pk for node in path], metric),
+        codes=tuple(dict.fromkeys(records.columns["code"])),
     )
 
 
@@ -92,7 +96,7 @@ def analysis_of(
         AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
     """
     found = lineage(store, tree, path, metric)
-    return analyze(
+    analysis = analyze(
         path[-1].space,
         found.frame,
         direction=direction,
@@ -106,6 +110,7 @@ def analysis_of(
         fresh=found.fresh[:2],
         degenerate=store.nodes(tree)[path[-1].id].node.degenerate,
     )
+    return replace(analysis, codes=found.codes)
 
 
 def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame | None:

@@ -5,16 +5,14 @@ Everything here happens in the process that runs the trial and touches no store.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import math
 import random
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +20,7 @@ import numpy.typing as npt
 
 from refine.canonical import decode, thaw
 from refine.errors import ObjectiveError
+from refine.naming import Objective, objective_name
 from refine.pruning import Limit
 from refine.trials import Examples
 
@@ -30,9 +29,6 @@ _ERROR_LENGTH = 20_000
 MOST_EXAMPLES = 2_000
 MOST_NUMBERS = 20_000
 """Predictions that are kept of one trial: examples, and examples times outputs."""
-
-Objective = Callable[..., Any]
-"""``f(params)`` or ``f(params, trial)`` -> a number or a mapping of metrics to numbers."""
 
 
 class Permutation(dict[str, Any]):
@@ -273,61 +269,6 @@ def wants_trial(objective: Objective) -> bool:
     return len(required) == 2
 
 
-def objective_name(objective: Objective) -> str:
-    """The name that goes into a round's identity: ``objective.name``, else the qualified name."""
-    name = getattr(objective, "name", None)
-    if isinstance(name, str) and name:
-        return name
-    target = getattr(objective, "func", objective)
-    qualname = getattr(target, "__qualname__", type(target).__qualname__)
-    module = getattr(target, "__module__", None) or type(target).__module__
-    if "<lambda>" in qualname:
-        # Nothing but its code tells one lambda from another.
-        qualname = f"{qualname}-{objective_code(objective)[:8]}"
-    return str(qualname) if module == "__main__" else f"{module}.{qualname}"
-
-
-def objective_data(objective: Objective) -> str | None:
-    """The fingerprint of the objective's data, where it has one."""
-    found = getattr(objective, "fingerprint", None)
-    return found if isinstance(found, str) else None
-
-
-def objective_code(objective: Objective) -> str:
-    """A fingerprint of the objective's own source, 12 hexadecimal digits."""
-    found = getattr(objective, "code", None)
-    if isinstance(found, str):
-        return found
-    target = inspect.unwrap(getattr(objective, "func", objective))
-    if not (inspect.isroutine(target) or inspect.isclass(target)):
-        target = type(target)
-    code = getattr(target, "__code__", None)
-    compiled = code.co_code + repr(code.co_consts).encode() if code else repr(target).encode()
-    try:
-        text = inspect.getsource(target).encode()
-        if code is not None and code.co_name == "<lambda>":
-            text += compiled  # two may stand in one line
-    except (OSError, TypeError):
-        text = compiled
-    return hashlib.sha256(text).hexdigest()[:12]
-
-
-def source_file(objective: Objective) -> str | None:
-    """The file that the objective was written in; ``None`` in a notebook or at a prompt."""
-    target: Any = objective
-    for attribute in ("model", "func"):  # of a KerasObjective, and of functools.partial
-        inner = getattr(target, attribute, None)
-        target = inner if callable(inner) else target
-    target = inspect.unwrap(target)
-    if not (inspect.isroutine(target) or inspect.isclass(target)):
-        target = type(target)
-    try:
-        found = inspect.getsourcefile(target)
-    except TypeError:
-        return None
-    return found if found is not None and Path(found).exists() else None
-
-
 _running: ContextVar[RunningTrial | None] = ContextVar("refine_running_trial", default=None)
 
 
@@ -355,15 +296,22 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         # What a trial that stopped half-way returns is no final value.
         metrics = {} if running.pruned else _metrics(found, running.curve)
         state, error = "pruned" if running.pruned else "complete", None
-    except (Exception, SystemExit):  # noqa: BLE001  # whatever the objective raises is this trial's outcome
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # whatever the objective raises is this trial's outcome
         metrics = {}
-        state, error = "failed", traceback.format_exc()[-_ERROR_LENGTH:]
+        state, error = "failed", _storable(traceback.format_exc()[-_ERROR_LENGTH:])
     finally:
         _running.reset(here)
     seconds = time.perf_counter() - started
     everything = read >= set(task.permutation)
     names = None if everything else tuple(n for n in task.permutation if n in read)
     return Outcome(state, metrics, running.curve, seconds, error, names, running.examples)
+
+
+def _storable(text: str) -> str:
+    """Text that every database takes: no half of a surrogate pair, no NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def _seed_everything(seed: int) -> None:

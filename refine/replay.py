@@ -14,8 +14,10 @@ from refine.environment import environment
 from refine.errors import AnalysisError, DesignError
 from refine.execute import check_workers, outcomes_of
 from refine.home import Home
+from refine.limits import limits_of
+from refine.naming import Objective, objective_code, source_file
 from refine.node import Node
-from refine.objective import Objective, Task, objective_code, source_file
+from refine.objective import Task
 from refine.replicates import planned
 from refine.runner import plan
 from refine.trials import Metric, Records
@@ -86,6 +88,8 @@ def replay(
     workers: int = 1,
     executor: Executor | None = None,
     threads: int = 1,
+    timeout: float | None = None,
+    memory: int | str | None = None,
     objective: Objective | None = None,
     name: str | None = None,
 ) -> Replay:
@@ -100,6 +104,7 @@ def replay(
     if not isinstance(tolerance, int | float) or not tolerance >= 0:
         raise DesignError(f"tolerance must be a number >= 0, got {tolerance!r}; 0 asks for equal bits")
     check_workers(workers, threads)
+    limits = limits_of(timeout, memory, executor)
     chosen = home.objective_of(node, objective, name)
     stored = home.store.nodes(home.tree)[node.id]
     records = planned(home.store.records([stored.pk], curves=metric.curves))
@@ -128,7 +133,14 @@ def replay(
     rows = {}
     with ExitStack() as stack:
         for task, outcome in outcomes_of(
-            stack, chosen, tasks, workers=workers, executor=executor, threads=threads
+            stack,
+            chosen,
+            tasks,
+            len(tasks),
+            workers=workers,
+            executor=executor,
+            threads=threads,
+            limits=limits,
         ):
             rows[task.key] = _row(records, at[task.key], outcome, metric, tolerance)
     then = home.store.environments(stored.pk)
@@ -185,14 +197,20 @@ def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any
 
 
 def _as_planned(home: Home, node: Node, records: Records) -> bool:
-    """Whether the design that follows from the node's content has every stored permutation, with its seed."""
+    """Whether the design that follows from the node's content has every stored permutation, with its seed.
+
+    What a sampler asked for follows from what it was told, so that only its seeds can be checked.
+    """
     stored = home.store.nodes(home.tree)[node.id]
     nothing = Records([], [], (), {name: [] for name in records.columns})
     inherited, beside = home.store.inherited(stored.pk), home.store.beside(stored.pk)
-    tasks = plan(node, stored.n, inherited, beside, nothing, None)
+    _, tasks = plan(node, stored.n, inherited, beside, nothing, frozenset())
     seeds = {task.key: task.seed for task in tasks}
-    pairs = zip(records.columns["key"], records.columns["seed"], strict=True)
-    return all(seeds.get(key) == seed for key, seed in pairs)
+    columns = (records.columns[name] for name in ("key", "seed", "origin"))
+    return all(
+        seed == (node.trial_seed(key, 0) if origin == "adaptive" else seeds.get(key))
+        for key, seed, origin in zip(*columns, strict=True)
+    )
 
 
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -82,7 +82,11 @@ def best_keys(space: Space, records: Records, metric: Metric, direction: str, de
 
 
 def replicate_tasks(
-    node: Node, records: Records, keys: Sequence[str], seeds: int, rerun: str | None = None
+    node: Node,
+    records: Records,
+    keys: Sequence[str],
+    seeds: int,
+    rerun: frozenset[str] = frozenset(),
 ) -> list[Task]:
     """What is left to run of some permutations' replicates, seed by seed.
 
@@ -91,7 +95,7 @@ def replicate_tasks(
         records: Its trials so far, replicates among them.
         keys: Hashes of permutations that it has run.
         seeds: How many replicates of each there shall be.
-        rerun: Replicates that ended in this state come again.
+        rerun: Replicates that ended in one of these states come again.
     """
     c = records.columns
     first = {key: i for i, (key, r) in enumerate(zip(c["key"], c["replicate"], strict=True)) if r == 0}
@@ -102,7 +106,7 @@ def replicate_tasks(
         for key in keys:
             i = first[key]
             state, attempt = ended.get((key, replicate), ("", -1))
-            if state in ("", rerun):
+            if not state or state in rerun:
                 seed = node.trial_seed(key, replicate)
                 place = (records.permutations[i], c["cell"][i], replicate, attempt + 1, c["origin"][i], seed)
                 tasks.append(Task(key, *place))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import Executor
 from typing import TypedDict
 
 from refine.home import Home
+from refine.naming import Objective
 from refine.node import Node
-from refine.objective import Objective, Task
+from refine.objective import Task
 from refine.replicates import best_keys, check_times, known_best, replicate_tasks
-from refine.runner import run_round
+from refine.runner import check_rerun, run_round
 from refine.trials import Metric, Records
 
 
@@ -19,6 +21,8 @@ class HowOptions(TypedDict, total=False):
     workers: int
     executor: Executor | None
     threads: int
+    timeout: float | None
+    memory: int | str | None
     objective: Objective | None
     name: str | None
 
@@ -27,7 +31,7 @@ class RunOptions(HowOptions, total=False):
     """The same, and what is shown and run again."""
 
     progress: bool
-    rerun: str | None
+    rerun: str | Collection[str] | None
 
 
 def run_replicates(
@@ -42,7 +46,9 @@ def run_replicates(
     executor: Executor | None = None,
     threads: int = 1,
     progress: bool = True,
-    rerun: str | None = None,
+    rerun: str | Collection[str] | None = None,
+    timeout: float | None = None,
+    memory: int | str | None = None,
     objective: Objective | None = None,
     name: str | None = None,
 ) -> None:
@@ -54,10 +60,11 @@ def run_replicates(
     """
     check_times(top, seeds)
     chosen = home.objective_of(node, objective, name)
+    again = check_rerun(rerun)
 
     def choose(records: Records) -> list[Task]:
         keys = best_keys(node.space, records, metric, direction, node.degenerate)
-        return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, rerun)
+        return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, again)
 
     run_round(
         home.store,
@@ -70,5 +77,7 @@ def run_replicates(
         threads=threads,
         progress=progress,
         rerun=rerun,
+        timeout=timeout,
+        memory=memory,
         choose=choose,
     )

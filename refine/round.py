@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +14,13 @@ from refine.design import how_many
 from refine.environment import user
 from refine.holdout import Opening, Visit, branch_of, open_holdout
 from refine.luck import Luck
-from refine.objective import Objective
+from refine.naming import Objective
 from refine.proposal import Proposal, propose
 from refine.replay import Replay, replay
 from refine.retrain import HowOptions, RunOptions, run_replicates
 from refine.review import Review
 from refine.round_view import RoundView
-from refine.runner import run_round
+from refine.runner import check_rerun, run_round
 from refine.sampling import design_of, how_many_asked
 from refine.space import Space
 from refine.steering import Steered, check_place, check_pruner
@@ -54,7 +54,9 @@ class Round(RoundView):
         executor: Executor | None = None,
         threads: int = 1,
         progress: bool = True,
-        rerun: str | None = None,
+        rerun: str | Collection[str] | None = None,
+        timeout: float | None = None,
+        memory: int | str | None = None,
         objective: Objective | None = None,
         name: str | None = None,
         metric: Score | None = None,
@@ -64,7 +66,10 @@ class Round(RoundView):
         """Runs what is left of the round; a script that is run again goes on where it was.
 
         Every finished trial is in the store at once. An exception of the objective becomes a ``failed`` trial,
-        NaN or infinity a ``diverged`` one.
+        NaN or infinity a ``diverged`` one. With subprocesses, one that dies is replaced; the trial that it ran is
+        tried once more, alone, and is ``crashed`` if its process dies again.
+
+        Ctrl-C once hands out nothing new and ends when what runs has ended and is stored; twice stops at once.
 
         Args:
             workers: 1 runs in this process, more on a local cluster of subprocesses.
@@ -72,7 +77,13 @@ class Round(RoundView):
             executor: A ``concurrent.futures`` executor to run on instead; ``workers`` says how many at a time.
             threads: Threads per trial; one by default, whatever the number of workers, or floats differ.
             progress: Whether to show a progress bar.
-            rerun: A state, such as ``"failed"``: trials that ended so are run again.
+            rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that ended so
+                are run again.
+            timeout: Seconds that a trial may run, counted from its start in its worker; then its worker is killed
+                and the trial is a ``timeout``. One worker is then a subprocess as well.
+            memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``; then it is killed, and the
+                trial is tried once more in a fresh one before it is ``crashed``. Looked at ten times a second. One
+                worker is then a subprocess as well.
             objective: What to call, for a round that was reopened from the store.
             name: The name that the round was added with, where one was given.
             metric: Its metric, for a round that was reopened and whose metric is a function.
@@ -85,13 +96,16 @@ class Round(RoundView):
 
         Raises:
             ObjectiveError: No objective, one of another name, or one that can't be called.
-            RoundStopped: The first trials all failed in the same way.
+            DesignError: An option out of range, or ``timeout`` or ``memory`` with an executor.
+            RoundStopped: The first trials all failed in the same way, or an executor or all workers broke.
             RoundBusy: Another process is running this round.
+            StoreError: The disk is full, or the store locked; what had finished is stored.
+            KeyboardInterrupt: Ctrl-C was pressed; run again to go on.
         """
         chosen = self.home.objective_of(self.node, objective, name)
         self.home.know_score(self.id, self.metric, metric)
         self.home.know_tools(self.node, design, pruner)
-        check_place(self.node, chosen, workers, executor)
+        check_place(self.node, chosen, workers, executor, timeout is not None or memory is not None)
         if n is not None:
             taken = len(self.home.store.inherited(self._stored.pk))
             sized = how_many_asked if self.node.adaptive else how_many
@@ -99,7 +113,7 @@ class Round(RoundView):
         planned = self._stored.n
 
         def steer(records: Records) -> Steered:
-            return Steered(self.home, self.path, planned, self._metric, records, rerun)
+            return Steered(self.home, self.path, planned, self._metric, records, check_rerun(rerun))
 
         run_round(
             self.home.store,
@@ -113,6 +127,8 @@ class Round(RoundView):
             progress=progress,
             rerun=rerun,
             steer=steer if self.node.steered else None,
+            timeout=timeout,
+            memory=memory,
         )
         return self
 
@@ -125,8 +141,8 @@ class Round(RoundView):
         Args:
             top: How many permutations, by the value of their planned run.
             seeds: How many runs of each. The noise needs 5 more runs than permutations.
-            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``objective``, ``name``: as in
-                :meth:`run`.
+            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``,
+                ``objective``, ``name``: as in :meth:`run`.
 
         Raises:
             AnalysisError: No trial has finished that may be called best.
@@ -153,7 +169,8 @@ class Round(RoundView):
             seeds: How many models of each.
             note: Why, in your words.
             author: Who opens; default the user name.
-            options: ``workers``, ``executor``, ``threads``, ``objective``, ``name``: as in :meth:`run`.
+            options: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``objective``, ``name``: as in
+                :meth:`run`.
 
         Raises:
             ObjectiveError: The objective has no hold-out.

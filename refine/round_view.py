@@ -13,8 +13,8 @@ from refine.decision import Decision
 from refine.holdout import Opening, opening_of, openings_of
 from refine.home import Home
 from refine.lineage import analysis_of
+from refine.naming import Objective
 from refine.node import Node
-from refine.objective import Objective
 from refine.replicates import replicate_table
 from refine.runner import planned_cells
 from refine.space import Space

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any, Protocol
 
+import numpy as np
+
 from refine.canonical import decode, encode, freeze
 from refine.design import design_named, draw, how_many
 from refine.environment import environment
-from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundStopped, did_you_mean
-from refine.execute import Tasks, check_workers, outcomes_of
+from refine.errors import AnalysisError, DesignError, ObjectiveError, did_you_mean
+from refine.execute import check_workers, outcomes_of
+from refine.interrupt import interruptible
+from refine.limits import limits_of
+from refine.naming import Objective, objective_code, source_file
 from refine.node import Node
-from refine.objective import Objective, Outcome, Task, objective_code, source_file, wants_trial
+from refine.objective import Outcome, Task, wants_trial
 from refine.space import permutation_key
 from refine.store import Store, StoredNode
-from refine.trials import DEGENERATE, FUNCTION, STATES, Metric, Records, Trial
-from refine.words import score
-
-_ALIKE = 5
-"""A round stops when its first trials, so many, all failed in the same way."""
-
-_READ_BY = 10
-"""After so many trials the progress bar names varied parameters that none of them has read."""
+from refine.trials import FUNCTION, STATES, Metric, Records, Trial
+from refine.watch import Watch
 
 
-class Steering(Tasks, Protocol):
+class Steering(Protocol):
     """Tasks that are made one by one from what has ended: see :class:`refine.steering.Steered`."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Task]: ...
 
     @property
     def ahead(self) -> int:
@@ -61,7 +63,9 @@ def run_round(
     executor: Executor | None = None,
     threads: int = 1,
     progress: bool = True,
-    rerun: str | None = None,
+    rerun: str | Collection[str] | None = None,
+    timeout: float | None = None,
+    memory: int | str | None = None,
     choose: Callable[[Records], list[Task]] | None = None,
     steer: Callable[[Records], Steering] | None = None,
 ) -> None:
@@ -77,7 +81,9 @@ def run_round(
         executor: Runs on this instead; ``workers`` then says how many trials it runs at a time.
         threads: Threads per trial.
         progress: Whether to show a progress bar.
-        rerun: A state, such as ``"failed"``: trials that ended so are run again as a new attempt.
+        rerun: A state, such as ``"failed"``, or several: trials that ended so are run again as a new attempt.
+        timeout: Seconds a trial may run.
+        memory: Resident bytes of its worker.
         choose: Says what to run instead of the plan, given all trials so far, replicates among them.
         steer: Makes the tasks of a round that results steer, given its trials so far with their curves.
 
@@ -90,10 +96,8 @@ def run_round(
     """
     check_workers(workers, threads)
     wants_trial(objective)
-    if rerun is not None and rerun not in STATES:
-        raise DesignError(
-            f"rerun must be a state of trials, got {rerun!r}; {did_you_mean(str(rerun), STATES)}"
-        )
+    limits = limits_of(timeout, memory, executor)
+    again = check_rerun(rerun)
     node, code = stored.node, objective_code(objective)
     if metric.reduction == FUNCTION and metric.function is None:
         raise ObjectiveError(
@@ -101,28 +105,38 @@ def run_round(
             "it: run(metric=function)"
         )
     with ExitStack() as stack:
-        stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
+        stop = stack.enter_context(interruptible(f"round {node.id}"))
+        held = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         if metric.function is not None:
             store.store_scores(stored.pk, metric)
         curves = metric.curves or steer is not None
         records = store.records([stored.pk], curves=curves, replicates=choose is not None)
         steered = None if steer is None else steer(records)
-        tasks: Tasks
+        tasks: Iterator[Task]
         if steered is not None:
-            tasks = steered
+            total, todo, tasks = stored.n, len(steered), iter(steered)
         elif choose is None:
-            tasks = plan(node, stored.n, store.inherited(stored.pk), store.beside(stored.pk), records, rerun)
+            total = stored.n
+            todo, tasks = plan(
+                node, total, store.inherited(stored.pk), store.beside(stored.pk), records, again
+            )
         else:
-            tasks = choose(records)
-        if not len(tasks):
+            chosen = choose(records)
+            total = todo = len(chosen)
+            tasks = iter(chosen)
+        if steered is None:
+            if (first := next(tasks, None)) is None:
+                return
+            tasks = itertools.chain([first], tasks)
+        elif not todo:
             return
         store.add_environment(stored.pk, environment(threads, source_file(objective)))
         writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(
-            _Watch(
+            Watch(
                 node,
-                stored.n if choose is None else len(tasks),
-                len(tasks),
+                total,
+                todo,
                 records,
                 metric,
                 direction,
@@ -133,8 +147,9 @@ def run_round(
         if steered is not None:
             steered.begin(writer.keep_curve)
             where["ahead"] = steered.ahead
-        outcomes = outcomes_of(stack, objective, tasks, **where)
+        outcomes = outcomes_of(stack, objective, tasks, todo, limits=limits, stop=stop, **where)
         for task, outcome in outcomes:
+            held()
             state = outcome.state
             try:
                 outcome, value = _scored(outcome, metric)
@@ -158,14 +173,31 @@ def run_round(
             watch.see(outcome, state, value if state == "complete" else None)
 
 
+def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
+    """The states whose trials run again.
+
+    Raises:
+        DesignError: Something else than a state of trials, or several.
+    """
+    states = (rerun,) if isinstance(rerun, str) else () if rerun is None else rerun
+    if not isinstance(states, Collection):
+        raise DesignError(f"rerun must be a state of trials, or a list of them, got {rerun!r}")
+    for state in states:
+        if state not in STATES:
+            raise DesignError(
+                f"rerun must be a state of trials, got {state!r}; {did_you_mean(str(state), STATES)}"
+            )
+    return frozenset(states)
+
+
 def plan(
     node: Node,
     n: int,
     inherited: frozenset[str],
     extra: Sequence[tuple[str, dict[str, Any]]],
     records: Records,
-    rerun: str | None,
-) -> list[Task]:
+    again: frozenset[str] = frozenset(),
+) -> tuple[int, Iterator[Task]]:
     """What is left to run: the design's first cells and the extra ones, less those that have ended.
 
     Args:
@@ -174,7 +206,10 @@ def plan(
         inherited: Keys that ancestors had completed.
         extra: ``(origin, encoded permutation)`` of what runs beside the design's cells.
         records: The round's trials so far.
-        rerun: Trials that ended in this state come again.
+        again: Trials that ended in one of these states come again.
+
+    Returns:
+        How many tasks (1 where there is none), and the tasks. They are made when they are taken: a million of them would take gigabytes.
     """
     ended: dict[str, tuple[str, int]] = {}
     columns = records.columns
@@ -184,29 +219,35 @@ def plan(
         if replicate == 0:
             ended[key] = state, attempt
     space = node.space
-    encoded = [[encode(v) for v in p.grid] for p in space.values()]
-    tasks = []
     others = [(permutation_key({m: decode(v) for m, v in p.items()}), origin, p) for origin, p in extra]
     skip = inherited | {key for key, _, _ in others}
+    # Before anything runs, so that a design with too few cells is an error and not half a round.
     # What a sampler asks for is not known beforehand.
-    drawn = (
-        ()
+    rows = (
+        np.zeros((0, len(space)), dtype=np.int32)
         if node.adaptive
         else draw(design_named(node.method), space, n - len(others), node.design_seed, skip)
     )
-    for row in drawn:
-        frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
-        key = permutation_key(frozen)
-        state, attempt = ended.get(key, ("", -1))
-        if state in ("", rerun):
-            permutation = {name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))}
-            cell = str(space.number(row))
-            tasks.append(Task(key, permutation, cell, 0, attempt + 1, "even", node.trial_seed(key, 0)))
-    for key, origin, permutation in others:
-        state, attempt = ended.get(key, ("", -1))
-        if state in ("", rerun):
-            tasks.append(Task(key, permutation, None, 0, attempt + 1, origin, node.trial_seed(key, 0)))
-    return tasks
+    left = n - sum(state not in again for state, _ in ended.values())
+
+    def tasks() -> Iterator[Task]:
+        encoded = [[encode(v) for v in p.grid] for p in space.values()]
+        for row in rows:
+            frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
+            key = permutation_key(frozen)
+            state, attempt = ended.get(key, ("", -1))
+            if not state or state in again:
+                permutation = {
+                    name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))
+                }
+                cell = str(space.number(row))
+                yield Task(key, permutation, cell, 0, attempt + 1, "even", node.trial_seed(key, 0))
+        for key, origin, permutation in others:
+            state, attempt = ended.get(key, ("", -1))
+            if not state or state in again:
+                yield Task(key, permutation, None, 0, attempt + 1, origin, node.trial_seed(key, 0))
+
+    return max(1, left), tasks()
 
 
 def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
@@ -230,91 +271,6 @@ def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
     return [space.number(row) for row in rows]
 
 
-class _Watch:
-    """Watches a round go by: progress for the person, and an early end where all goes wrong."""
-
-    def __init__(
-        self, node: Node, n: int, todo: int, records: Records, metric: Metric, direction: str, show: bool
-    ) -> None:
-        self.node, self.metric, self.sign = node, metric, 1.0 if direction == "maximize" else -1.0
-        self.total, self.done, self.show = n, n - todo, show
-        self.alike: dict[str, int] = {}
-        self.seen = self.failed = self.pruned = 0
-        self.first = min(_ALIKE, todo)
-        known = [
-            metric.of(m, c)
-            for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)
-        ]
-        self.metric_seen = any(v is not None for v in known)
-        finite = [
-            self.sign * v
-            for v, m in zip(known, records.metrics, strict=True)
-            if v is not None and math.isfinite(v) and self._worthy(m)
-        ]
-        self.best = max(finite, default=-math.inf)
-        # A trial that read everything is recorded as None, and one that ended without a value may not have got there.
-        rows = zip(records.columns["read"], records.columns["state"], strict=True)
-        self.unread = set(node.space.varied)
-        self.ended = 0
-        for read, state in rows:
-            self._notice(json.loads(read) if read else None, state)
-
-    def _notice(self, read: Sequence[str] | None, state: str) -> None:
-        if state == "complete":
-            self.ended += 1
-            self.unread = self.unread - set(read) if read is not None else set()
-
-    def __enter__(self) -> _Watch:
-        from tqdm.auto import tqdm
-
-        self.bar: Any = tqdm(
-            total=self.total,
-            initial=self.done,
-            desc=f"round {self.node.id}",
-            unit="trial",
-            disable=not self.show,
-            mininterval=0.2,
-            dynamic_ncols=True,
-        )
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.bar.close()
-
-    def _worthy(self, metrics: Mapping[str, float]) -> bool:
-        return self.node.degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
-
-    def see(self, outcome: Outcome, state: str, value: float | None) -> None:
-        """Takes in one ended trial, which is stored already."""
-        self.seen += 1
-        self.failed += state not in ("complete", "pruned")
-        self.pruned += state == "pruned"
-        if value is not None and math.isfinite(value) and self._worthy(outcome.metrics):
-            self.best = max(self.best, self.sign * value)
-        best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
-        self._notice(outcome.read, state)
-        unread = [name for name in self.node.space if name in self.unread] if self.ended >= _READ_BY else []
-        never = f", never read: {', '.join(unread)}" if unread else ""
-        stopped = f", {self.pruned} pruned" if self.pruned else ""
-        self.bar.set_postfix_str(f"best {best}, {self.failed} failed{stopped}{never}", refresh=False)
-        self.bar.update()
-        self.metric_seen |= value is not None
-        if state == "complete" and value is None:
-            raise ObjectiveError(
-                f"round {self.node.id}: metric {str(self.metric)!r} is not among what the objective returned; "
-                f"{did_you_mean(self.metric.name, outcome.metrics)}; the trial is stored with all its metrics"
-            )
-        if self.seen <= self.first and outcome.error:
-            how = _signature(outcome.error)
-            self.alike[how] = self.alike.get(how, 0) + 1
-            if self.alike[how] == self.first > 1:
-                raise RoundStopped(
-                    f"round {self.node.id}: stopped, its first {self.first} trials all failed alike: "
-                    f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun='failed'; "
-                    "tracebacks are in round.failures"
-                )
-
-
 def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
     """An outcome and its value; what a function made of its metrics is kept among them."""
     if metric.function is None:
@@ -330,13 +286,6 @@ def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
     return (
         outcome if value is None else outcome._replace(metrics={**outcome.metrics, metric.name: value})
     ), value
-
-
-def _signature(error: str) -> str:
-    """What makes two tracebacks the same failure: the kind of error and where it arose."""
-    lines = error.strip().splitlines()
-    where = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]
-    return f"{where[-1] if where else ''} {lines[-1].split(':')[0]}"
 
 
 def _trial(task: Task, outcome: Outcome, state: str, code: str) -> Trial:

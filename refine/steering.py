@@ -14,8 +14,9 @@ from refine.canonical import decode
 from refine.errors import DesignError, ObjectiveError
 from refine.evidence import translate
 from refine.home import Home
+from refine.naming import Objective
 from refine.node import OPTUNA, Node
-from refine.objective import Objective, Outcome, Task
+from refine.objective import Outcome, Task
 from refine.pruning import Limit, Pruner, best_so_far
 from refine.runner import plan
 from refine.sampling import check_needs, described
@@ -33,26 +34,31 @@ class Steered:
         n: How many permutations it plans.
         metric: Which metric is the value.
         records: Its trials so far, with their curves.
-        rerun: Trials that ended in this state come again.
+        rerun: Trials that ended in one of these states come again.
     """
 
     def __init__(
-        self, home: Home, path: Sequence[Node], n: int, metric: Metric, records: Records, rerun: str | None
+        self,
+        home: Home,
+        path: Sequence[Node],
+        n: int,
+        metric: Metric,
+        records: Records,
+        rerun: frozenset[str],
     ) -> None:
         self._home, self._node, self._metric = home, path[-1], metric
         self._sign = 1.0 if self._node.direction == "maximize" else -1.0
         node, store = self._node, home.store
         pk = store.nodes(home.tree)[node.id].pk
         inherited, beside = store.inherited(pk), store.beside(pk)
-        tasks = plan(node, n, inherited, beside, records, rerun)
+        tasks = list(plan(node, n, inherited, beside, records, rerun)[1])
         self._taken = {*inherited, *records.columns["key"], *(t.key for t in tasks)}
         asked = [i for i, origin in enumerate(records.columns["origin"]) if origin == "adaptive"]
         self._asks = max(0, n - len(beside) - len(asked)) if node.adaptive else 0
-        if rerun is not None:
-            tasks += [_again(node, records, i) for i in asked if records.columns["state"][i] == rerun]
+        tasks += [_again(node, records, i) for i in asked if records.columns["state"][i] in rerun]
         self._planned = tasks
         # What was stopped is run again to see its end.
-        self._free = {t.key for t in tasks} if rerun == "pruned" else set()
+        self._free = {t.key for t in tasks} if "pruned" in rerun else set()
         self._shown: dict[tuple[str, int], dict[str, Any]] = {}
         self._keep: Callable[[Sequence[float]], str] | None = None
         self._warned = False
@@ -257,7 +263,7 @@ def check_pruner(pruner: Any, metric: Metric) -> tuple[dict[str, Any] | None, An
     )
 
 
-def check_place(node: Node, objective: Objective, workers: int, executor: Any) -> None:
+def check_place(node: Node, objective: Objective, workers: int, executor: Any, limited: bool) -> None:
     """Raises where a pruner can't work in the place or on the objective that a round is to be run.
 
     Raises:
@@ -266,10 +272,10 @@ def check_place(node: Node, objective: Objective, workers: int, executor: Any) -
     """
     if node.pruner is None:
         return
-    if "optuna" in node.pruner and (workers > 1 or executor is not None):
+    if "optuna" in node.pruner and (workers > 1 or executor is not None or limited):
         raise DesignError(
-            f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs workers=1 and no "
-            f"executor, got workers={workers}; refine.Pruner() works anywhere"
+            f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs workers=1, no "
+            f"executor, timeout or memory, got workers={workers}; refine.Pruner() works anywhere"
         )
     if getattr(objective, "stops", True) is False:
         raise ObjectiveError(

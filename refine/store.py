@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ from refine.trial_log import (
     store_scores,
 )
 from refine.trials import Curve, Examples, Metric, Records
+from refine.trouble import BUSY_SECONDS, say_clearly
 
 
 class StoredNode(NamedTuple):
@@ -70,7 +71,8 @@ class Store:
     """One database.
 
     Args:
-        url: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file.
+        url: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file. With
+            ``"sqlite:///refine.db?timeout=300"`` a write waits 300 seconds, not 30, for another process's lock.
 
     Raises:
         StoreError: It can't be opened, is no refine store, or was written by a newer refine.
@@ -83,13 +85,16 @@ class Store:
             raise StoreError(
                 f"store {self.name}: the folder must exist, but {Path(self.url.database).resolve().parent} does not"
             )
-        options: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else {}
+        options: dict[str, Any] = {}
+        if sqlite and "timeout" not in self.url.query:
+            options = {"connect_args": {"timeout": BUSY_SECONDS}}
         if sqlite and not self.url.database:
             options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
         try:
             self.engine = sa.create_engine(self.url, **options)
             if sqlite:
                 sa.event.listen(self.engine, "connect", _tune_sqlite)
+            say_clearly(self.engine, self.name)
             with self.engine.begin() as connection:
                 found = migrate(connection)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
@@ -299,7 +304,7 @@ class Store:
         """See :func:`refine.trial_log.count_states`."""
         return count_states(self.engine, tree)
 
-    def lease(self, pk: int, what: str) -> AbstractContextManager[None]:
+    def lease(self, pk: int, what: str) -> AbstractContextManager[Callable[[], None]]:
         """See :func:`refine.lease.lease`."""
         return lease(self.engine, pk, what)
 
@@ -373,6 +378,6 @@ def _url(url: str | os.PathLike[str]) -> sa.URL:
 
 def _tune_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

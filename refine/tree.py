@@ -19,8 +19,9 @@ from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
 from refine.holdout import openings_of
 from refine.home import Home
 from refine.ledger import Ledger
+from refine.naming import Objective, objective_data, objective_name
 from refine.node import Node
-from refine.objective import Objective, objective_data, objective_name, wants_trial
+from refine.objective import wants_trial
 from refine.outcome import entries_of
 from refine.replay import Replay
 from refine.round import Round

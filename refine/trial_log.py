@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from refine.canonical import dumps
-from refine.errors import StoreError
+from refine.errors import RoundBusy, StoreError
 from refine.schema import t
 from refine.trials import Curve, Examples, Metric, Records, Trial
 
@@ -57,6 +57,7 @@ class TrialWriter:
 
         Raises:
             StoreError: The store refuses; nothing of the trial was written.
+            RoundBusy: Another process wrote it.
         """
         row = {
             "node": self._pk,
@@ -78,6 +79,11 @@ class TrialWriter:
                 if trial.shown is not None:
                     row = {"trial": pk, "content": dumps(dict(trial.shown))}
                     self._connection.execute(t.shown.insert().values(row))
+        except sa.exc.IntegrityError as error:
+            raise RoundBusy(
+                f"a trial (permutation {trial.key[:12]}, attempt {trial.attempt}) was stored by another process while "
+                "it ran here; that process runs the round now, and nothing is counted twice"
+            ) from error
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
             store = self._engine.url.render_as_string(hide_password=True)

@@ -11,8 +11,9 @@ from typing import Any
 from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.execute import check_workers
 from refine.home import Home
+from refine.naming import Objective
 from refine.node import Node
-from refine.objective import Objective, Task, evaluate
+from refine.objective import Task, evaluate
 from refine.replicates import best_keys, planned
 from refine.trials import Metric
 

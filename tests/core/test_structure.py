@@ -56,9 +56,12 @@ FLOORS = [
     ["decision"],
     ["ledger"],
     # Files and processes.
-    ["schema", "objective"],
+    ["naming"],
+    ["schema", "objective", "interrupt", "leash", "limits", "trouble"],
+    ["cluster", "watchdog"],
     ["lease", "trial_log", "execute"],
     ["store"],
+    ["watch"],
     ["runner", "child", "home", "replicates"],
     ["curves", "lineage", "luck", "replay", "retrain", "winner", "steering"],
     ["holdout"],

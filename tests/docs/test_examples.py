@@ -48,3 +48,9 @@ def test_four_rounds_of_people_and_of_autopilot(tmp_path):
     # Again, everything is there already: nothing is trained, and the same is said.
     again = run("four_rounds.py", "--out", str(tmp_path), "--quick")
     assert [line for line in again.splitlines() if line in rows] == rows
+
+
+def test_a_dask_cluster_of_separate_processes(tmp_path):
+    said = run("dask_cluster.py", "--out", str(tmp_path), "--n", "60")
+    assert re.search(r"^60 trials on tcp://127\.0\.0\.1:\d+, best ", said, flags=re.MULTILINE)
+    assert "60 complete" in said

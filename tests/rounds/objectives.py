@@ -56,3 +56,10 @@ def layered(params):
     if params["layers"] == 1:
         return -((params["lr"] - 1.4) ** 2)
     return 0.5 - (params["lr"] - 1.4) ** 2 - abs(params["units"] - 32) / 64
+
+
+def where(params):
+    """The process that runs it."""
+    import os
+
+    return {"value": bowl(params), "process": float(os.getpid())}

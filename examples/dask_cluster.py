@@ -1,0 +1,68 @@
+"""A round on a Dask cluster: a scheduler and workers as processes of their own, reached over TCP.
+
+    python examples/dask_cluster.py --out demo-output
+
+Here they all run on this machine. On a real cluster start the scheduler on one machine and workers on others, and
+give the scheduler's address to ``Client``; the rest stays the same. Workers need this package and what the objective
+imports; the objective itself is defined here and travels by value.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from distributed import Client
+
+import refine
+
+SPACE = {"x": (-3.0, 3.0, 25), "y": (-3.0, 3.0, 25), "shape": ["round", "long"]}
+
+
+def objective(params):
+    """A bowl with its lowest point at x = 1, y = -0.5."""
+    across = 4.0 if params["shape"] == "long" else 1.0
+    return (params["x"] - 1) ** 2 + across * (params["y"] + 0.5) ** 2
+
+
+@contextmanager
+def dask(*command):
+    """A Dask process that is ended on the way out."""
+    process = subprocess.Popen([sys.executable, "-m", "dask", *command])
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main(out, workers, n):
+    out.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        file = str(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "scheduler.json")
+        local = ("--host", "127.0.0.1", "--no-dashboard")
+        stack.enter_context(dask("scheduler", "--port", "0", "--scheduler-file", file, *local))
+        for _ in range(workers):
+            stack.enter_context(dask("worker", "--scheduler-file", file, "--nthreads", "1", *local))
+        client = stack.enter_context(Client(scheduler_file=file, timeout=60))
+        client.wait_for_workers(workers, timeout=60)
+
+        tree = stack.enter_context(refine.Tree("cluster", store=out / "cluster.db"))
+        found = tree.add_round(SPACE, objective, direction="minimize", n=n, seed=1)
+        # Retries are the round's, and equal trials are trials, not one.
+        found.run(workers, executor=client.get_executor(pure=False, retries=0), progress=False)
+        print(found)
+        print(f"{len(found.trials)} trials on {client.scheduler.address}, best {found.best['value']:.4g}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo-output"))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--n", type=int, default=200)
+    arguments = parser.parse_args()
+    main(arguments.out, arguments.workers, arguments.n)

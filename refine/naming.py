@@ -1,0 +1,67 @@
+"""What an objective is called, which data and code it has: what a round and its trials record of it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Objective = Callable[..., Any]
+"""``f(params)`` or ``f(params, trial)`` -> a number or a mapping of metrics to numbers."""
+
+
+def objective_name(objective: Objective) -> str:
+    """The name that goes into a round's identity: ``objective.name``, else the qualified name."""
+    name = getattr(objective, "name", None)
+    if isinstance(name, str) and name:
+        return name
+    target = getattr(objective, "func", objective)
+    qualname = getattr(target, "__qualname__", type(target).__qualname__)
+    module = getattr(target, "__module__", None) or type(target).__module__
+    if "<lambda>" in qualname:
+        # Nothing but its code tells one lambda from another.
+        qualname = f"{qualname}-{objective_code(objective)[:8]}"
+    return str(qualname) if module == "__main__" else f"{module}.{qualname}"
+
+
+def objective_data(objective: Objective) -> str | None:
+    """The fingerprint of the objective's data, where it has one."""
+    found = getattr(objective, "fingerprint", None)
+    return found if isinstance(found, str) else None
+
+
+def objective_code(objective: Objective) -> str:
+    """A fingerprint of the objective's own source, 12 hexadecimal digits."""
+    found = getattr(objective, "code", None)
+    if isinstance(found, str):
+        return found
+    target = inspect.unwrap(getattr(objective, "func", objective))
+    if not (inspect.isroutine(target) or inspect.isclass(target)):
+        target = type(target)
+    code = getattr(target, "__code__", None)
+    compiled = code.co_code + repr(code.co_consts).encode() if code else repr(target).encode()
+    try:
+        text = inspect.getsource(target).encode()
+        if code is not None and code.co_name == "<lambda>":
+            text += compiled  # two may stand in one line
+    except (OSError, TypeError):
+        text = compiled
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+def source_file(objective: Objective) -> str | None:
+    """The file that the objective was written in; ``None`` in a notebook or at a prompt."""
+    target: Any = objective
+    for attribute in ("model", "func"):  # of a KerasObjective, and of functools.partial
+        inner = getattr(target, attribute, None)
+        target = inner if callable(inner) else target
+    target = inspect.unwrap(target)
+    if not (inspect.isroutine(target) or inspect.isclass(target)):
+        target = type(target)
+    try:
+        found = inspect.getsourcefile(target)
+    except TypeError:
+        return None
+    return found if found is not None and Path(found).exists() else None

@@ -1,0 +1,45 @@
+"""What a database says when it can't go on, in words that say what to do."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from refine.errors import StoreError
+
+BUSY_SECONDS = 30.0
+"""A SQLite file that another process has locked is waited for so long, unless the URL says otherwise."""
+
+_KEPT = "everything that was written before is kept, and the same call goes on from there"
+
+
+def say_clearly(engine: sa.Engine, name: str) -> None:
+    """Turns a full disk, a lock and a failing disk into a :class:`StoreError`, wherever they happen.
+
+    Args:
+        engine: Of a store.
+        name: The store's URL without its password.
+    """
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _(context: sa.engine.ExceptionContext) -> None:
+        text = explained(context.original_exception, engine)
+        if text is not None:
+            raise StoreError(f"store {name}: {text}; {_KEPT}") from context.original_exception
+
+
+def explained(error: BaseException, engine: sa.Engine) -> str | None:
+    """What a SQLite error means, and the way out; ``None`` where it is none of these."""
+    kind = getattr(error, "sqlite_errorname", None) or ""
+    if kind == "SQLITE_FULL":
+        return "the disk is full; make room"
+    if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        waited = float(str(engine.url.query.get("timeout", BUSY_SECONDS)))
+        return (
+            f"another process has it locked, for longer than {waited:g} seconds; let that end, or wait longer with "
+            "sqlite:///...?timeout=300"
+        )
+    if kind.startswith("SQLITE_IOERR"):
+        return f"the disk can't be read or written ({error}); see that it has room and is in order"
+    if kind.startswith("SQLITE_READONLY"):
+        return f"it may not be written ({error}); see who owns the file and its folder"
+    return None

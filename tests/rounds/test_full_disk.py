@@ -1,0 +1,134 @@
+"""A disk without room, and a store that somebody else has locked: said clearly, and nothing that had finished is lost."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+import refine
+from refine.errors import StoreError
+
+SPACE = {"x": (1, 900, 900)}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of eight megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        if os.environ.get("CI") and os.geteuid() == 0:
+            pytest.fail(f"CI must be able to mount a small file system: {done.stderr}")
+        pytest.skip(f"can't mount a small file system: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def value(params):
+    return params["x"] * 0.5
+
+
+def table(found):
+    return found.trials.drop(columns="seconds")
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_full_disk_loses_nothing_that_had_finished(small_disk, tmp_path, workers):
+    with refine.Tree("q", store=tmp_path / "large.db") as tree:
+        calm = table(tree.add_round(SPACE, value, n=800).run(progress=False))
+    with refine.Tree("q", store=small_disk / "refine.db") as tree:
+        found = tree.add_round(SPACE, value, n=20).run(progress=False)
+        found = tree.add_round(SPACE, value, n=800)
+        before = table(found)
+        free = os.statvfs(small_disk)
+        (small_disk / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
+        with pytest.raises(
+            StoreError, match=r"the disk is full; make room; everything that was written before is kept"
+        ):
+            found.run(workers=workers, progress=False)
+        after = table(found)
+        assert 20 <= len(after) < 800
+        assert after.head(20).equals(before)
+        # The same process goes on, though it could not give its lease back.
+        (small_disk / "ballast").unlink()
+        found.run(workers=workers, progress=False)
+        assert sort(table(found)).equals(sort(calm))
+    with refine.Tree("q", store=small_disk / "refine.db") as tree:
+        assert sort(table(tree.rounds[0])).equals(sort(calm))
+    with sqlite3.connect(small_disk / "refine.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def sort(frame):
+    return frame.sort_values("x").reset_index(drop=True)
+
+
+LOCKER = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2])) if len(sys.argv) > 2 else sys.stdin.readline()
+connection.execute("ROLLBACK")
+"""
+
+
+def lock(store, *seconds):
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOCKER, str(store), *map(str, seconds)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
+    store = tmp_path / "refine.db"
+    with refine.Tree("q", store=f"sqlite:///{store}?timeout=0.2") as tree:
+        found = tree.add_round(SPACE, value, n=30).run(n=30, progress=False)
+        before = table(found)
+        held = []
+
+        def meets_a_lock(params):
+            if not held:
+                held.append(lock(store))
+            return value(params)
+
+        name = found.node.objective
+        clear = (
+            r"another process has it locked, for longer than 0.2 seconds; let that end, or wait longer with"
+        )
+        try:
+            with pytest.raises(StoreError, match=clear):
+                found.run(n=40, objective=meets_a_lock, name=name, progress=False)
+            with pytest.raises(StoreError, match=clear):
+                found.run(n=40, objective=value, name=name, progress=False)
+            assert table(found).equals(before)  # reading goes on
+        finally:
+            held[0].communicate("\n")
+        found.run(objective=value, name=name, progress=False)
+        assert len(found.trials) == 40
+        assert (found.trials["value"] == found.trials["x"] * 0.5).all()
+
+
+def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path):
+    store = tmp_path / "refine.db"
+    with refine.Tree("q", store=store) as tree:
+        held = []
+
+        def meets_a_lock(params):
+            if not held:
+                held.append(lock(store, 0.5))
+            return value(params)
+
+        found = tree.add_round(SPACE, meets_a_lock, n=30).run(progress=False)
+        held[0].communicate()
+        assert len(found.trials) == 30
