@@ -108,7 +108,7 @@ def local_cluster(count: int, threads: int) -> Iterator[Workers]:
                 workers=dict.fromkeys(range(count), worker),
                 scheduler=scheduler,
                 worker=worker,
-                silence_logs=40,
+                silence_logs=50,  # a worker that died is in its trial, in our words
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
