@@ -64,6 +64,7 @@ class Analysis:
         X: Unit-scale positions of all evidence, shape (n, parameters).
         y: Values of all evidence, higher is better, shape (n,).
         digest: Hash of the evidence.
+        n_imported: How many of ``n_even`` were imported without being told how they were drawn.
     """
 
     space: Space
@@ -85,6 +86,7 @@ class Analysis:
     X: Floats = field(repr=False)
     y: Floats = field(repr=False)
     digest: str
+    n_imported: int = 0
 
     def __getitem__(self, name: str) -> ParameterEvidence:
         for evidence in self.parameters:
@@ -102,6 +104,19 @@ class Analysis:
     def ranked(self) -> tuple[ParameterEvidence, ...]:
         """Parameters by what is known of them: smallest q first, larger effects first among equals."""
         return tuple(sorted(self.parameters, key=lambda e: (round(e.q, 3), -e.effect)))
+
+    @property
+    def caution(self) -> str:
+        """What to keep in mind about trials that were imported; empty where none were."""
+        if not self.n_imported:
+            return ""
+        return (
+            f"{plural(self.n_imported, 'trial')} of {self.n_even:,} were imported and count as if drawn evenly. If a "
+            "sampler that learns (TPE, a Gaussian process, CMA-ES), or a person, chose them by results, p-values are "
+            "too small, effects and densities follow the choice, and the probabilities of what a space holds are too "
+            "large: test again on an even round of your own. even=True at the import says that they were drawn at "
+            "random or on a grid."
+        )
 
     @property
     def never_read(self) -> tuple[str, ...]:
@@ -132,6 +147,7 @@ class Analysis:
                 f"hit the best 1 % with probability {percent(self.covered)}",
                 "",
                 text_table(head, rows),
+                *(["", f"Caution: {self.caution}"] if self.caution else []),
             ]
         )
 
@@ -269,6 +285,9 @@ def analyze(
         X=X,
         y=y,
         digest=digest[:16],
+        n_imported=int((rows.table["origin"] == "imported").to_numpy()[even].sum())
+        if "origin" in rows.table
+        else 0,
     )
 
 

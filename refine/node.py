@@ -24,6 +24,7 @@ class Node:
         was: For parameters added by a branch, the value that earlier trials had.
         focus: Share of trials drawn where the optimum is plausible.
         counter: Share of trials drawn outside the space but inside the parent's.
+        rows: Digest of the finished runs that an imported root consists of; ``None`` for every other node.
         metric: Default metric; no part of the id.
         direction: Default direction; no part of the id.
         degenerate: Whether a degenerate trial may be called best; no part of the id.
@@ -42,6 +43,7 @@ class Node:
     was: Mapping[str, Any] = field(default_factory=dict)
     focus: float = 0.0
     counter: float = 0.0
+    rows: str | None = None
     metric: str = "value"
     direction: str = "maximize"
     degenerate: bool = False
@@ -56,10 +58,11 @@ class Node:
 
     def identity(self) -> dict[str, Any]:
         """The content that the id is the hash of, as plain JSON data."""
+        design = {"method": self.method, "focus": float(self.focus), "counter": float(self.counter)}
         content: dict[str, Any] = {
             "parent": self.parent,
             "space": self.space.to_json(),
-            "design": {"method": self.method, "focus": float(self.focus), "counter": float(self.counter)},
+            "design": design if self.rows is None else {**design, "rows": self.rows},
             "seed": self.seed,
             "objective": self.objective,
             "data": self.data,
@@ -78,6 +81,7 @@ class Node:
             method=design["method"],
             focus=design["focus"],
             counter=design["counter"],
+            rows=design.get("rows"),
             seed=content["seed"],
             objective=content["objective"],
             data=content["data"],

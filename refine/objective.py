@@ -28,6 +28,9 @@ MOST_EXAMPLES = 2_000
 MOST_NUMBERS = 20_000
 """Predictions that are kept of one trial: examples, and examples times outputs."""
 
+UNNAMED = "imported:"
+"""How the objective of a round begins that was imported without one, and of the rounds that came of it."""
+
 Objective = Callable[..., Any]
 """``f(params)`` or ``f(params, trial)`` -> a number or a mapping of metrics to numbers."""
 
@@ -245,6 +248,21 @@ def objective_data(objective: Objective) -> str | None:
     """The fingerprint of the objective's data, where it has one."""
     found = getattr(objective, "fingerprint", None)
     return found if isinstance(found, str) else None
+
+
+def called(name: str, objective: Objective) -> dict[str, str]:
+    """What is noted with a run of a round whose objective has no name: which one it was.
+
+    Args:
+        name: The objective's name in the round's identity.
+        objective: What is run.
+    """
+    if not name.startswith(UNNAMED):
+        return {}
+    return {
+        "objective": objective_name(objective),
+        "objective data": objective_data(objective) or "no fingerprint",
+    }
 
 
 def objective_code(objective: Objective) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from refine.child import Shares, add_child, check_note, check_was
 from refine.decision import Decision
-from refine.design import how_many
+from refine.design import design_named, how_many
 from refine.environment import user
 from refine.holdout import Opening, Visit, branch_of, open_holdout
 from refine.luck import Luck
@@ -76,10 +76,12 @@ class Round(RoundView):
             This round.
 
         Raises:
+            DesignError: The round was imported and has nothing to run.
             ObjectiveError: No objective, one of another name, or one that can't be called.
             RoundStopped: The first trials all failed in the same way.
             RoundBusy: Another process is running this round.
         """
+        design_named(self.node.method)
         chosen = self.home.objective_of(self.node, objective, name)
         self.home.know_score(self.id, self.metric, metric)
         if n is not None:

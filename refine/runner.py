@@ -17,7 +17,7 @@ from refine.environment import environment
 from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundStopped, did_you_mean
 from refine.execute import check_workers, outcomes_of
 from refine.node import Node
-from refine.objective import Objective, Outcome, Task, objective_code, wants_trial
+from refine.objective import Objective, Outcome, Task, called, objective_code, wants_trial
 from refine.space import permutation_key
 from refine.store import Store, StoredNode
 from refine.trials import DEGENERATE, FUNCTION, STATES, Metric, Records, Trial
@@ -89,7 +89,7 @@ def run_round(
             tasks = choose(records)
         if not tasks:
             return
-        store.add_environment(stored.pk, environment(threads))
+        store.add_environment(stored.pk, {**environment(threads), **called(node.objective, objective)})
         writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(
             _Watch(
