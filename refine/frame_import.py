@@ -119,6 +119,21 @@ def _names(frame: pd.DataFrame, parameters: Sequence[str] | None, value: str) ->
     return names
 
 
+def read_table(path: str) -> pd.DataFrame:
+    """The table of a CSV file.
+
+    Raises:
+        AnalysisError: It is no CSV file.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed
+        reason = str(error).strip().splitlines()[0]
+        raise AnalysisError(f"{path}: is no table with commas between columns: {reason}") from None
+
+
 # The space that rows lie in.
 
 

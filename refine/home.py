@@ -36,10 +36,12 @@ class Home(NamedTuple):
         """
         chosen = given if given is not None else self.objectives.get((node.objective, node.data))
         if chosen is None:
-            raise ObjectiveError(
-                f"round {node.id}: was reopened without its objective {node.objective!r}; give it: "
-                "run(objective=...)"
+            how = (
+                "was imported without an objective"
+                if node.objective.startswith(UNNAMED)
+                else f"was reopened without its objective {node.objective!r}"
             )
+            raise ObjectiveError(f"round {node.id}: {how}; give it: run(objective=...)")
         if node.objective.startswith(UNNAMED):
             self._check_bound(node, chosen, name)
             self.objectives[node.objective, node.data] = chosen
