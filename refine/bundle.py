@@ -327,7 +327,9 @@ def _check_cell_plan(row: Row) -> None:
 
 def _check_opening(row: Row) -> None:
     content = json.loads(row["content"])
-    if digest(content, len(row["digest"])) != row["digest"]:
+    if not all(isinstance(key, str) for key in content["keys"]) or not isinstance(content["seeds"], int):
+        raise ValueError("an opening must name keys and a number of seeds")
+    if digest(row["content"], len(row["digest"])) != row["digest"]:
         raise ValueError("the digest of an opening is not that of its content")
 
 

@@ -18,7 +18,7 @@ from refine.choices import Choice
 from refine.errors import AnalysisError, NotFound, RefineError, SpaceError, StoreError, did_you_mean
 from refine.imported import UNKNOWN_SEED, Run, origin_of
 from refine.parameters import ALL_INTEGERS_UP_TO, DEFAULT_LEVELS, Float, Int, Parameter, Range
-from refine.schema import t
+from refine.schema import shown_url, t
 from refine.space import Space
 from refine.store import Store, _url
 from refine.trials import Metric
@@ -74,7 +74,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             "study: optuna.load_study(study_name=..., storage=JournalStorage(...))"
         )
     url = _url(study)
-    shown = url.render_as_string(hide_password=True)
+    shown = shown_url(url)
     # Opening creates; who only reads must not leave an empty storage behind.
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise NotFound(f"storage {shown}: no such file; give the URL of a storage that exists")
@@ -293,9 +293,7 @@ def to_study(
         ) from None
     except Exception as error:  # noqa: BLE001  # as in open_study
         reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        shown_url = (
-            _url(storage).render_as_string(hide_password=True) if isinstance(storage, str) else storage
-        )
+        shown_url = shown_url(_url(storage)) if isinstance(storage, str) else storage
         raise StoreError(f"storage {shown_url}: can't be opened: {reason}; check the URL") from None
     with _quiet():
         study.add_trials(trials)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from refine.canonical import dumps
 from refine.errors import StoreError
-from refine.schema import t
+from refine.schema import shown_url, t
 from refine.trials import Curve, Examples, Metric, Records, Trial
 
 _PLAIN = (
@@ -76,7 +76,7 @@ class TrialWriter:
                     self._keep(pk, trial.examples)
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
-            store = self._engine.url.render_as_string(hide_password=True)
+            store = shown_url(self._engine.url)
             raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
 
     def _keep(self, trial: int, examples: Examples) -> None:
