@@ -83,10 +83,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
             names = [s.study_name for s in storage.get_all_studies()]
     except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
-        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        if url.password:
-            reason = reason.replace(str(url.password), "***")
-        raise StoreError(f"storage {shown}: can't be opened: {reason}; check the URL") from None
+        raise _cannot_open(url, error) from None
     if study_name is None and len(names) == 1:
         study_name = names[0]
     if study_name not in names:
@@ -212,6 +209,16 @@ def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: i
     )
 
 
+def _cannot_open(url: sa.URL | None, error: Exception) -> StoreError:
+    """The error of a storage that can't be opened, without the password that drivers may repeat."""
+    reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+    if url is None:
+        return StoreError(f"the storage can't be opened: {reason}")
+    if url.password:
+        reason = reason.replace(str(url.password), "***")
+    return StoreError(f"storage {shown_url(url)}: can't be opened: {reason}; check the URL")
+
+
 # Out.
 
 
@@ -292,9 +299,7 @@ def to_study(
             f"the storage has a study {study_name!r} already; give study_name=, or delete it: optuna.delete_study"
         ) from None
     except Exception as error:  # noqa: BLE001  # as in open_study
-        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        shown_url = shown_url(_url(storage)) if isinstance(storage, str) else storage
-        raise StoreError(f"storage {shown_url}: can't be opened: {reason}; check the URL") from None
+        raise _cannot_open(_url(storage) if isinstance(storage, str) else None, error) from None
     with _quiet():
         study.add_trials(trials)
     return study
