@@ -259,7 +259,7 @@ def to_study(
         read = None if c["origin"][i] != "imported" or c["read"][i] is None else _names(c["read"][i])
         # What an imported trial had not is a conditional parameter, which Optuna leaves out.
         shown = {n: v for n, v in permutation.items() if read is None or n in read}
-        params = {n: axes[n][1].get(value_key(v), v) for n, v in shown.items()}
+        params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
         state, value = _state(c["state"][i], metric.of(records.metrics[i], records.curves[i]))
         curve = records.curves[i].get(metric.name, ())
         stop = datetime.fromtimestamp(ended[c["key"][i], c["replicate"][i], c["attempt"][i]])  # as Optuna's
