@@ -11,13 +11,6 @@ import refine
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-SPACE = {
-    "lr": (0.5, 5.0, 10),
-    "dropout": (0.0, 0.5, 6),
-    "optimizer": ["Adam", "Nadam", "SGD"],
-    "epochs": 150,
-}
-
 
 @pytest.fixture
 def tree(tmp_path):

@@ -6,6 +6,13 @@ import math
 
 import numpy as np
 
+SPACE = {
+    "lr": (0.5, 5.0, 10),
+    "dropout": (0.0, 0.5, 6),
+    "optimizer": ["Adam", "Nadam", "SGD"],
+    "epochs": 150,
+}
+
 
 def trained(params):
     return {"acc": 1 - (math.log10(params["rate"]) + 2.5) ** 2 / 10}

@@ -10,7 +10,7 @@ from pathlib import Path
 import exchanged
 import pytest
 import sqlalchemy as sa
-from conftest import SPACE
+from exchanged import SPACE
 
 import refine
 from refine.bundle import parts_of

@@ -8,7 +8,7 @@ import exchanged
 import numpy as np
 import optuna
 import pytest
-from conftest import SPACE
+from exchanged import SPACE
 
 import refine
 from refine.errors import AnalysisError, NotFound, StoreError
