@@ -66,6 +66,7 @@ class Analysis:
         y: Values of all evidence, higher is better, shape (n,).
         digest: Hash of the evidence.
         codes: Fingerprints of the code that its trials ran, where they come from a store; several are said in print.
+        n_imported: How many of ``n_even`` were imported without being told how they were drawn.
     """
 
     space: Space
@@ -88,6 +89,7 @@ class Analysis:
     y: Floats = field(repr=False)
     digest: str
     codes: tuple[str, ...] = ()
+    n_imported: int = 0
 
     def __getitem__(self, name: str) -> ParameterEvidence:
         for evidence in self.parameters:
@@ -105,6 +107,19 @@ class Analysis:
     def ranked(self) -> tuple[ParameterEvidence, ...]:
         """Parameters by what is known of them: smallest q first, larger effects first among equals."""
         return tuple(sorted(self.parameters, key=lambda e: (round(e.q, 3), -e.effect)))
+
+    @property
+    def caution(self) -> str:
+        """What to keep in mind about trials that were imported; empty where none were."""
+        if not self.n_imported:
+            return ""
+        return (
+            f"{plural(self.n_imported, 'trial')} of {self.n_even:,} were imported and count as if drawn evenly. If a "
+            "sampler that learns (TPE, a Gaussian process, CMA-ES), or a person, chose them by results, p-values are "
+            "too small, effects and densities follow the choice, and the probabilities of what a space holds are too "
+            "large: test again on an even round of your own. even=True at the import says that they were drawn at "
+            "random or on a grid."
+        )
 
     @property
     def never_read(self) -> tuple[str, ...]:
@@ -136,6 +151,7 @@ class Analysis:
                 *self._mixed(),
                 "",
                 text_table(head, rows),
+                *(["", f"Caution: {self.caution}"] if self.caution else []),
             ]
         )
 
@@ -285,6 +301,9 @@ def analyze(
         X=X,
         y=y,
         digest=digest[:16],
+        n_imported=int((rows.table["origin"] == "imported").to_numpy()[even].sum())
+        if "origin" in rows.table
+        else 0,
     )
 
 

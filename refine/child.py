@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from refine.analysis import Analysis
 from refine.canonical import decode, freeze, seed_of
 from refine.decision import Decision
-from refine.design import feasible, how_many
+from refine.design import IMPORTED, Sobol, feasible, how_many
 from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
 from refine.evidence import completed_keys
 from refine.focus import counter_permutations, focus_rows
@@ -93,7 +93,8 @@ def add_child(
     node = Node(
         parent=parent.id,
         space=decision.space,
-        method=how.method or ("sobol" if parent.adaptive else parent.method),
+        method=how.method
+        or (Sobol.method if parent.adaptive or parent.method == IMPORTED else parent.method),
         seed=parent.seed if seed is None else seed,
         objective=parent.objective,
         data=parent.data,

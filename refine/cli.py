@@ -27,7 +27,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help="Look into a store of refinement trees.",
+    help="Look into a store of refinement trees, and bring finished runs into it.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -137,6 +137,76 @@ def export(
     """Write every round as plain text for git: node.json, trials.csv and its report."""
     with _open(store, name) as opened:
         _print(str(opened.export(out)))
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="CSV file with one row per run, or URL of an Optuna storage."),
+    ],
+    store: StoreArgument,
+    name: Annotated[str, typer.Option("--tree", "-t", help="Name of the tree; made if need be.")],
+    value: Annotated[str | None, typer.Option(help="CSV: column of the value.")] = None,
+    minimize: Annotated[bool, typer.Option("--minimize", help="CSV: smaller values are better.")] = False,
+    parameters: Annotated[
+        str | None, typer.Option(help="CSV: columns that are parameters, with commas between.")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="URL: name of the study, where there are several.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="How the objective of later rounds calls the value.")
+    ] = None,
+    even: Annotated[
+        bool | None,
+        typer.Option(
+            "--even/--not-even", help="Whether runs were drawn at random or on a grid; default unknown."
+        ),
+    ] = None,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Add finished runs of a CSV file, or an Optuna study, as a root round."""
+    from refine.errors import AnalysisError
+
+    url = "://" in source
+    csv_only = {"--value": value, "--minimize": minimize or None, "--parameters": parameters}
+    wrong = [k for k, v in (csv_only if url else {"--study": study}).items() if v is not None]
+    if wrong:
+        kind, other = ("an Optuna storage", "CSV files") if url else ("a CSV file", "Optuna storages")
+        raise AnalysisError(f"{wrong[0]} is for {other}, but the source is {kind}; leave it out")
+    if url:
+        with refine.Tree(name, store) as opened:
+            found = opened.add_study(source, study, metric=metric, even=even, note=note)
+            _print(str(found))
+        return
+    from refine.frame_import import read_table
+
+    frame = read_table(source)  # before the store, so that a wrong path leaves no empty one behind
+    with refine.Tree(name, store) as opened:
+        found = opened.add_frame(
+            frame,
+            parameters=None if parameters is None else [p.strip() for p in parameters.split(",")],
+            value="value" if value is None else value,
+            metric=metric,
+            direction="minimize" if minimize else "maximize",
+            even=even,
+            note=note,
+        )
+        _print(str(found))
+
+
+@app.command()
+def load(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What refine export wrote.")],
+    store: StoreArgument,
+    name: Annotated[
+        str | None, typer.Option("--tree", "-t", help="Name of the tree; default as it was called.")
+    ] = None,
+) -> None:
+    """Read an exported tree into a store."""
+    with refine.Tree.load(folder, store, name) as opened:
+        _print(str(opened))
 
 
 def _print(text: str) -> None:

@@ -17,6 +17,9 @@ import numpy as np
 from refine.errors import DesignError, did_you_mean
 from refine.space import Indices, Space, permutation_key
 
+IMPORTED = "imported"
+"""Method of a round whose trials were finished elsewhere: it visits no cells of its own."""
+
 EXACT_UP_TO = 1_000_000
 """Grids of at most this many cells are counted cell by cell where there are constraints."""
 
@@ -108,8 +111,13 @@ def design_named(method: str) -> Design:
     """The design of that name.
 
     Raises:
-        DesignError: There is none.
+        DesignError: There is none, or the round is an imported one.
     """
+    if method == IMPORTED:
+        raise DesignError(
+            "an imported round has nothing to run: its trials were finished elsewhere; go on from it with "
+            ".propose().accept(n=100) or .branch(space, n=100) and run the child"
+        )
     if method not in DESIGNS:
         raise DesignError(f"design: unknown design {method!r}; {did_you_mean(str(method), DESIGNS)}")
     return DESIGNS[method]

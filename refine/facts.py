@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from refine.canonical import Reference
 from refine.choices import Choice
 from refine.curves import best_curves
+from refine.design import IMPORTED
 from refine.errors import AnalysisError
 from refine.luck import Luck, luck_of
+from refine.naming import UNNAMED
 from refine.node import OPTUNA, Node
 from refine.parameters import Range
 from refine.proposal import Proposal
@@ -102,13 +104,14 @@ def in_short(found: Round) -> str:
     counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
     states = ", ".join(f"{v} {k}" for k, v in counts.items()) or "not run"
     best = found.best
+    run = "" if found.node.method == IMPORTED else ".run(workers=2), "
     lines = [
         f"round {found.id} of {found.home.name}: {plural(found.n, 'permutation')} of {found.space.size:,}, {states}",
         f"{found.metric}, {found.direction}; best {score(None if best is None else best['value'])}",
         "",
         found.space.describe(),
         "",
-        "next: .run(workers=2), .analyze(), .propose(risk=0.05), .report(folder)",
+        f"next: {run}.analyze(), .propose(risk=0.05), .report(folder)",
     ]
     return "\n".join(lines)
 
@@ -117,6 +120,7 @@ def reproduce(found: Round) -> str:
     """Python that makes the round again, ancestors first, given its objective."""
     lines = ["import refine", "from refine import Choice, Float, Int, Space", ""]
     imports = sorted({p for node in found.path for p in _imports(node.space)})
+    imports += ["pandas"] if found.path[0].method == IMPORTED else []
     lines += [f"import {module}" for module in imports]
     name = found.path[0].objective
     last = name.rpartition(".")[2]
@@ -124,6 +128,7 @@ def reproduce(found: Round) -> str:
         f"from your_script import {last} as objective" if last.isidentifier() else "objective = ...  # yours"
     )
     lines.append(where)
+    called = "" if name.startswith(UNNAMED) else f", objective=objective, name={name!r}"
     kind, _, function = found.path[0].metric.partition(":")
     metric = repr(found.path[0].metric)
     if kind == FUNCTION:
@@ -136,6 +141,14 @@ def reproduce(found: Round) -> str:
     for i, node in enumerate(found.path):
         lines += ["", f"space = {space_code(node.space)}"]
         size = f"n={stored[node.id].n}"
+        if node.method == IMPORTED:
+            lines += [
+                "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make another round.",
+                'frame = pandas.read_csv("trials.csv")',
+                f"round = tree.add_frame(frame, space, metric={metric}, direction={node.direction!r}{called})",
+                f"# it was round {node.id}",
+            ]
+            continue
         if i == 0:
             extra = (
                 f", name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
@@ -157,7 +170,9 @@ def reproduce(found: Round) -> str:
             lines.append(
                 f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{was})"
             )
-        lines += [f"assert round.id == {node.id!r}", "round.run()"]
+        if found.path[0].method != IMPORTED:
+            lines.append(f"assert round.id == {node.id!r}")
+        lines.append("round.run(objective=objective)" if name.startswith(UNNAMED) else "round.run()")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from refine.errors import DesignError, ObjectiveError
-from refine.naming import Objective, objective_data, objective_name
+from refine.naming import UNNAMED, Objective, called, objective_data, objective_name
 from refine.node import Node
 from refine.sampling import described
 from refine.store import Store
@@ -39,11 +39,16 @@ class Home(NamedTuple):
         """
         chosen = given if given is not None else self.objectives.get((node.objective, node.data))
         if chosen is None:
-            raise ObjectiveError(
-                f"round {node.id}: was reopened without its objective {node.objective!r}; give it: "
-                "run(objective=...)"
+            how = (
+                "was imported without an objective"
+                if node.objective.startswith(UNNAMED)
+                else f"was reopened without its objective {node.objective!r}"
             )
-        if given is not None:
+            raise ObjectiveError(f"round {node.id}: {how}; give it: run(objective=...)")
+        if node.objective.startswith(UNNAMED):
+            self._check_bound(node, chosen, name)
+            self.objectives[node.objective, node.data] = chosen
+        elif given is not None:
             for what, mine, theirs in (
                 ("name", node.objective, name or objective_name(given)),
                 ("data", node.data, objective_data(given)),
@@ -92,6 +97,25 @@ class Home(NamedTuple):
         if pruner is not None and node.pruner is not None:
             self.tools[node.pruner["optuna"]] = pruner
 
+    def _check_bound(self, node: Node, chosen: Objective, name: str | None) -> None:
+        """Which objective an import without one belongs to is said by the first that runs on its rounds."""
+        if name is not None:
+            raise ObjectiveError(
+                f"round {node.id}: was imported without an objective, so none was added with a name, got {name!r}; "
+                "leave name out, or name it at the import: tree.add_frame(frame, objective=..., name=...)"
+            )
+        mine = called(node.objective, chosen)
+        for other in self.store.nodes(self.tree).values():
+            if other.node.objective == node.objective:
+                for ran in self.store.environments(other.pk):
+                    bound = {key: ran[key] for key in mine if key in ran}
+                    if bound and bound != mine:
+                        raise ObjectiveError(
+                            f"round {node.id}: was imported without an objective and first run with "
+                            f"{_words(bound)} (round {other.node.id}), got {_words(mine)}; for another objective "
+                            "import again and name it: tree.add_frame(frame, objective=...)"
+                        )
+
     def know_score(self, round_id: str, metric: str, given: Score | None) -> None:
         """Takes a metric's function that was given after reopening.
 
@@ -103,3 +127,7 @@ class Home(NamedTuple):
             if str(found) != metric:
                 raise ObjectiveError(f"round {round_id}: its metric is {metric!r}, got {str(found)!r}")
             self.scores[found.name] = given
+
+
+def _words(named: dict[str, str]) -> str:
+    return f"{named.get('objective')!r} on data {named.get('objective data')!r}"

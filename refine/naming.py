@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+UNNAMED = "imported:"
+"""How the objective of a round begins that was imported without one, and of the rounds that came of it."""
+
 Objective = Callable[..., Any]
 """``f(params)`` or ``f(params, trial)`` -> a number or a mapping of metrics to numbers."""
 
@@ -65,3 +68,18 @@ def source_file(objective: Objective) -> str | None:
     except TypeError:
         return None
     return found if found is not None and Path(found).exists() else None
+
+
+def called(name: str, objective: Objective) -> dict[str, str]:
+    """What is noted with a run of a round whose objective has no name: which one it was.
+
+    Args:
+        name: The objective's name in the round's identity.
+        objective: What is run.
+    """
+    if not name.startswith(UNNAMED):
+        return {}
+    return {
+        "objective": objective_name(objective),
+        "objective data": objective_data(objective) or "no fingerprint",
+    }

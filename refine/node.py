@@ -31,6 +31,7 @@ class Node:
         focus: Share of trials drawn where the optimum is plausible.
         counter: Share of trials drawn outside the space but inside the parent's.
         pruner: What stops trials early, as plain data; ``None`` where nothing does.
+        rows: Digest of the finished runs that an imported root consists of; ``None`` for every other node.
         metric: Default metric; part of the id only where it steers the round.
         direction: Default direction; the same.
         degenerate: Whether a degenerate trial may be called best; the same.
@@ -50,6 +51,7 @@ class Node:
     focus: float = 0.0
     counter: float = 0.0
     pruner: Mapping[str, Any] | None = None
+    rows: str | None = None
     metric: str = "value"
     direction: str = "maximize"
     degenerate: bool = False
@@ -64,10 +66,11 @@ class Node:
 
     def identity(self) -> dict[str, Any]:
         """The content that the id is the hash of, as plain JSON data."""
+        design = {"method": self.method, "focus": float(self.focus), "counter": float(self.counter)}
         content: dict[str, Any] = {
             "parent": self.parent,
             "space": self.space.to_json(),
-            "design": {"method": self.method, "focus": float(self.focus), "counter": float(self.counter)},
+            "design": design if self.rows is None else {**design, "rows": self.rows},
             "seed": self.seed,
             "objective": self.objective,
             "data": self.data,
@@ -100,6 +103,7 @@ class Node:
             method=design["method"],
             focus=design["focus"],
             counter=design["counter"],
+            rows=design.get("rows"),
             seed=content["seed"],
             objective=content["objective"],
             data=content["data"],

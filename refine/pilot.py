@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.child import left_to_run
+from refine.design import IMPORTED
 from refine.errors import DesignError, ReviewError
+from refine.population import EVEN
 from refine.round import Round
 from refine.tree import Tree
 from refine.trials import best_first
@@ -60,7 +62,9 @@ def autopilot(
         if not known:
             raise ReviewError("autopilot needs a round to start from, but the tree has none; add one first")
         start = known[-1]
-    current = start.run(workers, executor=executor, progress=progress)
+    current = start
+    if start.node.method != IMPORTED:
+        current = start.run(workers, executor=executor, progress=progress)
     for _ in range(rounds - 1):
         review = current.propose(risk=risk)
         home = current.home
@@ -96,7 +100,7 @@ def _only_noise(parent: Round, child: Round) -> bool:
     if after.max() > before.max():
         return False
     even = [
-        sign * t.loc[t["origin"] == "even", "value"].dropna().to_numpy()
+        sign * t.loc[t["origin"].isin(EVEN), "value"].dropna().to_numpy()
         for t in (parent.trials, child.trials)
     ]
     if min(len(e) for e in even) < 2:

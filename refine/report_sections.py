@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from refine import figures
+from refine.design import IMPORTED
 from refine.edits import bounds_text
 from refine.node import OPTUNA
 from refine.parameter_evidence import ALPHA, ParameterEvidence
@@ -72,7 +73,8 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         rest.append(["drawn", drawn])
     if "seconds" in facts.table and len(facts.table):
         total = float(np.nansum(np.asarray(facts.table["seconds"], dtype=float)))
-        rest.append(["time of all trials", duration(total)])
+        if total or node.method != IMPORTED:  # what was imported may not say how long it took
+            rest.append(["time of all trials", duration(total)])
     rest += [
         ["data", code(node.data[:12]) if node.data else "no fingerprint: the objective names no data"],
         ["code", joined([code(c[:12]) for c in facts.codes]) if facts.codes else "no fingerprint"],
@@ -108,6 +110,8 @@ def _design_text(facts: Facts) -> str:
     if node.adaptive:
         sampler = node.method.removeprefix(OPTUNA)
         return f"adaptive: {sampler} asks for one after the other, none twice{'; ' + ', '.join(shares) if shares else ''}"
+    if node.method == IMPORTED:
+        return "imported: finished elsewhere"
     return f"{node.method}, without replacement{'; ' + ', '.join(shares) if shares else ''}"
 
 
@@ -192,6 +196,7 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
         "noise_source": analysis.noise.source,
         "covered": percent(analysis.covered),
         "never_read": joined(analysis.never_read) or None,
+        "caution": analysis.caution or None,
         "alpha": number(ALPHA),
         "unordered": any(e.association for e in analysis.parameters),
     }

@@ -164,6 +164,8 @@ class Review:
                 text_table(("parameter", "you", "proposed", "yours"), rows),
                 f"Your box keeps {percent(self.kept)}; {_risk(self.retention)}",
             ]
+        if self.analysis.caution:
+            lines += ["", f"Caution: {self.analysis.caution}"]
         lines += [
             "",
             "next: .edit(name=(low, high)), .reject(name), .accept(note=..., n=...), .decline(note=...)",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from refine.child import How, Shares, add_child, check_note, check_was
 from refine.decision import Decision
-from refine.design import how_many
+from refine.design import design_named, how_many
 from refine.environment import user
 from refine.holdout import Opening, Visit, branch_of, open_holdout
 from refine.luck import Luck
@@ -95,6 +95,7 @@ class Round(RoundView):
             This round.
 
         Raises:
+            DesignError: The round was imported and has nothing to run.
             ObjectiveError: No objective, one of another name, or one that can't be called.
             DesignError: An option out of range, or ``timeout`` or ``memory`` with an executor.
             RoundStopped: The first trials all failed in the same way, or an executor or all workers broke.
@@ -102,6 +103,7 @@ class Round(RoundView):
             StoreError: The disk is full, or the store locked; what had finished is stored.
             KeyboardInterrupt: Ctrl-C was pressed; run again to go on.
         """
+        design_named(self.node.method)
         chosen = self.home.objective_of(self.node, objective, name)
         self.home.know_score(self.id, self.metric, metric)
         self.home.know_tools(self.node, design, pruner)

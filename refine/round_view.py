@@ -22,6 +22,7 @@ from refine.store import StoredNode
 from refine.trials import Metric, Score, best_first, check_direction, table
 
 if TYPE_CHECKING:
+    import optuna
     import pandas as pd
 
 
@@ -183,6 +184,26 @@ class RoundView:
         chosen = Metric.parse(metric or self.metric, self.home.scores)
         direction = check_direction(direction or self.direction)
         return analysis_of(self.home.store, self.home.tree, self.path, chosen, direction, seed)
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
+        """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
+
+        Replicates and failed trials are among them; of a trial that was run again, the last attempt. User attributes
+        say ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the other metrics, and the
+        last line of an error. Classes and functions stand there by their label.
+
+        Args:
+            storage: Optuna's storage or its URL; default in memory. Databases take about 10 ms per trial.
+            study_name: Default the names of tree and round.
+
+        Raises:
+            StoreError: The storage can't be opened, or has a study of that name.
+        """
+        from refine.optuna_bridge import to_study
+
+        title = f"{self.home.name} {self.id}" if study_name is None else study_name
+        where = (self.home.store, self._stored.pk, self.space, self._metric, self.direction, self.id)
+        return to_study(*where, storage, title)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

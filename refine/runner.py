@@ -19,7 +19,7 @@ from refine.errors import AnalysisError, DesignError, ObjectiveError, did_you_me
 from refine.execute import check_workers, outcomes_of
 from refine.interrupt import interruptible
 from refine.limits import limits_of
-from refine.naming import Objective, objective_code, source_file
+from refine.naming import Objective, called, objective_code, source_file
 from refine.node import Node
 from refine.objective import Outcome, Task, wants_trial
 from refine.space import permutation_key
@@ -130,7 +130,8 @@ def run_round(
             tasks = itertools.chain([first], tasks)
         elif not todo:
             return
-        store.add_environment(stored.pk, environment(threads, source_file(objective)))
+        ran_on = environment(threads, source_file(objective))
+        store.add_environment(stored.pk, {**ran_on, **called(node.objective, objective)})
         writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(
             Watch(

@@ -181,6 +181,14 @@ t = SimpleNamespace(
 )
 
 
+def shown_url(url: sa.URL) -> str:
+    """A URL without its password, wherever that stands."""
+    secret = [
+        name for name in url.query if any(word in name.lower() for word in ("pass", "pwd", "secret", "token"))
+    ]
+    return url.update_query_dict(dict.fromkeys(secret, "***")).render_as_string(hide_password=True)
+
+
 def migrate(connection: sa.Connection) -> int:
     """Makes the tables, or brings an older store up to :data:`SCHEMA_VERSION`, in the connection's transaction.
 

@@ -21,7 +21,7 @@ from refine.canonical import dumps
 from refine.errors import NotFound, StoreError, did_you_mean
 from refine.lease import lease
 from refine.node import Node
-from refine.schema import SCHEMA_VERSION, migrate, t
+from refine.schema import SCHEMA_VERSION, migrate, shown_url, t
 from refine.trial_log import (
     TrialWriter,
     count_states,
@@ -110,7 +110,7 @@ class Store:
     @property
     def name(self) -> str:
         """The URL without its password."""
-        return self.url.render_as_string(hide_password=True)
+        return shown_url(self.url)
 
     def close(self) -> None:
         """Closes every connection."""

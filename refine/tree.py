@@ -7,7 +7,6 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.child import check_note
@@ -16,6 +15,7 @@ from refine.design import how_many
 from refine.edits import bounds_text
 from refine.environment import user
 from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
+from refine.exchange import Exchange
 from refine.holdout import openings_of
 from refine.home import Home
 from refine.ledger import Ledger
@@ -65,7 +65,7 @@ class RoundDiff(NamedTuple):
         return "\n".join(lines)
 
 
-class Tree:
+class Tree(Exchange):
     """All rounds of one question, in a store. Created or opened.
 
     Args:
@@ -302,34 +302,6 @@ class Tree:
         its forecast; what was added to the child later does not.
         """
         return Ledger(self.name, entries_of(self.rounds))
-
-    def export(self, folder: str | os.PathLike[str]) -> Path:
-        """Writes every round as plain text for git: ``<id>/node.json``, ``trials.csv``, and its report.
-
-        Returns:
-            The folder.
-        """
-        target = Path(folder)
-        for found in self.rounds:
-            home = target / found.id
-            home.mkdir(parents=True, exist_ok=True)
-            content = {
-                "id": found.id,
-                "identity": found.node.identity(),
-                "n": found.n,
-                "metric": found.metric,
-                "direction": found.direction,
-                "note": found.node.note,
-                "author": found.node.author,
-                "created": found.node.created,
-                "decisions": [d.to_json() for d in found.decisions],
-                "tags": sorted(t for t, i in self.tags.items() if i == found.id),
-            }
-            (home / "node.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-            found.trials.to_csv(home / "trials.csv", index=False, lineterminator="\n")
-            if found.best is not None:
-                found.report(home)
-        return target
 
     def __str__(self) -> str:
         rounds = self.rounds

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from refine.canonical import dumps
 from refine.errors import RoundBusy, StoreError
-from refine.schema import t
+from refine.schema import shown_url, t
 from refine.trials import Curve, Examples, Metric, Records, Trial
 
 _PLAIN = (
@@ -86,7 +86,7 @@ class TrialWriter:
             ) from error
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
-            store = self._engine.url.render_as_string(hide_password=True)
+            store = shown_url(self._engine.url)
             raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
 
     def keep_curve(self, values: Sequence[float]) -> str:

@@ -70,6 +70,11 @@ def best_model(
     rows = [i for i, k in enumerate(records.columns["key"]) if k == keys[rank - 1]]
     at = next(i for i in reversed(rows) if records.columns["state"][i] == "complete")
     seed = records.columns["seed"][at]
+    if seed < 0:
+        raise ObjectiveError(
+            f"round {node.id}: the best trial was imported without its seed, so it can't be trained again to the same "
+            "weights; give the frame a column 'seed', or replicate() it under new seeds"
+        )
     prepare = getattr(chosen, "prepare", None)
     if callable(prepare):
         prepare(threads)

@@ -150,7 +150,7 @@ def test_export(made: Made, tmp_path: Path) -> None:
         assert len(pd.read_csv(folder / "trials.csv")) == n
         assert (folder / f"{name}.md").is_file()
     root = json.loads((tmp_path / "bundle" / made.root / "node.json").read_text())
-    assert root["tags"] == ["first"]
+    assert [tag["name"] for tag in root["tags"]] == ["first"]
     assert [d["child"] for d in root["decisions"]] == [made.child]
 
 
@@ -221,7 +221,7 @@ def plain(text: str) -> str:
 def test_version_and_help() -> None:
     assert good("--version") == f"{refine.__version__}\n"
     text = plain(good("--help"))
-    for command in ("tree", "show", "report", "diff", "ledger", "export"):
+    for command in ("tree", "show", "report", "diff", "ledger", "export", "import", "load"):
         assert f" {command} " in text
         assert "STORE" in plain(good(command, "-h"))
     assert run().exit_code != 0  # no command: the help, but not as success
