@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.cautions import of_code, of_imported
 from refine.errors import AnalysisError, did_you_mean
 from refine.evidence import noise_of
 from refine.parameter_evidence import (
@@ -111,15 +112,7 @@ class Analysis:
     @property
     def caution(self) -> str:
         """What to keep in mind about trials that were imported; empty where none were."""
-        if not self.n_imported:
-            return ""
-        return (
-            f"{plural(self.n_imported, 'trial')} of {self.n_even:,} were imported and count as if drawn evenly. If a "
-            "sampler that learns (TPE, a Gaussian process, CMA-ES), or a person, chose them by results, p-values are "
-            "too small, effects and densities follow the choice, and the probabilities of what a space holds are too "
-            "large: test again on an even round of your own. even=True at the import says that they were drawn at "
-            "random or on a grid."
-        )
+        return of_imported(self.n_imported, self.n_even)
 
     @property
     def never_read(self) -> tuple[str, ...]:
@@ -148,20 +141,12 @@ class Analysis:
                 f"{self.metric}, {self.direction}; best {score(self.best['value'])}, "
                 f"noise {score(self.noise.sd)} ({self.noise.source}); "
                 f"hit the best 1 % with probability {percent(self.covered)}",
-                *self._mixed(),
+                *of_code(self.codes),
                 "",
                 text_table(head, rows),
                 *(["", f"Caution: {self.caution}"] if self.caution else []),
             ]
         )
-
-    def _mixed(self) -> list[str]:
-        if len(self.codes) < 2:
-            return []
-        return [
-            f"the trials ran {len(self.codes)} versions of the objective's code ({', '.join(self.codes)}): what differs "
-            "between them may be the code's"
-        ]
 
 
 def _effect_text(e: ParameterEvidence) -> tuple[str, str]:

@@ -49,7 +49,7 @@ FLOORS = [
     ["design", "trials", "edits", "node", "distributions", "pruning"],
     ["sampling"],
     ["adaptive"],
-    ["evidence", "parameter_evidence", "population"],
+    ["cautions", "evidence", "parameter_evidence", "population"],
     ["analysis"],
     ["advice", "wording", "focus", "change"],
     ["proposal", "forecast"],
