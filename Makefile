@@ -2,6 +2,7 @@
 # make test   everything CI checks
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
+# make bench-scale  own time at 100,000 trials, workers, large grids, beside Optuna, Keras Tuner and Talos; ten minutes
 # make bench-proposals  whether proposals are worth following, beside automatic search; an hour
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench bench-keras bench-proposals clean
+.PHONY: demo test bench bench-keras bench-scale bench-proposals clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -32,6 +33,10 @@ bench: $(READY)
 
 bench-keras: $(READY)
 	$(RUN) benchmarks/keras_fit.py
+
+bench-scale: $(READY)
+	$(RUN) -m pip install --quiet keras-tuner
+	$(RUN) benchmarks/scale.py
 
 bench-proposals: $(READY)
 	$(RUN) -m pip install --quiet --editable '.[dev,bench]'

@@ -30,13 +30,13 @@ SPACE = {
 }
 
 
-def with_refine(folder: Path, n: int, seconds: list[float]) -> refine.Round:
+def with_refine(folder: Path, n: int, seconds: list[float], space: dict = SPACE) -> refine.Round:
     def objective(params):
         seconds.append(time.perf_counter())
         return params["lr"] * params["dropout"]
 
     tree = refine.Tree("bench", store=folder / "refine.db")
-    return tree.add_round(SPACE, objective, n=n, seed=1).run(progress=False)
+    return tree.add_round(space, objective, n=n, seed=1).run(progress=False)
 
 
 def with_optuna(storage: object, n: int, seconds: list[float]) -> None:
