@@ -37,7 +37,7 @@ def test_digits_with_scikit_learn(tmp_path):
 
 
 def test_four_rounds_of_people_and_of_autopilot(tmp_path):
-    said = run("four_rounds.py", "--out", str(tmp_path), "--quick")
+    said = run("four_rounds.py", "--out", str(tmp_path), "--quick", "--workers", "1")
     rows = [line for line in said.splitlines() if re.match(r"\| (both|people|autopilot) \|", line)]
     assert [row.split(" | ")[0] for row in rows[:4]] == ["| both", "| people", "| people", "| people"]
     assert len(rows) >= 5  # autopilot may stop early
@@ -46,5 +46,5 @@ def test_four_rounds_of_people_and_of_autopilot(tmp_path):
         assert 0.8 < sealed <= 1
         assert 0.8 < best <= 1
     # Again, everything is there already: nothing is trained, and the same is said.
-    again = run("four_rounds.py", "--out", str(tmp_path), "--quick")
+    again = run("four_rounds.py", "--out", str(tmp_path), "--quick", "--workers", "1")
     assert [line for line in again.splitlines() if line in rows] == rows
