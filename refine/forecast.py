@@ -32,6 +32,11 @@ _REPEATS = 1000
 _MOST_DRAWS = 20_000_000
 
 
+_ROUNDING = 1e-6
+"""Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few parts in
+ten million away, in the next."""
+
+
 @dataclass(frozen=True)
 class Forecast:
     """Quantiles of what a child's even trials will show, in the metric's own sign and units.
@@ -73,6 +78,12 @@ class Forecast:
         half = round((1 - share) / 2, 12)
         return self.quantile(what, half), self.quantile(what, 1 - half)
 
+    def holds(self, what: str, share: float, value: float) -> bool:
+        """Whether the central interval of that probability holds ``value``, up to rounding in single precision."""
+        low, high = self.interval(what, share)
+        near = _ROUNDING * max(abs(low), abs(high))
+        return bool(low - near <= value <= high + near)
+
     def percentile(self, what: str, value: float) -> float:
         """Probability of less than ``value``, plus half that of just this value.
 
@@ -84,12 +95,13 @@ class Forecast:
         """
         at = np.asarray(self.quantiles(what))
         levels = np.asarray(self.levels)
+        # Where quantiles are equal, as with ties of the metric, the middle of their levels.
+        ties = levels[np.isclose(at, value, rtol=_ROUNDING, atol=0)]
+        if len(ties):
+            return float((ties[0] + ties[-1]) / 2)
         if value < at[0] or value > at[-1]:
             return float(value > at[-1])
-        # Where quantiles are equal, as with ties of the metric, the middle of their levels.
-        low, high = np.searchsorted(at, value, "left"), np.searchsorted(at, value, "right")
-        if high > low:
-            return float((levels[low] + levels[high - 1]) / 2)
+        low = np.searchsorted(at, value)
         return float(np.interp(value, at[low - 1 : low + 1], levels[low - 1 : low + 1]))
 
     def to_json(self) -> dict[str, Any]:

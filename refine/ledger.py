@@ -99,8 +99,7 @@ class Entry:
     def covers(self, what: str, nominal: float) -> bool:
         """Whether the central interval of that probability holds the realised value. Of scored entries only."""
         assert self.decision.forecast is not None
-        low, high = self.decision.forecast.interval(what, nominal)
-        return bool(low <= self.realised(what) <= high)
+        return self.decision.forecast.holds(what, nominal, self.realised(what))
 
     @property
     def excess(self) -> float:

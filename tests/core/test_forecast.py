@@ -157,3 +157,14 @@ def test_normal_scores_are_symmetric():
     assert found[3] == 0
     assert np.allclose(found, -found[::-1])
     assert math.isclose(float(normal_scores(np.array([84.63]), 100)[0]), 1.0, abs_tol=0.01)
+
+
+def test_rounding_in_single_precision_is_no_difference():
+    value = float(np.float32(135 / 137))
+    beside = float(np.nextafter(np.float32(value), np.float32(0)))
+    made = Forecast((0.05, 0.25, 0.5, 0.75, 0.95), (value,) * 5, (value,) * 5, 30)
+    assert value != beside
+    assert made.percentile("best", beside) == pytest.approx(0.5)
+    assert made.holds("best", 0.5, beside)
+    assert not made.holds("best", 0.9, value - 1 / 137)
+    assert made.percentile("best", value - 1 / 137) == 0
