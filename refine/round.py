@@ -103,7 +103,8 @@ class Round(RoundView):
             StoreError: The disk is full, or the store locked; what had finished is stored.
             KeyboardInterrupt: Ctrl-C was pressed; run again to go on.
         """
-        design_named(self.node.method)
+        if not self.node.adaptive:
+            design_named(self.node.method)
         chosen = self.home.objective_of(self.node, objective, name)
         self.home.know_score(self.id, self.metric, metric)
         self.home.know_tools(self.node, design, pruner)
