@@ -13,7 +13,8 @@ from refine.child import Shares, check_note
 from refine.decision import Decision, decided_space
 from refine.edits import bounds_text
 from refine.environment import user
-from refine.errors import ReviewError
+from refine.errors import DesignError, ReviewError
+from refine.preview import Preview, preview_of
 from refine.proposal import Proposal
 from refine.space import Space
 from refine.words import percent, text_table
@@ -140,6 +141,37 @@ class Review:
         shares = Shares(focus, counter, self.analysis)
         return self.round.child(decision, n, downsample, shares=shares, design=design, pruner=pruner)
 
+    def preview(
+        self,
+        edits: Mapping[str, Any] | None = None,
+        /,
+        *,
+        n: int | None = None,
+        workers: int = 1,
+        **named: Any,
+    ) -> Preview:
+        """What accepting would mean, with some edits more; nothing is decided or written.
+
+        Args:
+            edits: As in :meth:`edit`, for names that are no Python identifiers, or are called ``n`` or ``workers``.
+            n: Permutations of the next round; default as many as this one.
+            workers: How many trials would run at a time.
+            named: As in :meth:`edit`.
+
+        Returns:
+            Best trials kept, volume, risk, density and time of the next round; it prints itself.
+
+        Raises:
+            ReviewError: An unknown name or a broken notation.
+            DesignError: ``n`` or ``workers`` is no whole number >= 1.
+        """
+        for name, value in (("n", n), ("workers", workers)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
+        looked = self.edit(edits, **named) if edits is not None or named else self
+        n, degenerate = n or self.round.n, self.round.node.degenerate
+        return preview_of(self.proposal, self.analysis, looked.space, n, workers, degenerate)
+
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""
         who = author or user()
@@ -164,11 +196,13 @@ class Review:
                 text_table(("parameter", "you", "proposed", "yours"), rows),
                 f"Your box keeps {percent(self.kept)}; {_risk(self.retention)}",
             ]
+            if warning := self.preview().warning:
+                lines.append(warning)
         if self.analysis.caution:
             lines += ["", f"Caution: {self.analysis.caution}"]
         lines += [
             "",
-            "next: .edit(name=(low, high)), .reject(name), .accept(note=..., n=...), .decline(note=...)",
+            "next: .preview(name=(low, high)), .edit(name=(low, high)), .reject(name), .accept(note=..., n=...), .decline(note=...)",
         ]
         return "\n".join(lines)
 

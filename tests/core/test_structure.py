@@ -53,6 +53,7 @@ FLOORS = [
     ["analysis"],
     ["advice", "wording", "focus", "change"],
     ["proposal", "forecast"],
+    ["preview"],
     ["decision"],
     ["ledger"],
     # Files and processes.

@@ -1,0 +1,158 @@
+"""What a decision would mean, before it is taken: best trials kept, volume, risk, density and time of the next round. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from refine import stats
+from refine.analysis import Analysis
+from refine.design import feasible
+from refine.proposal import Proposal
+from refine.space import Space
+from refine.trials import best_first
+from refine.words import duration, join, percent, plural, score
+
+_TOP = 0.1
+_LEAST_TOP = 10
+_LEAST_TIMED = 5
+
+
+class Preview(NamedTuple):
+    """What a space would mean for the next round.
+
+    Attributes:
+        space: The space looked at.
+        kept: Volume kept of the present space.
+        proposed_kept: The same of what was proposed.
+        retention: Probability that the best value inside is within epsilon of the best in the present space; NaN where
+            it can't be told.
+        proposed_retention: The same of what was proposed.
+        epsilon: Loss that counts as none.
+        metric: Name of the metric.
+        top: How many of the round's trials are its top: a tenth, at least 10.
+        top_kept: How many of those lie inside.
+        best: The best value of the round, and
+        best_kept: of its trials inside; NaN without one.
+        lost: Ranks of the trials among the best 10 that lie outside; 1 is the best.
+        n: Permutations of the next round.
+        exist: Permutations that the space has, or the best estimate.
+        hit: Probability that the next round hits the best 5 % of the space.
+        seconds: Estimated time of the next round; NaN where trials say nothing of it.
+        workers: How many trials run at a time.
+    """
+
+    space: Space
+    kept: float
+    proposed_kept: float
+    retention: float
+    proposed_retention: float
+    epsilon: float
+    metric: str
+    top: int
+    top_kept: int
+    best: float
+    best_kept: float
+    lost: tuple[int, ...]
+    n: int
+    exist: int
+    hit: float
+    seconds: float
+    workers: int
+
+    def __str__(self) -> str:
+        lines = [
+            f"best trials   {self.top_kept} of the top {self.top} stay"
+            + ("" if self.lost else ", the best among them"),
+            f"volume        {percent(self.kept)} of the present space (proposed: {percent(self.proposed_kept)})",
+            f"risk          {_risk(self.retention, self.proposed_retention)}",
+            f"next round    {plural(self.n, 'permutation')} of {self.exist:,}, hits the best 5 % with probability "
+            f"{percent(self.hit)}",
+            f"time          {_time(self.seconds, self.workers)}",
+        ]
+        return "\n".join([*lines, *([self.warning] if self.warning else [])])
+
+    @property
+    def warning(self) -> str:
+        """What of the best would be thrown away; empty where nothing."""
+        if 1 in self.lost:
+            inside = (
+                "no trial lies inside"
+                if math.isnan(self.best_kept)
+                else f"the best inside is {score(self.best_kept)}"
+            )
+            return f"Careful: this throws away the best trial ({self.metric} {score(self.best)}); {inside}."
+        if self.lost:
+            ranks = join([str(rank) for rank in self.lost])
+            return f"Outside lie {plural(len(self.lost), 'trial')} of the best 10: rank {ranks}."
+        return ""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _risk(mine: float, proposed: float) -> str:
+    if math.isnan(mine):
+        return "can't be told: too few of the candidate cells lie inside"
+    then = "" if math.isnan(proposed) else f" (proposed: {proposed:.2f})"
+    return f"nothing that matters is lost with probability {mine:.2f}{then}"
+
+
+def _time(seconds: float, workers: int) -> str:
+    if math.isnan(seconds):
+        return "not known: the trials don't say how long they took"
+    return f"about {duration(seconds)} with {plural(workers, 'worker')}"
+
+
+def preview_of(
+    proposal: Proposal, analysis: Analysis, space: Space, n: int, workers: int, degenerate: bool = False
+) -> Preview:
+    """What a space would mean for the next round.
+
+    Args:
+        proposal: What was proposed on the round.
+        analysis: Of the round.
+        space: The space to look at.
+        n: Permutations of the next round; as many as exist where there are fewer.
+        workers: How many trials run at a time.
+        degenerate: Whether degenerate trials may be called best.
+    """
+    ranked = best_first(analysis.table, analysis.direction, analysis.space, degenerate)
+    top = min(len(ranked), max(_LEAST_TOP, math.ceil(_TOP * len(ranked))))
+    inside = np.asarray(space.contains(ranked), dtype=bool) if _comparable(space, analysis.space) else None
+    if inside is None:  # a branch that adds parameters: no trial says where it lies
+        inside = np.zeros(len(ranked), dtype=bool)
+    values = np.asarray(ranked["value"], dtype=float)
+    exist = feasible(space)
+    n = min(n, exist.high)
+    seconds = (
+        np.asarray(ranked["seconds"], dtype=float) if "seconds" in ranked else np.full(len(ranked), np.nan)
+    )
+    timed = np.isfinite(seconds)
+    similar = timed & inside if (timed & inside).sum() >= _LEAST_TIMED else timed
+    each = float(seconds[similar].mean()) if similar.any() else math.nan
+    return Preview(
+        space=space,
+        kept=proposal.old.share_kept(space),
+        proposed_kept=proposal.kept,
+        retention=proposal.retention_of(space),
+        proposed_retention=proposal.retention,
+        epsilon=proposal.epsilon,
+        metric=analysis.metric,
+        top=top,
+        top_kept=int(inside[:top].sum()),
+        best=float(values[0]) if len(values) else math.nan,
+        best_kept=float(values[inside][0]) if inside.any() else math.nan,
+        lost=tuple(int(i) + 1 for i in np.flatnonzero(~inside[:10])),
+        n=n,
+        exist=exist.count,
+        hit=float(stats.hit_probability(n, 0.05)),
+        seconds=each * math.ceil(n / workers) if workers else math.nan,
+        workers=workers,
+    )
+
+
+def _comparable(space: Space, old: Space) -> bool:
+    return all(name in old for name in space)
