@@ -22,6 +22,10 @@ Bools = npt.NDArray[np.bool_]
 GOOD = 0.2
 """Share of the trials that counts as good in densities, edges and pairs."""
 
+RICH = 1.25
+"""An end is a reason to widen where it holds so many times its share of the best trials: among thousands of trials any
+small lead is significant."""
+
 ALPHA = 0.1
 """False discovery rate below which a parameter may be narrowed."""
 
@@ -99,6 +103,15 @@ class ParameterEvidence(NamedTuple):
     good: int = 0
     needed: int = 0
     cost_q: float = 1.0
+
+    @property
+    def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
+        """Ends where the best trials pile up, so that the optimum may be beyond; each with its q."""
+        return tuple(
+            (edge, q)
+            for edge, q in zip(self.edges, self.edge_q, strict=True)
+            if edge.peak and q <= ALPHA and edge.top_count >= RICH * edge.share * edge.top_n
+        )
 
     @property
     def fails(self) -> bool:

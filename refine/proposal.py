@@ -327,9 +327,9 @@ def _change(
         new = narrowed(old, levels, between=not on_levels(old, positions))
         kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
     if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
-        for edge, q in zip(e.edges, e.edge_q, strict=True):
+        for edge, _ in e.piled_up:
             at_edge = keep[-1] if edge.side == "high" else keep[0]
-            if edge.peak and q <= ALPHA and at_edge:
+            if at_edge:
                 wider = widened(old, new, edge.side)
                 if wider is not None:
                     new, kind = wider, "widen"

@@ -128,13 +128,12 @@ def coupled_with(analysis: Analysis, name: str) -> list[str]:
 
 def _pile_up(e: ParameterEvidence) -> str:
     out = []
-    for edge, q in zip(e.edges, e.edge_q, strict=True):
-        if edge.peak and q <= ALPHA:
-            level = e.levels[-1 if edge.side == "high" else 0].label
-            out.append(
-                f"{edge.top_count} of the {edge.top_n} best trials lie at its {edge.side} end, {level}, where "
-                f"{percent(edge.share)} of all trials lie (q {p_value(q)}): the optimum may be beyond."
-            )
+    for edge, q in e.piled_up:
+        level = e.levels[-1 if edge.side == "high" else 0].label
+        out.append(
+            f"{edge.top_count} of the {edge.top_n} best trials lie at its {edge.side} end, {level}, where "
+            f"{percent(edge.share)} of all trials lie (q {p_value(q)}): the optimum may be beyond."
+        )
     return " ".join(out)
 
 
