@@ -23,8 +23,11 @@ pytestmark = pytest.mark.slow
 
 # No main guard; trials wait while a file is there, so that the tests know what runs.
 SCRIPT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would we
+
 import refine, refine.lease
 
 folder, workers = Path(sys.argv[1]), int(sys.argv[2])
