@@ -32,8 +32,9 @@ class Exchange:
 
     _home: Home
 
-    def __init__(self, name: str, store: str | os.PathLike[str]) -> None:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # what `load` makes one by
+
+        def __init__(self, name: str, store: str | os.PathLike[str]) -> None: ...
 
     # In.
 

@@ -97,7 +97,7 @@ def replay(
 
     Raises:
         AnalysisError: No trial has ended.
-        DesignError: An option out of range.
+        DesignError: An option out of range, or the round was imported.
     """
     if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < 1):
         raise DesignError(f"sample must be a whole number >= 1, or None for all trials, got {sample!r}")
@@ -116,6 +116,7 @@ def replay(
     if sample is not None and sample < len(ended):
         rng = np.random.Generator(np.random.PCG64(seed))
         ended = sorted(rng.choice(ended, sample, replace=False).tolist())
+    as_planned = _as_planned(home, node, records)  # before anything runs: an imported round has no plan
     c = records.columns
     tasks = [
         Task(
@@ -150,7 +151,7 @@ def replay(
         str(metric),
         _table(node, records, [at[t.key] for t in tasks], [rows[t.key] for t in tasks]),
         float(tolerance),
-        _as_planned(home, node, records),
+        as_planned,
         _differences(then[-1] if then else {}, now),
         (tuple(sorted(set(c["code"]))), objective_code(chosen)),
     )

@@ -207,3 +207,18 @@ def test_autopilot_goes_on_from_an_imported_round(tree, frame):
     root = tree.add_frame(frame, value="acc", objective=exchanged.trained)
     last = refine.autopilot(root, rounds=2, n=12, progress=False)
     assert last.parent.id == root.id
+
+
+def test_an_imported_round_is_not_replayed(tmp_path):
+    called = []
+
+    def objective(params):
+        called.append(params["x"])
+        return 0.0
+
+    frame = pd.DataFrame({"x": range(12), "value": [float(i) for i in range(12)]})
+    with refine.Tree("q", store=tmp_path / "replayed.db") as tree:
+        root = tree.add_frame(frame, objective=objective)
+        with pytest.raises(refine.errors.DesignError, match="an imported round has nothing to run"):
+            root.replay(sample=2)
+    assert not called
