@@ -95,9 +95,9 @@ class Round(RoundView):
             This round.
 
         Raises:
-            DesignError: The round was imported and has nothing to run.
             ObjectiveError: No objective, one of another name, or one that can't be called.
-            DesignError: An option out of range, or ``timeout`` or ``memory`` with an executor.
+            DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported round, which
+                has nothing to run.
             RoundStopped: The first trials all failed in the same way, or an executor or all workers broke.
             RoundBusy: Another process is running this round.
             StoreError: The disk is full, or the store locked; what had finished is stored.

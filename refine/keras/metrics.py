@@ -18,6 +18,7 @@ predictions is left out of the macro mean. Values lie in [0, 1], Matthews' corre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -68,6 +69,10 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         name: Name in the history.
         dtype: Type of the result.
     """
+
+    # What each score makes of the counts; `_ratio` by those that are averaged over classes.
+    _score: Callable[[Any], Any]
+    _ratio: Callable[[Any, Any, Any], Any]
 
     def __init__(
         self,
@@ -160,9 +165,6 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         if self._matrix is not None:
             self._matrix.assign(ops.zeros(self._matrix.shape, dtype=self._matrix.dtype))
 
-    def _score(self, matrix: Any) -> Any:
-        raise NotImplementedError
-
     def _counts(self, matrix: Any) -> tuple[Any, Any, Any]:
         """True positives, predicted and true totals, each of shape (classes,)."""
         if self.multilabel:
@@ -184,9 +186,6 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
             return ops.mean(scores)
         occurs = ops.cast(predicted + true > 0, scores.dtype)
         return _divide(ops.sum(scores * occurs), ops.sum(occurs))
-
-    def _ratio(self, hits: Any, predicted: Any, true: Any) -> Any:
-        raise NotImplementedError
 
 
 @keras.saving.register_keras_serializable("refine")
