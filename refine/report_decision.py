@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from refine.design import IMPORTED
 from refine.edits import bounds_text
 from refine.report_facts import Facts, finished, metric_of, shown, states_text, that_matter
 from refine.report_text import Raw, code, escape, joined, quote, table
@@ -30,13 +31,18 @@ _KIND_WORDS = {
 }
 
 
+def _planned(facts: Facts) -> str:
+    node, many = facts.node, plural(facts.n, "permutation")
+    if node.method == IMPORTED:
+        return f"holds {many} that finished elsewhere"
+    return f"planned {many}" if node.adaptive else f"planned {many} of {node.space.size:,}"
+
+
 def summary(facts: Facts) -> Raw:
     """The paragraph at the top: what ran, the best, what is proposed and decided."""
     node, done = facts.node, finished(facts)
-    size = f"{node.space.size:,}"
     parts = [
-        f"Round {code(node.id)} of {escape(facts.tree)} planned {plural(facts.n, 'permutation')} of {size}; "
-        f"{escape(states_text(facts))}."
+        f"Round {code(node.id)} of {escape(facts.tree)} {_planned(facts)}; {escape(states_text(facts))}."
     ]
     if len(done):
         top = done.iloc[0]

@@ -66,7 +66,7 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         ["metric", f"{metric_of(facts)}, {direction_of(facts)}"],
         ["design", _design_text(facts)],
         ["design seed", node.seed],
-        ["permutations", f"{facts.n:,} planned of {node.space.size:,}"],
+        ["permutations", _planned_text(facts)],
         ["trials", states_text(facts)],
     ]
     if drawn := origins_text(facts):
@@ -89,10 +89,19 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         "facts": table(["what", "value"], rest),
         "mixed": len(facts.codes) > 1,
         "codes": len(facts.codes),
-        "versions": table(["package", "version"], sorted(facts.environment.items()))
+        "versions": table(["what", "version"], sorted(facts.environment.items()))
         if facts.environment
         else None,
     }
+
+
+def _planned_text(facts: Facts) -> str:
+    node = facts.node
+    if node.method == IMPORTED:
+        return f"{facts.n:,} imported, not necessarily on these levels"
+    if node.adaptive:
+        return f"{facts.n:,} planned, between these levels too"
+    return f"{facts.n:,} planned of {node.space.size:,}"
 
 
 def _design_text(facts: Facts) -> str:
