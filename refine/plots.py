@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refine import figures
 from refine.curves import best_curves
 from refine.errors import AnalysisError
-from refine.figures_curves import MOST
+from refine.figures.training import MOST
 from refine.population import even_values
 from refine.trials import degenerate_rows
 

@@ -278,7 +278,7 @@ class Round(RoundView):
         Raises:
             AnalysisError: No trial has finished that may be called best.
         """
-        from refine.facts import luck_here
+        from refine.report.gather import luck_here
 
         return luck_here(self, seed)
 
@@ -383,14 +383,14 @@ class Round(RoundView):
         Returns:
             The markdown file.
         """
-        from refine.facts import gather
         from refine.report import proposal_report, round_report
+        from refine.report.gather import gather
 
         facts = gather(self, proposal)
         return proposal_report(facts, folder) if only_proposal else round_report(facts, folder)
 
     def __str__(self) -> str:
-        from refine.facts import in_short
+        from refine.report.gather import in_short
 
         return in_short(self)
 

@@ -9,7 +9,7 @@ import pytest
 
 from refine.curves import best_curves, trial_curves
 from refine.errors import AnalysisError
-from refine.facts import gather
+from refine.report.gather import gather
 from refine.trials import Metric
 
 

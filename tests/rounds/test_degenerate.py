@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.facts import gather
-from refine.report_facts import finished
+from refine.report.facts import finished
+from refine.report.gather import gather
 from refine.trials import best_first, degenerate_rows
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.errors import AnalysisError
-from refine.figures_style import (
+from refine.figures.style import (
     AMBER,
     BLUE,
     GREEN,

@@ -16,7 +16,7 @@ from refine.edits import bounds_text
 from refine.node import OPTUNA
 from refine.parameter_evidence import ALPHA, ParameterEvidence
 from refine.pruning import words_of
-from refine.report_facts import (
+from refine.report.facts import (
     ORIGIN_WORDS,
     Facts,
     changed_bounds,
@@ -29,7 +29,7 @@ from refine.report_facts import (
     states_text,
     that_matter,
 )
-from refine.report_text import Raw, code, joined, picture, slug, table
+from refine.report.text import Raw, code, joined, picture, slug, table
 from refine.trials import STATES
 from refine.words import duration, number, p_value, percent, plural, score, signed
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from refine import figures
 from refine.curves import WORDS
-from refine.figures_curves import MOST
-from refine.report_facts import Facts, direction_of, metric_of
-from refine.report_text import picture, table
+from refine.figures.training import MOST
+from refine.report.facts import Facts, direction_of, metric_of
+from refine.report.text import picture, table
 from refine.trials import Metric
 from refine.words import number
 

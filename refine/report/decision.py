@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from refine.design import IMPORTED
 from refine.edits import bounds_text
-from refine.report_facts import Facts, finished, metric_of, shown, states_text, that_matter
-from refine.report_text import Raw, code, escape, joined, quote, table
+from refine.report.facts import Facts, finished, metric_of, shown, states_text, that_matter
+from refine.report.text import Raw, code, escape, joined, quote, table
 from refine.words import duration, percent, plural, score
 
 if TYPE_CHECKING:

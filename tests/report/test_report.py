@@ -16,14 +16,14 @@ from refine.choices import Choice
 from refine.curves import TrialCurves, trial_curves
 from refine.decision import Decision, decided_space
 from refine.errors import ReviewError
-from refine.facts import gather
 from refine.node import Node
 from refine.parameters import Float, Int
 from refine.population import compare_rounds
 from refine.proposal import Change, Proposal
 from refine.report import Facts, proposal_report, round_report
-from refine.report_population import against_parent
-from refine.report_text import code, escape, fence, quote, slug, table
+from refine.report.gather import gather
+from refine.report.population import against_parent
+from refine.report.text import code, escape, fence, quote, slug, table
 from refine.space import Space
 from refine.tree import Tree
 from refine.trials import Metric

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.figures_levels import stays
-from refine.figures_style import Scale
+from refine.figures.levels import stays
+from refine.figures.style import Scale
 from refine.parameter_evidence import ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range
 from refine.words import number

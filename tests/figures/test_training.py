@@ -11,7 +11,7 @@ import pytest
 from refine import figures
 from refine.curves import Pair, TrialCurves, trial_curves
 from refine.errors import AnalysisError
-from refine.figures_curves import _lines
+from refine.figures.training import _lines
 from refine.stats import CurveFlags, Flag
 from refine.trials import Metric
 

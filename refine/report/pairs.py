@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from refine import figures
 from refine.parameter_evidence import ALPHA
-from refine.report_facts import Facts, changed_bounds
-from refine.report_text import picture, slug, table
+from refine.report.facts import Facts, changed_bounds
+from refine.report.text import picture, slug, table
 from refine.words import p_value, plural, signed
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from refine.report_facts import Facts
-from refine.report_text import Raw, escape, table
+from refine.report.facts import Facts
+from refine.report.text import Raw, escape, table
 from refine.words import percent, plural, score
 
 

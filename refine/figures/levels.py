@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis import Analysis
-from refine.figures_style import (
+from refine.figures.style import (
     AMBER,
     BLUE,
     GREY,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.figures_style import BLUE, GREY, INK, LIGHT, ORANGE, PALE, axes, style, title
+from refine.figures.style import BLUE, GREY, INK, LIGHT, ORANGE, PALE, axes, style, title
 from refine.forecast import WHAT
 from refine.words import plural, score
 

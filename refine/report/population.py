@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from refine import figures
 from refine.population import LEAST_COMPARED, compare_rounds, even_values
-from refine.report_facts import Facts, direction_of, metric_of
-from refine.report_text import Raw, code, picture, table
+from refine.report.facts import Facts, direction_of, metric_of
+from refine.report.text import Raw, code, picture, table
 from refine.trials import degenerate_rows
 from refine.words import score
 

@@ -12,9 +12,9 @@ from refine import figures
 from refine.analysis import Analysis, analyze
 from refine.choices import Choice
 from refine.errors import AnalysisError
-from refine.figures_cells import cell_axis
-from refine.figures_pairs import _colour_range
-from refine.figures_style import BLUE, GREY
+from refine.figures.cells import cell_axis
+from refine.figures.pairs import _colour_range
+from refine.figures.style import BLUE, GREY
 from refine.parameters import Float, Int, Parameter
 from refine.space import Space
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis import Analysis
 from refine.errors import AnalysisError
-from refine.figures_cells import CellAxis, cell_axis
-from refine.figures_levels import even_trials
-from refine.figures_style import (
+from refine.figures.cells import CellAxis, cell_axis
+from refine.figures.levels import even_trials
+from refine.figures.style import (
     AMBER,
     INK,
     LIGHT,

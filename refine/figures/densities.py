@@ -10,8 +10,8 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis import Analysis
 from refine.edits import bounds_text, on_levels
-from refine.figures_levels import bars, even_trials, stays, violins
-from refine.figures_style import (
+from refine.figures.levels import bars, even_trials, stays, violins
+from refine.figures.style import (
     AMBER,
     BLUE,
     GREY,

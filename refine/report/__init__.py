@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError
-from refine.report_curves import curves_section
-from refine.report_decision import decision_section, proposal_section, summary
-from refine.report_facts import Facts
-from refine.report_luck import luck_section
-from refine.report_pairs import pairs
-from refine.report_population import against_parent
-from refine.report_sections import best_trials, densities, failures, what_mattered, what_ran
-from refine.report_text import code, escape, fence, quote
+from refine.report.curves import curves_section
+from refine.report.decision import decision_section, proposal_section, summary
+from refine.report.facts import Facts
+from refine.report.luck import luck_section
+from refine.report.pairs import pairs
+from refine.report.population import against_parent
+from refine.report.sections import best_trials, densities, failures, what_mattered, what_ran
+from refine.report.text import code, escape, fence, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

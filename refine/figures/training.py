@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refine.curves import WORDS, Pair, TrialCurves
 from refine.errors import AnalysisError
-from refine.figures_style import BLUE, GREY, INK, ORANGE, panels, shorten, style
+from refine.figures.style import BLUE, GREY, INK, ORANGE, panels, shorten, style
 from refine.trials import check_direction
 from refine.words import number, score
 
