@@ -32,6 +32,7 @@ _LARGEST = 2**31 - 1
 _PLAIN_JSON = {
     # Texts that are JSON: shown as such, so that people and git can read them.
     ("node", "content"),
+    ("node", "scientific"),
     ("run", "environment"),
     ("cell_plan", "permutation"),
     ("trial", "permutation"),
@@ -66,7 +67,9 @@ class Part(NamedTuple):
         """The node."""
         rest = {f: self.row[f] for f in ("metric", "direction", "note", "author", "created")}
         content = json.loads(self.row["content"])
-        return Node.from_json(content, **rest, degenerate=bool(self.row["degenerate"]))
+        scientific = tuple(json.loads(self.row.get("scientific") or "[]"))
+        degenerate = bool(self.row["degenerate"])
+        return Node.from_json(content, **rest, degenerate=degenerate, scientific=scientific)
 
 
 def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:
@@ -293,6 +296,8 @@ def _check_node(row: Row) -> None:
         raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")
     if row["direction"] not in ("maximize", "minimize"):
         raise ValueError(f"direction must be 'maximize' or 'minimize', got {row['direction']!r}")
+    if not all(isinstance(name, str) for name in node.scientific):
+        raise ValueError(f"scientific must be names of parameters, got {row['scientific']!r}")
 
 
 def _check_trial(row: Row) -> None:

@@ -105,6 +105,7 @@ def add_child(
         metric=parent.metric,
         direction=parent.direction,
         degenerate=parent.degenerate,
+        scientific=tuple(n for n in parent.scientific if n in decision.space),
         note=decision.note,
         author=decision.author,
         created=time.time(),

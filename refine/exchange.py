@@ -151,7 +151,7 @@ class Exchange:
         if part.id not in store.nodes(tree):
             merge_into(store, tree, [part])
         node = part.node
-        store.set_metric(tree, node)
+        store.set_defaults(tree, node)
         if objective is not None:
             self._home.objectives[node.objective, node.data] = objective
         return Round(self._home, store.nodes(tree)[part.id].node, node.metric, direction)

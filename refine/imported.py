@@ -153,6 +153,7 @@ def part_of(
         "metric": metric,
         "direction": direction,
         "degenerate": 0,
+        "scientific": dumps([]),
         "note": note,
         "author": node.author,
         "created": now,

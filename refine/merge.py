@@ -154,8 +154,8 @@ class _Union:
     def meet(self, mine: Part, part: Part) -> None:
         """A round that both have."""
         pk = self.pks[part.id]
-        for name in ("metric", "direction", "degenerate", "note"):
-            if mine.row[name] != part.row[name]:
+        for name in ("metric", "direction", "degenerate", "scientific", "note"):
+            if mine.row.get(name) != part.row.get(name):
                 self.kept.append(
                     f"round {part.id}: {name} is {mine.row[name]!r} here, {part.row[name]!r} there"
                 )

@@ -35,6 +35,7 @@ class Node:
         metric: Default metric; part of the id only where it steers the round.
         direction: Default direction; the same.
         degenerate: Whether a degenerate trial may be called best; the same.
+        scientific: Parameters whose effect is the question, see :mod:`refine.roles`; no part of the id.
         note: Why the round exists; no part of the id.
         author: Who decided it; no part of the id.
         created: Seconds since the epoch; no part of the id.
@@ -55,6 +56,7 @@ class Node:
     metric: str = "value"
     direction: str = "maximize"
     degenerate: bool = False
+    scientific: tuple[str, ...] = ()
     note: str = ""
     author: str = ""
     created: float = 0.0

@@ -16,6 +16,7 @@ from refine.lineage import analysis_of
 from refine.naming import Objective
 from refine.node import Node
 from refine.replicates import replicate_table
+from refine.roles import roles_of
 from refine.runner import planned_cells
 from refine.space import Space
 from refine.store import StoredNode
@@ -58,6 +59,11 @@ class RoundView:
     def space(self) -> Space:
         """What is searched."""
         return self.node.space
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The role of every parameter: ``"scientific"``, ``"nuisance"`` or ``"fixed"``; see :meth:`Round.set_roles`."""
+        return roles_of(self.space, self._stored.node.scientific)
 
     @property
     def n(self) -> int:

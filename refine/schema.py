@@ -7,12 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _CHANGES = {
     # A version -> what makes a store of the version before one of it; new tables are made beforehand.
     2: ("ALTER TABLE node ADD COLUMN degenerate INTEGER DEFAULT 0 NOT NULL",),
     3: (),
+    4: ("ALTER TABLE node ADD COLUMN scientific TEXT",),
 }
 
 metadata = sa.MetaData()
@@ -56,6 +57,7 @@ t = SimpleNamespace(
         _text("metric"),
         _text("direction"),
         sa.Column("degenerate", sa.Integer, nullable=False, server_default="0"),
+        _text("scientific", nullable=True),  # JSON: names, see refine.roles
         _text("note"),
         _text("author"),
         _number("created"),

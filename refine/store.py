@@ -187,6 +187,7 @@ class Store:
                     "metric": node.metric,
                     "direction": node.direction,
                     "degenerate": int(node.degenerate),
+                    "scientific": dumps(list(node.scientific)),
                     "note": node.note,
                     "author": node.author,
                     "created": node.created,
@@ -210,10 +211,15 @@ class Store:
                 _write_decision(connection, decision)
         return pk
 
-    def set_metric(self, tree: int, node: Node) -> None:
-        """Takes over a node's default metric, direction and what may be best, which are no part of its id."""
+    def set_defaults(self, tree: int, node: Node) -> None:
+        """Takes over a node's metric, direction, what may be best and what is scientific, which are no part of its id."""
         c = t.node.c
-        row = {"metric": node.metric, "direction": node.direction, "degenerate": int(node.degenerate)}
+        row = {
+            "metric": node.metric,
+            "direction": node.direction,
+            "degenerate": int(node.degenerate),
+            "scientific": dumps(list(node.scientific)),
+        }
         with self.engine.begin() as connection:
             connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))
 
@@ -232,6 +238,7 @@ class Store:
         for order, row in enumerate(rows):
             rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
             rest["degenerate"] = bool(row.degenerate)
+            rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
             out[row.id] = StoredNode(
                 row.pk, Node.from_json(json.loads(row.content), **rest), int(row.n), order
             )

@@ -24,6 +24,7 @@ from refine.node import Node
 from refine.objective import wants_trial
 from refine.outcome import entries_of
 from refine.replay import Replay
+from refine.roles import scientific_of
 from refine.round import Round
 from refine.sampling import design_of, how_many_asked
 from refine.space import Space, SpaceDiff
@@ -126,6 +127,7 @@ class Tree(Exchange):
         design: Any = "sobol",
         pruner: Any = None,
         name: str | None = None,
+        roles: Mapping[str, str] | None = None,
         note: str = "",
     ) -> Round:
         """Adds a root, or finds it again: a script that is run twice goes on with the same round.
@@ -147,6 +149,8 @@ class Tree(Exchange):
             pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a pruner
                 of Optuna.
             name: Name of the objective in the round's identity; default its qualified name.
+            roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
+                :meth:`Round.set_roles`.
             note: Why, in your words.
 
         Raises:
@@ -159,9 +163,10 @@ class Tree(Exchange):
         rule, tool = check_pruner(pruner, judged)
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise SpaceError(f"seed must be a whole number, got {seed!r}")
+        searched = space if isinstance(space, Space) else Space(space)
         node = Node(
             parent=None,
-            space=space if isinstance(space, Space) else Space(space),
+            space=searched,
             method=method,
             pruner=rule,
             seed=seed,
@@ -170,6 +175,7 @@ class Tree(Exchange):
             metric=str(judged),
             direction=direction,
             degenerate=bool(degenerate),
+            scientific=scientific_of(roles or {}, searched),
             note=check_note(note),
             author=user(),
             created=time.time(),
@@ -177,7 +183,7 @@ class Tree(Exchange):
         sized = how_many_asked if node.adaptive else how_many
         self._home.store.add_node(self._home.tree, node, sized(node.space, n, downsample))
         self._home.keep_tools(node, sampler, tool)
-        self._home.store.set_metric(self._home.tree, node)
+        self._home.store.set_defaults(self._home.tree, node)
         self._home.objectives[node.objective, node.data] = objective
         if judged.function is not None:
             self._home.scores[judged.name] = judged.function

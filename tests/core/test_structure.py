@@ -16,7 +16,7 @@ LONGEST = 400
 
 FLOORS = [
     # Numbers and texts.
-    ["errors", "version", "words", "environment"],
+    ["display", "errors", "version", "words", "environment"],
     ["stats._common"],
     [
         "stats.additive",
@@ -46,7 +46,7 @@ FLOORS = [
     ["notation"],
     ["space"],
     # Values about a space: cells, outcomes, evidence, proposals, decisions.
-    ["design", "trials", "edits", "node", "distributions", "pruning"],
+    ["design", "trials", "edits", "node", "distributions", "pruning", "roles"],
     ["sampling"],
     ["adaptive"],
     ["cautions", "evidence", "parameter_evidence", "population"],
@@ -69,6 +69,7 @@ FLOORS = [
     ["curves", "lineage", "luck", "replay", "retrain", "winner", "steering"],
     ["holdout"],
     ["round_view"],
+    ["round_run"],
     # Pictures and texts.
     ["figures.style"],
     [

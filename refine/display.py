@@ -1,0 +1,320 @@
+"""What objects look like: a page of texts, tables and calls, as plain text, in a terminal's colours, or as HTML.
+
+A page is plain data. Objects that people hold derive from :class:`Shown` and say what their page is; printing,
+notebooks and the command line render the same one. Nothing in a page is markup: what people wrote stays as it is.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text as RichText
+    from rich.tree import Tree as RichTree
+
+WIDTH = 100
+"""Columns of a table where no terminal says how many there are."""
+
+_ENDLESS = 100_000
+
+# Tone -> a terminal's style, and a style in HTML that reads on white and on black.
+_TONES = {
+    "": ("", ""),
+    "strong": ("bold", "font-weight:600"),
+    "faint": ("dim", "opacity:.62"),
+    "good": ("green", "color:#118a5b"),
+    "warn": ("yellow", "color:#b36b00"),
+    "bad": ("red", "color:#cc3d3d"),
+    "code": ("cyan", "font-family:ui-monospace,monospace"),
+}
+_LINE = "1px solid rgba(128,128,128,.35)"
+
+
+class Cell(NamedTuple):
+    """A text with a tone: ``"strong"``, ``"faint"``, ``"good"``, ``"warn"``, ``"bad"``, ``"code"`` or none."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph.
+
+    Attributes:
+        text: Its text; line breaks are kept.
+        tone: See :class:`Cell`.
+    """
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table.
+
+    Attributes:
+        head: One title per column.
+        rows: Texts, or cells with a tone, as many to a row as there are titles.
+        right: Columns of figures, which stand at the right.
+        wide: Columns of sentences: they take the room that is left.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | Cell, ...], ...]
+    right: tuple[int, ...] = ()
+    wide: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of sentences, numbered or not."""
+
+    items: tuple[str | Cell, ...]
+    numbered: bool = False
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A node of a tree with what hangs on it; a first line, and lines below."""
+
+    lines: tuple[tuple[Cell, ...], ...]
+    children: tuple[Branch, ...] = ()
+
+
+Block = Text | Grid | Items | Branch
+
+
+@dataclass(frozen=True)
+class Page:
+    """What an object shows of itself.
+
+    Attributes:
+        title: Its first line.
+        blocks: What follows.
+        calls: What one would sensibly call next.
+    """
+
+    title: str
+    blocks: tuple[Block, ...] = ()
+    calls: tuple[str, ...] = ()
+
+
+class Shown(ABC):
+    """Something that people look at: ``print`` gives text, a notebook shows HTML, rich prints colours."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def page(self) -> Page:
+        """What it shows of itself."""
+
+    def __str__(self) -> str:
+        return to_text(self.page())
+
+    def __rich__(self) -> RenderableType:
+        return to_rich(self.page())
+
+    def _repr_html_(self) -> str:
+        return to_html(self.page())
+
+    def _repr_mimebundle_(self, **_asked: Any) -> dict[str, str]:
+        # IPython asks for this of what a line or cell evaluates to: colours at a terminal, HTML in a notebook.
+        page = self.page()
+        return {"text/plain": to_terminal(page), "text/html": to_html(page)}
+
+
+def to_text(page: Page, width: int | None = None) -> str:
+    """The page as plain text.
+
+    Args:
+        page: The page.
+        width: Columns that it may take; default the terminal's. Where output goes elsewhere tables take 100, and
+            sentences are not broken.
+    """
+    at_terminal = width is None and sys.stdout.isatty()
+    return _printed(page, width or _columns(), whole=width is None and not at_terminal)
+
+
+def to_terminal(page: Page) -> str:
+    """The page as standard output would show it: with a terminal's colours, or plain where it goes elsewhere."""
+    from rich.console import Console
+
+    if not Console().is_terminal:
+        return to_text(page)
+    return _printed(page, _columns(), color=True)
+
+
+def to_rich(page: Page) -> RenderableType:
+    """The page as rich prints it."""
+    from rich.console import Group
+
+    return Group(*_parts(page))
+
+
+def to_html(page: Page) -> str:
+    """The page as HTML that needs nothing else and takes over the colours around it."""
+    parts = [f'<p style="margin:.2em 0;font-weight:600">{_escaped(page.title)}</p>'] if page.title else []
+    parts += [_HTML[type(block)](block) for block in page.blocks]
+    if page.calls:
+        calls = " ".join(_span(call, "code") for call in page.calls)
+        parts.append(f'<p style="margin:.5em 0;opacity:.8">next: {calls}</p>')
+    return f'<div style="line-height:1.4;max-width:64em;overflow-x:auto">{"".join(parts)}</div>'
+
+
+# Text and terminal.
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+
+
+def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False) -> str:
+    from rich.console import Console
+    from rich.table import Table
+
+    file = io.StringIO()
+    options: dict[str, Any] = {"color_system": "auto" if color else None, "force_terminal": color}
+    options |= {"highlight": False, "markup": False, "emoji": False}
+    console = Console(width=_ENDLESS if whole else width, file=file, **options)
+    for part in _parts(page):
+        # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.
+        console.print(part, width=width if isinstance(part, Table) and part.show_header else None)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _parts(page: Page) -> list[RenderableType]:
+    parts: list[RenderableType] = [_styled(page.title, "strong")] if page.title else []
+    for block in page.blocks:
+        parts += ["", *_RICH[type(block)](block)] if parts else _RICH[type(block)](block)
+    return [*parts, "", _next_line(page.calls)] if page.calls else parts
+
+
+def _styled(text: str, tone: str) -> RichText:
+    from rich.text import Text as RichText
+
+    return RichText(text, style=_TONES[tone][0])
+
+
+def _next_line(calls: Sequence[str]) -> RichText:
+    from rich.text import Text as RichText
+
+    line = RichText("next: ", style="dim")
+    for i, call in enumerate(calls):
+        line.append(", " if i else "", style="dim").append(call, style=_TONES["code"][0])
+    return line
+
+
+def _cell(value: str | Cell) -> Cell:
+    return value if isinstance(value, Cell) else Cell(value)
+
+
+def _rich_text(block: Text) -> list[RenderableType]:
+    return [_styled(block.text, block.tone)]
+
+
+def _rich_grid(block: Grid) -> list[RenderableType]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text as RichText
+
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for j, title in enumerate(block.head):
+        where: Any = "right" if j in block.right else "left"
+        grid.add_column(title, justify=where, ratio=1 if j in block.wide else None, overflow="fold")
+    for row in block.rows:
+        grid.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in map(_cell, row)))
+    return [grid]
+
+
+def _rich_items(block: Items) -> list[RenderableType]:
+    from rich.table import Table
+
+    lines = Table.grid(padding=(0, 1, 0, 0))
+    for number, item in enumerate(map(_cell, block.items), 1):
+        lines.add_row(f"{number}." if block.numbered else "-", _styled(item.text, item.tone))
+    return [lines]
+
+
+def _rich_branch(block: Branch) -> list[RenderableType]:
+    from rich.console import Group
+    from rich.text import Text as RichText
+    from rich.tree import Tree
+
+    def label(branch: Branch) -> RenderableType:
+        lines = []
+        for cells in branch.lines:
+            line = RichText()
+            for cell in cells:
+                line.append(cell.text, style=_TONES[cell.tone][0])
+            lines.append(line)
+        return Group(*lines)
+
+    def grow(branch: Branch, onto: RichTree | None) -> RichTree:
+        node = Tree(label(branch), guide_style="dim") if onto is None else onto.add(label(branch))
+        for child in branch.children:
+            grow(child, node)
+        return node
+
+    return [grow(block, None)]
+
+
+_RICH: dict[type, Any] = {Text: _rich_text, Grid: _rich_grid, Items: _rich_items, Branch: _rich_branch}
+
+# HTML.
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text).replace("\n", "<br>")
+
+
+def _span(text: str, tone: str) -> str:
+    style = _TONES[tone][1]
+    return f'<span style="{style}">{_escaped(text)}</span>' if style else _escaped(text)
+
+
+def _html_text(block: Text) -> str:
+    return f'<p style="margin:.4em 0">{_span(block.text, block.tone)}</p>'
+
+
+def _html_grid(block: Grid) -> str:
+    def row(cells: Sequence[str | Cell], tag: str) -> str:
+        out = []
+        for j, cell in enumerate(map(_cell, cells)):
+            side = "right" if j in block.right else "left"
+            wrap = "" if j in block.wide else "white-space:nowrap;"
+            style = f"text-align:{side};vertical-align:top;{wrap}padding:.15em .6em;border:0;border-bottom:{_LINE}"
+            out.append(f'<{tag} style="{style}">{_span(cell.text, cell.tone)}</{tag}>')
+        return f'<tr style="background:transparent">{"".join(out)}</tr>'
+
+    body = "".join(row(cells, "td") for cells in block.rows)
+    return (
+        '<table style="border-collapse:collapse;font-size:.95em;margin:.4em 0">'
+        f"<thead>{row(block.head, 'th')}</thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _html_items(block: Items) -> str:
+    tag = "ol" if block.numbered else "ul"
+    items = "".join(f"<li>{_span(*_cell(item))}</li>" for item in block.items)
+    return f'<{tag} style="margin:.4em 0;padding-left:1.6em">{items}</{tag}>'
+
+
+def _html_branch(block: Branch) -> str:
+    lines = "<br>".join("".join(_span(*cell) for cell in cells) for cells in block.lines)
+    if not block.children:
+        return f"<div>{lines}</div>"
+    items = "".join(f'<li style="margin:.2em 0">{_html_branch(child)}</li>' for child in block.children)
+    return f'<div>{lines}<ul style="margin:.1em 0;padding-left:1.4em">{items}</ul></div>'
+
+
+_HTML: dict[type, Any] = {Text: _html_text, Grid: _html_grid, Items: _html_items, Branch: _html_branch}
