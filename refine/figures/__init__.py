@@ -4,6 +4,7 @@ Every function but :func:`curves`, which needs several, takes ``ax=None`` and re
 neither opens windows nor touches anybody's settings. :func:`save` writes one as PNG.
 """
 
+from refine.figures.by_level import levels
 from refine.figures.densities import density, density_2d
 from refine.figures.effects import correlation
 from refine.figures.ledger import reliability
@@ -20,6 +21,7 @@ __all__ = [
     "density",
     "density_2d",
     "edf",
+    "levels",
     "pair",
     "reliability",
     "save",

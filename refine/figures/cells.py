@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.figures.levels import stays
-from refine.figures.style import Scale
+from refine.figures.drawn import stays
+from refine.figures.style import WIDTH, Scale, _fitting, shorten, wrapped
 from refine.parameter_evidence import ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range
 from refine.words import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -103,21 +106,42 @@ class CellAxis:
         return np.asarray((starts + ends) / 2)
 
 
-def cell_axis(e: ParameterEvidence, new: Parameter | None, sign: float) -> CellAxis:
+def cell_axis(
+    e: ParameterEvidence,
+    new: Parameter | None,
+    sign: float,
+    *,
+    most: int = _MOST,
+    letters: int = 16,
+    by_median: bool = True,
+    others: bool = False,
+) -> CellAxis:
     """The cells of a parameter: ordered ones as they are, else from the worst median to the best.
 
     Args:
         e: Evidence on the parameter.
         new: The parameter after a change, or ``None``.
         sign: 1 to maximize, -1 to minimize.
+        most: Cells of an ordered parameter; more levels share cells.
+        letters: Of a choice's label.
+        by_median: Whether choices without an order are sorted; else they stand as declared.
+        others: Whether choices without an order share a last cell where there are more than ``most``: all but the
+            best by their medians.
     """
     p = e.parameter
     k, texts = p.size, Scale(p).labels
     if not p.ordered:
+        texts = [shorten(v.label, letters) for v in e.levels]
         medians = sign * np.array([v.median for v in e.levels])
         order = np.argsort(np.where(np.isfinite(medians), medians, -np.inf), kind="stable")
-        return CellAxis(e, new, order, np.argsort(order), tuple(texts[i] for i in order))
-    cells = -(-k // -(-k // _MOST))  # as few levels a cell as 12 cells allow, shared out evenly
+        left = order[: k - most + 1] if others and k > most else order[:0]
+        if not by_median:
+            order = np.arange(k)
+        order = np.concatenate([order[~np.isin(order, left)], left])
+        cell = np.minimum(np.argsort(order), k - max(1, left.size))
+        labels = [texts[i] for i in order[: k - left.size]]
+        return CellAxis(e, new, order, cell, (*labels, *[f"{left.size} others"] * bool(left.size)))
+    cells = -(-k // -(-k // most))  # as few levels a cell as that many cells allow, shared out evenly
     parts = np.array_split(np.arange(k), cells)
     cell = np.concatenate([np.full(len(part), i) for i, part in enumerate(parts)])
     labels = [texts[part[0]] if len(part) == 1 else f"{texts[part[0]]}–{texts[part[-1]]}" for part in parts]
@@ -126,3 +150,55 @@ def cell_axis(e: ParameterEvidence, new: Parameter | None, sign: float) -> CellA
         low = number(new.low) if new.low < p.low else ""
         high = number(new.high) if new.high > p.high else ""
     return CellAxis(e, new, np.arange(k), cell, tuple(labels), low, high)
+
+
+def slant(axis: CellAxis, inches: float) -> int:
+    """Degrees by which the labels of a horizontal axis are turned, so that all choices' fit.
+
+    Args:
+        axis: The axis.
+        inches: Its length.
+    """
+    letters = _letters(axis, inches)
+    if axis.evidence.parameter.ordered or max(len(text) for text in axis.labels) <= 2 * letters - 2:
+        return 0
+    return 35 if letters >= 3 and inches > WIDTH / 2 else 90
+
+
+def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
+    """Limits and labels of a horizontal axis of cells.
+
+    Args:
+        ax: The axes.
+        axis: The axis.
+        inches: Its length.
+    """
+    low, high = axis.limits
+    ax.set_xlim(low, high)
+    at, labels = axis.ticks()
+    turned = slant(axis, inches)
+    if axis.evidence.parameter.ordered:
+        # Both ends of a shared cell's label below each other, and of all labels those that don't touch.
+        labels = [text.replace("–", "–\n") for text in labels]
+        share = (at - low) / (high - low)
+        fit = _fitting(share * inches / WIDTH, [max(text.split("\n"), key=len) for text in labels])
+        at, labels = at[fit], [labels[i] for i in fit]
+    elif not turned:
+        labels = [wrapped(text, _letters(axis, inches)) for text in labels]
+    ax.set_xticks(at, labels, rotation=turned, ha="right" if turned == 35 else "center")
+    if turned == 35:
+        for tick in ax.get_xticklabels():
+            tick.set_rotation_mode("anchor")
+
+
+def name_of(axis: CellAxis, by_median: bool = True) -> str:
+    """The parameter's name, and how its cells lie."""
+    p = axis.evidence.parameter
+    sorted_by = " (by median)" if by_median else ""
+    how = " (log scale)" if isinstance(p, Range) and p.log else "" if p.ordered else sorted_by
+    return f"{shorten(axis.evidence.name, 30)}{how}"
+
+
+def _letters(axis: CellAxis, inches: float) -> int:
+    """How many letters are as wide as a cell."""
+    return max(1, int(inches / (axis.limits[1] - axis.limits[0]) / 0.078))

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis import Analysis
 from refine.edits import bounds_text, on_levels
-from refine.figures.levels import bars, even_trials, stays, violins
+from refine.figures.by_level import share_bars, violins
+from refine.figures.drawn import even_trials, stays
 from refine.figures.style import (
     AMBER,
     BLUE,
@@ -19,7 +20,6 @@ from refine.figures.style import (
     LIGHT,
     ORANGE,
     Scale,
-    View,
     axes,
     shorten,
     spread,
@@ -27,6 +27,7 @@ from refine.figures.style import (
     thinned,
     title,
 )
+from refine.figures.view import View
 from refine.parameter_evidence import GOOD, ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range, number_of
 from refine.words import percent
@@ -62,7 +63,7 @@ def density(
     with style():
         if isinstance(evidence.parameter, Range) and evidence.parameter.size >= _FEW:
             return _density_range(analysis, evidence, evidence.parameter, new, label, ax)
-        return bars(evidence, new, label, ax)
+        return share_bars(evidence, new, label, ax)
 
 
 def _density_range(
@@ -92,7 +93,7 @@ def _density_range(
     scale.dress(ax, e.name, _shade(ax, old, new, label, marks), _ends(new))
     ax.set_ylim(0, 1.08 * max(1.0, float(everyone.max()), float(best.max())))
     ax.set_ylabel("density (1 = even spread)")
-    title(ax, f"{e.name}: where the good trials lie", marks)
+    title(ax, f"{shorten(e.name, 40)}: where the good trials lie", marks)
     return ax
 
 
@@ -163,20 +164,20 @@ def _surface(
     x = e.parameter.unit(table[e.name].to_numpy())
     scale, view = Scale(e.parameter), View(y, analysis.direction)
     ax = axes(ax, 3.6)
-    at_x, at_y = np.linspace(0, 1, 160), view.grid()
+    at_x, at_y, place = np.linspace(0, 1, 160), view.grid(), view.forward(y)
     width = (
         max(stats.scott_bandwidth(x, dimensions=2), 0.5 * scale.spacing),
-        view.smoothing(stats.scott_bandwidth(y, dimensions=2)),
+        view.smoothing(stats.scott_bandwidth(place, dimensions=2)),
     )
     # The two-dimensional density takes no weights: trials count one to several times instead.
     weights = _widths(e.parameter, x)
     times = np.clip(np.rint(2 * weights / np.median(weights)), 1, 20).astype(np.int64)
     z = stats.BoundedDensity2D(bandwidth=width, y_bounds=view.bounds)(
-        np.repeat(x, times), np.repeat(y, times), at_x, at_y
+        np.repeat(x, times), np.repeat(place, times), at_x, at_y
     )
     # Levels crowd at the low end, so that the slopes show beside the peak of a saturated metric.
     levels = float(z.max()) * np.linspace(0.12, 1.0, 11) ** 2
-    ax.contourf(scale.at(at_x), at_y, z.T, levels=levels, cmap="Blues", alpha=0.85)
+    ax.contourf(scale.at(at_x), view.back(at_y), z.T, levels=levels, cmap="Blues", alpha=0.85)
     few = thinned(view.inside(y))
     jitter = np.abs(x[few] + 0.4 * scale.spacing * (spread(len(few)) - 0.5))
     ax.plot(
@@ -201,20 +202,21 @@ def _surface(
             label="median per level, 95 % interval",
         ),
     ]
-    seen = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if v.n]
+    seen = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)]
     ax.plot([at for _, at in seen], [v.median for v, _ in seen], color=ORANGE, linewidth=1, alpha=0.8)
+    thin = 1.0 if len(seen) <= 20 else 0.6
     for v, at in seen:
-        # An end's median sits on the frame: in front of it, and not cut in half.
-        ax.plot(at, v.median, "o", color=ORANGE, markersize=4.5, clip_on=False, zorder=5)
+        # An end's median sits on the frame: in front of it, and not cut in half. One out of view is an arrow.
+        marker = "o" if view.inside(v.median) else "^" if v.median > view.high else "v"
+        median = float(np.clip(v.median, view.low, view.high))
+        ax.plot(at, median, marker, color=ORANGE, markersize=4.5 * thin, clip_on=False, zorder=5)
         if np.isfinite(v.low) and np.isfinite(v.high):
             ends = np.clip([v.low, v.high], view.low, view.high)
-            ax.plot(
-                [at, at], ends, color=ORANGE, linewidth=1.8, solid_capstyle="butt", clip_on=False, zorder=5
-            )
+            look: dict[str, Any] = {"linewidth": 1.8 * thin, "solid_capstyle": "butt", "clip_on": False}
+            ax.plot([at, at], ends, color=ORANGE, zorder=5, **look)
     scale.dress(ax, e.name, _bounds_lines(ax, e.parameter, new, label, marks), _ends(new))
-    ax.set_ylim(view.low, view.high)
-    ax.set_ylabel(shorten(analysis.metric))
-    title(ax, f"{e.name} against {analysis.metric}", marks, note=view.note)
+    view.dress(ax, analysis.metric)
+    title(ax, f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}", marks, note=view.note)
     return ax
 
 

@@ -49,7 +49,11 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
             Patch(color=BLUE, alpha=0.45, label="q ≤ 0.1"),
             Patch(color=LIGHT, label="not seen to matter"),
         ]
-        title(ax, f"What {analysis.metric} depends on ({analysis.n_even:,} trials, 95 % intervals)", marks)
+        title(
+            ax,
+            f"What {shorten(analysis.metric, 18)} depends on ({analysis.n_even:,} trials, 95 % intervals)",
+            marks,
+        )
     return ax
 
 

@@ -11,23 +11,19 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis import Analysis
 from refine.errors import AnalysisError
-from refine.figures.cells import CellAxis, cell_axis
-from refine.figures.levels import even_trials
+from refine.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
+from refine.figures.drawn import ended_trials, ranked_trials, typical
 from refine.figures.style import (
     AMBER,
     INK,
     LIGHT,
-    WIDTH,
-    _fitting,
     axes,
     shorten,
     style,
     title,
-    wrapped,
 )
 from refine.parameter_evidence import GOOD
-from refine.parameters import Parameter, Range
-from refine.population import EVEN
+from refine.parameters import Parameter
 from refine.words import number, percent, plural
 
 if TYPE_CHECKING:
@@ -37,6 +33,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _COLOURS = "viridis"  # even in lightness, told apart with every kind of colour vision and in grey print
+_LOST = "median unfinished"
 _INCHES = 5.1  # width of the cells at a report's width, beside labels and colour bar
 
 
@@ -50,7 +47,7 @@ def pair(
 ) -> Axes:
     """The median of the metric over the levels of two parameters, with where the good trials lie.
 
-    The round's finished even trials count, a trial between levels for the nearest. Light cells are good, whether
+    The round's even trials count, a trial between levels for the nearest and a pruned one as one of the worst. Light cells are good, whether
     more or less of the metric is better; the range of colours leaves out the worst cells where they would make
     all others look alike. A dot's area is the number of trials among the best fifth, the figure in the corner
     the number of all. Ordered axes of more than 12 levels share cells; choices without an order are sorted by
@@ -81,22 +78,22 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    table, value = even_trials(analysis)
+    table, value, pruned = ranked_trials(analysis)
     at = y.of(table[y.evidence.name].to_numpy()), x.of(table[x.evidence.name].to_numpy())
     shape = y.count, x.count
-    medians, count, good = np.full(shape, np.nan), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    count, good = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     best = stats.top_mask(analysis.sign * value, GOOD)
     np.add.at(count, at, 1)
     np.add.at(good, (at[0][best], at[1][best]), 1)
-    for i, j in zip(*np.nonzero(count), strict=True):
-        medians[i, j] = np.median(value[(at[0] == i) & (at[1] == j)])
+    found = typical(at[0] * x.count + at[1], value, pruned, y.count * x.count, analysis.sign)
+    medians = np.array([each.median for each in found]).reshape(shape)
 
     rows = y.limits[1] - y.limits[0]
     tall = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2]))
     wide = _INCHES / (x.limits[1] - x.limits[0])
-    slanted = _slant(x)
+    slanted = slant(x, _INCHES)
     ax = axes(ax, 1.45 + tall * rows + 0.45 * bool(slanted))
-    low, high = _colour_range(medians[count > 0], analysis.sign)
+    low, high = _colour_range(medians[np.isfinite(medians)], analysis.sign)
     colours = _COLOURS if analysis.sign > 0 else f"{_COLOURS}_r"
     _empty(ax, x, y)
     mesh = ax.pcolormesh(
@@ -112,7 +109,7 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
     )
     room = wide >= 0.34 and tall >= 0.24
     _marks(ax, mesh, medians, count, good, room, min(0.42 * wide if room else 0.7 * wide, 0.68 * tall))
-    lost = _without_value(analysis, x, y, count)
+    lost = _without_value(analysis, x, y, medians)
     ax.plot(lost[1], lost[0], "x", color=INK, markersize=5, markeredgewidth=1.1, zorder=3)
     outside = np.sum((medians < low) | (medians > high))
     _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
@@ -129,19 +126,21 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
             label=f"best {percent(GOOD)}{ties}: area = number, at most {good.max():,}",
         )
     ]
-    if (count == 0).any() or any(v.low or v.high for v in (x, y)):
+    if np.isnan(medians).sum() > len(lost[0]) or any(v.low or v.high for v in (x, y)):
         marks.append(Patch(facecolor="white", edgecolor=LIGHT, hatch="////", label="no trial"))
     if len(lost[0]):
-        marks.append(Line2D([], [], color=INK, marker="x", linewidth=0, label="all failed"))
+        marks.append(Line2D([], [], color=INK, marker="x", linewidth=0, label=_LOST))
     if any(v.new is not None and v.new != v.evidence.parameter for v in (x, y)):
         _outline(ax, x, y)
         marks.append(Line2D([], [], color=AMBER, linewidth=3, label=word))
-    _dress(ax, x, y, slanted)
+    _dress(ax, x, y)
     end = number(low if analysis.sign > 0 else high, 4)
     side = "below" if analysis.sign > 0 else "above"
     note = f"{plural(int(outside), 'cell')} {side} {end} in one colour" if outside else ""
     name = shorten(f"{shorten(x.evidence.name, 20)} and {shorten(y.evidence.name, 20)}", 44)
-    title(ax, f"{name}: median {shorten(analysis.metric, 24)}", marks, note=note)
+    # Beside a note there is no room for the metric, which stands at the colours anyway.
+    what = "" if note else f": median {shorten(analysis.metric, 20)}"
+    title(ax, f"{name}{what}", marks, note=note, letters=58)
     return ax
 
 
@@ -193,7 +192,7 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: 
     )
     if not room:
         return
-    for row, column in zip(*np.nonzero(count), strict=True):
+    for row, column in zip(*np.nonzero(np.isfinite(medians)), strict=True):
         red, green, blue, _ = mesh.cmap(mesh.norm(medians[row, column]))
         light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5
         ax.text(
@@ -208,19 +207,13 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: 
         )
 
 
-def _without_value(analysis: Analysis, x: CellAxis, y: CellAxis, count: Ints) -> tuple[Ints, Ints]:
-    """Cells where trials ran and none has a value."""
-    table = analysis.table
-    ran = np.ones(len(table), dtype=np.bool_)
-    if "state" in table:
-        ran &= (table["state"] != "running").to_numpy()
-    if "origin" in table:
-        ran &= table["origin"].isin(EVEN).to_numpy()
-    table = table[ran]
-    tried = np.zeros(count.shape, np.int64)
+def _without_value(analysis: Analysis, x: CellAxis, y: CellAxis, medians: Floats) -> tuple[Ints, Ints]:
+    """Cells where trials ran and the median is of none that finished."""
+    table, _ = ended_trials(analysis)
+    tried = np.zeros(medians.shape, np.int64)
     at = y.of(table[y.evidence.name].to_numpy()), x.of(table[x.evidence.name].to_numpy())
     np.add.at(tried, at, 1)
-    rows, columns = np.nonzero((tried > 0) & (count == 0))
+    rows, columns = np.nonzero((tried > 0) & np.isnan(medians))
     return rows, columns
 
 
@@ -231,7 +224,7 @@ def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: floa
     bar = figure.colorbar(mesh, ax=ax, extend=side, fraction=0.05, pad=0.02, aspect=aspect)
     bar.outline.set_visible(False)  # type: ignore[operator]
     better = "higher" if analysis.sign > 0 else "lower"
-    bar.set_label(f"median {shorten(analysis.metric, 30)} ({better} is better)")
+    bar.set_label(f"median {shorten(analysis.metric, 20)}\n({better} is better)")
 
 
 def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
@@ -256,43 +249,12 @@ def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
                 )
 
 
-def _dress(ax: Axes, x: CellAxis, y: CellAxis, slanted: int) -> None:
-    ax.set_xlim(*x.limits)
+def _dress(ax: Axes, x: CellAxis, y: CellAxis) -> None:
+    label_x(ax, x, _INCHES)
     ax.set_ylim(*y.limits)
-    at, labels = x.ticks()
-    if x.evidence.parameter.ordered:
-        # Both ends of a shared cell's label below each other, and of all labels those that don't touch.
-        labels = [text.replace("–", "–\n") for text in labels]
-        share = (at - x.limits[0]) / (x.limits[1] - x.limits[0])
-        fit = _fitting(share * _INCHES / WIDTH, [max(text.split("\n"), key=len) for text in labels])
-        at, labels = at[fit], [labels[i] for i in fit]
-    elif not slanted:
-        labels = [wrapped(text, _letters(x)) for text in labels]
-    ax.set_xticks(at, labels, rotation=slanted, ha="right" if slanted == 35 else "center")
-    if slanted == 35:
-        for tick in ax.get_xticklabels():
-            tick.set_rotation_mode("anchor")
     ax.set_yticks(*y.ticks())
-    ax.set_xlabel(_name(x))
-    ax.set_ylabel(_name(y))
+    ax.set_xlabel(name_of(x))
+    ax.set_ylabel(name_of(y))
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
-
-
-def _name(axis: CellAxis) -> str:
-    p = axis.evidence.parameter
-    how = " (log scale)" if isinstance(p, Range) and p.log else "" if p.ordered else " (by median)"
-    return f"{shorten(axis.evidence.name, 30)}{how}"
-
-
-def _letters(x: CellAxis) -> int:
-    """How many letters are as wide as a cell."""
-    return max(1, int(_INCHES / (x.limits[1] - x.limits[0]) / 0.078))
-
-
-def _slant(x: CellAxis) -> int:
-    """Degrees by which labels without an order are turned, so that all of them fit."""
-    if x.evidence.parameter.ordered or max(len(text) for text in x.labels) <= 2 * _letters(x) - 2:
-        return 0
-    return 35 if _letters(x) >= 3 else 90

@@ -18,12 +18,12 @@ from refine.figures.style import (
     ORANGE,
     PINK,
     SKY,
-    View,
     axes,
     shorten,
     style,
     title,
 )
+from refine.figures.view import View
 from refine.trials import check_direction
 from refine.words import plural
 
@@ -81,14 +81,13 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
             ax.plot(x, middle, color=color, linestyle=dash, linewidth=width, drawstyle="steps-pre")
             text = f"{shorten(label, 32)} (n = {curve.n:,})"
             marks.append(Line2D([], [], color=color, linestyle=dash, linewidth=width, label=text))
-        ax.set_xlim(view.low, view.high)
+        view.dress(ax, metric, "x")
         ax.set_ylim(0, 1.02)
         ax.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
         ax.grid()
         ax.set_ylabel("share of trials at least as good")
-        name = shorten(metric)
-        ax.set_xlabel(f"{name} ({'better →' if sign > 0 else '← better'})")
-        title(ax, f"Distribution of {metric}, round by round", note=view.note)
+        ax.set_xlabel(f"{ax.get_xlabel()} ({'better →' if sign > 0 else '← better'})")
+        title(ax, f"Distribution of {shorten(metric, 30)}, round by round", note=view.note)
         # Bad values are reached by nearly all trials: below the curves there is room.
         corner = "lower left" if sign > 0 else "lower right"
         # The newest round first, which is the highest curve where refinement works.

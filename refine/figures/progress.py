@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refine.errors import AnalysisError
-from refine.figures.style import BLUE, GREY, INK, ORANGE, View, axes, shorten, style, thinned, title
+from refine.figures.style import BLUE, GREY, INK, ORANGE, axes, shorten, style, thinned, title
+from refine.figures.view import View
 from refine.trials import check_direction
 from refine.words import score
 
@@ -55,7 +56,10 @@ def best_so_far(
     with style():
         ax = axes(ax, 2.8)
         few = thinned(finished & view.inside(y))
-        ax.plot(at[few], y[few], ".", color=GREY, alpha=0.6, markersize=4, markeredgewidth=0, rasterized=True)
+        size = 4 if len(few) > 100 else 6.5
+        ax.plot(
+            at[few], y[few], ".", color=GREY, alpha=0.6, markersize=size, markeredgewidth=0, rasterized=True
+        )
         drawn = np.isfinite(best)
         ax.step(at[drawn], best[drawn], where="post", color=BLUE, linewidth=2)
         last = float(best[-1])
@@ -69,32 +73,22 @@ def best_so_far(
             Line2D([], [], color=GREY, marker=".", linewidth=0, label="trial"),
         ]
         if not finished.all():
-            bad = at[~finished]
+            bad = at[thinned(~finished)]
+            # Crosses that would cover each other become strokes.
+            crowded = len(bad) > 80
+            look: dict[str, Any] = {"marker": "|" if crowded else "x", "color": INK, "linewidth": 0}
+            look |= {"markersize": 4, "markeredgewidth": 0.6 if crowded else 0.9}
             ax.plot(
                 bad,
                 np.full(len(bad), 0.02 if direction == "maximize" else 0.98),
-                "x",
-                color=INK,
-                markersize=4,
-                markeredgewidth=0.9,
                 transform=ax.get_xaxis_transform(),
+                **look,
             )
-            marks.append(
-                Line2D(
-                    [],
-                    [],
-                    color=INK,
-                    marker="x",
-                    markersize=4,
-                    linewidth=0,
-                    label=f"without a value ({len(bad):,})",
-                )
-            )
+            marks.append(Line2D([], [], label=f"without a value ({(~finished).sum():,})", **look))
         ax.set_xlim(0.5 - 0.01 * len(y), len(y) + 0.5 + 0.01 * len(y))
-        ax.set_ylim(view.low, view.high)
+        view.dress(ax, metric)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")
         ax.set_xlabel("trial")
-        ax.set_ylabel(shorten(metric))
-        title(ax, f"Best {metric} so far", marks, note=view.note)
+        title(ax, f"Best {shorten(metric, 40)} so far", marks, note=view.note)
     return ax

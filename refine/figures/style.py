@@ -28,6 +28,7 @@ WIDTH = 7.2
 DPI = 150
 
 _POINTS = 1500  # more single trials than this only make ink
+_LETTERS = 66  # of a title beside the labels of a vertical axis
 
 # Okabe and Ito's colours, told apart with every kind of colour vision and in grey print.
 BLUE = "#0072B2"
@@ -124,10 +125,28 @@ def save(ax: Axes, path: Path) -> None:
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
 
 
-def title(ax: Axes, text: str, legend: Sequence[Any] = (), note: str = "", columns: int = 4) -> None:
-    """A title at the left, a note at the right, and the legend on a line of its own below them."""
+def title(
+    ax: Axes,
+    text: str,
+    legend: Sequence[Any] = (),
+    note: str = "",
+    columns: int = 4,
+    letters: int = _LETTERS,
+) -> None:
+    """A title at the left, a note at the right, and the legend on a line of its own below them.
+
+    Args:
+        ax: The axes.
+        text: The title; its middle goes where it is too long.
+        legend: Handles of the legend.
+        note: What must be said beside the title.
+        columns: Of the legend.
+        letters: How many fit above the axes.
+    """
     pad = 24 if legend else 8
-    ax.set_title(shorten(text, 52 if note else 80), loc="left", pad=pad)
+    # What is left of a report's width beside the note, whose letters are smaller.
+    most = letters - (int(0.72 * len(note)) + 3 if note else 0)
+    ax.set_title(shorten(text, most), loc="left", pad=pad)
     if note:
         ax.set_title(note, loc="right", pad=pad, fontsize=8, fontweight="normal", style="italic", color=GREY)
     if legend:
@@ -243,57 +262,6 @@ def _fitting(share: Floats, texts: Sequence[str]) -> list[int]:
         if all(abs(share[i] - share[j]) >= (wide[i] + wide[j]) / 2 for j in shown):
             shown.append(i)
     return sorted(shown)
-
-
-class View:
-    """The part of a metric's values that is worth showing.
-
-    A few trials that never learned would squeeze all others into a line; they are left outside and counted.
-
-    Attributes:
-        low: Lower limit of the axis.
-        high: Upper limit.
-        bounds: What the metric can't leave: 0 and 1 where all values lie between, 0 where none is negative.
-        hidden: Number of values outside.
-        side: ``"below"`` or ``"above"``: where those lie.
-    """
-
-    def __init__(self, y: Floats, direction: str) -> None:
-        sign = 1.0 if direction == "maximize" else -1.0
-        v = np.sort(sign * y)
-        worst, best = float(v[0]), float(v[-1])
-        tenth = float(v[int(0.1 * len(v))])
-        # Never closer than 2 % of the best value: ties at the top are no reason to magnify rounding.
-        reach = max(1.4 * (best - tenth), 0.02 * abs(best))
-        if 0 < reach < 0.5 * (best - worst):
-            worst = best - reach
-        self.hidden = int(np.sum(v < worst))
-        self.side = "below" if sign > 0 else "above"
-        pad = 0.05 * (best - worst) or 0.05 * (abs(best) or 1.0)
-        ends = sorted((sign * (worst - (0.02 if self.hidden else 1.0) * pad), sign * (best + pad)))
-        self.low, self.high = ends[0], ends[1]
-        lower = 0.0 if y.min() >= 0 else -np.inf
-        self.bounds = (lower, 1.0 if lower == 0 and y.max() <= 1 else np.inf)
-
-    def grid(self, count: int = 240) -> Floats:
-        """Positions across the view that the metric can take."""
-        return np.linspace(max(self.low, self.bounds[0]), min(self.high, self.bounds[1]), count)
-
-    def inside(self, y: Floats) -> npt.NDArray[np.bool_]:
-        """Which values are in view."""
-        return np.asarray((y >= self.low) & (y <= self.high))
-
-    def smoothing(self, width: float) -> float:
-        """A bandwidth for the metric that shows: neither spikes on ties nor one flat band."""
-        return float(np.clip(width, 0.015 * (self.high - self.low), 0.1 * (self.high - self.low)))
-
-    @property
-    def note(self) -> str:
-        """``12 trials below 0.91 not shown``, or nothing."""
-        if not self.hidden:
-            return ""
-        end = self.low if self.side == "below" else self.high
-        return f"{self.hidden} trial{'s' * (self.hidden != 1)} {self.side} {number(end)} not shown"
 
 
 def thinned(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

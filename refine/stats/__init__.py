@@ -21,6 +21,7 @@ from refine.stats.box import (
     shrinking_boxes,
     smallest_box,
 )
+from refine.stats.budget import expected_best
 from refine.stats.components import Components, VarianceComponents
 from refine.stats.correlation import Correlation, Kendall, Spearman, benjamini_hochberg
 from refine.stats.coverage import (
@@ -113,6 +114,7 @@ __all__ = [
     "box_for_risk",
     "combine",
     "contains",
+    "expected_best",
     "good_trials_needed",
     "good_trials_to_judge",
     "grow",

@@ -21,6 +21,7 @@ FLOORS = [
     [
         "stats.additive",
         "stats.bootstrap",
+        "stats.budget",
         "stats.correlation",
         "stats.coverage",
         "stats.curves",
@@ -74,14 +75,15 @@ FLOORS = [
     ["figures.style"],
     [
         "figures.effects",
+    ["figures.drawn", "figures.view"],
         "figures.ledger",
-        "figures.levels",
+        "figures.cells",
         "figures.populations",
         "figures.progress",
         "figures.training",
     ],
-    ["figures.cells", "figures.densities"],
-    ["figures.pairs"],
+    ["figures.by_level"],
+    ["figures.densities", "figures.pairs"],
     ["figures"],
     ["report.script", "report.facts", "report.text"],
     [

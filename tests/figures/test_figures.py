@@ -14,7 +14,8 @@ from refine import figures
 from refine.analysis import Analysis, analyze
 from refine.choices import Choice
 from refine.errors import AnalysisError
-from refine.figures.style import Scale, View, _fitting, shorten, wrapped
+from refine.figures.style import Scale, _fitting, shorten, wrapped
+from refine.figures.view import View
 from refine.parameters import Float, Int
 from refine.space import Space
 

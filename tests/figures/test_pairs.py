@@ -104,14 +104,14 @@ def test_cells_are_medians_of_the_even_trials(analysis: Analysis) -> None:
                 assert np.ma.is_masked(cells[i, j])
     assert sum(int(t.get_text()) for t in ax.texts) == len(table)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("lr", "decay (log scale)")
-    assert ax.figure.axes[1].get_ylabel() == "median val_acc (higher is better)"
+    assert ax.figure.axes[1].get_ylabel() == "median val_acc\n(higher is better)"
     dots = ax.collections[1].get_offsets()
     areas = ax.collections[1].get_sizes()
     assert 5 < len(dots) < 50
     assert areas.min() >= 5
     crosses = ax.lines[0].get_xydata()
     assert crosses.tolist() == [[9, 0]]  # what failed there is no missing trial
-    assert "all failed" in _legend(ax)
+    assert "median unfinished" in _legend(ax)
     _inside(ax)
 
 
@@ -163,7 +163,7 @@ def test_good_is_the_light_end(analysis: Analysis) -> None:
     less = analyze(SPACE, table, direction="minimize", metric="val_loss")
     ax = figures.pair(less, "lr", "decay")
     assert ax.collections[0].get_cmap().name == f"{mesh.get_cmap().name}_r"
-    assert ax.figure.axes[1].get_ylabel() == "median val_loss (lower is better)"
+    assert ax.figure.axes[1].get_ylabel() == "median val_loss\n(lower is better)"
     assert [t.get_text() for t in figures.pair(less, "optimizer", "lr").get_xticklabels()][-1] == "Nadam"
 
 
