@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.cautions import of_code, of_imported
+from refine.cautions import of_imported
+from refine.display import Page, Shown
 from refine.errors import AnalysisError, did_you_mean
 from refine.evidence import noise_of
 from refine.parameter_evidence import (
@@ -26,8 +27,9 @@ from refine.parameter_evidence import (
     evidence_of,
 )
 from refine.space import Space
+from refine.story import analysis_page
 from refine.trials import FAILED, STATES, check_direction, degenerate_rows
-from refine.words import number, p_value, percent, plural, score, signed, text_table
+from refine.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +39,7 @@ LEAST = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class Analysis(Shown):
     """Everything measured on a round's evidence.
 
     P-values, intervals and levels use even trials only, the round's own and those of earlier rounds on the very
@@ -119,45 +121,12 @@ class Analysis:
         """Parameters that the objective read in no trial."""
         return tuple(e.name for e in self.parameters if e.read == 0)
 
-    def __str__(self) -> str:
-        states = ", ".join(f"{count} {state}" for state, count in self.states.items())
-        earlier = f", {self.n_pooled} of them of earlier rounds on this space" if self.n_pooled else ""
-        earlier += f", {plural(self.n_earlier, 'trial')} of earlier rounds inside" if self.n_earlier else ""
-        rows = [
-            [
-                e.name,
-                "rank correlation" if e.correlation else "Kruskal-Wallis",
-                *_effect_text(e),
-                f"q {p_value(e.q)}",
-                number(e.importance.estimate),
-                "never read" if e.read == 0 else "matters" if e.matters else "not seen to matter",
-            ]
-            for e in self.ranked
-        ]
-        head = ("parameter", "measure", "effect", "95 % interval", "q", "importance", "verdict")
-        return "\n".join(
-            [
-                f"{plural(self.n_even, 'finished even trial')} ({states}{earlier}); "
-                f"{self.metric}, {self.direction}; best {score(self.best['value'])}, "
-                f"noise {score(self.noise.sd)} ({self.noise.source}); "
-                f"hit the best 1 % with probability {percent(self.covered)}",
-                *of_code(self.codes),
-                "",
-                text_table(head, rows),
-                *(["", f"Caution: {self.caution}"] if self.caution else []),
-            ]
-        )
+    def page(self) -> Page:
+        """A ranked story: what mattered, where the good trials lie, and what could not be seen."""
+        return analysis_page(self)
 
-
-def _effect_text(e: ParameterEvidence) -> tuple[str, str]:
-    if e.correlation is not None:
-        c = e.correlation
-        return signed(c.estimate), f"{signed(c.low)} to {signed(c.high)}"
-    a = e.association
-    assert a is not None
-    if not np.isfinite(a.effect):
-        return "-", "-"
-    return f"eps2 {a.effect:.2f}", f"{a.low:.2f} to {a.high:.2f}"
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def analyze(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,8 @@ class Change:
         kept: measure(new within old) / measure(old) on this axis.
         q: Adjusted p-value of 'does not matter'.
         reason: Why, in words.
+        risk: Probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
+            that can't be said.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Change:
     kept: float
     q: float
     reason: str
+    risk: float = math.nan
 
 
 def reopened(

@@ -11,12 +11,13 @@ import io
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
     from rich.text import Text as RichText
     from rich.tree import Tree as RichTree
 
@@ -24,6 +25,8 @@ WIDTH = 100
 """Columns of a table where no terminal says how many there are."""
 
 _ENDLESS = 100_000
+_SHORT = 16  # letters of a cell that is never broken
+_SENTENCE = 56  # columns from which a column of sentences can be read
 
 # Tone -> a terminal's style, and a style in HTML that reads on white and on black.
 _TONES = {
@@ -66,7 +69,7 @@ class Grid:
         head: One title per column.
         rows: Texts, or cells with a tone, as many to a row as there are titles.
         right: Columns of figures, which stand at the right.
-        wide: Columns of sentences: they take the room that is left.
+        wide: Columns of sentences: they take the room that is left, or stand below where there is too little.
     """
 
     head: tuple[str, ...]
@@ -188,7 +191,8 @@ def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False
     console = Console(width=_ENDLESS if whole else width, file=file, **options)
     for part in _parts(page):
         # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.
-        console.print(part, width=width if isinstance(part, Table) and part.show_header else None)
+        for piece in part.parts(console, width) if isinstance(part, _Grid) else [part]:
+            console.print(piece, width=width if isinstance(piece, Table) and piece.show_header else None)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
@@ -222,18 +226,49 @@ def _rich_text(block: Text) -> list[RenderableType]:
     return [_styled(block.text, block.tone)]
 
 
-def _rich_grid(block: Grid) -> list[RenderableType]:
+class _Grid:
+    """A table whose sentences stand in a column where there is room, else below it, row by row."""
+
+    def __init__(self, block: Grid) -> None:
+        self.block = block
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield from self.parts(console, options.max_width)
+
+    def parts(self, console: Console, width: int) -> list[RenderableType]:
+        """The table, or the table without its sentences, and these."""
+        block = self.block
+        table = _table(block, [j for j in range(len(block.head)) if j not in block.wide])
+        taken = console.measure(table, options=console.options.update(width=_ENDLESS)).maximum
+        if not block.wide or width - taken >= _SENTENCE * len(block.wide):
+            return [_table(block, range(len(block.head)))]
+        lines = [
+            Cell(f"{_cell(row[0]).text}: {_cell(row[j]).text}", _cell(row[j]).tone)
+            for row in block.rows
+            for j in block.wide
+        ]
+        return [table, "", *_rich_items(Items(tuple(lines)))]
+
+
+def _table(block: Grid, columns: Iterable[int]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text as RichText
 
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for j, title in enumerate(block.head):
-        where: Any = "right" if j in block.right else "left"
-        grid.add_column(title, justify=where, ratio=1 if j in block.wide else None, overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for j in columns:
+        side: Any = "right" if j in block.right else "left"
+        short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
+        ratio = 1 if j in block.wide else None
+        table.add_column(block.head[j], justify=side, ratio=ratio, overflow="fold", no_wrap=short)
     for row in block.rows:
-        grid.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in map(_cell, row)))
-    return [grid]
+        cells = [_cell(row[j]) for j in columns]
+        table.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in cells))
+    return table
+
+
+def _rich_grid(block: Grid) -> list[RenderableType]:
+    return [_Grid(block)]
 
 
 def _rich_items(block: Items) -> list[RenderableType]:

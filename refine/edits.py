@@ -182,6 +182,21 @@ def bounds_text(parameter: Parameter) -> str:
     return ", ".join(parameter.labels)
 
 
+def strip(old: Parameter, new: Parameter, most: int = 12) -> str:
+    """Old levels as squares, filled where they stay; ``+`` where the new one goes beyond: ``■■■□□□``.
+
+    Args:
+        old: The parameter now.
+        new: The parameter after a change.
+        most: Squares; more levels share them, and one is filled where any of its levels stays.
+    """
+    stay = np.asarray([bool(new.contains([v])[0]) for v in old.grid])
+    squares = "".join("■" if part.any() else "□" for part in np.array_split(stay, min(most, old.size)))
+    if isinstance(old, Range) and isinstance(new, Range):
+        return f"{'+' * (new.low < old.low)}{squares}{'+' * (new.high > old.high)}"
+    return squares + "+" * (not all(old.contains([v])[0] for v in new.grid))
+
+
 def on_levels(parameter: Parameter, positions: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
     """Whether all unit-scale positions are those of levels."""
     if not isinstance(parameter, Float):

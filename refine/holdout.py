@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from refine.canonical import digest, dumps, seed_of
+from refine.display import Cell, Items, Page, Shown
 from refine.errors import AnalysisError, ObjectiveError
 from refine.execute import check_workers, outcomes_of
 from refine.home import Home
@@ -63,7 +65,8 @@ class StoredOpening(NamedTuple):
     created: float
 
 
-class Opening(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Opening(Shown):
     """What a hold-out showed.
 
     Attributes:
@@ -86,15 +89,20 @@ class Opening(NamedTuple):
     table: pd.DataFrame
     runs: pd.DataFrame
 
-    def __str__(self) -> str:
+    def page(self) -> Page:
+        """What it showed of every permutation, beside what validation had shown."""
         day = datetime.fromtimestamp(self.created, UTC).date().isoformat()
-        lines = [f"hold-out of round {self.round}, opened by {self.author} on {day}; {self.metric}"]
-        for i, row in self.table.iterrows():
+        title = f"hold-out of round {self.round}, opened by {self.author} on {day}; {self.metric}"
+        lines: list[str | Cell] = []
+        for _, row in self.table.iterrows():
             lines.append(
-                f"{int(str(i)) + 1}. validation {score(row['validation'])}, hold-out {score(row['holdout'])} "
+                f"validation {score(row['validation'])}, hold-out {score(row['holdout'])} "
                 f"(mean of {plural(int(row['runs']), 'model')}, sd {score(row['sd'])})"
             )
-        return "\n".join(lines)
+        return Page(title, (Items(tuple(lines), numbered=True),))
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class OnHoldout:

@@ -11,9 +11,10 @@ import numpy as np
 
 from refine import stats
 from refine.decision import Decision
+from refine.display import Block, Cell, Grid, Items, Page, Shown, Text
 from refine.forecast import WHAT
 from refine.proposal import Proposal
-from refine.words import number, percent, plural, score, text_table
+from refine.words import number, percent, plural, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +187,7 @@ class Coverage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Ledger(Shown):
     """Every decision that led to a child, oldest round first, with what came of it.
 
     Attributes:
@@ -239,10 +240,13 @@ class Ledger:
         frame = pd.DataFrame([_row(e) for e in self.entries], columns=list(_COLUMNS))
         return frame.astype({"refuted": "boolean"})
 
-    def __str__(self) -> str:
-        lines = [f"ledger of {self.tree}"]
+    def page(self) -> Page:
+        """Every decision: what was forecast, what was seen, whether it was refuted; and how often forecasts held."""
+        title = f"Ledger of {self.tree}"
         if not self.entries:
-            return f"{lines[0]}\nNo decision has led to a child yet; next: round.propose().accept(n=100)"
+            return Page(
+                title, (Text("No decision has led to a child yet."),), ("round.propose().accept(n=100)",)
+            )
         head = (
             "round",
             "child",
@@ -254,18 +258,21 @@ class Ledger:
             "best: forecast",
             "seen",
         )
-        lines += ["", text_table(head, [_cells(e) for e in self.entries]), ""]
-        lines += [f"- {e.round} -> {e.child}: {e.state} {e.verdict}" for e in self.entries]
-        if self.scored:
-            lines.append("")
-        for c in self.coverage() if self.scored else ():
-            lines.append(
-                f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} "
-                f"({percent(c.share)}; 95 % interval {percent(c.low)} to {percent(c.high)})"
-            )
-        return "\n".join(lines)
+        blocks: list[Block] = [
+            Grid(head, tuple(tuple(_cells(e)) for e in self.entries), right=(3, 4, 6, 8)),
+            Items(
+                tuple(Cell(f"{e.round} -> {e.child}: {e.state} {e.verdict}", _tone(e)) for e in self.entries)
+            ),
+        ]
+        held = [
+            f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} "
+            f"({percent(c.share)}; 95 % interval {percent(c.low)} to {percent(c.high)})"
+            for c in (self.coverage() if self.scored else ())
+        ]
+        return Page(title, (*blocks, *([Items(tuple(held))] if held else [])), ("tree.plot.reliability()",))
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 _COLUMNS = (
@@ -324,6 +331,10 @@ def _cells(e: Entry) -> list[str]:
             made = f"{score(d.forecast.quantile(what, 0.5))} ({score(low)} to {score(high)})"
         cells += [made, score(e.realised(what))]
     return cells
+
+
+def _tone(e: Entry) -> str:
+    return "bad" if e.refuted else ""
 
 
 def _ordinal(share: float) -> str:

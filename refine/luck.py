@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from refine import stats
 from refine.analysis import Analysis
+from refine.display import Cell, Items, Page, Shown
 from refine.errors import AnalysisError
 from refine.replicates import again, best_keys, fresh_runs
 from refine.space import Space
@@ -19,7 +20,8 @@ _MODELS = 200
 """Models that the bootstrap over examples chooses from: the best so many."""
 
 
-class Luck(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Luck(Shown):
     """What the best value of a round is worth. All values in the metric's own sign.
 
     Attributes:
@@ -43,12 +45,13 @@ class Luck(NamedTuple):
     why_not: str
     components: stats.Components | None
 
-    def __str__(self) -> str:
-        lines = [f"best {self.metric} {score(self.best)}"]
+    def page(self) -> Page:
+        """The best value, and what it is worth by each correction."""
+        lines: list[str | Cell] = []
         if np.isfinite(self.expected):
             lines.append(f"expected when trained again, by the noise alone: {score(self.expected)}")
         if self.seeds is None:
-            lines.append("new seeds: not run again yet; .replicate(top=5, seeds=3)")
+            lines.append("new seeds: not run again yet")
         else:
             s = self.seeds
             lines.append(
@@ -63,7 +66,11 @@ class Luck(NamedTuple):
                 f"other examples: {score(e.value)} (95 % interval {score(e.low)} to {score(e.high)}, "
                 f"best of {plural(e.models, 'model')} on {plural(e.examples, 'example')} {score(e.best)})"
             )
-        return "\n".join(lines)
+        calls = (".replicate(top=5, seeds=3)",) if self.seeds is None else ()
+        return Page(f"best {self.metric} {score(self.best)}", (Items(tuple(lines)),), calls)
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def luck_of(

@@ -12,12 +12,14 @@ import math
 import zlib
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from refine.bundle import Part, Row, hanging_on, identity_of, link, own_columns, parts_of
 from refine.canonical import dumps
+from refine.display import Cell, Items, Page, Shown
 from refine.errors import StoreError
 from refine.schema import t
 from refine.store import Store
@@ -58,7 +60,8 @@ class Unequal(NamedTuple):
         )
 
 
-class Merged(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Merged(Shown):
     """What a merge brought.
 
     Attributes:
@@ -73,15 +76,20 @@ class Merged(NamedTuple):
     unequal: tuple[Unequal, ...]
     kept: tuple[str, ...]
 
-    def __str__(self) -> str:
-        lines = [
+    def page(self) -> Page:
+        """How much is new, and what differs."""
+        title = (
             f"merged: {plural(len(self.rounds), 'new round')}, {plural(self.trials, 'new trial')}, "
             f"{len(self.unequal)} unequal"
-        ]
-        lines += [f"- {found}" for found in self.unequal[:_SHOWN]]
+        )
+        lines: list[str | Cell] = [str(found) for found in self.unequal[:_SHOWN]]
         if len(self.unequal) > _SHOWN:
-            lines.append(f"- and {len(self.unequal) - _SHOWN:,} more, in .unequal")
-        return "\n".join([*lines, *(f"- {text}" for text in self.kept)])
+            lines.append(f"and {len(self.unequal) - _SHOWN:,} more, in .unequal")
+        lines += self.kept
+        return Page(title, (Items(tuple(lines)),) if lines else ())
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 _SHOWN = 20

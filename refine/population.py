@@ -54,6 +54,10 @@ class RoundComparison(NamedTuple):
     @property
     def sentence(self) -> str:
         """The probability with its interval, the distance with its p-value, and what follows."""
+        return self.sentence_about("this round", "its parent's")
+
+    def sentence_about(self, child: str, parent: str) -> str:
+        """The same, with other names for both."""
         c = self.comparison
         words = {
             "better": "The population improved.",
@@ -63,7 +67,7 @@ class RoundComparison(NamedTuple):
         if self.verdict == "unclear" and c.ks_p < _SHAPES:
             words = f"{words[:-1]}, but its spread is another."
         return (
-            f"A trial of this round beats one of its parent's with probability {c.better:.2f} (95 % interval "
+            f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval "
             f"{c.low:.2f} to {c.high:.2f}); the distributions differ by at most {c.ks:.2f} "
             f"(Kolmogorov-Smirnov, p {p_value(c.ks_p)}). {words}"
         )

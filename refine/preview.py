@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from refine import stats
 from refine.analysis import Analysis
 from refine.design import feasible
+from refine.display import Cell, Grid, Page, Shown, Text
 from refine.proposal import Proposal
 from refine.space import Space
 from refine.trials import best_first
@@ -20,7 +21,8 @@ _LEAST_TOP = 10
 _LEAST_TIMED = 5
 
 
-class Preview(NamedTuple):
+@dataclass(frozen=True)
+class Preview(Shown):
     """What a space would mean for the next round.
 
     Attributes:
@@ -62,17 +64,25 @@ class Preview(NamedTuple):
     seconds: float
     workers: int
 
-    def __str__(self) -> str:
-        lines = [
-            f"best trials   {self.top_kept} of the top {self.top} stay"
-            + ("" if self.lost else ", the best among them"),
-            f"volume        {percent(self.kept)} of the present space (proposed: {percent(self.proposed_kept)})",
-            f"risk          {_risk(self.retention, self.proposed_retention)}",
-            f"next round    {plural(self.n, 'permutation')} of {self.exist:,}, hits the best 5 % with probability "
-            f"{percent(self.hit)}",
-            f"time          {_time(self.seconds, self.workers)}",
-        ]
-        return "\n".join([*lines, *([self.warning] if self.warning else [])])
+    def page(self) -> Page:
+        """Best trials kept, volume, risk, density and time of the next round, beside the proposal's."""
+        stay = f"{self.top_kept} of the top {self.top} stay" + ("" if self.lost else ", the best among them")
+        rows = (
+            ("best trials", Cell(stay, "bad" if 1 in self.lost else "warn" if self.lost else "good")),
+            (
+                "volume",
+                f"{percent(self.kept)} of the present space (proposed: {percent(self.proposed_kept)})",
+            ),
+            ("risk", _risk(self.retention, self.proposed_retention)),
+            (
+                "next round",
+                f"{plural(self.n, 'permutation')} of {self.exist:,}, hits the best 5 % with probability {percent(self.hit)}",
+            ),
+            ("time", _time(self.seconds, self.workers)),
+        )
+        warning = (Text(self.warning, "bad" if 1 in self.lost else "warn"),) if self.warning else ()
+        calls = (".edit(name=(low, high))", ".accept(note=..., n=...)")
+        return Page("If you accept this", (Grid(("what", "comes of it"), rows), *warning), calls)
 
     @property
     def warning(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,15 @@ from refine.analysis import Analysis
 from refine.canonical import digest, dumps
 from refine.change import Change, reopened
 from refine.design import Uniform, draw, feasible
-from refine.edits import bounds_text, narrowed, on_levels, widened
+from refine.display import Page, Shown
+from refine.edits import narrowed, on_levels, widened
 from refine.errors import AnalysisError
 from refine.parameter_evidence import ALPHA, Bools, ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range
 from refine.space import Space
+from refine.story import proposal_page
 from refine.wording import reason
-from refine.words import percent, score, text_table
+from refine.words import percent, score
 
 LEAST_RISK = 0.01
 """Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability."""
@@ -33,7 +35,7 @@ _BEST_STAY = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Proposal:
+class Proposal(Shown):
     """A narrowed (or widened) space with its reasons and its risk.
 
     Attributes:
@@ -79,6 +81,8 @@ class Proposal:
         """Hash of what is proposed and of the evidence it rests on; offers and advice hang on measured times."""
         content = self.to_json()
         del content["offers"], content["advice"]
+        for change in content["changes"]:
+            del change["risk"]  # follows from the rest, and was not stored in earlier versions
         return digest(content, 16)
 
     def retention_of(self, space: Space) -> float:
@@ -114,7 +118,14 @@ class Proposal:
             "old": self.old.to_json(),
             "space": self.space.to_json(),
             "changes": [
-                {"name": c.name, "kind": c.kind, "kept": _round(c.kept), "q": _round(c.q), "reason": c.reason}
+                {
+                    "name": c.name,
+                    "kind": c.kind,
+                    "kept": _round(c.kept),
+                    "q": _round(c.q),
+                    "reason": c.reason,
+                    "risk": _round(c.risk),
+                }
                 for c in self.changes
             ],
             "kept": _round(self.kept),
@@ -135,7 +146,9 @@ class Proposal:
         old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
         changes = tuple(
             Change(
-                **{**c, "q": math.nan if c["q"] is None else c["q"]}, old=old[c["name"]], new=space[c["name"]]
+                **{**c, "q": _number(c["q"]), "risk": _number(c.get("risk"))},
+                old=old[c["name"]],
+                new=space[c["name"]],
             )
             for c in data["changes"]
         )
@@ -143,23 +156,19 @@ class Proposal:
         rest["offers"] = tuple(Offer.from_json(offer) for offer in data.get("offers", ()))
         made = data.get("advice")  # proposals of earlier versions have none
         rest["advice"] = None if made is None else Advice.from_json(made)
-        rest["retention"] = math.nan if rest["retention"] is None else rest["retention"]
+        rest["retention"] = _number(rest["retention"])
         return cls(old=old, space=space, changes=changes, **rest)
 
     def dumps(self) -> str:
         """Canonical JSON, as it is stored."""
         return dumps(self.to_json())
 
-    def __str__(self) -> str:
-        rows = [
-            [c.name, bounds_text(c.old), c.kind, bounds_text(c.new), percent(c.kept)] for c in self.changes
-        ]
-        table = text_table(("parameter", "now", "change", "proposed", "kept"), rows)
-        reasons = "\n".join(f"- {c.name}: {c.reason}" for c in self.changes)
-        more = [f"- could be fixed: {offer.reason}" for offer in self.offers]
-        if self.advice is not None:
-            more.append(f"- next round: {self.advice.reason}")
-        return "\n".join([self.claim, "", table, "", reasons, *more])
+    def page(self) -> Page:
+        """The table to decide by: parameter, now, proposed, kept, risk, why."""
+        return proposal_page(self)
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +247,8 @@ def propose(
         changes = tuple(_keep(analysis, e) for e in analysis.parameters)
         new = space
     claimed = surrogate.retention(space, new, float(epsilon)) if surrogate else 1.0
+    if surrogate:
+        changes = tuple(replace(c, risk=_risk_alone(surrogate, space, c, float(epsilon))) for c in changes)
     return Proposal(
         old=space,
         space=new,
@@ -254,6 +265,12 @@ def propose(
         advice=advice(analysis, new, _left(analysis, new)),
         _plausible=surrogate,
     )
+
+
+def _risk_alone(surrogate: _Surrogate, space: Space, change: Change, epsilon: float) -> float:
+    if change.kind == "keep":
+        return 0.0
+    return 1.0 - surrogate.retention(space, space.replace({change.name: change.new}), epsilon)
 
 
 def _surrogate(analysis: Analysis, names: Sequence[str]) -> _Surrogate:
@@ -342,6 +359,10 @@ def _keep(analysis: Analysis, e: ParameterEvidence) -> Change:
     return Change(
         e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reason(analysis, e, "keep", e.parameter)
     )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _round(value: float) -> float | None:

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refine.display import Cell, Items, Page, Shown
 from refine.environment import environment
 from refine.errors import AnalysisError, DesignError
 from refine.execute import check_workers, outcomes_of
@@ -30,7 +32,8 @@ _ENDED = ("complete", "diverged", "failed")
 """States that the permutation and the seed alone lead to."""
 
 
-class Replay(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Replay(Shown):
     """What running stored trials again gave.
 
     Attributes:
@@ -58,23 +61,28 @@ class Replay(NamedTuple):
         """Whether every trial gave what is stored, and the design gives every trial."""
         return self.planned and bool(self.table["same"].all())
 
-    def __str__(self) -> str:
+    def page(self) -> Page:
+        """How many gave what is stored, and what has changed since."""
         n = len(self.table)
         equal = int((self.table["apart"] == 0).sum())
-        lines = [f"round {self.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"]
+        title = f"round {self.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"
+        lines: list[str | Cell] = []
         if equal < n:
             within = int(self.table["same"].sum())
             worst = float(self.table["apart"].max())
-            lines[0] += (
+            title += (
                 f", {within} within {self.tolerance:g} in every metric; largest difference {score(worst)}"
             )
         if not self.planned:
-            lines.append("the design gives other permutations or seeds than are stored")
+            lines.append(Cell("the design gives other permutations or seeds than are stored", "bad"))
         then, now = self.code
         if then != (now,):
             lines.append(f"code then {', '.join(then) or '-'}, now {now}")
         lines += [f"{name} then {a}, now {b}" for name, (a, b) in self.environment.items()]
-        return "\n".join(lines)
+        return Page(title, (Items(tuple(lines)),) if lines else ())
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def replay(

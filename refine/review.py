@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 from refine.analysis import Analysis
 from refine.child import Shares, check_note
 from refine.decision import Decision, decided_space
+from refine.display import Block, Grid, Page, Shown, Text
 from refine.edits import bounds_text
 from refine.environment import user
 from refine.errors import DesignError, ReviewError
 from refine.preview import Preview, preview_of
 from refine.proposal import Proposal
 from refine.space import Space
-from refine.words import percent, text_table
+from refine.words import percent
 
 if TYPE_CHECKING:
     from refine.round import Round
 
 
 @dataclass(frozen=True, eq=False)
-class Review:
+class Review(Shown):
     """A proposal under review. ``edit`` and ``reject`` return a new review; ``accept`` and ``decline`` decide.
 
     Attributes:
@@ -178,35 +179,43 @@ class Review:
         decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
         self.round.note_decision(decision)
 
-    def report(self, folder: str | Path) -> Path:
-        """Writes this proposal as markdown; see :meth:`Round.report`."""
-        return self.round.report(folder, proposal=self.proposal, only_proposal=True)
+    def report(self, folder: str | Path, *, html: bool = False) -> Path:
+        """Writes this proposal as markdown, or as one HTML file; see :meth:`Round.report`."""
+        return self.round.report(folder, proposal=self.proposal, only_proposal=True, html=html)
 
-    def __str__(self) -> str:
-        lines = [f"review of round {self.round.id}", str(self.proposal)]
+    def page(self) -> Page:
+        """The proposal as a table, what you changed of it, and what to do next."""
+        shown = self.proposal.page()
+        blocks = list(shown.blocks)
         if self.edits or self.rejected:
-            space, edited = decided_space(self.proposal, self.edits, self.rejected)
-            rows = [[n, "edited", bounds_text(a), bounds_text(b)] for n, (a, b) in edited.items()]
-            rows += [
-                [n, "rejected", bounds_text(self.proposal.space[n]), bounds_text(space[n])]
-                for n in self.rejected
-            ]
-            lines += [
-                "",
-                text_table(("parameter", "you", "proposed", "yours"), rows),
-                f"Your box keeps {percent(self.kept)}; {_risk(self.retention)}",
-            ]
-            if warning := self.preview().warning:
-                lines.append(warning)
+            blocks += self._changes()
         if self.analysis.caution:
-            lines += ["", f"Caution: {self.analysis.caution}"]
-        lines += [
-            "",
-            "next: .preview(name=(low, high)), .edit(name=(low, high)), .reject(name), .accept(note=..., n=...), .decline(note=...)",
-        ]
-        return "\n".join(lines)
+            blocks.append(Text(f"Caution: {self.analysis.caution}", "warn"))
+        calls = (
+            ".preview(name=(low, high))",
+            ".edit(name=(low, high))",
+            ".reject(name)",
+            ".accept(note=..., n=...)",
+            ".decline(note=...)",
+        )
+        return Page(f"Review of round {self.round.id}", tuple(blocks), calls)
 
-    __repr__ = __str__
+    def _changes(self) -> list[Block]:
+        space, edited = decided_space(self.proposal, self.edits, self.rejected)
+        rows = [(n, "edited", bounds_text(a), bounds_text(b)) for n, (a, b) in edited.items()]
+        rows += [
+            (n, "rejected", bounds_text(self.proposal.space[n]), bounds_text(space[n])) for n in self.rejected
+        ]
+        found: list[Block] = [
+            Grid(("parameter", "you", "proposed", "yours"), tuple(rows)),
+            Text(f"Your box keeps {percent(self.kept)}; {_risk(self.retention)}"),
+        ]
+        if warning := self.preview().warning:
+            found.append(Text(warning, "bad"))
+        return found
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _risk(retention: float) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.child import How, Shares, add_child, check_note, check_was
 from refine.decision import Decision
+from refine.display import Page, Shown
 from refine.environment import user
 from refine.luck import Luck
 from refine.proposal import Proposal, propose
 from refine.review import Review
 from refine.roles import SCIENTIFIC, scientific_of
+from refine.round_page import round_page
 from refine.round_run import RoundRun
 from refine.sampling import design_of
 from refine.space import Space
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from refine.plots import Plots
 
 
-class Round(RoundRun):
+class Round(RoundRun, Shown):
     """A node of the refinement tree that can be run.
 
     Made by :meth:`Tree.add_round`, :meth:`Review.accept` and :meth:`branch`; never by hand.
@@ -174,7 +177,12 @@ class Round(RoundRun):
         return Plots(self)
 
     def report(
-        self, folder: str | Path, *, proposal: Proposal | None = None, only_proposal: bool = False
+        self,
+        folder: str | Path,
+        *,
+        proposal: Proposal | None = None,
+        only_proposal: bool = False,
+        html: bool = False,
     ) -> Path:
         """Writes the round as markdown with figures; the proposal and the decision once there are such.
 
@@ -182,20 +190,22 @@ class Round(RoundRun):
             folder: Created if need be; holds ``<id>.md`` and a folder of figures.
             proposal: Which proposal; default the one decided upon, else the last one stored.
             only_proposal: Whether to leave out everything but the proposal.
+            html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:
-            The markdown file.
+            The file.
         """
         from refine.report import proposal_report, round_report
         from refine.report.gather import gather
+        from refine.report.page import in_one_file
 
         facts = gather(self, proposal)
-        return proposal_report(facts, folder) if only_proposal else round_report(facts, folder)
+        write = partial(proposal_report if only_proposal else round_report, facts)
+        return in_one_file(write, folder) if html else write(folder)
 
-    def __str__(self) -> str:
-        from refine.report.gather import in_short
-
-        return in_short(self)
+    def page(self) -> Page:
+        """How far it is, its best, its space, what was decided, and what to do next."""
+        return round_page(self)
 
     def __repr__(self) -> str:
         return f"<Round {self.id} of {self.home.name}>"

@@ -13,9 +13,11 @@ import numpy.typing as npt
 from refine.canonical import Reference, digest, encode, freeze, label, value_key
 from refine.choices import Choice, surface
 from refine.constraints import Constraint
+from refine.display import Page, Shown
 from refine.errors import SpaceError, did_you_mean
 from refine.notation import parameter_from_json, parse, parse_talos
 from refine.parameters import Mask, Parameter
+from refine.space_page import space_grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +59,7 @@ class SpaceDiff(NamedTuple):
 
 
 @final
-class Space(Mapping[str, Parameter]):
+class Space(Shown, Mapping[str, Parameter]):
     """An immutable, ordered mapping from names to parameters, with constraints.
 
     Args:
@@ -318,6 +320,15 @@ class Space(Mapping[str, Parameter]):
         lines += [f"{'':<{width}}  constraint: {c}" for c in self.constraints]
         note = " before constraints" if self.constraints else ""
         return "\n".join([*lines, f"{self.size:,} permutations{note}"])
+
+    def page(self) -> Page:
+        """The parameters with their actual levels, the constraints and the size."""
+        size = f"{self.size:,} permutations{' before constraints' if self.constraints else ''}"
+        return Page(
+            size,
+            (space_grid(self),),
+            ("tree.add_round(space, objective, n=200)",),
+        )
 
     def __str__(self) -> str:
         return self.describe()

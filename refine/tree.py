@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from refine.child import check_note
+from refine.comparison import Comparison, compare
 from refine.decision import Decision
 from refine.design import how_many
-from refine.edits import bounds_text
+from refine.display import Page, Shown
 from refine.environment import user
 from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
 from refine.exchange import Exchange
@@ -27,46 +27,17 @@ from refine.replay import Replay
 from refine.roles import scientific_of
 from refine.round import Round
 from refine.sampling import design_of, how_many_asked
-from refine.space import Space, SpaceDiff
-from refine.steering import check_pruner, how_text
+from refine.space import Space
+from refine.steering import check_pruner
 from refine.store import Store
+from refine.tree_page import tree_page
 from refine.trials import Metric, Score, check_direction
-from refine.words import percent, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class RoundDiff(NamedTuple):
-    """What differs between two rounds.
-
-    Attributes:
-        a: Id of the first.
-        b: Id of the second.
-        space: What changes from the first space to the second.
-        kept: Volume of the first space that the second keeps.
-        best: Best values of both; NaN before the first trial.
-        n: Planned permutations of both.
-        other: Further differences of content: name -> (first, second).
-    """
-
-    a: str
-    b: str
-    space: SpaceDiff
-    kept: float
-    best: tuple[float, float]
-    n: tuple[int, int]
-    other: dict[str, tuple[Any, Any]]
-
-    def __str__(self) -> str:
-        lines = [f"{self.a} -> {self.b}", str(self.space)]
-        lines.append(f"volume kept {percent(self.kept)}")
-        lines.append(f"best {score(self.best[0])} -> {score(self.best[1])}; n {self.n[0]:,} -> {self.n[1]:,}")
-        lines += [f"{name}: {x} -> {y}" for name, (x, y) in self.other.items()]
-        return "\n".join(lines)
-
-
-class Tree(Exchange):
+class Tree(Exchange, Shown):
     """All rounds of one question, in a store. Created or opened.
 
     Args:
@@ -238,25 +209,9 @@ class Tree(Exchange):
 
     # Looking back.
 
-    def diff(self, a: Round | str, b: Round | str) -> RoundDiff:
-        """What differs between two rounds."""
-        first, second = self._resolve(a), self._resolve(b)
-        x, y = first.node, second.node
-        other = {
-            name: (getattr(x, name), getattr(y, name))
-            for name in ("method", "seed", "objective", "data", "pruner", "metric", "direction", "degenerate")
-            if getattr(x, name) != getattr(y, name)
-        }
-        best = (_value(first), _value(second))
-        return RoundDiff(
-            first.id,
-            second.id,
-            x.space.diff(y.space),
-            x.space.share_kept(y.space),
-            best,
-            (first.n, second.n),
-            other,  # type: ignore[arg-type]
-        )
+    def diff(self, a: Round | str, b: Round | str) -> Comparison:
+        """What differs between two rounds; it prints itself, and ``.report(folder)`` writes it."""
+        return compare(self._resolve(a), self._resolve(b))
 
     def best(self) -> pd.Series | None:
         """The best trial of all rounds, with its round's id in ``round``; ``None`` before the first one.
@@ -309,60 +264,9 @@ class Tree(Exchange):
         """
         return Ledger(self.name, entries_of(self.rounds))
 
-    def __str__(self) -> str:
-        rounds = self.rounds
-        tags: dict[str, list[str]] = {}
-        for tag, node_id in self.tags.items():
-            tags.setdefault(node_id, []).append(tag)
-        counts = self._home.store.counts(self._home.tree)
-        lines = [self.name]
-
-        def add(siblings: Iterable[Round], indent: str) -> None:
-            here = list(siblings)
-            for i, found in enumerate(here):
-                last = i == len(here) - 1
-                number = sum(counts.get(found._stored.pk, {}).values())
-                best = found.best
-                label = (
-                    f"{found.id}  {number}/{found.n}{how_text(found.node, counts.get(found._stored.pk, {}))}"
-                )
-                label += f"  best {found.metric} {score(None if best is None else best['value'])}"
-                if found.id in tags:
-                    label += "  [" + ", ".join(tags[found.id]) + "]"
-                lines.append(f"{indent}{'└─ ' if last else '├─ '}{label}")
-                below = indent + ("   " if last else "│  ")
-                children = [r for r in rounds if r.node.parent == found.id]
-                story = _story(found, rounds)
-                if story:
-                    lines.append(f"{below}{'│  ' if children else '   '}{story}")
-                add(children, below)
-
-        add([r for r in rounds if r.node.parent is None], "")
-        if not rounds:
-            lines.append("└─ no round yet; next: tree.add_round(space, objective, n=100)")
-        return "\n".join(lines)
+    def page(self) -> Page:
+        """The rounds as a tree, with best values, tags and decisions."""
+        return tree_page(self)
 
     def __repr__(self) -> str:
         return f"<Tree {self.name}: {len(self)} rounds in {self.store}>"
-
-
-def _value(found: Round) -> float:
-    best = found.best
-    return math.nan if best is None else float(best["value"])
-
-
-def _story(found: Round, rounds: tuple[Round, ...]) -> str:
-    """What changed from the parent and who says why."""
-    if found.node.parent is None:
-        return found.node.note and f'"{found.node.note}"'
-    parent = next(r for r in rounds if r.id == found.node.parent)
-    diff = parent.space.diff(found.space)
-    parts = [f"{name} {bounds_text(b)}" for name, (_, b) in diff.changed.items() if bounds_text(b)]
-    parts += [f"+{name} {bounds_text(p)}" for name, p in diff.added.items()]
-    parts += [f"-{name}" for name in diff.removed]
-    kinds = [d.kind for d in parent.decisions if d.child == found.id]
-    said = f'"{found.node.note}"' if found.node.note else ""
-    who = f"({', '.join(dict.fromkeys(kinds))} by {found.node.author})" if kinds else ""
-    return "; ".join(
-        p for p in (", ".join(parts) or "same space", " ".join(s for s in (said, who) if s)) if p
-    )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from refine.analysis import Analysis
 from refine.edits import bounds_text
 from refine.parameter_evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
 from refine.parameters import Parameter, Range
 from refine.trials import degenerate_rows
 from refine.words import join, number, p_value, percent, plural, score, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refine import stats
+    from refine.analysis import Analysis
 
 
 def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Parameter) -> str:
@@ -28,9 +35,9 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
         )
     if kind == "keep":
         return _why_kept(analysis, evidence)
-    parts = [_seen(analysis, evidence), _when_read(evidence), _failing(analysis, evidence)]
+    parts = [seen(analysis, evidence), when_read(evidence), failing(analysis, evidence)]
     if kind == "widen":
-        parts.append(_pile_up(evidence))
+        parts.append(pile_up(evidence, evidence.piled_up))
     if kind in ("narrow", "drop") or (kind == "widen" and new.size and _drops(evidence.parameter, new)):
         parts.append(_contrast(evidence, new))
     return " ".join(p for p in parts if p)
@@ -39,24 +46,24 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
 def _why_kept(analysis: Analysis, e: ParameterEvidence) -> str:
     if e.matters or e.fails:
         return join_sentences(
-            _seen(analysis, e) if e.matters else "",
-            _failing(analysis, e),
+            seen(analysis, e) if e.matters else "",
+            failing(analysis, e),
             "The optimum may still be at any of its levels at this risk, so all stay.",
         )
     if np.ptp(analysis.y) == 0:
         return f"Every trial has the same {analysis.metric}: nothing can be seen."
     if e.correlation is not None:
         c = e.correlation
-        seen = f"rank correlation {signed(c.estimate)} (95 % interval {signed(c.low)} to {signed(c.high)})"
+        saw = f"rank correlation {signed(c.estimate)} (95 % interval {signed(c.low)} to {signed(c.high)})"
     else:
         assert e.association is not None
-        seen = f"its choices differ by no more than chance would have it (epsilon squared {e.association.effect:.2f})"
+        saw = f"its choices differ by no more than chance would have it (epsilon squared {e.association.effect:.2f})"
     head = "Nothing seen"
     if e.good < e.needed:
         trials = plural(e.good, "trial")
         head = f"Can't be judged yet, {trials} in the good region and {e.needed} needed; nothing seen so far"
     return join_sentences(
-        f"{head}: {seen}, q {p_value(e.q)}, which is above {ALPHA}.", _when_read(e), "All of it stays."
+        f"{head}: {saw}, q {p_value(e.q)}, which is above {ALPHA}.", when_read(e), "All of it stays."
     )
 
 
@@ -65,14 +72,15 @@ def join_sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _when_read(e: ParameterEvidence) -> str:
+def when_read(e: ParameterEvidence) -> str:
+    """On which trials it was tested, where not all of them read it."""
     if not 0 < e.read < 1:
         return ""
     where = f", those where {e.condition}" if e.condition else ""
     return f"Tested on the {plural(e.n, 'even trial')} that read it ({percent(e.read)} of all{where})."
 
 
-def _failing(analysis: Analysis, e: ParameterEvidence) -> str:
+def failing(analysis: Analysis, e: ParameterEvidence) -> str:
     """Where trials fail, or are degenerate, more often than elsewhere."""
     bad = [v for v in e.levels if v.bad_q <= ALPHA]
     if not bad:
@@ -83,7 +91,8 @@ def _failing(analysis: Analysis, e: ParameterEvidence) -> str:
     return f"Trials {what} more often at some of its levels than at the others: {shares} (q {p_value(worst[0].bad_q)})."
 
 
-def _seen(analysis: Analysis, e: ParameterEvidence) -> str:
+def seen(analysis: Analysis, e: ParameterEvidence) -> str:
+    """What was seen of a parameter that matters, alone or by what it is coupled with; empty where nothing was."""
     if not e.matters:
         partners = coupled_with(analysis, e.name)
         if not partners:
@@ -126,9 +135,15 @@ def coupled_with(analysis: Analysis, name: str) -> list[str]:
     return sorted(other for pair in pairs if name in pair for other in pair - {name})
 
 
-def _pile_up(e: ParameterEvidence) -> str:
+def pile_up(e: ParameterEvidence, ends: Sequence[tuple[stats.Edge, float]]) -> str:
+    """At which ends the best trials pile up.
+
+    Args:
+        e: The parameter's evidence.
+        ends: Those to speak of, each with its q; see :attr:`ParameterEvidence.piled_up`.
+    """
     out = []
-    for edge, q in e.piled_up:
+    for edge, q in ends:
         level = e.levels[-1 if edge.side == "high" else 0].label
         out.append(
             f"{edge.top_count} of the {edge.top_n} best trials lie at its {edge.side} end, {level}, where "

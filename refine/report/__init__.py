@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refine.errors import ReviewError
 from refine.report.curves import curves_section
 from refine.report.decision import decision_section, proposal_section, summary
 from refine.report.facts import Facts
 from refine.report.luck import luck_section
+from refine.report.page import published
 from refine.report.pairs import pairs
 from refine.report.population import against_parent
 from refine.report.sections import best_trials, densities, failures, what_mattered, what_ran
-from refine.report.text import code, escape, fence, quote
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from refine.report.text import code, fence, quote
 
 __all__ = ["Facts", "proposal_report", "round_report"]
 
@@ -29,7 +27,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
     """Writes ``<folder>/<node id>.md`` and its figures in ``<folder>/<node id>/``.
 
     Returns:
-        Path of the markdown file.
+        The markdown file.
     """
     where = Path(folder)
     (where / facts.node.id).mkdir(parents=True, exist_ok=True)
@@ -46,14 +44,14 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         "failures": failures(facts),
         "reproduce": fence(facts.reproduce, "python"),
     }
-    return _write(where / f"{facts.node.id}.md", "round.md.j2", context)
+    return published(where / f"{facts.node.id}.md", "round.md.j2", context)
 
 
 def proposal_report(facts: Facts, folder: str | Path) -> Path:
     """Writes ``<folder>/<node id>-proposal-<digest>.md``: the proposal and what was decided on it.
 
     Returns:
-        Path of the markdown file.
+        The markdown file.
 
     Raises:
         ReviewError: There is no proposal.
@@ -66,24 +64,7 @@ def proposal_report(facts: Facts, folder: str | Path) -> Path:
     where.mkdir(parents=True, exist_ok=True)
     name = f"{facts.node.id}-proposal-{facts.proposal.digest}.md"
     about = tuple(d for d in facts.decisions if d.proposal == facts.proposal.digest)
-    return _write(where / name, "proposal.md.j2", _header(replace(facts, decisions=about)))
-
-
-def _write(path: Path, template: str, context: Mapping[str, Any]) -> Path:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("refine", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # this is markdown; `finalize` escapes whatever isn't Raw
-        finalize=escape,
-    )
-    text = environment.get_template(template).render(context)
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    return published(where / name, "proposal.md.j2", _header(replace(facts, decisions=about)))
 
 
 def _header(facts: Facts) -> dict[str, Any]:

@@ -7,13 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 from refine.curves import best_curves
-from refine.design import IMPORTED
 from refine.errors import AnalysisError
 from refine.luck import Luck, luck_of
 from refine.proposal import Proposal
 from refine.report.facts import Facts
 from refine.report.script import reproduce
-from refine.words import plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,20 +88,3 @@ def luck_here(found: Round, seed: int = 0, analysis: Analysis | None = None) -> 
             analysis = found.analyze(seed=seed)
     store, pk, degenerate = found.home.store, found._stored.pk, found.node.degenerate
     return luck_of(store, pk, found.space, found._metric, found.direction, degenerate, analysis, seed)
-
-
-def in_short(found: Round) -> str:
-    """A round in a few lines: what ran, the best, the space, and what to do next."""
-    counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
-    states = ", ".join(f"{v} {k}" for k, v in counts.items()) or "not run"
-    best = found.best
-    run = "" if found.node.method == IMPORTED else ".run(workers=2), "
-    lines = [
-        f"round {found.id} of {found.home.name}: {plural(found.n, 'permutation')} of {found.space.size:,}, {states}",
-        f"{found.metric}, {found.direction}; best {score(None if best is None else best['value'])}",
-        "",
-        found.space.describe(),
-        "",
-        f"next: {run}.analyze(), .propose(risk=0.05), .report(folder)",
-    ]
-    return "\n".join(lines)

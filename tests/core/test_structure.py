@@ -41,7 +41,7 @@ FLOORS = [
     ["stats.box", "stats.components", "stats.importance"],
     ["stats"],
     # The space.
-    ["canonical"],
+    ["canonical", "space_page"],
     ["parameters", "constraints"],
     ["choices"],
     ["notation"],
@@ -51,8 +51,10 @@ FLOORS = [
     ["sampling"],
     ["adaptive"],
     ["cautions", "evidence", "parameter_evidence", "population"],
+    ["wording"],
+    ["story"],
     ["analysis"],
-    ["advice", "wording", "focus", "change"],
+    ["advice", "focus", "change"],
     ["proposal", "forecast"],
     ["preview"],
     ["decision"],
@@ -70,14 +72,14 @@ FLOORS = [
     ["curves", "lineage", "luck", "replay", "retrain", "winner", "steering"],
     ["holdout"],
     ["round_view"],
-    ["round_run"],
+    ["round_page", "round_run"],
     # Pictures and texts.
     ["figures.style"],
-    [
-        "figures.effects",
     ["figures.drawn", "figures.view"],
-        "figures.ledger",
+    [
         "figures.cells",
+        "figures.effects",
+        "figures.ledger",
         "figures.populations",
         "figures.progress",
         "figures.training",
@@ -86,7 +88,9 @@ FLOORS = [
     ["figures.densities", "figures.pairs"],
     ["figures"],
     ["report.script", "report.facts", "report.text"],
+    ["report.page"],
     [
+        "report.comparing",
         "report.curves",
         "report.decision",
         "report.gather",
@@ -98,7 +102,7 @@ FLOORS = [
     ["report", "plots", "review"],
     # What people hold.
     ["round"],
-    ["outcome", "exchange"],
+    ["comparison", "exchange", "outcome", "tree_page"],
     ["tree"],
     ["pilot"],
     ["__init__"],

@@ -33,7 +33,7 @@ def test_a_tree_without_children_says_so(tree, root):
     assert len(ledger) == 0
     assert ledger.frame.empty
     assert str(ledger) == (
-        "ledger of question\nNo decision has led to a child yet; next: round.propose().accept(n=100)"
+        "Ledger of question\n\nNo decision has led to a child yet.\n\nnext: round.propose().accept(n=100)"
     )
     assert all(math.isnan(c.share) and c.n == 0 for c in ledger.coverage())
 

@@ -1,0 +1,83 @@
+"""What a round shows of itself: how far it is, its best, its space, what was decided, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refine.design import IMPORTED
+from refine.display import Block, Items, Page, Text
+from refine.roles import SCIENTIFIC
+from refine.space_page import space_grid
+from refine.steering import how_text
+from refine.words import duration, join, number, percent, plural, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.round_view import RoundView
+
+_BAR = 20
+
+
+def round_page(found: RoundView) -> Page:
+    """A round: progress, best permutation, space with levels and roles, decisions, and the next calls.
+
+    Args:
+        found: The round.
+    """
+    counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+    trials, best = found.trials, found.best
+    ended = sum(counts.values()) - counts.get("running", 0)
+    # In a finished round failed trials have ended as well; in one that goes on they may be run again.
+    left = 0 if found.node.method == IMPORTED else max(0, found.n - ended)
+    blocks: list[Block] = [Text(_progress(found, counts, ended, left, trials)), Text(_best(found, best))]
+    blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
+    decided = [
+        f"{d.kind} by {d.author}"
+        + (f": round {d.child}" if d.child else "")
+        + (f', "{d.note}"' if d.note else "")
+        for d in found.decisions
+    ]
+    if decided:
+        blocks.append(Items(tuple(decided)))
+    title = f"round {found.id} of {found.home.name}: {plural(found.n, 'permutation')} of {found.space.size:,}"
+    return Page(f"{title}{how_text(found.node, counts)}", tuple(blocks), _calls(found, ended, left))
+
+
+def _progress(found: RoundView, counts: dict[str, int], ended: int, left: int, trials: pd.DataFrame) -> str:
+    if not counts:
+        return f"{'□' * _BAR} not run"
+    share = min(1.0, ended / found.n) if found.n else 1.0
+    full = math.floor(share * _BAR)
+    states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+    line = f"{'■' * full}{'□' * (_BAR - full)} {percent(share)}: {states}"
+    seconds = np.asarray(trials["seconds"], dtype=float)
+    seconds = seconds[np.isfinite(seconds)]
+    if left and seconds.size:
+        line += f"; {left:,} left, about {duration(left * float(seconds.mean()))} one at a time"
+    return line
+
+
+def _best(found: RoundView, best: pd.Series | None) -> str:
+    line = f"{found.metric}, {found.direction}; best {score(None if best is None else best['value'])}"
+    if best is None:
+        return line
+    at = [f"{n} = {_text(best[n])}" for n in found.space.varied if n in best.index]
+    return f"{line} with {join(at)}" if at else line
+
+
+def _text(value: object) -> str:
+    return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
+
+
+def _calls(found: RoundView, ended: int, left: int) -> tuple[str, ...]:
+    look = (".analyze()", ".propose(risk=0.05)", '.report("reports")')
+    if left and not ended:
+        return (".run(workers=2)",)
+    if left:
+        return (".run(workers=2)", *look)
+    children = [d.child for d in found.decisions if d.child]
+    return (*look, *(f'tree["{child}"]' for child in children[-1:]))

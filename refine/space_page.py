@@ -1,0 +1,26 @@
+"""A space as a table: its parameters with their actual levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from refine.display import Cell, Grid
+
+if TYPE_CHECKING:
+    from refine.space import Space
+
+
+def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
+    """The parameters with their actual levels, and the constraints.
+
+    Args:
+        space: The space.
+        roles: The role of every parameter, for a column more.
+    """
+    rows: list[tuple[str | Cell, ...]] = []
+    for name, parameter in space.items():
+        kind, _, levels = parameter.describe().partition(": ")
+        rows.append((Cell(name, "strong"), kind, levels, *([roles[name]] if roles else [])))
+    rows += [(Cell("constraint", "faint"), "", str(c), *([""] if roles else [])) for c in space.constraints]
+    return Grid(("parameter", "kind", "levels", *(["role"] if roles else [])), tuple(rows))

@@ -1,0 +1,115 @@
+"""Pages: the same content as plain text, in colours, and as HTML; nothing in them is markup."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from refine.display import Branch, Cell, Grid, Items, Page, Shown, Text, to_html, to_rich, to_text
+
+EVIL = "[bold]<b>&amp;</b> :smile: $x$ `code`"
+SENTENCE = "the best 20 % crowd at the low end " * 4
+
+
+class Thing(Shown):
+    def page(self) -> Page:
+        return PAGE
+
+
+PAGE = Page(
+    "a title",
+    (
+        Text(SENTENCE),
+        Grid(
+            ("parameter", "kept", "why"),
+            ((Cell("lr", "strong"), "33 %", SENTENCE), ("dropout", "100 %", Cell("no", "faint"))),
+            right=(1,),
+            wide=(2,),
+        ),
+        Items(("one", Cell("two", "bad")), numbered=True),
+        Branch(((Cell("root"),),), (Branch(((Cell("child"), Cell(" 1/2")), (Cell("note", "faint"),))),)),
+    ),
+    (".run()", ".propose(risk=0.05)"),
+)
+
+
+def test_plain_text():
+    lines = str(Thing()).splitlines()
+    assert lines[0] == "a title"
+    assert lines[2] == SENTENCE.rstrip()  # whoever reads a file breaks lines, or not
+    assert lines[4].split() == ["parameter", "kept", "why"]
+    at = lines.index("1. one")
+    assert lines[at + 1] == "2. two"
+    assert lines[-5:] == ["root", "└── child 1/2", "    note", "", "next: .run(), .propose(risk=0.05)"]
+    assert max(len(line) for line in lines if line != lines[2]) <= 100
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_sentences_stand_below_where_their_column_would_be_too_narrow():
+    wide, narrow = (to_text(PAGE, width).splitlines() for width in (110, 60))
+    assert any(line.startswith("lr") and "crowd" in line for line in wide)
+    assert not any(line.startswith("- lr:") for line in wide)
+    assert any(line.startswith("- lr: the best") for line in narrow)
+    assert "- dropout: no" in narrow
+    assert max(map(len, narrow)) <= 60
+
+
+def test_short_cells_are_never_broken():
+    grid = Grid(("id", "text"), (("b1ddb5884a02", "word " * 40),))
+    assert "b1ddb5884a02" in to_text(Page("", (grid,)), 40)
+
+
+@pytest.mark.parametrize(
+    "block", [Text(EVIL), Grid((EVIL,), ((EVIL,),)), Items((EVIL,)), Branch(((Cell(EVIL),),))]
+)
+def test_nothing_is_markup(block):
+    page = Page("", (block,), (EVIL,))
+    assert EVIL in to_text(page)
+    html = to_html(page)
+    assert "<b>" not in html
+    assert "[bold]&lt;b&gt;&amp;amp;&lt;/b&gt;" in html
+
+
+def test_colours_only_where_a_terminal_shows_them():
+    from rich.console import Console
+
+    console = Console(force_terminal=True, width=80, color_system="standard", _environ={})
+    with console.capture() as capture:
+        console.print(to_rich(PAGE))
+    assert "\x1b[" in capture.get()
+    assert "\x1b[" not in str(Thing())
+    bundle = Thing()._repr_mimebundle_(include=None, exclude=None)
+    assert bundle == {"text/plain": str(Thing()), "text/html": Thing()._repr_html_()}
+
+
+def test_at_a_terminal_text_fits_it_and_what_ipython_shows_has_colours():
+    code = (
+        "from refine.display import *\n"
+        "page = Page('t', (Text('word ' * 60, 'good'),))\n"
+        "print(to_text(page)); print('----'); print(to_terminal(page))"
+    )
+    master, slave = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    environment |= {"COLUMNS": "50", "TERM": "xterm-256color"}
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=slave, env=environment)
+    os.close(slave)
+    found = b""
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        found += part
+    os.close(master)
+    assert process.wait(60) == 0
+    plain, _, coloured = found.decode().replace("\r", "").partition("----\n")
+    assert "\x1b[" not in plain
+    assert "\x1b[" in coloured
+    assert max(map(len, plain.splitlines())) <= 50
+    assert len(plain.splitlines()) > 5
