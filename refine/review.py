@@ -15,6 +15,7 @@ from refine.display import Block, Grid, Page, Shown, Text
 from refine.edits import bounds_text
 from refine.environment import user
 from refine.errors import DesignError, ReviewError
+from refine.gate import Gate
 from refine.preview import Preview, preview_of
 from refine.proposal import Proposal
 from refine.space import Space
@@ -173,6 +174,10 @@ class Review(Shown):
         n, degenerate = n or self.round.n, self.round.node.degenerate
         return preview_of(self.proposal, self.analysis, looked.space, n, workers, degenerate)
 
+    def gate(self) -> Gate:
+        """Questions to ask before deciding: see :meth:`Round.gate`."""
+        return self.round.gate(self.analysis, self.proposal)
+
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""
         who = author or user()
@@ -192,6 +197,7 @@ class Review(Shown):
         if self.analysis.caution:
             blocks.append(Text(f"Caution: {self.analysis.caution}", "warn"))
         calls = (
+            ".gate()",
             ".preview(name=(low, high))",
             ".edit(name=(low, high))",
             ".reject(name)",

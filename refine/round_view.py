@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from refine.analysis import Analysis
 from refine.canonical import decode, thaw
+from refine.cards import Known
 from refine.child import path_to
+from refine.curves import best_curves
 from refine.decision import Decision
+from refine.gate import Gate, gate_of
 from refine.holdout import Opening, opening_of, openings_of
 from refine.home import Home
 from refine.lineage import analysis_of
 from refine.naming import Objective
 from refine.node import Node
+from refine.proposal import Proposal
 from refine.replicates import replicate_table
 from refine.roles import roles_of
 from refine.runner import planned_cells
@@ -190,6 +195,34 @@ class RoundView:
         chosen = Metric.parse(metric or self.metric, self.home.scores)
         direction = check_direction(direction or self.direction)
         return analysis_of(self.home.store, self.home.tree, self.path, chosen, direction, seed)
+
+    def gate(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Gate:
+        """Questions to ask before deciding: a card each, with pass, warn or fail, its number and its picture.
+
+        Args:
+            analysis: Of this round, where it was made already.
+            proposal: What is proposed on it; ``None`` where nothing is. :meth:`Review.gate` gives its own.
+
+        Raises:
+            AnalysisError: The round can't be analysed yet, or no trial may be called best.
+        """
+        found = self.analyze() if analysis is None else analysis
+        home, node = self.home, self.node
+        place = home.store, self._stored.pk, self.space, self._metric, self.direction, node.degenerate
+        curves = best_curves(*place, found.noise.sd)
+        known = Known(proposal, self.roles, node.note, curves, self._best_before(), node.degenerate)
+        return gate_of(self.id, found, known)
+
+    def _best_before(self) -> float:
+        """Best value of the rounds that this one came from; NaN without one that is judged by the same."""
+        sign = 1.0 if self.direction == "maximize" else -1.0
+        values = []
+        above = self.parent
+        while above is not None:
+            if (above.node.metric, above.node.direction) == (self.metric, self.direction):
+                values += [] if above.best is None else [sign * float(above.best["value"])]
+            above = above.parent
+        return sign * max(values) if values else math.nan
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
         """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.

@@ -56,7 +56,8 @@ FLOORS = [
     ["analysis"],
     ["advice", "focus", "change"],
     ["proposal", "forecast"],
-    ["preview"],
+    ["cards", "preview"],
+    ["gate"],
     ["decision"],
     ["ledger"],
     # Files and processes.
