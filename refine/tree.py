@@ -36,6 +36,8 @@ from refine.trials import Metric, Score, check_direction
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refine.plots import TreePlots
+
 
 class Tree(Exchange, Shown):
     """All rounds of one question, in a store. Created or opened.
@@ -263,6 +265,13 @@ class Tree(Exchange, Shown):
         its forecast; what was added to the child later does not.
         """
         return Ledger(self.name, entries_of(self.rounds))
+
+    @property
+    def plot(self) -> TreePlots:
+        """Figures of all rounds: ``tree.plot.tree()``, ``.best_so_far()``, ``.edf()``, ``.reliability()``."""
+        from refine.plots import TreePlots
+
+        return TreePlots(self)
 
     def page(self) -> Page:
         """The rounds as a tree, with best values, tags and decisions."""

@@ -24,6 +24,7 @@ from refine.figures.style import (
     style,
     thinned,
     title,
+    title_letters,
     wrapped,
 )
 from refine.figures.view import View
@@ -96,7 +97,8 @@ def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes
     ax.xaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
     ax.grid(axis="x")
     ax.set_xlabel("share of the trials")
-    title(ax, f"{shorten(e.name, 40)}: where the good trials lie", marks)
+    text = f"{shorten(e.name, 40)}: where the good trials lie"
+    title(ax, text, marks, letters=title_letters(row_names(rows)))
     return ax
 
 
@@ -138,7 +140,8 @@ def violins(
     mark_rows(ax, rows, label, marks)
     view.dress(ax, analysis.metric, "x")
     ax.grid(axis="x")
-    title(ax, f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}", marks, note=view.note)
+    text = f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}"
+    title(ax, text, marks, note=view.note, letters=title_letters(row_names(rows)))
     return ax
 
 
@@ -192,8 +195,8 @@ def mark_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
     from matplotlib.patches import Patch
 
     high, low = rows.limits
-    places, texts = rows.ticks()
-    ax.set_yticks(places, _names(texts, rows.count))
+    places, _ = rows.ticks()
+    ax.set_yticks(places, row_names(rows))
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(low + 0.05, high - 0.05)
     ax.set_ylabel(wrapped(rows.evidence.name, max(12, int(5 * rows.count))))
@@ -214,6 +217,7 @@ def mark_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
     marks.append(Patch(color=AMBER, alpha=0.3, label=f"{label}: {text}"))
 
 
-def _names(texts: Sequence[str], count: int) -> list[str]:
+def row_names(rows: CellAxis) -> list[str]:
     """Labels on two lines where rows are tall enough, else on one."""
-    return [wrapped(text) if row_height(count) >= 0.35 else shorten(text, 30) for text in texts]
+    texts = rows.ticks()[1]
+    return [wrapped(text) if row_height(rows.count) >= 0.35 else shorten(text, 30) for text in texts]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.figures.drawn import stays
-from refine.figures.style import WIDTH, Scale, _fitting, shorten, wrapped
+from refine.figures.style import WIDTH, Scale, _fitting, shorten, told_apart, wrapped
 from refine.parameter_evidence import ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range
 from refine.words import number
@@ -131,7 +131,7 @@ def cell_axis(
     p = e.parameter
     k, texts = p.size, Scale(p).labels
     if not p.ordered:
-        texts = [shorten(v.label, letters) for v in e.levels]
+        texts = told_apart([v.label for v in e.levels], letters)
         medians = sign * np.array([v.median for v in e.levels])
         order = np.argsort(np.where(np.isfinite(medians), medians, -np.inf), kind="stable")
         left = order[: k - most + 1] if others and k > most else order[:0]

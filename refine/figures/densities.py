@@ -79,7 +79,7 @@ def _density_range(
     # never so narrow that the gaps between the levels show.
     width = max(stats.scott_bandwidth(x[good]), 0.5 * scale.spacing)
     curve = stats.BoundedDensity(bandwidth=width)
-    weights = _widths(old, x)
+    weights = widths(old, x)
     at = np.linspace(0, 1, 400)
     ax = axes(ax, 2.9)
     everyone, best = curve(x, at, weights), curve(x[good], at, weights[good])
@@ -170,7 +170,7 @@ def _surface(
         view.smoothing(stats.scott_bandwidth(place, dimensions=2)),
     )
     # The two-dimensional density takes no weights: trials count one to several times instead.
-    weights = _widths(e.parameter, x)
+    weights = widths(e.parameter, x)
     times = np.clip(np.rint(2 * weights / np.median(weights)), 1, 20).astype(np.int64)
     z = stats.BoundedDensity2D(bandwidth=width, y_bounds=view.bounds)(
         np.repeat(x, times), np.repeat(place, times), at_x, at_y
@@ -263,17 +263,25 @@ def _ends(new: Parameter | None) -> list[float]:
     return [float(new.low), float(new.high)] if isinstance(new, Range) else []
 
 
-def _widths(parameter: Parameter, x: Floats) -> Floats:
+def widths(parameter: Parameter, x: Floats, ends: tuple[float, float] = (0.0, 1.0)) -> Floats:
     """How much of the axis each trial stands for: the cell around its level, so that an even design is flat.
 
     A level at the end of a range of real numbers owns half a cell; without this the density would rise at
     both ends of every range, where nothing is but the design.
+
+    Args:
+        parameter: The parameter.
+        x: (n,) unit-scale positions of trials.
+        ends: The part of the axis that is shown.
+
+    Returns:
+        (n,) widths in units of the axis; 1 where trials lie between levels.
     """
     levels = level_positions(parameter)
     if not isinstance(parameter, Range) or not on_levels(parameter, x):
         return np.ones(len(x))
     borders = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
-    cells = np.diff(borders)
+    cells = np.diff(np.clip(borders, *ends))
     return np.asarray(cells[stats.Axis(levels).index(x)])
 
 

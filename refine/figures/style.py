@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ WIDTH = 7.2
 DPI = 150
 
 _POINTS = 1500  # more single trials than this only make ink
+_LETTER = 0.083  # inches, of a title
 _LETTERS = 66  # of a title beside the labels of a vertical axis
 
 # Okabe and Ito's colours, told apart with every kind of colour vision and in grey print.
@@ -132,6 +134,7 @@ def title(
     note: str = "",
     columns: int = 4,
     letters: int = _LETTERS,
+    lift: float = 0.0,
 ) -> None:
     """A title at the left, a note at the right, and the legend on a line of its own below them.
 
@@ -140,26 +143,52 @@ def title(
         text: The title; its middle goes where it is too long.
         legend: Handles of the legend.
         note: What must be said beside the title.
-        columns: Of the legend.
-        letters: How many fit above the axes.
+        columns: Of the legend, at most.
+        letters: How many of a title fit above the axes.
+        lift: Points between the axes and all this, for what stands there.
     """
-    pad = 24 if legend else 8
+    columns = _columns([str(mark.get_label()) for mark in legend], columns, _LETTER * letters)
+    pad = 8 + 16 * -(-len(legend) // columns) + lift
     # What is left of a report's width beside the note, whose letters are smaller.
     most = letters - (int(0.72 * len(note)) + 3 if note else 0)
     ax.set_title(shorten(text, most), loc="left", pad=pad)
     if note:
         ax.set_title(note, loc="right", pad=pad, fontsize=8, fontweight="normal", style="italic", color=GREY)
     if legend:
+        from matplotlib.transforms import ScaledTranslation
+
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        raised = ScaledTranslation(0, lift / 72, figure.dpi_scale_trans)
         ax.legend(
             handles=list(legend),
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
+            bbox_transform=ax.transAxes + raised,
             borderaxespad=0.2,
             borderpad=0.2,
             ncols=columns,
             handlelength=1.6,
             columnspacing=1.4,
         )
+
+
+def _columns(labels: Sequence[str], most: int, inches: float) -> int:
+    """How many columns of a legend, which is filled column by column, are no wider than that."""
+    if not labels:
+        return 1
+    letters = [len(text) for text in labels]
+    for columns in range(min(most, len(labels)), 1, -1):
+        parts = np.array_split(letters, columns)
+        if sum(0.42 + 0.066 * int(part.max()) for part in parts) <= inches:
+            return columns
+    return 1
+
+
+def title_letters(labels: Sequence[str]) -> int:
+    """How many letters of a title fit above axes with such labels at their left and a count at their right."""
+    widest = max((len(line) for text in labels for line in text.split("\n")), default=0)
+    return min(_LETTERS, int((WIDTH - 1.0 - 0.07 * widest) / _LETTER))
 
 
 def shorten(text: str, most: int = 40) -> str:
@@ -169,6 +198,31 @@ def shorten(text: str, most: int = 40) -> str:
         return line
     head = (most - 1) * 3 // 5
     return f"{line[:head]}…{line[len(line) - (most - 1 - head) :]}"
+
+
+def short_ids(ids: Sequence[str]) -> list[str]:
+    """The beginnings of ids, 6 letters or as many as tell them apart."""
+    most = max((len(each) for each in ids), default=0)
+    for letters in range(6, most):
+        if len({each[:letters] for each in ids}) == len(set(ids)):
+            return [each[:letters] for each in ids]
+    return list(ids)
+
+
+def told_apart(texts: Sequence[str], most: int = 40) -> list[str]:
+    """Labels of at most ``most`` letters; what all begin and end with goes where these would be alike."""
+    short = [shorten(text, most) for text in texts]
+    if len(set(short)) == len(short) or len(set(texts)) < len(texts):
+        return short
+    head = _common(texts)
+    tail = _common([text[head:][::-1] for text in texts])
+    return [shorten(f"…{text[head : len(text) - tail]}{'…' * bool(tail)}", most) for text in texts]
+
+
+def _common(texts: Sequence[str]) -> int:
+    """How many letters all begin with."""
+    alike = (len(set(letters)) == 1 for letters in zip(*texts, strict=False))
+    return sum(1 for _ in takewhile(bool, alike))
 
 
 def wrapped(text: str, width: int = 24) -> str:
@@ -244,6 +298,9 @@ class Scale:
                 v for v in extra if low <= v <= high and not np.isclose(v, levels, rtol=1e-9, atol=0).any()
             ]
             levels, texts = np.array([*new, *levels]), [*(number(v) for v in new), *texts]
+        slack = 1e-9 * (high - low)
+        here = (levels >= low - slack) & (levels <= high + slack)  # a tick beyond would widen the limits
+        levels, texts = levels[here], [text for text, seen in zip(texts, here, strict=True) if seen]
         span = np.log([low, high]) if log else np.array([low, high])
         share = ((np.log(levels) if log else levels) - span[0]) / (span[1] - span[0])
         shown = _fitting(share, texts)

@@ -54,6 +54,20 @@ class View:
         lower = 0.0 if y.min() >= 0 and not self.log else -np.inf
         self.bounds = (lower, 1.0 if lower == 0 and y.max() <= 1 else np.inf)
 
+    def cut(self, y: Floats, at: float) -> None:
+        """Leaves out what is worse than ``at`` as well.
+
+        Args:
+            y: (n,) the values that the view was made of.
+            at: A value; nothing changes where it lies outside the view.
+        """
+        if not self.low < at < self.high:
+            return
+        if self.side == "below":
+            self.low, self.hidden = at, int(np.sum(y < at))
+        else:
+            self.high, self.hidden = at, int(np.sum(y > at))
+
     def forward(self, y: npt.ArrayLike) -> Floats:
         """Values as the axis spaces them: themselves, or their decimal logarithms."""
         values = np.asarray(y, dtype=float)
