@@ -1,7 +1,8 @@
 """Figures, one function each. They draw what was measured and measure nothing.
 
-Every function but :func:`curves`, which needs several, takes ``ax=None`` and returns the axes; a new figure is made outside pyplot, so that drawing
-neither opens windows nor touches anybody's settings. :func:`save` writes one as PNG.
+Every function but :func:`curves` and :func:`bars`, which need several, takes ``ax=None`` and returns the axes; a new
+figure is made outside pyplot, so that drawing neither opens windows nor touches anybody's settings. :func:`save`
+writes one as PNG.
 """
 
 from refine.figures.by_level import levels

@@ -25,6 +25,7 @@ from refine.figures.style import (
     thinned,
     title,
     title_letters,
+    told_apart,
     wrapped,
 )
 from refine.figures.view import View
@@ -220,4 +221,4 @@ def mark_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
 def row_names(rows: CellAxis) -> list[str]:
     """Labels on two lines where rows are tall enough, else on one."""
     texts = rows.ticks()[1]
-    return [wrapped(text) if row_height(rows.count) >= 0.35 else shorten(text, 30) for text in texts]
+    return [wrapped(text) for text in texts] if row_height(rows.count) >= 0.35 else told_apart(texts, 30)

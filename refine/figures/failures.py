@@ -24,7 +24,7 @@ _MOST = 10  # levels of a parameter that are shown one by one
 
 
 def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
-    """The share of trials that failed, diverged or gave a degenerate model, level by level, with Wilson's 95 % interval.
+    """The share of trials that failed, diverged or gave a degenerate model, by level, with Wilson's 95 % interval.
 
     Parameters stand by how sure it is that it depends on them, the smallest q first; those without a level at
     q <= 0.1 are left out beyond the first two. A level that fails more often than the others at q <= 0.1 is

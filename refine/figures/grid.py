@@ -95,7 +95,7 @@ def bars(
         (rows, columns) axes of a new figure; those that wrapping leaves over are not visible.
 
     Raises:
-        AnalysisError: The same parameter twice, or ``row`` without ``column``.
+        AnalysisError: The same parameter twice.
         KeyError: There is no evidence on one of them.
     """
     names = {"x": x, "hue": hue, "column": column, "row": row}

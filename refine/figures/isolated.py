@@ -12,7 +12,7 @@ from refine.analysis import Analysis
 from refine.errors import AnalysisError
 from refine.figures.by_level import beside, mark_rows, row_height, row_names
 from refine.figures.cells import cell_axis
-from refine.figures.drawn import even_trials, worthy
+from refine.figures.drawn import ranked_trials, worthy
 from refine.figures.style import (
     AMBER,
     BLUE,
@@ -52,8 +52,9 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     stands the expected best of as many of its trials as the level with the fewest has, and at the right how many it
     had. A band marks what retraining alone could explain below the best, one standard deviation of the noise.
 
-    The round's finished even trials count: focused ones were chosen by results, more of them at some levels than at
-    others. Degenerate ones count only where one may be best. Ordered parameters of many levels share rows.
+    The round's even trials count, pruned ones as some of the worst: focused ones were chosen by results, more of them
+    at some levels than at others. Degenerate ones count only where one may be best. Ordered parameters of many levels
+    share rows.
 
     Args:
         analysis: Of :func:`refine.analyze`.
@@ -71,21 +72,25 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     from matplotlib.patches import Patch
 
     e = analysis[name]
-    table, y = even_trials(analysis)
-    keep = worthy(analysis, table)
-    table, y = table[keep], y[keep]
-    if not y.size:
+    table, y, pruned = ranked_trials(analysis)
+    finished = worthy(analysis, table)
+    keep = finished | pruned
+    table, y, finished = table[keep], y[keep], finished[keep]
+    if not finished.any():
         raise AnalysisError("isolation: no even trial may be called best; run more permutations")
     rows = cell_axis(e, None, analysis.sign, letters=_LETTERS, by_median=False)
     at = rows.of(table[name].to_numpy())
     counts = np.bincount(at, minlength=rows.count)
     fewest = int(counts[counts > 0].min())
     at_level = [y[at == row] for row in range(rows.count)]
-    best = [float(analysis.sign * (analysis.sign * v).max()) if v.size else np.nan for v in at_level]
+    any_here = [bool(finished[at == row].any()) for row in range(rows.count)]
+    sign = analysis.sign
+    best = [float(sign * (sign * v).max()) if any_here[i] else np.nan for i, v in enumerate(at_level)]
     equal = [
-        analysis.sign * stats.expected_best(analysis.sign * v, fewest) if v.size else np.nan for v in at_level
+        sign * stats.expected_best(sign * v, fewest) if any_here[i] else np.nan
+        for i, v in enumerate(at_level)
     ]
-    view = _view(analysis, y, np.array([*best, *equal]))
+    view = _view(analysis, y[finished], np.array([*best, *equal]))
     with style():
         ax = axes(ax, 1.5 + row_height(rows.count) * rows.count)
         marks: list[Any] = []
@@ -98,11 +103,11 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
                 Patch(color=AMBER, alpha=0.35, label=text.replace("±", "−" if analysis.sign > 0 else "+"))
             )
         for row, here in enumerate(at_level):
-            if not here.size:
+            if not any_here[row]:
                 place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
-                ax.text(0.01, row, "no trial", color=GREY, **place)
+                ax.text(0.01, row, "none finished" if here.size else "no trial", color=GREY, **place)
                 continue
-            few = thinned(view.inside(here))
+            few = thinned(view.inside(here) & finished[at == row])
             jitter = 0.5 * (spread(len(few)) - 0.5)
             look: dict[str, Any] = {"alpha": 0.45, "markeredgewidth": 0, "rasterized": True}
             ax.plot(here[few], row + jitter, ".", color=GREY, markersize=4 if len(few) > 40 else 5.5, **look)
