@@ -69,7 +69,8 @@ def inside(ax: Any) -> None:
     """Everything that is written lies on the page, and nothing in the head covers anything else there."""
     figure = ax.get_figure(root=True)
     figure.canvas.draw()
-    written = [*ax.texts, *tick_labels(ax.xaxis), *tick_labels(ax.yaxis), ax.xaxis.label, ax.yaxis.label]
+    around = [*tick_labels(ax.xaxis), *tick_labels(ax.yaxis), ax.xaxis.label, ax.yaxis.label]
+    written = [*ax.texts, *(around if ax.axison else [])]
     heads = [ax._left_title, ax._right_title]
     boxes = [t.get_window_extent() for t in [*written, *heads] if t.get_text() and t.get_visible()]
     if ax.get_legend() is not None:

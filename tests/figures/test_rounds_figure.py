@@ -1,0 +1,229 @@
+"""All rounds on one axis, and the tree of rounds."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+from looks import apart, drawn, inside, legend, points, texts
+
+from refine import figures
+from refine.errors import AnalysisError
+from refine.figures import RoundValues, TreeNode
+from refine.figures.nodes import Place, layout
+from refine.figures.style import BLUE, GREY, ORANGE
+
+
+def _id(i: int) -> str:
+    return hashlib.sha256(str(i).encode()).hexdigest()[:12]
+
+
+NAN = float("nan")
+ROUNDS = [
+    RoundValues("root", None, [0.5, NAN, 0.7, 0.6]),
+    RoundValues("side", "root", [0.65, 0.72]),
+    RoundValues("main", "root", [0.69, 0.8], "paper"),
+    RoundValues("last", "main", [0.79, 0.9, 0.1]),
+]
+
+
+def _best(ax: Any) -> list[list[tuple[float, float]]]:
+    return [[(float(x), float(y)) for x, y in np.asarray(line.get_xydata())] for line in drawn(ax, "best")]
+
+
+def test_every_branch_goes_on_from_its_parent() -> None:
+    ax = figures.best_by_round(ROUNDS, "maximize", "val_acc")
+    root, side, main, last = _best(ax)
+    assert root == [(1, 0.5), (2, 0.5), (3, 0.7), (4, 0.7), (4.5, 0.7)]
+    assert side == [(4.5, 0.7), (5, 0.7), (6, 0.72), (6.5, 0.72)]
+    assert main == [(6.5, 0.7), (7, 0.7), (8, 0.8), (8.5, 0.8)]  # its parent's best, not its sibling's
+    assert last == [(8.5, 0.8), (9, 0.8), (10, 0.9), (11, 0.9), (11.5, 0.9)]
+    links = [[tuple(p) for p in np.asarray(line.get_xydata())] for line in drawn(ax, "link")]
+    assert links == [[(4.5, 0.7), (6.5, 0.7)]]
+    colours = [line.get_color() for line in drawn(ax, "best")]
+    assert [c == BLUE for c in colours] == [True, False, True, True]
+    assert points(ax, "winner") == [(10, 0.9)]
+    assert legend(ax) == ["best so far", "side branches", "0.9000 at trial 10", "trial"]
+    assert texts(ax) == ["root", "side", "main paper", "last"]
+    spans = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches]
+    assert spans == [(4.5, 6.5), (8.5, 11.5)]
+    assert ax.get_title("left") == "Best val_acc over 4 rounds"
+    inside(ax)
+
+
+def test_minimize_and_rounds_without_values() -> None:
+    rounds = [
+        RoundValues("a", None, [NAN, NAN]),
+        RoundValues("b", "a", [3.0, 2.0]),
+        RoundValues("c", "b", []),
+        RoundValues("d", "c", [2.5, 1.0]),
+    ]
+    ax = figures.best_by_round(rounds, "minimize", "loss")
+    a, b, c, d = _best(ax)
+    assert a == []
+    assert b == [(3, 3.0), (4, 2.0), (4.5, 2.0)]
+    assert {y for _, y in c} == {2.0}
+    assert d[-1] == (6.5, 1.0)
+    assert points(ax, "winner") == [(6, 1.0)]
+    assert "side branches" not in legend(ax)
+    inside(ax)
+
+
+def test_forty_rounds_have_as_many_ids_as_fit() -> None:
+    rng = np.random.default_rng(0)
+    rounds = [RoundValues(_id(0), None, rng.random(30))]
+    rounds += [
+        RoundValues(_id(i), _id(int(rng.integers(max(0, i - 5), i))), rng.random(10 + i))
+        for i in range(1, 40)
+    ]
+    ax = figures.best_by_round(rounds, "maximize", "val_acc")
+    shown = texts(ax)
+    assert 15 < len(shown) < 40
+    assert ax.get_title("right") == f"{40 - len(shown)} ids left out"
+    assert {t.get_rotation() for t in ax.texts} == {90}
+    inside(ax)
+    apart([*ax.texts, ax.get_legend()])
+    assert all(len(text) == 6 for text in shown)
+
+
+def test_best_by_round_refuses() -> None:
+    with pytest.raises(AnalysisError, match="no trial has a value yet; run a round first"):
+        figures.best_by_round([], "maximize")
+    with pytest.raises(AnalysisError, match="no trial has a value yet"):
+        figures.best_by_round([RoundValues("a", None, [NAN])], "maximize")
+    with pytest.raises(AnalysisError, match="round 'main' stands before its parent 'root', or without it"):
+        figures.best_by_round(ROUNDS[2:], "maximize")
+    with pytest.raises(AnalysisError, match="round 'root' stands twice"):
+        figures.best_by_round([ROUNDS[0], ROUNDS[0]], "maximize")
+    with pytest.raises(AnalysisError, match="direction must be"):
+        figures.best_by_round(ROUNDS, "up")
+
+
+# The tree.
+
+NODES = [
+    TreeNode("a" * 12, None, 0.90, 100, 100, note="the document's dictionary"),
+    TreeNode("b" * 12, "a" * 12, 0.91, 50, 50, "branched", note="a guess"),
+    TreeNode("c" * 12, "a" * 12, 0.93, 50, 60, "accepted"),
+    TreeNode("d" * 12, "c" * 12, 0.95, 40, 40, "edited", ("paper", "best"), "a note " * 30),
+    TreeNode("e" * 12, "c" * 12, NAN, 0, 40, "accepted"),
+]
+
+
+def test_layout() -> None:
+    assert layout([None]) == [Place(0, 0)]
+    assert layout([None, 0, 1]) == [Place(0, 0), Place(1, 0), Place(2, 0)]
+    # The side branch stands between, one lane to the right; the way is straight.
+    assert layout([None, 0, 0, 2, 2], first=(0, 2, 3)) == [
+        Place(0, 0),
+        Place(1, 1),
+        Place(2, 0),
+        Place(4, 0),
+        Place(3, 1),
+    ]
+    assert layout([None, None]) == [Place(0, 0), Place(1, 0)]
+    # Without a way the largest part is straight.
+    assert layout([None, 0, 0, 1]) == [Place(0, 0), Place(2, 0), Place(1, 1), Place(3, 0)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_two_nodes_share_a_row_and_no_edge_runs_through_a_node(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 41))
+    parents: list[int | None] = [None, *(int(rng.integers(0, i)) for i in range(1, n))]
+    places = layout(parents)
+    assert sorted(p.row for p in places) == list(range(n))
+    at = {(p.row, p.lane) for p in places}
+    for place, parent in zip(places, parents, strict=True):
+        if parent is not None:
+            above = places[parent]
+            assert place.row > above.row
+            assert place.lane - above.lane in (0, 1)
+            assert not any((row, above.lane) in at for row in range(above.row + 1, place.row))
+    assert max(p.lane for p in places) <= np.log2(n)
+
+
+def test_tree_says_what_every_round_is() -> None:
+    ax = figures.tree(NODES, "maximize", "val_acc")
+    nodes = drawn(ax, "node")
+    assert [line.get_ydata()[0] for line in nodes] == [0, 1, 2, 4, 3]
+    faces = [line.get_markeredgecolor() for line in nodes]
+    assert faces == [BLUE, GREY, BLUE, ORANGE, GREY]
+    edges = drawn(ax, "edge")
+    assert [line.get_color() for line in edges] == [GREY, BLUE, BLUE, GREY]
+    assert [line.get_linestyle() for line in edges] == ["--", "-", "-", "-"]  # branched is dashed
+    assert all(line.get_xdata()[0] == 0 for line in edges)
+    written = texts(ax)
+    rows = {t.get_text(): t.get_position()[1] for t in ax.texts}
+    assert (rows["aaaaaa"], rows["bbbbbb"], rows["cccccc"], rows["dddddd"], rows["eeeeee"]) == (0, 1, 2, 4, 3)
+    assert {
+        "0.9000",
+        "0.9500",
+        "-",
+        "100",
+        "50 of 60",
+        "0 of 40",
+        "root",
+        "branched",
+        "edited",
+        "paper, best",
+    } <= set(written)
+    assert "the document's dictionary" in written
+    long = next(text for text in written if text.startswith("a note"))
+    assert long.endswith("…")
+    best = {y: x for x, y in points(ax, "best")}
+    assert set(best) == {0, 1, 2, 4}
+    assert best[4] > best[2] > best[1] > best[0]  # better to the right
+    assert ax.get_title("left") == "5 rounds: best val_acc and how each came about"
+    inside(ax)
+    for row in range(5):
+        apart([t for t in ax.texts if t.get_position()[1] == row])
+
+
+def test_tree_of_losses() -> None:
+    nodes = [node._replace(best=1 - node.best) for node in NODES]
+    ax = figures.tree(nodes, "minimize", "loss")
+    assert [line.get_markeredgecolor() for line in drawn(ax, "node")][3] == ORANGE
+    best = {y: x for x, y in points(ax, "best")}
+    assert best[4] > best[0]
+
+
+@pytest.mark.parametrize("n", [1, 12, 40])
+def test_trees_of_any_size_are_readable(n: int) -> None:
+    rng = np.random.default_rng(n)
+    nodes = [
+        TreeNode(
+            _id(i),
+            None if i == 0 else _id(int(rng.integers(max(0, i - 4), i))),
+            0.9 + rng.random() / 100,
+            1800 + i,
+            1900,
+            "" if i == 0 else "accepted",
+            ("a rather long tag of this round",) if i % 7 == 3 else (),
+            "what was seen in the densities of the last two rounds, at length",
+        )
+        for i in range(n)
+    ]
+    ax = figures.tree(nodes, "maximize", "val_acc")
+    inside(ax)
+    for row in range(n):
+        apart([t for t in ax.texts if t.get_position()[1] == row])
+    assert ax.figure.get_figheight() < 11  # one page
+
+
+def test_a_tree_without_values_has_no_winner() -> None:
+    ax = figures.tree([node._replace(best=NAN) for node in NODES], "maximize")
+    assert {line.get_markeredgecolor() for line in drawn(ax, "node")} == {GREY}
+    assert not points(ax, "best")
+    inside(ax)
+
+
+def test_tree_refuses() -> None:
+    with pytest.raises(AnalysisError, match="there is no round yet; add one first"):
+        figures.tree([], "maximize")
+    with pytest.raises(AnalysisError, match="stands before its parent 'aaaaaaaaaaaa', or without it"):
+        figures.tree(NODES[1:], "maximize")
+    with pytest.raises(AnalysisError, match="'aaaaaaaaaaaa' stands twice"):
+        figures.tree([NODES[0], NODES[0]], "maximize")
