@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from refine.change import Change
     from refine.choices import Choice
     from refine.decision import Decision
+    from refine.guided import guide
     from refine.parameters import Float, Int
     from refine.pilot import autopilot
     from refine.proposal import Proposal, propose
@@ -37,6 +38,7 @@ _HOMES = {
     "Tree": "tree",
     "analyze": "analysis",
     "autopilot": "pilot",
+    "guide": "guided",
     "propose": "proposal",
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "analyze",
     "autopilot",
     "errors",
+    "guide",
     "propose",
 ]
 __version__ = VERSION

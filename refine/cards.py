@@ -277,8 +277,9 @@ def noise(analysis: Analysis, known: Known, values: Floats) -> Card:
         return Card("noise", question, "unknown", "-", math.nan, says, "gain")
     best = float(values[0])
     ties = int((values >= best - sd).sum())
-    among = f"{plural(ties, 'trial')} lie within the noise ({score(sd)}) of the best" + (
-        "; the choice among them is luck: round.replicate(top=5, seeds=3)." if ties > _TIES else "."
+    among = (
+        f"{plural(ties, 'trial')} {'lies' if ties == 1 else 'lie'} within the noise ({score(sd)}) of the best"
+        + ("; the choice among them is luck: round.replicate(top=5, seeds=3)." if ties > _TIES else ".")
     )
     if math.isfinite(known.before):
         gain = best - analysis.sign * known.before

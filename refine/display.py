@@ -11,7 +11,7 @@ import io
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,6 +76,14 @@ class Grid:
     rows: tuple[tuple[str | Cell, ...], ...]
     right: tuple[int, ...] = ()
     wide: tuple[int, ...] = ()
+
+
+def without_sentences(grid: Grid) -> Grid:
+    """The table without its columns of sentences."""
+    keep = [j for j in range(len(grid.head)) if j not in grid.wide]
+    rows = tuple(tuple(row[j] for j in keep) for row in grid.rows)
+    right = tuple(i for i, j in enumerate(keep) if j in grid.right)
+    return Grid(tuple(grid.head[j] for j in keep), rows, right)
 
 
 @dataclass(frozen=True)
@@ -238,10 +246,10 @@ class _Grid:
     def parts(self, console: Console, width: int) -> list[RenderableType]:
         """The table, or the table without its sentences, and these."""
         block = self.block
-        table = _table(block, [j for j in range(len(block.head)) if j not in block.wide])
+        table = _table(without_sentences(block))
         taken = console.measure(table, options=console.options.update(width=_ENDLESS)).maximum
         if not block.wide or width - taken >= _SENTENCE * len(block.wide):
-            return [_table(block, range(len(block.head)))]
+            return [_table(block)]
         lines = [
             Cell(f"{_cell(row[0]).text}: {_cell(row[j]).text}", _cell(row[j]).tone)
             for row in block.rows
@@ -250,20 +258,19 @@ class _Grid:
         return [table, "", *_rich_items(Items(tuple(lines)))]
 
 
-def _table(block: Grid, columns: Iterable[int]) -> Table:
+def _table(block: Grid) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text as RichText
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for j in columns:
+    for j in range(len(block.head)):
         side: Any = "right" if j in block.right else "left"
         short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
         ratio = 1 if j in block.wide else None
         table.add_column(block.head[j], justify=side, ratio=ratio, overflow="fold", no_wrap=short)
     for row in block.rows:
-        cells = [_cell(row[j]) for j in columns]
-        table.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in cells))
+        table.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in map(_cell, row)))
     return table
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -22,6 +22,29 @@ LEASE_SECONDS = 60.0
 
 _held: set[tuple[str, int]] = set()
 """Leases of this process: store and round."""
+
+
+class Held(NamedTuple):
+    """A lease as it stands in the store.
+
+    Attributes:
+        node: Row of the round.
+        host: Name of the machine.
+        pid: Process there.
+        alive: Whether it may still be running; a dead one is taken over by whoever runs the round next.
+    """
+
+    node: int
+    host: str
+    pid: int
+    alive: bool
+
+
+def leases(engine: sa.Engine) -> list[Held]:
+    """All leases of a store."""
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(t.lease)).all()
+    return [Held(row.node, row.host.partition("/")[0], row.pid, _alive(row)) for row in rows]
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def analysis_page(analysis: Analysis) -> Page:
     blocks: list[Block] = [Text(_facts(analysis)), *(Text(line, "warn") for line in of_code(analysis.codes))]
     if rows:
         blocks.append(Grid(head, rows, right=(5,)))
-        blocks.append(Items(tuple(_sentences(analysis)), numbered=True))
+        blocks.append(Items(tuple(sentences(analysis)), numbered=True))
     else:
         blocks.append(Text("No parameter varies."))
     rest = _rest(analysis)
@@ -77,7 +77,7 @@ def _row(e: ParameterEvidence) -> tuple[str | Cell, ...]:
     return Cell(e.name, "strong"), Cell(verdict, tone), effect, interval, q, number(e.importance.estimate)
 
 
-def _sentences(analysis: Analysis) -> list[str]:
+def sentences(analysis: Analysis) -> list[str]:
     """One entry for every parameter that was seen to matter or to fail, the clearest first."""
     out = []
     for e in analysis.ranked:

@@ -6,6 +6,9 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.child import check_note
@@ -123,7 +126,7 @@ class Tree(Exchange, Shown):
                 of Optuna.
             name: Name of the objective in the round's identity; default its qualified name.
             roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
-                :meth:`Round.set_roles`.
+                :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
             note: Why, in your words.
 
         Raises:
@@ -153,6 +156,9 @@ class Tree(Exchange, Shown):
             author=user(),
             created=time.time(),
         )
+        known = self._home.store.nodes(self._home.tree).get(node.id)
+        if roles is None and known is not None:
+            node = replace(node, scientific=known.node.scientific)
         sized = how_many_asked if node.adaptive else how_many
         self._home.store.add_node(self._home.tree, node, sized(node.space, n, downsample))
         self._home.keep_tools(node, sampler, tool)
@@ -272,6 +278,30 @@ class Tree(Exchange, Shown):
         from refine.plots import TreePlots
 
         return TreePlots(self)
+
+    def report(self, folder: str | Path, *, winner: Round | str | None = None, html: bool = False) -> Path:
+        """Writes the story of the question, from root to winner: every decision, its reason, how its claim turned out.
+
+        Args:
+            folder: Created if need be; holds ``<name>.md`` and a folder of figures.
+            winner: The round that the story leads to, its id or a tag; default the one with the best trial.
+            html: Whether to write one self-contained HTML file instead of markdown.
+
+        Returns:
+            The file.
+
+        Raises:
+            NotFound: The tree has no round yet.
+        """
+        from refine.report.page import in_one_file
+        from refine.report.telling import tree_report
+        from refine.tree_story import facts_of
+
+        if not len(self):
+            raise NotFound(f"tree {self.name!r} has no round to report on; add one: tree.add_round(...)")
+        chosen = None if winner is None else self._resolve(winner)
+        write = partial(tree_report, facts_of(self, chosen))
+        return in_one_file(write, folder) if html else write(folder)
 
     def page(self) -> Page:
         """The rounds as a tree, with best values, tags and decisions."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from refine.canonical import Reference
 from refine.choices import Choice
 from refine.design import IMPORTED
-from refine.naming import UNNAMED
+from refine.naming import UNNAMED, Objective
 from refine.node import OPTUNA, Node
 from refine.parameters import Range
 from refine.pruning import code_of
@@ -25,11 +26,7 @@ def reproduce(found: Round) -> str:
     imports += ["pandas"] if found.path[0].method == IMPORTED else []
     lines += [f"import {module}" for module in imports]
     name = found.path[0].objective
-    last = name.rpartition(".")[2]
-    where = (
-        f"from your_script import {last} as objective" if last.isidentifier() else "objective = ...  # yours"
-    )
-    lines.append(where)
+    lines.append(objective_line(name))
     called = "" if name.startswith(UNNAMED) else f", objective=objective, name={name!r}"
     kind, _, function = found.path[0].metric.partition(":")
     metric = repr(found.path[0].metric)
@@ -76,6 +73,20 @@ def reproduce(found: Round) -> str:
             lines.append(f"assert round.id == {node.id!r}")
         lines.append("round.run(objective=objective)" if name.startswith(UNNAMED) else "round.run()")
     return "\n".join(lines)
+
+
+def objective_line(name: str, objective: Objective | None = None) -> str:
+    """The line that gets an objective into a script.
+
+    Args:
+        name: Its name in the round's identity.
+        objective: The objective, where it is at hand: one that can be imported by its name is.
+    """
+    module, _, last = name.rpartition(".")
+    if not last.isidentifier():
+        return "objective = ...  # yours"
+    known = objective is not None and getattr(sys.modules.get(module), last, None) is objective
+    return f"from {module if known else 'your_script'} import {last} as objective"
 
 
 def _design(node: Node) -> str:

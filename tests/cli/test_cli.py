@@ -67,61 +67,75 @@ def good(*arguments: object) -> str:
 
 def test_tree_says_what_python_says(made: Made) -> None:
     with refine.Tree("[bold]fruit", store=made.store) as tree:
-        expected = str(tree)
+        expected = str(tree).partition("\n\nnext: ")[0]
     # Nothing that people wrote is markup.
-    assert good("tree", made.store) == expected + "\n"
+    said, _, following = good("tree", made.store).partition("\n\nnext: ")
+    assert said == expected
+    assert following == f"refine show {made.store} {made.child}, refine propose {made.store} {made.child}\n"
     assert '"[red]close to 2"' in expected
     assert "edited by ada" in expected
 
 
 def test_a_store_may_be_a_url(made: Made) -> None:
-    assert good("tree", f"sqlite:///{made.store}") == good("tree", made.store)
+    url = f"sqlite:///{made.store}"
+    assert good("tree", url).replace(url, made.store) == good("tree", made.store)
 
 
 @pytest.mark.parametrize("which", ["id", "start", "tag"])
 def test_show(made: Made, which: str) -> None:
     key = {"id": made.root, "start": made.root[:8], "tag": "first"}[which]
     text = good("show", made.store, key)
-    assert text.startswith(f"round {made.root} of [bold]fruit: 24 permutations of 57, 24 complete\n")
-    assert "lr         float: 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, ... 5 (19 levels)\n" in text
-    best = text.split("best permutation\n")[1].split("\n\n")[0]
-    found = dict(line.split() for line in best.splitlines())
-    assert list(found) == ["lr", "optimizer", "value", "seconds"]
-    assert (found["lr"], found["value"]) == ("2.0", "1.0")
-    assert "24 finished even trials" in text
+    assert text.startswith(f"round {made.root} of [bold]fruit: 24 permutations of 57\n")
+    assert "100 %: 24 complete" in text
+    assert "best 1.0000 with lr = 2 and optimizer = " in text
+    assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
+    assert f'- edited by ada: round {made.child}, "[red]close to 2"' in text
+    assert text.endswith(
+        f"\nnext: refine analyze {made.store} {made.root}, refine propose {made.store} {made.root}\n"
+    )
 
 
-def test_show_a_round_that_is_too_small_to_analyse(made: Made) -> None:
-    text = good("show", made.store, made.child)
-    assert "no analysis: an analysis needs at least 10 finished even trials" in text
+def test_analyze(made: Made) -> None:
+    text = good("analyze", made.store, "first")
+    assert text.startswith("What 24 trials say about value\n")
+    assert "24 finished even trials (24 complete); value, maximize; best 1.0000" in text
+    assert "an analysis needs at least 10 finished even trials" in refused("analyze", made.store, made.child)
+    other = good("analyze", made.store, "first", "--direction", "minimize", "--json")
+    assert json.loads(other)["direction"] == "minimize"
 
 
 def test_show_a_round_that_has_not_run(made: Made) -> None:
     with refine.Tree("later", store=made.both) as tree:
         name = tree.rounds[0].id
     text = good("show", made.both, name, "--tree", "later")
-    assert "5 permutations of 10, not run" in text
-    assert "best permutation" not in text
+    assert "5 permutations of 10" in text
+    assert "not run" in text
+    assert text.endswith(f"\nnext: refine run {made.both} {name} --workers 2\n")
 
 
 def test_diff(made: Made) -> None:
-    lines = good("diff", made.store, "first", made.child).splitlines()
-    assert lines[0] == f"{made.root} -> {made.child}"
-    (changed,) = [line for line in lines if line.startswith("~ lr: ")]
-    assert changed.endswith("(19 levels)  ->  float: 1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3")
-    assert lines[-1].endswith("n 24 -> 4")
+    text = good("diff", made.store, "first", made.child)
+    assert text.startswith(f"{made.root} -> {made.child}\n")
+    assert re.search(r"^lr +0.5 to 5 +1 to 3 +", text, flags=re.MULTILINE)
+    assert re.search(r"^permutations +24 +4$", text, flags=re.MULTILINE)
+
+
+def test_diff_as_a_report(made: Made, tmp_path: Path) -> None:
+    path = Path(good("diff", made.store, "first", made.child, "-o", tmp_path).strip())
+    assert path == tmp_path / f"{made.root}-{made.child}.md"
+    assert "| lr | 0.5 to 5 | 1 to 3 |" in path.read_text()
+    page = Path(good("diff", made.store, "first", made.child, "-o", tmp_path / "html", "--html").strip())
+    assert [p.name for p in (tmp_path / "html").iterdir()] == [page.name]  # it holds its pictures
+    assert "data:image/png;base64," in page.read_text()
 
 
 def test_ledger(made: Made) -> None:
-    with refine.Tree("[bold]fruit", store=made.store) as tree:
-        expected = str(tree.ledger())
     text = good("ledger", made.store)
-    assert text == expected + "\n"
-    assert text.startswith("ledger of [bold]fruit\n")
+    assert text.startswith("Ledger of [bold]fruit\n")
     assert f"- {made.root} -> {made.child}: Scored on 4 even trials: median at the " in text
     assert "Not tested: no counter-sample has finished." in text
     assert good("ledger", made.both, "--tree", "later") == (
-        "ledger of later\nNo decision has led to a child yet; next: round.propose().accept(n=100)\n"
+        "Ledger of later\n\nNo decision has led to a child yet.\n"
     )
 
 
@@ -138,7 +152,29 @@ def test_report(made: Made, tmp_path: Path) -> None:
 
 def test_report_of_every_round(made: Made, tmp_path: Path) -> None:
     printed = good("report", made.store, "-o", tmp_path)
-    assert [Path(p).name for p in printed.splitlines()] == [f"{made.root}.md", f"{made.child}.md"]
+    names = ["bold-fruit.md", f"{made.root}.md", f"{made.child}.md"]
+    assert [Path(p).name for p in printed.splitlines()] == names
+    assert "edited" in (tmp_path / "bold-fruit.md").read_text()
+
+
+def test_report_as_html(made: Made, tmp_path: Path) -> None:
+    path = Path(good("report", made.store, "first", "--html", "-o", tmp_path).strip())
+    assert [p.name for p in tmp_path.iterdir()] == [path.name] == [f"{made.root}.html"]
+    text = path.read_text()
+    assert text.startswith("<!doctype html>")
+    assert len(re.findall(r'src="data:image/png;base64,', text)) == text.count("<img ")
+    assert "<script" not in text
+
+
+def test_plot(made: Made, tmp_path: Path) -> None:
+    path = tmp_path / "lr.png"
+    assert good("plot", made.store, "first", "density", "lr", "--out", path).strip() == str(path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert refused("plot", made.store, "first", "densty") == "no figure 'densty'; did you mean 'density'?"
+    assert "plot density: " in refused("plot", made.store, "first", "density")
+    assert refused("plot", made.store, "first", "density", "rl") == (
+        "no evidence for parameter 'rl'; known: lr, optimizer"
+    )
 
 
 def test_export(made: Made, tmp_path: Path) -> None:
@@ -213,6 +249,38 @@ def test_a_folder_that_is_a_file(made: Made, tmp_path: Path, command: str) -> No
     assert "out" in refused(command, made.store, "--out", tmp_path / "out")
 
 
+COMMANDS = (
+    *(
+        "run",
+        "replicate",
+        "holdout",
+        "replay",
+        "guide",
+        "tree",
+        "log",
+        "show",
+        "analyze",
+        "gate",
+        "diff",
+        "best",
+    ),
+    *(
+        "ledger",
+        "report",
+        "plot",
+        "propose",
+        "preview",
+        "accept",
+        "decline",
+        "branch",
+        "tag",
+        "roles",
+        "export",
+    ),
+    *("import", "load", "doctor"),
+)
+
+
 def plain(text: str) -> str:
     """Without colours, which some CI services force."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
@@ -221,9 +289,11 @@ def plain(text: str) -> str:
 def test_version_and_help() -> None:
     assert good("--version") == f"{refine.__version__}\n"
     text = plain(good("--help"))
-    for command in ("tree", "show", "report", "diff", "ledger", "export", "import", "load"):
+    for command in COMMANDS:
         assert f" {command} " in text
-        assert "STORE" in plain(good(command, "-h"))
+        said = plain(good(command, "-h"))
+        assert "STORE" in said
+        assert ("--json" in said) == (command != "guide")
     assert run().exit_code != 0  # no command: the help, but not as success
 
 

@@ -41,11 +41,12 @@ FLOORS = [
     ["stats.box", "stats.components", "stats.importance"],
     ["stats"],
     # The space.
-    ["canonical", "space_page"],
+    ["canonical", "space_page", "typed"],
     ["parameters", "constraints"],
     ["choices"],
     ["notation"],
     ["space"],
+    ["space_file"],
     # Values about a space: cells, outcomes, evidence, proposals, decisions.
     ["design", "trials", "edits", "node", "distributions", "pruning", "roles"],
     ["sampling"],
@@ -90,6 +91,7 @@ FLOORS = [
         "figures.top",
         "figures.training",
         "figures.twins",
+    ],
     ["figures.by_level", "figures.failures", "figures.grid", "figures.lines", "figures.pairs"],
     ["figures.densities", "figures.isolated"],
     ["figures.zoom"],
@@ -105,13 +107,16 @@ FLOORS = [
         "report.pairs",
         "report.population",
         "report.sections",
+        "report.telling",
     ],
     ["report", "plots", "review"],
     # What people hold.
     ["round"],
     ["comparison", "exchange", "outcome", "tree_page"],
+    ["tree_story"],
     ["tree"],
-    ["pilot"],
+    ["dialogue", "pilot"],
+    ["guided"],
     ["__init__"],
     # Edges: nothing below imports them.
     ["keras._quiet"],
@@ -134,7 +139,11 @@ FLOORS = [
     ["keras._plain"],
     ["keras.fit", "keras.objective"],
     ["keras"],
+    ["cli._complete", "cli._data"],
+    ["cli._app"],
+    ["cli._bring", "cli._decide", "cli._doctor", "cli._look", "cli._runs"],
     ["cli"],
+    ["__main__"],
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 
@@ -169,6 +178,7 @@ PUBLIC = [
     "analyze",
     "autopilot",
     "errors",
+    "guide",
     "propose",
 ]
 

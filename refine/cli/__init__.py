@@ -1,0 +1,28 @@
+"""The command line: thin, over the same calls as in Python."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+# A module's commands are registered when it is imported; the order is that of the help.
+from refine.cli import _runs, _look, _decide, _bring, _doctor  # noqa: F401  # isort: skip
+from refine.cli._app import app
+from refine.version import VERSION
+
+__all__ = ["app", "main"]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,183 @@
+"""What every command shares: the app, errors and exit codes, the store, printing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from refine.cli._complete import complete_rounds, complete_trees
+from refine.errors import NotFound, RefineError
+
+if TYPE_CHECKING:
+    import refine
+    from refine.display import Page
+    from refine.round import Round
+
+DONE, ERROR, USAGE, NO, STOPPED = 0, 1, 2, 3, 130
+"""Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no; Ctrl-C."""
+
+
+class _Commands(TyperGroup):
+    """Errors of refine and of the file system are one line and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader of our output went away, which is no error of ours
+        except KeyboardInterrupt as stop:
+            typer.echo(str(stop) or "stopped", err=True)
+            raise typer.Exit(STOPPED) from None
+        except (RefineError, OSError, KeyError) as error:
+            text = error.args[0] if isinstance(error, KeyError) and error.args else error
+            typer.echo(f"error: {' '.join(str(text).split())}", err=True)
+            raise typer.Exit(ERROR) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Refine a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the "
+    "answer is no, 130 stopped.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RUN, LOOK, DECIDE, BRING = "Run", "Look", "Decide", "Bring and take"
+"""Headings of the help."""
+
+StoreArgument = Annotated[
+    str, typer.Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.")
+]
+_ROUND_HELP = "Id of a round, the beginning of one, or a tag."
+RoundArgument = Annotated[
+    str, typer.Argument(metavar="ROUND", help=_ROUND_HELP, autocompletion=complete_rounds)
+]
+OtherArgument = Annotated[
+    str, typer.Argument(metavar="OTHER", help=_ROUND_HELP, autocompletion=complete_rounds)
+]
+TreeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tree", "-t", help="Name of the tree, where there are several.", autocompletion=complete_trees
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ObjectiveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        help="Where the objective is: module:name or path/to/file.py:name; default by the name that the round recorded.",
+    ),
+]
+WorkersOption = Annotated[int, typer.Option("--workers", "-w", min=1, help="How many trials run at a time.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads per trial.")]
+TimeoutOption = Annotated[float | None, typer.Option(help="Seconds that a trial may take.")]
+MemoryOption = Annotated[str | None, typer.Option(help="Memory that a worker may hold, such as 2GB.")]
+NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
+AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
+
+
+def opened(store: str, name: str | None) -> refine.Tree:
+    """The tree of a store that exists.
+
+    Raises:
+        NotFound: There is no such store, or none or several trees in it and no name.
+    """
+    import refine
+    from refine.store import Store, _url
+
+    url = _url(store)
+    file = url.database if url.get_backend_name() == "sqlite" else None
+    # Opening creates; who only looks must not leave an empty store behind.
+    if file is not None and not Path(file).is_file():
+        raise NotFound(f"store {store}: no such file; give the path or URL of a store that exists")
+    if name is None:
+        database = Store(store)
+        names, shown = database.trees(), database.name
+        database.close()
+        if len(names) != 1:
+            known = ", ".join(names) or "none"
+            raise NotFound(f"store {shown}: holds {len(names)} trees ({known}); name one with --tree")
+        name = names[0]
+    return refine.Tree(name, store, create=False)
+
+
+def show(page: Page, *calls: str) -> None:
+    """Prints a page, in colours at a terminal, with what one would type next in place of what one would call."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from refine.display import to_rich, to_text
+
+    page = replace(page, calls=calls)
+    # Values come from people and objectives: nothing in them is markup.
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        console.print(to_rich(page))
+    else:
+        typer.echo(to_text(page))
+
+
+def put_json(data: Any) -> None:
+    """Prints plain data as JSON."""
+    typer.echo(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def put_round(found: Round, as_json: bool, *calls: str) -> None:
+    """Prints a round."""
+    if as_json:
+        from refine.cli._data import round_data
+
+        put_json(round_data(found))
+    else:
+        show(found.page(), *calls)
+
+
+def put_path(path: Path, as_json: bool) -> None:
+    """Prints where something was written."""
+    if as_json:
+        put_json({"path": str(path)})
+    else:
+        typer.echo(str(path))
+
+
+def typed(store: str, command: str, found: Round, rest: str = "") -> str:
+    """A command on a round as one types it."""
+    import shlex
+
+    return f"refine {command} {shlex.quote(store)} {found.id}{f' {rest}' if rest else ''}"
+
+
+def objective_for(found: Round, where: str | None) -> dict[str, Any]:
+    """What a round calls, as options of :meth:`refine.Round.run`.
+
+    Args:
+        found: The round.
+        where: Where its objective is; default by the name that the round recorded.
+
+    Raises:
+        ObjectiveError: It can't be found.
+    """
+    from refine.naming import UNNAMED
+    from refine.typed import found_object, named_object
+
+    name = found.node.objective
+    if where is None:
+        if name.startswith(UNNAMED):
+            from refine.errors import ObjectiveError
+
+            raise ObjectiveError(
+                f"round {found.id}: was imported without an objective; say what to run: --objective module:name"
+            )
+        return {"objective": named_object(name)}
+    given = found_object(where)
+    # A script's own function is recorded without a module; found in its file it is the same one.
+    script = "." not in name and getattr(given, "__qualname__", None) == name
+    return {"objective": given, "name": name} if script else {"objective": given}
