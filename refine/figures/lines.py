@@ -25,7 +25,6 @@ from refine.figures.style import (
     spread,
     style,
     told_apart,
-    wrapped,
 )
 from refine.figures.style import title as set_title
 from refine.figures.view import View
@@ -289,11 +288,12 @@ def _counted(text: str, count: int, drawn: int) -> str:
 
 def _lines(name: str, letters: int) -> str:
     """A name on up to three lines as wide as the distance of two axes; two letters more are set smaller."""
-    if len(name) <= letters + 2:
-        return name
-    head, _, rest = wrapped(shorten(name, 3 * letters), letters).partition("\n")
-    if not rest and len(name) > letters:
-        return shorten(name, letters)
-    full = shorten(name, 3 * letters)
-    rest = full[len(head) :].strip()
-    return f"{head}\n{wrapped(rest, letters)}"
+    rest = shorten(name, 3 * letters - 3)
+    lines: list[str] = []
+    while len(rest) > letters + 2 * (not lines) and len(lines) < 2:
+        joints = [k + 1 for k, letter in enumerate(rest[:letters]) if letter in " _-./"]
+        good = [k for k in joints if k >= letters // 2]
+        cut = good[-1] if good else letters
+        lines.append(rest[:cut].rstrip())
+        rest = rest[cut:].strip()
+    return "\n".join([*lines, shorten(rest, letters + 2)])
