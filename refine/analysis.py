@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.canonical import check_seed
 from refine.cautions import of_imported
 from refine.display import Page, Shown
-from refine.errors import AnalysisError, did_you_mean
+from refine.errors import AnalysisError, UnknownName, did_you_mean
 from refine.evidence import noise_of
 from refine.parameter_evidence import (
     ALPHA,
@@ -28,7 +29,7 @@ from refine.parameter_evidence import (
 )
 from refine.space import Space
 from refine.story import analysis_page
-from refine.trials import FAILED, STATES, check_direction, degenerate_rows
+from refine.trials import FAILED, STATES, check_direction, check_frame, degenerate_rows
 from refine.words import plural
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ class Analysis(Shown):
         for evidence in self.parameters:
             if evidence.name == name:
                 return evidence
+        fixed = ", which has one value" if name in list(self.space) else ""
         names = [e.name for e in self.parameters]
-        raise KeyError(f"no evidence for parameter {name!r}; {did_you_mean(name, names)}")
+        raise UnknownName(f"no evidence for parameter {name!r}{fixed}; {did_you_mean(name, names)}")
 
     @property
     def sign(self) -> float:
@@ -173,6 +175,8 @@ def analyze(
         AnalysisError: A column is missing, or fewer than 10 finished even trials lie inside the space.
     """
     check_direction(direction)
+    check_frame(frame)
+    seed = check_seed(seed, 0)
     space = space if isinstance(space, Space) else Space(space)
     if value not in frame.columns:
         columns = [str(c) for c in frame.columns]
@@ -286,8 +290,15 @@ def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:
     if int(even.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:
         raise AnalysisError(
             f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
-            f"{plural(count, 'row')}; run more permutations"
+            f"{plural(count, 'row')}{_lost(rows, count)}; run more permutations"
         )
+
+
+def _lost(rows: Rows, count: int) -> str:
+    """Why rows of a table don't count, in brackets."""
+    outside, unfinished = count - int(rows.mask.sum()), int((~rows.finished).sum())
+    found = [f"{outside:,} outside"] * (outside > 0) + [f"{unfinished:,} without a value"] * (unfinished > 0)
+    return f" ({', '.join(found)})" if found else ""
 
 
 def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tuple[Floats, Floats]:

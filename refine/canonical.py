@@ -11,11 +11,12 @@ import hashlib
 import importlib
 import json
 import math
+import operator
 import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from refine.errors import SpaceError
+from refine.errors import DesignError, SpaceError
 
 SIGNIFICANT_DIGITS = 12
 
@@ -191,6 +192,19 @@ def dumps(data: Any) -> str:
 def digest(data: Any, length: int = 12) -> str:
     """The first ``length`` hexadecimal digits of SHA-256 over canonical JSON."""
     return hashlib.sha256(dumps(data).encode()).hexdigest()[:length]
+
+
+def check_seed(seed: Any, least: int | None = None) -> int:
+    """``seed`` as a Python integer if it is a whole number.
+
+    Raises:
+        DesignError: It is none, or below ``least``.
+    """
+    whole = hasattr(seed, "__index__") and not isinstance(seed, bool)
+    if not whole or (least is not None and seed < least):
+        bound = "" if least is None else f" >= {least}"
+        raise DesignError(f"seed must be a whole number{bound}, got {seed!r}; such as seed=7")
+    return operator.index(seed)
 
 
 def seed_of(*parts: Any) -> int:

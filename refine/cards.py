@@ -172,16 +172,19 @@ def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Car
 def enough(analysis: Analysis) -> Card:
     """Whether there are enough good trials to judge every parameter."""
     question = "Are there enough points in the good region?"
-    least = min(analysis.parameters, key=lambda e: e.good / max(1, e.needed), default=None)
     covered = f"the round hit the best 1 % with probability {percent(analysis.covered)}"
-    if least is None:
+    if not analysis.parameters:
         return Card("enough", question, "unknown", "-", math.nan, "No parameter varies.")
+    # What was seen to matter has been judged, however few there were.
+    open_ = [e for e in analysis.parameters if not e.matters and e.read != 0] or list(analysis.parameters)
+    least = min(open_, key=lambda e: e.good / max(1, e.needed))
     text = f"{least.good} of {least.needed} good trials"
     share = least.good / max(1, least.needed)
-    if share >= 1:
+    young = [e.name for e in open_ if e.good < e.needed and not e.matters]
+    if not young:
         says = f"Every parameter can be judged; {covered}."
         return Card("enough", question, "pass", text, share, says, "best_so_far")
-    says = f"{least.name} can't be judged yet; {covered}. More permutations: round.run(n=...)."
+    says = f"Can't be judged yet: {join(young)}; {covered}. More permutations: round.run(n=...)."
     return Card("enough", question, "warn" if share >= 0.5 else "fail", text, share, says, "best_so_far")
 
 

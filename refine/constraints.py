@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -80,7 +81,7 @@ class Constraint:
         except (SyntaxError, ValueError, RecursionError) as error:
             raise SpaceError(
                 f"constraint {self.expression!r}: must be one expression, but {getattr(error, 'msg', error)}; "
-                f"allowed: {_LANGUAGE}"
+                f"{_spelling(self.expression)}allowed: {_LANGUAGE}"
             ) from None
         names: set[str] = set()
         _check(tree, self.expression, names)
@@ -115,6 +116,14 @@ class Constraint:
 
     def __str__(self) -> str:
         return self.expression
+
+
+def _spelling(text: str) -> str:
+    """How what other languages write is written here; empty where nothing of it is in a text."""
+    for pattern, here in ((r"&&?", "and"), (r"\|\|?", "or"), (r"(?<![=!<>])=(?!=)", "==")):
+        if found := re.search(pattern, text):
+            return f"{found[0]} is written {here} here; "
+    return ""
 
 
 def _check(node: ast.expr, text: str, names: set[str]) -> None:

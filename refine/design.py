@@ -224,12 +224,17 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
             f"{where}say how many permutations to run by n= (a number) or downsample= (a share), got {given}"
         )
     exist = feasible(space)
+    if not exist.high:
+        alone = [c for c in space.constraints if not feasible(Space(dict(space), [str(c)])).high]
+        which = f"the constraint {str(alone[0])!r}" if alone else "all constraints together"
+        raise DesignError(f"{where}no permutation meets {which}; relax it, or give parameters more levels")
     left = exist.count - taken
     if n is None:
         share = downsample
         if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share <= 1:
             raise DesignError(
-                f"{where}downsample must be a share > 0 and <= 1, got {downsample!r}; 0.01 runs one in a hundred"
+                f"{where}downsample must be a share > 0 and <= 1, got {downsample!r}; 0.01 runs one in a hundred, n= "
+                "takes a number"
             )
         if left < 1:
             raise DesignError(f"{where}no permutation is left to run: {exist} exist, {taken:,} were run")

@@ -9,6 +9,7 @@ Every error states the rule, the value that broke it and the way out::
     │   └── RoundStopped    a round stopped early: its first trials all failed alike, or nothing runs them
     ├── AnalysisError       evidence that can't be analysed
     ├── ReviewError         an edit or a decision that can't be made
+    ├── UnknownName         a name that is looked up and isn't there, such as space["drpout"]; a KeyError as well
     └── StoreError          a store that can't be opened, read or written
         ├── NotFound        no such tree, round or tag
         └── RoundBusy       another process is running this round
@@ -51,6 +52,13 @@ class ReviewError(RefineError, ValueError):
     """An edit names something unknown, or a decision can't be taken."""
 
 
+class UnknownName(RefineError, ValueError, KeyError):
+    """A name that is looked up in something that has none of that name."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # a KeyError shows its text in quotes
+
+
 class StoreError(RefineError, RuntimeError):
     """A store can't be opened, read or written."""
 
@@ -74,7 +82,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         ``"did you mean 'dropout'?"`` where something known is close, else the list of what is known.
     """
     names = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    given, plain = str(name).lower(), {k.lower(): k for k in reversed(names)}
+    close = difflib.get_close_matches(given, plain, n=1, cutoff=0.6)
+    close = close or [k for k in plain if len(given) > 2 and k.startswith(given)]
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {plain[close[0]]!r}?"
     return f"known: {', '.join(names) if names else 'none'}"

@@ -15,7 +15,7 @@ from refine.frame_import import runs_of
 from refine.home import Home
 from refine.imported import part_of
 from refine.merge import Merged, merge_into
-from refine.naming import Objective, objective_data, objective_name
+from refine.naming import Objective, check_name, objective_data, objective_name
 from refine.objective import wants_trial
 from refine.round import Round
 from refine.space import Space
@@ -80,6 +80,8 @@ class Exchange:
             SpaceError: A row lies outside the space, or no space can be inferred.
         """
         check_direction(direction)
+        if not isinstance(value, str):
+            raise AnalysisError(f"value must be the name of a column as text, got {value!r}; such as value='acc'")
         judged = _metric(metric or value)
         if space is not None and parameters is not None:
             raise AnalysisError("give the space or the names of the parameters, got both")
@@ -140,7 +142,7 @@ class Exchange:
         name: str | None,
         note: str,
     ) -> Round:
-        data = None
+        data, name = None, check_name(name)
         if objective is not None:
             wants_trial(objective)
             name, data = name or objective_name(objective), objective_data(objective)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine.canonical import round_significant, value_key
+from refine.canonical import label, round_significant, value_key
 from refine.choices import Choice
 from refine.errors import AnalysisError, RefineError, SpaceError, did_you_mean
 from refine.imported import UNKNOWN_SEED, Run, origin_of
-from refine.parameters import Float, Int, Parameter
+from refine.parameters import Float, Int, Parameter, number_of
 from refine.space import RESERVED, Space
-from refine.trials import DEGENERATE, ORIGINS, STATES
+from refine.trials import DEGENERATE, ORIGINS, STATES, check_frame
 from refine.words import plural
 
 if TYPE_CHECKING:
@@ -49,11 +49,7 @@ def runs_of(
     """
     import pandas as pd
 
-    if not isinstance(frame, pd.DataFrame):
-        raise AnalysisError(
-            f"a frame must be a pandas DataFrame, one row per run, got {type(frame).__name__}; "
-            "pd.DataFrame(rows) or pd.read_csv(path) makes one"
-        )
+    check_frame(frame)
     frame = frame.rename(columns=str).reset_index(drop=True)
     columns = list(frame.columns)
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
@@ -128,10 +124,19 @@ def read_table(path: str) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_csv(path)
+        found = pd.read_csv(path)
+    except OSError as error:
+        raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
     except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed
         reason = str(error).strip().splitlines()[0]
         raise AnalysisError(f"{path}: is no table with commas between columns: {reason}") from None
+    first = str(found.columns[0])
+    if len(found.columns) == 1 and (other := next((c for c in ";\t" if c in first), None)):
+        raise AnalysisError(
+            f"{path}: is no table with commas between columns: they are separated by {other!r}; save it with commas, or "
+            f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
+        )
+    return found
 
 
 # The space that rows lie in.
@@ -241,9 +246,10 @@ def _given(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any
 def _refuse_outside(name: str, parameter: Parameter, column: pd.Series, outside: Any) -> None:
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
+        shown = column.iloc[row]
         raise SpaceError(
             f"{name}: {plural(int(outside.sum()), 'row')} of the frame outside the space, first in row {row}: "
-            f"{column.iloc[row]!r}, but it is {parameter.describe()}; widen the space, or leave such rows out: "
+            f"{label(shown) if number_of(shown) is not None else repr(shown)}, but it is {parameter.describe()}; widen the space, or leave such rows out: "
             "frame[space.contains(frame)]"
         )
 

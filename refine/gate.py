@@ -10,7 +10,7 @@ from refine import cards
 from refine.analysis import Analysis
 from refine.cards import Card, Known
 from refine.display import Cell, Grid, Page, Shown
-from refine.errors import AnalysisError, did_you_mean
+from refine.errors import AnalysisError, UnknownName, did_you_mean
 from refine.roles import SCIENTIFIC
 from refine.trials import best_first
 
@@ -33,7 +33,7 @@ class Gate(Shown):
         for card in self.cards:
             if card.key == key:
                 return card
-        raise KeyError(f"no card {key!r}; {did_you_mean(key, [c.key for c in self.cards])}")
+        raise UnknownName(f"no card {key!r}; {did_you_mean(key, [c.key for c in self.cards])}")
 
     @property
     def counts(self) -> dict[str, int]:

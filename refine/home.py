@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from refine.errors import DesignError, ObjectiveError
-from refine.naming import UNNAMED, Objective, called, objective_data, objective_name
+from refine.naming import UNNAMED, Objective, called, check_name, objective_data, objective_name
 from refine.node import Node
 from refine.sampling import described
 from refine.store import Store
@@ -50,7 +50,7 @@ class Home(NamedTuple):
             self.objectives[node.objective, node.data] = chosen
         elif given is not None:
             for what, mine, theirs in (
-                ("name", node.objective, name or objective_name(given)),
+                ("name", node.objective, check_name(name) or objective_name(given)),
                 ("data", node.data, objective_data(given)),
             ):
                 if mine != theirs:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from refine.errors import ObjectiveError
+
 UNNAMED = "imported:"
 """How the objective of a round begins that was imported without one, and of the rounds that came of it."""
 
@@ -27,6 +29,19 @@ def objective_name(objective: Objective) -> str:
         # Nothing but its code tells one lambda from another.
         qualname = f"{qualname}-{objective_code(objective)[:8]}"
     return str(qualname) if module == "__main__" else f"{module}.{qualname}"
+
+
+def check_name(name: str | None) -> str | None:
+    """What a person calls an objective, if it is text.
+
+    Raises:
+        ObjectiveError: It is not.
+    """
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise ObjectiveError(
+            f"an objective's name must be a text that is not empty, got {name!r}; leave it out for the function's own"
+        )
+    return name
 
 
 def objective_data(objective: Objective) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -35,16 +36,26 @@ def parse(value: Any) -> Parameter:
         return Choice(value.tolist())
     if isinstance(value, range):
         return Choice(list(value))
-    if isinstance(value, list | set | frozenset | dict):
+    if isinstance(value, list | set | frozenset):
         return Choice(value)  # type: ignore[arg-type]
+    if isinstance(value, type) and issubclass(value, Parameter):
+        raise SpaceError(f"a parameter is more than its kind, got {value.__name__} alone; write {_CALLS[value]}")
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | type):
+        what = f"the dictionary {value!r}" if isinstance(value, dict) else type(value).__name__
+        raise SpaceError(
+            f"a parameter is a range (low, high), a list of choices [...] or one value, got {what}; write one of these"
+        )
     return Choice([value])
+
+
+_CALLS: dict[type, str] = {Float: "Float(low, high)", Int: "Int(low, high)", Choice: "Choice([...])"}
 
 
 def _range(value: tuple[Any, ...]) -> Parameter:
     if len(value) not in (2, 3) or any(number_of(v) is None for v in value[:2]):
         raise SpaceError(
             f"a tuple is a range (low, high) or (low, high, levels) of numbers, got {value!r}; "
-            "for choices write a list [...]"
+            f"for choices write a list {list(value) or '[...]'}"
         )
     low, high = value[:2]
     if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
@@ -60,7 +71,11 @@ def level_count(value: tuple[Any, ...]) -> int:
     """
     count = number_of(value[2])
     if count is None or not float(count).is_integer():
-        raise SpaceError(f"the third entry of a range is its number of levels, a whole number, got {value!r}")
+        log = isinstance(value[2], str) and "log" in value[2].lower()
+        hint = "; a logarithmic scale is refine.Float(low, high, log=True)" if log else ""
+        raise SpaceError(
+            f"the third entry of a range is its number of levels, a whole number, got {value!r}{hint}"
+        )
     return int(count)
 
 

@@ -196,6 +196,22 @@ class _Surrogate:
         return stats.retention(self.plausible.draws, inside, epsilon).probability
 
 
+def check_risk(risk: float, epsilon: float | None = None) -> None:
+    """Raises AnalysisError unless both can be asked for."""
+    if isinstance(risk, bool) or not isinstance(risk, int | float) or not LEAST_RISK <= risk < 1:
+        raise AnalysisError(
+            f"risk must be >= {LEAST_RISK} and < 1, got {risk!r}; it is the accepted probability of losing the best "
+            "value, 0.05 for 5 %, and smaller ones can't be told from none"
+        )
+    if epsilon is not None and (
+        isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf
+    ):
+        raise AnalysisError(
+            f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; left out it is the noise of "
+            "retraining"
+        )
+
+
 def propose(
     analysis: Analysis, risk: float = 0.05, epsilon: float | None = None, outer: Space | None = None
 ) -> Proposal:
@@ -216,17 +232,16 @@ def propose(
     Raises:
         AnalysisError: ``risk`` or ``epsilon`` out of range.
     """
-    if isinstance(risk, bool) or not isinstance(risk, int | float) or not LEAST_RISK <= risk < 1:
+    check_risk(risk, epsilon)
+    if not isinstance(analysis, Analysis):
         raise AnalysisError(
-            f"risk must be >= {LEAST_RISK} and < 1, got {risk!r}; it is the accepted probability of losing the best "
-            "value, and smaller ones can't be told from none"
+            f"propose needs an analysis, got {type(analysis).__name__}; refine.propose(refine.analyze(space, frame)), or "
+            "round.propose()"
         )
     source = "given"
     if epsilon is None:
         source = analysis.noise.source
         epsilon = analysis.noise.sd if math.isfinite(analysis.noise.sd) else 0.0
-    elif isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf:
-        raise AnalysisError(f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}")
     space = analysis.space
     names = tuple(e.name for e in analysis.parameters)
     surrogate = _surrogate(analysis, names) if names else None

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from refine.canonical import Reference, digest, encode, freeze, label, value_key
 from refine.choices import Choice, surface
 from refine.constraints import Constraint
-from refine.display import Page, Shown
-from refine.errors import SpaceError, did_you_mean
+from refine.display import Page, Shown, Text
+from refine.errors import SpaceError, UnknownName, did_you_mean
 from refine.notation import parameter_from_json, parse, parse_talos
 from refine.parameters import Mask, Parameter
-from refine.space_page import space_grid
+from refine.space_page import as_choices, space_grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,8 @@ class Space(Shown, Mapping[str, Parameter]):
     def __init__(self, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> None:
         if not isinstance(parameters, Mapping):
             raise SpaceError(
-                f"a space needs a mapping of names to parameters, got {type(parameters).__name__}"
+                f"a space needs a mapping of names to parameters, got {type(parameters).__name__}; write "
+                '{"dropout": (0, 0.5), "units": [8, 16]}'
             )
         if not parameters:
             raise SpaceError("a space needs at least one parameter, got none")
@@ -101,9 +102,9 @@ class Space(Shown, Mapping[str, Parameter]):
         self.constraints: tuple[Constraint, ...] = tuple(sorted(unique, key=str))
         for constraint in self.constraints:
             for name in sorted(constraint.names - set(self._parameters)):
-                raise SpaceError(
-                    f"constraint {str(constraint)!r}: unknown parameter {name!r}; {did_you_mean(name, self)}"
-                )
+                text = any(isinstance(p, Choice) and name in p.labels for p in self.values())
+                hint = "a text stands in quotes" if text else did_you_mean(name, self)
+                raise SpaceError(f"constraint {str(constraint)!r}: unknown parameter {name!r}; {hint}")
         if self.constraints:
             # Every level once, so that a comparison that can't be made is found now and not in the 900th cell.
             rows = np.arange(max(self.radices))
@@ -128,7 +129,7 @@ class Space(Shown, Mapping[str, Parameter]):
         try:
             return self._parameters[name]
         except KeyError:
-            raise KeyError(f"unknown parameter {name!r}; {did_you_mean(name, self)}") from None
+            raise UnknownName(f"unknown parameter {name!r}; {did_you_mean(name, self)}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parameters)
@@ -241,8 +242,13 @@ class Space(Shown, Mapping[str, Parameter]):
             Mask of shape (rows,).
 
         Raises:
-            SpaceError: A parameter has no column.
+            SpaceError: A parameter has no column, or it is no table.
         """
+        if not hasattr(frame, "columns"):
+            raise SpaceError(
+                f"contains needs a table, one row per permutation, got {type(frame).__name__}; of one permutation "
+                "pd.DataFrame([permutation])"
+            )
         missing = [n for n in self if n not in frame.columns]
         if missing:
             raise SpaceError(f"the table needs a column for every parameter, missing: {', '.join(missing)}")
@@ -278,6 +284,10 @@ class Space(Shown, Mapping[str, Parameter]):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Space:
         """The space of :meth:`to_json`'s output. Imports nothing: classes stay references until a round runs."""
+        if not isinstance(data, dict) or not {"parameters", "constraints"} <= set(data):
+            raise SpaceError(
+                f"from_json needs the dictionary that to_json gives, got {type(data).__name__}; of a text json.loads(text)"
+            )
         return cls({n: parameter_from_json(p) for n, p in data["parameters"]}, data["constraints"])
 
     @cached_property
@@ -324,11 +334,9 @@ class Space(Shown, Mapping[str, Parameter]):
     def page(self) -> Page:
         """The parameters with their actual levels, the constraints and the size."""
         size = f"{self.size:,} permutations{' before constraints' if self.constraints else ''}"
-        return Page(
-            size,
-            (space_grid(self),),
-            ("tree.add_round(space, objective, n=200)",),
-        )
+        halves = [n for n, p in self.items() if isinstance(p, Choice) and any(v % 1 for v in p.grid if p.ordered)]
+        hints = [Text(text, "faint") for n in halves if (text := as_choices(n, self[n]))]
+        return Page(size, (space_grid(self), *hints), ("tree.add_round(space, objective, n=200)",))
 
     def __str__(self) -> str:
         return self.describe()

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from refine.display import Cell, Grid
 
 if TYPE_CHECKING:
+    from refine.parameters import Parameter
     from refine.space import Space
+
+
+def as_choices(name: str, parameter: Parameter) -> str:
+    """What to say of a list of two numbers, which may be meant as a range; empty where it is none."""
+    kind, _, levels = parameter.describe().partition(": ")
+    if kind != "ordered choice" or parameter.size != 2:
+        return ""
+    return f"{name}: a list is choices, here {levels.replace(', ', ' and ')} alone; a range is written ({levels})"
 
 
 def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:

@@ -131,6 +131,10 @@ class Metric(NamedTuple):
             return cls(text)
         if head == FUNCTION and tail:
             return cls(tail, FUNCTION, (functions or {}).get(tail))
+        if head in REDUCTIONS and not tail:
+            raise AnalysisError(
+                f"metric {text!r}: after the colon stands a metric's name, got none; write '{head}:val_acc'"
+            )
         if head not in REDUCTIONS or not tail:
             raise AnalysisError(
                 f"metric {text!r}: before the colon stands last, max or min, got {head!r}; "
@@ -193,8 +197,21 @@ def check_direction(direction: str) -> str:
         AnalysisError: It is neither ``"maximize"`` nor ``"minimize"``.
     """
     if direction not in ("maximize", "minimize"):
-        raise AnalysisError(f"direction must be 'maximize' or 'minimize', got {direction!r}")
+        hint = did_you_mean(direction, ("maximize", "minimize"))
+        tail = f"; {hint}" if hint.startswith("did") else ""
+        raise AnalysisError(f"direction must be 'maximize' or 'minimize', got {direction!r}{tail}")
     return direction
+
+
+def check_frame(frame: Any) -> None:
+    """Raises AnalysisError unless it is a table."""
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise AnalysisError(
+            f"a frame must be a pandas DataFrame, one row per run, got {type(frame).__name__}; "
+            "pd.DataFrame(rows) or pd.read_csv(path) makes one"
+        )
 
 
 class Records(NamedTuple):

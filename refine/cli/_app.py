@@ -10,10 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from refine.cli._complete import complete_rounds, complete_trees
-from refine.errors import NotFound, RefineError
+from refine.errors import RefineError
 
 if TYPE_CHECKING:
-    import refine
     from refine.display import Page
     from refine.round import Round
 
@@ -81,31 +80,6 @@ TimeoutOption = Annotated[float | None, typer.Option(help="Seconds that a trial 
 MemoryOption = Annotated[str | None, typer.Option(help="Memory that a worker may hold, such as 2GB.")]
 NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
 AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
-
-
-def opened(store: str, name: str | None) -> refine.Tree:
-    """The tree of a store that exists.
-
-    Raises:
-        NotFound: There is no such store, or none or several trees in it and no name.
-    """
-    import refine
-    from refine.store import Store, _url
-
-    url = _url(store)
-    file = url.database if url.get_backend_name() == "sqlite" else None
-    # Opening creates; who only looks must not leave an empty store behind.
-    if file is not None and not Path(file).is_file():
-        raise NotFound(f"store {store}: no such file; give the path or URL of a store that exists")
-    if name is None:
-        database = Store(store)
-        names, shown = database.trees(), database.name
-        database.close()
-        if len(names) != 1:
-            known = ", ".join(names) or "none"
-            raise NotFound(f"store {shown}: holds {len(names)} trees ({known}); name one with --tree")
-        name = names[0]
-    return refine.Tree(name, store, create=False)
 
 
 def show(page: Page, *calls: str) -> None:

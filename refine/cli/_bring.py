@@ -14,13 +14,13 @@ from refine.cli._app import (
     StoreArgument,
     TreeOption,
     app,
-    opened,
     put_json,
     put_path,
     put_round,
     show,
     typed,
 )
+from refine.cli._open import opened
 
 
 @app.command(rich_help_panel=BRING)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from refine.cli._open import opened
+
 if TYPE_CHECKING:
     import refine
 
@@ -72,8 +74,6 @@ def _typed(ctx: typer.Context, name: str, place: int) -> str:
 def _tree(ctx: typer.Context) -> Iterator[refine.Tree]:
     store = _store(ctx)
     if store is not None:
-        from refine.cli._app import opened
-
         with opened(store, ctx.params.get("name")) as tree:
             yield tree
 

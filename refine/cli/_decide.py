@@ -15,13 +15,13 @@ from refine.cli._app import (
     StoreArgument,
     TreeOption,
     app,
-    opened,
     put_json,
     put_round,
     show,
     typed,
 )
 from refine.cli._complete import complete_parameters
+from refine.cli._open import opened
 
 if TYPE_CHECKING:
     from refine.review import Review

@@ -15,7 +15,6 @@ from refine.cli._app import (
     StoreArgument,
     TreeOption,
     app,
-    opened,
     put_json,
     put_path,
     put_round,
@@ -23,6 +22,7 @@ from refine.cli._app import (
     typed,
 )
 from refine.cli._complete import complete_rounds
+from refine.cli._open import opened
 
 if TYPE_CHECKING:
     from refine.round import Round
@@ -231,6 +231,14 @@ def report(
                 typer.echo(str(path))
 
 
+def _argument(text: str) -> Any:
+    """A bound as a number; anything else is a parameter's name."""
+    from refine.typed import typed_value
+
+    found = typed_value(text)
+    return found if isinstance(found, int | float) else text
+
+
 @app.command(rich_help_panel=LOOK)
 def plot(
     store: StoreArgument,
@@ -255,7 +263,7 @@ def plot(
         if figure not in known:
             raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
         try:
-            axes = getattr(plots, figure)(*(about or []))
+            axes = getattr(plots, figure)(*map(_argument, about or []))
         except TypeError as error:
             raise AnalysisError(f"plot {figure}: {error}; see refine.plots") from None
         path = out or Path("-".join([figure, *(about or [])]) + ".png")

@@ -23,13 +23,13 @@ from refine.cli._app import (
     WorkersOption,
     app,
     objective_for,
-    opened,
     put_json,
     put_round,
     show,
     typed,
 )
 from refine.cli._complete import complete_rounds
+from refine.cli._open import opened
 
 if TYPE_CHECKING:
     import refine

@@ -13,6 +13,7 @@ from refine.errors import ReviewError
 from refine.report.curves import curves_section
 from refine.report.decision import decision_section, proposal_section, summary
 from refine.report.facts import Facts
+from refine.report.gating import gate_section
 from refine.report.luck import luck_section
 from refine.report.page import published
 from refine.report.pairs import pairs
@@ -42,6 +43,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         "densities": densities(facts, where),
         "pairs": pairs(facts, where),
         "failures": failures(facts),
+        "gate": gate_section(facts, where),
         "reproduce": fence(facts.reproduce, "python"),
     }
     return published(where / f"{facts.node.id}.md", "round.md.j2", context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from refine.analysis import Analysis
     from refine.curves import TrialCurves
     from refine.decision import Decision
+    from refine.gate import Gate
     from refine.holdout import Opening
     from refine.luck import Luck
     from refine.node import Node
@@ -55,6 +57,8 @@ class Facts:
         luck: How much of the best value is luck; ``None`` where there is no best.
         curves: Training curves of the best trials, best first; empty where none were reported.
         openings: What the hold-out showed, each time it was opened at this round.
+        gate: Questions to ask before deciding; ``None`` where too few trials have finished.
+        before: Best value known before this round; NaN for a root.
     """
 
     tree: str
@@ -73,6 +77,8 @@ class Facts:
     luck: Luck | None = None
     curves: tuple[TrialCurves, ...] = ()
     openings: tuple[Opening, ...] = ()
+    gate: Gate | None = None
+    before: float = math.nan
 
 
 def metric_of(facts: Facts) -> str:

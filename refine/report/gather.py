@@ -43,6 +43,10 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
     luck = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
         luck = luck_here(found, analysis=analysis)
+    gate = None
+    if analysis is not None:
+        with contextlib.suppress(AnalysisError):  # no trial may be called best
+            gate = found.gate(analysis, proposal)
     node, noise = found.node, None if analysis is None else analysis.noise.sd
     curves = best_curves(
         home.store, stored.pk, node.space, found._metric, found.direction, node.degenerate, noise
@@ -66,6 +70,8 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         luck=luck,
         curves=curves,
         openings=found.openings,
+        gate=gate,
+        before=found._best_before(),
     )
 
 

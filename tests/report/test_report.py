@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 
 from refine.analysis import analyze
+from refine.cards import Known
 from refine.choices import Choice
 from refine.curves import TrialCurves, trial_curves
 from refine.decision import Decision, decided_space
 from refine.errors import ReviewError
+from refine.gate import gate_of
 from refine.node import Node
 from refine.parameters import Float, Int
 from refine.population import compare_rounds
@@ -24,6 +26,7 @@ from refine.report import Facts, proposal_report, round_report
 from refine.report.gather import gather
 from refine.report.population import against_parent
 from refine.report.text import code, escape, fence, quote, slug, table
+from refine.roles import roles_of
 from refine.space import Space
 from refine.tree import Tree
 from refine.trials import Metric
@@ -62,6 +65,9 @@ def trials(space: Space = SPACE, n: int = 80) -> pd.DataFrame:
         "Traceback (most recent call last):\n  File '/home/me/model.py', line 3\nValueError: a | b < `c`"
     )
     return frame
+
+
+ROLES = {**roles_of(SPACE, ()), "optimizer": "scientific"}
 
 
 def curves() -> tuple[TrialCurves, ...]:
@@ -144,6 +150,8 @@ def facts() -> Facts:
         reproduce='import refine\n\nprint("hello")\n',
         store="sqlite:////home/ann/work/refine.db",
         curves=curves(),
+        gate=gate_of(node.id, analysis, Known(proposal, ROLES, "", curves(), 0.9701, False)),
+        before=0.9701,
     )
 
 
@@ -209,6 +217,7 @@ def test_sections_come_in_order(written: Path) -> None:
         "What mattered",
         "Densities",
         "Failures",
+        "Before deciding",
         "The proposal",
         "The decision",
     ]

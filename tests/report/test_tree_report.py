@@ -1,0 +1,120 @@
+"""Reports of a tree, of a comparison, and as one HTML file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import refine
+from refine.errors import NotFound
+
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"], "epochs": 20}
+EVIL = "<script>alert(1)</script> | **x** \n# head"
+
+
+def score(p):
+    return 1 - 0.05 * (p["lr"] - 1.23) ** 2 - 0.2 * p["dropout"] - 0.1 * (p["optimizer"] == "SGD")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    with refine.Tree("a <b> question", store=tmp_path_factory.mktemp("t") / "t.db") as found:
+        root = found.add_round(SPACE, score, n=80, seed=1, note=EVIL).run(progress=False)
+        first = (
+            root.propose()
+            .edit(dropout=(0, 0.2))
+            .reject("optimizer")
+            .accept("low dropout", n=40, author="ann")
+        )
+        first.run(progress=False)
+        side = root.branch({**SPACE, "l2": (0.0, 0.1, 3)}, was={"l2": 0.0}, n=20, note="l2?", author="bob")
+        side.run(progress=False)
+        first.propose().decline("enough", author="ann")
+        found.tag(first, "paper")
+        yield found
+
+
+def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
+    path = tree.report(tmp_path)
+    text = path.read_text()
+    assert path.name == "a-b-question.md"
+    root, first, side = tree.rounds
+    way, others = text.split("## Other branches")
+    assert way.index(f"### 1. Round `{root.id}`") < way.index(f"### 2. Round `{first.id}`")
+    assert f"### Round `{side.id}`" in others
+    assert "**Accepted with changes by ann.**" in way
+    assert re.search(r"\| dropout \| 0 to 0.5 \| .* \| 0 to 0.2 \| ■■■□□□ \| edited \|", way)
+    assert re.search(r"\| optimizer \| .* \| Adam, SGD \| ■■ \| rejected \|", way)
+    assert "The claim: with probability" in way
+    assert "How it turned out: Scored on " in way
+    assert "A proposal on it was declined by ann: enough" in way
+    assert "| l2 | - | 0 to 0.1 | added |" in others
+    assert f"Round `{first.id}` has the best trial:" in text
+    assert f"assert round.id == '{first.id}'" in text
+    for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
+        assert (tmp_path / link).read_bytes().startswith(b"\x89PNG")
+    assert text == tree.report(tmp_path / "again").read_text()
+    assert "<script>" not in text
+
+
+def test_another_winner_may_be_told(tree, tmp_path):
+    side = tree.rounds[2]
+    text = tree.report(tmp_path, winner=side).read_text()
+    assert f"### 2. Round `{side.id}`" in text
+    assert "after 1 decision." in text
+    assert text != tree.report(tmp_path, winner="paper").read_text()
+    with pytest.raises(NotFound, match="did you mean 'paper'"):
+        tree.report(tmp_path, winner="papr")
+
+
+def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
+    for path in (tree.report(tmp_path, html=True), tree.rounds[0].report(tmp_path, html=True)):
+        html = path.read_text()
+        assert path.suffix == ".html"
+        assert html.count('src="data:image/png;base64,') == html.count("<img ") > 0
+        assert "<script" not in html
+        assert "default-src &#x27;none&#x27;" in html
+    assert not [p for p in tmp_path.iterdir() if p.is_dir()]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_a_comparison_as_a_report(tree, tmp_path):
+    found = tree.diff(tree.rounds[0], "paper")
+    text = found.report(tmp_path).read_text()
+    assert "| dropout | 0 to 0.5 | 0 to 0.2 | ■■■□□□ |" in text
+    assert found.populations.sentence_about(found.b, found.a).split(" with ")[0] in text
+    assert (tmp_path / f"{found.a}-{found.b}" / "edf.png").is_file()
+    same = tree.diff("paper", "paper").report(tmp_path).read_text()
+    assert "Both search the same space." in same
+
+
+def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_path):
+    with refine.Tree("t", store=tmp_path / "t.db") as tree:
+        one = tree.add_round(SPACE, lambda p: {"a": p["lr"], "b": 1.0}, metric="a", n=20, name="f").run(
+            progress=False
+        )
+        two = tree.add_round(
+            SPACE, lambda p: {"a": p["lr"], "b": 1.0}, metric="b", n=20, seed=1, name="f"
+        ).run(progress=False)
+        found = tree.diff(one, two)
+        assert found.populations is None
+        assert found.other["metric"] == ("a", "b")
+        assert "can't be compared as populations" in found.report(tmp_path).read_text()
+
+
+def test_an_empty_tree_has_no_story(tmp_path):
+    with (
+        refine.Tree("t", store=tmp_path / "t.db") as tree,
+        pytest.raises(NotFound, match="has no round to report on"),
+    ):
+        tree.report(tmp_path)
+
+
+def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):
+    with refine.Tree("t", store=tmp_path / "t.db") as tree:
+        tree.add_round(SPACE, score, n=20)
+        text = Path(tree.report(tmp_path)).read_text()
+        assert "No trial has a value yet." in text
+        assert "not run" in text
