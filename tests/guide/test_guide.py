@@ -79,7 +79,7 @@ def content(path: Path) -> list[object]:
                 r.id,
                 r.n,
                 r.node.note,
-                r.trials.drop(columns="seconds").to_csv(),
+                r.trials.drop(columns="seconds").sort_values("seed").to_csv(index=False),
                 [d.dumps() for d in r.decisions],
             )
             for r in tree.rounds
@@ -168,7 +168,7 @@ def test_more_than_there_are_is_asked_again(walk, tmp_path, objective):
     person = Person("", "", "a", "a", "a", "", "100000", "a", "note", "20", "n")
     found = walk(tmp_path / "t.db", person, root)
     assert found.round.n == 20
-    assert any("n must be <= the number of permutations left, got 100000" in text for text in person.shown)
+    assert any("n must be <= the number of permutations left, got 100,000" in text for text in person.shown)
 
 
 @pytest.mark.parametrize("answers", range(9))
