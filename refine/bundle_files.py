@@ -97,9 +97,10 @@ def read_folder(folder: Path) -> Bundle:
     """
     index = folder / "tree.json"
     if not index.is_file():
-        raise StoreError(
-            f"{folder}: is no exported tree, tree.json is not there; tree.export(folder) writes one"
-        )
+        way = "tree.export(folder) writes one"
+        if folder.is_file():
+            way = "of a store open the tree: refine.Tree(name, store=...)"
+        raise StoreError(f"{folder}: is no exported tree, tree.json is not there; {way}")
     head = _json(index.read_bytes(), index, folder)
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
         raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")

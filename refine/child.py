@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from refine.analysis import Analysis
-from refine.canonical import decode, freeze, seed_of
+from refine.canonical import check_seed, decode, freeze, seed_of
 from refine.decision import Decision
 from refine.design import IMPORTED, Sobol, feasible, how_many
+from refine.environment import user
 from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
 from refine.evidence import completed_keys
 from refine.focus import counter_permutations, focus_rows
@@ -95,7 +96,7 @@ def add_child(
         space=decision.space,
         method=how.method
         or (Sobol.method if parent.adaptive or parent.method == IMPORTED else parent.method),
-        seed=parent.seed if seed is None else seed,
+        seed=parent.seed if seed is None else check_seed(seed),
         objective=parent.objective,
         data=parent.data,
         was=was,
@@ -162,16 +163,22 @@ def left_to_run(store: Store, tree: int, parent: Node, space: Space) -> int:
 def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, float]:
     if shares is None:
         return 0.0, 0.0
-    for name in ("focus", "counter"):
-        share = getattr(shares, name)
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ReviewError(f"{name} must be a share >= 0 and < 1 of the permutations, got {share!r}")
-    if shares.focus + shares.counter >= 1:
-        raise ReviewError(
-            f"focus and counter must leave something for the even design, got {shares.focus} and {shares.counter}"
-        )
+    check_shares(shares.focus, shares.counter)
     # Where nothing is left out there is nothing to sample outside.
     return float(shares.focus), float(shares.counter) if outer.share_kept(inner) < 1 else 0.0
+
+
+def check_shares(focus: float, counter: float) -> None:
+    """Raises ReviewError unless a child can spend such shares beside its even design."""
+    for name, share in (("focus", focus), ("counter", counter)):
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            raise ReviewError(
+                f"{name} must be a share >= 0 and < 1 of the permutations, got {share!r}; such as {name}=0.5"
+            )
+    if focus + counter >= 1:
+        raise ReviewError(
+            f"focus and counter must leave something for the even design, got {focus} and {counter}; make one smaller"
+        )
 
 
 def _extra(
@@ -204,6 +211,8 @@ def check_was(was: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
     Raises:
         ReviewError: It names another one, or a value that can't be stored.
     """
+    if not isinstance(was, Mapping):
+        raise ReviewError(f"was maps added parameters to values, was={{'l2': 0.0}}, got {was!r}")
     for name, value in was.items():
         if name not in new or name in old:
             added = [a for a in new if a not in old]
@@ -224,5 +233,16 @@ def check_note(note: Any) -> str:
         ReviewError: It is not.
     """
     if not isinstance(note, str):
-        raise ReviewError(f"a note must be text, got {type(note).__name__}; write note='...'")
+        raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
     return note
+
+
+def check_author(author: Any) -> str:
+    """``author`` if it is text; by default the user's name.
+
+    Raises:
+        ReviewError: It is not.
+    """
+    if author is not None and not isinstance(author, str):
+        raise ReviewError(f"an author must be text, got {author!r}; leave it out for the user's name")
+    return author or user()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from refine.address import check_folder
 from refine.display import Block, Cell, Grid, Page, Shown, Text
 from refine.edits import bounds_text, strip
 from refine.errors import AnalysisError
@@ -82,10 +83,14 @@ class Comparison(Shown):
 
         Returns:
             The file.
+
+        Raises:
+            StoreError: A file stands where the folder is to be.
         """
         from refine.report.comparing import comparison_report
         from refine.report.page import in_one_file
 
+        check_folder(folder)
         write = partial(comparison_report, self)
         return in_one_file(write, folder) if html else write(folder)
 

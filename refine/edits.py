@@ -57,8 +57,13 @@ def edited(old: Parameter, value: Any) -> Parameter:
     )
     if bounds and len(value) == 2 and isinstance(old, Choice) and old.ordered and set(value) <= set(old.grid):
         return Choice([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
-    if isinstance(old, Range) and isinstance(value, str):
-        raise SpaceError(f"a range takes numbers, got the text {value!r}; write (low, high) or a number")
+    if isinstance(old, Range) and (value is None or isinstance(value, str | bool)):
+        what = f"the text {value!r}" if isinstance(value, str) else repr(value)
+        raise SpaceError(f"a range takes numbers, got {what}; write (low, high) or a number")
+    if bounds and isinstance(old, Choice) and all(isinstance(v, str | bool | Reference) for v in old.grid):
+        raise SpaceError(
+            f"a choice has no bounds, got {value!r}; write a list of some of {', '.join(old.labels)}"
+        )
     if not bounds or not isinstance(old, Range):
         new = parse(_by_label(old, value))
         if isinstance(new, Choice) and isinstance(old, Choice) and set(new.grid) <= set(old.grid):
@@ -89,6 +94,13 @@ def _by_label(old: Parameter, value: Any) -> Any:
         for t, v in zip(old.labels, old.grid, strict=True)
         if isinstance(v, Reference) and t not in old.grid
     }
+    texts = [v for v in (value if isinstance(value, list | tuple) else [value]) if isinstance(v, str)]
+    spelled = {t.lower(): t for t in old.labels}
+    for text in texts:
+        if text not in old.labels and text.lower() in spelled:
+            raise SpaceError(
+                f"{text!r} is none of the choices; {did_you_mean(text, old.labels)} else write refine.Choice([{text!r}])"
+            )
     if isinstance(value, list | tuple):
         return type(value)(meant.get(v, v) if isinstance(v, str) else v for v in value)
     return meant.get(value, value) if isinstance(value, str) else value

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from refine.address import check_folder
 from refine.bundle import Part, parts_of
 from refine.bundle_files import read_folder, write_index, write_part
 from refine.child import check_note
@@ -81,7 +82,9 @@ class Exchange:
         """
         check_direction(direction)
         if not isinstance(value, str):
-            raise AnalysisError(f"value must be the name of a column as text, got {value!r}; such as value='acc'")
+            raise AnalysisError(
+                f"value must be the name of a column as text, got {value!r}; such as value='acc'"
+            )
         judged = _metric(metric or value)
         if space is not None and parameters is not None:
             raise AnalysisError("give the space or the names of the parameters, got both")
@@ -170,9 +173,9 @@ class Exchange:
             The folder.
 
         Raises:
-            StoreError: Something there is a link, which would lead out of the folder.
+            StoreError: A file stands in the way, or a link, which would lead out of the folder.
         """
-        target = Path(folder)
+        target = check_folder(folder)
         rounds = []
         for part in parts_of(self._home.store, self._home.tree):
             home = write_part(target, part)

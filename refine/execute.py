@@ -244,11 +244,18 @@ def run_task(order: bytes) -> bytes:
         return pickle.dumps(tuple(outcome))
 
 
-def check_workers(workers: int, threads: int) -> None:
-    """Raises DesignError unless both are whole numbers >= 1."""
+def check_workers(workers: int, threads: int, executor: Executor | None = None) -> None:
+    """Raises DesignError unless both are whole numbers >= 1, and an executor is one."""
     for name, value in (("workers", workers), ("threads", threads)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
+            hint = f"{name}=2 is two at a time" if name == "workers" else "1 is the default"
+            hint = "an objective is given by name: run(objective=...)" if callable(value) else hint
+            raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; {hint}")
+    if executor is not None and not isinstance(executor, Executor):
+        raise DesignError(
+            f"executor must be one of concurrent.futures, got {executor!r}; such as ThreadPoolExecutor(2), or of a Dask "
+            "client client.get_executor()"
+        )
 
 
 def _prepare(objective: Objective, threads: int) -> None:

@@ -47,8 +47,6 @@ def runs_of(
         AnalysisError: A column is missing or holds something else than it should.
         SpaceError: A value lies outside the space, or no space can be inferred.
     """
-    import pandas as pd
-
     check_frame(frame)
     frame = frame.rename(columns=str).reset_index(drop=True)
     columns = list(frame.columns)

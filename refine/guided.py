@@ -82,14 +82,19 @@ def guide(
         The round that it ended at, and the script.
 
     Raises:
-        ReviewError: The tree has no round yet.
+        ReviewError: The tree has no round yet, or is none.
+        NotFound: It has no such round.
     """
+    if not isinstance(tree, Tree):
+        raise ReviewError(
+            f"guide walks through a tree, got {type(tree).__name__}; write refine.guide(tree, round)"
+        )
     if not len(tree):
         raise ReviewError(
             f"guide: tree {tree.name!r} has no round yet; begin with tree.add_round(space, objective, n=100)"
         )
     walk = _Walk(tree, Dialogue(ask, tell), objective, name)
-    found = tree[round] if isinstance(round, str) else round
+    found = None if round is None else tree._own(round)
     try:
         walk.through(found)
     except Stopped:

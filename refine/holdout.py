@@ -185,7 +185,7 @@ def open_holdout(
         DesignError: An option is no whole number >= 1.
     """
     check_times(top, seeds)
-    check_workers(workers, threads)
+    check_workers(workers, threads, executor)
     limits = limits_of(timeout, memory, executor)
     chosen = home.objective_of(node, objective, name)
     if not callable(getattr(chosen, "holdout", None)):

@@ -39,8 +39,11 @@ def parse(value: Any) -> Parameter:
     if isinstance(value, list | set | frozenset):
         return Choice(value)  # type: ignore[arg-type]
     if isinstance(value, type) and issubclass(value, Parameter):
-        raise SpaceError(f"a parameter is more than its kind, got {value.__name__} alone; write {_CALLS[value]}")
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes | type):
+        raise SpaceError(
+            f"a parameter is more than its kind, got {value.__name__} alone; write {_CALLS[value]}"
+        )
+    scalar = isinstance(value, str | bytes | type) or getattr(value, "ndim", 1) == 0
+    if isinstance(value, Iterable) and not scalar:
         what = f"the dictionary {value!r}" if isinstance(value, dict) else type(value).__name__
         raise SpaceError(
             f"a parameter is a range (low, high), a list of choices [...] or one value, got {what}; write one of these"

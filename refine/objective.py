@@ -11,15 +11,15 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from refine.canonical import decode, thaw
-from refine.errors import ObjectiveError
+from refine.errors import ObjectiveError, UnknownName, did_you_mean
 from refine.naming import Objective, objective_name
 from refine.pruning import Limit
 from refine.trials import Examples
@@ -50,6 +50,15 @@ class Permutation(dict[str, Any]):
         self.read.add(str(name))
         return super().__contains__(name)
 
+    def __missing__(self, name: Any) -> NoReturn:
+        raise UnknownName(f"unknown parameter {name!r}; {did_you_mean(name, super().keys())}")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        known = [name] if super().__contains__(name) else [*super().keys(), "name"]
+        raise AttributeError(
+            f"a permutation is a dictionary and has no attribute {name!r}; write params[{known[0]!r}]"
+        )
+
     def setdefault(self, name: str, default: Any = None) -> Any:
         """The value, set first where it is missing."""
         self.read.add(name)
@@ -63,6 +72,8 @@ class Permutation(dict[str, Any]):
     def pop(self, name: str, *default: Any) -> Any:
         """Takes a value out."""
         self.read.add(name)
+        if not default and not super().__contains__(name):
+            self.__missing__(name)
         return super().pop(name, *default)
 
     # `f(**params)` and `dict(params)` take the values without asking, unless iteration is our own.
@@ -116,11 +127,16 @@ class RunningTrial:
         Raises:
             ObjectiveError: An epoch out of order, or a value that is no number.
         """
+        if not hasattr(epoch, "__index__") or not isinstance(metrics, Mapping):
+            raise ObjectiveError(
+                f"report takes the number of an epoch and its metrics by name, trial.report(0, {{'loss': 0.5}}), got "
+                f"{epoch!r:.40} and {metrics!r:.40}"
+            )
         if self._epochs and epoch <= self._epochs[-1]:
             raise ObjectiveError(f"epochs must be reported in order, got {epoch} after {self._epochs[-1]}")
         for name, value in metrics.items():
             series = self._curve.setdefault(str(name), [math.nan] * len(self._epochs))
-            series.append(_as_float(name, value))
+            series.append(_as_float(name, value, "report takes numbers by name"))
         self._epochs.append(int(epoch))
         for series in self._curve.values():
             series.extend([math.nan] * (len(self._epochs) - len(series)))
@@ -235,15 +251,25 @@ class Outcome(NamedTuple):
     examples: Examples | None = None
 
 
-def wants_trial(objective: Objective) -> bool:
+def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
     """Whether the objective has a second required positional parameter.
+
+    Args:
+        objective: What is called.
+        names: Of the parameters of the space, to tell where it asks for those one by one.
 
     Raises:
         ObjectiveError: It can't be called with a permutation.
     """
     if not callable(objective):
         raise ObjectiveError(
-            f"an objective must be a function of a permutation, got {type(objective).__name__}"
+            f"an objective must be a function of a permutation, got {type(objective).__name__}; write "
+            "def objective(params): ... and give objective itself, without brackets"
+        )
+    if inspect.isclass(objective):
+        raise ObjectiveError(
+            f"an objective must be a function of a permutation, got the class {objective.__name__}; give an instance that "
+            "can be called, or one of its methods"
         )
     try:
         parameters = inspect.signature(objective).parameters.values()
@@ -254,17 +280,20 @@ def wants_trial(objective: Objective) -> bool:
     several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     name = objective_name(objective)
-    if len(required) > 2:
-        hint = "; a model function (x_train, y_train, x_val, y_val, params) goes into refine.keras.KerasObjective"
-        names = ", ".join(p.name for p in required)
+    asked = [p.name for p in required]
+    if len(required) > 2 or (len(required) == 2 and set(asked) <= set(names)):
+        read = asked[0] if asked[0] in names else "name"
+        hint = f"write def objective(params): ... and read params[{read!r}]"
+        if len(required) == 5 and not set(asked) & set(names):
+            hint = "a model function (x_train, y_train, x_val, y_val, params) goes into refine.keras.KerasObjective"
         raise ObjectiveError(
             f"{name}: an objective takes a permutation, or a permutation and the running trial, but it requires "
-            f"({names}){hint if len(required) == 5 else ''}"
+            f"({', '.join(asked)}); {hint}"
         )
     if (not positional and not several) or keywords:
         needs = f"requires {', '.join(keywords)} by name" if keywords else "takes nothing"
         raise ObjectiveError(
-            f"{name}: an objective takes a permutation as its first argument, but it {needs}"
+            f"{name}: an objective takes a permutation as its first argument, but it {needs}; write def objective(params): ..."
         )
     return len(required) == 2
 
@@ -326,6 +355,11 @@ def _seed_everything(seed: int) -> None:
 def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
     if isinstance(found, Mapping):
         metrics = {str(name): _as_float(name, value) for name, value in found.items()}
+    elif isinstance(found, tuple) and found and all(isinstance(v, int | float | np.number) for v in found):
+        raise ObjectiveError(
+            f"an objective must return a number or a mapping of metrics, got the tuple {found!r:.60}; name its numbers, "
+            "as in return {'acc': 0.9, 'loss': 0.1}"
+        )
     elif isinstance(found, tuple) and len(found) == 2:
         raise ObjectiveError(
             "an objective must return a number or a mapping of metrics, got a pair; a model function that returns "
@@ -342,7 +376,10 @@ def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
     return metrics
 
 
-def _as_float(name: Any, value: Any) -> float:
+_RETURNS = "an objective must return a number or a mapping of metrics to numbers"
+
+
+def _as_float(name: Any, value: Any, rule: str = _RETURNS) -> float:
     if not isinstance(value, str | bytes | bool | None):
         try:
             return float(value)
@@ -350,7 +387,7 @@ def _as_float(name: Any, value: Any) -> float:
             pass
     elif isinstance(value, bool):
         return float(value)
-    raise ObjectiveError(
-        f"an objective must return a number or a mapping of metrics to numbers, got {type(value).__name__} "
-        f"for {str(name)!r}; return a float"
-    )
+    if value is None:
+        raise ObjectiveError(f"{rule}, got None for {str(name)!r}; is a return missing?")
+    what = f"shape {value.shape}" if getattr(value, "shape", None) else " ".join(f"{value!r:.40}".split())
+    raise ObjectiveError(f"{rule}, got {type(value).__name__} for {str(name)!r} ({what}); return a float")

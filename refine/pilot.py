@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.child import left_to_run
+from refine.child import check_shares, left_to_run
 from refine.design import IMPORTED
 from refine.errors import DesignError, ReviewError
 from refine.population import EVEN
+from refine.proposal import check_risk
 from refine.round import Round
 from refine.tree import Tree
 from refine.trials import best_first
@@ -55,12 +56,24 @@ def autopilot(
         ReviewError: A tree without rounds.
         DesignError: ``rounds`` below 1.
     """
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
-        raise DesignError(f"rounds must be a whole number >= 1, got {rounds!r}")
+    for what, count in (("rounds", rounds), ("n", n)):
+        if what == "n" and count is None:
+            continue
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; such as {what}=5")
+    check_risk(risk)
+    check_shares(focus, counter)
+    if not isinstance(start, Tree | Round):
+        raise ReviewError(
+            f"autopilot starts from a tree or a round, got {type(start).__name__}; such as "
+            "refine.autopilot(tree.add_round(space, objective, n=100))"
+        )
     if isinstance(start, Tree):
         known = start.rounds
         if not known:
-            raise ReviewError("autopilot needs a round to start from, but the tree has none; add one first")
+            raise ReviewError(
+                "autopilot needs a round to start from, but the tree has none; add one first: tree.add_round(...)"
+            )
         start = known[-1]
     current = start
     if start.node.method != IMPORTED:

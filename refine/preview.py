@@ -96,7 +96,8 @@ class Preview(Shown):
             return f"Careful: this throws away the best trial ({self.metric} {score(self.best)}); {inside}."
         if self.lost:
             ranks = join([str(rank) for rank in self.lost])
-            return f"Outside lie {plural(len(self.lost), 'trial')} of the best 10: rank {ranks}."
+            lie = "lies" if len(self.lost) == 1 else "lie"
+            return f"{plural(len(self.lost), 'trial')} of the best 10 {lie} outside: rank {ranks}."
         return ""
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refine.canonical import check_seed
 from refine.display import Cell, Items, Page, Shown
 from refine.environment import environment
 from refine.errors import AnalysisError, DesignError
@@ -111,7 +112,8 @@ def replay(
         raise DesignError(f"sample must be a whole number >= 1, or None for all trials, got {sample!r}")
     if not isinstance(tolerance, int | float) or not tolerance >= 0:
         raise DesignError(f"tolerance must be a number >= 0, got {tolerance!r}; 0 asks for equal bits")
-    check_workers(workers, threads)
+    seed = check_seed(seed, 0)
+    check_workers(workers, threads, executor)
     limits = limits_of(timeout, memory, executor)
     chosen = home.objective_of(node, objective, name)
     stored = home.store.nodes(home.tree)[node.id]

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.analysis import Analysis
-from refine.child import Shares, check_note
+from refine.child import Shares, check_author, check_note
 from refine.decision import Decision, decided_space
 from refine.display import Block, Grid, Page, Shown, Text
 from refine.edits import bounds_text
-from refine.environment import user
 from refine.errors import DesignError, ReviewError
 from refine.gate import Gate
+from refine.parameters import Range
 from refine.preview import Preview, preview_of
 from refine.proposal import Proposal
 from refine.space import Space
+from refine.space_page import as_choices
 from refine.words import percent
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Review(Shown):
             rejected=self.rejected,
             child=None,
             note=check_note(note),
-            author=author or user(),
+            author=check_author(author),
             retention=None if math.isnan(retention) else retention,
             kept=self.kept,
         )
@@ -180,7 +181,7 @@ class Review(Shown):
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""
-        who = author or user()
+        who = check_author(author)
         decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
         self.round.note_decision(decision)
 
@@ -215,6 +216,11 @@ class Review(Shown):
         found: list[Block] = [
             Grid(("parameter", "you", "proposed", "yours"), tuple(rows)),
             Text(f"Your box keeps {percent(self.kept)}; {_risk(self.retention)}"),
+        ]
+        found += [
+            Text(hint, "warn")
+            for n, (a, _) in edited.items()
+            if isinstance(a, Range) and (hint := as_choices(n, space[n]))
         ]
         if warning := self.preview().warning:
             found.append(Text(warning, "bad"))

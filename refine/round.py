@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refine.child import How, Shares, add_child, check_note, check_was
+from refine.address import check_folder
+from refine.child import How, Shares, add_child, check_author, check_note, check_shares, check_was
 from refine.decision import Decision
 from refine.display import Page, Shown
-from refine.environment import user
 from refine.luck import Luck
-from refine.proposal import Proposal, propose
+from refine.proposal import Proposal, check_risk, propose
 from refine.review import Review
 from refine.roles import SCIENTIFIC, scientific_of
 from refine.round_page import round_page
@@ -49,6 +49,7 @@ class Round(RoundRun, Shown):
             epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
             seed: Seed of every random draw of the analysis.
         """
+        check_risk(risk, epsilon)
         analysis = self.analyze(seed=seed)
         # Counter-samples of rounds on this very space count as well: they were drawn before it was narrowed to.
         outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
@@ -82,7 +83,9 @@ class Round(RoundRun, Shown):
         Raises:
             SpaceError: An unknown name or role, or one that the parameter's levels contradict.
         """
-        said = {**(roles or {}), **named}
+        given = {} if roles is None else roles
+        scientific_of(given, self.space)  # no mapping is refused, as in add_round
+        said = {**given, **named}
         asked = set(scientific_of(said, self.space))
         kept = {n for n, role in self.roles.items() if role == SCIENTIFIC and n not in said}
         node = replace(self._stored.node, scientific=tuple(sorted(asked | kept)))
@@ -125,9 +128,10 @@ class Round(RoundRun, Shown):
             SpaceError: The space breaks a rule.
         """
         new = space if isinstance(space, Space) else Space(space)
-        decision = Decision("branched", "", new, {}, (), None, check_note(note), author or user())
+        decision = Decision("branched", "", new, {}, (), None, check_note(note), check_author(author))
+        added = check_was({} if was is None else was, self.space, new)
+        check_shares(focus, counter)
         shares = Shares(focus, counter, self.analyze()) if focus or counter else None
-        added = check_was(was or {}, self.space, new)
         return self.child(decision, n, downsample, added, seed, shares, design=design, pruner=pruner)
 
     def child(
@@ -194,11 +198,15 @@ class Round(RoundRun, Shown):
 
         Returns:
             The file.
+
+        Raises:
+            StoreError: A file stands where the folder is to be.
         """
         from refine.report import proposal_report, round_report
         from refine.report.gather import gather
         from refine.report.page import in_one_file
 
+        check_folder(folder)
         facts = gather(self, proposal)
         write = partial(proposal_report if only_proposal else round_report, facts)
         return in_one_file(write, folder) if html else write(folder)

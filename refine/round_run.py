@@ -7,15 +7,15 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from refine.child import check_note
+from refine.address import check_folder
+from refine.child import check_author, check_note
 from refine.design import design_named, how_many
-from refine.environment import user
 from refine.holdout import Opening, Visit, branch_of, open_holdout
 from refine.naming import Objective
 from refine.replay import Replay, replay
 from refine.retrain import HowOptions, RunOptions, run_replicates
 from refine.round_view import RoundView
-from refine.runner import check_rerun, run_round
+from refine.runner import check_options, check_rerun, run_round
 from refine.sampling import how_many_asked
 from refine.steering import Steered, check_place
 from refine.trials import Records, Score
@@ -87,6 +87,7 @@ class RoundRun(RoundView):
         chosen = self.home.objective_of(self.node, objective, name)
         self.home.know_score(self.id, self.metric, metric)
         self.home.know_tools(self.node, design, pruner)
+        check_options(workers, executor, threads, progress, rerun, timeout, memory)
         check_place(self.node, chosen, workers, executor, timeout is not None or memory is not None)
         if n is not None:
             taken = len(self.home.store.inherited(self._stored.pk))
@@ -160,7 +161,7 @@ class RoundRun(RoundView):
         Warns:
             UserWarning: It was opened before on this branch, and what that costs.
         """
-        who = Visit(check_note(note), author or user())
+        who = Visit(check_note(note), check_author(author))
         nodes = branch_of(self.node, self.home.store.nodes(self.home.tree))
         return open_holdout(
             self.home, self.node, nodes, self._metric, self.direction, top, seeds, who, **options
@@ -221,7 +222,7 @@ class RoundRun(RoundView):
         Warns:
             RuntimeWarning: Trained again, it gives other metrics than were stored.
         """
-        where = None if folder is None else Path(folder)
+        where = None if folder is None else check_folder(folder)
         return best_model(
             self.home,
             self.node,

@@ -18,7 +18,7 @@ from refine.environment import environment
 from refine.errors import AnalysisError, DesignError, ObjectiveError, did_you_mean
 from refine.execute import check_workers, outcomes_of
 from refine.interrupt import interruptible
-from refine.limits import limits_of
+from refine.limits import Limits, limits_of
 from refine.naming import Objective, called, objective_code, source_file
 from refine.node import Node
 from refine.objective import Outcome, Task, wants_trial
@@ -94,10 +94,8 @@ def run_round(
         RoundStopped: The first trials all failed in the same way.
         RoundBusy: Another process is running this round.
     """
-    check_workers(workers, threads)
+    limits, again = check_options(workers, executor, threads, progress, rerun, timeout, memory)
     wants_trial(objective)
-    limits = limits_of(timeout, memory, executor)
-    again = check_rerun(rerun)
     node, code = stored.node, objective_code(objective)
     if metric.reduction == FUNCTION and metric.function is None:
         raise ObjectiveError(
@@ -172,6 +170,26 @@ def run_round(
                 writer.add(_trial(task, outcome, state, code)._replace(shown=steered.shown(task)))
                 steered.check(outcome, state)
             watch.see(outcome, state, value if state == "complete" else None)
+
+
+def check_options(
+    workers: int,
+    executor: Executor | None,
+    threads: int,
+    progress: bool,
+    rerun: str | Collection[str] | None,
+    timeout: float | None,
+    memory: int | str | None,
+) -> tuple[Limits, frozenset[str]]:
+    """The limits of a trial and the states that run again, of what a person gave to :func:`run_round`.
+
+    Raises:
+        DesignError: An option out of range.
+    """
+    check_workers(workers, threads, executor)
+    if not isinstance(progress, bool):
+        raise DesignError(f"progress must be True or False, got {progress!r}; False shows no bar")
+    return limits_of(timeout, memory, executor), check_rerun(rerun)
 
 
 def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:

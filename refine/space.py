@@ -334,7 +334,9 @@ class Space(Shown, Mapping[str, Parameter]):
     def page(self) -> Page:
         """The parameters with their actual levels, the constraints and the size."""
         size = f"{self.size:,} permutations{' before constraints' if self.constraints else ''}"
-        halves = [n for n, p in self.items() if isinstance(p, Choice) and any(v % 1 for v in p.grid if p.ordered)]
+        halves = [
+            n for n, p in self.items() if isinstance(p, Choice) and any(v % 1 for v in p.grid if p.ordered)
+        ]
         hints = [Text(text, "faint") for n in halves if (text := as_choices(n, self[n]))]
         return Page(size, (space_grid(self), *hints), ("tree.add_round(space, objective, n=200)",))
 

@@ -12,11 +12,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from refine.address import check_place, engine_of, url_of
 from refine.canonical import dumps
 from refine.errors import NotFound, StoreError, did_you_mean
 from refine.lease import lease
@@ -32,7 +32,6 @@ from refine.trial_log import (
     store_scores,
 )
 from refine.trials import Curve, Examples, Metric, Records
-from refine.trouble import BUSY_SECONDS, say_clearly
 
 
 class StoredNode(NamedTuple):
@@ -73,29 +72,24 @@ class Store:
     Args:
         url: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file. With
             ``"sqlite:///refine.db?timeout=300"`` a write waits 300 seconds, not 30, for another process's lock.
+        create: Whether a SQLite file that is not there is created.
+
+    Attributes:
+        url: The URL.
+        closed: Whether it was closed.
 
     Raises:
         StoreError: It can't be opened, is no refine store, or was written by a newer refine.
+        NotFound: There is no such file, and ``create`` is false.
     """
 
-    def __init__(self, url: str | os.PathLike[str]) -> None:
+    def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
         self.url = _url(url)
-        sqlite = self.url.get_backend_name() == "sqlite"
-        if sqlite and self.url.database and not Path(self.url.database).resolve().parent.is_dir():
-            raise StoreError(
-                f"store {self.name}: the folder must exist, but {Path(self.url.database).resolve().parent} does not"
-            )
-        options: dict[str, Any] = {}
-        if sqlite and "timeout" not in self.url.query:
-            options = {"connect_args": {"timeout": BUSY_SECONDS}}
-        if sqlite and not self.url.database:
-            options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
+        self.closed = False
+        check_place(self.url, create)
         try:
-            self.engine = sa.create_engine(self.url, **options)
-            if sqlite:
-                sa.event.listen(self.engine, "connect", _tune_sqlite)
-            say_clearly(self.engine, self.name)
-            with self.engine.begin() as connection:
+            self._engine = engine_of(self.url)
+            with self._engine.begin() as connection:
                 found = migrate(connection)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
@@ -112,9 +106,24 @@ class Store:
         """The URL without its password."""
         return shown_url(self.url)
 
+    @property
+    def engine(self) -> sa.Engine:
+        """Where connections come from.
+
+        Raises:
+            StoreError: The store was closed.
+        """
+        if self.closed:
+            raise StoreError(
+                f"store {self.name}: was closed, by tree.close() or at the end of its with block; open it again: "
+                "refine.Tree(name, store=...)"
+            )
+        return self._engine
+
     def close(self) -> None:
-        """Closes every connection."""
-        self.engine.dispose()
+        """Closes every connection; after that nothing is read or written any more."""
+        self.closed = True
+        self._engine.dispose()
 
     # Trees and nodes.
 
@@ -367,24 +376,4 @@ def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None
 
 
 def _url(url: str | os.PathLike[str]) -> sa.URL:
-    text = os.fspath(url)
-    if not isinstance(text, str) or not text:
-        raise StoreError(f"a store is a URL or the path of a SQLite file, got {url!r}")
-    if "://" not in text:
-        text = f"sqlite:///{text}"
-    try:
-        found = sa.make_url(text)
-    except sa.exc.ArgumentError:
-        raise StoreError(
-            "a store is a URL such as sqlite:///refine.db, got one that can't be parsed"
-        ) from None
-    if found.drivername in ("postgresql", "postgres"):
-        found = found.set(drivername="postgresql+psycopg")
-    return found
-
-
-def _tune_sqlite(connection: Any, _: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    return url_of(url)

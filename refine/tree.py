@@ -11,18 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refine.address import check_folder
+from refine.canonical import check_seed
 from refine.child import check_note
 from refine.comparison import Comparison, compare
 from refine.decision import Decision
 from refine.design import how_many
 from refine.display import Page, Shown
 from refine.environment import user
-from refine.errors import NotFound, SpaceError, StoreError, did_you_mean
+from refine.errors import AnalysisError, NotFound, StoreError, did_you_mean
 from refine.exchange import Exchange
 from refine.holdout import openings_of
 from refine.home import Home
 from refine.ledger import Ledger
-from refine.naming import Objective, objective_data, objective_name
+from refine.naming import Objective, check_name, objective_data, objective_name
 from refine.node import Node
 from refine.objective import wants_trial
 from refine.outcome import entries_of
@@ -59,8 +61,10 @@ class Tree(Exchange, Shown):
         self, name: str, store: str | os.PathLike[str] = "sqlite:///refine.db", *, create: bool = True
     ) -> None:
         if not isinstance(name, str) or not name.strip():
-            raise StoreError(f"a tree needs a name, got {name!r}")
-        database = Store(store)
+            raise StoreError(
+                f"a tree needs a name, got {name!r}; such as refine.Tree('digits', store='refine.db')"
+            )
+        database = Store(store, create)
         try:
             self._home = Home(database, database.tree(name, create), name, {}, {}, {})
         except BaseException:
@@ -132,26 +136,28 @@ class Tree(Exchange, Shown):
         Raises:
             RefineError: A subclass that says what is wrong; nothing has been written then.
         """
-        wants_trial(objective)
+        searched = space if isinstance(space, Space) else Space(space)
+        wants_trial(objective, searched)
         judged = Metric.parse(metric)
         check_direction(direction)
         method, sampler = design_of(design)
         rule, tool = check_pruner(pruner, judged)
-        if isinstance(seed, bool) or not isinstance(seed, int):
-            raise SpaceError(f"seed must be a whole number, got {seed!r}")
-        searched = space if isinstance(space, Space) else Space(space)
+        if not isinstance(degenerate, bool):
+            raise AnalysisError(
+                f"degenerate must be True or False, got {degenerate!r}; True lets such trials be best"
+            )
         node = Node(
             parent=None,
             space=searched,
             method=method,
             pruner=rule,
-            seed=seed,
-            objective=name or objective_name(objective),
+            seed=check_seed(seed),
+            objective=check_name(name) or objective_name(objective),
             data=objective_data(objective),
             metric=str(judged),
             direction=direction,
-            degenerate=bool(degenerate),
-            scientific=scientific_of(roles or {}, searched),
+            degenerate=degenerate,
+            scientific=scientific_of({} if roles is None else roles, searched),
             note=check_note(note),
             author=user(),
             created=time.time(),
@@ -183,32 +189,53 @@ class Tree(Exchange, Shown):
         Raises:
             NotFound: There is none, or there are several.
         """
+        if not isinstance(key, str):
+            raise NotFound(
+                f"a round is found by its id, the beginning of one, or a tag, got {key!r}; tree.rounds has all in order"
+            )
         rounds = {r.id: r for r in self.rounds}
         tags = self._home.store.tags(self._home.tree)
         if key in tags:
             return rounds[tags[key]]
-        found = [r for i, r in rounds.items() if i.startswith(str(key))] if key else []
+        found = [r for i, r in rounds.items() if i.startswith(key)] if key else []
         if len(found) == 1:
             return found[0]
         if found:
             raise NotFound(f"round {key!r} is ambiguous: {', '.join(r.id for r in found)}")
         raise NotFound(
-            f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(str(key), [*tags, *rounds])}"
+            f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(key, [*tags, *rounds])}"
         )
 
     def _resolve(self, which: Round | str) -> Round:
         return which if isinstance(which, Round) else self[which]
+
+    def _own(self, which: Round | str) -> Round:
+        """A round of this tree, by itself, its id or a tag.
+
+        Raises:
+            NotFound: There is no such round, or it is of another tree.
+        """
+        found = self._resolve(which)
+        if found.home is not self._home and found.id not in self._home.store.nodes(self._home.tree):
+            raise NotFound(
+                f"round {found.id} is one of tree {found.home.name!r}, and tree {self.name!r} has none like it; use that "
+                "tree, or take its rounds over: tree.merge(other)"
+            )
+        return found
 
     def tag(self, which: Round | str, name: str) -> None:
         """Gives a round a name; a name that exists moves.
 
         Raises:
             StoreError: The name is no text or looks like an id.
+            NotFound: No such round in this tree.
         """
-        found = self._resolve(which)
-        if not isinstance(name, str) or not name.strip() or name in {r.id for r in self.rounds}:
-            raise StoreError(f"a tag must be a text that is no round's id, got {name!r}")
-        self._home.store.set_tag(self._home.tree, name, found._stored.pk)
+        nodes = self._home.store.nodes(self._home.tree)
+        if not isinstance(name, str) or not name.strip() or name in nodes:
+            raise StoreError(
+                f"a tag must be a text that is no round's id, got {name!r}; such as tree.tag(round, 'paper')"
+            )
+        self._home.store.set_tag(self._home.tree, name, nodes[self._own(which).id].pk)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -291,15 +318,17 @@ class Tree(Exchange, Shown):
             The file.
 
         Raises:
-            NotFound: The tree has no round yet.
+            NotFound: The tree has no round yet, or no such winner.
+            StoreError: A file stands where the folder is to be.
         """
         from refine.report.page import in_one_file
         from refine.report.telling import tree_report
         from refine.tree_story import facts_of
 
+        check_folder(folder)
         if not len(self):
             raise NotFound(f"tree {self.name!r} has no round to report on; add one: tree.add_round(...)")
-        chosen = None if winner is None else self._resolve(winner)
+        chosen = None if winner is None else self._own(winner)
         write = partial(tree_report, facts_of(self, chosen))
         return in_one_file(write, folder) if html else write(folder)
 
@@ -308,4 +337,5 @@ class Tree(Exchange, Shown):
         return tree_page(self)
 
     def __repr__(self) -> str:
-        return f"<Tree {self.name}: {len(self)} rounds in {self.store}>"
+        how_many = "closed" if self._home.store.closed else f"{len(self)} rounds"
+        return f"<Tree {self.name}: {how_many} in {self.store}>"

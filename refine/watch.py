@@ -93,7 +93,7 @@ class Watch:
         if state == "complete" and value is None:
             raise ObjectiveError(
                 f"round {self.node.id}: metric {str(self.metric)!r} is not among what the objective returned; "
-                f"{did_you_mean(self.metric.name, outcome.metrics)}; the trial is stored with all its metrics"
+                f"{_instead(self.metric, outcome.metrics)}; the trial is stored with all its metrics"
             )
         if self.seen <= self.first and outcome.error:
             how = _signature(outcome.error)
@@ -104,6 +104,15 @@ class Watch:
                     f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun={state!r}; "
                     "tracebacks are in round.failures"
                 )
+
+
+def _instead(metric: Metric, returned: Mapping[str, float]) -> str:
+    """What to do where a metric is missing."""
+    if metric.name.startswith("val_") and not any(n.startswith("val_") for n in returned):
+        return f"known: {', '.join(returned)}, all of training; give fit validation_data=(x_val, y_val) and run again"
+    hint = did_you_mean(metric.name, returned)
+    close = hint.split("'")[1] if hint.startswith("did") else next(iter(returned))
+    return f"{hint}; add the round with metric={str(metric._replace(name=close))!r} and run again"
 
 
 def _signature(error: str) -> str:

@@ -19,6 +19,10 @@ _WAY_OUT = "write `def model(x_train, y_train, x_val, y_val, params): ...`"
 
 def check_model(model: Any) -> None:
     """Raises `ObjectiveError` unless ``model`` can be called with the document's five arguments."""
+    if callable(model) and hasattr(model, "fit"):
+        raise ObjectiveError(
+            f"model: must be the function that builds and trains, got a {type(model).__name__}; {_WAY_OUT}"
+        )
     if not callable(model):
         raise ObjectiveError(
             f"model: must be a function of five arguments, got {type(model).__name__}; {_WAY_OUT}"

@@ -16,8 +16,10 @@ from refine.keras._history import curves_of
 from refine.keras._repeats import Listener, averaged
 from refine.keras._session import own_session, prepare
 from refine.keras._split import as_arrays, classes_of, digest, labels_of, rows_of, take, validation_rows
+from refine.naming import check_name
 
 _DEFAULT_SPLIT = 0.3
+_SAYS = {"holdout": "0.2 seals 20 % of the rows", "val_split": "0.3 validates on 30 %"}
 # Enough rows to see whether predictions differ; more would only cost time.
 _DEGENERATE_ROWS = 1000
 # Rows whose predictions a trial is told; it keeps no more.
@@ -95,16 +97,27 @@ class KerasObjective:
     ) -> None:
         check_model(model)
         self.model = model
-        self.name = name or name_of(model)
+        self.name = check_name(name) or name_of(model)
+        if preprocess is not None:
+            _check_transformer(preprocess)
+        for option, share in (("holdout", holdout), ("val_split", val_split)):
+            if share is not None and (
+                isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share < 1
+            ):
+                raise ObjectiveError(f"{option}: must be between 0 and 1, got {share!r}; {_SAYS[option]}")
+        if (
+            isinstance(split_seed, bool)
+            or not hasattr(split_seed, "__index__")
+            or not 0 <= split_seed < 2**32
+        ):
+            raise ObjectiveError(
+                f"split_seed: must be a whole number >= 0 and < 2**32, got {split_seed!r}; 0 is the default"
+            )
         self.code = digest_code(model)
         x, y = as_arrays("x", x), as_arrays("y", y)
         count = _same_rows("x", x, "y", y)
         sealed = None
         if holdout is not None:
-            if isinstance(holdout, bool) or not 0 < holdout < 1:
-                raise ObjectiveError(
-                    f"holdout: must be between 0 and 1, got {holdout}; 0.2 seals 20 % of the rows"
-                )
             seal = int(digest("holdout", int(split_seed))[:8], 16)
             mask = validation_rows(y, count, float(holdout), seal, "holdout")
             sealed = take(x, mask), take(y, mask)
@@ -128,10 +141,6 @@ class KerasObjective:
             train_x, train_y = x, y
         else:
             share = _DEFAULT_SPLIT if val_split is None else val_split
-            if isinstance(share, bool) or not 0 < share < 1:
-                raise ObjectiveError(
-                    f"val_split: must be between 0 and 1, got {share}; 0.3 validates on 30 %"
-                )
             mask = validation_rows(y, count, float(share), split_seed)
             train_x, train_y = take(x, ~mask), take(y, ~mask)
             x_val, y_val = take(x, mask), take(y, mask)
@@ -361,14 +370,18 @@ def _describe(preprocess: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}({shown})"
 
 
+def _check_transformer(preprocess: Any) -> None:
+    kind = preprocess if isinstance(preprocess, type) else type(preprocess)
+    if preprocess is kind or not all(hasattr(kind, method) for method in ("fit", "transform", "get_params")):
+        what = f"the class {kind.__name__}" if preprocess is kind else kind.__name__
+        raise ObjectiveError(
+            f"preprocess: must be a scikit-learn transformer, got {what}; for example StandardScaler()"
+        )
+
+
 def _preprocess(preprocess: Any, train: Any, *others: Any) -> tuple[Any, list[np.ndarray]]:
     from sklearn.base import clone
 
-    if not all(hasattr(preprocess, method) for method in ("fit", "transform", "get_params")):
-        raise ObjectiveError(
-            f"preprocess: must be a scikit-learn transformer, got {type(preprocess).__name__}; "
-            "for example StandardScaler()"
-        )
     if not isinstance(train, np.ndarray):
         raise ObjectiveError(
             f"preprocess: needs x to be one array, got a {type(train).__name__}; "

@@ -129,8 +129,15 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
         (
             {"act": ("relu", "elu")},
             "edit: act: a tuple is a range (low, high) or (low, high, levels) of numbers, got ('relu', 'elu'); for "
-            "choices write a list [...]",
+            "choices write a list ['relu', 'elu']",
         ),
+        ({"act": (0, 1)}, "edit: act: a choice has no bounds, got (0, 1); write a list of some of relu, elu"),
+        (
+            {"act": ["Relu", "elu"]},
+            "edit: act: 'Relu' is none of the choices; did you mean 'relu'? else write refine.Choice(['Relu'])",
+        ),
+        ({"dropout": None}, "edit: dropout: a range takes numbers, got None; write (low, high) or a number"),
+        ({"dropout": True}, "edit: dropout: a range takes numbers, got True; write (low, high) or a number"),
     ],
 )
 def test_edits_that_cannot_be_made(edits, text):

@@ -32,6 +32,7 @@ IMPORTABLE = (
     "a choice must be a number, string, bool, None, tuple, or a class or function that can be imported again; "
     "this is an instance of"
 )
+ONE_OF = "a parameter is a range (low, high), a list of choices [...] or one value, got"
 LOOKS_UP = "give its class, or a name that the objective looks up"
 LANGUAGE = (
     "allowed: parameters, numbers, 'text', True, False, None, + - * / // % **, == != < <= > >=, in, not in, and, or, "
@@ -84,26 +85,26 @@ ENTRIES = [
     ),
     (
         (1,),
-        "a tuple is a range (low, high) or (low, high, levels) of numbers, got (1,); for choices write a list [...]",
+        "a tuple is a range (low, high) or (low, high, levels) of numbers, got (1,); for choices write a list [1]",
     ),
     (
         (1, 2, 3, 4),
         "a tuple is a range (low, high) or (low, high, levels) of numbers, got (1, 2, 3, 4); for choices write a "
-        "list [...]",
+        "list [1, 2, 3, 4]",
     ),
     (
         ("a", "b"),
         "a tuple is a range (low, high) or (low, high, levels) of numbers, got ('a', 'b'); for choices write a "
-        "list [...]",
+        "list ['a', 'b']",
     ),
     (
         (False, True),
         "a tuple is a range (low, high) or (low, high, levels) of numbers, got (False, True); for choices write a "
-        "list [...]",
+        "list [False, True]",
     ),
     (
         (1j, 2),
-        "a tuple is a range (low, high) or (low, high, levels) of numbers, got (1j, 2); for choices write a list [...]",
+        "a tuple is a range (low, high) or (low, high, levels) of numbers, got (1j, 2); for choices write a list [1j, 2]",
     ),
     # Choices.
     ([], "choices must not be empty, got []; give at least one value"),
@@ -111,7 +112,16 @@ ENTRIES = [
     (np.array([]), "choices must not be empty, got []; give at least one value"),
     ({1, 2}, "choices must be a list, whose order is kept, got set; write [...]"),
     (frozenset([1]), "choices must be a list, whose order is kept, got frozenset; write [...]"),
-    ({"a": 1}, "choices must be a list, whose order is kept, got dict; write [...]"),
+    ({"a": 1}, f"{ONE_OF} the dictionary {{'a': 1}}; write one of these"),
+    ((i for i in range(3)), f"{ONE_OF} generator; write one of these"),
+    ({"a": 1}.keys(), f"{ONE_OF} dict_keys; write one of these"),
+    (Float, "a parameter is more than its kind, got Float alone; write Float(low, high)"),
+    (Choice, "a parameter is more than its kind, got Choice alone; write Choice([...])"),
+    (
+        (0.1, 1, "log"),
+        "the third entry of a range is its number of levels, a whole number, got (0.1, 1, 'log'); a logarithmic scale is "
+        "refine.Float(low, high, log=True)",
+    ),
     ([1, 2, 1], "choices must differ, got 1 twice; leave one out"),
     ([4, 4.0], "choices must differ, got 4 twice; leave one out"),
     ([0.0, -0.0], "choices must differ, got 0 twice; leave one out"),
@@ -257,6 +267,7 @@ def test_parameters(make, text):
 # Spaces.
 
 
+WRITE = 'write {"dropout": (0, 0.5), "units": [8, 16]}'
 RESERVED = "this name is reserved for the table of trials (state, value, seconds, seed, cell, origin)"
 
 
@@ -264,9 +275,9 @@ RESERVED = "this name is reserved for the table of trials (state, value, seconds
     ("make", "text"),
     [
         (lambda: Space({}), "a space needs at least one parameter, got none"),
-        (lambda: Space([("a", 1)]), "a space needs a mapping of names to parameters, got list"),
-        (lambda: Space("a"), "a space needs a mapping of names to parameters, got str"),
-        (lambda: Space(None), "a space needs a mapping of names to parameters, got NoneType"),
+        (lambda: Space([("a", 1)]), f"a space needs a mapping of names to parameters, got list; {WRITE}"),
+        (lambda: Space("a"), f"a space needs a mapping of names to parameters, got str; {WRITE}"),
+        (lambda: Space(None), f"a space needs a mapping of names to parameters, got NoneType; {WRITE}"),
         (lambda: Space({1: [1]}), "a parameter's name must be a text that is not empty, got 1"),
         (lambda: Space({"": [1]}), "a parameter's name must be a text that is not empty, got ''"),
         (lambda: Space({" ": [1]}), "a parameter's name must be a text that is not empty, got ' '"),
@@ -299,7 +310,19 @@ RESERVED = "this name is reserved for the table of trials (state, value, seconds
             lambda: Space({"dropout": (0, 3), "units": 4}, ["units > 1", "lr > 1"]),
             "constraint 'lr > 1': unknown parameter 'lr'; known: dropout, units",
         ),
-        (lambda: Space.from_talos([1]), "a space needs a mapping of names to parameters, got list"),
+        (
+            lambda: Space({"units": 4, "act": ["relu", "elu"]}, ["act == relu"]),
+            "constraint 'act == relu': unknown parameter 'relu'; a text stands in quotes",
+        ),
+        (
+            lambda: Space({"a": 1}).contains({"a": 1}),
+            "contains needs a table, one row per permutation, got dict; of one permutation pd.DataFrame([permutation])",
+        ),
+        (
+            lambda: Space.from_json("{}"),
+            "from_json needs the dictionary that to_json gives, got str; of a text json.loads(text)",
+        ),
+        (lambda: Space.from_talos([1]), f"a space needs a mapping of names to parameters, got list; {WRITE}"),
         (
             lambda: Space.from_talos({"a": (0, 1)}),
             "a: a Talos range is (low, high, steps) of numbers, got (0, 1)",
@@ -387,7 +410,9 @@ def test_syntax_that_is_not_allowed(expression, refused):
     [
         ("x >", f"must be one expression, but invalid syntax; {LANGUAGE}"),
         ("x > 1; x < 2", f"must be one expression, but invalid syntax; {LANGUAGE}"),
-        ("x = 1", f"must be one expression, but invalid syntax; {LANGUAGE}"),
+        ("x = 1", f"must be one expression, but invalid syntax; = is written == here; {LANGUAGE}"),
+        ("x > 1 && x < 3", f"must be one expression, but invalid syntax; && is written and here; {LANGUAGE}"),
+        ("x > 1 || x < 3", f"must be one expression, but invalid syntax; || is written or here; {LANGUAGE}"),
         ("import os", f"must be one expression, but invalid syntax; {LANGUAGE}"),
         ("exec('1')", "unknown function exec(); known: abs, min, max, log, log2, log10, sqrt"),
         ("__import__('os')", "unknown function __import__(); known: abs, min, max, log, log2, log10, sqrt"),

@@ -64,7 +64,7 @@ FLOORS = [
     # Files and processes.
     ["naming"],
     ["schema", "objective", "interrupt", "leash", "limits", "trouble"],
-    ["cluster", "watchdog"],
+    ["address", "cluster", "watchdog"],
     ["lease", "trial_log", "execute"],
     ["store"],
     ["watch"],

@@ -112,7 +112,7 @@ def test_other_misuse_is_refused(root):
     review = root.propose()
     with pytest.raises(ReviewError, match=r"reject: unknown parameter 'rl'"):
         review.reject("rl")
-    with pytest.raises(ReviewError, match="a note must be text, got int"):
+    with pytest.raises(ReviewError, match="a note must be text, got 3"):
         review.accept(note=3)
     with pytest.raises(DesignError, match="n must be <= the number of permutations left"):
         review.accept(n=10**9)

@@ -10,7 +10,7 @@ import objectives
 import pytest
 
 import refine
-from refine.errors import DesignError, ObjectiveError, RoundBusy, RoundStopped, SpaceError
+from refine.errors import DesignError, ObjectiveError, RoundBusy, RoundStopped
 
 
 def test_the_table_has_the_promised_columns(tree, space):
@@ -139,9 +139,9 @@ def test_an_objective_that_cannot_be_called_is_refused_before_anything_runs(tree
     [
         (
             "0.9",
-            "must return a number or a mapping of metrics to numbers, got str for 'value'; return a float",
+            "must return a number or a mapping of metrics to numbers, got str for 'value' ('0.9'); return a float",
         ),
-        (None, "got NoneType for 'value'"),
+        (None, "got None for 'value'; is a return missing?"),
         ({}, "got an empty mapping"),
         ({"acc": [1, 2]}, "got list for 'acc'"),
         (("history", "model"), "goes into refine.keras.KerasObjective"),
@@ -182,7 +182,7 @@ def test_options_out_of_range_are_refused(tree, space):
         found.run(rerun="fail")
     with pytest.raises(TypeError):
         found.run(worker=2)
-    with pytest.raises(SpaceError, match="seed must be a whole number, got 1.5"):
+    with pytest.raises(DesignError, match="seed must be a whole number, got 1.5"):
         tree.add_round(space, objectives.bowl, n=5, seed=1.5)
 
 
