@@ -12,13 +12,14 @@ from refine.display import Cell, Grid, Page, Shown, Text, without_sentences
 from refine.edits import bounds_text
 from refine.errors import AnalysisError, RefineError, ReviewError
 from refine.gate import Gate
-from refine.naming import Objective, objective_name
+from refine.naming import UNNAMED, Objective, objective_name
 from refine.report.script import objective_line
 from refine.review import Review
 from refine.round import Round
 from refine.tree import Tree
 from refine.typed import typed_value
-from refine.words import number, percent, score
+from refine.wording import times
+from refine.words import percent, score
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +156,8 @@ class _Walk:
             return
         workers = self.dialogue.whole("How many trials at a time?", 1)
         at_a_time = f"workers={workers}" if workers > 1 else ""
-        handed = "" if self.given else "objective=objective" + (f", name={self.name!r}" if self.name else "")
+        called = self.name or _other_name(found, given)
+        handed = "" if self.given else "objective=objective" + (f", name={called!r}" if called else "")
         if not self.given:
             self.script.lines.insert(1, objective_line(objective_name(given), given))
             self.given = True
@@ -261,6 +263,12 @@ class _Walk:
             return child
 
 
+def _other_name(found: Round, given: Objective) -> str | None:
+    """The name that a round was added with, where it is not its objective's own."""
+    name = found.node.objective
+    return None if name.startswith(UNNAMED) or name == objective_name(given) else name
+
+
 def _in_short(page: Page) -> Page:
     """A page whose tables leave out their sentences: those come with the questions."""
     blocks = [b for b in page.blocks if isinstance(b, Text)][:1]
@@ -282,7 +290,7 @@ def _levels(evidence: Any) -> Page:
             f"{v.n:,}",
             score(v.median),
             Cell(
-                f"{number(v.ratio, 2)} times",
+                times(v.ratio),
                 "good" if v.ratio_low > 1 else "bad" if v.ratio_high < 1 else "",
             ),
             percent(v.bad) if v.bad else "-",

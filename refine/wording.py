@@ -164,13 +164,13 @@ def _contrast(e: ParameterEvidence, new: Parameter) -> str:
     what = bounds_text(new) if isinstance(e.parameter, Range) else join([v.label for v in stay])
     left = join([v.label for v in go]) if len(go) <= 4 else f"the other {len(go)} levels"
     return (
-        f"At {what} {best} are {_times(stay)} as frequent as overall ({n_stay} trials), at "
-        f"{left} {_times(go)} ({n_go} trials)."
+        f"At {what} {best} are {times(_mean_ratio(stay))} as frequent as overall ({n_stay} trials), at "
+        f"{left} {times(_mean_ratio(go))} ({n_go} trials)."
     )
 
 
-def _times(levels: list[LevelEvidence]) -> str:
-    ratio = _mean_ratio(levels)
+def times(ratio: float) -> str:
+    """How often something is among the good trials: ``2.1 times`` as often as overall, or ``hardly ever``."""
     if ratio < 0.05:
         return "hardly ever"
     return f"{ratio:.1f} times" if 0.95 <= ratio < 1.05 else f"{number(ratio, 2)} times"

@@ -1,0 +1,86 @@
+"""A terminal with a person at it: types, waits for what is printed, and keeps the session as text."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pexpect
+
+COLUMNS = 96
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+
+
+class Terminal:
+    """A working folder in which commands are typed, and what its screen showed.
+
+    Args:
+        folder: Where commands run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.text = folder, ""
+        self.said: list[str] = []  # commands, questions and answers, in order
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        self.environment = {
+            **os.environ,
+            "PATH": path,
+            "TERM": "xterm-256color",
+            "COLUMNS": str(COLUMNS),
+            "LOGNAME": "ada",
+        }
+        for name in ("CI", "NO_COLOR", "FORCE_COLOR"):
+            self.environment.pop(name, None)
+
+    def run(self, command: str, *answers: tuple[str, str], status: int = 0) -> str:
+        """Types a command, answers its questions, and waits for its end.
+
+        Args:
+            command: What is typed.
+            answers: A piece of each question, and the answer.
+            status: The exit status that is expected.
+
+        Returns:
+            What was printed.
+        """
+        self.said.append(f"$ {command}")
+        child = pexpect.spawn(
+            "/bin/bash",
+            ["-c", command],
+            cwd=str(self.folder),
+            env=self.environment,
+            dimensions=(50, COLUMNS),
+            encoding="utf-8",
+            timeout=120,
+        )
+        shown = []
+        for question, answer in answers:
+            child.expect_exact(question)
+            shown.append(child.before + question)
+            child.expect(r": $")
+            rest = child.before + child.after
+            shown.append(rest)
+            child.sendline(answer)
+            child.expect_exact("\r\n")  # the terminal's echo of the answer
+            shown.append(f"{answer}\r\n")
+            self.said.append(f"{question}{plain(rest).rstrip()} {answer}".rstrip())
+        child.expect(pexpect.EOF)
+        child.close()
+        shown.append(child.before)
+        assert child.exitstatus == status, plain("".join(shown))
+        found = plain("".join(shown))
+        self.text += f"$ {command}\n{found}\n\n"
+        return found
+
+
+def plain(text: str) -> str:
+    """Without colours and progress bars, as it stands on the screen at the end."""
+    lines = []
+    for line in _ANSI.sub("", text).replace("\r\n", "\n").split("\n"):
+        last = line.rstrip("\r").rpartition("\r")[2].rstrip()
+        if "trial/s" in last or re.match(r"round [0-9a-f]{12}: +\d+%", last):
+            continue
+        lines.append(last)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
