@@ -167,9 +167,9 @@ def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
         again = other[found.id].run(
             objective=mended, name=found.node.objective, rerun="failed", progress=False
         )
-    assert len(again.trials) == 30
-    assert "failed" not in set(again.trials["state"])
-    assert (again.home.store.records([again._stored.pk]).columns["attempt"]).count(1) == failed
+        assert len(again.trials) == 30
+        assert "failed" not in set(again.trials["state"])
+        assert (again.home.store.records([again._stored.pk]).columns["attempt"]).count(1) == failed
 
 
 def test_a_small_space_is_used_up_and_no_more(tree):
