@@ -105,6 +105,7 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     print(child.analyze(), end="\n\n")
     print(child.propose(risk=0.05), end="\n\n")
 
+    print("the tree's story:", tree.report(out / "reports"))
     for found in (root, child):
         print("report:", found.report(out / "reports"))
     print(f"\n{tree}\n\nbest permutation\n{tree.best().to_string()}")

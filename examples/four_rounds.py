@@ -138,6 +138,8 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
         ]
         for who, rounds in paths.items():
             lines += [row(who, i, found, workers, sealed) for i, found in enumerate(rounds, 2)]
+        # The people's last round is what they ended with; by value alone all rounds are level.
+        print("the tree's story:", tree.report(out / "reports", winner=paths["people"][-1]))
         for found in tree.rounds:
             found.report(out / "reports")
         print(f"\n{tree}\n\n{tree.ledger()}\n")

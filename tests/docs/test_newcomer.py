@@ -1,0 +1,36 @@
+"""A newcomer's path: README's first block is short, runs as it stands, and ends at a proposal on their own function."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from recorder import Terminal
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def first_block() -> str:
+    return re.search(r"^```python\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)[1]
+
+
+def test_ten_lines_lead_to_a_proposal(tmp_path: Path) -> None:
+    code = first_block()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    (tmp_path / "first.py").write_text(code)
+    printed = Terminal(tmp_path).run("python first.py") + "\n"
+    assert "This box keeps" in printed
+    assert re.search(r"^dropout +0 to 0\.5 +0 to 0\.\d", printed, flags=re.MULTILINE)
+    # What README shows is what it prints; figures may differ with versions.
+    text = README.read_text()
+    shown = re.search(r"(<!-- printed -->\n+```text\n)(.*?)(^```$)", text, flags=re.MULTILINE | re.DOTALL)
+    if os.environ.get("REFINE_GOLDEN"):
+        README.write_text(text[: shown.start(2)] + printed + text[shown.end(2) :])
+        return
+    heads = [
+        line for line in printed.splitlines() if line.startswith(("Review", "parameter", "next:", "risk:"))
+    ]
+    assert len(heads) == 4
+    for line in heads:
+        assert line in shown[2]
