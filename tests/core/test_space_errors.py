@@ -159,7 +159,9 @@ ENTRIES = [
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), ENTRIES, ids=lambda v: None if isinstance(v, str) else repr(v)[:30]
+    ("value", "text"),
+    ENTRIES,
+    ids=lambda v: None if isinstance(v, str) else repr(v).partition(" at 0x")[0][:30],
 )
 def test_entries(value, text):
     assert text_of(lambda: Space({"good": 1, "x": value})) == f"x: {text}"
