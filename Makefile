@@ -1,5 +1,6 @@
 # make demo   the main job on a fresh machine
 # make test   everything CI checks
+# make docs   pictures and pages of the documentation, into site/; a minute
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
 # make bench-scale  own time at 100,000 trials, workers, large grids, beside Optuna, Keras Tuner and Talos; ten minutes
@@ -10,7 +11,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench bench-keras bench-scale bench-proposals clean
+.PHONY: demo test docs bench bench-keras bench-scale bench-proposals clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -28,6 +29,10 @@ test: $(READY)
 	$(RUN) -m mypy
 	$(RUN) -m pytest --cov --cov-report=term:skip-covered
 
+docs: $(READY)
+	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py
+	$(RUN) -m mkdocs build --strict --quiet
+
 bench: $(READY)
 	$(RUN) benchmarks/overhead.py
 
@@ -43,4 +48,4 @@ bench-proposals: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/proposals.py --write
 
 clean:
-	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo-output site .pytest_cache .mypy_cache .ruff_cache

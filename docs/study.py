@@ -1,0 +1,125 @@
+"""The small study behind pages and pictures: a perceptron on handwritten digits, a tenth of a second a trial.
+
+Real data, which come with scikit-learn, and real trainings with a curve per epoch. Some learning rates are so large that
+trainings diverge; that is meant. The finished study is stored in docs/data/digits, as ``tree.export`` writes it.
+
+    python docs/study.py     runs it and writes docs/data/digits anew: about a minute on two cores
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+
+import refine
+
+DATA = Path(__file__).parent / "data" / "digits"
+
+_x, _y = load_digits(return_X_y=True)
+X, X_REST, Y, Y_REST = train_test_split(_x / 16, _y, train_size=500, stratify=_y, random_state=0)
+X_VAL, X_TEST, Y_VAL, Y_TEST = train_test_split(
+    X_REST, Y_REST, train_size=600, stratify=Y_REST, random_state=0
+)
+
+SPACE = refine.Space(
+    {
+        "lr": refine.Float(0.001, 3.0, levels=9, log=True),
+        "units": [4, 8, 16, 32, 64],
+        "l2": refine.Float(1e-5, 1.0, levels=6, log=True),
+        "batch_size": [16, 32, 64, 128],
+        "momentum": (0.0, 0.9, 4),
+        "activation": ["relu", "tanh", "logistic"],
+        "epochs": 15,
+    }
+)
+
+
+def digits(params: Mapping[str, Any], trial: Any) -> dict[str, float]:
+    """Trains one perceptron on 500 digits and measures it on 600 others.
+
+    Args:
+        params: The permutation.
+        trial: The running trial: its seed, and where the curve goes.
+    """
+    model = MLPClassifier(
+        hidden_layer_sizes=(params["units"],),
+        activation=params["activation"],
+        solver="sgd",
+        learning_rate_init=params["lr"],
+        alpha=params["l2"],
+        batch_size=params["batch_size"],
+        momentum=params["momentum"],
+        random_state=trial.seed,
+    )
+    found = {}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of numbers that overflow, which is what diverging is
+        for epoch in range(params["epochs"]):
+            try:
+                model.partial_fit(X, Y, classes=np.arange(10))
+                seen, new = model.predict_proba(X), model.predict_proba(X_VAL)
+            except ValueError:  # weights that are no numbers any more
+                return {"val_acc": math.nan}
+            found = {**_scores(seen, Y), **{f"val_{k}": v for k, v in _scores(new, Y_VAL).items()}}
+            trial.report(epoch, found)
+    return {**found, "degenerate": float(len(np.unique(new.argmax(axis=1))) == 1)}
+
+
+def _scores(shares: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> dict[str, float]:
+    right = np.clip(shares[np.arange(len(truth)), truth], 1e-12, 1.0)
+    return {
+        "loss": round(float(-np.log(right).mean()), 5),
+        "acc": round(float((shares.argmax(axis=1) == truth).mean()), 5),
+    }
+
+
+def main() -> None:
+    """Two rounds, the best of both again under new seeds, everything into docs/data/digits."""
+    os.environ["LOGNAME"] = "ada"  # who decides
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        refine.Tree("digits", store=Path(scratch) / "digits.db") as tree,
+    ):
+        first = tree.add_round(
+            SPACE,
+            digits,
+            name="digits",
+            metric="val_acc",
+            n=150,
+            seed=7,
+            note="which rates train at all, and how wide",
+        )
+        first.run().replicate(top=5, seeds=3)
+        tree.tag(first, "first")
+        review = first.propose(risk=0.05)
+        print(review)
+        print(first.gate())
+        second = review.edit(units=[8, 16, 32, 64]).accept(
+            "small networks are cheap: keep 8", n=100, focus=0.3
+        )
+        second.set_roles(activation="scientific")
+        second.run().replicate(top=5, seeds=3)
+        tree.tag(second, "second")
+        print(second.analyze(), second.propose(), tree, tree.ledger(), sep="\n\n")
+        shutil.rmtree(DATA, ignore_errors=True)
+        tree.export(DATA)
+    for extra in DATA.glob("*/*"):  # what is made from the rest
+        if extra.is_dir():
+            shutil.rmtree(extra)
+        elif extra.suffix in (".md", ".csv"):
+            extra.unlink()
+
+
+if __name__ == "__main__":
+    main()
