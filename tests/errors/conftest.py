@@ -1,0 +1,78 @@
+"""A place where things go wrong: a round that ran, one that did not, a proposal, another tree, and files in the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+import refine
+from refine.schema import metadata
+
+pytest.register_assert_rewrite("wrong")
+
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"], "epochs": 150}
+
+
+def objective(params):
+    slow = 0.1 * (params["optimizer"] == "SGD")
+    return 1 - 0.02 * (params["lr"] - 1.4) ** 2 - 0.2 * params["dropout"] - slow
+
+
+class Place(SimpleNamespace):
+    """See :func:`place`."""
+
+    def rows(self):
+        """How many rows every table of both stores holds."""
+        found = []
+        for tree in (self.tree, self.other):
+            with tree._home.store.engine.connect() as connection:
+                for table in metadata.sorted_tables:
+                    found.append(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar())
+        return found
+
+    def files(self):
+        """Everything that lies in the folder, but for what SQLite keeps beside its files."""
+        return sorted(p for p in self.folder.rglob("*") if not p.name.endswith(("-wal", "-shm")))
+
+    def said(self, text):
+        """A text with the words in capitals filled in."""
+        for word in ("FOLDER", "ROOT", "EMPTY", "FOREIGN"):
+            text = text.replace(word, str(getattr(self, word)))
+        return text
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    folder = Path(tmp_path_factory.mktemp("wrong"))
+    tree = refine.Tree("question", store=folder / "refine.db")
+    root = tree.add_round(SPACE, objective, n=60, seed=7).run(progress=False)
+    empty = tree.add_round(SPACE, objective, n=20, seed=8)
+    other = refine.Tree("other", store=folder / "other.db")
+    foreign = other.add_round({"a": (0.0, 1.0)}, objective, n=5)
+    (folder / "file").write_text("a file")
+    (folder / "text.db").write_text("no database, but long enough to be taken for the header of one " * 9)
+    (folder / "semicolons.csv").write_text("a;b\n1;2\n")
+    frame = pd.DataFrame({"lr": [0.1 * i for i in range(1, 21)], "act": ["relu", "elu"] * 10, "acc": 0.5})
+    found = Place(
+        folder=folder,
+        tree=tree,
+        root=root,
+        empty=empty,
+        review=root.propose(),
+        other=other,
+        foreign=foreign,
+        frame=frame,
+        space=SPACE,
+        objective=objective,
+        FOLDER=folder,
+        ROOT=root.id,
+        EMPTY=empty.id,
+        FOREIGN=foreign.id,
+    )
+    yield found
+    tree.close()
+    other.close()

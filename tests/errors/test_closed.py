@@ -1,0 +1,157 @@
+"""After ``tree.close()`` everything that would read or write says so; nothing opens the store again by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+import refine
+from refine.errors import StoreError
+
+FOLDER = "reports"
+TREE = {
+    "add_frame": lambda t, r, p: t.add_frame(p.frame, value="acc"),
+    "add_round": lambda t, r, p: t.add_round(p.space, p.objective, n=5),
+    "add_study": lambda t, r, p: t.add_study(_study()),
+    "best": lambda t, r, p: t.best(),
+    "diff": lambda t, r, p: t.diff(r, r),
+    "export": lambda t, r, p: t.export(FOLDER),
+    "ledger": lambda t, r, p: t.ledger(),
+    "log": lambda t, r, p: t.log(),
+    "merge": lambda t, r, p: t.merge(p.other),
+    "page": lambda t, r, p: t.page(),
+    "plot": lambda t, r, p: t.plot.tree(),
+    "replay": lambda t, r, p: t.replay(r),
+    "report": lambda t, r, p: t.report(FOLDER),
+    "rounds": lambda t, r, p: t.rounds,
+    "tag": lambda t, r, p: t.tag(r, "paper"),
+    "tags": lambda t, r, p: t.tags,
+    "len": lambda t, r, p: len(t),
+    "item": lambda t, r, p: t[r.id],
+    "guide": lambda t, r, p: refine.guide(t, ask=lambda _: "q", tell=lambda _: None),
+    "autopilot": lambda t, r, p: refine.autopilot(t, progress=False),
+}
+KNOWS_TREE = {"name", "store", "close", "load"}
+ROUND = {
+    "analyze": lambda r, p: r.analyze(),
+    "best": lambda r, p: r.best,
+    "best_model": lambda r, p: r.best_model(objective=_WithModel()),
+    "best_params": lambda r, p: r.best_params,
+    "branch": lambda r, p: r.branch(p.space, n=3),
+    "cells": lambda r, p: r.cells(),
+    "children": lambda r, p: r.children,
+    "decisions": lambda r, p: r.decisions,
+    "failures": lambda r, p: r.failures,
+    "gate": lambda r, p: r.gate(),
+    "n": lambda r, p: r.n,
+    "open_holdout": lambda r, p: r.open_holdout(),
+    "openings": lambda r, p: r.openings,
+    "optimism": lambda r, p: r.optimism(),
+    "page": lambda r, p: r.page(),
+    "path": lambda r, p: r.path,
+    "plot": lambda r, p: r.plot.density("lr"),
+    "propose": lambda r, p: r.propose(),
+    "replay": lambda r, p: r.replay(),
+    "replicate": lambda r, p: r.replicate(progress=False),
+    "replicates": lambda r, p: r.replicates,
+    "report": lambda r, p: r.report(FOLDER),
+    "roles": lambda r, p: r.roles,
+    "run": lambda r, p: r.run(progress=False),
+    "set_roles": lambda r, p: r.set_roles(lr="scientific"),
+    "shown": lambda r, p: r.shown,
+    "to_optuna": lambda r, p: r.to_optuna(),
+    "trials": lambda r, p: r.trials,
+    "more": lambda r, p: r.run(n=40, progress=False),
+}
+# `parent` of a root is known without the store, and `child` and `note_decision` are what accept and decline call.
+KNOWS_ROUND = {"id", "objective", "parent", "space", "child", "note_decision"}
+REVIEW = {
+    "accept": lambda v, p: v.accept(n=5),
+    "decline": lambda v, p: v.decline(),
+    "gate": lambda v, p: v.gate(),
+    "preview": lambda v, p: v.preview(),
+    "report": lambda v, p: v.report(FOLDER),
+}
+
+
+class _WithModel:
+    name = "conftest.objective"
+
+    def __call__(self, params):
+        return 1.0
+
+    def trained(self, params, trial):
+        return "model", {}
+
+
+def _study():
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study()
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    return study
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory, place):
+    """A tree with one round and its proposal, closed."""
+    tree = refine.Tree("gone", store=tmp_path_factory.mktemp("closed") / "refine.db")
+    found = tree.add_round(place.space, place.objective, n=30, seed=1).run(progress=False)
+    review = found.propose()
+    tree.close()
+    return tree, found, review
+
+
+def _says_so(tree, call, monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    with pytest.raises(StoreError) as caught:
+        call()
+    assert str(caught.value) == (
+        f"store {tree.store}: was closed, by tree.close() or at the end of its with block; open it again: "
+        "refine.Tree(name, store=...)"
+    )
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_a_tree(closed, place, monkeypatch, tmp_path, name):
+    tree, found, _ = closed
+    _says_so(tree, lambda: TREE[name](tree, found, place), monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize("name", ROUND)
+def test_a_round(closed, place, monkeypatch, tmp_path, name):
+    tree, found, _ = closed
+    _says_so(tree, lambda: ROUND[name](found, place), monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize("name", REVIEW)
+def test_a_review(closed, place, monkeypatch, tmp_path, name):
+    tree, _, review = closed
+    _says_so(tree, lambda: REVIEW[name](review, place), monkeypatch, tmp_path)
+
+
+def test_nothing_public_is_forgotten():
+    def public(kind):
+        return {name for name in dir(kind) if not name.startswith("_")}
+
+    assert public(refine.Tree) == {n for n in TREE if hasattr(refine.Tree, n)} | KNOWS_TREE
+    assert public(refine.Round) == {n for n in ROUND if hasattr(refine.Round, n)} | KNOWS_ROUND
+
+
+def test_what_needs_no_store_still_works(closed):
+    tree, found, review = closed
+    tree.close()
+    assert (tree.name, repr(tree)) == ("gone", f"<Tree gone: closed in {tree.store}>")
+    assert (repr(found), list(found.space)) == (
+        f"<Round {found.id} of gone>",
+        ["lr", "dropout", "optimizer", "epochs"],
+    )
+    assert review.edit(dropout=(0, 0.2)).space["dropout"].high == 0.2
+
+
+def test_a_store_in_memory_is_gone(place):
+    tree = refine.Tree("gone", store="sqlite://")
+    tree.close()
+    with pytest.raises(StoreError, match="was closed"):
+        len(tree)

@@ -1,0 +1,133 @@
+"""Objectives that go wrong inside a trial: what stops the round says what to write instead."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import ObjectiveError, RoundStopped
+
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
+RETURNS = "refine.errors.ObjectiveError: an objective must return a number or a mapping of metrics"
+NUMBERS = f"{RETURNS} to numbers, got"
+UNKNOWN = "refine.errors.UnknownName: unknown parameter"
+REPORT = (
+    "refine.errors.ObjectiveError: report takes the number of an epoch and its metrics by name, trial.report(0, {'loss': "
+    "0.5}), got"
+)
+
+
+def returning(value):
+    return lambda params: value
+
+
+def reporting(*given):
+    return lambda params, trial: trial.report(*given)
+
+
+ALIKE = {
+    "nothing": (returning(None), f"{NUMBERS} None for 'value'; is a return missing?"),
+    "text": (returning("0.9"), f"{NUMBERS} str for 'value' ('0.9'); return a float"),
+    "a tuple": (
+        returning((0.9, 0.1)),
+        f"{RETURNS}, got the tuple (0.9, 0.1); name its numbers, as in return {{'acc': 0.9, 'loss': 0.1}}",
+    ),
+    "history and model": (
+        returning(("history", "model")),
+        f"{RETURNS}, got a pair; a model function that returns (history, model) goes into "
+        "refine.keras.KerasObjective(model, x, y)",
+    ),
+    "texts": (returning({"acc": "high"}), f"{NUMBERS} str for 'acc' ('high'); return a float"),
+    "a list of losses": (
+        returning({"acc": [0.1, 0.2]}),
+        f"{NUMBERS} list for 'acc' ([0.1, 0.2]); return a float",
+    ),
+    "an array": (returning(np.zeros(2)), f"{NUMBERS} ndarray for 'value' (shape (2,)); return a float"),
+    "an empty mapping": (returning({}), f"{RETURNS}, got an empty mapping"),
+    "a typo": (lambda params: params["drpout"], f"{UNKNOWN} 'drpout'; did you mean 'dropout'?"),
+    "a typo popped": (lambda params: params.pop("drpout"), f"{UNKNOWN} 'drpout'; did you mean 'dropout'?"),
+    "a number": (lambda params: params[0], f"{UNKNOWN} 0; known: lr, dropout"),
+    "an attribute": (
+        lambda params: params.dropout,
+        "AttributeError: a permutation is a dictionary and has no attribute 'dropout'; write params['dropout']",
+    ),
+    "another library's trial": (
+        lambda trial: trial.suggest_float("lr", 0, 1),
+        "AttributeError: a permutation is a dictionary and has no attribute 'suggest_float'; write params['lr']",
+    ),
+    "another dictionary's key": (lambda params: {}["lr"], "KeyError: 'lr'"),
+    "a number reported": (reporting(0, 0.5), f"{REPORT} 0 and 0.5"),
+    "an epoch as text": (reporting("1", {"loss": 0.5}), f"{REPORT} '1' and {{'loss': 0.5}}"),
+    "texts reported": (
+        reporting(0, {"loss": "low"}),
+        "refine.errors.ObjectiveError: report takes numbers by name, got str for 'loss' ('low'); return a float",
+    ),
+}
+
+
+@pytest.mark.parametrize(("objective", "text"), ALIKE.values(), ids=ALIKE)
+def test_the_round_stops_and_says_what_to_write(objective, text):
+    with refine.Tree("question", store="sqlite://") as tree:
+        found = tree.add_round(SPACE, objective, n=12, name="mine")
+        with pytest.raises(RoundStopped) as caught:
+            found.run(progress=False)
+        assert str(caught.value) == (
+            f"round {found.id}: stopped, its first 5 trials all failed alike: {text}; fix it and run again with "
+            "rerun='failed'; tracebacks are in round.failures"
+        )
+        assert found.failures["error"].str.strip().str.endswith(text).all()
+        assert len(found.trials) == 5  # and none of them is lost
+        mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, name="mine")
+        assert mended.run(progress=False, rerun="failed").trials["state"].eq("complete").all()
+
+
+METRICS = {
+    "a typo": (
+        "val_accuracy",
+        {"val_acc": 0.5, "loss": 1.0},
+        "did you mean 'val_acc'?; add the round with metric='val_acc'",
+    ),
+    "of the best epoch": (
+        "max:acc",
+        {"val_acc": 0.5},
+        "did you mean 'val_acc'?; add the round with metric='max:val_acc'",
+    ),
+    "none": (
+        "value",
+        {"loss": 1.0, "val_f1": 0.5},
+        "known: loss, val_f1; add the round with metric='val_f1'",
+    ),
+    "of validation": (
+        "val_acc",
+        {"acc": 0.5, "loss": 1.0},
+        "known: acc, loss, all of training; give fit validation_data=(x_val, y_val)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("metric", "returned", "hint"), METRICS.values(), ids=METRICS)
+def test_a_metric_that_is_not_returned(metric, returned, hint):
+    with refine.Tree("question", store="sqlite://") as tree:
+        found = tree.add_round(SPACE, returning(returned), n=12, metric=metric, name="mine")
+        with pytest.raises(ObjectiveError) as caught:
+            found.run(progress=False)
+        assert str(caught.value) == (
+            f"round {found.id}: metric {metric!r} is not among what the objective returned; {hint} and run again; the trial "
+            "is stored with all its metrics"
+        )
+        assert found.trials[list(returned)].to_dict("records") == [returned]
+
+
+def test_a_permutation_is_still_a_dictionary():
+    from refine.objective import Permutation
+
+    params = Permutation({"lr": 0.1, "dropout": 0.2})
+    assert params.get("drpout") is None
+    assert params.get("drpout", 3) == 3
+    assert params.pop("drpout", 4) == 4
+    assert "drpout" not in params
+    assert dict(**params) == {"lr": 0.1, "dropout": 0.2}
+    assert not hasattr(params, "drpout")
+    with pytest.raises(KeyError):
+        params["drpout"]
