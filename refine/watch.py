@@ -111,7 +111,8 @@ def _instead(metric: Metric, returned: Mapping[str, float]) -> str:
     if metric.name.startswith("val_") and not any(n.startswith("val_") for n in returned):
         return f"known: {', '.join(returned)}, all of training; give fit validation_data=(x_val, y_val) and run again"
     hint = did_you_mean(metric.name, returned)
-    close = hint.split("'")[1] if hint.startswith("did") else next(iter(returned))
+    of_validation = [n for n in returned if n.startswith("val_")]
+    close = hint.split("'")[1] if hint.startswith("did") else [*of_validation, *returned][0]
     return f"{hint}; add the round with metric={str(metric._replace(name=close))!r} and run again"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from refine.errors import ObjectiveError
 
 
@@ -20,16 +22,21 @@ def curves_of(returned: Any) -> tuple[dict[str, list[float]], Any]:
     if not isinstance(curves, Mapping):
         raise ObjectiveError(
             f"the history must be a keras History or a dict of lists, got {type(history).__name__}: "
-            "return what model.fit returned"
+            + (
+                "return history, model, in this order"
+                if hasattr(history, "fit")
+                else "return what model.fit returned"
+            )
         )
     lists: dict[str, list[float]] = {}
     for name, values in curves.items():
         try:
             lists[str(name)] = [float(value) for value in values]
         except (TypeError, ValueError) as error:
+            one = "one number per epoch, as in [0.5]" if np.isscalar(values) else None
             raise ObjectiveError(
                 f"history[{name!r}]: must be a list of numbers, got {values!r:.80}: "
-                "leave metrics with several numbers out of the history"
+                f"{one or 'leave metrics with several numbers out of the history'}"
             ) from error
     lists = {name: values for name, values in lists.items() if values}
     if not lists:

@@ -30,6 +30,8 @@ def as_arrays(name: str, data: Any) -> Any:
 
     def one(leaf: Any) -> np.ndarray:
         array = np.asarray(leaf)
+        if array.dtype.kind == "O" and array.ndim == 0:
+            raise ObjectiveError(f"{name}: must be arrays, one row per example, got {type(leaf).__name__}")
         if array.dtype.kind not in "biuf":
             raise ObjectiveError(
                 f"{name}: must be numeric, got dtype {array.dtype}; encode text and categories first"

@@ -244,6 +244,10 @@ def _as_tuple(validation_data: Any) -> Any:
 
 def _validation(validation_data: Any) -> Rows:
     data = _as_tuple(validation_data)
+    if hasattr(data, "shape"):
+        raise ValueError(
+            f"validation_data: must be (x, y) or (x, y, sample_weight), got one array of shape {tuple(data.shape)}"
+        )
     if not isinstance(data, tuple):
         raise Unsupported(f"validation_data is a {type(data).__name__}, not (x, y) in memory")
     if not 1 <= len(data) <= 3:

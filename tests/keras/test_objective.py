@@ -275,7 +275,7 @@ def test_code_follows_the_source() -> None:
         (None, "the model function must return (history, model), got NoneType: add `return"),
         ({"a": [1]}, "the model function must return (history, model), got dict: add `return"),
         ((5, None), "the history must be a keras History or a dict of lists, got int: return"),
-        (({"a": 1.0}, None), "history['a']: must be a list of numbers, got 1.0: leave"),
+        (({"a": 1.0}, None), "history['a']: must be a list of numbers, got 1.0: one"),
         (({"a": []}, None), "the history must hold at least one epoch, got none: check"),
     ],
 )
