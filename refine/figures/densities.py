@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis import Analysis
-from refine.edits import bounds_text, on_levels
+from refine.edits import bounds_text
 from refine.figures.by_level import share_bars, violins
 from refine.figures.drawn import even_trials, stays
+from refine.figures.shapes import density_curves, widths
 from refine.figures.style import (
     AMBER,
     BLUE,
@@ -28,7 +29,7 @@ from refine.figures.style import (
     title,
 )
 from refine.figures.view import View
-from refine.parameter_evidence import GOOD, ParameterEvidence, level_positions
+from refine.parameter_evidence import GOOD, ParameterEvidence
 from refine.parameters import Parameter, Range, number_of
 from refine.words import percent
 
@@ -71,24 +72,15 @@ def _density_range(
 ) -> Axes:
     from matplotlib.lines import Line2D
 
-    table, y = even_trials(analysis)
-    x = old.unit(table[e.name].to_numpy())
-    good = stats.top_mask(analysis.sign * y, GOOD)
     scale = Scale(old)
-    # One bandwidth for both curves, or a difference in smoothing would pass for a difference in place; and
-    # never so narrow that the gaps between the levels show.
-    width = max(stats.scott_bandwidth(x[good]), 0.5 * scale.spacing)
-    curve = stats.BoundedDensity(bandwidth=width)
-    weights = widths(old, x)
-    at = np.linspace(0, 1, 400)
+    at, everyone, best, n, count = density_curves(analysis, e.name)
     ax = axes(ax, 2.9)
-    everyone, best = curve(x, at, weights), curve(x[good], at, weights[good])
     ax.fill_between(scale.at(at), everyone, color=LIGHT, alpha=0.6, linewidth=0)
     ax.plot(scale.at(at), everyone, color=GREY, linewidth=1.4)
     ax.plot(scale.at(at), best, color=BLUE, linewidth=2)
     marks: list[Any] = [
-        Line2D([], [], color=BLUE, linewidth=2, label=_good_text(int(good.sum()), len(x))),
-        Line2D([], [], color=GREY, linewidth=1.4, label=f"all ({len(x):,})"),
+        Line2D([], [], color=BLUE, linewidth=2, label=_good_text(count, n)),
+        Line2D([], [], color=GREY, linewidth=1.4, label=f"all ({n:,})"),
     ]
     scale.dress(ax, e.name, _shade(ax, old, new, label, marks), _ends(new))
     ax.set_ylim(0, 1.08 * max(1.0, float(everyone.max()), float(best.max())))
@@ -261,28 +253,6 @@ def _bounds_lines(
 def _ends(new: Parameter | None) -> list[float]:
     """Both ends of a changed range, which get ticks of their own."""
     return [float(new.low), float(new.high)] if isinstance(new, Range) else []
-
-
-def widths(parameter: Parameter, x: Floats, ends: tuple[float, float] = (0.0, 1.0)) -> Floats:
-    """How much of the axis each trial stands for: the cell around its level, so that an even design is flat.
-
-    A level at the end of a range of real numbers owns half a cell; without this the density would rise at
-    both ends of every range, where nothing is but the design.
-
-    Args:
-        parameter: The parameter.
-        x: (n,) unit-scale positions of trials.
-        ends: The part of the axis that is shown.
-
-    Returns:
-        (n,) widths in units of the axis; 1 where trials lie between levels.
-    """
-    levels = level_positions(parameter)
-    if not isinstance(parameter, Range) or not on_levels(parameter, x):
-        return np.ones(len(x))
-    borders = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
-    cells = np.diff(np.clip(borders, *ends))
-    return np.asarray(cells[stats.Axis(levels).index(x)])
 
 
 def _good_text(count: int, n: int) -> str:

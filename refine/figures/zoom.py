@@ -12,8 +12,8 @@ from refine import stats
 from refine.analysis import Analysis
 from refine.edits import bounds_text
 from refine.errors import AnalysisError
-from refine.figures.densities import widths
 from refine.figures.drawn import ranked_trials, typical
+from refine.figures.shapes import widths
 from refine.figures.style import (
     AMBER,
     BLUE,

@@ -92,6 +92,7 @@ FLOORS = [
         "figures.training",
         "figures.twins",
     ],
+    ["figures.shapes"],
     ["figures.by_level", "figures.failures", "figures.grid", "figures.lines", "figures.pairs"],
     ["figures.densities", "figures.isolated"],
     ["figures.zoom"],

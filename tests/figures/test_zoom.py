@@ -13,7 +13,7 @@ from refine import figures, stats
 from refine.analysis import Analysis, analyze
 from refine.choices import Choice
 from refine.errors import AnalysisError
-from refine.figures.densities import widths
+from refine.figures.shapes import widths
 from refine.figures.style import BLUE, INK, ORANGE
 from refine.parameters import Float, Int
 from refine.space import Space
