@@ -27,7 +27,7 @@ test: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest --cov --cov-report=term:skip-covered
+	$(RUN) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py
