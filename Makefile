@@ -11,7 +11,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test docs bench bench-keras bench-scale bench-proposals clean
+.PHONY: demo test docs bench bench-keras bench-scale bench-proposals clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -47,5 +47,8 @@ bench-proposals: $(READY)
 	$(RUN) -m pip install --quiet --editable '.[dev,bench]'
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/proposals.py --write
 
+page:
+	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build
+
 clean:
-	rm -rf $(VENV) demo-output site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache

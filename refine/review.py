@@ -23,6 +23,7 @@ from refine.space_page import as_choices
 from refine.words import percent
 
 if TYPE_CHECKING:
+    from refine.page.widget import ReviewWidget
     from refine.round import Round
 
 
@@ -184,6 +185,25 @@ class Review(Shown):
         who = check_author(author)
         decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
         self.round.note_decision(decision)
+
+    def show(self) -> ReviewWidget:
+        """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.
+
+        Its ``child`` is the round that accepting made. It begins with the edits made so far. In a shell the same page is
+        ``refine review STORE ROUND``.
+
+        Raises:
+            ReviewError: anywidget is not installed.
+        """
+        from refine.page.session import Session
+
+        try:
+            from refine.page.widget import ReviewWidget
+        except ImportError:
+            raise ReviewError(
+                "show needs anywidget: pip install anywidget; in a browser the same page is: refine review STORE ROUND"
+            ) from None
+        return ReviewWidget(Session(self.round, started=self))
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes this proposal as markdown, or as one HTML file; see :meth:`Round.report`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
     from refine.round_view import RoundView
 
 _BAR = 20
+
+
+V = TypeVar("V", bound="RoundView")
+
+
+def best_of(rounds: Sequence[V]) -> tuple[V, pd.Series] | None:
+    """The round with the best trial, and that trial's row; ``None`` before the first one.
+
+    Args:
+        rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and are left out.
+    """
+    comparable = [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
+    rows = [(r, b) for r in comparable if (b := r.best) is not None]
+    if not rows:
+        return None
+    sign = 1 if rows[0][0].direction == "maximize" else -1
+    return max(rows, key=lambda pair: sign * pair[1]["value"])
 
 
 def round_page(found: RoundView) -> Page:

@@ -31,6 +31,7 @@ from refine.outcome import entries_of
 from refine.replay import Replay
 from refine.roles import scientific_of
 from refine.round import Round
+from refine.round_page import best_of
 from refine.sampling import design_of, how_many_asked
 from refine.space import Space
 from refine.steering import check_pruner
@@ -253,16 +254,12 @@ class Tree(Exchange, Shown):
 
         Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
         """
-        rounds = self.rounds
-        comparable = [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
-        rows = [(r, b) for r in comparable if (b := r.best) is not None]
-        if not rows:
+        found = best_of(self.rounds)
+        if found is None:
             return None
-        sign = 1 if rows[0][0].direction == "maximize" else -1
-        found, row = max(rows, key=lambda pair: sign * pair[1]["value"])
         import pandas as pd
 
-        return pd.concat([pd.Series({"round": found.id}), row])
+        return pd.concat([pd.Series({"round": found[0].id}), found[1]])
 
     def log(self) -> pd.DataFrame:
         """Everything that happened, oldest first: ``time, event, round, child, author, note``."""

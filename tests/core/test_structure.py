@@ -111,6 +111,9 @@ FLOORS = [
         "report.sections",
         "report.telling",
     ],
+    ["page.code", "page.content"],
+    ["page", "page.session"],
+    ["page.server", "page.widget"],
     ["report", "plots", "review"],
     # What people hold.
     ["round"],
@@ -144,7 +147,7 @@ FLOORS = [
     ["cli._data", "cli._open"],
     ["cli._complete"],
     ["cli._app"],
-    ["cli._bring", "cli._decide", "cli._doctor", "cli._look", "cli._runs"],
+    ["cli._bring", "cli._decide", "cli._doctor", "cli._look", "cli._review", "cli._runs"],
     ["cli"],
     ["__main__"],
 ]

@@ -1,0 +1,328 @@
+// One parameter: where the good trials lie, every trial as a dot, and the bounds to drag or the choices to switch.
+import { axisBottom } from "d3-axis";
+import { scaleLinear } from "d3-scale";
+import { select } from "d3-selection";
+import { area, line } from "d3-shape";
+import { axisOf, moved } from "./axis.js";
+import { now, same } from "./choice.js";
+import { h, replace, s } from "./dom.js";
+import { drawDots } from "./dots.js";
+import { percent, q, short } from "./words.js";
+
+const CURVES = 62; // pixels of the panel of densities
+const DOTS = 96;
+const SIDE = 14; // room beside the axis, for handles at its ends
+const AXIS = 22;
+const TICK = 38; // pixels that a label of the axis takes at least
+
+const WORDS = { narrow: "narrowed", drop: "dropped", widen: "widened", reopen: "reopened", keep: "kept" };
+
+export class Card {
+  constructor(card, page) {
+    this.card = card;
+    this.page = page;
+    this.axis = card.kind === "range" ? axisOf(card) : null;
+    this.status = h("span", { class: "refine-status" });
+    this.bounds = h("span", { class: "refine-bounds" });
+    this.canvas = h("canvas", { class: "refine-dots", "aria-hidden": "true" });
+    this.svg = s("svg", { class: "refine-plot", role: "group", "aria-label": `${card.name}: densities and bounds` });
+    this.plot = h("div", { class: "refine-panel" }, this.canvas, this.svg);
+    this.controls = h("div", { class: "refine-controls" });
+    this.element = h(
+      "section",
+      { class: "refine-card", "data-parameter": card.name, "aria-label": card.name },
+      h("h3", {}, h("span", { class: "refine-name" }, card.name), ...this.badges()),
+      h("p", { class: "refine-line" }, this.bounds, this.status),
+      this.plot,
+      this.controls,
+      h("details", {}, h("summary", {}, this.summary()), h("p", {}, card.reason)),
+    );
+    this.build();
+  }
+
+  badges() {
+    const { card } = this;
+    const never = card.read === 0;
+    const word = never ? "never read" : card.matters ? "matters" : "not seen to matter";
+    return [
+      h("span", { class: `refine-badge ${never ? "warn" : card.matters ? "good" : ""}` }, word),
+      card.role === "scientific" ? h("span", { class: "refine-badge asked" }, "scientific") : null,
+      h("span", { class: "refine-faint" }, q(card.q)),
+    ];
+  }
+
+  summary() {
+    const { card } = this;
+    if (card.change === "keep") return "Why it stays as it is";
+    const risk = card.risk === null ? "" : `, risk alone ${percent(card.risk)}`;
+    return `Why it is to be ${WORDS[card.change]}: keeps ${percent(card.kept)}${risk}`;
+  }
+
+  build() {
+    const { card } = this;
+    const accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(card.name)) }, "as proposed");
+    const reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(card.name)) }, "as it is now");
+    this.accept = accept;
+    this.reject = reject;
+    if (card.kind === "range") {
+      this.inputs = [0, 1].map((side) =>
+        h("input", {
+          type: "number",
+          step: "any",
+          "aria-label": `${card.name}, ${side ? "upper" : "lower"} bound, typed`,
+          onchange: () => this.typed(),
+        }),
+      );
+      replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject);
+    } else {
+      this.chips = card.levels.map((level, i) =>
+        h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", onclick: () => this.toggle(i) }, level.label),
+      );
+      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${card.name}: choices that stay` }, this.chips), accept, reject);
+    }
+    this.handles = [0, 1].map((side) => this.handle(side));
+  }
+
+  get choices() {
+    return this.page.choices;
+  }
+
+  // The parts that depend on the width, drawn anew when it changes.
+  layout() {
+    const width = this.plot.clientWidth;
+    if (width === 0) return;
+    this.width = width;
+    const inner = width - 2 * SIDE;
+    const [low, high] = this.axis ? this.axis.ends : [0, 1];
+    this.x = scaleLinear().domain([low, high]).range([SIDE, SIDE + inner]);
+    const height = CURVES + DOTS + AXIS;
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.svg.setAttribute("width", width);
+    this.svg.setAttribute("height", height);
+    this.canvas.style.top = `${CURVES}px`;
+    this.canvas.style.height = `${DOTS}px`;
+    this.shade = s("g", {});
+    const parts = [this.shade, ...(this.axis ? this.curves() : this.bars())];
+    const axis = s("g", { class: "refine-axis", transform: `translate(0,${CURVES + DOTS})`, "aria-hidden": "true" });
+    this.ticks(axis, inner);
+    replace(this.svg, ...parts, axis, ...(this.axis ? this.handles : []));
+    this.dots();
+    this.update();
+  }
+
+  curves() {
+    const { everyone, best } = this.card.density;
+    const y = scaleLinear()
+      .domain([0, 1.08 * Math.max(1, ...everyone, ...best)])
+      .range([CURVES - 1, 2]);
+    const at = (_, i) => this.x(i / (everyone.length - 1));
+    return [
+      s("path", { class: "refine-everyone", d: area().x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
+      s("path", { class: "refine-best", d: line().x(at).y((v) => y(v))(best) }),
+    ];
+  }
+
+  // Choices: how often each is among the good trials, beside how often among all.
+  bars() {
+    const { levels } = this.card;
+    const all = levels.reduce((sum, level) => sum + level.n, 0) || 1;
+    const shares = levels.map((level) => level.n / all);
+    const good = levels.map((level, i) => (level.ratio === null ? 0 : level.ratio * shares[i]));
+    const y = scaleLinear()
+      .domain([0, 1.08 * Math.max(...shares, ...good, 0.01)])
+      .range([CURVES - 1, 2]);
+    const band = (this.x(1) - this.x(0)) / levels.length;
+    const wide = Math.min(18, 0.36 * band);
+    return levels.flatMap((level, i) => {
+      const middle = this.x((i + 0.5) / levels.length);
+      const text = `${level.label}: ${percent(good[i])} of the good trials, ${percent(shares[i])} of all`;
+      return [
+        s("rect", { class: "refine-everyone", x: middle - wide, width: wide, y: y(shares[i]), height: y(0) - y(shares[i]) }),
+        s("rect", { class: "refine-best-bar", x: middle, width: wide, y: y(good[i]), height: y(0) - y(good[i]) }, s("title", {}, text)),
+      ];
+    });
+  }
+
+  ticks(axis, inner) {
+    const { card } = this;
+    const most = Math.max(2, Math.floor(inner / TICK));
+    if (card.kind === "choice") {
+      const step = Math.ceil(card.levels.length / most);
+      card.levels.forEach((level, i) => {
+        if (i % step) return;
+        const text = s("text", { x: this.x((i + 0.5) / card.levels.length), y: 14, "text-anchor": "middle" });
+        text.textContent = level.label.length > 12 ? `${level.label.slice(0, 11)}…` : level.label;
+        axis.append(text);
+      });
+      return;
+    }
+    const place = (value) => this.x(this.axis.scale(value));
+    const shown = [];
+    for (const value of [...card.grid].sort((a, b) => rank(card.grid, a) - rank(card.grid, b))) {
+      if (shown.every((other) => Math.abs(place(other) - place(value)) >= TICK)) shown.push(value);
+    }
+    const scale = Object.assign((value) => place(value), {
+      copy: () => scale,
+      domain: () => card.edges,
+      range: () => [this.x(0), this.x(1)],
+    });
+    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat(short).tickSize(4));
+  }
+
+  dots() {
+    const { trials, view, round } = this.page;
+    if (trials === null || !this.width) return;
+    const levels = this.card.kind === "range" ? this.card.grid.length : this.card.levels.length;
+    const inner = this.x(1) - this.x(0);
+    drawDots(this.canvas, trials, trials.columns.get(this.card.name), {
+      place: (position) => this.x(position),
+      height: DOTS,
+      view,
+      direction: round.direction,
+      spread: Math.min(0.5, 8 / Math.sqrt(levels)) * (inner / levels) * (this.card.kind === "choice" ? 1.2 : 0.7),
+      colours: this.page.colours,
+    });
+  }
+
+  handle(side) {
+    const { card } = this;
+    const word = side ? "upper" : "lower";
+    const element = s(
+      "g",
+      { class: "refine-handle", role: "slider", tabindex: "0", "aria-label": `${card.name}, ${word} bound`, "data-side": word },
+      s("line", { y1: 0, y2: CURVES + DOTS }),
+      s("rect", { x: -6, y: CURVES - 15, width: 12, height: 30, rx: 4 }),
+      s("path", { d: `M-2 ${CURVES - 6}v12M2 ${CURVES - 6}v12` }),
+    );
+    let dragging = false;
+    element.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      event.preventDefault();
+      element.focus();
+      element.setPointerCapture(event.pointerId);
+      this.choices.remember();
+      dragging = true;
+      this.element.classList.add("dragging");
+    });
+    element.addEventListener("pointermove", (event) => {
+      if (!dragging) return;
+      const left = this.svg.getBoundingClientRect();
+      const at = this.x.invert(((event.clientX - left.left) * this.width) / left.width);
+      this.move(side, this.axis.nearest(this.axis.scale.invert(at)));
+    });
+    const end = () => {
+      dragging = false;
+      this.element.classList.remove("dragging");
+    };
+    element.addEventListener("pointerup", end);
+    element.addEventListener("pointercancel", end);
+    element.addEventListener("keydown", (event) => this.pressed(event, side));
+    return element;
+  }
+
+  pressed(event, side) {
+    const { stops } = this.axis;
+    const at = stops.indexOf(this.snapped()[side]);
+    const steps = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageDown: at - 3, PageUp: at + 3, Home: 0, End: stops.length - 1 };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    this.choices.remember();
+    this.move(side, steps[event.key]);
+  }
+
+  // The bounds, each at the stop next to it: one that was typed need not be on one.
+  snapped() {
+    const { stops } = this.axis;
+    const [low, high] = this.choices.current(this.card.name).map((value) => this.axis.nearest(value));
+    return low < high ? [stops[low], stops[high]] : [stops[Math.min(low, stops.length - 2)], stops[Math.min(low, stops.length - 2) + 1]];
+  }
+
+  move(side, to) {
+    const before = this.snapped();
+    const bounds = moved(this.axis.stops, before, side, to);
+    if (bounds[0] === before[0] && bounds[1] === before[1]) return;
+    this.page.change(() => this.choices.put(this.card.name, bounds));
+  }
+
+  typed() {
+    const bounds = this.inputs.map((input) => Number.parseFloat(input.value));
+    if (bounds.some(Number.isNaN)) {
+      this.update();
+      return;
+    }
+    this.page.change(() => this.choices.typed(this.card.name, { bounds }));
+  }
+
+  toggle(i) {
+    const kept = this.choices.current(this.card.name);
+    const next = kept.includes(i) ? kept.filter((other) => other !== i) : [...kept, i].sort((a, b) => a - b);
+    if (next.length === 0) {
+      this.page.say(`${this.card.name}: one choice has to stay`);
+      return;
+    }
+    this.page.change(() => this.choices.set(this.card.name, next));
+  }
+
+  // What changes with the person's choices.
+  update() {
+    const { card, choices } = this;
+    const source = choices.source(card.name);
+    const words = { proposed: "as proposed", kept: "nothing proposed", edited: "edited by you", rejected: "kept as it is now" };
+    this.element.dataset.source = source;
+    this.status.textContent = words[source];
+    this.accept.disabled = source === "proposed" || source === "kept";
+    this.reject.disabled = source === "rejected" || source === "kept";
+    if (card.kind === "choice") this.updateChoices();
+    else this.updateBounds();
+  }
+
+  updateBounds() {
+    const { card, choices } = this;
+    const bounds = choices.current(card.name);
+    const text = `${short(bounds[0])} to ${short(bounds[1])}`;
+    this.bounds.textContent = same(bounds, now(card)) ? text : `${short(now(card)[0])} to ${short(now(card)[1])} → ${text}`;
+    this.inputs.forEach((input, side) => {
+      if (document.activeElement !== input) input.value = short(bounds[side]);
+    });
+    if (!this.shade) return;
+    const place = (value) => this.x(Math.min(this.axis.ends[1], Math.max(this.axis.ends[0], this.axis.scale(value))));
+    const [low, high] = bounds.map(place);
+    const [first, last] = now(card).map(place);
+    const proposed = (card.proposed ?? now(card)).map(place);
+    replace(
+      this.shade,
+      s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
+      s("path", { class: "refine-now", d: `M${first} 0V${CURVES + DOTS}M${last} 0V${CURVES + DOTS}` }),
+      s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }),
+    );
+    const least = this.axis.stops[0];
+    const most = this.axis.stops.at(-1);
+    this.handles.forEach((handle, side) => {
+      handle.setAttribute("transform", `translate(${[low, high][side]},0)`);
+      handle.setAttribute("aria-valuemin", least);
+      handle.setAttribute("aria-valuemax", most);
+      handle.setAttribute("aria-valuenow", bounds[side]);
+      handle.setAttribute("aria-valuetext", short(bounds[side]));
+    });
+  }
+
+  updateChoices() {
+    const { card, choices } = this;
+    const kept = choices.current(card.name);
+    this.bounds.textContent = `${kept.length} of ${card.levels.length} stay`;
+    this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(kept.includes(i))));
+    if (!this.shade) return;
+    const band = (this.x(1) - this.x(0)) / card.levels.length;
+    replace(
+      this.shade,
+      kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / card.levels.length), width: band, y: 0, height: CURVES + DOTS })),
+    );
+  }
+}
+
+// Ends first, then the middle, then what lies between: where room is short, those get labels.
+function rank(grid, value) {
+  const i = grid.indexOf(value);
+  if (i === 0 || i === grid.length - 1) return 0;
+  return 1 + Math.abs(i - (grid.length - 1) / 2) / grid.length + (i % 2 ? 0.5 : 0);
+}

@@ -1,0 +1,92 @@
+// What the person has chosen so far: edits and rejections beside the proposal, with a way back. No DOM.
+
+export class Choices {
+  constructor(cards, edits = {}, rejected = []) {
+    this.cards = new Map(cards.map((card) => [card.name, card]));
+    this.edits = { ...edits };
+    this.rejected = new Set(rejected);
+    this.history = [];
+  }
+
+  get changed() {
+    return Object.keys(this.edits).length > 0 || this.rejected.size > 0;
+  }
+
+  // What a parameter has now under the person's hand: bounds, or numbers of the levels that stay.
+  current(name) {
+    const card = this.cards.get(name);
+    const edit = this.edits[name];
+    if (card.kind === "range") {
+      if (edit?.bounds) return edit.bounds;
+      return this.rejected.has(name) || card.proposed === null ? now(card) : card.proposed;
+    }
+    if (edit?.keep) return edit.keep;
+    return this.rejected.has(name) ? now(card) : card.proposed;
+  }
+
+  // Who says so: "proposed", "kept" (nothing is proposed), "edited" or "rejected".
+  source(name) {
+    if (this.rejected.has(name)) return "rejected";
+    if (name in this.edits) return "edited";
+    return this.cards.get(name).change === "keep" ? "kept" : "proposed";
+  }
+
+  remember() {
+    this.history.push([{ ...this.edits }, new Set(this.rejected)]);
+    if (this.history.length > 200) this.history.shift();
+  }
+
+  // A drag calls `remember` once and this many times.
+  put(name, value) {
+    const card = this.cards.get(name);
+    delete this.edits[name];
+    this.rejected.delete(name);
+    const proposed = card.proposed ?? now(card);
+    if (same(value, proposed)) return;
+    if (same(value, now(card))) this.rejected.add(name);
+    else this.edits[name] = card.kind === "range" ? { bounds: [...value] } : { keep: [...value] };
+  }
+
+  set(name, value) {
+    this.remember();
+    this.put(name, value);
+  }
+
+  // Typed, hence not on a stop: taken as it is.
+  typed(name, edit) {
+    this.remember();
+    this.rejected.delete(name);
+    this.edits[name] = edit;
+  }
+
+  reject(name) {
+    this.set(name, now(this.cards.get(name)));
+  }
+
+  accept(name) {
+    this.remember();
+    delete this.edits[name];
+    this.rejected.delete(name);
+  }
+
+  reset() {
+    this.remember();
+    this.edits = {};
+    this.rejected = new Set();
+  }
+
+  undo() {
+    const before = this.history.pop();
+    if (before === undefined) return false;
+    [this.edits, this.rejected] = before;
+    return true;
+  }
+}
+
+export function now(card) {
+  return card.kind === "range" ? [card.grid[0], card.grid.at(-1)] : card.levels.map((_, i) => i);
+}
+
+export function same(a, b) {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}

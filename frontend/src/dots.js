@@ -1,0 +1,106 @@
+// Trials as dots on a canvas: one by one while they are few, else as counts per pixel, so that any number stays fluid.
+
+const FEW = 4000;
+const MISSING = 0xffff;
+
+export const GOOD = 1;
+export const BAD = 2;
+
+// Columns of `trials`, as refine/page/content.py lays them out.
+export function columnsOf(buffer, names, n) {
+  const columns = new Map(names.map((name, i) => [name, new Uint16Array(buffer, 2 * n * i, n)]));
+  const start = 2 * n * names.length;
+  // Values need not begin at a multiple of four.
+  const values = new Float32Array(buffer.slice(start, start + 4 * n));
+  return { n, columns, values, flags: new Uint8Array(buffer, start + 4 * n, n) };
+}
+
+// The part of the values that is worth showing: a few that never learned would squeeze all others into a line.
+export function viewOf(values, direction) {
+  const sign = direction === "maximize" ? 1 : -1;
+  const known = Float32Array.from(values.filter((v) => !Number.isNaN(v)), (v) => sign * v).sort();
+  if (known.length === 0) return [0, 1];
+  let worst = known[0];
+  const best = known.at(-1);
+  const tenth = known[Math.floor(0.1 * known.length)];
+  const reach = Math.max(1.4 * (best - tenth), 0.02 * Math.abs(best));
+  if (reach > 0 && reach < 0.5 * (best - worst)) worst = best - reach;
+  const pad = 0.06 * (best - worst) || 0.06 * (Math.abs(best) || 1);
+  const ends = [sign * (worst - pad), sign * (best + pad)];
+  return [Math.min(...ends), Math.max(...ends)];
+}
+
+// Draws them. `place` maps a position in [0, 1] to pixels, `height` is the panel's; `spread` how far dots of one level may
+// lie apart. Bad trials stand as crosses along the edge where the worst values are.
+export function drawDots(canvas, trials, column, { place, height, view, direction, spread, colours }) {
+  const ratio = window.devicePixelRatio || 1;
+  const width = canvas.clientWidth;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  const up = (value) => height - ((value - view[0]) / (view[1] - view[0])) * height;
+  const floor = direction === "maximize" ? height - 4 : 4;
+  const x = (i) => place(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5);
+  if (trials.n <= FEW) {
+    for (const good of [false, true]) {
+      context.fillStyle = good ? colours.good : colours.all;
+      context.globalAlpha = good ? 0.85 : 0.5;
+      for (let i = 0; i < trials.n; i += 1) {
+        if (column[i] === MISSING || Number.isNaN(trials.values[i])) continue;
+        if (Boolean(trials.flags[i] & GOOD) !== good) continue;
+        const y = up(trials.values[i]);
+        if (y < 0 || y > height) continue;
+        context.beginPath();
+        context.arc(x(i), y, good ? 2.2 : 1.6, 0, 6.3);
+        context.fill();
+      }
+    }
+  } else {
+    drawCounts(context, trials, column, { x, up, width, height, colours });
+  }
+  context.globalAlpha = 0.9;
+  context.strokeStyle = colours.bad;
+  let crosses = 0;
+  for (let i = 0; i < trials.n && crosses < FEW; i += 1) {
+    if (!(trials.flags[i] & BAD) || column[i] === MISSING) continue;
+    crosses += 1;
+    const at = x(i);
+    context.beginPath();
+    context.moveTo(at - 2.5, floor - 2.5);
+    context.lineTo(at + 2.5, floor + 2.5);
+    context.moveTo(at - 2.5, floor + 2.5);
+    context.lineTo(at + 2.5, floor - 2.5);
+    context.stroke();
+  }
+}
+
+function drawCounts(context, trials, column, { x, up, width, height, colours }) {
+  const cell = 2;
+  const across = Math.ceil(width / cell);
+  const down = Math.ceil(height / cell);
+  const all = new Uint32Array(across * down);
+  const good = new Uint32Array(across * down);
+  let most = 1;
+  for (let i = 0; i < trials.n; i += 1) {
+    if (column[i] === MISSING || Number.isNaN(trials.values[i])) continue;
+    const y = Math.floor(up(trials.values[i]) / cell);
+    const at = Math.floor(x(i) / cell);
+    if (y < 0 || y >= down || at < 0 || at >= across) continue;
+    const place = y * across + at;
+    all[place] += 1;
+    if (all[place] > most) most = all[place];
+    if (trials.flags[i] & GOOD) good[place] += 1;
+  }
+  for (let place = 0; place < all.length; place += 1) {
+    if (all[place] === 0) continue;
+    context.fillStyle = 2 * good[place] > all[place] ? colours.good : colours.all;
+    context.globalAlpha = 0.25 + 0.7 * (Math.log1p(all[place]) / Math.log1p(most));
+    context.fillRect((place % across) * cell, Math.floor(place / across) * cell, cell, cell);
+  }
+}
+
+// Looks random, and is the same every time.
+function jitter(i) {
+  return (i * 0.6180339887498949) % 1;
+}

@@ -1,0 +1,39 @@
+// The tree at the side: rounds as a nested list, each a button.
+import { h, replace } from "./dom.js";
+import { total } from "./words.js";
+
+export function drawTree(element, tree, shown, choose) {
+  const below = new Map();
+  for (const round of tree.rounds) {
+    const siblings = below.get(round.parent) ?? [];
+    siblings.push(round);
+    below.set(round.parent, siblings);
+  }
+  const grow = (parent) => {
+    const rounds = below.get(parent) ?? [];
+    if (rounds.length === 0) return null;
+    return h(
+      "ul",
+      {},
+      rounds.map((round) => h("li", {}, node(round), grow(round.id))),
+    );
+  };
+  const node = (round) => {
+    const done = total(round.states);
+    const running = done > 0 && done < round.n;
+    return h(
+      "button",
+      { type: "button", "aria-current": round.id === shown ? "true" : null, "data-round": round.id, onclick: () => choose(round.id) },
+      h(
+        "span",
+        { class: "refine-node" },
+        h("code", {}, round.id),
+        round.id === tree.winner ? h("span", { class: "refine-star", title: "has the best trial", "aria-label": "has the best trial" }, "★") : null,
+        round.tags.map((tag) => h("span", { class: "refine-badge asked" }, tag)),
+      ),
+      h("span", { class: "refine-faint" }, `${done}/${round.n}${running ? " running" : ""}${round.best ? ` · best ${round.best}` : ""}`),
+      round.note ? h("span", { class: "refine-note" }, `${round.kind ? `${round.kind}: ` : ""}${round.note}`) : null,
+    );
+  };
+  replace(element, h("h2", {}, tree.name), grow(null));
+}

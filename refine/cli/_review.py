@@ -1,0 +1,35 @@
+"""The command that opens the review page in a browser."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from refine.cli._app import DECIDE, RoundArgument, StoreArgument, TreeOption, app
+from refine.cli._open import opened
+
+
+@app.command(rich_help_panel=DECIDE)
+def review(
+    store: StoreArgument,
+    which: RoundArgument,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")
+    ] = 0,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Whether to open a browser.")] = True,
+    risk: Annotated[float, typer.Option(help="Accepted probability of losing the best value.")] = 0.05,
+    name: TreeOption = None,
+) -> None:
+    """Decide by looking: a page with densities, bounds to drag, and what they would mean. Ctrl-C ends it."""
+    from refine.page.server import Server
+    from refine.page.session import Session
+
+    with opened(store, name) as found:
+        server = Server(Session(found[which], risk), port)
+        typer.echo(f"{server.url}\nCtrl-C ends it")
+        if open_:
+            threading.Timer(0.5, webbrowser.open, [server.url]).start()
+        server.run()
