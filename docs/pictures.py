@@ -132,7 +132,7 @@ def four_rounds(store: Path, scratch: Path) -> None:
     table = table.assign(
         first_neuron=table["first_neuron"].astype("Int64").mask(unread), shape=table["shape"].mask(unread)
     )
-    table.round(5).to_csv(TABLE, index=False, lineterminator="\n")
+    table.round(7).to_csv(TABLE, index=False, lineterminator="\n")
 
 
 def main(store: Path | None) -> None:
