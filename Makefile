@@ -31,7 +31,7 @@ test: $(READY)
 
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py
-	$(RUN) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 bench: $(READY)
 	$(RUN) benchmarks/overhead.py

@@ -28,7 +28,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, page in _ELSEWHERE.items():
         if page != "index.md":
             files.append(File.generated(config, page, content=_relinked((ROOT / name).read_text("utf-8"))))
-    for path in sorted((ROOT / "examples").glob("*.py")):
+    for path in (*sorted((ROOT / "examples").glob("*.py")), ROOT / "docs" / "study.py"):
         files.append(File.generated(config, f"examples/{path.stem}.md", content=_example(path)))
     for name, content in _notebook(ROOT / "docs" / "tutorial.ipynb").items():
         files.append(File.generated(config, name, content=content))
@@ -55,6 +55,8 @@ def _relinked(markdown: str) -> str:
             return f"]({plain.removesuffix('.py')}.md{anchor})"
         if plain == "tutorial.ipynb":
             return f"](tutorial.md{anchor})"
+        if plain in ("study.py", "data/digits"):
+            return "](examples/study.md)"
         return f"]({plain if path.startswith('docs/') else path}{anchor})"
 
     return re.sub(r"\]\(([\w./-]+)(#[\w-]+)?\)", page, markdown)
@@ -64,7 +66,7 @@ def _example(path: Path) -> str:
     code = path.read_text("utf-8")
     first, _, rest = (ast.get_docstring(ast.parse(code)) or path.stem).partition("\n")
     body = code.split('"""', 2)[2].strip() if code.startswith('"""') else code
-    return f"# {first.rstrip('.')}\n\n`examples/{path.name}`\n{rest}\n\n```python\n{body}\n```\n"
+    return f"# {first.rstrip('.')}\n\n`{path.relative_to(ROOT)}`\n{rest}\n\n```python\n{body}\n```\n"
 
 
 def _notebook(path: Path) -> dict[str, str | bytes]:

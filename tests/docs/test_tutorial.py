@@ -56,6 +56,7 @@ def test_every_cell_runs_and_objects_show_themselves_as_tables(
 
 def tidy(notebook: Any) -> Any:
     """Without what changes from run to run, or shows nothing."""
+    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue

@@ -1,0 +1,129 @@
+"""The site builds without a warning, asks for nothing from elsewhere, and has the whole public surface."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+REFERENCE = {
+    "refine": "api.html",
+    "refine.keras": "api-keras.html",
+    "refine.figures": "api-figures.html",
+    "refine.stats": "api-stats.html",
+}
+"""Module -> the page that its names stand on."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    # Warnings that packages raise about themselves or each other don't concern the pages.
+    surroundings = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    found = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env=surroundings
+    )
+    assert found.returncode == 0, found.stderr[-4000:]
+    assert "WARNING" not in found.stderr, found.stderr[-4000:]
+    return folder
+
+
+def pages(site: Path) -> list[tuple[str, str]]:
+    return [(str(path.relative_to(site)), path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))]
+
+
+def body(text: str) -> str:
+    """What a reader sees of paragraphs: no headings, scripts, code or tags."""
+    inside = text.partition("<article")[2].partition("</article>")[0]
+    inside = re.sub(r"<(script|style|pre|code|h[1-6])\b.*?</\1>", " ", inside, flags=re.DOTALL)
+    return unescape(re.sub(r"<[^>]+>", "\n", inside))
+
+
+def test_every_page_of_the_docs_is_in_it(site: Path) -> None:
+    made = {name for name, _ in pages(site)}
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f"{path.stem}.html" in made
+    assert {"tutorial.html", "changelog.html", "examples/four_rounds.html", "examples/study.html"} <= made
+
+
+def test_it_asks_for_nothing_from_elsewhere(site: Path) -> None:
+    for path in [*site.rglob("*.html"), *site.rglob("*.css"), *site.rglob("*.svg")]:
+        text = path.read_text("utf-8")
+        for tag in re.findall(r"<(?:script|link|img|iframe|source|image|use)\b[^>]*>", text):
+            assert not re.search(r"(?:src|href|srcset)=[\"']?(?:https?:)?//", tag), f"{path.name}: {tag}"
+        assert not re.search(r"url\([\"']?(?:https?:)?//", text), path.name
+        assert not re.search(r"@import", text), path.name
+
+
+def test_links_within_it_lead_somewhere(site: Path) -> None:
+    ids = {name: set(re.findall(r"\bid=\"?([^\"\s>]+)", text)) for name, text in pages(site)}
+    for name, text in pages(site):
+        if name == "404.html":
+            continue
+        for link in re.findall(r"<a\b[^>]*?\bhref=\"([^\"]+)\"", text):
+            if re.match(r"[a-z]+:", link) or link in (".", ".."):
+                continue
+            path, _, anchor = unescape(link).partition("#")
+            target = os.path.normpath(str(Path(name).parent / path)) if path else name
+            assert (site / target).exists(), f"{name}: {link}"
+            if anchor and target in ids:
+                assert anchor in ids[target] or anchor == "__codelineno", f"{name}: {link}"
+
+
+def test_nothing_is_left_of_the_notation(site: Path) -> None:
+    for name, text in pages(site):
+        seen = body(text)
+        assert not re.search(r"^\s*(?:- |\* |\d+\. )\S", seen, re.MULTILINE), f"{name}: a list that is none"
+        assert not re.search(r"\|\s?-{3}|^\s*\|", seen, re.MULTILINE), f"{name}: a table that is none"
+        for rest in (":::", "<!-- ", ":meth:", ":class:", "``", "]("):
+            assert rest not in seen, f"{name}: {rest}"
+
+
+@pytest.mark.parametrize("module", REFERENCE)
+def test_the_whole_public_surface_is_in_the_reference(site: Path, module: str) -> None:
+    text = (site / REFERENCE[module]).read_text("utf-8")
+    markdown = (ROOT / "docs" / REFERENCE[module].replace(".html", ".md")).read_text("utf-8")
+    for name in importlib.import_module(module).__all__:
+        if (module, name) == ("refine", "errors"):
+            assert "`refine.errors`" in markdown
+            continue
+        assert f'id="{module}.{name}"' in text, f"{module}.{name} is missing in the site"
+        assert f"`{module}.{name}`" in markdown, f"{module}.{name} is missing where there is no site"
+
+
+def test_methods_are_in_the_reference_those_of_base_classes_too(site: Path) -> None:
+    text = (site / "api.html").read_text("utf-8")
+    for name in (
+        "Tree.add_round",
+        "Tree.add_frame",
+        "Tree.merge",
+        "Tree.report",
+        "Round.run",
+        "Round.replay",
+        "Round.analyze",
+        "Round.gate",
+        "Round.propose",
+        "Round.set_roles",
+        "Review.preview",
+        "Review.accept",
+        "Space.from_talos",
+    ):
+        assert f'id="refine.{name}"' in text, name
+    for name in ("SpaceError", "RoundBusy", "NotFound"):
+        assert f'id="refine.errors.{name}"' in text, name
+
+
+def test_the_tutorial_shows_its_outputs(site: Path) -> None:
+    text = (site / "tutorial.html").read_text("utf-8")
+    assert text.count('class="shown"') >= 10
+    assert text.count("<img") >= 5
+    assert "Review of round" in text
