@@ -113,6 +113,9 @@ export class Page {
     if (found === null) return;
     if (!RISKS.includes(found.risk)) this.risk.append(h("option", { value: found.risk }, percent(found.risk)));
     this.risk.value = String(found.risk);
+    // What comes after this moment is news.
+    const pulse = await this.send({ type: "pulse" });
+    this.seen = JSON.stringify(pulse?.states);
     await this.drawTree(found.shown);
     await this.open(found.shown, found.edits, found.rejected);
     this.beat();
@@ -198,9 +201,7 @@ export class Page {
     this.away = false;
     const seen = JSON.stringify(pulse.states);
     if (seen === this.seen) return;
-    const first = this.seen === "";
     this.seen = seen;
-    if (first) return;
     await this.drawTree();
     const mine = pulse.states[this.round?.id];
     if (this.round === null) return;
@@ -323,7 +324,6 @@ export class Page {
       return;
     }
     this.say(`Accepted: round ${answer.child} was made, with ${answer.n} permutations. Run it: tree["${answer.child}"].run(workers=2)`, "good");
-    this.seen = "";
     await this.drawTree();
   }
 

@@ -120,7 +120,8 @@ class RetrainingNoise:
         top = ndtri(1.0 - self.region / 2.0)
         low, high = np.quantile(values, ndtr([top - spread, top + spread]))
         best = values[top_mask(values, 0.1)]
-        sd = min((high - low) / 2.0, float(best.std()) / _TOP_TENTH)
+        # Where the best are level the quantiles can give -0.0, which random generators refuse.
+        sd = max(0.0, min((high - low) / 2.0, float(best.std()) / _TOP_TENTH))
         return Noise(float(sd), "residuals", int(rows.size))
 
 

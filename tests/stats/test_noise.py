@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,14 @@ def test_optimism_needs_values_and_a_noise():
         Optimism()([], 1.0)
     with pytest.raises(AnalysisError, match="sd: must be finite and >= 0, got -1"):
         Optimism()([1.0], -1)
+
+
+def test_level_best_values_give_zero_and_not_its_negative():
+    at = np.linspace(0, 1, 12)
+    x = np.array([[a, b] for a in at for b in at])
+    y = -np.abs(x[:, 0] - x[:, 1])
+    order = np.lexsort((*x.T, y))
+    found = RetrainingNoise()(x[order], y[order], [0, 0])
+    assert found.source == "residuals"
+    assert found.sd == 0
+    assert math.copysign(1.0, found.sd) == 1.0
