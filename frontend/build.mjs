@@ -1,7 +1,7 @@
 // Builds the page into refine/page/static/: one module and one style sheet that load nothing else. The first line of the
 // module names the sources that it was built from, so that a test can tell whether it still belongs to them.
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -11,8 +11,9 @@ const sources = ["package.json", "build.mjs", ...readdirSync(join(here, "src")).
 const hash = createHash("sha256");
 for (const name of sources) hash.update(`${name}\n`).update(readFileSync(join(here, name)));
 
-await build({
+const made = await build({
   absWorkingDir: here,
+  metafile: true,
   entryPoints: { review: "src/main.js" },
   outdir: "../refine/page/static",
   bundle: true,
@@ -30,3 +31,13 @@ await build({
   minify: true,
   target: "chrome111",
 });
+
+// The licences of what is in it, each text once, under the names of the packages that have it.
+const packages = new Set(Object.keys(made.metafile.inputs).map((path) => path.match(/node_modules\/([^/]+)/)?.[1]).filter(Boolean));
+const licences = new Map();
+for (const name of [...packages].sort()) {
+  const text = readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8").trim();
+  licences.set(text, [...(licences.get(text) ?? []), name]);
+}
+const parts = [...licences].map(([text, names]) => `${names.join(", ")}\n\n${text}\n`);
+writeFileSync(join(here, "../refine/page/static/LICENSES.txt"), `What review.js is built with.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`);

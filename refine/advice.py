@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from refine.analysis import Analysis
 from refine.canonical import Reference, decode, encode, label
-from refine.parameter_evidence import ALPHA, GOOD, ParameterEvidence
+from refine.design import feasible
+from refine.parameter_evidence import ALPHA, GOOD, ParameterEvidence, level_positions
 from refine.space import Space
 from refine.words import join, percent, plural, score
 
@@ -148,6 +149,24 @@ def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
     typical = float(np.median([s for s, _ in known]))
     seconds, level = min(known)
     return level, 1 - seconds / typical if typical > 0 else 0.0
+
+
+def left_to_run(analysis: Analysis, space: Space) -> int:
+    """How many permutations of a space have not been run, to judge by the evidence.
+
+    Args:
+        analysis: What was measured.
+        space: A space; of one that lacks a parameter, or has another one, nothing has been run.
+    """
+    ran = np.ones(len(analysis.X), dtype=np.bool_)
+    for j, e in enumerate(analysis.parameters):
+        if e.name not in space:
+            return feasible(space).high
+        levels = np.empty(e.parameter.size, dtype=object)
+        levels[:] = e.parameter.grid
+        stay = level_positions(e.parameter)[space[e.name].contains(levels)]
+        ran &= (np.abs(analysis.X[:, j, None] - stay) < 1e-9).any(axis=1)
+    return max(0, feasible(space).high - int(np.unique(analysis.permutations[ran]).size))
 
 
 def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -> Advice:

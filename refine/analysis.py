@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,6 +108,11 @@ class Analysis(Shown):
     def sign(self) -> float:
         """1 to maximize, -1 to minimize."""
         return 1.0 if self.direction == "maximize" else -1.0
+
+    @cached_property
+    def permutations(self) -> npt.NDArray[np.intp]:
+        """A number per row of ``X``, equal for equal permutations, shape (n,)."""
+        return np.unique(self.X, axis=0, return_inverse=True)[1].reshape(-1)
 
     @property
     def ranked(self) -> tuple[ParameterEvidence, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refine import stats
+from refine.advice import left_to_run
 from refine.analysis import Analysis
 from refine.design import feasible
 from refine.display import Cell, Grid, Page, Shown, Text
@@ -39,8 +40,9 @@ class Preview(Shown):
         best: The best value of the round, and
         best_kept: of its trials inside; NaN without one.
         lost: Ranks of the trials among the best 10 that lie outside; 1 is the best.
-        n: Permutations of the next round.
+        n: Permutations of the next round: as many as asked for, or as are left.
         exist: Permutations that the space has, or the best estimate.
+        left: How many of them have not been run, to judge by the evidence.
         hit: Probability that the next round hits the best 5 % of the space.
         seconds: Estimated time of the next round; NaN where trials say nothing of it.
         workers: How many trials run at a time.
@@ -60,6 +62,7 @@ class Preview(Shown):
     lost: tuple[int, ...]
     n: int
     exist: int
+    left: int
     hit: float
     seconds: float
     workers: int
@@ -76,7 +79,10 @@ class Preview(Shown):
             ("risk", _risk(self.retention, self.proposed_retention)),
             (
                 "next round",
-                f"{plural(self.n, 'permutation')} of {self.exist:,}, hits the best 5 % with probability {percent(self.hit)}",
+                f"{self.n:,} of the {plural(self.left, 'permutation')} left to run ({self.exist:,} exist), hits the best 5 % "
+                f"with probability {percent(self.hit)}"
+                if self.left
+                else f"nothing is left to run: all {self.exist:,} permutations were",
             ),
             ("time", _time(self.seconds, self.workers)),
         )
@@ -136,8 +142,8 @@ def preview_of(
     if inside is None:  # a branch that adds parameters: no trial says where it lies
         inside = np.zeros(len(ranked), dtype=bool)
     values = np.asarray(ranked["value"], dtype=float)
-    exist = feasible(space)
-    n = min(n, exist.high)
+    exist, left = feasible(space), left_to_run(analysis, space)
+    n = min(n, left)
     seconds = (
         np.asarray(ranked["seconds"], dtype=float) if "seconds" in ranked else np.full(len(ranked), np.nan)
     )
@@ -159,6 +165,7 @@ def preview_of(
         lost=tuple(int(i) + 1 for i in np.flatnonzero(~inside[:10])),
         n=n,
         exist=exist.count,
+        left=left,
         hit=float(stats.hit_probability(n, 0.05)),
         seconds=each * math.ceil(n / workers) if workers else math.nan,
         workers=workers,

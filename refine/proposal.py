@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.advice import Advice, Offer, advice, offers
+from refine.advice import Advice, Offer, advice, left_to_run, offers
 from refine.analysis import Analysis
 from refine.canonical import digest, dumps
 from refine.change import Change, reopened
@@ -277,7 +277,7 @@ def propose(
         evidence=analysis.digest,
         metric=analysis.metric,
         offers=_offers(analysis, surrogate, float(epsilon), risk) if surrogate else (),
-        advice=advice(analysis, new, _left(analysis, new)),
+        advice=advice(analysis, new, left_to_run(analysis, new)),
         _plausible=surrogate,
     )
 
@@ -325,17 +325,6 @@ def _levels_that_stay(analysis: Analysis, surrogate: _Surrogate, epsilon: float,
         if not halves:
             return list(box.keep)
         frozen |= halves
-
-
-def _left(analysis: Analysis, space: Space) -> int:
-    """How many permutations of a space have not been run, to judge by the evidence."""
-    ran = np.ones(len(analysis.X), dtype=np.bool_)
-    for j, e in enumerate(analysis.parameters):
-        levels = np.empty(e.parameter.size, dtype=object)
-        levels[:] = e.parameter.grid
-        stay = level_positions(e.parameter)[space[e.name].contains(levels)]
-        ran &= (np.abs(analysis.X[:, j, None] - stay) < 1e-9).any(axis=1)
-    return max(0, feasible(space).high - len(np.unique(analysis.X[ran], axis=0)))
 
 
 def _offers(analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:

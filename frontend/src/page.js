@@ -78,7 +78,16 @@ export class Page {
     this.pairs = h("section", {});
     this.gate = h("section", {});
     this.note = h("textarea", { rows: 2, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
-    this.size = h("input", { type: "number", min: 1, step: 1, "aria-label": "Permutations of the next round", onchange: () => this.ask() });
+    this.size = h("input", {
+      type: "number",
+      min: 1,
+      step: 1,
+      "aria-label": "Permutations of the next round",
+      onchange: () => {
+        this.sized = true; // by the person: then it stays, even where it is too large
+        this.ask();
+      },
+    });
     this.acceptButton = h("button", { type: "button", class: "refine-accept", onclick: () => this.decide("accept") }, "accept");
     this.declineButton = h("button", { type: "button", onclick: () => this.decide("decline") }, "decline");
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
@@ -158,7 +167,9 @@ export class Page {
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map((p) => `${p.name} = ${p.value}`).join(", ")}` : "";
     drawGate(this.gate, review.gate);
     drawPairs(this.pairs, review.pairs, (pair, opener) => this.openPair(pair, opener));
-    this.size.value = String(review.advice?.n || round.n);
+    this.advised = review.advice?.n || round.n;
+    this.sized = false;
+    this.size.value = String(this.advised);
     this.layout();
     this.changed();
     const buffer = await this.send({ type: "trials", round: id, risk: Number(this.risk.value) });
@@ -258,7 +269,7 @@ export class Page {
       proposal: this.review.proposal,
       edits: this.choices.edits,
       rejected: [...this.choices.rejected],
-      n: Number.isNaN(n) ? null : n,
+      n: Number.isNaN(n) ? null : this.sized ? n : Math.min(n, this.preview?.left || n),
       note: this.note.value,
       ...more,
     };
@@ -293,9 +304,14 @@ export class Page {
       return;
     }
     this.preview = answer;
-    this.acceptButton.disabled = false;
+    const asked = Number.parseInt(this.size.value, 10);
+    if (!this.sized && this.advised) this.size.value = String(Math.max(1, Math.min(this.advised, answer.left)));
+    this.size.max = Math.max(1, answer.left);
+    const beyond = this.sized && asked > answer.left;
+    this.acceptButton.disabled = beyond || answer.left === 0;
     this.declineButton.disabled = false;
-    this.warning.textContent = answer.warning;
+    const few = answer.left === 0 ? "Nothing is left to run there." : beyond ? `Only ${answer.left} are left to run there.` : "";
+    this.warning.textContent = [few, answer.warning].filter(Boolean).join(" ");
     this.code.textContent = answer.code;
     const was = (mine, proposed) => (mine === proposed || proposed === null ? "" : ` (proposed ${proposed})`);
     const risk = answer.retention === null ? "can't be told" : answer.retention.toFixed(2);
@@ -303,7 +319,7 @@ export class Page {
       ["top trials kept", `${answer.top_kept} of ${answer.top}`, answer.lost.includes(1) ? "bad" : ""],
       ["volume kept", percent(answer.kept) + was(percent(answer.kept), percent(answer.proposed_kept))],
       ["P(regret ≤ ε)", risk + was(risk, answer.proposed_retention?.toFixed(2) ?? null), "", `Probability that the best value inside is within ${score(this.review.epsilon)} of the best in the present space`],
-      ["density", `${answer.n.toLocaleString("en")} of ${answer.exist.toLocaleString("en")}, hits the best 5 % with ${percent(answer.hit)}`],
+      ["density", `${answer.n.toLocaleString("en")} of ${answer.left.toLocaleString("en")} left to run, hits the best 5 % with ${percent(answer.hit)}`],
       ["time", answer.seconds === null ? "not known" : `about ${duration(answer.seconds)}`],
     ];
     replace(

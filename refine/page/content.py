@@ -217,6 +217,7 @@ def preview_content(found: Preview, proposal: Proposal) -> dict[str, Any]:
         "lost": list(found.lost),
         "n": found.n,
         "exist": found.exist,
+        "left": found.left,
         "hit": number(found.hit),
         "seconds": number(found.seconds),
         "warning": found.warning,

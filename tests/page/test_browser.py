@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -13,50 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from conftest import SPACE, served, visit
+from pages import SPACE, bounds, drag, handle, number, served, settled, until, visit
 
 import refine
 from refine.design import design_named, draw
 
 pytestmark = pytest.mark.slow
-
-
-def number(page, name: str) -> str:
-    return page.locator(f'[data-number="{name}"] dd').inner_text()
-
-
-def until(page, expression: str, seconds: float = 20) -> None:
-    """Waits for an expression to be true. The page's policy forbids Playwright's own way, which compiles text."""
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < deadline, expression
-        page.wait_for_timeout(30)
-
-
-def settled(page) -> None:
-    """Waits until the header says what the present choices mean."""
-    until(page, "!document.querySelector('.refine-header').classList.contains('stale')")
-
-
-def handle(page, parameter: str, side: str):
-    return page.locator(f'[data-parameter="{parameter}"] [data-side="{side}"]')
-
-
-def drag(page, parameter: str, side: str, pixels: int) -> None:
-    box = handle(page, parameter, side).locator("rect").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for step in range(1, 9):
-        page.mouse.move(x + pixels * step / 8, y)
-    page.mouse.up()
-    settled(page)
-
-
-def bounds(page, parameter: str) -> list[float]:
-    return [
-        float(handle(page, parameter, side).get_attribute("aria-valuenow")) for side in ("lower", "upper")
-    ]
 
 
 def test_what_is_shown(opened, root):
