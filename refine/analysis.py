@@ -17,6 +17,7 @@ from refine.cautions import of_imported
 from refine.display import Page, Shown
 from refine.errors import AnalysisError, UnknownName, did_you_mean
 from refine.evidence import noise_of
+from refine.one_thread import one_thread
 from refine.parameter_evidence import (
     ALPHA,
     GOOD,
@@ -137,6 +138,7 @@ class Analysis(Shown):
         return str(self)
 
 
+@one_thread
 def analyze(
     space: Space | Mapping[str, Any],
     frame: pd.DataFrame,

@@ -153,7 +153,8 @@ def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Car
     count = len(set(piled) | set(at_edge))
     text = f"{count} open {'end' if count == 1 else 'ends'}"
     if piled:
-        says = f"The best trials pile up at {join(piled)}, and the proposal does not widen there: the optimum may be beyond."
+        but = ", and the proposal does not widen there" if proposal is not None else ""
+        says = f"The best trials pile up at {join(piled)}{but}: the optimum may be beyond."
         return Card("edges", question, "fail", text, count, says, "edges")
     if at_edge:
         says = f"The best trial has {join(at_edge)}, an end that is no natural limit: look beyond it."
@@ -274,7 +275,7 @@ def isolation(analysis: Analysis, name: str) -> Card:
 def noise(analysis: Analysis, known: Known, values: Floats) -> Card:
     """Whether the gain is more than noise, and how many trials are as good."""
     question = "Is the gain larger than the noise of retraining?"
-    sd = analysis.noise.sd
+    sd = _noise(analysis)
     if not math.isfinite(sd):
         says = "The noise of retraining is not known: round.replicate(top=5, seeds=3)."
         return Card("noise", question, "unknown", "-", math.nan, says, "gain")
@@ -306,10 +307,16 @@ def _times_noise(gain: float, sd: float) -> str:
     return f"{number(gain / sd, 2)} times the noise" if sd > 0 else "and no noise"
 
 
+def _noise(analysis: Analysis) -> float:
+    """Deviation of retraining; NaN where it is not known. Where the best are level, residuals give 0 and tell nothing."""
+    known = analysis.noise.source == "replicates" or analysis.noise.sd > 0
+    return analysis.noise.sd if known else math.nan
+
+
 def luck(analysis: Analysis, values: Floats) -> Card:
     """How much of the best value is expected not to come again."""
     question = "Would the best be as good again?"
-    sd = analysis.noise.sd
+    sd = _noise(analysis)
     if not math.isfinite(sd):
         return Card(
             "luck",

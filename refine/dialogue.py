@@ -52,7 +52,7 @@ class Dialogue:
         if in_notebook():
             from IPython.display import display
 
-            display(found.plot.density(name).get_figure())
+            display(found.plot.density(name))
 
     def text(self, question: str, default: str = "") -> str:
         """A text; Enter gives the default.

@@ -160,7 +160,7 @@ def to_terminal(page: Page) -> str:
     """The page as standard output would show it: with a terminal's colours, or plain where it goes elsewhere."""
     from rich.console import Console
 
-    if not Console().is_terminal:
+    if not Console(force_jupyter=False).is_terminal:
         return to_text(page)
     return _printed(page, _columns(), color=True)
 
@@ -195,7 +195,7 @@ def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False
 
     file = io.StringIO()
     options: dict[str, Any] = {"color_system": "auto" if color else None, "force_terminal": color}
-    options |= {"highlight": False, "markup": False, "emoji": False}
+    options |= {"highlight": False, "markup": False, "emoji": False, "force_jupyter": False}
     console = Console(width=_ENDLESS if whole else width, file=file, **options)
     for part in _parts(page):
         # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.

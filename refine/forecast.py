@@ -12,6 +12,7 @@ from refine.analysis import Analysis
 from refine.design import Uniform, draw, feasible
 from refine.errors import AnalysisError, DesignError
 from refine.focus import _extended
+from refine.one_thread import one_thread
 from refine.space import Space
 
 Floats = npt.NDArray[np.float64]
@@ -119,6 +120,7 @@ class Forecast:
         return cls(tuple(data["levels"]), tuple(data["median"]), tuple(data["best"]), data["n"])
 
 
+@one_thread
 def forecast(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Forecast | None:

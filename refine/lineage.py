@@ -82,7 +82,9 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         earlier=_together(earlier),
         read=read_masks(space, records),
         groups=replicate_groups(records),
-        fresh=fresh_runs(store, [nodes[node.id].pk for node in path], metric),
+        fresh=fresh_runs(
+            store, [nodes[node.id].pk for node in path], metric, nodes[path[-1].id].node.degenerate
+        ),
         codes=tuple(dict.fromkeys(records.columns["code"])),
     )
 

@@ -114,7 +114,7 @@ def luck_of(
     if analysis is not None and np.isfinite(analysis.noise.sd):
         judged = [sign * values[key] for key in keys]
         expected = sign * stats.Optimism(seed=seed)(judged, analysis.noise.sd).honest
-    fresh = fresh_runs(store, [pk], metric)
+    fresh = fresh_runs(store, [pk], metric, degenerate)
     label = f"{pk} {keys[0]}"
     seeds = None
     if label in fresh.groups:

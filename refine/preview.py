@@ -71,7 +71,7 @@ class Preview(Shown):
         """Best trials kept, volume, risk, density and time of the next round, beside the proposal's."""
         stay = f"{self.top_kept} of the top {self.top} stay" + ("" if self.lost else ", the best among them")
         rows = (
-            ("best trials", Cell(stay, "bad" if 1 in self.lost else "warn" if self.lost else "good")),
+            ("best trials", Cell(stay, "bad" if self.throws else "warn" if self.lost else "good")),
             (
                 "volume",
                 f"{percent(self.kept)} of the present space (proposed: {percent(self.proposed_kept)})",
@@ -86,14 +86,21 @@ class Preview(Shown):
             ),
             ("time", _time(self.seconds, self.workers)),
         )
-        warning = (Text(self.warning, "bad" if 1 in self.lost else "warn"),) if self.warning else ()
+        warning = (Text(self.warning, "bad" if self.throws else "warn"),) if self.warning else ()
         calls = (".edit(name=(low, high))", ".accept(note=..., n=...)")
         return Page("If you accept this", (Grid(("what", "comes of it"), rows), *warning), calls)
 
     @property
+    def throws(self) -> bool:
+        """Whether the best value is lost: the best trial lies outside, and none inside is as good."""
+        return 1 in self.lost and self.best_kept != self.best
+
+    @property
     def warning(self) -> str:
         """What of the best would be thrown away; empty where nothing."""
-        if 1 in self.lost:
+        if 1 in self.lost and not self.throws:
+            return f"The best trial lies outside; others as good ({self.metric} {score(self.best)}) stay."
+        if self.throws:
             inside = (
                 "no trial lies inside"
                 if math.isnan(self.best_kept)

@@ -19,6 +19,7 @@ from refine.design import Uniform, draw, feasible
 from refine.display import Page, Shown
 from refine.edits import narrowed, on_levels, widened
 from refine.errors import AnalysisError
+from refine.one_thread import one_thread
 from refine.parameter_evidence import ALPHA, Bools, ParameterEvidence, level_positions
 from refine.parameters import Parameter, Range
 from refine.space import Space
@@ -212,6 +213,7 @@ def check_risk(risk: float, epsilon: float | None = None) -> None:
         )
 
 
+@one_thread
 def propose(
     analysis: Analysis, risk: float = 0.05, epsilon: float | None = None, outer: Space | None = None
 ) -> Proposal:

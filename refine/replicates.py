@@ -17,7 +17,7 @@ from refine.node import Node
 from refine.objective import Task
 from refine.space import Space
 from refine.store import Store
-from refine.trials import Metric, Records, best_first, table
+from refine.trials import DEGENERATE, Metric, Records, best_first, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,13 +122,17 @@ def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFr
     return frame
 
 
-def fresh_runs(store: Store, pks: Sequence[int], metric: Metric) -> Fresh:
+def fresh_runs(store: Store, pks: Sequence[int], metric: Metric, degenerate: bool = False) -> Fresh:
     """Finished replicates of some rounds.
+
+    A training that came to a constant prediction is left out where such a model can't be called best: it is another
+    thing than the noise of a training that works, and one of them would be most of the deviation.
 
     Args:
         store: The store.
         pks: Rows of the rounds.
         metric: Which metric is the value.
+        degenerate: Whether degenerate trials may be best.
     """
     values: list[float] = []
     groups: list[str] = []
@@ -140,7 +144,8 @@ def fresh_runs(store: Store, pks: Sequence[int], metric: Metric) -> Fresh:
             found.metrics, curves, found.columns["state"], found.columns["key"], strict=True
         ):
             value = metric.of(metrics, curve) if state == "complete" else None
-            if value is not None and np.isfinite(value):
+            usable = degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
+            if value is not None and np.isfinite(value) and usable:
                 values.append(value)
                 groups.append(f"{pk} {key}")
                 splits.append(_by_split(metric.name, metrics))

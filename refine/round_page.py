@@ -13,6 +13,7 @@ from refine.display import Block, Items, Page, Text
 from refine.roles import SCIENTIFIC
 from refine.space_page import space_grid
 from refine.steering import how_text
+from refine.trials import FAILED
 from refine.words import duration, join, number, percent, plural, score
 
 if TYPE_CHECKING:
@@ -62,7 +63,11 @@ def round_page(found: RoundView) -> Page:
     if decided:
         blocks.append(Items(tuple(decided)))
     title = f"round {found.id} of {found.home.name}: {plural(found.n, 'permutation')} of {found.space.size:,}"
-    return Page(f"{title}{how_text(found.node, counts)}", tuple(blocks), _calls(found, ended, left))
+    return Page(
+        f"{title}{how_text(found.node, counts)}",
+        tuple(blocks),
+        _calls(found, ended, left, sum(counts.get(state, 0) for state in FAILED)),
+    )
 
 
 def _progress(found: RoundView, counts: dict[str, int], ended: int, left: int, trials: pd.DataFrame) -> str:
@@ -91,10 +96,12 @@ def _text(value: object) -> str:
     return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
 
 
-def _calls(found: RoundView, ended: int, left: int) -> tuple[str, ...]:
-    look = (".analyze()", ".propose(risk=0.05)", '.report("reports")')
+def _calls(found: RoundView, ended: int, left: int, failed: int) -> tuple[str, ...]:
+    look: tuple[str, ...] = (".analyze()", ".propose(risk=0.05)", '.report("reports")')
     if left and not ended:
         return (".run(workers=2)",)
+    if failed:
+        look = (".failures", *look) if failed < ended else (".failures",)
     if left:
         return (".run(workers=2)", *look)
     children = [d.child for d in found.decisions if d.child]

@@ -316,7 +316,7 @@ export class Page {
     const was = (mine, proposed) => (mine === proposed || proposed === null ? "" : ` (proposed ${proposed})`);
     const risk = answer.retention === null ? "can't be told" : answer.retention.toFixed(2);
     const rows = [
-      ["top trials kept", `${answer.top_kept} of ${answer.top}`, answer.lost.includes(1) ? "bad" : ""],
+      ["top trials kept", `${answer.top_kept} of ${answer.top}`, answer.throws ? "bad" : ""],
       ["volume kept", percent(answer.kept) + was(percent(answer.kept), percent(answer.proposed_kept))],
       ["P(regret ≤ ε)", risk + was(risk, answer.proposed_retention?.toFixed(2) ?? null), "", `Probability that the best value inside is within ${score(this.review.epsilon)} of the best in the present space`],
       ["density", `${answer.n.toLocaleString("en")} of ${answer.left.toLocaleString("en")} left to run, hits the best 5 % with ${percent(answer.hit)}`],

@@ -267,6 +267,5 @@ def plot(
         except TypeError as error:
             raise AnalysisError(f"plot {figure}: {error}; see refine.plots") from None
         path = out or Path("-".join([figure, *(about or [])]) + ".png")
-        first = axes if hasattr(axes, "get_figure") else axes.flat[0]
-        figures.save(first, path)
+        figures.save(axes, path)
         put_path(path, as_json)

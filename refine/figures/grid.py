@@ -22,7 +22,7 @@ from refine.figures.style import (
     PINK,
     SKY,
     WIDTH,
-    _figure,
+    panels,
     shorten,
     style,
     wrapped,
@@ -167,7 +167,7 @@ def _draw(analysis: Analysis, grid: _Grid) -> npt.NDArray[Any]:
     labels = (0.078 if turned == 90 else 0.05) * letters
     legend = 0.2 * -(-((hue.count if hue else 0) + 4) // 4)
     height = 1.1 + (1.75 if deep > 1 or hue else 2.0) * deep + labels + legend
-    shown: npt.NDArray[Any] = _figure(height).subplots(deep, wide, sharex=True, sharey=True, squeeze=False)
+    shown = panels(deep, wide, height, sharey=True)
     parts = np.arange(len(grid.found)).reshape(rows_of * columns_of, -1)
     for panel, (ax, codes) in enumerate(zip(shown.flat, parts, strict=False)):
         _panel(ax, grid, codes.reshape(-1, x.count))

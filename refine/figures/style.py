@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -89,21 +91,35 @@ def axes(ax: Axes | None, height: float) -> Axes:
         ax: Axes to draw into, or ``None``.
         height: Of the new figure, in inches.
     """
-    return _figure(height).add_subplot() if ax is None else ax
+    if ax is not None:
+        return ax
+    made = _figure(height).add_subplot()
+    # Notebooks show what a cell ends with by this; a figure that pyplot knows nothing of they would show as text.
+    made._repr_png_ = partial(png, made)  # type: ignore[attr-defined]
+    return made
 
 
-def panels(rows: int, columns: int, height: float) -> npt.NDArray[Any]:
-    """(rows, columns) axes of a new figure; one horizontal axis for all, a vertical one per row.
+class Panels(np.ndarray[Any, np.dtype[Any]]):
+    """Axes of several panels: an array, which a notebook shows as the picture that they are."""
+
+    def _repr_png_(self) -> bytes | None:
+        first: Any = self.flat[0] if self.size else None
+        return png(first) if hasattr(first, "get_figure") else None
+
+
+def panels(rows: int, columns: int, height: float, sharey: bool | Literal["row"] = "row") -> Panels:
+    """(rows, columns) axes of a new figure with one horizontal axis for all.
 
     Args:
         rows: How many.
         columns: How many.
         height: Of the figure, in inches.
+        sharey: Whether all have one vertical axis, or those of a row.
     """
     found: npt.NDArray[Any] = _figure(height).subplots(
-        rows, columns, sharex=True, sharey="row", squeeze=False
+        rows, columns, sharex=True, sharey=sharey, squeeze=False
     )
-    return found
+    return found.view(Panels)
 
 
 def _figure(height: float) -> Figure:
@@ -117,14 +133,21 @@ def _figure(height: float) -> Figure:
     return figure
 
 
-def save(ax: Axes, path: Path) -> None:
-    """Writes the figure that ``ax`` is part of as PNG; equal figures give equal bytes."""
+def save(ax: Axes | npt.NDArray[Any], path: Path) -> None:
+    """Writes the figure that ``ax`` is part of, or an array of axes is, as PNG; equal figures give equal bytes."""
+    path.write_bytes(png(ax.flat[0] if isinstance(ax, np.ndarray) else ax))
+
+
+def png(ax: Axes) -> bytes:
+    """The figure that ``ax`` is part of as PNG."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     with style(), warnings.catch_warnings():
         # A label may hold letters that the font lacks; a box in their place is no reason to fail a report.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+        found = io.BytesIO()
+        figure.savefig(found, format="png", dpi=DPI, metadata={"Software": None})
+    return found.getvalue()
 
 
 def title(

@@ -215,6 +215,7 @@ def preview_content(found: Preview, proposal: Proposal) -> dict[str, Any]:
         "best": number(found.best),
         "best_kept": number(found.best_kept),
         "lost": list(found.lost),
+        "throws": found.throws,
         "n": found.n,
         "exist": found.exist,
         "left": found.left,

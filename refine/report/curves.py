@@ -46,7 +46,7 @@ def curves_section(facts: Facts, where: Path) -> dict[str, Any] | None:
         return None
     metric = Metric.parse(metric_of(facts))
     path = f"{facts.node.id}/curves.png"
-    figures.save(figures.curves(found[:MOST], metric.name, direction_of(facts))[0, 0], where / path)
+    figures.save(figures.curves(found[:MOST], metric.name, direction_of(facts)), where / path)
     reduction = "max" if direction_of(facts) == "maximize" else "min"
     best = f", or judge by the best epoch ({reduction}:{metric.name})" if metric.reduction == "last" else ""
     rows = []

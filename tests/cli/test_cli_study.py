@@ -127,7 +127,18 @@ def test_a_study_from_the_shell(here: Path) -> None:
     assert seen["warning"].startswith("Careful: this throws away the best trial")
     assert [r["id"] for r in data("tree", "s.db")["rounds"]] == [root["id"]]  # a preview decides nothing
 
-    options = ("-e", "dropout=(0, 0.2, 9)", "-e", "optimizer=Adam, Nadam", "-r", "lr", "--note", "low", "-n", 60)
+    options = (
+        "-e",
+        "dropout=(0, 0.2, 9)",
+        "-e",
+        "optimizer=Adam, Nadam",
+        "-r",
+        "lr",
+        "--note",
+        "low",
+        "-n",
+        60,
+    )
     child = data("accept", "s.db", root["id"], *options, "--author", "ada")
     assert (child["parent"], child["n"], child["author"]) == (root["id"], 60, "ada")
     with refine.Tree("space", "s.db", create=False) as tree:

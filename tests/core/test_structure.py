@@ -16,7 +16,7 @@ LONGEST = 400
 
 FLOORS = [
     # Numbers and texts.
-    ["display", "errors", "version", "words", "environment"],
+    ["display", "one_thread", "errors", "version", "words", "environment"],
     ["stats._common"],
     [
         "stats.additive",

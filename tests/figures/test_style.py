@@ -8,6 +8,7 @@ from looks import SPACE, apart, trials
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from refine import figures
 from refine.analysis import analyze
 from refine.figures.drawn import ended_trials, even_trials, ranked_trials, worthy
 from refine.figures.style import _columns, short_ids, style, title, told_apart
@@ -109,3 +110,23 @@ def test_where_the_best_is_degenerate_all_may_be() -> None:
     table = trials(60).assign(degenerate=1.0)
     analysis = analyze(SPACE, table)
     assert worthy(analysis, analysis.table).sum() == (table["state"] == "complete").sum()
+
+
+def test_a_notebook_shows_pictures():
+    analysis = analyze(SPACE, trials())
+    for drawn in (figures.correlation(analysis), figures.bars(analysis, analysis.parameters[0].name)):
+        assert drawn._repr_png_().startswith(b"\x89PNG")
+
+
+def test_axes_of_somebody_else_are_left_as_they_are():
+    analysis = analyze(SPACE, trials())
+    from matplotlib.figure import Figure
+
+    ax = figures.correlation(analysis, ax=Figure().add_subplot())
+    assert not hasattr(ax, "_repr_png_")
+
+
+def test_several_panels_are_saved_as_one_picture(tmp_path):
+    analysis = analyze(SPACE, trials())
+    figures.save(figures.bars(analysis, analysis.parameters[0].name), tmp_path / "bars.png")
+    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,27 @@
+"""Linear algebra on one thread: sums in one order, and no threads that wait for each other over small matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Runs a function with BLAS on one thread.
+
+    With several, floats differ in their last digits between machines, and so could a proposal; and on a machine that has
+    other work the threads of one small product wait for each other many times longer than it takes.
+    """
+
+    @wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1, user_api="blas"):
+            return function(*args, **kwargs)
+
+    return limited
