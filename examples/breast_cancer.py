@@ -10,6 +10,7 @@ decided, dropout to 0-0.2, and round 2 runs on what that leaves. Run again, it g
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -110,6 +111,8 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
         print("report:", found.report(out / "reports"))
     print(f"\n{tree}\n\nbest permutation\n{tree.best().to_string()}")
     print(f"\n{time.perf_counter() - started:.0f} s; everything is in {out}/: refine.db, reports/*.md")
+    command = Path(sys.executable).with_name("refine")
+    print(f"\nDecide on the next round by looking:\n\n    {command} review {out / 'refine.db'} {child.id}")
     tree.close()
 
 

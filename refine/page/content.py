@@ -110,7 +110,7 @@ def _range(p: Range, new: Parameter) -> dict[str, Any]:
     low, high = p.edges()
     stops = {float(v) for v in p.grid}
     for side in ("low", "high"):
-        wider = widened(p, p, side)
+        wider = widened(p, p, side, steps=1)
         stops |= set() if wider is None else {float(v) for v in wider.grid}
     bounds = [float(new.low), float(new.high)] if isinstance(new, Range) else None
     if isinstance(new, Range):

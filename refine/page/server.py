@@ -147,6 +147,7 @@ class Server:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((_HOST, port))
+            self._socket.listen(64)  # who asks before the server runs waits, and is not turned away
         except (OSError, OverflowError) as error:
             self._socket.close()
             raise ReviewError(

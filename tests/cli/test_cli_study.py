@@ -466,3 +466,28 @@ def test_ctrl_c_is_exit_code_130(here: Path) -> None:
     assert process.returncode == 130, error
     assert "every finished trial is stored" in error
     assert 0 < sum(data("tree", "s.db")["rounds"][0]["states"].values()) < 150
+
+
+def test_the_review_page_is_served_until_ctrl_c(here: Path) -> None:
+    import re
+    import signal
+    import urllib.request
+
+    root = data(*MAKE)["id"]
+    process = subprocess.Popen(
+        [REFINE, "review", "s.db", root, "--no-open"],
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    url = process.stdout.readline().strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", url)
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        assert b'<div id="refine">' in answer.read()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in error
+    assert refused("review", "s.db", "nothing", "--no-open").startswith("no round or tag 'nothing'")

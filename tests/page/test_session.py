@@ -49,7 +49,7 @@ def test_a_round_has_a_card_per_parameter_the_clearest_first(session, root):
     # Stops: levels, what is proposed, and beyond ends that are no natural limit; 0 is one for a rate.
     assert set(by_name["dropout"]["grid"]) <= set(by_name["dropout"]["stops"])
     assert by_name["dropout"]["stops"][0] == 0
-    assert by_name["lr"]["stops"][-1] == 6.0
+    assert by_name["lr"]["stops"][-1] == 5.5
     assert by_name["lr"]["reason"] == proposal["lr"].reason
     assert {c["key"] for c in review["gate"]} >= {"edges", "enough", "noise"}
     assert review["fixed"] == [{"name": "epochs", "value": "20"}]
