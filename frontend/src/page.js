@@ -83,7 +83,7 @@ export class Page {
       min: 1,
       step: 1,
       "aria-label": "Permutations of the next round",
-      onchange: () => {
+      oninput: () => {
         this.sized = true; // by the person: then it stays, even where it is too large
         this.ask();
       },
