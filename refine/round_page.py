@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -27,14 +27,17 @@ _BAR = 20
 V = TypeVar("V", bound="RoundView")
 
 
-def best_of(rounds: Sequence[V]) -> tuple[V, pd.Series] | None:
+def best_of(
+    rounds: Sequence[V], known: Mapping[str, pd.Series | None] | None = None
+) -> tuple[V, pd.Series] | None:
     """The round with the best trial, and that trial's row; ``None`` before the first one.
 
     Args:
         rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and are left out.
+        known: Best trials by id, where they were read already.
     """
     comparable = [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
-    rows = [(r, b) for r in comparable if (b := r.best) is not None]
+    rows = [(r, b) for r in comparable if (b := r.best if known is None else known[r.id]) is not None]
     if not rows:
         return None
     sign = 1 if rows[0][0].direction == "maximize" else -1

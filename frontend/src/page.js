@@ -125,8 +125,7 @@ export class Page {
     // What comes after this moment is news.
     const pulse = await this.send({ type: "pulse" });
     this.seen = JSON.stringify(pulse?.states);
-    await this.drawTree(found.shown);
-    await this.open(found.shown, found.edits, found.rejected);
+    await Promise.all([this.open(found.shown, found.edits, found.rejected), this.drawTree(found.shown)]);
     this.beat();
   }
 

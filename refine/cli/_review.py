@@ -28,7 +28,13 @@ def review(
     from refine.page.session import Session
 
     with opened(store, name) as found:
-        server = Server(Session(found[which], risk), port)
+        shown = found[which]
+        session = Session(shown, risk)
+        server = Server(session, port)
+        # The analysis is made while the browser starts.
+        threading.Thread(
+            target=session.handle, args=({"type": "round", "round": shown.id},), daemon=True
+        ).start()
         typer.echo(f"{server.url}\nCtrl-C ends it")
         if open_:
             threading.Timer(0.5, webbrowser.open, [server.url]).start()

@@ -43,6 +43,7 @@ class Session:
         self._lock = threading.Lock()
         self._started = started
         self._reviews: dict[tuple[str, float, int], Review] = {}
+        self._contents: dict[str, Answer] = {}  # by the proposal's digest: what a page is drawn from
         if started is not None:
             self.risk = started.proposal.risk
             plain = type(started)(started.round, started.proposal, started.analysis)
@@ -107,7 +108,8 @@ class Session:
         counts = home.store.counts(home.tree)
         rounds = [self.shown._other(node_id) for node_id in home.store.nodes(home.tree)]
         decided = {d.child: d.kind for found in rounds for d in found.decisions if d.child}
-        best = best_of(rounds)
+        tops = {found.id: found.best for found in rounds}
+        best = best_of(rounds, tops)
         return {
             "name": home.name,
             "rounds": [
@@ -116,7 +118,7 @@ class Session:
                     "parent": found.node.parent,
                     "n": found.n,
                     "states": counts.get(found._stored.pk, {}),
-                    "best": None if (top := found.best) is None else score(float(top["value"])),
+                    "best": None if (top := tops[found.id]) is None else score(float(top["value"])),
                     "metric": found.metric,
                     "tags": tags.get(found.id, []),
                     "note": found.node.note,
@@ -147,7 +149,10 @@ class Session:
         }
         try:
             review = self._review(found, message)
-            return {**head, "review": review_content(review, review.gate())}
+            digest = f"{found.id} {review.proposal.digest} {found.roles}"
+            if digest not in self._contents:
+                self._contents[digest] = review_content(review, review.gate())
+            return {**head, "review": self._contents[digest]}
         except AnalysisError as error:  # too few trials yet
             return {**head, "review": None, "why": str(error)}
 
@@ -160,7 +165,10 @@ class Session:
     # What a decision would mean, and the decision.
 
     def _preview(self, message: Mapping[str, Any]) -> Answer:
-        review = self._edited(self._same(message), message)
+        # A preview decides nothing, so that it may speak of what the page was drawn from, whatever has come since.
+        drawn = [r for (i, *_), r in self._reviews.items() if i == message.get("round")]
+        known = next((r for r in drawn if r.proposal.digest == message.get("proposal")), None)
+        review = self._edited(known or self._same(message), message)
         n, workers = _whole(message, "n"), _whole(message, "workers") or 1
         found = review.preview(n=n, workers=workers)
         code = decision_code(review, str(message.get("note") or ""), n)
