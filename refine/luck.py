@@ -29,7 +29,7 @@ class Luck(Shown):
         best: Value of the best trial.
         expected: What it would be expected to show when trained again, by the noise alone; NaN where that is unknown.
         seeds: What it did show under new seeds; ``None`` where it wasn't run again.
-        failed: How many of its new runs gave no value, and are not in ``seeds``.
+        failed: How many of its new runs gave no value, or a degenerate model that may not be best, and are not in ``seeds``.
         examples: What the winner is worth on validation examples that took no part in choosing it; ``None`` where
             that can't be told.
         why_not: Why ``examples`` is ``None``; empty where it isn't.
@@ -56,7 +56,7 @@ class Luck(Shown):
             s = self.seeds
             lines.append(
                 f"new seeds: {score(s.value)} (95 % interval {score(s.low)} to {score(s.high)}, "
-                f"{plural(s.runs, 'run')}, {self.failed} without a value)"
+                f"{plural(s.runs, 'run')}, {self.failed} without a usable model)"
             )
         if self.examples is None:
             lines.append(f"other examples: not known, {self.why_not}")

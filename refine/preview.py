@@ -79,7 +79,7 @@ class Preview(Shown):
             ("risk", _risk(self.retention, self.proposed_retention)),
             (
                 "next round",
-                f"{self.n:,} of the {plural(self.left, 'permutation')} left to run ({self.exist:,} exist), hits the best 5 % "
+                f"{self.n:,} of {self.left:,} left to run ({self.exist:,} exist), hits the best 5 % "
                 f"with probability {percent(self.hit)}"
                 if self.left
                 else f"nothing is left to run: all {self.exist:,} permutations were",

@@ -23,7 +23,7 @@ def luck_section(facts: Facts) -> dict[str, Any] | None:
         )
     if found.seeds is not None:
         runs = plural(found.seeds.runs, "new run")
-        lost = f"; {plural(found.failed, 'other')} gave no value" if found.failed else ""
+        lost = f"; {plural(found.failed, 'other')} gave no usable model" if found.failed else ""
         interval = _interval(found.seeds.low, found.seeds.high)
         rows.append(["new seeds", score(found.seeds.value), interval, f"mean of its {runs}{lost}"])
     if found.examples is not None:

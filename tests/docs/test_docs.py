@@ -86,8 +86,8 @@ def printed(text: str) -> list[str]:
 
 
 def squeezed(text: str) -> str:
-    """One line, with every number the same: they may differ with the versions of what is installed."""
-    return " ".join(re.sub(r"[\d,]*\d(\.\d+)?(e-?\d+)?", "#", text).split())
+    """One line, with every number and rule the same: they may differ with the versions of what is installed."""
+    return " ".join(re.sub("─+", "─", re.sub(r"[\d,]*\d(\.\d+)?(e-?\d+)?", "#", text)).split())
 
 
 def test_every_block_is_closed() -> None:
