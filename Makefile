@@ -1,6 +1,7 @@
 # make demo   the main job on a fresh machine
 # make test   everything CI checks
 # make docs   pictures and pages of the documentation, into site/; a minute
+# make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
 # make bench-scale  own time at 100,000 trials, workers, large grids, beside Optuna, Keras Tuner and Talos; ten minutes
@@ -35,6 +36,7 @@ docs: $(READY)
 
 bench: $(READY)
 	$(RUN) benchmarks/overhead.py
+	$(RUN) benchmarks/start.py
 
 bench-keras: $(READY)
 	$(RUN) benchmarks/keras_fit.py
