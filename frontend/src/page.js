@@ -100,7 +100,7 @@ export class Page {
       h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton),
       this.said,
     );
-    this.main = h("main", { class: "refine-main" }, this.header, this.claim, this.legend, this.grid, this.fixed, this.pairs, this.gate, this.bar);
+    this.main = h("main", { class: "refine-main" }, this.header, this.claim, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.gate, this.bar);
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
     element.append(this.root);
   }

@@ -19,7 +19,12 @@ def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
     assert root.space["units"].grid == (8, 16, 32, 64)
     assert root.space["optimizer"].grid == ("Adam", "SGD")
     assert root.space["epochs"].fixed
-    for text in ("float, log", "40 permutations of 80", "39 complete, 1 diverged", "next: .failures, .analyze()"):
+    for text in (
+        "float, log",
+        "40 permutations of 80",
+        "39 complete, 1 diverged",
+        "next: .failures, .analyze()",
+    ):
         assert text in str(root)
     assert set(root.trials["origin"]) == {"imported"}
     assert np.allclose(root.trials["rate"], frame["rate"], rtol=1e-11)
