@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import reprlib
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -13,22 +15,23 @@ import numpy as np
 from refine import figures
 from refine.curves import best_curves
 from refine.design import IMPORTED
+from refine.edits import edit_space
 from refine.errors import AnalysisError
 from refine.figures.training import MOST
 from refine.figures.twins import check_kind, interactive
 from refine.lineage import lineage
 from refine.parameter_evidence import GOOD
+from refine.parameters import Parameter
 from refine.population import even_values
 from refine.trials import best_first, degenerate_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
     import pandas as pd
 
     from refine.analysis import Analysis
-    from refine.parameters import Parameter
     from refine.round import Round
     from refine.tree import Tree
 
@@ -40,8 +43,9 @@ _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
 class Plots:
     """Figures of one round; each returns matplotlib axes, those of several panels an array of them.
 
-    What a figure takes as ``new`` are parameters after a change, such as ``review.proposal.space``; ``ax`` are axes
-    to draw into, by default those of a new figure.
+    What a figure takes as ``new`` is what a parameter would become: a parameter, such as ``review.proposal.space["lr"]``,
+    or an edit as ``review.accept`` takes it, such as ``(0, 0.3)``; figures of several take a mapping of those. ``ax``
+    are axes to draw into, by default those of a new figure.
 
     Args:
         found: The round. It is analysed when a figure first needs it, and again only when there are other trials.
@@ -70,31 +74,29 @@ class Plots:
         self,
         names: Sequence[str] | None = None,
         top: float = GOOD,
-        new: Mapping[str, Parameter] | None = None,
+        new: Mapping[str, Any] | None = None,
         ax: Any = None,
     ) -> Any:
         """Every trial as a line over the parameters, the best ``top`` share in colour; ``new`` marks what stays."""
-        return figures.parallel(self._analysis, names, top, new, ax=ax)
+        return figures.parallel(self._analysis, names, top, self._all_edited(new), ax=ax)
 
     # One parameter.
 
-    def density(self, name: str, new: Parameter | None = None, ax: Any = None) -> Any:
+    def density(self, name: str, new: Any = None, ax: Any = None) -> Any:
         """Density of good trials against all along a parameter; ``new`` shades proposed bounds."""
-        return figures.density(self._analysis, name, new, ax=ax)
+        return figures.density(self._analysis, name, self._edited(name, new), ax=ax)
 
-    def density_2d(self, name: str, new: Parameter | None = None, ax: Any = None) -> Any:
+    def density_2d(self, name: str, new: Any = None, ax: Any = None) -> Any:
         """Density of a parameter against the metric; ``new`` marks proposed bounds."""
-        return figures.density_2d(self._analysis, name, new, ax=ax)
+        return figures.density_2d(self._analysis, name, self._edited(name, new), ax=ax)
 
-    def levels(self, name: str, new: Parameter | None = None, ax: Any = None) -> Any:
+    def levels(self, name: str, new: Any = None, ax: Any = None) -> Any:
         """The metric at every level of a parameter; ``new`` shades the levels that stay."""
-        return figures.levels(self._analysis, name, new, ax=ax)
+        return figures.levels(self._analysis, name, self._edited(name, new), ax=ax)
 
-    def close_up(
-        self, name: str, low: float, high: float, new: Parameter | None = None, ax: Any = None
-    ) -> Any:
+    def close_up(self, name: str, low: float, high: float, new: Any = None, ax: Any = None) -> Any:
         """The metric against an ordered parameter between two bounds, with the density of good trials."""
-        return figures.close_up(self._analysis, name, low, high, new, ax=ax)
+        return figures.close_up(self._analysis, name, low, high, self._edited(name, new), ax=ax)
 
     def isolation(self, name: str, ax: Any = None) -> Any:
         """The best of every level over all other parameters, also at equal numbers of trials."""
@@ -102,9 +104,9 @@ class Plots:
 
     # Several at once.
 
-    def pair(self, a: str, b: str, new: Mapping[str, Parameter] | None = None, ax: Any = None) -> Any:
+    def pair(self, a: str, b: str, new: Mapping[str, Any] | None = None, ax: Any = None) -> Any:
         """Median of the metric over the levels of two parameters; ``new`` outlines proposed bounds."""
-        return figures.pair(self._analysis, a, b, new, ax=ax)
+        return figures.pair(self._analysis, a, b, self._all_edited(new), ax=ax)
 
     def bars(self, x: str, hue: str | None = None, column: str | None = None, row: str | None = None) -> Any:
         """Median of the metric by the levels of up to four parameters; (rows, columns) axes."""
@@ -174,6 +176,25 @@ class Plots:
         """
         check_kind(kind)
         return interactive(self._round.to_optuna(), kind, options)
+
+    def _edited(self, name: str, new: Any) -> Parameter | None:
+        """What ``new`` makes of a parameter; an unknown name is left to the figure, which says what there is."""
+        space = self._round.space
+        if new is None or isinstance(new, Parameter) or name not in space:
+            return new  # type: ignore[no-any-return]
+        return edit_space(space, space, {name: new})[name]
+
+    def _all_edited(self, new: Mapping[str, Any] | None) -> dict[str, Parameter] | None:
+        if new is None:
+            return None
+        if not isinstance(new, Mapping):
+            raise AnalysisError(
+                f"new: takes what several parameters would become, such as {{'lr': (0, 0.3)}} or "
+                f"review.proposal.space, got {reprlib.repr(new)}"
+            )
+        given = {name: value for name, value in new.items() if not isinstance(value, Parameter)}
+        space = edit_space(self._round.space, self._round.space, given)
+        return {name: space[name] if name in given else value for name, value in new.items()}
 
     def _lineage(self) -> list[Round]:
         """The rounds from the root to this one that are judged alike."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import reprlib
 import warnings
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.choices import Choice
+from refine.errors import AnalysisError
 from refine.parameters import Parameter, Range
 from refine.words import number
 
@@ -90,8 +92,18 @@ def axes(ax: Axes | None, height: float) -> Axes:
     Args:
         ax: Axes to draw into, or ``None``.
         height: Of the new figure, in inches.
+
+    Raises:
+        AnalysisError: ``ax`` is something else.
     """
     if ax is not None:
+        from matplotlib.axes import Axes
+
+        if not isinstance(ax, Axes):
+            raise AnalysisError(
+                f"ax: takes the axes of one panel, such as plt.subplots()[1], got {reprlib.repr(ax)}; leave it out "
+                "for a new figure"
+            )
         return ax
     made = _figure(height).add_subplot()
     # Notebooks show what a cell ends with by this; a figure that pyplot knows nothing of they would show as text.

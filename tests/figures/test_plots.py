@@ -12,7 +12,8 @@ from looks import drawn, legend, points, texts
 
 import refine
 from refine import figures
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, ReviewError
+from refine.figures.style import png
 from refine.plots import Plots, TreePlots
 
 if TYPE_CHECKING:
@@ -104,6 +105,28 @@ def test_they_draw_into_given_axes(root: refine.Round) -> None:
     for draw in calls:
         ax = Figure().add_subplot()
         assert draw(ax) is ax
+
+
+def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> None:
+    plot = root.plot
+    assert "proposed: 0.2 to 0.6" in legend(plot.density("x", (0.2, 0.6)))
+    given = SPACE.replace({"x": refine.Float(0.2, 0.6, 3), "kind": refine.Choice(["a", "b"])})
+    as_edits = plot.pair("x", "kind", {"x": (0.2, 0.6), "kind": ["a", "b"]})
+    assert png(as_edits) == png(plot.pair("x", "kind", given)) != png(plot.pair("x", "kind"))
+    with pytest.raises(ReviewError, match=r"edit: x: low must be < high"):
+        plot.density("x", (0.6, 0.2))
+    with pytest.raises(ReviewError, match="unknown parameter 'z'"):
+        plot.pair("x", "kind", {"z": (0.2, 0.6)})
+    with pytest.raises(AnalysisError, match=r"new: takes what several parameters .* got \(0.2, 0.6\)"):
+        plot.parallel(new=(0.2, 0.6))  # type: ignore[arg-type]
+
+
+def test_axes_that_are_none_are_refused(root: refine.Round) -> None:
+    from matplotlib.figure import Figure
+
+    for wrong in (3, Figure().subplots(1, 2)):
+        with pytest.raises(AnalysisError, match="ax: takes the axes of one panel"):
+            root.plot.levels("x", ax=wrong)
 
 
 def test_a_round_is_analysed_when_it_is_needed_and_once(
