@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, did_you_mean
 from refine.figures.style import (
     AMBER,
     BLUE,
@@ -103,31 +103,43 @@ def layout(parents: Sequence[int | None], first: Sequence[int] = ()) -> list[Pla
     return places
 
 
-def tree(nodes: Sequence[TreeNode], direction: str, metric: str = "value", ax: Axes | None = None) -> Axes:
+def tree(
+    nodes: Sequence[TreeNode],
+    direction: str,
+    metric: str = "value",
+    winner: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """The refinement tree, one row per round: lanes and edges at the left, what each round is beside them.
 
     An edge is named by the decision that it stands for, at its lower end; a branch made without regard to a proposal
-    is dashed. The way to the best value is blue and straight, and the round that has it orange. A dot shows each
+    is dashed. The way to the winner is blue and straight, and the winner orange. A dot shows each
     best value on a common scale, better to the right. Notes are shortened to what fits.
 
     Args:
         nodes: In the order in which they were made, a parent before its children.
         direction: ``"maximize"`` or ``"minimize"``.
         metric: How to call the value.
+        winner: Id of the round to lead to; default the first that has the best value.
         ax: Axes to draw into; default those of a new figure.
 
     Raises:
-        AnalysisError: No node, a parent doesn't stand before its child, an id stands twice, or ``direction`` is
-            neither.
+        AnalysisError: No node, a parent doesn't stand before its child, an id stands twice, ``winner`` is no node's,
+            or ``direction`` is neither.
     """
     check_direction(direction)
     sign = 1.0 if direction == "maximize" else -1.0
     number = _numbers(nodes)
     parents = [None if node.parent is None else number[node.parent] for node in nodes]
     known = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]
-    winner = max(known, key=lambda i: sign * nodes[i].best) if known else None
+    if winner is not None and winner not in number:
+        raise AnalysisError(
+            f"tree: winner is the id of a round, got {winner!r}; {did_you_mean(winner, number)}"
+        )
+    first = max(known, key=lambda i: sign * nodes[i].best) if known else None
+    last = first if winner is None else number[winner]
     way = set()
-    at = winner
+    at = last
     while at is not None:
         way.add(at)
         at = parents[at]
@@ -137,16 +149,16 @@ def tree(nodes: Sequence[TreeNode], direction: str, metric: str = "value", ax: A
         ax = axes(ax, 0.95 + tall * len(nodes))
         _edges(ax, nodes, parents, places, way)
         for i, place in enumerate(places):
-            colour = ORANGE if i == winner else BLUE if i in way else "white"
-            edge = ORANGE if i == winner else BLUE if i in way else GREY
-            size = 7.5 if i == winner else 6.0
+            colour = ORANGE if i == last else BLUE if i in way else "white"
+            edge = ORANGE if i == last else BLUE if i in way else GREY
+            size = 7.5 if i == last else 6.0
             look: dict[str, Any] = {
                 "markerfacecolor": colour,
                 "markeredgecolor": edge,
                 "markeredgewidth": 1.4,
             }
             ax.plot(place.lane * _LANE, place.row, "o", markersize=size, zorder=4, gid="node", **look)
-        _rows(ax, nodes, places, way, winner, sign)
+        _rows(ax, nodes, places, way, last, sign)
         ax.set_xlim(-0.12, WIDTH - 0.3)
         ax.set_ylim(len(nodes) - 0.4, -1.15)
         ax.set_axis_off()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, did_you_mean
 from refine.figures.style import (
     BLUE,
     GREEN,
@@ -71,23 +71,28 @@ class _Piece(NamedTuple):
 
 
 def best_by_round(
-    rounds: Sequence[RoundValues], direction: str, metric: str = "value", ax: Axes | None = None
+    rounds: Sequence[RoundValues],
+    direction: str,
+    metric: str = "value",
+    winner: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Every trial of a tree's rounds, one round after the other, and the best so far along every branch.
 
     A round begins with the best of its parent's branch: what was known when it was decided upon. The way to the
-    best trial of all is blue, side branches have colours and dashes of their own. Rounds are bands below their
+    winner is blue, side branches have colours and dashes of their own. Rounds are bands below their
     ids; ids that have no room are left out, those of the best's way last.
 
     Args:
         rounds: In the order in which they were made, a parent before its children.
         direction: ``"maximize"`` or ``"minimize"``.
         metric: How to call the value.
+        winner: Id of the round to lead to, whose best trial is orange; default the first that has the best of all.
         ax: Axes to draw into; default those of a new figure.
 
     Raises:
-        AnalysisError: No trial has a value, a parent doesn't stand before its child, an id stands twice, or
-            ``direction`` is neither.
+        AnalysisError: No trial has a value, a parent doesn't stand before its child, an id stands twice, ``winner``
+            is the id of no round with a value, or ``direction`` is neither.
     """
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
@@ -100,8 +105,20 @@ def best_by_round(
     if not finite.any():
         raise AnalysisError("best_by_round: no trial has a value yet; run a round first")
     view = View(y[finite], direction)
-    winner = int(np.nanargmax(sign * y))
-    way = _way(pieces, next(i for i, p in enumerate(pieces) if p.start <= winner < p.end))
+    led = {
+        r.id: i for i, (r, p) in enumerate(zip(rounds, pieces, strict=True)) if np.isfinite(p.values).any()
+    }
+    if winner is not None and winner not in led:
+        raise AnalysisError(
+            f"best_by_round: winner is the id of a round with a value, got {winner!r}; {did_you_mean(winner, led)}"
+        )
+    last = (
+        led[winner]
+        if winner is not None
+        else max(led.values(), key=lambda i: np.nanmax(sign * pieces[i].values))
+    )
+    best = pieces[last].start + int(np.nanargmax(sign * pieces[last].values))
+    way = _way(pieces, last)
     with style():
         ax = axes(ax, 3.4)
         few = thinned(finite & view.inside(y))
@@ -111,7 +128,7 @@ def best_by_round(
             if i % 2:
                 ax.axvspan(piece.start + 0.5, piece.end + 0.5, color=PALE, linewidth=0, zorder=0, gid="band")
             _line(ax, pieces, i, _look(pieces, i, way))
-        ax.plot(winner + 1, y[winner], "o", color=ORANGE, markersize=6, zorder=6, gid="winner")
+        ax.plot(best + 1, y[best], "o", color=ORANGE, markersize=6, zorder=6, gid="winner")
         ax.set_xlim(0.5, len(y) + 0.5 + 0.005 * len(y))
         view.dress(ax, metric)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -121,7 +138,7 @@ def best_by_round(
         marks = [Line2D([], [], color=BLUE, linewidth=2.2, label="best so far")]
         if len(way) < len(pieces):
             marks.append(Line2D([], [], color=GREEN, linewidth=1.6, label="side branches"))
-        where = f"{score(float(y[winner]))} at trial {winner + 1:,}"
+        where = f"{score(float(y[best]))} at trial {best + 1:,}"
         marks.append(Line2D([], [], color=ORANGE, marker="o", linewidth=0, label=where))
         marks.append(Line2D([], [], color=GREY, marker=".", linewidth=0, label="trial"))
         notes = [view.note] if view.note else []

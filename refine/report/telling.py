@@ -172,12 +172,14 @@ def _pictures(facts: TreeFacts, where: Path, name: str) -> list[Raw]:
         )
         for s in facts.steps
     ]
-    figures.save(figures.tree(nodes, facts.direction, facts.metric), where / name / "tree.png")
+    winner = facts.way[-1] if facts.way else None
+    figures.save(figures.tree(nodes, facts.direction, facts.metric, winner), where / name / "tree.png")
     made.append(picture("The rounds, their best values, and the decisions between them", f"{name}/tree.png"))
     if facts.way:
         rounds = [figures.RoundValues(s.node.id, s.node.parent, s.values) for s in facts.steps]
         figures.save(
-            figures.best_by_round(rounds, facts.direction, facts.metric), where / name / "best-by-round.png"
+            figures.best_by_round(rounds, facts.direction, facts.metric, winner),
+            where / name / "best-by-round.png",
         )
         made.append(
             picture("Every trial, and the best so far along every branch", f"{name}/best-by-round.png")

@@ -182,6 +182,22 @@ def test_tree_says_what_every_round_is() -> None:
         apart([t for t in ax.texts if t.get_position()[1] == row])
 
 
+def test_another_winner_is_led_to() -> None:
+    ax = figures.tree(NODES, "maximize", "val_acc", winner=NODES[1].id)
+    assert [line.get_markeredgecolor() for line in drawn(ax, "node")] == [BLUE, ORANGE, GREY, GREY, GREY]
+    with pytest.raises(AnalysisError, match=f"winner is the id of a round, got 'zz'.*'?{NODES[0].id}"):
+        figures.tree(NODES, "maximize", winner="zz")
+    rounds = [
+        RoundValues("a", None, [0.5, 0.9]),
+        RoundValues("b", "a", [0.9, 0.7]),
+        RoundValues("c", "a", []),
+    ]
+    assert points(figures.best_by_round(rounds, "maximize"), "winner") == [(2, 0.9)]
+    assert points(figures.best_by_round(rounds, "maximize", winner="b"), "winner") == [(3, 0.9)]
+    with pytest.raises(AnalysisError, match="winner is the id of a round with a value, got 'c'"):
+        figures.best_by_round(rounds, "maximize", winner="c")
+
+
 def test_tree_of_losses() -> None:
     nodes = [node._replace(best=1 - node.best) for node in NODES]
     ax = figures.tree(nodes, "minimize", "loss")
