@@ -153,18 +153,56 @@ def table(build: Any, chosen: list[dict[str, Any]], data: Any, epochs: int, desc
     print(f"\nMean accuracy {mean_slow:.3f} and {mean_quick:.3f}.\n", flush=True)
 
 
-def growth(data: Any, number: int) -> None:
-    """Prints how memory grows over short trainings of changing structure."""
+def loops(data: Any, epochs: int) -> None:
+    """Prints what a step of the two loops takes: one for plain models, one that runs a model's own `train_step`."""
+    import keras
+
+    class Own(keras.layers.Dense):
+        """Keras' own layer under a name of ours, which is enough for a model not to be plain."""
+
+    def build(layer: Any, shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+        model = keras.Sequential(
+            [keras.Input(shape), layer(params["units"], activation="relu"), layer(1, activation="sigmoid")]
+        )
+        model.compile("adam", "binary_crossentropy", metrics=["acc"])
+        return model
+
+    print("| batch | plain, us a step | own `train_step`, us a step | ratio |")
+    print("|---:|---:|---:|---:|")
+    for size in (4, 16, 64):
+        params = {"batch_size": size, "units": 16}
+        steps = -(-len(data[0]) // size) * epochs
+        each = []
+        for layer in (keras.layers.Dense, Own):
+            make = functools.partial(build, layer)
+            # Twice as many epochs less as many: what building and tracing take falls out.
+            seconds = [
+                min(train(make, params, data, count, fast=True).wall for _ in range(3))
+                for count in (epochs, 2 * epochs)
+            ]
+            each.append((seconds[1] - seconds[0]) / steps * 1e6)
+        print(f"| {size} | {each[0]:.0f} | {each[1]:.0f} | {each[0] / each[1]:.2f} |", flush=True)
+    print()
+
+
+def resident() -> float:
+    """Memory of this process that is in use, in MB."""
     import resource
 
-    def resident() -> float:
-        pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * resource.getpagesize() / 2**20
+    pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def growth(data: Any, number: int) -> None:
+    """Prints how memory grows over short trainings of changing structure."""
+    from refine.keras import _plain
 
     chosen = permutations(100)
+    empty = resident()
     for params in chosen[:50]:  # fills the cache of traces
         train(document, params, data, 1, fast=True)
     before, start = resident(), time.perf_counter()
+    print(f"{len(_plain._traces)} traces: {before - empty:+.0f} MB of memory\n")
     for i in range(number):
         train(document, chosen[i % len(chosen)] | {"first_neuron": 4 + i % 60}, data, 1, fast=True)
     each = (time.perf_counter() - start) / number
@@ -174,13 +212,43 @@ def growth(data: Any, number: int) -> None:
     )
 
 
+def left_behind(data: Any, number: int) -> None:
+    """Prints what trainings with `model.fit` leave in memory after a cleared session, and after a trial's."""
+    import gc
+
+    import keras
+
+    def leave(seed: int) -> None:
+        keras.utils.set_random_seed(seed)
+        params = chosen[seed % len(chosen)]
+        document(data[0].shape[1:], params).fit(*data[:2], epochs=1, verbose=0, validation_data=data[2:])
+        keras.utils.clear_session()
+        gc.collect()
+
+    chosen = [params | {"batch_size": 18} for params in permutations(12)]
+    found = []
+    for run in (lambda i: train(document, chosen[i % 12], data, 1, fast=False), leave):
+        for i in range(12):
+            run(i)
+        before = resident()
+        for i in range(number):
+            run(i)
+        found.append((resident() - before) / number)
+    print(
+        f"`model.fit`, MB left by a training: {found[0]:.1f} as a trial, {found[1]:.1f} with `clear_session`\n"
+    )
+
+
 def main() -> None:
     """Runs and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--epochs", type=int, action="append", help="repeatable; 150 and 60 by default")
     parser.add_argument("--permutations", type=int, default=12)
     parser.add_argument("--memory", type=int, default=500, help="permutations of the memory test")
-    parser.add_argument("--only", choices=["document", "digits", "memory"], help="one part alone")
+    parts = ["document", "digits", "loops", "memory", "left"]
+    parser.add_argument(
+        "--only", choices=parts, help="one part alone; memory is clearest in a process of its own"
+    )
     arguments = parser.parse_args()
 
     from sklearn.datasets import load_breast_cancer, load_digits
@@ -210,8 +278,12 @@ def main() -> None:
         print("30 epochs of a perceptron with two wide layers:\n")
         wides = [{"batch_size": 32, "width": 512}, {"batch_size": 128, "width": 1024}]
         table(wide, wides, digits, 30, lambda p: f"batch {p['batch_size']}, 2 x {p['width']}")
+    if arguments.only in (None, "loops"):
+        loops(cancer, 60)
     if arguments.only in (None, "memory") and arguments.memory:
         growth(cancer, arguments.memory)
+    if arguments.only in (None, "left"):
+        left_behind(cancer, 36)
 
 
 if __name__ == "__main__":

@@ -234,6 +234,10 @@ def check_note(note: Any) -> str:
     """
     if not isinstance(note, str):
         raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
+    try:
+        note.encode()
+    except UnicodeEncodeError as error:
+        raise ReviewError(f"a note must be text that can be stored: {error}; leave that letter out") from None
     return note
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refine.calls import arguments
 from refine.dialogue import Dialogue, Stopped
 from refine.display import Cell, Grid, Page, Shown, Text, without_sentences
 from refine.edits import bounds_text
@@ -100,9 +101,10 @@ def guide(
         walk.through(found)
     except Stopped:
         walk.dialogue.say("Stopped. What was decided stays; nothing else was written.", "warn")
+    finally:  # what was called was called, however it ended
+        if script is not None:
+            Path(script).write_text(walk.script.text(), encoding="utf-8")
     ended = Guided(walk.at, walk.script.text())
-    if script is not None:
-        Path(script).write_text(ended.script, encoding="utf-8")
     walk.dialogue.show(ended.page())
     return ended
 
@@ -232,8 +234,7 @@ class _Walk:
                 self.dialogue.say(str(error), "bad")
                 continue
             if self.dialogue.yes("Keep this edit?"):
-                given = f"{name}={value!r}" if name.isidentifier() else f"{{{name!r}: {value!r}}}"
-                self.script.add(f"review = review.edit({given})")
+                self.script.add(f"review = review.edit({arguments({name: repr(value)})})")
                 return edited
 
     # Deciding.

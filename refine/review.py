@@ -143,6 +143,7 @@ class Review(Shown):
             kept=self.kept,
         )
         shares = Shares(focus, counter, self.analysis)
+        self.round.keep_proposal(self.proposal)
         return self.round.child(decision, n, downsample, shares=shares, design=design, pruner=pruner)
 
     def preview(
@@ -184,6 +185,7 @@ class Review(Shown):
         """Turns the whole proposal down; the decision is stored."""
         who = check_author(author)
         decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
+        self.round.keep_proposal(self.proposal)
         self.round.note_decision(decision)
 
     def show(self) -> ReviewWidget:
@@ -235,7 +237,7 @@ class Review(Shown):
         ]
         found: list[Block] = [
             Grid(("parameter", "you", "proposed", "yours"), tuple(rows)),
-            Text(f"Your box keeps {percent(self.kept)}; {_risk(self.retention)}"),
+            Text(f"Your box keeps {percent(self.kept)}; {_claim(self.retention)}"),
         ]
         found += [
             Text(hint, "warn")
@@ -250,7 +252,7 @@ class Review(Shown):
         return str(self)
 
 
-def _risk(retention: float) -> str:
+def _claim(retention: float) -> str:
     if math.isnan(retention):
         return "what that risks can't be said: too few of the candidate cells lie inside."
     return f"with probability {retention:.2f} nothing that matters is lost."

@@ -49,13 +49,22 @@ class Round(RoundRun, Shown):
             epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
             seed: Seed of every random draw of the analysis.
         """
+        review = self.draft(risk, epsilon, seed)
+        self.keep_proposal(review.proposal, again=True)
+        return review
+
+    def draft(self, risk: float, epsilon: float | None = None, seed: int = 0) -> Review:
+        """What :meth:`propose` gives, but not stored: for those who look before there is anything to keep."""
         check_risk(risk, epsilon)
         analysis = self.analyze(seed=seed)
         # Counter-samples of rounds on this very space count as well: they were drawn before it was narrowed to.
         outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
         proposal = propose(analysis, risk=risk, epsilon=epsilon, outer=outer)
-        self.home.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps())
         return Review(self, proposal, analysis)
+
+    def keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
+        """Stores a proposal on this round, unless it is; ``again`` makes it the last one made in any case."""
+        self.home.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
 
     def optimism(self, seed: int = 0) -> Luck:
         """How much of the best value is luck: of seeds, by its replicates, and of the validation examples.

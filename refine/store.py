@@ -25,6 +25,7 @@ from refine.schema import SCHEMA_VERSION, migrate, shown_url, t
 from refine.trial_log import (
     TrialWriter,
     count_states,
+    last_rows,
     read_curves,
     read_examples,
     read_records,
@@ -320,6 +321,10 @@ class Store:
         """See :func:`refine.trial_log.count_states`."""
         return count_states(self.engine, tree)
 
+    def last_rows(self, tree: int) -> dict[int, int]:
+        """See :func:`refine.trial_log.last_rows`."""
+        return last_rows(self.engine, tree)
+
     def lease(self, pk: int, what: str) -> AbstractContextManager[Callable[[], None]]:
         """See :func:`refine.lease.lease`."""
         return lease(self.engine, pk, what)
@@ -342,16 +347,28 @@ class Store:
 
     # Proposals and decisions.
 
-    def add_proposal(self, pk: int, digest: str, content: str) -> None:
-        """Keeps a proposal under its digest; again is nothing new."""
-        key = (t.proposal.c.node == pk, t.proposal.c.digest == digest)
-        with self.engine.begin() as connection:
-            if connection.execute(sa.select(t.proposal.c.pk).where(*key)).scalar() is None:
-                row = {"node": pk, "digest": digest, "content": content, "created": time.time()}
-                connection.execute(t.proposal.insert().values(row))
+    def add_proposal(self, pk: int, digest: str, content: str, again: bool = True) -> None:
+        """Keeps a proposal under its digest.
+
+        Args:
+            pk: Row of the node.
+            digest: Of the proposal.
+            content: The proposal.
+            again: Whether one that was made before becomes the last again, or stays where it is.
+        """
+        c = t.proposal.c
+        # Whoever writes the very same at the same moment writes what this would.
+        with contextlib.suppress(sa.exc.IntegrityError), self.engine.begin() as connection:
+            known = list(connection.execute(sa.select(c.digest).where(c.node == pk).order_by(c.pk)).scalars())
+            if digest in known:
+                if not again or known[-1] == digest:
+                    return
+                connection.execute(t.proposal.delete().where(c.node == pk, c.digest == digest))
+            row = {"node": pk, "digest": digest, "content": content, "created": time.time()}
+            connection.execute(t.proposal.insert().values(row))
 
     def proposals(self, pk: int) -> dict[str, str]:
-        """Digest -> content of every proposal that was shown for a decision, oldest first."""
+        """Digest -> content of every proposal that was made, the one that was made last at the end."""
         query = sa.select(t.proposal.c.digest, t.proposal.c.content).where(t.proposal.c.node == pk)
         with self.engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(query.order_by(t.proposal.c.pk))}

@@ -245,6 +245,19 @@ def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
     return out
 
 
+def last_rows(engine: sa.Engine, tree: int) -> dict[int, int]:
+    """Node row -> row of the trial that was written last: every run, again or under another seed, is a new one."""
+    c = t.trial.c
+    query = (
+        sa.select(c.node, sa.func.max(c.pk))
+        .join(t.node, t.node.c.pk == c.node)
+        .where(t.node.c.tree == tree)
+        .group_by(c.node)
+    )
+    with engine.connect() as connection:
+        return {node: int(pk) for node, pk in connection.execute(query)}
+
+
 @contextlib.contextmanager
 def _without_collector() -> Iterator[None]:
     """Hundreds of thousands of new dictionaries would have the garbage collector look at everything again."""

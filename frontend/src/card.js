@@ -70,7 +70,7 @@ export class Card {
           type: "number",
           step: "any",
           "aria-label": `${card.name}, ${side ? "upper" : "lower"} bound, typed`,
-          onchange: () => this.typed(),
+          onchange: () => this.typed(side),
         }),
       );
       replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject);
@@ -195,20 +195,21 @@ export class Card {
       s("path", { d: `M-2 ${CURVES - 6}v12M2 ${CURVES - 6}v12` }),
     );
     let dragging = false;
+    let begun = false;
     element.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       event.preventDefault();
       element.focus();
       element.setPointerCapture(event.pointerId);
-      this.choices.remember();
       dragging = true;
+      begun = false;
       this.element.classList.add("dragging");
     });
     element.addEventListener("pointermove", (event) => {
       if (!dragging) return;
       const left = this.svg.getBoundingClientRect();
       const at = this.x.invert(((event.clientX - left.left) * this.width) / left.width);
-      this.move(side, this.axis.nearest(this.axis.scale.invert(at)));
+      begun = this.move(side, this.axis.nearest(this.axis.scale.invert(at)), !begun) || begun;
     });
     const end = () => {
       dragging = false;
@@ -226,8 +227,7 @@ export class Card {
     const steps = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageDown: at - 3, PageUp: at + 3, Home: 0, End: stops.length - 1 };
     if (!(event.key in steps)) return;
     event.preventDefault();
-    this.choices.remember();
-    this.move(side, steps[event.key]);
+    this.move(side, steps[event.key], true);
   }
 
   // The bounds, each at the stop next to it: one that was typed need not be on one.
@@ -237,19 +237,24 @@ export class Card {
     return low < high ? [stops[low], stops[high]] : [stops[Math.min(low, stops.length - 2)], stops[Math.min(low, stops.length - 2) + 1]];
   }
 
-  move(side, to) {
+  // Whether it moved; `first` is the first step of a drag, to which an undo leads back.
+  move(side, to, first) {
     const before = this.snapped();
     const bounds = moved(this.axis.stops, before, side, to);
-    if (bounds[0] === before[0] && bounds[1] === before[1]) return;
+    if (same(bounds, before)) return false;
+    if (first) this.choices.remember();
     this.page.change(() => this.choices.put(this.card.name, bounds));
+    return true;
   }
 
-  typed() {
-    const bounds = this.inputs.map((input) => Number.parseFloat(input.value));
-    if (bounds.some(Number.isNaN)) {
+  typed(side) {
+    const value = Number.parseFloat(this.inputs[side].value);
+    if (Number.isNaN(value)) {
       this.update();
       return;
     }
+    const bounds = [...this.choices.current(this.card.name)];
+    bounds[side] = value;
     this.page.change(() => this.choices.typed(this.card.name, { bounds }));
   }
 
@@ -279,10 +284,10 @@ export class Card {
   updateBounds() {
     const { card, choices } = this;
     const bounds = choices.current(card.name);
-    const text = `${short(bounds[0])} to ${short(bounds[1])}`;
-    this.bounds.textContent = same(bounds, now(card)) ? text : `${short(now(card)[0])} to ${short(now(card)[1])} → ${text}`;
+    const text = choices.edits[card.name]?.text ?? `${short(bounds[0])} to ${short(bounds[1])}`;
+    this.bounds.textContent = same(bounds, now(card)) && !choices.edits[card.name]?.text ? text : `${short(now(card)[0])} to ${short(now(card)[1])} → ${text}`;
     this.inputs.forEach((input, side) => {
-      if (document.activeElement !== input) input.value = short(bounds[side]);
+      if (input.getRootNode().activeElement !== input) input.value = String(bounds[side]);
     });
     if (!this.shade) return;
     const place = (value) => this.x(Math.min(this.axis.ends[1], Math.max(this.axis.ends[0], this.axis.scale(value))));
@@ -309,7 +314,8 @@ export class Card {
   updateChoices() {
     const { card, choices } = this;
     const kept = choices.current(card.name);
-    this.bounds.textContent = `${kept.length} of ${card.levels.length} stay`;
+    const text = choices.edits[card.name]?.text;
+    this.bounds.textContent = text ? `${card.now} → ${text}` : `${kept.length} of ${card.levels.length} stay`;
     this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(kept.includes(i))));
     if (!this.shade) return;
     const band = (this.x(1) - this.x(0)) / card.levels.length;

@@ -1,11 +1,13 @@
 // What the person has chosen so far: edits and rejections beside the proposal, with a way back. No DOM.
+//
+// An edit is `{bounds}` or `{keep}`, or, where the page began with one that neither says, that with `as` and a `text`.
 
 export class Choices {
-  constructor(cards, edits = {}, rejected = []) {
+  constructor(cards, edits = {}, rejected = [], history = []) {
     this.cards = new Map(cards.map((card) => [card.name, card]));
     this.edits = { ...edits };
     this.rejected = new Set(rejected);
-    this.history = [];
+    this.history = [...history];
   }
 
   get changed() {

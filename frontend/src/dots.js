@@ -10,24 +10,9 @@ export const BAD = 2;
 export function columnsOf(buffer, names, n) {
   const columns = new Map(names.map((name, i) => [name, new Uint16Array(buffer, 2 * n * i, n)]));
   const start = 2 * n * names.length;
-  // Values need not begin at a multiple of four.
-  const values = new Float32Array(buffer.slice(start, start + 4 * n));
-  return { n, columns, values, flags: new Uint8Array(buffer, start + 4 * n, n) };
-}
-
-// The part of the values that is worth showing: a few that never learned would squeeze all others into a line.
-export function viewOf(values, direction) {
-  const sign = direction === "maximize" ? 1 : -1;
-  const known = Float32Array.from(values.filter((v) => !Number.isNaN(v)), (v) => sign * v).sort();
-  if (known.length === 0) return [0, 1];
-  let worst = known[0];
-  const best = known.at(-1);
-  const tenth = known[Math.floor(0.1 * known.length)];
-  const reach = Math.max(1.4 * (best - tenth), 0.02 * Math.abs(best));
-  if (reach > 0 && reach < 0.5 * (best - worst)) worst = best - reach;
-  const pad = 0.06 * (best - worst) || 0.06 * (Math.abs(best) || 1);
-  const ends = [sign * (worst - pad), sign * (best + pad)];
-  return [Math.min(...ends), Math.max(...ends)];
+  // Values need not begin at a multiple of eight.
+  const values = new Float64Array(buffer.slice(start, start + 8 * n));
+  return { n, columns, values, flags: new Uint8Array(buffer, start + 8 * n, n) };
 }
 
 // Draws them. `place` maps a position in [0, 1] to pixels, `height` is the panel's; `spread` how far dots of one level may
@@ -39,7 +24,9 @@ export function drawDots(canvas, trials, column, { place, height, view, directio
   canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
-  const up = (value) => height - ((value - view[0]) / (view[1] - view[0])) * height;
+  const at = view.log ? Math.log10 : (value) => value;
+  const [low, high] = [at(view.low), at(view.high)];
+  const up = (value) => height - ((at(value) - low) / (high - low)) * height;
   const floor = direction === "maximize" ? height - 4 : 4;
   const x = (i) => place(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5);
   if (trials.n <= FEW) {

@@ -2,7 +2,7 @@
 import { Card } from "./card.js";
 import { Choices } from "./choice.js";
 import { h, replace } from "./dom.js";
-import { columnsOf, viewOf } from "./dots.js";
+import { columnsOf } from "./dots.js";
 import { drawGate, drawPairs, pairDialog } from "./gate.js";
 import { drawTree } from "./tree.js";
 import { duration, percent, score, states, total } from "./words.js";
@@ -19,6 +19,8 @@ export class Page {
     this.cards = [];
     this.choices = new Choices([]);
     this.preview = null;
+    this.left = new Map(); // what the person has begun on rounds that are not shown
+    this.turn = 0;
     this.asking = false;
     this.again = false;
     this.seen = "";
@@ -54,10 +56,11 @@ export class Page {
       { "aria-label": "Accepted risk of the proposal", onchange: () => this.propose() },
       RISKS.map((risk) => h("option", { value: risk }, percent(risk))),
     );
+    this.tools = h("div", { class: "refine-tools" }, h("label", {}, "risk ", this.risk), this.undoButton, this.resetButton);
     this.header = h(
       "header",
       { class: "refine-header" },
-      h("div", { class: "refine-head" }, h("div", {}, this.title, this.about), h("div", { class: "refine-tools" }, h("label", {}, "risk ", this.risk), this.undoButton, this.resetButton)),
+      h("div", { class: "refine-head" }, h("div", {}, this.title, this.about), this.tools),
       this.progress,
       this.fresh,
       this.numbers,
@@ -84,7 +87,7 @@ export class Page {
       step: 1,
       "aria-label": "Permutations of the next round",
       oninput: () => {
-        this.sized = true; // by the person: then it stays, even where it is too large
+        this.sized = this.size.value !== ""; // by the person: then it stays, even where it is too large
         this.ask();
       },
     });
@@ -93,13 +96,9 @@ export class Page {
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
     this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
-    this.bar = h(
-      "footer",
-      { class: "refine-bar" },
-      h("div", { class: "refine-decide" }, this.note, h("label", {}, "permutations ", this.size), this.acceptButton, this.declineButton),
-      h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton),
-      this.said,
-    );
+    this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "permutations ", this.size), this.acceptButton, this.declineButton);
+    this.python = h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton);
+    this.bar = h("footer", { class: "refine-bar" }, this.decideRow, this.python, this.said);
     this.main = h("main", { class: "refine-main" }, this.header, this.claim, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.gate, this.bar);
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
     element.append(this.root);
@@ -124,8 +123,8 @@ export class Page {
     this.risk.value = String(found.risk);
     // What comes after this moment is news.
     const pulse = await this.send({ type: "pulse" });
-    this.seen = JSON.stringify(pulse?.states);
-    await Promise.all([this.open(found.shown, found.edits, found.rejected), this.drawTree(found.shown)]);
+    this.seen = JSON.stringify(pulse);
+    await Promise.all([this.open(found.shown, { edits: found.edits, rejected: found.rejected }), this.drawTree(found.shown)]);
     this.beat();
   }
 
@@ -143,43 +142,57 @@ export class Page {
     this.side.querySelector(`[data-round="${id}"]`)?.focus();
   }
 
-  async open(id, edits = {}, rejected = []) {
+  // What the person has begun on the round that is shown: it stays when another round or another proposal is looked at.
+  get begun() {
+    const { edits, rejected, history } = this.choices;
+    return { edits, rejected: [...rejected], history, size: this.sized ? this.size.value : null, note: this.note.value };
+  }
+
+  async open(id, begun) {
+    this.turn += 1;
+    const { turn } = this;
     const round = await this.send({ type: "round", round: id, risk: Number(this.risk.value) });
-    if (round === null) return;
+    if (round === null || turn !== this.turn) return;
+    if (this.review !== null) this.left.set(this.round.id, this.begun);
+    const was = begun ?? this.left.get(id) ?? {};
+    const another = id !== this.round?.id;
     this.round = round;
     this.review = round.review;
     this.preview = null;
     this.trials = null;
     this.drawHead();
     const cards = this.review?.cards ?? [];
-    this.choices = new Choices(cards, edits, rejected);
+    this.choices = new Choices(cards, was.edits, was.rejected, was.history);
     this.cards = cards.map((card) => new Card(card, this));
     replace(this.grid, this.cards.map((card) => card.element));
-    for (const part of [this.legend, this.numbers, this.bar, this.gate, this.pairs, this.claim]) part.hidden = this.review === null;
+    const nothing = this.review === null;
+    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.gate, this.pairs, this.claim]) part.hidden = nothing;
     replace(this.fixed);
-    if (this.review === null) {
+    if (nothing) {
       this.say(round.why);
       return;
     }
     const { review } = this;
     this.claim.textContent = review.caution ? `${review.claim} Caution: ${review.caution}` : review.claim;
-    this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map((p) => `${p.name} = ${p.value}`).join(", ")}` : "";
+    const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
+    this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
     drawGate(this.gate, review.gate);
     drawPairs(this.pairs, review.pairs, (pair, opener) => this.openPair(pair, opener));
     this.advised = review.advice?.n || round.n;
-    this.sized = false;
-    this.size.value = String(this.advised);
+    this.sized = (was.size ?? null) !== null;
+    this.size.value = this.sized ? was.size : String(this.advised);
+    if (another) this.note.value = was.note ?? "";
     this.layout();
     this.changed();
-    const buffer = await this.send({ type: "trials", round: id, risk: Number(this.risk.value) });
+    const buffer = await this.send({ type: "trials", ...this.drawn });
     if (buffer === null || this.round !== round) return;
     this.trials = columnsOf(buffer, review.cards.map((card) => card.name), review.trials);
-    this.view = viewOf(this.trials.values, review.direction);
+    this.view = review.view;
     this.paint();
   }
 
   async openPair(pair, opener) {
-    const content = await this.send({ type: "pair", round: this.round.id, risk: Number(this.risk.value), a: pair.a, b: pair.b });
+    const content = await this.send({ type: "pair", ...this.drawn, a: pair.a, b: pair.b });
     if (content === null) return;
     const dialog = pairDialog(content, this.review.metric, this.review.direction, opener);
     this.root.append(dialog);
@@ -209,29 +222,35 @@ export class Page {
     }
     if (this.away) this.say("");
     this.away = false;
-    const seen = JSON.stringify(pulse.states);
+    const seen = JSON.stringify(pulse);
     if (seen === this.seen) return;
     this.seen = seen;
     await this.drawTree();
-    const mine = pulse.states[this.round?.id];
-    if (this.round === null) return;
-    if (mine === undefined) {
+    const { round } = this;
+    if (round === null) return;
+    const version = pulse.versions[round.id];
+    if (version === undefined) {
       this.gone();
       return;
     }
-    if (total(mine) === total(this.round.states)) return;
-    this.progressTo(mine);
-    // Charts that move under the person's hand are worse than old ones.
-    if (this.choices.changed) this.offer(total(mine) - total(this.round.states));
-    else await this.open(this.round.id);
+    if (version === round.version) return;
+    const states = pulse.states[round.id];
+    this.progressTo(states);
+    if (this.busy) this.offer(total(states) - total(round.states));
+    else await this.open(round.id);
+  }
+
+  // Charts that move under the person's hand are worse than old ones.
+  get busy() {
+    if (this.review === null) return false;
+    const { activeElement } = this.root.getRootNode();
+    const held = (part) => part.contains(activeElement) || part.querySelector("details[open]") !== null;
+    return this.choices.changed || this.root.querySelector("dialog") !== null || [this.grid, this.pairs, this.gate].some(held);
   }
 
   offer(count) {
-    replace(
-      this.fresh,
-      `${count} more ${count === 1 ? "trial has" : "trials have"} ended since this was drawn. `,
-      h("button", { type: "button", onclick: () => this.open(this.round.id, this.choices.edits, [...this.choices.rejected]) }, "look again, with your edits"),
-    );
+    const news = count > 0 ? `${count} more ${count === 1 ? "trial has" : "trials have"} ended` : "Trials were run again";
+    replace(this.fresh, `${news} since this was drawn. `, h("button", { type: "button", onclick: () => this.open(this.round.id) }, "look again, with your edits"));
   }
 
   gone() {
@@ -260,51 +279,56 @@ export class Page {
     this.ask();
   }
 
-  message(more = {}) {
+  // What the page was drawn from.
+  get drawn() {
+    return { round: this.round.id, risk: this.review.risk, proposal: this.review.proposal };
+  }
+
+  message() {
     const n = Number.parseInt(this.size.value, 10);
     return {
-      round: this.round.id,
-      risk: Number(this.risk.value),
-      proposal: this.review.proposal,
+      ...this.drawn,
       edits: this.choices.edits,
       rejected: [...this.choices.rejected],
-      n: Number.isNaN(n) ? null : this.sized ? n : Math.min(n, this.preview?.left || n),
+      // Left to the page it is what is advised, as far as so many are left.
+      n: this.sized && !Number.isNaN(n) ? n : this.advised,
       note: this.note.value,
-      ...more,
     };
   }
 
   // One question at a time: while it is answered the newest choice waits, and older ones are passed over.
-  async ask() {
-    if (this.review === null) return;
-    if (this.asking) {
-      this.again = true;
-      return;
-    }
+  ask() {
+    this.again = true;
+    if (!this.asking) this.asked = this.answers();
+  }
+
+  async answers() {
     this.asking = true;
     this.header.classList.add("stale");
-    const round = this.round;
-    do {
-      this.again = false;
-      const answer = await this.transport.ask({ type: "preview", ...this.message() });
-      if (this.round !== round) break;
-      this.told(answer);
-    } while (this.again);
-    this.asking = false;
-    this.header.classList.remove("stale");
-    if (this.round !== round) this.ask();
+    try {
+      while (this.again && this.review !== null) {
+        this.again = false;
+        const { round } = this;
+        const answer = await this.transport.ask({ type: "preview", ...this.message() });
+        if (this.round === round) this.told(answer);
+      }
+    } finally {
+      this.asking = false;
+      this.header.classList.remove("stale");
+    }
   }
 
   told(answer) {
     if (answer.error) {
       this.warning.textContent = answer.error;
       this.acceptButton.disabled = true;
+      this.declineButton.disabled = false;
       if (answer.gone) this.gone();
       return;
     }
     this.preview = answer;
     const asked = Number.parseInt(this.size.value, 10);
-    if (!this.sized && this.advised) this.size.value = String(Math.max(1, Math.min(this.advised, answer.left)));
+    if (!this.sized) this.size.value = String(Math.max(1, answer.n));
     this.size.max = Math.max(1, answer.left);
     const beyond = this.sized && asked > answer.left;
     this.acceptButton.disabled = beyond || answer.left === 0;
@@ -330,9 +354,9 @@ export class Page {
   async decide(kind) {
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
-    const answer = await this.send({ type: "decide", kind, ...this.message() });
-    this.acceptButton.disabled = false;
-    this.declineButton.disabled = false;
+    await this.asked; // what is decided is what the header says
+    const answer = await this.send({ type: "decide", kind, ...this.message(), n: this.preview?.n ?? null });
+    this.ask();
     if (answer === null) return;
     if (answer.child === null) {
       this.say("Declined. The space stays as it is.", "good");
@@ -355,7 +379,6 @@ export class Page {
   say(text, tone = "") {
     this.said.textContent = text ?? "";
     this.said.className = `refine-said ${tone}`;
-    this.bar.hidden = false;
   }
 
   // Drawing.

@@ -24,7 +24,9 @@ export function browser() {
 
 export function notebook(model) {
   const waiting = new Map();
-  let number = 0;
+  // A widget may be shown twice, and what it sends goes to every view: each knows its own questions.
+  const view = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  let asked = 0;
   const heard = (content, buffers) => {
     const resolve = waiting.get(content?.number);
     if (resolve === undefined) return;
@@ -35,7 +37,8 @@ export function notebook(model) {
   return {
     home: "notebook",
     ask(message) {
-      number += 1;
+      asked += 1;
+      const number = `${view}-${asked}`;
       return new Promise((resolve) => {
         waiting.set(number, resolve);
         model.send({ number, message });
@@ -47,7 +50,7 @@ export function notebook(model) {
   };
 }
 
-// Notebooks hand out views into a larger buffer, whose start need not be a multiple of four.
+// Notebooks hand out views into a larger buffer, whose start need not be a multiple of eight.
 function exact(view) {
   if (view instanceof ArrayBuffer) return view;
   return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from refine.calls import arguments
 from refine.canonical import Reference
 from refine.choices import Choice
 from refine.parameters import Range
@@ -22,14 +23,10 @@ def decision_code(review: Review, note: str, n: int | None) -> str:
     """
     proposal = review.proposal
     epsilon = f", epsilon={proposal.epsilon!r}" if proposal.epsilon_source == "given" else ""
-    lines = [f'review = tree["{review.round.id}"].propose(risk={proposal.risk:g}{epsilon})']
+    lines = [f'review = tree["{review.round.id}"].propose(risk={proposal.risk!r}{epsilon})']
     edits = {name: _notation(value) for name, value in review.edits.items()}
     if edits:
-        if all(name.isidentifier() for name in edits):
-            inside = ", ".join(f"{name}={value}" for name, value in edits.items())
-        else:
-            inside = "{" + ", ".join(f"{name!r}: {value}" for name, value in edits.items()) + "}"
-        lines.append(f"review = review.edit({inside})")
+        lines.append(f"review = review.edit({arguments(edits)})")
     if review.rejected:
         lines.append(f"review = review.reject({', '.join(repr(name) for name in review.rejected)})")
     size = "" if n is None else f", n={n}"

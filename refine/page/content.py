@@ -11,6 +11,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.edits import bounds_text, widened
 from refine.figures.shapes import density_curves
+from refine.figures.view import View
 from refine.parameter_evidence import ALPHA, GOOD, ParameterEvidence, level_positions
 from refine.parameters import Int, Parameter, Range
 from refine.population import even_rows
@@ -55,6 +56,7 @@ def review_content(review: Review, gate: Gate) -> dict[str, Any]:
         "metric": analysis.metric,
         "direction": analysis.direction,
         "trials": len(analysis.table),
+        "view": _view(analysis, review.round.node.degenerate),
         "good": GOOD,
         "caution": analysis.caution,
         "cards": cards,
@@ -136,25 +138,43 @@ def _densities(analysis: Analysis, name: str) -> dict[str, Any]:
     }
 
 
-def trials_content(analysis: Analysis) -> bytes:
+def _bad(analysis: Analysis, degenerate: bool) -> npt.NDArray[np.bool_]:
+    """Which trials gave no usable model."""
+    table = analysis.table
+    bad = np.zeros(len(table), dtype=bool) if degenerate else degenerate_rows(table, analysis.space)
+    return bad | table["state"].isin(FAILED).to_numpy() if "state" in table else bad
+
+
+def _view(analysis: Analysis, degenerate: bool) -> dict[str, Any]:
+    """The part of the values that figures show as well, and whether on a logarithmic scale."""
+    values = np.asarray(analysis.table["value"], dtype=float)
+    usable = values[np.isfinite(values) & ~_bad(analysis, degenerate)]
+    if not len(usable):
+        return {"low": 0.0, "high": 1.0, "log": False}
+    view = View(usable, analysis.direction)
+    return {"low": view.low, "high": view.high, "log": view.log}
+
+
+def trials_content(analysis: Analysis, degenerate: bool = False) -> bytes:
     """Every trial of the round, column by column, little-endian.
 
     For every card in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
-    there is none. Then values as float32, NaN where a trial has none. Then a byte of flags: 1 among the good, 2 without
-    a usable value.
+    there is none. Then values as float64, NaN where a trial has none. Then a byte of flags: 1 among the good, 2 without
+    a usable model.
+
+    Args:
+        analysis: Of the round.
+        degenerate: Whether degenerate trials may be called best.
     """
     table, sign = analysis.table, analysis.sign
     columns = [_positions(e.parameter, table[e.name].to_numpy()) for e in analysis.ranked]
-    values = np.asarray(table["value"], dtype="<f4").copy()
-    bad = degenerate_rows(table, analysis.space)
-    if "state" in table:
-        bad = bad | table["state"].isin(FAILED).to_numpy()
+    values = np.array(table["value"], dtype="<f8")
+    bad = _bad(analysis, degenerate)
     finite = np.isfinite(values) & ~bad
     even = even_rows(table) & finite
     good = np.zeros(len(table), dtype=bool)
     if even.any():
-        chosen = stats.top_mask(sign * np.asarray(table["value"], dtype=float)[even], GOOD)
-        good[np.flatnonzero(even)[chosen]] = True
+        good[np.flatnonzero(even)[stats.top_mask(sign * values[even], GOOD)]] = True
     values[~finite] = np.nan
     flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2)
     return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])

@@ -87,6 +87,9 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
     def nothing(status: int = 404) -> Response:
         return Response(status_code=status, headers=_HEADERS)
 
+    async def refused(_: Request, __: Exception) -> Response:
+        return nothing()
+
     def known(request: Request) -> bool:
         given = str(request.path_params.get("token", ""))
         return hmac.compare_digest(given.encode(), token.encode()) and request.headers.get("host") in hosts
@@ -124,7 +127,10 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
         Route("/{token}/ask", ask, methods=["POST"]),
         Route("/{token}/{name:path}", page, methods=["GET"]),
     ]
-    return Starlette(routes=routes)
+    # Where there is no route, or another method is asked for, there is nothing either.
+    app = Starlette(routes=routes, exception_handlers={404: refused, 405: refused})
+    app.router.redirect_slashes = False  # a redirect would name the host that was asked for
+    return app
 
 
 class Server:

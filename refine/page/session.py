@@ -6,26 +6,49 @@ an answer with ``error``, in words; nothing is written then. Decisions are made 
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis import Analysis
+from refine.child import path_to
 from refine.choices import Choice
+from refine.decision import Decision
 from refine.design import IMPORTED
+from refine.edits import bounds_text
 from refine.errors import AnalysisError, NotFound, RefineError, ReviewError, did_you_mean
 from refine.page.code import decision_code
 from refine.page.content import pair_content, preview_content, review_content, trials_content
+from refine.parameters import Parameter, Range
+from refine.proposal import check_risk
 from refine.round_page import best_of
 from refine.words import score
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from refine.review import Review
     from refine.round import Round
+    from refine.store import StoredNode
 
 Answer = dict[str, Any]
 
 _LONGEST_NOTE = 10_000
+_MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Drawn:
+    """What a page was drawn from: a review without edits, of a version of the evidence."""
+
+    version: str
+    review: Review
+    roles: str = ""
+    content: Answer | None = None
 
 
 class Session:
@@ -38,16 +61,20 @@ class Session:
     """
 
     def __init__(self, shown: Round, risk: float = 0.05, started: Review | None = None) -> None:
+        check_risk(risk)
         self.shown, self.risk = shown, risk
         self.child: Round | None = None
         self._lock = threading.Lock()
         self._started = started
-        self._reviews: dict[tuple[str, float, int], Review] = {}
-        self._contents: dict[str, Answer] = {}  # by the proposal's digest: what a page is drawn from
+        self._epsilon: float | None = None  # what the person gave with the review that it began with
+        self._drawn: list[_Drawn] = []  # the one asked for last at the end
+        self._best: dict[tuple[str, int], pd.Series | None] = {}  # by round and its last row
         if started is not None:
             self.risk = started.proposal.risk
+            if started.proposal.epsilon_source == "given":
+                self._epsilon = started.proposal.epsilon
             plain = type(started)(started.round, started.proposal, started.analysis)
-            self._reviews[shown.id, self.risk, self._count(shown)] = plain
+            self._keep(_Drawn(self._versions()[shown.id], plain))
 
     def handle(self, message: Any) -> Answer | bytes:
         """The answer to a message.
@@ -80,6 +107,9 @@ class Session:
         except (RefineError, KeyError) as error:
             text = error.args[0] if isinstance(error, KeyError) and error.args else error
             return {"error": str(text)}
+        except Exception as error:  # noqa: BLE001  # a page that gets no answer waits for ever
+            _log.exception("the review page could not be answered")
+            return {"error": f"This went wrong, which it should not: {type(error).__name__}: {error}"}
 
     # What there is.
 
@@ -95,40 +125,66 @@ class Session:
         }
 
     def _pulse(self, _: Mapping[str, Any]) -> Answer:
-        """How many trials every round has: cheap enough to ask for all the time."""
+        """How far every round is, and which evidence it has: cheap enough to ask for all the time."""
         home = self.shown.home
         counts = home.store.counts(home.tree)
-        return {"states": {i: counts.get(s.pk, {}) for i, s in home.store.nodes(home.tree).items()}}
+        states = {i: counts.get(s.pk, {}) for i, s in home.store.nodes(home.tree).items()}
+        return {"states": states, "versions": self._versions()}
+
+    def _versions(self) -> dict[str, str]:
+        """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
+        home = self.shown.home
+        nodes, last = home.store.nodes(home.tree), home.store.last_rows(home.tree)
+        found = {}
+        for node_id, stored in nodes.items():
+            rows = [str(last.get(nodes[n.id].pk, 0)) for n in path_to(stored.node, nodes)]
+            found[node_id] = " ".join([*rows, str(stored.node.degenerate)])
+        return found
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
         home = self.shown.home
         tags: dict[str, list[str]] = {}
         for tag, node_id in home.store.tags(home.tree).items():
             tags.setdefault(node_id, []).append(tag)
-        counts = home.store.counts(home.tree)
-        rounds = [self.shown._other(node_id) for node_id in home.store.nodes(home.tree)]
-        decided = {d.child: d.kind for found in rounds for d in found.decisions if d.child}
-        tops = {found.id: found.best for found in rounds}
-        best = best_of(rounds, tops)
+        nodes, counts = home.store.nodes(home.tree), home.store.counts(home.tree)
+        decided = {}
+        for stored in nodes.values():
+            decisions = [Decision.from_json(json.loads(c)) for c, _ in home.store.decisions(stored.pk)]
+            decided.update({d.child: d.kind for d in decisions if d.child})
+        rounds = {node_id: self._at(stored) for node_id, stored in nodes.items()}
+        tops = self._tops(nodes, rounds)
+        best = best_of(list(rounds.values()), tops)
         return {
             "name": home.name,
             "rounds": [
                 {
-                    "id": found.id,
-                    "parent": found.node.parent,
-                    "n": found.n,
-                    "states": counts.get(found._stored.pk, {}),
-                    "best": None if (top := tops[found.id]) is None else score(float(top["value"])),
-                    "metric": found.metric,
-                    "tags": tags.get(found.id, []),
-                    "note": found.node.note,
-                    "author": found.node.author,
-                    "kind": decided.get(found.id, ""),
+                    "id": node_id,
+                    "parent": stored.node.parent,
+                    "n": stored.n,
+                    "states": counts.get(stored.pk, {}),
+                    "best": None if (top := tops[node_id]) is None else score(float(top["value"])),
+                    "metric": rounds[node_id].metric,
+                    "tags": tags.get(node_id, []),
+                    "note": stored.node.note,
+                    "author": stored.node.author,
+                    "kind": decided.get(node_id, ""),
                 }
-                for found in rounds
+                for node_id, stored in nodes.items()
             ],
             "winner": None if best is None else best[0].id,
         }
+
+    def _tops(
+        self, nodes: Mapping[str, StoredNode], rounds: Mapping[str, Round]
+    ) -> dict[str, pd.Series | None]:
+        """The best trial of every round, read again only where there are other trials."""
+        home = self.shown.home
+        last = home.store.last_rows(home.tree)
+        known, self._best = self._best, {}
+        for node_id, stored in nodes.items():
+            key = node_id, last.get(stored.pk, 0)
+            self._best[key] = known[key] if key in known else rounds[node_id].best
+        return {node_id: best for (node_id, _), best in self._best.items()}
 
     def _round(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
@@ -137,7 +193,7 @@ class Session:
             "id": found.id,
             "n": found.n,
             "states": counts,
-            "version": self._count(found),
+            "version": self._versions()[found.id],
             "imported": found.node.method == IMPORTED,
             "metric": found.metric,
             "direction": found.direction,
@@ -147,31 +203,29 @@ class Session:
                 for d in found.decisions
             ],
         }
+        check_risk(message.get("risk", self.risk))
         try:
-            review = self._review(found, message)
-            digest = f"{found.id} {review.proposal.digest} {found.roles}"
-            if digest not in self._contents:
-                self._contents[digest] = review_content(review, review.gate())
-            return {**head, "review": self._contents[digest]}
+            drawn = self._current(found, message)
         except AnalysisError as error:  # too few trials yet
             return {**head, "review": None, "why": str(error)}
+        if drawn.content is None or drawn.roles != str(found.roles):
+            drawn.roles, drawn.content = str(found.roles), review_content(drawn.review, drawn.review.gate())
+        return {**head, "review": drawn.content}
 
     def _trials(self, message: Mapping[str, Any]) -> bytes:
-        return trials_content(self._analysis(message))
+        review = self._shown(message)
+        return trials_content(review.analysis, review.round.node.degenerate)
 
     def _pair(self, message: Mapping[str, Any]) -> Answer:
-        return pair_content(self._analysis(message), str(message.get("a")), str(message.get("b")))
+        return pair_content(self._shown(message).analysis, str(message.get("a")), str(message.get("b")))
 
     # What a decision would mean, and the decision.
 
     def _preview(self, message: Mapping[str, Any]) -> Answer:
-        # A preview decides nothing, so that it may speak of what the page was drawn from, whatever has come since.
-        drawn = [r for (i, *_), r in self._reviews.items() if i == message.get("round")]
-        known = next((r for r in drawn if r.proposal.digest == message.get("proposal")), None)
-        review = self._edited(known or self._same(message), message)
+        review = self._edited(self._shown(message), message)
         n, workers = _whole(message, "n"), _whole(message, "workers") or 1
         found = review.preview(n=n, workers=workers)
-        code = decision_code(review, str(message.get("note") or ""), n)
+        code = decision_code(review, str(message.get("note") or ""), found.n if n else None)
         return {**preview_content(found, review.proposal), "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
@@ -195,30 +249,41 @@ class Session:
             raise NotFound(
                 f"no round {key!r} in tree {home.name!r}; it may have been removed since the page was opened"
             )
-        return self.shown._other(key)
+        return self._at(home.store.nodes(home.tree)[key])
 
-    def _count(self, found: Round) -> int:
-        """Trials of the round and of those it came from: with more of them the evidence is another."""
-        home = found.home
-        counts, nodes = home.store.counts(home.tree), home.store.nodes(home.tree)
-        return sum(sum(counts.get(nodes[node.id].pk, {}).values()) for node in found.path)
+    def _at(self, stored: StoredNode) -> Round:
+        """A round of the tree, judged as it is stored; the one shown first as whoever opened the page judges it."""
+        node, shown = stored.node, self.shown
+        return shown if node.id == shown.id else type(shown)(shown.home, node, node.metric, node.direction)
 
-    def _review(self, found: Round, message: Mapping[str, Any]) -> Review:
-        """The proposal for a risk; made again when trials have come."""
+    def _current(self, found: Round, message: Mapping[str, Any]) -> _Drawn:
+        """The proposal for a risk on what is known now; made again when trials have come, and kept by no store."""
         risk = message.get("risk", self.risk)
-        if isinstance(risk, bool) or not isinstance(risk, int | float):
-            raise ReviewError(f"risk must be a number, got {risk!r}")
-        key = found.id, float(risk), self._count(found)
-        if key not in self._reviews:
-            self._reviews[key] = found.propose(risk=float(risk))
-        return self._reviews[key]
+        check_risk(risk)
+        version = self._versions()[found.id]
+        for drawn in self._drawn:
+            mine = drawn.review.round.id, drawn.review.proposal.risk, drawn.version
+            if mine == (found.id, float(risk), version):
+                return self._keep(drawn)
+        epsilon = self._epsilon if found.id == self.shown.id else None
+        return self._keep(_Drawn(version, found.draft(float(risk), epsilon)))
 
-    def _analysis(self, message: Mapping[str, Any]) -> Analysis:
-        return self._review(self._found(message), message).analysis
+    def _keep(self, drawn: _Drawn) -> _Drawn:
+        self._drawn = [*(d for d in self._drawn if d is not drawn), drawn][-_MOST_DRAWN:]
+        return drawn
+
+    def _shown(self, message: Mapping[str, Any]) -> Review:
+        """The review that a page was drawn from, whatever has come since: for what decides nothing."""
+        asked = message.get("round"), message.get("proposal")
+        for drawn in self._drawn:
+            if asked == (drawn.review.round.id, drawn.review.proposal.digest):
+                self._found(message)  # it may have been removed
+                return self._keep(drawn).review
+        return self._same(message)
 
     def _same(self, message: Mapping[str, Any]) -> Review:
-        """The review that the page shows, if its evidence is still what there is."""
-        review = self._review(self._found(message), message)
+        """The review that a page was drawn from, if its evidence is still what there is."""
+        review = self._current(self._found(message), message).review
         if message.get("proposal") != review.proposal.digest:
             raise ReviewError(
                 f"round {review.round.id}: its evidence has changed since this page was drawn; look again before you decide"
@@ -230,8 +295,20 @@ class Session:
         if not isinstance(edits, Mapping) or not isinstance(rejected, list):
             raise ReviewError("edits must be an object and rejected a list")
         review = review.reject(*rejected) if rejected else review
-        meant = {str(name): _meant(review, str(name), edit) for name, edit in edits.items()}
+        meant = {str(name): self._meant(review, str(name), edit) for name, edit in edits.items()}
         return review.edit(meant) if meant else review
+
+    def _meant(self, review: Review, name: str, edit: Any) -> Any:
+        if not isinstance(edit, Mapping) or edit.get("as") != STARTED_EDIT["as"]:
+            return _meant(review, name, edit)
+        started = self._started
+        if started is None or started.round.id != review.round.id or name not in started.edits:
+            raise ReviewError(f"edit: {name}: the page did not begin with an edit of it")
+        return started.edits[name]
+
+
+STARTED_EDIT = {"as": "started"}
+"""The edit that the page began with, where no bounds and no kept levels say it."""
 
 
 def _whole(message: Mapping[str, Any], name: str) -> int | None:
@@ -246,18 +323,13 @@ def _whole(message: Mapping[str, Any], name: str) -> int | None:
 def _meant(review: Review, name: str, edit: Any) -> Any:
     """An edit of the front end in the notation of :meth:`Review.edit`.
 
-    ``{"bounds": [low, high]}``, with ``"levels": k`` if need be, ``{"keep": [numbers of levels]}``, or ``{"value": x}``.
+    ``{"bounds": [low, high]}``, or ``{"keep": [numbers of levels]}``.
     """
     if name not in review.proposal.old:
         raise ReviewError(f"edit: unknown parameter {name!r}; {did_you_mean(name, review.proposal.old)}")
     parameter = review.proposal.old[name]
-    if (
-        isinstance(edit, Mapping)
-        and set(edit) <= {"bounds", "levels"}
-        and isinstance(edit.get("bounds"), list)
-    ):
-        bounds = tuple(_plain(v) for v in edit["bounds"])
-        return (*bounds, edit["levels"]) if "levels" in edit else bounds
+    if isinstance(edit, Mapping) and set(edit) == {"bounds"} and isinstance(edit["bounds"], list):
+        return tuple(_plain(v) for v in edit["bounds"])
     if isinstance(edit, Mapping) and set(edit) == {"keep"} and isinstance(edit["keep"], list):
         kept = edit["keep"]
         if not kept or not all(isinstance(i, int) and 0 <= i < parameter.size for i in kept):
@@ -265,9 +337,7 @@ def _meant(review: Review, name: str, edit: Any) -> Any:
                 f"edit: {name}: keep must be numbers of its {parameter.size} levels, and not empty, got {kept!r}"
             )
         return Choice([parameter.grid[i] for i in sorted(set(kept))])
-    if isinstance(edit, Mapping) and set(edit) == {"value"}:
-        return _plain(edit["value"])
-    raise ReviewError(f"edit: {name}: must be bounds, keep or value, got {edit!r}")
+    raise ReviewError(f"edit: {name}: must be bounds or keep, got {edit!r}")
 
 
 def _plain(value: Any) -> Any:
@@ -278,16 +348,22 @@ def _plain(value: Any) -> Any:
 
 
 def _edits_back(review: Review) -> dict[str, Any]:
-    """A review's edits as the front end has them."""
-    from refine.parameters import Range
-
+    """A review's edits as the front end has them; what it has no form for is drawn as far as it can be, and named."""
+    plain = type(review)(review.round, review.proposal, review.analysis)
     found: dict[str, Any] = {}
     for name in review.edits:
         new, old = review.space[name], review.proposal.old[name]
-        if isinstance(new, Range):
-            found[name] = {"bounds": [float(new.low), float(new.high)]}
-        elif isinstance(old, Choice) and set(new.grid) <= set(old.grid):
-            found[name] = {"keep": [i for i, v in enumerate(old.grid) if v in new.grid]}
-        elif new.fixed:
-            found[name] = {"value": new.grid[0]}
+        form = _form(old, new)
+        try:
+            same = plain.edit({name: _meant(plain, name, form)}).space[name] == new
+        except RefineError:
+            same = False
+        found[name] = form if same else {**STARTED_EDIT, **form, "text": bounds_text(new)}
     return found
+
+
+def _form(old: Parameter, new: Parameter) -> dict[str, Any]:
+    """The bounds of a range, or which of a choice's levels stay."""
+    if isinstance(old, Range):
+        return {"bounds": [float(min(new.grid)), float(max(new.grid))]}
+    return {"keep": [i for i, v in enumerate(old.grid) if v in new.grid]}

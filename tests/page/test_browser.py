@@ -7,6 +7,7 @@ import re
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from pages import SPACE, bounds, drag, handle, number, served, settled, until, v
 
 import refine
 from refine.design import design_named, draw
-from refine.words import percent
+from refine.words import duration, percent, score
+from refine.words import number as words_number
 
 pytestmark = pytest.mark.slow
 
@@ -153,6 +155,120 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
     settled(opened)
     assert "low must be < high" in opened.locator(".refine-warning").inner_text()
     assert opened.locator(".refine-accept").is_disabled()
+
+
+def test_typing_one_bound_leaves_the_other_as_it_is(browser, tree):
+    space = {"many": refine.Int(1_000_001, 1_234_567, 12), "rate": refine.Float(1e-4, 1e-2, 7, log=True)}
+    found = tree.add_round(space, lambda p: -p["rate"] + p["many"] / 1e9, n=60, name="f").run(progress=False)
+    with served(found) as running, visit(browser, running.url) as page:
+        for name in space:
+            page.locator(f'[data-parameter="{name}"]').get_by_role("button", name="as it is now").click()
+            settled(page)
+            field = page.get_by_label(f"{name}, lower bound, typed")
+            field.fill("1100000" if name == "many" else "0.0007")
+            field.press("Enter")
+            settled(page)
+            assert bounds(page, name)[1] == max(space[name].grid)
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.good")
+    child = tree.rounds[-1].space
+    assert (child["many"].high, child["rate"].high) == (1_234_567, 0.01)
+
+
+def test_the_size_is_what_is_accepted(opened, root, tree):
+    size = opened.get_by_label("Permutations of the next round")
+    advised = size.input_value()
+    for name in ("Nadam", "Adam"):
+        opened.locator('[data-parameter="optimizer"]').get_by_role("button", name=name, exact=True).click()
+    for name in ("lr", "units", "dropout"):
+        handle(opened, name, "upper").press("Home")
+    opened.locator('[data-parameter="optimizer"]').get_by_role("button", name="as it is now").click()
+    opened.locator('[data-parameter="optimizer"]').get_by_role("button", name="SGD").click()
+    settled(opened)
+    left = int(size.input_value())
+    assert left < int(advised)
+    assert number(opened, "density").startswith(f"{left} of {left} ")
+    assert f"n={left})" in opened.locator(".refine-bar pre").text_content()
+    opened.get_by_role("button", name="back to the proposal").click()
+    opened.locator(".refine-accept").click()  # before the header has caught up
+    opened.wait_for_selector(".refine-said.good")
+    assert size.input_value() == advised
+    assert tree.rounds[1].n == int(advised)
+    assert root.decisions[0].kind == "accepted"
+
+
+def test_what_was_begun_stays_with_its_round(browser, root, tree):
+    other = tree.add_round(SPACE, root.objective, n=60, seed=9).run(progress=False)
+    with served(root) as running, visit(browser, running.url) as page:
+        drag(page, "dropout", "upper", 120)
+        mine = bounds(page, "dropout")
+        page.get_by_label("Note", exact=True).fill("for the first")
+        page.get_by_label("Permutations of the next round").fill("17")
+        page.get_by_label("Accepted risk of the proposal").select_option("0.2")
+        settled(page)
+        until(page, "document.querySelectorAll('.refine-card').length === 4")
+        assert bounds(page, "dropout") == mine
+        page.locator(f'[data-round="{other.id}"]').click()
+        until(page, f"document.querySelector('h1').textContent === 'Round {other.id}'")
+        settled(page)
+        assert page.get_by_label("Note", exact=True).input_value() == ""
+        assert page.get_by_label("Permutations of the next round").input_value() != "17"
+        page.locator(f'[data-round="{root.id}"]').click()
+        until(page, f"document.querySelector('h1').textContent === 'Round {root.id}'")
+        settled(page)
+        assert bounds(page, "dropout") == mine
+        assert page.get_by_label("Note", exact=True).input_value() == "for the first"
+        assert page.get_by_label("Permutations of the next round").input_value() == "17"
+        page.get_by_role("button", name="undo").click()
+        settled(page)
+        assert bounds(page, "dropout") != mine
+
+
+def test_a_round_that_cannot_be_analysed_has_nothing_to_decide(browser, root, tree):
+    small = tree.add_round(SPACE, root.objective, n=5, seed=8).run(progress=False)
+    with served(root) as running, visit(browser, running.url) as page:
+        drag(page, "dropout", "upper", 120)
+        page.locator(f'[data-round="{small.id}"]').click()
+        until(page, f"document.querySelector('h1').textContent === 'Round {small.id}'")
+        assert "an analysis needs at least 10" in page.locator(".refine-said").inner_text()
+        assert not page.locator(".refine-accept").is_visible()
+        assert not page.get_by_role("button", name="undo").is_visible()
+        page.locator(f'[data-round="{root.id}"]').click()
+        page.wait_for_selector(".refine-accept", state="visible")
+        settled(page)
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.good")
+    assert tree.rounds[-1].node.parent == root.id
+
+
+def test_a_press_that_moves_nothing_is_nothing_to_undo(opened):
+    handle(opened, "lr", "lower").press("Home")
+    settled(opened)
+    box = handle(opened, "dropout", "upper").locator("rect").bounding_box()
+    undo = opened.get_by_role("button", name="undo")
+    before = undo.is_disabled()
+    opened.mouse.click(box["x"] + 3, box["y"] + 9)
+    assert undo.is_disabled() == before
+
+
+def test_figures_are_said_as_everywhere(browser):
+    code = (Path(__file__).parents[2] / "frontend" / "src" / "words.js").read_text()
+    shares = [0, 1e-9, 0.0004, 0.001, 0.0125, 0.05, 0.0994, 0.0995, 0.125, 0.375, 0.9, 0.9994, 0.99951, 1]
+    values = [0.0, 0.5, 1e-7, 0.00003162, 0.1234567, 12, 999.99999, 1000.5, 123456, 999999, 1e6, 1.5e9, -0.25]
+    seconds = [0.00031, 0.5, 1.25, 9.999, 10, 59.5, 61, 3599, 3600, 7500.5]
+    page = browser.new_page()
+    said = page.evaluate(
+        """async ([code, shares, values, seconds]) => {
+          const words = await import(`data:text/javascript;base64,${btoa(unescape(encodeURIComponent(code)))}`);
+          return [shares.map(words.percent), values.map(words.score), values.map(words.short), seconds.map(words.duration)];
+        }""",
+        [code, shares, values, seconds],
+    )
+    page.close()
+    assert said[0] == [percent(v) for v in shares]
+    assert said[1] == [score(v) for v in values]
+    assert said[2] == [words_number(v, 6) for v in values]
+    assert said[3] == [duration(v) for v in seconds]
 
 
 def test_declining(opened, root, tree):
@@ -357,9 +473,11 @@ def test_who_does_not_know_the_token_gets_nothing(server, root):
         f"/{server.token}/../etc/passwd",
         f"/{server.token}/session.py",
         f"/{server.token}/static/review.js",
+        "/x",
+        f"/{server.token}",
     ):
         status, _, body = fetched(base + path)
-        assert (status, body) in ((404, b""), (404, b"Not Found")), path
+        assert (status, body) == (404, b""), path
     assert (
         fetched(f"{base}/x/ask", body="{}", **{"content-type": "application/json", "origin": base})[0] == 404
     )

@@ -54,9 +54,10 @@ def test_the_widget_answers_the_front_end(root, monkeypatch):
     assert content["answer"]["edits"] == {"dropout": {"bounds": [0.0, 0.3]}}
     shown = ask({"type": "round", "round": root.id, "risk": 0.1})[0]["answer"]
     json.dumps(shown, allow_nan=False)
-    content, buffers = ask({"type": "trials", "round": root.id, "risk": 0.1})
+    drawn = {"round": root.id, "risk": 0.1, "proposal": shown["review"]["proposal"]}
+    content, buffers = ask({"type": "trials", **drawn})
     assert "answer" not in content
-    assert len(buffers[0]) == shown["review"]["trials"] * (2 * len(shown["review"]["cards"]) + 5)
+    assert len(buffers[0]) == shown["review"]["trials"] * (2 * len(shown["review"]["cards"]) + 9)
     assert widget.child is None
     decided = {
         "round": root.id,
