@@ -143,14 +143,19 @@ def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Car
     """Whether the best trials sit at an end that could be moved."""
     question = "Is the best point away from the edges?"
     piled, at_edge = [], []
+    ends_seen = set()
     for e in analysis.parameters:
         ends = _open_ends(e)
         wider = proposal is not None and any(c.name == e.name and c.kind == "widen" for c in proposal.changes)
-        piled += [f"{e.name} ({edge.side})" for edge, _ in e.piled_up if edge.side in ends and not wider]
+        crowded = [edge.side for edge, _ in e.piled_up if edge.side in ends and not wider]
+        piled += [f"{e.name} ({side})" for side in crowded]
+        ends_seen |= {(e.name, side) for side in crowded}
         if e.matters and isinstance(e.parameter, Range):
             limits = {"low": e.parameter.low, "high": e.parameter.high}
-            at_edge += [f"{e.name} = {number(limits[s], 6)}" for s in ends if best[e.name] == limits[s]]
-    count = len(set(piled) | set(at_edge))
+            there = [s for s in ends if best[e.name] == limits[s]]
+            at_edge += [f"{e.name} = {number(limits[s], 6)}" for s in there]
+            ends_seen |= {(e.name, side) for side in there}
+    count = len(ends_seen)  # the pile and the best trial may be at the same one
     text = f"{count} open {'end' if count == 1 else 'ends'}"
     if piled:
         but = ", and the proposal does not widen there" if proposal is not None else ""

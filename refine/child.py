@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from refine.analysis import Analysis
 from refine.canonical import check_seed, decode, freeze, seed_of
-from refine.decision import Decision
+from refine.decision import Decision, not_written
 from refine.design import IMPORTED, Sobol, feasible, how_many
 from refine.environment import user
 from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
@@ -139,9 +141,28 @@ def add_child(
         seed = seed_of(node.id, "forecast")
         made = forecast(shares.analysis, node.space, count - len(extra), seed, skip)
         decision = replace(decision, forecast=made)
+    warn_of_loss(store, stored, decision, None if known is None else known.n, stacklevel=5)
     link = StoredDecision(stored.pk, decision.digest, decision.dumps(), node.id)
     store.add_node(tree, node, count, inherited, extra, link)
     return node, count
+
+
+def warn_of_loss(
+    store: Store, on: StoredNode, decision: Decision, planned: int | None, stacklevel: int
+) -> None:
+    """Warns where a decision was taken before and its note, or its smaller number, is not written.
+
+    Args:
+        store: The store.
+        on: The node decided upon.
+        decision: The decision, taken once more.
+        planned: Permutations of the round that it leads to, if that is there already.
+        stacklevel: Of the caller who decided, as :func:`warnings.warn` counts.
+    """
+    taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(on.pk)]
+    first = next((d for d in taken if d.digest == decision.digest), None)
+    if lost := not_written(decision, first, planned):
+        warnings.warn(f"round {on.node.id}: {lost}", RuntimeWarning, stacklevel=stacklevel)
 
 
 def left_to_run(store: Store, tree: int, parent: Node, space: Space) -> int:

@@ -97,6 +97,22 @@ class Decision:
         return dumps(self.to_json())
 
 
+def not_written(again: Decision, first: Decision | None, planned: int | None) -> str:
+    """What of a decision is lost because it was taken before; empty where nothing is.
+
+    Args:
+        again: The decision, taken once more.
+        first: The same one as it is stored; ``None`` where only its round is there already.
+        planned: Permutations of the round that it leads to, if that is there already.
+    """
+    kept = []
+    if first is not None and again.note and again.note != first.note:
+        kept.append(f"its note stays {first.note!r}" if first.note else "it stays without a note")
+    if planned is not None and again.n is not None and again.n < planned:
+        kept.append(f"round {again.child} keeps its {planned:,} permutations")
+    return f"this was decided before: {' and '.join(kept)}; nothing was written" if kept else ""
+
+
 def decided_space(
     proposal: Proposal, edits: Mapping[str, Any], rejected: tuple[str, ...]
 ) -> tuple[Space, dict[str, tuple[Parameter, Parameter]]]:

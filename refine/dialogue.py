@@ -54,8 +54,13 @@ class Dialogue:
 
             display(found.plot.density(name))
 
-    def text(self, question: str, default: str = "") -> str:
+    def text(self, question: str, default: str = "", names: Sequence[str] = ()) -> str:
         """A text; Enter gives the default.
+
+        Args:
+            question: The question.
+            default: What Enter answers.
+            names: Answers that mean themselves, even ``q``.
 
         Raises:
             Stopped: ``q`` was answered, or there is nobody to answer.
@@ -64,21 +69,22 @@ class Dialogue:
             answer = self._ask(f"{question}{f' [{default}]' if default else ''}: ").strip()
         except (EOFError, KeyboardInterrupt):
             raise Stopped from None
-        if answer.lower() == "q":
+        if answer.lower() == "q" and answer not in names:
             raise Stopped
         return answer or default
 
-    def until(self, question: str, default: str, meant: Callable[[str], T]) -> T:
+    def until(self, question: str, default: str, meant: Callable[[str], T], names: Sequence[str] = ()) -> T:
         """An answer that means something, asked for until it does.
 
         Args:
             question: The question.
             default: What Enter answers.
             meant: What an answer means; raises a :class:`RefineError` or ``ValueError`` that says why it means nothing.
+            names: Answers that mean themselves, even ``q``.
         """
         while True:
             try:
-                return meant(self.text(question, default))
+                return meant(self.text(question, default, names))
             except (RefineError, ValueError) as error:
                 self.say(str(error), "bad")
 
@@ -116,7 +122,7 @@ class Dialogue:
                 raise ValueError(f"no parameter {answer!r}; {did_you_mean(answer, names)}")
             return answer
 
-        return self.until(question, "", meant)
+        return self.until(question, "", meant, names)
 
     def whole(self, question: str, default: int) -> int:
         """A whole number >= 1."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import io
+import re
 import shutil
 import sys
 from abc import ABC, abstractmethod
@@ -25,6 +26,7 @@ WIDTH = 100
 """Columns of a table where no terminal says how many there are."""
 
 _ENDLESS = 100_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but the tab and the line break
 _SHORT = 16  # letters of a cell that is never broken
 _SENTENCE = 56  # columns from which a column of sentences can be read
 
@@ -214,7 +216,7 @@ def _parts(page: Page) -> list[RenderableType]:
 def _styled(text: str, tone: str) -> RichText:
     from rich.text import Text as RichText
 
-    return RichText(text, style=_TONES[tone][0])
+    return RichText(shown(text), style=_TONES[tone][0])
 
 
 def _next_line(calls: Sequence[str]) -> RichText:
@@ -227,7 +229,13 @@ def _next_line(calls: Sequence[str]) -> RichText:
 
 
 def _cell(value: str | Cell) -> Cell:
-    return value if isinstance(value, Cell) else Cell(value)
+    cell = value if isinstance(value, Cell) else Cell(value)
+    return cell._replace(text=shown(cell.text))
+
+
+def shown(text: str) -> str:
+    """A text whose control characters are seen and do nothing: notes come from others, and a terminal obeys them."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _rich_text(block: Text) -> list[RenderableType]:
@@ -297,7 +305,7 @@ def _rich_branch(block: Branch) -> list[RenderableType]:
         for cells in branch.lines:
             line = RichText()
             for cell in cells:
-                line.append(cell.text, style=_TONES[cell.tone][0])
+                line.append(shown(cell.text), style=_TONES[cell.tone][0])
             lines.append(line)
         return Group(*lines)
 
@@ -316,7 +324,7 @@ _RICH: dict[type, Any] = {Text: _rich_text, Grid: _rich_grid, Items: _rich_items
 
 
 def _escaped(text: str) -> str:
-    return html.escape(text).replace("\n", "<br>")
+    return html.escape(shown(text)).replace("\n", "<br>")
 
 
 def _span(text: str, tone: str) -> str:

@@ -57,9 +57,8 @@ def edited(old: Parameter, value: Any) -> Parameter:
     )
     if bounds and len(value) == 2 and isinstance(old, Choice) and old.ordered and set(value) <= set(old.grid):
         return Choice([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
-    if isinstance(old, Range) and (value is None or isinstance(value, str | bool)):
-        what = f"the text {value!r}" if isinstance(value, str) else repr(value)
-        raise SpaceError(f"a range takes numbers, got {what}; write (low, high) or a number")
+    if isinstance(old, Range) and not isinstance(value, Parameter):
+        _check_numbers(value)
     if bounds and isinstance(old, Choice) and all(isinstance(v, str | bool | Reference) for v in old.grid):
         raise SpaceError(
             f"a choice has no bounds, got {value!r}; write a list of some of {', '.join(old.labels)}"
@@ -73,7 +72,13 @@ def edited(old: Parameter, value: Any) -> Parameter:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return Float(low, high)  # raises, with the text of the notation
     whole = isinstance(old, Int) and float(low).is_integer() and float(high).is_integer()
-    log = old.log and low > 0
+    log = old.log
+    if log and low <= 0:
+        kind = "Int" if whole else "Float"
+        raise SpaceError(
+            f"low must be > 0 on a logarithmic scale, got {value!r}; start above zero, or write "
+            f"refine.{kind}({low}, {high}) for a linear one"
+        )
     if len(value) == 3:
         count = level_count(value)
         return Int(int(low), int(high), count, log=log) if whole else Float(low, high, count, log=log)
@@ -83,6 +88,16 @@ def edited(old: Parameter, value: Any) -> Parameter:
     if whole:
         return Int(int(low), int(high), min(count, int(high) - int(low) + 1), log=log)
     return Float(low, high, count, log=log)
+
+
+def _check_numbers(value: Any) -> None:
+    """What a range becomes must be numbers: a name would be a typing error that no trial ever shows."""
+    many = isinstance(value, list | tuple | set | frozenset)
+    for v in value if many else [value]:
+        if v is None or isinstance(v, str | bool):
+            what = f"the text {v!r}" if isinstance(v, str) else repr(v)
+            whole = f"{what} in {value!r}" if many else what
+            raise SpaceError(f"a range takes numbers, got {whole}; write (low, high), [numbers] or a number")
 
 
 def _by_label(old: Parameter, value: Any) -> Any:
@@ -173,12 +188,9 @@ def widened(old: Range, new: Range, side: str, steps: int = 2) -> Range | None:
         following = edge * (edge / near) if old.log else edge + (edge - near)
         if edge > 0 >= following:
             following = edge / 2  # a positive parameter stays positive
-        if isinstance(old, Int):
-            following = math.floor(following + 0.5)
-            if edge > 0 >= following or following == edge:
-                break
-        else:
-            following = round_significant(following)
+        following = math.floor(following + 0.5) if isinstance(old, Int) else round_significant(following)
+        if edge > 0 >= following or following == edge:
+            break
         grid = [*grid, following] if side == "high" else [following, *grid]
         near, edge = edge, following
     if len(grid) == new.size:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
+from refine.address import url_of
 from refine.canonical import Reference, decode, freeze, label, value_key
 from refine.choices import Choice
 from refine.errors import AnalysisError, NotFound, RefineError, SpaceError, StoreError, did_you_mean
@@ -20,7 +21,7 @@ from refine.imported import UNKNOWN_SEED, Run, origin_of
 from refine.parameters import ALL_INTEGERS_UP_TO, DEFAULT_LEVELS, Float, Int, Parameter, Range
 from refine.schema import shown_url, t
 from refine.space import Space
-from refine.store import Store, _url
+from refine.store import Store
 from refine.trials import Metric
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             f"a storage is given by its URL, such as sqlite:///study.db, got {study!r}; of a journal file give the "
             "study: optuna.load_study(study_name=..., storage=JournalStorage(...))"
         )
-    url = _url(study)
+    url = url_of(study)
     shown = shown_url(url)
     # Opening creates; who only reads must not leave an empty storage behind.
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
@@ -299,7 +300,7 @@ def to_study(
             f"the storage has a study {study_name!r} already; give study_name=, or delete it: optuna.delete_study"
         ) from None
     except Exception as error:  # noqa: BLE001  # as in open_study
-        raise _cannot_open(_url(storage) if isinstance(storage, str) else None, error) from None
+        raise _cannot_open(url_of(storage) if isinstance(storage, str) else None, error) from None
     with _quiet():
         study.add_trials(trials)
     return study

@@ -10,8 +10,10 @@ import numpy as np
 from refine import stats
 from refine.advice import left_to_run
 from refine.analysis import Analysis
+from refine.choices import Choice
 from refine.design import feasible
 from refine.display import Cell, Grid, Page, Shown, Text
+from refine.errors import did_you_mean
 from refine.proposal import Proposal
 from refine.space import Space
 from refine.trials import best_first
@@ -46,6 +48,7 @@ class Preview(Shown):
         hit: Probability that the next round hits the best 5 % of the space.
         seconds: Estimated time of the next round; NaN where trials say nothing of it.
         workers: How many trials run at a time.
+        unknown: What of the choices is new: values that no trial of the present space has had.
     """
 
     space: Space
@@ -66,11 +69,12 @@ class Preview(Shown):
     hit: float
     seconds: float
     workers: int
+    unknown: tuple[str, ...] = ()
 
     def page(self) -> Page:
         """Best trials kept, volume, risk, density and time of the next round, beside the proposal's."""
         stay = f"{self.top_kept} of the top {self.top} stay" + ("" if self.lost else ", the best among them")
-        rows = (
+        rows: tuple[tuple[str | Cell, ...], ...] = (
             ("best trials", Cell(stay, "bad" if self.throws else "warn" if self.lost else "good")),
             (
                 "volume",
@@ -85,6 +89,7 @@ class Preview(Shown):
                 else f"nothing is left to run: all {self.exist:,} permutations were",
             ),
             ("time", _time(self.seconds, self.workers)),
+            *(("new", Cell(text, "warn")) for text in self.unknown),
         )
         warning = (Text(self.warning, "bad" if self.throws else "warn"),) if self.warning else ()
         calls = (".edit(name=(low, high))", ".accept(note=..., n=...)")
@@ -176,7 +181,27 @@ def preview_of(
         hit=float(stats.hit_probability(n, 0.05)),
         seconds=each * math.ceil(n / workers) if workers else math.nan,
         workers=workers,
+        unknown=tuple(_unknown(proposal.old, space)),
     )
+
+
+def _unknown(old: Space, new: Space) -> list[str]:
+    """Values of choices that the old space does not have: they may be meant, or typing errors."""
+    found = []
+    for name, parameter in new.items():
+        was = old.get(name)
+        if not isinstance(was, Choice) or not isinstance(parameter, Choice):
+            continue
+        inside = was.contains(np.asarray([*parameter.grid, None], dtype=object)[:-1])
+        for label, known in zip(parameter.labels, inside, strict=True):
+            if not known:
+                found.append(f"{label} of {name} is new, no trial has had it{_meant(label, was)}")
+    return found
+
+
+def _meant(label: str, was: Choice) -> str:
+    hint = did_you_mean(label, was.labels)
+    return f"; {hint}" if hint.startswith("did you mean") else ""
 
 
 def _comparable(space: Space, old: Space) -> bool:

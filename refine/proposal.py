@@ -105,10 +105,10 @@ class Proposal(Shown):
             return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
         beyond = any(c.kind in ("widen", "reopen") for c in self.changes)
         if math.isnan(self.retention):
-            return f"This box keeps {percent(self.kept)} of the space; what that risks can't be said."
+            return f"The proposed box keeps {percent(self.kept)} of the space; what that risks can't be said."
         within = f"within {score(self.epsilon)} of" if self.epsilon else "as good as"
         return (
-            f"This box keeps {percent(self.kept)} of the space; with probability {self.retention:.2f} the best "
+            f"The proposed box keeps {percent(self.kept)} of the space; with probability {self.retention:.2f} the best "
             f"{self.metric} inside is {within} the best anywhere in the present space"
             f"{', and it looks beyond' if beyond else ''}."
         )

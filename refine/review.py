@@ -244,8 +244,10 @@ class Review(Shown):
             for n, (a, _) in edited.items()
             if isinstance(a, Range) and (hint := as_choices(n, space[n]))
         ]
-        if warning := self.preview().warning:
-            found.append(Text(warning, "bad"))
+        seen = self.preview()
+        found += [Text(text, "warn") for text in seen.unknown]
+        if seen.warning:
+            found.append(Text(seen.warning, "bad"))
         return found
 
     def __repr__(self) -> str:

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.address import check_folder
-from refine.child import How, Shares, add_child, check_author, check_note, check_shares, check_was
+from refine.child import (
+    How,
+    Shares,
+    add_child,
+    check_author,
+    check_note,
+    check_shares,
+    check_was,
+    warn_of_loss,
+)
 from refine.decision import Decision
 from refine.display import Page, Shown
 from refine.luck import Luck
@@ -178,6 +187,7 @@ class Round(RoundRun, Shown):
 
     def note_decision(self, decision: Decision) -> None:
         """Stores a decision that leads to no child; call :meth:`Review.decline`."""
+        warn_of_loss(self.home.store, self._stored, decision, None, stacklevel=4)
         self.home.store.add_decision(StoredDecision(self._stored.pk, decision.digest, decision.dumps(), None))
 
     # Showing.

@@ -85,7 +85,7 @@ class Store:
     """
 
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
-        self.url = _url(url)
+        self.url = url_of(url)
         self.closed = False
         check_place(self.url, create)
         try:
@@ -390,7 +390,3 @@ def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None
     same = sa.select(c.pk).where(c.node == decision.node, c.digest == decision.digest)
     if connection.execute(same).scalar() is None:
         connection.execute(t.decision.insert().values({**decision._asdict(), "created": time.time()}))
-
-
-def _url(url: str | os.PathLike[str]) -> sa.URL:
-    return url_of(url)

@@ -54,8 +54,9 @@ def tree_page(tree: Tree) -> Page:
         return tuple(found)
 
     roots = grow(r for r in rounds if r.node.parent is None)
-    last = rounds[-1].id
-    calls = (f'tree["{last}"].propose(risk=0.05)', 'tree.report("reports")', "refine.guide(tree)")
+    last = rounds[-1]
+    next_ = "propose(risk=0.05)" if counts.get(last._stored.pk) else "run(workers=2)"
+    calls = (f'tree["{last.id}"].{next_}', 'tree.report("reports")', "refine.guide(tree)")
     return Page("", (Branch(((Cell(tree.name, "strong"),),), roots),), calls)
 
 

@@ -17,7 +17,7 @@ def typed_value(text: str) -> Any:
     """A value as it is typed.
 
     Python's notation of numbers, texts, ``True``, ``None``, tuples and lists means what it means in Python; brackets
-    around a tuple may be left out. Anything else is a text, or, with commas in it, a list of what stands between.
+    around a tuple, and quotes around names, may be left out.
 
     ===========================  ============================
     ``0.1``, ``None``, ``True``  a fixed value
@@ -25,16 +25,58 @@ def typed_value(text: str) -> Any:
     ``[8, 16]``                  choices
     ``Adam``                     the text, or the label, Adam
     ``Adam, SGD``                choices
+    ``[Adam, SGD]``              choices
     ===========================  ============================
+
+    Raises:
+        ReviewError: A bracket or a quote has no partner.
     """
     text = text.strip()
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         pass
-    if "," in text and not text.startswith(("[", "(")):
-        return [typed_value(part) for part in text.split(",") if part.strip()]
+    parts = _parts(text)
+    if len(parts) == 1 and text[:1] + text[-1:] in ("[]", "()"):
+        inside = [typed_value(part) for part in _parts(text[1:-1]) if part.strip()]
+        return inside if text[0] == "[" else tuple(inside)
+    if len(parts) > 1:
+        return [typed_value(part) for part in parts if part.strip()]
     return text
+
+
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+def _parts(text: str) -> list[str]:
+    """A text cut at the commas outside brackets and quotes.
+
+    Raises:
+        ReviewError: A bracket or a quote has no partner.
+    """
+    parts, opened, quote = [""], [""], ""
+    for at, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'" and not text[at - 1 : at].isalnum():  # an apostrophe inside a word is none
+            quote = letter
+        elif letter in "([{":
+            opened.append(letter)
+        elif letter in _PAIRS and opened.pop() != _PAIRS[letter]:
+            raise _unpaired(text, letter)
+        if letter == "," and not quote and len(opened) == 1:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if quote or len(opened) > 1:
+        raise _unpaired(text, quote or opened[-1])
+    return parts
+
+
+def _unpaired(text: str, letter: str) -> ReviewError:
+    return ReviewError(
+        f"{letter} has no partner in {text!r}; write (low, high), [a, b, ...] or one value, such as (0, 0.2), [8, 16], Adam"
+    )
 
 
 def typed_pairs(pairs: Iterable[str], option: str) -> dict[str, Any]:
@@ -45,14 +87,17 @@ def typed_pairs(pairs: Iterable[str], option: str) -> dict[str, Any]:
         option: The option that it was typed for, for the error.
 
     Raises:
-        ReviewError: One of them is no pair.
+        ReviewError: One of them is no pair, or its value can't be read.
     """
     found = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name.strip() or not value.strip():
             raise ReviewError(f"{option} takes name=value, such as {option} 'dropout=(0, 0.2)', got {pair!r}")
-        found[name.strip()] = typed_value(value)
+        try:
+            found[name.strip()] = typed_value(value)
+        except ReviewError as error:
+            raise ReviewError(f"{option} {name.strip()}: {error}") from None
     return found
 
 

@@ -3,7 +3,9 @@ import { scaleLinear, scaleLog } from "d3-scale";
 
 export function axisOf(card) {
   const [low, high] = card.edges;
-  const scale = (card.log ? scaleLog() : scaleLinear()).domain([low, high]).range([0, 1]);
+  const full = (card.log ? scaleLog() : scaleLinear()).domain([low, high]).range([0, 1]);
+  // A bound that was typed may be one that a logarithm does not have: it lies before everything.
+  const scale = Object.assign((value) => (card.log && value <= 0 ? -Infinity : full(value)), { invert: full.invert });
   const stops = card.stops;
   // Room for stops beyond the ends, should bounds be moved there.
   const ends = [Math.min(0, scale(stops[0])), Math.max(1, scale(stops.at(-1)))];

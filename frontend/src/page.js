@@ -319,6 +319,7 @@ export class Page {
   }
 
   told(answer) {
+    this.refused = Boolean(answer.error);
     if (answer.error) {
       this.warning.textContent = answer.error;
       this.acceptButton.disabled = true;
@@ -331,7 +332,8 @@ export class Page {
     if (!this.sized) this.size.value = String(Math.max(1, answer.n));
     this.size.max = Math.max(1, answer.left);
     const beyond = this.sized && asked > answer.left;
-    this.acceptButton.disabled = beyond || answer.left === 0;
+    this.refused = beyond || answer.left === 0;
+    this.acceptButton.disabled = this.refused;
     this.declineButton.disabled = false;
     const few = answer.left === 0 ? "Nothing is left to run there." : beyond ? `Only ${answer.left} are left to run there.` : "";
     this.warning.textContent = [few, answer.warning].filter(Boolean).join(" ");
@@ -355,14 +357,19 @@ export class Page {
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
     await this.asked; // what is decided is what the header says
+    if (kind === "accept" && this.refused) {
+      this.declineButton.disabled = false;
+      return;
+    }
     const answer = await this.send({ type: "decide", kind, ...this.message(), n: this.preview?.n ?? null });
     this.ask();
     if (answer === null) return;
     if (answer.child === null) {
-      this.say("Declined. The space stays as it is.", "good");
+      this.say(`Declined. The space stays as it is. ${answer.said}`, answer.said ? "" : "good");
       return;
     }
-    this.say(`Accepted: round ${answer.child} was made, with ${answer.n} permutations. Run it: tree["${answer.child}"].run(workers=2)`, "good");
+    const run = `Round ${answer.child} has ${answer.n} permutations to run: tree["${answer.child}"].run(workers=2), or refine run STORE ${answer.child}.`;
+    this.say(`Accepted. ${run} ${answer.said}`, answer.said ? "" : "good");
     await this.drawTree();
   }
 

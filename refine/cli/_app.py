@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +28,9 @@ class _Commands(TyperGroup):
     """Errors of refine and of the file system are one line and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
+        import warnings
+
+        warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -122,11 +129,31 @@ def put_path(path: Path, as_json: bool) -> None:
         typer.echo(str(path))
 
 
+@contextmanager
+def only_json(as_json: bool) -> Iterator[None]:
+    """While trials run, what objectives and their workers print goes to the error stream: the output is JSON alone."""
+    if not as_json:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)  # workers inherit the descriptor, and know nothing of sys.stdout
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def typed(store: str, command: str, found: Round, rest: str = "") -> str:
     """A command on a round as one types it."""
     import shlex
 
-    return f"refine {command} {shlex.quote(store)} {found.id}{f' {rest}' if rest else ''}"
+    several = len(found.home.store.trees()) > 1
+    words = ["refine", command, shlex.quote(store), found.id, rest]
+    words += [f"--tree {shlex.quote(found.home.name)}"] if several else []
+    return " ".join(word for word in words if word)
 
 
 def objective_for(found: Round, where: str | None) -> dict[str, Any]:

@@ -130,6 +130,8 @@ def proposal_data(proposal: Proposal) -> dict[str, Any]:
 
 def comparison_data(found: Comparison) -> dict[str, Any]:
     """What differs between two rounds."""
-    data: dict[str, Any] = plain(found)
-    del data["rounds"]
-    return data
+    return {
+        f.name: plain(getattr(found, f.name))
+        for f in fields(found)
+        if f.name != "rounds" and not f.name.startswith("_")
+    }

@@ -22,8 +22,10 @@ from refine.cli._app import (
 )
 from refine.cli._complete import complete_parameters
 from refine.cli._open import opened
+from refine.words import percent
 
 if TYPE_CHECKING:
+    from refine.display import Page
     from refine.review import Review
     from refine.round import Round
 
@@ -51,6 +53,10 @@ DesignOption = Annotated[
 ]
 PrunerOption = Annotated[str | None, typer.Option(help="median stops trials that are behind; default none.")]
 RiskOption = Annotated[float, typer.Option(help="Accepted probability of losing the best value.")]
+WhichRiskOption = Annotated[
+    float | None,
+    typer.Option("--risk", help="Which of the proposals, by its risk; default the one proposed last."),
+]
 EpsilonOption = Annotated[
     float | None, typer.Option(help="Loss that counts as none; default the noise of retraining.")
 ]
@@ -95,22 +101,21 @@ def preview(
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, help="How many trials would run at a time.")
     ] = 1,
+    risk: WhichRiskOption = None,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what accepting the last proposal would mean, with edits; decides nothing."""
     with opened(store, name) as found:
-        review = _review(found[which], edit, reject)
+        review = _review(found[which], edit, reject, risk)
         seen = review.preview(n=n, workers=workers)
         if as_json:
             from refine.cli._data import plain
 
             put_json({**plain(seen), "warning": seen.warning})
             return
-        show(
-            seen.page(),
-            typed(store, "accept", found[which], " ".join([*_repeated(edit, reject), "--note ..."])),
-        )
+        again = [*_repeated(edit, reject, n, risk), "--note ..."]
+        show(_of_which(review, seen.page()), typed(store, "accept", found[which], " ".join(again)))
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -127,12 +132,13 @@ def accept(
     design: DesignOption = None,
     pruner: PrunerOption = None,
     author: AuthorOption = None,
+    risk: WhichRiskOption = None,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Accept the last proposal, with edits and rejections: makes the child round."""
     with opened(store, name) as found:
-        review = _review(found[which], edit, reject)
+        review = _review(found[which], edit, reject, risk)
         child = review.accept(
             note,
             n=n,
@@ -143,7 +149,12 @@ def accept(
             pruner=pruner,
             author=author,
         )
-        put_round(child, as_json, typed(store, "run", child, "--workers 2"))
+        if as_json:
+            put_round(child, as_json)
+            return
+        for text in review.preview().unknown if edit else ():
+            typer.echo(f"warning: {text}", err=True)
+        show(_of_which(review, child.page()), typed(store, "run", child, "--workers 2"))
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -152,14 +163,19 @@ def decline(
     which: RoundArgument,
     note: NoteOption = "",
     author: AuthorOption = None,
+    risk: WhichRiskOption = None,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn the last proposal down altogether."""
     with opened(store, name) as found:
         at = found[which]
-        _review(at, None, None).decline(note, author=author)
-        put_round(at, as_json, typed(store, "branch", at, "--edit ..."))
+        review = _review(at, None, None, risk)
+        review.decline(note, author=author)
+        if as_json:
+            put_round(at, as_json)
+            return
+        show(_of_which(review, at.page()), typed(store, "branch", at, "--edit ..."))
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -287,11 +303,17 @@ def roles(
         show(Page(f"Roles in round {at.id}", (Grid(("parameter", "role"), rows),)), typed(store, "gate", at))
 
 
-def _review(at: Round, edit: list[str] | None, reject: list[str] | None) -> Review:
+def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: float | None) -> Review:
     """The last proposal on a round, with edits and rejections, if the evidence is still the same.
 
+    Args:
+        at: The round.
+        edit: Edits as typed.
+        reject: Names as typed.
+        risk: Of which risk; default of whichever was proposed last.
+
     Raises:
-        ReviewError: Nothing was proposed yet, or trials came since.
+        ReviewError: Nothing of that risk was proposed yet, or trials came since.
     """
     import json
 
@@ -304,7 +326,15 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None) -> Revi
         raise ReviewError(
             f"round {at.id}: nothing was proposed on it yet; look first: refine propose STORE {at.id}"
         )
-    last = Proposal.from_json(json.loads(list(kept.values())[-1]))
+    proposals = [Proposal.from_json(json.loads(content)) for content in kept.values()]
+    meant = [p for p in proposals if risk is None or p.risk == risk]
+    if not meant:
+        known = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))
+        raise ReviewError(
+            f"round {at.id}: no proposal of risk {risk:g}, there are {known}; make it first: "
+            f"refine propose STORE {at.id} --risk {risk:g}"
+        )
+    last = meant[-1]
     given = last.epsilon if last.epsilon_source == "given" else None
     review = at.propose(last.risk, given)
     if review.proposal.digest != last.digest:
@@ -315,9 +345,23 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None) -> Revi
     return review.reject(*reject) if reject else review
 
 
-def _repeated(edit: list[str] | None, reject: list[str] | None) -> list[str]:
+def _of_which(review: Review, page: Page) -> Page:
+    """A page, headed by which proposal it is about: there may be one for every risk."""
+    from dataclasses import replace
+
+    from refine.display import Text
+
+    about = Text(f"The proposal of risk {percent(review.proposal.risk)} on round {review.round.id}.", "faint")
+    return replace(page, blocks=(about, *page.blocks))
+
+
+def _repeated(
+    edit: list[str] | None, reject: list[str] | None, n: int | None, risk: float | None
+) -> list[str]:
+    """Options as they were typed."""
     import shlex
 
-    return [f"--edit {shlex.quote(e)}" for e in edit or []] + [
-        f"--reject {shlex.quote(r)}" for r in reject or []
-    ]
+    told = [f"--edit {shlex.quote(e)}" for e in edit or []]
+    told += [f"--reject {shlex.quote(r)}" for r in reject or []]
+    told += [f"-n {n}"] if n is not None else []
+    return [*told, *([f"--risk {risk:g}"] if risk is not None else [])]

@@ -158,11 +158,12 @@ def _workers() -> Iterator[Check]:
 
 
 def _store(store: str) -> Iterator[Check]:
+    from refine.address import url_of
     from refine.errors import RefineError
-    from refine.store import Store, _url
+    from refine.store import Store
 
     try:
-        url = _url(store)
+        url = url_of(store)
         file = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         if file is not None and not file.is_file():
             yield Check("store", "bad", f"{store}: no such file")

@@ -41,7 +41,7 @@ def tree(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = Fa
             put_json(tree_data(found))
             return
         rounds = found.rounds
-        last = [typed(store, "show", rounds[-1]), typed(store, "propose", rounds[-1])] if rounds else []
+        last = (typed(store, "show", rounds[-1]), *_next(store, rounds[-1])) if rounds else ()
         show(found.page(), *last)
 
 
@@ -233,10 +233,12 @@ def report(
 
 def _argument(text: str) -> Any:
     """A bound as a number; anything else is a parameter's name."""
-    from refine.typed import typed_value
-
-    found = typed_value(text)
-    return found if isinstance(found, int | float) else text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 @app.command(rich_help_panel=LOOK)

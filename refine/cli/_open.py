@@ -18,9 +18,10 @@ def opened(store: str, name: str | None) -> refine.Tree:
         NotFound: There is no such store, or none or several trees in it and no name.
     """
     import refine
-    from refine.store import Store, _url
+    from refine.address import url_of
+    from refine.store import Store
 
-    url = _url(store)
+    url = url_of(store)
     file = url.database if url.get_backend_name() == "sqlite" else None
     # Opening creates; who only looks must not leave an empty store behind.
     if file is not None and not Path(file).is_file():

@@ -23,6 +23,7 @@ from refine.cli._app import (
     WorkersOption,
     app,
     objective_for,
+    only_json,
     put_json,
     put_round,
     show,
@@ -107,16 +108,17 @@ def run(
         found = tree[which] if which is not None else _unfinished(tree)
         given = objective_for(found, objective)
     with tree:
-        found.run(
-            workers,
-            n=n,
-            threads=threads,
-            progress=not quiet,
-            rerun=rerun,
-            timeout=timeout,
-            memory=memory,
-            **given,
-        )
+        with only_json(as_json):
+            found.run(
+                workers,
+                n=n,
+                threads=threads,
+                progress=not quiet,
+                rerun=rerun,
+                timeout=timeout,
+                memory=memory,
+                **given,
+            )
         put_round(found, as_json, typed(store, "analyze", found), typed(store, "propose", found))
 
 
@@ -195,7 +197,8 @@ def replicate(
     with opened(store, name) as tree:
         found = tree[which]
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
-        found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
+        with only_json(as_json):
+            found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
         luck = found.optimism()
         if as_json:
             from refine.cli._data import plain
@@ -225,9 +228,10 @@ def holdout(
     with opened(store, name) as tree:
         found = tree[which]
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
-        opening = found.open_holdout(
-            top, seeds, note=note, author=author, **options, **objective_for(found, objective)
-        )
+        with only_json(as_json):
+            opening = found.open_holdout(
+                top, seeds, note=note, author=author, **options, **objective_for(found, objective)
+            )
         if as_json:
             from refine.cli._data import plain
 
@@ -255,14 +259,15 @@ def replay(
     """Run stored trials again from their seeds and compare; exit code 3 where they differ."""
     with opened(store, name) as tree:
         found = tree[which]
-        again = found.replay(
-            None if all_ else sample,
-            seed=seed,
-            tolerance=tolerance,
-            workers=workers,
-            threads=threads,
-            **objective_for(found, objective),
-        )
+        with only_json(as_json):
+            again = found.replay(
+                None if all_ else sample,
+                seed=seed,
+                tolerance=tolerance,
+                workers=workers,
+                threads=threads,
+                **objective_for(found, objective),
+            )
         if as_json:
             from refine.cli._data import plain
 

@@ -51,8 +51,7 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
         )
     x, y = seconds[timed], y[timed]
     value = analysis.sign * y
-    order = np.lexsort((x, -value))
-    best = int(order[0])
+    best = int(np.argmax(value))  # of trials that tie the first, as everywhere
     noise = analysis.noise.sd
     known = bool(np.isfinite(noise))
     near = np.flatnonzero(value >= value[best] - (noise if known else 0.0))

@@ -9,19 +9,18 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refine.child import path_to
-from refine.choices import Choice
 from refine.decision import Decision
 from refine.design import IMPORTED
-from refine.edits import bounds_text
 from refine.errors import AnalysisError, NotFound, RefineError, ReviewError, did_you_mean
 from refine.page.code import decision_code
 from refine.page.content import pair_content, preview_content, review_content, trials_content
-from refine.parameters import Parameter, Range
+from refine.page.edits import STARTED_EDIT, edit_meant, edits_back
 from refine.proposal import check_risk
 from refine.round_page import best_of
 from refine.words import score
@@ -114,7 +113,7 @@ class Session:
     # What there is.
 
     def _start(self, _: Mapping[str, Any]) -> Answer:
-        edits = {} if self._started is None else _edits_back(self._started)
+        edits = {} if self._started is None else edits_back(self._started)
         rejected = [] if self._started is None else list(self._started.rejected)
         return {
             "tree": self.shown.home.name,
@@ -232,14 +231,20 @@ class Session:
         kind, note = message.get("kind"), message.get("note") or ""
         if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
             raise ReviewError(f"a note must be a text of at most {_LONGEST_NOTE:,} letters")
-        review = self._same(message)
-        if kind == "decline":
-            review.decline(note)
-            return {"child": None}
-        if kind != "accept":
+        if kind not in ("accept", "decline"):
             raise ReviewError(f"a decision is to 'accept' or to 'decline', got {kind!r}")
-        self.child = self._edited(review, message).accept(note, n=_whole(message, "n"))
-        return {"child": self.child.id, "n": self.child.n}
+        review = self._same(message)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            if kind == "decline":
+                review.decline(note)
+            else:
+                self.child = self._edited(review, message).accept(note, n=_whole(message, "n"))
+        answer = {"said": " ".join(str(w.message) for w in said)}
+        if kind == "decline":
+            return {**answer, "child": None}
+        assert self.child is not None
+        return {**answer, "child": self.child.id, "n": self.child.n}
 
     # Rounds and reviews.
 
@@ -300,15 +305,11 @@ class Session:
 
     def _meant(self, review: Review, name: str, edit: Any) -> Any:
         if not isinstance(edit, Mapping) or edit.get("as") != STARTED_EDIT["as"]:
-            return _meant(review, name, edit)
+            return edit_meant(review, name, edit)
         started = self._started
         if started is None or started.round.id != review.round.id or name not in started.edits:
             raise ReviewError(f"edit: {name}: the page did not begin with an edit of it")
         return started.edits[name]
-
-
-STARTED_EDIT = {"as": "started"}
-"""The edit that the page began with, where no bounds and no kept levels say it."""
 
 
 def _whole(message: Mapping[str, Any], name: str) -> int | None:
@@ -318,52 +319,3 @@ def _whole(message: Mapping[str, Any], name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ReviewError(f"{name} must be a whole number >= 1, got {value!r}")
     return value
-
-
-def _meant(review: Review, name: str, edit: Any) -> Any:
-    """An edit of the front end in the notation of :meth:`Review.edit`.
-
-    ``{"bounds": [low, high]}``, or ``{"keep": [numbers of levels]}``.
-    """
-    if name not in review.proposal.old:
-        raise ReviewError(f"edit: unknown parameter {name!r}; {did_you_mean(name, review.proposal.old)}")
-    parameter = review.proposal.old[name]
-    if isinstance(edit, Mapping) and set(edit) == {"bounds"} and isinstance(edit["bounds"], list):
-        return tuple(_plain(v) for v in edit["bounds"])
-    if isinstance(edit, Mapping) and set(edit) == {"keep"} and isinstance(edit["keep"], list):
-        kept = edit["keep"]
-        if not kept or not all(isinstance(i, int) and 0 <= i < parameter.size for i in kept):
-            raise ReviewError(
-                f"edit: {name}: keep must be numbers of its {parameter.size} levels, and not empty, got {kept!r}"
-            )
-        return Choice([parameter.grid[i] for i in sorted(set(kept))])
-    raise ReviewError(f"edit: {name}: must be bounds or keep, got {edit!r}")
-
-
-def _plain(value: Any) -> Any:
-    """JSON has one kind of number: a whole one is an int, so that ranges of integers stay such."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value
-
-
-def _edits_back(review: Review) -> dict[str, Any]:
-    """A review's edits as the front end has them; what it has no form for is drawn as far as it can be, and named."""
-    plain = type(review)(review.round, review.proposal, review.analysis)
-    found: dict[str, Any] = {}
-    for name in review.edits:
-        new, old = review.space[name], review.proposal.old[name]
-        form = _form(old, new)
-        try:
-            same = plain.edit({name: _meant(plain, name, form)}).space[name] == new
-        except RefineError:
-            same = False
-        found[name] = form if same else {**STARTED_EDIT, **form, "text": bounds_text(new)}
-    return found
-
-
-def _form(old: Parameter, new: Parameter) -> dict[str, Any]:
-    """The bounds of a range, or which of a choice's levels stay."""
-    if isinstance(old, Range):
-        return {"bounds": [float(min(new.grid)), float(max(new.grid))]}
-    return {"keep": [i for i, v in enumerate(old.grid) if v in new.grid]}

@@ -71,7 +71,11 @@ def test_tree_says_what_python_says(made: Made) -> None:
     # Nothing that people wrote is markup.
     said, _, following = good("tree", made.store).partition("\n\nnext: ")
     assert said == expected
-    assert following == f"refine show {made.store} {made.child}, refine propose {made.store} {made.child}\n"
+    assert (
+        following
+        == ", ".join(f"refine {what} {made.store} {made.child}" for what in ("show", "analyze", "propose"))
+        + "\n"
+    )
     assert '"[red]close to 2"' in expected
     assert "edited by ada" in expected
 
@@ -110,7 +114,7 @@ def test_show_a_round_that_has_not_run(made: Made) -> None:
     text = good("show", made.both, name, "--tree", "later")
     assert "5 permutations of 10" in text
     assert "not run" in text
-    assert text.endswith(f"\nnext: refine run {made.both} {name} --workers 2\n")
+    assert text.endswith(f"\nnext: refine run {made.both} {name} --workers 2 --tree later\n")
 
 
 def test_diff(made: Made) -> None:

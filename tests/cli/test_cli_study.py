@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -210,6 +211,72 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(here: Path)
     assert len(data("tree", "s.db")["rounds"]) == 1
 
 
+def test_one_proposal_for_every_risk(here: Path) -> None:
+    root = data(*MAKE)["id"]
+    good("propose", "s.db", root, "--risk", 0.2)
+    good("propose", "s.db", root)
+    assert "The proposal of risk 5.0 % on round" in good("preview", "s.db", root)
+    text = good("preview", "s.db", root, "--risk", 0.2, "-n", 7, "-r", "lr", "-e", "dropout=(0, 0.2)")
+    assert "The proposal of risk 20 % on round" in text
+    assert text.endswith(
+        f"refine accept s.db {root} --edit 'dropout=(0, 0.2)' --reject lr -n 7 --risk 0.2 --note ...\n"
+    )
+    assert refused("decline", "s.db", root, "--risk", 0.1) == (
+        f"round {root}: no proposal of risk 0.1, there are 0.05, 0.2; make it first: refine propose STORE {root} --risk 0.1"
+    )
+    assert "The proposal of risk 20 % on round" in good("accept", "s.db", root, "--risk", 0.2)
+    with refine.Tree("space", "s.db", create=False) as tree:
+        (decision,) = tree[root].decisions
+        assert decision.proposal == tree[root].propose(0.2).proposal.digest
+
+
+def test_what_is_not_written_and_what_is_new_is_said(here: Path) -> None:
+    root = data(*MAKE)["id"]
+    good("propose", "s.db", root)
+    first = run("accept", "s.db", root, "-e", "optimizer=[Adam, Nadm]", "--note", "a", "-n", 9)
+    assert first.stderr == "warning: Nadm of optimizer is new, no trial has had it; did you mean 'Nadam'?\n"
+    command = [
+        REFINE,
+        "accept",
+        "s.db",
+        root,
+        "-e",
+        "optimizer=[Adam, Nadm]",
+        "--note",
+        "b",
+        "-n",
+        "9",
+        "--json",
+    ]
+    again = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=120, check=True)
+    assert again.stderr == (
+        f"warning: round {root}: this was decided before: its note stays 'a'; nothing was written\n"
+    )
+    assert json.loads(again.stdout)["note"] == "a"
+
+
+def test_json_is_all_there_is_on_the_output(here: Path) -> None:
+    (here / "loud.py").write_text(
+        "def score(p):\n    print('from the objective')\n    return 1.0 - p['dropout']\n"
+    )
+    for workers, trials in (("1", "4"), ("2", "6")):
+        found = subprocess.run(
+            [REFINE, "run", "l.db", "--space", "space.toml", "--objective", "loud.py:score", "-n", trials, "-q",
+             "--json", "-w", workers],
+            cwd=here, capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        assert json.loads(found.stdout)["states"] == {"complete": int(trials)}
+        assert "from the objective" in found.stderr
+
+
+def test_commands_name_the_tree_where_there_are_several(here: Path) -> None:
+    root = data(*MAKE)["id"]
+    data(*MAKE, "--tree", "second one")
+    assert good("show", "s.db", root, "--tree", "space").endswith(
+        f"refine propose s.db {root} --tree space\n"
+    )
+
+
 def test_a_round_made_by_a_script_goes_on_in_the_shell(here: Path) -> None:
     subprocess.run([sys.executable, "scores.py"], cwd=here, check=True, timeout=120)
     root = data("tree", "script.db")["rounds"][0]
@@ -361,6 +428,14 @@ def test_a_space_in_json_or_in_a_module(here: Path) -> None:
         ("True", True),
         ("'0.1'", "0.1"),
         ("relu,None", ["relu", None]),
+        ("[Adam, SGD]", ["Adam", "SGD"]),
+        ("[Adam]", ["Adam"]),
+        ("(Adam, SGD)", ("Adam", "SGD")),
+        ("[(1, 2), Adam, [a, b]]", [(1, 2), "Adam", ["a", "b"]]),
+        ("it's", "it's"),
+        ("f(a, b)", "f(a, b)"),
+        ("'a, b', c", ["a, b", "c"]),
+        ("", ""),
     ],
 )
 def test_what_is_typed(text: str, value: Any) -> None:
@@ -369,6 +444,27 @@ def test_what_is_typed(text: str, value: Any) -> None:
     found = typed_value(text)
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("1e-3, 1e-1)", ")"),
+        ("(0.1, 0.2", "("),
+        ("lr=(0.1, 0.2", "("),
+        ("[a, b)", ")"),
+        ("'a", "'"),
+        ("a]", "]"),
+    ],
+)
+def test_what_is_typed_by_halves_is_refused(text: str, letter: str) -> None:
+    from refine.typed import typed_pairs, typed_value
+
+    told = re.escape(f"{letter} has no partner in {text!r}; write (low, high), [a, b, ...] or one value")
+    with pytest.raises(refine.errors.ReviewError, match=f"^{told}"):
+        typed_value(text)
+    with pytest.raises(refine.errors.ReviewError, match=f"^--edit lr: {told}"):
+        typed_pairs([f"lr={text}"], "--edit")
 
 
 def completed(here: Path, *words: str) -> list[str]:

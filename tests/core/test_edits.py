@@ -15,6 +15,7 @@ from refine.errors import ReviewError, SpaceError
 
 FAST = settings(max_examples=100, deadline=None)
 LOG = Float(1e-4, 1, 5, log=True)
+LOG_INT = Int(1, 1000, 4, log=True)
 
 
 # A person's edit.
@@ -41,7 +42,6 @@ LOG = Float(1e-4, 1, 5, log=True)
         (LOG, (1e-6, 1), Float(1e-6, 1, 7, log=True)),
         (LOG, (1e-2, 100), Float(1e-2, 100, 5, log=True)),
         (Int(1, 1000, 4, log=True), (1, 100), Int(1, 100, 3, log=True)),
-        (LOG, (0, 1), Float(0, 1, 5)),  # zero has no logarithm
         # (low, high, levels) sets the number of levels.
         (Float(0, 0.5, 6), (0, 0.2, 9), Float(0, 0.2, 9)),
         (Float(0, 0.5, 6), (0, 1, 5), Float(0, 1, 5)),  # two ints, but a Float stays one
@@ -136,12 +136,37 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
             {"act": ["Relu", "elu"]},
             "edit: act: 'Relu' is none of the choices; did you mean 'relu'? else write refine.Choice(['Relu'])",
         ),
-        ({"dropout": None}, "edit: dropout: a range takes numbers, got None; write (low, high) or a number"),
-        ({"dropout": True}, "edit: dropout: a range takes numbers, got True; write (low, high) or a number"),
+        (
+            {"lr": (0, 0.1)},
+            "edit: lr: low must be > 0 on a logarithmic scale, got (0, 0.1); start above zero, or write "
+            "refine.Float(0, 0.1) for a linear one",
+        ),
+        (
+            {"k": (-1, 10, 3)},
+            "edit: k: low must be > 0 on a logarithmic scale, got (-1, 10, 3); start above zero, or write "
+            "refine.Int(-1, 10) for a linear one",
+        ),
+        (
+            {"dropout": ["a", "b"]},
+            "edit: dropout: a range takes numbers, got the text 'a' in ['a', 'b']; write (low, high), [numbers] or a "
+            "number",
+        ),
+        (
+            {"dropout": [0.1, None]},
+            "edit: dropout: a range takes numbers, got None in [0.1, None]; write (low, high), [numbers] or a number",
+        ),
+        (
+            {"dropout": None},
+            "edit: dropout: a range takes numbers, got None; write (low, high), [numbers] or a number",
+        ),
+        (
+            {"dropout": True},
+            "edit: dropout: a range takes numbers, got True; write (low, high), [numbers] or a number",
+        ),
     ],
 )
 def test_edits_that_cannot_be_made(edits, text):
-    space = Space({"dropout": (0, 0.5, 6), "n": (0, 10), "act": ["relu", "elu"]})
+    space = Space({"dropout": (0, 0.5, 6), "n": (0, 10), "act": ["relu", "elu"], "lr": LOG, "k": LOG_INT})
     with pytest.raises(ReviewError) as caught:
         edit_space(space, space, edits)
     assert str(caught.value) == text

@@ -41,7 +41,7 @@ FLOORS = [
     ["stats.box", "stats.components", "stats.importance"],
     ["stats"],
     # The space.
-    ["canonical", "space_page", "typed"],
+    ["calls", "canonical", "space_page", "typed"],
     ["parameters", "constraints"],
     ["choices"],
     ["notation"],
@@ -111,7 +111,7 @@ FLOORS = [
         "report.sections",
         "report.telling",
     ],
-    ["page.code", "page.content"],
+    ["page.code", "page.content", "page.edits"],
     ["page", "page.session"],
     ["page.server", "page.widget"],
     ["report", "plots", "review"],

@@ -40,6 +40,7 @@ ROUND = {
     "cells": lambda r, p: r.cells(),
     "children": lambda r, p: r.children,
     "decisions": lambda r, p: r.decisions,
+    "draft": lambda r, p: r.draft(0.05),
     "failures": lambda r, p: r.failures,
     "gate": lambda r, p: r.gate(),
     "n": lambda r, p: r.n,
@@ -62,8 +63,9 @@ ROUND = {
     "trials": lambda r, p: r.trials,
     "more": lambda r, p: r.run(n=40, progress=False),
 }
-# `parent` of a root is known without the store, and `child` and `note_decision` are what accept and decline call.
-KNOWS_ROUND = {"id", "objective", "parent", "space", "child", "note_decision"}
+# `parent` of a root is known without the store, and `child`, `keep_proposal` and `note_decision` are what accept and
+# decline call.
+KNOWS_ROUND = {"id", "objective", "parent", "space", "child", "keep_proposal", "note_decision"}
 REVIEW = {
     "accept": lambda v, p: v.accept(n=5),
     "decline": lambda v, p: v.decline(),

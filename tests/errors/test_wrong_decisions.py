@@ -14,7 +14,7 @@ from refine.errors import (
 )
 
 ADD = "to add a parameter use round.branch(space, was={...})"
-NUMBERS = "write (low, high) or a number"
+NUMBERS = "write (low, high), [numbers] or a number"
 RISK = "it is the accepted probability of losing the best value, 0.05 for 5 %, and smaller ones can't be told from none"
 TEN = "an analysis needs at least 10 finished even trials inside the space, got"
 

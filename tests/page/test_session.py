@@ -118,7 +118,8 @@ def test_the_code_makes_the_same_child(session, root, tree):
 
 def test_declining(session, root, tree):
     assert session.handle({"type": "decide", "kind": "decline", **about(session, root, note="no")}) == {
-        "child": None
+        "child": None,
+        "said": "",
     }
     assert root.decisions[0].kind == "declined"
     assert len(tree) == 1

@@ -65,6 +65,15 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
     again = review.accept(note="a", n=40)
     assert again.id == child.id
     assert len(tree.log()) == before
+    with pytest.warns(RuntimeWarning) as said:
+        review.accept(note="b", n=30)
+    assert str(said[0].message) == (
+        f"round {root.id}: this was decided before: its note stays 'a' and round {child.id} keeps its 40 permutations; "
+        "nothing was written"
+    )
+    assert said[0].filename == __file__
+    assert (len(tree.log()), root.decisions[-1].note) == (before, "a")
+    review.accept(n=40)  # no note, nothing lost
     other = root.propose().edit(dropout=(0, 0.3)).accept(n=40)
     assert other.id != child.id
     assert len(root.children) == 2
@@ -92,6 +101,24 @@ def test_decline_is_kept(root, tree):
     (decision,) = root.decisions
     assert (decision.kind, decision.child, decision.note) == ("declined", None, "not yet")
     assert list(tree.log()["event"]) == ["root", "declined"]
+    root.propose().decline(note="not yet")
+    with pytest.warns(
+        RuntimeWarning, match="this was decided before: its note stays 'not yet'; nothing"
+    ) as said:
+        root.propose().decline(note="after all")
+    assert said[0].filename == __file__
+    assert len(root.decisions) == 1
+
+
+def test_values_that_no_trial_has_had_are_named(root):
+    review = root.propose().edit(optimizer=["Adam", "Nadamm", "Lion"])
+    told = (
+        "Nadamm of optimizer is new, no trial has had it; did you mean 'Nadam'?",
+        "Lion of optimizer is new, no trial has had it",
+    )
+    assert review.preview().unknown == told
+    assert all(text in str(review) and text in str(review.preview()) for text in told)
+    assert root.propose().preview(dropout=(0, 0.9), optimizer=["Adam"]).unknown == ()
 
 
 @pytest.mark.parametrize(
