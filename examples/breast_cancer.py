@@ -99,6 +99,7 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     run(root, workers)
     print(root.analyze(), end="\n\n")
 
+    print("What the machine proposes, and beside it the edit of the document's author: dropout 0 to 0.2.\n")
     review = root.propose(risk=0.05).edit(dropout=(0, 0.2))
     print(review, end="\n\n")
     child = review.accept(note="low dropout does slightly better: keep 0 to 0.2", n=n[1])

@@ -192,7 +192,7 @@ def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -
     ]
     if not left:
         return Advice(n, hit, judge, seconds, f"{join(parts)}, but nothing is left to run of {space.size:,}.")
-    text = f"{join(parts)}, so {plural(n, 'permutation')} would do"
+    text = f"{join(parts)}, so {plural(wanted, 'permutation')} would do"
     if n < wanted:
-        text += f", which is all that is left to run of {space.size:,}"
+        text += f"; no more than {n:,} of {space.size:,} are left to run"
     return Advice(n, hit, judge, seconds, text + ".")

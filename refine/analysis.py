@@ -299,6 +299,7 @@ def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:
         raise AnalysisError(
             f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
             f"{plural(count, 'row')}{_lost(rows, count)}; run more permutations"
+            + (", and see round.failures" if rows.failed.any() else "")
         )
 
 

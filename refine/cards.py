@@ -188,7 +188,9 @@ def enough(analysis: Analysis) -> Card:
     share = least.good / max(1, least.needed)
     young = [e.name for e in open_ if e.good < e.needed and not e.matters]
     if not young:
-        says = f"Every parameter can be judged; {covered}."
+        # Few good trials leave nobody open only where the effects of all were large enough to be seen.
+        judged = "can be judged" if share >= 1 else "that is read was seen to matter, with fewer"
+        says = f"Every parameter {judged}; {covered}."
         return Card("enough", question, "pass", text, share, says, "best_so_far")
     says = f"Can't be judged yet: {join(young)}; {covered}. More permutations: round.run(n=...)."
     return Card("enough", question, "warn" if share >= 0.5 else "fail", text, share, says, "best_so_far")

@@ -144,6 +144,9 @@ def add_child(
     warn_of_loss(store, stored, decision, None if known is None else known.n, stacklevel=5)
     link = StoredDecision(stored.pk, decision.digest, decision.dumps(), node.id)
     store.add_node(tree, node, count, inherited, extra, link)
+    if known is not None:  # who made it first, and why, stays
+        first = known.node
+        node = replace(node, note=first.note, author=first.author, created=first.created)
     return node, count
 
 

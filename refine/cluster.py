@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.errors import RoundStopped
-from refine.leash import COORDINATOR
+from refine.leash import COORDINATOR, hush
 
 _START_SECONDS = 120
 _SHORT_LIFE = 3.0
@@ -73,6 +73,7 @@ def local_cluster(count: int, threads: int) -> Iterator[Workers]:
         "distributed.scheduler.worker-ttl": None,
         "distributed.admin.system-monitor.gil.enabled": False,
     }
+    hush()
     found = Workers()
     with tempfile.TemporaryDirectory(prefix="refine-dask-") as folder, dask.config.set(settings):
         options = {

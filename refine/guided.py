@@ -13,7 +13,7 @@ from refine.display import Cell, Grid, Page, Shown, Text, without_sentences
 from refine.edits import bounds_text
 from refine.errors import AnalysisError, RefineError, ReviewError
 from refine.gate import Gate
-from refine.naming import UNNAMED, Objective, objective_name
+from refine.naming import UNNAMED, Objective, objective_data, objective_name
 from refine.report.script import objective_line
 from refine.review import Review
 from refine.round import Round
@@ -121,6 +121,7 @@ class _Walk:
     def through(self, found: Round | None) -> None:
         self.script.add("")
         self.script.add(f"tree = refine.Tree({self.tree.name!r}, store={self.tree.store!r})")
+        self.dialogue.say("Enter takes the answer in brackets, q stops.", "faint")
         if found is None:
             self.dialogue.show(self.tree.page())
             found = self.dialogue.until(
@@ -161,7 +162,9 @@ class _Walk:
         called = self.name or _other_name(found, given)
         handed = "" if self.given else "objective=objective" + (f", name={called!r}" if called else "")
         if not self.given:
-            self.script.lines.insert(1, objective_line(objective_name(given), given))
+            self.script.lines.insert(
+                1, objective_line(objective_name(given), given, objective_data(given) is not None)
+            )
             self.given = True
         try:
             if found.objective is not None:
@@ -210,7 +213,8 @@ class _Walk:
             elif answer == "e":
                 review = self.edit(review, change.name)
         while name := self.dialogue.one_of(
-            "Another parameter to edit, or Enter to go on", list(proposal.old)
+            f"Another parameter to edit, such as {next(iter(proposal.old))}, or Enter to go on",
+            list(proposal.old),
         ):
             review = self.edit(review, name)
         return review

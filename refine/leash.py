@@ -6,6 +6,7 @@ Loaded by the engine when a worker starts; imports nothing heavy.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 def dask_setup(worker: Any) -> None:  # noqa: ARG001  # the engine's interface
     """Ties this process to its coordinator: when that is gone, it ends, whatever the trial does."""
+    hush()
     coordinator = int(os.environ[COORDINATOR])
     if sys.platform.startswith("linux"):
         # The kernel does it even while a trial holds the interpreter's lock.
@@ -36,6 +38,19 @@ def dask_setup(worker: Any) -> None:  # noqa: ARG001  # the engine's interface
 
             ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     threading.Thread(target=_watch, args=(coordinator,), daemon=True, name="refine-leash").start()
+
+
+def hush() -> None:
+    """Keeps the engine from printing a traceback where a connection closes because the cluster ends."""
+    logger = logging.getLogger("distributed.batched")
+    if _no_news not in logger.filters:
+        logger.addFilter(_no_news)
+
+
+def _no_news(record: logging.LogRecord) -> bool:
+    """Whether a record is more than that a connection was closed: who runs out of those notices it anyway."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != "CommClosedError"
 
 
 def _watch(coordinator: int) -> None:

@@ -63,7 +63,7 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
     before = [nodes[node.id].pk for node in path[first:-1]]
     records = store.records([*before, nodes[path[-1].id].pk], curves=curves)  # ancestors come first
     names = dict.fromkeys(name for m in records.metrics for name in m)
-    if records.metrics and metric.function is None and metric.name not in names:
+    if names and metric.function is None and metric.name not in names:
         if metric.reduction == FUNCTION:
             raise AnalysisError(
                 f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value stored; give "

@@ -65,7 +65,10 @@ def round_page(found: RoundView) -> Page:
     ]
     if decided:
         blocks.append(Items(tuple(decided)))
-    title = f"round {found.id} of {found.home.name}: {plural(found.n, 'permutation')} of {found.space.size:,}"
+    size = f"{plural(found.n, 'permutation')} of {found.space.size:,}"
+    if found.node.method == IMPORTED:  # rows of a table may repeat a permutation
+        size = f"{plural(found.n, 'trial')} in a space of {found.space.size:,}"
+    title = f"round {found.id} of {found.home.name}: {size}"
     return Page(
         f"{title}{how_text(found.node, counts)}",
         tuple(blocks),

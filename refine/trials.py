@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pruned")
+BARE = "value"
+"""What the metric of an objective that returns a number alone is called."""
+
 FAILED = ("failed", "diverged", "crashed", "timeout")
 """States of trials that ended without a value."""
 
@@ -151,7 +154,7 @@ class Metric(NamedTuple):
         return self.reduction in ("max", "min")
 
     def of(self, metrics: Mapping[str, float], curve: Curve) -> float | None:
-        """The value, or ``None`` where the trial has no such metric.
+        """The value, or ``None`` where the trial has no such metric; a bare NaN is NaN of every metric.
 
         Raises:
             AnalysisError: The function raises, or returns no number.
@@ -165,6 +168,8 @@ class Metric(NamedTuple):
             pick = max if self.reduction == "max" else min
             return float(pick(finite)) if finite else math.nan
         value = metrics.get(self.name)
+        if value is None and len(metrics) == 1 and math.isnan(metrics.get(BARE, 0.0)):
+            return math.nan  # how an objective that returns several metrics says that nothing came of it
         return None if value is None else float(value)
 
 

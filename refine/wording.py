@@ -88,7 +88,7 @@ def failing(analysis: Analysis, e: ParameterEvidence) -> str:
     worst = sorted(bad, key=lambda v: -v.bad)[:4]
     shares = join([f"{percent(v.bad)} at {v.label}" for v in worst])
     what = "fail or are degenerate" if degenerate_rows(analysis.table, analysis.space).any() else "fail"
-    return f"Trials {what} more often at some of its levels than at the others: {shares} (q {p_value(worst[0].bad_q)})."
+    return f"Trials {what} more often at some levels of {e.name} than at the others: {shares} (q {p_value(worst[0].bad_q)})."
 
 
 def seen(analysis: Analysis, e: ParameterEvidence) -> str:
@@ -124,8 +124,12 @@ def seen(analysis: Analysis, e: ParameterEvidence) -> str:
     judged = sorted((v for v in e.levels if v.n), key=lambda v: -analysis.sign * v.median)
     shown = judged if len(judged) <= 4 else [judged[0], judged[-1]]
     medians = join([f"{score(v.median)} with {v.label}" for v in shown])
-    beside = " once the effects of the other parameters are taken off" if e.seen_by == "additive" else ""
-    return f"The choices of {e.name} differ{beside} (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median {medians}."
+    if e.seen_by == "additive":
+        return (
+            f"The choices of {e.name} differ once the effects of the other parameters are taken off (q {p_value(e.q)}); "
+            f"alone they hardly do: median {medians}."
+        )
+    return f"The choices of {e.name} differ (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median {medians}."
 
 
 def coupled_with(analysis: Analysis, name: str) -> list[str]:
@@ -163,9 +167,15 @@ def _contrast(e: ParameterEvidence, new: Parameter) -> str:
     best = f"the best {percent(GOOD)} of trials"
     what = bounds_text(new) if isinstance(e.parameter, Range) else join([v.label for v in stay])
     left = join([v.label for v in go]) if len(go) <= 4 else f"the other {len(go)} levels"
+    here, there = _mean_ratio(stay), _mean_ratio(go)
+    if here <= there or times(here) == times(there):
+        return (
+            f"Alone, the share of {best} does not speak for {what} ({times(here)} as frequent as overall there, "
+            f"{times(there)} at {left}); the model of all parameters together does."
+        )
     return (
-        f"At {what} {best} are {times(_mean_ratio(stay))} as frequent as overall ({n_stay} trials), at "
-        f"{left} {times(_mean_ratio(go))} ({n_go} trials)."
+        f"At {what} {best} are {times(here)} as frequent as overall ({n_stay} trials), at "
+        f"{left} {times(there)} ({n_go} trials)."
     )
 
 

@@ -288,6 +288,7 @@ export class Card {
     this.bounds.textContent = same(bounds, now(card)) && !choices.edits[card.name]?.text ? text : `${short(now(card)[0])} to ${short(now(card)[1])} → ${text}`;
     this.inputs.forEach((input, side) => {
       if (input.getRootNode().activeElement !== input) input.value = String(bounds[side]);
+      input.style.width = `${Math.max(7, input.value.length + 4)}ch`; // a bound that is cut off is another number
     });
     if (!this.shade) return;
     const place = (value) => this.x(Math.min(this.axis.ends[1], Math.max(this.axis.ends[0], this.axis.scale(value))));

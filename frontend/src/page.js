@@ -5,7 +5,7 @@ import { h, replace } from "./dom.js";
 import { columnsOf } from "./dots.js";
 import { drawGate, drawPairs, pairDialog } from "./gate.js";
 import { drawTree } from "./tree.js";
-import { duration, percent, score, states, total } from "./words.js";
+import { duration, percent, score, short, states, total } from "./words.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 const RISKS = [0.01, 0.05, 0.1, 0.2];
@@ -77,6 +77,8 @@ export class Page {
       h("span", { class: "refine-key kept" }, "what would stay"),
       h("span", { class: "refine-key proposed" }, "proposed"),
     );
+    this.scale = h("span", {});
+    this.legend.append(this.scale);
     this.fixed = h("p", { class: "refine-faint" });
     this.pairs = h("section", {});
     this.gate = h("section", {});
@@ -175,6 +177,8 @@ export class Page {
     const { review } = this;
     this.claim.textContent = review.caution ? `${review.claim} Caution: ${review.caution}` : review.claim;
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
+    const { low, high, log } = review.view;
+    this.scale.textContent = `dots: ${review.metric} from ${short(low)} at the bottom to ${short(high)}${log ? ", on a logarithmic scale" : ""}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
     drawGate(this.gate, review.gate);
     drawPairs(this.pairs, review.pairs, (pair, opener) => this.openPair(pair, opener));
@@ -285,13 +289,13 @@ export class Page {
   }
 
   message() {
-    const n = Number.parseInt(this.size.value, 10);
+    const n = Number(this.size.value);
     return {
       ...this.drawn,
       edits: this.choices.edits,
       rejected: [...this.choices.rejected],
       // Left to the page it is what is advised, as far as so many are left.
-      n: this.sized && !Number.isNaN(n) ? n : this.advised,
+      n: this.sized ? n : this.advised,
       note: this.note.value,
     };
   }
@@ -328,7 +332,7 @@ export class Page {
       return;
     }
     this.preview = answer;
-    const asked = Number.parseInt(this.size.value, 10);
+    const asked = Number(this.size.value);
     if (!this.sized) this.size.value = String(Math.max(1, answer.n));
     this.size.max = Math.max(1, answer.left);
     const beyond = this.sized && asked > answer.left;

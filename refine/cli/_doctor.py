@@ -121,13 +121,17 @@ def _disk() -> Iterator[Check]:
 
 def _tensorflow() -> Iterator[Check]:
     try:
-        importlib.import_module("refine.keras")
-        tensorflow = importlib.import_module("tensorflow")
-        keras = importlib.import_module("keras")
+        from refine.keras._quiet import quietly
+
+        with quietly():  # looking for devices, TensorFlow complains of those that are not there
+            importlib.import_module("refine.keras")
+            tensorflow = importlib.import_module("tensorflow")
+            keras = importlib.import_module("keras")
+            found = tensorflow.config.list_physical_devices()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is what the person must know
         yield Check("TensorFlow", "bad", f"can't be imported: {type(error).__name__}: {error}")
         return
-    devices = [d.name.removeprefix("/physical_device:") for d in tensorflow.config.list_physical_devices()]
+    devices = [d.name.removeprefix("/physical_device:") for d in found]
     backend = keras.backend.backend()
     verdict = "good" if backend == "tensorflow" else "bad"
     more = "" if verdict == "good" else f"; Keras runs on {backend}: set KERAS_BACKEND=tensorflow"

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 _LOOK = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 54rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
+p, li, blockquote, pre, h1 { max-width: 54rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; }
-table { border-collapse: collapse; font-size: .92rem; display: block; overflow-x: auto; }
-th, td { text-align: left; vertical-align: top; padding: .25rem .7rem; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
 img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
-pre { background: var(--soft); padding: .8rem; overflow-x: auto; border-radius: 4px; } code { font-size: .92em; }
+pre { background: var(--soft); padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 4px; } code { font-size: .92em; }
 blockquote { margin: 1rem 0; padding: .1rem 1rem; border-left: 3px solid var(--line); }
 summary { cursor: pointer; }
 @media print { body { max-width: none; } }

@@ -26,7 +26,7 @@ def reproduce(found: Round) -> str:
     imports += ["pandas"] if found.path[0].method == IMPORTED else []
     lines += [f"import {module}" for module in imports]
     name = found.path[0].objective
-    lines.append(objective_line(name))
+    lines.append(objective_line(name, with_data=found.path[0].data is not None))
     called = "" if name.startswith(UNNAMED) else f", objective=objective, name={name!r}"
     kind, _, function = found.path[0].metric.partition(":")
     metric = repr(found.path[0].metric)
@@ -34,7 +34,7 @@ def reproduce(found: Round) -> str:
         metric = function.rpartition(".")[2]
         lines.append(f"from your_script import {metric}")
     lines.append("")
-    lines.append(f"tree = refine.Tree({found.home.name!r})")
+    lines.append(f'tree = refine.Tree({found.home.name!r}, store="again.db")')
     stored = found.home.store.nodes(found.home.tree)
     node_of = {node.id: node for node in found.path}
     for i, node in enumerate(found.path):
@@ -75,17 +75,20 @@ def reproduce(found: Round) -> str:
     return "\n".join(lines)
 
 
-def objective_line(name: str, objective: Objective | None = None) -> str:
+def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:
     """The line that gets an objective into a script.
 
     Args:
         name: Its name in the round's identity.
         objective: The objective, where it is at hand: one that can be imported by its name is.
+        with_data: Whether it is more than the function of that name: it holds data, as a ``KerasObjective`` does.
     """
     module, _, last = name.rpartition(".")
     if not last.isidentifier():
         return "objective = ...  # yours"
     known = objective is not None and getattr(sys.modules.get(module), last, None) is objective
+    if with_data and not known:
+        return f"from your_script import objective  # {last} with its data"
     return f"from {module if known else 'your_script'} import {last} as objective"
 
 

@@ -173,7 +173,7 @@ def test_no_more_is_advised_than_is_left_to_run():
     analysis = refine.analyze(SPACE, table(n=30))
     made = advice(analysis, SPACE, 40)
     assert made.n == 40
-    assert made.reason.endswith("so 40 permutations would do, which is all that is left to run of 594.")
+    assert made.reason.endswith("permutations would do; no more than 40 of 594 are left to run.")
     none = advice(analysis, SPACE, 0)
     assert none.n == 0
     assert none.reason.endswith("but nothing is left to run of 594.")

@@ -65,7 +65,7 @@ def test_where_trials_fail_is_learned_and_narrowed_away():
     change = refine.propose(analysis)["lr"]
     assert change.kind == "narrow"
     assert change.new.high < 1
-    assert "Trials fail more often at some of its levels than at the others: 100 % at " in change.reason
+    assert "Trials fail more often at some levels of lr than at the others: 100 % at " in change.reason
 
 
 def test_a_parameter_may_be_narrowed_for_its_failures_alone():

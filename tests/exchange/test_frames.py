@@ -21,7 +21,7 @@ def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
     assert root.space["epochs"].fixed
     for text in (
         "float, log",
-        "40 permutations of 80",
+        "40 trials in a space of 80",
         "39 complete, 1 diverged",
         "next: .failures, .analyze()",
     ):
