@@ -5,7 +5,7 @@ import { h, replace } from "./dom.js";
 import { columnsOf } from "./dots.js";
 import { drawGate, drawPairs, pairDialog } from "./gate.js";
 import { drawTree } from "./tree.js";
-import { duration, percent, score, short, states, total } from "./words.js";
+import { duration, percent, score, states, total } from "./words.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 const RISKS = [0.01, 0.05, 0.1, 0.2];
@@ -178,7 +178,7 @@ export class Page {
     this.claim.textContent = review.caution ? `${review.claim} Caution: ${review.caution}` : review.claim;
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
     const { low, high, log } = review.view;
-    this.scale.textContent = `dots: ${review.metric} from ${short(low)} at the bottom to ${short(high)}${log ? ", on a logarithmic scale" : ""}`;
+    this.scale.textContent = `dots: ${review.metric} from ${score(low)} at the bottom to ${score(high)}${log ? ", on a logarithmic scale" : ""}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
     drawGate(this.gate, review.gate);
     drawPairs(this.pairs, review.pairs, (pair, opener) => this.openPair(pair, opener));
