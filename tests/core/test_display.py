@@ -49,6 +49,16 @@ def test_plain_text():
     assert all(line == line.rstrip() for line in lines)
 
 
+def test_control_characters_are_seen_and_do_nothing():
+    told = "a\x1b[31mred\x07\r\x9b2J\ttab\nline"
+    page = Page(told, (Text(told), Items((told,)), Grid(("h",), ((told,),)), Branch(((Cell(told),),))))
+    seen = "a\\x1b[31mred\\x07\\x0d\\x9b2J"
+    for text in (to_text(page), to_html(page)):
+        assert not set(text) & set("\x1b\x07\r\x9b")
+        assert text.count(seen) == 5
+    assert "line" in to_text(page).splitlines()[1]
+
+
 def test_sentences_stand_below_where_their_column_would_be_too_narrow():
     wide, narrow = (to_text(PAGE, width).splitlines() for width in (110, 60))
     assert any(line.startswith("lr") and "crowd" in line for line in wide)

@@ -192,6 +192,16 @@ def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
     inside(ax)
 
 
+def test_of_trials_that_tie_the_best_is_the_first_as_everywhere() -> None:
+    table = trials()
+    done = table.index[(table["state"] == "complete") & (table["origin"] == "even")]
+    table.loc[done[[5, 9]], "value"] = table["value"].max() + 1
+    table.loc[done[[5, 9]], "seconds"] = [40.0, 0.5]
+    ax = figures.cost(analyze(SPACE, table, metric="val_acc"))
+    assert points(ax, "best")[0][0] == 40
+    assert points(ax, "cheapest")[0][0] == 0.5
+
+
 def test_times_over_decades_and_missing_ones() -> None:
     table = trials()
     table["seconds"] = np.exp(table["seconds"])

@@ -183,6 +183,17 @@ def test_stopping_at_any_question_decides_nothing(walk, tmp_path, objective, ans
     assert any(text.startswith("Stopped.") for text in person.shown)
 
 
+def test_a_parameter_may_be_called_q(walk, tmp_path):
+    with refine.Tree("question", store=tmp_path / "t.db") as tree:
+        root = tree.add_round({"q": (0.0, 1.0, 9), "lr": (0.0, 1.0, 9)}, lambda p: p["q"], n=60, name="q")
+        root.run(progress=False)
+    person = Person("", "q", "", "", "a", "q", "0, 0.5", "y", "", "", "q")
+    found = walk(tmp_path / "t.db", person)
+    assert any(text.startswith("q, level by level") for text in person.shown)
+    assert "review = review.edit(q=(0, 0.5))" in found.script
+    assert any(text.startswith("Stopped.") for text in person.shown)
+
+
 def test_ctrl_c_stops_too(walk, tmp_path, objective):
     started(tmp_path / "t.db", objective)
     person = Person()

@@ -10,7 +10,7 @@ import objectives
 import pytest
 
 import refine
-from refine.errors import DesignError, ObjectiveError, RoundBusy, RoundStopped
+from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundBusy, RoundStopped
 
 
 def test_the_table_has_the_promised_columns(tree, space):
@@ -66,6 +66,29 @@ def test_exceptions_fail_a_trial_and_nan_diverges_it(tree, space):
     text = failed.loc[failed["state"] == "failed", "error"].iloc[0]
     assert "ValueError: lr 0.5 is too small" in text
     assert "objectives.py" in text
+
+
+def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
+    def objective(params):
+        return math.nan if params["lr"] > 2 else {"acc": params["lr"], "loss": 1.0}
+
+    found = tree.add_round(space, objective, n=60, metric="acc", seed=2).run(progress=False)
+    far = found.trials["lr"] > 2
+    assert far.any()
+    assert not far.all()
+    assert (found.trials["state"] == np.where(far, "diverged", "complete")).all()
+    assert found.replay(sample=20).same
+
+
+def test_a_round_whose_trials_all_failed_points_to_them(tree, space):
+    found = tree.add_round(space, objectives.broken, n=40, metric="acc", name="mine")
+    with pytest.raises(RoundStopped):
+        found.run(progress=False)
+    for look in (found.analyze, found.propose, found.gate):
+        with pytest.raises(
+            AnalysisError, match=r"got 0 of 5 rows \(5 without .*\); run more .*, and see round.failures$"
+        ):
+            look()
 
 
 def test_a_round_whose_first_trials_fail_alike_stops_and_goes_on_once_fixed(tree, space):
