@@ -29,7 +29,7 @@ class Timed(NamedTuple):
 
 
 def permutations(number: int) -> list[dict[str, Any]]:
-    """Permutations spread over the document's dictionary, the same in every run."""
+    """Permutations spread over the article's dictionary, the same in every run."""
     import random
 
     import keras
@@ -55,7 +55,7 @@ def permutations(number: int) -> list[dict[str, Any]]:
 
 
 def document(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
-    """The document's model."""
+    """The article's model."""
     import keras
 
     from refine.keras import fmeasure, hidden_layers, lr_normalizer
@@ -262,7 +262,7 @@ def main() -> None:
     for fast in (True, False):  # what only the first model of a process pays, whatever its structure
         train(document, permutations(1)[0] | {"activation": "tanh"}, cancer, 1, fast=fast)
     for epochs in (arguments.epochs or [150, 60]) if arguments.only in (None, "document") else []:
-        print(f"{epochs} epochs of the document's model, 398 rows; seconds with building and tracing:\n")
+        print(f"{epochs} epochs of the article's model, 398 rows; seconds with building and tracing:\n")
 
         def describe(p: dict[str, Any]) -> str:
             return f"batch {p['batch_size']}, {p['hidden_layers']} hidden, {p['optimizer'].__name__}"

@@ -2,8 +2,8 @@
 
     python benchmarks/talos_round.py --permutations 12 --epochs 150
 
-Makes `benchmarks/.cache/talos` (Talos needs pandas below 3), runs `Scan` there on the document's dictionary with the
-document's model and `model.fit`, and then a round of as many permutations here: with `model.fit` too, and with
+Makes `benchmarks/.cache/talos` (Talos needs pandas below 3), runs `Scan` there on the article's dictionary with the
+article's model and `model.fit`, and then a round of as many permutations here: with `model.fit` too, and with
 `refine.keras.fit`. Both draw at random, so the permutations differ; bookkeeping is what the model function doesn't
 take. One TensorFlow thread everywhere. Prints Markdown.
 """
@@ -28,7 +28,7 @@ SPENT: list[float] = []
 
 
 def dictionary(epochs: int) -> dict[str, Any]:
-    """The document's dictionary, with names instead of classes: both sides understand them."""
+    """The article's dictionary, with names instead of classes: both sides understand them."""
     return {
         "lr": (0.5, 5, 10),
         "first_neuron": [4, 8, 16, 32, 64],
@@ -45,7 +45,7 @@ def dictionary(epochs: int) -> dict[str, Any]:
 def train(
     x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any, fit: Any = None
 ) -> tuple[Any, Any]:
-    """The document's model with bricks for hidden layers; needs Keras alone."""
+    """The article's model with bricks for hidden layers; needs Keras alone."""
     import keras
 
     started = time.perf_counter()

@@ -32,7 +32,7 @@ IMAGES = DOCS / "images"
 TABLE = DOCS / "data" / "breast_cancer.csv"
 MOST = 140_000  # bytes of a picture
 
-# The document's dictionary; what has one value in it is left out, and functions go by their names.
+# The article's dictionary; what has one value in it is left out, and functions go by their names.
 DICTIONARY = {
     "lr": (0.5, 5, 10),
     "first_neuron": [4, 8, 16, 32, 64],
@@ -102,7 +102,7 @@ def gallery(tree: refine.Tree) -> None:
 
 
 def experiment() -> None:
-    """The pictures that the document's people looked at, from the trials of its first round."""
+    """The pictures that the article's people looked at, from the trials of its first round."""
     frame, space = pd.read_csv(TABLE), refine.Space.from_talos(DICTIONARY)
     reads = {name: frame[name].notna().to_numpy() for name in space}
     filled = frame.fillna({"first_neuron": 4, "shape": "brick"})

@@ -1,10 +1,10 @@
-"""The document's experiment: Wisconsin breast cancer, its model, its dictionary, two rounds.
+"""The article's experiment: Wisconsin breast cancer, its model, its dictionary, two rounds.
 
-Round 1 draws permutations from the 180,000 of the dictionary. The proposal is then edited as the document's author
+Round 1 draws permutations from the 180,000 of the dictionary. The proposal is then edited as the article's author
 decided, dropout to 0-0.2, and round 2 runs on what that leaves. Run again, it goes on where it was.
 
     python examples/breast_cancer.py             120 + 80 permutations, all 150 epochs
-    python examples/breast_cancer.py --full      the document's 1,800 + 600
+    python examples/breast_cancer.py --full      the article's 1,800 + 600
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from refine.keras import KerasObjective, fit, fmeasure, hidden_layers, lr_normal
 
 
 def breast_cancer_model(x_train, y_train, x_val, y_val, params):
-    """The document's model under today's Keras names."""
+    """The article's model under today's Keras names."""
     initializer = params.get("kernel_initializer", "normal")  # examples/four_rounds.py adds it to the space
     model = Sequential()
     model.add(Input((x_train.shape[1],)))
@@ -93,13 +93,11 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     print(space, end="\n\n")
     tree = refine.Tree("breast_cancer", store=out / "refine.db")
 
-    root = tree.add_round(
-        space, objective, metric="val_acc", n=n[0], seed=7, note="the document's dictionary"
-    )
+    root = tree.add_round(space, objective, metric="val_acc", n=n[0], seed=7, note="the article's dictionary")
     run(root, workers)
     print(root.analyze(), end="\n\n")
 
-    print("What the machine proposes, and beside it the edit of the document's author: dropout 0 to 0.2.\n")
+    print("What the machine proposes, and beside it the edit of the article's author: dropout 0 to 0.2.\n")
     review = root.propose(risk=0.05).edit(dropout=(0, 0.2))
     print(review, end="\n\n")
     child = review.accept(note="low dropout does slightly better: keep 0 to 0.2", n=n[1])
@@ -122,7 +120,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for store and reports")
-    parser.add_argument("--full", action="store_true", help="1,800 and 600 permutations, as in the document")
+    parser.add_argument("--full", action="store_true", help="1,800 and 600 permutations, as in the article")
     parser.add_argument("--workers", type=int, default=2, help="how many permutations run at a time")
     arguments = parser.parse_args()
     main(arguments.out, (1800, 600) if arguments.full else (120, 80), arguments.workers)

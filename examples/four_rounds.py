@@ -1,6 +1,6 @@
-"""The document's experiment over four rounds: once with its people's decisions, once on autopilot.
+"""The article's experiment over four rounds: once with its people's decisions, once on autopilot.
 
-Both paths start from the same round on the document's dictionary. What the people decided after each round is written
+Both paths start from the same round on the article's dictionary. What the people decided after each round is written
 below as they published it; autopilot accepts every proposal. A fifth of the rows is sealed before anything else and
 measured when all rounds have ended, so that nothing was chosen by it.
 
@@ -123,7 +123,7 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
     space = refine.Space.from_talos({**p, "epochs": [max(1, round(scale * e)) for e in p["epochs"]]})
     with refine.Tree("four_rounds", store=out / "four_rounds.db") as tree:
         root = tree.add_round(
-            space, objective, metric="val_acc", n=n[0], seed=7, note="the document's dictionary"
+            space, objective, metric="val_acc", n=n[0], seed=7, note="the article's dictionary"
         )
         root.run(workers)
         paths = {

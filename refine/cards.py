@@ -184,7 +184,7 @@ def enough(analysis: Analysis) -> Card:
     # What was seen to matter has been judged, however few there were.
     open_ = [e for e in analysis.parameters if not e.matters and e.read != 0] or list(analysis.parameters)
     least = min(open_, key=lambda e: e.good / max(1, e.needed))
-    text = f"{least.good} of {least.needed} good trials"
+    text = f"{plural(least.good, 'good trial')}, {least.needed} needed"
     share = least.good / max(1, least.needed)
     young = [e.name for e in open_ if e.good < e.needed and not e.matters]
     if not young:

@@ -174,8 +174,8 @@ def _contrast(e: ParameterEvidence, new: Parameter) -> str:
             f"{times(there)} at {left}); the model of all parameters together does."
         )
     return (
-        f"At {what} {best} are {times(here)} as frequent as overall ({n_stay} trials), at "
-        f"{left} {times(there)} ({n_go} trials)."
+        f"At {what} {best} are {times(here)} as frequent as overall ({n_stay} trials), and "
+        f"{times(there)} at {left} ({n_go} trials)."
     )
 
 

@@ -25,6 +25,8 @@ from refine.cli._complete import complete_rounds
 from refine.cli._open import opened
 
 if TYPE_CHECKING:
+    from refine.analysis import Analysis
+    from refine.proposal import Proposal
     from refine.round import Round
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and its figures.")]
@@ -108,14 +110,26 @@ def analyze(
         show(analysis.page(), typed(store, "propose", found), typed(store, "gate", found))
 
 
+def _proposed(found: Round, analysis: Analysis) -> Proposal | None:
+    """What was proposed last, where it rests on the same evidence: then the questions are about that."""
+    import json
+
+    from refine.proposal import Proposal
+
+    kept = found.home.store.proposals(found._stored.pk)
+    last = Proposal.from_json(json.loads(list(kept.values())[-1])) if kept else None
+    return last if last is not None and last.evidence == analysis.digest else None
+
+
 @app.command(rich_help_panel=LOOK)
 def gate(
     store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
 ) -> None:
-    """Print the questions to ask before deciding, with pass, warn or fail."""
+    """Print the questions to ask before deciding, of what was proposed last, with pass, warn or fail."""
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
-        cards = found.gate()
+        analysis = found.analyze()
+        cards = found.gate(analysis, _proposed(found, analysis))
         if as_json:
             from refine.cli._data import plain
 

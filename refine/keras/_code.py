@@ -18,7 +18,7 @@ _WAY_OUT = "write `def model(x_train, y_train, x_val, y_val, params): ...`"
 
 
 def check_model(model: Any) -> None:
-    """Raises `ObjectiveError` unless ``model`` can be called with the document's five arguments."""
+    """Raises `ObjectiveError` unless ``model`` can be called with the five arguments of a model function."""
     if callable(model) and hasattr(model, "fit"):
         raise ObjectiveError(
             f"model: must be the function that builds and trains, got a {type(model).__name__}; {_WAY_OUT}"

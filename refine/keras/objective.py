@@ -1,4 +1,4 @@
-"""The document's model function as an objective of refine."""
+"""A Keras model function as an objective."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RunningTrial(Protocol):
 
 
 class KerasObjective:
-    """Runs the document's model function, ``f(x_train, y_train, x_val, y_val, params)``.
+    """Runs a model function, ``f(x_train, y_train, x_val, y_val, params)``.
 
     The function builds, compiles and trains a model and returns ``(history, model)``. Inside,
     ``model.fit`` works as ever and `refine.keras.fit` is the faster replacement. Call the objective

@@ -397,7 +397,7 @@ def test_describe_and_repr():
     assert FIVES.describe().endswith("9,094,947,017,729,282,379,150,390,625 permutations")
 
 
-# The document's dictionary.
+# The article's dictionary.
 
 
 def test_the_document_gives_exactly_180_000(lookalike):

@@ -104,7 +104,7 @@ def test_best_by_round_refuses() -> None:
 # The tree.
 
 NODES = [
-    TreeNode("a" * 12, None, 0.90, 100, 100, note="the document's dictionary"),
+    TreeNode("a" * 12, None, 0.90, 100, 100, note="the article's dictionary"),
     TreeNode("b" * 12, "a" * 12, 0.91, 50, 50, "branched", note="a guess"),
     TreeNode("c" * 12, "a" * 12, 0.93, 50, 60, "accepted"),
     TreeNode("d" * 12, "c" * 12, 0.95, 40, 40, "edited", ("paper", "best"), "a note " * 30),
@@ -170,7 +170,7 @@ def test_tree_says_what_every_round_is() -> None:
         "edited",
         "paper, best",
     } <= set(written)
-    assert "the document's dictionary" in written
+    assert "the article's dictionary" in written
     long = next(text for text in written if text.startswith("a note"))
     assert long.endswith("…")
     best = {y: x for x, y in points(ax, "best")}

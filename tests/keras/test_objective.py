@@ -1,4 +1,4 @@
-"""The document's model function as an objective: data, determinism, results, errors, memory."""
+"""The article's model function as an objective: data, determinism, results, errors, memory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Trial:
 
 
 def document(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    """The document's model, with the names of Keras 3."""
+    """The article's model, with the names of Keras 3."""
     model = keras.Sequential()
     model.add(keras.Input((x_train.shape[1],)))
     model.add(layers.Dense(10, activation=params["activation"], kernel_initializer="normal"))

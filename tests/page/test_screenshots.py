@@ -1,4 +1,4 @@
-"""The screenshots in the docs: the page on the document's first round, as a browser shows it.
+"""The screenshots in the docs: the page on the article's first round, as a browser shows it.
 
 ``REFINE_GOLDEN=1`` writes them anew. Here the very same is done, and what they show is checked.
 """
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-# The document's dictionary; what has one value in it is left out, and functions go by their names.
+# The article's dictionary; what has one value in it is left out, and functions go by their names.
 DICTIONARY = {
     "lr": (0.5, 5, 10),
     "first_neuron": [4, 8, 16, 32, 64],
@@ -43,7 +43,7 @@ def test_the_page_on_the_document_s_experiment(browser, tmp_path, scheme):
         refine.Space.from_talos(DICTIONARY),
         value="val_acc",
         even=True,
-        note="the document's dictionary",
+        note="the article's dictionary",
     )
     assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same permutation
     with served(found) as running, visit(browser, running.url, color_scheme=scheme) as page:
