@@ -110,6 +110,9 @@ def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "")
     """
     theirs = list(parts)
     known = {i: s.pk for i, s in store.nodes(tree).items()}
+    others = sorted(set(known) - {p.id for p in theirs})
+    if strict and others:
+        raise StoreError(f"{strict}; it holds {plural(len(others), 'other round')}, such as {others[0]}")
     with ExitStack() as stack:
         for part in theirs:
             if part.id in known:

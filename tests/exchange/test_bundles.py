@@ -129,6 +129,12 @@ def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path
         StoreError, match=r"is in the store already and must hold nothing else .* merge: tree\.merge"
     ):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db")
+    with refine.Tree("question", store=tmp_path / "own.db") as own:
+        mine = own.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="mine")
+    with pytest.raises(StoreError, match=rf"merge\(folder\); it holds 1 other round, such as {mine.id}$"):
+        refine.Tree.load(tmp_path / "out", tmp_path / "own.db")
+    with refine.Tree("question", store=tmp_path / "own.db") as own:
+        assert [r.id for r in own.rounds] == [mine.id]
 
 
 def test_merging_is_a_union(made, tmp_path):
