@@ -348,7 +348,7 @@ export class Page {
       ["top trials kept", `${answer.top_kept} of ${answer.top}`, answer.throws ? "bad" : ""],
       ["volume kept", percent(answer.kept) + was(percent(answer.kept), percent(answer.proposed_kept))],
       ["P(regret ≤ ε)", risk + was(risk, answer.proposed_retention?.toFixed(2) ?? null), "", `Probability that the best value inside is within ${score(this.review.epsilon)} of the best in the present space`],
-      ["density", `${answer.n.toLocaleString("en")} of ${answer.left.toLocaleString("en")} left to run, hits the best 5 % with ${percent(answer.hit)}`],
+      ["density", `${answer.n.toLocaleString("en")} of ${answer.left.toLocaleString("en")} left; best 5 % hit: ${percent(answer.hit)}`],
       ["time", answer.seconds === null ? "not known" : `about ${duration(answer.seconds)}`],
     ];
     replace(
