@@ -245,7 +245,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, action="append", help="repeatable; 150 and 60 by default")
     parser.add_argument("--permutations", type=int, default=12)
     parser.add_argument("--memory", type=int, default=500, help="permutations of the memory test")
-    parts = ["document", "digits", "loops", "memory", "left"]
+    parts = ["cancer", "digits", "loops", "memory", "left"]
     parser.add_argument(
         "--only", choices=parts, help="one part alone; memory is clearest in a process of its own"
     )
@@ -261,7 +261,7 @@ def main() -> None:
     cancer = (x[:398], y[:398], x[398:], y[398:])
     for fast in (True, False):  # what only the first model of a process pays, whatever its structure
         train(document, permutations(1)[0] | {"activation": "tanh"}, cancer, 1, fast=fast)
-    for epochs in (arguments.epochs or [150, 60]) if arguments.only in (None, "document") else []:
+    for epochs in (arguments.epochs or [150, 60]) if arguments.only in (None, "cancer") else []:
         print(f"{epochs} epochs of the article's model, 398 rows; seconds with building and tracing:\n")
 
         def describe(p: dict[str, Any]) -> str:

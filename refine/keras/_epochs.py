@@ -70,7 +70,7 @@ def _lean(model: keras.Model) -> Iterator[None]:
     """While a step is traced, leaves out what is of no use inside a whole epoch on one device.
 
     - The optimizer's sum of gradients over replicas. It does nothing for one, but TensorFlow keeps its
-      gradient in a global registry, and with it the graph of every model ever trained (10 MB each).
+      gradient in a global registry, and with it the graph of every model ever trained (7 MB each).
     - In standard models, the metric results of every batch. They are read once per epoch.
 
     Instance ``__dict__``s are used directly because Keras' ``__setattr__`` tracks what is set.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Predictions of an epoch are kept until its end, and the data a second time in batches.
 _MOST_NUMBERS = 2**25
-# Each takes some 15 MB.
+# Each takes some 11 MB.
 _MOST_TRACES = 16
 
 

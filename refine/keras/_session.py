@@ -131,7 +131,7 @@ def _forget_gradients(known: set[str]) -> None:
     """Removes custom gradients that a trial left in TensorFlow's registry.
 
     Every graph that Keras traces for training registers one and nothing ever removes it, so that a
-    process keeps the graph of every model that `Model.fit` trained: some 10 MB a trial.
+    process keeps the graph of every model that `Model.fit` trained: some 7 MB a trial.
     """
     registry = _registry()
     for name in _custom_gradients() - known:
