@@ -78,10 +78,17 @@ def test_enough_points():
     assert gate(trials(middle, n=400))["enough"].verdict == "pass"
     few = gate(trials(middle, n=40))["enough"]
     assert few.verdict == "fail"
-    assert few.number.startswith("8 of ")
+    assert few.number.startswith("8 good trials, ")
     between = gate(trials(middle, n=100))["enough"]
     assert between.verdict == "warn"
     assert 0.5 <= between.value < 1
+    # What was seen to matter has been judged, however few good trials there were.
+    space = refine.Space({"rate": (0.0, 1.0, 11)})
+    clear = gate(
+        trials(lambda f, rng: f["rate"] + rng.normal(0, 0.01, len(f)), n=40, space=space), space=space
+    )["enough"]
+    assert (clear.verdict, clear.number) == ("pass", "8 good trials, 18 needed")
+    assert clear.says.startswith("Every parameter that is read was seen to matter, with fewer; ")
 
 
 @pytest.mark.parametrize(("failed", "verdict"), [(0, "pass"), (5, "pass"), (12, "warn"), (40, "fail")])
