@@ -14,7 +14,7 @@ from refine.canonical import check_seed, decode, freeze, seed_of
 from refine.decision import Decision, not_written
 from refine.design import IMPORTED, Sobol, feasible, how_many
 from refine.environment import user
-from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
+from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean
 from refine.evidence import completed_keys
 from refine.focus import counter_permutations, focus_rows
 from refine.forecast import forecast
@@ -141,31 +141,30 @@ def add_child(
         seed = seed_of(node.id, "forecast")
         made = forecast(shares.analysis, node.space, count - len(extra), seed, skip)
         decision = replace(decision, forecast=made)
-    warn_of_loss(store, stored, decision, None if known is None else known.n, stacklevel=5)
+    lost = loss(store, stored, decision, None if known is None else known.n)
     link = StoredDecision(stored.pk, decision.digest, decision.dumps(), node.id)
     store.add_node(tree, node, count, inherited, extra, link)
+    if lost:
+        warnings.warn(lost, RefineWarning, stacklevel=4)
     if known is not None:  # who made it first, and why, stays
         first = known.node
         node = replace(node, note=first.note, author=first.author, created=first.created)
     return node, count
 
 
-def warn_of_loss(
-    store: Store, on: StoredNode, decision: Decision, planned: int | None, stacklevel: int
-) -> None:
-    """Warns where a decision was taken before and its note, or its smaller number, is not written.
+def loss(store: Store, on: StoredNode, decision: Decision, planned: int | None = None) -> str:
+    """What to say where a decision was taken before and its note, or its smaller number, is not written; else empty.
 
     Args:
-        store: The store.
+        store: The store, before the decision is written.
         on: The node decided upon.
-        decision: The decision, taken once more.
+        decision: The decision.
         planned: Permutations of the round that it leads to, if that is there already.
-        stacklevel: Of the caller who decided, as :func:`warnings.warn` counts.
     """
     taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(on.pk)]
     first = next((d for d in taken if d.digest == decision.digest), None)
-    if lost := not_written(decision, first, planned):
-        warnings.warn(f"round {on.node.id}: {lost}", RuntimeWarning, stacklevel=stacklevel)
+    lost = not_written(decision, first, planned)
+    return f"round {on.node.id}: {lost}" if lost else ""
 
 
 def left_to_run(store: Store, tree: int, parent: Node, space: Space) -> int:

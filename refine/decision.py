@@ -106,11 +106,13 @@ def not_written(again: Decision, first: Decision | None, planned: int | None) ->
         planned: Permutations of the round that it leads to, if that is there already.
     """
     kept = []
-    if first is not None and again.note and again.note != first.note:
-        kept.append(f"its note stays {first.note!r}" if first.note else "it stays without a note")
     if planned is not None and again.n is not None and again.n < planned:
         kept.append(f"round {again.child} keeps its {planned:,} permutations")
-    return f"this was decided before: {' and '.join(kept)}; nothing was written" if kept else ""
+    if first is None:
+        return "".join(kept)
+    if again.note and again.note != first.note:
+        kept.insert(0, f"its note stays {first.note!r}" if first.note else "it stays without a note")
+    return f"this was decided before: {' and '.join(kept)}" if kept else ""
 
 
 def decided_space(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refine.canonical import Reference, label, round_significant
+from refine.canonical import Reference, freeze, label, round_significant, value_key
 from refine.choices import Choice
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.notation import level_count, parse
@@ -116,9 +116,23 @@ def _by_label(old: Parameter, value: Any) -> Any:
             raise SpaceError(
                 f"{text!r} is none of the choices; {did_you_mean(text, old.labels)} else write refine.Choice([{text!r}])"
             )
-    if isinstance(value, list | tuple):
-        return type(value)(meant.get(v, v) if isinstance(v, str) else v for v in value)
-    return meant.get(value, value) if isinstance(value, str) else value
+    if isinstance(value, tuple):
+        return tuple(meant.get(v, v) if isinstance(v, str) else v for v in value)
+    if isinstance(value, list):
+        return [_as_before(old, meant.get(v, v) if isinstance(v, str) else v) for v in value]
+    return _as_before(old, meant.get(value, value) if isinstance(value, str) else value)
+
+
+def _as_before(old: Choice, value: Any) -> Any:
+    """A value that a table shows like one of the choices is that one: the text "8" is no other choice beside 8."""
+    try:
+        frozen = freeze(value)
+        if value_key(frozen) in {value_key(v) for v in old.grid}:
+            return value
+        shown = label(frozen)
+    except SpaceError:
+        return value  # what it can't be is said where it is made a choice
+    return old.grid[old.labels.index(shown)] if shown in old.labels else value
 
 
 def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:

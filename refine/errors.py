@@ -40,6 +40,10 @@ class ObjectiveError(RefineError, RuntimeError):
     """An objective can't be called, or returned something that is no outcome."""
 
 
+class RefineWarning(RuntimeWarning, UserWarning):
+    """Something of this package that a person should know of, and that stops nothing."""
+
+
 class RoundStopped(ObjectiveError):
     """A round stopped early: its first trials all failed in the same way, or its executor or workers broke."""
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from refine.canonical import digest, dumps, seed_of
 from refine.display import Cell, Items, Page, Shown
-from refine.errors import AnalysisError, ObjectiveError
+from refine.errors import AnalysisError, ObjectiveError, RefineWarning
 from refine.execute import check_workers, outcomes_of
 from refine.home import Home
 from refine.interrupt import interruptible
@@ -268,7 +268,7 @@ def _warn(
         f"{last.author} on {day} at round {where}. With this opening {plural(m, 'permutation')} will have been "
         f"measured on the same rows: choosing among them by it overstates the winner by up to {cost:.1f} standard "
         "errors of a hold-out value, and so does going on with what was learnt. Only the first opening is unbiased.",
-        UserWarning,
+        RefineWarning,
         stacklevel=5,
     )
 

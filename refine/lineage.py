@@ -12,7 +12,7 @@ from refine.evidence import read_masks, replicate_groups, translate
 from refine.node import Node
 from refine.replicates import Fresh, fresh_runs
 from refine.store import Store
-from refine.trials import FUNCTION, Metric, table
+from refine.trials import FUNCTION, Metric, is_bare_nan, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         first -= 1
     before = [nodes[node.id].pk for node in path[first:-1]]
     records = store.records([*before, nodes[path[-1].id].pk], curves=curves)  # ancestors come first
-    names = dict.fromkeys(name for m in records.metrics for name in m)
+    names = dict.fromkeys(name for m in records.metrics if not is_bare_nan(m) for name in m)
     if names and metric.function is None and metric.name not in names:
         if metric.reduction == FUNCTION:
             raise AnalysisError(

@@ -10,6 +10,7 @@ import numpy as np
 from refine import stats
 from refine.advice import left_to_run
 from refine.analysis import Analysis
+from refine.canonical import value_key
 from refine.choices import Choice
 from refine.design import feasible
 from refine.display import Cell, Grid, Page, Shown, Text
@@ -48,7 +49,7 @@ class Preview(Shown):
         hit: Probability that the next round hits the best 5 % of the space.
         seconds: Estimated time of the next round; NaN where trials say nothing of it.
         workers: How many trials run at a time.
-        unknown: What of the choices is new: values that no trial of the present space has had.
+        unknown: What of the choices is new to the present space.
     """
 
     space: Space
@@ -181,22 +182,29 @@ def preview_of(
         hit=float(stats.hit_probability(n, 0.05)),
         seconds=each * math.ceil(n / workers) if workers else math.nan,
         workers=workers,
-        unknown=tuple(_unknown(proposal.old, space)),
+        unknown=new_values(proposal.old, space, proposal.space),
     )
 
 
-def _unknown(old: Space, new: Space) -> list[str]:
-    """Values of choices that the old space does not have: they may be meant, or typing errors."""
+def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[str, ...]:
+    """Values of choices that the old space does not have: they may be meant, or typing errors.
+
+    Args:
+        old: The present space.
+        new: The space looked at.
+        proposed: What a proposal let in is no typing error.
+    """
     found = []
     for name, parameter in new.items():
         was = old.get(name)
         if not isinstance(was, Choice) or not isinstance(parameter, Choice):
             continue
-        inside = was.contains(np.asarray([*parameter.grid, None], dtype=object)[:-1])
-        for label, known in zip(parameter.labels, inside, strict=True):
-            if not known:
-                found.append(f"{label} of {name} is new, no trial has had it{_meant(label, was)}")
-    return found
+        let_in = proposed.get(name) if proposed is not None else None
+        known = {value_key(v) for p in (was, let_in) if isinstance(p, Choice) for v in p.grid}
+        for label, value in zip(parameter.labels, parameter.grid, strict=True):
+            if value_key(value) not in known:
+                found.append(f"{label} of {name} is new to this space{_meant(label, was)}")
+    return tuple(found)
 
 
 def _meant(label: str, was: Choice) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,10 +18,11 @@ from refine.child import (
     check_note,
     check_shares,
     check_was,
-    warn_of_loss,
+    loss,
 )
 from refine.decision import Decision
 from refine.display import Page, Shown
+from refine.errors import RefineWarning
 from refine.luck import Luck
 from refine.proposal import Proposal, check_risk, propose
 from refine.review import Review
@@ -187,8 +189,10 @@ class Round(RoundRun, Shown):
 
     def note_decision(self, decision: Decision) -> None:
         """Stores a decision that leads to no child; call :meth:`Review.decline`."""
-        warn_of_loss(self.home.store, self._stored, decision, None, stacklevel=4)
+        lost = loss(self.home.store, self._stored, decision)
         self.home.store.add_decision(StoredDecision(self._stored.pk, decision.digest, decision.dumps(), None))
+        if lost:
+            warnings.warn(lost, RefineWarning, stacklevel=3)
 
     # Showing.
 

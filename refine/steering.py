@@ -11,7 +11,7 @@ from typing import Any
 
 from refine.adaptive import Conversation, OptunaRace, Told, told, told_of
 from refine.canonical import decode
-from refine.errors import DesignError, ObjectiveError
+from refine.errors import DesignError, ObjectiveError, RefineWarning
 from refine.evidence import translate
 from refine.home import Home
 from refine.naming import Objective
@@ -179,7 +179,7 @@ class Steered:
                 f"round {self._node.id}: a trial that was behind, with {self._metric.name} "
                 f"{score(series[-1])} at its end, went on: its objective stops nothing; ask trial.should_stop() after "
                 "every report and return, train by refine.keras.fit, or give model.fit a refine.keras.PruningCallback()",
-                RuntimeWarning,
+                RefineWarning,
                 stacklevel=2,
             )
 

@@ -92,6 +92,11 @@ class Trial(NamedTuple):
     shown: Mapping[str, Any] | None = None
 
 
+def is_bare_nan(metrics: Mapping[str, float]) -> bool:
+    """Whether an objective returned NaN alone: that nothing came of it, whatever its metrics are called."""
+    return len(metrics) == 1 and math.isnan(metrics.get(BARE, 0.0))
+
+
 Score = Callable[[Mapping[str, float]], float]
 """A function of a trial's metrics whose result is the trial's value."""
 
@@ -168,7 +173,7 @@ class Metric(NamedTuple):
             pick = max if self.reduction == "max" else min
             return float(pick(finite)) if finite else math.nan
         value = metrics.get(self.name)
-        if value is None and len(metrics) == 1 and math.isnan(metrics.get(BARE, 0.0)):
+        if value is None and is_bare_nan(metrics):
             return math.nan  # how an objective that returns several metrics says that nothing came of it
         return None if value is None else float(value)
 

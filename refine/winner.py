@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from refine.errors import AnalysisError, DesignError, ObjectiveError
+from refine.errors import AnalysisError, DesignError, ObjectiveError, RefineWarning
 from refine.execute import check_workers
 from refine.home import Home
 from refine.naming import Objective
@@ -113,6 +113,6 @@ def _compare(node: Node, before: Mapping[str, float], now: Mapping[str, float]) 
         warnings.warn(
             f"round {node.id}: trained again, the best trial gives {name} {found:.6g} instead of {was:.6g}: the code, "
             "the packages, the hardware or the number of threads differ from what it ran on; see round.report",
-            RuntimeWarning,
+            RefineWarning,
             stacklevel=4,
         )

@@ -372,7 +372,7 @@ export class Page {
       this.say(`Declined. The space stays as it is. ${answer.said}`, answer.said ? "" : "good");
       return;
     }
-    const run = `Round ${answer.child} has ${answer.n} permutations to run: tree["${answer.child}"].run(workers=2), or refine run STORE ${answer.child}.`;
+    const run = `Round ${answer.child} has ${answer.n} permutations: tree["${answer.child}"].run(workers=2), or refine run STORE ${answer.child}.`;
     this.say(`Accepted. ${run} ${answer.said}`, answer.said ? "" : "good");
     await this.drawTree();
   }

@@ -30,7 +30,18 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         import warnings
 
-        warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+        from refine.display import shown
+        from refine.errors import RefineWarning
+
+        python_s = warnings.showwarning
+
+        def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, RefineWarning):
+                typer.echo(f"warning: {shown(str(message))}", err=True)
+            else:
+                python_s(message, category, *where)
+
+        warnings.showwarning = say  # type: ignore[assignment]
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -40,8 +51,10 @@ class _Commands(TyperGroup):
             raise typer.Exit(STOPPED) from None
         except (RefineError, OSError, KeyError) as error:
             text = error.args[0] if isinstance(error, KeyError) and error.args else error
-            typer.echo(f"error: {' '.join(str(text).split())}", err=True)
+            typer.echo(f"error: {shown(' '.join(str(text).split()))}", err=True)
             raise typer.Exit(ERROR) from None
+        finally:
+            warnings.showwarning = python_s
 
 
 app = typer.Typer(
@@ -135,13 +148,15 @@ def only_json(as_json: bool) -> Iterator[None]:
     if not as_json:
         yield
         return
-    sys.stdout.flush()
+    output = sys.stdout
+    output.flush()
     kept = os.dup(1)  # workers inherit the descriptor, and know nothing of sys.stdout
     try:
         os.dup2(2, 1)
         with redirect_stdout(sys.stderr):
             yield
     finally:
+        output.flush()  # what was written to it meanwhile, by whoever had kept it
         os.dup2(kept, 1)
         os.close(kept)
 

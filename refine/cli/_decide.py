@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from refine.display import Page
     from refine.review import Review
     from refine.round import Round
+    from refine.space import Space
 
 EditOption = Annotated[
     list[str] | None,
@@ -149,11 +150,10 @@ def accept(
             pruner=pruner,
             author=author,
         )
+        _say_new(review.proposal.old, child, review.proposal.space)
         if as_json:
             put_round(child, as_json)
             return
-        for text in review.preview().unknown if edit else ():
-            typer.echo(f"warning: {text}", err=True)
         show(_of_which(review, child.page()), typed(store, "run", child, "--workers 2"))
 
 
@@ -237,7 +237,15 @@ def branch(
             pruner=pruner,
             author=author,
         )
+        _say_new(at.space, child)
         put_round(child, as_json, typed(store, "run", child, "--workers 2"))
+
+
+def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
+    from refine.preview import new_values
+
+    for text in new_values(old, child.space, proposed):
+        typer.echo(f"warning: {text}", err=True)
 
 
 def _changed(at: Round, edits: dict[str, Any], drop: list[str]) -> Any:

@@ -99,14 +99,16 @@ def run(
     making = {key: asked[key] for key in _MAKING if asked[key] not in (None, "") and asked[key] is not False}
     if space is not None:
         _refuse_round(which)
-        tree, found = _made(store, name, space, objective, n, making)
+        with only_json(as_json):
+            tree, found = _made(store, name, space, objective, n, making)
         given: dict[str, Any] = {}
         n = None
     else:
         _refuse_making(making)
         tree = opened(store, name)
         found = tree[which] if which is not None else _unfinished(tree)
-        given = objective_for(found, objective)
+        with only_json(as_json):
+            given = objective_for(found, objective)
     with tree:
         with only_json(as_json):
             found.run(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 import tensorflow as tf
 
+from refine.errors import RefineWarning
 from refine.keras._quiet import quietly
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def prepare(threads: int) -> None:
 
     Args:
         threads: Threads within and between operations. If TensorFlow has already started with other
-            numbers, they stay, and one `RuntimeWarning` says so.
+            numbers, they stay, and one `RefineWarning` says so.
     """
     global _frozen  # once per process is the point
     config = tf.config.threading
@@ -56,7 +57,7 @@ def _warn(threads: int) -> None:
         f"refine.keras: TensorFlow already runs with {have[0]} and {have[1]} threads (0: as many "
         f"as cores), so {threads} can't be set and results may differ in the last digits; prepare "
         "the objective before anything uses TensorFlow",
-        RuntimeWarning,
+        RefineWarning,
         stacklevel=4,
     )
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from refine.errors import RefineWarning
 from refine.keras._data import Rows, Unsupported, rows, split_tail
 from refine.keras._epochs import Epochs, Logs, is_rowwise
 from refine.keras._plain import Plain, is_plain
@@ -66,7 +67,7 @@ def fit(
     shuffling they are as good but in another order of rows: the order follows from Python's random
     state, which `keras.utils.set_random_seed` sets.
 
-    What can't be done this way is handed to ``model.fit``, with one `RuntimeWarning` per reason and
+    What can't be done this way is handed to ``model.fit``, with one `RefineWarning` per reason and
     process: datasets and generators, sparse or non-numeric data, callbacks that act on batches,
     ``steps_per_epoch``, ``validation_steps``, ``shuffle="batch"``, ``run_eagerly``, fixed batch sizes,
     distribution strategies, another backend than TensorFlow, a step that can't be traced with a
@@ -323,6 +324,6 @@ def _say_once(reason: str) -> None:
     _said.add(reason)
     warnings.warn(
         f"refine.keras.fit: using model.fit, because {reason}; results are the same, only slower",
-        RuntimeWarning,
+        RefineWarning,
         stacklevel=3,
     )

@@ -241,7 +241,7 @@ def preview_content(found: Preview, proposal: Proposal) -> dict[str, Any]:
         "left": found.left,
         "hit": number(found.hit),
         "seconds": number(found.seconds),
-        "warning": found.warning,
+        "warning": " ".join([*(f"{text}." for text in found.unknown), found.warning]).strip(),
         "bounds": bounds,
         "levels": {name: found.space[name].size for name in bounds},
     }

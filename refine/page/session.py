@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from refine.child import path_to
 from refine.decision import Decision
 from refine.design import IMPORTED
-from refine.errors import AnalysisError, NotFound, RefineError, ReviewError, did_you_mean
+from refine.errors import AnalysisError, NotFound, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.page.code import decision_code
 from refine.page.content import pair_content, preview_content, review_content, trials_content
 from refine.page.edits import STARTED_EDIT, edit_meant, edits_back
@@ -240,7 +240,7 @@ class Session:
                 review.decline(note)
             else:
                 self.child = self._edited(review, message).accept(note, n=_whole(message, "n"))
-        answer = {"said": " ".join(str(w.message) for w in said)}
+        answer = {"said": " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))}
         if kind == "decline":
             return {**answer, "child": None}
         assert self.child is not None

@@ -58,6 +58,14 @@ LOG_INT = Int(1, 1000, 4, log=True)
         (Choice(["a", "b"]), "a", Choice(["a"])),
         (Choice(["a", "b"]), ["a", "z"], Choice(["a", "z"])),
         (Choice([4, 8]), (0, 1.0, 3), Float(0, 1, 3)),
+        # What a table shows like one of the choices is that one; a choice of its own has to say so.
+        (Choice(["1", "2", "auto"]), 1, Choice(["1"])),
+        (Choice(["1", "2", "auto"]), [1, "auto"], Choice(["1", "auto"])),
+        (Choice([8, 16, 32]), ["8", 16], Choice([8, 16])),
+        (Choice([1, 2, None]), "1", Choice([1])),
+        (Choice([1, "1", "a"]), ["1", 1], Choice([1, "1"])),
+        (Choice(["0.5"]), 0.5, Choice(["0.5"])),
+        (Choice(["1", "2"]), Choice([1]), Choice([1])),
     ],
 )
 def test_edits(old, value, new):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 
 import objectives
 import pandas as pd
@@ -68,12 +69,21 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
     with pytest.warns(RuntimeWarning) as said:
         review.accept(note="b", n=30)
     assert str(said[0].message) == (
-        f"round {root.id}: this was decided before: its note stays 'a' and round {child.id} keeps its 40 permutations; "
-        "nothing was written"
+        f"round {root.id}: this was decided before: its note stays 'a' and round {child.id} keeps its 40 permutations"
     )
     assert said[0].filename == __file__
     assert (len(tree.log()), root.decisions[-1].note) == (before, "a")
     review.accept(n=40)  # no note, nothing lost
+    with pytest.warns(RuntimeWarning) as said:
+        assert review.accept(note="b", n=44).n == 44
+    assert str(said[0].message) == f"round {root.id}: this was decided before: its note stays 'a'"
+    with pytest.warns(
+        RuntimeWarning
+    ) as said:  # another proposal that leads to the same round is another decision
+        root.propose(risk=0.3).edit({n: review.space[n] for n in review.space}).accept(note="c", n=20)
+    assert str(said[0].message) == f"round {root.id}: round {child.id} keeps its 44 permutations"
+    assert root.decisions[-1].note == "c"
+    before = len(tree.log())
     other = root.propose().edit(dropout=(0, 0.3)).accept(n=40)
     assert other.id != child.id
     assert len(root.children) == 2
@@ -102,9 +112,7 @@ def test_decline_is_kept(root, tree):
     assert (decision.kind, decision.child, decision.note) == ("declined", None, "not yet")
     assert list(tree.log()["event"]) == ["root", "declined"]
     root.propose().decline(note="not yet")
-    with pytest.warns(
-        RuntimeWarning, match="this was decided before: its note stays 'not yet'; nothing"
-    ) as said:
+    with pytest.warns(RuntimeWarning, match="this was decided before: its note stays 'not yet'") as said:
         root.propose().decline(note="after all")
     assert said[0].filename == __file__
     assert len(root.decisions) == 1
@@ -113,12 +121,14 @@ def test_decline_is_kept(root, tree):
 def test_values_that_no_trial_has_had_are_named(root):
     review = root.propose().edit(optimizer=["Adam", "Nadamm", "Lion"])
     told = (
-        "Nadamm of optimizer is new, no trial has had it; did you mean 'Nadam'?",
-        "Lion of optimizer is new, no trial has had it",
+        "Nadamm of optimizer is new to this space; did you mean 'Nadam'?",
+        "Lion of optimizer is new to this space",
     )
     assert review.preview().unknown == told
     assert all(text in str(review) and text in str(review.preview()) for text in told)
     assert root.propose().preview(dropout=(0, 0.9), optimizer=["Adam"]).unknown == ()
+    other = type(review)(root, replace(review.proposal, space=review.space), review.analysis)
+    assert other.preview().unknown == ()  # what is proposed is no typing error
 
 
 @pytest.mark.parametrize(
