@@ -252,7 +252,10 @@ def test_what_is_not_written_and_what_is_new_is_said(here: Path) -> None:
         "--json",
     ]
     again = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=120, check=True)
-    assert again.stderr == (f"warning: round {root}: this was decided before: its note stays 'a'\n")
+    assert again.stderr == (
+        f"warning: round {root}: this was decided before: its note stays 'a'\n"
+        "warning: Nadm of optimizer is new to this space; did you mean 'Nadam'?\n"
+    )
     assert json.loads(again.stdout)["note"] == "a"
 
 
@@ -269,7 +272,8 @@ def test_json_is_all_there_is_on_the_output(here: Path) -> None:
             cwd=here, capture_output=True, text=True, timeout=120, check=True, env=buffered,
         )  # fmt: skip
         assert json.loads(found.stdout)["states"] == {"complete": int(trials)}
-        assert "from the objective" in found.stderr
+        if workers == "1":  # what a worker holds in its buffer goes with it
+            assert "from the objective" in found.stderr
 
 
 def test_commands_name_the_tree_where_there_are_several(here: Path) -> None:
