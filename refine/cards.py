@@ -181,12 +181,11 @@ def enough(analysis: Analysis) -> Card:
     covered = f"the round hit the best 1 % with probability {percent(analysis.covered)}"
     if not analysis.parameters:
         return Card("enough", question, "unknown", "-", math.nan, "No parameter varies.")
-    # What was seen to matter has been judged, however few there were.
-    open_ = [e for e in analysis.parameters if not e.matters and e.read != 0] or [
-        e for e in analysis.parameters if e.read != 0
-    ]
-    if not open_:
+    read = [e for e in analysis.parameters if e.read != 0]
+    if not read:
         return Card("enough", question, "unknown", "-", math.nan, "No parameter that varies was read.")
+    # What was seen to matter has been judged, however few there were.
+    open_ = [e for e in read if not e.matters] or read
     least = min(open_, key=lambda e: e.good / max(1, e.needed))
     text = f"{plural(least.good, 'good trial')}, {least.needed} needed"
     share = least.good / max(1, least.needed)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.calls import arguments
+from refine.choices import Choice
 from refine.dialogue import Dialogue, Stopped
 from refine.display import Cell, Grid, Page, Shown, Text, without_sentences
 from refine.edits import bounds_text
@@ -221,10 +222,12 @@ class _Walk:
 
     def edit(self, review: Review, name: str) -> Review:
         """Asks for a value until it is one that can be and stays."""
-        now = bounds_text(review.space[name])
+        now, old = bounds_text(review.space[name]), review.proposal.old[name]
+        labels = old.labels if isinstance(old, Choice) else ()
         while True:
             text = self.dialogue.text(
-                f"{name}, now {now}: (low, high), (low, high, levels), [choices], one value, or Enter to leave it"
+                f"{name}, now {now}: (low, high), (low, high, levels), [choices], one value, or Enter to leave it",
+                names=labels,
             )
             if not text:
                 return review

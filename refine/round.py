@@ -10,16 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.address import check_folder
-from refine.child import (
-    How,
-    Shares,
-    add_child,
-    check_author,
-    check_note,
-    check_shares,
-    check_was,
-    loss,
-)
+from refine.child import How, Shares, add_child, check_author, check_note, check_shares, check_was, loss
 from refine.decision import Decision
 from refine.display import Page, Shown
 from refine.errors import RefineWarning

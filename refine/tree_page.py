@@ -55,7 +55,8 @@ def tree_page(tree: Tree) -> Page:
 
     roots = grow(r for r in rounds if r.node.parent is None)
     last = rounds[-1]
-    next_ = "propose(risk=0.05)" if counts.get(last._stored.pk) else "run(workers=2)"
+    states = counts.get(last._stored.pk, {})
+    next_ = "propose(risk=0.05)" if states.get("complete") else "failures" if states else "run(workers=2)"
     calls = (f'tree["{last.id}"].{next_}', 'tree.report("reports")', "refine.guide(tree)")
     return Page("", (Branch(((Cell(tree.name, "strong"),),), roots),), calls)
 

@@ -18,6 +18,7 @@ from refine.errors import RefineError
 
 if TYPE_CHECKING:
     from refine.display import Page
+    from refine.proposal import Proposal
     from refine.round import Round
 
 DONE, ERROR, USAGE, NO, STOPPED = 0, 1, 2, 3, 130
@@ -169,6 +170,14 @@ def typed(store: str, command: str, found: Round, rest: str = "") -> str:
     words = ["refine", command, shlex.quote(store), found.id, rest]
     words += [f"--tree {shlex.quote(found.home.name)}"] if several else []
     return " ".join(word for word in words if word)
+
+
+def proposals_of(found: Round) -> list[Proposal]:
+    """What was proposed on a round and kept, the last one at the end."""
+    from refine.proposal import Proposal
+
+    kept = found.home.store.proposals(found._stored.pk)
+    return [Proposal.from_json(json.loads(content)) for content in kept.values()]
 
 
 def objective_for(found: Round, where: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from refine.cli._app import (
     StoreArgument,
     TreeOption,
     app,
+    proposals_of,
     put_json,
     put_round,
     show,
@@ -242,10 +243,12 @@ def branch(
 
 
 def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
+    """Names values of choices that the old space does not have, as a warning."""
+    from refine.display import shown
     from refine.preview import new_values
 
     for text in new_values(old, child.space, proposed):
-        typer.echo(f"warning: {text}", err=True)
+        typer.echo(f"warning: {shown(text)}", err=True)
 
 
 def _changed(at: Round, edits: dict[str, Any], drop: list[str]) -> Any:
@@ -323,18 +326,14 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: f
     Raises:
         ReviewError: Nothing of that risk was proposed yet, or trials came since.
     """
-    import json
-
     from refine.errors import ReviewError
-    from refine.proposal import Proposal
     from refine.typed import typed_pairs
 
-    kept = at.home.store.proposals(at._stored.pk)
-    if not kept:
+    proposals = proposals_of(at)
+    if not proposals:
         raise ReviewError(
             f"round {at.id}: nothing was proposed on it yet; look first: refine propose STORE {at.id}"
         )
-    proposals = [Proposal.from_json(json.loads(content)) for content in kept.values()]
     meant = [p for p in proposals if risk is None or p.risk == risk]
     if not meant:
         known = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))

@@ -15,6 +15,7 @@ from refine.cli._app import (
     StoreArgument,
     TreeOption,
     app,
+    proposals_of,
     put_json,
     put_path,
     put_round,
@@ -112,13 +113,8 @@ def analyze(
 
 def _proposed(found: Round, analysis: Analysis) -> Proposal | None:
     """What was proposed last, where it rests on the same evidence: then the questions are about that."""
-    import json
-
-    from refine.proposal import Proposal
-
-    kept = found.home.store.proposals(found._stored.pk)
-    last = Proposal.from_json(json.loads(list(kept.values())[-1])) if kept else None
-    return last if last is not None and last.evidence == analysis.digest else None
+    made = proposals_of(found)
+    return made[-1] if made and made[-1].evidence == analysis.digest else None
 
 
 @app.command(rich_help_panel=LOOK)

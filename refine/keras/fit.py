@@ -239,7 +239,7 @@ def _one_by_one(
 
 
 def _as_tuple(validation_data: Any) -> Any:
-    """The article writes ``validation_data=[x_val, y_val]``; Keras wants a tuple."""
+    """Talos' models write ``validation_data=[x_val, y_val]``; Keras wants a tuple."""
     return tuple(validation_data) if isinstance(validation_data, list) else validation_data
 
 

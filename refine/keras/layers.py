@@ -172,7 +172,7 @@ def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuro
     - ``dropout``: rate, 0 <= rate < 1; no `Dropout` layers if the parameter is absent.
     - ``activation``: a name or function; linear if absent.
     - ``kernel_initializer``: Keras' default (``"glorot_uniform"``) if absent.
-    - ``weight_regulizer`` (the article's spelling), ``weight_regularizer`` or ``kernel_regularizer``:
+    - ``weight_regulizer`` (the spelling of Talos' dictionaries), ``weight_regularizer`` or ``kernel_regularizer``:
       `None`, a name, a Keras regulariser, or a number for the strength of L2.
 
     Args:

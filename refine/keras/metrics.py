@@ -1,8 +1,8 @@
 """Classification metrics over the whole epoch, with every corner case defined.
 
 A mean of per-batch F1 scores is not the F1 score. These metrics add up a confusion matrix over all
-batches and compute the score from it once. They are Keras metrics: pass the class, as the article
-does (``metrics=["acc", fmeasure]``), and Keras makes a fresh metric for each model; or pass an instance
+batches and compute the score from it once. They are Keras metrics: pass the class
+(``metrics=["acc", fmeasure]``), and Keras makes a fresh metric for each model; or pass an instance
 with options (``fmeasure(average="weighted")``).
 
 What is counted follows from the shapes of targets and predictions:
@@ -231,7 +231,7 @@ class FBeta(_Confusion):
 
 @keras.saving.register_keras_serializable("refine")
 class FMeasure(FBeta):
-    """The F1 score, named ``fmeasure`` as in the article; arguments as `FBeta`."""
+    """The F1 score, named ``fmeasure`` as Talos calls it; arguments as `FBeta`."""
 
     def __init__(
         self,

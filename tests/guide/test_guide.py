@@ -194,6 +194,17 @@ def test_a_parameter_may_be_called_q(walk, tmp_path):
     assert any(text.startswith("Stopped.") for text in person.shown)
 
 
+def test_a_choice_may_be_called_q(walk, tmp_path):
+    with refine.Tree("question", store=tmp_path / "t.db") as tree:
+        space = {"kind": ["a", "b", "q"], "lr": (0.0, 1.0, 9)}
+        tree.add_round(space, lambda p: (p["kind"] == "q") + p["lr"], n=27, name="kinds").run(progress=False)
+    person = Person("", "", "", *["a"] * 9, "q")
+    walk(tmp_path / "t.db", person)
+    changes = sum("becomes" in question for question in person.asked)
+    person = Person("", "", "", *["a"] * changes, "kind", "q", "y", "", "", "q")
+    assert "review = review.edit(kind='q')" in walk(tmp_path / "t.db", person).script
+
+
 def test_ctrl_c_stops_too(walk, tmp_path, objective):
     started(tmp_path / "t.db", objective)
     person = Person()
