@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import sqlalchemy as sa
 
 from refine.errors import NotFound, StoreError
 from refine.schema import shown_url
-from refine.trouble import BUSY_SECONDS, say_clearly
+from refine.trouble import patience_of, say_clearly
 
 
 def url_of(given: str | os.PathLike[str]) -> sa.URL:
@@ -85,22 +87,35 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def engine_of(url: sa.URL) -> sa.Engine:
-    """Where connections to a store come from; none is opened yet."""
+    """Where connections to a store come from; none is opened yet.
+
+    Raises:
+        StoreError: The URL of a SQLite file has a timeout that is no number of seconds.
+    """
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {}
-    if sqlite and "timeout" not in url.query:
-        options = {"connect_args": {"timeout": BUSY_SECONDS}}
+    if sqlite:
+        patience = patience_of(url)
+        options = {"connect_args": {"timeout": patience}}
     if sqlite and not url.database:
         options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
     engine = sa.create_engine(url, **options)
     if sqlite:
-        sa.event.listen(engine, "connect", _tune_sqlite)
+        sa.event.listen(engine, "connect", lambda connection, _: _tune_sqlite(connection, patience))
     say_clearly(engine, shown_url(url))
     return engine
 
 
-def _tune_sqlite(connection: Any, _: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _tune_sqlite(connection: sqlite3.Connection, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # Of processes that change the mode of a file at once SQLite refuses some without waiting.
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")

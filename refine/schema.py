@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 SCHEMA_VERSION = 4
 
+_LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
+
 _CHANGES = {
     # A version -> what makes a store of the version before one of it; new tables are made beforehand.
     2: ("ALTER TABLE node ADD COLUMN degenerate INTEGER DEFAULT 0 NOT NULL",),
@@ -198,19 +200,18 @@ def migrate(connection: sa.Connection) -> int:
         The version that was found; a newer one than this is left alone.
     """
     c = t.meta.c
-    found = _version(connection) if sa.inspect(connection).has_table("meta") else None
-    if found is None:
-        metadata.create_all(connection)
-        if (found := _version(connection)) is None:
-            connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
-            return SCHEMA_VERSION
-    if found < SCHEMA_VERSION:
-        # Writing takes the lock: of two processes that open an old store at once, one finds it done.
-        connection.execute(t.meta.update().where(c.key == "schema").values(value=c.value))
-        found = _version(connection) or found
-    if found >= SCHEMA_VERSION:
+    found = _version(connection)
+    if found is not None and found >= SCHEMA_VERSION:
+        return found
+    # Of processes that open a new or old store at once, one makes it and the others find it done.
+    _lock(connection)
+    found = _version(connection)
+    if found is not None and found >= SCHEMA_VERSION:
         return found
     metadata.create_all(connection)
+    if found is None:
+        connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+        return SCHEMA_VERSION
     for version in range(found + 1, SCHEMA_VERSION + 1):
         for change in _CHANGES[version]:
             connection.execute(sa.text(change))
@@ -218,6 +219,17 @@ def migrate(connection: sa.Connection) -> int:
     return found
 
 
+def _lock(connection: sa.Connection) -> None:
+    """Lets no other process change the tables until the connection's transaction ends, nor see them half made."""
+    if connection.dialect.name == "sqlite":
+        # Unasked, sqlite3 begins a transaction before a row is written, not before a table is made.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
 def _version(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table("meta"):
+        return None
     found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
     return None if found is None else int(found)

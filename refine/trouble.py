@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+
 import sqlalchemy as sa
 
 from refine.errors import StoreError
@@ -10,6 +13,21 @@ BUSY_SECONDS = 30.0
 """A SQLite file that another process has locked is waited for so long, unless the URL says otherwise."""
 
 _KEPT = "everything that was written before is kept, and the same call goes on from there"
+
+
+def patience_of(url: sa.URL) -> float:
+    """For how many seconds the lock of another process is waited for.
+
+    Raises:
+        StoreError: The URL says something that is no such number.
+    """
+    said = url.query.get("timeout", BUSY_SECONDS)
+    with contextlib.suppress(TypeError, ValueError):
+        if 0 <= (seconds := float(said)) < math.inf:  # type: ignore[arg-type]
+            return seconds
+    raise StoreError(
+        f"store: timeout is a number of seconds, got {said!r}; such as sqlite:///refine.db?timeout=300"
+    )
 
 
 def say_clearly(engine: sa.Engine, name: str) -> None:
@@ -33,10 +51,9 @@ def explained(error: BaseException, engine: sa.Engine) -> str | None:
     if kind == "SQLITE_FULL":
         return "the disk is full; make room"
     if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        waited = float(str(engine.url.query.get("timeout", BUSY_SECONDS)))
         return (
-            f"another process has it locked, for longer than {waited:g} seconds; let that end, or wait longer with "
-            "sqlite:///...?timeout=300"
+            f"another process has it locked, and a write waits {patience_of(engine.url):g} seconds for that; let it end, or wait longer "
+            "with sqlite:///...?timeout=300"
         )
     if kind.startswith("SQLITE_IOERR"):
         return f"the disk can't be read or written ({error}); see that it has room and is in order"

@@ -103,9 +103,7 @@ def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
             return value(params)
 
         name = found.node.objective
-        clear = (
-            r"another process has it locked, for longer than 0.2 seconds; let that end, or wait longer with"
-        )
+        clear = r"another process has it locked, and a write waits 0.2 seconds for that; let it end, or wait longer with"
         try:
             with pytest.raises(StoreError, match=clear):
                 found.run(n=40, objective=meets_a_lock, name=name, progress=False)

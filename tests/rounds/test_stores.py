@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import objectives
@@ -218,12 +219,55 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(first_version):
             assert all(w.partition(".")[2] in columns if "." in w else w in tables for w in NEWER)
 
 
-def test_two_processes_may_update_a_store_at_once(first_version):
-    code = f"import refine; refine.Tree('question', store={first_version!r}, create=False).close()"
-    running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
+def opened_at_once(url, processes):
+    """Lets that many processes open the store of a tree at the same moment."""
+    code = (
+        "import sys, refine, refine.store; print('ready', flush=True); sys.stdin.readline(); "
+        f"refine.Tree('question', store={url!r}).close()"
+    )
+    pipe = subprocess.PIPE
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        for _ in range(processes)
+    ]
+    for process in running:
+        assert process.stdout.readline() == "ready\n", process.communicate(timeout=120)[1]
+    for process in running:
+        process.stdin.write("\n")
+        process.stdin.flush()
     for process in running:
         _, error = process.communicate(timeout=120)
-        assert process.returncode == 0, error.decode()
+        assert process.returncode == 0, error
+
+
+def test_many_processes_may_make_a_store_at_once(url):
+    opened_at_once(url, 6)
+    with refine.Tree("question", store=url, create=False) as tree:
+        assert tree.name == "question"
+        assert tree._home.store.trees() == ["question"]
+
+
+def test_processes_may_update_a_store_at_once(first_version):
+    opened_at_once(first_version, 3)
+
+
+def test_a_file_that_another_process_writes_is_waited_for(tmp_path):
+    path = tmp_path / "refine.db"
+    with contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        # Where such a lock is held, SQLite refuses to change the mode of the file at once, whatever its timeout.
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another process has it locked, and a write waits 0.2 seconds"):
+            Store(f"sqlite:///{path}?timeout=0.2")
+        threading.Timer(1.0, other.rollback).start()
+        Store(f"sqlite:///{path}").close()
+    with contextlib.closing(sqlite3.connect(path)) as found:
+        assert found.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize("said", ["timeout=soon", "timeout=-1", "timeout=1&timeout=2", "timeout=inf"])
+def test_a_timeout_is_a_number_of_seconds(tmp_path, said):
+    with pytest.raises(StoreError, match="timeout is a number of seconds, got"):
+        Store(f"sqlite:///{tmp_path / 'refine.db'}?{said}")
 
 
 def test_a_store_of_a_newer_refine_is_left_alone(tmp_path):
