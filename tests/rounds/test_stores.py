@@ -17,6 +17,8 @@ import pytest
 import sqlalchemy as sa
 
 import refine
+from refine import schema
+from refine.address import engine_of, url_of
 from refine.errors import NotFound, RoundBusy, StoreError
 from refine.store import Store
 
@@ -249,6 +251,23 @@ def test_many_processes_may_make_a_store_at_once(url):
 
 def test_processes_may_update_a_store_at_once(first_version):
     opened_at_once(first_version, 3)
+
+
+def test_a_store_is_made_whole_or_not_at_all(url, monkeypatch):
+    make = schema.metadata.create_all
+
+    def killed(connection):
+        make(connection)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema.metadata, "create_all", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Store(url)
+    engine = engine_of(url_of(url))
+    assert sa.inspect(engine).get_table_names() == []
+    engine.dispose()
+    Store(url).close()
 
 
 def test_a_file_that_another_process_writes_is_waited_for(tmp_path):
