@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 # A module's commands are registered when it is imported; the order is that of the help.
-from refine.cli import _runs, _look, _decide, _review, _bring, _doctor  # noqa: F401  # isort: skip
+from refine.cli import _runs, _look, _failures, _decide, _review, _bring, _doctor  # noqa: F401  # isort: skip
 from refine.cli._app import app
 from refine.version import VERSION
 

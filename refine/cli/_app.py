@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from refine.cli._complete import complete_rounds, complete_trees
+from refine.cli._words import in_shell
 from refine.errors import RefineError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class _Commands(TyperGroup):
 
         def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
             if issubclass(category, RefineWarning):
-                typer.echo(f"warning: {shown(str(message))}", err=True)
+                typer.echo(f"warning: {shown(in_shell(str(message)))}", err=True)
             else:
                 python_s(message, category, *where)
 
@@ -52,7 +53,7 @@ class _Commands(TyperGroup):
             raise typer.Exit(STOPPED) from None
         except (RefineError, OSError, KeyError) as error:
             text = error.args[0] if isinstance(error, KeyError) and error.args else error
-            typer.echo(f"error: {shown(' '.join(str(text).split()))}", err=True)
+            typer.echo(f"error: {shown(in_shell(' '.join(str(text).split())))}", err=True)
             raise typer.Exit(ERROR) from None
         finally:
             warnings.showwarning = python_s
@@ -170,6 +171,21 @@ def typed(store: str, command: str, found: Round, rest: str = "") -> str:
     words = ["refine", command, shlex.quote(store), found.id, rest]
     words += [f"--tree {shlex.quote(found.home.name)}"] if several else []
     return " ".join(word for word in words if word)
+
+
+def calls_on(store: str, found: Round) -> tuple[str, ...]:
+    """What one would sensibly type on a round."""
+    from refine.design import IMPORTED
+    from refine.trials import FAILED
+
+    trials = found.trials
+    failed, ended = int(trials["state"].isin(FAILED).sum()), len(trials)
+    run = found.node.method != IMPORTED and ended < found.n
+    calls = [typed(store, "run", found, "--workers 2")] if run else []
+    calls += [typed(store, "failures", found)] if failed else []
+    if ended > failed:
+        calls += [typed(store, "analyze", found), typed(store, "propose", found)]
+    return tuple(calls)
 
 
 def proposals_of(found: Round) -> list[Proposal]:

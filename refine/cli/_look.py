@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from refine.cli._app import (
     StoreArgument,
     TreeOption,
     app,
+    calls_on,
     proposals_of,
     put_json,
     put_path,
@@ -24,6 +26,7 @@ from refine.cli._app import (
 )
 from refine.cli._complete import complete_rounds
 from refine.cli._open import opened
+from refine.cli._words import in_shell
 
 if TYPE_CHECKING:
     from refine.analysis import Analysis
@@ -44,7 +47,7 @@ def tree(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = Fa
             put_json(tree_data(found))
             return
         rounds = found.rounds
-        last = (typed(store, "show", rounds[-1]), *_next(store, rounds[-1])) if rounds else ()
+        last = (typed(store, "show", rounds[-1]), *calls_on(store, rounds[-1])) if rounds else ()
         show(found.page(), *last)
 
 
@@ -74,17 +77,7 @@ def show_round(
     """Print a round: how far it is, its best, its space, what was decided."""
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
-        put_round(found, as_json, *_next(store, found))
-
-
-def _next(store: str, found: Round) -> tuple[str, ...]:
-    """What one would sensibly type on a round."""
-    from refine.design import IMPORTED
-
-    ended = len(found.trials)
-    run = found.node.method != IMPORTED and ended < found.n
-    calls = [typed(store, "run", found, "--workers 2")] if run else []
-    return (*calls, *((typed(store, "analyze", found), typed(store, "propose", found)) if ended else ()))
+        put_round(found, as_json, *calls_on(store, found))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -131,7 +124,8 @@ def gate(
 
             put_json(plain(cards))
             return
-        show(cards.page(), typed(store, "propose", found))
+        said = tuple(card._replace(says=in_shell(card.says)) for card in cards.cards)
+        show(replace(cards, cards=said).page(), typed(store, "propose", found))
 
 
 @app.command(rich_help_panel=LOOK)

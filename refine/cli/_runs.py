@@ -22,6 +22,7 @@ from refine.cli._app import (
     TreeOption,
     WorkersOption,
     app,
+    calls_on,
     objective_for,
     only_json,
     put_json,
@@ -121,7 +122,7 @@ def run(
                 memory=memory,
                 **given,
             )
-        put_round(found, as_json, typed(store, "analyze", found), typed(store, "propose", found))
+        put_round(found, as_json, *calls_on(store, found))
 
 
 def _refuse_round(which: str | None) -> None:

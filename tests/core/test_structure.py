@@ -144,10 +144,10 @@ FLOORS = [
     ["keras._plain"],
     ["keras.fit", "keras.objective"],
     ["keras"],
-    ["cli._data", "cli._open"],
+    ["cli._data", "cli._open", "cli._words"],
     ["cli._complete"],
     ["cli._app"],
-    ["cli._bring", "cli._decide", "cli._doctor", "cli._look", "cli._review", "cli._runs"],
+    ["cli._bring", "cli._decide", "cli._doctor", "cli._failures", "cli._look", "cli._review", "cli._runs"],
     ["cli"],
     ["__main__"],
 ]
