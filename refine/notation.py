@@ -58,7 +58,7 @@ def _range(value: tuple[Any, ...]) -> Parameter:
     if len(value) not in (2, 3) or any(number_of(v) is None for v in value[:2]):
         raise SpaceError(
             f"a tuple is a range (low, high) or (low, high, levels) of numbers, got {value!r}; "
-            f"for choices write a list {list(value) or '[...]'}"
+            f"for choices write a list {list(value) or '[...]'}{_log_hint(value)}"
         )
     low, high = value[:2]
     if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
@@ -74,12 +74,15 @@ def level_count(value: tuple[Any, ...]) -> int:
     """
     count = number_of(value[2])
     if count is None or not float(count).is_integer():
-        log = isinstance(value[2], str) and "log" in value[2].lower()
-        hint = "; a logarithmic scale is refine.Float(low, high, log=True)" if log else ""
         raise SpaceError(
-            f"the third entry of a range is its number of levels, a whole number, got {value!r}{hint}"
+            f"the third entry of a range is its number of levels, a whole number, got {value!r}{_log_hint(value)}"
         )
     return int(count)
+
+
+def _log_hint(value: tuple[Any, ...]) -> str:
+    log = any(isinstance(v, str) and "log" in v.lower() for v in value[2:])
+    return "; a logarithmic scale is refine.Float(low, high, log=True)" if log else ""
 
 
 def parse_talos(value: Any) -> Parameter:

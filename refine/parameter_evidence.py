@@ -84,6 +84,8 @@ class ParameterEvidence(NamedTuple):
         good: How many of them are among the best fifth.
         needed: How many good trials it takes to judge a parameter in this round.
         cost_q: Adjusted p-value of 'the time of a trial does not depend on it'.
+        bad: How the share of trials that gave no value or a degenerate model changes along it, with its adjusted
+            p-value; ``None`` where it has no order.
     """
 
     name: str
@@ -103,6 +105,7 @@ class ParameterEvidence(NamedTuple):
     good: int = 0
     needed: int = 0
     cost_q: float = 1.0
+    bad: stats.Trend | None = None
 
     @property
     def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
@@ -115,8 +118,13 @@ class ParameterEvidence(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Whether trials fail or are degenerate more often at some of its levels than at the others: q <= 0.1."""
-        return any(v.bad_q <= ALPHA for v in self.levels)
+        """Whether trials fail or are degenerate more often at some level, or towards an end: q <= 0.1."""
+        return self.bad_q <= ALPHA
+
+    @property
+    def bad_q(self) -> float:
+        """The smallest adjusted p-value of its levels and of the trend along it."""
+        return min((*(v.bad_q for v in self.levels), *([self.bad.p] if self.bad else [])), default=1.0)
 
     @property
     def matters(self) -> bool:
@@ -153,6 +161,16 @@ class Rows(NamedTuple):
     def ranked(self) -> Bools:
         """Even trials that have a rank: finished ones, and those that were stopped for being behind."""
         return (self.finished | self.pruned) & self.even
+
+    @property
+    def ended(self) -> Bools:
+        """Even trials that ended, in whatever way."""
+        return (self.finished | self.failed | self.pruned) & self.even
+
+    @property
+    def bad(self) -> Bools:
+        """Trials that gave no value, or a degenerate model."""
+        return self.failed | self.degenerate
 
 
 def evidence_of(
@@ -226,6 +244,9 @@ def evidence_of(
         if 3 * min(seen.p_importance, seen.p_trend) > ALPHA
         else stats.combine(seen.p_importance, seen.p_trend).seen_by,
         cost_q=_cost(parameter, column, rows),
+        bad=stats.RateTrend()(rows.X[rows.ended, column], rows.bad[rows.ended])
+        if parameter.ordered
+        else None,
     )
 
 
@@ -243,8 +264,7 @@ def _levels(
         else stats.Ratio(positions, unknown, unknown, unknown, np.zeros(k))
     )
     medians = _medians(axis.index(x), y, k, sign, pruned)
-    ended = (rows.finished | rows.failed | rows.pruned) & rows.even
-    bad = rows.failed | rows.degenerate
+    ended, bad = rows.ended, rows.bad
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
     overall = float(bad[ended].mean()) if ended.any() else 0.0
     everyone, seconds = axis.index(rows.X[:, column]), _seconds(rows)
@@ -325,7 +345,9 @@ def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[Paramete
 
     q_of = q([e.p for e in found])
     edge = iter(q([edge.p for e in found for edge in e.edges]))
-    bad = iter(q([v.bad_q for e in found for v in e.levels]))
+    trends = [e.bad.p for e in found if e.bad]
+    bad_q = q([*(v.bad_q for e in found for v in e.levels), *trends])
+    bad, trend = iter(bad_q), iter(bad_q[len(bad_q) - len(trends) :])
     cost = q([e.cost_q for e in found])
     needed = stats.good_trials_to_judge(max(1, len(found)), ALPHA)
     return tuple(
@@ -333,6 +355,7 @@ def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[Paramete
             q=q_of[i],
             edge_q=tuple(next(edge) for _ in e.edges),
             levels=tuple(v._replace(bad_q=next(bad)) for v in e.levels),
+            bad=e.bad._replace(p=next(trend)) if e.bad else None,
             cost_q=cost[i],
             needed=needed,
         )

@@ -82,12 +82,18 @@ def when_read(e: ParameterEvidence) -> str:
 
 def failing(analysis: Analysis, e: ParameterEvidence) -> str:
     """Where trials fail, or are degenerate, more often than elsewhere."""
-    bad = [v for v in e.levels if v.bad_q <= ALPHA]
-    if not bad:
+    if not e.fails:
         return ""
+    what = "fail or are degenerate" if degenerate_rows(analysis.table, analysis.space).any() else "fail"
+    bad = [v for v in e.levels if v.bad_q <= ALPHA]
+    if not bad and e.bad is not None:  # every level has too few trials, all together tell
+        way = "higher" if e.bad.higher > 0.5 else "lower"
+        return (
+            f"Trials {what} more often the {way} {e.name} is: {percent(e.bad.below)} up to the middle of its range, "
+            f"{percent(e.bad.above)} beyond (q {p_value(e.bad.p)})."
+        )
     worst = sorted(bad, key=lambda v: -v.bad)[:4]
     shares = join([f"{percent(v.bad)} at {v.label}" for v in worst])
-    what = "fail or are degenerate" if degenerate_rows(analysis.table, analysis.space).any() else "fail"
     return f"Trials {what} more often at some levels of {e.name} than at the others: {shares} (q {p_value(worst[0].bad_q)})."
 
 

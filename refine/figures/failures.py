@@ -26,8 +26,8 @@ _MOST = 10  # levels of a parameter that are shown one by one
 def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     """The share of trials that failed, diverged or gave a degenerate model, by level, with Wilson's 95 % interval.
 
-    Parameters stand by how sure it is that it depends on them, the smallest q first; those without a level at
-    q <= 0.1 are left out beyond the first two. A level that fails more often than the others at q <= 0.1 is
+    Parameters stand by how sure it is that it depends on them, the smallest q of its levels and its trend
+    first; those above 0.1 are left out beyond the first two. A level that fails more often than the others at q <= 0.1 is
     orange; the line is the share of all. Ordered parameters of more than 10 levels share rows, of choices without an
     order the best by their medians stand alone. Even trials that have ended count; a pruned one has not failed.
 
@@ -43,7 +43,7 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     table, bad = ended_trials(analysis)
     if not analysis.parameters or not len(table):
         raise AnalysisError("failing: no parameter varies, so that there are no levels to compare")
-    found = sorted(analysis.parameters, key=lambda e: (_q(e), -_spread(e)))
+    found = sorted(analysis.parameters, key=lambda e: (e.bad_q, -_spread(e)))
     shown = [e for i, e in enumerate(found) if i < _LEAST or e.fails]
     rows: list[tuple[str, stats.Rate | None, float]] = []
     for e in shown:
@@ -98,10 +98,6 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _q(e: ParameterEvidence) -> float:
-    return min((v.bad_q for v in e.levels), default=1.0)
-
-
 def _spread(e: ParameterEvidence) -> float:
     """By how much the shares of levels differ."""
     shares = [v.bad for v in e.levels if np.isfinite(v.bad)]
@@ -119,4 +115,4 @@ def _rows(
         for k in range(axis.count)
     ]
     levels = [(f"{text}  ", rate, each) for text, rate, each in zip(axis.labels, rates, q, strict=True)]
-    return [(shorten(e.name, 30), None, _q(e)), *levels]
+    return [(shorten(e.name, 30), None, e.bad_q), *levels]

@@ -81,6 +81,24 @@ class Rate(NamedTuple):
     p: float
 
 
+class Trend(NamedTuple):
+    """How often something happens along a range.
+
+    Attributes:
+        higher: probability that a trial where it happened lies higher than one where it did not, ties counted half:
+            1 where it happens above some position alone, 0 where below, 0.5 where the position tells nothing; NaN
+            where it happened always or never.
+        p: two-sided p-value of 'the position tells nothing'.
+        below: share of the trials up to the middle of the range where it happened; NaN without trials.
+        above: the same beyond the middle.
+    """
+
+    higher: float
+    p: float
+    below: float
+    above: float
+
+
 def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of a share, vectorised; effective (fractional) counts are welcome.
 
@@ -339,3 +357,38 @@ class LevelRates:
             )
             for j in range(k)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RateTrend:
+    """Whether trials fail, diverge or are degenerate more often towards one end of a range.
+
+    It takes all levels together, so that it sees a learning rate above which training diverges where every single
+    level has too few trials to tell.
+
+    Source: Mann and Whitney (1947), with the normal approximation, corrected for ties and continuity.
+    """
+
+    def __call__(self, x: ArrayLike, happened: ArrayLike) -> Trend:
+        """Compare the positions of the trials where it happened with those of the others.
+
+        Args:
+            x: (n,) positions in [0, 1], of all trials, failed ones included.
+            happened: (n,) bools.
+
+        Raises:
+            AnalysisError: if lengths differ or a position isn't finite.
+        """
+        from scipy.stats import mannwhitneyu
+
+        position, flags = column(x, "x"), np.asarray(happened, dtype=np.bool_)
+        same_length(position.size, flags.size)
+        upper = position > 0.5
+        below, above = (float(flags[part].mean()) if part.any() else np.nan for part in (~upper, upper))
+        hits = int(flags.sum())
+        if hits in (0, flags.size):
+            return Trend(np.nan, 1.0, below, above)
+        found = mannwhitneyu(position[flags], position[~flags], method="asymptotic")
+        p = float(found.pvalue)
+        higher = float(found.statistic) / (hits * (flags.size - hits))
+        return Trend(higher, p if np.isfinite(p) else 1.0, below, above)

@@ -82,6 +82,28 @@ def test_a_parameter_may_be_narrowed_for_its_failures_alone():
     assert "Trials fail more often" in change.reason
 
 
+def test_a_range_of_many_levels_is_known_by_its_trend():
+    space = refine.Space(
+        {"lr": refine.Float(1e-4, 1.0, levels=21, log=True), "units": (1, 8), "kind": ["a", "b"]}
+    )
+    rng = np.random.default_rng(1)
+    lr = np.logspace(-4, 0, 21)[rng.integers(0, 21, 40)]
+    frame = pd.DataFrame({"lr": lr, "units": rng.integers(1, 9, 40), "kind": rng.choice(["a", "b"], 40)})
+    frame["value"] = np.where(lr > 0.1, np.nan, rng.normal(size=40))
+    frame["state"] = np.where(lr > 0.1, "diverged", "complete")
+    analysis = refine.analyze(space, frame)
+    found = analysis["lr"]
+    assert min(v.bad_q for v in found.levels) > 0.1  # too few trials at any
+    assert found.bad.p == found.bad_q <= 0.1
+    assert found.fails
+    assert not analysis["units"].fails
+    assert analysis["kind"].bad is None
+    change = refine.propose(analysis, risk=0.2)["lr"]
+    assert change.kind == "narrow"
+    assert change.new.high < 1.0
+    assert "Trials fail more often the higher lr is: 0 % up to the middle of its range, " in change.reason
+
+
 def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
     frame = failing()
     finished = frame[frame["state"] == "complete"]

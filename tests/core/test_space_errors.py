@@ -122,6 +122,11 @@ ENTRIES = [
         "the third entry of a range is its number of levels, a whole number, got (0.1, 1, 'log'); a logarithmic scale is "
         "refine.Float(low, high, log=True)",
     ),
+    (
+        (0.1, 1, 21, "log"),
+        "a tuple is a range (low, high) or (low, high, levels) of numbers, got (0.1, 1, 21, 'log'); for choices write a list "
+        "[0.1, 1, 21, 'log']; a logarithmic scale is refine.Float(low, high, log=True)",
+    ),
     ([1, 2, 1], "choices must differ, got 1 twice; leave one out"),
     ([4, 4.0], "choices must differ, got 4 twice; leave one out"),
     ([0.0, -0.0], "choices must differ, got 0 twice; leave one out"),

@@ -12,6 +12,7 @@ from refine.errors import AnalysisError
 from refine.stats import (
     Boundary,
     LevelRates,
+    RateTrend,
     good_trials_needed,
     good_trials_to_judge,
     hit_probability,
@@ -133,3 +134,43 @@ def test_rates_point_at_the_failing_level():
     assert (rates[3].low, rates[3].high, rates[3].p) == (0.0, 1.0, 1.0)
     theirs = scipy.stats.fisher_exact([[20, 10], [3, 57]]).pvalue
     assert rates[1].p == pytest.approx(theirs, rel=1.0)
+
+
+def test_a_trend_of_failures_is_seen_where_no_level_has_enough_trials():
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 21, 40) / 20
+    failed = x > 0.7
+    levels = LevelRates()(np.round(20 * x).astype(int), failed, 21)
+    assert min(rate.p for rate in levels) > 0.005
+    found = RateTrend()(x, failed)
+    assert found.p < 1e-4
+    assert found.higher == 1.0
+    assert found.below == 0.0
+    assert found.above == pytest.approx(failed.sum() / (x > 0.5).sum())
+    theirs = scipy.stats.mannwhitneyu(x[failed], x[~failed], method="asymptotic")
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert RateTrend()(1 - x, failed).higher == 0.0
+    assert RateTrend()(1 - x, failed).p == pytest.approx(found.p)
+
+
+def test_a_trend_of_failures_holds_its_level():
+    rng = np.random.default_rng(4)
+    p = [RateTrend()(rng.integers(0, 21, 40) / 20, rng.random(40) < 0.2).p for _ in range(400)]
+    assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.08
+    assert 0.2 <= np.mean(np.array(p) <= 0.3) <= 0.37
+
+
+@pytest.mark.parametrize("failed", [np.zeros(10, bool), np.ones(10, bool)])
+def test_a_trend_of_nothing_has_p_one(failed):
+    found = RateTrend()(np.arange(10) / 9, failed)
+    assert found.p == 1.0
+    assert np.isnan(found.higher)
+    assert found.below == found.above == float(failed[0])
+    with pytest.raises(AnalysisError):
+        RateTrend()([0.0, 1.0], [True])
+
+
+def test_a_trend_where_all_positions_are_equal_has_p_one():
+    found = RateTrend()(np.full(10, 0.5), np.arange(10) < 3)
+    assert (found.higher, found.p) == (0.5, 1.0)
+    assert np.isnan(found.above)
