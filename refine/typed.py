@@ -75,7 +75,8 @@ def _parts(text: str) -> list[str]:
 
 def _unpaired(text: str, letter: str) -> ReviewError:
     return ReviewError(
-        f"{letter} has no partner in {text!r}; write (low, high), [a, b, ...] or one value, such as (0, 0.2), [8, 16], Adam"
+        f"{letter} has no partner in {text!r}; write (low, high), [a, b, ...] or one value, such as (0, 0.2), [8, 16], "
+        "Adam; a text with a lone bracket stands in quotes"
     )
 
 

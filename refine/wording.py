@@ -135,6 +135,11 @@ def seen(analysis: Analysis, e: ParameterEvidence) -> str:
             f"The choices of {e.name} differ once the effects of the other parameters are taken off (q {p_value(e.q)}); "
             f"alone they hardly do: median {medians}."
         )
+    if e.seen_by == "importance" and 3 * a.p > ALPHA:
+        return (
+            f"The choices of {e.name} are not equally frequent among the best fifth (q {p_value(e.q)}); over all trials they "
+            f"hardly differ (epsilon squared {a.effect:.2f}): median {medians}."
+        )
     return f"The choices of {e.name} differ (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median {medians}."
 
 

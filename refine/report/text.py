@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from refine.display import shown
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,12 +26,12 @@ _LINE_START = re.compile(r"^(\s*)([-+=](?=\s|$|[-=])|\d+(?=[.)](?:\s|$)))")
 def escape(value: object) -> Raw:
     """Text for a sentence or a table cell, shown as it is.
 
-    Line breaks become spaces; everything that markdown, HTML, a table or a formula would take for its own
+    Line breaks become spaces, and control characters are spelt out; everything that markdown, HTML, a table or a formula would take for its own
     is escaped. Underscores inside words mean nothing to GitHub and stay readable.
     """
     if isinstance(value, Raw):
         return value
-    text = " ".join(str(value).split())
+    text = shown(" ".join(str(value).split()))
     text = _SPECIAL.sub(r"\\\1", text)
     text = _LONE_UNDERSCORE.sub(r"\\_", text)
     return Raw(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
@@ -37,7 +39,7 @@ def escape(value: object) -> Raw:
 
 def code(value: object) -> Raw:
     """A code span, whatever backticks are in it."""
-    text = " ".join(str(value).split())
+    text = shown(" ".join(str(value).split()))
     if not text:
         return Raw("-")
     if "|" in text:
@@ -50,7 +52,7 @@ def code(value: object) -> Raw:
 
 def fence(text: str, language: str = "") -> Raw:
     """A code block, whatever backticks are in it."""
-    body = "\n".join(line.rstrip() for line in str(text).strip("\n").splitlines())
+    body = "\n".join(shown(line.rstrip()) for line in str(text).strip("\n").splitlines())
     ticks = "`" * max(3, _longest_run(body) + 1)
     return Raw(f"{ticks}{language}\n{body}\n{ticks}")
 
@@ -58,8 +60,8 @@ def fence(text: str, language: str = "") -> Raw:
 def quote(text: str) -> Raw:
     """A person's words as a quotation that keeps their lines."""
     lines = [escape(line) for line in str(text).strip().splitlines()]
-    shown = "<br>".join(line for line in lines if line)
-    return Raw(f"> {_LINE_START.sub(_escaped_start, shown)}")
+    said = "<br>".join(line for line in lines if line)
+    return Raw(f"> {_LINE_START.sub(_escaped_start, said)}")
 
 
 def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:

@@ -474,6 +474,15 @@ def test_what_is_typed_by_halves_is_refused(text: str, letter: str) -> None:
         typed_pairs([f"lr={text}"], "--edit")
 
 
+def test_a_text_with_a_lone_bracket_stands_in_quotes() -> None:
+    from refine.typed import typed_value
+
+    with pytest.raises(refine.errors.ReviewError, match="a text with a lone bracket stands in quotes"):
+        typed_value("a)")
+    assert typed_value('"a)"') == "a)"
+    assert typed_value('["a)", b]') == ["a)", "b"]
+
+
 def completed(here: Path, *words: str) -> list[str]:
     """What bash offers for the last word."""
     import os

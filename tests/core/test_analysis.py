@@ -9,6 +9,7 @@ import pytest
 import refine
 from refine.design import Sobol, draw
 from refine.errors import AnalysisError
+from refine.story import sentences
 
 SPACE = refine.Space(
     {
@@ -102,6 +103,21 @@ def test_a_range_of_many_levels_is_known_by_its_trend():
     assert change.kind == "narrow"
     assert change.new.high < 1.0
     assert "Trials fail more often the higher lr is: 0 % up to the middle of its range, " in change.reason
+
+
+def test_choices_that_differ_at_the_top_alone_are_said_so():
+    rng = np.random.default_rng(6)
+    kind = rng.choice(["a", "b", "c", "d"], 200)
+    value = rng.normal(size=200)
+    wide = kind == "c"  # its middle is that of the others, its best are the best of all
+    value[wide] = np.where(np.arange(wide.sum()) % 2, 4.0, -4.0) + value[wide]
+    frame = pd.DataFrame({"kind": kind, "junk": rng.integers(1, 9, 200), "value": value})
+    analysis = refine.analyze(refine.Space({"kind": ["a", "b", "c", "d"], "junk": (1, 8)}), frame)
+    assert analysis["kind"].seen_by == "importance"
+    assert analysis["kind"].association.p > 0.1
+    (told,) = [s for s in sentences(analysis) if "kind" in s]
+    assert "are not equally frequent among the best fifth" in told
+    assert "over all trials they hardly differ" in told
 
 
 def test_failures_are_worst_for_the_surrogate_and_are_not_tested():

@@ -395,6 +395,10 @@ def test_escape() -> None:
     assert escape("a|b\nc") == r"a\|b c"
     assert escape("<x> & `y`") == r"&lt;x&gt; &amp; \`y\`"
     assert escape(escape("a|b")) == r"a\|b"
+    assert escape("a\x1b[31mred\x00") == r"a\\x1b\[31mred\\x00"  # a terminal would obey the raw one
+    assert code("a\x1bb") == r"`a\x1bb`"
+    assert fence("a\x1bb\n\tc") == "```\na\\x1bb\n\tc\n```"
+    assert quote("a\x07\nb") == r"> a\\x07<br>b"
     assert code("a`b") == "``a`b``"
     assert code("`") == "`` ` ``"
     assert code("a|<b>") == "<code>a&#124;&lt;b&gt;</code>"
