@@ -6,13 +6,12 @@ executes nothing that was stored.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -33,6 +32,8 @@ from refine.trial_log import (
     store_scores,
 )
 from refine.trials import Curve, Examples, Metric, Records
+
+T = TypeVar("T")
 
 
 class StoredNode(NamedTuple):
@@ -134,16 +135,17 @@ class Store:
         Raises:
             NotFound: It does not exist and ``create`` is false.
         """
-        where = sa.select(t.tree.c.pk).where(t.tree.c.name == name)
-        with self.engine.begin() as connection:
-            found = connection.execute(where).scalar()
+
+        def write(connection: sa.Connection) -> int | None:
+            found = connection.execute(sa.select(t.tree.c.pk).where(t.tree.c.name == name)).scalar()
             if found is None and create:
-                with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
-                    connection.execute(t.tree.insert().values(name=name, created=time.time()))
-                found = connection.execute(where).scalar()
-        if found is None:
+                row = t.tree.insert().values(name=name, created=time.time())
+                found = connection.execute(row).inserted_primary_key[0]  # type: ignore[index]
+            return found
+
+        if (pk := self._written(write)) is None:
             raise NotFound(f"store {self.name}: no tree {name!r}; {did_you_mean(name, self.trees())}")
-        return int(found)
+        return int(pk)
 
     def trees(self) -> list[str]:
         """Names of all trees, in order of creation."""
@@ -172,23 +174,9 @@ class Store:
         Returns:
             Row of the node.
         """
-        try:
-            return self._add_node(tree, node, n, inherited, extra, decision)
-        except sa.exc.IntegrityError:
-            # Somebody else wrote the same between our look and our write: now it is there.
-            return self._add_node(tree, node, n, inherited, extra, decision)
 
-    def _add_node(
-        self,
-        tree: int,
-        node: Node,
-        n: int,
-        inherited: Iterable[str],
-        extra: Sequence[tuple[str, dict[str, Any]]],
-        decision: StoredDecision | None,
-    ) -> int:
-        pk = self._node_pk(tree, node.id)
-        with self.engine.begin() as connection:
+        def write(connection: sa.Connection) -> int:
+            pk = _node_pk(connection, tree, node.id)
             if pk is None:
                 row = {
                     "tree": tree,
@@ -219,7 +207,9 @@ class Store:
                 connection.execute(t.plan.insert().values(node=pk, n=n, created=time.time()))
             if decision is not None:
                 _write_decision(connection, decision)
-        return pk
+            return pk
+
+        return self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
         """Takes over a node's metric, direction, what may be best and what is scientific, which are no part of its id."""
@@ -267,18 +257,16 @@ class Store:
         with self.engine.connect() as connection:
             return [(origin, json.loads(text)) for origin, text in connection.execute(query)]
 
-    def _node_pk(self, tree: int, node_id: str) -> int | None:
-        with self.engine.connect() as connection:
-            query = sa.select(t.node.c.pk).where(t.node.c.tree == tree, t.node.c.id == node_id)
-            return connection.execute(query).scalar()
-
     # Tags.
 
     def set_tag(self, tree: int, name: str, pk: int) -> None:
         """Points a tag at a node; a tag that exists moves."""
-        with self.engine.begin() as connection:
+
+        def write(connection: sa.Connection) -> None:
             connection.execute(t.tag.delete().where(t.tag.c.tree == tree, t.tag.c.name == name))
             connection.execute(t.tag.insert().values(tree=tree, name=name, node=pk, created=time.time()))
+
+        self._written(write)
 
     def tags(self, tree: int) -> dict[str, str]:
         """Tag -> node id."""
@@ -357,8 +345,8 @@ class Store:
             again: Whether one that was made before becomes the last again, or stays where it is.
         """
         c = t.proposal.c
-        # Whoever writes the very same at the same moment writes what this would.
-        with contextlib.suppress(sa.exc.IntegrityError), self.engine.begin() as connection:
+
+        def write(connection: sa.Connection) -> None:
             known = list(connection.execute(sa.select(c.digest).where(c.node == pk).order_by(c.pk)).scalars())
             if digest in known:
                 if not again or known[-1] == digest:
@@ -366,6 +354,8 @@ class Store:
                 connection.execute(t.proposal.delete().where(c.node == pk, c.digest == digest))
             row = {"node": pk, "digest": digest, "content": content, "created": time.time()}
             connection.execute(t.proposal.insert().values(row))
+
+        self._written(write)
 
     def proposals(self, pk: int) -> dict[str, str]:
         """Digest -> content of every proposal that was made, the one that was made last at the end."""
@@ -375,14 +365,27 @@ class Store:
 
     def add_decision(self, decision: StoredDecision) -> None:
         """Keeps a decision; the same decision on the same proposal again is nothing new."""
-        with self.engine.begin() as connection:
-            _write_decision(connection, decision)
+        self._written(lambda connection: _write_decision(connection, decision))
+
+    def _written(self, write: Callable[[sa.Connection], T]) -> T:
+        """A transaction; once more where somebody else wrote the same between its look and its write."""
+        try:
+            with self.engine.begin() as connection:
+                return write(connection)
+        except sa.exc.IntegrityError:
+            with self.engine.begin() as connection:
+                return write(connection)
 
     def decisions(self, pk: int) -> list[tuple[str, float]]:
         """(content, time) of every decision taken on a node's proposals, oldest first."""
         query = sa.select(t.decision.c.content, t.decision.c.created).where(t.decision.c.node == pk)
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(query.order_by(t.decision.c.pk))]
+
+
+def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
+    query = sa.select(t.node.c.pk).where(t.node.c.tree == tree, t.node.c.id == node_id)
+    return connection.execute(query).scalar()
 
 
 def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import objectives
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 
 import refine
 from refine import schema
+from refine import store as store_module
 from refine.address import engine_of, url_of
 from refine.errors import NotFound, RoundBusy, StoreError
 from refine.store import Store
@@ -322,18 +324,62 @@ def test_two_people_may_accept_the_same_at_once(url, space, monkeypatch):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
         review, theirs = root.propose(), other[root.id].propose()
-        look = Store._node_pk
+        look = store_module._node_pk
         made = []
 
-        def late(store, tree_pk, node_id):
-            found = look(store, tree_pk, node_id)
+        def late(connection, tree_pk, node_id):
+            found = look(connection, tree_pk, node_id)
             if found is None and not made:
                 made.append(True)
                 made.append(theirs.accept(n=10).id)  # between our look and our write
             return found
 
-        monkeypatch.setattr(Store, "_node_pk", late)
+        monkeypatch.setattr(store_module, "_node_pk", late)
         child = review.accept(n=10)
         assert made[1] == child.id
         assert len(tree) == 2
         assert [d.child for d in root.decisions] == [child.id]
+
+
+@pytest.fixture
+def between(monkeypatch):
+    """Lets something happen between the next look at the store and the write that follows."""
+
+    def arrange(act):
+        todo = [act]
+
+        class Clock:  # a row is dated after the look
+            @staticmethod
+            def time():
+                if todo:
+                    todo.pop()()
+                return time.time()
+
+        monkeypatch.setattr(store_module, "time", Clock)
+        return todo
+
+    return arrange
+
+
+def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between):
+    with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
+        root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
+        left = between(lambda: other[root.id].propose(risk=0.2))
+        review = root.propose(risk=0.2)
+        assert not left
+        assert len(tree._home.store.proposals(root._stored.pk)) == 1
+        theirs = other[root.id].propose(risk=0.2)
+        left = between(lambda: theirs.decline(note="not yet"))
+        review.decline(note="not yet")
+        assert not left
+        assert [d.kind for d in root.decisions] == ["declined"]
+        left = between(lambda: refine.Tree("new", store=url).close())
+        refine.Tree("new", store=url).close()
+        assert not left
+        assert tree._home.store.trees() == ["q", "new"]
+        if url.startswith("postgresql"):  # in SQLite whoever is first has locked the file by now
+            child = review.accept(n=5)
+            left = between(lambda: other.tag(other[child.id], "best"))
+            tree.tag(root, "best")
+            assert not left
+            assert other["best"].id == root.id
