@@ -431,37 +431,47 @@ def boundaries(simulations: int) -> str:
     )
 
 
-def fail(column: int, n: int, simulations: int) -> tuple[float, float, float, np.ndarray]:
-    """One level fails in 50 % of its trials, all others in 5 %; none does if the column is -1.
+FAILING: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
+    "one of 10 levels": (0, lambda codes: codes == 1),
+    "the upper 6 of 20 levels": (0, lambda codes: codes >= 14),
+    "one of 4 choices": (3, lambda codes: codes == 1),
+    "none": (-1, lambda codes: np.zeros(len(codes), bool)),
+}
+"""Name -> the parameter with the levels at which trials fail more often, and which these are."""
+
+
+def fail(name: str, n: int, simulations: int) -> tuple[float, float, float, np.ndarray, np.ndarray]:
+    """Trials fail in 50 % at some levels of one parameter, and in 5 % elsewhere.
 
     Returns:
-        Share of rounds that see it; share of the other levels that are called failing; share of rounds with any of
-        these; the p-values of the columns where nothing fails.
+        Share of rounds that see the parameter to fail; share of the others that are called failing; share of rounds
+        with any of these; the p-values of the levels, and of the trends, of parameters where nothing fails.
     """
-    rng, sizes = stream("fail", column, n), [k or 10 for k in cardinalities(4)]
-    hits, false, rounds, null = 0, 0, 0, []
+    rng, sizes = stream("fail", name, n), [k or 10 for k in cardinalities(4)]
+    column, at = FAILING[name]
+    hits, false, rounds = 0, 0, 0
+    null: tuple[list[float], list[float]] = [], []
     for _ in range(simulations):
         codes, _ = cells(4, n, rng)
-        bad = codes[:, column] == 1 if column >= 0 else np.zeros(n, bool)
-        failed = rng.random(n) < np.where(bad, 0.5, 0.05)
-        rates = [stats.LevelRates()(codes[:, j], failed, k) for j, k in enumerate(sizes)]
-        null += [r.p for j, of in enumerate(rates) for r in of if j != column and r.n]
-        p = [r.p if r.rate > failed.mean() else 1.0 for of in rates for r in of]
-        called = np.split(stats.benjamini_hochberg(p) <= ALPHA, np.cumsum(sizes)[:-1])
-        real = bool(column >= 0 and called[column][1])
-        others = sum(int(c.sum()) for c in called) - real
-        hits += real
-        false += others
-        rounds += others > 0
-    return (
-        hits / simulations,
-        false / simulations / (sum(sizes) - (column >= 0)),
-        rounds / simulations,
-        np.array(null),
-    )
-
-
-FAILING = {"one of 10 levels": 0, "one of 4 choices": 3, "none": -1}
+        if "20" in name:
+            sizes[0], codes[:, 0] = 20, rng.integers(0, 20, n)
+        failed = rng.random(n) < np.where(at(codes[:, column]), 0.5, 0.05)
+        of, p = [], []  # parameter, p-value
+        for j, k in enumerate(sizes):
+            rates = stats.LevelRates()(codes[:, j], failed, k)
+            trends = [] if cardinalities(4)[j] else [stats.RateTrend()(codes[:, j] / (k - 1), failed).p]
+            if j != column:
+                null[0].extend(r.p for r in rates if r.n)
+                null[1].extend(trends)
+            p += [r.p if r.rate > failed.mean() else 1.0 for r in rates] + trends
+            of += [j] * (k + len(trends))
+        called = set(np.array(of)[stats.benjamini_hochberg(p) <= ALPHA].tolist())
+        hits += column in called
+        false += len(called - {column})
+        rounds += bool(called - {column})
+    others = len(sizes) - (column >= 0)
+    levels, trend = (np.array(values) for values in null)
+    return hits / simulations, false / simulations / others, rounds / simulations, levels, trend
 
 
 def failures(found: dict[tuple[Any, ...], Any], simulations: int) -> str:
@@ -470,8 +480,8 @@ def failures(found: dict[tuple[Any, ...], Any], simulations: int) -> str:
         "| fails more often | " + " | ".join(f"n = {n}" for n in SIZES) + " |",
         "|---|" + "---:|" * len(SIZES),
     ]
-    for name, column in FAILING.items():
-        each = [found[column, n, simulations] for n in SIZES]
+    for name, (column, _) in FAILING.items():
+        each = [found[name, n, simulations] for n in SIZES]
         lines.append(
             f"| {name} | "
             + " | ".join(
@@ -482,9 +492,9 @@ def failures(found: dict[tuple[Any, ...], Any], simulations: int) -> str:
         )
     return "\n\n".join(
         [
-            f"**Failures**: share of {simulations} rounds in which a level that fails in 50 % of its trials, where others fail in 5 %, is "
-            "seen to (q <= 0.1 over the 27 levels of four parameters), in %; in brackets the share of the other levels called "
-            "failing, and of rounds with any of them.",
+            f"**Failures**: share of {simulations} rounds in which a parameter is seen to fail (q <= 0.1 over all levels of four "
+            "parameters, and the trends along two of them), in %, where trials fail in 50 % at some of its levels and in 5 % "
+            "elsewhere; in brackets the share of the other parameters called failing, and of rounds with any of them.",
             "\n".join(lines),
         ]
     )
@@ -518,17 +528,20 @@ def uniform(noise: dict[tuple[Any, ...], Noise], failing: dict[tuple[Any, ...], 
                 p = np.concatenate([taken(v) for v in of])
                 row.append(share(p, f"{test}, {kind}, n = {n}"))
             lines.append(f"| {test} | {kind} | {' | '.join(row)} |")
-    failures_ = [
-        f"{share(np.concatenate([v[3] for key, v in failing.items() if key[1] == n]), f'failures, n = {n}')} at n = {n}"
-        for n in SIZES
-    ]
+    failures_ = {
+        what: ", ".join(
+            f"{share(np.concatenate([v[3 + i] for key, v in failing.items() if key[1] == n]), f'{what}, n = {n}')} at n = {n}"
+            for n in SIZES
+        )
+        for i, what in enumerate(("Failures per level", "Failures along a range"))
+    }
     judged = "none" if not above else "; ".join(above)
     return "\n\n".join(
         [
             "**Are p-values what they say?** Share of p <= 0.05 where nothing matters, in %, with Wilson's 95 % interval; it should "
             "be 5. Fewer is caution: counts are few, and p-values of counts take few values.",
             "\n".join(lines),
-            f"Failures per level: {', '.join(failures_)}.",
+            "\n".join(f"- {what}: {shares_}." for what, shares_ in failures_.items()),
             f"- P-values that are too small more often than they say, the whole interval over 5 %: {judged} (of {shares} shares; "
             "one in 40 is expected by chance).",
         ]
@@ -558,7 +571,7 @@ _PARTS: dict[str, Callable[[Noise], np.ndarray]] = {
 def report(simulations: int = 240) -> str:
     """The section for docs/benchmarks.md."""
     noise = nothings(simulations)
-    failing = spread(fail, [(column, n, simulations) for n in SIZES for column in FAILING.values()])
+    failing = spread(fail, [(name, n, simulations) for n in SIZES for name in FAILING])
     return "\n\n".join(
         [
             detection(simulations, noise),

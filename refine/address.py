@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,18 @@ from refine.errors import NotFound, StoreError
 from refine.schema import shown_url
 from refine.trouble import patience_of, say_clearly
 
+_open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+"""Engines with sockets, which a forked process must not share with its parent."""
+
+
+def _after_fork() -> None:
+    for engine in _open:
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 def url_of(given: str | os.PathLike[str]) -> sa.URL:
     """The URL of what a person calls a store.
@@ -22,16 +35,20 @@ def url_of(given: str | os.PathLike[str]) -> sa.URL:
         StoreError: It is neither a URL nor a path.
     """
     text = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not text or "\0" in text:
         raise StoreError(
             f"a store is a URL or the path of a SQLite file, got {given!r}; such as store='refine.db'"
         )
+    if "://" not in text:  # a path may hold what means something in a URL
+        return sa.URL.create("sqlite", database=None if text == ":memory:" else text)
     try:
-        found = sa.make_url(text if "://" in text else f"sqlite:///{text}")
-    except sa.exc.ArgumentError:
+        found = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
         raise StoreError(
             "a store is a URL such as sqlite:///refine.db, got one that can't be parsed"
         ) from None
+    if found.get_backend_name() == "sqlite" and found.database == ":memory:":
+        return sa.URL.create(found.drivername, query=found.query)
     return (
         found.set(drivername="postgresql+psycopg")
         if found.drivername in ("postgresql", "postgres")
@@ -93,13 +110,18 @@ def engine_of(url: sa.URL) -> sa.Engine:
         StoreError: The URL of a SQLite file has a timeout that is no number of seconds.
     """
     sqlite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {}
+    # A round that runs keeps a connection, and there may be any number of them in a process.
+    options: dict[str, Any] = {"max_overflow": -1}
     if sqlite:
         patience = patience_of(url)
-        options = {"connect_args": {"timeout": patience}}
+        options |= {"connect_args": {"timeout": patience}}
+    else:
+        options |= {"pool_pre_ping": True}
     if sqlite and not url.database:
         options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
     engine = sa.create_engine(url, **options)
+    if not sqlite:
+        _open.add(engine)
     if sqlite:
         sa.event.listen(engine, "connect", lambda connection, _: _tune_sqlite(connection, patience))
     say_clearly(engine, shown_url(url))

@@ -14,14 +14,14 @@ from refine.canonical import check_seed, decode, freeze, seed_of
 from refine.decision import Decision, not_written
 from refine.design import IMPORTED, Sobol, feasible, how_many
 from refine.environment import user
-from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean
+from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean, unstorable
 from refine.evidence import completed_keys
 from refine.focus import counter_permutations, focus_rows
 from refine.forecast import forecast
-from refine.node import Node
+from refine.node import Node, StoredDecision, StoredNode
 from refine.sampling import how_many_asked
 from refine.space import Space, encode_permutation, permutation_key
-from refine.store import Store, StoredDecision, StoredNode
+from refine.store import Store
 
 
 class Shares(NamedTuple):
@@ -257,10 +257,8 @@ def check_note(note: Any) -> str:
     """
     if not isinstance(note, str):
         raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
-    try:
-        note.encode()
-    except UnicodeEncodeError as error:
-        raise ReviewError(f"a note must be text that can be stored: {error}; leave that letter out") from None
+    if bad := unstorable(note):
+        raise ReviewError(f"a note {bad}")
     return note
 
 
@@ -272,4 +270,6 @@ def check_author(author: Any) -> str:
     """
     if author is not None and not isinstance(author, str):
         raise ReviewError(f"an author must be text, got {author!r}; leave it out for the user's name")
+    if author and (bad := unstorable(author)):
+        raise ReviewError(f"an author {bad}")
     return author or user()

@@ -75,6 +75,12 @@ class RoundBusy(StoreError):
     """Another living process holds the lease on this round."""
 
 
+def unstorable(text: str) -> str:
+    """What no store takes of a text, as the tail of an error; empty where it takes all."""
+    bad = next((letter for letter in text if letter == "\0" or "\ud800" <= letter <= "\udfff"), "")
+    return f"holds {bad!r}, which can't be stored; leave that letter out" if bad else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The tail of an error about an unknown name.
 

@@ -24,11 +24,11 @@ from refine.home import Home
 from refine.interrupt import interruptible
 from refine.limits import limits_of
 from refine.naming import Objective
-from refine.node import Node
+from refine.node import Node, StoredNode
 from refine.objective import Outcome, RunningTrial, Task
 from refine.replicates import again, best_keys, check_times, known_best, planned
 from refine.schema import t
-from refine.store import Store, StoredNode
+from refine.store import Store
 from refine.trials import Metric, Records, table
 from refine.words import plural, score
 

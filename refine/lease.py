@@ -23,6 +23,11 @@ LEASE_SECONDS = 60.0
 _held: set[tuple[str, int]] = set()
 """Leases of this process: store and round."""
 
+_guard = threading.Lock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
+
 
 class Held(NamedTuple):
     """A lease as it stands in the store.
@@ -64,26 +69,18 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         RoundBusy: Another process holds it and is alive.
     """
     host, pid = _me()
-    here = (str(engine.url), pk)
+    here = (_same(engine), pk)
     c = t.lease.c
-    with engine.begin() as connection:
-        row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
-        if row is not None:
-            # One that this very process couldn't give back, on a full disk say, is its own again.
-            if _alive(row) and ((row.host, row.pid) != (host, pid) or here in _held):
-                name = row.host.partition("/")[0]
-                raise RoundBusy(
-                    f"{what} is being run by process {row.pid} on {name}; wait for it or stop it first"
-                )
-            # This very row: another process may have taken over since we looked.
-            dead = (c.node == pk, c.host == row.host, c.pid == row.pid, c.beat == row.beat)
-            connection.execute(t.lease.delete().where(*dead))
-        try:
-            connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=time.time()))
-        except sa.exc.IntegrityError:
-            raise RoundBusy(f"{what} has just been started by another process; wait for it") from None
+    with _guard:
+        if here in _held:
+            raise _busy(what, host, pid)
+        _held.add(here)
+    try:
+        _take(engine, pk, what)
+    except BaseException:
+        _held.discard(here)
+        raise
     mine = (c.node == pk, c.host == host, c.pid == pid)
-    _held.add(here)
     over = threading.Event()
     lives = bool(
         engine.url.database
@@ -123,11 +120,46 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         over.set()
         if thread.ident is not None:
             thread.join()
-        _held.discard(here)
         # Where the store can't be written, what ended the block is the error to show; a lease of a process that is
         # gone, or of this one, is nobody's.
         with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError), engine.begin() as connection:
             connection.execute(t.lease.delete().where(*mine))
+        _held.discard(here)
+
+
+def _take(engine: sa.Engine, pk: int, what: str) -> None:
+    """Writes the lease, unless a living process has it.
+
+    Raises:
+        RoundBusy: One has.
+    """
+    c, (host, pid) = t.lease.c, _me()
+    with engine.begin() as connection:
+        row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
+        if row is not None:
+            # One that this very process couldn't give back, on a full disk say, is its own again.
+            if _alive(row) and (row.host, row.pid) != (host, pid):
+                raise _busy(what, row.host, row.pid)
+            # This very row: another process may have taken over since we looked.
+            dead = (c.node == pk, c.host == row.host, c.pid == row.pid, c.beat == row.beat)
+            connection.execute(t.lease.delete().where(*dead))
+        try:
+            connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=time.time()))
+        except sa.exc.IntegrityError:
+            raise RoundBusy(f"{what} has just been started by another process; wait for it") from None
+
+
+def _busy(what: str, host: str, pid: int) -> RoundBusy:
+    name = host.partition("/")[0]
+    return RoundBusy(f"{what} is being run by process {pid} on {name}; wait for it or stop it first")
+
+
+def _same(engine: sa.Engine) -> str:
+    """A store however its path is written; every store in memory is its own."""
+    url = engine.url
+    if url.get_backend_name() != "sqlite":
+        return str(url)
+    return os.path.realpath(url.database) if url.database else f"memory {id(engine)}"
 
 
 def _me() -> tuple[str, int]:

@@ -11,7 +11,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -109,6 +109,13 @@ def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "")
         RoundBusy: A round that both have is being run.
     """
     theirs = list(parts)
+    with suppress(sa.exc.IntegrityError):
+        return _merged(store, tree, theirs, strict)
+    # Somebody else wrote some of it between our look and our write: now it is there.
+    return _merged(store, tree, theirs, strict)
+
+
+def _merged(store: Store, tree: int, theirs: list[Part], strict: str) -> Merged:
     known = {i: s.pk for i, s in store.nodes(tree).items()}
     others = sorted(set(known) - {p.id for p in theirs})
     if strict and others:
@@ -132,6 +139,8 @@ def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "")
                     raise StoreError(
                         f"{strict}, but {len(found.unequal) + len(found.kept)} differ; first: {first}"
                     )
+        except sa.exc.IntegrityError:
+            raise
         except sa.exc.SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise StoreError(f"store {store.name}: can't be merged into: {reason}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from refine.canonical import decode, digest, encode, freeze, seed_of
 from refine.space import Space
@@ -122,3 +122,35 @@ class Node:
     def trial_seed(self, key: str, replicate: int) -> int:
         """Seed of one trial: independent of order and of the number of workers."""
         return seed_of(self.id, key, replicate)
+
+
+class StoredNode(NamedTuple):
+    """A node as the store holds it.
+
+    Attributes:
+        pk: Its row number.
+        node: The node.
+        n: How many permutations it plans, the largest number ever asked for.
+        order: Rank by time of writing.
+    """
+
+    pk: int
+    node: Node
+    n: int
+    order: int
+
+
+class StoredDecision(NamedTuple):
+    """A decision as the store holds it.
+
+    Attributes:
+        node: Row of the node decided upon.
+        digest: Of what was decided; a second one on the same node is not written.
+        content: Canonical JSON.
+        child: Id of the node that came of it, or ``None``.
+    """
+
+    node: int
+    digest: str
+    content: str
+    child: str | None

@@ -18,6 +18,7 @@ from refine.errors import SpaceError
 DEFAULT_LEVELS = 10
 ALL_INTEGERS_UP_TO = 20
 LARGEST_INTEGER = 2**53
+MOST_LEVELS = 100_000
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -332,6 +333,10 @@ def _check_count(count: int) -> int:
         raise SpaceError(
             f"levels must be >= 2 so that both ends are levels, got {count}; to fix the parameter give "
             "the value alone"
+        )
+    if count > MOST_LEVELS:
+        raise SpaceError(
+            f"levels must be <= {MOST_LEVELS:,}, got {float(count):.6g}; give fewer: (low, high, levels)"
         )
     return count
 

@@ -15,15 +15,15 @@ from refine.decision import Decision
 from refine.display import Page, Shown
 from refine.errors import RefineWarning
 from refine.luck import Luck
+from refine.node import StoredDecision
 from refine.proposal import Proposal, check_risk, propose
 from refine.review import Review
-from refine.roles import SCIENTIFIC, scientific_of
+from refine.roles import scientific_of
 from refine.round_page import round_page
 from refine.round_run import RoundRun
 from refine.sampling import design_of
 from refine.space import Space
 from refine.steering import check_pruner
-from refine.store import StoredDecision
 
 if TYPE_CHECKING:
     from refine.plots import Plots
@@ -98,9 +98,7 @@ class Round(RoundRun, Shown):
         scientific_of(given, self.space)  # no mapping is refused, as in add_round
         said = {**given, **named}
         asked = set(scientific_of(said, self.space))
-        kept = {n for n, role in self.roles.items() if role == SCIENTIFIC and n not in said}
-        node = replace(self._stored.node, scientific=tuple(sorted(asked | kept)))
-        self.home.store.set_defaults(self.home.tree, node)
+        self.home.store.set_scientific(self.home.tree, self.id, {n: n in asked for n in said})
         return self
 
     def branch(

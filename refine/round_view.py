@@ -18,13 +18,12 @@ from refine.holdout import Opening, opening_of, openings_of
 from refine.home import Home
 from refine.lineage import analysis_of
 from refine.naming import Objective
-from refine.node import Node
+from refine.node import Node, StoredNode
 from refine.proposal import Proposal
 from refine.replicates import replicate_table
 from refine.roles import roles_of
 from refine.runner import planned_cells
 from refine.space import Space
-from refine.store import StoredNode
 from refine.trials import Metric, Score, best_first, check_direction, table
 
 if TYPE_CHECKING:

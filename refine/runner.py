@@ -20,10 +20,10 @@ from refine.execute import check_workers, outcomes_of
 from refine.interrupt import interruptible
 from refine.limits import Limits, limits_of
 from refine.naming import Objective, called, objective_code, source_file
-from refine.node import Node
+from refine.node import Node, StoredNode
 from refine.objective import Outcome, Task, wants_trial
 from refine.space import permutation_key
-from refine.store import Store, StoredNode
+from refine.store import Store
 from refine.trials import FUNCTION, STATES, Metric, Records, Trial
 from refine.watch import Watch
 

@@ -6,12 +6,13 @@ executes nothing that was stored.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -19,7 +20,7 @@ from refine.address import check_place, engine_of, url_of
 from refine.canonical import dumps
 from refine.errors import NotFound, StoreError, did_you_mean
 from refine.lease import lease
-from refine.node import Node
+from refine.node import Node, StoredDecision, StoredNode
 from refine.schema import SCHEMA_VERSION, migrate, shown_url, t
 from refine.trial_log import (
     TrialWriter,
@@ -35,37 +36,7 @@ from refine.trials import Curve, Examples, Metric, Records
 
 T = TypeVar("T")
 
-
-class StoredNode(NamedTuple):
-    """A node as the store holds it.
-
-    Attributes:
-        pk: Its row number.
-        node: The node.
-        n: How many permutations it plans, the largest number ever asked for.
-        order: Rank by time of writing.
-    """
-
-    pk: int
-    node: Node
-    n: int
-    order: int
-
-
-class StoredDecision(NamedTuple):
-    """A decision as the store holds it.
-
-    Attributes:
-        node: Row of the node decided upon.
-        digest: Of what was decided; a second one on the same node is not written.
-        content: Canonical JSON.
-        child: Id of the node that came of it, or ``None``.
-    """
-
-    node: int
-    digest: str
-    content: str
-    child: str | None
+_TRIES = 20
 
 
 class Store:
@@ -223,6 +194,24 @@ class Store:
         with self.engine.begin() as connection:
             connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))
 
+    def set_scientific(self, tree: int, node_id: str, said: Mapping[str, bool]) -> tuple[str, ...]:
+        """Says of parameters whether they are scientific; those that are not named stay what they are.
+
+        Returns:
+            All that are.
+        """
+        c, mine = t.node.c, (t.node.c.tree == tree, t.node.c.id == node_id)
+
+        def write(connection: sa.Connection) -> tuple[str, ...]:
+            # Writing takes the lock: what somebody else says at the same moment is read, not lost.
+            connection.execute(t.node.update().where(*mine).values(scientific=c.scientific))
+            kept = json.loads(connection.execute(sa.select(c.scientific).where(*mine)).scalar() or "[]")
+            named = [name for name in {*kept, *said} if said.get(name, name in kept)]
+            connection.execute(t.node.update().where(*mine).values(scientific=dumps(sorted(named))))
+            return tuple(sorted(named))
+
+        return self._written(write)
+
     def nodes(self, tree: int) -> dict[str, StoredNode]:
         """All nodes of a tree by id, oldest first."""
         size = sa.select(t.plan.c.node, sa.func.max(t.plan.c.n).label("n")).group_by(t.plan.c.node).subquery()
@@ -368,13 +357,12 @@ class Store:
         self._written(lambda connection: _write_decision(connection, decision))
 
     def _written(self, write: Callable[[sa.Connection], T]) -> T:
-        """A transaction; once more where somebody else wrote the same between its look and its write."""
-        try:
-            with self.engine.begin() as connection:
+        """A transaction; again where somebody else wrote the same between its look and its write."""
+        for _ in range(_TRIES):
+            with contextlib.suppress(sa.exc.IntegrityError), self.engine.begin() as connection:
                 return write(connection)
-        except sa.exc.IntegrityError:
-            with self.engine.begin() as connection:
-                return write(connection)
+        with self.engine.begin() as connection:
+            return write(connection)
 
     def decisions(self, pk: int) -> list[tuple[str, float]]:
         """(content, time) of every decision taken on a node's proposals, oldest first."""

@@ -19,7 +19,7 @@ from refine.decision import Decision
 from refine.design import how_many
 from refine.display import Page, Shown
 from refine.environment import user
-from refine.errors import AnalysisError, NotFound, StoreError, did_you_mean
+from refine.errors import AnalysisError, NotFound, StoreError, did_you_mean, unstorable
 from refine.exchange import Exchange
 from refine.holdout import openings_of
 from refine.home import Home
@@ -65,6 +65,8 @@ class Tree(Exchange, Shown):
             raise StoreError(
                 f"a tree needs a name, got {name!r}; such as refine.Tree('digits', store='refine.db')"
             )
+        if bad := unstorable(name):
+            raise StoreError(f"a tree's name {bad}")
         database = Store(store, create)
         try:
             self._home = Home(database, database.tree(name, create), name, {}, {}, {})
@@ -236,6 +238,8 @@ class Tree(Exchange, Shown):
             raise StoreError(
                 f"a tag must be a text that is no round's id, got {name!r}; such as tree.tag(round, 'paper')"
             )
+        if bad := unstorable(name):
+            raise StoreError(f"a tag {bad}")
         self._home.store.set_tag(self._home.tree, name, nodes[self._own(which).id].pk)
 
     @property

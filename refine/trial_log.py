@@ -8,6 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,22 @@ class TrialWriter:
 
     def __enter__(self) -> TrialWriter:
         self._connection = self._engine.connect()
+        self._file = self._inode()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._connection.close()
+
+    def _inode(self) -> tuple[int, int] | None:
+        """Which file a SQLite store is; ``None`` where there is none."""
+        url = self._engine.url
+        if url.get_backend_name() != "sqlite" or not url.database:
+            return None
+        try:
+            found = Path(url.database).stat()
+        except OSError:
+            return (0, 0)
+        return found.st_dev, found.st_ino
 
     def add(self, trial: Trial) -> None:
         """Writes one trial and commits.
@@ -59,6 +72,12 @@ class TrialWriter:
             StoreError: The store refuses; nothing of the trial was written.
             RoundBusy: Another process wrote it.
         """
+        if self._inode() != self._file:
+            raise StoreError(
+                f"store {shown_url(self._engine.url)}: its file was moved, replaced or deleted while the round runs, so that "
+                "what is written now would not be found again; put it back where it was, with the files beside it, and run "
+                "the round again"
+            )
         row = {
             "node": self._pk,
             "permutation": dumps(trial.permutation),

@@ -28,9 +28,9 @@ from refine.words import score
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refine.node import StoredNode
     from refine.review import Review
     from refine.round import Round
-    from refine.store import StoredNode
 
 Answer = dict[str, Any]
 

@@ -127,6 +127,7 @@ ENTRIES = [
         "a tuple is a range (low, high) or (low, high, levels) of numbers, got (0.1, 1, 21, 'log'); for choices write a list "
         "[0.1, 1, 21, 'log']; a logarithmic scale is refine.Float(low, high, log=True)",
     ),
+    ((0.0, 1.0, 2_000_000_000), "levels must be <= 100,000, got 2e+09; give fewer: (low, high, levels)"),
     ([1, 2, 1], "choices must differ, got 1 twice; leave one out"),
     ([4, 4.0], "choices must differ, got 4 twice; leave one out"),
     ([0.0, -0.0], "choices must differ, got 0 twice; leave one out"),

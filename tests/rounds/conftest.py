@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import getpass
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import refine
+from refine.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -27,3 +33,63 @@ def space() -> refine.Space:
 def tree(tmp_path):
     with refine.Tree("question", store=tmp_path / "refine.db") as opened:
         yield opened
+
+
+def _binaries() -> Path | None:
+    found = shutil.which("pg_ctl")
+    if found:
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    return versions[-1].parent if versions else None
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """URL of a server on a socket in a temporary folder, run by an unprivileged user."""
+    binaries = _binaries()
+    if binaries is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have PostgreSQL: .ci/run installs it")
+        pytest.skip("PostgreSQL is not installed (pg_ctl not found)")
+    folder = Path("/tmp") / f"refine-pg-{os.getpid()}"  # socket paths have to be short
+    folder.mkdir()
+    root = os.geteuid() == 0
+    if root:
+        shutil.chown(folder, "postgres")
+
+    def run(*command: str) -> None:
+        prefix = ["runuser", "-u", "postgres", "--"] if root else []
+        subprocess.run([*prefix, *command], check=True, capture_output=True, cwd=folder, timeout=120)
+
+    user = "postgres" if root else getpass.getuser()
+    run(str(binaries / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", user)
+    options = f"-k {folder} -c listen_addresses=''"
+    run(
+        str(binaries / "pg_ctl"),
+        "-D",
+        str(folder / "data"),
+        "-w",
+        "-l",
+        str(folder / "log"),
+        "-o",
+        options,
+        "start",
+    )
+    try:
+        yield f"postgresql://{user}@/postgres?host={folder}"
+    finally:
+        run(str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'refine.db'}"
+        return
+    url = request.getfixturevalue("postgresql")
+    yield url
+    engine = Store(url).engine
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    engine.dispose()

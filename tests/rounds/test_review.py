@@ -284,3 +284,11 @@ def test_the_code_under_reproduce_makes_the_same_rounds(root, tmp_path):
     exec(code.replace("round.run()", "round.run(progress=False)"), scope)  # it asserts the ids itself
     assert scope["round"].id == grown.id
     scope["tree"].close()
+
+
+def test_a_bound_typed_far_too_large_is_refused_before_it_takes_all_memory(tree):
+    root = tree.add_round({"x": (0.0, 9.0, 10)}, lambda p: p["x"], n=10).run(progress=False)
+    review = root.propose()
+    for far in (1e30, 2e9):
+        with pytest.raises(ReviewError, match="levels must be <= 100,000"):
+            review.edit(x=(0, far))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -31,66 +28,6 @@ SPACE = {
     "junk": (1, 8),
     "epochs": 150,
 }
-
-
-def _binaries() -> Path | None:
-    found = shutil.which("pg_ctl")
-    if found:
-        return Path(found).parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    return versions[-1].parent if versions else None
-
-
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
-    """URL of a server on a socket in a temporary folder, run by an unprivileged user."""
-    binaries = _binaries()
-    if binaries is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have PostgreSQL: .ci/run installs it")
-        pytest.skip("PostgreSQL is not installed (pg_ctl not found)")
-    folder = Path("/tmp") / f"refine-pg-{os.getpid()}"  # socket paths have to be short
-    folder.mkdir()
-    root = os.geteuid() == 0
-    if root:
-        shutil.chown(folder, "postgres")
-
-    def run(*command: str) -> None:
-        prefix = ["runuser", "-u", "postgres", "--"] if root else []
-        subprocess.run([*prefix, *command], check=True, capture_output=True, cwd=folder, timeout=120)
-
-    user = "postgres" if root else getpass.getuser()
-    run(str(binaries / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", user)
-    options = f"-k {folder} -c listen_addresses=''"
-    run(
-        str(binaries / "pg_ctl"),
-        "-D",
-        str(folder / "data"),
-        "-w",
-        "-l",
-        str(folder / "log"),
-        "-o",
-        options,
-        "start",
-    )
-    try:
-        yield f"postgresql://{user}@/postgres?host={folder}"
-    finally:
-        run(str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'refine.db'}"
-        return
-    url = request.getfixturevalue("postgresql")
-    yield url
-    engine = Store(url).engine
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
-    engine.dispose()
 
 
 def test_a_session_reads_back_equal(url, space):
