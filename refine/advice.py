@@ -180,7 +180,9 @@ def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -
     """
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
-    judge = math.ceil(needed / GOOD)
+    some = [e for e in analysis.parameters if 0 < e.read < 1]
+    rarest = min(some, key=lambda e: e.read, default=None)
+    judge = math.ceil(needed / GOOD / (rarest.read if rarest else 1))
     wanted = math.ceil(max(hit, judge) / (1 - counter) / 10) * 10
     n = min(wanted, left)
     times = np.asarray(analysis.table["seconds"], dtype=float) if "seconds" in analysis.table else np.zeros(0)
@@ -188,7 +190,8 @@ def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -
     seconds = n * float(np.median(times)) if times.size else math.nan
     parts = [
         f"{plural(hit, 'even permutation')} hit the best {percent(_HIT)} of the proposed space with probability {_SURE}",
-        f"{judge} bring the {needed} good trials that it takes to judge {plural(len(analysis.parameters), 'parameter')}",
+        f"{judge} bring the {needed} good trials that it takes to judge {plural(len(analysis.parameters), 'parameter')}"
+        + (f", as {rarest.name} is read in {percent(rarest.read)}" if rarest else ""),
     ]
     if not left:
         return Advice(n, hit, judge, seconds, f"{join(parts)}, but nothing is left to run of {space.size:,}.")

@@ -17,6 +17,7 @@ from refine.cautions import of_imported
 from refine.display import Page, Shown
 from refine.errors import AnalysisError, UnknownName, did_you_mean
 from refine.evidence import noise_of
+from refine.hopeless import without_hopeless
 from refine.one_thread import one_thread
 from refine.parameter_evidence import (
     ALPHA,
@@ -211,8 +212,9 @@ def analyze(
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: _read_mask(n, read, len(frame))[rows.mask] for n in names if read and n in read}
     beside = list(zip(at, cardinalities, strict=True))
+    each = without_hopeless(rows, [(space[n], at[j]) for j, n in enumerate(names)])
     found = [
-        evidence_of(space[n], n, at[j], rows, masks.get(n), beside, sign, seed, permutations)
+        evidence_of(space[n], n, at[j], each[j], masks.get(n), beside, sign, seed, permutations)
         for j, n in enumerate(names)
     ]
     # A trial that raised may have read little: only those with a value tell what is read.

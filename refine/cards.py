@@ -213,7 +213,7 @@ def infeasible(analysis: Analysis, degenerate: bool) -> Card:
     interval = stats.wilson(count, ended)
     text = f"{count} of {ended} without ({percent(share)}; {percent(float(interval.low))} to {percent(float(interval.high))})"
     fails = [e.name for e in analysis.parameters if e.fails]
-    where = f" They come from values of {join(fails)}." if fails else ""
+    where = f" They are more frequent at some values of {join(fails)}." if fails else ""
     if share <= INFEASIBLE[0]:
         return Card(
             "infeasible",

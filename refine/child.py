@@ -123,7 +123,7 @@ def add_child(
         inherited = frozenset(completed_keys(node.space, path, records))
         before = inherited | completed_keys(parent.space, path[:-1], records) if counter else inherited
     if n is None and downsample is None:
-        if known is None and feasible(node.space).high <= len(inherited):
+        if known is None and 0 < feasible(node.space).high <= len(inherited):
             raise DesignError(
                 f"nothing is left to run: all {len(inherited):,} permutations of this space were run by earlier "
                 "rounds; widen it, or give its ranges more levels"
@@ -247,6 +247,24 @@ def check_was(was: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
         except SpaceError as error:
             raise ReviewError(f"was: {name}: {error}") from None
     return dict(was)
+
+
+def mistyped(old: Space, new: Space, was: Mapping[str, Any]) -> list[str]:
+    """What to ask where a parameter is added beside one that is called nearly the same.
+
+    Args:
+        old: Space of the parent.
+        new: Space of the child.
+        was: Values that earlier trials had of added parameters: whoever says them means what is added.
+    """
+    if set(old) - set(new):  # renamed, and meant
+        return []
+    hints = {name: did_you_mean(name, old) for name in new if name not in old and name not in was}
+    return [
+        f"branch adds a parameter {name!r}; {hint} If it is new, was={{{name!r}: ...}} says which value earlier trials had"
+        for name, hint in hints.items()
+        if hint.startswith("did you mean")
+    ]
 
 
 def check_note(note: Any) -> str:

@@ -131,12 +131,14 @@ class StoredNode(NamedTuple):
         pk: Its row number.
         node: The node.
         n: How many permutations it plans, the largest number ever asked for.
+        first: How many it planned when it was made, by which its focused and counter-samples were drawn.
         order: Rank by time of writing.
     """
 
     pk: int
     node: Node
     n: int
+    first: int
     order: int
 
 

@@ -156,6 +156,7 @@ class Rows(NamedTuple):
     mask: Bools
     degenerate: Bools
     pruned: Bools
+    lost: Bools | None = None
 
     @property
     def ranked(self) -> Bools:
@@ -164,8 +165,9 @@ class Rows(NamedTuple):
 
     @property
     def ended(self) -> Bools:
-        """Even trials that ended, in whatever way."""
-        return (self.finished | self.failed | self.pruned) & self.even
+        """Even trials that ended, in whatever way, without those that are lost for a reason that is known."""
+        ended = (self.finished | self.failed | self.pruned) & self.even
+        return ended if self.lost is None else ended & ~self.lost
 
     @property
     def bad(self) -> Bools:

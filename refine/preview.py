@@ -71,6 +71,7 @@ class Preview(Shown):
     seconds: float
     workers: int
     unknown: tuple[str, ...] = ()
+    vain: int = 0
 
     def page(self) -> Page:
         """Best trials kept, volume, risk, density and time of the next round, beside the proposal's."""
@@ -87,7 +88,9 @@ class Preview(Shown):
                 f"{self.n:,} of {self.left:,} left to run ({self.exist:,} exist), hits the best 5 % "
                 f"with probability {percent(self.hit)}"
                 if self.left
-                else f"nothing is left to run: all {self.exist:,} permutations were",
+                else f"nothing is left to run: all {self.exist:,} permutations were"
+                if self.exist
+                else "no permutation exists: the constraints leave none",
             ),
             ("time", _time(self.seconds, self.workers)),
             *(("new", Cell(text, "warn")) for text in self.unknown),
@@ -107,11 +110,13 @@ class Preview(Shown):
         if 1 in self.lost and not self.throws:
             return f"The best trial lies outside; others as good ({self.metric} {score(self.best)}) stay."
         if self.throws:
-            inside = (
-                "no trial lies inside"
-                if math.isnan(self.best_kept)
-                else f"the best inside is {score(self.best_kept)}"
-            )
+            inside = f"the best inside is {score(self.best_kept)}"
+            if math.isnan(self.best_kept):
+                inside = (
+                    f"of the {plural(self.vain, 'trial')} inside none gave a value"
+                    if self.vain
+                    else "no trial lies inside"
+                )
             return f"Careful: this throws away the best trial ({self.metric} {score(self.best)}); {inside}."
         if self.lost:
             ranks = join([str(rank) for rank in self.lost])
@@ -183,7 +188,16 @@ def preview_of(
         seconds=each * math.ceil(n / workers) if workers else math.nan,
         workers=workers,
         unknown=new_values(proposal.old, space, proposal.space),
+        vain=_vain(analysis, space),
     )
+
+
+def _vain(analysis: Analysis, space: Space) -> int:
+    """How many trials inside ended without a value."""
+    if not _comparable(space, analysis.space):
+        return 0
+    table = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
+    return int(np.asarray(space.contains(table), dtype=bool).sum()) if len(table) else 0
 
 
 def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[str, ...]:

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.address import check_folder
-from refine.child import How, Shares, add_child, check_author, check_note, check_shares, check_was, loss
+from refine.child import (
+    How,
+    Shares,
+    add_child,
+    check_author,
+    check_note,
+    check_shares,
+    check_was,
+    loss,
+    mistyped,
+)
 from refine.decision import Decision
 from refine.display import Page, Shown
 from refine.errors import RefineWarning
@@ -140,6 +150,8 @@ class Round(RoundRun, Shown):
         decision = Decision("branched", "", new, {}, (), None, check_note(note), check_author(author))
         added = check_was({} if was is None else was, self.space, new)
         check_shares(focus, counter)
+        for text in mistyped(self.space, new, added):
+            warnings.warn(text, RefineWarning, stacklevel=2)
         shares = Shares(focus, counter, self.analyze()) if focus or counter else None
         return self.child(decision, n, downsample, added, seed, shares, design=design, pruner=pruner)
 

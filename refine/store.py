@@ -33,6 +33,7 @@ from refine.trial_log import (
     store_scores,
 )
 from refine.trials import Curve, Examples, Metric, Records
+from refine.trouble import say_the_rest
 
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ class Store:
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
+        say_the_rest(self._engine, self.name)
         if found > SCHEMA_VERSION:
             self.close()
             raise StoreError(
@@ -214,9 +216,11 @@ class Store:
 
     def nodes(self, tree: int) -> dict[str, StoredNode]:
         """All nodes of a tree by id, oldest first."""
-        size = sa.select(t.plan.c.node, sa.func.max(t.plan.c.n).label("n")).group_by(t.plan.c.node).subquery()
+        n = t.plan.c.n
+        sizes = sa.select(t.plan.c.node, sa.func.max(n).label("n"), sa.func.min(n).label("first"))
+        size = sizes.group_by(t.plan.c.node).subquery()
         query = (
-            sa.select(t.node, size.c.n)
+            sa.select(t.node, size.c.n, size.c.first)
             .join(size, size.c.node == t.node.c.pk)
             .where(t.node.c.tree == tree)
             .order_by(t.node.c.pk)
@@ -229,7 +233,7 @@ class Store:
             rest["degenerate"] = bool(row.degenerate)
             rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
             out[row.id] = StoredNode(
-                row.pk, Node.from_json(json.loads(row.content), **rest), int(row.n), order
+                row.pk, Node.from_json(json.loads(row.content), **rest), int(row.n), int(row.first), order
             )
         return out
 

@@ -136,17 +136,23 @@ def _rest(analysis: Analysis) -> list[str | Cell]:
         )
     if young:
         needed = max(e.needed for e in quiet)
-        have = min(e.good for e in quiet)
+        counts = sorted({e.good for e in quiet if e.good < e.needed})
+        have = (
+            plural(counts[-1], "trial")
+            if len(counts) == 1
+            else f"{counts[0]} to {plural(counts[-1], 'trial')}"
+        )
         out.append(
             Cell(
-                f"Can't be judged yet: {join(young)}; {plural(have, 'trial')} in the good region and {needed} needed.",
+                f"Can't be judged yet: {join(young)}; {have} in the good region and {needed} needed.",
                 "faint",
             )
         )
     if analysis.never_read:
         out.append(
             Cell(
-                f"Never read by the objective: {join(analysis.never_read)}. The model reads another name, or "
+                f"Never read by the objective: {join(analysis.never_read)}. The model reads another name, or reads "
+                f"{'it' if len(analysis.never_read) == 1 else 'them'} only at values that others don't have here, or "
                 f"{'it' if len(analysis.never_read) == 1 else 'they'} can go.",
                 "warn",
             )

@@ -78,6 +78,5 @@ def story_of(found: Round, rounds: tuple[Round, ...]) -> str:
     kinds = [d.kind for d in parent.decisions if d.child == found.id]
     said = f'"{found.node.note}"' if found.node.note else ""
     who = f"({', '.join(dict.fromkeys(kinds))} by {found.node.author})" if kinds else ""
-    return "; ".join(
-        p for p in (", ".join(parts) or "same space", " ".join(s for s in (said, who) if s)) if p
-    )
+    what = ", ".join(parts) or "same space"
+    return " ".join(s for s in (f"{what};" if said else what, said, who) if s)

@@ -45,6 +45,27 @@ def say_clearly(engine: sa.Engine, name: str) -> None:
             raise StoreError(f"store {name}: {text}; {_KEPT}") from context.original_exception
 
 
+def say_the_rest(engine: sa.Engine, name: str) -> None:
+    """Turns what else a database may say of itself, once it was opened, into a :class:`StoreError`.
+
+    A server that went away, a damaged file, a table that is not there: not what a row breaks, which is our affair.
+
+    Args:
+        engine: Of a store.
+        name: The store's URL without its password.
+    """
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _(context: sa.engine.ExceptionContext) -> None:
+        kind = context.sqlalchemy_exception
+        broken = isinstance(kind, sa.exc.OperationalError | sa.exc.InternalError | sa.exc.DataError)
+        if (broken or type(kind) is sa.exc.DatabaseError) and not context.is_pre_ping:
+            said = str(context.original_exception).strip().splitlines()[0]
+            raise StoreError(
+                f"store {name}: the database says: {said}; see that it is there and in order, then make the same call again"
+            ) from context.original_exception
+
+
 def explained(error: BaseException, engine: sa.Engine) -> str | None:
     """What a SQLite error means, and the way out; ``None`` where it is none of these."""
     kind = getattr(error, "sqlite_errorname", None) or ""

@@ -30,8 +30,8 @@ def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Para
     """
     if evidence.read == 0:
         return (
-            f"The objective never read {evidence.name}, so its values changed nothing; either the model reads "
-            "another name, or the parameter can go."
+            f"The objective never read {evidence.name}, so its values changed nothing; the model reads another name, or "
+            "reads it only at values that others don't have here, or the parameter can go."
         )
     if kind == "keep":
         return _why_kept(analysis, evidence)
@@ -121,8 +121,16 @@ def seen(analysis: Analysis, e: ParameterEvidence) -> str:
                 f"{signed(c.estimate)}), but {but} (q {p_value(e.q)})."
             )
         way = "rises" if c.estimate > 0 else "falls"
+        high = (c.estimate > 0) == (analysis.sign > 0)
+        far = list(e.levels[-(len(e.levels) // 5) :] if high else e.levels[: len(e.levels) // 5])
+        turns = len(e.levels) >= 5 and sum(v.n for v in far) >= 5 and _mean_ratio(far) < 0.5
+        but = (
+            f" over most of its range, but few of the best lie at its {'high' if high else 'low'} end"
+            if turns
+            else ""
+        )
         return (
-            f"{analysis.metric} {way} with {e.name}: rank correlation {signed(c.estimate)} (95 % interval "
+            f"{analysis.metric} {way} with {e.name}{but}: rank correlation {signed(c.estimate)} (95 % interval "
             f"{signed(c.low)} to {signed(c.high)}), q {p_value(e.q)}."
         )
     a = e.association
@@ -173,7 +181,9 @@ def _contrast(e: ParameterEvidence, new: Parameter) -> str:
     if not stay or not go:
         return ""
     if not any(v.n for v in go):
-        return f"No trial lies at {'the other ' + str(len(go)) + ' levels' if len(go) > 4 else join([v.label for v in go])}."
+        where = f"the other {len(go)} levels" if len(go) > 4 else join([v.label for v in go])
+        tried = any(v.bad == v.bad for v in go)
+        return f"No trial at {where} finished." if tried else f"No trial lies at {where}."
     n_stay, n_go = sum(v.n for v in stay), sum(v.n for v in go)
     best = f"the best {percent(GOOD)} of trials"
     what = bounds_text(new) if isinstance(e.parameter, Range) else join([v.label for v in stay])

@@ -55,14 +55,21 @@ def _page(found: Round, rows: pd.DataFrame) -> Page:
     kinds = sorted(rows.groupby([rows["state"], said], sort=False), key=lambda kind: -len(kind[1]))
     lines = []
     for (state, last), trials in kinds[:_KINDS]:
-        at = ", ".join(f"{p} = {trials.iloc[0][p]}" for p in found.space.varied)
+        first = trials.iloc[0]
+        at = ", ".join(f"{p} = {_text(first[p])}" for p in found.space.varied)
         lines.append(f"{state}, {plural(len(trials), 'trial')}: {last}{f' (first at {at})' if at else ''}")
     blocks: list[Block] = [Items(tuple(lines))]
     if len(kinds) > _KINDS:
         blocks.append(Text(f"and {len(kinds) - _KINDS:,} more kinds; --json has every trial", "faint"))
-    first = next(
+    told = next(
         (text for _, trials in kinds for text in trials["error"] if text and "\n" in text.strip()), None
     )
-    if first:
-        blocks.append(Text(f"The first traceback:\n\n{first.rstrip()}"))
+    if told:
+        blocks.append(Text(f"The first traceback:\n\n{told.rstrip()}"))
     return Page(title, tuple(blocks))
+
+
+def _text(value: object) -> str:
+    from refine.words import number
+
+    return number(value, 6) if isinstance(value, float) else str(value)

@@ -107,7 +107,7 @@ def run(
     else:
         _refuse_making(making)
         tree = opened(store, name)
-        found = tree[which] if which is not None else _unfinished(tree)
+        found = tree[which] if which is not None else _unfinished(tree, rerun)
         with only_json(as_json):
             given = objective_for(found, objective)
     with tree:
@@ -169,12 +169,15 @@ def _made(
         raise
 
 
-def _unfinished(tree: refine.Tree) -> Round:
+def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
     from refine.design import IMPORTED
     from refine.errors import NotFound
+    from refine.runner import check_rerun
 
+    again = check_rerun(rerun)
     for found in reversed(tree.rounds):
-        if found.node.method != IMPORTED and len(found.trials) < found.n:
+        trials = found.trials
+        if found.node.method != IMPORTED and (len(trials) < found.n or trials["state"].isin(again).any()):
             return found
     raise NotFound(
         f"tree {tree.name!r}: no round has anything left to run; name one, extend one with --n, or make one with --space"

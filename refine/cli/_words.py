@@ -31,10 +31,10 @@ TYPED = {
 }
 """What refine says -> the same in the shell."""
 
-_RERUN = re.compile(r"\brerun='(\w+)'")
+_OPTION = re.compile(r"\b(rerun|metric|design)='([^']+)'")
 _ANY = re.compile("|".join(re.escape(said) for said in TYPED))
 
 
 def in_shell(text: str) -> str:
     """A text with commands in place of the calls that it names."""
-    return _RERUN.sub(r"--rerun \1", _ANY.sub(lambda found: TYPED[found[0]], text))
+    return _OPTION.sub(r"--\1 \2", _ANY.sub(lambda found: TYPED[found[0]], text))

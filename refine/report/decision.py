@@ -18,7 +18,7 @@ from refine.proposal import Proposal
 
 _EPSILON_WORDS = {
     "replicates": "the noise of retraining, measured on replicates",
-    "residuals": "what a Gaussian process takes for noise, since no permutation was run twice",
+    "residuals": "what a Gaussian process takes for noise, since too few permutations were run twice",
     "none": "no noise could be measured, so every loss counts",
     "given": "as asked for",
 }
@@ -79,7 +79,9 @@ def _decided_sentence(facts: Facts) -> str:
         return "Nothing has been decided yet." if facts.proposal is not None else ""
     last = facts.decisions[-1]
     child = f"; the next round is {code(last.child)}" if last.child else ""
-    return f"{_KIND_WORDS.get(last.kind, escape(last.kind))}{_by(last)}{child}."
+    before = [code(d.child) for d in facts.decisions[:-1] if d.child and d.child != last.child]
+    earlier = f" Earlier decisions led to {joined(before)}." if before else ""
+    return f"{_KIND_WORDS.get(last.kind, escape(last.kind))}{_by(last)}{child}.{earlier}"
 
 
 def _by(decision: Decision) -> str:

@@ -39,7 +39,10 @@ def reproduce(found: Round) -> str:
     node_of = {node.id: node for node in found.path}
     for i, node in enumerate(found.path):
         lines += ["", f"space = {space_code(node.space)}"]
-        size = f"n={stored[node.id].n}"
+        n, first = stored[node.id].n, stored[node.id].first
+        # What is drawn beside the design was drawn when the round was made, and stays what it is when it grows.
+        drawn = bool(node.focus or node.counter) and first < n
+        size = f"n={first if drawn else n}"
         if node.method == IMPORTED:
             lines += [
                 "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make another round.",
@@ -71,7 +74,10 @@ def reproduce(found: Round) -> str:
             )
         if found.path[0].method != IMPORTED:
             lines.append(f"assert round.id == {node.id!r}")
-        lines.append("round.run(objective=objective)" if name.startswith(UNNAMED) else "round.run()")
+        options = (["objective=objective"] if name.startswith(UNNAMED) else []) + (
+            [f"n={n}"] if drawn else []
+        )
+        lines.append(f"round.run({', '.join(options)})")
     return "\n".join(lines)
 
 

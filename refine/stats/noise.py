@@ -103,7 +103,8 @@ class RetrainingNoise:
         if groups is not None:
             pooled = pooled_deviation(values, groups)
             if pooled.n >= self.least:
-                return pooled
+                # What rounding leaves of equal values is no noise.
+                return pooled._replace(sd=0.0) if pooled.sd <= 1e-12 * float(np.abs(values).max()) else pooled
         if values.size < 20:
             return Noise(np.nan, "none", 0)
         return self._residual_noise(table, values, cardinalities)

@@ -52,7 +52,7 @@ FLOORS = [
     ["sampling"],
     ["adaptive"],
     ["cautions", "evidence", "parameter_evidence", "population"],
-    ["wording"],
+    ["hopeless", "wording"],
     ["story"],
     ["analysis"],
     ["advice", "focus", "change"],

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import refine
 from refine.errors import ReviewError, RoundBusy, StoreError
@@ -235,3 +238,32 @@ def test_texts_that_no_store_takes_are_refused_alike(tmp_path, text):
         for option in ({"note": text}, {"author": text}):
             with pytest.raises(ReviewError, match="which can't be stored; leave that letter out"):
                 root.branch(SPACE | {"x": (0.0, 0.5, 6)}, n=3, **option)
+
+
+def test_a_server_that_was_restarted_is_connected_to_again(postgresql):
+    with refine.Tree("restarted", store=postgresql) as tree:
+        root = tree.add_round(SPACE, score, n=5).run(progress=False)
+        with tree._home.store.engine.connect() as connection:
+            mine = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
+        with Store(postgresql).engine.begin() as connection:
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
+        assert len(root.trials) == 5
+        with Store(postgresql).engine.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+
+
+def test_a_damaged_file_is_said_to_be(tmp_path):
+    path = tmp_path / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        root = tree.add_round(SPACE, score, n=15).run(progress=False)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'trial'").fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with refine.Tree("q", store=path, create=False) as tree:
+        with pytest.raises(StoreError, match="the database says: database disk image is malformed; see that"):
+            str(tree)
+        with pytest.raises(StoreError, match="the database says"):
+            tree[root.id].run(objective=score, progress=False)
