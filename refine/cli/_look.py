@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -262,16 +263,25 @@ def plot(
     """Draw a figure of a round as PNG: any of round.plot's, with its parameters' names behind it."""
     from refine import figures
     from refine.errors import AnalysisError, did_you_mean
+    from refine.words import join
 
     with opened(store, name) as opened_tree:
         plots = opened_tree[which].plot
         known = [n for n in dir(plots) if not n.startswith("_") and n != "interactive"]
         if figure not in known:
             raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
-        try:
-            axes = getattr(plots, figure)(*map(_argument, about or []))
-        except TypeError as error:
-            raise AnalysisError(f"plot {figure}: {error}; see refine.plots") from None
+        draw, given = getattr(plots, figure), [_argument(text) for text in about or []]
+        takes = {
+            n: p.default for n, p in inspect.signature(draw).parameters.items() if n not in ("ax", "new")
+        }
+        needs = sum(default is inspect.Parameter.empty for default in takes.values())
+        if not needs <= len(given) <= len(takes):
+            words = [n.upper() if i < needs else f"[{n.upper()}]" for i, n in enumerate(takes)]
+            raise AnalysisError(
+                f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about or []) or 'nothing'}; "
+                f"write refine plot STORE ROUND {' '.join([figure, *words])}"
+            )
+        axes = draw(*given)
         path = out or Path("-".join([figure, *(about or [])]) + ".png")
         figures.save(axes, path)
         put_path(path, as_json)

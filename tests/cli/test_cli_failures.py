@@ -110,3 +110,36 @@ def test_every_command_that_is_named_exists():
             assert {word for word in rest if word.startswith("--")} <= options, typed
             seen += 1
     assert seen >= 15
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["density"], "takes NAME, got nothing; write refine plot STORE ROUND density NAME"),
+        (["pair", "x"], "takes A and B, got x; write refine plot STORE ROUND pair A B"),
+        (["edf", "x"], "takes nothing more, got x; write refine plot STORE ROUND edf"),
+        (["close_up", "x", "0"], "takes NAME, LOW and HIGH, got x and 0;"),
+        (
+            ["bars", "x", "kind", "x", "x", "x"],
+            "write refine plot STORE ROUND bars X [HUE] [COLUMN] [ROW]",
+        ),
+    ],
+)
+def test_a_figure_says_what_it_takes(store, typed, told):
+    found = run("plot", *store, *typed)
+    assert found.exit_code == 1
+    assert f"error: plot {typed[0]}: " in found.stderr
+    assert told in found.stderr
+
+
+def test_what_failed_is_run_again_without_naming_the_round(store):
+    where = f"{__file__}:fragile"
+    path, _ = store
+    refused = run("run", path, "--objective", where, "--rerun", "banana", "--quiet")
+    assert refused.exit_code == 1
+    assert "rerun must be a state of trials, got 'banana'" in refused.stderr
+    nothing = run("run", path, "--objective", where, "--quiet")
+    assert "no round has anything left to run" in nothing.stderr
+    again = run("run", path, "--objective", where, "--rerun", "failed", "--quiet", "--json")
+    # They were run, and fail as before.
+    assert "its first 5 trials all failed alike: ValueError: [red]too large" in again.stderr
