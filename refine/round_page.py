@@ -66,6 +66,7 @@ def round_page(found: RoundView) -> Page:
     if decided:
         blocks.append(Items(tuple(decided)))
     size = f"{plural(found.n, 'permutation')} of {found.space.size:,}"
+    size += " before constraints" if found.space.constraints else ""
     if found.node.method == IMPORTED:  # rows of a table may repeat a permutation
         size = f"{plural(found.n, 'trial')} in a space of {found.space.size:,}"
     title = f"round {found.id} of {found.home.name}: {size}"

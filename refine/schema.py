@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from refine.errors import StoreError
+
 SCHEMA_VERSION = 4
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
@@ -232,4 +234,8 @@ def _version(connection: sa.Connection) -> int | None:
     if not sa.inspect(connection).has_table("meta"):
         return None
     found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
+    if found is not None and not (str(found).isdecimal() and int(found) >= 1):
+        raise StoreError(
+            f"its schema version must be a whole number >= 1, got {str(found)[:20]!r}; the store is damaged"
+        )
     return None if found is None else int(found)

@@ -232,9 +232,14 @@ class Store:
             rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
             rest["degenerate"] = bool(row.degenerate)
             rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
-            out[row.id] = StoredNode(
-                row.pk, Node.from_json(json.loads(row.content), **rest), int(row.n), int(row.first), order
-            )
+            try:
+                node = Node.from_json(json.loads(row.content), **rest)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise StoreError(
+                    f"store {self.name}: what is stored of round {row.id} is damaged ({type(error).__name__}: {error}); "
+                    "take the store, or a folder that tree.export wrote, from before that"
+                ) from None
+            out[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
         return out
 
     def inherited(self, pk: int) -> frozenset[str]:

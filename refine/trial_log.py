@@ -297,4 +297,10 @@ def _superseded() -> sa.Exists:
 
 def _loads(texts: Sequence[str]) -> list[Any]:
     # One call of the decoder for all rows is several times faster than one per row.
-    return json.loads("[" + ",".join(texts) + "]") if texts else []
+    try:
+        return json.loads("[" + ",".join(texts) + "]") if texts else []
+    except ValueError as error:
+        raise StoreError(
+            f"a stored trial can't be read, as what was written is damaged: {error}; take the store, or a folder that "
+            "tree.export wrote, from before that"
+        ) from None

@@ -101,7 +101,9 @@ def _planned_text(facts: Facts) -> str:
         return f"{facts.n:,} imported, not necessarily on these levels"
     if node.adaptive:
         return f"{facts.n:,} planned, between these levels too"
-    return f"{facts.n:,} planned of {node.space.size:,}"
+    return (
+        f"{facts.n:,} planned of {node.space.size:,}{' before constraints' if node.space.constraints else ''}"
+    )
 
 
 def _design_text(facts: Facts) -> str:

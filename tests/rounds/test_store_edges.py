@@ -267,3 +267,24 @@ def test_a_damaged_file_is_said_to_be(tmp_path):
             str(tree)
         with pytest.raises(StoreError, match="the database says"):
             tree[root.id].run(objective=score, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE meta SET value = 'abc'", "its schema version must be a whole number >= 1, got 'abc'"),
+        ("UPDATE meta SET value = '0'", "its schema version must be a whole number >= 1, got '0'"),
+        ("UPDATE node SET content = '{'", "what is stored of round .* is damaged .*; take the store"),
+        ("UPDATE node SET content = '{}'", "what is stored of round .* is damaged"),
+        ("UPDATE trial SET metrics = '{' WHERE pk = 3", "a stored trial can't be read"),
+        ("DROP TABLE trial", "the database says: no such table: trial"),
+    ],
+)
+def test_a_store_that_was_changed_by_hand_says_what_is_wrong(tmp_path, change, told):
+    path = tmp_path / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        tree.add_round(SPACE, score, n=5).run(progress=False)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    with pytest.raises(StoreError, match=told), refine.Tree("q", store=path, create=False) as tree:
+        str(tree)
