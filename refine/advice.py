@@ -191,7 +191,7 @@ def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -
     parts = [
         f"{plural(hit, 'even permutation')} hit the best {percent(_HIT)} of the proposed space with probability {_SURE}",
         f"{judge} bring the {needed} good trials that it takes to judge {plural(len(analysis.parameters), 'parameter')}"
-        + (f", as {rarest.name} is read in {percent(rarest.read)}" if rarest else ""),
+        + (f", {rarest.name} among them, which {percent(rarest.read)} of the trials read" if rarest else ""),
     ]
     if not left:
         return Advice(n, hit, judge, seconds, f"{join(parts)}, but nothing is left to run of {space.size:,}.")

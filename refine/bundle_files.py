@@ -87,8 +87,11 @@ def write_index(folder: Path, name: str, rounds: Iterable[str]) -> None:
 def _write(path: Path, lines: Iterable[str]) -> None:
     # An export that is killed leaves what stood there before.
     part = path.with_name(f".{path.name}.part")
+    part.unlink(
+        missing_ok=True
+    )  # of an export that was killed; or a link, which must not lead out of the folder
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
+        with part.open("x", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{line}\n" for line in lines)
         part.replace(path)
     finally:

@@ -109,10 +109,14 @@ def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "")
         RoundBusy: A round that both have is being run.
     """
     theirs = list(parts)
-    with suppress(sa.exc.IntegrityError):
+    try:
+        with suppress(sa.exc.IntegrityError):
+            return _merged(store, tree, theirs, strict)
+        # Somebody else wrote some of it between our look and our write: now it is there.
         return _merged(store, tree, theirs, strict)
-    # Somebody else wrote some of it between our look and our write: now it is there.
-    return _merged(store, tree, theirs, strict)
+    except sa.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreError(f"store {store.name}: can't be merged into: {reason}") from None
 
 
 def _merged(store: Store, tree: int, theirs: list[Part], strict: str) -> Merged:
@@ -125,25 +129,19 @@ def _merged(store: Store, tree: int, theirs: list[Part], strict: str) -> Merged:
             if part.id in known:
                 stack.enter_context(store.lease(known[part.id], f"round {part.id}"))
         mine = {p.id: p for p in parts_of(store, tree, {p.id for p in theirs} & set(known))}
-        try:
-            with store.engine.begin() as connection:
-                union = _Union(connection, tree, known)
-                for part in theirs:
-                    if part.id in mine:
-                        union.meet(mine[part.id], part)
-                    else:
-                        union.add(part)
-                found = Merged(tuple(union.rounds), union.trials, tuple(union.unequal), tuple(union.kept))
-                if strict and (found.unequal or found.kept):
-                    first = next(iter([*map(str, found.unequal), *found.kept]))
-                    raise StoreError(
-                        f"{strict}, but {len(found.unequal) + len(found.kept)} differ; first: {first}"
-                    )
-        except sa.exc.IntegrityError:
-            raise
-        except sa.exc.SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise StoreError(f"store {store.name}: can't be merged into: {reason}") from None
+        with store.engine.begin() as connection:
+            union = _Union(connection, tree, known)
+            for part in theirs:
+                if part.id in mine:
+                    union.meet(mine[part.id], part)
+                else:
+                    union.add(part)
+            found = Merged(tuple(union.rounds), union.trials, tuple(union.unequal), tuple(union.kept))
+            if strict and (found.unequal or found.kept):
+                first = next(iter([*map(str, found.unequal), *found.kept]))
+                raise StoreError(
+                    f"{strict}, but {len(found.unequal) + len(found.kept)} differ; first: {first}"
+                )
     return found
 
 

@@ -86,6 +86,7 @@ class ParameterEvidence(NamedTuple):
         cost_q: Adjusted p-value of 'the time of a trial does not depend on it'.
         bad: How the share of trials that gave no value or a degenerate model changes along it, with its adjusted
             p-value; ``None`` where it has no order.
+        apart: Ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another.
     """
 
     name: str
@@ -106,6 +107,7 @@ class ParameterEvidence(NamedTuple):
     needed: int = 0
     cost_q: float = 1.0
     bad: stats.Trend | None = None
+    apart: int = 0
 
     @property
     def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
@@ -156,7 +158,7 @@ class Rows(NamedTuple):
     mask: Bools
     degenerate: Bools
     pruned: Bools
-    lost: Bools | None = None
+    lost: Bools | None = None  # see refine.hopeless
 
     @property
     def ranked(self) -> Bools:
@@ -249,6 +251,7 @@ def evidence_of(
         bad=stats.RateTrend()(rows.X[rows.ended, column], rows.bad[rows.ended])
         if parameter.ordered
         else None,
+        apart=int(rows._replace(lost=None).ended.sum() - rows.ended.sum()),
     )
 
 

@@ -50,6 +50,7 @@ class Preview(Shown):
         seconds: Estimated time of the next round; NaN where trials say nothing of it.
         workers: How many trials run at a time.
         unknown: What of the choices is new to the present space.
+        vain: How many trials inside ended without a value.
     """
 
     space: Space

@@ -196,23 +196,16 @@ class Store:
         with self.engine.begin() as connection:
             connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))
 
-    def set_scientific(self, tree: int, node_id: str, said: Mapping[str, bool]) -> tuple[str, ...]:
-        """Says of parameters whether they are scientific; those that are not named stay what they are.
-
-        Returns:
-            All that are.
-        """
+    def set_scientific(self, tree: int, node_id: str, said: Mapping[str, bool]) -> None:
+        """Says of parameters whether they are scientific; those that are not named stay what they are."""
         c, mine = t.node.c, (t.node.c.tree == tree, t.node.c.id == node_id)
 
-        def write(connection: sa.Connection) -> tuple[str, ...]:
+        with self.engine.begin() as connection:
             # Writing takes the lock: what somebody else says at the same moment is read, not lost.
             connection.execute(t.node.update().where(*mine).values(scientific=c.scientific))
             kept = json.loads(connection.execute(sa.select(c.scientific).where(*mine)).scalar() or "[]")
             named = [name for name in {*kept, *said} if said.get(name, name in kept)]
             connection.execute(t.node.update().where(*mine).values(scientific=dumps(sorted(named))))
-            return tuple(sorted(named))
-
-        return self._written(write)
 
     def nodes(self, tree: int) -> dict[str, StoredNode]:
         """All nodes of a tree by id, oldest first."""

@@ -85,6 +85,11 @@ def failing(analysis: Analysis, e: ParameterEvidence) -> str:
     if not e.fails:
         return ""
     what = "fail or are degenerate" if degenerate_rows(analysis.table, analysis.space).any() else "fail"
+    what += (
+        f", apart from {plural(e.apart, 'trial')} at levels of others where everything fails,"
+        if e.apart
+        else ""
+    )
     bad = [v for v in e.levels if v.bad_q <= ALPHA]
     if not bad and e.bad is not None:  # every level has too few trials, all together tell
         way = "higher" if e.bad.higher > 0.5 else "lower"
@@ -182,7 +187,7 @@ def _contrast(e: ParameterEvidence, new: Parameter) -> str:
         return ""
     if not any(v.n for v in go):
         where = f"the other {len(go)} levels" if len(go) > 4 else join([v.label for v in go])
-        tried = any(v.bad == v.bad for v in go)
+        tried = e.apart or any(v.bad == v.bad for v in go)  # true in either case, where some were left out
         return f"No trial at {where} finished." if tried else f"No trial lies at {where}."
     n_stay, n_go = sum(v.n for v in stay), sum(v.n for v in go)
     best = f"the best {percent(GOOD)} of trials"

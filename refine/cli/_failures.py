@@ -32,6 +32,8 @@ def failures(
     store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
 ) -> None:
     """Print why trials did not complete: what they said, how often, where first, and a traceback."""
+    from refine.design import IMPORTED
+
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
         rows = found.failures
@@ -40,7 +42,9 @@ def failures(
 
             put_json(plain(rows))
             return
-        again = [str(s) for s in dict.fromkeys(rows["state"]) if s != "running"]
+        # What was finished elsewhere can't be run again.
+        states = [] if found.node.method == IMPORTED else dict.fromkeys(rows["state"])
+        again = [str(state) for state in states if state != "running"]
         show(_page(found, rows), *(typed(store, "run", found, f"--rerun {state}") for state in again))
 
 

@@ -207,7 +207,7 @@ def test_an_export_that_is_killed_leaves_what_was_there(tmp_path, monkeypatch):
 
         def full(path, mode="r", **options):
             file = opened(path, mode, **options)
-            if "w" in mode:
+            if "x" in mode:
                 file.writelines = lambda lines: (
                     file.write("half"),
                     (_ for _ in ()).throw(OSError(28, "full")),

@@ -12,6 +12,7 @@ import refine
 from refine.errors import DesignError, RefineWarning
 from refine.gate import Gate
 from refine.report.script import reproduce
+from refine.wording import failing
 
 SPACE = refine.Space(
     {
@@ -59,6 +60,11 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
     assert analysis["kind"].fails
     assert analysis["lr"].fails
     assert analysis["lr"].bad.below == 0.0
+    count = int((root.trials["kind"] == "gelu").sum())
+    assert analysis["lr"].apart == count
+    assert f", apart from {count} trials at levels of others where everything fails, more often" in failing(
+        analysis, analysis["lr"]
+    )
     gate: Gate = root.gate()
     assert "They are more frequent at some values of lr and kind." in gate["infeasible"].says
     # What always fails is asked of its own parameter alone.
