@@ -24,7 +24,7 @@ from scipy.stats import rankdata
 
 import refine
 from refine import stats
-from refine.design import design_named, draw
+from refine.design.space_filling import design_named, draw
 
 RISKS = (0.01, 0.05, 0.10, 0.15, 0.30)
 REFINE = ("refine", "refine, noise known", "refine, quarter of the noise")
@@ -90,23 +90,26 @@ def by_refine(t: Trials) -> Iterator[Found]:
     """The product: `refine.analyze` and `refine.propose`, epsilon guessed, the true noise, or a quarter of that."""
     import pandas as pd
 
-    import refine.proposal
+    import refine.proposal.proposal
 
-    memo, plain = lru_cache(maxsize=1)(refine.proposal._surrogate), refine.proposal._surrogate
+    memo, plain = (
+        lru_cache(maxsize=1)(refine.proposal.proposal._surrogate),
+        refine.proposal.proposal._surrogate,
+    )
     grids = {
         k: np.array(v) if k in t.table.unordered else np.arange(len(v)) for k, v in t.table.levels.items()
     }
     frame = pd.DataFrame({k: grids[k][t.rows[:, j]] for j, k in enumerate(grids)}).assign(value=t.y)
     analysis = refine.analyze(t.table.space, frame, seed=t.seed)
     try:
-        refine.proposal._surrogate = memo  # one forest serves all risks
+        refine.proposal.proposal._surrogate = memo  # one forest serves all risks
         for method, epsilon in zip(REFINE, (None, t.table.noise, t.table.noise / 4), strict=True):
             for risk in RISKS:
                 p = refine.propose(analysis, risk=risk, epsilon=epsilon)
                 keep = [np.flatnonzero(p.space[k].contains(v)).tolist() for k, v in grids.items()]
                 yield Found(method, f"risk {risk:g}", keep, p.retention, p.epsilon)
     finally:
-        refine.proposal._surrogate = plain
+        refine.proposal.proposal._surrogate = plain
 
 
 def by_votes(t: Trials) -> Iterator[Found]:

@@ -68,8 +68,8 @@ def per_trial(seconds: list[float], ended: float) -> tuple[float, float, float]:
 
 def read_back(folder: Path, n: int) -> tuple[float, float]:
     """Seconds to write ``n`` trials straight into a store, and to open the tree and read them."""
-    from refine.runner import plan
-    from refine.trials import Trial
+    from refine.run.runner import plan
+    from refine.trials.trials import Trial
 
     store = folder / "large.db"
     with refine.Tree("large", store=store) as tree:
@@ -112,7 +112,7 @@ def first_task(n: int) -> tuple[float, float, float]:
     """Of a round of ``n`` cells: seconds until its first task is there, and megabytes held and at the peak then."""
     import tracemalloc
 
-    from refine.runner import plan
+    from refine.run.runner import plan
 
     with refine.Tree("plan", store="sqlite://") as tree:
         found = tree.add_round({**SPACE, "more": (1, 20), "beta": (0.8, 0.99, 20)}, float, n=n, seed=2)

@@ -18,9 +18,9 @@ import pandas as pd
 from playwright.sync_api import sync_playwright
 
 import refine
-from refine.design import design_named, draw
-from refine.page.server import Server
-from refine.page.session import Session
+from refine.design.space_filling import design_named, draw
+from refine.ui.web.server import Server
+from refine.ui.web.session import Session
 
 SIZES = (200, 1_000, 10_000, 100_000)
 TIMES = 5

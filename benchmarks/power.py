@@ -21,7 +21,7 @@ import pandas as pd
 
 import refine
 from refine import stats
-from refine.parameter_evidence import ALPHA, GOOD
+from refine.analysis.evidence import ALPHA, GOOD
 
 DIMENSIONS = (4, 8)
 SIZES = (30, 60, 120, 240)

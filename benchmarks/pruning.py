@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import refine
-from refine.pruning import Limit, best_so_far
+from refine.design.pruning import Limit, best_so_far
 
 
 def replayed(pruner: refine.Pruner, curves: list[list[float]]) -> list[int]:

@@ -48,7 +48,7 @@ def finish_gaps(found: refine.Round) -> list[float]:
     """When trials were stored, in order, in seconds."""
     from sqlalchemy import select
 
-    from refine.schema import t
+    from refine.store.schema import t
 
     query = select(t.trial.c.finished).where(t.trial.c.node == found._stored.pk).order_by(t.trial.c.pk)
     with found.home.store.engine.connect() as connection:
@@ -219,7 +219,7 @@ def make_grid(who: str, dimensions: int, cells: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (8 * 2**30, 8 * 2**30))
     names = [f"x{i}" for i in range(dimensions)]
     if who == "refine":
-        from refine.design import design_named, draw
+        from refine.design.space_filling import design_named, draw
 
         space = refine.Space(dict.fromkeys(names, (0.0, 1.0, 5)))
         started = time.perf_counter()

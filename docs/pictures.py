@@ -25,7 +25,7 @@ from rich.console import Console
 from study import DATA
 
 import refine
-from refine import figures
+from refine.report import figures
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"

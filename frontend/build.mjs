@@ -1,4 +1,4 @@
-// Builds the page into refine/page/static/: one module and one style sheet that load nothing else. The first line of the
+// Builds the page into refine/ui/web/static/: one module and one style sheet that load nothing else. The first line of the
 // module names the sources that it was built from, so that a test can tell whether it still belongs to them.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ const made = await build({
   absWorkingDir: here,
   metafile: true,
   entryPoints: { review: "src/main.js" },
-  outdir: "../refine/page/static",
+  outdir: "../refine/ui/web/static",
   bundle: true,
   format: "esm",
   minify: true,
@@ -27,7 +27,7 @@ const made = await build({
 await build({
   absWorkingDir: here,
   entryPoints: { review: "src/style.css" },
-  outdir: "../refine/page/static",
+  outdir: "../refine/ui/web/static",
   minify: true,
   target: "chrome111",
 });
@@ -40,4 +40,4 @@ for (const name of [...packages].sort()) {
   licences.set(text, [...(licences.get(text) ?? []), name]);
 }
 const parts = [...licences].map(([text, names]) => `${names.join(", ")}\n\n${text}\n`);
-writeFileSync(join(here, "../refine/page/static/LICENSES.txt"), `What review.js is built with.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`);
+writeFileSync(join(here, "../refine/ui/web/static/LICENSES.txt"), `What review.js is built with.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`);

@@ -6,40 +6,40 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from refine import errors
-from refine.version import VERSION
+from refine._version import VERSION
 
 if TYPE_CHECKING:
-    from refine.analysis import Analysis, analyze
-    from refine.change import Change
-    from refine.choices import Choice
-    from refine.decision import Decision
-    from refine.guided import guide
-    from refine.parameters import Float, Int
-    from refine.pilot import autopilot
-    from refine.proposal import Proposal, propose
-    from refine.pruning import Pruner
-    from refine.review import Review
-    from refine.round import Round
-    from refine.space import Space
-    from refine.tree import Tree
+    from refine.analysis.analysis import Analysis, analyze
+    from refine.design.pruning import Pruner
+    from refine.proposal.change import Change
+    from refine.proposal.proposal import Proposal, propose
+    from refine.review.decision import Decision
+    from refine.review.review import Review
+    from refine.space.categorical import Choice
+    from refine.space.parameters import Float, Int
+    from refine.space.space import Space
+    from refine.tree.autopilot import autopilot
+    from refine.tree.round import Round
+    from refine.tree.tree import Tree
+    from refine.ui.guide import guide
 
 _HOMES = {
-    "Analysis": "analysis",
-    "Change": "change",
-    "Choice": "choices",
-    "Decision": "decision",
-    "Float": "parameters",
-    "Int": "parameters",
-    "Proposal": "proposal",
-    "Pruner": "pruning",
-    "Review": "review",
-    "Round": "round",
-    "Space": "space",
-    "Tree": "tree",
-    "analyze": "analysis",
-    "autopilot": "pilot",
-    "guide": "guided",
-    "propose": "proposal",
+    "Analysis": "analysis.analysis",
+    "Change": "proposal.change",
+    "Choice": "space.categorical",
+    "Decision": "review.decision",
+    "Float": "space.parameters",
+    "Int": "space.parameters",
+    "Proposal": "proposal.proposal",
+    "Pruner": "design.pruning",
+    "Review": "review.review",
+    "Round": "tree.round",
+    "Space": "space.space",
+    "Tree": "tree.tree",
+    "analyze": "analysis.analysis",
+    "autopilot": "tree.autopilot",
+    "guide": "ui.guide",
+    "propose": "proposal.proposal",
 }
 
 __all__ = [

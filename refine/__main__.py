@@ -1,5 +1,5 @@
 """``python -m refine`` is the command line."""
 
-from refine.cli import main
+from refine.ui.cli import main
 
 main()

@@ -16,7 +16,7 @@ from refine.keras._history import curves_of
 from refine.keras._repeats import Listener, averaged
 from refine.keras._session import own_session, prepare
 from refine.keras._split import as_arrays, classes_of, digest, labels_of, rows_of, take, validation_rows
-from refine.naming import check_name
+from refine.run.identity import check_name
 
 _DEFAULT_SPLIT = 0.3
 _SAYS = {"holdout": "0.2 seals 20 % of the rows", "val_split": "0.3 validates on 30 %"}

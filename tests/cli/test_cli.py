@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import refine
-from refine.cli import app
+from refine.ui.cli import app
 
 REFINE = Path(sys.executable).with_name("refine")
 
@@ -321,7 +321,7 @@ def test_the_console_script(made: Made, tmp_path: Path) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from refine.cli import main\n"
+        "from refine.ui.cli import main\n"
         "sys.argv = ['refine', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import refine
-from refine.cli import app
+from refine.ui.cli import app
 
 
 def run(*arguments: object) -> Result:

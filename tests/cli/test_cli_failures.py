@@ -13,8 +13,8 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 import refine
-from refine.cli import app
-from refine.cli._words import TYPED, in_shell
+from refine.ui.cli import app
+from refine.ui.cli._words import TYPED, in_shell
 
 
 def run(*arguments: object) -> Result:

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import refine
-from refine.cli import app
+from refine.ui.cli import app
 
 REFINE = Path(sys.executable).with_name("refine")
 
@@ -408,7 +408,7 @@ def test_a_space_in_json_or_in_a_module(here: Path) -> None:
     (here / "spaces.py").write_text(
         "import refine\nspace = {'lr': refine.Float(0.001, 0.1, 5, log=True), 'units': (8, 64, 4), 'act': ['relu', None]}\n"
     )
-    from refine.space_file import read_space
+    from refine.space.files import read_space
 
     for where in ("space.json", "short.json", "spaces:space", "spaces.py:space"):
         assert read_space(where) == space
@@ -446,7 +446,7 @@ def test_a_space_in_json_or_in_a_module(here: Path) -> None:
     ],
 )
 def test_what_is_typed(text: str, value: Any) -> None:
-    from refine.typed import typed_value
+    from refine.space.literals import typed_value
 
     found = typed_value(text)
     assert found == value
@@ -465,7 +465,7 @@ def test_what_is_typed(text: str, value: Any) -> None:
     ],
 )
 def test_what_is_typed_by_halves_is_refused(text: str, letter: str) -> None:
-    from refine.typed import typed_pairs, typed_value
+    from refine.space.literals import typed_pairs, typed_value
 
     told = re.escape(f"{letter} has no partner in {text!r}; write (low, high), [a, b, ...] or one value")
     with pytest.raises(refine.errors.ReviewError, match=f"^{told}"):
@@ -475,7 +475,7 @@ def test_what_is_typed_by_halves_is_refused(text: str, letter: str) -> None:
 
 
 def test_a_text_with_a_lone_bracket_stands_in_quotes() -> None:
-    from refine.typed import typed_value
+    from refine.space.literals import typed_value
 
     with pytest.raises(refine.errors.ReviewError, match="a text with a lone bracket stands in quotes"):
         typed_value("a)")

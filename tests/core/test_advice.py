@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.advice import Advice, Offer, advice
-from refine.design import Sobol, draw, feasible
+from refine.design.space_filling import Sobol, draw, feasible
+from refine.proposal.alternatives import Advice, Offer, advice
 
 SPACE = refine.Space(
     {

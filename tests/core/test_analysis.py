@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.design import Sobol, draw
+from refine.design.space_filling import Sobol, draw
 from refine.errors import AnalysisError
-from refine.story import sentences
+from refine.report.pages.analysis import sentences
 
 SPACE = refine.Space(
     {

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from refine.canonical import (
+from refine.errors import SpaceError
+from refine.space.encoding import (
     Reference,
     decode,
     digest,
@@ -26,7 +27,6 @@ from refine.canonical import (
     thaw,
     value_key,
 )
-from refine.errors import SpaceError
 
 FAST = settings(max_examples=80, deadline=None)
 

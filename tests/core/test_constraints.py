@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from refine import Float, Space
-from refine.constraints import Constraint
-from refine.design import feasible
+from refine.design.space_filling import feasible
 from refine.errors import SpaceError
+from refine.space.constraints import Constraint
 
 GRID = {
     "units": [4, 8, 16],

@@ -12,9 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from refine import Float, Space
-from refine.design import DESIGNS, Feasible, Sobol, Uniform, design_named, draw, feasible, how_many
+from refine.design.space_filling import (
+    DESIGNS,
+    Feasible,
+    Sobol,
+    Uniform,
+    design_named,
+    draw,
+    feasible,
+    how_many,
+)
 from refine.errors import DesignError
-from refine.space import permutation_key
+from refine.space.space import permutation_key
 
 FAST = settings(max_examples=40, deadline=None)
 BOTH = pytest.mark.parametrize("design", [Sobol(), Uniform()], ids=lambda d: d.method)

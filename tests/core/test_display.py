@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from refine.display import Branch, Cell, Grid, Items, Page, Shown, Text, to_html, to_rich, to_text
+from refine.utils.display import Branch, Cell, Grid, Items, Page, Shown, Text, to_html, to_rich, to_text
 
 EVIL = "[bold]<b>&amp;</b> :smile: $x$ `code`"
 SENTENCE = "the best 20 % crowd at the low end " * 4
@@ -98,7 +98,7 @@ def test_colours_only_where_a_terminal_shows_them():
 
 def test_at_a_terminal_text_fits_it_and_what_ipython_shows_has_colours():
     code = (
-        "from refine.display import *\n"
+        "from refine.utils.display import *\n"
         "page = Page('t', (Text('word ' * 60, 'good'),))\n"
         "print(to_text(page)); print('----'); print(to_terminal(page))"
     )

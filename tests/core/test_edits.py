@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from refine import Choice, Float, Int, Space
-from refine.edits import bounds_text, edit_space, edited, narrowed, on_levels, refined, widened
 from refine.errors import ReviewError, SpaceError
+from refine.space.edits import bounds_text, edit_space, edited, narrowed, on_levels, refined, widened
 
 FAST = settings(max_examples=100, deadline=None)
 LOG = Float(1e-4, 1, 5, log=True)

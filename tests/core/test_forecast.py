@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import binom
 
 import refine
-from refine.design import Uniform, draw
+from refine.design.space_filling import Uniform, draw
 from refine.errors import AnalysisError
-from refine.forecast import LEVELS, Forecast, forecast, normal_scores
+from refine.proposal.forecast import LEVELS, Forecast, forecast, normal_scores
 
 SPACE = refine.Space(
     {"x": (0.0, 1.0, 21), "z": (0.0, 1.0, 21), "kind": ["a", "b", "c"], "junk": (1, 9), "epochs": 20}
@@ -94,7 +94,7 @@ def test_a_better_box_and_more_trials_promise_more(analysis):
 
 
 def test_cells_that_will_not_run_are_left_out(analysis):
-    from refine.space import permutation_key
+    from refine.space.space import permutation_key
 
     tiny = refine.Space({**SPACE, "z": 0.5, "junk": 1, "kind": "a"})
     rows = draw(Uniform(), tiny, tiny.size, 0)

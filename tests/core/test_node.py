@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from refine import Float, Space
-from refine.node import Node
-from refine.space import permutation_key
+from refine.space.space import permutation_key
+from refine.trials.round_record import Node
 
 FAST = settings(max_examples=60, deadline=None)
 SPACE = Space(

@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 from refine import Choice, Float, Int
 from refine.errors import SpaceError
-from refine.notation import parameter_from_json, parse, parse_talos
+from refine.space.parsing import parameter_from_json, parse, parse_talos
 
 FAST = settings(max_examples=60, deadline=None)
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp, mannwhitneyu
 
+from refine.analysis.population import compare_rounds, even_rows, even_values
 from refine.errors import AnalysisError
-from refine.population import compare_rounds, even_rows, even_values
 
 
 def rounds(parent, child):

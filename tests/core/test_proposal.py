@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import refine
-from refine.design import Sobol, draw
-from refine.edits import edit_space
+from refine.design.space_filling import Sobol, draw
+from refine.space.edits import edit_space
 
 SPACE = refine.Space(
     {

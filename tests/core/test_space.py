@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 
 from refine import Choice, Float, Int, Space
 from refine.errors import SpaceError
-from refine.space import encode_permutation, permutation_key
+from refine.space.space import encode_permutation, permutation_key
 
 FAST = settings(max_examples=60, deadline=None)
 FIVES = Space({f"p{i}": (0, 1.0, 5) for i in range(40)})

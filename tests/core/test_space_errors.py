@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from refine import Choice, Float, Int, Space
-from refine.constraints import Constraint
 from refine.errors import RefineError, SpaceError
-from refine.notation import parameter_from_json
+from refine.space.constraints import Constraint
+from refine.space.parsing import parameter_from_json
 
 
 class Thing:

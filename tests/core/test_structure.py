@@ -257,11 +257,11 @@ def _imports(name):
 def test_the_checker_sees_every_kind_of_import():
     source = (
         "from typing import TYPE_CHECKING\nimport typing\nimport refine\nimport refine.stats.box\n"
-        "from refine import errors, Space\nfrom refine.space import Space\nfrom . import words\n"
+        "from refine import errors, Space\nfrom refine.space.space import Space\nfrom . import words\n"
         "from .tree import Tree\nfrom refine.stats import noise\nimport numpy, refinery\n"
-        "if TYPE_CHECKING:\n    from refine.round import Round\nelse:\n    from refine.store import Store\n"
+        "if TYPE_CHECKING:\n    from refine.tree.round import Round\nelse:\n    from refine.store.store import Store\n"
         "if typing.TYPE_CHECKING:\n    import refine.cli\n"
-        "def f():\n    try:\n        from refine.node import Node\n    finally:\n        pass\n"
+        "def f():\n    try:\n        from refine.trials.round_record import Node\n    finally:\n        pass\n"
     )
     modules = frozenset(
         [

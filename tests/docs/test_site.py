@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 REFERENCE = {
     "refine": "api.html",
     "refine.keras": "api-keras.html",
-    "refine.figures": "api-figures.html",
+    "refine.report.figures": "api-figures.html",
     "refine.stats": "api-stats.html",
 }
 """Module -> the page that its names stand on."""

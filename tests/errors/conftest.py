@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 import refine
-from refine.schema import metadata
+from refine.store.schema import metadata
 
 pytest.register_assert_rewrite("wrong")
 

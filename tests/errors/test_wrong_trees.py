@@ -14,7 +14,7 @@ from refine.errors import (
     SpaceError,
     StoreError,
 )
-from refine.frame_import import read_table
+from refine.tree.exchange.dataframe import read_table
 
 RISK = "it is the accepted probability of losing the best value, 0.05 for 5 %, and smaller ones can't be told from none"
 FOUND_BY = "a round is found by its id, the beginning of one, or a tag, got"

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from exchanged import SPACE
 
 import refine
-from refine.bundle import parts_of
 from refine.errors import RoundBusy, StoreError
-from refine.schema import t
+from refine.store.schema import t
+from refine.tree.exchange.bundle import parts_of
 
 
 class Sealed:
@@ -221,8 +221,8 @@ def test_imported_rounds_travel(tree, frame, tmp_path):
 
 
 def test_every_table_travels():
-    from refine.bundle import hanging_on
-    from refine.schema import metadata
+    from refine.store.schema import metadata
+    from refine.tree.exchange.bundle import hanging_on
 
     reached, todo = set(), [t.node]
     while todo:

@@ -9,7 +9,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, DesignError, ObjectiveError, SpaceError
-from refine.frame_import import infer_space
+from refine.tree.exchange.dataframe import infer_space
 
 
 def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):

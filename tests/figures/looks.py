@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from refine.parameters import Float, Int
-from refine.space import Space
+from refine.space.parameters import Float, Int
+from refine.space.space import Space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from looks import LONG, SPACE, apart, inside, legend, texts, trials
 
-from refine import figures
-from refine.analysis import Analysis, analyze
-from refine.choices import Choice
-from refine.parameters import Float, Int
-from refine.space import Space
+from refine.analysis.analysis import Analysis, analyze
+from refine.report import figures
+from refine.space.categorical import Choice
+from refine.space.parameters import Float, Int
+from refine.space.space import Space
 
 
 @pytest.fixture(scope="module")

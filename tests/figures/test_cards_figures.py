@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from looks import SPACE, apart, drawn, inside, legend, points, texts, trials
 
-from refine import figures, stats
-from refine.analysis import Analysis, analyze
+from refine import stats
+from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
-from refine.figures.price import _front
-from refine.figures.style import GREY, ORANGE
-from refine.parameters import Float, Int
-from refine.space import Space
+from refine.report import figures
+from refine.report.figures.price import _front
+from refine.report.figures.style import GREY, ORANGE
+from refine.space.parameters import Float, Int
+from refine.space.space import Space
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from refine import figures
-from refine.analysis import Analysis, analyze
-from refine.choices import Choice
+from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
-from refine.figures.style import Scale, _fitting, shorten, wrapped
-from refine.figures.view import View
-from refine.parameters import Float, Int
-from refine.space import Space
+from refine.report import figures
+from refine.report.figures.style import Scale, _fitting, shorten, wrapped
+from refine.report.figures.view import View
+from refine.space.categorical import Choice
+from refine.space.parameters import Float, Int
+from refine.space.space import Space
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +87,9 @@ def _no_overlap(labels: list[Any]) -> None:
 
 
 def test_importing_figures_loads_no_matplotlib() -> None:
-    code = "import sys, refine.report; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
+    code = (
+        "import sys, refine.report.markdown; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert out.stdout.strip() == "[]"
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from looks import SPACE, apart, inside, points, tick_labels, trials
 
-from refine import figures
-from refine.analysis import Analysis, analyze
+from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
-from refine.parameters import Float
-from refine.space import Space
+from refine.report import figures
+from refine.space.parameters import Float
+from refine.space.space import Space
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from looks import LONG, SPACE, apart, inside, legend, points, texts, trials
 
-from refine import figures, stats
-from refine.analysis import analyze
+from refine import stats
+from refine.analysis.analysis import analyze
 from refine.errors import AnalysisError
-from refine.space import Space
+from refine.report import figures
+from refine.space.space import Space
 
 
 def _even() -> pd.DataFrame:

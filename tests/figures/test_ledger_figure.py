@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from refine import figures
-from refine.decision import Decision
 from refine.errors import AnalysisError
-from refine.forecast import LEVELS, Forecast
-from refine.ledger import Entry, Ledger, Seen
+from refine.proposal.forecast import LEVELS, Forecast
+from refine.report import figures
+from refine.review.calibration import Entry, Ledger, Seen
+from refine.review.decision import Decision
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from looks import SPACE, inside, legend, texts, trials
 
-from refine import figures
-from refine.analysis import Analysis, analyze
-from refine.choices import Choice
+from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
-from refine.figures.lines import _named
-from refine.parameters import Float, Int
-from refine.space import Space
+from refine.report import figures
+from refine.report.figures.lines import _named
+from refine.space.categorical import Choice
+from refine.space.parameters import Float, Int
+from refine.space.space import Space
 
 
 @pytest.fixture(scope="module")

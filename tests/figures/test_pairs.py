@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from refine import figures
-from refine.analysis import Analysis, analyze
-from refine.choices import Choice
+from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
-from refine.figures.cells import cell_axis
-from refine.figures.pairs import _colour_range
-from refine.figures.style import BLUE, GREY
-from refine.parameters import Float, Int, Parameter
-from refine.space import Space
+from refine.report import figures
+from refine.report.figures.cells import cell_axis
+from refine.report.figures.pairs import _colour_range
+from refine.report.figures.style import BLUE, GREY
+from refine.space.categorical import Choice
+from refine.space.parameters import Float, Int, Parameter
+from refine.space.space import Space
 
 SPACE = Space(
     {

@@ -11,10 +11,10 @@ import pytest
 from looks import drawn, legend, points, texts
 
 import refine
-from refine import figures
 from refine.errors import AnalysisError, ReviewError
-from refine.figures.style import png
-from refine.plots import Plots, TreePlots
+from refine.report import figures
+from refine.report.figures.style import png
+from refine.report.plots import Plots, TreePlots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

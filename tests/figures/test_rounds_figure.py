@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from looks import apart, drawn, inside, legend, points, texts
 
-from refine import figures
 from refine.errors import AnalysisError
-from refine.figures import RoundValues, TreeNode
-from refine.figures.nodes import Place, layout
-from refine.figures.style import BLUE, GREY, ORANGE
+from refine.report import figures
+from refine.report.figures import RoundValues, TreeNode
+from refine.report.figures.nodes import Place, layout
+from refine.report.figures.style import BLUE, GREY, ORANGE
 
 
 def _id(i: int) -> str:

@@ -8,11 +8,11 @@ from looks import SPACE, apart, trials
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from refine import figures
-from refine.analysis import analyze
-from refine.figures.drawn import ended_trials, even_trials, ranked_trials, worthy
-from refine.figures.style import _columns, short_ids, style, title, told_apart
-from refine.figures.view import View
+from refine.analysis.analysis import analyze
+from refine.report import figures
+from refine.report.figures.drawn import ended_trials, even_trials, ranked_trials, worthy
+from refine.report.figures.style import _columns, short_ids, style, title, told_apart
+from refine.report.figures.view import View
 
 
 def test_a_loss_over_decades_has_a_log_axis() -> None:

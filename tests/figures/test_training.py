@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refine import figures
-from refine.curves import Pair, TrialCurves, trial_curves
+from refine.analysis.learning_curves import Pair, TrialCurves, trial_curves
 from refine.errors import AnalysisError
-from refine.figures.training import _lines
+from refine.report import figures
+from refine.report.figures.training import _lines
 from refine.stats import CurveFlags, Flag
-from refine.trials import Metric
+from refine.trials.trials import Metric
 
 
 def _made(rank: int, n: int = 60, low: float = 0.1, metric: str = "val_acc") -> TrialCurves:

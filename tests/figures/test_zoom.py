@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 from looks import SPACE, inside, legend, trials
 
-from refine import figures, stats
-from refine.analysis import Analysis, analyze
-from refine.choices import Choice
+from refine import stats
+from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
-from refine.figures.shapes import widths
-from refine.figures.style import BLUE, INK, ORANGE
-from refine.parameters import Float, Int
-from refine.space import Space
+from refine.report import figures
+from refine.report.figures.shapes import widths
+from refine.report.figures.style import BLUE, INK, ORANGE
+from refine.space.categorical import Choice
+from refine.space.parameters import Float, Int
+from refine.space.space import Space
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import refine
-from refine.display import Page, to_text
 from refine.errors import ReviewError
+from refine.utils.display import Page, to_text
 
 SCORES = """
 def score(p):

@@ -9,8 +9,8 @@ import pytest
 from keras import layers
 
 import refine.keras
-from refine.curves import TrialCurves, trial_curves
-from refine.trials import Metric
+from refine.analysis.learning_curves import TrialCurves, trial_curves
+from refine.trials.trials import Metric
 
 
 def trained(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import refine
-from refine.page.server import Server
+from refine.ui.web.server import Server
 
 sys.path.insert(0, str(Path(__file__).parent))
 

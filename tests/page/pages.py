@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 
 import refine
-from refine.page.server import Server
-from refine.page.session import Session
+from refine.ui.web.server import Server
+from refine.ui.web.session import Session
 
 SPACE = {
     "lr": (0.5, 5.0, 10),

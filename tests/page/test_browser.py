@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from pages import SPACE, bounds, drag, handle, number, served, settled, until, visit
 
 import refine
-from refine.design import design_named, draw
-from refine.words import duration, percent, score
-from refine.words import number as words_number
+from refine.design.space_filling import design_named, draw
+from refine.utils.format import duration, percent, score
+from refine.utils.format import number as words_number
 
 pytestmark = pytest.mark.slow
 
@@ -532,8 +532,8 @@ def test_only_loopback_is_listened_on(server):
 
 def test_a_port_that_is_taken(server, root):
     from refine.errors import ReviewError
-    from refine.page.server import Server
-    from refine.page.session import Session
+    from refine.ui.web.server import Server
+    from refine.ui.web.session import Session
 
     with pytest.raises(ReviewError, match=rf"port {server.port} can't be had: .*; leave --port out"):
         Server(Session(root), server.port)

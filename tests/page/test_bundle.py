@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FRONTEND, STATIC = ROOT / "frontend", ROOT / "refine" / "page" / "static"
+FRONTEND, STATIC = ROOT / "frontend", ROOT / "refine" / "ui" / "web" / "static"
 
 
 def test_what_is_committed_was_built_from_these_sources():

@@ -74,7 +74,7 @@ def test_the_widget_answers_the_front_end(root, monkeypatch):
 
 def test_without_anywidget_it_says_what_to_do(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
-    monkeypatch.delitem(sys.modules, "refine.page.widget", raising=False)
+    monkeypatch.delitem(sys.modules, "refine.ui.web.widget", raising=False)
     with pytest.raises(
         refine.errors.ReviewError, match="show needs anywidget: pip install anywidget; in a browser"
     ):
@@ -95,7 +95,7 @@ def test_a_kernel_shows_it(tmp_path):
     assert "application/vnd.jupyter.widget-view+json" in shown
     state = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
     model = state[shown["application/vnd.jupyter.widget-view+json"]["model_id"]]
-    assert model["state"]["_esm"] == (Path(refine.__file__).parent / "page/static/review.js").read_text()
+    assert model["state"]["_esm"] == (Path(refine.__file__).parent / "ui/web/static/review.js").read_text()
     assert notebook.cells[2].outputs[0].text == "None\n"
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError
-from refine.page.content import MISSING
-from refine.page.session import Session
+from refine.ui.web.content import MISSING
+from refine.ui.web.session import Session
 
 
 @pytest.fixture

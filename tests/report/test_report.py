@@ -11,25 +11,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from refine.analysis import analyze
-from refine.cards import Known
-from refine.choices import Choice
-from refine.curves import TrialCurves, trial_curves
-from refine.decision import Decision, decided_space
+from refine.analysis.analysis import analyze
+from refine.analysis.learning_curves import TrialCurves, trial_curves
+from refine.analysis.population import compare_rounds
 from refine.errors import ReviewError
-from refine.gate import gate_of
-from refine.node import Node
-from refine.parameters import Float, Int
-from refine.population import compare_rounds
-from refine.proposal import Change, Proposal
-from refine.report import Facts, proposal_report, round_report
-from refine.report.gather import gather
-from refine.report.population import against_parent
-from refine.report.text import code, escape, fence, quote, slug, table
-from refine.roles import roles_of
-from refine.space import Space
-from refine.tree import Tree
-from refine.trials import Metric
+from refine.proposal.proposal import Change, Proposal
+from refine.report.markdown import Facts, proposal_report, round_report
+from refine.report.markdown.gather import gather
+from refine.report.markdown.population import against_parent
+from refine.report.markdown.text import code, escape, fence, quote, slug, table
+from refine.review.checklist import gate_of
+from refine.review.checks import Known
+from refine.review.decision import Decision, decided_space
+from refine.space.categorical import Choice
+from refine.space.parameters import Float, Int
+from refine.space.roles import roles_of
+from refine.space.space import Space
+from refine.tree.tree import Tree
+from refine.trials.round_record import Node
+from refine.trials.trials import Metric
 
 GOLDEN = Path(__file__).parent / "golden" / "round.md"
 

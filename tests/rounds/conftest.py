@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 import refine
-from refine.store import Store
+from refine.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -15,10 +15,10 @@ import optuna
 import pytest
 
 import refine
-from refine.canonical import decode
-from refine.distributions import distributions, params_of, permutation_of
+from refine.design.optuna_distributions import distributions, params_of, permutation_of
 from refine.errors import AnalysisError, DesignError
-from refine.space import permutation_key
+from refine.space.encoding import decode
+from refine.space.space import permutation_key
 
 SPACE = {
     "lr": refine.Float(0.001, 1.0, levels=4, log=True),

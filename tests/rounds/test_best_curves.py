@@ -7,10 +7,10 @@ import math
 import objectives
 import pytest
 
-from refine.curves import best_curves, trial_curves
+from refine.analysis.learning_curves import best_curves, trial_curves
 from refine.errors import AnalysisError
-from refine.report.gather import gather
-from refine.trials import Metric
+from refine.report.markdown.gather import gather
+from refine.trials.trials import Metric
 
 
 def learns(params, trial):

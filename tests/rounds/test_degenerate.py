@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.report.facts import finished
-from refine.report.gather import gather
-from refine.trials import best_first, degenerate_rows
+from refine.report.markdown.facts import finished
+from refine.report.markdown.gather import gather
+from refine.trials.trials import best_first, degenerate_rows
 
 
 def constant_at_high_rates(params):

@@ -12,7 +12,7 @@ import pytest
 
 import refine
 from refine.errors import DesignError, RoundStopped
-from refine.limits import limits_of
+from refine.run.limits import limits_of
 
 KINDS = {
     "fine": "complete",
@@ -210,7 +210,7 @@ def test_never_more_than_two_tasks_per_worker_are_in_flight(tree, space):
 
 def test_tasks_are_made_when_they_are_taken(tree):
     """A round of a million cells starts at once and holds a table of level numbers, not a million tasks."""
-    from refine.runner import plan
+    from refine.run.runner import plan
 
     found = tree.add_round({f"p{i}": (0, 9) for i in range(8)}, objectives.bowl, n=10)
     records = found.home.store.records([found._stored.pk])

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.cards import Known
-from refine.curves import trial_curves
+from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
-from refine.gate import gate_of
+from refine.review.checklist import gate_of
+from refine.review.checks import Known
 from refine.stats import CurveCheck
-from refine.trials import Metric
+from refine.trials.trials import Metric
 
 SPACE = refine.Space({"x": (0.5, 5.0, 10), "kind": ["a", "b", "c"], "depth": (1, 4)})
 

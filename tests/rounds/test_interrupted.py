@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 import refine
 from refine.errors import RoundBusy
-from refine.lease import _me
-from refine.schema import t
+from refine.store.lease import _me
+from refine.store.schema import t
 
 pytestmark = pytest.mark.slow
 
@@ -28,10 +28,10 @@ from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would we
 
-import refine, refine.lease
+import refine, refine.store.lease
 
 folder, workers = Path(sys.argv[1]), int(sys.argv[2])
-refine.lease.LEASE_SECONDS = float(sys.argv[3]) if len(sys.argv) > 3 else 60.0
+refine.store.lease.LEASE_SECONDS = float(sys.argv[3]) if len(sys.argv) > 3 else 60.0
 
 def objective(params):
     import random

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from refine.leash import hush
+from refine.run.worker import hush
 
 
 def test_a_closed_connection_is_no_news_and_everything_else_is(caplog):

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 import refine
 from refine import stats
-from refine.decision import Decision
-from refine.schema import t
+from refine.review.decision import Decision
+from refine.store.schema import t
 
 
 @pytest.fixture

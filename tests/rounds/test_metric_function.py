@@ -9,7 +9,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, ObjectiveError
-from refine.trials import Metric
+from refine.trials.trials import Metric
 
 
 def balance(metrics):

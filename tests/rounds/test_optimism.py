@@ -8,7 +8,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, ObjectiveError
-from refine.objective import MOST_EXAMPLES, RunningTrial
+from refine.run.objective import MOST_EXAMPLES, RunningTrial
 
 RIGHT = np.arange(60) % 2
 

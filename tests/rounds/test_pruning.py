@@ -12,9 +12,9 @@ import optuna
 import pytest
 
 import refine
+from refine.analysis.population import compare_rounds
+from refine.design.pruning import Limit, best_so_far
 from refine.errors import AnalysisError, DesignError, ObjectiveError
-from refine.population import compare_rounds
-from refine.pruning import Limit, best_so_far
 
 PRUNER = refine.Pruner(keep=0.5, warmup=3, min_trials=10)
 

@@ -11,9 +11,9 @@ import objectives
 import pytest
 import sqlalchemy as sa
 
-from refine.environment import environment
 from refine.errors import AnalysisError, DesignError, ObjectiveError
-from refine.schema import t
+from refine.run.environment import environment
+from refine.store.schema import t
 
 SHIFT = [0.0]
 

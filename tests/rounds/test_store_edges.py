@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 import refine
 from refine.errors import ReviewError, RoundBusy, StoreError
-from refine.store import Store
+from refine.store.store import Store
 
 SPACE = {"x": (0.0, 1.0, 11), "kind": ["a", "b"]}
 

@@ -15,11 +15,11 @@ import pytest
 import sqlalchemy as sa
 
 import refine
-from refine import schema
-from refine import store as store_module
-from refine.address import engine_of, url_of
 from refine.errors import NotFound, RoundBusy, StoreError
-from refine.store import Store
+from refine.store import schema
+from refine.store import store as store_module
+from refine.store.engine import engine_of, url_of
+from refine.store.store import Store
 
 SPACE = {
     "lr": (0.5, 5.0, 10),
@@ -163,7 +163,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(first_version):
 def opened_at_once(url, processes):
     """Lets that many processes open the store of a tree at the same moment."""
     code = (
-        "import sys, refine, refine.store; print('ready', flush=True); sys.stdin.readline(); "
+        "import sys, refine, refine.store.store; print('ready', flush=True); sys.stdin.readline(); "
         f"refine.Tree('question', store={url!r}).close()"
     )
     pipe = subprocess.PIPE
@@ -247,7 +247,7 @@ def test_a_child_and_its_decision_are_written_together_or_not_at_all(url, space,
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("refine.store._write_decision", killed)
+            patch.setattr("refine.store.store._write_decision", killed)
             with pytest.raises(KeyboardInterrupt):
                 review.accept(n=10)
         assert len(tree) == 1

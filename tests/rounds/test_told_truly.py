@@ -10,9 +10,9 @@ import pytest
 
 import refine
 from refine.errors import DesignError, RefineWarning
-from refine.gate import Gate
-from refine.report.script import reproduce
-from refine.wording import failing
+from refine.report.markdown.script import reproduce
+from refine.report.pages.reasons import failing
+from refine.review.checklist import Gate
 
 SPACE = refine.Space(
     {

@@ -1,0 +1,1 @@
+"""What a round taught: pure functions of a space and a table."""

@@ -1,0 +1,383 @@
+"""The analysis: everything measured on a round's evidence. A pure function of a space and a table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.evidence import (
+    ALPHA,
+    GOOD,
+    Bools,
+    Floats,
+    ParameterEvidence,
+    Rows,
+    adjusted,
+    condition_of,
+    evidence_of,
+)
+from refine.analysis.pooling import noise_of
+from refine.analysis.ruled_out import without_hopeless
+from refine.errors import AnalysisError, UnknownName, did_you_mean
+from refine.report.pages.analysis import analysis_page
+from refine.report.pages.cautions import of_imported
+from refine.space.encoding import check_seed
+from refine.space.space import Space
+from refine.trials.trials import FAILED, STATES, check_direction, check_frame, degenerate_rows
+from refine.utils.display import Page, Shown
+from refine.utils.format import plural
+from refine.utils.threads import one_thread
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST = 10
+"""Fewest finished even trials that are analysed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis(Shown):
+    """Everything measured on a round's evidence.
+
+    P-values, intervals and levels use even trials only, the round's own and those of earlier rounds on the very
+    same space, of which those that were pruned rank with the worst; the evidence for where the optimum may be (``X``,
+    ``y``) also holds focused and adaptive trials, those of other earlier rounds inside the space, and failed, pruned
+    and degenerate ones at the worst value seen.
+
+    Attributes:
+        space: The space analysed.
+        metric: Name of the metric, for display.
+        direction: ``"maximize"`` or ``"minimize"``.
+        seed: Seed of every bootstrap and permutation.
+        states: State -> number of the round's own trials.
+        n_even: Finished even trials that are tested on.
+        n_pooled: How many of them are of earlier rounds on the very same space.
+        n_earlier: Other finished trials of earlier rounds inside the space.
+        look: Which round of its branch this is; the q-values are multiplied by look (look + 1) / 2.
+        parameters: Evidence for every parameter that is not fixed, in the space's order.
+        pairs: Couplings among the best trials, of parameters that are read; ``i`` and ``j`` count within
+            ``parameters``.
+        noise: Retraining noise, with its source.
+        covered: Probability that the round hit the best 1 % of the grid.
+        best: The table row of the best trial of the round; of a degenerate one where all are.
+        table: The round's own trials inside the space.
+        outside: Its finished counter-samples, which lie outside.
+        X: Unit-scale positions of all evidence, shape (n, parameters).
+        y: Values of all evidence, higher is better, shape (n,).
+        digest: Hash of the evidence.
+        codes: Fingerprints of the code that its trials ran, where they come from a store; several are said in print.
+        n_imported: How many of ``n_even`` were imported without being told how they were drawn.
+    """
+
+    space: Space
+    metric: str
+    direction: str
+    seed: int
+    states: dict[str, int]
+    n_even: int
+    n_pooled: int
+    n_earlier: int
+    look: int
+    parameters: tuple[ParameterEvidence, ...]
+    pairs: tuple[stats.Pair, ...]
+    noise: stats.Noise
+    covered: float
+    best: pd.Series
+    table: pd.DataFrame = field(repr=False)
+    outside: pd.DataFrame = field(repr=False)
+    X: Floats = field(repr=False)
+    y: Floats = field(repr=False)
+    digest: str
+    codes: tuple[str, ...] = ()
+    n_imported: int = 0
+
+    def __getitem__(self, name: str) -> ParameterEvidence:
+        for evidence in self.parameters:
+            if evidence.name == name:
+                return evidence
+        fixed = ", which has one value" if name in list(self.space) else ""
+        names = [e.name for e in self.parameters]
+        raise UnknownName(f"no evidence for parameter {name!r}{fixed}; {did_you_mean(name, names)}")
+
+    @property
+    def sign(self) -> float:
+        """1 to maximize, -1 to minimize."""
+        return 1.0 if self.direction == "maximize" else -1.0
+
+    @cached_property
+    def permutations(self) -> npt.NDArray[np.intp]:
+        """A number per row of ``X``, equal for equal permutations, shape (n,)."""
+        return np.unique(self.X, axis=0, return_inverse=True)[1].reshape(-1)
+
+    @property
+    def ranked(self) -> tuple[ParameterEvidence, ...]:
+        """Parameters by what is known of them: smallest q first, larger effects first among equals."""
+        return tuple(sorted(self.parameters, key=lambda e: (round(e.q, 3), -e.effect)))
+
+    @property
+    def caution(self) -> str:
+        """What to keep in mind about trials that were imported; empty where none were."""
+        return of_imported(self.n_imported, self.n_even)
+
+    @property
+    def never_read(self) -> tuple[str, ...]:
+        """Parameters that the objective read in no trial."""
+        return tuple(e.name for e in self.parameters if e.read == 0)
+
+    def page(self) -> Page:
+        """A ranked story: what mattered, where the good trials lie, and what could not be seen."""
+        return analysis_page(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@one_thread
+def analyze(
+    space: Space | Mapping[str, Any],
+    frame: pd.DataFrame,
+    value: str = "value",
+    direction: str = "maximize",
+    seed: int = 0,
+    *,
+    metric: str | None = None,
+    earlier: pd.DataFrame | None = None,
+    pooled: int = 0,
+    look: int = 1,
+    read: Mapping[str, npt.ArrayLike] | None = None,
+    groups: Sequence[Any] | None = None,
+    degenerate: bool = False,
+    fresh: tuple[npt.ArrayLike, Sequence[Any]] | None = None,
+) -> Analysis:
+    """Measures everything a table of finished runs can teach about a space.
+
+    Pure: equal arguments give equal results.
+
+    Args:
+        space: The space, or its mapping; rows outside are left out.
+        frame: One row per trial: a column per parameter, one for the value and, optionally, ``state``
+            (default: complete), ``origin`` (default: even) and ``seconds``.
+        value: Name of the value's column.
+        direction: ``"maximize"`` or ``"minimize"``.
+        seed: Seed of every bootstrap and permutation.
+        metric: How to call the value; default ``value``.
+        earlier: Trials of earlier rounds, in the same columns. They help to find where the optimum may be
+            and are never tested on.
+        pooled: How many rows at the head of ``frame`` are of earlier rounds on this very space. Nothing was selected
+            between these rounds and this one, so that their even trials are tested on as well.
+        look: Which round of its branch this is, from 1. The q-values of the r-th are multiplied by r (r + 1) / 2, so
+            that testing again in every round doesn't add up to false alarms.
+        read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
+        groups: One label per row of ``frame``, equal for replicates of one permutation.
+        degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
+        fresh: Values of runs again of good permutations under new seeds, and a label of its permutation for each:
+            they measure the noise and nothing else.
+
+    Raises:
+        AnalysisError: A column is missing, or fewer than 10 finished even trials lie inside the space.
+    """
+    check_direction(direction)
+    check_frame(frame)
+    seed = check_seed(seed, 0)
+    space = space if isinstance(space, Space) else Space(space)
+    if value not in frame.columns:
+        columns = [str(c) for c in frame.columns]
+        raise AnalysisError(f"value {value!r} is no column of the table; {did_you_mean(value, columns)}")
+    if isinstance(look, bool) or not isinstance(look, int) or look < 1:
+        raise AnalysisError(
+            f"look must be a whole number >= 1, the round's place in its branch, got {look!r}"
+        )
+    sign = 1.0 if direction == "maximize" else -1.0
+    rows = _inside(space, frame, value, degenerate, sign)
+    past = None if earlier is None else _inside(space, earlier, value, degenerate, sign)
+    n_earlier = 0 if past is None else int(past.finished.sum())
+    even = rows.finished & rows.even
+    _check_enough(even, rows, n_earlier, len(frame))
+    own = np.flatnonzero(rows.mask) >= _check_pooled(pooled, rows, len(frame))
+    names = list(space.varied)
+    at = [list(space).index(n) for n in names]
+    cardinalities = [0 if space[n].ordered else space[n].size for n in names]
+    X, y = _evidence(rows, past, at, sign)
+    digest = hashlib.sha256(
+        np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
+    ).hexdigest()
+    spent = look * (look + 1) / 2
+    permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
+    masks = {n: _read_mask(n, read, len(frame))[rows.mask] for n in names if read and n in read}
+    beside = list(zip(at, cardinalities, strict=True))
+    each = without_hopeless(rows, [(space[n], at[j]) for j, n in enumerate(names)])
+    found = [
+        evidence_of(space[n], n, at[j], each[j], masks.get(n), beside, sign, seed, permutations)
+        for j, n in enumerate(names)
+    ]
+    # A trial that raised may have read little: only those with a value tell what is read.
+    ended = rows.finished
+    positions = {n: (space[n], rows.X[ended, j]) for n, j in zip(names, at, strict=True)}
+    found = [
+        e._replace(
+            condition=condition_of(masks[e.name][ended], {n: v for n, v in positions.items() if n != e.name})
+        )
+        if 0 < e.read < 1
+        else e
+        for e in found
+    ]
+    ranked = rows.ranked
+    X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
+    order = np.lexsort((*X_ranked.T, y_ranked))
+    X_ranked, y_ranked = X_ranked[order], y_ranked[order]
+    X_even, y_even = rows.X[even][:, at], sign * rows.y[even]
+    order = np.lexsort((*X_even.T, y_even))
+    X_even, y_even = X_even[order], y_even[order]
+    labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][even][order]
+    asked = [j for j, e in enumerate(found) if e.read != 0]  # what is never read is coupled with nothing
+    pairs = stats.Interactions(top=GOOD, seed=seed)(
+        X_ranked[:, asked], y_ranked, [cardinalities[j] for j in asked]
+    )
+    table = rows.table[own].reset_index(drop=True)
+    states = (
+        {"complete": int(rows.finished[own].sum())}
+        if "state" not in table
+        else table["state"].value_counts().to_dict()
+    )
+    worthy = rows.finished & ~rows.degenerate
+    worthy = worthy if worthy[own].any() else rows.finished
+    best = int(np.argmax(np.where(worthy[own], sign * rows.y[own], -np.inf)))
+    return Analysis(
+        space=space,
+        metric=metric or value,
+        direction=direction,
+        seed=seed,
+        states={s: int(states[s]) for s in STATES if s in states},
+        n_even=int(even.sum()),
+        n_pooled=int((even & ~own).sum()),
+        n_earlier=n_earlier,
+        look=look,
+        parameters=adjusted(found, spent),
+        pairs=tuple(p._replace(i=asked[p.i], j=asked[p.j], q=min(1.0, p.q * spent)) for p in pairs),
+        noise=noise_of(X_even, y_even, cardinalities, labels, fresh, seed),
+        covered=stats.hit_probability(int(even.sum()), 0.01),
+        best=table.iloc[best],
+        table=table,
+        outside=_outside(space, frame, value, degenerate),
+        X=X,
+        y=y,
+        digest=digest[:16],
+        n_imported=int((rows.table["origin"] == "imported").to_numpy()[even].sum())
+        if "origin" in rows.table
+        else 0,
+    )
+
+
+def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
+    if isinstance(pooled, bool) or not isinstance(pooled, int) or not 0 <= pooled <= count:
+        raise AnalysisError(
+            f"pooled must be a whole number from 0 to {count}, how many rows at the head of the table are of earlier "
+            f"rounds, got {pooled!r}"
+        )
+    if not rows.finished[np.flatnonzero(rows.mask) >= pooled].any():
+        raise AnalysisError(
+            "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
+        )
+    return pooled
+
+
+def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:
+    least = LEAST // 2 if n_earlier else LEAST
+    chosen = int((rows.finished & ~rows.even).sum())
+    if not even.any() and chosen:
+        raise AnalysisError(
+            f"an analysis needs at least {LEAST} finished even trials inside the space, got none: {plural(chosen, 'trial')} "
+            "of this table were chosen by the results of others, and say nothing about what would have come of an even "
+            "draw, so that nothing can be tested on them; draw some evenly: round.branch(round.space, n=...)"
+        )
+    if int(even.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:
+        raise AnalysisError(
+            f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
+            f"{plural(count, 'row')}{_lost(rows, count)}; run more permutations"
+            + (", and see round.failures" if rows.failed.any() else "")
+        )
+
+
+def _lost(rows: Rows, count: int) -> str:
+    """Why rows of a table don't count, in brackets."""
+    outside, unfinished = count - int(rows.mask.sum()), int((~rows.finished).sum())
+    found = [f"{outside:,} outside"] * (outside > 0) + [f"{unfinished:,} without a value"] * (unfinished > 0)
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tuple[Floats, Floats]:
+    """What the surrogate learns from, in an order that does not depend on the rows'.
+
+    A trial that failed, was stopped for being behind, or can't be best, tells where not to look: it counts as the
+    worst value seen.
+    """
+    parts = [part for part in (rows, past) if part is not None]
+    ended = [part.finished | part.failed | part.pruned for part in parts]
+    X = np.concatenate([part.X[e][:, at] for part, e in zip(parts, ended, strict=True)])
+    y = np.concatenate(
+        [np.where(part.finished, sign * part.y, np.nan)[e] for part, e in zip(parts, ended, strict=True)]
+    )
+    unworthy = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
+    y = np.where(np.isnan(y) | unworthy, np.nanmin(y), y)
+    order = np.lexsort((*X.T, y))
+    return X[order], y[order]
+
+
+def _read_mask(name: str, read: Mapping[str, npt.ArrayLike], count: int) -> Bools:
+    mask = np.asarray(read[name])
+    if mask.shape not in ((), (count,)) or not np.isin(mask, (0, 1)).all():
+        raise AnalysisError(
+            f"read: {name}: needs one answer, True or False, for all trials or for each of the {count} rows"
+        )
+    return np.broadcast_to(mask.astype(np.bool_), (count,))
+
+
+def _outside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool) -> pd.DataFrame:
+    """Finished counter-samples of a table that may be best."""
+    found = frame.assign(value=frame[value])
+    if "origin" not in found:
+        return found.iloc[:0]
+    keep = (found["origin"] == "counter") & np.isfinite(np.asarray(found["value"], dtype=float))
+    if "state" in found:
+        keep &= found["state"] == "complete"
+    if not degenerate:
+        keep &= ~degenerate_rows(found, space)
+    found = found[keep]
+    return found[~space.contains(found)].reset_index(drop=True)
+
+
+def _inside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool, sign: float) -> Rows:
+    mask = space.contains(frame)
+    table = frame[mask].reset_index(drop=True)
+    if value != "value":
+        table = table.assign(value=table[value])
+    try:
+        y = np.asarray(table["value"], dtype=float)
+    except (TypeError, ValueError):
+        raise AnalysisError(
+            f"value {value!r} must be a column of numbers, got text in it; convert it first"
+        ) from None
+    finished = np.isfinite(y)
+    failed = ~finished
+    pruned = np.zeros(len(table), dtype=np.bool_)
+    if "state" in table:
+        finished &= (table["state"] == "complete").to_numpy()
+        failed = table["state"].isin(FAILED).to_numpy()
+        pruned = (table["state"] == "pruned").to_numpy()
+        if pruned.any() and finished.any():
+            y = np.where(pruned, (y[finished].min() if sign > 0 else y[finished].max()), y)
+        else:
+            pruned = np.zeros(len(table), dtype=np.bool_)
+    even = np.ones(len(table), dtype=np.bool_)
+    if "origin" in table:
+        # Somebody's table of finished runs is all there is: it is analysed as if drawn evenly.
+        even = table["origin"].isin(["even", "imported"]).to_numpy()
+    unworthy = finished & ~np.bool_(degenerate) & degenerate_rows(table, space)
+    return Rows(table, space.unit(table), y, finished, failed, even, mask, unworthy, pruned)

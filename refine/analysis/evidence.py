@@ -1,0 +1,399 @@
+"""What a round taught about each of its parameters. Pure functions of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.space.categorical import Choice
+from refine.space.parameters import Parameter
+from refine.utils.format import join, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+GOOD = 0.2
+"""Share of the trials that counts as good in densities, edges and pairs."""
+
+RICH = 1.25
+"""An end is a reason to widen where it holds so many times its share of the best trials: among thousands of trials any
+small lead is significant."""
+
+ALPHA = 0.1
+"""False discovery rate below which a parameter may be narrowed."""
+
+
+class LevelEvidence(NamedTuple):
+    """What is known about one level of one parameter.
+
+    Attributes:
+        label: The level as shown.
+        n: Even trials at the level that finished or were pruned.
+        median: Median value there, in the metric's own sign; NaN without trials, or where it is a pruned one's.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        ratio: Density of good trials over density of all; above 1 means over-represented.
+        ratio_low: Lower end of its 90 % interval.
+        ratio_high: Upper end.
+        bad: Share of the ended trials there that gave no value or a degenerate model.
+        bad_q: Adjusted p-value of 'that is no more frequent there than elsewhere'; 1 where it is less frequent.
+        seconds: Median time of a finished trial there.
+    """
+
+    label: str
+    n: int
+    median: float
+    low: float
+    high: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    bad: float
+    bad_q: float
+    seconds: float
+
+
+class ParameterEvidence(NamedTuple):
+    """What a round taught about one parameter.
+
+    Attributes:
+        name: The parameter's.
+        parameter: The parameter.
+        correlation: Spearman's rank correlation with the metric, in the metric's own sign; ``None`` where
+            the parameter has no order.
+        association: Kruskal-Wallis over its choices; ``None`` where it has an order.
+        importance: PED-ANOVA importance for being among the best fifth.
+        p: P-value of 'does not matter': three times the smallest of the rank test's, the importance's and the
+            additive model's.
+        q: The same after Benjamini-Hochberg over all parameters of the round.
+        edges: Pile-up tests at the low and the high end; empty where there is no order.
+        edge_q: Their p-values after Benjamini-Hochberg over all edges of the round.
+        levels: Evidence per level.
+        read: Share of trials in which the objective read the parameter; NaN where it wasn't noted.
+        condition: What those trials have in common, such as ``"layers is 2 or 3"``; empty where it is read
+            always or nothing tells the trials apart.
+        seen_by: Which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not.
+        n: Even trials behind the tests: those that read the parameter and finished or were pruned.
+        good: How many of them are among the best fifth.
+        needed: How many good trials it takes to judge a parameter in this round.
+        cost_q: Adjusted p-value of 'the time of a trial does not depend on it'.
+        bad: How the share of trials that gave no value or a degenerate model changes along it, with its adjusted
+            p-value; ``None`` where it has no order.
+        apart: Ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another.
+    """
+
+    name: str
+    parameter: Parameter
+    correlation: stats.Correlation | None
+    association: stats.Association | None
+    importance: stats.Importance
+    p: float
+    q: float
+    edges: tuple[stats.Edge, ...]
+    edge_q: tuple[float, ...]
+    levels: tuple[LevelEvidence, ...]
+    read: float
+    condition: str = ""
+    seen_by: str = "trend"
+    n: int = 0
+    good: int = 0
+    needed: int = 0
+    cost_q: float = 1.0
+    bad: stats.Trend | None = None
+    apart: int = 0
+
+    @property
+    def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
+        """Ends where the best trials pile up, so that the optimum may be beyond; each with its q."""
+        return tuple(
+            (edge, q)
+            for edge, q in zip(self.edges, self.edge_q, strict=True)
+            if edge.peak and q <= ALPHA and edge.top_count >= RICH * edge.share * edge.top_n
+        )
+
+    @property
+    def fails(self) -> bool:
+        """Whether trials fail or are degenerate more often at some level, or towards an end: q <= 0.1."""
+        return self.bad_q <= ALPHA
+
+    @property
+    def bad_q(self) -> float:
+        """The smallest adjusted p-value of its levels and of the trend along it."""
+        return min((*(v.bad_q for v in self.levels), *([self.bad.p] if self.bad else [])), default=1.0)
+
+    @property
+    def matters(self) -> bool:
+        """Whether the parameter may be narrowed on this evidence: q <= 0.1."""
+        return self.q <= ALPHA
+
+    @property
+    def effect(self) -> float:
+        """Size of the effect in [0, 1]: ``|rho|``, or the square root of epsilon squared."""
+        if self.correlation is not None:
+            return abs(self.correlation.estimate) if np.isfinite(self.correlation.estimate) else 0.0
+        effect = self.association.effect if self.association is not None else np.nan
+        return float(np.sqrt(max(0.0, effect))) if np.isfinite(effect) else 0.0
+
+
+class Rows(NamedTuple):
+    """Trials inside a space, as arrays beside their table; ``mask`` says which rows of the given table they are.
+
+    ``degenerate`` trials have a value, and are finished, but can't be best. ``pruned`` ones have none: for tests they
+    stand in ``y`` with the worst finished value, tied with it.
+    """
+
+    table: pd.DataFrame
+    X: Floats
+    y: Floats
+    finished: Bools
+    failed: Bools
+    even: Bools
+    mask: Bools
+    degenerate: Bools
+    pruned: Bools
+    lost: Bools | None = None  # see refine.analysis.ruled_out
+
+    @property
+    def ranked(self) -> Bools:
+        """Even trials that have a rank: finished ones, and those that were stopped for being behind."""
+        return (self.finished | self.pruned) & self.even
+
+    @property
+    def ended(self) -> Bools:
+        """Even trials that ended, in whatever way, without those that are lost for a reason that is known."""
+        ended = (self.finished | self.failed | self.pruned) & self.even
+        return ended if self.lost is None else ended & ~self.lost
+
+    @property
+    def bad(self) -> Bools:
+        """Trials that gave no value, or a degenerate model."""
+        return self.failed | self.degenerate
+
+
+def evidence_of(
+    parameter: Parameter,
+    name: str,
+    column: int,
+    rows: Rows,
+    read: Bools | None,
+    beside: Sequence[tuple[int, int]],
+    sign: float,
+    seed: int,
+    permutations: int,
+) -> ParameterEvidence:
+    """Everything measured on one parameter, adjustments for other parameters apart.
+
+    Args:
+        parameter: The parameter.
+        name: Its name.
+        column: Its column in ``rows.X``.
+        rows: Trials inside the space; tested are the even ones that finished or were pruned.
+        read: Which of them read the parameter; ``None`` where it wasn't noted. What the others have there can't
+            have changed anything, so that they are left out.
+        beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
+        sign: 1 to maximize, -1 to minimize.
+        seed: Seed of every bootstrap and permutation.
+        permutations: Of the importance's null.
+    """
+    tested = rows.ranked
+    # A trial that raised may have read little: only those with a value tell what is read.
+    share = np.nan if read is None or not rows.finished.any() else float(read[rows.finished].mean())
+    if read is not None and 0 < share < 1:
+        tested = tested & read
+    at = np.flatnonzero(tested)
+    at = at[np.lexsort((*rows.X[at].T, rows.y[at]))]  # draws must not depend on the order of rows
+    x, y = rows.X[at, column], sign * rows.y[at]
+    k = parameter.size
+    positions = level_positions(parameter)
+    grid = None if not parameter.ordered else positions
+    importance = stats.PedAnova(top=GOOD, permutations=permutations, seed=seed)(
+        x, y, 0 if parameter.ordered else k, grid
+    )
+    additive = stats.AdditiveTest()(rows.X[at][:, [c for c, _ in beside]], y, [size for _, size in beside])
+    p_additive = float(additive[[c for c, _ in beside].index(column)])
+    correlation = association = None
+    edges: tuple[stats.Edge, ...] = ()
+    if parameter.ordered:
+        found = stats.Spearman(seed=seed)(x, y)
+        low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
+        correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
+        edges = stats.Boundary(top=GOOD)(x, y, positions)
+        seen = stats.combine(importance.p, found.p, p_additive)
+    else:
+        association = stats.KruskalWallis(seed=seed)(x, y, k)
+        seen = stats.combine(importance.p, association.p, p_additive)
+    return ParameterEvidence(
+        name,
+        parameter,
+        correlation,
+        association,
+        importance,
+        seen.p,
+        np.nan,
+        edges,
+        (),
+        _levels(parameter, column, rows, x, y, sign, rows.pruned[at]),
+        share,
+        n=len(x),
+        good=int(stats.top_mask(y, GOOD).sum()) if len(y) else 0,
+        # What a test of the parameter alone sees as well is said in its plainer words.
+        seen_by=seen.seen_by
+        if 3 * min(seen.p_importance, seen.p_trend) > ALPHA
+        else stats.combine(seen.p_importance, seen.p_trend).seen_by,
+        cost_q=_cost(parameter, column, rows),
+        bad=stats.RateTrend()(rows.X[rows.ended, column], rows.bad[rows.ended])
+        if parameter.ordered
+        else None,
+        apart=int(rows._replace(lost=None).ended.sum() - rows.ended.sum()),
+    )
+
+
+def _levels(
+    parameter: Parameter, column: int, rows: Rows, x: Floats, y: Floats, sign: float, pruned: Bools
+) -> tuple[LevelEvidence, ...]:
+    positions = level_positions(parameter)
+    axis = stats.Axis(positions, unordered=not parameter.ordered)
+    k = parameter.size
+    good = stats.top_mask(y, GOOD) if len(y) else np.zeros(0, dtype=np.bool_)
+    unknown = np.full(k, np.nan)
+    ratio = (
+        stats.DensityRatio()(x, good, positions, unordered=not parameter.ordered)
+        if len(x)
+        else stats.Ratio(positions, unknown, unknown, unknown, np.zeros(k))
+    )
+    medians = _medians(axis.index(x), y, k, sign, pruned)
+    ended, bad = rows.ended, rows.bad
+    rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
+    overall = float(bad[ended].mean()) if ended.any() else 0.0
+    everyone, seconds = axis.index(rows.X[:, column]), _seconds(rows)
+    labels = parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
+    out = []
+    for i, (level, rate) in enumerate(zip(medians, rates, strict=True)):
+        time = seconds[(everyone == i) & rows.finished]
+        out.append(
+            LevelEvidence(
+                str(labels[i]),
+                level.n,
+                level.median,
+                level.low,
+                level.high,
+                float(ratio.ratio[i]),
+                float(ratio.low[i]),
+                float(ratio.high[i]),
+                rate.rate,
+                rate.p if rate.rate > overall else 1.0,
+                float(np.median(time)) if time.size and np.isfinite(time).all() else np.nan,
+            )
+        )
+    return tuple(out)
+
+
+def _medians(
+    codes: npt.NDArray[np.intp], y: Floats, k: int, sign: float, pruned: Bools
+) -> Sequence[stats.Level]:
+    """Medians per level in the metric's own sign; NaN where a median, or an end of its interval, is a pruned trial."""
+    if not pruned.any():
+        return stats.LevelSummary()(codes, sign * y, k)
+    worst = float(y.min())
+    # So far below that even the middle of it and the best value is below the worst.
+    below = np.where(pruned, worst - (float(y.max()) - worst) - 1.0, y)
+    found = stats.LevelSummary()(codes, sign * below, k)
+
+    def known(value: float) -> float:
+        return value if sign * value >= worst else np.nan
+
+    return [
+        level._replace(median=known(level.median), low=known(level.low), high=known(level.high))
+        for level in found
+    ]
+
+
+def _seconds(rows: Rows) -> Floats:
+    if "seconds" not in rows.table:
+        return np.full(len(rows.table), np.nan)
+    return np.asarray(rows.table["seconds"], dtype=float)
+
+
+def _cost(parameter: Parameter, column: int, rows: Rows) -> float:
+    """P-value of 'the time of a finished trial does not depend on it'."""
+    seconds = _seconds(rows)
+    timed = np.flatnonzero(rows.finished & np.isfinite(seconds))
+    if timed.size < 10:
+        return 1.0
+    timed = timed[
+        np.lexsort((seconds[timed], rows.X[timed, column]))
+    ]  # draws must not depend on the order of rows
+    x, s = rows.X[timed, column], seconds[timed]
+    if parameter.ordered:
+        return stats.Spearman(resamples=1)(x, s).p
+    return stats.KruskalWallis(resamples=1)(x, s, parameter.size).p
+
+
+def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
+    """Evidence with q-values: Benjamini and Hochberg over the parameters (edges, levels) of the round, times ``spent``.
+
+    Args:
+        found: Evidence of all parameters.
+        spent: How much the rounds before have used up, at least 1.
+    """
+
+    def q(p_values: Sequence[float]) -> list[float]:
+        raw = stats.benjamini_hochberg(p_values) if len(p_values) else np.zeros(0)
+        return [min(1.0, spent * float(v)) for v in raw]
+
+    q_of = q([e.p for e in found])
+    edge = iter(q([edge.p for e in found for edge in e.edges]))
+    trends = [e.bad.p for e in found if e.bad]
+    bad_q = q([*(v.bad_q for e in found for v in e.levels), *trends])
+    bad, trend = iter(bad_q), iter(bad_q[len(bad_q) - len(trends) :])
+    cost = q([e.cost_q for e in found])
+    needed = stats.good_trials_to_judge(max(1, len(found)), ALPHA)
+    return tuple(
+        e._replace(
+            q=q_of[i],
+            edge_q=tuple(next(edge) for _ in e.edges),
+            levels=tuple(v._replace(bad_q=next(bad)) for v in e.levels),
+            bad=e.bad._replace(p=next(trend)) if e.bad else None,
+            cost_q=cost[i],
+            needed=needed,
+        )
+        for i, e in enumerate(found)
+    )
+
+
+def condition_of(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> str:
+    """What tells the trials that read a parameter from the others, in words.
+
+    Args:
+        read: (n,) whether each trial read it.
+        others: Name -> parameter and (n,) unit-scale positions of the other parameters.
+
+    Returns:
+        Such as ``"layers is 2 or 3"``: levels of one parameter at which all trials read it, while at its others
+        none does. Empty where there is no such parameter.
+    """
+    for name, (parameter, x) in others.items():
+        if parameter.size > 12:
+            continue
+        level = stats.Axis(level_positions(parameter), unordered=not parameter.ordered).index(x)
+        yes, no = set(level[read].tolist()), set(level[~read].tolist())
+        if yes and no and not yes & no:
+            labels = (
+                parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
+            )
+            return f"{name} is {join([str(labels[i]) for i in sorted(yes)], 'or')}"
+    return ""
+
+
+def level_positions(parameter: Parameter) -> Floats:
+    """Unit-scale positions of the levels, or the codes of an unordered choice."""
+    values = np.empty(parameter.size, dtype=object)
+    values[:] = parameter.grid
+    return parameter.unit(values)

@@ -1,0 +1,130 @@
+"""What trials of earlier rounds are worth to a later one. Pure functions of nodes and records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.space.encoding import decode, encode
+from refine.space.space import Space, permutation_key
+from refine.trials.round_record import Node
+from refine.trials.trials import Records
+
+Permutations = list[dict[str, Any]]
+
+
+def translate(
+    space: Space, path: Sequence[Node], origin: int, permutations: Permutations
+) -> Permutations | None:
+    """Permutations of an earlier round in the names of a later space.
+
+    Args:
+        space: The later space.
+        path: Nodes from the root to the later one.
+        origin: Which of them ran the permutations.
+        permutations: Name -> encoded value.
+
+    Returns:
+        The same permutations with parameters that were added on the way at the value that earlier trials
+        had (``was``) and without fixed ones that were dropped. ``None`` where they are no evidence: a
+        parameter was added without saying what it was, or one that varied was dropped.
+    """
+    old = path[origin].space
+    if any(name not in space and not old[name].fixed for name in old):
+        return None
+    added: dict[str, Any] = {}
+    for node in path[origin + 1 :]:
+        added.update({n: encode(v) for n, v in node.was.items() if n not in old})
+    if any(name not in old and name not in added for name in space):
+        return None
+    return [{n: p.get(n, added.get(n)) for n in space} for p in permutations]
+
+
+def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:
+    """Keys of permutations inside ``space`` that earlier rounds have completed.
+
+    Args:
+        space: The later space.
+        path: Nodes from the root to the later one's parent, then the later one.
+        records: Node id -> its trials.
+    """
+    keys: set[str] = set()
+    for origin, node in enumerate(path[:-1]):
+        found = records[node.id]
+        done = [p for p, s in zip(found.permutations, found.columns["state"], strict=True) if s == "complete"]
+        for permutation in translate(space, path, origin, done) or ():
+            frozen = {n: decode(v) for n, v in permutation.items()}
+            if _on_grid(space, frozen):
+                keys.add(permutation_key(frozen))
+    return keys
+
+
+def replicate_groups(records: Records) -> list[str]:
+    """One label per trial, equal where permutations agree on everything that the objective read."""
+    out = []
+    for permutation, read, key in zip(
+        records.permutations, records.columns["read"], records.columns["key"], strict=True
+    ):
+        if read is None:
+            out.append(str(key))
+        else:
+            names = _names(read)
+            out.append(permutation_key({n: decode(permutation[n]) for n in names if n in permutation}))
+    return out
+
+
+def noise_of(
+    X: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    cardinalities: Sequence[int],
+    groups: npt.ArrayLike | None,
+    fresh: tuple[npt.ArrayLike, Sequence[Any]] | None,
+    seed: int,
+) -> stats.Noise:
+    """The noise of retraining: from runs again where there are enough, else from the even trials.
+
+    The planned run of a permutation that was run again takes no part: it was chosen for its value, so that it lies
+    above what the permutation's seeds give.
+
+    Args:
+        X: (n, d) positions of the even trials.
+        y: (n,) their values.
+        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+        groups: n labels, equal for even trials that agree on all that was read.
+        fresh: Values of runs again, and a label of its permutation for each.
+        seed: Of the surrogate.
+    """
+    measure = stats.RetrainingNoise(seed=seed)
+    if fresh is not None and len(fresh[1]):
+        found = stats.pooled_deviation(fresh[0], np.asarray(list(fresh[1])))
+        if found.n >= measure.least:
+            return found
+    return measure(X, y, cardinalities, groups)
+
+
+def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:
+    """Parameter -> whether each trial's objective read it; empty where no trial noted what it read.
+
+    A trial that noted nothing counts as having read everything.
+    """
+    known = [None if read is None else set(_names(read)) for read in records.columns["read"]]
+    if not any(read is not None for read in known):
+        return {}
+    return {n: np.array([read is None or n in read for read in known], dtype=np.bool_) for n in space}
+
+
+def _names(read: Any) -> list[str]:
+    return list(json.loads(read)) if isinstance(read, str) else list(read)
+
+
+def _on_grid(space: Space, frozen: Mapping[str, Any]) -> bool:
+    try:
+        space.cell(frozen)
+    except ValueError:
+        return False
+    return True

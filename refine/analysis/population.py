@@ -1,0 +1,145 @@
+"""A round as a population: did all of it get better than its parent, not only its best trial. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.errors import AnalysisError, did_you_mean
+from refine.trials.trials import check_direction
+from refine.utils.format import p_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST_COMPARED = 2
+"""Fewest finished even trials of a round that is compared."""
+
+EVEN = ("even", "imported")
+"""Origins of trials that were drawn without looking at results, or are all there is of somebody's table."""
+
+_SHAPES = 0.05  # two-sided p of the largest distance below which distributions are said to differ in shape
+
+
+class RoundComparison(NamedTuple):
+    """A child round against its parent, both by their finished even trials.
+
+    Attributes:
+        direction: ``"maximize"`` or ``"minimize"``.
+        comparison: Probability that a child's trial beats a parent's, its interval, and the largest distance
+            of the two distributions. Better is what ``direction`` says, so above 0.5 is improvement.
+        parent_median: Median value of the parent's trials, in the metric's own sign.
+        child_median: Median value of the child's.
+        parent_best: Best value of the parent's trials.
+        child_best: Best value of the child's.
+    """
+
+    direction: str
+    comparison: stats.Comparison
+    parent_median: float
+    child_median: float
+    parent_best: float
+    child_best: float
+
+    @property
+    def verdict(self) -> str:
+        """``"better"``, ``"worse"`` or ``"unclear"``: on which side of 1/2 the whole interval lies."""
+        if self.comparison.low > 0.5:
+            return "better"
+        return "worse" if self.comparison.high < 0.5 else "unclear"
+
+    @property
+    def sentence(self) -> str:
+        """The probability with its interval, the distance with its p-value, and what follows."""
+        return self.sentence_about("this round", "its parent's")
+
+    def sentence_about(self, child: str, parent: str) -> str:
+        """The same, with other names for both."""
+        c = self.comparison
+        words = {
+            "better": "The population improved.",
+            "worse": "The population got worse.",
+            "unclear": "No improvement of the population is seen.",
+        }[self.verdict]
+        if self.verdict == "unclear" and c.ks_p < _SHAPES:
+            words = f"{words[:-1]}, but its spread is another."
+        return (
+            f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval "
+            f"{c.low:.2f} to {c.high:.2f}); the distributions differ by at most {c.ks:.2f} "
+            f"(Kolmogorov-Smirnov, p {p_value(c.ks_p)}). {words}"
+        )
+
+    @property
+    def caution(self) -> str:
+        """What the comparison does not say."""
+        return (
+            "This round's space was chosen after its parent's trials had been seen; the trials compared here were drawn "
+            "evenly after that choice, so they are no selection of good ones. The parent's were not drawn again, and "
+            "permutations that had run before were passed over, so what the parent found best does not count for this "
+            "round. A better population is no proof of a better best trial."
+        )
+
+
+def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direction: str) -> RoundComparison:
+    """Compares a child with its parent by their finished even trials.
+
+    Args:
+        parent_table: One row per trial with ``value`` and, optionally, ``state`` and ``origin``.
+        child_table: The same of the child.
+        direction: ``"maximize"`` or ``"minimize"``.
+
+    Raises:
+        AnalysisError: Trials were pruned, or one has fewer than 2 finished even trials or no column ``value``, or ``direction`` is
+            neither.
+
+    Source: Mann and Whitney's statistic with the variance of DeLong et al. (1988) and of Brunner and Munzel
+    (2000); see :class:`refine.stats.Compare`.
+    """
+    check_direction(direction)
+    sign = 1.0 if direction == "maximize" else -1.0
+    for which, part in (("parent's", parent_table), ("child's", child_table)):
+        if "state" in part and (stopped := int((part["state"] == "pruned").sum())):
+            raise AnalysisError(
+                f"rounds can't be compared where trials were stopped for being behind, got {stopped} in the {which} table: "
+                "those left are the better ones; run them to their end by run(rerun='pruned')"
+            )
+    old, new = even_values(parent_table), even_values(child_table)
+    found = stats.Compare()(sign * old, sign * new)
+    best = np.max if direction == "maximize" else np.min
+    return RoundComparison(
+        direction, found, float(np.median(old)), float(np.median(new)), float(best(old)), float(best(new))
+    )
+
+
+def even_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which rows are finished trials that were drawn without looking at results.
+
+    Args:
+        table: One row per trial with ``value``; without ``state`` every row is complete, without ``origin``
+            every row is even. Somebody's table of finished runs counts as drawn evenly, as in an analysis.
+
+    Returns:
+        (n,) mask.
+
+    Raises:
+        AnalysisError: There is no column ``value``.
+    """
+    if "value" not in table.columns:
+        raise AnalysisError(
+            f"a table of trials needs a column 'value'; {did_you_mean('value', [str(c) for c in table.columns])}"
+        )
+    keep = np.isfinite(np.asarray(table["value"], dtype=float))
+    if "state" in table:
+        keep &= (table["state"] == "complete").to_numpy()
+    if "origin" in table:
+        keep &= table["origin"].isin(EVEN).to_numpy()
+    return np.asarray(keep, dtype=np.bool_)
+
+
+def even_values(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Values of :func:`even_rows`, in the table's order and the metric's own sign."""
+    keep = even_rows(table)
+    return np.asarray(table["value"], dtype=float)[keep]

@@ -1,0 +1,44 @@
+"""Levels at which everything fails, which hide where else trials fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.evidence import Bools, Rows, level_positions
+from refine.space.parameters import Parameter
+
+_LEAST = 5
+"""Trials at a level before it is called hopeless."""
+_ALPHA = 0.01
+
+
+def without_hopeless(rows: Rows, columns: Sequence[tuple[Parameter, int]]) -> list[Rows]:
+    """Rows for every parameter, in which trials at hopeless levels of the others are not asked why they failed.
+
+    A level is hopeless where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
+    fails whatever the other parameters are, and would drown what they have to do with it.
+
+    Args:
+        rows: All trials.
+        columns: Parameter and its column in ``rows.X``, of all that vary.
+    """
+    ended, lost = rows.ended, [_hopeless(rows, parameter, column) for parameter, column in columns]
+    out = []
+    for mine in range(len(columns)):
+        others = np.zeros(len(ended), dtype=np.bool_)
+        for j, mask in enumerate(lost):
+            if j != mine:
+                others |= mask
+        out.append(rows._replace(lost=others))
+    return out
+
+
+def _hopeless(rows: Rows, parameter: Parameter, column: int) -> Bools:
+    axis = stats.Axis(level_positions(parameter), unordered=not parameter.ordered)
+    codes, ended = axis.index(rows.X[:, column]), rows.ended
+    rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)
+    levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
+    return np.asarray(np.isin(codes, levels), dtype=np.bool_)

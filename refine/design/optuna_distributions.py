@@ -1,0 +1,83 @@
+"""A space as Optuna's distributions, and permutations as its parameters, there and back.
+
+Optuna is imported when a function is called, not with this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.space.categorical import Choice
+from refine.space.encoding import round_significant
+from refine.space.parameters import Float, Int
+from refine.space.space import Space
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+
+def distributions(space: Space, ordered: bool = False) -> dict[str, BaseDistribution]:
+    """The varied parameters of a space as distributions; fixed ones are left out.
+
+    Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Int`` every whole one. A
+    choice of numbers becomes the number of its place in the list, so that its order is not lost, and any other
+    choice the text of that number, since Optuna keeps neither classes nor functions.
+
+    Args:
+        space: What to search.
+        ordered: Whether choices without an order become numbers of places too, for samplers that know no categories.
+    """
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    found: dict[str, BaseDistribution] = {}
+    for name in space.varied:
+        parameter = space[name]
+        if isinstance(parameter, Float):
+            found[name] = FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+        elif isinstance(parameter, Int):
+            found[name] = IntDistribution(parameter.low, parameter.high, log=parameter.log)
+        elif parameter.ordered or ordered:
+            found[name] = IntDistribution(0, parameter.size - 1)
+        else:
+            found[name] = CategoricalDistribution([str(i) for i in range(parameter.size)])
+    return found
+
+
+def permutation_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The permutation, with canonical values, of parameters that :func:`distributions` led to."""
+    out: dict[str, Any] = {}
+    for name, parameter in space.items():
+        if parameter.fixed:
+            out[name] = parameter.grid[0]
+        elif isinstance(parameter, Float):
+            # Back from a logarithm a number may lie a rounding beyond its bound.
+            out[name] = round_significant(float(np.clip(params[name], parameter.low, parameter.high)))
+        elif isinstance(parameter, Int):
+            out[name] = int(params[name])
+        else:
+            out[name] = parameter.grid[int(params[name])]
+    return out
+
+
+def params_of(space: Space, permutation: Mapping[str, Any], ordered: bool = False) -> dict[str, Any]:
+    """The parameters of a permutation that lies inside the space; the inverse of :func:`permutation_of`.
+
+    Args:
+        space: What is searched.
+        permutation: Name -> canonical value, or label of a choice.
+        ordered: As for :func:`distributions`.
+    """
+    out: dict[str, Any] = {}
+    for name in space.varied:
+        parameter, value = space[name], permutation[name]
+        if isinstance(parameter, Choice):
+            place = parameter.index(value)
+            out[name] = place if parameter.ordered or ordered else str(place)
+        elif isinstance(parameter, Int):
+            out[name] = round(value)
+        else:
+            out[name] = float(np.clip(value, parameter.low, parameter.high))  # type: ignore[attr-defined]
+    return out

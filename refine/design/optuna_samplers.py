@@ -1,0 +1,333 @@
+"""Asks and tells: a sampler of Optuna proposes permutations inside a space, given what earlier ones gave.
+
+The study is kept in memory and can be built again from stored trials. Optuna is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refine.design.optuna_distributions import distributions, params_of, permutation_of
+from refine.design.samplers import quietly
+from refine.design.space_filling import Uniform, draw
+from refine.space.encoding import seed_of
+from refine.space.parameters import Float, Int
+from refine.space.space import Space, permutation_key
+from refine.trials.round_record import Node
+from refine.trials.trials import Metric, Records, degenerate_rows, table
+
+_TRIES = 50
+_TRIES_GP = 5  # each of them fits the process anew
+_WARM_START = 20
+"""So many finished trials a new CMA-ES takes its first mean and covariance from."""
+
+
+class Told(NamedTuple):
+    """An ended trial, as a sampler is told of it.
+
+    Attributes:
+        permutation: Name -> canonical value, or label of a choice, inside the space.
+        state: ``"complete"``, ``"pruned"`` or ``"failed"``.
+        value: Final value, or what a pruned trial had reached; NaN where there is none.
+        series: Values per epoch, where pruners of Optuna are to see them.
+        rungs: What a pruner of Optuna noted on the trial.
+    """
+
+    permutation: Mapping[str, Any]
+    state: str
+    value: float = math.nan
+    series: Sequence[float] = ()
+    rungs: Mapping[str, float] = {}
+
+
+class Asked(NamedTuple):
+    """What a sampler asks for.
+
+    Attributes:
+        key: Hash of the permutation.
+        permutation: Name -> canonical value.
+        cell: Number of its cell; ``None`` between levels.
+        shown: What the sampler knew; plain data.
+    """
+
+    key: str
+    permutation: dict[str, Any]
+    cell: int | None
+    shown: dict[str, Any]
+
+
+class Conversation:
+    """One round's conversation with a sampler, and with a pruner of Optuna where there is one.
+
+    Every ask is seeded from the node's id and the number of the ask, so that a round in one process that was
+    interrupted asks for the same as one that was not.
+
+    Args:
+        node: The round.
+        sampler: The object, where the design is one.
+        told: Ended trials inside the space: those of earlier rounds, then the round's own in the order of ending.
+        own: How many of them are the round's own.
+        asked: How many permutations the sampler has asked for by now.
+        pruner: A pruner of Optuna.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        sampler: Any,
+        told: Sequence[Told],
+        own: int,
+        asked: int,
+        pruner: Any = None,
+    ) -> None:
+        import optuna
+
+        self._node, self._space = node, node.space
+        self._given = None if sampler is None else copy.deepcopy(sampler)
+        self._kept: Any = None
+        self._ordered = node.method == "qmc"
+        self._whole = pruner is not None
+        self._distributions = distributions(node.space, self._ordered)
+        self._earlier, self._own, self._asked = len(told) - own, own, asked
+        self._running: dict[str, Any] = {}
+        with quietly():
+            self._study = optuna.create_study(
+                study_name=node.id, direction=node.direction, pruner=pruner or optuna.pruners.NopPruner()
+            )
+            frozen = [self._frozen(t) for t in told]
+            self._study.add_trials(frozen)
+            done = [f for f in frozen if f.state == optuna.trial.TrialState.COMPLETE]
+        self._source = done if len(done) >= _WARM_START else None
+
+    def ask(self, taken: set[str] | frozenset[str]) -> Asked:
+        """The next permutation: inside the bounds and constraints, and none of those taken.
+
+        Args:
+            taken: Keys of permutations that have run or are running.
+
+        Raises:
+            DesignError: There is no other.
+        """
+        from optuna.trial import TrialState
+
+        shown = {
+            "ask": self._asked,
+            "earlier": self._earlier,
+            "told": self._own,
+            "running": sorted(self._running),
+        }
+        tries = _TRIES_GP if self._node.method == "gp" else _TRIES
+        # A sequence that is begun again first comes to the permutations that have run.
+        tries += self._asked if self._ordered else 0
+        with quietly():
+            for attempt in range(tries):
+                self._study.sampler = self._sampler(seed_of(self._node.id, "ask", self._asked, attempt))
+                trial = self._study.ask(self._distributions)
+                permutation = permutation_of(self._space, trial.params)
+                key = permutation_key(permutation)
+                if key not in taken and self._valid(permutation):
+                    break
+                self._study.tell(trial, state=TrialState.FAIL)
+            else:
+                permutation, key, trial = self._any(taken)
+                shown["evenly"] = True
+        self._running[key] = trial
+        self._asked += 1
+        return Asked(key, permutation, _cell(self._space, permutation), shown)
+
+    @property
+    def own(self) -> int:
+        """How many of the round's trials the study has been told of."""
+        return self._own
+
+    def running(self, key: str) -> Any:
+        """Optuna's trial of a permutation that is running; ``None`` if the study doesn't know it."""
+        return self._running.get(key)
+
+    def follow(self, key: str, permutation: Mapping[str, Any]) -> Any:
+        """Lets the study know of a permutation that somebody else chose; returns Optuna's trial."""
+        with quietly():
+            trial = self._enter(permutation)
+        self._running[key] = trial
+        return trial
+
+    def tell(self, key: str, told: Told) -> dict[str, float]:
+        """How a trial ended, whoever chose it; returns what a pruner noted on it."""
+        from optuna.trial import TrialState
+
+        self._own += 1
+        trial = self._running.pop(key, None)
+        with quietly():
+            if trial is None:
+                self._study.add_trial(self._frozen(told))
+                return {}
+            if self._node.method in ("tpe", "gp") and not self._whole:
+                # Told as what a resumed round tells: with values rounded as they are stored.
+                self._study.tell(trial, state=TrialState.FAIL)
+                self._study.add_trial(self._frozen(told))
+                return {}
+            if told.state == "complete":
+                self._study.tell(trial, told.value)
+            elif told.state == "pruned":
+                if not self._whole and math.isfinite(told.value):
+                    trial.report(told.value, len(told.series))
+                self._study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self._study.tell(trial, state=TrialState.FAIL)
+            noted = self._study.trials[trial.number].system_attrs if self._whole else {}
+        return {name: float(v) for name, v in noted.items() if name.startswith("completed_rung_")}
+
+    def _frozen(self, told: Told) -> Any:
+        from optuna.trial import TrialState, create_trial
+
+        states = {
+            "complete": TrialState.COMPLETE,
+            "pruned": TrialState.PRUNED,
+            "failed": TrialState.FAIL,
+        }
+        reached = dict(enumerate(told.series, 1)) if self._whole else {}
+        if told.state == "pruned" and not reached and math.isfinite(told.value):
+            reached = {max(1, len(told.series)): told.value}
+        return create_trial(
+            state=states[told.state],
+            value=told.value if told.state == "complete" else None,
+            params=params_of(self._space, told.permutation, self._ordered),
+            distributions=self._distributions,
+            intermediate_values={step: v for step, v in reached.items() if math.isfinite(v)},
+            system_attrs=dict(told.rungs),
+        )
+
+    def _enter(self, permutation: Mapping[str, Any]) -> Any:
+        self._study.enqueue_trial(params_of(self._space, permutation, self._ordered))
+        return self._study.ask(self._distributions)
+
+    def _any(self, taken: set[str] | frozenset[str]) -> tuple[dict[str, Any], str, Any]:
+        """Any cell of the grid, where the sampler keeps asking for what can't be had."""
+        seed = seed_of(self._node.id, "ask", self._asked)
+        row = draw(Uniform(), self._space, 1, seed, frozenset(taken))[0]
+        permutation = self._space.frozen(self._space.at(row))
+        return permutation, permutation_key(permutation), self._enter(permutation)
+
+    def _valid(self, permutation: Mapping[str, Any]) -> bool:
+        if not self._space.constraints:
+            return True
+        import pandas as pd
+
+        row = {
+            n: [
+                p.column(np.array([p.index(permutation[n])]))[0]
+                if not isinstance(p, Float | Int)
+                else permutation[n]
+            ]
+            for n, p in self._space.items()
+        }
+        return bool(self._space.contains(pd.DataFrame(row))[0])
+
+    def _sampler(self, seed: int) -> Any:
+        from optuna import samplers
+
+        method, seed = self._node.method, seed % 2**31
+        if self._given is not None:
+            _reseed(self._given, seed)
+            return self._given
+        if method == "tpe":
+            return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+        if method == "gp":
+            return samplers.GPSampler(seed=seed)
+        if method == "cmaes":
+            # Its state travels with the trials it has asked for; one that begins anew begins where the best are.
+            return samplers.CmaEsSampler(
+                seed=seed, warn_independent_sampling=False, source_trials=self._source
+            )
+        if self._kept is None:
+            # One sequence for the whole round.
+            seed = seed_of(self._node.id, "qmc") % 2**31
+            self._kept = samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
+        return self._kept
+
+
+class OptunaRace:
+    """A running trial before a pruner of Optuna, in this process: stands in for :class:`refine.design.pruning.Limit`."""
+
+    def __init__(self, metric: str, trial: Any) -> None:
+        self.metric, self._trial, self._epoch = metric, trial, 0
+
+    def race(self) -> OptunaRace:
+        """Itself: there is one run."""
+        return self
+
+    def behind(self, value: float) -> bool:
+        """Whether the pruner says so after this epoch."""
+        self._epoch += 1
+        if not math.isfinite(value):
+            return False
+        with quietly():
+            self._trial.report(value, self._epoch)
+            return bool(self._trial.should_prune())
+
+
+def told_of(
+    space: Space,
+    records: Records,
+    permutations: Sequence[Mapping[str, Any]],
+    metric: Metric,
+    degenerate: bool,
+) -> list[Told]:
+    """Ended trials inside a space as a sampler is told of them.
+
+    A degenerate model counts as pruned without having reached anything: worse than every value, whatever its own.
+
+    Args:
+        space: What is searched.
+        records: The trials.
+        permutations: Theirs in the names of this space, plain JSON data.
+        metric: Which metric is the value.
+        degenerate: Whether a degenerate trial may be called best.
+    """
+    frame = table(space, records._replace(permutations=[dict(p) for p in permutations]), metric)
+    if frame.empty:
+        return []
+    inside = space.contains(frame)
+    flat = degenerate_rows(frame, space) & ~np.bool_(degenerate)
+    columns = {name: frame[name].tolist() for name in space}
+    curves = records.curves or [{}] * len(frame)
+    found = []
+    for i in np.flatnonzero(inside).tolist():
+        permutation = {name: column[i] for name, column in columns.items()}
+        state, value = str(records.columns["state"][i]), float(frame["value"].iloc[i])
+        found.append(told(permutation, state, value, curves[i].get(metric.name, ()), bool(flat[i])))
+    return found
+
+
+def told(
+    permutation: Mapping[str, Any], state: str, value: float | None, series: Sequence[float], flat: bool
+) -> Told:
+    """An ended trial, from how it was recorded; ``flat`` is one that can't be best."""
+    if state == "pruned":
+        finite = [v for v in series if math.isfinite(v)]
+        return Told(permutation, "pruned", finite[-1] if finite else math.nan, series)
+    if state != "complete" or value is None or not math.isfinite(value):
+        return Told(permutation, "failed", math.nan, series)
+    return Told(permutation, "pruned") if flat else Told(permutation, "complete", value, series)
+
+
+def _reseed(sampler: Any, seed: int) -> None:
+    """Seeds the generators of a sampler and of the samplers inside it."""
+    for value in vars(sampler).values():
+        generator = getattr(value, "rng", None)
+        if isinstance(generator, np.random.RandomState):
+            generator.seed(seed)
+        elif callable(getattr(value, "sample_independent", None)):
+            _reseed(value, seed)
+
+
+def _cell(space: Space, permutation: Mapping[str, Any]) -> int | None:
+    try:
+        return space.cell(permutation)
+    except ValueError:
+        return None

@@ -1,0 +1,109 @@
+"""Which design a round has: an even one, a sampler of Optuna by name, or a sampler object."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from refine.design.space_filling import DESIGNS, how_many
+from refine.errors import DesignError, did_you_mean
+from refine.space.parameters import Float, Int
+from refine.space.space import Space
+from refine.trials.round_record import ADAPTIVE, OPTUNA
+
+_NEEDS = {"gp": "torch", "cmaes": "cmaes"}
+
+
+def design_of(design: Any) -> tuple[str, Any]:
+    """The name of a design and, where a sampler object was given, that object.
+
+    Args:
+        design: ``"sobol"``, ``"uniform"``, ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"`` or a sampler of Optuna.
+
+    Raises:
+        DesignError: It is none of them, or a package that it needs is missing.
+    """
+    if isinstance(design, str):
+        if design in DESIGNS:
+            return design, None
+        if design in ADAPTIVE:
+            check_needs(design)
+            return design, None
+        raise DesignError(f"design: unknown design {design!r}; {did_you_mean(design, [*DESIGNS, *ADAPTIVE])}")
+    if not callable(getattr(design, "sample_independent", None)) or inspect.isclass(design):
+        raise DesignError(
+            f"design must be one of {', '.join([*DESIGNS, *ADAPTIVE])}, or a sampler of Optuna such as "
+            f"optuna.samplers.TPESampler(), got {design!r}"
+        )
+    return described(design), design
+
+
+def check_needs(method: str) -> None:
+    """Raises DesignError where a design needs a package that is not installed."""
+    package = _NEEDS.get(method)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise DesignError(
+            f"design {method!r} needs {package}, which is not installed: pip install {package}; "
+            "design='tpe' needs nothing more"
+        )
+
+
+def described(thing: Any) -> str:
+    """A sampler or pruner of Optuna in words: its class and those options that differ from the default.
+
+    It is part of a round's identity. Options that the object does not keep under their names, and its seed, are not
+    in it, nor what it warns of.
+    """
+    kind = type(thing)
+    where = "" if kind.__module__.startswith("optuna.") else f"{kind.__module__}."
+    held, said = vars(thing), []
+    for name, parameter in inspect.signature(kind).parameters.items():
+        value = held.get(f"_{name}", held.get(name, parameter.default))
+        plain = value is None or isinstance(value, bool | int | float | str)
+        if name != "seed" and not name.startswith("warn") and plain and value != parameter.default:
+            said.append(f"{name}={value!r}")
+    return f"{OPTUNA}{where}{kind.__qualname__}({', '.join(said)})"
+
+
+def how_many_asked(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
+    """The number of permutations of an adaptive round, which leaves the grid: see :func:`refine.design.space_filling.how_many`.
+
+    Args:
+        space: What to search.
+        n: How many, or
+        downsample: a share of the grid's.
+        taken: How many permutations of the space have been run already.
+
+    Raises:
+        DesignError: Both or none given, out of range, or more than exist.
+    """
+    if n is None or downsample is not None or isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        return how_many(space, n, downsample, taken)
+    if not any(isinstance(space[name], Float) for name in space.varied):
+        exist = math.prod(p.high - p.low + 1 if isinstance(p, Int) else p.size for p in space.values())
+        if n > exist - taken:
+            raise DesignError(
+                f"n must be <= the number of permutations left, got {n:,}, but {exist:,} exist, of which {taken:,} "
+                "were run by earlier rounds; ask for fewer"
+            )
+    return n
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keeps Optuna's log, and its warnings about what is experimental, to itself."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -1,0 +1,318 @@
+"""Which cells of a grid a round visits: lazily, seeded, without replacement, prefix-stable.
+
+The grid is never built. The first 200 of 400 cells are the 200 cells of the smaller round.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, final
+
+import numpy as np
+
+from refine.errors import DesignError, did_you_mean
+from refine.space.space import Indices, Space, permutation_key
+
+IMPORTED = "imported"
+"""Method of a round whose trials were finished elsewhere: it visits no cells of its own."""
+
+EXACT_UP_TO = 1_000_000
+"""Grids of at most this many cells are counted cell by cell where there are constraints."""
+
+_BLOCK = 1024
+_MOST_DRAWS = 20_000_000
+_SAMPLE = 100_000
+_SOBOL_BITS = 30
+
+
+class Design(ABC):
+    """An order in which the cells of a grid are visited.
+
+    Extension point: :meth:`blocks` is all there is to write; constraints, skipping and counting are done
+    by :func:`draw`.
+    """
+
+    method: ClassVar[str]
+
+    @abstractmethod
+    def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
+        """Level numbers of shape (block, parameters): every cell of the grid once, in the design's order."""
+
+
+@final
+@dataclass(frozen=True)
+class Uniform(Design):
+    """A keyed permutation of the cell numbers: every order is as likely, nothing is stored.
+
+    A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway
+    2002, 'Ciphers with Arbitrary Finite Domains').
+    """
+
+    method: ClassVar[str] = "uniform"
+
+    def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
+        """Cells in keyed order."""
+        cells = _keyed_order(space.size, seed)
+        while block := [cell for _, cell in zip(range(_BLOCK), cells, strict=False)]:
+            yield _decode(block, space)
+
+
+@final
+@dataclass(frozen=True)
+class Sobol(Design):
+    """Scrambled Sobol' points snapped to levels, so that every axis, alone and in pairs, is balanced.
+
+    A point whose cell was visited already is passed over. After as many points as the grid has cells (the
+    next power of two) what is left comes in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling
+    by Matousek 1998, as in ``scipy.stats.qmc``.
+    """
+
+    method: ClassVar[str] = "sobol"
+
+    def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
+        """Cells in the order of the sequence.
+
+        Raises:
+            DesignError: More varied parameters than the sequence has dimensions (21,201).
+        """
+        from scipy.stats import qmc
+
+        at = [j for j, radix in enumerate(space.radices) if radix > 1]
+        if len(at) > qmc.Sobol.MAXDIM:
+            raise DesignError(
+                f"design 'sobol' has at most {qmc.Sobol.MAXDIM} dimensions, got {len(at)} varied parameters; "
+                "use design='uniform'"
+            )
+        seen: set[Any] = set()
+        if at:
+            radices = np.array([space.radices[j] for j in at])
+            engine = qmc.Sobol(len(at), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
+            points = 1 << min(_SOBOL_BITS, max(1, (space.size - 1).bit_length()))
+            drawn = 0
+            while drawn < points and len(seen) < space.size:
+                block = min(_BLOCK, points - drawn)
+                drawn += block
+                rows = np.zeros((block, len(space)), dtype=np.int64)
+                rows[:, at] = np.minimum((engine.random(block) * radices).astype(np.int64), radices - 1)
+                yield _unseen(rows, space, seen)
+        if len(seen) < space.size:
+            for rest in Uniform().blocks(space, seed):
+                yield _unseen(rest, space, seen)
+
+
+DESIGNS: dict[str, Design] = {d.method: d for d in (Sobol(), Uniform())}
+
+
+def design_named(method: str) -> Design:
+    """The design of that name.
+
+    Raises:
+        DesignError: There is none, or the round is an imported one.
+    """
+    if method == IMPORTED:
+        raise DesignError(
+            "an imported round has nothing to run: its trials were finished elsewhere; go on from it with "
+            ".propose().accept(n=100) or .branch(space, n=100) and run the child"
+        )
+    if method not in DESIGNS:
+        raise DesignError(f"design: unknown design {method!r}; {did_you_mean(str(method), DESIGNS)}")
+    return DESIGNS[method]
+
+
+def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()) -> Indices:
+    """The first ``n`` cells of a design that meet the constraints.
+
+    Args:
+        design: The order.
+        space: The grid.
+        n: How many cells.
+        seed: Non-negative; another seed is another order.
+        skip: Keys (:func:`refine.space.space.permutation_key`) of permutations to pass over.
+
+    Returns:
+        Level numbers, shape (n, parameters).
+
+    Raises:
+        DesignError: Fewer than ``n`` such cells were found.
+    """
+    found: list[Indices] = []
+    missing, visited = n, 0
+    for block in design.blocks(space, seed):
+        visited += len(block)
+        rows = block[space.valid(block)]
+        if skip and len(rows):
+            rows = rows[[permutation_key(space.frozen(space.at(row))) not in skip for row in rows]]
+        # 100,000 rows of 40 parameters: 16 MB, not 32.
+        found.append(rows[:missing].astype(np.int32))
+        missing -= len(found[-1])
+        if missing == 0 or visited >= _MOST_DRAWS:
+            break
+    if missing:
+        ended = "that is all there are" if visited >= space.size else f"among {visited:,} cells looked at"
+        raise DesignError(
+            f"{n:,} permutations were asked for, but only {n - missing:,} that meet the constraints and have not "
+            f"been run were found; {ended}; ask for fewer or relax a constraint"
+        )
+    return np.concatenate(found) if found else np.zeros((0, len(space)), dtype=np.int32)
+
+
+class Feasible(NamedTuple):
+    """How many permutations of a space meet its constraints.
+
+    Attributes:
+        count: The number, or the best estimate of it.
+        low: Lower end of the 95 % Wilson interval; equal to ``count`` where exact.
+        high: Upper end.
+        exact: Whether it was counted.
+    """
+
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+    low: int
+    high: int
+    exact: bool
+
+    def __str__(self) -> str:
+        if self.exact:
+            return f"{self.count:,}"
+        return f"about {self.count:.3g} (95 % interval {self.low:.3g} to {self.high:.3g})"
+
+
+def feasible(space: Space, seed: int = 0) -> Feasible:
+    """How many permutations exist: exact without constraints or up to 10^6 cells, else estimated.
+
+    The estimate is the share among 100,000 random cells with its Wilson interval (Wilson 1927).
+    """
+    if not space.constraints:
+        return Feasible(space.size, space.size, space.size, exact=True)
+    if space.size <= EXACT_UP_TO:
+        count = 0
+        for start in range(0, space.size, _SAMPLE):
+            cells = np.arange(start, min(start + _SAMPLE, space.size))
+            rows = np.stack(np.unravel_index(cells, space.radices), axis=1)
+            count += int(space.valid(rows).sum())
+        return Feasible(count, count, count, exact=True)
+    from statsmodels.stats.proportion import proportion_confint
+
+    rng = np.random.Generator(np.random.PCG64(seed))
+    rows = rng.integers(0, space.radices, size=(_SAMPLE, len(space)))
+    hits = int(space.valid(rows).sum())
+    low, high = proportion_confint(hits, _SAMPLE, method="wilson")
+    estimate, least, most = (_share_of(space.size, s) for s in (hits / _SAMPLE, low, high))
+    return Feasible(estimate, least, most, exact=False)
+
+
+def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0, where: str = "") -> int:
+    """The number of permutations a person asked for, checked against what exists.
+
+    Args:
+        space: The grid.
+        n: A number, or
+        downsample: a share in (0, 1] of the permutations that are left; one of the two must be given.
+        taken: How many permutations of the space have been run already.
+        where: What to call the thing asked for, in front of errors.
+
+    Raises:
+        DesignError: Both or none given, or out of range.
+    """
+    if (n is None) == (downsample is None):
+        given = "both" if n is not None else "none"
+        raise DesignError(
+            f"{where}say how many permutations to run by n= (a number) or downsample= (a share), got {given}"
+        )
+    exist = feasible(space)
+    if not exist.high:
+        alone = [c for c in space.constraints if not feasible(Space(dict(space), [str(c)])).high]
+        which = f"the constraint {str(alone[0])!r}" if alone else "all constraints together"
+        raise DesignError(f"{where}no permutation meets {which}; relax it, or give parameters more levels")
+    left = exist.count - taken
+    if n is None:
+        share = downsample
+        if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share <= 1:
+            raise DesignError(
+                f"{where}downsample must be a share > 0 and <= 1, got {downsample!r}; 0.01 runs one in a hundred, n= "
+                "takes a number"
+            )
+        if left < 1:
+            raise DesignError(f"{where}no permutation is left to run: {exist} exist, {taken:,} were run")
+        return max(1, round(float(share) * left))
+    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+        raise DesignError(f"{where}n must be a whole number, got {n!r}; for a share use downsample=")
+    if n < 1:
+        raise DesignError(f"{where}n must be >= 1, got {n}")
+    if n > (exist.high - taken):
+        run = f", of which {taken:,} were run by earlier rounds" if taken else ""
+        raise DesignError(
+            f"{where}n must be <= the number of permutations left, got {n:,}, but {exist} exist{run}; "
+            "ask for fewer, or give ranges more levels"
+        )
+    return int(n)
+
+
+def _share_of(size: int, share: float) -> int:
+    return round(share * 10**15) * size // 10**15
+
+
+def _unseen(rows: Indices, space: Space, seen: set[Any]) -> Indices:
+    keys = _row_keys(rows, space)
+    fresh = []
+    for i, key in enumerate(keys):
+        if key not in seen:
+            seen.add(key)
+            fresh.append(i)
+    return rows[fresh]
+
+
+def _row_keys(rows: Indices, space: Space) -> list[Any]:
+    if space.size < 2**62:
+        weights = np.ones(len(space), dtype=np.int64)
+        for j in range(len(space) - 2, -1, -1):
+            weights[j] = weights[j + 1] * space.radices[j + 1]
+        return (rows @ weights).tolist()  # type: ignore[no-any-return]
+    # Rows as bytes: no fixed-width integer holds the cell number.
+    small = rows.astype(np.uint16 if max(space.radices) < 2**16 else np.uint64)
+    return [row.tobytes() for row in small]
+
+
+def _decode(cells: list[int], space: Space) -> Indices:
+    if space.size < 2**62:
+        return np.stack(np.unravel_index(np.array(cells), space.radices), axis=1).astype(np.int64)
+    return np.array([space.indices(cell) for cell in cells], dtype=np.int64)
+
+
+def _keyed_order(size: int, seed: int) -> Iterator[int]:
+    """0 .. size - 1 in the pseudo-random order of a key."""
+    mix = _feistel(max(2, (size - 1).bit_length()), seed)
+    for start in range(1 << max(2, (size - 1).bit_length())):
+        cell = mix(start)
+        if cell < size:
+            yield cell
+
+
+def _feistel(bits: int, seed: int, rounds: int = 6) -> Callable[[int], int]:
+    """A keyed bijection of 0 .. 2^bits - 1; halves of unequal width swap places every round."""
+    keys = [hashlib.sha256(f"refine:{seed}:{r}".encode()).digest() for r in range(rounds)]
+    widths = (bits - bits // 2, bits // 2)
+    nbytes = math.ceil(bits / 8)
+
+    def mix(x: int) -> int:
+        left, right = x >> widths[1], x & ((1 << widths[1]) - 1)
+        for r, key in enumerate(keys):
+            width = widths[r % 2]
+            hashed = hashlib.blake2b(right.to_bytes(nbytes, "big"), key=key, digest_size=16).digest()
+            mask = (1 << width) - 1
+            left, right = right, left ^ (int.from_bytes(_stretch(hashed, width), "big") & mask)
+        return (left << widths[(rounds + 1) % 2]) | right
+
+    return mix
+
+
+def _stretch(hashed: bytes, width: int) -> bytes:
+    # Halves wider than one digest (grids beyond 2^256) need more bytes.
+    out = hashed
+    while len(out) * 8 < width:
+        out += hashlib.blake2b(out, digest_size=16).digest()
+    return out

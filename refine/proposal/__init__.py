@@ -1,0 +1,1 @@
+"""From evidence to a narrower or wider space, with its reasons and its risk. Pure."""

@@ -1,0 +1,164 @@
+"""Where else to look: cells where the optimum is plausible, and cells outside a box that could refute it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.design.space_filling import Uniform, draw, feasible
+from refine.errors import DesignError
+from refine.space.parameters import Range
+from refine.space.space import Indices, Space, permutation_key
+from refine.stats.forest import encode, fit_forest
+
+_CANDIDATES = 4000
+_NEIGHBOURS = 2000
+_CENTRES = 15
+_LEARNED = 1500
+_MEMBERS = 3
+
+
+def focus_rows(
+    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
+) -> Indices:
+    """Cells of a space where the optimum is plausible.
+
+    Half of them are picks of a bootstrapped forest, each the best candidate of three members; half are picks of a
+    Gaussian process, each the best candidate of one random function (Thompson 1933). Candidates are even draws, and
+    neighbours of the trials that the forest thinks best, which luck alone did not make look good.
+
+    Args:
+        analysis: Evidence to learn from.
+        space: The space to draw from, usually a narrower or wider one than was analysed.
+        n: How many cells.
+        seed: Of candidates and surrogates.
+        skip: Keys of permutations to pass over.
+
+    Returns:
+        Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
+    """
+    nothing = np.zeros((0, len(space)), dtype=np.int32)
+    if n < 1 or not analysis.parameters:
+        return nothing
+    try:
+        rows = draw(Uniform(), space, max(1, min(_CANDIDATES, feasible(space).low - len(skip))), seed, skip)
+    except DesignError:
+        return nothing
+    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in analysis.parameters]
+    rows = np.unique(np.concatenate([rows, _neighbours(analysis, space, cardinalities, seed, skip)]), axis=0)
+    positions = _positions(analysis, space, rows)
+    known = np.isfinite(positions).all(axis=1)
+    rows, positions = rows[known], positions[known]
+    if not len(rows):
+        return rows
+    n = min(n, len(rows))
+    smooth = n // 2
+    chosen: dict[int, None] = {}
+    if smooth:
+        paths = stats.PosteriorPaths(seed=seed)(analysis.X, analysis.y, positions, cardinalities, smooth)
+        chosen.update(dict.fromkeys(paths.tolist()))
+    share = min(0.5, (n + 1) / len(rows))
+    forest = stats.Forest(groups=max(2, n - smooth), members=_MEMBERS, share=share, seed=seed)
+    for group in forest(analysis.X, analysis.y, positions, cardinalities).votes[: n - smooth]:
+        fresh = next((int(i) for i in group if int(i) not in chosen), None)
+        if fresh is not None:
+            chosen[fresh] = None
+    return rows[list(chosen)]
+
+
+def _neighbours(
+    analysis: Analysis, space: Space, cardinalities: list[int], seed: int, skip: frozenset[str]
+) -> Indices:
+    """Cells one or two levels away from the trials of which the forest expects most."""
+    rng = np.random.default_rng(seed)
+    features = encode(analysis.X, cardinalities)
+    ranks = np.argsort(np.argsort(analysis.y, kind="stable"), kind="stable") / len(analysis.y)
+    thinned = np.argsort(-analysis.y, kind="stable")[:_LEARNED]
+    expected = fit_forest(features[thinned], ranks[thinned], None, 100, seed, leaf=3).predict(
+        features[thinned]
+    )
+    best = thinned[np.argsort(-expected.mean(axis=0), kind="stable")[:_CENTRES]]
+    rows = rng.integers(0, space.radices, size=(_NEIGHBOURS, len(space)))
+    centres = rng.choice(best, size=_NEIGHBOURS)
+    moved = rng.random((_NEIGHBOURS, len(space)))
+    # One level changes, or two.
+    few = np.sort(moved, axis=1)[np.arange(_NEIGHBOURS), rng.integers(0, min(2, len(space)), _NEIGHBOURS)]
+    names = [e.name for e in analysis.parameters]
+    for j, (name, parameter) in enumerate(space.items()):
+        if name not in names or parameter.fixed:
+            continue
+        at = _extended(analysis, name, space[name].column(np.arange(parameter.size)))
+        if np.isfinite(at).all():
+            nearest = np.abs(analysis.X[best, names.index(name)][:, None] - at[None, :]).argmin(axis=1)
+            level = dict(zip(best.tolist(), nearest.tolist(), strict=True))
+            stays = moved[:, j] > few
+            rows[stays, j] = [level[int(c)] for c in centres[stays]]
+    rows = np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
+    fresh = (
+        [permutation_key(space.frozen(space.at(row))) not in skip for row in rows] if skip else slice(None)
+    )
+    return np.asarray(rows[fresh])
+
+
+def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[np.float64]:
+    """Unit-scale positions of cells on the analysed axes; NaN where a choice is unknown there."""
+    columns = space.columns(rows)
+    positions = np.zeros((len(rows), len(analysis.parameters)))
+    for j, e in enumerate(analysis.parameters):
+        if e.name in space:
+            positions[:, j] = _extended(analysis, e.name, columns[e.name])
+    return positions
+
+
+def counter_permutations(
+    outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """Permutations inside ``outer`` but outside ``inner``, drawn evenly.
+
+    Args:
+        outer: The space a round ran on.
+        inner: The space accepted for the next.
+        n: How many.
+        seed: Of the order.
+        skip: Keys of permutations to pass over.
+
+    Returns:
+        At most ``n`` permutations of ``outer``; none where ``inner`` leaves nothing out.
+    """
+    import pandas as pd
+
+    if n < 1 or outer.share_kept(inner) >= 1:
+        return []
+    found: list[dict[str, Any]] = []
+    shared = [name for name in outer if name in inner]
+    looked = 0
+    for block in Uniform().blocks(outer, seed):
+        looked += len(block)
+        rows = block[outer.valid(block)]
+        frame = pd.DataFrame(outer.columns(rows))
+        inside = np.ones(len(frame), dtype=np.bool_)
+        for name in shared:
+            inside &= inner[name].contains(frame[name].to_numpy())
+        for row in rows[~inside]:
+            permutation = outer.at(row)
+            if permutation_key(outer.frozen(permutation)) not in skip:
+                found.append(permutation)
+                if len(found) == n:
+                    return found
+        if looked >= 1_000_000:
+            break
+    return found
+
+
+def _extended(analysis: Analysis, name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Unit-scale positions on the analysed axis; a widened range lies below 0 or above 1."""
+    parameter = analysis[name].parameter
+    if not isinstance(parameter, Range):
+        return parameter.unit(values)
+    low, high = parameter.ends()
+    x = np.asarray(values, dtype=float)
+    return np.asarray((parameter.scale(x) - low) / (high - low), dtype=float)

@@ -1,0 +1,100 @@
+"""One proposed change, and the changes that a refuted narrowing asks for. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refine.analysis.analysis import Analysis
+from refine.space.categorical import Choice
+from refine.space.edits import refined
+from refine.space.parameters import Parameter, Range
+from refine.space.space import Space
+from refine.utils.format import score
+
+KINDS = ("narrow", "drop", "widen", "reopen", "keep")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is proposed for one parameter.
+
+    Attributes:
+        name: The parameter's.
+        kind: ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` (past an end), ``"reopen"`` (an earlier
+            narrowing was refuted) or ``"keep"``.
+        old: The parameter now.
+        new: The parameter proposed; equal to ``old`` for ``"keep"``.
+        kept: measure(new within old) / measure(old) on this axis.
+        q: Adjusted p-value of 'does not matter'.
+        reason: Why, in words.
+        risk: Probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
+            that can't be said.
+    """
+
+    name: str
+    kind: str
+    old: Parameter
+    new: Parameter
+    kept: float
+    q: float
+    reason: str
+    risk: float = math.nan
+
+
+def reopened(
+    analysis: Analysis, changes: Sequence[Change], epsilon: float, outer: Space | None
+) -> tuple[Change, ...]:
+    """The changes with those values let in again that a counter-sample showed to be better.
+
+    Args:
+        analysis: With the round's counter-samples in ``outside``.
+        changes: What is proposed without them.
+        epsilon: A counter-sample must beat the best value inside by more than this.
+        outer: The space in which counter-samples were drawn; its levels are what is let in.
+
+    Returns:
+        The same changes, or changes of kind ``"reopen"`` for every parameter whose value of the best such
+        counter-sample lies outside.
+    """
+    values = analysis.sign * np.asarray(analysis.outside["value"], dtype=float)
+    inside = float(analysis.y.max())
+    if outer is None or not len(values) or values.max() <= inside + epsilon:
+        return tuple(changes)
+    best = analysis.outside.iloc[int(values.argmax())]
+    found = {change.name: change for change in changes}
+    for name, parameter in analysis.space.items():
+        now = found[name].new if name in found else parameter
+        if name not in outer or now.contains([best[name]])[0]:
+            continue
+        new = _let_in(now, outer[name], best[name])
+        reason = (
+            f"A counter-sample outside this space, with {name} = {best[name]}, reached "
+            f"{score(analysis.sign * float(values.max()))}; the best inside is {score(analysis.sign * inside)}, worse by "
+            f"more than {score(epsilon)}. The narrowing that left it out is refuted, so it is let in again."
+        )
+        q = found[name].q if name in found else np.nan
+        found[name] = Change(name, "reopen", parameter, new, parameter.share_kept(new), float(q), reason)
+    return tuple(found[name] for name in analysis.space if name in found)
+
+
+def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
+    """``now`` and ``value``, a level of ``outer``."""
+    if isinstance(now, Range) and isinstance(outer, Range):
+        at = float(value)
+        levels = [at, *now.grid] if at < now.low else [*now.grid, at]
+        gap = abs(float(now.scale(levels[1])) - float(now.scale(levels[0])))
+        if at > now.high:
+            gap = abs(float(now.scale(levels[-1])) - float(now.scale(levels[-2])))
+        span = float(outer.scale(outer.high)) - float(outer.scale(outer.low))
+        parts = max(1, round(gap / (span / (outer.size - 1))))
+        # The new gap gets the outer space's spacing; the levels there are stay.
+        edge = refined(now, levels[:2], parts) if at < now.low else refined(now, levels[-2:], parts)
+        grid = [*edge.grid, *now.grid[1:]] if at < now.low else [*now.grid[:-1], *edge.grid]
+        return type(now)(grid[0], grid[-1], levels=grid, log=now.log)  # type: ignore[call-arg]
+    level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
+    return Choice([*now.grid, level])

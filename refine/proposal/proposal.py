@@ -1,0 +1,376 @@
+"""From evidence to a proposal: one change per parameter, with reason, volume kept and risk. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import ALPHA, Bools, ParameterEvidence, level_positions
+from refine.design.space_filling import Uniform, draw, feasible
+from refine.errors import AnalysisError
+from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
+from refine.proposal.change import Change, reopened
+from refine.report.pages.analysis import proposal_page
+from refine.report.pages.reasons import reason
+from refine.space.edits import narrowed, on_levels, widened
+from refine.space.encoding import digest, dumps
+from refine.space.parameters import Parameter, Range
+from refine.space.space import Space
+from refine.utils.display import Page, Shown
+from refine.utils.format import percent, score
+from refine.utils.threads import one_thread
+
+LEAST_RISK = 0.01
+"""Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability."""
+
+_CANDIDATES = 4000
+_LEAST_INSIDE = 20
+_BEST_STAY = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal(Shown):
+    """A narrowed (or widened) space with its reasons and its risk.
+
+    Attributes:
+        old: The space analysed.
+        space: The space proposed.
+        changes: One per parameter that is not fixed, in the space's order.
+        kept: measure(new within old) / measure(old), over all axes.
+        retention: Stated probability that the best value inside is at least the best value anywhere in the
+            old space minus ``epsilon``.
+        epsilon: Loss that counts as none, in units of the metric.
+        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"none"`` or ``"given"``.
+        risk: The probability of losing more that was asked for.
+        n: Trials that the surrogate learned from.
+        evidence: Digest of the evidence.
+        metric: Name of the metric.
+        offers: Flat parameters that could be fixed where they cost least; no part of ``space``.
+        advice: How large the next round should be.
+    """
+
+    old: Space
+    space: Space
+    changes: tuple[Change, ...]
+    kept: float
+    retention: float
+    epsilon: float
+    epsilon_source: str
+    risk: float
+    n: int
+    evidence: str
+    metric: str
+    offers: tuple[Offer, ...] = ()
+    advice: Advice | None = None
+    _plausible: _Surrogate | None = field(default=None, repr=False)
+
+    def __getitem__(self, name: str) -> Change:
+        for change in self.changes:
+            if change.name == name:
+                return change
+        raise KeyError(f"no change for parameter {name!r}; known: {', '.join(c.name for c in self.changes)}")
+
+    @property
+    def digest(self) -> str:
+        """Hash of what is proposed and of the evidence it rests on; offers and advice hang on measured times."""
+        content = self.to_json()
+        del content["offers"], content["advice"]
+        for change in content["changes"]:
+            del change["risk"]  # follows from the rest, and was not stored in earlier versions
+        return digest(content, 16)
+
+    def retention_of(self, space: Space) -> float:
+        """The same statement for another space, such as an edited one.
+
+        Returns:
+            The probability that the best value inside ``space`` is at least the best one anywhere in the old
+            space minus epsilon. NaN where it can't be said: this proposal was read back and its surrogate is
+            gone, or too few of the candidate cells lie inside.
+        """
+        if self._plausible is None:
+            return math.nan
+        return self._plausible.retention(self.old, space, self.epsilon)
+
+    @property
+    def claim(self) -> str:
+        """What is claimed, in a sentence."""
+        if not self.old.diff(self.space):
+            return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
+        beyond = any(c.kind in ("widen", "reopen") for c in self.changes)
+        if math.isnan(self.retention):
+            return f"The proposed box keeps {percent(self.kept)} of the space; what that risks can't be said."
+        within = f"within {score(self.epsilon)} of" if self.epsilon else "as good as"
+        return (
+            f"The proposed box keeps {percent(self.kept)} of the space; with probability {self.retention:.2f} the best "
+            f"{self.metric} inside is {within} the best anywhere in the present space"
+            f"{', and it looks beyond' if beyond else ''}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without the surrogate."""
+        return {
+            "old": self.old.to_json(),
+            "space": self.space.to_json(),
+            "changes": [
+                {
+                    "name": c.name,
+                    "kind": c.kind,
+                    "kept": _round(c.kept),
+                    "q": _round(c.q),
+                    "reason": c.reason,
+                    "risk": _round(c.risk),
+                }
+                for c in self.changes
+            ],
+            "kept": _round(self.kept),
+            "retention": _round(self.retention),
+            "epsilon": _round(self.epsilon),
+            "epsilon_source": self.epsilon_source,
+            "risk": self.risk,
+            "n": self.n,
+            "evidence": self.evidence,
+            "metric": self.metric,
+            "offers": [offer.to_json() for offer in self.offers],
+            "advice": None if self.advice is None else self.advice.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Proposal:
+        """The proposal of :meth:`to_json`'s output."""
+        old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
+        changes = tuple(
+            Change(
+                **{**c, "q": _number(c["q"]), "risk": _number(c.get("risk"))},
+                old=old[c["name"]],
+                new=space[c["name"]],
+            )
+            for c in data["changes"]
+        )
+        rest = {k: v for k, v in data.items() if k not in ("old", "space", "changes", "offers", "advice")}
+        rest["offers"] = tuple(Offer.from_json(offer) for offer in data.get("offers", ()))
+        made = data.get("advice")  # proposals of earlier versions have none
+        rest["advice"] = None if made is None else Advice.from_json(made)
+        rest["retention"] = _number(rest["retention"])
+        return cls(old=old, space=space, changes=changes, **rest)
+
+    def dumps(self) -> str:
+        """Canonical JSON, as it is stored."""
+        return dumps(self.to_json())
+
+    def page(self) -> Page:
+        """The table to decide by: parameter, now, proposed, kept, risk, why."""
+        return proposal_page(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True, eq=False)
+class _Surrogate:
+    """Draws of what the objective may look like over candidate cells of the old space."""
+
+    plausible: stats.Plausible
+    names: tuple[str, ...]
+    candidates: npt.NDArray[np.float64]
+    columns: dict[str, npt.NDArray[Any]]
+    exhaustive: bool  # whether the candidates are all the cells there are
+
+    def retention(self, old: Space, new: Space, epsilon: float) -> float:
+        import pandas as pd
+
+        frame = pd.DataFrame(self.columns)
+        inside = np.ones(len(frame), dtype=np.bool_)
+        for name in old:
+            if name in new:
+                inside &= new[name].contains(frame[name].to_numpy())
+        if inside.all():
+            return 1.0
+        if int(inside.sum()) < _LEAST_INSIDE and not self.exhaustive:
+            return math.nan
+        return stats.retention(self.plausible.draws, inside, epsilon).probability
+
+
+def check_risk(risk: float, epsilon: float | None = None) -> None:
+    """Raises AnalysisError unless both can be asked for."""
+    if isinstance(risk, bool) or not isinstance(risk, int | float) or not LEAST_RISK <= risk < 1:
+        raise AnalysisError(
+            f"risk must be >= {LEAST_RISK} and < 1, got {risk!r}; it is the accepted probability of losing the best "
+            "value, 0.05 for 5 %, and smaller ones can't be told from none"
+        )
+    if epsilon is not None and (
+        isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf
+    ):
+        raise AnalysisError(
+            f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; left out it is the noise of "
+            "retraining"
+        )
+
+
+@one_thread
+def propose(
+    analysis: Analysis, risk: float = 0.05, epsilon: float | None = None, outer: Space | None = None
+) -> Proposal:
+    """Proposes bounds from what was measured.
+
+    A parameter is narrowed only if it, or a pair it belongs to, was seen to matter (q <= 0.1). Which
+    levels go is decided jointly: the smallest box around the plausible optima of a bootstrapped forest that
+    keeps, with probability ``1 - risk``, a value within ``epsilon`` of the best. The three best trials stay
+    inside. Where the best trials pile up at an end that is no natural limit, the range is widened past it.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
+        epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
+        outer: The space of the round before, inside which counter-samples were drawn. One that beats the best
+            value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
+
+    Raises:
+        AnalysisError: ``risk`` or ``epsilon`` out of range.
+    """
+    check_risk(risk, epsilon)
+    if not isinstance(analysis, Analysis):
+        raise AnalysisError(
+            f"propose needs an analysis, got {type(analysis).__name__}; refine.propose(refine.analyze(space, frame)), or "
+            "round.propose()"
+        )
+    source = "given"
+    if epsilon is None:
+        source = analysis.noise.source
+        epsilon = analysis.noise.sd if math.isfinite(analysis.noise.sd) else 0.0
+    space = analysis.space
+    names = tuple(e.name for e in analysis.parameters)
+    surrogate = _surrogate(analysis, names) if names else None
+    keep = _levels_that_stay(analysis, surrogate, float(epsilon), risk) if surrogate else []
+    changes = tuple(
+        _change(analysis, e, levels, analysis.X[:, j])
+        for j, (e, levels) in enumerate(zip(analysis.parameters, keep, strict=True))
+    )
+    if surrogate:
+        narrowed_space = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
+        if math.isnan(surrogate.retention(space, narrowed_space, float(epsilon))):
+            # A risk that can't be stated is not taken.
+            changes = tuple(_keep(analysis, e) for e in analysis.parameters)
+    changes = reopened(analysis, changes, float(epsilon), outer)
+    new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
+    if new.constraints and feasible(new).high == 0:
+        # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.
+        changes = tuple(_keep(analysis, e) for e in analysis.parameters)
+        new = space
+    claimed = surrogate.retention(space, new, float(epsilon)) if surrogate else 1.0
+    if surrogate:
+        changes = tuple(replace(c, risk=_risk_alone(surrogate, space, c, float(epsilon))) for c in changes)
+    return Proposal(
+        old=space,
+        space=new,
+        changes=changes,
+        kept=space.share_kept(new),
+        retention=claimed,
+        epsilon=float(epsilon),
+        epsilon_source=source,
+        risk=float(risk),
+        n=len(analysis.y),
+        evidence=analysis.digest,
+        metric=analysis.metric,
+        offers=_offers(analysis, surrogate, float(epsilon), risk) if surrogate else (),
+        advice=advice(analysis, new, left_to_run(analysis, new)),
+        _plausible=surrogate,
+    )
+
+
+def _risk_alone(surrogate: _Surrogate, space: Space, change: Change, epsilon: float) -> float:
+    if change.kind == "keep":
+        return 0.0
+    return 1.0 - surrogate.retention(space, space.replace({change.name: change.new}), epsilon)
+
+
+def _surrogate(analysis: Analysis, names: Sequence[str]) -> _Surrogate:
+    space = analysis.space
+    # With constraints a part of a small grid may be all there is.
+    exist = feasible(space)
+    rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), analysis.seed)
+    columns = space.columns(rows)
+    positions = np.column_stack([space[n].unit(columns[n]) for n in names])
+    cardinalities = [0 if space[n].ordered else space[n].size for n in names]
+    plausible = stats.Forest(seed=analysis.seed)(analysis.X, analysis.y, positions, cardinalities)
+    return _Surrogate(plausible, tuple(names), positions, columns, exist.exact and len(rows) == exist.count)
+
+
+def _levels_that_stay(analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float) -> list[Bools]:
+    found = analysis.parameters
+    pairs = [(pair.i, pair.j) for pair in analysis.pairs if pair.q <= ALPHA]
+    coupled = {k for pair in pairs for k in pair}
+    frozen = {j for j, e in enumerate(found) if not (e.matters or e.fails or j in coupled) or e.read == 0}
+    best = analysis.X[np.argsort(-analysis.y, kind="stable")[:_BEST_STAY]]
+    while True:
+        axes = [
+            stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
+            for j, e in enumerate(found)
+        ]
+        box, _ = stats.box_for_risk(surrogate.plausible, surrogate.candidates, axes, epsilon, risk, keep=best)
+        cut = {j for j, keep in enumerate(box.keep) if not keep.all()}
+        # The box is chosen for all parameters together. What only a coupling lets in is narrowed with its partner or
+        # not at all. A veto on parameters that matter by themselves kept more of the space on real grids and, at equal
+        # volume, fewer of the best cells.
+        halves = {
+            k
+            for pair in pairs
+            for k in cut.intersection(pair)
+            if len(cut.intersection(pair)) == 1 and not (found[k].matters or found[k].fails)
+        }
+        if not halves:
+            return list(box.keep)
+        frozen |= halves
+
+
+def _offers(analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:
+    levels = [
+        stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered).index(
+            surrogate.candidates[:, j]
+        )
+        for j, e in enumerate(analysis.parameters)
+    ]
+    return offers(analysis, surrogate.plausible.draws, levels, epsilon, risk)
+
+
+def _change(
+    analysis: Analysis, e: ParameterEvidence, keep: npt.NDArray[np.bool_], positions: npt.NDArray[np.float64]
+) -> Change:
+    old = e.parameter
+    new: Parameter = old
+    kind = "keep"
+    if not keep.all():
+        levels = [int(i) for i in np.flatnonzero(keep)]
+        new = narrowed(old, levels, between=not on_levels(old, positions))
+        kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
+    if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
+        for edge, _ in e.piled_up:
+            at_edge = keep[-1] if edge.side == "high" else keep[0]
+            if at_edge:
+                wider = widened(old, new, edge.side)
+                if wider is not None:
+                    new, kind = wider, "widen"
+    if kind == "keep":
+        return _keep(analysis, e)
+    return Change(e.name, kind, old, new, old.share_kept(new), e.q, reason(analysis, e, kind, new))
+
+
+def _keep(analysis: Analysis, e: ParameterEvidence) -> Change:
+    return Change(
+        e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reason(analysis, e, "keep", e.parameter)
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _round(value: float) -> float | None:
+    # Floats of statistics differ in their last digits between machines; digests must not.
+    return float(f"{value:.9g}") if math.isfinite(value) else None

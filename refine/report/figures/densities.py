@@ -1,0 +1,260 @@
+"""Densities: where the good trials lie, and a parameter against the metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import GOOD, ParameterEvidence
+from refine.report.figures.by_level import share_bars, violins
+from refine.report.figures.drawn import even_trials, stays
+from refine.report.figures.shapes import density_curves, widths
+from refine.report.figures.style import (
+    AMBER,
+    BLUE,
+    GREY,
+    INK,
+    LIGHT,
+    ORANGE,
+    Scale,
+    axes,
+    shorten,
+    spread,
+    style,
+    thinned,
+    title,
+)
+from refine.report.figures.view import View
+from refine.space.edits import bounds_text
+from refine.space.parameters import Parameter, Range, number_of
+from refine.utils.format import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = npt.NDArray[np.float64]
+
+_FEW = 4  # an ordered parameter of fewer levels is shown level by level
+
+
+def density(
+    analysis: Analysis,
+    name: str,
+    new: Parameter | None = None,
+    label: str = "proposed",
+    ax: Axes | None = None,
+) -> Axes:
+    """Where the good trials lie and where all lie, on the parameter's declared scale.
+
+    A range shows two densities that end where the range ends (1 is an even spread); choices show bars per
+    level with the interval of the good trials' share. The new bounds are shaded.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        name: A parameter that is not fixed.
+        new: The parameter after a change; ``None`` where there is none.
+        label: What the change is called: ``"proposed"`` or ``"decided"``.
+        ax: Axes to draw into; default those of a new figure.
+    """
+    evidence = analysis[name]
+    with style():
+        if isinstance(evidence.parameter, Range) and evidence.parameter.size >= _FEW:
+            return _density_range(analysis, evidence, evidence.parameter, new, label, ax)
+        return share_bars(evidence, new, label, ax)
+
+
+def _density_range(
+    analysis: Analysis, e: ParameterEvidence, old: Range, new: Parameter | None, label: str, ax: Axes | None
+) -> Axes:
+    from matplotlib.lines import Line2D
+
+    scale = Scale(old)
+    at, everyone, best, n, count = density_curves(analysis, e.name)
+    ax = axes(ax, 2.9)
+    ax.fill_between(scale.at(at), everyone, color=LIGHT, alpha=0.6, linewidth=0)
+    ax.plot(scale.at(at), everyone, color=GREY, linewidth=1.4)
+    ax.plot(scale.at(at), best, color=BLUE, linewidth=2)
+    marks: list[Any] = [
+        Line2D([], [], color=BLUE, linewidth=2, label=_good_text(count, n)),
+        Line2D([], [], color=GREY, linewidth=1.4, label=f"all ({n:,})"),
+    ]
+    scale.dress(ax, e.name, _shade(ax, old, new, label, marks), _ends(new))
+    ax.set_ylim(0, 1.08 * max(1.0, float(everyone.max()), float(best.max())))
+    ax.set_ylabel("density (1 = even spread)")
+    title(ax, f"{shorten(e.name, 40)}: where the good trials lie", marks)
+    return ax
+
+
+def _shade(ax: Axes, old: Range, new: Parameter | None, label: str, marks: list[Any]) -> tuple[float, float]:
+    """Marks the new bounds and returns the limits that show both old and new."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    low, high = (float(v) for v in old.edges())
+    if new is None or new == old:
+        return low, high
+    text = f"{label}: {shorten(bounds_text(new), 28)}"
+    if isinstance(new, Range):
+        a, b = (float(v) for v in new.edges())
+        ax.axvspan(a, b, color=AMBER, alpha=0.22, linewidth=0, zorder=0)
+        marks.append(Patch(color=AMBER, alpha=0.35, label=text))
+        ends = [a, b]
+    else:
+        ends = [float(v) for v in new.grid if number_of(v) is not None]
+        for v in ends:
+            ax.axvline(v, color=AMBER, linewidth=2, zorder=0)
+        marks.append(Line2D([], [], color=AMBER, linewidth=2, label=text))
+    if not old.log or min(ends, default=1.0) > 0:
+        outside = min([low, *ends]), max([high, *ends])
+    else:
+        outside = low, max([high, *ends])
+    if outside != (low, high):
+        # The range grew: lines say where it ended.
+        for v in (low, high):
+            ax.axvline(v, color=INK, linewidth=1, linestyle="--")
+        marks.append(Line2D([], [], color=INK, linewidth=1, linestyle="--", label=f"now: {bounds_text(old)}"))
+    return outside
+
+
+def density_2d(
+    analysis: Analysis,
+    name: str,
+    new: Parameter | None = None,
+    label: str = "proposed",
+    ax: Axes | None = None,
+) -> Axes:
+    """A parameter against the metric.
+
+    With an order: a two-dimensional kernel density that ends where the range and the metric end, the trials,
+    and the median per level with its 95 % interval. Without, or with few levels: one violin per level.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        name: A parameter that is not fixed.
+        new: The parameter after a change, whose bounds are marked; ``None`` where there is none.
+        label: What the change is called.
+        ax: Axes to draw into; default those of a new figure.
+    """
+    evidence = analysis[name]
+    with style():
+        if evidence.parameter.ordered and evidence.parameter.size >= _FEW:
+            return _surface(analysis, evidence, new, label, ax)
+        return violins(analysis, evidence, new, label, ax)
+
+
+def _surface(
+    analysis: Analysis, e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None
+) -> Axes:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    table, y = even_trials(analysis)
+    x = e.parameter.unit(table[e.name].to_numpy())
+    scale, view = Scale(e.parameter), View(y, analysis.direction)
+    ax = axes(ax, 3.6)
+    at_x, at_y, place = np.linspace(0, 1, 160), view.grid(), view.forward(y)
+    width = (
+        max(stats.scott_bandwidth(x, dimensions=2), 0.5 * scale.spacing),
+        view.smoothing(stats.scott_bandwidth(place, dimensions=2)),
+    )
+    # The two-dimensional density takes no weights: trials count one to several times instead.
+    weights = widths(e.parameter, x)
+    times = np.clip(np.rint(2 * weights / np.median(weights)), 1, 20).astype(np.int64)
+    z = stats.BoundedDensity2D(bandwidth=width, y_bounds=view.bounds)(
+        np.repeat(x, times), np.repeat(place, times), at_x, at_y
+    )
+    # Levels crowd at the low end, so that the slopes show beside the peak of a saturated metric.
+    levels = float(z.max()) * np.linspace(0.12, 1.0, 11) ** 2
+    ax.contourf(scale.at(at_x), view.back(at_y), z.T, levels=levels, cmap="Blues", alpha=0.85)
+    few = thinned(view.inside(y))
+    jitter = np.abs(x[few] + 0.4 * scale.spacing * (spread(len(few)) - 0.5))
+    ax.plot(
+        scale.at(np.where(jitter > 1, 2 - jitter, jitter)),
+        y[few],
+        ".",
+        color=INK,
+        markersize=3.6,
+        alpha=0.45,
+        markeredgewidth=0,
+        rasterized=True,
+    )
+    marks: list[Any] = [
+        Patch(color="#6baed6", label="density of trials"),
+        Line2D(
+            [],
+            [],
+            color=ORANGE,
+            marker="o",
+            markersize=4,
+            linewidth=1.4,
+            label="median per level, 95 % interval",
+        ),
+    ]
+    seen = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)]
+    ax.plot([at for _, at in seen], [v.median for v, _ in seen], color=ORANGE, linewidth=1, alpha=0.8)
+    thin = 1.0 if len(seen) <= 20 else 0.6
+    for v, at in seen:
+        # An end's median sits on the frame: in front of it, and not cut in half. One out of view is an arrow.
+        marker = "o" if view.inside(v.median) else "^" if v.median > view.high else "v"
+        median = float(np.clip(v.median, view.low, view.high))
+        ax.plot(at, median, marker, color=ORANGE, markersize=4.5 * thin, clip_on=False, zorder=5)
+        if np.isfinite(v.low) and np.isfinite(v.high):
+            ends = np.clip([v.low, v.high], view.low, view.high)
+            look: dict[str, Any] = {"linewidth": 1.8 * thin, "solid_capstyle": "butt", "clip_on": False}
+            ax.plot([at, at], ends, color=ORANGE, zorder=5, **look)
+    scale.dress(ax, e.name, _bounds_lines(ax, e.parameter, new, label, marks), _ends(new))
+    view.dress(ax, analysis.metric)
+    title(ax, f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}", marks, note=view.note)
+    return ax
+
+
+def _bounds_lines(
+    ax: Axes, old: Parameter, new: Parameter | None, label: str, marks: list[Any]
+) -> tuple[float, float] | None:
+    from matplotlib.lines import Line2D
+
+    if new is None or new == old:
+        return None
+    text = f"{label}: {shorten(bounds_text(new), 24)}"
+    if isinstance(old, Range):
+        ends = [
+            float(v)
+            for v in (new.edges() if isinstance(new, Range) else new.grid)
+            if number_of(v) is not None
+        ]
+        low, high = (float(v) for v in old.edges())
+    else:
+        stay = np.flatnonzero(stays(old, new))
+        ends = [float(stay.min()) - 0.5, float(stay.max()) + 0.5] if stay.size else []
+        low, high = -0.5, old.size - 0.5
+    limits = min([low, *ends]), max([high, *ends])
+    if ends:
+        ax.plot(
+            [min(ends), max(ends)],
+            [0, 0],
+            color=AMBER,
+            linewidth=7,
+            solid_capstyle="butt",
+            clip_on=False,
+            transform=ax.get_xaxis_transform(),
+            zorder=4,
+        )
+    for v in ends:
+        if limits[0] < v < limits[1]:
+            ax.axvline(v, color=AMBER, linewidth=1.6, linestyle=(0, (4, 2)))
+    marks.append(Line2D([], [], color=AMBER, linewidth=5, label=text))
+    return limits
+
+
+def _ends(new: Parameter | None) -> list[float]:
+    """Both ends of a changed range, which get ticks of their own."""
+    return [float(new.low), float(new.high)] if isinstance(new, Range) else []
+
+
+def _good_text(count: int, n: int) -> str:
+    ties = ", with ties" if count > 1.1 * GOOD * n + 1 else ""
+    return f"best {percent(GOOD)}{ties} ({count:,})"

@@ -1,0 +1,116 @@
+"""Picture of the card 'is the best point near an edge?'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence
+from refine.errors import AnalysisError
+from refine.report.figures.style import (
+    AMBER,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    axes,
+    shorten,
+    style,
+    title,
+    title_letters,
+    wrapped,
+)
+from refine.space.edits import widened
+from refine.space.parameters import Range
+from refine.utils.format import number, p_value, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
+    """How many of the best trials lie at either end of every ordered parameter, against an even spread.
+
+    Two rows per parameter, its low and its high end: the share of the best fifth on that level with Wilson's 95 %
+    interval, and as a tick the share of all trials there, which an even spread would give. An end where the best
+    pile up, so that the range would be widened, is orange; a natural limit, which nothing passes, is a square. An end
+    with a small q is no pile-up where the level next to it is richer still (no peak), or where it holds less than
+    1.25 times its share (small). Parameters with the clearest ends stand first.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        ax: Axes to draw into; default those of a new figure.
+
+    Raises:
+        AnalysisError: No parameter that varies has an order.
+    """
+    from matplotlib.lines import Line2D
+
+    shown = [e for e in analysis.parameters if e.edges]
+    if not shown:
+        raise AnalysisError(
+            "edges: no parameter that varies has an order, so that there is no end to look at"
+        )
+    shown.sort(key=lambda e: (not e.piled_up, min(e.edge_q), -max(edge.top_count for edge in e.edges)))
+    with style():
+        ax = axes(ax, 1.45 + 0.46 * len(shown))
+        names = [wrapped(e.name, 22) for e in shown]
+        reach = 0.05
+        for row, e in enumerate(shown):
+            if row % 2:
+                ax.axhspan(row - 0.5, row + 0.5, color=PALE, alpha=0.5, linewidth=0, zorder=0)
+            for k, offset in enumerate((-0.22, 0.22)):
+                reach = max(reach, _end(ax, e, k, row + offset))
+        ax.set_yticks(range(len(shown)), names)
+        ax.tick_params(axis="y", length=0, pad=52)
+        ax.set_ylim(len(shown) - 0.45, -0.55)
+        ax.set_xlim(0, min(1.0, 1.04 * reach))
+        ax.xaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
+        ax.grid(axis="x")
+        ax.set_xlabel(f"share of the best {percent(GOOD)} at that end")
+        dot: dict[str, Any] = {"linewidth": 0, "markersize": 5.5}
+        marks = [
+            Line2D([], [], color=ORANGE, marker="o", label="pile-up: widen", **dot),
+            Line2D([], [], color=GREY, marker="o", label="no pile-up", **dot),
+            Line2D([], [], color=GREY, marker="s", label="natural limit", **dot),
+            Line2D(
+                [],
+                [],
+                color=INK,
+                marker="|",
+                markersize=9,
+                markeredgewidth=1.6,
+                linewidth=0,
+                label="even spread",
+            ),
+        ]
+        text = f"Do the best trials lie at an end? ({shorten(analysis.metric, 20)})"
+        title(ax, text, marks, letters=title_letters([f"{name}{' ' * 18}" for name in names]))
+    return ax
+
+
+def _end(ax: Axes, e: ParameterEvidence, k: int, at: float) -> float:
+    """Draws one end; returns how far the axis must reach for it."""
+    edge, q = e.edges[k], e.edge_q[k]
+    grid = e.parameter.grid
+    ends = stats.wilson(edge.top_count, max(1, edge.top_n))
+    share = edge.top_count / max(1, edge.top_n)
+    limit = isinstance(e.parameter, Range) and widened(e.parameter, e.parameter, edge.side) is None
+    piled = any(found is edge for found, _ in e.piled_up)
+    colour = AMBER if piled and limit else ORANGE if piled else GREY
+    ax.plot([float(ends.low), float(ends.high)], [at, at], color=colour, linewidth=1.6, solid_capstyle="butt")
+    ax.plot(
+        share, at, "s" if limit else "o", color=colour, markersize=5.5, zorder=4, clip_on=False, gid=edge.side
+    )
+    ax.plot(edge.share, at, "|", color=INK, markersize=9, markeredgewidth=1.6, zorder=3, gid="even")
+    place: dict[str, Any] = {"va": "center", "fontsize": 7.5, "transform": ax.get_yaxis_transform()}
+    value = number(float(grid[0 if edge.side == "low" else -1]))
+    ax.text(-0.016, at, f"{edge.side} {value}", ha="right", color=INK, **place)
+    words = f"q {p_value(q)}"
+    if e.read == 0:
+        words = "never read"
+    elif q <= ALPHA and not piled:  # why it is no reason to widen
+        words += ", small" if edge.peak else ", no peak"
+    ax.text(1.015, at, words, color=INK if piled else GREY, **place)
+    return max(float(ends.high), edge.share)

@@ -1,0 +1,141 @@
+"""The isolation plot: the best of every level over all other parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.errors import AnalysisError
+from refine.report.figures.by_level import beside, mark_rows, row_height, row_names
+from refine.report.figures.cells import cell_axis
+from refine.report.figures.drawn import ranked_trials, worthy
+from refine.report.figures.style import (
+    AMBER,
+    BLUE,
+    GREY,
+    ORANGE,
+    axes,
+    shorten,
+    spread,
+    style,
+    thinned,
+    title,
+    title_letters,
+)
+from refine.report.figures.view import View
+from refine.utils.format import plural, score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = npt.NDArray[np.float64]
+
+_HOLLOW: dict[str, Any] = {
+    "marker": "D",
+    "linewidth": 0,
+    "markersize": 5.5,
+    "markerfacecolor": "white",
+    "markeredgecolor": BLUE,
+    "markeredgewidth": 1.5,
+}
+_LETTERS = 46  # of a level's label, on two lines
+
+
+def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
+    """The best trial of every level over all other parameters, and what is fair to compare: bests of equally many.
+
+    The best of 50 trials is better than the best of 5 even where levels don't differ. So beside every level's best
+    stands the expected best of as many of its trials as the level with the fewest has, and at the right how many it
+    had. A band marks what retraining alone could explain below the best, one standard deviation of the noise.
+
+    The round's even trials count, pruned ones as some of the worst: focused ones were chosen by results, more of them
+    at some levels than at others. Degenerate ones count only where one may be best. Ordered parameters of many levels
+    share rows.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        name: The parameter whose levels are compared (the scientific one); the others are nuisance parameters.
+        ax: Axes to draw into; default those of a new figure.
+
+    Raises:
+        AnalysisError: No even trial may be called best.
+        KeyError: There is no evidence on the parameter.
+
+    Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), Deep Learning Tuning Playbook, for the plot; Dodge et al.
+    (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    e = analysis[name]
+    table, y, pruned = ranked_trials(analysis)
+    finished = worthy(analysis, table)
+    keep = finished | pruned
+    table, y, finished = table[keep], y[keep], finished[keep]
+    if not finished.any():
+        raise AnalysisError("isolation: no even trial may be called best; run more permutations")
+    rows = cell_axis(e, None, analysis.sign, letters=_LETTERS, by_median=False)
+    at = rows.of(table[name].to_numpy())
+    counts = np.bincount(at, minlength=rows.count)
+    fewest = int(counts[counts > 0].min())
+    at_level = [y[at == row] for row in range(rows.count)]
+    any_here = [bool(finished[at == row].any()) for row in range(rows.count)]
+    sign = analysis.sign
+    best = [float(sign * (sign * v).max()) if any_here[i] else np.nan for i, v in enumerate(at_level)]
+    equal = [
+        sign * stats.expected_best(sign * v, fewest) if any_here[i] else np.nan
+        for i, v in enumerate(at_level)
+    ]
+    view = _view(analysis, y[finished], np.array([*best, *equal]))
+    with style():
+        ax = axes(ax, 1.5 + row_height(rows.count) * rows.count)
+        marks: list[Any] = []
+        top = float(np.nanmax(analysis.sign * np.array(best))) * analysis.sign
+        if np.isfinite(analysis.noise.sd) and analysis.noise.sd > 0:
+            within = sorted((top, top - analysis.sign * analysis.noise.sd))
+            ax.axvspan(within[0], within[1], color=AMBER, alpha=0.25, linewidth=0, zorder=0)
+            text = f"best ± noise ({score(analysis.noise.sd)})"
+            marks.append(
+                Patch(color=AMBER, alpha=0.35, label=text.replace("±", "−" if analysis.sign > 0 else "+"))
+            )
+        for row, here in enumerate(at_level):
+            if not any_here[row]:
+                place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
+                ax.text(0.01, row, "none finished" if here.size else "no trial", color=GREY, **place)
+                continue
+            few = thinned(view.inside(here) & finished[at == row])
+            jitter = 0.5 * (spread(len(few)) - 0.5)
+            look: dict[str, Any] = {"alpha": 0.45, "markeredgewidth": 0, "rasterized": True}
+            ax.plot(here[few], row + jitter, ".", color=GREY, markersize=4 if len(few) > 40 else 5.5, **look)
+            ax.plot([equal[row], best[row]], [row, row], color=BLUE, linewidth=1.1, zorder=3)
+            ax.plot(best[row], row, "o", color=ORANGE, markersize=6, zorder=5, gid="best")
+            ax.plot(equal[row], row, zorder=4, gid="equal", **_HOLLOW)
+            beside(ax, row, f"n = {here.size:,}")
+        handles = [
+            Line2D([], [], color=ORANGE, marker="o", linewidth=0, markersize=6, label="best trial"),
+            Line2D([], [], label=f"expected best of {plural(fewest, 'trial')}", **_HOLLOW),
+            Line2D([], [], color=GREY, marker=".", linewidth=0, label="trial"),
+        ]
+        mark_rows(ax, rows, "", marks)
+        view.dress(ax, analysis.metric, "x")
+        ax.grid(axis="x")
+        text = f"Best {shorten(analysis.metric, 22)} by {shorten(name, 22)}"
+        letters = title_letters(row_names(rows))
+        title(ax, text, [*handles, *marks], note=view.note, letters=letters)
+    return ax
+
+
+def _view(analysis: Analysis, y: Floats, bests: Floats) -> View:
+    """A view in which the bests differ visibly, with the better half of the trials at least."""
+    view = View(y, analysis.direction)
+    places = analysis.sign * view.forward(bests[np.isfinite(bests)])
+    noise = analysis.noise.sd if np.isfinite(analysis.noise.sd) and not view.log else 0.0
+    reach = max(1.5 * float(np.ptp(places)), 4 * noise)
+    far = min(float(places.min()) - reach, float(np.median(analysis.sign * view.forward(y))))
+    if reach > 1e-6 * float(np.abs(places).max()):  # else ties: there is nothing to see closer
+        view.cut(y, float(view.back(analysis.sign * far)))
+    return view

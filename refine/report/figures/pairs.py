@@ -1,0 +1,260 @@
+"""Pairs of parameters: the metric over the levels of two at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import GOOD
+from refine.errors import AnalysisError
+from refine.report.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
+from refine.report.figures.drawn import ended_trials, ranked_trials, typical
+from refine.report.figures.style import (
+    AMBER,
+    INK,
+    LIGHT,
+    axes,
+    shorten,
+    style,
+    title,
+)
+from refine.space.parameters import Parameter
+from refine.utils.format import number, percent, plural
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_COLOURS = "viridis"  # even in lightness, told apart with every kind of colour vision and in grey print
+_LOST = "median unfinished"
+_INCHES = 5.1  # width of the cells at a report's width, beside labels and colour bar
+
+
+def pair(
+    analysis: Analysis,
+    a: str,
+    b: str,
+    new: Mapping[str, Parameter] | None = None,
+    word: str = "proposed",
+    ax: Axes | None = None,
+) -> Axes:
+    """The median of the metric over the levels of two parameters, with where the good trials lie.
+
+    The round's even trials count, a trial between levels for the nearest and a pruned one as one of the worst. Light
+    cells are good, whether more or less of the metric is better; the range of colours leaves out the worst cells
+    where they would make all others look alike. A cross is a cell whose median is of none that finished. A dot's area is the number of trials among the best fifth, the figure in the corner
+    the number of all. Ordered axes of more than 12 levels share cells; choices without an order are sorted by
+    their medians, the best at the right and at the top.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        a: The parameter along the horizontal axis; not fixed.
+        b: The one along the vertical axis.
+        new: Parameters after a change, a space among them; the levels that stay are outlined. A name that is
+            not in it keeps its levels.
+        word: What the change is called: ``"proposed"`` or ``"decided"``.
+        ax: Axes to draw into; default those of a new figure.
+
+    Raises:
+        AnalysisError: ``a`` and ``b`` are the same.
+        KeyError: There is no evidence on one of them.
+    """
+    if a == b:
+        raise AnalysisError(f"pair: needs two different parameters, got {a!r} twice; name another one")
+    target = {name: new[name] for name in (a, b) if new is not None and name in new}
+    with style():
+        x, y = (cell_axis(analysis[name], target.get(name), analysis.sign) for name in (a, b))
+        return _draw(analysis, x, y, word, ax)
+
+
+def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | None) -> Axes:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    table, value, pruned = ranked_trials(analysis)
+    at = y.of(table[y.evidence.name].to_numpy()), x.of(table[x.evidence.name].to_numpy())
+    shape = y.count, x.count
+    count, good = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    best = stats.top_mask(analysis.sign * value, GOOD)
+    np.add.at(count, at, 1)
+    np.add.at(good, (at[0][best], at[1][best]), 1)
+    found = typical(at[0] * x.count + at[1], value, pruned, y.count * x.count, analysis.sign)
+    medians = np.array([each.median for each in found]).reshape(shape)
+
+    rows = y.limits[1] - y.limits[0]
+    tall = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2]))
+    wide = _INCHES / (x.limits[1] - x.limits[0])
+    slanted = slant(x, _INCHES)
+    ax = axes(ax, 1.45 + tall * rows + 0.45 * bool(slanted))
+    low, high = _colour_range(medians[np.isfinite(medians)], analysis.sign)
+    colours = _COLOURS if analysis.sign > 0 else f"{_COLOURS}_r"
+    _empty(ax, x, y)
+    mesh = ax.pcolormesh(
+        np.arange(x.count + 1) - 0.5,
+        np.arange(y.count + 1) - 0.5,
+        np.ma.masked_invalid(medians),
+        cmap=colours,
+        vmin=low,
+        vmax=high,
+        edgecolors="white",
+        linewidth=0.7,
+        zorder=1,
+    )
+    room = wide >= 0.34 and tall >= 0.24
+    _marks(ax, mesh, medians, count, good, room, min(0.42 * wide if room else 0.7 * wide, 0.68 * tall))
+    lost = _without_value(analysis, x, y, medians)
+    ax.plot(lost[1], lost[0], "x", color=INK, markersize=5, markeredgewidth=1.1, zorder=3)
+    outside = np.sum((medians < low) | (medians > high))
+    _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
+
+    ties = " with ties" if best.sum() > 1.1 * GOOD * len(value) + 1 else ""
+    marks: list[Any] = [
+        Line2D(
+            [],
+            [],
+            color="white",
+            marker="o",
+            markeredgecolor=INK,
+            linewidth=0,
+            label=f"best {percent(GOOD)}{ties}: area = number, at most {good.max():,}",
+        )
+    ]
+    if np.isnan(medians).sum() > len(lost[0]) or any(v.low or v.high for v in (x, y)):
+        marks.append(Patch(facecolor="white", edgecolor=LIGHT, hatch="////", label="no trial"))
+    if len(lost[0]):
+        marks.append(Line2D([], [], color=INK, marker="x", linewidth=0, label=_LOST))
+    if any(v.new is not None and v.new != v.evidence.parameter for v in (x, y)):
+        _outline(ax, x, y)
+        marks.append(Line2D([], [], color=AMBER, linewidth=3, label=word))
+    _dress(ax, x, y)
+    end = number(low if analysis.sign > 0 else high, 4)
+    side = "below" if analysis.sign > 0 else "above"
+    note = f"{plural(int(outside), 'cell')} {side} {end} in one colour" if outside else ""
+    name = shorten(f"{shorten(x.evidence.name, 20)} and {shorten(y.evidence.name, 20)}", 44)
+    # Beside a note there is no room for the metric, which stands at the colours anyway.
+    what = "" if note else f": median {shorten(analysis.metric, 20)}"
+    title(ax, f"{name}{what}", marks, note=note, letters=58)
+    return ax
+
+
+def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
+    """Ends of the colours: the better half of the cells gets at least a third of them."""
+    v = sign * medians
+    best, middle = float(v.max()), float(np.median(v))
+    # As in View: ties at the top are no reason to magnify rounding.
+    reach = max(3 * (best - middle), 0.02 * abs(best))
+    worst = float(v.min())
+    if best - reach > worst + 0.01 * reach:  # for less nothing is cut off
+        worst = best - reach
+    if worst == best:
+        worst = best - (0.01 * abs(best) or 1.0)
+    ends = sorted((sign * worst, sign * best))
+    return ends[0], ends[1]
+
+
+def _empty(ax: Axes, x: CellAxis, y: CellAxis) -> None:
+    """What lies behind the cells: hatched where nothing ran."""
+    from matplotlib.patches import Rectangle
+
+    ax.add_patch(
+        Rectangle(
+            (x.limits[0], y.limits[0]),
+            x.limits[1] - x.limits[0],
+            y.limits[1] - y.limits[0],
+            facecolor="white",
+            edgecolor=LIGHT,
+            hatch="////",
+            linewidth=0,
+            zorder=0,
+        )
+    )
+
+
+def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: bool, across: float) -> None:
+    """Dots for good trials and, where there is room, the number of all trials."""
+    i, j = np.nonzero(good)
+    largest = min(72 * across, 17.0) ** 2
+    ax.scatter(
+        j - (0.2 if room else 0.0),
+        i,
+        s=np.maximum(largest * good[i, j] / max(1, good.max()), 5.0),
+        color="white",
+        edgecolor=INK,
+        linewidth=0.7,
+        zorder=3,
+    )
+    if not room:
+        return
+    for row, column in zip(*np.nonzero(np.isfinite(medians)), strict=True):
+        red, green, blue, _ = mesh.cmap(mesh.norm(medians[row, column]))
+        light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5
+        ax.text(
+            column + 0.4,
+            row,
+            f"{count[row, column]:,}",
+            ha="right",
+            va="center",
+            fontsize=7.5,
+            color=INK if light else "white",
+            zorder=3,
+        )
+
+
+def _without_value(analysis: Analysis, x: CellAxis, y: CellAxis, medians: Floats) -> tuple[Ints, Ints]:
+    """Cells where trials ran and the median is of none that finished."""
+    table, _ = ended_trials(analysis)
+    tried = np.zeros(medians.shape, np.int64)
+    at = y.of(table[y.evidence.name].to_numpy()), x.of(table[x.evidence.name].to_numpy())
+    np.add.at(tried, at, 1)
+    rows, columns = np.nonzero((tried > 0) & np.isnan(medians))
+    return rows, columns
+
+
+def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: float) -> None:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    side = "neither" if not cut else "min" if analysis.sign > 0 else "max"
+    bar = figure.colorbar(mesh, ax=ax, extend=side, fraction=0.05, pad=0.02, aspect=aspect)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    better = "higher" if analysis.sign > 0 else "lower"
+    bar.set_label(f"median {shorten(analysis.metric, 20)}\n({better} is better)")
+
+
+def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
+    """What stays, framed: amber on a dark line, which is seen on every colour."""
+    from matplotlib.patches import Rectangle
+
+    for a, b in x.kept():
+        for c, d in y.kept():
+            for color, linewidth in ((INK, 4.2), (AMBER, 2.4)):
+                ax.add_patch(
+                    Rectangle(
+                        (a, c),
+                        b - a,
+                        d - c,
+                        fill=False,
+                        edgecolor=color,
+                        linewidth=linewidth,
+                        joinstyle="miter",
+                        clip_on=False,
+                        zorder=4,
+                    )
+                )
+
+
+def _dress(ax: Axes, x: CellAxis, y: CellAxis) -> None:
+    label_x(ax, x, _INCHES)
+    ax.set_ylim(*y.limits)
+    ax.set_yticks(*y.ticks())
+    ax.set_xlabel(name_of(x))
+    ax.set_ylabel(name_of(y))
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)

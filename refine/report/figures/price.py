@@ -1,0 +1,136 @@
+"""Picture of the card 'is it worth its time?'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.analysis.analysis import Analysis
+from refine.errors import AnalysisError
+from refine.report.figures.drawn import worthy
+from refine.report.figures.style import BLUE, GREEN, GREY, LIGHT, ORANGE, axes, shorten, style, thinned, title
+from refine.report.figures.view import View
+from refine.utils.format import duration, score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = npt.NDArray[np.float64]
+
+_FACTOR = 20.0  # of longest to shortest time, from which on the axis is logarithmic
+
+
+def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
+    """The metric against the time of every trial: what is better costs how much more.
+
+    The line is the Pareto front: trials that no other beats in both. Marked are the best trial and the cheapest one
+    within the noise of the best, one standard deviation of retraining. All of the round's finished trials that may
+    be called best count, focused ones too. Times of trials that ran beside each other are longer than alone.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        ax: Axes to draw into; default those of a new figure.
+
+    Raises:
+        AnalysisError: No trial that may be called best has a time.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    table = analysis.table
+    if "seconds" not in table:
+        raise AnalysisError("cost: the table has no column 'seconds'; add the time of each trial")
+    seconds, y = (np.asarray(table[name], dtype=float) for name in ("seconds", "value"))
+    timed = worthy(analysis, table) & np.isfinite(seconds) & (seconds > 0)
+    if not timed.any():
+        raise AnalysisError(
+            "cost: no finished trial has a time above 0; what was imported may not say how long it took: add a column "
+            "'seconds'"
+        )
+    x, y = seconds[timed], y[timed]
+    value = analysis.sign * y
+    best = int(np.argmax(value))  # of trials that tie the first, as everywhere
+    noise = analysis.noise.sd
+    known = bool(np.isfinite(noise))
+    near = np.flatnonzero(value >= value[best] - (noise if known else 0.0))
+    cheapest = int(near[np.lexsort((-value[near], x[near]))[0]])
+    front = _front(x, value)
+    view = View(y, analysis.direction)
+    with style():
+        ax = axes(ax, 3.4)
+        if known and noise > 0:
+            ends = (y[best], y[best] - analysis.sign * noise)
+            ax.axhspan(min(ends), max(ends), color=LIGHT, alpha=0.45, linewidth=0, zorder=0, gid="noise")
+        few = thinned(view.inside(y))
+        look: dict[str, Any] = {
+            "markersize": 4 if len(few) > 100 else 6.5,
+            "alpha": 0.5,
+            "markeredgewidth": 0,
+        }
+        ax.plot(x[few], y[few], ".", color=GREY, rasterized=True, **look)
+        ends_at = np.append(x[front], x.max())
+        ax.plot(
+            ends_at,
+            np.append(y[front], y[front][-1]),
+            color=BLUE,
+            drawstyle="steps-post",
+            linewidth=1.6,
+            gid="front",
+        )
+        ax.plot(x[front], y[front], "o", color=BLUE, markersize=3.5, zorder=3)
+        ax.plot(x[cheapest], y[cheapest], "D", color=GREEN, markersize=7, zorder=5, gid="cheapest")
+        ax.plot(x[best], y[best], "o", color=ORANGE, markersize=6.5, zorder=6, gid="best")
+        _time_axis(ax, x)
+        view.dress(ax, analysis.metric)
+        ax.grid()
+        words = "cheapest within noise" if known and noise > 0 else "cheapest as good"
+        dot: dict[str, Any] = {"linewidth": 0, "markersize": 6}
+        marks: list[Any] = [
+            Line2D(
+                [], [], color=ORANGE, marker="o", label=f"best: {score(y[best])}, {duration(x[best])}", **dot
+            ),
+            Line2D(
+                [],
+                [],
+                color=GREEN,
+                marker="D",
+                label=f"{words}: {score(y[cheapest])}, {duration(x[cheapest])}",
+                **dot,
+            ),
+            Line2D([], [], color=BLUE, linewidth=1.6, label="Pareto front"),
+        ]
+        if known and noise > 0:
+            marks.append(Patch(color=LIGHT, alpha=0.6, label=f"noise ({score(noise)})"))
+        missing = int((worthy(analysis, table) & ~timed).sum())
+        notes = [view.note] if view.note else []
+        notes += [f"{missing:,} without a time"] if missing else []
+        notes += ["noise unknown"] if not known else []
+        title(ax, f"{shorten(analysis.metric, 24)} against time", marks, note="; ".join(notes))
+    return ax
+
+
+def _front(x: Floats, value: Floats) -> npt.NDArray[np.int64]:
+    """Trials that no other beats in both, by time: each better than all that are cheaper."""
+    order = np.lexsort((-value, x))
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(value[order])[:-1]])
+    return np.asarray(order[value[order] > before], dtype=np.int64)
+
+
+def _time_axis(ax: Axes, x: Floats) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    ax.set_xlabel("time of a trial")
+    if x.max() > _FACTOR * x.min():
+        ax.set_xscale("log")
+        few = x.max() < 300 * x.min()
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set_xlabel("time of a trial (log scale)")
+        pad = (x.max() / x.min()) ** 0.03
+        ax.set_xlim(x.min() / pad, x.max() * pad)
+    else:
+        pad = 0.04 * float(np.ptp(x)) or 0.5 * float(x.max())
+        ax.set_xlim(x.min() - pad, x.max() + pad)
+    ax.xaxis.set_major_formatter(lambda v, _: duration(v))

@@ -1,0 +1,137 @@
+"""Training curves of the best trials, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.analysis.learning_curves import WORDS, Pair, TrialCurves
+from refine.errors import AnalysisError
+from refine.report.figures.style import BLUE, GREY, INK, ORANGE, panels, shorten, style
+from refine.trials.trials import check_direction
+from refine.utils.format import number, score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+MOST = 4
+"""Trials beside each other, so that each stays readable."""
+
+_FACTOR = 30.0  # of largest to smallest loss, from which on the axis is logarithmic
+_SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside
+_LETTERS = 25  # of words that fit above one of four panels
+_LOOKS: dict[str, dict[str, Any]] = {
+    "training": {"color": ORANGE, "linewidth": 1.1, "linestyle": (0, (4, 1.2))},
+    "validation": {"color": BLUE, "linewidth": 1.5},
+    "as reported": {"color": BLUE, "linewidth": 1.5},
+}
+
+
+def curves(found: Sequence[TrialCurves], metric: str, direction: str) -> npt.NDArray[Any]:
+    """Loss and score by epoch for up to four trials, with what the curves show in words.
+
+    One column per trial; loss above, on a log axis where it spans much, and the score below. A row has one axis,
+    so that its trials compare at a glance; a fiftieth of the values, the worst, may lie outside.
+
+    Args:
+        found: Trials with curves, best first; more than 4 are an error.
+        metric: What they are judged by; ``val_`` and a reduction are taken off.
+        direction: ``"maximize"`` or ``"minimize"``.
+
+    Returns:
+        (rows, trials) axes of a new figure.
+
+    Raises:
+        AnalysisError: No trial, too many, or ``direction`` is neither.
+    """
+    check_direction(direction)
+    if not 0 < len(found) <= MOST:
+        raise AnalysisError(f"curves: draws 1 to {MOST} trials with curves, got {len(found)}")
+    names = {"loss": "loss", "score": metric.rpartition(":")[2].removeprefix("val_")}
+    rows = [kind for kind in names if any(any(getattr(trial, kind)) for trial in found)]
+    with style():
+        grid = panels(len(rows), len(found), 0.75 + 1.55 * len(rows))
+        shown: dict[str, Any] = {}
+        for kind, line in zip(rows, grid, strict=True):
+            pairs = [getattr(trial, kind) for trial in found]
+            for ax, pair in zip(line, pairs, strict=True):
+                shown |= _draw(ax, pair, kind)
+            _limit(line[0], pairs, kind, direction)
+            line[0].set_ylabel(shorten(names[kind], 22))
+        _heads(grid[0], found)
+        for ax in grid[-1]:
+            ax.set_xlabel("epoch")
+        figure = grid[0, 0].figure
+        figure.align_ylabels()
+        figure.suptitle(
+            "Training curves of the best trials", x=0.012, ha="left", fontsize=10, fontweight="bold"
+        )
+        if shown:  # else no epoch of any has a finite value
+            figure.legend(handles=list(shown.values()), loc="outside upper right", ncols=len(shown))
+    return grid
+
+
+def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
+    from matplotlib.ticker import MaxNLocator
+
+    drawn = {}
+    for role, values in pair._asdict().items():
+        y = np.asarray(values, dtype=float)
+        at = np.flatnonzero(np.isfinite(y))
+        if not at.size:
+            continue
+        # A score without a partner may be of any rows.
+        label = "as reported" if kind == "score" and role == "training" and not pair.validation else role
+        (drawn[label],) = ax.plot(
+            at + 1, y[at], label=label, marker="." if at.size == 1 else None, **_LOOKS[label]
+        )
+    ax.grid(axis="y")
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return drawn
+
+
+def _limit(ax: Axes, pairs: Sequence[Pair], kind: str, direction: str) -> None:
+    from matplotlib.ticker import NullFormatter
+
+    values = np.concatenate([np.asarray(series, dtype=float) for pair in pairs for series in pair])
+    values = values[np.isfinite(values)]
+    if kind == "loss" and values.size and values.min() > 0 and values.max() > _FACTOR * values.min():
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(lambda v, _: number(v))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    elif values.size:
+        high_is_good = kind == "score" and direction == "maximize"
+        low, high = np.quantile(values, [_SQUEEZING, 1.0] if high_is_good else [0.0, 1.0 - _SQUEEZING])
+        pad = 0.06 * (high - low) or 0.05 * (abs(high) or 1.0)
+        ax.set_ylim(low - pad, high + pad)
+
+
+def _heads(line: npt.NDArray[Any], found: Sequence[TrialCurves]) -> None:
+    """Rank, value and what was seen above each column."""
+    texts = [_lines(trial) for trial in found]
+    tall = max(len(text) for text in texts)
+    for ax, trial, text in zip(line, found, texts, strict=True):
+        ax.set_title(f"{trial.rank}: {score(trial.value)}", loc="left", fontsize=9, pad=4 + 10 * tall)
+        below = "\n".join([*text, *[""] * (tall - len(text))])
+        color = INK if trial.seen else GREY
+        ax.annotate(
+            below, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=8, style="italic", color=color
+        )
+
+
+def _lines(trial: TrialCurves) -> list[str]:
+    if not trial.told:
+        return ["too few epochs to tell"]
+    lines = [""]
+    for word in (WORDS[name] for name in trial.seen):
+        longer = f"{lines[-1]}, {word}" if lines[-1] else word
+        if len(longer) > _LETTERS:
+            lines[-1] += ","
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines if lines[0] else ["nothing seen"]

@@ -1,0 +1,285 @@
+"""A part of a parameter's range, closer."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import GOOD, ParameterEvidence
+from refine.errors import AnalysisError
+from refine.report.figures.drawn import ranked_trials, typical
+from refine.report.figures.shapes import widths
+from refine.report.figures.style import (
+    AMBER,
+    BLUE,
+    GREY,
+    INK,
+    LIGHT,
+    ORANGE,
+    Scale,
+    axes,
+    shorten,
+    spread,
+    style,
+    thinned,
+    title,
+)
+from refine.report.figures.view import View
+from refine.space.edits import bounds_text
+from refine.space.parameters import Parameter, Range, number_of
+from refine.utils.format import number, percent, plural
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+LEAST = 10
+"""Fewest trials within the bounds that are drawn."""
+
+_STRIP = 0.24  # of the axes' height, for the density
+_APART = 15  # different places up to which each has a median of its own
+_WINDOW = 0.15  # of the trials shown, over which a running median runs; at least 11
+
+
+class _Line(NamedTuple):
+    """Medians along the parameter, with 95 % intervals; NaN where these are unknown."""
+
+    at: Floats
+    median: Floats
+    low: Floats
+    high: Floats
+    running: bool
+
+
+def close_up(
+    analysis: Analysis,
+    name: str,
+    low: float,
+    high: float,
+    new: Parameter | None = None,
+    label: str = "proposed",
+    ax: Axes | None = None,
+) -> Axes:
+    """The metric against an ordered parameter between two bounds, with where the round's best fifth lies.
+
+    Above the trials and their median with its 95 % interval: at every place where trials lie on few, as levels do,
+    else running over the nearest 15 % of the trials shown. Below the densities of the best fifth of the whole
+    round and of all trials, each relative to an even spread between the bounds. Pruned trials count as some of the
+    worst in the median and are not drawn.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        name: A parameter that has an order and is not fixed.
+        low: Lower bound, in the parameter's units; within its range.
+        high: Upper bound.
+        new: The parameter after a change, whose bounds are marked; ``None`` where there is none.
+        label: What the change is called.
+        ax: Axes to draw into; default those of a new figure.
+
+    Raises:
+        AnalysisError: The parameter has no order, the bounds are reversed or lie outside its range, or fewer than 10
+            even trials with a rank lie between them.
+        KeyError: There is no evidence on the parameter.
+    """
+    e = analysis[name]
+    _check(e, low, high)
+    table, y, pruned = ranked_trials(analysis)
+    values = np.asarray(table[name], dtype=float)
+    slack = 1e-9 * (high - low)
+    inside = (values >= low - slack) & (values <= high + slack)
+    if int(inside.sum()) < LEAST:
+        raise AnalysisError(
+            f"close_up: {name} from {number(low)} to {number(high)} holds {plural(int(inside.sum()), 'even trial')}, "
+            f"but at least {LEAST} are needed; take wider bounds"
+        )
+    with style():
+        return _draw(analysis, e, (low, high), (table, y, pruned, inside), new, label, ax)
+
+
+def _check(e: ParameterEvidence, low: float, high: float) -> None:
+    p = e.parameter
+    if not p.ordered:
+        raise AnalysisError(
+            f"close_up: {e.name} has no order, so that nothing lies between two bounds; use levels({e.name!r})"
+        )
+    for which, end in (("low", low), ("high", high)):
+        if number_of(end) is None or not math.isfinite(end):
+            raise AnalysisError(f"close_up: {which} must be a finite number, got {end!r}")
+    if low >= high:
+        raise AnalysisError(f"close_up: low must be < high, got {low!r} and {high!r}; swap them?")
+    first, last = p.grid[0], p.grid[-1]
+    if low < first or high > last:
+        raise AnalysisError(
+            f"close_up: bounds must lie within {e.name}'s range, {number(first)} to {number(last)}, got {low!r} and "
+            f"{high!r}; outside it no trial ran"
+        )
+
+
+def _draw(
+    analysis: Analysis,
+    e: ParameterEvidence,
+    bounds: tuple[float, float],
+    trials: tuple[Any, Floats, Bools, Bools],
+    new: Parameter | None,
+    label: str,
+    ax: Axes | None,
+) -> Axes:
+    from matplotlib.lines import Line2D
+
+    table, y, pruned, inside = trials
+    scale = Scale(e.parameter)
+    unit = e.parameter.unit(table[e.name].to_numpy())
+    drawn = inside & ~pruned
+    if not drawn.any():
+        raise AnalysisError(
+            f"close_up: every trial between the bounds of {e.name} was pruned; none has a value"
+        )
+    view = View(y[drawn], analysis.direction)
+    ax = axes(ax, 3.9)
+    line = _line(unit[inside], y[inside], pruned[inside], analysis.sign)
+    few = thinned(drawn & view.inside(y))
+    jitter = 0.35 * scale.spacing * (spread(len(few)) - 0.5) * (not line.running)
+    ends = _limits(e.parameter, bounds)
+    at = np.clip(unit[few] + jitter, *ends)
+    size = 5.0 if len(few) <= 300 else 3.6
+    look: dict[str, Any] = {"markersize": size, "alpha": 0.45, "markeredgewidth": 0, "rasterized": True}
+    ax.plot(scale.at(at), y[few], ".", color=INK, **look)
+    marks: list[Any] = [Line2D([], [], color=INK, marker=".", alpha=0.6, linewidth=0, label="trial")]
+    _medians(ax, scale, line, view)
+    words = "running median, 95 % band" if line.running else "median, 95 % interval"
+    marks.append(
+        Line2D([], [], color=ORANGE, marker=None if line.running else "o", markersize=4, label=words)
+    )
+    limits = tuple(float(v) for v in scale.at(ends))
+    scale.dress(ax, e.name, (limits[0], limits[1]), [float(v) for v in bounds])
+    _mark(ax, scale, new, e.parameter, label, marks)
+    view.dress(ax, analysis.metric)
+    _strip(ax, scale, unit, (analysis.sign * y, inside), ends, marks)
+    span = f"{number(bounds[0])} to {number(bounds[1])}"
+    text = f"{shorten(e.name, 24)} from {span} against {shorten(analysis.metric, 20)}"
+    title(ax, text, marks, note=view.note, columns=3)
+    return ax
+
+
+def _limits(parameter: Parameter, bounds: tuple[float, float]) -> Floats:
+    """Unit-scale ends of what is shown; integers and ordered choices own their half step beyond a bound."""
+    unit = parameter.unit(np.array(bounds))
+    if isinstance(parameter, Range):
+        if isinstance(parameter.low, int):
+            beyond = parameter.unit(np.clip([bounds[0] - 0.5, bounds[1] + 0.5], *parameter.edges()))
+            inner = np.isfinite(beyond)
+            unit = np.where(inner, beyond, [0.0, 1.0])
+        return np.asarray(unit)
+    grid = np.asarray(parameter.grid, dtype=float)
+    shown = np.flatnonzero((grid >= bounds[0]) & (grid <= bounds[1]))
+    return np.array([shown[0] / parameter.size, (shown[-1] + 1) / parameter.size])
+
+
+def _line(x: Floats, y: Floats, pruned: Bools, sign: float) -> _Line:
+    """Medians at every place, or running ones where trials lie at many."""
+    places = np.unique(np.round(x, 9))
+    if len(places) <= _APART:
+        groups = [np.flatnonzero(np.abs(x - place) < 1e-8) for place in places]
+    else:
+        wanted = min(len(x), max(11, math.ceil(_WINDOW * len(x))))
+        places = np.linspace(x.min(), x.max(), 80)
+        groups = []
+        for place in places:
+            away = np.abs(x - place)
+            # Ties in distance belong to the window, so that it doesn't hang on the order of rows.
+            groups.append(np.flatnonzero(away <= np.partition(away, wanted - 1)[wanted - 1]))
+    codes = np.concatenate([np.full(len(group), k) for k, group in enumerate(groups)])
+    rows = np.concatenate(groups)
+    found = typical(codes, y[rows], pruned[rows], len(groups), sign)
+    values = np.array([[v.median, v.low, v.high] for v in found])
+    return _Line(places, values[:, 0], values[:, 1], values[:, 2], len(groups) > _APART)
+
+
+def _medians(ax: Axes, scale: Scale, line: _Line, view: View) -> None:
+    at = scale.at(line.at)
+    low, high = (np.clip(v, view.low, view.high) for v in (line.low, line.high))
+    if line.running:
+        ax.fill_between(at, low, high, color=ORANGE, alpha=0.2, linewidth=0)
+        ax.plot(at, line.median, color=ORANGE, linewidth=1.8)
+        return
+    ax.plot(at, line.median, color=ORANGE, linewidth=1, alpha=0.8)
+    ax.vlines(at, low, high, color=ORANGE, linewidth=1.8)
+    inside = view.inside(line.median)
+    ax.plot(at[inside], line.median[inside], "o", color=ORANGE, markersize=4.5, clip_on=False, zorder=5)
+
+
+def _mark(
+    ax: Axes, scale: Scale, new: Parameter | None, old: Parameter, label: str, marks: list[Any]
+) -> None:
+    """Shades what stays of a change."""
+    from matplotlib.patches import Patch
+
+    if new is None or new == old:
+        return
+    if isinstance(scale.parameter, Range) and isinstance(new, Range):
+        ends = [float(v) for v in new.edges()]
+    elif isinstance(scale.parameter, Range):
+        ends = [float(v) for v in new.grid if number_of(v) is not None]
+    else:
+        grid = list(scale.parameter.grid)
+        found = [grid.index(v) for v in new.grid if v in grid]
+        ends = [min(found) - 0.5, max(found) + 0.5] if found else []
+    if len(ends) > 1:
+        ax.axvspan(min(ends), max(ends), color=AMBER, alpha=0.18, linewidth=0, zorder=0)
+    for v in ends if len(ends) <= 2 else (min(ends), max(ends)):
+        ax.axvline(v, color=AMBER, linewidth=1.6, linestyle=(0, (4, 2)))
+    marks.append(Patch(color=AMBER, alpha=0.35, label=f"{label}: {shorten(bounds_text(new), 24)}"))
+
+
+def _strip(
+    ax: Axes, scale: Scale, unit: Floats, ranked: tuple[Floats, Bools], ends: Floats, marks: list[Any]
+) -> None:
+    """Densities of the best fifth and of all between the bounds, below the trials."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    y, inside = ranked
+    good = stats.top_mask(y, GOOD) & inside
+    weights = widths(scale.parameter, unit, (float(ends[0]), float(ends[1])))
+    # Both on the part shown: 1 is an even spread there.
+    x = np.clip((unit - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
+    step = 0.5 * scale.spacing / (ends[1] - ends[0])
+    width = float(np.clip(max(stats.scott_bandwidth(x[good if good.any() else inside]), step), 0.01, 0.5))
+    at = np.linspace(0, 1, 300)
+    curve = stats.BoundedDensity(bandwidth=width)
+    everyone = curve(x[inside], at, weights[inside])
+    place = scale.at(ends[0] + at * (ends[1] - ends[0]))
+    below = ax.inset_axes((0.0, 0.0, 1.0, _STRIP), sharex=ax)
+    below.patch.set_alpha(0.0)
+    below.fill_between(place, everyone, color=LIGHT, alpha=0.6, linewidth=0)
+    top = float(everyone.max())
+    if good.any():
+        best = curve(x[good], at, weights[good])
+        below.plot(place, best, color=BLUE, linewidth=1.8)
+        top = max(top, float(best.max()))
+    below.set_ylim(0, 1.25 * top)
+    below.set_yticks([])
+    below.tick_params(axis="x", which="both", bottom=False, labelbottom=False)
+    for side in ("left", "bottom"):
+        below.spines[side].set_visible(False)
+    # The trials end where the densities begin.
+    low, high = ax.get_ylim()
+    if ax.get_yscale() == "log":
+        ax.set_ylim(high * (low / high) ** (1 / (1 - _STRIP)), high)
+    else:
+        ax.set_ylim(high - (high - low) / (1 - _STRIP), high)
+    ax.axhspan(ax.get_ylim()[0], low, color="white", zorder=2, linewidth=0)
+    ax.axhline(low, color=GREY, linewidth=0.8, zorder=2.1)
+    ax.set_yticks([v for v in ax.get_yticks() if low <= v <= high])
+    count = f"{int(good.sum()):,} here"
+    marks.append(
+        Line2D([], [], color=BLUE, linewidth=1.8, label=f"density of the best {percent(GOOD)} ({count})")
+    )
+    marks.append(Patch(color=LIGHT, alpha=0.6, label=f"of all ({int(inside.sum()):,})"))

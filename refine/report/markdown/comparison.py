@@ -1,0 +1,68 @@
+"""Report of a comparison: two rounds side by side. Computes nothing, reads no clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from refine.analysis.population import even_values
+from refine.report import figures
+from refine.report.markdown.files import published
+from refine.report.markdown.text import Raw, code, picture, table
+from refine.space.edits import bounds_text, strip
+from refine.utils.format import percent, score
+
+if TYPE_CHECKING:
+    from refine.tree.comparison import Comparison
+
+
+def comparison_report(found: Comparison, folder: str | Path) -> Path:
+    """Writes ``<folder>/<a>-<b>.md`` and its figures in ``<folder>/<a>-<b>/``.
+
+    Args:
+        found: The comparison.
+        folder: Created if need be.
+
+    Returns:
+        The markdown file.
+    """
+    where, name = Path(folder), f"{found.a}-{found.b}"
+    (where / name).mkdir(parents=True, exist_ok=True)
+    first = found.rounds[0]
+    context = {
+        "tree": first.home.name,
+        "a": code(found.a),
+        "b": code(found.b),
+        "space": _space(found),
+        "kept": percent(found.kept),
+        "values": table(
+            ["round", f"best {first.metric}", "permutations planned"],
+            [
+                [Raw(code(key)), score(best), f"{n:,}"]
+                for key, best, n in zip((found.a, found.b), found.best, found.n, strict=True)
+            ],
+        ),
+        "other": table(
+            ["setting", found.a, found.b], [[k, str(x), str(y)] for k, (x, y) in found.other.items()]
+        )
+        if found.other
+        else None,
+        "populations": found.populations.sentence_about(found.b, found.a) if found.populations else None,
+        "picture": None,
+    }
+    if found.populations is not None:
+        curves = {f"round {r.id}": even_values(r.trials) for r in found.rounds}
+        figures.save(figures.edf(curves, first.metric, first.direction), where / name / "edf.png")
+        context["picture"] = picture(f"Distribution of {first.metric} in both rounds", f"{name}/edf.png")
+    return published(where / f"{name}.md", "comparison.md.j2", context)
+
+
+def _space(found: Comparison) -> Raw | None:
+    rows: list[list[object]] = [
+        [n, bounds_text(p), bounds_text(q), strip(p, q)] for n, (p, q) in found.space.changed.items()
+    ]
+    rows += [[n, "-", bounds_text(p), "added"] for n, p in found.space.added.items()]
+    rows += [[n, bounds_text(p), "-", "removed"] for n, p in found.space.removed.items()]
+    rows += [["constraint", "-", c, "added"] for c in found.space.constraints_added]
+    rows += [["constraint", c, "-", "removed"] for c in found.space.constraints_removed]
+    return table(["parameter", found.a, found.b, "levels"], rows) if rows else None

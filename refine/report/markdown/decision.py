@@ -1,0 +1,183 @@
+"""Sections of a report about what is proposed and what was decided."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from refine.design.space_filling import IMPORTED
+from refine.report.markdown.facts import Facts, finished, metric_of, shown, states_text, that_matter
+from refine.report.markdown.text import Raw, code, escape, joined, quote, table
+from refine.space.edits import bounds_text
+from refine.utils.format import duration, percent, plural, score
+
+if TYPE_CHECKING:
+    from refine.proposal.change import Change
+    from refine.review.decision import Decision
+from refine.proposal.proposal import Proposal
+
+_EPSILON_WORDS = {
+    "replicates": "the noise of retraining, measured on replicates",
+    "residuals": "what a Gaussian process takes for noise, since too few permutations were run twice",
+    "none": "no noise could be measured, so every loss counts",
+    "given": "as asked for",
+}
+
+_KIND_WORDS = {
+    "accepted": "Accepted as proposed",
+    "edited": "Accepted with changes",
+    "declined": "Declined",
+    "branched": "Branched without regard to the proposal",
+}
+
+
+def _planned(facts: Facts) -> str:
+    node, many = facts.node, plural(facts.n, "permutation")
+    if node.method == IMPORTED:
+        return f"holds {many} that finished elsewhere"
+    return f"planned {many}" if node.adaptive else f"planned {many} of {node.space.size:,}"
+
+
+def summary(facts: Facts) -> Raw:
+    """The paragraph at the top: what ran, the best, what is proposed and decided."""
+    node, done = facts.node, finished(facts)
+    parts = [
+        f"Round {code(node.id)} of {escape(facts.tree)} {_planned(facts)}; {escape(states_text(facts))}."
+    ]
+    if len(done):
+        top = done.iloc[0]
+        varied = [n for n in node.space.varied if n in done.columns]
+        rest = [f"{len(varied) - 8} more"] if len(varied) > 8 else []
+        at = joined([f"{n} = {shown(top[n])}" for n in varied[:8]] + rest)
+        parts.append(
+            f"The best {escape(metric_of(facts))} is {score(top['value'])}{', with ' + at if at else ''}."
+        )
+    else:
+        parts.append("No trial has a value yet.")
+    if facts.analysis is not None:
+        names = that_matter(facts)
+        parts.append(
+            f"Seen to matter: {joined(names)}."
+            if names
+            else "No parameter was seen to matter on this evidence."
+        )
+    if facts.proposal is not None:
+        parts.append(_proposed_sentence(facts.proposal))
+    parts.append(_decided_sentence(facts))
+    return Raw(" ".join(p for p in parts if p))
+
+
+def _proposed_sentence(proposal: Proposal) -> str:
+    changes = [f"{c.name} to {bounds_text(c.new)}" for c in proposal.changes if c.kind != "keep"]
+    if not changes:
+        return "The proposal is to change nothing."
+    return f"Proposed: {joined(changes)}, which keeps {percent(proposal.kept)} of the space."
+
+
+def _decided_sentence(facts: Facts) -> str:
+    if not facts.decisions:
+        return "Nothing has been decided yet." if facts.proposal is not None else ""
+    last = facts.decisions[-1]
+    child = f"; the next round is {code(last.child)}" if last.child else ""
+    before = [code(d.child) for d in facts.decisions[:-1] if d.child and d.child != last.child]
+    earlier = f" Earlier decisions led to {joined(before)}." if before else ""
+    return f"{_KIND_WORDS.get(last.kind, escape(last.kind))}{_by(last)}{child}.{earlier}"
+
+
+def _by(decision: Decision) -> str:
+    """`` by Ann``, or nothing."""
+    return f" by {escape(decision.author)}" if decision.author.strip() else ""
+
+
+def proposal_section(facts: Facts) -> dict[str, Any] | None:
+    """The proposal, or ``None``."""
+    proposal = facts.proposal
+    if proposal is None:
+        return None
+    rows = [_change_row(c) for c in proposal.changes]
+    return {
+        "digest": code(proposal.digest),
+        "claim": proposal.claim,
+        "table": table(["parameter", "now", "proposed", "change", "kept", "why"], rows),
+        "epsilon": score(proposal.epsilon),
+        "source": _EPSILON_WORDS.get(proposal.epsilon_source, proposal.epsilon_source),
+        "risk": percent(proposal.risk),
+        "retention": "unknown" if math.isnan(proposal.retention) else f"{proposal.retention:.2f}",
+        "kept": percent(proposal.kept),
+        "n": plural(proposal.n, "trial"),
+        "metric": proposal.metric,
+        "evidence": code(proposal.evidence),
+        "offers": [Raw(escape(offer.reason)) for offer in proposal.offers],
+        "advice": _advice(proposal),
+    }
+
+
+def _advice(proposal: Proposal) -> str | None:
+    """How large the next round should be, and how long it would take."""
+    advice = proposal.advice
+    if advice is None:
+        return None
+    time = f" One at a time they take about {duration(advice.seconds)}." if advice.seconds >= 1 else ""
+    return f"{advice.reason}{time}"
+
+
+def _change_row(c: Change) -> list[object]:
+    new = "-" if c.kind == "keep" else bounds_text(c.new)
+    return [c.name, bounds_text(c.old), new, c.kind, percent(c.kept), c.reason]
+
+
+def decision_section(facts: Facts, d: Decision) -> dict[str, Any]:
+    """One decision: who, what, why, at which risk."""
+    return {
+        "title": _KIND_WORDS.get(d.kind, d.kind),
+        "by": Raw(_by(d)),
+        "note": quote(d.note) if d.note.strip() else None,
+        "table": _decided_table(facts, d),
+        "edited": joined([_edit_text(n, a, b) for n, (a, b) in d.edits.items()]) or None,
+        "rejected": joined(d.rejected) or None,
+        "child": code(d.child) if d.child else None,
+        "n": plural(d.n, "permutation") if d.n is not None else None,
+        "risk": _risk(facts, d),
+        "declined": d.kind == "declined",
+    }
+
+
+def _edit_text(name: str, before: Any, after: Any) -> str:
+    return f"{name} (proposed {bounds_text(before)}, decided {bounds_text(after)})"
+
+
+def _risk(facts: Facts, d: Decision) -> Raw | None:
+    if d.space is None:
+        return None
+    kept = f"The decided space keeps {percent(d.kept)} of this one" if d.kept is not None else ""
+    if d.retention is None:
+        unknown = "no probability is stated for it"
+        return Raw(f"{kept or 'The space was decided'}; {unknown}.")
+    within = "is at least as good as"
+    if facts.proposal is not None and d.proposal == facts.proposal.digest:
+        within = f"is within {score(facts.proposal.epsilon)} of"
+    says = (
+        f"with probability {d.retention:.2f} the best {escape(metric_of(facts))} inside {within} the best "
+        "anywhere in this round's space"
+    )
+    return Raw(f"{kept + '; ' if kept else ''}{says}.")
+
+
+def _decided_table(facts: Facts, d: Decision) -> Raw | None:
+    if d.space is None:
+        return None
+    old, new = facts.node.space, d.space
+    proposed = facts.proposal if facts.proposal is not None and d.proposal == facts.proposal.digest else None
+    rows = []
+    for name in [*old, *(n for n in new if n not in old)]:
+        now = bounds_text(old[name]) if name in old else "-"
+        after = bounds_text(new[name]) if name in new else "removed"
+        before = proposed.space[name] if proposed is not None and name in proposed.space else None
+        differs = name not in old or name not in new or old[name] != new[name]
+        if not differs and (before is None or before == old.get(name)):
+            continue
+        how = "edited" if name in d.edits else "rejected" if name in d.rejected else "as proposed"
+        if proposed is None:
+            how = "added" if name not in old else "removed" if name not in new else "changed"
+        rows.append([name, now, bounds_text(before) if before is not None else "-", after, how])
+    return table(["parameter", "now", "proposed", "decided", "how"], rows) if rows else None

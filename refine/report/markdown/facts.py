@@ -1,0 +1,148 @@
+"""What a report is made of, and how it is put in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.trials.trials import ORIGINS, STATES, best_first, degenerate_rows
+from refine.utils.format import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from refine.analysis.analysis import Analysis
+    from refine.analysis.learning_curves import TrialCurves
+    from refine.analysis.optimism import Luck
+    from refine.proposal.proposal import Proposal
+    from refine.review.checklist import Gate
+    from refine.review.decision import Decision
+    from refine.run.holdout import Opening
+    from refine.space.parameters import Parameter
+    from refine.trials.round_record import Node
+
+ORIGIN_WORDS = {
+    "even": "evenly",
+    "focus": "focused",
+    "counter": "outside",
+    "adaptive": "adaptively",
+    "imported": "imported",
+}
+"""How a trial was drawn, by its origin: short enough for a column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Everything a report says; whoever has it can write one, with or without a store.
+
+    Attributes:
+        tree: Name of the tree.
+        node: The round.
+        ancestors: Ids from the root to the parent; empty for a root.
+        n: Permutations planned.
+        analysis: Of the round's evidence; ``None`` where too few trials have finished.
+        proposal: What is proposed; ``None`` where nothing was asked for.
+        decisions: What was decided, in the order taken.
+        table: The round's own trials. A column ``error`` may hold their error texts.
+        codes: Fingerprints of the code its trials ran.
+        environment: Package -> version.
+        reproduce: Python code that makes the round again.
+        store: Where the round is kept; shown without folders, user or password.
+        parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
+        luck: How much of the best value is luck; ``None`` where there is no best.
+        curves: Training curves of the best trials, best first; empty where none were reported.
+        openings: What the hold-out showed, each time it was opened at this round.
+        gate: Questions to ask before deciding; ``None`` where too few trials have finished.
+        before: Best value known before this round; NaN for a root.
+    """
+
+    tree: str
+    node: Node
+    ancestors: tuple[str, ...]
+    n: int
+    analysis: Analysis | None
+    proposal: Proposal | None
+    decisions: tuple[Decision, ...]
+    table: pd.DataFrame
+    codes: tuple[str, ...]
+    environment: Mapping[str, str]
+    reproduce: str
+    store: str
+    parent: pd.DataFrame | None = None
+    luck: Luck | None = None
+    curves: tuple[TrialCurves, ...] = ()
+    openings: tuple[Opening, ...] = ()
+    gate: Gate | None = None
+    before: float = math.nan
+
+
+def metric_of(facts: Facts) -> str:
+    """Name of the metric."""
+    return facts.analysis.metric if facts.analysis is not None else facts.node.metric
+
+
+def direction_of(facts: Facts) -> str:
+    """``"maximize"`` or ``"minimize"``."""
+    return facts.analysis.direction if facts.analysis is not None else facts.node.direction
+
+
+def finished(facts: Facts) -> pd.DataFrame:
+    """Finished trials, best first; equal ones in the table's order. Degenerate ones only where they may be best."""
+    return best_first(facts.table, direction_of(facts), facts.node.space, facts.node.degenerate)
+
+
+def passed_over(facts: Facts) -> int:
+    """How many finished trials are degenerate and can't be called best."""
+    if facts.node.degenerate:
+        return 0
+    finite = np.isfinite(np.asarray(facts.table["value"], dtype=float))
+    return int((finite & degenerate_rows(facts.table, facts.node.space)).sum())
+
+
+def that_matter(facts: Facts) -> list[str]:
+    """Parameters seen to matter, the clearest first. One that nobody read can't, whatever chance says."""
+    return [e.name for e in facts.analysis.ranked if e.matters and e.read != 0] if facts.analysis else []
+
+
+def states_text(facts: Facts) -> str:
+    """``118 complete, 2 failed``."""
+    if "state" not in facts.table:
+        return f"{len(facts.table):,} complete"
+    counts = facts.table["state"].value_counts()
+    found = [f"{int(counts[s]):,} {s}" for s in STATES if int(counts.get(s, 0))]
+    return ", ".join(found) or "no trial has run"
+
+
+def origins_text(facts: Facts) -> str | None:
+    """``72 evenly, 4 outside``; ``None`` where all trials were drawn in one way."""
+    if "origin" not in facts.table:
+        return None
+    counts = facts.table["origin"].value_counts()
+    found = [f"{int(counts[o]):,} {ORIGIN_WORDS[o]}" for o in ORIGINS if int(counts.get(o, 0))]
+    return ", ".join(found) if len(found) > 1 else None
+
+
+def changed_bounds(facts: Facts) -> tuple[dict[str, Parameter], str]:
+    """Parameters that get other bounds, by the last decision if there is one, else by the proposal.
+
+    Returns:
+        Name -> parameter after the change; and ``"decided"`` or ``"proposed"``.
+    """
+    decided = [d.space for d in facts.decisions if d.space is not None]
+    space = decided[-1] if decided else facts.proposal.space if facts.proposal is not None else None
+    if space is None:
+        return {}, "proposed"
+    changed = facts.node.space.diff(space).changed
+    return {n: after for n, (_, after) in changed.items()}, "decided" if decided else "proposed"
+
+
+def shown(value: Any) -> str:
+    """A parameter's value as tables show it."""
+    if isinstance(value, float | np.floating):
+        return number(float(value), 6)
+    return str(value)

@@ -1,0 +1,96 @@
+"""Gathers from the store what a report says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+from refine.analysis.learning_curves import best_curves
+from refine.analysis.optimism import Luck, luck_of
+from refine.errors import AnalysisError
+from refine.proposal.proposal import Proposal
+from refine.report.markdown.facts import Facts
+from refine.report.markdown.script import reproduce
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.analysis.analysis import Analysis
+    from refine.tree.round import Round
+
+
+def gather(found: Round, proposal: Proposal | None = None) -> Facts:
+    """Everything a report of a round says.
+
+    Args:
+        found: The round.
+        proposal: Which proposal to show; default the one that was decided upon last, else the last one
+            stored, else none.
+    """
+    home = found.home
+    stored = home.store.nodes(home.tree)[found.id]
+    decisions = found.decisions
+    if proposal is None:
+        kept = home.store.proposals(stored.pk)
+        decided = [d.proposal for d in decisions if d.proposal in kept]
+        chosen = decided[-1] if decided else next(reversed(kept), None)
+        proposal = None if chosen is None else Proposal.from_json(json.loads(kept[chosen]))
+    try:
+        analysis = found.analyze()
+    except AnalysisError:
+        analysis = None  # too few trials yet: the report says what ran
+    luck = None
+    with contextlib.suppress(AnalysisError):  # nothing can be called best yet
+        luck = luck_here(found, analysis=analysis)
+    gate = None
+    if analysis is not None:
+        with contextlib.suppress(AnalysisError):  # no trial may be called best
+            gate = found.gate(analysis, proposal)
+    node, noise = found.node, None if analysis is None else analysis.noise.sd
+    curves = best_curves(
+        home.store, stored.pk, node.space, found._metric, found.direction, node.degenerate, noise
+    )
+    records = home.store.records([stored.pk])
+    environments = home.store.environments(stored.pk)
+    return Facts(
+        tree=home.name,
+        node=found.node,
+        ancestors=tuple(n.id for n in found.path[:-1]),
+        n=stored.n,
+        analysis=analysis,
+        proposal=proposal,
+        decisions=decisions,
+        table=found.trials.assign(error=records.columns["error"]),
+        codes=tuple(dict.fromkeys(records.columns["code"])),
+        environment=environments[-1] if environments else {},
+        reproduce=reproduce(found),
+        store=home.store.name,
+        parent=_parent_trials(found),
+        luck=luck,
+        curves=curves,
+        openings=found.openings,
+        gate=gate,
+        before=found._best_before(),
+    )
+
+
+def _parent_trials(found: Round) -> pd.DataFrame | None:
+    """The parent's own trials, where they were judged by what this round is judged by."""
+    parent = found.parent
+    if parent is None or (parent.node.metric, parent.node.direction) != (found.metric, found.direction):
+        return None
+    return parent.trials
+
+
+def luck_here(found: Round, seed: int = 0, analysis: Analysis | None = None) -> Luck:
+    """How much of a round's best is luck; its analysis is made where it is not given and can be.
+
+    Raises:
+        AnalysisError: No trial has finished that may be called best.
+    """
+    if analysis is None:
+        with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
+            analysis = found.analyze(seed=seed)
+    store, pk, degenerate = found.home.store, found._stored.pk, found.node.degenerate
+    return luck_of(store, pk, found.space, found._metric, found.direction, degenerate, analysis, seed)

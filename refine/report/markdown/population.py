@@ -1,0 +1,56 @@
+"""Section of a report about a round as a population: against its parent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from refine.analysis.population import LEAST_COMPARED, compare_rounds, even_values
+from refine.report import figures
+from refine.report.markdown.facts import Facts, direction_of, metric_of
+from refine.report.markdown.text import Raw, code, picture, table
+from refine.trials.trials import degenerate_rows
+from refine.utils.format import score
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+
+def _judged(facts: Facts, table: pd.DataFrame) -> pd.DataFrame:
+    """Without degenerate trials where these can't be called best: like failed ones, they are in no population."""
+    return table if facts.node.degenerate else table[~degenerate_rows(table, facts.node.space)]
+
+
+def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
+    """The comparison in words, as a table and as a picture; ``None`` without enough trials of both."""
+    if facts.parent is None or not facts.ancestors:
+        return None
+    before, now = _judged(facts, facts.parent), _judged(facts, facts.table)
+    if any("state" in part and (part["state"] == "pruned").any() for part in (before, now)):
+        return None  # those that were not stopped are the better ones, and no population
+    old, new = even_values(before), even_values(now)
+    if min(len(old), len(new)) < LEAST_COMPARED:
+        return None
+    direction, parent = direction_of(facts), facts.ancestors[-1]
+    found = compare_rounds(before, now, direction)
+    path = f"{facts.node.id}/against-parent.png"
+    curves = {f"parent {parent}": old, f"this round {facts.node.id}": new}
+    figures.save(figures.edf(curves, metric_of(facts), direction), where / path)
+    rows = [
+        [Raw(f"parent {code(parent)}"), len(old), score(found.parent_median), score(found.parent_best)],
+        [
+            Raw(f"this round {code(facts.node.id)}"),
+            len(new),
+            score(found.child_median),
+            score(found.child_best),
+        ],
+    ]
+    return {
+        "sentence": found.sentence,
+        "caution": found.caution,
+        "table": table(
+            ["round", "finished even trials", f"median {metric_of(facts)}", "best of these"], rows
+        ),
+        "picture": picture(f"Distribution of {metric_of(facts)} in this round and its parent", path),
+    }

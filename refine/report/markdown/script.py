@@ -1,0 +1,136 @@
+"""Python that makes a round again."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from refine.design.pruning import code_of
+from refine.design.space_filling import IMPORTED
+from refine.run.identity import UNNAMED, Objective
+from refine.space.categorical import Choice
+from refine.space.encoding import Reference
+from refine.space.parameters import Range
+from refine.space.space import Space
+from refine.trials.round_record import OPTUNA, Node
+from refine.trials.trials import FUNCTION
+
+if TYPE_CHECKING:
+    from refine.tree.round import Round
+
+
+def reproduce(found: Round) -> str:
+    """Python that makes the round again, ancestors first, given its objective."""
+    lines = ["import refine", "from refine import Choice, Float, Int, Space", ""]
+    imports = sorted({p for node in found.path for p in _imports(node.space)})
+    imports += ["pandas"] if found.path[0].method == IMPORTED else []
+    lines += [f"import {module}" for module in imports]
+    name = found.path[0].objective
+    lines.append(objective_line(name, with_data=found.path[0].data is not None))
+    called = "" if name.startswith(UNNAMED) else f", objective=objective, name={name!r}"
+    kind, _, function = found.path[0].metric.partition(":")
+    metric = repr(found.path[0].metric)
+    if kind == FUNCTION:
+        metric = function.rpartition(".")[2]
+        lines.append(f"from your_script import {metric}")
+    lines.append("")
+    lines.append(f'tree = refine.Tree({found.home.name!r}, store="again.db")')
+    stored = found.home.store.nodes(found.home.tree)
+    node_of = {node.id: node for node in found.path}
+    for i, node in enumerate(found.path):
+        lines += ["", f"space = {space_code(node.space)}"]
+        n, first = stored[node.id].n, stored[node.id].first
+        # What is drawn beside the design was drawn when the round was made, and stays what it is when it grows.
+        drawn = bool(node.focus or node.counter) and first < n
+        size = f"n={first if drawn else n}"
+        if node.method == IMPORTED:
+            lines += [
+                "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make another round.",
+                'frame = pandas.read_csv("trials.csv")',
+                f"round = tree.add_frame(frame, space, metric={metric}, direction={node.direction!r}{called})",
+                f"# it was round {node.id}",
+            ]
+            continue
+        if i == 0:
+            extra = (
+                f", name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
+            )
+            extra += ", degenerate=True" if node.degenerate else ""
+            lines.append(
+                f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)})"
+            )
+        else:
+            was = (
+                f", was={{{', '.join(f'{k!r}: {_value(v)}' for k, v in node.was.items())}}}"
+                if node.was
+                else ""
+            )
+            shares = "".join(f", {s}={getattr(node, s)}" for s in ("focus", "counter") if getattr(node, s))
+            before = node_of[node.parent].method if node.parent else ""
+            same = node.method == before and not node.adaptive
+            how = "" if same else f", design={_design(node)}"
+            lines.append(
+                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{was})"
+            )
+        if found.path[0].method != IMPORTED:
+            lines.append(f"assert round.id == {node.id!r}")
+        options = (["objective=objective"] if name.startswith(UNNAMED) else []) + (
+            [f"n={n}"] if drawn else []
+        )
+        lines.append(f"round.run({', '.join(options)})")
+    return "\n".join(lines)
+
+
+def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:
+    """The line that gets an objective into a script.
+
+    Args:
+        name: Its name in the round's identity.
+        objective: The objective, where it is at hand: one that can be imported by its name is.
+        with_data: Whether it is more than the function of that name: it holds data, as a ``KerasObjective`` does.
+    """
+    module, _, last = name.rpartition(".")
+    if not last.isidentifier():
+        return "objective = ...  # yours"
+    known = objective is not None and getattr(sys.modules.get(module), last, None) is objective
+    if with_data and not known:
+        return f"from your_script import objective  # {last} with its data"
+    return f"from {module if known else 'your_script'} import {last} as objective"
+
+
+def _design(node: Node) -> str:
+    return node.method if node.method.startswith(OPTUNA) else repr(node.method)
+
+
+def _pruner(node: Node) -> str:
+    return "" if node.pruner is None else code_of(node.pruner)
+
+
+def space_code(space: Space) -> str:
+    """Python that makes the space."""
+    rows = []
+    for name, parameter in space.items():
+        if isinstance(parameter, Range):
+            levels = (
+                str(parameter.size) if parameter.even else "[" + ", ".join(map(repr, parameter.grid)) + "]"
+            )
+            log = ", log=True" if parameter.log else ""
+            kind = type(parameter).__name__
+            text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log})"
+        else:
+            assert isinstance(parameter, Choice)
+            text = f"Choice([{', '.join(_value(v) for v in parameter.grid)}])"
+        rows.append(f"    {name!r}: {text},")
+    tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
+    return "\n".join(["Space({", *rows, f"}}{tail})"])
+
+
+def _value(value: object) -> str:
+    return value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
+
+
+def _imports(space: Space) -> set[str]:
+    paths = [v.path for p in space.values() for v in p.grid if isinstance(v, Reference)]
+    return {path.partition(":")[0] if ":" in path else path.rpartition(".")[0] for path in paths} - {
+        "__main__"
+    }

@@ -1,0 +1,109 @@
+"""Markdown that people's own words can't break: escapes, tables, code."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from refine.utils.display import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Raw(str):
+    """Markdown that is meant: it isn't escaped again."""
+
+    __slots__ = ()
+
+
+_SPECIAL = re.compile(r"([\\`*|~\[\]$#])")
+_PIPE = r"\|"
+_LONE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_LINE_START = re.compile(r"^(\s*)([-+=](?=\s|$|[-=])|\d+(?=[.)](?:\s|$)))")
+
+
+def escape(value: object) -> Raw:
+    """Text for a sentence or a table cell, shown as it is.
+
+    Line breaks become spaces, and control characters are spelt out; everything that markdown, HTML, a table or a formula would take for its own
+    is escaped. Underscores inside words mean nothing to GitHub and stay readable.
+    """
+    if isinstance(value, Raw):
+        return value
+    text = shown(" ".join(str(value).split()))
+    text = _SPECIAL.sub(r"\\\1", text)
+    text = _LONE_UNDERSCORE.sub(r"\\_", text)
+    return Raw(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
+def code(value: object) -> Raw:
+    """A code span, whatever backticks are in it."""
+    text = shown(" ".join(str(value).split()))
+    if not text:
+        return Raw("-")
+    if "|" in text:
+        # In a table a pipe ends the cell even inside a code span; an entity doesn't.
+        return Raw(f"<code>{escape(text).replace(_PIPE, '&#124;')}</code>")
+    ticks = "`" * (_longest_run(text) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return Raw(f"{ticks}{pad}{text}{pad}{ticks}")
+
+
+def fence(text: str, language: str = "") -> Raw:
+    """A code block, whatever backticks are in it."""
+    body = "\n".join(shown(line.rstrip()) for line in str(text).strip("\n").splitlines())
+    ticks = "`" * max(3, _longest_run(body) + 1)
+    return Raw(f"{ticks}{language}\n{body}\n{ticks}")
+
+
+def quote(text: str) -> Raw:
+    """A person's words as a quotation that keeps their lines."""
+    lines = [escape(line) for line in str(text).strip().splitlines()]
+    said = "<br>".join(line for line in lines if line)
+    return Raw(f"> {_LINE_START.sub(_escaped_start, said)}")
+
+
+def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:
+    """A table of escaped cells."""
+    lines = [[escape(c) or "-" for c in row] for row in [head, *rows]]
+    rule = "|".join([" --- "] * len(head))
+    body = [f"| {' | '.join(row)} |" for row in lines]
+    return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))
+
+
+def picture(description: str, path: str) -> Raw:
+    """A linked picture; ``path`` is relative and holds no characters that need escapes."""
+    return Raw(f"![{escape(description)}]({path})")
+
+
+def joined(items: Sequence[object], last: str = "and") -> Raw:
+    """``a, b and c``, each escaped."""
+    texts = [escape(i) for i in items]
+    if len(texts) < 2:
+        return Raw("".join(texts))
+    return Raw(f"{', '.join(texts[:-1])} {last} {texts[-1]}")
+
+
+def slug(name: str, taken: set[str]) -> str:
+    """A file name's part for a parameter: plain letters, and not one of ``taken``, to which it is added.
+
+    File systems may ignore case, so that names must differ in more than that.
+    """
+    base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "parameter"
+    found, count = base, 1
+    while found.lower() in taken:
+        count += 1
+        found = f"{base}-{count}"
+    taken.add(found.lower())
+    return found
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
+
+
+def _escaped_start(match: re.Match[str]) -> str:
+    space, mark = match.groups()
+    # A number is escaped behind its digits, where the point or bracket is.
+    return f"{space}{mark}\\" if mark.isdigit() else f"{space}\\{mark}"

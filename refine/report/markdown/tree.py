@@ -1,0 +1,364 @@
+"""Report of a whole tree: from the question to the winner, with every decision and how its claim turned out.
+
+Computes nothing, reads no clock: equal facts give equal markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.design.space_filling import IMPORTED
+from refine.report import figures
+from refine.report.markdown.files import published
+from refine.report.markdown.text import Raw, code, escape, fence, joined, picture, quote, slug, table
+from refine.space.edits import bounds_text, strip
+from refine.utils.format import duration, percent, plural, score
+
+if TYPE_CHECKING:
+    from refine.analysis.optimism import Luck
+    from refine.proposal.proposal import Proposal
+    from refine.review.calibration import Entry, Ledger
+    from refine.review.decision import Decision
+    from refine.run.holdout import Opening
+    from refine.space.space import Space
+    from refine.trials.round_record import Node
+
+_SEEN = 5
+"""Sentences on what a round taught; the others stand in the round's own report."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One round of the tree.
+
+    Attributes:
+        node: The round.
+        n: Permutations planned.
+        states: State -> number of trials.
+        seconds: Time of all trials together; NaN where it is not known.
+        values: (n,) value of every trial in the order of running; NaN where it has none or may not be best.
+        even: (n,) values of finished even trials.
+        best: Best value; NaN before the first.
+        at: The best permutation as shown: name -> text.
+        tags: Its names.
+        seen: What it taught, in sentences, the clearest first.
+        decision: The decision that led to it; ``None`` for a root.
+        proposal: The proposal decided upon; ``None`` where there is none.
+        entry: What became of the forecast and of the claim; ``None`` for a root.
+        openings: What the hold-out showed.
+        declined: Decisions on this round that led to no child.
+    """
+
+    node: Node
+    n: int
+    states: dict[str, int]
+    seconds: float
+    values: np.ndarray[Any, np.dtype[np.float64]]
+    even: np.ndarray[Any, np.dtype[np.float64]]
+    best: float
+    at: dict[str, str]
+    tags: tuple[str, ...]
+    seen: tuple[str, ...]
+    decision: Decision | None
+    proposal: Proposal | None
+    entry: Entry | None
+    openings: tuple[Opening, ...]
+    declined: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TreeFacts:
+    """Everything a tree's report says.
+
+    Attributes:
+        name: Name of the tree.
+        metric: What rounds are judged by.
+        direction: ``"maximize"`` or ``"minimize"``.
+        steps: All rounds, oldest first.
+        way: Ids from the root to the winner; empty before the first value.
+        luck: How much of the winner's best is luck; ``None`` where that can't be told.
+        ledger: Forecasts and claims.
+        reproduce: Python that makes the winner's round again.
+    """
+
+    name: str
+    metric: str
+    direction: str
+    steps: tuple[Step, ...]
+    way: tuple[str, ...]
+    luck: Luck | None
+    ledger: Ledger
+    reproduce: str
+
+
+def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
+    """Writes ``<folder>/<name of the tree>.md`` and its figures beside it.
+
+    Returns:
+        The markdown file.
+    """
+    where, name = Path(folder), slug(facts.name, set())
+    (where / name).mkdir(parents=True, exist_ok=True)
+    on_way = [s for s in facts.steps if s.node.id in facts.way]
+    off_way = [s for s in facts.steps if s.node.id not in facts.way]
+    context = {
+        "name": facts.name,
+        "summary": _summary(facts),
+        "pictures": _pictures(facts, where, name),
+        "rounds": _rounds(facts),
+        "steps": [_step(facts, s, i) for i, s in enumerate(on_way, 1)],
+        "others": [_step(facts, s, 0) for s in off_way],
+        "winner": _winner(facts),
+        "held": _held(facts.ledger),
+        "reproduce": fence(facts.reproduce, "python") if facts.way else None,
+    }
+    return published(where / f"{name}.md", "tree.md.j2", context)
+
+
+def _summary(facts: TreeFacts) -> Raw:
+    trials = sum(sum(s.states.values()) for s in facts.steps)
+    seconds = float(np.nansum([s.seconds for s in facts.steps]))
+    parts = [
+        f"{plural(len(facts.steps), 'round')} with {plural(trials, 'trial')}, {duration(seconds)} of computing."
+    ]
+    if not facts.way:
+        return Raw(f"{parts[0]} No trial has a value yet.")
+    by_id = {s.node.id: s for s in facts.steps}
+    first, last = by_id[facts.way[0]], by_id[facts.way[-1]]
+    kept = first.node.space.share_kept(last.node.space)
+    parts.append(
+        f"The best {escape(facts.metric)} of round {code(last.node.id)} is {score(last.best)}, after "
+        f"{plural(len(facts.way) - 1, 'decision')}."
+        if len(facts.way) > 1
+        else f"The best {escape(facts.metric)} is {score(last.best)}, in the first round {code(last.node.id)}."
+    )
+    if len(facts.way) > 1:
+        parts.append(f"Its space keeps {percent(kept)} of the first one.")
+    equal = sum(s.best == last.best for s in facts.steps) - 1
+    if equal:
+        parts.append(f"{plural(equal, 'other round')} {'reaches' if equal == 1 else 'reach'} the same value.")
+    tested = [e for e in facts.ledger.entries if e.refuted is not None]
+    if tested:
+        refuted = sum(bool(e.refuted) for e in tested)
+        parts.append(
+            f"Counter-samples tested {plural(len(tested), 'narrowing')} and refuted {refuted or 'none'}."
+        )
+    openings = sum(len(s.openings) for s in facts.steps)
+    parts.append(
+        f"The hold-out was opened {openings} {'time' if openings == 1 else 'times'}."
+        if openings
+        else "No hold-out was opened."
+    )
+    return Raw(" ".join(parts))
+
+
+def _pictures(facts: TreeFacts, where: Path, name: str) -> list[Raw]:
+    made: list[Raw] = []
+    nodes = [
+        figures.TreeNode(
+            s.node.id,
+            s.node.parent,
+            s.best,
+            sum(s.states.values()),
+            s.n,
+            s.decision.kind if s.decision else "",
+            s.tags,
+            s.node.note,
+        )
+        for s in facts.steps
+    ]
+    winner = facts.way[-1] if facts.way else None
+    figures.save(figures.tree(nodes, facts.direction, facts.metric, winner), where / name / "tree.png")
+    made.append(picture("The rounds, their best values, and the decisions between them", f"{name}/tree.png"))
+    if facts.way:
+        rounds = [figures.RoundValues(s.node.id, s.node.parent, s.values) for s in facts.steps]
+        figures.save(
+            figures.best_by_round(rounds, facts.direction, facts.metric, winner),
+            where / name / "best-by-round.png",
+        )
+        made.append(
+            picture("Every trial, and the best so far along every branch", f"{name}/best-by-round.png")
+        )
+    curves = {f"round {s.node.id}": s.even for s in facts.steps if len(s.even) > 1}
+    if len(curves) > 1:
+        figures.save(figures.edf(curves, facts.metric, facts.direction), where / name / "edf.png")
+        made.append(picture("Distribution of the values, round by round", f"{name}/edf.png"))
+    return made
+
+
+def _rounds(facts: TreeFacts) -> Raw:
+    rows: list[list[object]] = []
+    for s in facts.steps:
+        median = float(np.median(s.even)) if len(s.even) else float("nan")
+        rows.append(
+            [
+                Raw(code(s.node.id) + (" ★" if facts.way and s.node.id == facts.way[-1] else "")),
+                Raw(code(s.node.parent)) if s.node.parent else "-",
+                s.decision.kind if s.decision else "root",
+                s.node.author,
+                f"{sum(s.states.values()):,}",
+                score(median),
+                score(s.best),
+                ", ".join(s.tags) or "-",
+            ]
+        )
+    head = ["round", "from", "how", "by", "trials", f"median {facts.metric}", "best", "tags"]
+    return table(head, rows)
+
+
+def _step(facts: TreeFacts, s: Step, number: int) -> dict[str, Any]:
+    states = ", ".join(f"{count:,} {state}" for state, count in s.states.items()) or "not run"
+    before = next((t.node.space for t in facts.steps if t.node.id == s.node.parent), None)
+    of = "finished elsewhere" if s.node.method == IMPORTED else f"of {s.node.space.size:,} permutations"
+    at = joined([f"{name} = {value}" for name, value in s.at.items()])
+    best = (
+        f" The best {escape(facts.metric)} is {score(s.best)}{', with ' + at if at else ''}."
+        if np.isfinite(s.best)
+        else ""
+    )
+    return {
+        "title": Raw(f"{f'{number}. ' if number else ''}Round {code(s.node.id)}"),
+        "decided": None if s.decision is None else _decided(s, s.decision, before),
+        "ran": Raw(f"{escape(states)}, {of}, {duration(s.seconds)} of computing.{best}")
+        if np.isfinite(s.seconds) and s.states
+        else Raw(f"{escape(states)}, {of}.{best}"),
+        "note": quote(s.node.note) if s.node.note.strip() and s.decision is None else None,
+        "seen": [Raw(escape(text)) for text in s.seen[:_SEEN]],
+        "turned": None if s.entry is None else _turned(s.entry),
+        "declined": [_declined(d) for d in s.declined],
+    }
+
+
+_DECIDED = {
+    "accepted": "Accepted as proposed",
+    "edited": "Accepted with changes",
+    "branched": "Branched without regard to a proposal",
+}
+
+
+def _decided(s: Step, d: Decision, old: Space | None) -> dict[str, Any]:
+    proposal, rows = s.proposal, []
+    if d.space is not None and proposal is not None:
+        for change in proposal.changes:
+            after = d.space.get(change.name, change.old)
+            if change.kind == "keep" and after == change.old:
+                continue
+            how = (
+                "edited"
+                if change.name in d.edits
+                else "rejected"
+                if change.name in d.rejected
+                else "as proposed"
+            )
+            new = "-" if change.kind == "keep" else bounds_text(change.new)
+            rows.append(
+                [
+                    change.name,
+                    bounds_text(change.old),
+                    new,
+                    bounds_text(after),
+                    strip(change.old, after),
+                    how,
+                    change.reason,
+                ]
+            )
+    claim = None
+    within = (
+        f"within {score(proposal.epsilon)} of" if proposal is not None and proposal.epsilon else "as good as"
+    )
+    if d.retention is not None and proposal is not None:
+        claim = Raw(
+            f"The claim: with probability {d.retention:.2f} the best inside is {within} the best anywhere in the space "
+            f"before, of which it keeps {percent(d.kept)}."
+        )
+    return {
+        "how": Raw(
+            f"{_DECIDED.get(d.kind, escape(d.kind))}{f' by {escape(d.author)}' if d.author.strip() else ''}"
+        ),
+        "note": quote(d.note) if d.note.strip() else None,
+        "table": table(
+            ["parameter", "before", "proposed", "decided", "levels", "how", "why it was proposed"], rows
+        )
+        if rows
+        else None,
+        "claim": claim,
+        "branch": _branched(old, d) if d.kind == "branched" and old is not None else None,
+    }
+
+
+def _branched(old: Space, d: Decision) -> Raw | None:
+    """What a branch changed."""
+    if d.space is None:
+        return None
+    found = old.diff(d.space)
+    rows: list[list[object]] = [
+        [n, bounds_text(p), bounds_text(q), strip(p, q)] for n, (p, q) in found.changed.items()
+    ]
+    rows += [[n, "-", bounds_text(p), "added"] for n, p in found.added.items()]
+    rows += [[n, bounds_text(p), "-", "removed"] for n, p in found.removed.items()]
+    return table(["parameter", "before", "decided", "levels"], rows) if rows else None
+
+
+def _turned(entry: Entry) -> Raw:
+    return Raw(f"{escape(entry.state)} {escape(entry.verdict)}")
+
+
+def _declined(d: Decision) -> Raw:
+    note = f": {escape(d.note)}" if d.note.strip() else "."
+    return Raw(f"A proposal on it was declined{f' by {escape(d.author)}' if d.author.strip() else ''}{note}")
+
+
+def _winner(facts: TreeFacts) -> dict[str, Any] | None:
+    if not facts.way:
+        return None
+    s = next(s for s in facts.steps if s.node.id == facts.way[-1])
+    rows: list[list[object]] = [[name, value] for name, value in s.at.items()]
+    rows += [[name, bounds_text(p)] for name, p in s.node.space.items() if p.fixed]
+    values: list[list[object]] = [["as measured", score(s.best), "chosen because it was the best"]]
+    if facts.luck is not None:
+        luck = facts.luck
+        if np.isfinite(luck.expected):
+            values.append(["expected when trained again", score(luck.expected), "by the noise alone"])
+        if luck.seeds is not None:
+            values.append(
+                ["under new seeds", score(luck.seeds.value), f"mean of {plural(luck.seeds.runs, 'run')}"]
+            )
+        if luck.examples is not None:
+            values.append(
+                ["on other validation examples", score(luck.examples.value), "bootstrap of the examples"]
+            )
+    values += _openings(facts)
+    return {
+        "round": code(s.node.id),
+        "table": table(["parameter", "value"], rows),
+        "worth": table([facts.metric, "value", "how"], values),
+    }
+
+
+def _openings(facts: TreeFacts) -> Sequence[list[object]]:
+    rows: list[list[object]] = []
+    for s in facts.steps:
+        for o in s.openings:
+            if len(o.table):
+                first = o.table.iloc[0]
+                what = Raw(f"on the hold-out, round {code(s.node.id)}")
+                how = f"mean of {plural(int(first['runs']), 'model')}, opened by {o.author}"
+                rows.append([what, score(float(first["holdout"])), how])
+    return rows
+
+
+def _held(ledger: Ledger) -> list[Raw]:
+    if not ledger.scored:
+        return []
+    return [
+        Raw(
+            f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} ({percent(c.share)}; 95 % interval "
+            f"{percent(c.low)} to {percent(c.high)})"
+        )
+        for c in ledger.coverage()
+    ]

@@ -1,0 +1,87 @@
+"""Gathers from the store what a tree's report says."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refine.analysis.population import even_values
+from refine.errors import AnalysisError
+from refine.report.markdown.facts import shown
+from refine.report.markdown.script import reproduce
+from refine.report.markdown.tree import Step, TreeFacts
+from refine.report.pages.analysis import sentences
+from refine.review.calibration import Ledger
+from refine.tree.outcome import entries_of
+from refine.trials.trials import degenerate_rows
+
+if TYPE_CHECKING:
+    from refine.review.calibration import Entry
+    from refine.tree.round import Round
+    from refine.tree.tree import Tree
+
+
+def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
+    """Everything a tree's report says.
+
+    Args:
+        tree: A tree with at least one round.
+        winner: Where the story leads; default the round with the best trial.
+    """
+    rounds = tree.rounds
+    first = rounds[0]
+    entries = entries_of(rounds)
+    by_child = {e.child: e for e in entries}
+    best = tree.best()
+    if winner is None and best is not None:
+        winner = tree[str(best["round"])]
+    tags: dict[str, list[str]] = {}
+    for tag, node_id in tree.tags.items():
+        tags.setdefault(node_id, []).append(tag)
+    comparable = {r.id for r in rounds if (r.metric, r.direction) == (first.metric, first.direction)}
+    luck = None
+    with contextlib.suppress(AnalysisError):
+        luck = None if winner is None else winner.optimism()
+    return TreeFacts(
+        name=tree.name,
+        metric=first.metric,
+        direction=first.direction,
+        steps=tuple(
+            _step(r, by_child.get(r.id), tuple(tags.get(r.id, ())), r.id in comparable) for r in rounds
+        ),
+        way=() if winner is None else tuple(node.id for node in winner.path),
+        luck=luck,
+        ledger=Ledger(tree.name, entries),
+        reproduce="" if winner is None else reproduce(winner),
+    )
+
+
+def _step(found: Round, entry: Entry | None, tags: tuple[str, ...], comparable: bool) -> Step:
+    trials, node, best = found.trials, found.node, found.best if comparable else None
+    values = np.asarray(trials["value"], dtype=float) if comparable else np.full(len(trials), np.nan)
+    worthy = np.isfinite(values) & (trials["state"] == "complete").to_numpy()
+    if not node.degenerate:
+        worthy &= ~degenerate_rows(trials, node.space)
+    seen: tuple[str, ...] = ()
+    with contextlib.suppress(AnalysisError):  # too few trials yet
+        seen = tuple(sentences(found.analyze()))
+    seconds = np.asarray(trials["seconds"], dtype=float)
+    return Step(
+        node=node,
+        n=found.n,
+        states={str(k): int(v) for k, v in trials["state"].value_counts().items()},
+        seconds=float(np.nansum(seconds)) if np.isfinite(seconds).any() else float("nan"),
+        values=np.where(worthy, values, np.nan),
+        even=even_values(trials) if comparable else np.zeros(0),
+        best=float("nan") if best is None else float(best["value"]),
+        at={} if best is None else {n: shown(best[n]) for n in node.space.varied},
+        tags=tags,
+        seen=seen,
+        decision=None if entry is None else entry.decision,
+        proposal=None if entry is None else entry.proposal,
+        entry=entry,
+        openings=found.openings,
+        declined=tuple(d for d in found.decisions if d.kind == "declined"),
+    )

@@ -1,0 +1,115 @@
+"""What a round shows of itself: how far it is, its best, its space, what was decided, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from refine.design.space_filling import IMPORTED
+from refine.report.pages.space import space_grid
+from refine.run.steering import how_text
+from refine.space.roles import SCIENTIFIC
+from refine.trials.trials import FAILED
+from refine.utils.display import Block, Items, Page, Text
+from refine.utils.format import duration, join, number, percent, plural, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.tree.round_view import RoundView
+
+_BAR = 20
+
+
+V = TypeVar("V", bound="RoundView")
+
+
+def best_of(
+    rounds: Sequence[V], known: Mapping[str, pd.Series | None] | None = None
+) -> tuple[V, pd.Series] | None:
+    """The round with the best trial, and that trial's row; ``None`` before the first one.
+
+    Args:
+        rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and are left out.
+        known: Best trials by id, where they were read already.
+    """
+    comparable = [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
+    rows = [(r, b) for r in comparable if (b := r.best if known is None else known[r.id]) is not None]
+    if not rows:
+        return None
+    sign = 1 if rows[0][0].direction == "maximize" else -1
+    return max(rows, key=lambda pair: sign * pair[1]["value"])
+
+
+def round_page(found: RoundView) -> Page:
+    """A round: progress, best permutation, space with levels and roles, decisions, and the next calls.
+
+    Args:
+        found: The round.
+    """
+    counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+    trials, best = found.trials, found.best
+    ended = sum(counts.values()) - counts.get("running", 0)
+    # In a finished round failed trials have ended as well; in one that goes on they may be run again.
+    left = 0 if found.node.method == IMPORTED else max(0, found.n - ended)
+    blocks: list[Block] = [Text(_progress(found, counts, ended, left, trials)), Text(_best(found, best))]
+    blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
+    decided = [
+        f"{d.kind} by {d.author}"
+        + (f": round {d.child}" if d.child else "")
+        + (f', "{d.note}"' if d.note else "")
+        for d in found.decisions
+    ]
+    if decided:
+        blocks.append(Items(tuple(decided)))
+    size = f"{plural(found.n, 'permutation')} of {found.space.size:,}"
+    size += " before constraints" if found.space.constraints else ""
+    if found.node.method == IMPORTED:  # rows of a table may repeat a permutation
+        size = f"{plural(found.n, 'trial')} in a space of {found.space.size:,}"
+    title = f"round {found.id} of {found.home.name}: {size}"
+    return Page(
+        f"{title}{how_text(found.node, counts)}",
+        tuple(blocks),
+        _calls(found, ended, left, sum(counts.get(state, 0) for state in FAILED)),
+    )
+
+
+def _progress(found: RoundView, counts: dict[str, int], ended: int, left: int, trials: pd.DataFrame) -> str:
+    if not counts:
+        return f"{'□' * _BAR} not run"
+    share = min(1.0, ended / found.n) if found.n else 1.0
+    full = math.floor(share * _BAR)
+    states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+    line = f"{'■' * full}{'□' * (_BAR - full)} {percent(share)}: {states}"
+    seconds = np.asarray(trials["seconds"], dtype=float)
+    seconds = seconds[np.isfinite(seconds)]
+    if left and seconds.size:
+        line += f"; {left:,} left, about {duration(left * float(seconds.mean()))} one at a time"
+    return line
+
+
+def _best(found: RoundView, best: pd.Series | None) -> str:
+    line = f"{found.metric}, {found.direction}; best {score(None if best is None else best['value'])}"
+    if best is None:
+        return line
+    at = [f"{n} = {_text(best[n])}" for n in found.space.varied if n in best.index]
+    return f"{line} with {join(at)}" if at else line
+
+
+def _text(value: object) -> str:
+    return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
+
+
+def _calls(found: RoundView, ended: int, left: int, failed: int) -> tuple[str, ...]:
+    look: tuple[str, ...] = (".analyze()", ".propose(risk=0.05)", '.report("reports")')
+    if left and not ended:
+        return (".run(workers=2)",)
+    if failed:
+        look = (".failures", *look) if failed < ended else (".failures",)
+    if left:
+        return (".run(workers=2)", *look)
+    children = [d.child for d in found.decisions if d.child]
+    return (*look, *(f'tree["{child}"]' for child in children[-1:]))

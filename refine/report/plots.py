@@ -1,0 +1,308 @@
+"""``round.plot`` and ``tree.plot``: the figures of a round and of a tree by name."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import reprlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from refine.analysis.evidence import GOOD
+from refine.analysis.learning_curves import best_curves
+from refine.analysis.population import even_values
+from refine.design.space_filling import IMPORTED
+from refine.errors import AnalysisError
+from refine.report import figures
+from refine.report.figures.training import MOST
+from refine.report.figures.twins import check_kind, interactive
+from refine.space.edits import edit_space
+from refine.space.parameters import Parameter
+from refine.tree.lineage import lineage
+from refine.trials.trials import best_first, degenerate_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from refine.analysis.analysis import Analysis
+    from refine.tree.round import Round
+    from refine.tree.tree import Tree
+
+_ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
+# What was analysed last of every round at hand, with the digest of the trials that it is of: reading these takes a
+# hundredth of the time of an analysis, and `round.plot` is made anew for every figure.
+
+
+class Plots:
+    """Figures of one round; each returns matplotlib axes, those of several panels an array of them.
+
+    What a figure takes as ``new`` is what a parameter would become: a parameter, such as ``review.proposal.space["lr"]``,
+    or an edit as ``review.accept`` takes it, such as ``(0, 0.3)``; figures of several take a mapping of those. ``ax``
+    are axes to draw into, by default those of a new figure.
+
+    Args:
+        found: The round. It is analysed when a figure first needs it, and again only when there are other trials.
+    """
+
+    def __init__(self, found: Round) -> None:
+        self._round = found
+
+    @cached_property
+    def _analysis(self) -> Analysis:
+        r = self._round
+        seen = lineage(r.home.store, r.home.tree, r.path, r._metric)
+        digest = hashlib.sha256(pickle.dumps((r.metric, r.direction, seen))).hexdigest()
+        known = _ANALYSES.get(r)
+        if known is None or known[0] != digest:
+            known = _ANALYSES[r] = digest, r.analyze()
+        return known[1]
+
+    # What matters.
+
+    def correlation(self, ax: Any = None) -> Any:
+        """Rank correlation of every parameter with the metric, with 95 % intervals."""
+        return figures.correlation(self._analysis, ax=ax)
+
+    def parallel(
+        self,
+        names: Sequence[str] | None = None,
+        top: float = GOOD,
+        new: Mapping[str, Any] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Every trial as a line over the parameters, the best ``top`` share in colour; ``new`` marks what stays."""
+        return figures.parallel(self._analysis, names, top, self._all_edited(new), ax=ax)
+
+    # One parameter.
+
+    def density(self, name: str, new: Any = None, ax: Any = None) -> Any:
+        """Density of good trials against all along a parameter; ``new`` shades proposed bounds."""
+        return figures.density(self._analysis, name, self._edited(name, new), ax=ax)
+
+    def density_2d(self, name: str, new: Any = None, ax: Any = None) -> Any:
+        """Density of a parameter against the metric; ``new`` marks proposed bounds."""
+        return figures.density_2d(self._analysis, name, self._edited(name, new), ax=ax)
+
+    def levels(self, name: str, new: Any = None, ax: Any = None) -> Any:
+        """The metric at every level of a parameter; ``new`` shades the levels that stay."""
+        return figures.levels(self._analysis, name, self._edited(name, new), ax=ax)
+
+    def close_up(self, name: str, low: float, high: float, new: Any = None, ax: Any = None) -> Any:
+        """The metric against an ordered parameter between two bounds, with the density of good trials."""
+        return figures.close_up(self._analysis, name, low, high, self._edited(name, new), ax=ax)
+
+    def isolation(self, name: str, ax: Any = None) -> Any:
+        """The best of every level over all other parameters, also at equal numbers of trials."""
+        return figures.isolation(self._analysis, name, ax=ax)
+
+    # Several at once.
+
+    def pair(self, a: str, b: str, new: Mapping[str, Any] | None = None, ax: Any = None) -> Any:
+        """Median of the metric over the levels of two parameters; ``new`` outlines proposed bounds."""
+        return figures.pair(self._analysis, a, b, self._all_edited(new), ax=ax)
+
+    def bars(self, x: str, hue: str | None = None, column: str | None = None, row: str | None = None) -> Any:
+        """Median of the metric by the levels of up to four parameters; (rows, columns) axes."""
+        return figures.bars(self._analysis, x, hue, column, row)
+
+    # What the gate asks.
+
+    def edges(self, ax: Any = None) -> Any:
+        """How many of the best trials lie at either end of every ordered parameter."""
+        return figures.edges(self._analysis, ax=ax)
+
+    def failing(self, ax: Any = None) -> Any:
+        """The share of failed, diverged and degenerate trials by level."""
+        return figures.failing(self._analysis, ax=ax)
+
+    def cost(self, ax: Any = None) -> Any:
+        """The metric against the time of a trial, with the cheapest that is as good as the best."""
+        return figures.cost(self._analysis, ax=ax)
+
+    def gain(self, before: float | None = None, ax: Any = None) -> Any:
+        """The best values with the noise around them, and the best ``before``: by default of earlier rounds."""
+        return figures.gain(self._analysis, _best(self._lineage()[:-1]) if before is None else before, ax=ax)
+
+    # How it went.
+
+    def best_so_far(self, ax: Any = None) -> Any:
+        """The best value after every trial; from the first trial on."""
+        r, table = self._round, self._round.trials
+        return figures.best_so_far(table, r.direction, r.metric, ax, _may_be_best(r, table))
+
+    def edf(self, ax: Any = None) -> Any:
+        """Distribution of this round's values and its ancestors', by their finished even trials."""
+        values = {f"round {r.id}": even_values(r.trials) for r in self._lineage()}
+        found = {label: v for label, v in values.items() if len(v)}
+        return figures.edf(found, self._round.metric, self._round.direction, ax=ax)
+
+    def curves(self, top: int = 4) -> Any:
+        """Loss and metric by epoch of the best trials, up to 4, with what their curves show; (rows, trials) axes."""
+        if top not in range(1, MOST + 1):
+            raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
+        r = self._round
+        place = r.home.store, r._stored.pk, r.space, r._metric, r.direction, r.node.degenerate
+        try:
+            noise = self._analysis.noise.sd
+        except AnalysisError:
+            noise = None  # too few trials: the curves are looked at without it
+        found = best_curves(*place, noise, top)
+        if not found:
+            raise AnalysisError(
+                "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
+            )
+        return figures.curves(found, r.metric, r.direction)
+
+    def interactive(self, kind: str, **options: Any) -> Any:
+        """An interactive twin: one of Optuna's figures of this round, drawn with plotly.
+
+        Args:
+            kind: ``"history"``, ``"parallel"``, ``"slice"``, ``"contour"``, ``"importances"``, ``"edf"``,
+                ``"rank"`` or ``"timeline"``.
+            options: Of Optuna's function, such as ``params=["lr", "dropout"]``.
+
+        Returns:
+            A plotly figure: ``.show()``, ``.write_html(path)``.
+
+        Raises:
+            AnalysisError: An unknown kind or option, plotly is not installed, or Optuna can't draw this.
+        """
+        check_kind(kind)
+        return interactive(self._round.to_optuna(), kind, options)
+
+    def _edited(self, name: str, new: Any) -> Parameter | None:
+        """What ``new`` makes of a parameter; an unknown name is left to the figure, which says what there is."""
+        space = self._round.space
+        if new is None or isinstance(new, Parameter) or name not in space:
+            return new  # type: ignore[no-any-return]
+        return edit_space(space, space, {name: new})[name]
+
+    def _all_edited(self, new: Mapping[str, Any] | None) -> dict[str, Parameter] | None:
+        if new is None:
+            return None
+        if not isinstance(new, Mapping):
+            raise AnalysisError(
+                f"new: takes what several parameters would become, such as {{'lr': (0, 0.3)}} or "
+                f"review.proposal.space, got {reprlib.repr(new)}"
+            )
+        given = {name: value for name, value in new.items() if not isinstance(value, Parameter)}
+        space = edit_space(self._round.space, self._round.space, given)
+        return {name: space[name] if name in given else value for name, value in new.items()}
+
+    def _lineage(self) -> list[Round]:
+        """The rounds from the root to this one that are judged alike."""
+        rounds = [self._round]
+        while (parent := rounds[-1].parent) is not None:
+            rounds.append(parent)
+        judged = self._round.metric, self._round.direction
+        return [r for r in reversed(rounds) if (r.metric, r.direction) == judged]
+
+
+class TreePlots:
+    """Figures of all rounds of a tree; each returns matplotlib axes.
+
+    Rounds that differ in metric or direction from the oldest root can't be compared with the others: their values
+    are left out, as in :meth:`Tree.best`.
+
+    Args:
+        found: The tree.
+    """
+
+    def __init__(self, found: Tree) -> None:
+        self._tree = found
+
+    def tree(self, ax: Any = None) -> Any:
+        """The rounds with their best values, tags, notes and the decisions between them."""
+        rounds, alike = self._tree.rounds, {r.id for r in self._alike()}
+        home = self._tree._home
+        counts = home.store.counts(home.tree)
+        nodes = []
+        for r in rounds:
+            states = counts.get(r._stored.pk, {})
+            best = r.best if r.id in alike else None
+            nodes.append(
+                figures.TreeNode(
+                    id=r.id,
+                    parent=r.node.parent,
+                    best=np.nan if best is None else float(best["value"]),
+                    n=sum(number for state, number in states.items() if state != "running"),
+                    planned=r.n,
+                    kind=_kind(r),
+                    tags=tuple(tag for tag, node_id in self._tree.tags.items() if node_id == r.id),
+                    note=r.node.note,
+                )
+            )
+        first = rounds[0] if rounds else None
+        return figures.tree(
+            nodes, first.direction if first else "maximize", first.metric if first else "value", ax=ax
+        )
+
+    def best_so_far(self, ax: Any = None) -> Any:
+        """The best value after every trial of all rounds, along every branch."""
+        alike = self._alike()
+        known = {r.id for r in alike}
+        tags = {node_id: tag for tag, node_id in self._tree.tags.items()}
+        found = []
+        for r in alike:
+            table = r.trials
+            values = np.where(_may_be_best(r, table), np.asarray(table["value"], dtype=float), np.nan)
+            parents = [node.id for node in r.path[:-1] if node.id in known]
+            parent = parents[-1] if parents else None
+            found.append(figures.RoundValues(r.id, parent, values, tags.get(r.id, "")))
+        first = alike[0] if alike else None
+        return figures.best_by_round(
+            found, first.direction if first else "maximize", first.metric if first else "value", ax=ax
+        )
+
+    def edf(self, ax: Any = None) -> Any:
+        """Distribution of every round's values, by its finished even trials."""
+        alike = self._alike()
+        values = {f"round {r.id}": even_values(r.trials) for r in alike}
+        found = {label: v for label, v in values.items() if len(v)}
+        first = alike[0] if alike else None
+        return figures.edf(
+            found, first.metric if first else "value", first.direction if first else "maximize", ax=ax
+        )
+
+    def reliability(self, ax: Any = None) -> Any:
+        """Forecasts of accepted proposals against what their children showed."""
+        return figures.reliability(self._tree.ledger(), ax=ax)
+
+    def _alike(self) -> list[Round]:
+        rounds = self._tree.rounds
+        return [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
+
+
+def _may_be_best(r: Round, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which trials may be called best."""
+    finished = (
+        np.isfinite(np.asarray(table["value"], dtype=float)) & (table["state"] == "complete").to_numpy()
+    )
+    if not r.node.degenerate:
+        finished &= ~degenerate_rows(table, r.space)
+    return np.asarray(finished, dtype=np.bool_)
+
+
+def _best(rounds: Sequence[Round]) -> float | None:
+    """The best value of several rounds that are judged alike; ``None`` where there is none."""
+    tables = (best_first(r.trials, r.direction, r.space, r.node.degenerate) for r in rounds)
+    values = [float(table["value"].iloc[0]) for table in tables if len(table)]
+    if not values:
+        return None
+    return max(values) if rounds[0].direction == "maximize" else min(values)
+
+
+def _kind(r: Round) -> str:
+    """What led to a round."""
+    parent = r.parent
+    if parent is None:
+        return IMPORTED if r.node.method == IMPORTED else ""
+    kinds = [d.kind for d in parent.decisions if d.child == r.id]
+    return kinds[-1] if kinds else "branched"

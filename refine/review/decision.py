@@ -1,0 +1,139 @@
+"""What a person did with a proposal: accepted, edited, rejected in parts, or declined. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from refine.errors import ReviewError, did_you_mean
+from refine.proposal.forecast import Forecast
+from refine.proposal.proposal import Proposal
+from refine.space.edits import edit_space
+from refine.space.encoding import digest, dumps
+from refine.space.parameters import Parameter
+from refine.space.parsing import parameter_from_json
+from refine.space.space import Space
+
+KINDS = ("accepted", "edited", "declined", "branched")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision, as it is stored.
+
+    Attributes:
+        kind: ``"accepted"`` as proposed, ``"edited"`` (changed or rejected in parts), ``"declined"``
+            altogether, or ``"branched"`` without regard to a proposal.
+        proposal: Digest of the proposal decided upon; empty for a branch.
+        space: The space decided upon; ``None`` for a decline.
+        edits: Name -> (proposed, decided) for every parameter that the person set.
+        rejected: Parameters whose proposed change was turned down.
+        child: Id of the round that came of it, or ``None``.
+        note: Why, in the person's words.
+        author: Who.
+        n: Permutations asked for.
+        retention: The risk statement for the decided space; NaN is stored as ``None``.
+        kept: Volume kept by the decided space.
+        forecast: What the child's even trials were expected to show, from the evidence at that moment; ``None``
+            where nothing was forecast.
+    """
+
+    kind: str
+    proposal: str
+    space: Space | None
+    edits: Mapping[str, tuple[Parameter, Parameter]]
+    rejected: tuple[str, ...]
+    child: str | None
+    note: str
+    author: str
+    n: int | None = None
+    retention: float | None = None
+    kept: float | None = None
+    forecast: Forecast | None = None
+
+    @property
+    def digest(self) -> str:
+        """Hash of what was decided; note, author and forecast are no part of it."""
+        content = self.to_json()
+        for name in ("note", "author", "n", "retention", "forecast"):
+            content.pop(name)
+        return digest(content, 16)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "kind": self.kind,
+            "proposal": self.proposal,
+            "space": None if self.space is None else self.space.to_json(),
+            "edits": {n: [a.to_json(), b.to_json()] for n, (a, b) in self.edits.items()},
+            "rejected": list(self.rejected),
+            "child": self.child,
+            "note": self.note,
+            "author": self.author,
+            "n": self.n,
+            "retention": self.retention,
+            "kept": self.kept,
+            "forecast": None if self.forecast is None else self.forecast.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Decision:
+        """The decision of :meth:`to_json`'s output."""
+        rest = {k: v for k, v in data.items() if k not in ("space", "edits", "rejected", "forecast")}
+        made = data.get("forecast")  # decisions of earlier versions have none
+        return cls(
+            space=None if data["space"] is None else Space.from_json(data["space"]),
+            edits={
+                n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in data["edits"].items()
+            },
+            rejected=tuple(data["rejected"]),
+            forecast=None if made is None else Forecast.from_json(made),
+            **rest,
+        )
+
+    def dumps(self) -> str:
+        """Canonical JSON, as it is stored."""
+        return dumps(self.to_json())
+
+
+def not_written(again: Decision, first: Decision | None, planned: int | None) -> str:
+    """What of a decision is lost because it was taken before; empty where nothing is.
+
+    Args:
+        again: The decision, taken once more.
+        first: The same one as it is stored; ``None`` where only its round is there already.
+        planned: Permutations of the round that it leads to, if that is there already.
+    """
+    kept = []
+    if planned is not None and again.n is not None and again.n < planned:
+        kept.append(f"round {again.child} keeps its {planned:,} permutations")
+    if first is None:
+        return "".join(kept)
+    if again.note and again.note != first.note:
+        kept.insert(0, f"its note stays {first.note!r}" if first.note else "it stays without a note")
+    return f"this was decided before: {' and '.join(kept)}" if kept else ""
+
+
+def decided_space(
+    proposal: Proposal, edits: Mapping[str, Any], rejected: tuple[str, ...]
+) -> tuple[Space, dict[str, tuple[Parameter, Parameter]]]:
+    """The space that a proposal, rejections and edits come to.
+
+    Args:
+        proposal: The proposal.
+        edits: Name -> notation; the last word on a parameter.
+        rejected: Parameters that stay as they are now.
+
+    Returns:
+        The space, and for every edited parameter what was proposed and what was decided.
+
+    Raises:
+        ReviewError: An unknown name, or an edit that breaks the notation.
+    """
+    for name in rejected:
+        if name not in proposal.old:
+            raise ReviewError(f"reject: unknown parameter {name!r}; {did_you_mean(name, proposal.old)}")
+    back = {name: proposal.old[name] for name in rejected}
+    space = edit_space(proposal.space.replace(back), proposal.old, edits)
+    return space, {n: (proposal.space[n], space[n]) for n in edits if space[n] != proposal.space[n]}

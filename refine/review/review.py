@@ -1,0 +1,260 @@
+"""A proposal together with the round it is about, and what the person does with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refine.analysis.analysis import Analysis
+from refine.errors import DesignError, ReviewError
+from refine.proposal.preview import Preview, preview_of
+from refine.proposal.proposal import Proposal
+from refine.report.pages.space import as_choices
+from refine.review.checklist import Gate
+from refine.review.decision import Decision, decided_space
+from refine.space.edits import bounds_text
+from refine.space.parameters import Range
+from refine.space.space import Space
+from refine.tree.apply import Shares, check_author, check_note
+from refine.utils.display import Block, Grid, Page, Shown, Text
+from refine.utils.format import percent
+
+if TYPE_CHECKING:
+    from refine.tree.round import Round
+    from refine.ui.web.widget import ReviewWidget
+
+
+@dataclass(frozen=True, eq=False)
+class Review(Shown):
+    """A proposal under review. ``edit`` and ``reject`` return a new review; ``accept`` and ``decline`` decide.
+
+    Attributes:
+        round: The round the proposal is about.
+        proposal: What is proposed.
+        analysis: The evidence it rests on.
+        edits: What the person set, by parameter.
+        rejected: Parameters whose change the person turned down.
+    """
+
+    round: Round
+    proposal: Proposal
+    analysis: Analysis
+    edits: Mapping[str, Any] = field(default_factory=dict)
+    rejected: tuple[str, ...] = ()
+
+    def edit(self, edits: Mapping[str, Any] | None = None, /, **named: Any) -> Review:
+        """Sets parameters: ``edit(dropout=(0, 0.2))``.
+
+        Args:
+            edits: For names that are no Python identifiers.
+            named: Name -> ``(low, high)`` (keeps the spacing), ``(low, high, levels)``, a list of choices, or a
+                fixed value. Bounds beyond the present ones widen.
+
+        Raises:
+            ReviewError: An unknown name or a broken notation. Nothing is changed.
+        """
+        if edits is not None and not isinstance(edits, Mapping):
+            raise ReviewError(f"edit takes parameters by name, edit(dropout=(0, 0.2)), got {edits!r}")
+        changed = {**(edits or {}), **named}
+        # The last word on a parameter counts.
+        return self._with({**self.edits, **changed}, tuple(n for n in self.rejected if n not in changed))
+
+    def reject(self, *names: str) -> Review:
+        """Turns changes down: these parameters stay as they are now.
+
+        Raises:
+            ReviewError: An unknown name, or none.
+        """
+        if not names:
+            raise ReviewError("reject takes the names of parameters; to turn everything down use decline()")
+        if not all(isinstance(name, str) for name in names):
+            raise ReviewError(f"reject takes names as text, reject('lr', 'dropout'), got {names!r}")
+        edits = {n: v for n, v in self.edits.items() if n not in names}
+        return self._with(edits, tuple(sorted({*self.rejected, *names})))
+
+    def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Review:
+        changed = replace(self, edits=dict(edits), rejected=rejected)
+        _ = changed.space  # an edit that can't be made is refused now
+        return changed
+
+    @property
+    def space(self) -> Space:
+        """The space that accepting now would give."""
+        return decided_space(self.proposal, self.edits, self.rejected)[0]
+
+    @property
+    def kept(self) -> float:
+        """Volume kept of the present space."""
+        return self.proposal.old.share_kept(self.space)
+
+    @property
+    def retention(self) -> float:
+        """Probability that the best value inside is within epsilon of the best in the present space."""
+        return self.proposal.retention_of(self.space)
+
+    def accept(
+        self,
+        note: str = "",
+        *,
+        n: int | None = None,
+        downsample: float | None = None,
+        focus: float = 0.0,
+        counter: float = 0.05,
+        design: Any = None,
+        pruner: Any = None,
+        author: str | None = None,
+    ) -> Round:
+        """Takes the decision and creates the child round.
+
+        Args:
+            note: Why, in your words.
+            n: How many permutations the child runs; without ``n`` and ``downsample`` as many as this round.
+            downsample: The same as a share of what is left.
+            focus: Share of the child's permutations that is spent where the optimum is plausible; the rest is
+                drawn evenly over its space.
+            counter: Share that is spent outside its space but inside this round's, so that a narrowing that
+                lost something can be found out. 0 turns it off.
+            design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
+            pruner: As in :meth:`Tree.add_round`; default none, whatever this round had.
+            author: Who decides; default the user name.
+
+        Returns:
+            The child, not yet run. Accepting the same again returns the same child and writes nothing.
+
+        Raises:
+            DesignError: More permutations than exist.
+            ReviewError: The note is no text.
+        """
+        space, edits = decided_space(self.proposal, self.edits, self.rejected)
+        retention = self.retention
+        decision = Decision(
+            kind="edited" if edits or self.rejected else "accepted",
+            proposal=self.proposal.digest,
+            space=space,
+            edits=edits,
+            rejected=self.rejected,
+            child=None,
+            note=check_note(note),
+            author=check_author(author),
+            retention=None if math.isnan(retention) else retention,
+            kept=self.kept,
+        )
+        shares = Shares(focus, counter, self.analysis)
+        self.round.keep_proposal(self.proposal)
+        return self.round.child(decision, n, downsample, shares=shares, design=design, pruner=pruner)
+
+    def preview(
+        self,
+        edits: Mapping[str, Any] | None = None,
+        /,
+        *,
+        n: int | None = None,
+        workers: int = 1,
+        **named: Any,
+    ) -> Preview:
+        """What accepting would mean, with some edits more; nothing is decided or written.
+
+        Args:
+            edits: As in :meth:`edit`, for names that are no Python identifiers, or are called ``n`` or ``workers``.
+            n: Permutations of the next round; default as many as this one.
+            workers: How many trials would run at a time.
+            named: As in :meth:`edit`.
+
+        Returns:
+            Best trials kept, volume, risk, density and time of the next round; it prints itself.
+
+        Raises:
+            ReviewError: An unknown name or a broken notation.
+            DesignError: ``n`` or ``workers`` is no whole number >= 1.
+        """
+        for name, value in (("n", n), ("workers", workers)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
+        looked = self.edit(edits, **named) if edits is not None or named else self
+        n, degenerate = n or self.round.n, self.round.node.degenerate
+        return preview_of(self.proposal, self.analysis, looked.space, n, workers, degenerate)
+
+    def gate(self) -> Gate:
+        """Questions to ask before deciding: see :meth:`Round.gate`."""
+        return self.round.gate(self.analysis, self.proposal)
+
+    def decline(self, note: str = "", *, author: str | None = None) -> None:
+        """Turns the whole proposal down; the decision is stored."""
+        who = check_author(author)
+        decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
+        self.round.keep_proposal(self.proposal)
+        self.round.note_decision(decision)
+
+    def show(self) -> ReviewWidget:
+        """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.
+
+        Its ``child`` is the round that accepting made. It begins with the edits made so far. In a shell the same page is
+        ``refine review STORE ROUND``.
+
+        Raises:
+            ReviewError: anywidget is not installed.
+        """
+        from refine.ui.web.session import Session
+
+        try:
+            from refine.ui.web.widget import ReviewWidget
+        except ImportError:
+            raise ReviewError(
+                "show needs anywidget: pip install anywidget; in a browser the same page is: refine review STORE ROUND"
+            ) from None
+        return ReviewWidget(Session(self.round, started=self))
+
+    def report(self, folder: str | Path, *, html: bool = False) -> Path:
+        """Writes this proposal as markdown, or as one HTML file; see :meth:`Round.report`."""
+        return self.round.report(folder, proposal=self.proposal, only_proposal=True, html=html)
+
+    def page(self) -> Page:
+        """The proposal as a table, what you changed of it, and what to do next."""
+        shown = self.proposal.page()
+        blocks = list(shown.blocks)
+        if self.edits or self.rejected:
+            blocks += self._changes()
+        if self.analysis.caution:
+            blocks.append(Text(f"Caution: {self.analysis.caution}", "warn"))
+        calls = (
+            ".gate()",
+            ".preview(name=(low, high))",
+            ".edit(name=(low, high))",
+            ".reject(name)",
+            ".accept(note=..., n=...)",
+            ".decline(note=...)",
+        )
+        return Page(f"Review of round {self.round.id}", tuple(blocks), calls)
+
+    def _changes(self) -> list[Block]:
+        space, edited = decided_space(self.proposal, self.edits, self.rejected)
+        rows = [(n, "edited", bounds_text(a), bounds_text(b)) for n, (a, b) in edited.items()]
+        rows += [
+            (n, "rejected", bounds_text(self.proposal.space[n]), bounds_text(space[n])) for n in self.rejected
+        ]
+        found: list[Block] = [
+            Grid(("parameter", "you", "proposed", "yours"), tuple(rows)),
+            Text(f"Your box keeps {percent(self.kept)}; {_claim(self.retention)}"),
+        ]
+        found += [
+            Text(hint, "warn")
+            for n, (a, _) in edited.items()
+            if isinstance(a, Range) and (hint := as_choices(n, space[n]))
+        ]
+        seen = self.preview()
+        found += [Text(text, "warn") for text in seen.unknown]
+        if seen.warning:
+            found.append(Text(seen.warning, "bad"))
+        return found
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _claim(retention: float) -> str:
+    if math.isnan(retention):
+        return "what that risks can't be said: too few of the candidate cells lie inside."
+    return f"with probability {retention:.2f} nothing that matters is lost."

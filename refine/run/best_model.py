@@ -1,0 +1,118 @@
+"""The model of a round's best trial: trained again under the trial's own seed, or loaded where it was kept."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refine.errors import AnalysisError, DesignError, ObjectiveError, RefineWarning
+from refine.run.executor import check_workers
+from refine.run.identity import Objective
+from refine.run.objective import Task, evaluate
+from refine.run.replicates import best_keys, planned
+from refine.tree.home import Home
+from refine.trials.round_record import Node
+from refine.trials.trials import Metric
+
+
+class _Keeper:
+    """An objective that trains with another one and keeps the model."""
+
+    def __init__(self, objective: Any) -> None:
+        self.objective = objective
+        self.model: Any = None
+
+    def __call__(self, params: Mapping[str, Any], trial: Any) -> Mapping[str, float]:
+        self.model, metrics = self.objective.trained(params, trial)
+        return dict(metrics)
+
+
+def best_model(
+    home: Home,
+    node: Node,
+    metric: Metric,
+    direction: str,
+    folder: Path | None,
+    *,
+    rank: int = 1,
+    threads: int = 1,
+    objective: Objective | None = None,
+    name: str | None = None,
+) -> Any:
+    """The model of a round's best trial: see :meth:`refine.Round.best_model`.
+
+    Raises:
+        ObjectiveError: The objective gives no model, or training fails.
+        AnalysisError: So many trials that may be called best are not there.
+        DesignError: ``rank`` is no whole number >= 1.
+    """
+    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
+        raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
+    check_workers(1, threads)
+    chosen: Any = home.objective_of(node, objective, name)
+    if not callable(getattr(chosen, "trained", None)):
+        raise ObjectiveError(
+            f"round {node.id}: the objective {node.objective!r} gives no model; use refine.keras.KerasObjective, or "
+            "give it a method trained(params, trial) that returns (model, metrics)"
+        )
+    stored = home.store.nodes(home.tree)[node.id]
+    records = planned(home.store.records([stored.pk], curves=metric.curves))
+    keys = best_keys(node.space, records, metric, direction, node.degenerate)
+    if len(keys) < rank:
+        raise AnalysisError(
+            f"round {node.id}: has {len(keys)} finished trials that may be called best, but rank is {rank}; "
+            "run more: .run()"
+        )
+    # The same permutation may have been run more than once; the table's first best row is what is meant.
+    rows = [i for i, k in enumerate(records.columns["key"]) if k == keys[rank - 1]]
+    at = next(i for i in reversed(rows) if records.columns["state"][i] == "complete")
+    seed = records.columns["seed"][at]
+    if seed < 0:
+        raise ObjectiveError(
+            f"round {node.id}: the best trial was imported without its seed, so it can't be trained again to the same "
+            "weights; give the frame a column 'seed', or replicate() it under new seeds"
+        )
+    prepare = getattr(chosen, "prepare", None)
+    if callable(prepare):
+        prepare(threads)
+    place = None if folder is None else folder / f"{node.id}-{keys[rank - 1][:12]}-{seed}"
+    if place is not None:
+        for method in ("load_model", "save_model"):
+            if not callable(getattr(chosen, method, None)):
+                raise ObjectiveError(
+                    f"round {node.id}: the objective {node.objective!r} can't keep models; leave folder out, or give "
+                    "it the methods save_model(model, path) and load_model(path)"
+                )
+        model = chosen.load_model(place)
+        if model is not None:
+            return model
+    keeper = _Keeper(chosen)
+    task = Task(keys[rank - 1], records.permutations[at], None, 0, 0, "even", seed)
+    outcome = evaluate(keeper, task, with_trial=True)
+    if outcome.error is not None:
+        raise ObjectiveError(f"round {node.id}: the best trial can't be trained again:\n{outcome.error}")
+    _compare(node, records.metrics[at], outcome.metrics)
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        chosen.save_model(keeper.model, place)
+    return keeper.model
+
+
+def _compare(node: Node, before: Mapping[str, float], now: Mapping[str, float]) -> None:
+    """Warns where training again gave other metrics than the store has."""
+    apart = {
+        name: (before[name], value)
+        for name, value in now.items()
+        if name in before and not (before[name] == value or (math.isnan(before[name]) and math.isnan(value)))
+    }
+    if apart:
+        name, (was, found) = max(apart.items(), key=lambda item: abs(item[1][0] - item[1][1]))
+        warnings.warn(
+            f"round {node.id}: trained again, the best trial gives {name} {found:.6g} instead of {was:.6g}: the code, "
+            "the packages, the hardware or the number of threads differ from what it ran on; see round.report",
+            RefineWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,276 @@
+"""Running tasks: in this process, on a local cluster of subprocesses, or on anybody's executor.
+
+One coordinator hands out tasks and takes in outcomes; whoever runs a task touches no store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import pickle
+import sys
+import tempfile
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from pathlib import Path
+
+from refine.errors import DesignError, ObjectiveError, RoundStopped
+from refine.run.dask import Workers, local_cluster
+from refine.run.identity import Objective
+from refine.run.limits import Limits
+from refine.run.monitor import Watchdog
+from refine.run.objective import Outcome, Task, evaluate, wants_trial
+from refine.run.worker import ENDED, mark
+
+_PER_WORKER = 2
+_CRASHED = "the process that ran this trial died; it was tried once more, alone, and died again"
+_BROKE = "this trial broke outside of its objective; it was tried once more, alone, and broke again"
+_UNBEGUN = 5
+"""A task that its worker had not begun, or had ended, when it died is handed out again, so many times before it is
+suspected."""
+_POLL = 0.25
+
+Loaded = tuple[Objective, bool]
+
+
+_loaded: dict[str, Loaded] = {}
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def outcomes_of(
+    stack: contextlib.ExitStack,
+    objective: Objective,
+    tasks: Iterable[Task],
+    count: int,
+    *,
+    workers: int,
+    executor: Executor | None,
+    threads: int,
+    limits: Limits | None = None,
+    stop: Callable[[], bool] = never,
+    ahead: int = _PER_WORKER,
+) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks in this process, on an executor, or on a local cluster that lives as long as ``stack``.
+
+    Args:
+        stack: Closes what is started here.
+        objective: What to call.
+        tasks: Taken lazily.
+        count: How many they are, for not to start more workers than tasks.
+        workers: How many run at a time.
+        executor: Runs on this instead.
+        threads: For each trial.
+        limits: Of a trial; with any, even one worker is a subprocess, since this process can't be killed.
+        stop: Asked before a task is handed out; once it is true, what runs comes to its end and nothing else.
+        ahead: How many tasks per worker may be under way.
+    """
+    limits = limits or Limits()
+    tasks = itertools.takewhile(lambda _: not stop(), tasks)
+    if executor is not None:
+        return run_on(executor, objective, tasks, threads, workers, stop=stop, ahead=ahead)
+    if workers > 1 or limits.any:
+        payload = _pack(objective)  # what can't travel is said before anything is started
+        found = stack.enter_context(local_cluster(min(workers, count), threads))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="refine-"))
+        watchdog = stack.enter_context(Watchdog(Path(folder), limits, found.deaths))
+        return run_on(
+            found.executor,
+            objective,
+            tasks,
+            threads,
+            workers,
+            stop=stop,
+            ahead=ahead,
+            local=(found, watchdog, payload),
+        )
+    return run_here(objective, tasks, threads)
+
+
+def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks one after the other in this process."""
+    with_trial = wants_trial(objective)
+    _prepare(objective, threads)
+    for task in tasks:
+        yield task, evaluate(objective, task, with_trial)
+
+
+def run_on(
+    executor: Executor,
+    objective: Objective,
+    tasks: Iterable[Task],
+    threads: int,
+    workers: int,
+    *,
+    stop: Callable[[], bool] = never,
+    ahead: int = _PER_WORKER,
+    local: tuple[Workers, Watchdog, bytes] | None = None,
+) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks on an executor, yielding outcomes as they come.
+
+    Args:
+        executor: Any ``concurrent.futures`` executor.
+        objective: Travels by value (cloudpickle), so that it may be defined in a script or notebook.
+        tasks: Taken lazily: never more than ``ahead`` per worker are in flight.
+        threads: For each trial.
+        workers: How many run at a time.
+        stop: Whether to hand out nothing new.
+        ahead: How many tasks per worker may be under way; the next is taken when one has ended.
+        local: Workers on this machine, who watches over them, and the packed objective. They share this machine's
+            temporary folder: the objective and its data are written there once instead of travelling with every
+            task, and tell there what they run.
+
+    A task whose worker dies while it runs is tried once more when nothing else is running; if its worker dies again
+    it is ``crashed``. One that was only waiting for that worker is handed out again.
+    """
+    wants_trial(objective)
+    payload = _pack(objective) if local is None else local[2]
+    watchdog = local[1] if local else None
+    name = hashlib.sha256(payload).hexdigest()
+    source: bytes | str = payload
+    folder = str(watchdog.folder) if watchdog else None
+    if watchdog is not None:
+        path = watchdog.folder / name
+        path.write_bytes(payload)
+        source = str(path)
+    todo = iter(tasks)
+    back: deque[Task] = deque()
+    alone: deque[Task] = deque()
+    flying: dict[Future[bytes], tuple[int, Task]] = {}
+    tried: set[tuple[str, int, int]] = set()
+    unbegun: Counter[tuple[str, int, int]] = Counter()
+    tokens = itertools.count()
+
+    def submit(task: Task) -> None:
+        token = next(tokens)
+        # One string of bytes there and one back: engines sample containers too to guess their size.
+        order = pickle.dumps((source, name, tuple(task), threads, sys.path, (folder, token)))
+        try:
+            flying[executor.submit(run_task, order)] = token, task
+        except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
+            raise RoundStopped(
+                f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
+                "run again with a new executor, or with workers=N, where a dead process costs one trial"
+            ) from error
+
+    def next_task() -> Task | None:
+        return back.popleft() if back else next(todo, None)
+
+    while True:
+        while not stop() and len(flying) < ahead * workers and (task := next_task()) is not None:
+            submit(task)
+        if stop() and watchdog is not None:
+            for future, (token, _) in list(flying.items()):
+                if watchdog.begun(token) is None and future.cancel():
+                    del flying[future]
+        if not flying:
+            if not alone or stop():
+                return
+            submit(alone.popleft())
+        done, _ = wait(flying, _POLL, FIRST_COMPLETED)
+        if local is not None:
+            local[0].check()
+        for future in done:
+            token, task = flying.pop(future)
+            identity = (task.key, task.replicate, task.attempt)
+            error = CancelledError("by the executor") if future.cancelled() else future.exception()
+            if error is None:
+                if watchdog is not None:
+                    watchdog.forget(token)
+                yield task, Outcome(*pickle.loads(future.result()))
+                continue
+            if isinstance(error, ObjectiveError):
+                raise error
+            found = None if watchdog is None else watchdog.begun(token)
+            verdict = None if watchdog is None else watchdog.verdict(token)
+            if local is not None:
+                local[0].strikes = 0  # the worker had come up
+            if verdict is not None and verdict.state == "timeout":
+                yield task, Outcome("timeout", {}, {}, verdict.seconds, verdict.text, None)
+            elif (
+                watchdog is not None
+                and (found is None or found.phase == ENDED)
+                and unbegun[identity] < _UNBEGUN
+            ):
+                unbegun[identity] += 1
+                back.append(task)
+            elif identity not in tried:
+                tried.add(identity)
+                alone.append(task)
+            else:
+                how = f"{type(error).__name__}: {error}"
+                broke = False
+                if verdict is not None:
+                    how = verdict.text
+                elif watchdog is not None and found is not None:
+                    died = watchdog.how_it_died(found.pid)
+                    broke, how = died is None, died or how
+                text = f"{_BROKE if broke else _CRASHED}\n{how}"
+                yield task, Outcome("crashed", {}, {}, 0.0, text, None)
+            if watchdog is not None:
+                watchdog.forget(token)
+
+
+def run_task(order: bytes) -> bytes:
+    """What a worker does: unpacks the objective once, then runs the task.
+
+    Args:
+        order: Pickled ``(objective or its file, name, task, threads, import path, (folder of marks, number))``.
+
+    Returns:
+        The pickled outcome.
+    """
+    source, name, fields, threads, path, place = pickle.loads(order)
+    with mark(*place) as begin:
+        if name not in _loaded:
+            sys.path.extend(p for p in path if p not in sys.path)
+            payload = Path(source).read_bytes() if isinstance(source, str) else source
+            objective = pickle.loads(payload)
+            _prepare(objective, threads)
+            _loaded.clear()
+            _loaded[name] = objective, wants_trial(objective)
+        objective, with_trial = _loaded[name]
+        begin()
+        try:
+            outcome = evaluate(objective, Task(*fields), with_trial)
+        except KeyboardInterrupt:  # nobody presses Ctrl-C at a worker: the objective itself raised it
+            outcome = Outcome("failed", {}, {}, 0.0, traceback.format_exc(), None)
+        return pickle.dumps(tuple(outcome))
+
+
+def check_workers(workers: int, threads: int, executor: Executor | None = None) -> None:
+    """Raises DesignError unless both are whole numbers >= 1, and an executor is one."""
+    for name, value in (("workers", workers), ("threads", threads)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            hint = f"{name}=2 is two at a time" if name == "workers" else "1 is the default"
+            hint = "an objective is given by name: run(objective=...)" if callable(value) else hint
+            raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; {hint}")
+    if executor is not None and not isinstance(executor, Executor):
+        raise DesignError(
+            f"executor must be one of concurrent.futures, got {executor!r}; such as ThreadPoolExecutor(2), or of a Dask "
+            "client client.get_executor()"
+        )
+
+
+def _prepare(objective: Objective, threads: int) -> None:
+    prepare = getattr(objective, "prepare", None)
+    if callable(prepare):
+        prepare(threads)
+
+
+def _pack(objective: Objective) -> bytes:
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(objective))
+    except Exception as error:
+        raise ObjectiveError(
+            f"an objective must be picklable to travel to workers, but {type(error).__name__}: {error}; build what "
+            "can't travel inside the function, or run with workers=1 and neither timeout nor memory"
+        ) from error

@@ -1,0 +1,371 @@
+"""A sealed hold-out: rows that no round sees, opened on purpose, and every opening logged."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from refine.errors import AnalysisError, ObjectiveError, RefineWarning
+from refine.run.executor import check_workers, outcomes_of
+from refine.run.identity import Objective
+from refine.run.limits import limits_of
+from refine.run.objective import Outcome, RunningTrial, Task
+from refine.run.replicates import again, best_keys, check_times, known_best, planned
+from refine.run.signals import interruptible
+from refine.space.encoding import digest, dumps, seed_of
+from refine.store.schema import t
+from refine.store.store import Store
+from refine.tree.home import Home
+from refine.trials.round_record import Node, StoredNode
+from refine.trials.trials import Metric, Records, table
+from refine.utils.display import Cell, Items, Page, Shown
+from refine.utils.format import plural, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Visit(NamedTuple):
+    """Who opens a hold-out and why."""
+
+    note: str
+    author: str
+
+
+class StoredOpening(NamedTuple):
+    """An opening as the store holds it.
+
+    Attributes:
+        pk: Its row.
+        node: Row of the round.
+        keys: Hashes of the permutations that are measured.
+        seeds: Models of each.
+        author: Who opened.
+        note: Why.
+        created: When, in seconds since the epoch.
+    """
+
+    pk: int
+    node: int
+    keys: tuple[str, ...]
+    seeds: int
+    author: str
+    note: str
+    created: float
+
+
+@dataclass(frozen=True, eq=False)
+class Opening(Shown):
+    """What a hold-out showed.
+
+    Attributes:
+        round: Id of the round it was opened at.
+        author: Who opened.
+        note: Why.
+        created: When, in seconds since the epoch.
+        metric: Name of the metric.
+        table: One row per permutation, in the order chosen: the parameters, ``validation`` (the planned run's
+            value), ``holdout`` (mean over the new models), ``sd`` (their deviation), ``runs`` (models with a value).
+        runs: One row per model: ``permutation`` (row of ``table``), ``replicate``, ``seed``, ``state``, ``value``,
+            ``seconds``, ``error``.
+    """
+
+    round: str
+    author: str
+    note: str
+    created: float
+    metric: str
+    table: pd.DataFrame
+    runs: pd.DataFrame
+
+    def page(self) -> Page:
+        """What it showed of every permutation, beside what validation had shown."""
+        day = datetime.fromtimestamp(self.created, UTC).date().isoformat()
+        title = f"hold-out of round {self.round}, opened by {self.author} on {day}; {self.metric}"
+        lines: list[str | Cell] = []
+        for _, row in self.table.iterrows():
+            lines.append(
+                f"validation {score(row['validation'])}, hold-out {score(row['holdout'])} "
+                f"(mean of {plural(int(row['runs']), 'model')}, sd {score(row['sd'])})"
+            )
+        return Page(title, (Items(tuple(lines), numbered=True),))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class OnHoldout:
+    """An objective that measures another one on its hold-out.
+
+    Args:
+        objective: Has a method ``holdout(params, trial)`` that returns a number or a mapping of metrics, under the
+            names that calling the objective gives.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective: Any = objective
+
+    def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> Any:
+        """What the hold-out shows of one permutation, trained anew."""
+        return self.objective.holdout(params, trial)
+
+    def prepare(self, threads: int) -> None:
+        """Sets up the process, as the objective does."""
+        prepare = getattr(self.objective, "prepare", None)
+        if callable(prepare):
+            prepare(threads)
+
+
+def branch_of(node: Node, nodes: Mapping[str, StoredNode]) -> dict[str, StoredNode]:
+    """The round, what it came from and what came of it: every path from root to leaf that it is on."""
+    found = {node.id: nodes[node.id]}
+    parent = node.parent
+    while parent is not None:
+        found[parent] = nodes[parent]
+        parent = nodes[parent].node.parent
+    below = {node.id}
+    for i, stored in nodes.items():  # oldest first, so parents before children
+        if stored.node.parent in below:
+            below.add(i)
+            found[i] = stored
+    return found
+
+
+def open_holdout(
+    home: Home,
+    node: Node,
+    branch: Mapping[str, StoredNode],
+    metric: Metric,
+    direction: str,
+    top: int,
+    seeds: int,
+    visit: Visit,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    threads: int = 1,
+    timeout: float | None = None,
+    memory: int | str | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+) -> Opening:
+    """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`.
+
+    Args:
+        home: Where the round lives.
+        node: The round.
+        branch: The rounds on its root-to-leaf paths, where earlier openings are looked for.
+        metric: Which metric is the value.
+        direction: ``"maximize"`` or ``"minimize"``.
+        top: How many permutations.
+        seeds: How many models of each.
+        visit: Who opens and why.
+        workers: This and the rest: see :meth:`refine.Round.run`.
+        executor: See there.
+        threads: See there.
+        timeout: See there.
+        memory: See there.
+        objective: See there.
+        name: See there.
+
+    Raises:
+        ObjectiveError: The objective has no hold-out.
+        AnalysisError: No trial has finished that may be called best.
+        DesignError: An option is no whole number >= 1.
+    """
+    check_times(top, seeds)
+    check_workers(workers, threads, executor)
+    limits = limits_of(timeout, memory, executor)
+    chosen = home.objective_of(node, objective, name)
+    if not callable(getattr(chosen, "holdout", None)):
+        raise ObjectiveError(
+            f"round {node.id}: the objective {node.objective!r} has no hold-out; make it with "
+            "KerasObjective(..., holdout=0.2), or give it a method holdout(params, trial)"
+        )
+    stored = home.store.nodes(home.tree)[node.id]
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(interruptible(f"hold-out of round {node.id}"))
+        held = stack.enter_context(home.store.lease(stored.pk, f"round {node.id}"))
+        records = home.store.records([stored.pk], curves=metric.curves, replicates=True)
+        keys = _chosen(node, records, metric, direction, top)
+        found = _begin(home.store, stored.pk, keys, seeds, visit, branch)
+        tasks = _tasks(home.store, node, found, planned(records))
+        outcomes = outcomes_of(
+            stack,
+            OnHoldout(chosen),
+            tasks,
+            max(1, len(tasks)),
+            workers=workers,
+            executor=executor,
+            threads=threads,
+            limits=limits,
+            stop=stop,
+        )
+        for task, outcome in outcomes if tasks else ():
+            held()
+            _keep(home.store, found.pk, task, outcome)
+    return opening_of(home.store, node, found, metric)
+
+
+def _chosen(node: Node, records: Records, metric: Metric, direction: str, top: int) -> list[str]:
+    """Keys of the best permutations: those that were run again by the mean of the new runs, then the others."""
+    ranked = known_best(
+        best_keys(node.space, records, metric, direction, node.degenerate), len(records.metrics), node.id
+    )
+    fresh = again(records)
+    frame = table(node.space, fresh, metric)
+    means = frame["value"].groupby(np.asarray(fresh.columns["key"], dtype=object)).mean().dropna()
+    sign = 1.0 if direction == "minimize" else -1.0
+    tried = sorted((k for k in ranked if k in means.index), key=lambda k: sign * float(means[k]))
+    return [*tried, *(k for k in ranked if k not in means.index)][:top]
+
+
+def _begin(
+    store: Store, pk: int, keys: Sequence[str], seeds: int, visit: Visit, branch: Mapping[str, StoredNode]
+) -> StoredOpening:
+    """Logs an opening before anything is seen, and warns where it is not the first."""
+    content = dumps({"keys": list(keys), "seeds": seeds})
+    mark = digest(content, 16)
+    c = t.opening.c
+    with store.engine.connect() as connection:
+        known = connection.execute(sa.select(c.pk).where(c.node == pk, c.digest == mark)).scalar()
+    if known is None:
+        before = [(s.node.id, o) for s in branch.values() for o in openings_of(store, s.pk)]
+        if before:
+            _warn(before, branch, pk, keys)
+        row = {"node": pk, "digest": mark, "content": content, **visit._asdict(), "created": time.time()}
+        with store.engine.begin() as connection:
+            connection.execute(t.opening.insert().values(row))
+    return next(o for o in openings_of(store, pk) if (o.keys, o.seeds) == (tuple(keys), seeds))
+
+
+def _warn(
+    before: Sequence[tuple[str, StoredOpening]],
+    branch: Mapping[str, StoredNode],
+    pk: int,
+    keys: Sequence[str],
+) -> None:
+    where, last = max(before, key=lambda pair: pair[1].created)
+    mine = next(i for i, s in branch.items() if s.pk == pk)
+    seen = {(i, k) for i, o in before for k in o.keys} | {(mine, k) for k in keys}
+    m = len(seen)
+    # Blom's (1958) approximation of the mean of the largest of m standard normal values.
+    cost = NormalDist().inv_cdf((m - 0.375) / (m + 0.25)) if m > 1 else 0.0
+    day = datetime.fromtimestamp(last.created, UTC).date().isoformat()
+    warnings.warn(
+        f"round {mine}: the hold-out was opened {plural(len(before), 'time')} before on this branch, last by "
+        f"{last.author} on {day} at round {where}. With this opening {plural(m, 'permutation')} will have been "
+        f"measured on the same rows: choosing among them by it overstates the winner by up to {cost:.1f} standard "
+        "errors of a hold-out value, and so does going on with what was learnt. Only the first opening is unbiased.",
+        RefineWarning,
+        stacklevel=5,
+    )
+
+
+def _tasks(store: Store, node: Node, found: StoredOpening, records: Records) -> list[Task]:
+    done = {(row.key, row.replicate) for row in _results(store, found.pk)}
+    at = {key: i for i, key in enumerate(records.columns["key"])}
+    return [
+        Task(
+            key,
+            records.permutations[at[key]],
+            records.columns["cell"][at[key]],
+            replicate,
+            0,
+            "even",
+            seed_of(node.id, key, "holdout", replicate),
+        )
+        for replicate in range(1, found.seeds + 1)
+        for key in found.keys
+        if (key, replicate) not in done
+    ]
+
+
+def _keep(store: Store, pk: int, task: Task, outcome: Outcome) -> None:
+    row = {
+        "opening": pk,
+        "key": task.key,
+        "replicate": task.replicate,
+        "seed": task.seed,
+        "state": outcome.state,
+        "metrics": json.dumps(outcome.metrics),
+        "seconds": outcome.seconds,
+        "error": outcome.error,
+        "finished": time.time(),
+    }
+    with store.engine.begin() as connection:
+        connection.execute(t.opened.insert().values(row))
+
+
+def openings_of(store: Store, pk: int) -> list[StoredOpening]:
+    """Openings of a node's hold-out, oldest first."""
+    c = t.opening.c
+    query = sa.select(c.pk, c.content, c.author, c.note, c.created).where(c.node == pk).order_by(c.pk)
+    with store.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    out = []
+    for row in rows:
+        content = json.loads(row.content)
+        keys = tuple(content["keys"])
+        out.append(StoredOpening(row.pk, pk, keys, content["seeds"], row.author, row.note, row.created))
+    return out
+
+
+def _results(store: Store, pk: int) -> Sequence[Any]:
+    c = t.opened.c
+    query = sa.select(t.opened).where(c.opening == pk).order_by(c.replicate, c.key)
+    with store.engine.connect() as connection:
+        return connection.execute(query).all()
+
+
+def opening_of(store: Store, node: Node, found: StoredOpening, metric: Metric) -> Opening:
+    """What an opening showed.
+
+    Args:
+        store: The store.
+        node: The round.
+        found: The opening.
+        metric: Which metric is the value; its best epoch can't be told on a hold-out, so the last one counts.
+
+    Raises:
+        AnalysisError: Models were measured, but none gave the metric.
+    """
+    import pandas as pd
+
+    rows = []
+    for row in _results(store, found.pk):
+        metrics = json.loads(row.metrics)
+        value = metric.of(metrics, {}) if row.state == "complete" else None
+        if row.state == "complete" and value is None:
+            raise AnalysisError(
+                f"round {node.id}: the hold-out gave no metric {metric.name!r}, it gave {', '.join(metrics)}; "
+                "holdout(params, trial) must return the metrics that calling the objective does"
+            )
+        place = found.keys.index(row.key)
+        rows.append((place, row.replicate, row.seed, row.state, value, row.seconds, row.error))
+    columns = ["permutation", "replicate", "seed", "state", "value", "seconds", "error"]
+    runs = pd.DataFrame(rows, columns=columns).sort_values(["permutation", "replicate"], ignore_index=True)
+    runs["value"] = runs["value"].astype(float)
+    records = store.records([found.node], curves=metric.curves)
+    frame = table(node.space, records, metric)
+    at = {key: i for i, key in enumerate(records.columns["key"])}
+    chosen = frame.iloc[[at[key] for key in found.keys]].reset_index(drop=True)
+    grouped = runs.groupby("permutation")["value"]
+    summary = chosen[list(node.space)].assign(
+        validation=chosen["value"],
+        holdout=grouped.mean().reindex(range(len(chosen))),
+        sd=grouped.std().reindex(range(len(chosen))),
+        runs=grouped.count().reindex(range(len(chosen)), fill_value=0),
+    )
+    return Opening(node.id, found.author, found.note, found.created, str(metric), summary, runs)

@@ -1,0 +1,123 @@
+"""Watching a round go by: progress for the person, and an early end where all goes wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refine.errors import ObjectiveError, RoundStopped, did_you_mean
+from refine.run.objective import Outcome
+from refine.trials.round_record import Node
+from refine.trials.trials import DEGENERATE, Metric, Records
+from refine.utils.format import score
+
+_READ_BY = 10
+"""After so many trials the progress bar names varied parameters that none of them has read."""
+
+_ALIKE = 5
+"""A round stops when its first trials, so many, all failed in the same way."""
+
+
+class Watch:
+    """Watches a round go by: progress for the person, and an early end where all goes wrong."""
+
+    def __init__(
+        self, node: Node, n: int, todo: int, records: Records, metric: Metric, direction: str, show: bool
+    ) -> None:
+        self.node, self.metric, self.sign = node, metric, 1.0 if direction == "maximize" else -1.0
+        self.total, self.done, self.show = n, n - todo, show
+        self.alike: dict[str, int] = {}
+        self.seen = self.failed = self.pruned = 0
+        self.first = min(_ALIKE, todo)
+        known = [
+            metric.of(m, c)
+            for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)
+        ]
+        self.metric_seen = any(v is not None for v in known)
+        finite = [
+            self.sign * v
+            for v, m in zip(known, records.metrics, strict=True)
+            if v is not None and math.isfinite(v) and self._worthy(m)
+        ]
+        self.best = max(finite, default=-math.inf)
+        # A trial that read everything is recorded as None, and one that ended without a value may not have got there.
+        rows = zip(records.columns["read"], records.columns["state"], strict=True)
+        self.unread = set(node.space.varied)
+        self.ended = 0
+        for read, state in rows:
+            self._notice(json.loads(read) if read else None, state)
+
+    def _notice(self, read: Sequence[str] | None, state: str) -> None:
+        if state == "complete":
+            self.ended += 1
+            self.unread = self.unread - set(read) if read is not None else set()
+
+    def __enter__(self) -> Watch:
+        from tqdm.auto import tqdm
+
+        self.bar: Any = tqdm(
+            total=self.total,
+            initial=self.done,
+            desc=f"round {self.node.id}",
+            unit="trial",
+            disable=not self.show,
+            mininterval=0.2,
+            dynamic_ncols=True,
+        )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.bar.close()
+
+    def _worthy(self, metrics: Mapping[str, float]) -> bool:
+        return self.node.degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
+
+    def see(self, outcome: Outcome, state: str, value: float | None) -> None:
+        """Takes in one ended trial, which is stored already."""
+        self.seen += 1
+        self.failed += state not in ("complete", "pruned")
+        self.pruned += state == "pruned"
+        if value is not None and math.isfinite(value) and self._worthy(outcome.metrics):
+            self.best = max(self.best, self.sign * value)
+        best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
+        self._notice(outcome.read, state)
+        unread = [name for name in self.node.space if name in self.unread] if self.ended >= _READ_BY else []
+        never = f", never read: {', '.join(unread)}" if unread else ""
+        stopped = f", {self.pruned} pruned" if self.pruned else ""
+        self.bar.set_postfix_str(f"best {best}, {self.failed} failed{stopped}{never}", refresh=False)
+        self.bar.update()
+        self.metric_seen |= value is not None
+        if state == "complete" and value is None:
+            raise ObjectiveError(
+                f"round {self.node.id}: metric {str(self.metric)!r} is not among what the objective returned; "
+                f"{_instead(self.metric, outcome.metrics)}; the trial is stored with all its metrics"
+            )
+        if self.seen <= self.first and outcome.error:
+            how = _signature(outcome.error)
+            self.alike[how] = self.alike.get(how, 0) + 1
+            if self.alike[how] == self.first > 1:
+                raise RoundStopped(
+                    f"round {self.node.id}: stopped, its first {self.first} trials all failed alike: "
+                    f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun={state!r}; "
+                    "tracebacks are in round.failures"
+                )
+
+
+def _instead(metric: Metric, returned: Mapping[str, float]) -> str:
+    """What to do where a metric is missing."""
+    if metric.name.startswith("val_") and not any(n.startswith("val_") for n in returned):
+        return f"known: {', '.join(returned)}, all of training; give fit validation_data=(x_val, y_val) and run again"
+    hint = did_you_mean(metric.name, returned)
+    of_validation = [n for n in returned if n.startswith("val_")]
+    close = hint.split("'")[1] if hint.startswith("did") else [*of_validation, *returned][0]
+    return f"{hint}; add the round with metric={str(metric._replace(name=close))!r} and run again"
+
+
+def _signature(error: str) -> str:
+    """What makes two tracebacks the same failure: the kind of error and where it arose."""
+    lines = error.strip().splitlines()
+    where = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]
+    return f"{where[-1] if where else ''} {lines[-1].split(':')[0]}"

@@ -1,0 +1,229 @@
+"""Replay: stored trials run again from their seeds, and compared with what the store has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.errors import AnalysisError, DesignError
+from refine.run.environment import environment
+from refine.run.executor import check_workers, outcomes_of
+from refine.run.identity import Objective, objective_code, source_file
+from refine.run.limits import limits_of
+from refine.run.objective import Task
+from refine.run.replicates import planned
+from refine.run.runner import plan
+from refine.space.encoding import check_seed
+from refine.tree.home import Home
+from refine.trials.round_record import Node
+from refine.trials.trials import Metric, Records
+from refine.utils.display import Cell, Items, Page, Shown
+from refine.utils.format import plural, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ENDED = ("complete", "diverged", "failed")
+"""States that the permutation and the seed alone lead to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Replay(Shown):
+    """What running stored trials again gave.
+
+    Attributes:
+        round: Id of the round.
+        metric: Name of the metric.
+        table: One row per trial: the parameters, ``seed``, ``state`` and ``value`` as stored, ``state_now`` and
+            ``value_now``, ``apart`` (the largest difference of any metric; infinite where one side has none) and
+            ``same`` (the same state, and every metric within ``tolerance``).
+        tolerance: Largest difference that counts as none.
+        planned: Whether the round's design, built anew from its content, gives every stored permutation and seed.
+        environment: What differs between then and now: name -> (then, now); ``-`` where one side has none.
+        code: Fingerprints of the code then, and now.
+    """
+
+    round: str
+    metric: str
+    table: pd.DataFrame
+    tolerance: float
+    planned: bool
+    environment: dict[str, tuple[str, str]]
+    code: tuple[tuple[str, ...], str]
+
+    @property
+    def same(self) -> bool:
+        """Whether every trial gave what is stored, and the design gives every trial."""
+        return self.planned and bool(self.table["same"].all())
+
+    def page(self) -> Page:
+        """How many gave what is stored, and what has changed since."""
+        n = len(self.table)
+        equal = int((self.table["apart"] == 0).sum())
+        title = f"round {self.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"
+        lines: list[str | Cell] = []
+        if equal < n:
+            within = int(self.table["same"].sum())
+            worst = float(self.table["apart"].max())
+            title += (
+                f", {within} within {self.tolerance:g} in every metric; largest difference {score(worst)}"
+            )
+        if not self.planned:
+            lines.append(Cell("the design gives other permutations or seeds than are stored", "bad"))
+        then, now = self.code
+        if then != (now,):
+            lines.append(f"code then {', '.join(then) or '-'}, now {now}")
+        lines += [f"{name} then {a}, now {b}" for name, (a, b) in self.environment.items()]
+        return Page(title, (Items(tuple(lines)),) if lines else ())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def replay(
+    home: Home,
+    node: Node,
+    metric: Metric,
+    sample: int | None,
+    seed: int,
+    tolerance: float,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    threads: int = 1,
+    timeout: float | None = None,
+    memory: int | str | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+) -> Replay:
+    """Runs stored trials again: see :meth:`refine.Round.replay`.
+
+    Raises:
+        AnalysisError: No trial has ended.
+        DesignError: An option out of range, or the round was imported.
+    """
+    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < 1):
+        raise DesignError(f"sample must be a whole number >= 1, or None for all trials, got {sample!r}")
+    if not isinstance(tolerance, int | float) or not tolerance >= 0:
+        raise DesignError(f"tolerance must be a number >= 0, got {tolerance!r}; 0 asks for equal bits")
+    seed = check_seed(seed, 0)
+    check_workers(workers, threads, executor)
+    limits = limits_of(timeout, memory, executor)
+    chosen = home.objective_of(node, objective, name)
+    stored = home.store.nodes(home.tree)[node.id]
+    records = planned(home.store.records([stored.pk], curves=metric.curves))
+    ended = [i for i, state in enumerate(records.columns["state"]) if state in _ENDED]
+    if not ended:
+        raise AnalysisError(
+            f"round {node.id}: no trial has ended that could be run again; run it first: .run()"
+        )
+    if sample is not None and sample < len(ended):
+        rng = np.random.Generator(np.random.PCG64(seed))
+        ended = sorted(rng.choice(ended, sample, replace=False).tolist())
+    as_planned = _as_planned(home, node, records)  # before anything runs: an imported round has no plan
+    c = records.columns
+    tasks = [
+        Task(
+            c["key"][i],
+            records.permutations[i],
+            c["cell"][i],
+            0,
+            c["attempt"][i],
+            c["origin"][i],
+            c["seed"][i],
+        )
+        for i in ended
+    ]
+    at = {task.key: i for i, task in zip(ended, tasks, strict=True)}
+    rows = {}
+    with ExitStack() as stack:
+        for task, outcome in outcomes_of(
+            stack,
+            chosen,
+            tasks,
+            len(tasks),
+            workers=workers,
+            executor=executor,
+            threads=threads,
+            limits=limits,
+        ):
+            rows[task.key] = _row(records, at[task.key], outcome, metric, tolerance)
+    then = home.store.environments(stored.pk)
+    now = environment(threads, source_file(chosen))
+    return Replay(
+        node.id,
+        str(metric),
+        _table(node, records, [at[t.key] for t in tasks], [rows[t.key] for t in tasks]),
+        float(tolerance),
+        as_planned,
+        _differences(then[-1] if then else {}, now),
+        (tuple(sorted(set(c["code"]))), objective_code(chosen)),
+    )
+
+
+def _row(records: Records, i: int, outcome: Any, metric: Metric, tolerance: float) -> dict[str, Any]:
+    before, after = records.metrics[i], outcome.metrics
+    state = outcome.state
+    curve = records.curves[i] if records.curves else {}
+    value = metric.of(before, curve)
+    now = metric.of(after, outcome.curve)
+    if state == "complete" and now is not None and not math.isfinite(now):
+        state = "diverged"
+    # What a function made of the metrics is stored among them; the objective doesn't return it.
+    names = (before.keys() | after.keys()) - ({metric.name} if metric.function is not None else set())
+    apart = max((_apart(before.get(n), after.get(n)) for n in names), default=0.0)
+    return {
+        "seed": records.columns["seed"][i],
+        "state": records.columns["state"][i],
+        "state_now": state,
+        "value": math.nan if value is None else value,
+        "value_now": math.nan if now is None else now,
+        "apart": apart,
+        "same": state == records.columns["state"][i] and apart <= tolerance,
+    }
+
+
+def _apart(a: float | None, b: float | None) -> float:
+    if a is None or b is None:
+        return math.inf
+    if a == b or (math.isnan(a) and math.isnan(b)):
+        return 0.0
+    difference = abs(a - b)
+    return math.inf if math.isnan(difference) else difference
+
+
+def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    from refine.trials.trials import table
+
+    frame = table(node.space, records, Metric("value"))[list(node.space)].iloc[at].reset_index(drop=True)
+    return pd.concat([frame, pd.DataFrame(rows)], axis=1)
+
+
+def _as_planned(home: Home, node: Node, records: Records) -> bool:
+    """Whether the design that follows from the node's content has every stored permutation, with its seed.
+
+    What a sampler asked for follows from what it was told, so that only its seeds can be checked.
+    """
+    stored = home.store.nodes(home.tree)[node.id]
+    nothing = Records([], [], (), {name: [] for name in records.columns})
+    inherited, beside = home.store.inherited(stored.pk), home.store.beside(stored.pk)
+    _, tasks = plan(node, stored.n, inherited, beside, nothing, frozenset())
+    seeds = {task.key: task.seed for task in tasks}
+    columns = (records.columns[name] for name in ("key", "seed", "origin"))
+    return all(
+        seed == (node.trial_seed(key, 0) if origin == "adaptive" else seeds.get(key))
+        for key, seed, origin in zip(*columns, strict=True)
+    )
+
+
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    names = dict.fromkeys([*then, *now])
+    return {n: (then.get(n, "-"), now.get(n, "-")) for n in names if then.get(n) != now.get(n)}

@@ -1,0 +1,328 @@
+"""Running a round: from its plan to finished trials in the store, resumable at any moment."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import numpy as np
+
+from refine.design.space_filling import design_named, draw, how_many
+from refine.errors import AnalysisError, DesignError, ObjectiveError, did_you_mean
+from refine.run.environment import environment
+from refine.run.executor import check_workers, outcomes_of
+from refine.run.identity import Objective, called, objective_code, source_file
+from refine.run.limits import Limits, limits_of
+from refine.run.objective import Outcome, Task, wants_trial
+from refine.run.progress import Watch
+from refine.run.signals import interruptible
+from refine.space.encoding import decode, encode, freeze
+from refine.space.space import permutation_key
+from refine.store.store import Store
+from refine.trials.round_record import Node, StoredNode
+from refine.trials.trials import FUNCTION, STATES, Metric, Records, Trial
+
+
+class Steering(Protocol):
+    """Tasks that are made one by one from what has ended: see :class:`refine.run.steering.Steered`."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Task]: ...
+
+    @property
+    def ahead(self) -> int:
+        """How many tasks per worker may be under way."""
+
+    def begin(self, keep: Callable[[Sequence[float]], str]) -> None:
+        """Takes what keeps a curve in the store and returns its digest."""
+
+    def heard(self, task: Task, outcome: Outcome, state: str, value: float | None) -> None:
+        """Takes in how a task ended, before it is stored."""
+
+    def shown(self, task: Task) -> dict[str, Any]:
+        """What a task was shown."""
+
+    def check(self, outcome: Outcome, state: str) -> None:
+        """Looks, after a trial was stored, whether the round can go on."""
+
+
+def run_round(
+    store: Store,
+    stored: StoredNode,
+    objective: Objective,
+    metric: Metric,
+    direction: str,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    threads: int = 1,
+    progress: bool = True,
+    rerun: str | Collection[str] | None = None,
+    timeout: float | None = None,
+    memory: int | str | None = None,
+    choose: Callable[[Records], list[Task]] | None = None,
+    steer: Callable[[Records], Steering] | None = None,
+) -> None:
+    """Runs what is left of a round's plan.
+
+    Args:
+        store: Where trials go, each when it is finished.
+        stored: The round.
+        objective: What to call.
+        metric: Whose finite value makes a trial complete.
+        direction: For the best so far in the progress bar.
+        workers: 1 runs in this process; more start a local cluster of subprocesses.
+        executor: Runs on this instead; ``workers`` then says how many trials it runs at a time.
+        threads: Threads per trial.
+        progress: Whether to show a progress bar.
+        rerun: A state, such as ``"failed"``, or several: trials that ended so are run again as a new attempt.
+        timeout: Seconds a trial may run.
+        memory: Resident bytes of its worker.
+        choose: Says what to run instead of the plan, given all trials so far, replicates among them.
+        steer: Makes the tasks of a round that results steer, given its trials so far with their curves.
+
+    Raises:
+        DesignError: An option out of range.
+        ObjectiveError: The objective can't be called with a permutation, or its outcome lacks the metric, or the metric
+            is a function that is not at hand or can't score a trial.
+        RoundStopped: The first trials all failed in the same way.
+        RoundBusy: Another process is running this round.
+    """
+    limits, again = check_options(workers, executor, threads, progress, rerun, timeout, memory)
+    wants_trial(objective)
+    node, code = stored.node, objective_code(objective)
+    if metric.reduction == FUNCTION and metric.function is None:
+        raise ObjectiveError(
+            f"round {node.id}: its metric is the function {metric.name!r}, which is not at hand after reopening; give "
+            "it: run(metric=function)"
+        )
+    with ExitStack() as stack:
+        stop = stack.enter_context(interruptible(f"round {node.id}"))
+        held = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
+        if metric.function is not None:
+            store.store_scores(stored.pk, metric)
+        curves = metric.curves or steer is not None
+        records = store.records([stored.pk], curves=curves, replicates=choose is not None)
+        steered = None if steer is None else steer(records)
+        tasks: Iterator[Task]
+        if steered is not None:
+            total, todo, tasks = stored.n, len(steered), iter(steered)
+        elif choose is None:
+            total = stored.n
+            todo, tasks = plan(
+                node, total, store.inherited(stored.pk), store.beside(stored.pk), records, again
+            )
+        else:
+            chosen = choose(records)
+            total = todo = len(chosen)
+            tasks = iter(chosen)
+        if steered is None:
+            if (first := next(tasks, None)) is None:
+                return
+            tasks = itertools.chain([first], tasks)
+        elif not todo:
+            return
+        ran_on = environment(threads, source_file(objective))
+        store.add_environment(stored.pk, {**ran_on, **called(node.objective, objective)})
+        writer = stack.enter_context(store.writer(stored.pk))
+        watch = stack.enter_context(
+            Watch(
+                node,
+                total,
+                todo,
+                records,
+                metric,
+                direction,
+                progress,
+            )
+        )
+        where: dict[str, Any] = {"workers": workers, "executor": executor, "threads": threads}
+        if steered is not None:
+            steered.begin(writer.keep_curve)
+            where["ahead"] = steered.ahead
+        outcomes = outcomes_of(stack, objective, tasks, todo, limits=limits, stop=stop, **where)
+        for task, outcome in outcomes:
+            held()
+            state = outcome.state
+            try:
+                outcome, value = _scored(outcome, metric)
+            except ObjectiveError:
+                writer.add(_trial(task, outcome, state, code))  # with all its metrics
+                raise
+            if state == "complete" and value is not None and not math.isfinite(value):
+                state = "diverged"
+            if state == "complete" and value is None and watch.metric_seen:
+                names = ", ".join(outcome.metrics)
+                state = "failed"
+                outcome = outcome._replace(
+                    error=f"this trial has no metric {str(metric)!r}, others have; it has {names}"
+                )
+            if steered is None:
+                writer.add(_trial(task, outcome, state, code))
+            else:
+                steered.heard(task, outcome, state, value)
+                writer.add(_trial(task, outcome, state, code)._replace(shown=steered.shown(task)))
+                steered.check(outcome, state)
+            watch.see(outcome, state, value if state == "complete" else None)
+
+
+def check_options(
+    workers: int,
+    executor: Executor | None,
+    threads: int,
+    progress: bool,
+    rerun: str | Collection[str] | None,
+    timeout: float | None,
+    memory: int | str | None,
+) -> tuple[Limits, frozenset[str]]:
+    """The limits of a trial and the states that run again, of what a person gave to :func:`run_round`.
+
+    Raises:
+        DesignError: An option out of range.
+    """
+    check_workers(workers, threads, executor)
+    if not isinstance(progress, bool):
+        raise DesignError(f"progress must be True or False, got {progress!r}; False shows no bar")
+    return limits_of(timeout, memory, executor), check_rerun(rerun)
+
+
+def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
+    """The states whose trials run again.
+
+    Raises:
+        DesignError: Something else than a state of trials, or several.
+    """
+    states = (rerun,) if isinstance(rerun, str) else () if rerun is None else rerun
+    if not isinstance(states, Collection):
+        raise DesignError(f"rerun must be a state of trials, or a list of them, got {rerun!r}")
+    for state in states:
+        if state not in STATES:
+            raise DesignError(
+                f"rerun must be a state of trials, got {state!r}; {did_you_mean(str(state), STATES)}"
+            )
+    return frozenset(states)
+
+
+def plan(
+    node: Node,
+    n: int,
+    inherited: frozenset[str],
+    extra: Sequence[tuple[str, dict[str, Any]]],
+    records: Records,
+    again: frozenset[str] = frozenset(),
+) -> tuple[int, Iterator[Task]]:
+    """What is left to run: the design's first cells and the extra ones, less those that have ended.
+
+    Args:
+        node: The round.
+        n: How many permutations it plans, the extra ones among them.
+        inherited: Keys that ancestors had completed.
+        extra: ``(origin, encoded permutation)`` of what runs beside the design's cells.
+        records: The round's trials so far.
+        again: Trials that ended in one of these states come again.
+
+    Returns:
+        How many tasks (1 where there is none), and the tasks. They are made when they are taken: a million of them would take gigabytes.
+    """
+    ended: dict[str, tuple[str, int]] = {}
+    columns = records.columns
+    for key, replicate, state, attempt in zip(
+        *(columns[c] for c in ("key", "replicate", "state", "attempt")), strict=True
+    ):
+        if replicate == 0:
+            ended[key] = state, attempt
+    space = node.space
+    others = [(permutation_key({m: decode(v) for m, v in p.items()}), origin, p) for origin, p in extra]
+    skip = inherited | {key for key, _, _ in others}
+    # Before anything runs, so that a design with too few cells is an error and not half a round.
+    # What a sampler asks for is not known beforehand.
+    rows = (
+        np.zeros((0, len(space)), dtype=np.int32)
+        if node.adaptive
+        else draw(design_named(node.method), space, n - len(others), node.design_seed, skip)
+    )
+    left = n - sum(state not in again for state, _ in ended.values())
+
+    def tasks() -> Iterator[Task]:
+        encoded = [[encode(v) for v in p.grid] for p in space.values()]
+        for row in rows:
+            frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
+            key = permutation_key(frozen)
+            state, attempt = ended.get(key, ("", -1))
+            if not state or state in again:
+                permutation = {
+                    name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))
+                }
+                cell = str(space.number(row))
+                yield Task(key, permutation, cell, 0, attempt + 1, "even", node.trial_seed(key, 0))
+        for key, origin, permutation in others:
+            state, attempt = ended.get(key, ("", -1))
+            if not state or state in again:
+                yield Task(key, permutation, None, 0, attempt + 1, origin, node.trial_seed(key, 0))
+
+    return max(1, left), tasks()
+
+
+def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
+    """Numbers of the first ``n`` cells of a round's design; default all that are planned evenly.
+
+    Raises:
+        DesignError: More than exist.
+    """
+    space = stored.node.space
+    if stored.node.adaptive:
+        raise DesignError(
+            f"round {stored.node.id}: design {stored.node.method!r} asks for one permutation after the other, so that "
+            "no cells are planned; what it asked for is in round.trials"
+        )
+    extra = store.beside(stored.pk)
+    count = stored.n - len(extra) if n is None else how_many(space, n, None)
+    skip = store.inherited(stored.pk) | {
+        permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra
+    }
+    rows = draw(design_named(stored.node.method), space, count, stored.node.design_seed, skip)
+    return [space.number(row) for row in rows]
+
+
+def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
+    """An outcome and its value; what a function made of its metrics is kept among them."""
+    if metric.function is None:
+        return outcome, metric.of(outcome.metrics, outcome.curve)
+    if metric.name in outcome.metrics:
+        raise ObjectiveError(
+            f"metric {metric.name!r}: the objective returns a metric of that name too; give the function another name"
+        )
+    try:
+        value = metric.of(outcome.metrics, outcome.curve)
+    except AnalysisError as error:
+        raise ObjectiveError(f"{error}; the trial is stored, correct the function and run again") from error
+    return (
+        outcome if value is None else outcome._replace(metrics={**outcome.metrics, metric.name: value})
+    ), value
+
+
+def _trial(task: Task, outcome: Outcome, state: str, code: str) -> Trial:
+    return Trial(
+        key=task.key,
+        permutation=task.permutation,
+        cell=task.cell,
+        replicate=task.replicate,
+        attempt=task.attempt,
+        origin=task.origin,
+        seed=task.seed,
+        state=state,
+        metrics=outcome.metrics,
+        curve=outcome.curve,
+        seconds=outcome.seconds,
+        error=outcome.error,
+        code=code,
+        read=outcome.read,
+        finished=time.time(),
+        examples=outcome.examples if state == "complete" else None,
+    )

@@ -1,0 +1,284 @@
+"""Rounds that results steer: adaptive ones, whose permutations a sampler asks for, and those that stop trials early.
+
+Their tasks are made one by one, when a place is free, from what has ended by then.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from refine.analysis.pooling import translate
+from refine.design.optuna_samplers import Conversation, OptunaRace, Told, told, told_of
+from refine.design.pruning import Limit, Pruner, best_so_far
+from refine.design.samplers import check_needs, described
+from refine.errors import DesignError, ObjectiveError, RefineWarning
+from refine.run.identity import Objective
+from refine.run.objective import Outcome, Task
+from refine.run.runner import plan
+from refine.space.encoding import decode
+from refine.space.space import encode_permutation
+from refine.tree.home import Home
+from refine.trials.round_record import OPTUNA, Node
+from refine.trials.trials import DEGENERATE, FUNCTION, Metric, Records
+from refine.utils.format import score
+
+
+class Steered:
+    """The tasks of a steered round, made when they are asked for. It hears how each of them ended.
+
+    Args:
+        home: Where the round lives.
+        path: Nodes from the root to the round.
+        n: How many permutations it plans.
+        metric: Which metric is the value.
+        records: Its trials so far, with their curves.
+        rerun: Trials that ended in one of these states come again.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        path: Sequence[Node],
+        n: int,
+        metric: Metric,
+        records: Records,
+        rerun: frozenset[str],
+    ) -> None:
+        self._home, self._node, self._metric = home, path[-1], metric
+        self._sign = 1.0 if self._node.direction == "maximize" else -1.0
+        node, store = self._node, home.store
+        pk = store.nodes(home.tree)[node.id].pk
+        inherited, beside = store.inherited(pk), store.beside(pk)
+        tasks = list(plan(node, n, inherited, beside, records, rerun)[1])
+        self._taken = {*inherited, *records.columns["key"], *(t.key for t in tasks)}
+        asked = [i for i, origin in enumerate(records.columns["origin"]) if origin == "adaptive"]
+        self._asks = max(0, n - len(beside) - len(asked)) if node.adaptive else 0
+        tasks += [_again(node, records, i) for i in asked if records.columns["state"][i] in rerun]
+        self._planned = tasks
+        # What was stopped is run again to see its end.
+        self._free = {t.key for t in tasks} if "pruned" in rerun else set()
+        self._shown: dict[tuple[str, int], dict[str, Any]] = {}
+        self._keep: Callable[[Sequence[float]], str] | None = None
+        self._warned = False
+        rule = node.pruner
+        self._pruner = None if rule is None or "optuna" in rule else Pruner(**rule)
+        self._races = rule is not None and "optuna" in rule
+        self._ended: list[bool] = []
+        self._reached: list[Any] = []
+        self._basis = 0
+        self._limit: Limit | None = None
+        self._digest: str | None = None
+        for state, curve in zip(records.columns["state"], records.curves, strict=True):
+            self._note(state, curve.get(metric.name, ()))
+        self._talk = self._conversation(path, records, pk, len(asked))
+
+    # One at a time where a sampler waits for results, else as many as keep workers busy.
+    @property
+    def ahead(self) -> int:
+        """How many tasks per worker may be under way."""
+        return 1 if self._node.adaptive else 2
+
+    def __len__(self) -> int:
+        return len(self._planned) + self._asks
+
+    def __iter__(self) -> Iterator[Task]:
+        for task in self._planned:
+            self._shown[task.key, task.attempt] = {}
+            yield self._limited(task)
+        for _ in range(self._asks):
+            assert self._talk is not None
+            found = self._talk.ask(self._taken)
+            self._taken.add(found.key)
+            self._shown[found.key, 0] = found.shown
+            cell = None if found.cell is None else str(found.cell)
+            seed = self._node.trial_seed(found.key, 0)
+            permutation = encode_permutation(found.permutation)
+            yield self._limited(Task(found.key, permutation, cell, 0, 0, "adaptive", seed))
+
+    def begin(self, keep: Callable[[Sequence[float]], str]) -> None:
+        """Takes what keeps a curve in the store and returns its digest."""
+        self._keep = keep
+
+    def shown(self, task: Task) -> dict[str, Any]:
+        """What a task was shown; plain data."""
+        return self._shown.pop((task.key, task.attempt), {})
+
+    def heard(self, task: Task, outcome: Outcome, state: str, value: float | None) -> None:
+        """Takes in how a task ended, before it is stored.
+
+        Raises:
+            ObjectiveError: A round with a pruner, whose trials report nothing that could be compared.
+        """
+        series = outcome.curve.get(self._metric.name, [])
+        if self._talk is not None:
+            flat = not self._node.degenerate and outcome.metrics.get(DEGENERATE, 0.0) >= 0.5
+            permutation = {name: decode(v) for name, v in task.permutation.items()}
+            if task.origin != "counter":
+                noted = self._talk.tell(task.key, told(permutation, state, value, series, flat))
+                if noted:
+                    self._shown[task.key, task.attempt]["rungs"] = noted
+        if self._pruner is not None:
+            self._note(state, series)
+            self._check_asked(task, series, state)
+
+    def check(self, outcome: Outcome, state: str) -> None:
+        """Looks, after a trial was stored, whether the pruner has anything to go by.
+
+        Raises:
+            ObjectiveError: It has not.
+        """
+        if self._node.pruner is not None and state == "complete" and self._metric.name not in outcome.curve:
+            known = ", ".join(outcome.curve) or "nothing"
+            raise ObjectiveError(
+                f"round {self._node.id}: a pruner compares {self._metric.name!r} epoch by epoch, but the objective "
+                f"reports {known}; call trial.report(epoch, {{{self._metric.name!r}: ...}}) in every epoch, or leave the "
+                "pruner out"
+            )
+
+    def _note(self, state: str, series: Sequence[float]) -> None:
+        if self._pruner is not None and state in ("complete", "pruned") and len(series):
+            self._ended.append(state == "complete")
+            self._reached.append(best_so_far(series, self._sign))
+
+    def _limited(self, task: Task) -> Task:
+        """The task with what it is measured by, if it is."""
+        if self._node.pruner is None or task.key in self._free or task.origin == "counter":
+            return task
+        shown = self._shown[task.key, task.attempt]
+        if self._races:
+            assert self._talk is not None
+            running = self._talk.running(task.key)
+            if running is None:
+                permutation = {name: decode(v) for name, v in task.permutation.items()}
+                running = self._talk.follow(task.key, permutation)
+            shown["told"] = self._talk.own
+            return task._replace(limit=OptunaRace(self._metric.name, running))  # type: ignore[arg-type]
+        assert self._pruner is not None
+        basis = self._pruner.basis(self._ended)
+        if basis != self._basis:
+            self._basis = basis
+            values = self._pruner.thresholds(self._reached[:basis])
+            assert self._keep is not None
+            self._digest = self._keep([self._sign * v for v in values]) if values else None
+            self._limit = (
+                Limit(self._metric.name, self._sign, self._pruner.warmup, values) if values else None
+            )
+        shown.update({"basis": self._basis, "threshold": self._digest})
+        return task._replace(limit=self._limit)
+
+    def _check_asked(self, task: Task, series: Sequence[float], state: str) -> None:
+        """Says so once where trials that are behind go on, since nobody asks."""
+        if task.limit is None or state != "complete" or self._warned:
+            return
+        race = task.limit.race()
+        if any([race.behind(v) for v in series][:-1]):
+            self._warned = True
+            warnings.warn(
+                f"round {self._node.id}: a trial that was behind, with {self._metric.name} "
+                f"{score(series[-1])} at its end, went on: its objective stops nothing; ask trial.should_stop() after "
+                "every report and return, train by refine.keras.fit, or give model.fit a refine.keras.PruningCallback()",
+                RefineWarning,
+                stacklevel=2,
+            )
+
+    def _conversation(
+        self, path: Sequence[Node], records: Records, pk: int, asked: int
+    ) -> Conversation | None:
+        node, store = self._node, self._home.store
+        if not node.adaptive and not self._races:
+            return None
+        sampler = pruner = None
+        if node.method.startswith(OPTUNA):
+            sampler = self._home.tool(node, node.method, "design")
+        check_needs(node.method)
+        if self._races:
+            assert node.pruner is not None
+            pruner = self._home.tool(node, node.pruner["optuna"], "pruner")
+        own = told_of(node.space, records, records.permutations, self._metric, node.degenerate)
+        if pruner is not None:
+            # Off the grid of one space nothing lies: all its own trials but counter-samples are inside.
+            noted = [s.get("rungs", {}) for s in store.shown(pk)]
+            inside = [n for n, o in zip(noted, records.columns["origin"], strict=True) if o != "counter"]
+            own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
+        before: list[Told] = []
+        nodes = store.nodes(self._home.tree)
+        for origin, ancestor in enumerate(path[:-1] if node.adaptive else ()):
+            past = store.records(
+                [nodes[ancestor.id].pk], curves=self._metric.curves or ancestor.pruner is not None
+            )
+            moved = translate(node.space, path, origin, past.permutations)
+            if moved is not None:
+                before += told_of(node.space, past, moved, self._metric, node.degenerate)
+        return Conversation(node, sampler, [*before, *own], len(own), asked, pruner)
+
+
+def how_text(node: Node, states: Mapping[str, int]) -> str:
+    """What a tree says of a steered round behind its number of trials; empty for others."""
+    said = [f"asked for by {node.method.removeprefix(OPTUNA)}"] if node.adaptive else []
+    said += [f"{states.get('pruned', 0)} pruned"] if node.pruner is not None else []
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _again(node: Node, records: Records, i: int) -> Task:
+    c = records.columns
+    key = c["key"][i]
+    return Task(
+        key,
+        records.permutations[i],
+        c["cell"][i],
+        0,
+        c["attempt"][i] + 1,
+        "adaptive",
+        node.trial_seed(key, 0),
+    )
+
+
+def check_pruner(pruner: Any, metric: Metric) -> tuple[dict[str, Any] | None, Any]:
+    """A pruner as a node's plain data and, where it is an object of Optuna, that object.
+
+    Args:
+        pruner: ``None``, ``"median"``, a :class:`Pruner` or a pruner of Optuna.
+        metric: The round's.
+
+    Raises:
+        DesignError: It is none of these, or the metric has no value per epoch.
+    """
+    if pruner is None:
+        return None, None
+    if metric.reduction == FUNCTION:
+        raise DesignError(
+            f"pruner: compares a metric epoch by epoch, and the function {metric.name!r} has a value only at the end; "
+            "let the objective report what it computes, and give its name as metric="
+        )
+    if pruner == "median":
+        pruner = Pruner()
+    if isinstance(pruner, Pruner):
+        return pruner.to_json(), None
+    if callable(getattr(pruner, "prune", None)) and not isinstance(pruner, type):
+        return {"optuna": described(pruner)}, pruner
+    raise DesignError(
+        f"pruner must be 'median', a refine.Pruner or, with workers=1, a pruner of Optuna, got {pruner!r}"
+    )
+
+
+def check_place(node: Node, objective: Objective, workers: int, executor: Any, limited: bool) -> None:
+    """Raises where a pruner can't work in the place or on the objective that a round is to be run.
+
+    Raises:
+        DesignError: A pruner of Optuna, and more than this process.
+        ObjectiveError: The objective can't be stopped.
+    """
+    if node.pruner is None:
+        return
+    if "optuna" in node.pruner and (workers > 1 or executor is not None or limited):
+        raise DesignError(
+            f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs workers=1, no "
+            f"executor, timeout or memory, got workers={workers}; refine.Pruner() works anywhere"
+        )
+    if getattr(objective, "stops", True) is False:
+        raise ObjectiveError(
+            f"round {node.id}: a pruner can't stop an objective that trains every permutation on several splits; use "
+            "splits=1, or leave the pruner out"
+        )

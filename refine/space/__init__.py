@@ -1,0 +1,1 @@
+"""What is searched: parameters with their levels, constraints, edits, and every way to write them down."""

@@ -1,0 +1,177 @@
+"""Parameters that are lists of choices: numbers in order, or anything that can be written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.errors import SpaceError, did_you_mean
+from refine.space.encoding import Reference, dumps, encode, freeze, label, value_key
+from refine.space.parameters import Floats, Mask, Parameter, number_of
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Choice(Parameter):
+    """A list of values to choose from.
+
+    Numbers make an ordered choice, sorted; with a bool, ``None``, text, class, function or tuple in it the choice
+    is unordered. One value makes a fixed parameter.
+
+    Args:
+        values: What to choose from.
+
+    Raises:
+        SpaceError: No values, a value twice, NaN, or an object that can't be imported again.
+    """
+
+    values: Sequence[Any] = field(compare=False)
+    grid: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.values, str | bytes | dict | set | frozenset) or not isinstance(
+            self.values, Iterable
+        ):
+            raise SpaceError(
+                f"choices must be a list, whose order is kept, got {type(self.values).__name__}; write [...]"
+            )
+        grid = tuple(freeze(v) for v in self.values)
+        if not grid:
+            raise SpaceError("choices must not be empty, got []; give at least one value")
+        keys = [value_key(v) for v in grid]
+        twice = [label(v) for i, v in enumerate(grid) if keys[i] in keys[:i]]
+        if twice:
+            raise SpaceError(f"choices must differ, got {twice[0]} twice; leave one out")
+        if all(number_of(v) is not None for v in grid):
+            grid = tuple(sorted(grid))  # statistics go by the numbers, however they were written down
+        object.__setattr__(self, "grid", grid)
+        object.__setattr__(self, "values", tuple(surface(v) for v in grid))
+
+    def __eq__(self, other: object) -> bool:
+        # Not by the tuples alone: Python holds 1, 1.0 and True for equal, a stored space does not.
+        return isinstance(other, Choice) and dumps(self.to_json()) == dumps(other.to_json())
+
+    def __hash__(self) -> int:
+        return hash(dumps(self.to_json()))
+
+    @property
+    def ordered(self) -> bool:
+        """Whether every value is a number."""
+        return all(number_of(v) is not None for v in self.grid)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One distinct text per value: ``Adam``, or the whole path where two end alike."""
+        short = [label(v) for v in self.grid]
+        if len(set(short)) == len(short):
+            return tuple(short)
+        return tuple(v.path if isinstance(v, Reference) else repr(v) for v in self.grid)
+
+    def index(self, value: Any) -> int:
+        """The level number of a value, or of its label."""
+        keys = [value_key(v) for v in self.grid]
+        try:
+            key = value_key(freeze(value))
+        except SpaceError:
+            key = ""
+        if key in keys:
+            return keys.index(key)
+        if isinstance(value, str) and value in self.labels:
+            return self.labels.index(value)
+        raise SpaceError(f"{value!r} is none of the choices; {did_you_mean(str(value), self.labels)}")
+
+    def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+        """Numbers of an ordered choice, labels of an unordered one."""
+        if self.ordered:
+            return np.asarray(self.grid)[indices]
+        return np.asarray(self.labels, dtype=object)[indices]
+
+    def positions(self, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Level numbers of values or labels; -1 where a value is none of the choices."""
+        array = np.asarray(values, dtype=object).ravel()
+        known: dict[Any, int] = {}
+        out = np.empty(len(array), dtype=np.int64)
+        for i, value in enumerate(array):
+            key = (type(value), value) if _hashable(value) else id(value)
+            if key not in known:
+                known[key] = self._position(value)
+            out[i] = known[key]
+        return out
+
+    def _position(self, value: Any) -> int:
+        try:
+            return self.index(value)
+        except SpaceError:
+            # A table read back holds numbers as text, labels as numbers and None as a missing value.
+            keys = [value_key(v) for v in self.grid]
+            if _missing(value):
+                return keys.index("null") if "null" in keys else -1
+            text = label(value) if isinstance(value, float | int | np.generic) else str(value)
+            if text in self.labels:
+                return self.labels.index(text)
+            key = _number_key(text)
+            return keys.index(key) if key in keys else -1
+
+    def contains(self, values: npt.ArrayLike) -> Mask:
+        """Which values, or labels, are among the choices."""
+        return np.asarray(self.positions(values) >= 0)
+
+    def unit(self, values: npt.ArrayLike) -> Floats:
+        """``(i + 1/2) / size`` for ordered choices, ``i`` for unordered ones; NaN where unknown."""
+        at = self.positions(values).astype(float)
+        at[at < 0] = np.nan
+        return (at + 0.5) / self.size if self.ordered else at
+
+    def share_kept(self, new: Parameter) -> float:
+        """Share of these choices that lie within ``new``."""
+        return float(np.mean(new.contains(np.asarray([*self.grid, None], dtype=object)[:-1])))
+
+    def to_json(self) -> dict[str, Any]:
+        """Kind and encoded values."""
+        return {"type": "choice", "values": [encode(v) for v in self.grid]}
+
+    def describe(self) -> str:
+        """``choice: Adam, Nadam`` or ``fixed: 150``."""
+        if self.fixed:
+            return f"fixed: {self.labels[0]}"
+        return f"{'ordered ' if self.ordered else ''}choice: {', '.join(self.labels)}"
+
+    def __repr__(self) -> str:
+        return f"Choice([{', '.join(repr(v) if isinstance(v, str) else label(v) for v in self.grid)}])"
+
+
+def surface(value: Any) -> Any:
+    """A frozen value as people hold it: the class itself where it is at hand, else its reference."""
+    if isinstance(value, Reference) and value.target is not None:
+        return value.target
+    return value
+
+
+def _missing(value: Any) -> bool:
+    """Whether a table has nothing there: None, NaN, NaT or pandas' NA."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # NA is neither; an array is both
+        return str(value) == "<NA>"
+
+
+def _number_key(text: str) -> str | None:
+    """The key of a number written as text, ``4.0`` for 4; None where the text is no number."""
+    try:
+        return value_key(freeze(float(text)))
+    except (ValueError, SpaceError):
+        return None
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

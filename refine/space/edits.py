@@ -1,0 +1,244 @@
+"""From an old parameter to a new one: a person's edit, or the levels that evidence leaves. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from refine.errors import ReviewError, SpaceError, did_you_mean
+from refine.space.categorical import Choice
+from refine.space.encoding import Reference, freeze, label, round_significant, value_key
+from refine.space.parameters import Float, Int, Parameter, Range, number_of
+from refine.space.parsing import level_count, parse
+from refine.space.space import Space
+
+
+def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
+    """A space with a person's edits.
+
+    Args:
+        space: What is edited, usually a proposed space.
+        old: The space the round ran on; its spacing is kept by ``(low, high)``.
+        edits: Name -> ``(low, high)``, ``(low, high, levels)``, a list, a fixed value, or a parameter.
+
+    Raises:
+        ReviewError: A name that the space does not have, or an edit that breaks a rule of the notation.
+    """
+    changes = {}
+    for name, value in edits.items():
+        if name not in space:
+            raise ReviewError(
+                f"edit: unknown parameter {name!r}; {did_you_mean(name, space)}; to add a parameter use "
+                "round.branch(space, was={...})"
+            )
+        try:
+            changes[name] = edited(old.get(name, space[name]), value)
+        except SpaceError as error:
+            raise ReviewError(f"edit: {name}: {error}") from None
+    return space.replace(changes)
+
+
+def edited(old: Parameter, value: Any) -> Parameter:
+    """One edited parameter.
+
+    ``(low, high)`` keeps the old spacing as nearly as both ends allow and the old kind and scale, and of an
+    ordered choice what lies between two of its values;
+    ``(low, high, levels)`` sets the number of levels; bounds beyond the old ones widen.
+
+    Raises:
+        SpaceError: The notation is broken.
+    """
+    bounds = (
+        isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
+    )
+    if bounds and len(value) == 2 and isinstance(old, Choice) and old.ordered and set(value) <= set(old.grid):
+        return Choice([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
+    if isinstance(old, Range) and not isinstance(value, Parameter):
+        _check_numbers(value)
+    if bounds and isinstance(old, Choice) and all(isinstance(v, str | bool | Reference) for v in old.grid):
+        raise SpaceError(
+            f"a choice has no bounds, got {value!r}; write a list of some of {', '.join(old.labels)}"
+        )
+    if not bounds or not isinstance(old, Range):
+        new = parse(_by_label(old, value))
+        if isinstance(new, Choice) and isinstance(old, Choice) and set(new.grid) <= set(old.grid):
+            return Choice([v for v in old.grid if v in new.grid])  # the order of writing makes no other space
+        return new
+    low, high = value[:2]
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        return Float(low, high)  # raises, with the text of the notation
+    whole = isinstance(old, Int) and float(low).is_integer() and float(high).is_integer()
+    log = old.log
+    if log and low <= 0:
+        kind = "Int" if whole else "Float"
+        raise SpaceError(
+            f"low must be > 0 on a logarithmic scale, got {value!r}; start above zero, or write "
+            f"refine.{kind}({low}, {high}) for a linear one"
+        )
+    if len(value) == 3:
+        count = level_count(value)
+        return Int(int(low), int(high), count, log=log) if whole else Float(low, high, count, log=log)
+    width = math.log(high / low) if log else high - low
+    span = math.log(old.high / old.low) if log else old.high - old.low
+    count = max(2, round(width / (span / (old.size - 1))) + 1)
+    if whole:
+        return Int(int(low), int(high), min(count, int(high) - int(low) + 1), log=log)
+    return Float(low, high, count, log=log)
+
+
+def _check_numbers(value: Any) -> None:
+    """What a range becomes must be numbers: a name would be a typing error that no trial ever shows."""
+    many = isinstance(value, list | tuple | set | frozenset)
+    for v in value if many else [value]:
+        if v is None or isinstance(v, str | bool):
+            what = f"the text {v!r}" if isinstance(v, str) else repr(v)
+            whole = f"{what} in {value!r}" if many else what
+            raise SpaceError(f"a range takes numbers, got {whole}; write (low, high), [numbers] or a number")
+
+
+def _by_label(old: Parameter, value: Any) -> Any:
+    """``value`` with labels of classes and functions, as tables show them, in place of which those are meant."""
+    if not isinstance(old, Choice):
+        return value
+    meant = {
+        t: v
+        for t, v in zip(old.labels, old.grid, strict=True)
+        if isinstance(v, Reference) and t not in old.grid
+    }
+    texts = [v for v in (value if isinstance(value, list | tuple) else [value]) if isinstance(v, str)]
+    spelled = {t.lower(): t for t in old.labels}
+    for text in texts:
+        if text not in old.labels and text.lower() in spelled:
+            raise SpaceError(
+                f"{text!r} is none of the choices; {did_you_mean(text, old.labels)} else write refine.Choice([{text!r}])"
+            )
+    if isinstance(value, tuple):
+        return tuple(meant.get(v, v) if isinstance(v, str) else v for v in value)
+    if isinstance(value, list):
+        return [_as_before(old, meant.get(v, v) if isinstance(v, str) else v) for v in value]
+    return _as_before(old, meant.get(value, value) if isinstance(value, str) else value)
+
+
+def _as_before(old: Choice, value: Any) -> Any:
+    """A value that a table shows like one of the choices is that one: the text "8" is no other choice beside 8."""
+    try:
+        frozen = freeze(value)
+        if value_key(frozen) in {value_key(v) for v in old.grid}:
+            return value
+        shown = label(frozen)
+    except SpaceError:
+        return value  # what it can't be is said where it is made a choice
+    return old.grid[old.labels.index(shown)] if shown in old.labels else value
+
+
+def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:
+    """The parameter that is left of some levels.
+
+    Args:
+        old: The parameter.
+        keep: Level numbers that stay, increasing; of an ordered parameter a contiguous run. A single level of
+            a range keeps a neighbour, so that no range collapses to a point.
+        between: Whether trials lie between levels; then a bound goes midway between the last level kept and
+            the first one dropped.
+
+    Returns:
+        The narrowed parameter. A range gets levels inserted between its old ones, so that the number of
+        levels stays about the same and the grid gets finer where the space got narrower.
+    """
+    kept = list(keep)
+    if not isinstance(old, Range):
+        return Choice([old.grid[i] for i in kept])
+    if len(kept) == 1:
+        kept = [kept[0], kept[0] + 1] if kept[0] + 1 < old.size else [kept[0] - 1, kept[0]]
+    levels: list[float] = [old.grid[i] for i in kept]
+    if between and isinstance(old, Float):
+        if kept[0] > 0:
+            levels.insert(0, _midway(old, old.grid[kept[0] - 1], levels[0]))
+        if kept[-1] < old.size - 1:
+            levels.append(_midway(old, levels[-1], old.grid[kept[-1] + 1]))
+    parts = max(1, (old.size - 1) // (len(levels) - 1))
+    return refined(old, levels, parts)
+
+
+def _midway(old: Range, a: float, b: float) -> float:
+    """The middle of two levels on the declared scale."""
+    return round_significant(math.sqrt(a) * math.sqrt(b) if old.log else a / 2 + b / 2)
+
+
+def refined(old: Range, levels: Sequence[float], parts: int) -> Parameter:
+    """Every gap between ``levels`` cut into up to ``parts`` on the old one's scale; integers permitting."""
+    out: list[float] = [levels[0]]
+    for a, b in pairwise(levels):
+        for step in range(1, parts):
+            share = step / parts
+            at = a * (b / a) ** share if old.log else a + (b - a) * share
+            at = math.floor(at + 0.5) if isinstance(old, Int) else round_significant(at)
+            if out[-1] < at < b:
+                out.append(at)
+        out.append(b)
+    kind = type(old)
+    return kind(out[0], out[-1], levels=out, log=old.log)  # type: ignore[call-arg]
+
+
+def widened(old: Range, new: Range, side: str, steps: int = 2) -> Range | None:
+    """``new`` with its range continued past one end of ``old``, by up to ``steps`` of the old spacing.
+
+    Natural limits hold: what was never negative does not become negative, a zero stays the end, and shares
+    that end at 1 do not pass it.
+
+    Returns:
+        The wider parameter, or ``None`` where the end is a natural limit.
+    """
+    grid: list[float] = list(new.grid)
+    edge: float = old.high if side == "high" else old.low
+    if edge == 0 or (side == "high" and edge == 1 and isinstance(old, Float) and old.low >= 0):
+        return None
+    near = old.grid[-2] if side == "high" else old.grid[1]
+    for _ in range(steps):
+        following = edge * (edge / near) if old.log else edge + (edge - near)
+        if edge > 0 >= following:
+            following = edge / 2  # a positive parameter stays positive
+        following = math.floor(following + 0.5) if isinstance(old, Int) else round_significant(following)
+        if edge > 0 >= following or following == edge:
+            break
+        grid = [*grid, following] if side == "high" else [following, *grid]
+        near, edge = edge, following
+    if len(grid) == new.size:
+        return None
+    return type(old)(grid[0], grid[-1], levels=grid, log=old.log)  # type: ignore[call-arg,return-value]
+
+
+def bounds_text(parameter: Parameter) -> str:
+    """How a parameter is named in tables: ``0 to 0.2``, ``Adam, Nadam``, ``150``."""
+    if isinstance(parameter, Range):
+        return f"{label(parameter.low)} to {label(parameter.high)}"
+    assert isinstance(parameter, Choice)
+    return ", ".join(parameter.labels)
+
+
+def strip(old: Parameter, new: Parameter, most: int = 12) -> str:
+    """Old levels as squares, filled where they stay; ``+`` where the new one goes beyond: ``■■■□□□``.
+
+    Args:
+        old: The parameter now.
+        new: The parameter after a change.
+        most: Squares; more levels share them, and one is filled where any of its levels stays.
+    """
+    stay = np.asarray([bool(new.contains([v])[0]) for v in old.grid])
+    squares = "".join("■" if part.any() else "□" for part in np.array_split(stay, min(most, old.size)))
+    if isinstance(old, Range) and isinstance(new, Range):
+        return f"{'+' * (new.low < old.low)}{squares}{'+' * (new.high > old.high)}"
+    return squares + "+" * (not all(old.contains([v])[0] for v in new.grid))
+
+
+def on_levels(parameter: Parameter, positions: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    """Whether all unit-scale positions are those of levels."""
+    if not isinstance(parameter, Float):
+        return True
+    grid = parameter.unit(np.asarray(parameter.grid))
+    nearest = np.abs(positions[:, None] - grid[None, :]).min(axis=1) if len(positions) else np.zeros(1)
+    return bool(nearest.max() < 1e-6)

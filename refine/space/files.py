@@ -1,0 +1,103 @@
+"""A space in a file: TOML or JSON, or an object of a Python module."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refine.errors import SpaceError, did_you_mean
+from refine.space.encoding import Reference
+from refine.space.literals import found_object
+from refine.space.parameters import Float, Int, Parameter
+from refine.space.parsing import parse
+from refine.space.space import Space
+
+_RANGE = ("low", "high", "levels", "log", "type")
+
+
+def read_space(where: str) -> Space:
+    """The space of ``space.toml``, ``space.json`` or ``module:name``.
+
+    A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed
+    value, or a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high``
+    are needed; two whole numbers make integers. A class or function is ``{ import = "keras.optimizers.Adam" }``. What
+    ``space.to_json()`` gives is read as well.
+
+    Args:
+        where: Path of the file, or ``module:name`` of a :class:`Space` or a mapping.
+
+    Raises:
+        SpaceError: The file can't be read, or says no space.
+        ObjectiveError: There is no such module or name.
+    """
+    path = Path(where)
+    if path.suffix not in (".toml", ".json"):
+        if ":" not in where:
+            raise SpaceError(f"a space is a .toml or .json file, or module:name, got {where!r}")
+        found = found_object(where, "space")
+        return found if isinstance(found, Space) else Space(found)
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except FileNotFoundError:
+        raise SpaceError(f"space {where}: no such file") from None
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SpaceError(f"space {where}: is no {path.suffix[1:].upper()}: {error}") from None
+    try:
+        return _space(data)
+    except SpaceError as error:
+        raise SpaceError(f"space {where}: {error}") from None
+
+
+def _space(data: Any) -> Space:
+    if not isinstance(data, Mapping) or "parameters" not in data:
+        raise SpaceError("needs a table [parameters], with a line for every parameter")
+    unknown = [name for name in data if name not in ("parameters", "constraints")]
+    if unknown:
+        raise SpaceError(
+            f"{unknown[0]!r} is neither parameters nor constraints; parameters stand below [parameters]"
+        )
+    parameters = data["parameters"]
+    if isinstance(parameters, list):
+        return Space.from_json({"constraints": [], **data})
+    if not isinstance(parameters, Mapping):
+        raise SpaceError("parameters must be a table of names")
+    return Space(
+        {name: _parameter(name, value) for name, value in parameters.items()}, data.get("constraints", ())
+    )
+
+
+def _parameter(name: str, value: Any) -> Any:
+    try:
+        if isinstance(value, Mapping) and "import" not in value:
+            return _range(value)
+        if isinstance(value, list):
+            return parse([_value(v) for v in value])
+        return parse(_value(value))
+    except SpaceError as error:
+        raise SpaceError(f"{name}: {error}") from None
+
+
+def _range(value: Mapping[str, Any]) -> Parameter:
+    for key in value:
+        if key not in _RANGE:
+            raise SpaceError(f"a range has {', '.join(_RANGE)}, got {key!r}; {did_you_mean(key, _RANGE)}")
+    if "low" not in value or "high" not in value:
+        raise SpaceError(f"a range needs low and high, got {dict(value)}")
+    whole = all(isinstance(value[end], int) for end in ("low", "high"))
+    kind = value.get("type", "int" if whole else "float")
+    if kind not in ("float", "int"):
+        raise SpaceError(f"type must be 'float' or 'int', got {kind!r}")
+    rest = {key: value[key] for key in ("levels", "log") if key in value}
+    return (Int if kind == "int" else Float)(value["low"], value["high"], **rest)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if set(value) != {"import"} or not isinstance(value["import"], str):
+            raise SpaceError(f'a class or function is {{ import = "module.name" }}, got {dict(value)}')
+        return Reference(value["import"]).resolve()
+    return tuple(_value(v) for v in value) if isinstance(value, list) else value

@@ -1,0 +1,127 @@
+"""From what people write in a parameter dictionary to parameters, and from stored JSON back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from refine.errors import SpaceError
+from refine.space.categorical import Choice
+from refine.space.encoding import decode
+from refine.space.parameters import Float, Int, Parameter, number_of
+
+
+def parse(value: Any) -> Parameter:
+    """One entry of a parameter dictionary.
+
+    ===========================  ==================================================================
+    ``(low, high)``              inclusive range: :class:`Int` of two ints, else :class:`Float`
+    ``(low, high, levels)``      the same with that many levels, both ends among them
+    ``[a, b, ...]``              :class:`Choice`, ordered if all are numbers
+    ``range(...)``, 1-D array    the same
+    anything else                fixed
+    ===========================  ==================================================================
+
+    Raises:
+        SpaceError: The notation is broken; the text says how and what to write.
+    """
+    if isinstance(value, Parameter):
+        return value
+    if isinstance(value, tuple):
+        return _range(value)
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        return Choice(value.tolist())
+    if isinstance(value, range):
+        return Choice(list(value))
+    if isinstance(value, list | set | frozenset):
+        return Choice(value)  # type: ignore[arg-type]
+    if isinstance(value, type) and issubclass(value, Parameter):
+        raise SpaceError(
+            f"a parameter is more than its kind, got {value.__name__} alone; write {_CALLS[value]}"
+        )
+    scalar = isinstance(value, str | bytes | type) or getattr(value, "ndim", 1) == 0
+    if isinstance(value, Iterable) and not scalar:
+        what = f"the dictionary {value!r}" if isinstance(value, dict) else type(value).__name__
+        raise SpaceError(
+            f"a parameter is a range (low, high), a list of choices [...] or one value, got {what}; write one of these"
+        )
+    return Choice([value])
+
+
+_CALLS: dict[type, str] = {Float: "Float(low, high)", Int: "Int(low, high)", Choice: "Choice([...])"}
+
+
+def _range(value: tuple[Any, ...]) -> Parameter:
+    if len(value) not in (2, 3) or any(number_of(v) is None for v in value[:2]):
+        raise SpaceError(
+            f"a tuple is a range (low, high) or (low, high, levels) of numbers, got {value!r}; "
+            f"for choices write a list {list(value) or '[...]'}{_log_hint(value)}"
+        )
+    low, high = value[:2]
+    if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
+        return Int(low, high, levels=level_count(value) if len(value) == 3 else None)  # type: ignore[arg-type]
+    return Float(low, high, levels=level_count(value)) if len(value) == 3 else Float(low, high)
+
+
+def level_count(value: tuple[Any, ...]) -> int:
+    """The third entry of a range ``(low, high, levels)``.
+
+    Raises:
+        SpaceError: It is no whole number.
+    """
+    count = number_of(value[2])
+    if count is None or not float(count).is_integer():
+        raise SpaceError(
+            f"the third entry of a range is its number of levels, a whole number, got {value!r}{_log_hint(value)}"
+        )
+    return int(count)
+
+
+def _log_hint(value: tuple[Any, ...]) -> str:
+    log = any(isinstance(v, str) and "log" in v.lower() for v in value[2:])
+    return "; a logarithmic scale is refine.Float(low, high, log=True)" if log else ""
+
+
+def parse_talos(value: Any) -> Parameter:
+    """One entry of a Talos dictionary, with Talos' own meaning.
+
+    A tuple ``(low, high, steps)`` is ``np.arange(low, high, (high - low) / steps)``: the upper end is left
+    out, and where both ends are ints the values are truncated and deduplicated.
+
+    Raises:
+        SpaceError: A tuple of another shape, or a list that makes no choice.
+    """
+    if not isinstance(value, tuple):
+        return parse(value)
+    if len(value) != 3 or any(number_of(v) is None for v in value):
+        raise SpaceError(f"a Talos range is (low, high, steps) of numbers, got {value!r}")
+    low, high, steps = value
+    if not all(math.isfinite(v) for v in value) or low >= high or steps <= 0:
+        raise SpaceError(f"a Talos range needs finite low < high and steps > 0, got {value!r}")
+    levels = np.arange(low, high, (high - low) / steps).tolist()
+    whole = isinstance(low, int) and isinstance(high, int)
+    if whole:
+        levels = list(dict.fromkeys(int(v) for v in levels))
+    if len(levels) == 1:
+        return Choice(levels)
+    kind = Int if whole else Float
+    return kind(levels[0], levels[-1], levels=levels)
+
+
+def parameter_from_json(data: dict[str, Any]) -> Parameter:
+    """The parameter of :meth:`Parameter.to_json`'s output. Imports nothing.
+
+    Raises:
+        SpaceError: The data is no stored parameter.
+    """
+    kind = data.get("type")
+    if kind == "choice":
+        return Choice([decode(v) for v in data["values"]])
+    kinds: dict[Any, type[Float] | type[Int]] = {"float": Float, "int": Int}
+    if kind not in kinds:
+        raise SpaceError(f"a stored parameter must be a float, int or choice, got {kind!r}")
+    levels = data["levels"]
+    return kinds[kind](levels[0], levels[-1], levels=levels, log=data["log"])

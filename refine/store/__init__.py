@@ -1,0 +1,1 @@
+"""Where trees are kept. The only folder that knows SQL."""

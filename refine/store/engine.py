@@ -1,0 +1,143 @@
+"""Where things are kept: a store by its URL or path, with the connections to it, and folders."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from refine.errors import NotFound, StoreError
+from refine.store.failures import patience_of, say_clearly
+from refine.store.schema import shown_url
+
+_open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+"""Engines with sockets, which a forked process must not share with its parent."""
+
+
+def _after_fork() -> None:
+    for engine in _open:
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def url_of(given: str | os.PathLike[str]) -> sa.URL:
+    """The URL of what a person calls a store.
+
+    Raises:
+        StoreError: It is neither a URL nor a path.
+    """
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise StoreError(
+            f"a store is a URL or the path of a SQLite file, got {given!r}; such as store='refine.db'"
+        )
+    if "://" not in text:  # a path may hold what means something in a URL
+        return sa.URL.create("sqlite", database=None if text == ":memory:" else text)
+    try:
+        found = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise StoreError(
+            "a store is a URL such as sqlite:///refine.db, got one that can't be parsed"
+        ) from None
+    if found.get_backend_name() == "sqlite" and found.database == ":memory:":
+        return sa.URL.create(found.drivername, query=found.query)
+    return (
+        found.set(drivername="postgresql+psycopg")
+        if found.drivername in ("postgresql", "postgres")
+        else found
+    )
+
+
+def check_place(url: sa.URL, create: bool) -> None:
+    """Looks whether a store can be there; without ``create`` whether its SQLite file is.
+
+    Raises:
+        StoreError: It is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder.
+        NotFound: Its file is not there.
+    """
+    kind, name = url.get_backend_name(), shown_url(url)
+    if kind not in ("sqlite", "postgresql"):
+        raise StoreError(
+            f"store {name}: must be SQLite or PostgreSQL, got {kind}; a path such as 'refine.db' is a SQLite file"
+        )
+    if kind != "sqlite":
+        return
+    if url.host:
+        raise StoreError(
+            f"store {name}: a SQLite URL has three slashes before a path, and a fourth where the path starts with one; "
+            f"write sqlite:///{url.host}{f'/{url.database}' if url.database else ''}"
+        )
+    if not url.database:
+        return
+    path = Path(url.database).resolve()
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"store {name}: the folder must exist, but {path.parent} does not; create it, or check the path"
+        )
+    if path.is_dir():
+        raise StoreError(f"store {name}: is a folder; name a file in it, such as {path / 'refine.db'}")
+    if not create and not path.exists():
+        raise NotFound(f"store {name}: no such file; check the path, or leave create=False out to create it")
+
+
+def check_folder(folder: str | os.PathLike[str]) -> Path:
+    """``folder`` if files can be written into it; it need not be there yet.
+
+    Raises:
+        StoreError: It is no path, or a file stands in the way.
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise StoreError(f"a folder is given by its path, got {folder!r}; such as 'reports'")
+    path = Path(folder)
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise StoreError(f"folder {path}: {place} is a file; give a folder, which is created if need be")
+    return path
+
+
+def engine_of(url: sa.URL) -> sa.Engine:
+    """Where connections to a store come from; none is opened yet.
+
+    Raises:
+        StoreError: The URL of a SQLite file has a timeout that is no number of seconds.
+    """
+    sqlite = url.get_backend_name() == "sqlite"
+    # A round that runs keeps a connection, and there may be any number of them in a process.
+    options: dict[str, Any] = {"max_overflow": -1}
+    if sqlite:
+        patience = patience_of(url)
+        options |= {"connect_args": {"timeout": patience}}
+    else:
+        options |= {"pool_pre_ping": True}
+    if sqlite and not url.database:
+        options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
+    engine = sa.create_engine(url, **options)
+    if not sqlite:
+        _open.add(engine)
+    if sqlite:
+        sa.event.listen(engine, "connect", lambda connection, _: _tune_sqlite(connection, patience))
+    say_clearly(engine, shown_url(url))
+    return engine
+
+
+def _tune_sqlite(connection: sqlite3.Connection, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # Of processes that change the mode of a file at once SQLite refuses some without waiting.
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,203 @@
+"""A lease on a round: one coordinator at a time, and a dead one is recognised."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from refine.errors import RoundBusy, StoreError
+from refine.store.schema import t
+
+LEASE_SECONDS = 60.0
+"""A lease that was not renewed for so long is anybody's."""
+
+_held: set[tuple[str, int]] = set()
+"""Leases of this process: store and round."""
+
+_guard = threading.Lock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
+
+
+class Held(NamedTuple):
+    """A lease as it stands in the store.
+
+    Attributes:
+        node: Row of the round.
+        host: Name of the machine.
+        pid: Process there.
+        alive: Whether it may still be running; a dead one is taken over by whoever runs the round next.
+    """
+
+    node: int
+    host: str
+    pid: int
+    alive: bool
+
+
+def leases(engine: sa.Engine) -> list[Held]:
+    """All leases of a store."""
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(t.lease)).all()
+    return [Held(row.node, row.host.partition("/")[0], row.pid, _alive(row)) for row in rows]
+
+
+@contextlib.contextmanager
+def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]:
+    """Holds a round for this process while the block runs; a thread says every 15 s that it is alive.
+
+    Args:
+        engine: The store's.
+        pk: Row of the round.
+        what: What to call it in the error.
+
+    Yields:
+        What to call before something is written: raises RoundBusy where this process stood still for so long that
+        another one took over.
+
+    Raises:
+        RoundBusy: Another process holds it and is alive.
+    """
+    host, pid = _me()
+    here = (_same(engine), pk)
+    c = t.lease.c
+    with _guard:
+        if here in _held:
+            raise _busy(what, host, pid)
+        _held.add(here)
+    try:
+        _take(engine, pk, what)
+    except BaseException:
+        _held.discard(here)
+        raise
+    mine = (c.node == pk, c.host == host, c.pid == pid)
+    over = threading.Event()
+    lives = bool(
+        engine.url.database
+    )  # an in-memory database has one connection, which threads must not share
+    lost = threading.Event()
+    beats = [time.monotonic(), time.time()]
+
+    def renew() -> bool:
+        with engine.begin() as connection:
+            renewed = connection.execute(t.lease.update().where(*mine).values(beat=time.time())).rowcount
+        beats[:] = time.monotonic(), time.time()
+        return renewed > 0
+
+    def pulse() -> None:
+        while not over.wait(LEASE_SECONDS / 4):
+            # A store that is busy for a moment must not end the round: the next beat comes soon enough.
+            with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError):
+                if not renew():
+                    lost.set()
+
+    def check() -> None:
+        # The one clock counts the time that the machine slept, the other is never set back.
+        late = max(time.monotonic() - beats[0], time.time() - beats[1]) > LEASE_SECONDS / 2
+        if lost.is_set() or (lives and late and not renew()):
+            lost.set()
+            raise RoundBusy(
+                f"{what}: this process stood still for longer than {LEASE_SECONDS:g} seconds and another one took the "
+                "round over; what had finished here before is stored, what ran is left to the other"
+            )
+
+    thread = threading.Thread(target=pulse, daemon=True, name="refine-lease")
+    if lives:
+        thread.start()
+    try:
+        yield check
+    finally:
+        over.set()
+        if thread.ident is not None:
+            thread.join()
+        # Where the store can't be written, what ended the block is the error to show; a lease of a process that is
+        # gone, or of this one, is nobody's.
+        with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError), engine.begin() as connection:
+            connection.execute(t.lease.delete().where(*mine))
+        _held.discard(here)
+
+
+def _take(engine: sa.Engine, pk: int, what: str) -> None:
+    """Writes the lease, unless a living process has it.
+
+    Raises:
+        RoundBusy: One has.
+    """
+    c, (host, pid) = t.lease.c, _me()
+    with engine.begin() as connection:
+        row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
+        if row is not None:
+            # One that this very process couldn't give back, on a full disk say, is its own again.
+            if _alive(row) and (row.host, row.pid) != (host, pid):
+                raise _busy(what, row.host, row.pid)
+            # This very row: another process may have taken over since we looked.
+            dead = (c.node == pk, c.host == row.host, c.pid == row.pid, c.beat == row.beat)
+            connection.execute(t.lease.delete().where(*dead))
+        try:
+            connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=time.time()))
+        except sa.exc.IntegrityError:
+            raise RoundBusy(f"{what} has just been started by another process; wait for it") from None
+
+
+def _busy(what: str, host: str, pid: int) -> RoundBusy:
+    name = host.partition("/")[0]
+    return RoundBusy(f"{what} is being run by process {pid} on {name}; wait for it or stop it first")
+
+
+def _same(engine: sa.Engine) -> str:
+    """A store however its path is written; every store in memory is its own."""
+    url = engine.url
+    if url.get_backend_name() != "sqlite":
+        return str(url)
+    return os.path.realpath(url.database) if url.database else f"memory {id(engine)}"
+
+
+def _me() -> tuple[str, int]:
+    """This process, so that no later one is taken for it: host, boot, container and time of start; and its number."""
+    pid = os.getpid()
+    return f"{_place()} {_born(pid)}", pid
+
+
+def _place() -> str:
+    """Where a process number means something: the host, since its last start, inside one container."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8])
+        parts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return "/".join(parts)
+
+
+def _born(pid: int) -> str | None:
+    """When a process started; ``None`` where there is none, or it has ended and nobody has noticed."""
+    if sys.platform.startswith("linux"):
+        try:
+            # After the name, which may hold anything: state, ..., ticks since boot.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] in "ZX" else fields[19]
+    import psutil
+
+    try:
+        return f"{psutil.Process(pid).create_time():.0f}"
+    except psutil.Error:
+        return None
+
+
+def _alive(row: Any) -> bool:
+    if time.time() - row.beat > LEASE_SECONDS:
+        return False
+    place, _, born = row.host.rpartition(" ")
+    if place != _place():
+        return True  # a process of elsewhere: only its beat tells
+    return _born(row.pid) == born

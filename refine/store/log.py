@@ -1,0 +1,306 @@
+"""The trials in a store: written one by one, read as columns by the hundred thousand."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from refine.errors import RoundBusy, StoreError
+from refine.space.encoding import dumps
+from refine.store.schema import shown_url, t
+from refine.trials.trials import Curve, Examples, Metric, Records, Trial
+
+_PLAIN = (
+    "key",
+    "cell",
+    "replicate",
+    "attempt",
+    "origin",
+    "seed",
+    "state",
+    "seconds",
+    "code",
+    "read",
+    "error",
+)
+
+
+class TrialWriter:
+    """Records finished trials of one node, each in its own transaction. A context manager.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+    """
+
+    def __init__(self, engine: sa.Engine, pk: int) -> None:
+        self._engine, self._pk = engine, pk
+        self._insert = t.trial.insert()
+
+    def __enter__(self) -> TrialWriter:
+        self._connection = self._engine.connect()
+        self._file = self._inode()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._connection.close()
+
+    def _inode(self) -> tuple[int, int] | None:
+        """Which file a SQLite store is; ``None`` where there is none."""
+        url = self._engine.url
+        if url.get_backend_name() != "sqlite" or not url.database:
+            return None
+        try:
+            found = Path(url.database).stat()
+        except OSError:
+            return (0, 0)
+        return found.st_dev, found.st_ino
+
+    def add(self, trial: Trial) -> None:
+        """Writes one trial and commits.
+
+        Raises:
+            StoreError: The store refuses; nothing of the trial was written.
+            RoundBusy: Another process wrote it.
+        """
+        if self._inode() != self._file:
+            raise StoreError(
+                f"store {shown_url(self._engine.url)}: its file was moved, replaced or deleted while the round runs, so that "
+                "what is written now would not be found again; put it back where it was, with the files beside it, and run "
+                "the round again"
+            )
+        row = {
+            "node": self._pk,
+            "permutation": dumps(trial.permutation),
+            "metrics": json.dumps(dict(trial.metrics)),
+            "finished": trial.finished,
+            **{name: getattr(trial, name) for name in _PLAIN},
+            "read": None if trial.read is None else dumps(list(trial.read)),
+        }
+        try:
+            with self._connection.begin():
+                pk = self._connection.execute(self._insert, row).inserted_primary_key[0]  # type: ignore[index]
+                if trial.curve:
+                    series = {name: [float(v) for v in values] for name, values in trial.curve.items()}
+                    data = zlib.compress(json.dumps(series).encode(), 6)
+                    self._connection.execute(t.curve.insert().values(trial=pk, data=data))
+                if trial.examples is not None:
+                    self._keep(pk, trial.examples)
+                if trial.shown is not None:
+                    row = {"trial": pk, "content": dumps(dict(trial.shown))}
+                    self._connection.execute(t.shown.insert().values(row))
+        except sa.exc.IntegrityError as error:
+            raise RoundBusy(
+                f"a trial (permutation {trial.key[:12]}, attempt {trial.attempt}) was stored by another process while "
+                "it ran here; that process runs the round now, and nothing is counted twice"
+            ) from error
+        except sa.exc.SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or error
+            store = shown_url(self._engine.url)
+            raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
+
+    def keep_curve(self, values: Sequence[float]) -> str:
+        """Keeps a curve that trials are measured by, once; returns its digest, by which they refer to it."""
+        text = json.dumps([float(v) for v in values])
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        c = t.threshold.c
+        with self._connection.begin():
+            known = sa.select(c.digest).where(c.node == self._pk, c.digest == digest)
+            if self._connection.execute(known).scalar() is None:
+                row = {"node": self._pk, "digest": digest, "data": zlib.compress(text.encode(), 6)}
+                self._connection.execute(t.threshold.insert().values(row))
+        return digest
+
+    def _keep(self, trial: int, examples: Examples) -> None:
+        said, right, total = examples
+        data = zlib.compress(said.astype("<f2").tobytes(), 6)
+        row = {"trial": trial, "examples": len(said), "data": data}
+        self._connection.execute(t.prediction.insert().values(row))
+        known = sa.select(t.target.c.node).where(t.target.c.node == self._pk)
+        if self._connection.execute(known).scalar() is None:
+            data = zlib.compress(right.astype("<f4").tobytes(), 6)
+            self._connection.execute(t.target.insert().values(node=self._pk, total=total, data=data))
+
+
+def read_shown(engine: sa.Engine, pk: int) -> list[dict[str, Any]]:
+    """What every planned trial of a node was shown, last attempts in the order of finishing; empty for most rounds.
+
+    Curves that trials were measured by stand in ``threshold``.
+    """
+    c = t.trial.c
+    query = (
+        sa.select(t.shown.c.content)
+        .select_from(t.trial.outerjoin(t.shown, t.shown.c.trial == c.pk))
+        .where(c.node == pk, c.replicate == 0, ~_superseded())
+        .order_by(c.pk)
+    )
+    curves = sa.select(t.threshold.c.digest, t.threshold.c.data).where(t.threshold.c.node == pk)
+    with engine.connect() as connection:
+        known = {d: json.loads(zlib.decompress(data)) for d, data in connection.execute(curves)}
+        rows = [json.loads(text) if text else {} for text in connection.execute(query).scalars()]
+    return [{**r, "threshold": known[r["threshold"]]} if r.get("threshold") else r for r in rows]
+
+
+def read_examples(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
+    """What the planned runs of some permutations predicted, by key; those that said nothing are left out.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        keys: Hashes of permutations.
+    """
+    c, p = t.trial.c, t.prediction.c
+    chosen = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == "complete")
+    query = sa.select(c.key, p.examples, p.data).join(t.trial, c.pk == p.trial).where(*chosen).order_by(c.pk)
+    with engine.connect() as connection:
+        target = connection.execute(sa.select(t.target).where(t.target.c.node == pk)).first()
+        rows = connection.execute(query).all()
+    if target is None:
+        return {}
+    right = np.frombuffer(zlib.decompress(target.data), dtype="<f4")
+    found = {}
+    for key, count, data in rows:
+        said = np.frombuffer(zlib.decompress(data), dtype="<f2").reshape(count, -1)
+        if count == len(right):
+            found[key] = Examples(said, right, target.total)
+    return found
+
+
+def read_curves(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
+    """Values per epoch of the planned runs of some permutations, by key; those that reported none are left out.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        keys: Hashes of permutations.
+    """
+    c = t.trial.c
+    chosen = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == "complete")
+    query = (
+        sa.select(c.key, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial).where(*chosen).order_by(c.pk)
+    )
+    with engine.connect() as connection:
+        return {key: json.loads(zlib.decompress(data)) for key, data in connection.execute(query)}
+
+
+def read_records(
+    engine: sa.Engine, pks: Sequence[int], curves: bool = False, replicates: bool = False
+) -> Records:
+    """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
+
+    Args:
+        engine: The store's.
+        pks: Rows of nodes.
+        curves: Whether to read values per epoch as well.
+        replicates: Whether to read replicates too, and not the planned runs alone.
+    """
+    c = t.trial.c
+    where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
+    columns = [c.pk, c.permutation, c.metrics, *(c[name] for name in _PLAIN)]
+    query = sa.select(*columns).where(where).order_by(c.node, c.pk)
+    with _without_collector(), engine.connect() as connection:
+        if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
+            query = query.where(~_superseded())
+        rows = connection.execute(query).all()
+        found: dict[int, Curve] = {}
+        if curves and rows:
+            pairs = (
+                sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial).where(where)
+            )
+            for trial, data in connection.execute(pairs):
+                found[trial] = json.loads(zlib.decompress(data))
+        parts: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+        return Records(
+            _loads(parts[1]),
+            _loads(parts[2]),
+            [found.get(pk, {}) for pk in parts[0]] if curves else (),
+            {name: list(part) for name, part in zip(_PLAIN, parts[3:], strict=True)},
+        )
+
+
+def store_scores(engine: sa.Engine, pk: int, metric: Metric) -> None:
+    """Keeps what a metric's function says of every complete trial among the trial's metrics.
+
+    Trials may have ended before the function was the metric, or have been scored by an earlier version of it.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        metric: One whose function is at hand.
+    """
+    c = t.trial.c
+    query = sa.select(c.pk, c.metrics).where(c.node == pk, c.state == "complete")
+    with engine.begin() as connection:
+        for trial, text in connection.execute(query).all():
+            metrics = json.loads(text)
+            value = metric.of(metrics, {})
+            if value is not None and repr(metrics.get(metric.name)) != repr(value):
+                row = {"metrics": json.dumps({**metrics, metric.name: value})}
+                connection.execute(t.trial.update().where(c.pk == trial).values(row))
+
+
+def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
+    """Node row -> state -> number of planned trials, the last attempt of each."""
+    c = t.trial.c
+    query = (
+        sa.select(c.node, c.state, sa.func.count())
+        .join(t.node, t.node.c.pk == c.node)
+        .where(t.node.c.tree == tree, c.replicate == 0, ~_superseded())
+        .group_by(c.node, c.state)
+    )
+    out: dict[int, dict[str, int]] = {}
+    with engine.connect() as connection:
+        for node, state, number in connection.execute(query):
+            out.setdefault(node, {})[state] = number
+    return out
+
+
+def last_rows(engine: sa.Engine, tree: int) -> dict[int, int]:
+    """Node row -> row of the trial that was written last: every run, again or under another seed, is a new one."""
+    c = t.trial.c
+    query = (
+        sa.select(c.node, sa.func.max(c.pk))
+        .join(t.node, t.node.c.pk == c.node)
+        .where(t.node.c.tree == tree)
+        .group_by(c.node)
+    )
+    with engine.connect() as connection:
+        return {node: int(pk) for node, pk in connection.execute(query)}
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hundreds of thousands of new dictionaries would have the garbage collector look at everything again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _superseded() -> sa.Exists:
+    c, later = t.trial.c, t.trial.alias("later").c
+    same = (later.node == c.node, later.key == c.key, later.replicate == c.replicate)
+    return sa.exists().where(*same, later.attempt > c.attempt)
+
+
+def _loads(texts: Sequence[str]) -> list[Any]:
+    # One call of the decoder for all rows is several times faster than one per row.
+    try:
+        return json.loads("[" + ",".join(texts) + "]") if texts else []
+    except ValueError as error:
+        raise StoreError(
+            f"a stored trial can't be read, as what was written is damaged: {error}; take the store, or a folder that "
+            "tree.export wrote, from before that"
+        ) from None

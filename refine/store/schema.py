@@ -1,0 +1,241 @@
+"""The tables of a store."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import sqlalchemy as sa
+
+from refine.errors import StoreError
+
+SCHEMA_VERSION = 4
+
+_LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
+
+_CHANGES = {
+    # A version -> what makes a store of the version before one of it; new tables are made beforehand.
+    2: ("ALTER TABLE node ADD COLUMN degenerate INTEGER DEFAULT 0 NOT NULL",),
+    3: (),
+    4: ("ALTER TABLE node ADD COLUMN scientific TEXT",),
+}
+
+metadata = sa.MetaData()
+
+
+def _table(name: str, *columns: Any) -> sa.Table:
+    return sa.Table(name, metadata, *columns)
+
+
+def _pk() -> sa.Column[int]:
+    return sa.Column("pk", sa.Integer, primary_key=True)
+
+
+def _of(table: str, name: str | None = None, **options: bool) -> sa.Column[int]:
+    key = sa.ForeignKey(f"{table}.pk")
+    return sa.Column(name or table, sa.Integer, key, nullable=False, **options)  # type: ignore[arg-type]
+
+
+def _text(name: str, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=nullable)
+
+
+def _number(name: str) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=False)
+
+
+def _int(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False)
+
+
+t = SimpleNamespace(
+    meta=_table("meta", sa.Column("key", sa.Text, primary_key=True), _text("value")),
+    tree=_table("tree", _pk(), sa.Column("name", sa.Text, nullable=False, unique=True), _number("created")),
+    # `content` is the canonical JSON that the id is the hash of; the rest is no part of it.
+    node=_table(
+        "node",
+        _pk(),
+        _of("tree"),
+        _text("id"),
+        _text("content"),
+        _text("metric"),
+        _text("direction"),
+        sa.Column("degenerate", sa.Integer, nullable=False, server_default="0"),
+        _text("scientific", nullable=True),  # JSON: names, see refine.space.roles
+        _text("note"),
+        _text("author"),
+        _number("created"),
+        sa.UniqueConstraint("tree", "id"),
+    ),
+    # How many permutations were asked for; a larger n adds a row.
+    plan=_table("plan", _pk(), _of("node"), _int("n"), _number("created"), sa.Index("plan_node", "node")),
+    # What a round ran on, each time with something new.
+    run=_table(
+        "run", _pk(), _of("node"), _text("environment"), _number("created"), sa.Index("run_node", "node")
+    ),
+    # Permutations that ancestors had completed when the node was made: not run again.
+    inherited=_table("inherited", _of("node", primary_key=True), sa.Column("key", sa.Text, primary_key=True)),
+    # Cells that are run beside the design's: where the optimum is plausible, or outside the space.
+    cell_plan=_table(
+        "cell_plan",
+        _of("node", primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True),
+        _text("origin"),
+        _text("permutation"),
+    ),
+    tag=_table(
+        "tag",
+        _pk(),
+        _of("tree"),
+        _text("name"),
+        _of("node"),
+        _number("created"),
+        sa.UniqueConstraint("tree", "name"),
+    ),
+    trial=_table(
+        "trial",
+        _pk(),
+        _of("node"),
+        _text("key"),
+        _int("replicate"),
+        _int("attempt"),
+        _text("cell", nullable=True),
+        _text("origin"),
+        _int("seed"),
+        _text("state"),
+        _text("permutation"),
+        _text("metrics"),
+        _number("seconds"),
+        _text("code"),
+        _text("read", nullable=True),
+        _text("error", nullable=True),
+        _number("finished"),
+        sa.UniqueConstraint("node", "key", "replicate", "attempt"),
+        # Reads a round in the order of finishing without sorting it.
+        sa.Index("trial_node", "node", "pk"),
+    ),
+    # Values per epoch: zlib over JSON.
+    curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),
+    # What a trial of an adaptive or pruned round was shown: JSON.
+    shown=_table("shown", _of("trial", primary_key=True), _text("content")),
+    # Curves that trials were measured by, each once: zlib over JSON.
+    threshold=_table(
+        "threshold",
+        _of("node", primary_key=True),
+        sa.Column("digest", sa.Text, primary_key=True),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    ),
+    # What was predicted for validation examples: zlib over float16, example by example.
+    prediction=_table(
+        "prediction",
+        _of("trial", primary_key=True),
+        _int("examples"),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    ),
+    # What was right for them, the same for all trials of a round: zlib over float32.
+    target=_table(
+        "target",
+        _of("node", primary_key=True),
+        _int("total"),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    ),
+    # Who opened a hold-out, and what for; written before anything is seen.
+    opening=_table(
+        "opening",
+        _pk(),
+        _of("node"),
+        _text("digest"),
+        _text("content"),
+        _text("author"),
+        _text("note"),
+        _number("created"),
+        sa.UniqueConstraint("node", "digest"),
+    ),
+    # What it showed, one row per trained model.
+    opened=_table(
+        "opened",
+        _of("opening", primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("replicate", sa.Integer, primary_key=True),
+        _int("seed"),
+        _text("state"),
+        _text("metrics"),
+        _number("seconds"),
+        _text("error", nullable=True),
+        _number("finished"),
+    ),
+    proposal=_table(
+        "proposal",
+        _pk(),
+        _of("node"),
+        _text("digest"),
+        _text("content"),
+        _number("created"),
+        sa.UniqueConstraint("node", "digest"),
+    ),
+    decision=_table(
+        "decision",
+        _pk(),
+        _of("node"),
+        _text("digest"),
+        _text("content"),
+        _text("child", nullable=True),
+        _number("created"),
+        sa.UniqueConstraint("node", "digest"),
+    ),
+    lease=_table("lease", _of("node", primary_key=True), _text("host"), _int("pid"), _number("beat")),
+)
+
+
+def shown_url(url: sa.URL) -> str:
+    """A URL without its password, wherever that stands."""
+    secret = [
+        name for name in url.query if any(word in name.lower() for word in ("pass", "pwd", "secret", "token"))
+    ]
+    return url.update_query_dict(dict.fromkeys(secret, "***")).render_as_string(hide_password=True)
+
+
+def migrate(connection: sa.Connection) -> int:
+    """Makes the tables, or brings an older store up to :data:`SCHEMA_VERSION`, in the connection's transaction.
+
+    Returns:
+        The version that was found; a newer one than this is left alone.
+    """
+    c = t.meta.c
+    found = _version(connection)
+    if found is not None and found >= SCHEMA_VERSION:
+        return found
+    # Of processes that open a new or old store at once, one makes it and the others find it done.
+    _lock(connection)
+    found = _version(connection)
+    if found is not None and found >= SCHEMA_VERSION:
+        return found
+    metadata.create_all(connection)
+    if found is None:
+        connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+        return SCHEMA_VERSION
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        for change in _CHANGES[version]:
+            connection.execute(sa.text(change))
+    connection.execute(t.meta.update().where(c.key == "schema").values(value=str(SCHEMA_VERSION)))
+    return found
+
+
+def _lock(connection: sa.Connection) -> None:
+    """Lets no other process change the tables until the connection's transaction ends, nor see them half made."""
+    if connection.dialect.name == "sqlite":
+        # Unasked, sqlite3 begins a transaction before a row is written, not before a table is made.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def _version(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table("meta"):
+        return None
+    found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
+    if found is not None and not (str(found).isdecimal() and int(found) >= 1):
+        raise StoreError(
+            f"its schema version must be a whole number >= 1, got {str(found)[:20]!r}; the store is damaged"
+        )
+    return None if found is None else int(found)

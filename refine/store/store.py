@@ -1,0 +1,385 @@
+"""The store: trees, nodes, trials and decisions in SQLite or PostgreSQL, through SQLAlchemy Core.
+
+One commit per finished trial. Nodes, proposals and decisions are written once and never changed. Reading
+executes nothing that was stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from refine.errors import NotFound, StoreError, did_you_mean
+from refine.space.encoding import dumps
+from refine.store.engine import check_place, engine_of, url_of
+from refine.store.failures import say_the_rest
+from refine.store.lease import lease
+from refine.store.log import (
+    TrialWriter,
+    count_states,
+    last_rows,
+    read_curves,
+    read_examples,
+    read_records,
+    read_shown,
+    store_scores,
+)
+from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t
+from refine.trials.round_record import Node, StoredDecision, StoredNode
+from refine.trials.trials import Curve, Examples, Metric, Records
+
+T = TypeVar("T")
+
+_TRIES = 20
+
+
+class Store:
+    """One database.
+
+    Args:
+        url: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file. With
+            ``"sqlite:///refine.db?timeout=300"`` a write waits 300 seconds, not 30, for another process's lock.
+        create: Whether a SQLite file that is not there is created.
+
+    Attributes:
+        url: The URL.
+        closed: Whether it was closed.
+
+    Raises:
+        StoreError: It can't be opened, is no refine store, or was written by a newer refine.
+        NotFound: There is no such file, and ``create`` is false.
+    """
+
+    def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
+        self.url = url_of(url)
+        self.closed = False
+        check_place(self.url, create)
+        try:
+            self._engine = engine_of(self.url)
+            with self._engine.begin() as connection:
+                found = migrate(connection)
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
+        say_the_rest(self._engine, self.name)
+        if found > SCHEMA_VERSION:
+            self.close()
+            raise StoreError(
+                f"store {self.name}: was written by a newer refine (schema {found}, this one reads up to "
+                f"{SCHEMA_VERSION}); upgrade refine"
+            )
+
+    @property
+    def name(self) -> str:
+        """The URL without its password."""
+        return shown_url(self.url)
+
+    @property
+    def engine(self) -> sa.Engine:
+        """Where connections come from.
+
+        Raises:
+            StoreError: The store was closed.
+        """
+        if self.closed:
+            raise StoreError(
+                f"store {self.name}: was closed, by tree.close() or at the end of its with block; open it again: "
+                "refine.Tree(name, store=...)"
+            )
+        return self._engine
+
+    def close(self) -> None:
+        """Closes every connection; after that nothing is read or written any more."""
+        self.closed = True
+        self._engine.dispose()
+
+    # Trees and nodes.
+
+    def tree(self, name: str, create: bool = True) -> int:
+        """The row of the tree of that name, created if need be.
+
+        Raises:
+            NotFound: It does not exist and ``create`` is false.
+        """
+
+        def write(connection: sa.Connection) -> int | None:
+            found = connection.execute(sa.select(t.tree.c.pk).where(t.tree.c.name == name)).scalar()
+            if found is None and create:
+                row = t.tree.insert().values(name=name, created=time.time())
+                found = connection.execute(row).inserted_primary_key[0]  # type: ignore[index]
+            return found
+
+        if (pk := self._written(write)) is None:
+            raise NotFound(f"store {self.name}: no tree {name!r}; {did_you_mean(name, self.trees())}")
+        return int(pk)
+
+    def trees(self) -> list[str]:
+        """Names of all trees, in order of creation."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(sa.select(t.tree.c.name).order_by(t.tree.c.pk)).scalars())
+
+    def add_node(
+        self,
+        tree: int,
+        node: Node,
+        n: int,
+        inherited: Iterable[str] = (),
+        extra: Sequence[tuple[str, dict[str, Any]]] = (),
+        decision: StoredDecision | None = None,
+    ) -> int:
+        """Writes a node with all that belongs to it in one transaction, unless it is there already.
+
+        Args:
+            tree: Row of the tree.
+            node: The node.
+            n: How many permutations it plans; a larger number than before extends it.
+            inherited: Keys of permutations that ancestors had completed at this moment.
+            extra: ``(origin, encoded permutation)`` of what runs beside the design's cells; part of ``n``.
+            decision: The one that led to the node; no node of a decision is ever without it.
+
+        Returns:
+            Row of the node.
+        """
+
+        def write(connection: sa.Connection) -> int:
+            pk = _node_pk(connection, tree, node.id)
+            if pk is None:
+                row = {
+                    "tree": tree,
+                    "id": node.id,
+                    "content": dumps(node.identity()),
+                    "metric": node.metric,
+                    "direction": node.direction,
+                    "degenerate": int(node.degenerate),
+                    "scientific": dumps(list(node.scientific)),
+                    "note": node.note,
+                    "author": node.author,
+                    "created": node.created,
+                }
+                pk = int(connection.execute(t.node.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
+                keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
+                if keys:
+                    connection.execute(t.inherited.insert(), keys)
+                rows = [
+                    {"node": pk, "position": i, "origin": origin, "permutation": dumps(permutation)}
+                    for i, (origin, permutation) in enumerate(extra)
+                ]
+                if rows:
+                    connection.execute(t.cell_plan.insert(), rows)
+            planned = connection.execute(
+                sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
+            ).scalar()
+            if planned is None or n > planned:
+                connection.execute(t.plan.insert().values(node=pk, n=n, created=time.time()))
+            if decision is not None:
+                _write_decision(connection, decision)
+            return pk
+
+        return self._written(write)
+
+    def set_defaults(self, tree: int, node: Node) -> None:
+        """Takes over a node's metric, direction, what may be best and what is scientific, which are no part of its id."""
+        c = t.node.c
+        row = {
+            "metric": node.metric,
+            "direction": node.direction,
+            "degenerate": int(node.degenerate),
+            "scientific": dumps(list(node.scientific)),
+        }
+        with self.engine.begin() as connection:
+            connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))
+
+    def set_scientific(self, tree: int, node_id: str, said: Mapping[str, bool]) -> None:
+        """Says of parameters whether they are scientific; those that are not named stay what they are."""
+        c, mine = t.node.c, (t.node.c.tree == tree, t.node.c.id == node_id)
+
+        with self.engine.begin() as connection:
+            # Writing takes the lock: what somebody else says at the same moment is read, not lost.
+            connection.execute(t.node.update().where(*mine).values(scientific=c.scientific))
+            kept = json.loads(connection.execute(sa.select(c.scientific).where(*mine)).scalar() or "[]")
+            named = [name for name in {*kept, *said} if said.get(name, name in kept)]
+            connection.execute(t.node.update().where(*mine).values(scientific=dumps(sorted(named))))
+
+    def nodes(self, tree: int) -> dict[str, StoredNode]:
+        """All nodes of a tree by id, oldest first."""
+        n = t.plan.c.n
+        sizes = sa.select(t.plan.c.node, sa.func.max(n).label("n"), sa.func.min(n).label("first"))
+        size = sizes.group_by(t.plan.c.node).subquery()
+        query = (
+            sa.select(t.node, size.c.n, size.c.first)
+            .join(size, size.c.node == t.node.c.pk)
+            .where(t.node.c.tree == tree)
+            .order_by(t.node.c.pk)
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        out = {}
+        for order, row in enumerate(rows):
+            rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
+            rest["degenerate"] = bool(row.degenerate)
+            rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
+            try:
+                node = Node.from_json(json.loads(row.content), **rest)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise StoreError(
+                    f"store {self.name}: what is stored of round {row.id} is damaged ({type(error).__name__}: {error}); "
+                    "take the store, or a folder that tree.export wrote, from before that"
+                ) from None
+            out[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
+        return out
+
+    def inherited(self, pk: int) -> frozenset[str]:
+        """Keys of the permutations that a node does not run again."""
+        with self.engine.connect() as connection:
+            query = sa.select(t.inherited.c.key).where(t.inherited.c.node == pk)
+            return frozenset(connection.execute(query).scalars())
+
+    def beside(self, pk: int) -> list[tuple[str, dict[str, Any]]]:
+        """``(origin, encoded permutation)`` of what a node runs beside its design's cells."""
+        c = t.cell_plan.c
+        query = sa.select(c.origin, c.permutation).where(c.node == pk).order_by(c.position)
+        with self.engine.connect() as connection:
+            return [(origin, json.loads(text)) for origin, text in connection.execute(query)]
+
+    # Tags.
+
+    def set_tag(self, tree: int, name: str, pk: int) -> None:
+        """Points a tag at a node; a tag that exists moves."""
+
+        def write(connection: sa.Connection) -> None:
+            connection.execute(t.tag.delete().where(t.tag.c.tree == tree, t.tag.c.name == name))
+            connection.execute(t.tag.insert().values(tree=tree, name=name, node=pk, created=time.time()))
+
+        self._written(write)
+
+    def tags(self, tree: int) -> dict[str, str]:
+        """Tag -> node id."""
+        query = (
+            sa.select(t.tag.c.name, t.node.c.id)
+            .join(t.node, t.node.c.pk == t.tag.c.node)
+            .where(t.tag.c.tree == tree)
+            .order_by(t.tag.c.name)
+        )
+        with self.engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    # Trials, and the right to run them.
+
+    def writer(self, pk: int) -> TrialWriter:
+        """A context manager that records trials of one node over a connection of its own."""
+        return TrialWriter(self.engine, pk)
+
+    def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
+        """See :func:`refine.store.log.read_records`."""
+        return read_records(self.engine, pks, curves, replicates)
+
+    def shown(self, pk: int) -> list[dict[str, Any]]:
+        """See :func:`refine.store.log.read_shown`."""
+        return read_shown(self.engine, pk)
+
+    def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
+        """See :func:`refine.store.log.read_examples`."""
+        return read_examples(self.engine, pk, keys)
+
+    def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
+        """See :func:`refine.store.log.read_curves`."""
+        return read_curves(self.engine, pk, keys)
+
+    def store_scores(self, pk: int, metric: Metric) -> None:
+        """See :func:`refine.store.log.store_scores`."""
+        store_scores(self.engine, pk, metric)
+
+    def counts(self, tree: int) -> dict[int, dict[str, int]]:
+        """See :func:`refine.store.log.count_states`."""
+        return count_states(self.engine, tree)
+
+    def last_rows(self, tree: int) -> dict[int, int]:
+        """See :func:`refine.store.log.last_rows`."""
+        return last_rows(self.engine, tree)
+
+    def lease(self, pk: int, what: str) -> AbstractContextManager[Callable[[], None]]:
+        """See :func:`refine.store.lease.lease`."""
+        return lease(self.engine, pk, what)
+
+    # What rounds ran on.
+
+    def add_environment(self, pk: int, found: dict[str, str]) -> None:
+        """Notes what a round runs on, unless it ran on just that last time."""
+        if self.environments(pk)[-1:] != [found]:
+            with self.engine.begin() as connection:
+                connection.execute(
+                    t.run.insert().values(node=pk, environment=dumps(found), created=time.time())
+                )
+
+    def environments(self, pk: int) -> list[dict[str, str]]:
+        """Everything a round ran on, oldest first."""
+        query = sa.select(t.run.c.environment).where(t.run.c.node == pk).order_by(t.run.c.pk)
+        with self.engine.connect() as connection:
+            return [json.loads(text) for text in connection.execute(query).scalars()]
+
+    # Proposals and decisions.
+
+    def add_proposal(self, pk: int, digest: str, content: str, again: bool = True) -> None:
+        """Keeps a proposal under its digest.
+
+        Args:
+            pk: Row of the node.
+            digest: Of the proposal.
+            content: The proposal.
+            again: Whether one that was made before becomes the last again, or stays where it is.
+        """
+        c = t.proposal.c
+
+        def write(connection: sa.Connection) -> None:
+            known = list(connection.execute(sa.select(c.digest).where(c.node == pk).order_by(c.pk)).scalars())
+            if digest in known:
+                if not again or known[-1] == digest:
+                    return
+                connection.execute(t.proposal.delete().where(c.node == pk, c.digest == digest))
+            row = {"node": pk, "digest": digest, "content": content, "created": time.time()}
+            connection.execute(t.proposal.insert().values(row))
+
+        self._written(write)
+
+    def proposals(self, pk: int) -> dict[str, str]:
+        """Digest -> content of every proposal that was made, the one that was made last at the end."""
+        query = sa.select(t.proposal.c.digest, t.proposal.c.content).where(t.proposal.c.node == pk)
+        with self.engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query.order_by(t.proposal.c.pk))}
+
+    def add_decision(self, decision: StoredDecision) -> None:
+        """Keeps a decision; the same decision on the same proposal again is nothing new."""
+        self._written(lambda connection: _write_decision(connection, decision))
+
+    def _written(self, write: Callable[[sa.Connection], T]) -> T:
+        """A transaction; again where somebody else wrote the same between its look and its write."""
+        for _ in range(_TRIES):
+            with contextlib.suppress(sa.exc.IntegrityError), self.engine.begin() as connection:
+                return write(connection)
+        with self.engine.begin() as connection:
+            return write(connection)
+
+    def decisions(self, pk: int) -> list[tuple[str, float]]:
+        """(content, time) of every decision taken on a node's proposals, oldest first."""
+        query = sa.select(t.decision.c.content, t.decision.c.created).where(t.decision.c.node == pk)
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(t.decision.c.pk))]
+
+
+def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
+    query = sa.select(t.node.c.pk).where(t.node.c.tree == tree, t.node.c.id == node_id)
+    return connection.execute(query).scalar()
+
+
+def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None:
+    c = t.decision.c
+    same = sa.select(c.pk).where(c.node == decision.node, c.digest == decision.digest)
+    if connection.execute(same).scalar() is None:
+        connection.execute(t.decision.insert().values({**decision._asdict(), "created": time.time()}))

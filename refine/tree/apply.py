@@ -1,0 +1,293 @@
+"""From a decision to a child node in the store, with what its ancestors had run at that moment."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from refine.analysis.analysis import Analysis
+from refine.analysis.pooling import completed_keys
+from refine.design.samplers import how_many_asked
+from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
+from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean, unstorable
+from refine.proposal.allocation import counter_permutations, focus_rows
+from refine.proposal.forecast import forecast
+from refine.review.decision import Decision, not_written
+from refine.run.environment import user
+from refine.space.encoding import check_seed, decode, freeze, seed_of
+from refine.space.space import Space, encode_permutation, permutation_key
+from refine.store.store import Store
+from refine.trials.round_record import Node, StoredDecision, StoredNode
+
+
+class Shares(NamedTuple):
+    """What a child spends beside its even design.
+
+    Attributes:
+        focus: Share of its permutations where the optimum is plausible, in [0, 1).
+        counter: Share outside its space but inside the parent's, in [0, 1).
+        analysis: Evidence of where the optimum may be.
+    """
+
+    focus: float
+    counter: float
+    analysis: Analysis
+
+
+class How(NamedTuple):
+    """How a child draws its permutations, and what stops them early.
+
+    Attributes:
+        method: Name of the design; ``None`` takes the parent's even one, ``"sobol"`` where that was adaptive.
+        pruner: As plain data.
+    """
+
+    method: str | None = None
+    pruner: Mapping[str, Any] | None = None
+
+
+def add_child(
+    store: Store,
+    tree: int,
+    parent: Node,
+    decision: Decision,
+    n: int | None,
+    downsample: float | None,
+    was: Mapping[str, Any],
+    seed: int | None,
+    shares: Shares | None = None,
+    how: How | None = None,
+) -> tuple[Node, int]:
+    """Writes the child that a decision leads to, and the decision, in one transaction.
+
+    A decision on a proposal gets a forecast of what the child's even trials will show, if the child is new: of
+    one that is there already, results may be known.
+
+    Permutations that ancestors have completed by now are not run again; what they complete later changes
+    nothing. The same decision again writes nothing.
+
+    Args:
+        store: The store.
+        tree: Row of the tree.
+        parent: The node decided upon.
+        decision: With the space decided.
+        n: How many permutations the child runs; without ``n`` and ``downsample`` as many as the parent.
+        downsample: The same as a share of what is left.
+        was: Added parameter -> the value that earlier trials had.
+        seed: Default the parent's.
+        shares: What to spend beside the even design; the cells are stored with the child.
+        how: Its design and pruner; default the parent's even design, without a pruner.
+
+    Returns:
+        The child and the number of its permutations.
+
+    Raises:
+        DesignError: More permutations than are left.
+    """
+    assert decision.space is not None
+    how = how or How()
+    focus, counter = _checked(shares, parent.space, decision.space)
+    nodes = store.nodes(tree)
+    stored = nodes[parent.id]
+    node = Node(
+        parent=parent.id,
+        space=decision.space,
+        method=how.method
+        or (Sobol.method if parent.adaptive or parent.method == IMPORTED else parent.method),
+        seed=parent.seed if seed is None else check_seed(seed),
+        objective=parent.objective,
+        data=parent.data,
+        was=was,
+        focus=focus,
+        counter=counter,
+        pruner=how.pruner,
+        metric=parent.metric,
+        direction=parent.direction,
+        degenerate=parent.degenerate,
+        scientific=tuple(n for n in parent.scientific if n in decision.space),
+        note=decision.note,
+        author=decision.author,
+        created=time.time(),
+    )
+    known = nodes.get(node.id)
+    if known is not None:
+        inherited = store.inherited(known.pk)
+        before: frozenset[str] = frozenset()
+    else:
+        path = (*path_to(parent, nodes), node)
+        records = {p.id: store.records([nodes[p.id].pk]) for p in path[:-1]}
+        inherited = frozenset(completed_keys(node.space, path, records))
+        before = inherited | completed_keys(parent.space, path[:-1], records) if counter else inherited
+    if n is None and downsample is None:
+        if known is None and 0 < feasible(node.space).high <= len(inherited):
+            raise DesignError(
+                f"nothing is left to run: all {len(inherited):,} permutations of this space were run by earlier "
+                "rounds; widen it, or give its ranges more levels"
+            )
+        n = known.n if known else max(1, min(stored.n, feasible(node.space).count - len(inherited)))
+    sized = how_many_asked if node.adaptive else how_many
+    count = sized(node.space, n, downsample, len(inherited))
+    extra: list[tuple[str, dict[str, Any]]] = []
+    if shares is not None and known is None:
+        extra = _extra(node, parent, shares, count, inherited, before)
+    decision = replace(decision, child=node.id, n=count)
+    # A forecast speaks of even trials that run to their end.
+    if known is None and decision.proposal and shares is not None and not node.steered:
+        skip = inherited | {permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra}
+        seed = seed_of(node.id, "forecast")
+        made = forecast(shares.analysis, node.space, count - len(extra), seed, skip)
+        decision = replace(decision, forecast=made)
+    lost = loss(store, stored, decision, None if known is None else known.n)
+    link = StoredDecision(stored.pk, decision.digest, decision.dumps(), node.id)
+    store.add_node(tree, node, count, inherited, extra, link)
+    if lost:
+        warnings.warn(lost, RefineWarning, stacklevel=4)
+    if known is not None:  # who made it first, and why, stays
+        first = known.node
+        node = replace(node, note=first.note, author=first.author, created=first.created)
+    return node, count
+
+
+def loss(store: Store, on: StoredNode, decision: Decision, planned: int | None = None) -> str:
+    """What to say where a decision was taken before and its note, or its smaller number, is not written; else empty.
+
+    Args:
+        store: The store, before the decision is written.
+        on: The node decided upon.
+        decision: The decision.
+        planned: Permutations of the round that it leads to, if that is there already.
+    """
+    taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(on.pk)]
+    first = next((d for d in taken if d.digest == decision.digest), None)
+    lost = not_written(decision, first, planned)
+    return f"round {on.node.id}: {lost}" if lost else ""
+
+
+def left_to_run(store: Store, tree: int, parent: Node, space: Space) -> int:
+    """How many permutations of a space no round from the root to ``parent`` has completed, at most.
+
+    Args:
+        store: The store.
+        tree: Row of the tree.
+        parent: The last node of the path.
+        space: The space of a child.
+    """
+    nodes = store.nodes(tree)
+    path = path_to(parent, nodes)
+    records = {p.id: store.records([nodes[p.id].pk]) for p in path}
+    done = completed_keys(space, (*path, replace(parent, parent=parent.id, space=space)), records)
+    return max(0, feasible(space).high - len(done))
+
+
+def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, float]:
+    if shares is None:
+        return 0.0, 0.0
+    check_shares(shares.focus, shares.counter)
+    # Where nothing is left out there is nothing to sample outside.
+    return float(shares.focus), float(shares.counter) if outer.share_kept(inner) < 1 else 0.0
+
+
+def check_shares(focus: float, counter: float) -> None:
+    """Raises ReviewError unless a child can spend such shares beside its even design."""
+    for name, share in (("focus", focus), ("counter", counter)):
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            raise ReviewError(
+                f"{name} must be a share >= 0 and < 1 of the permutations, got {share!r}; such as {name}=0.5"
+            )
+    if focus + counter >= 1:
+        raise ReviewError(
+            f"focus and counter must leave something for the even design, got {focus} and {counter}; make one smaller"
+        )
+
+
+def _extra(
+    node: Node, parent: Node, shares: Shares, count: int, inherited: frozenset[str], before: frozenset[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """What a new child runs beside its even design: ``(origin, encoded permutation)``."""
+    rows = focus_rows(
+        shares.analysis, node.space, round(node.focus * count), seed_of(node.id, "focus"), inherited
+    )
+    inside = [node.space.frozen(node.space.at(row)) for row in rows]
+    outside = counter_permutations(
+        parent.space, node.space, round(node.counter * count), seed_of(node.id, "counter"), before
+    )
+    return [("focus", encode_permutation(p)) for p in inside] + [
+        ("counter", encode_permutation(parent.space.frozen(p))) for p in outside
+    ]
+
+
+def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
+    """Nodes from the root to this one."""
+    path = [node]
+    while (parent := path[-1].parent) is not None:
+        path.append(nodes[parent].node)
+    return tuple(reversed(path))
+
+
+def check_was(was: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
+    """``was`` if it speaks of added parameters only.
+
+    Raises:
+        ReviewError: It names another one, or a value that can't be stored.
+    """
+    if not isinstance(was, Mapping):
+        raise ReviewError(f"was maps added parameters to values, was={{'l2': 0.0}}, got {was!r}")
+    for name, value in was.items():
+        if name not in new or name in old:
+            added = [a for a in new if a not in old]
+            raise ReviewError(
+                f"was: {name!r} must be a parameter that this branch adds; {did_you_mean(name, added)}"
+            )
+        try:
+            freeze(value)
+        except SpaceError as error:
+            raise ReviewError(f"was: {name}: {error}") from None
+    return dict(was)
+
+
+def mistyped(old: Space, new: Space, was: Mapping[str, Any]) -> list[str]:
+    """What to ask where a parameter is added beside one that is called nearly the same.
+
+    Args:
+        old: Space of the parent.
+        new: Space of the child.
+        was: Values that earlier trials had of added parameters: whoever says them means what is added.
+    """
+    if set(old) - set(new):  # renamed, and meant
+        return []
+    hints = {name: did_you_mean(name, old) for name in new if name not in old and name not in was}
+    return [
+        f"branch adds a parameter {name!r}; {hint} If it is new, was={{{name!r}: ...}} says which value earlier trials had"
+        for name, hint in hints.items()
+        if hint.startswith("did you mean")
+    ]
+
+
+def check_note(note: Any) -> str:
+    """``note`` if it is text.
+
+    Raises:
+        ReviewError: It is not.
+    """
+    if not isinstance(note, str):
+        raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
+    if bad := unstorable(note):
+        raise ReviewError(f"a note {bad}")
+    return note
+
+
+def check_author(author: Any) -> str:
+    """``author`` if it is text; by default the user's name.
+
+    Raises:
+        ReviewError: It is not.
+    """
+    if author is not None and not isinstance(author, str):
+        raise ReviewError(f"an author must be text, got {author!r}; leave it out for the user's name")
+    if author and (bad := unstorable(author)):
+        raise ReviewError(f"an author {bad}")
+    return author or user()

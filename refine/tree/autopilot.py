@@ -1,0 +1,121 @@
+"""Accepting every proposal: for benchmarks, nights and baselines."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.population import EVEN
+from refine.design.space_filling import IMPORTED
+from refine.errors import DesignError, ReviewError
+from refine.proposal.proposal import check_risk
+from refine.tree.apply import check_shares, left_to_run
+from refine.tree.round import Round
+from refine.tree.tree import Tree
+from refine.trials.trials import best_first
+
+AUTHOR = "autopilot"
+
+
+def autopilot(
+    start: Tree | Round,
+    rounds: int = 5,
+    *,
+    n: int | None = None,
+    risk: float = 0.05,
+    focus: float = 0.5,
+    counter: float = 0.05,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> Round:
+    """Runs rounds one after the other, accepting each proposal as it is.
+
+    The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. It stops early when a
+    round left nothing to run, or brought nothing more than noise: its best is no better than what was known, and its even trials are no
+    better as a population than those of the round before.
+
+    Args:
+        start: The round to start from, run first if need be; of a tree the latest one.
+        rounds: How many rounds at most, the first one among them.
+        n: Permutations per child; default as many as the round before.
+        risk: Accepted probability of losing the best value, per narrowing.
+        focus: Share of a child's permutations spent where the optimum is plausible.
+        counter: Share spent outside its space.
+        workers: How many trials run at a time.
+        executor: See :meth:`Round.run`.
+        progress: Whether to show progress bars.
+
+    Returns:
+        The last round.
+
+    Raises:
+        ReviewError: A tree without rounds.
+        DesignError: ``rounds`` below 1.
+    """
+    for what, count in (("rounds", rounds), ("n", n)):
+        if what == "n" and count is None:
+            continue
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; such as {what}=5")
+    check_risk(risk)
+    check_shares(focus, counter)
+    if not isinstance(start, Tree | Round):
+        raise ReviewError(
+            f"autopilot starts from a tree or a round, got {type(start).__name__}; such as "
+            "refine.autopilot(tree.add_round(space, objective, n=100))"
+        )
+    if isinstance(start, Tree):
+        known = start.rounds
+        if not known:
+            raise ReviewError(
+                "autopilot needs a round to start from, but the tree has none; add one first: tree.add_round(...)"
+            )
+        start = known[-1]
+    current = start
+    if start.node.method != IMPORTED:
+        current = start.run(workers, executor=executor, progress=progress)
+    for _ in range(rounds - 1):
+        review = current.propose(risk=risk)
+        home = current.home
+        left = left_to_run(home.store, home.tree, current.node, review.space)
+        if not left:
+            break  # every permutation of what is proposed has been run
+        child = review.accept(
+            note="accepted as proposed",
+            n=min(current.n if n is None else n, left),
+            focus=focus,
+            counter=counter,
+            author=AUTHOR,
+        )
+        child.run(workers, executor=executor, progress=progress)
+        over = _only_noise(current, child)
+        current = child
+        if over:
+            break
+    return current
+
+
+def _worthy(found: Round) -> npt.NDArray[np.float64]:
+    """Values of the trials that may be called best."""
+    frame = best_first(found.trials, found.direction, found.space, found.node.degenerate)
+    return np.asarray(frame["value"], dtype=float)
+
+
+def _only_noise(parent: Round, child: Round) -> bool:
+    sign = 1.0 if child.direction == "maximize" else -1.0
+    before, after = (sign * _worthy(r) for r in (parent, child))
+    if not len(after) or not len(before):
+        return not len(after)
+    if after.max() > before.max():
+        return False
+    even = [
+        sign * t.loc[t["origin"].isin(EVEN), "value"].dropna().to_numpy()
+        for t in (parent.trials, child.trials)
+    ]
+    if min(len(e) for e in even) < 2:
+        return True
+    return bool(stats.Compare()(np.asarray(even[0]), np.asarray(even[1])).low <= 0.5)

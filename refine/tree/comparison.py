@@ -1,0 +1,136 @@
+"""What differs between two rounds: space, settings, best values, and their trials as populations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from refine.analysis.population import LEAST_COMPARED, RoundComparison, compare_rounds, even_values
+from refine.errors import AnalysisError
+from refine.space.edits import bounds_text, strip
+from refine.space.space import SpaceDiff
+from refine.store.engine import check_folder
+from refine.tree.round import Round
+from refine.utils.display import Block, Cell, Grid, Page, Shown, Text
+from refine.utils.format import percent, score
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SETTINGS = ("method", "seed", "objective", "data", "pruner", "metric", "direction", "degenerate")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Shown):
+    """What differs between two rounds.
+
+    Attributes:
+        a: Id of the first.
+        b: Id of the second.
+        space: What changes from the first space to the second.
+        kept: Volume of the first space that the second keeps.
+        best: Best values of both; NaN before the first trial.
+        n: Planned permutations of both.
+        other: Further differences of content: name -> (first, second).
+        populations: The second's finished even trials against the first's; ``None`` where they can't be compared.
+        rounds: Both rounds.
+    """
+
+    a: str
+    b: str
+    space: SpaceDiff
+    kept: float
+    best: tuple[float, float]
+    n: tuple[int, int]
+    other: dict[str, tuple[Any, Any]]
+    populations: RoundComparison | None
+    rounds: tuple[Round, Round] = field(repr=False)
+
+    def page(self) -> Page:
+        """Parameters side by side, then settings, best values and populations."""
+        metric = self.rounds[0].metric
+        rows: list[tuple[str | Cell, ...]] = [
+            (Cell(n, "strong"), bounds_text(p), bounds_text(q), strip(p, q))
+            for n, (p, q) in self.space.changed.items()
+        ]
+        rows += [
+            (Cell(n, "strong"), Cell("-", "faint"), bounds_text(p), "added")
+            for n, p in self.space.added.items()
+        ]
+        rows += [
+            (Cell(n, "strong"), bounds_text(p), Cell("-", "faint"), "removed")
+            for n, p in self.space.removed.items()
+        ]
+        rows += [("constraint", "-", c, "added") for c in self.space.constraints_added]
+        rows += [("constraint", c, "-", "removed") for c in self.space.constraints_removed]
+        rows += [(name, str(x), str(y), "") for name, (x, y) in self.other.items()]
+        rows.append((f"best {metric}", score(self.best[0]), score(self.best[1]), ""))
+        rows.append(("permutations", f"{self.n[0]:,}", f"{self.n[1]:,}", ""))
+        blocks: list[Block] = [Grid(("what", self.a, self.b, "levels"), tuple(rows))]
+        blocks.append(Text(f"The second space keeps {percent(self.kept)} of the first."))
+        if self.populations is not None:
+            blocks.append(Text(self.populations.sentence_about(self.b, self.a)))
+        return Page(f"{self.a} -> {self.b}", tuple(blocks), ('.report("reports")',))
+
+    def report(self, folder: str | Path, *, html: bool = False) -> Path:
+        """Writes the comparison as markdown with figures.
+
+        Args:
+            folder: Created if need be; holds ``<a>-<b>.md`` and a folder of figures.
+            html: Whether to write one self-contained HTML file instead.
+
+        Returns:
+            The file.
+
+        Raises:
+            StoreError: A file stands where the folder is to be.
+        """
+        from refine.report.markdown.comparison import comparison_report
+        from refine.report.markdown.files import in_one_file
+
+        check_folder(folder)
+        write = partial(comparison_report, self)
+        return in_one_file(write, folder) if html else write(folder)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def compare(first: Round, second: Round) -> Comparison:
+    """What differs between two rounds; see :meth:`refine.Tree.diff`."""
+    x, y = first.node, second.node
+    other = {
+        name: (getattr(x, name), getattr(y, name))
+        for name in _SETTINGS
+        if getattr(x, name) != getattr(y, name)
+    }
+    return Comparison(
+        first.id,
+        second.id,
+        x.space.diff(y.space),
+        x.space.share_kept(y.space),
+        (_value(first), _value(second)),
+        (first.n, second.n),
+        other,
+        _populations(first, second),
+        (first, second),
+    )
+
+
+def _value(found: Round) -> float:
+    best = found.best
+    return math.nan if best is None else float(best["value"])
+
+
+def _populations(first: Round, second: Round) -> RoundComparison | None:
+    if (first.metric, first.direction) != (second.metric, second.direction):
+        return None
+    tables = first.trials, second.trials
+    if min(len(even_values(t)) for t in tables) < LEAST_COMPARED:
+        return None
+    try:
+        return compare_rounds(*tables, first.direction)
+    except AnalysisError:  # trials were stopped for being behind
+        return None

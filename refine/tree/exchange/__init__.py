@@ -1,0 +1,1 @@
+"""In and out: folders, tables, studies of Optuna, other trees."""

@@ -1,0 +1,366 @@
+"""A tree as plain data, independent of row numbers: what a folder holds, and what is merged.
+
+Everything is read off the schema, so that a table or column that is added to it travels as well. Rows of a table
+hang on the row that they refer to: trials on their node, a curve on its trial.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from refine.errors import RefineError, StoreError
+from refine.proposal.proposal import Proposal
+from refine.review.decision import Decision
+from refine.space.encoding import decode, digest, dumps
+from refine.space.space import permutation_key
+from refine.store.schema import metadata, t
+from refine.store.store import Store
+from refine.trials.round_record import Node
+from refine.trials.trials import ORIGINS, STATES
+
+Row = dict[str, Any]
+Rows = dict[str, list[Row]]
+
+_LARGEST = 2**31 - 1
+_PLAIN_JSON = {
+    # Texts that are JSON: shown as such, so that people and git can read them.
+    ("node", "content"),
+    ("node", "scientific"),
+    ("run", "environment"),
+    ("cell_plan", "permutation"),
+    ("trial", "permutation"),
+    ("trial", "metrics"),
+    ("trial", "read"),
+    ("opening", "content"),
+    ("opened", "metrics"),
+    ("proposal", "content"),
+    ("decision", "content"),
+}
+_AS_WRITTEN = {("trial", "metrics"), ("opened", "metrics")}  # the order of metrics is the objective's
+
+
+class Part(NamedTuple):
+    """One node with everything that belongs to it.
+
+    Attributes:
+        row: The node's row, without row numbers.
+        rows: Table -> its rows in the order of writing; rows that hang on a row stand in it under their table's name.
+    """
+
+    row: Row
+    rows: Rows
+
+    @property
+    def id(self) -> str:
+        """Id of the node."""
+        return str(self.row["id"])
+
+    @property
+    def node(self) -> Node:
+        """The node."""
+        rest = {f: self.row[f] for f in ("metric", "direction", "note", "author", "created")}
+        content = json.loads(self.row["content"])
+        scientific = tuple(json.loads(self.row.get("scientific") or "[]"))
+        degenerate = bool(self.row["degenerate"])
+        return Node.from_json(content, **rest, degenerate=degenerate, scientific=scientific)
+
+
+def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:
+    """Tables whose rows belong to a row of this one, in the schema's order. Leases belong to processes."""
+    return tuple(
+        other
+        for other in metadata.tables.values()
+        if other is not t.lease
+        and other is not t.node
+        and any(k.column.table is table for k in other.foreign_keys)
+    )
+
+
+def link(table: sa.Table, owner: sa.Table) -> sa.Column[Any]:
+    """The column by which rows of a table belong to rows of its owner."""
+    return next(k.parent for k in table.foreign_keys if k.column.table is owner)  # type: ignore[return-value]
+
+
+def own_columns(table: sa.Table) -> list[sa.Column[Any]]:
+    """Columns that say something of their own: no row numbers, no links."""
+    return [c for c in table.columns if c.name != "pk" and not c.foreign_keys]
+
+
+def identity_of(table: sa.Table) -> list[str]:
+    """Columns that tell one row from the others of its owner."""
+    named = {c.name for c in own_columns(table)}
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.UniqueConstraint) and (
+            keys := [c.name for c in constraint if c.name in named]
+        ):
+            return keys
+    keys = [c.name for c in table.primary_key if c.name in named]
+    linked = any(c.foreign_keys for c in table.primary_key)
+    return keys if keys or linked else sorted(named)
+
+
+def parts_of(store: Store, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
+    """Nodes of a tree with all that belongs to them, oldest first, one at a time.
+
+    Args:
+        store: The store.
+        tree: Row of the tree.
+        only: Ids of nodes; default all.
+    """
+    with store.engine.connect() as connection:
+        query = sa.select(t.node).where(t.node.c.tree == tree).order_by(t.node.c.pk)
+        for node in connection.execute(query).all():
+            if only is not None and node.id not in only:
+                continue
+            rows = {other.name: _read(connection, other, t.node, node.pk) for other in hanging_on(t.node)}
+            row = {c.name: getattr(node, c.name) for c in own_columns(t.node)}
+            yield Part(row, {name: found for name, found in rows.items() if found})
+
+
+def _read(connection: sa.Connection, table: sa.Table, owner: sa.Table, pk: int) -> list[Row]:
+    order = [table.c.pk] if "pk" in table.c else list(table.primary_key)
+    query = sa.select(table).where(link(table, owner) == pk).order_by(*order)
+    columns = own_columns(table)
+    names = [c.name for c in columns]
+    found = connection.execute(query).all()
+    out = [{name: getattr(row, name) for name in names} for row in found]
+    for inner in hanging_on(table):
+        if not found:
+            break
+        # All at once: a query per trial would take longer than everything else.
+        inner_order = [inner.c.pk] if "pk" in inner.c else list(inner.primary_key)
+        below = (
+            sa.select(inner).join(table, link(inner, table) == table.c.pk).where(link(table, owner) == pk)
+        ).order_by(*inner_order)
+        at = {row.pk: i for i, row in enumerate(found)}
+        key, inside = link(inner, table).name, [c.name for c in own_columns(inner)]
+        for row in connection.execute(below):
+            values = {name: getattr(row, name) for name in inside}
+            out[at[getattr(row, key)]].setdefault(inner.name, []).append(values)
+    return out
+
+
+# To plain data and back.
+
+
+def to_plain(table: sa.Table, row: Row) -> Row:
+    """A row as strict JSON data."""
+    out: Row = {}
+    for column in own_columns(table):
+        value = row[column.name]
+        if value is None:
+            continue
+        key = (table.name, column.name)
+        if isinstance(column.type, sa.LargeBinary):
+            out[column.name] = _bytes_to_plain(key, bytes(value))
+        elif key in _PLAIN_JSON:
+            found = json.loads(value)
+            # What would not come back to the same text stays one.
+            out[column.name] = _spelled(found) if _text(key, found) == value else value
+        else:
+            out[column.name] = value
+    for inner in hanging_on(table):
+        if row.get(inner.name):
+            out[inner.name] = [to_plain(inner, r) for r in row[inner.name]]
+    return out
+
+
+def from_plain(table: sa.Table, data: Any, where: str) -> Row:
+    """The row of :func:`to_plain`'s output, checked; nothing of it is executed or imported.
+
+    Raises:
+        StoreError: It is no such row; the text says where and why.
+    """
+    if not isinstance(data, dict):
+        raise StoreError(f"{where}: a row must be an object, got {type(data).__name__}")
+    inner = {other.name: other for other in hanging_on(table)}
+    columns = {c.name: c for c in own_columns(table)}
+    if unknown := sorted(set(data) - set(columns) - set(inner)):
+        raise StoreError(f"{where}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
+    row: Row = {}
+    for name, column in columns.items():
+        if name not in data or data[name] is None:
+            if not column.nullable and column.server_default is None:
+                raise StoreError(f"{where}: the field {name!r} is missing; the folder is damaged")
+            if column.nullable:
+                row[name] = None
+            else:
+                row[name] = int(str(column.server_default.arg))  # type: ignore[union-attr]
+            continue
+        row[name] = _value(table, column, data[name], f"{where}: {name}")
+    for name, other in inner.items():
+        if name in data:
+            rows = data[name]
+            if not isinstance(rows, list):
+                raise StoreError(f"{where}: {name} must be a list, got {type(rows).__name__}")
+            row[name] = [from_plain(other, r, f"{where}: {name} {i + 1}") for i, r in enumerate(rows)]
+    check = _CHECKS.get(table.name)
+    if check is not None:
+        try:
+            check(row)
+        except (RefineError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            raise StoreError(f"{where}: {error}; the folder is damaged") from None
+    return row
+
+
+def _value(table: sa.Table, column: sa.Column[Any], value: Any, where: str) -> Any:
+    key = (table.name, column.name)
+    if isinstance(column.type, sa.LargeBinary):
+        try:
+            return _bytes_from_plain(key, value)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"{where}: holds no such data: {error}; the folder is damaged") from None
+    if key in _PLAIN_JSON and not isinstance(value, str):
+        if not isinstance(value, dict | list):
+            raise StoreError(f"{where}: must be an object or a list, got {value!r}")
+        try:
+            return _text(key, _unspelled(value) if key in _AS_WRITTEN else value)
+        except (ValueError, TypeError) as error:
+            raise StoreError(f"{where}: {error}; the folder is damaged") from None
+    if isinstance(column.type, sa.Text):
+        good = isinstance(value, str) and "\x00" not in value
+        kind = "a text"
+    elif isinstance(column.type, sa.Integer):
+        good = isinstance(value, int) and not isinstance(value, bool) and -_LARGEST - 1 <= value <= _LARGEST
+        kind = "a whole number of 32 bits"
+    else:
+        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        kind, value = "a finite number", float(value) if good else value
+    if not good:
+        raise StoreError(f"{where}: must be {kind}, got {str(value)[:60]!r}; the folder is damaged")
+    return value
+
+
+def _text(key: tuple[str, str], found: Any) -> str:
+    return json.dumps(found) if key in _AS_WRITTEN else dumps(found)
+
+
+def _spelled(data: Any) -> Any:
+    """The same with numbers that JSON has not as texts, so that every reader of JSON can read it."""
+    if isinstance(data, dict):
+        return {k: _spelled(v) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_spelled(v) for v in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return "NaN" if math.isnan(data) else "Infinity" if data > 0 else "-Infinity"
+    return data
+
+
+def _unspelled(data: Any) -> dict[str, float]:
+    """Metric -> number."""
+    if not isinstance(data, dict):
+        raise TypeError(f"metrics must be an object of numbers, got {type(data).__name__}")
+    return {str(k): _number(v) for k, v in data.items()}
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        if value not in ("NaN", "Infinity", "-Infinity"):
+            raise ValueError(f"{value[:40]!r} is no number")
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return value
+
+
+def _bytes_to_plain(key: tuple[str, str], data: bytes) -> Any:
+    if key == ("curve", "data"):
+        return _spelled(json.loads(zlib.decompress(data)))
+    # What zlib makes of the same numbers differs between its versions.
+    packed = key in (("prediction", "data"), ("target", "data"))
+    return base64.b64encode(zlib.decompress(data) if packed else data).decode()
+
+
+def _bytes_from_plain(key: tuple[str, str], value: Any) -> bytes:
+    if key == ("curve", "data"):
+        series = {str(name): [float(_number(v)) for v in values] for name, values in value.items()}
+        return zlib.compress(json.dumps(series).encode(), 6)
+    raw = base64.b64decode(value, validate=True)
+    packed = key in (("prediction", "data"), ("target", "data"))
+    return zlib.compress(raw, 6) if packed else raw
+
+
+# What must hold of a row before anybody relies on it.
+
+
+def _check_node(row: Row) -> None:
+    node = Part(row, {}).node
+    if node.id != row["id"] or dumps(node.identity()) != row["content"]:
+        raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")
+    if row["direction"] not in ("maximize", "minimize"):
+        raise ValueError(f"direction must be 'maximize' or 'minimize', got {row['direction']!r}")
+    if not all(isinstance(name, str) for name in node.scientific):
+        raise ValueError(f"scientific must be names of parameters, got {row['scientific']!r}")
+
+
+def _check_trial(row: Row) -> None:
+    permutation = json.loads(row["permutation"])
+    if row["key"] != permutation_key({n: decode(v) for n, v in permutation.items()}):
+        raise ValueError("the key is not that of the permutation")
+    for name, known in (("state", STATES), ("origin", ORIGINS)):
+        if row[name] not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {row[name]!r}")
+    if row["replicate"] < 0 or row["attempt"] < 0:
+        raise ValueError("replicate and attempt must be >= 0")
+    if row["cell"] is not None and not row["cell"].isdecimal():
+        raise ValueError(f"cell must be decimal digits, got {row['cell']!r}")
+    _check_metrics(row)
+    read = None if row["read"] is None else json.loads(row["read"])
+    if read is not None and not (isinstance(read, list) and all(isinstance(n, str) for n in read)):
+        raise ValueError(f"read must be a list of names, got {read!r}")
+    for kept in row.get("prediction", ()):
+        numbers = len(zlib.decompress(kept["data"])) // 2
+        if kept["examples"] < 1 or numbers % kept["examples"]:
+            raise ValueError(f"a prediction must hold numbers for {kept['examples']} examples, got {numbers}")
+
+
+def _check_metrics(row: Row) -> None:
+    _unspelled(json.loads(row["metrics"]))
+
+
+def _check_cell_plan(row: Row) -> None:
+    for value in json.loads(row["permutation"]).values():
+        decode(value)
+
+
+def _check_opening(row: Row) -> None:
+    content = json.loads(row["content"])
+    if not all(isinstance(key, str) for key in content["keys"]) or not isinstance(content["seeds"], int):
+        raise ValueError("an opening must name keys and a number of seeds")
+    if digest(row["content"], len(row["digest"])) != row["digest"]:
+        raise ValueError("the digest of an opening is not that of its content")
+
+
+def _check_proposal(row: Row) -> None:
+    if Proposal.from_json(json.loads(row["content"])).digest != row["digest"]:
+        raise ValueError("the digest of a proposal is not that of its content")
+
+
+def _check_decision(row: Row) -> None:
+    if Decision.from_json(json.loads(row["content"])).digest != row["digest"]:
+        raise ValueError("the digest of a decision is not that of its content")
+
+
+def _check_run(row: Row) -> None:
+    found = json.loads(row["environment"])
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise ValueError("an environment must be an object of texts")
+
+
+_CHECKS: dict[str, Callable[[Row], None]] = {
+    "node": _check_node,
+    "run": _check_run,
+    "trial": _check_trial,
+    "cell_plan": _check_cell_plan,
+    "opening": _check_opening,
+    "opened": _check_metrics,
+    "proposal": _check_proposal,
+    "decision": _check_decision,
+}

@@ -1,0 +1,217 @@
+"""A tree as plain text in a folder, for git: written in a stable order, read back to equal values.
+
+``tree.json`` names the format and the rounds, oldest first. A round's folder holds ``node.json`` (what it is, what was
+decided) and one JSON line per row of every larger table: ``trial.jsonl``, ``proposal.jsonl``, ... Reading executes
+nothing: import paths stay texts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from refine.errors import StoreError
+from refine.store.schema import SCHEMA_VERSION, t
+from refine.tree.exchange.bundle import Part, Row, from_plain, hanging_on, own_columns, to_plain
+
+FORMAT = 1
+"""Version of the folder's layout."""
+
+_INSIDE = {"plan": "plan", "environments": "run", "tags": "tag", "decisions": "decision"}
+"""Tables in ``node.json``, under the names they have there; the others have files of their own."""
+
+_ID = re.compile(r"[0-9a-f]{12}")
+
+
+class Bundle(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        name: Name of the tree.
+        parts: Its rounds, parents before children.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+
+
+def write_part(folder: Path, part: Part) -> Path:
+    """Writes one round's files.
+
+    Args:
+        folder: The tree's.
+        part: The round.
+
+    Returns:
+        The round's folder.
+
+    Raises:
+        StoreError: Something there is a link, which would be written through.
+    """
+    home = folder / part.id
+    for place in (folder / part.id, *(home.rglob("*") if home.is_dir() else ())):
+        if place.is_symlink():
+            raise StoreError(f"export: {place} must not be a link, which leads out of the folder; remove it")
+    home.mkdir(parents=True, exist_ok=True)
+    row = to_plain(t.node, part.row)
+    content = row.pop("content")
+    tables = {other.name: other for other in hanging_on(t.node)}
+    plain = {name: [to_plain(tables[name], r) for r in rows] for name, rows in part.rows.items()}
+    found = {
+        "id": row.pop("id"),
+        "identity": content,
+        **row,
+        "n": max((r["n"] for r in part.rows.get("plan", [])), default=0),
+        **{title: plain.get(name, []) for title, name in _INSIDE.items()},
+    }
+    _write(home / "node.json", [json.dumps(found, indent=1, allow_nan=False)])
+    for name, rows in plain.items():
+        if name not in _INSIDE.values():
+            lines = (json.dumps(r, separators=(",", ":"), allow_nan=False) for r in rows)
+            _write(home / f"{name}.jsonl", lines)
+    return home
+
+
+def write_index(folder: Path, name: str, rounds: Iterable[str]) -> None:
+    """Writes ``tree.json``, last: a folder without it was not finished."""
+    path = folder / "tree.json"
+    if path.is_symlink():
+        raise StoreError(f"export: {path} must not be a link, which leads out of the folder; remove it")
+    content = {"format": FORMAT, "schema": SCHEMA_VERSION, "name": name, "rounds": list(rounds)}
+    _write(path, [json.dumps(content, indent=1)])
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    # An export that is killed leaves what stood there before.
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(
+        missing_ok=True
+    )  # of an export that was killed; or a link, which must not lead out of the folder
+    try:
+        with part.open("x", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_folder(folder: Path) -> Bundle:
+    """Reads what :meth:`refine.Tree.export` wrote.
+
+    Raises:
+        StoreError: There is no such folder, it is damaged, of a newer refine, or leads out of itself.
+    """
+    index = folder / "tree.json"
+    if not index.is_file():
+        way = "tree.export(folder) writes one"
+        if folder.is_file():
+            way = "of a store open the tree: refine.Tree(name, store=...)"
+        raise StoreError(f"{folder}: is no exported tree, tree.json is not there; {way}")
+    head = _json(index.read_bytes(), index, folder)
+    if not isinstance(head, dict) or not isinstance(head.get("format"), int):
+        raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")
+    for what, mine in (("format", FORMAT), ("schema", SCHEMA_VERSION)):
+        found = head.get(what)
+        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+            raise StoreError(f"{index}: {what} must be a whole number >= 1, got {str(found)[:40]!r}")
+        if found > mine:
+            raise StoreError(
+                f"{index}: was written by a newer refine ({what} {found}, this one reads up to {mine}); upgrade refine"
+            )
+    name, rounds = head.get("name"), head.get("rounds")
+    if not isinstance(name, str) or not name.strip() or "\x00" in name:
+        raise StoreError(f"{index}: name must be a text that is not empty, got {str(name)[:40]!r}")
+    if not isinstance(rounds, list):
+        raise StoreError(f"{index}: rounds must be a list of ids, got {type(rounds).__name__}")
+    parts: list[Part] = []
+    seen: set[str] = set()
+    tags: set[str] = set()
+    for key in rounds:
+        if not isinstance(key, str) or not _ID.fullmatch(key):
+            raise StoreError(f"{index}: a round is named by 12 hexadecimal digits, got {str(key)[:60]!r}")
+        if key in seen:
+            raise StoreError(f"{index}: round {key} stands there twice")
+        part = _read_part(folder, key)
+        parent = part.node.parent
+        if parent is not None and parent not in seen:
+            raise StoreError(f"{index}: the parent of round {key}, {parent}, must stand before it")
+        for tag in part.rows.get("tag", []):
+            if tag["name"] in tags:
+                raise StoreError(f"{folder}: the tag {tag['name']!r} stands at two rounds; remove one")
+            tags.add(tag["name"])
+        seen.add(key)
+        parts.append(part)
+    return Bundle(name, tuple(parts))
+
+
+def _read_part(folder: Path, key: str) -> Part:
+    path = folder / key / "node.json"
+    found = _json(_bytes(path, folder), path, folder)
+    if not isinstance(found, dict) or "identity" not in found or found.get("id") != key:
+        raise StoreError(
+            f"{path}: must be the object of round {key}, with its identity; the folder is damaged"
+        )
+    own = {c.name for c in own_columns(t.node)} - {"content"}
+    if unknown := sorted(set(found) - own - set(_INSIDE) - {"identity", "n"}):
+        raise StoreError(f"{path}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
+    row = from_plain(
+        t.node, {"content": found["identity"], **{k: v for k, v in found.items() if k in own}}, str(path)
+    )
+    inside = {name: found[title] for title, name in _INSIDE.items() if found.get(title)}
+    rows: dict[str, list[Row]] = {}
+    for table in hanging_on(t.node):
+        if table.name in _INSIDE.values():
+            given = inside.get(table.name, [])
+            if not isinstance(given, list):
+                raise StoreError(f"{path}: {table.name} must be a list, got {type(given).__name__}")
+            parsed = [from_plain(table, r, f"{path}: {table.name} {i + 1}") for i, r in enumerate(given)]
+        else:
+            parsed = list(_lines(folder, key, table))
+        if parsed:
+            rows[table.name] = parsed
+    if "plan" not in rows or any(r["n"] < 1 for r in rows["plan"]):
+        raise StoreError(f"{path}: a round plans at least one permutation, got {rows.get('plan', [])}")
+    return Part(row, rows)
+
+
+def _lines(folder: Path, key: str, table: Any) -> Iterator[Row]:
+    path = folder / key / f"{table.name}.jsonl"
+    if not path.exists() and not path.is_symlink():
+        return
+    _inside(path, folder)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            where = f"{path}: line {number}"
+            yield from_plain(table, _json(line, where, folder), where)
+
+
+def _inside(path: Path, folder: Path) -> None:
+    """Refuses what a link would lead to elsewhere."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise StoreError(f"{path}: leads out of the folder; an exported tree holds no links")
+
+
+def _bytes(path: Path, folder: Path) -> bytes:
+    _inside(path, folder)
+    if not path.is_file():
+        raise StoreError(f"{path}: is missing; the folder is damaged")
+    return path.read_bytes()
+
+
+def _json(data: bytes, where: Path | str, folder: Path) -> Any:
+    if isinstance(where, Path):
+        _inside(where, folder)
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
+        reason = (
+            str(error).splitlines()[0] if isinstance(error, json.JSONDecodeError) else type(error).__name__
+        )
+        raise StoreError(f"{where}: is no JSON: {reason}; the folder is damaged") from None
+
+
+def _refused(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,340 @@
+"""From a table of anybody's finished runs to what each row says, and to the space that they lie in. Pure."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.errors import AnalysisError, RefineError, SpaceError, did_you_mean
+from refine.space.categorical import Choice
+from refine.space.encoding import label, round_significant, value_key
+from refine.space.parameters import Float, Int, Parameter, number_of
+from refine.space.space import RESERVED, Space
+from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
+from refine.trials.trials import DEGENERATE, ORIGINS, STATES, check_frame
+from refine.utils.format import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW = 20
+"""Up to so many different numbers are themselves the levels of an inferred range."""
+
+
+def runs_of(
+    frame: pd.DataFrame,
+    space: Space | None,
+    parameters: Sequence[str] | None,
+    value: str,
+    metric: str,
+    even: bool | None,
+) -> tuple[Space, list[Run]]:
+    """What the rows of a table say.
+
+    Args:
+        frame: One row per run.
+        space: The space, or ``None`` to infer it.
+        parameters: Names of the columns that are parameters; without a space only.
+        value: Column of the value.
+        metric: The metric's name in the tree.
+        even: See :func:`origin_of`.
+
+    Raises:
+        AnalysisError: A column is missing or holds something else than it should.
+        SpaceError: A value lies outside the space, or no space can be inferred.
+    """
+    check_frame(frame)
+    frame = frame.rename(columns=str).reset_index(drop=True)
+    columns = list(frame.columns)
+    if twice := sorted({c for c in columns if columns.count(c) > 1}):
+        raise AnalysisError(f"columns must differ in name, got {twice[0]!r} twice; rename one")
+    if value not in columns:
+        raise AnalysisError(f"value {value!r} is no column of the frame; {did_you_mean(value, columns)}")
+    if frame.empty:
+        raise AnalysisError("a frame needs at least one row, one per finished run, got none")
+    names = list(space) if space is not None else _names(frame, parameters, value)
+    if missing := [n for n in names if n not in columns]:
+        raise SpaceError(
+            f"the frame needs a column for every parameter, missing: {', '.join(missing)}; "
+            f"{did_you_mean(missing[0], columns)}"
+        )
+    if value in names:
+        raise SpaceError(f"value {value!r} can't be a parameter as well; leave it out of the parameters")
+    if space is None:
+        space = infer_space(frame[names])
+    given = {n: _given(n, space[n], frame[n]) for n in names}
+    metrics = _metric_columns(frame, names, value, metric)
+    states = _states(frame, metrics[metric])
+    seconds = _numbers(frame, "seconds", 0.0, names)
+    seeds = _seeds(frame, names)
+    origins = _origins(frame, even, names)
+    if (seconds < 0).any():
+        raise AnalysisError(f"seconds must be >= 0, got {seconds.min()}")
+    now = time.time()
+    out = []
+    for i in range(len(frame)):
+        found = {n: float(c[i]) for n, c in metrics.items() if n == metric or not math.isnan(c[i])}
+        if states[i] not in ("complete", "diverged") and math.isnan(found[metric]):
+            del found[metric]
+        values = {n: v[0] for n in names if (v := given[n][i]) is not None}
+        out.append(Run(values, states[i], found, {}, float(seconds[i]), seeds[i], origins[i], now))
+    _check_constraints(space, out)
+    return space, out
+
+
+def _names(frame: pd.DataFrame, parameters: Sequence[str] | None, value: str) -> list[str]:
+    columns = list(frame.columns)
+    if parameters is not None:
+        if (
+            isinstance(parameters, str)
+            or not all(isinstance(p, str) for p in parameters)
+            or not list(parameters)
+        ):
+            raise SpaceError(f"parameters must be a list of column names, got {parameters!r}")
+        for name in parameters:
+            if name not in columns:
+                raise SpaceError(
+                    f"parameters: {name!r} is no column of the frame; {did_you_mean(name, columns)}"
+                )
+        return list(dict.fromkeys(parameters))
+    names = [c for c in columns if c not in (value, DEGENERATE, *RESERVED)]
+    for name in names:
+        if name.startswith("Unnamed: "):
+            raise SpaceError(
+                f"column {name!r} looks like row numbers that were saved with the table; leave it out: "
+                "pd.read_csv(path, index_col=0), or say which columns are parameters=[...]"
+            )
+    if not names:
+        raise SpaceError(f"the frame has no column beside {value!r} that could be a parameter")
+    return names
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """The table of a CSV file.
+
+    Raises:
+        AnalysisError: It is no CSV file.
+    """
+    import pandas as pd
+
+    try:
+        found = pd.read_csv(path)
+    except OSError as error:
+        raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
+    except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed
+        reason = str(error).strip().splitlines()[0]
+        raise AnalysisError(f"{path}: is no table with commas between columns: {reason}") from None
+    first = str(found.columns[0])
+    if len(found.columns) == 1 and (other := next((c for c in ";\t" if c in first), None)):
+        raise AnalysisError(
+            f"{path}: is no table with commas between columns: they are separated by {other!r}; save it with commas, or "
+            f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
+        )
+    return found
+
+
+# The space that rows lie in.
+
+
+def infer_space(frame: pd.DataFrame) -> Space:
+    """The space of a table's columns.
+
+    ==========================  =====================================================================================
+    numbers                     :class:`Int` where all are whole and the column holds integers, else :class:`Float`,
+                                from the smallest to the largest; up to 20 different ones are the levels
+    numbers over two decades    the same with ``log=True``, if positive and their median is nearer to the middle of
+                                the logarithmic scale than to that of the linear one
+    texts, bools                :class:`Choice`, sorted
+    one value                   fixed
+    ==========================  =====================================================================================
+
+    Missing values are left out: they say that a run had no such parameter.
+
+    Args:
+        frame: One column per parameter.
+
+    Raises:
+        SpaceError: A column from which nothing can be inferred.
+    """
+    out: dict[str, Parameter] = {}
+    for name in frame.columns:
+        try:
+            out[str(name)] = _infer(frame[name])
+        except RefineError as error:
+            raise SpaceError(f"{name}: {error}; give space=, or parameters=[...] without it") from None
+    return Space(out)
+
+
+def _infer(column: pd.Series) -> Parameter:
+    import pandas as pd
+
+    known = column.dropna()
+    if known.empty:
+        raise SpaceError("the column holds no value")
+    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if not numeric:
+        plain = [v.item() if isinstance(v, np.generic) else v for v in known]
+        distinct = {value_key(v) if isinstance(v, int | float | bool | str) else "": v for v in plain}
+        if "" in distinct:
+            raise SpaceError(f"a parameter holds numbers, texts or bools, got {type(distinct['']).__name__}")
+        if len(distinct) > FEW and len(distinct) == len(plain):
+            raise SpaceError(f"all {len(plain)} texts differ, as names of runs do, so that this is no choice")
+        return Choice([distinct[k] for k in sorted(distinct)])
+    values = np.unique(known.to_numpy(dtype=float))
+    if not np.isfinite(values).all():
+        raise SpaceError("a parameter must be finite, got infinity")
+    # A missing value turns a column of integers into floats.
+    whole = bool((values == np.round(values)).all()) and (
+        pd.api.types.is_integer_dtype(column) or bool(column.isna().any())
+    )
+    levels = [int(v) for v in values] if whole else list(dict.fromkeys(round_significant(v) for v in values))
+    if len(levels) == 1:
+        return Choice(levels)
+    log = _geometric(values)
+    few = levels if len(levels) <= FEW else None
+    if whole:
+        return Int(int(levels[0]), int(levels[-1]), levels=few, log=log)  # type: ignore[arg-type]
+    return (
+        Float(levels[0], levels[-1], log=log)
+        if few is None
+        else Float(levels[0], levels[-1], levels=few, log=log)
+    )
+
+
+def _geometric(values: Any) -> bool:
+    low, high = float(values[0]), float(values[-1])
+    if low <= 0 or high < 100 * low:
+        return False
+    middle = float(np.median(values))
+    linear = (middle - low) / (high - low)
+    ratio = math.log(middle / low) / math.log(high / low)
+    return abs(ratio - 0.5) < abs(linear - 0.5)
+
+
+def _given(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any] | None]:
+    """Frozen values of a column in a 1-tuple each, ``None`` where a run had no such parameter."""
+    import pandas as pd
+
+    if isinstance(parameter, Choice):
+        at = parameter.positions(column.to_numpy(dtype=object))
+        absent = column.isna().to_numpy() & (at < 0)
+        _refuse_outside(name, parameter, column, (at < 0) & ~absent)
+        return [None if gone else (parameter.grid[i],) for i, gone in zip(at, absent, strict=True)]
+    absent = column.isna().to_numpy()
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+    text = pd.api.types.is_bool_dtype(column) or (np.isnan(numbers) & ~absent).any()
+    if text:
+        odd = column[~absent & np.isnan(numbers)]
+        raise SpaceError(f"{name}: a range needs numbers, got {odd.iloc[0] if len(odd) else 'bools'!r}")
+    _refuse_outside(name, parameter, column, ~parameter.contains(numbers) & ~absent)
+    if isinstance(parameter, Int):
+        broken = ~absent & (numbers != np.round(numbers))
+        if broken.any():
+            raise SpaceError(
+                f"{name}: an integer range needs whole numbers, got {numbers[broken][0]}; use Float"
+            )
+        return [None if gone else (int(v),) for v, gone in zip(numbers, absent, strict=True)]
+    return [None if gone else (round_significant(v),) for v, gone in zip(numbers, absent, strict=True)]
+
+
+def _refuse_outside(name: str, parameter: Parameter, column: pd.Series, outside: Any) -> None:
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        shown = column.iloc[row]
+        raise SpaceError(
+            f"{name}: {plural(int(outside.sum()), 'row')} of the frame outside the space, first in row {row}: "
+            f"{label(shown) if number_of(shown) is not None else repr(shown)}, but it is {parameter.describe()}; widen the space, or leave such rows out: "
+            "frame[space.contains(frame)]"
+        )
+
+
+def _check_constraints(space: Space, runs: Sequence[Run]) -> None:
+    import pandas as pd
+
+    if space.constraints:
+        whole = [i for i, run in enumerate(runs) if len(run.had) == len(space)]
+        table = pd.DataFrame([runs[i].had for i in whole], columns=list(space))
+        if whole and not (inside := space.contains(table)).all():
+            row = whole[int(np.flatnonzero(~inside)[0])]
+            raise SpaceError(
+                f"{plural(int((~inside).sum()), 'row')} of the frame break a constraint of the space, first row {row}; "
+                "relax it, or leave such rows out: frame[space.contains(frame)]"
+            )
+
+
+# The other columns.
+
+
+def _metric_columns(frame: pd.DataFrame, names: list[str], value: str, metric: str) -> dict[str, Any]:
+    """The value and every other column of numbers, by metric; columns of texts are no metrics and are left out."""
+    import pandas as pd
+
+    out = {metric: _floats(frame, value)}
+    for name in frame.columns:
+        if name not in (value, *names, *RESERVED) and pd.api.types.is_numeric_dtype(frame[name]):
+            if name == metric:
+                if np.array_equal(_floats(frame, name), out[metric], equal_nan=True):
+                    continue
+                raise AnalysisError(
+                    f"metric {metric!r}: the frame has another column of that name than value={value!r}; rename one"
+                )
+            out[name] = _floats(frame, name)
+    return out
+
+
+def _floats(frame: pd.DataFrame, name: str) -> Any:
+    try:
+        return frame[name].to_numpy(dtype=float, na_value=math.nan)
+    except (TypeError, ValueError):
+        raise AnalysisError(
+            f"{name!r} must be a column of numbers, got something else in it; convert it first"
+        ) from None
+
+
+def _numbers(frame: pd.DataFrame, name: str, default: float, names: list[str]) -> Any:
+    if name not in frame or name in names:
+        return np.full(len(frame), default)
+    found = _floats(frame, name)
+    return np.where(np.isfinite(found), found, default)
+
+
+def _states(frame: pd.DataFrame, values: Any) -> list[str]:
+    finite = np.isfinite(values)
+    if "state" not in frame:
+        return ["complete" if f else "diverged" for f in finite]
+    out = []
+    for text, f in zip(frame["state"], finite, strict=True):
+        state = {"fail": "failed"}.get(str(text).lower(), str(text).lower())
+        if state not in STATES or state == "running":
+            known = [s for s in STATES if s != "running"]
+            raise AnalysisError(
+                f"state must be one of {', '.join(known)}, got {text!r}; leave rows that have not ended out"
+            )
+        out.append("diverged" if state == "complete" and not f else state)
+    return out
+
+
+def _seeds(frame: pd.DataFrame, names: list[str]) -> list[int]:
+    found = _numbers(frame, "seed", UNKNOWN_SEED, names)
+    bad = (found != np.round(found)) | (found < UNKNOWN_SEED) | (found >= 2**31)
+    if bad.any():
+        raise AnalysisError(
+            f"seed must be a whole number >= 0 and < 2**31, got {found[bad][0]:.17g}; leave the column out"
+        )
+    return [int(s) for s in found]
+
+
+def _origins(frame: pd.DataFrame, even: bool | None, names: list[str]) -> list[str]:
+    said = origin_of(even)
+    if even is not None or "origin" not in frame or "origin" in names:
+        return [said] * len(frame)
+    for text in frame["origin"].unique():
+        if text not in ORIGINS:
+            raise AnalysisError(
+                f"origin must be one of {', '.join(ORIGINS)}, got {text!r}; leave the column out, or say even="
+            )
+    return [str(o) for o in frame["origin"]]

@@ -1,0 +1,276 @@
+"""Bringing and taking: finished runs and studies become roots, trees become folders and come back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from refine.errors import AnalysisError, NotFound, StoreError
+from refine.run.identity import Objective, check_name, objective_data, objective_name
+from refine.run.objective import wants_trial
+from refine.space.space import Space
+from refine.store.engine import check_folder
+from refine.store.store import Store
+from refine.tree.apply import check_note
+from refine.tree.exchange.bundle import Part, parts_of
+from refine.tree.exchange.bundle_files import read_folder, write_index, write_part
+from refine.tree.exchange.dataframe import runs_of
+from refine.tree.exchange.imported import part_of
+from refine.tree.exchange.merge import Merged, merge_into
+from refine.tree.home import Home
+from refine.tree.round import Round
+from refine.trials.trials import FUNCTION, Metric, check_direction
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+
+class Exchange:
+    """What a tree takes in and gives out; :class:`refine.Tree` is one."""
+
+    _home: Home
+
+    if TYPE_CHECKING:  # what `load` makes one by
+
+        def __init__(self, name: str, store: str | os.PathLike[str]) -> None: ...
+
+    # In.
+
+    def add_frame(
+        self,
+        frame: pd.DataFrame,
+        space: Space | Mapping[str, Any] | None = None,
+        *,
+        parameters: Sequence[str] | None = None,
+        value: str = "value",
+        metric: str | None = None,
+        direction: str = "maximize",
+        even: bool | None = None,
+        objective: Objective | None = None,
+        name: str | None = None,
+        note: str = "",
+    ) -> Round:
+        """Adds anybody's finished runs as a root, or finds them again: the same rows are the same root.
+
+        It can be analysed, proposed on, decided upon, reported and exported; there is nothing to run. Its children run
+        on the objective given here; without one, on the one that the first of them is run with.
+
+        Args:
+            frame: One row per run: parameters and metrics; optionally ``state`` (default: complete, or diverged where
+                the value is NaN or infinite), ``seconds``, ``seed`` and ``origin``. A missing value of a parameter says
+                that the run had none: it counts as not read. Other columns of numbers become metrics, of texts nothing.
+            space: What the rows lie in, not necessarily on its levels; default inferred, which the printed round
+                shows: see :func:`refine.tree.exchange.dataframe.infer_space`.
+            parameters: Without a space, the columns that are parameters; default all but those named above and
+                ``value``.
+            value: Column of the value.
+            metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
+            direction: ``"maximize"`` or ``"minimize"``.
+            even: True says that the rows were drawn at random or on a grid, False that they were chosen by results
+                (then nothing is tested on them, though children learn from them). None doesn't know: they are tested
+                on, and every analysis says what that may be worth.
+            objective: What the runs were made with, for children to run.
+            name: Name of the objective in the round's identity; default its qualified name.
+            note: Why, in your words.
+
+        Raises:
+            AnalysisError: The frame is malformed.
+            SpaceError: A row lies outside the space, or no space can be inferred.
+        """
+        check_direction(direction)
+        if not isinstance(value, str):
+            raise AnalysisError(
+                f"value must be the name of a column as text, got {value!r}; such as value='acc'"
+            )
+        judged = _metric(metric or value)
+        if space is not None and parameters is not None:
+            raise AnalysisError("give the space or the names of the parameters, got both")
+        known = space if space is None or isinstance(space, Space) else Space(space)
+        inferred, runs = runs_of(frame, known, parameters, value, judged.name, even)
+        return self._add(inferred, runs, str(judged), direction, objective=objective, name=name, note=note)
+
+    def add_study(
+        self,
+        study: optuna.Study | str,
+        study_name: str | None = None,
+        *,
+        value: int | None = None,
+        metric: str | None = None,
+        even: bool | None = None,
+        objective: Objective | None = None,
+        name: str | None = None,
+        note: str = "",
+    ) -> Round:
+        """Adds an Optuna study as a root, as :meth:`add_frame` does.
+
+        Distributions become the space, intermediate values the curve; a parameter that a trial had not was not read.
+        Trials that run or wait are left out, and so are the numbers of steps and all attributes.
+
+        Args:
+            study: The study, or the URL of its storage.
+            study_name: Its name there; not needed where there is one only.
+            value: Number of the objective that is the value, where the study has several; the others become metrics.
+            metric: How children's objectives call it; default the study's name of it, else ``"value"``.
+            even: See :meth:`add_frame`. A study of a random or grid sampler is even; most are not.
+            objective: See :meth:`add_frame`.
+            name: See :meth:`add_frame`.
+            note: Why, in your words.
+
+        Raises:
+            AnalysisError: It has no ended trial, or several objectives and no ``value``.
+            SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
+            StoreError: The storage can't be opened.
+            NotFound: It has no such study.
+        """
+        from refine.tree.exchange.optuna import open_study, read_study
+
+        if metric is not None:
+            _metric(metric)
+        found = read_study(open_study(study, study_name), value, metric, even)
+        return self._add(
+            found.space, found.runs, found.metric, found.direction, objective=objective, name=name, note=note
+        )
+
+    def _add(
+        self,
+        space: Space,
+        runs: Sequence[Any],
+        metric: str,
+        direction: str,
+        *,
+        objective: Objective | None,
+        name: str | None,
+        note: str,
+    ) -> Round:
+        data, name = None, check_name(name)
+        if objective is not None:
+            wants_trial(objective)
+            name, data = name or objective_name(objective), objective_data(objective)
+        part = part_of(
+            space, runs, metric=metric, direction=direction, objective=name, data=data, note=check_note(note)
+        )
+        store, tree = self._home.store, self._home.tree
+        if part.id not in store.nodes(tree):
+            merge_into(store, tree, [part])
+        node = part.node
+        store.set_defaults(tree, node)
+        if objective is not None:
+            self._home.objectives[node.objective, node.data] = objective
+        return Round(self._home, store.nodes(tree)[part.id].node, node.metric, direction)
+
+    # Out, and back.
+
+    def export(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes every round as plain text for git; exporting twice changes no byte.
+
+        ``tree.json`` names the rounds. A round's folder holds ``node.json`` (what it is, what was decided),
+        ``trials.csv`` (its table), ``trial.jsonl`` and others (everything, one JSON line per row), and its report.
+
+        Returns:
+            The folder.
+
+        Raises:
+            StoreError: A file stands in the way, or a link, which would lead out of the folder.
+        """
+        target = check_folder(folder)
+        rounds = []
+        for part in parts_of(self._home.store, self._home.tree):
+            home = write_part(target, part)
+            node = part.node
+            found = Round(self._home, node, node.metric, node.direction)
+            found.trials.to_csv(home / "trials.csv", index=False, lineterminator="\n")
+            found.report(home)
+            rounds.append(part.id)
+        target.mkdir(parents=True, exist_ok=True)
+        write_index(target, self._home.name, rounds)
+        return target
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        store: str | os.PathLike[str] = "sqlite:///refine.db",
+        name: str | None = None,
+    ) -> Self:
+        """Reads an exported tree into a store: equal values, all of them. Executes nothing of what it reads.
+
+        Loading again changes nothing. Where the store's tree of that name has something else, nothing is written.
+
+        Args:
+            folder: What :meth:`export` wrote.
+            store: URL of the store, or path of a SQLite file.
+            name: Name of the tree; default as it was called.
+
+        Returns:
+            The tree, opened.
+
+        Raises:
+            StoreError: The folder is damaged, of a newer refine, or differs from the tree that is there.
+        """
+        found = read_folder(Path(folder))
+        title = found.name if name is None else name
+        new = _is_new(store, title)
+        tree = cls(title, store)
+        try:
+            strict = (
+                ""
+                if new
+                else (
+                    f"load: tree {title!r} is in the store already and must hold nothing else than the folder; give "
+                    "another name=, or merge: tree.merge(folder)"
+                )
+            )
+            merge_into(tree._home.store, tree._home.tree, found.parts, strict)
+        except BaseException:
+            tree._home.store.close()
+            raise
+        return tree
+
+    def merge(self, other: Exchange | str | os.PathLike[str]) -> Merged:
+        """Adds what another tree, or an exported folder, has and this one lacks.
+
+        A trial that both have run with unequal outcomes keeps all of them as attempts; the last one with a value
+        counts, whichever way trees are merged. Where anything else differs, what this tree has is kept. Both are
+        reported. Merging again adds nothing.
+
+        Args:
+            other: A tree, in any store, or a folder that :meth:`export` wrote.
+
+        Returns:
+            What came of it; prints itself.
+
+        Raises:
+            StoreError: The folder is damaged or of a newer refine; nothing is written then.
+            RoundBusy: A round that both have is being run.
+        """
+        parts: Sequence[Part]
+        if isinstance(other, Exchange):
+            parts = list(parts_of(other._home.store, other._home.tree))
+        elif isinstance(other, str | os.PathLike):
+            parts = read_folder(Path(other)).parts
+        else:
+            raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
+        return merge_into(self._home.store, self._home.tree, parts)
+
+
+def _metric(text: str) -> Metric:
+    found = Metric.parse(text)
+    if found.reduction == FUNCTION:
+        raise AnalysisError(
+            f"metric must be the name of a number in the frame or study, got the function {text!r}"
+        )
+    return found
+
+
+def _is_new(store: str | os.PathLike[str], name: str) -> bool:
+    """Whether a store has no tree of that name yet, or an empty one."""
+    database = Store(store)
+    try:
+        return not database.nodes(database.tree(name, create=False))
+    except NotFound:
+        return True
+    finally:
+        database.close()

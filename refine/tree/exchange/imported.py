@@ -1,0 +1,178 @@
+"""Finished runs, wherever they come from, as a root round. Pure: plain data in, plain data out."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from refine.design.space_filling import IMPORTED
+from refine.errors import AnalysisError
+from refine.run.environment import user
+from refine.run.identity import UNNAMED
+from refine.space.encoding import digest, dumps, round_significant, seed_of, value_key
+from refine.space.space import Space, encode_permutation, permutation_key
+from refine.tree.exchange.bundle import Part
+from refine.trials.round_record import Node
+
+UNKNOWN_SEED = -1
+"""Seed of a trial that was imported without one."""
+
+
+class Run(NamedTuple):
+    """One finished run.
+
+    Attributes:
+        had: Parameter -> frozen value; a parameter that the run had not is missing.
+        state: One of the states of trials.
+        metrics: Metric -> value.
+        curve: Metric -> values per step.
+        seconds: Wall time, 0 where unknown.
+        seed: Its seed, or :data:`UNKNOWN_SEED`.
+        origin: How it was drawn.
+        finished: Seconds since the epoch.
+        error: Why it failed, where that is known.
+    """
+
+    had: dict[str, Any]
+    state: str
+    metrics: dict[str, float]
+    curve: dict[str, list[float]]
+    seconds: float
+    seed: int
+    origin: str
+    finished: float
+    error: str | None = None
+
+
+def origin_of(even: bool | None) -> str:
+    """The origin of imported trials: ``even`` if somebody says that they were drawn so, ``adaptive`` if that not.
+
+    Raises:
+        AnalysisError: Neither True, False nor None.
+    """
+    if even is not None and not isinstance(even, bool):
+        raise AnalysisError(
+            f"even must be True (drawn at random or on a grid), False (by results) or None (not known), got {even!r}"
+        )
+    return "imported" if even is None else "even" if even else "adaptive"
+
+
+def part_of(
+    space: Space,
+    runs: Sequence[Run],
+    *,
+    metric: str,
+    direction: str,
+    objective: str | None,
+    data: str | None,
+    note: str,
+) -> Part:
+    """The root that finished runs make.
+
+    Equal permutations are one planned run and its replicates; the first complete one is the planned run. A parameter
+    that a run had not is recorded as not read, and stands at a level drawn from the run's other values, as in a round
+    whose objective does not read it.
+
+    Args:
+        space: Where they lie.
+        runs: Finished runs, in their order.
+        metric: Which metric is the value.
+        direction: ``"maximize"`` or ``"minimize"``.
+        objective: Name of what gave them, or ``None``.
+        data: Fingerprint of its data.
+        note: Why.
+    """
+    filled = [_filled(space, run) for run in runs]
+    keys = [permutation_key(values) for values, _ in filled]
+    content = [
+        [
+            key,
+            run.origin,
+            run.state,
+            _rounded(run.metrics),
+            sorted(run.had),
+            {n: _plain(c) for n, c in run.curve.items()},
+        ]
+        for key, run in zip(keys, runs, strict=True)
+    ]
+    mark = digest(content, 16)
+    now = time.time()
+    node = Node(
+        parent=None,
+        space=space,
+        method=IMPORTED,
+        seed=0,
+        objective=objective or f"{UNNAMED}{mark}",
+        data=data,
+        rows=mark,
+        metric=metric,
+        direction=direction,
+        note=note,
+        author=user(),
+        created=now,
+    )
+    order: dict[str, list[int]] = {}
+    for i, key in enumerate(keys):
+        order.setdefault(key, []).append(i)
+    replicate: dict[int, int] = {}
+    for rows in order.values():
+        first = next((i for i in rows if runs[i].state == "complete"), rows[0])
+        ordered = [first, *(i for i in rows if i != first)]
+        replicate |= {i: number for number, i in enumerate(ordered)}
+    level = {n: {value_key(v): i for i, v in enumerate(p.grid)} for n, p in space.items()}
+    trials = []
+    for i, run in enumerate(runs):
+        values, read = filled[i]
+        at = [level[n].get(value_key(v)) for n, v in values.items()]
+        row: dict[str, Any] = {
+            "key": keys[i],
+            "replicate": replicate[i],
+            "attempt": 0,
+            "cell": None if None in at else str(space.number(at)),  # type: ignore[arg-type]
+            "origin": run.origin,
+            "seed": run.seed,
+            "state": run.state,
+            "permutation": dumps(encode_permutation(values)),
+            "metrics": json.dumps(run.metrics),
+            "seconds": run.seconds,
+            "code": "",
+            "read": None if read is None else dumps(read),
+            "error": run.error,
+            "finished": run.finished,
+        }
+        if run.curve:
+            row["curve"] = [{"data": zlib.compress(json.dumps(run.curve).encode(), 6)}]
+        trials.append(row)
+    content_row = {
+        "id": node.id,
+        "content": dumps(node.identity()),
+        "metric": metric,
+        "direction": direction,
+        "degenerate": 0,
+        "scientific": dumps([]),
+        "note": note,
+        "author": node.author,
+        "created": now,
+    }
+    return Part(content_row, {"plan": [{"n": len(order), "created": now}], "trial": trials})
+
+
+def _filled(space: Space, run: Run) -> tuple[dict[str, Any], list[str] | None]:
+    """A whole permutation, and the names that the run had where it had not all."""
+    if len(run.had) == len(space):
+        return {n: run.had[n] for n in space}, None
+    own = permutation_key(run.had)
+    drawn = {n: p.grid[seed_of("imported", own, n) % p.size] for n, p in space.items()}
+    return {n: run.had.get(n, drawn[n]) for n in space}, [n for n in space if n in run.had]
+
+
+def _rounded(metrics: Mapping[str, float]) -> dict[str, Any]:
+    return {n: _plain([v])[0] for n, v in metrics.items()}
+
+
+def _plain(values: Sequence[float]) -> list[Any]:
+    return [round_significant(v) if math.isfinite(v) else str(v) for v in values]

@@ -1,0 +1,337 @@
+"""Union of trees: what another one holds and this one lacks, by key, in one transaction.
+
+What this tree has is never changed, but for the numbers of attempts: where both have run the same trial with unequal
+outcomes, all of them are kept as attempts, those with a value last and later ones behind earlier ones, so that the
+same one counts whichever way two trees are merged.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from refine.errors import StoreError
+from refine.space.encoding import dumps
+from refine.store.schema import t
+from refine.store.store import Store
+from refine.tree.exchange.bundle import Part, Row, hanging_on, identity_of, link, own_columns, parts_of
+from refine.utils.display import Cell, Items, Page, Shown
+from refine.utils.format import plural, score
+
+_WITH_NODE = {
+    # Written with the node and never again.
+    "inherited": "what its ancestors had run when it was made",
+    "cell_plan": "what it runs beside its design's cells",
+    "target": "what is right for the validation examples",
+}
+
+
+class Unequal(NamedTuple):
+    """A trial that two trees have run with unequal outcomes; both are kept as attempts.
+
+    Attributes:
+        round: Id of the round.
+        key: Hash of the permutation.
+        replicate: Its replicate.
+        ours: What this tree had, in words.
+        theirs: What the other had.
+        counts: Which of them counts now: ``"ours"`` or ``"theirs"``.
+    """
+
+    round: str
+    key: str
+    replicate: int
+    ours: str
+    theirs: str
+    counts: str
+
+    def __str__(self) -> str:
+        again = f", replicate {self.replicate}" if self.replicate else ""
+        return (
+            f"round {self.round}, permutation {self.key}{again}: ours {self.ours}, theirs {self.theirs}; "
+            f"{self.counts} counts now"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Merged(Shown):
+    """What a merge brought.
+
+    Attributes:
+        rounds: Ids of the rounds that are new.
+        trials: How many trials are new, unequal ones not counted.
+        unequal: Trials that both had run with unequal outcomes.
+        kept: Other differences, in words; what this tree had was kept.
+    """
+
+    rounds: tuple[str, ...]
+    trials: int
+    unequal: tuple[Unequal, ...]
+    kept: tuple[str, ...]
+
+    def page(self) -> Page:
+        """How much is new, and what differs."""
+        title = (
+            f"merged: {plural(len(self.rounds), 'new round')}, {plural(self.trials, 'new trial')}, "
+            f"{len(self.unequal)} unequal"
+        )
+        lines: list[str | Cell] = [str(found) for found in self.unequal[:_SHOWN]]
+        if len(self.unequal) > _SHOWN:
+            lines.append(f"and {len(self.unequal) - _SHOWN:,} more, in .unequal")
+        lines += self.kept
+        return Page(title, (Items(tuple(lines)),) if lines else ())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+_SHOWN = 20
+
+
+def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "") -> Merged:
+    """Adds to a tree what it lacks of another one's rounds.
+
+    Args:
+        store: The store.
+        tree: Row of the tree.
+        parts: The other one's rounds, parents before children.
+        strict: Where given, nothing is written if anything differs; the head of the error then.
+
+    Raises:
+        StoreError: Something differs and ``strict`` is given, or the store refuses.
+        RoundBusy: A round that both have is being run.
+    """
+    theirs = list(parts)
+    try:
+        with suppress(sa.exc.IntegrityError):
+            return _merged(store, tree, theirs, strict)
+        # Somebody else wrote some of it between our look and our write: now it is there.
+        return _merged(store, tree, theirs, strict)
+    except sa.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreError(f"store {store.name}: can't be merged into: {reason}") from None
+
+
+def _merged(store: Store, tree: int, theirs: list[Part], strict: str) -> Merged:
+    known = {i: s.pk for i, s in store.nodes(tree).items()}
+    others = sorted(set(known) - {p.id for p in theirs})
+    if strict and others:
+        raise StoreError(f"{strict}; it holds {plural(len(others), 'other round')}, such as {others[0]}")
+    with ExitStack() as stack:
+        for part in theirs:
+            if part.id in known:
+                stack.enter_context(store.lease(known[part.id], f"round {part.id}"))
+        mine = {p.id: p for p in parts_of(store, tree, {p.id for p in theirs} & set(known))}
+        with store.engine.begin() as connection:
+            union = _Union(connection, tree, known)
+            for part in theirs:
+                if part.id in mine:
+                    union.meet(mine[part.id], part)
+                else:
+                    union.add(part)
+            found = Merged(tuple(union.rounds), union.trials, tuple(union.unequal), tuple(union.kept))
+            if strict and (found.unequal or found.kept):
+                first = next(iter([*map(str, found.unequal), *found.kept]))
+                raise StoreError(
+                    f"{strict}, but {len(found.unequal) + len(found.kept)} differ; first: {first}"
+                )
+    return found
+
+
+class _Union:
+    """One merge, inside its transaction."""
+
+    def __init__(self, connection: sa.Connection, tree: int, known: dict[str, int]) -> None:
+        self.connection, self.tree, self.pks = connection, tree, dict(known)
+        self.rounds: list[str] = []
+        self.trials = 0
+        self.unequal: list[Unequal] = []
+        self.kept: list[str] = []
+
+    def add(self, part: Part) -> None:
+        """A round that this tree has not."""
+        parent = part.node.parent
+        if parent is not None and parent not in self.pks:
+            raise StoreError(f"round {part.id}: its parent {parent} is in neither tree; merge the whole tree")
+        row = {**part.row, "tree": self.tree}
+        pk = int(self.connection.execute(t.node.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
+        self.pks[part.id] = pk
+        for table in hanging_on(t.node):
+            rows = part.rows.get(table.name, [])
+            self.insert(table, t.node, pk, self.free_tags(part.id, rows) if table is t.tag else rows)
+        self.rounds.append(part.id)
+        self.trials += len(part.rows.get("trial", []))
+
+    def meet(self, mine: Part, part: Part) -> None:
+        """A round that both have."""
+        pk = self.pks[part.id]
+        for name in ("metric", "direction", "degenerate", "scientific", "note"):
+            if mine.row.get(name) != part.row.get(name):
+                self.kept.append(
+                    f"round {part.id}: {name} is {mine.row[name]!r} here, {part.row[name]!r} there"
+                )
+        for table in hanging_on(t.node):
+            ours, theirs = mine.rows.get(table.name, []), part.rows.get(table.name, [])
+            if table is t.trial:
+                self.meet_trials(part.id, pk, ours, theirs, _targets(mine) in ([], _targets(part)))
+            elif table is t.tag:
+                self.insert(table, t.node, pk, self.free_tags(part.id, theirs))
+            elif table.name in _WITH_NODE:
+                if table is t.target and not ours:
+                    self.insert(table, t.node, pk, theirs)
+                elif (table is t.target and theirs and _targets(mine) != _targets(part)) or (
+                    table is not t.target and _unordered(ours) != _unordered(theirs)
+                ):
+                    self.kept.append(f"round {part.id}: {_WITH_NODE[table.name]} differs; ours was kept")
+            else:
+                self.meet_rows(part.id, table, pk, ours, theirs)
+
+    def meet_rows(self, node: str, table: sa.Table, pk: int, ours: list[Row], theirs: list[Row]) -> None:
+        names = identity_of(table)
+        known = {_key(row, names): row for row in ours}
+        inner = hanging_on(table)
+        plain = [c.name for c in own_columns(table) if c.name not in ("created", *names)]
+        for row in theirs:
+            same = known.get(_key(row, names))
+            if same is None:
+                known[_key(row, names)] = row
+                self.insert(table, t.node, pk, [row])
+                continue
+            for name in plain:
+                # The content of a decision holds its note and author beside what was decided.
+                if same[name] != row[name]:
+                    self.kept.append(
+                        f"round {node}: {table.name} {_short(same, names)}: {name} differs; ours was kept"
+                    )
+            for below in inner:
+                self.meet_inner(node, table, pk, below, same, row, names)
+
+    def meet_inner(
+        self, node: str, table: sa.Table, pk: int, below: sa.Table, same: Row, row: Row, names: list[str]
+    ) -> None:
+        """Rows on a row that both have, such as what an opening of the hold-out showed."""
+        fresh, keys = [], identity_of(below)
+        there = {_key(r, keys): r for r in same.get(below.name, [])}
+        for found in row.get(below.name, []):
+            old = there.get(_key(found, keys))
+            if old is None:
+                fresh.append(found)
+            elif (old.get("state"), old.get("metrics")) != (found.get("state"), found.get("metrics")):
+                self.kept.append(f"round {node}: {below.name} {_short(found, keys)} differs; ours was kept")
+        if fresh:
+            where = [link(table, t.node) == pk, *(table.c[n] == same[n] for n in names)]
+            owner = self.connection.execute(sa.select(table.c.pk).where(*where)).scalar_one()
+            self.insert(below, table, int(owner), fresh)
+
+    def free_tags(self, node: str, rows: list[Row]) -> list[Row]:
+        """Tags that this tree does not use; a name that it uses elsewhere stays where it is."""
+        c = t.tag.c
+        query = sa.select(c.name, t.node.c.id).join(t.node, t.node.c.pk == c.node).where(c.tree == self.tree)
+        used = {row[0]: row[1] for row in self.connection.execute(query)}
+        for row in rows:
+            at = used.get(row["name"], node)
+            if at != node:
+                self.kept.append(f"tag {row['name']!r} is at round {at} here, at {node} there; ours was kept")
+        return [{**row, "tree": self.tree} for row in rows if row["name"] not in used]
+
+    def meet_trials(self, node: str, pk: int, ours: list[Row], theirs: list[Row], comparable: bool) -> None:
+        groups: dict[tuple[str, int], list[Row]] = {}
+        for row in ours:
+            groups.setdefault((row["key"], row["replicate"]), []).append(row)
+        fresh: list[Row] = []
+        clashes: dict[tuple[str, int], list[Row]] = {}
+        for found in theirs:
+            row = found
+            if not comparable and "prediction" in row:
+                # Predictions for other examples than ours would be read as if they were for ours.
+                row = {k: v for k, v in row.items() if k != "prediction"}
+            key = (row["key"], row["replicate"])
+            if key not in groups:
+                fresh.append(row)
+            elif not any(_outcome(row) == _outcome(other) for other in [*groups[key], *clashes.get(key, [])]):
+                clashes.setdefault(key, []).append(row)
+        self.insert(t.trial, t.node, pk, fresh)
+        self.trials += len(fresh)
+        for key, rows in clashes.items():
+            self.clash(node, pk, key, groups[key], rows)
+
+    def clash(self, node: str, pk: int, key: tuple[str, int], ours: list[Row], theirs: list[Row]) -> None:
+        """Numbers all attempts anew: first without a value, then with one, each by the time of ending."""
+        ranked = sorted([*ours, *theirs], key=_rank)
+        c = t.trial.c
+        mine = (c.node == pk, c.key == key[0], c.replicate == key[1])
+        # Numbers must differ at every moment: out of the way first.
+        self.connection.execute(t.trial.update().where(*mine).values(attempt=-1 - c.attempt))
+        for number, row in enumerate(ranked):
+            if any(row is other for other in ours):
+                place = t.trial.update().where(*mine, c.attempt == -1 - row["attempt"])
+                self.connection.execute(place.values(attempt=number))
+            else:
+                self.insert(t.trial, t.node, pk, [{**row, "attempt": number}])
+        last = max(ours, key=lambda row: row["attempt"])
+        counts = "ours" if any(ranked[-1] is row for row in ours) else "theirs"
+        self.unequal.append(Unequal(node, *key, _said(last), _said(max(theirs, key=_rank)), counts))
+
+    def insert(self, table: sa.Table, owner: sa.Table, pk: int, rows: list[Row]) -> None:
+        """Rows with all that hangs on them."""
+        if not rows:
+            return
+        inner = hanging_on(table)
+        names = [*(c.name for c in own_columns(table)), *(("tree",) if table is t.tag else ())]
+        values = [{**{n: row[n] for n in names if n in row}, link(table, owner).name: pk} for row in rows]
+        if not inner or not any(other.name in row for row in rows for other in inner):
+            self.connection.execute(table.insert(), values)
+            return
+        returning = table.insert().returning(table.c.pk, sort_by_parameter_order=True)
+        pks = [int(i) for i in self.connection.execute(returning, values).scalars()]
+        for other in inner:
+            column = link(other, table).name
+            below = [
+                {**found, column: at}
+                for row, at in zip(rows, pks, strict=True)
+                for found in row.get(other.name, [])
+            ]
+            if below:
+                self.connection.execute(other.insert(), below)
+
+
+def _key(row: Row, names: Iterable[str]) -> tuple[Any, ...]:
+    return tuple(row[n] for n in names)
+
+
+def _short(row: Row, names: Iterable[str]) -> str:
+    return " ".join(str(row[n]) for n in names)[:60]
+
+
+def _unordered(rows: list[Row]) -> list[str]:
+    return sorted(repr(sorted(row.items())) for row in rows)
+
+
+def _targets(part: Part) -> list[bytes]:
+    """What is right for the examples, unpacked, since packing differs between versions; empty where nobody said."""
+    return [zlib.decompress(row["data"]) for row in part.rows.get("target", [])]
+
+
+def _rank(row: Row) -> tuple[bool, float, str]:
+    return row["state"] == "complete", row["finished"], dumps([row["state"], row["metrics"], row["seed"]])
+
+
+def _outcome(row: Row) -> str:
+    """What makes two runs of a trial the same: how it ended, its metrics and its curve; not how long it took."""
+    curve = [json.loads(zlib.decompress(found["data"])) for found in row.get("curve", [])]
+    return repr(
+        (row["state"], sorted(json.loads(row["metrics"]).items()), [sorted(c.items()) for c in curve])
+    )
+
+
+def _said(row: Row) -> str:
+    metrics = json.loads(row["metrics"])
+    shown = [f"{n} {score(v) if math.isfinite(v) else v}" for n, v in list(metrics.items())[:3]]
+    return f"{row['state']} ({', '.join(shown)})" if shown else str(row["state"])

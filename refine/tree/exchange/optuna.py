@@ -1,0 +1,368 @@
+"""In from Optuna and out to it. Optuna is loaded when it is used."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sqlalchemy as sa
+
+from refine.errors import AnalysisError, NotFound, RefineError, SpaceError, StoreError, did_you_mean
+from refine.space.categorical import Choice
+from refine.space.encoding import Reference, decode, freeze, label, value_key
+from refine.space.parameters import ALL_INTEGERS_UP_TO, DEFAULT_LEVELS, Float, Int, Parameter, Range
+from refine.space.space import Space
+from refine.store.engine import url_of
+from refine.store.schema import shown_url, t
+from refine.store.store import Store
+from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
+from refine.trials.trials import Metric
+
+if TYPE_CHECKING:
+    import optuna
+
+
+class Study(NamedTuple):
+    """What a study says.
+
+    Attributes:
+        space: Of its distributions.
+        runs: Its ended trials, in their order.
+        metric: Name of the value.
+        direction: ``"maximize"`` or ``"minimize"``.
+    """
+
+    space: Space
+    runs: list[Run]
+    metric: str
+    direction: str
+
+
+# In.
+
+
+def open_study(study: Any, study_name: str | None) -> optuna.Study:
+    """The study of an object, or of a storage's URL and a name.
+
+    Raises:
+        StoreError: The storage can't be opened.
+        NotFound: It has no such study.
+        AnalysisError: Neither a study nor a URL.
+    """
+    import optuna
+
+    if isinstance(study, optuna.Study):
+        if study_name is not None:
+            raise AnalysisError(
+                f"study_name goes with the URL of a storage, got {study_name!r} beside a study, {study.study_name!r}; "
+                "leave it out"
+            )
+        return study
+    if not isinstance(study, str):
+        raise AnalysisError(
+            f"a study must be an optuna.Study or the URL of its storage, got {type(study).__name__}; of another "
+            "storage optuna.load_study(study_name=..., storage=...) gives the study"
+        )
+    if "://" not in study:
+        raise StoreError(
+            f"a storage is given by its URL, such as sqlite:///study.db, got {study!r}; of a journal file give the "
+            "study: optuna.load_study(study_name=..., storage=JournalStorage(...))"
+        )
+    url = url_of(study)
+    shown = shown_url(url)
+    # Opening creates; who only reads must not leave an empty storage behind.
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise NotFound(f"storage {shown}: no such file; give the URL of a storage that exists")
+    try:
+        with _quiet():
+            storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
+            names = [s.study_name for s in storage.get_all_studies()]
+    except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
+        raise _cannot_open(url, error) from None
+    if study_name is None and len(names) == 1:
+        study_name = names[0]
+    if study_name not in names:
+        what = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
+        known = (
+            f"known: {', '.join(names) or 'none'}" if study_name is None else did_you_mean(study_name, names)
+        )
+        raise NotFound(f"storage {shown}: holds {len(names)} studies; {what}; {known}")
+    with _quiet():
+        return optuna.load_study(study_name=study_name, storage=storage)
+
+
+def read_study(study: optuna.Study, value: int | None, metric: str | None, even: bool | None) -> Study:
+    """Space and ended trials of a study. Trials that run or wait are left out, and so are attributes.
+
+    Args:
+        study: The study.
+        value: Which objective is the value, where there are several.
+        metric: The value's name; default the study's name of it, else ``"value"``.
+        even: See :func:`refine.tree.exchange.imported.origin_of`.
+
+    Raises:
+        AnalysisError: Several objectives and no ``value``, or no ended trial.
+        SpaceError: A parameter's name or distribution that a space can't have.
+    """
+    directions = [d.name.lower() for d in study.directions]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names of metrics are called experimental
+        names = study.metric_names or (["value"] if len(directions) == 1 else None)
+    names = names or [f"value_{i}" for i in range(len(directions))]
+    if value is None and len(directions) > 1:
+        raise AnalysisError(
+            f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a round has one "
+            "value; say which: value=0 is the first, the others become metrics beside it"
+        )
+    at = 0 if value is None else value
+    if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < len(directions):
+        raise AnalysisError(f"value must be a whole number >= 0 and < {len(directions)}, got {value!r}")
+    judged = Metric.parse(metric or names[at]).name
+    titles = [judged if i == at else name for i, name in enumerate(names)]
+    if len(set(titles)) < len(titles):
+        raise AnalysisError(f"metric {judged!r} is the name of another objective too; give another one")
+    trials = [x for x in study.get_trials(deepcopy=False) if x.state.is_finished()]
+    if not trials:
+        raise AnalysisError(f"study {study.study_name!r} has no ended trial yet; run it first")
+    found: dict[str, list[Any]] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            known = found.setdefault(name, [])
+            if not known or (known[-1] != distribution and distribution not in known):
+                known.append(distribution)
+    if not found:
+        raise SpaceError(f"study {study.study_name!r} has no parameter: its trials never suggested one")
+    parameters: dict[str, Parameter] = {}
+    for name, distributions in found.items():
+        try:
+            parameters[name] = _parameter(distributions)
+        except RefineError as error:
+            raise SpaceError(f"{name}: {error}") from None
+    space = Space(parameters)
+    origin = origin_of(even)
+    return Study(
+        space,
+        [_run(x, space, titles, at, origin) for x in trials],
+        str(Metric.parse(metric or judged)),
+        directions[at],
+    )
+
+
+def _parameter(distributions: list[Any]) -> Parameter:
+    """One parameter of all distributions that a study's trials had for it."""
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    first = distributions[0]
+    if isinstance(first, CategoricalDistribution):
+        choices = {value_key(freeze(v)): v for d in distributions for v in d.choices}
+        return Choice(list(choices.values()))
+    low, high = min(d.low for d in distributions), max(d.high for d in distributions)
+    if low == high:
+        return Choice([low])
+    whole = isinstance(first, IntDistribution)
+    step: Any = first.step if len(distributions) == 1 else (1 if whole else None)
+    if whole:
+        count = (high - low) // step + 1
+        if step == 1:
+            return Int(low, high, log=first.log)
+        return Int(low, low + step * (count - 1), levels=[low + step * i for i in _some(count)])
+    if step is None:
+        return Float(low, high, log=first.log)
+    count = round((high - low) / step) + 1
+    return Float(low, high, levels=[low, *(low + step * i for i in _some(count)[1:-1]), high])
+
+
+def _some(count: int) -> list[int]:
+    """Numbers of the steps that become levels: all up to 20, else ten evenly spread."""
+    if count <= ALL_INTEGERS_UP_TO:
+        return list(range(count))
+    return [round(i * (count - 1) / (DEFAULT_LEVELS - 1)) for i in range(DEFAULT_LEVELS)]
+
+
+def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: int, origin: str) -> Run:
+    state = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
+    values = trial.values or []
+    metrics = {title: float(v) for title, v in zip(titles, values, strict=False)}
+    if state == "complete" and not math.isfinite(metrics[titles[at]]):
+        state = "diverged"
+    if state == "failed":
+        metrics = {}
+    steps = sorted(trial.intermediate_values)
+    curve = {titles[at]: [float(trial.intermediate_values[s]) for s in steps]} if steps else {}
+    if state == "pruned" and curve:
+        metrics.setdefault(titles[at], curve[titles[at]][-1])
+    ended = trial.datetime_complete
+    return Run(
+        had={n: freeze(trial.params[n]) for n in space if n in trial.params},
+        state=state,
+        metrics=metrics,
+        curve=curve,
+        seconds=trial.duration.total_seconds() if trial.duration is not None else 0.0,
+        seed=UNKNOWN_SEED,
+        origin=origin,
+        finished=ended.timestamp() if ended is not None else time.time(),
+    )
+
+
+def _cannot_open(url: sa.URL | None, error: Exception) -> StoreError:
+    """The error of a storage that can't be opened, without the password that drivers may repeat."""
+    reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+    if url is None:
+        return StoreError(f"the storage can't be opened: {reason}")
+    if url.password:
+        reason = reason.replace(str(url.password), "***")
+    return StoreError(f"storage {shown_url(url)}: can't be opened: {reason}; check the URL")
+
+
+# Out.
+
+
+def to_study(
+    store: Store,
+    pk: int,
+    space: Space,
+    metric: Metric,
+    direction: str,
+    round_id: str,
+    storage: Any,
+    study_name: str,
+) -> optuna.Study:
+    """A study of all trials of a round, replicates among them; the last attempt of each.
+
+    Args:
+        store: The store.
+        pk: Row of the round.
+        space: Its space.
+        metric: Which metric is the value.
+        direction: ``"maximize"`` or ``"minimize"``.
+        round_id: Its id.
+        storage: Optuna's storage or its URL; ``None`` for one in memory.
+        study_name: The study's name.
+
+    Raises:
+        StoreError: The storage can't be opened, or has a study of that name.
+    """
+    import optuna
+
+    records = store.records([pk], curves=True, replicates=True)
+    c = records.columns
+    values = [{n: decode(p[n]) for n in space if n in p} for p in records.permutations]
+    axes = {n: _axis(p, [v[n] for v in values if n in v]) for n, p in space.items()}
+    ended = _ended(store, pk)
+    trials = []
+    for i, permutation in enumerate(values):
+        read = None if c["origin"][i] != "imported" or c["read"][i] is None else _names(c["read"][i])
+        # What an imported trial had not is a conditional parameter, which Optuna leaves out.
+        shown = {n: v for n, v in permutation.items() if read is None or n in read}
+        params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
+        state, value = _state(c["state"][i], metric.of(records.metrics[i], records.curves[i]))
+        curve = records.curves[i].get(metric.name, ())
+        stop = datetime.fromtimestamp(ended[c["key"][i], c["replicate"][i], c["attempt"][i]])  # as Optuna's
+        attributes = {
+            "round": round_id,
+            **{n: c[n][i] for n in ("cell", "seed", "origin", "replicate", "attempt")},
+            "state": c["state"][i],
+            **{
+                f"metric {n}": v
+                for n, v in records.metrics[i].items()
+                if n != metric.name and math.isfinite(v)
+            },
+        }
+        if c["error"][i]:
+            attributes["error"] = c["error"][i].strip().splitlines()[-1][:500]
+        trials.append(
+            optuna.trial.FrozenTrial(
+                number=i,
+                trial_id=i,
+                state=optuna.trial.TrialState[state],
+                value=value,
+                datetime_start=stop - timedelta(seconds=c["seconds"][i]),
+                datetime_complete=stop,
+                params=params,
+                distributions={n: axes[n][0] for n in params},
+                user_attrs=attributes,
+                system_attrs={},
+                intermediate_values={step: float(v) for step, v in enumerate(curve)},
+            )
+        )
+    try:
+        with _quiet():
+            study = optuna.create_study(study_name=study_name, storage=storage, direction=direction)
+            study.set_metric_names([metric.name])
+    except optuna.exceptions.DuplicatedStudyError:
+        raise StoreError(
+            f"the storage has a study {study_name!r} already; give study_name=, or delete it: optuna.delete_study"
+        ) from None
+    except Exception as error:  # noqa: BLE001  # as in open_study
+        raise _cannot_open(url_of(storage) if isinstance(storage, str) else None, error) from None
+    with _quiet():
+        study.add_trials(trials)
+    return study
+
+
+def _names(read: Any) -> set[str]:
+    """Names that a trial noted as read."""
+    import json
+
+    return set(json.loads(read) if isinstance(read, str) else read)
+
+
+def _ended(store: Store, pk: int) -> dict[tuple[str, int, int], float]:
+    c = t.trial.c
+    with store.engine.connect() as connection:
+        rows = connection.execute(
+            sa.select(c.key, c.replicate, c.attempt, c.finished).where(c.node == pk)
+        ).all()
+    return {(key, replicate, attempt): finished for key, replicate, attempt, finished in rows}
+
+
+def _state(state: str, value: float | None) -> tuple[str, float | None]:
+    if state == "complete" and value is not None and not math.isnan(value):
+        return "COMPLETE", value
+    if state == "pruned":
+        return "PRUNED", None if value is None or math.isnan(value) else value
+    return "FAIL", None
+
+
+def _axis(parameter: Parameter, seen: list[Any]) -> tuple[Any, Mapping[str, Any]]:
+    """A distribution that holds all values seen, and how those are written that Optuna can't hold."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    numbers = [v for v in seen if isinstance(v, int | float) and not isinstance(v, bool)]
+    if isinstance(parameter, Range) and len(numbers) == len(seen):
+        low, high = min([parameter.low, *numbers]), max([parameter.high, *numbers])
+        log = parameter.log and low > 0
+        if isinstance(parameter, Int) and all(float(v).is_integer() for v in numbers):
+            return IntDistribution(int(low), int(high), log=log), {}
+        return FloatDistribution(float(low), float(high), log=log), {}
+    choices = {value_key(v): v for v in [*parameter.grid, *seen]}
+    texts = (
+        dict(zip(map(value_key, parameter.grid), parameter.labels, strict=True))
+        if isinstance(parameter, Choice)
+        else {}
+    )
+    shown = {k: texts.get(k, label(v)) if isinstance(v, Reference | tuple) else v for k, v in choices.items()}
+    if len({*shown.values()}) < len(shown):  # to Python 1 and True are equal
+        shown = {k: repr(v) if not isinstance(v, Reference) else v.path for k, v in choices.items()}
+    return CategoricalDistribution(tuple(shown.values())), shown
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna tells of every study it makes, and of what it calls experimental."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -1,0 +1,133 @@
+"""Where the rounds of one tree live, and what was given to them in this process."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from refine.design.samplers import described
+from refine.errors import DesignError, ObjectiveError
+from refine.run.identity import UNNAMED, Objective, called, check_name, objective_data, objective_name
+from refine.store.store import Store
+from refine.trials.round_record import Node
+from refine.trials.trials import Metric, Score
+
+
+class Home(NamedTuple):
+    """Where rounds live.
+
+    Attributes:
+        store: The database.
+        tree: Row of the tree in it.
+        name: Name of the tree.
+        objectives: Objectives given in this process, by name and fingerprint of their data.
+        scores: Metrics that are functions, given in this process, by name.
+        tools: Samplers and pruners of Optuna given in this process, by what they are called in a node.
+    """
+
+    store: Store
+    tree: int
+    name: str
+    objectives: dict[tuple[str, str | None], Objective]
+    scores: dict[str, Score]
+    tools: dict[str, Any]
+
+    def objective_of(self, node: Node, given: Objective | None, name: str | None = None) -> Objective:
+        """What a round calls: what was given, if it is the round's, else what was given before.
+
+        Raises:
+            ObjectiveError: There is none, or one of another name or on other data.
+        """
+        chosen = given if given is not None else self.objectives.get((node.objective, node.data))
+        if chosen is None:
+            how = (
+                "was imported without an objective"
+                if node.objective.startswith(UNNAMED)
+                else f"was reopened without its objective {node.objective!r}"
+            )
+            raise ObjectiveError(f"round {node.id}: {how}; give it: run(objective=...)")
+        if node.objective.startswith(UNNAMED):
+            self._check_bound(node, chosen, name)
+            self.objectives[node.objective, node.data] = chosen
+        elif given is not None:
+            for what, mine, theirs in (
+                ("name", node.objective, check_name(name) or objective_name(given)),
+                ("data", node.data, objective_data(given)),
+            ):
+                if mine != theirs:
+                    raise ObjectiveError(
+                        f"round {node.id}: runs the objective with {what} {mine!r}, got one with {theirs!r}; "
+                        "another objective is another round: tree.add_round(...)"
+                    )
+            self.objectives[node.objective, node.data] = given
+        return chosen
+
+    def tool(self, node: Node, name: str, what: str) -> Any:
+        """A sampler or pruner of Optuna that was given in this process.
+
+        Raises:
+            DesignError: It was not: the round was reopened.
+        """
+        if name not in self.tools:
+            raise DesignError(
+                f"round {node.id}: its {what} is {name}, an object that is not at hand after reopening; give it: "
+                f"run({what}=...)"
+            )
+        return self.tools[name]
+
+    def know_tools(self, node: Node, design: Any, pruner: Any) -> None:
+        """Takes samplers and pruners that were given after reopening, if they are the round's.
+
+        Raises:
+            DesignError: They are others.
+        """
+        of_pruner = (node.pruner or {}).get("optuna", "none of Optuna")
+        for what, given, name in (("design", design, node.method), ("pruner", pruner, of_pruner)):
+            if given is not None:
+                found = described(given)
+                if found != name:
+                    raise DesignError(
+                        f"round {node.id}: its {what} is {name}, got {found}; another one is another round"
+                    )
+                self.tools[name] = given
+
+    def keep_tools(self, node: Node, sampler: Any, pruner: Any) -> None:
+        """Keeps the sampler and the pruner that a round was made with."""
+        if sampler is not None:
+            self.tools[node.method] = sampler
+        if pruner is not None and node.pruner is not None:
+            self.tools[node.pruner["optuna"]] = pruner
+
+    def _check_bound(self, node: Node, chosen: Objective, name: str | None) -> None:
+        """Which objective an import without one belongs to is said by the first that runs on its rounds."""
+        if name is not None:
+            raise ObjectiveError(
+                f"round {node.id}: was imported without an objective, so none was added with a name, got {name!r}; "
+                "leave name out, or name it at the import: tree.add_frame(frame, objective=..., name=...)"
+            )
+        mine = called(node.objective, chosen)
+        for other in self.store.nodes(self.tree).values():
+            if other.node.objective == node.objective:
+                for ran in self.store.environments(other.pk):
+                    bound = {key: ran[key] for key in mine if key in ran}
+                    if bound and bound != mine:
+                        raise ObjectiveError(
+                            f"round {node.id}: was imported without an objective and first run with "
+                            f"{_words(bound)} (round {other.node.id}), got {_words(mine)}; for another objective "
+                            "import again and name it: tree.add_frame(frame, objective=...)"
+                        )
+
+    def know_score(self, round_id: str, metric: str, given: Score | None) -> None:
+        """Takes a metric's function that was given after reopening.
+
+        Raises:
+            ObjectiveError: It is another one than the round's.
+        """
+        if given is not None:
+            found = Metric.parse(given)
+            if str(found) != metric:
+                raise ObjectiveError(f"round {round_id}: its metric is {metric!r}, got {str(found)!r}")
+            self.scores[found.name] = given
+
+
+def _words(named: dict[str, str]) -> str:
+    return f"{named.get('objective')!r} on data {named.get('objective data')!r}"

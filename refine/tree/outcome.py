@@ -1,0 +1,83 @@
+"""What the children of decisions showed, read from the store for the ledger."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refine.proposal.proposal import Proposal
+from refine.review.calibration import Entry, Seen
+from refine.review.decision import Decision
+from refine.tree.lineage import lineage
+from refine.tree.round import Round
+from refine.trials.trials import degenerate_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
+    """One entry of the ledger per decision that led to a child.
+
+    Args:
+        rounds: All rounds of a tree.
+    """
+    known = {r.id: r for r in rounds}
+    entries = []
+    for found in rounds:
+        kept = found.home.store.proposals(found._stored.pk)
+        for decision in found.decisions:
+            if decision.child in known:
+                text = kept.get(decision.proposal)
+                proposal = None if text is None else Proposal.from_json(json.loads(text))
+                entries.append(Entry(found.id, decision, proposal, seen(known[decision.child], decision)))
+    return tuple(entries)
+
+
+def seen(child: Round, decision: Decision) -> Seen:
+    """What a child showed of what was planned at a decision; what was added to it later is left out.
+
+    Args:
+        child: The round that came of it.
+        decision: The decision.
+    """
+    stored = child._stored
+    extra = len(child.home.store.beside(stored.pk))
+    planned = (stored.n if decision.n is None else decision.n) - extra
+    frame = _judged(child, child.trials)
+    if frame.empty:
+        return Seen(planned, 0, (), math.nan, (), child.direction)
+    even = frame[(frame["origin"] == "even") & (frame["state"] != "running")]
+    if planned < stored.n - extra and not child.node.adaptive:
+        first = child.cells(planned) if planned > 0 else []
+        even = even[even["cell"].isin([str(cell) for cell in first])]
+    # A permutation that was run again is one trial.
+    values = even[np.isfinite(even["value"])].drop_duplicates("cell")["value"]
+    counter = frame.loc[frame["origin"] == "counter", "value"]
+    found = lineage(child.home.store, child.home.tree, child.path, child._metric)
+    tables = [_judged(child, t) for t in (found.frame, found.earlier) if t is not None]
+    inside = [v for t in tables for v in _finite(t.loc[child.space.contains(t), "value"])]
+    best = max if child.direction == "maximize" else min
+    return Seen(
+        planned=planned,
+        ended=int(even["cell"].nunique()),
+        even=tuple(_finite(values)),
+        inside=best(inside, default=math.nan),
+        counter=tuple(_finite(counter)),
+        direction=child.direction,
+    )
+
+
+def _judged(child: Round, frame: pd.DataFrame) -> pd.DataFrame:
+    """A table in which trials that can't be called best have no value, as failed ones."""
+    if child.node.degenerate or frame.empty:
+        return frame
+    return frame.assign(value=frame["value"].where(~degenerate_rows(frame, child.space)))
+
+
+def _finite(values: Iterable[float]) -> list[float]:
+    return [float(v) for v in values if math.isfinite(v)]

@@ -1,0 +1,342 @@
+"""The tree: all rounds of one question, versioned."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refine.design.samplers import design_of, how_many_asked
+from refine.design.space_filling import how_many
+from refine.errors import AnalysisError, NotFound, StoreError, did_you_mean, unstorable
+from refine.report.pages.round import best_of
+from refine.report.pages.tree import tree_page
+from refine.review.calibration import Ledger
+from refine.review.decision import Decision
+from refine.run.environment import user
+from refine.run.holdout import openings_of
+from refine.run.identity import Objective, check_name, objective_data, objective_name
+from refine.run.objective import wants_trial
+from refine.run.replay import Replay
+from refine.run.steering import check_pruner
+from refine.space.encoding import check_seed
+from refine.space.roles import scientific_of
+from refine.space.space import Space
+from refine.store.engine import check_folder
+from refine.store.store import Store
+from refine.tree.apply import check_note
+from refine.tree.comparison import Comparison, compare
+from refine.tree.exchange.exchange import Exchange
+from refine.tree.home import Home
+from refine.tree.outcome import entries_of
+from refine.tree.round import Round
+from refine.trials.round_record import Node
+from refine.trials.trials import Metric, Score, check_direction
+from refine.utils.display import Page, Shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.report.plots import TreePlots
+
+
+class Tree(Exchange, Shown):
+    """All rounds of one question, in a store. Created or opened.
+
+    Args:
+        name: Name of the question.
+        store: URL of the store, or path of a SQLite file.
+        create: Whether to create the tree where it does not exist.
+
+    Raises:
+        StoreError: The store can't be opened.
+        NotFound: The tree does not exist and ``create`` is false.
+    """
+
+    def __init__(
+        self, name: str, store: str | os.PathLike[str] = "sqlite:///refine.db", *, create: bool = True
+    ) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise StoreError(
+                f"a tree needs a name, got {name!r}; such as refine.Tree('digits', store='refine.db')"
+            )
+        if bad := unstorable(name):
+            raise StoreError(f"a tree's name {bad}")
+        database = Store(store, create)
+        try:
+            self._home = Home(database, database.tree(name, create), name, {}, {}, {})
+        except BaseException:
+            database.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """Name of the question."""
+        return self._home.name
+
+    @property
+    def store(self) -> str:
+        """URL of the store, without its password."""
+        return self._home.store.name
+
+    def close(self) -> None:
+        """Closes the store's connections."""
+        self._home.store.close()
+
+    def __enter__(self) -> Tree:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Rounds.
+
+    def add_round(
+        self,
+        space: Space | Mapping[str, Any],
+        objective: Objective,
+        *,
+        metric: str | Score = "value",
+        direction: str = "maximize",
+        degenerate: bool = False,
+        n: int | None = None,
+        downsample: float | None = None,
+        seed: int = 0,
+        design: Any = "sobol",
+        pruner: Any = None,
+        name: str | None = None,
+        roles: Mapping[str, str] | None = None,
+        note: str = "",
+    ) -> Round:
+        """Adds a root, or finds it again: a script that is run twice goes on with the same round.
+
+        Args:
+            space: What to search: a :class:`Space` or its mapping.
+            objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
+            metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
+                objective returns a number, or a function of a trial's metrics that returns one. A function is
+                recorded by its name; what it says is stored with every trial, beside the metrics.
+            direction: ``"maximize"`` or ``"minimize"``.
+            degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
+                value and is passed over. Children take this over.
+            n: How many permutations to run, or
+            downsample: which share of them; one of the two must be given.
+            seed: Another seed is another round.
+            design: ``"sobol"`` or ``"uniform"``, which draw evenly; or adaptive, one permutation after the other by
+                what earlier ones gave: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``, or a sampler of Optuna.
+            pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a pruner
+                of Optuna.
+            name: Name of the objective in the round's identity; default its qualified name.
+            roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
+                :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
+            note: Why, in your words.
+
+        Raises:
+            RefineError: A subclass that says what is wrong; nothing has been written then.
+        """
+        searched = space if isinstance(space, Space) else Space(space)
+        wants_trial(objective, searched)
+        judged = Metric.parse(metric)
+        check_direction(direction)
+        method, sampler = design_of(design)
+        rule, tool = check_pruner(pruner, judged)
+        if not isinstance(degenerate, bool):
+            raise AnalysisError(
+                f"degenerate must be True or False, got {degenerate!r}; True lets such trials be best"
+            )
+        node = Node(
+            parent=None,
+            space=searched,
+            method=method,
+            pruner=rule,
+            seed=check_seed(seed),
+            objective=check_name(name) or objective_name(objective),
+            data=objective_data(objective),
+            metric=str(judged),
+            direction=direction,
+            degenerate=degenerate,
+            scientific=scientific_of({} if roles is None else roles, searched),
+            note=check_note(note),
+            author=user(),
+            created=time.time(),
+        )
+        known = self._home.store.nodes(self._home.tree).get(node.id)
+        if roles is None and known is not None:
+            node = replace(node, scientific=known.node.scientific)
+        sized = how_many_asked if node.adaptive else how_many
+        self._home.store.add_node(self._home.tree, node, sized(node.space, n, downsample))
+        self._home.keep_tools(node, sampler, tool)
+        self._home.store.set_defaults(self._home.tree, node)
+        self._home.objectives[node.objective, node.data] = objective
+        if judged.function is not None:
+            self._home.scores[judged.name] = judged.function
+        return Round(self._home, node, node.metric, direction)
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """All rounds, oldest first."""
+        stored = self._home.store.nodes(self._home.tree).values()
+        return tuple(Round(self._home, s.node, s.node.metric, s.node.direction) for s in stored)
+
+    def __len__(self) -> int:
+        return len(self._home.store.nodes(self._home.tree))
+
+    def __getitem__(self, key: str) -> Round:
+        """The round of an id, of the unambiguous beginning of one, or of a tag.
+
+        Raises:
+            NotFound: There is none, or there are several.
+        """
+        if not isinstance(key, str):
+            raise NotFound(
+                f"a round is found by its id, the beginning of one, or a tag, got {key!r}; tree.rounds has all in order"
+            )
+        rounds = {r.id: r for r in self.rounds}
+        tags = self._home.store.tags(self._home.tree)
+        if key in tags:
+            return rounds[tags[key]]
+        found = [r for i, r in rounds.items() if i.startswith(key)] if key else []
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(f"round {key!r} is ambiguous: {', '.join(r.id for r in found)}")
+        raise NotFound(
+            f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(key, [*tags, *rounds])}"
+        )
+
+    def _resolve(self, which: Round | str) -> Round:
+        return which if isinstance(which, Round) else self[which]
+
+    def _own(self, which: Round | str) -> Round:
+        """A round of this tree, by itself, its id or a tag.
+
+        Raises:
+            NotFound: There is no such round, or it is of another tree.
+        """
+        found = self._resolve(which)
+        if found.home is not self._home and found.id not in self._home.store.nodes(self._home.tree):
+            raise NotFound(
+                f"round {found.id} is one of tree {found.home.name!r}, and tree {self.name!r} has none like it; use that "
+                "tree, or take its rounds over: tree.merge(other)"
+            )
+        return found
+
+    def tag(self, which: Round | str, name: str) -> None:
+        """Gives a round a name; a name that exists moves.
+
+        Raises:
+            StoreError: The name is no text or looks like an id.
+            NotFound: No such round in this tree.
+        """
+        nodes = self._home.store.nodes(self._home.tree)
+        if not isinstance(name, str) or not name.strip() or name in nodes:
+            raise StoreError(
+                f"a tag must be a text that is no round's id, got {name!r}; such as tree.tag(round, 'paper')"
+            )
+        if bad := unstorable(name):
+            raise StoreError(f"a tag {bad}")
+        self._home.store.set_tag(self._home.tree, name, nodes[self._own(which).id].pk)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tag -> round id."""
+        return self._home.store.tags(self._home.tree)
+
+    # Looking back.
+
+    def diff(self, a: Round | str, b: Round | str) -> Comparison:
+        """What differs between two rounds; it prints itself, and ``.report(folder)`` writes it."""
+        return compare(self._resolve(a), self._resolve(b))
+
+    def best(self) -> pd.Series | None:
+        """The best trial of all rounds, with its round's id in ``round``; ``None`` before the first one.
+
+        Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
+        """
+        found = best_of(self.rounds)
+        if found is None:
+            return None
+        import pandas as pd
+
+        return pd.concat([pd.Series({"round": found[0].id}), found[1]])
+
+    def log(self) -> pd.DataFrame:
+        """Everything that happened, oldest first: ``time, event, round, child, author, note``."""
+        import pandas as pd
+
+        rows: list[tuple[float, str, str, str, str, str]] = []
+        for stored in self._home.store.nodes(self._home.tree).values():
+            node = stored.node
+            if node.parent is None:
+                rows.append((node.created, "root", node.id, "", node.author, node.note))
+            for content, created in self._home.store.decisions(stored.pk):
+                d = Decision.from_json(json.loads(content))
+                rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
+            opened = openings_of(self._home.store, stored.pk)
+            rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
+        rows.sort(key=lambda row: row[0])
+        frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
+        return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
+
+    def replay(self, which: Round | str, **options: Any) -> Replay:
+        """Builds a whole round anew: its design from its content, and every trial that has ended from its seed.
+
+        Args:
+            which: A round, its id or a tag.
+            options: As in :meth:`Round.replay`.
+        """
+        return self._resolve(which).replay(None, **options)
+
+    def ledger(self) -> Ledger:
+        """What proposals forecast, what their children showed, and which narrowings were refuted.
+
+        One entry per decision that led to a child. The even trials that were planned at the decision count for
+        its forecast; what was added to the child later does not.
+        """
+        return Ledger(self.name, entries_of(self.rounds))
+
+    @property
+    def plot(self) -> TreePlots:
+        """Figures of all rounds: ``tree.plot.tree()``, ``.best_so_far()``, ``.edf()``, ``.reliability()``."""
+        from refine.report.plots import TreePlots
+
+        return TreePlots(self)
+
+    def report(self, folder: str | Path, *, winner: Round | str | None = None, html: bool = False) -> Path:
+        """Writes the story of the question, from root to winner: every decision, its reason, how its claim turned out.
+
+        Args:
+            folder: Created if need be; holds ``<name>.md`` and a folder of figures.
+            winner: The round that the story leads to, its id or a tag; default the one with the best trial.
+            html: Whether to write one self-contained HTML file instead of markdown.
+
+        Returns:
+            The file.
+
+        Raises:
+            NotFound: The tree has no round yet, or no such winner.
+            StoreError: A file stands where the folder is to be.
+        """
+        from refine.report.markdown.files import in_one_file
+        from refine.report.markdown.tree import tree_report
+        from refine.report.markdown.tree_facts import facts_of
+
+        check_folder(folder)
+        if not len(self):
+            raise NotFound(f"tree {self.name!r} has no round to report on; add one: tree.add_round(...)")
+        chosen = None if winner is None else self._own(winner)
+        write = partial(tree_report, facts_of(self, chosen))
+        return in_one_file(write, folder) if html else write(folder)
+
+    def page(self) -> Page:
+        """The rounds as a tree, with best values, tags and decisions."""
+        return tree_page(self)
+
+    def __repr__(self) -> str:
+        how_many = "closed" if self._home.store.closed else f"{len(self)} rounds"
+        return f"<Tree {self.name}: {how_many} in {self.store}>"

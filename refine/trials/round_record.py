@@ -1,0 +1,158 @@
+"""The frozen node of a refinement tree: what a round is, and the id that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from refine.space.encoding import decode, digest, encode, freeze, seed_of
+from refine.space.space import Space
+
+ADAPTIVE = ("tpe", "gp", "cmaes", "qmc")
+"""Designs in which a sampler of Optuna asks for one permutation after the other."""
+
+OPTUNA = "optuna."
+"""How the name of a design begins that is a sampler object."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A round's content and its place in the tree.
+
+    Attributes:
+        parent: Id of the parent round, ``None`` for a root.
+        space: What is searched.
+        method: Name of the design.
+        seed: Seed of the design and, through the id, of every trial.
+        objective: The objective's name.
+        data: Fingerprint of the data with its split seeds, where the objective gives one.
+        was: For parameters added by a branch, the value that earlier trials had.
+        focus: Share of trials drawn where the optimum is plausible.
+        counter: Share of trials drawn outside the space but inside the parent's.
+        pruner: What stops trials early, as plain data; ``None`` where nothing does.
+        rows: Digest of the finished runs that an imported root consists of; ``None`` for every other node.
+        metric: Default metric; part of the id only where it steers the round.
+        direction: Default direction; the same.
+        degenerate: Whether a degenerate trial may be called best; the same.
+        scientific: Parameters whose effect is the question, see :mod:`refine.space.roles`; no part of the id.
+        note: Why the round exists; no part of the id.
+        author: Who decided it; no part of the id.
+        created: Seconds since the epoch; no part of the id.
+        id: Hash of everything that is part of it, 12 hexadecimal digits.
+    """
+
+    parent: str | None
+    space: Space
+    method: str
+    seed: int
+    objective: str
+    data: str | None = None
+    was: Mapping[str, Any] = field(default_factory=dict)
+    focus: float = 0.0
+    counter: float = 0.0
+    pruner: Mapping[str, Any] | None = None
+    rows: str | None = None
+    metric: str = "value"
+    direction: str = "maximize"
+    degenerate: bool = False
+    scientific: tuple[str, ...] = ()
+    note: str = ""
+    author: str = ""
+    created: float = 0.0
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "was", {n: freeze(v) for n, v in self.was.items()})
+        object.__setattr__(self, "id", digest(self.identity()))
+
+    def identity(self) -> dict[str, Any]:
+        """The content that the id is the hash of, as plain JSON data."""
+        design = {"method": self.method, "focus": float(self.focus), "counter": float(self.counter)}
+        content: dict[str, Any] = {
+            "parent": self.parent,
+            "space": self.space.to_json(),
+            "design": design if self.rows is None else {**design, "rows": self.rows},
+            "seed": self.seed,
+            "objective": self.objective,
+            "data": self.data,
+        }
+        if self.was:
+            content["was"] = {n: encode(v) for n, v in self.was.items()}
+        if self.pruner is not None:
+            content["pruner"] = dict(self.pruner)
+        if self.steered:
+            content["steered by"] = [self.metric, self.direction, bool(self.degenerate)]
+        return content
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether a sampler asks for its permutations, one after the other, by what earlier ones gave."""
+        return self.method in ADAPTIVE or self.method.startswith(OPTUNA)
+
+    @property
+    def steered(self) -> bool:
+        """Whether results decide what the round runs, or how far."""
+        return self.adaptive or self.pruner is not None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], **rest: Any) -> Node:
+        """The node of :meth:`identity`'s output and the fields that are no part of it."""
+        design = content["design"]
+        return cls(
+            parent=content["parent"],
+            space=Space.from_json(content["space"]),
+            method=design["method"],
+            focus=design["focus"],
+            counter=design["counter"],
+            rows=design.get("rows"),
+            seed=content["seed"],
+            objective=content["objective"],
+            data=content["data"],
+            was={n: decode(v) for n, v in content.get("was", {}).items()},
+            pruner=content.get("pruner"),
+            **rest,
+        )
+
+    @property
+    def design_seed(self) -> int:
+        """Seed of the order in which cells are visited."""
+        return seed_of(self.id, "design")
+
+    def trial_seed(self, key: str, replicate: int) -> int:
+        """Seed of one trial: independent of order and of the number of workers."""
+        return seed_of(self.id, key, replicate)
+
+
+class StoredNode(NamedTuple):
+    """A node as the store holds it.
+
+    Attributes:
+        pk: Its row number.
+        node: The node.
+        n: How many permutations it plans, the largest number ever asked for.
+        first: How many it planned when it was made, by which its focused and counter-samples were drawn.
+        order: Rank by time of writing.
+    """
+
+    pk: int
+    node: Node
+    n: int
+    first: int
+    order: int
+
+
+class StoredDecision(NamedTuple):
+    """A decision as the store holds it.
+
+    Attributes:
+        node: Row of the node decided upon.
+        digest: Of what was decided; a second one on the same node is not written.
+        content: Canonical JSON.
+        child: Id of the node that came of it, or ``None``.
+    """
+
+    node: int
+    digest: str
+    content: str
+    child: str | None

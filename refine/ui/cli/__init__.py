@@ -1,0 +1,28 @@
+"""The command line: thin, over the same calls as in Python."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+# A module's commands are registered when it is imported; the order is that of the help.
+from refine.ui.cli import _runs, _look, _failures, _decide, _review, _bring, _doctor  # noqa: F401  # isort: skip
+from refine._version import VERSION
+from refine.ui.cli._app import app
+
+__all__ = ["app", "main"]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,224 @@
+"""What every command shares: the app, errors and exit codes, the store, printing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from refine.errors import RefineError
+from refine.ui.cli._complete import complete_rounds, complete_trees
+from refine.ui.cli._words import in_shell
+
+if TYPE_CHECKING:
+    from refine.proposal.proposal import Proposal
+    from refine.tree.round import Round
+    from refine.utils.display import Page
+
+DONE, ERROR, USAGE, NO, STOPPED = 0, 1, 2, 3, 130
+"""Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no; Ctrl-C."""
+
+
+class _Commands(TyperGroup):
+    """Errors of refine and of the file system are one line and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        import warnings
+
+        from refine.errors import RefineWarning
+        from refine.utils.display import shown
+
+        python_s = warnings.showwarning
+
+        def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, RefineWarning):
+                typer.echo(f"warning: {shown(in_shell(str(message)))}", err=True)
+            else:
+                python_s(message, category, *where)
+
+        warnings.showwarning = say  # type: ignore[assignment]
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader of our output went away, which is no error of ours
+        except KeyboardInterrupt as stop:
+            typer.echo(str(stop) or "stopped", err=True)
+            raise typer.Exit(STOPPED) from None
+        except (RefineError, OSError, KeyError) as error:
+            text = error.args[0] if isinstance(error, KeyError) and error.args else error
+            typer.echo(f"error: {shown(in_shell(' '.join(str(text).split())))}", err=True)
+            raise typer.Exit(ERROR) from None
+        finally:
+            warnings.showwarning = python_s
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Refine a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the "
+    "answer is no, 130 stopped.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RUN, LOOK, DECIDE, BRING = "Run", "Look", "Decide", "Bring and take"
+"""Headings of the help."""
+
+StoreArgument = Annotated[
+    str, typer.Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.")
+]
+_ROUND_HELP = "Id of a round, the beginning of one, or a tag."
+RoundArgument = Annotated[
+    str, typer.Argument(metavar="ROUND", help=_ROUND_HELP, autocompletion=complete_rounds)
+]
+OtherArgument = Annotated[
+    str, typer.Argument(metavar="OTHER", help=_ROUND_HELP, autocompletion=complete_rounds)
+]
+TreeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tree", "-t", help="Name of the tree, where there are several.", autocompletion=complete_trees
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ObjectiveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        help="Where the objective is: module:name or path/to/file.py:name; default by the name that the round recorded.",
+    ),
+]
+WorkersOption = Annotated[int, typer.Option("--workers", "-w", min=1, help="How many trials run at a time.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads per trial.")]
+TimeoutOption = Annotated[float | None, typer.Option(help="Seconds that a trial may take.")]
+MemoryOption = Annotated[str | None, typer.Option(help="Memory that a worker may hold, such as 2GB.")]
+NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
+AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
+
+
+def show(page: Page, *calls: str) -> None:
+    """Prints a page, in colours at a terminal, with what one would type next in place of what one would call."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from refine.utils.display import to_rich, to_text
+
+    page = replace(page, calls=calls)
+    # Values come from people and objectives: nothing in them is markup.
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        console.print(to_rich(page))
+    else:
+        typer.echo(to_text(page))
+
+
+def put_json(data: Any) -> None:
+    """Prints plain data as JSON."""
+    typer.echo(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def put_round(found: Round, as_json: bool, *calls: str) -> None:
+    """Prints a round."""
+    if as_json:
+        from refine.ui.cli._data import round_data
+
+        put_json(round_data(found))
+    else:
+        show(found.page(), *calls)
+
+
+def put_path(path: Path, as_json: bool) -> None:
+    """Prints where something was written."""
+    if as_json:
+        put_json({"path": str(path)})
+    else:
+        typer.echo(str(path))
+
+
+@contextmanager
+def only_json(as_json: bool) -> Iterator[None]:
+    """While trials run, what objectives and their workers print goes to the error stream: the output is JSON alone."""
+    if not as_json:
+        yield
+        return
+    output = sys.stdout
+    output.flush()
+    kept = os.dup(1)  # workers inherit the descriptor, and know nothing of sys.stdout
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        output.flush()  # what was written to it meanwhile, by whoever had kept it
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def typed(store: str, command: str, found: Round, rest: str = "") -> str:
+    """A command on a round as one types it."""
+    import shlex
+
+    several = len(found.home.store.trees()) > 1
+    words = ["refine", command, shlex.quote(store), found.id, rest]
+    words += [f"--tree {shlex.quote(found.home.name)}"] if several else []
+    return " ".join(word for word in words if word)
+
+
+def calls_on(store: str, found: Round) -> tuple[str, ...]:
+    """What one would sensibly type on a round."""
+    from refine.design.space_filling import IMPORTED
+    from refine.trials.trials import FAILED
+
+    trials = found.trials
+    failed, ended = int(trials["state"].isin(FAILED).sum()), len(trials)
+    run = found.node.method != IMPORTED and ended < found.n
+    calls = [typed(store, "run", found, "--workers 2")] if run else []
+    calls += [typed(store, "failures", found)] if failed else []
+    if ended > failed:
+        calls += [typed(store, "analyze", found), typed(store, "propose", found)]
+    return tuple(calls)
+
+
+def proposals_of(found: Round) -> list[Proposal]:
+    """What was proposed on a round and kept, the last one at the end."""
+    from refine.proposal.proposal import Proposal
+
+    kept = found.home.store.proposals(found._stored.pk)
+    return [Proposal.from_json(json.loads(content)) for content in kept.values()]
+
+
+def objective_for(found: Round, where: str | None) -> dict[str, Any]:
+    """What a round calls, as options of :meth:`refine.Round.run`.
+
+    Args:
+        found: The round.
+        where: Where its objective is; default by the name that the round recorded.
+
+    Raises:
+        ObjectiveError: It can't be found.
+    """
+    from refine.run.identity import UNNAMED
+    from refine.space.literals import found_object, named_object
+
+    name = found.node.objective
+    if where is None:
+        if name.startswith(UNNAMED):
+            from refine.errors import ObjectiveError
+
+            raise ObjectiveError(
+                f"round {found.id}: was imported without an objective; say what to run: --objective module:name"
+            )
+        return {"objective": named_object(name)}
+    given = found_object(where)
+    # A script's own function is recorded without a module; found in its file it is the same one.
+    script = "." not in name and getattr(given, "__qualname__", None) == name
+    return {"objective": given, "name": name} if script else {"objective": given}

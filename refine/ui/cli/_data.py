@@ -1,0 +1,137 @@
+"""What commands print as JSON: plain data, with null for what is not known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from refine.space.edits import bounds_text
+from refine.space.parameters import Parameter
+from refine.space.space import Space
+
+if TYPE_CHECKING:
+    from refine.analysis.analysis import Analysis
+    from refine.proposal.proposal import Proposal
+    from refine.tree.comparison import Comparison
+    from refine.tree.round import Round
+    from refine.tree.tree import Tree
+
+
+def plain(value: Any) -> Any:
+    """Any result as JSON data: tables become lists of rows, NaN and infinity null."""
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Parameter | Space):
+        return value.to_json()
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, pd.DataFrame):
+        return [plain(row) for row in value.to_dict("records")]
+    if isinstance(value, pd.Series):
+        return plain(value.to_dict())
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if not f.name.startswith("_")}
+    if isinstance(value, list | tuple | set | np.ndarray):
+        return [plain(v) for v in value]
+    return str(value)
+
+
+def round_data(found: Round) -> dict[str, Any]:
+    """A round: what it is, how far, its best, and what was decided."""
+    counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+    node = found.node
+    return {
+        "id": found.id,
+        "tree": found.home.name,
+        "parent": node.parent,
+        "children": [c.id for c in found.children],
+        "n": found.n,
+        "states": counts,
+        "metric": found.metric,
+        "direction": found.direction,
+        "best": plain(found.best),
+        "space": found.space.to_json(),
+        "size": found.space.size,
+        "roles": found.roles,
+        "design": node.method,
+        "seed": node.seed,
+        "objective": node.objective,
+        "note": node.note,
+        "author": node.author,
+        "decisions": [d.to_json() for d in found.decisions],
+    }
+
+
+def tree_data(tree: Tree) -> dict[str, Any]:
+    """A tree: its rounds, oldest first, and its tags."""
+    best = tree.best()
+    return {
+        "name": tree.name,
+        "store": tree.store,
+        "rounds": [round_data(r) for r in tree.rounds],
+        "tags": tree.tags,
+        "best": plain(best),
+    }
+
+
+def analysis_data(analysis: Analysis) -> dict[str, Any]:
+    """What was measured, without the tables that it was measured on."""
+    return {
+        "metric": analysis.metric,
+        "direction": analysis.direction,
+        "states": analysis.states,
+        "n_even": analysis.n_even,
+        "n_pooled": analysis.n_pooled,
+        "n_earlier": analysis.n_earlier,
+        "look": analysis.look,
+        "noise": plain(analysis.noise),
+        "covered": plain(analysis.covered),
+        "best": plain(analysis.best),
+        "parameters": [
+            {**plain(e), "matters": e.matters, "fails": e.fails, "effect": plain(e.effect)}
+            for e in analysis.ranked
+        ],
+        "pairs": [
+            {**plain(p), "i": analysis.parameters[p.i].name, "j": analysis.parameters[p.j].name}
+            for p in analysis.pairs
+        ],
+        "never_read": list(analysis.never_read),
+        "caution": analysis.caution,
+        "evidence": analysis.digest,
+    }
+
+
+def proposal_data(proposal: Proposal) -> dict[str, Any]:
+    """A proposal, with its digest, its claim, and bounds as texts beside their levels."""
+    content = proposal.to_json()
+    words = {c.name: (bounds_text(c.old), bounds_text(c.new)) for c in proposal.changes}
+    for change in content["changes"]:
+        change["now"], change["proposed"] = words[change["name"]]
+    return {"digest": proposal.digest, "claim": proposal.claim, **content}
+
+
+def comparison_data(found: Comparison) -> dict[str, Any]:
+    """What differs between two rounds."""
+    return {
+        f.name: plain(getattr(found, f.name))
+        for f in fields(found)
+        if f.name != "rounds" and not f.name.startswith("_")
+    }

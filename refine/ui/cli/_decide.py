@@ -1,0 +1,374 @@
+"""Commands that decide: propose, preview, accept, decline, branch, tag, roles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refine.ui.cli._app import (
+    DECIDE,
+    AuthorOption,
+    JsonOption,
+    NoteOption,
+    RoundArgument,
+    StoreArgument,
+    TreeOption,
+    app,
+    proposals_of,
+    put_json,
+    put_round,
+    show,
+    typed,
+)
+from refine.ui.cli._complete import complete_parameters
+from refine.ui.cli._open import opened
+from refine.utils.format import percent
+
+if TYPE_CHECKING:
+    from refine.review.review import Review
+    from refine.space.space import Space
+    from refine.tree.round import Round
+    from refine.utils.display import Page
+
+EditOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--edit",
+        "-e",
+        metavar="NAME=VALUE",
+        help="Set a parameter: 'dropout=(0, 0.2)', 'units=[8, 16]', optimizer=Adam. Can be given several times.",
+        autocompletion=complete_parameters,
+    ),
+]
+RejectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reject", "-r", metavar="NAME", help="Leave a parameter as it is now. Can be given several times."
+    ),
+]
+SizeOption = Annotated[int | None, typer.Option("-n", "--n", help="Permutations of the next round.")]
+DownsampleOption = Annotated[float | None, typer.Option(help="The same as a share of what is left.")]
+FocusOption = Annotated[float, typer.Option(help="Share spent where the optimum is plausible.")]
+DesignOption = Annotated[
+    str | None, typer.Option(help="sobol, uniform, tpe, gp, cmaes or qmc; default this round's.")
+]
+PrunerOption = Annotated[str | None, typer.Option(help="median stops trials that are behind; default none.")]
+RiskOption = Annotated[float, typer.Option(help="Accepted probability of losing the best value.")]
+WhichRiskOption = Annotated[
+    float | None,
+    typer.Option("--risk", help="Which of the proposals, by its risk; default the one proposed last."),
+]
+EpsilonOption = Annotated[
+    float | None, typer.Option(help="Loss that counts as none; default the noise of retraining.")
+]
+
+
+@app.command(rich_help_panel=DECIDE)
+def propose(
+    store: StoreArgument,
+    which: RoundArgument,
+    risk: RiskOption = 0.05,
+    epsilon: EpsilonOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose bounds for the next round, and keep the proposal for a decision."""
+    with opened(store, name) as found:
+        at = found[which]
+        review = at.propose(risk, epsilon)
+        if as_json:
+            from refine.ui.cli._data import proposal_data
+
+            put_json(proposal_data(review.proposal))
+            return
+        show(review.page(), *_next(store, at))
+
+
+def _next(store: str, at: Round) -> tuple[str, ...]:
+    return (
+        typed(store, "gate", at),
+        typed(store, "preview", at, "--edit 'NAME=(low, high)'"),
+        typed(store, "accept", at, "--note ..."),
+    )
+
+
+@app.command(rich_help_panel=DECIDE)
+def preview(
+    store: StoreArgument,
+    which: RoundArgument,
+    edit: EditOption = None,
+    reject: RejectOption = None,
+    n: SizeOption = None,
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", min=1, help="How many trials would run at a time.")
+    ] = 1,
+    risk: WhichRiskOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what accepting the last proposal would mean, with edits; decides nothing."""
+    with opened(store, name) as found:
+        review = _review(found[which], edit, reject, risk)
+        seen = review.preview(n=n, workers=workers)
+        if as_json:
+            from refine.ui.cli._data import plain
+
+            put_json({**plain(seen), "warning": seen.warning})
+            return
+        again = [*_repeated(edit, reject, n, risk), "--note ..."]
+        show(_of_which(review, seen.page()), typed(store, "accept", found[which], " ".join(again)))
+
+
+@app.command(rich_help_panel=DECIDE)
+def accept(
+    store: StoreArgument,
+    which: RoundArgument,
+    edit: EditOption = None,
+    reject: RejectOption = None,
+    note: NoteOption = "",
+    n: SizeOption = None,
+    downsample: DownsampleOption = None,
+    focus: FocusOption = 0.0,
+    counter: Annotated[float, typer.Option(help="Share spent outside, where a mistake would show.")] = 0.05,
+    design: DesignOption = None,
+    pruner: PrunerOption = None,
+    author: AuthorOption = None,
+    risk: WhichRiskOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Accept the last proposal, with edits and rejections: makes the child round."""
+    with opened(store, name) as found:
+        review = _review(found[which], edit, reject, risk)
+        child = review.accept(
+            note,
+            n=n,
+            downsample=downsample,
+            focus=focus,
+            counter=counter,
+            design=design,
+            pruner=pruner,
+            author=author,
+        )
+        _say_new(review.proposal.old, child, review.proposal.space)
+        if as_json:
+            put_round(child, as_json)
+            return
+        show(_of_which(review, child.page()), typed(store, "run", child, "--workers 2"))
+
+
+@app.command(rich_help_panel=DECIDE)
+def decline(
+    store: StoreArgument,
+    which: RoundArgument,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    risk: WhichRiskOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn the last proposal down altogether."""
+    with opened(store, name) as found:
+        at = found[which]
+        review = _review(at, None, None, risk)
+        review.decline(note, author=author)
+        if as_json:
+            put_round(at, as_json)
+            return
+        show(_of_which(review, at.page()), typed(store, "branch", at, "--edit ..."))
+
+
+@app.command(rich_help_panel=DECIDE)
+def branch(
+    store: StoreArgument,
+    which: RoundArgument,
+    edit: EditOption = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Leave a parameter out. Can be given several times."),
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="A whole space instead: a .toml or .json file, or module:name.")
+    ] = None,
+    was: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Value that earlier trials had of an added parameter."),
+    ] = None,
+    note: NoteOption = "",
+    n: SizeOption = None,
+    downsample: DownsampleOption = None,
+    seed: Annotated[int | None, typer.Option(help="Default this round's.")] = None,
+    focus: FocusOption = 0.0,
+    counter: Annotated[float, typer.Option(help="Share spent outside, where a mistake would show.")] = 0.0,
+    design: DesignOption = None,
+    pruner: PrunerOption = None,
+    author: AuthorOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a child on another space, without regard to a proposal; --edit may add parameters."""
+    from refine.errors import ReviewError
+    from refine.space.literals import typed_pairs
+
+    if space is None and not edit and not drop:
+        raise ReviewError(
+            "branch needs --edit, --drop or --space; for the same space with another seed give --edit and --seed"
+        )
+    if space is not None and (edit or drop):
+        raise ReviewError("branch takes a whole --space, or --edit and --drop, got both")
+    with opened(store, name) as found:
+        at = found[which]
+        if space is not None:
+            from refine.space.files import read_space
+
+            new: Any = read_space(space)
+        else:
+            new = _changed(at, typed_pairs(edit or [], "--edit"), drop or [])
+        child = at.branch(
+            new,
+            note=note,
+            was=typed_pairs(was or [], "--was") or None,
+            n=n,
+            downsample=downsample,
+            seed=seed,
+            focus=focus,
+            counter=counter,
+            design=design,
+            pruner=pruner,
+            author=author,
+        )
+        _say_new(at.space, child)
+        put_round(child, as_json, typed(store, "run", child, "--workers 2"))
+
+
+def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
+    """Names values of choices that the old space does not have, as a warning."""
+    from refine.proposal.preview import new_values
+    from refine.utils.display import shown
+
+    for text in new_values(old, child.space, proposed):
+        typer.echo(f"warning: {shown(text)}", err=True)
+
+
+def _changed(at: Round, edits: dict[str, Any], drop: list[str]) -> Any:
+    from refine.errors import ReviewError, did_you_mean
+    from refine.space.edits import edit_space
+    from refine.space.space import Space
+
+    for name in drop:
+        if name not in at.space:
+            raise ReviewError(f"--drop: unknown parameter {name!r}; {did_you_mean(name, at.space)}")
+    inside = {n: v for n, v in edits.items() if n in at.space}
+    added = {n: v for n, v in edits.items() if n not in at.space}
+    changed = edit_space(at.space, at.space, inside)
+    rest = {n: p for n, p in changed.items() if n not in drop}
+    return Space({**rest, **added}, [str(c) for c in at.space.constraints])
+
+
+@app.command(rich_help_panel=DECIDE)
+def tag(
+    store: StoreArgument,
+    which: RoundArgument,
+    label: Annotated[str, typer.Argument(metavar="TAG", help="The name; one that exists moves.")],
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a round a name."""
+    with opened(store, name) as found:
+        at = found[which]
+        found.tag(at, label)
+        if as_json:
+            put_json({"tag": label, "round": at.id})
+        else:
+            typer.echo(f"{label}: round {at.id}")
+
+
+@app.command(rich_help_panel=DECIDE)
+def roles(
+    store: StoreArgument,
+    which: RoundArgument,
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME=ROLE...",
+            help="scientific, nuisance or fixed.",
+            autocompletion=complete_parameters,
+        ),
+    ] = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print or set the roles of a round's parameters: what it asks about, and what it only tunes."""
+    from refine.space.literals import typed_pairs
+    from refine.utils.display import Cell, Grid, Page
+
+    with opened(store, name) as found:
+        at = found[which]
+        if given:
+            at.set_roles(typed_pairs(given, "roles"))
+        if as_json:
+            put_json(at.roles)
+            return
+        rows = tuple((Cell(n, "strong"), role) for n, role in at.roles.items())
+        show(Page(f"Roles in round {at.id}", (Grid(("parameter", "role"), rows),)), typed(store, "gate", at))
+
+
+def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: float | None) -> Review:
+    """The last proposal on a round, with edits and rejections, if the evidence is still the same.
+
+    Args:
+        at: The round.
+        edit: Edits as typed.
+        reject: Names as typed.
+        risk: Of which risk; default of whichever was proposed last.
+
+    Raises:
+        ReviewError: Nothing of that risk was proposed yet, or trials came since.
+    """
+    from refine.errors import ReviewError
+    from refine.space.literals import typed_pairs
+
+    proposals = proposals_of(at)
+    if not proposals:
+        raise ReviewError(
+            f"round {at.id}: nothing was proposed on it yet; look first: refine propose STORE {at.id}"
+        )
+    meant = [p for p in proposals if risk is None or p.risk == risk]
+    if not meant:
+        known = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))
+        raise ReviewError(
+            f"round {at.id}: no proposal of risk {risk:g}, there are {known}; make it first: "
+            f"refine propose STORE {at.id} --risk {risk:g}"
+        )
+    last = meant[-1]
+    given = last.epsilon if last.epsilon_source == "given" else None
+    review = at.draft(last.risk, given)  # looking changes nothing: the last proposal stays the last one
+    if review.proposal.digest != last.digest:
+        raise ReviewError(
+            f"round {at.id}: its evidence has changed since the last proposal; look again: refine propose STORE {at.id}"
+        )
+    review = review.edit(typed_pairs(edit, "--edit")) if edit else review
+    return review.reject(*reject) if reject else review
+
+
+def _of_which(review: Review, page: Page) -> Page:
+    """A page, headed by which proposal it is about: there may be one for every risk."""
+    from dataclasses import replace
+
+    from refine.utils.display import Text
+
+    about = Text(f"The proposal of risk {percent(review.proposal.risk)} on round {review.round.id}.", "faint")
+    return replace(page, blocks=(about, *page.blocks))
+
+
+def _repeated(
+    edit: list[str] | None, reject: list[str] | None, n: int | None, risk: float | None
+) -> list[str]:
+    """Options as they were typed."""
+    import shlex
+
+    told = [f"--edit {shlex.quote(e)}" for e in edit or []]
+    told += [f"--reject {shlex.quote(r)}" for r in reject or []]
+    told += [f"-n {n}"] if n is not None else []
+    return [*told, *([f"--risk {risk:g}"] if risk is not None else [])]

@@ -1,0 +1,204 @@
+"""The command that looks after everything else: does what refine needs work here?"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from refine.ui.cli._app import LOOK, NO, JsonOption, app, put_json, show
+
+if TYPE_CHECKING:
+    from refine.store.store import Store
+
+_LEAST_DISK = 1e9
+_OPTIONAL = {
+    "plotly": "interactive figures: round.plot.interactive(...)",
+    "torch": "design='gp'",
+    "cmaes": "design='cmaes'",
+    "psycopg": "stores on PostgreSQL",
+    "IPython": "notebooks",
+}
+
+
+class Check(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+        what: The thing.
+        verdict: ``"good"``, ``"warn"`` or ``"bad"``.
+        says: What was found, and what to do about it.
+    """
+
+    what: str
+    verdict: str
+    says: str
+
+
+@app.command(rich_help_panel=LOOK)
+def doctor(
+    store: Annotated[
+        str | None, typer.Argument(metavar="STORE", help="A store to look into as well.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out TensorFlow and workers, which take seconds.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that what refine needs works here; exit code 3 where something does not."""
+    from refine.utils.display import Cell, Grid, Page
+
+    steps: list[Callable[[], Iterator[Check]]] = [_python, _packages, _disk]
+    if not quick:
+        steps += [_tensorflow, _workers]
+    found = [check for step in steps for check in step()]
+    if store is not None:
+        found += _store(store)
+    worst = any(check.verdict == "bad" for check in found)
+    if as_json:
+        put_json([check._asdict() for check in found])
+    else:
+        rows = tuple((Cell(c.what, "strong"), Cell(c.verdict, c.verdict), c.says) for c in found)
+        told = "Something does not work" if worst else "Everything that is needed works"
+        show(Page(told, (Grid(("what", "verdict", "found"), rows, wide=(2,)),)))
+    if worst:
+        raise typer.Exit(NO)
+
+
+def _python() -> Iterator[Check]:
+    from refine._version import VERSION
+
+    version = sys.version.split()[0]
+    good = sys.version_info >= (3, 11)
+    yield Check(
+        "Python", "good" if good else "bad", f"{version}{'' if good else '; refine needs 3.11 or newer'}"
+    )
+    yield Check("refine", "good", f"{VERSION}, at {Path(__file__).parents[1]}")
+
+
+def _packages() -> Iterator[Check]:
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    missing, versions = [], []
+    for line in metadata.requires("refine-hpo") or ():
+        needed = Requirement(line)
+        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(needed.name)
+        except metadata.PackageNotFoundError:
+            missing.append(f"{needed.name} is missing")
+            continue
+        versions.append(f"{needed.name} {version}")
+        if not needed.specifier.contains(version, prereleases=True):
+            missing.append(f"{needed.name} {version} is not {needed.specifier}")
+    if missing:
+        yield Check(
+            "packages", "bad", f"{'; '.join(missing)}; install again: pip install --upgrade refine-hpo"
+        )
+    else:
+        yield Check("packages", "good", ", ".join(versions))
+    for name, what in _OPTIONAL.items():
+        if importlib.util.find_spec(name) is None:
+            yield Check(name, "warn", f"not installed; only needed for {what}")
+
+
+def _disk() -> Iterator[Check]:
+    for what, path in (("disk here", Path.cwd()), ("disk for temporary files", Path(tempfile.gettempdir()))):
+        free = shutil.disk_usage(path).free
+        verdict = "good" if free >= _LEAST_DISK else "warn"
+        yield Check(what, verdict, f"{free / 1e9:.1f} GB free at {path}")
+
+
+def _tensorflow() -> Iterator[Check]:
+    try:
+        from refine.keras._quiet import quietly
+
+        with quietly():  # looking for devices, TensorFlow complains of those that are not there
+            importlib.import_module("refine.keras")
+            tensorflow = importlib.import_module("tensorflow")
+            keras = importlib.import_module("keras")
+            found = tensorflow.config.list_physical_devices()
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is what the person must know
+        yield Check("TensorFlow", "bad", f"can't be imported: {type(error).__name__}: {error}")
+        return
+    devices = [d.name.removeprefix("/physical_device:") for d in found]
+    backend = keras.backend.backend()
+    verdict = "good" if backend == "tensorflow" else "bad"
+    more = "" if verdict == "good" else f"; Keras runs on {backend}: set KERAS_BACKEND=tensorflow"
+    yield Check(
+        "TensorFlow",
+        verdict,
+        f"{tensorflow.__version__}, Keras {keras.__version__}, {', '.join(devices)}{more}",
+    )
+
+
+def _objective(params: dict[str, float]) -> float:
+    return params["x"]
+
+
+def _workers() -> Iterator[Check]:
+    import refine
+
+    with tempfile.TemporaryDirectory() as folder, refine.Tree("doctor", Path(folder) / "doctor.db") as tree:
+        found = tree.add_round({"x": (0.0, 1.0, 4)}, _objective, n=4)
+        try:
+            found.run(workers=2, progress=False)
+        except Exception as error:  # noqa: BLE001  # as above
+            yield Check("workers", "bad", f"two can't be started: {error}")
+            return
+        done = int((found.trials["state"] == "complete").sum())
+    verdict = "good" if done == 4 else "bad"
+    yield Check("workers", verdict, f"two subprocesses ran {done} of 4 trials into a store of their own")
+
+
+def _store(store: str) -> Iterator[Check]:
+    from refine.errors import RefineError
+    from refine.store.engine import url_of
+    from refine.store.store import Store
+
+    try:
+        url = url_of(store)
+        file = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+        if file is not None and not file.is_file():
+            yield Check("store", "bad", f"{store}: no such file")
+            return
+        database = Store(store)
+    except RefineError as error:
+        yield Check("store", "bad", str(error))
+        return
+    try:
+        yield from _contents(database, file)
+    finally:
+        database.close()
+
+
+def _contents(database: Store, file: Path | None) -> Iterator[Check]:
+    import sqlalchemy as sa
+
+    from refine.store.lease import leases
+    from refine.store.schema import SCHEMA_VERSION
+
+    trees = database.trees()
+    rounds = {
+        s.pk: f"round {i} of {name}" for name in trees for i, s in database.nodes(database.tree(name)).items()
+    }
+    yield Check("store", "good", f"{database.name}: {', '.join(trees) or 'no tree'}; schema {SCHEMA_VERSION}")
+    if file is not None:
+        with database.engine.connect() as connection:
+            said = connection.execute(sa.text("PRAGMA integrity_check")).scalar()
+        text = "every page is sound" if said == "ok" else f"{said}; export what can be read: refine export"
+        yield Check("file", "good" if said == "ok" else "bad", text)
+    for held in leases(database.engine):
+        now = "is being run by" if held.alive else "was left behind by"
+        more = "" if held.alive else "; whoever runs it next takes over"
+        yield Check("lease", "good", f"{rounds[held.node]} {now} process {held.pid} on {held.host}{more}")

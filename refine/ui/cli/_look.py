@@ -1,0 +1,287 @@
+"""Commands that look: tree, log, show, analyze, gate, diff, best, ledger, report, plot."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refine.ui.cli._app import (
+    LOOK,
+    JsonOption,
+    OtherArgument,
+    RoundArgument,
+    StoreArgument,
+    TreeOption,
+    app,
+    calls_on,
+    proposals_of,
+    put_json,
+    put_path,
+    put_round,
+    show,
+    typed,
+)
+from refine.ui.cli._complete import complete_rounds
+from refine.ui.cli._open import opened
+from refine.ui.cli._words import in_shell
+
+if TYPE_CHECKING:
+    from refine.analysis.analysis import Analysis
+    from refine.proposal.proposal import Proposal
+    from refine.tree.round import Round
+
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and its figures.")]
+HtmlOption = Annotated[bool, typer.Option("--html", help="One self-contained HTML file instead of markdown.")]
+
+
+@app.command(rich_help_panel=LOOK)
+def tree(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
+    """Print the tree with best values and decisions."""
+    with opened(store, name) as found:
+        if as_json:
+            from refine.ui.cli._data import tree_data
+
+            put_json(tree_data(found))
+            return
+        rounds = found.rounds
+        last = (typed(store, "show", rounds[-1]), *calls_on(store, rounds[-1])) if rounds else ()
+        show(found.page(), *last)
+
+
+@app.command(rich_help_panel=LOOK)
+def log(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
+    """Print everything that happened, oldest first."""
+    from refine.ui.cli._data import plain
+    from refine.utils.display import Cell, Grid, Page
+
+    with opened(store, name) as found:
+        frame = found.log()
+        if as_json:
+            put_json(plain(frame))
+            return
+        rows = tuple(
+            (when.strftime("%Y-%m-%d %H:%M:%S"), Cell(event, "strong"), at, child or "-", author, note or "-")
+            for when, event, at, child, author, note in frame.itertuples(index=False)
+        )
+        head = ("time (UTC)", "event", "round", "child", "author", "note")
+        show(Page(f"Log of {found.name}", (Grid(head, rows),)))
+
+
+@app.command("show", rich_help_panel=LOOK)
+def show_round(
+    store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
+) -> None:
+    """Print a round: how far it is, its best, its space, what was decided."""
+    with opened(store, name) as opened_tree:
+        found = opened_tree[which]
+        put_round(found, as_json, *calls_on(store, found))
+
+
+@app.command(rich_help_panel=LOOK)
+def analyze(
+    store: StoreArgument,
+    which: RoundArgument,
+    metric: Annotated[str | None, typer.Option(help="Another metric than the round's own.")] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="maximize or minimize; default the round's own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every bootstrap and permutation.")] = 0,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a round taught, the clearest first."""
+    with opened(store, name) as opened_tree:
+        found = opened_tree[which]
+        analysis = found.analyze(metric, direction, seed)
+        if as_json:
+            from refine.ui.cli._data import analysis_data
+
+            put_json(analysis_data(analysis))
+            return
+        show(analysis.page(), typed(store, "propose", found), typed(store, "gate", found))
+
+
+def _proposed(found: Round, analysis: Analysis) -> Proposal | None:
+    """What was proposed last, where it rests on the same evidence: then the questions are about that."""
+    made = proposals_of(found)
+    return made[-1] if made and made[-1].evidence == analysis.digest else None
+
+
+@app.command(rich_help_panel=LOOK)
+def gate(
+    store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
+) -> None:
+    """Print the questions to ask before deciding, of what was proposed last, with pass, warn or fail."""
+    with opened(store, name) as opened_tree:
+        found = opened_tree[which]
+        analysis = found.analyze()
+        cards = found.gate(analysis, _proposed(found, analysis))
+        if as_json:
+            from refine.ui.cli._data import plain
+
+            put_json(plain(cards))
+            return
+        said = tuple(card._replace(says=in_shell(card.says)) for card in cards.cards)
+        show(replace(cards, cards=said).page(), typed(store, "propose", found))
+
+
+@app.command(rich_help_panel=LOOK)
+def diff(
+    store: StoreArgument,
+    first: RoundArgument,
+    second: OtherArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write it as a report into this folder instead.")
+    ] = None,
+    html: HtmlOption = False,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what differs between two rounds, or write it as a report."""
+    with opened(store, name) as found:
+        comparison = found.diff(first, second)
+        if out is not None or html:
+            put_path(comparison.report(out or Path("reports"), html=html), as_json)
+        elif as_json:
+            from refine.ui.cli._data import comparison_data
+
+            put_json(comparison_data(comparison))
+        else:
+            show(comparison.page())
+
+
+@app.command(rich_help_panel=LOOK)
+def best(
+    store: StoreArgument,
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ROUND",
+            help="Of this round; default of the whole tree.",
+            autocompletion=complete_rounds,
+        ),
+    ] = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the best trial."""
+    from refine.errors import AnalysisError
+    from refine.ui.cli._data import plain
+    from refine.utils.display import Cell, Grid, Page
+
+    with opened(store, name) as opened_tree:
+        if which is None:
+            row, where = opened_tree.best(), f"tree {opened_tree.name}"
+        else:
+            found = opened_tree[which]
+            row, where = found.best, f"round {found.id}"
+        if row is None:
+            raise AnalysisError(f"{where}: no trial has finished that may be called best")
+        if as_json:
+            put_json(plain(row))
+            return
+        rows = tuple((Cell(str(k), "strong"), _shown(v)) for k, v in row.items())
+        show(Page(f"Best trial of {where}", (Grid(("what", "value"), rows),)))
+
+
+def _shown(value: Any) -> str:
+    from refine.report.markdown.facts import shown
+
+    return shown(value)
+
+
+@app.command(rich_help_panel=LOOK)
+def ledger(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
+    """Print what proposals forecast, what their children showed, and what was refuted."""
+    with opened(store, name) as found:
+        kept = found.ledger()
+        if as_json:
+            from refine.ui.cli._data import plain
+
+            put_json(plain(kept.frame))
+            return
+        show(kept.page())
+
+
+@app.command(rich_help_panel=LOOK)
+def report(
+    store: StoreArgument,
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ROUND",
+            help="Id or tag of a round; default the whole tree and every round.",
+            autocompletion=complete_rounds,
+        ),
+    ] = None,
+    out: OutOption = Path("reports"),
+    html: HtmlOption = False,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a round, or the whole tree and every round, as markdown with figures."""
+    with opened(store, name) as found:
+        if which is not None:
+            put_path(found[which].report(out, html=html), as_json)
+            return
+        paths = [found.report(out, html=html), *(r.report(out, html=html) for r in found.rounds)]
+        if as_json:
+            put_json({"paths": [str(p) for p in paths]})
+        else:
+            for path in paths:
+                typer.echo(str(path))
+
+
+def _argument(text: str) -> Any:
+    """A bound as a number; anything else is a parameter's name."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+@app.command(rich_help_panel=LOOK)
+def plot(
+    store: StoreArgument,
+    which: RoundArgument,
+    figure: Annotated[str, typer.Argument(metavar="FIGURE", help="Name of the figure, such as density.")],
+    about: Annotated[
+        list[str] | None, typer.Argument(metavar="PARAMETER...", help="What it is of, such as dropout.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG file; default named by the figure.")
+    ] = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw a figure of a round as PNG: any of round.plot's, with its parameters' names behind it."""
+    from refine.errors import AnalysisError, did_you_mean
+    from refine.report import figures
+    from refine.utils.format import join
+
+    with opened(store, name) as opened_tree:
+        plots = opened_tree[which].plot
+        known = [n for n in dir(plots) if not n.startswith("_") and n != "interactive"]
+        if figure not in known:
+            raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
+        draw, given = getattr(plots, figure), [_argument(text) for text in about or []]
+        takes = {
+            n: p.default for n, p in inspect.signature(draw).parameters.items() if n not in ("ax", "new")
+        }
+        needs = sum(default is inspect.Parameter.empty for default in takes.values())
+        if not needs <= len(given) <= len(takes):
+            words = [n.upper() if i < needs else f"[{n.upper()}]" for i, n in enumerate(takes)]
+            raise AnalysisError(
+                f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about or []) or 'nothing'}; "
+                f"write refine plot STORE ROUND {' '.join([figure, *words])}"
+            )
+        axes = draw(*given)
+        path = out or Path("-".join([figure, *(about or [])]) + ".png")
+        figures.save(axes, path)
+        put_path(path, as_json)

@@ -1,0 +1,315 @@
+"""Commands that run: run, replicate, holdout, replay, guide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refine.ui.cli._app import (
+    NO,
+    RUN,
+    AuthorOption,
+    JsonOption,
+    MemoryOption,
+    NoteOption,
+    ObjectiveOption,
+    RoundArgument,
+    StoreArgument,
+    ThreadsOption,
+    TimeoutOption,
+    TreeOption,
+    WorkersOption,
+    app,
+    calls_on,
+    objective_for,
+    only_json,
+    put_json,
+    put_round,
+    show,
+    typed,
+)
+from refine.ui.cli._complete import complete_rounds
+from refine.ui.cli._open import opened
+
+if TYPE_CHECKING:
+    import refine
+    from refine.tree.round import Round
+
+OptionalRound = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ROUND",
+        help="Id of a round, the beginning of one, or a tag; default the newest one that has something left to run.",
+        autocompletion=complete_rounds,
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+
+# Options that make a round, by the name of their argument of `run`.
+_MAKING = ("metric", "minimize", "downsample", "seed", "design", "pruner", "note", "role", "degenerate")
+
+
+@app.command(rich_help_panel=RUN)
+def run(
+    store: StoreArgument,
+    which: OptionalRound = None,
+    objective: ObjectiveOption = None,
+    space: Annotated[
+        str | None, typer.Option(help="Makes a new root: a .toml or .json file, or module:name of a space.")
+    ] = None,
+    name: TreeOption = None,
+    n: Annotated[
+        int | None, typer.Option("-n", "--n", help="Permutations; of a round that exists, extends it.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="New root: which metric is the value; default value.")
+    ] = None,
+    minimize: Annotated[
+        bool, typer.Option("--minimize", help="New root: smaller values are better.")
+    ] = False,
+    downsample: Annotated[
+        float | None, typer.Option(help="New root: share of the permutations, instead of --n.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="New root: seed of design and trials; default 0.")] = None,
+    design: Annotated[
+        str | None, typer.Option(help="New root: sobol, uniform, tpe, gp, cmaes or qmc.")
+    ] = None,
+    pruner: Annotated[str | None, typer.Option(help="New root: median stops trials that are behind.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=ROLE", help="New root: scientific, nuisance or fixed.")
+    ] = None,
+    degenerate: Annotated[
+        bool, typer.Option("--degenerate", help="New root: a constant prediction may be best.")
+    ] = False,
+    note: NoteOption = "",
+    workers: WorkersOption = 1,
+    threads: ThreadsOption = 1,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
+    rerun: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STATE", help="Run trials again that ended so, such as failed."),
+    ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a round, or make a new root from a space and run it. Again, it goes on where it was."""
+    asked = locals()
+    making = {key: asked[key] for key in _MAKING if asked[key] not in (None, "") and asked[key] is not False}
+    if space is not None:
+        _refuse_round(which)
+        with only_json(as_json):
+            tree, found = _made(store, name, space, objective, n, making)
+        given: dict[str, Any] = {}
+        n = None
+    else:
+        _refuse_making(making)
+        tree = opened(store, name)
+        found = tree[which] if which is not None else _unfinished(tree, rerun)
+        with only_json(as_json):
+            given = objective_for(found, objective)
+    with tree:
+        with only_json(as_json):
+            found.run(
+                workers,
+                n=n,
+                threads=threads,
+                progress=not quiet,
+                rerun=rerun,
+                timeout=timeout,
+                memory=memory,
+                **given,
+            )
+        put_round(found, as_json, *calls_on(store, found))
+
+
+def _refuse_round(which: str | None) -> None:
+    from refine.errors import SpaceError
+
+    if which is not None:
+        raise SpaceError(
+            f"--space makes a new root, but round {which!r} was given as well; leave one of them out"
+        )
+
+
+def _refuse_making(making: dict[str, Any]) -> None:
+    from refine.errors import SpaceError
+
+    if making:
+        option = f"--{next(iter(making))}"
+        raise SpaceError(
+            f"{option} is said where a round is made, with --space; leave it out for a round that exists"
+        )
+
+
+def _made(
+    store: str, name: str | None, space: str, objective: str | None, n: int | None, making: dict[str, Any]
+) -> tuple[refine.Tree, Round]:
+    """A new root in a store that is made if need be."""
+    import refine
+    from refine.errors import ObjectiveError
+    from refine.space.files import read_space
+    from refine.space.literals import found_object, typed_pairs
+
+    if objective is None:
+        raise ObjectiveError("a new root needs --objective module:name or path/to/file.py:name")
+    searched, called = read_space(space), found_object(objective)
+    options = {key: value for key, value in making.items() if key not in ("minimize", "role")}
+    if "minimize" in making:
+        options["direction"] = "minimize"
+    if "role" in making:
+        options["roles"] = typed_pairs(making["role"], "--role")
+    tree = refine.Tree(name or Path(space.partition(":")[0]).stem, store)
+    try:
+        return tree, tree.add_round(searched, called, n=n, **options)
+    except BaseException:
+        tree.close()
+        raise
+
+
+def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
+    from refine.design.space_filling import IMPORTED
+    from refine.errors import NotFound
+    from refine.run.runner import check_rerun
+
+    again = check_rerun(rerun)
+    for found in reversed(tree.rounds):
+        trials = found.trials
+        if found.node.method != IMPORTED and (len(trials) < found.n or trials["state"].isin(again).any()):
+            return found
+    raise NotFound(
+        f"tree {tree.name!r}: no round has anything left to run; name one, extend one with --n, or make one with --space"
+    )
+
+
+@app.command(rich_help_panel=RUN)
+def replicate(
+    store: StoreArgument,
+    which: RoundArgument,
+    top: Annotated[int, typer.Option(help="How many of the best permutations.")] = 5,
+    seeds: Annotated[int, typer.Option(help="How many runs of each.")] = 3,
+    objective: ObjectiveOption = None,
+    workers: WorkersOption = 1,
+    threads: ThreadsOption = 1,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
+    quiet: QuietOption = False,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the best permutations again under new seeds: how much of the best is luck."""
+    with opened(store, name) as tree:
+        found = tree[which]
+        options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
+        with only_json(as_json):
+            found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
+        luck = found.optimism()
+        if as_json:
+            from refine.ui.cli._data import plain
+
+            put_json(plain(luck))
+        else:
+            show(luck.page(), typed(store, "gate", found))
+
+
+@app.command(rich_help_panel=RUN)
+def holdout(
+    store: StoreArgument,
+    which: RoundArgument,
+    top: Annotated[int, typer.Option(help="How many of the best permutations.")] = 1,
+    seeds: Annotated[int, typer.Option(help="How many models of each.")] = 3,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    objective: ObjectiveOption = None,
+    workers: WorkersOption = 1,
+    threads: ThreadsOption = 1,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the sealed hold-out for the best permutations; every opening is logged."""
+    with opened(store, name) as tree:
+        found = tree[which]
+        options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
+        with only_json(as_json):
+            opening = found.open_holdout(
+                top, seeds, note=note, author=author, **options, **objective_for(found, objective)
+            )
+        if as_json:
+            from refine.ui.cli._data import plain
+
+            put_json(plain(opening))
+        else:
+            show(opening.page())
+
+
+@app.command(rich_help_panel=RUN)
+def replay(
+    store: StoreArgument,
+    which: RoundArgument,
+    sample: Annotated[int, typer.Option(help="How many trials, drawn at random.")] = 10,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every trial that has ended, instead of a sample.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    tolerance: Annotated[float, typer.Option(help="Difference of a metric that counts as none.")] = 0.0,
+    objective: ObjectiveOption = None,
+    workers: WorkersOption = 1,
+    threads: ThreadsOption = 1,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run stored trials again from their seeds and compare; exit code 3 where they differ."""
+    with opened(store, name) as tree:
+        found = tree[which]
+        with only_json(as_json):
+            again = found.replay(
+                None if all_ else sample,
+                seed=seed,
+                tolerance=tolerance,
+                workers=workers,
+                threads=threads,
+                **objective_for(found, objective),
+            )
+        if as_json:
+            from refine.ui.cli._data import plain
+
+            put_json({**plain(again), "same": again.same})
+        else:
+            show(again.page())
+    if not again.same:
+        raise typer.Exit(NO)
+
+
+@app.command(rich_help_panel=RUN)
+def guide(
+    store: StoreArgument,
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ROUND", help="The round to begin with; default asks.", autocompletion=complete_rounds
+        ),
+    ] = None,
+    objective: ObjectiveOption = None,
+    script: Annotated[
+        Path | None, typer.Option(help="File for the Python that makes the same calls.")
+    ] = None,
+    name: TreeOption = None,
+) -> None:
+    """Walk through a round, question by question; leaves what the same commands would."""
+    from refine.errors import ObjectiveError
+    from refine.ui.guide import guide as walk
+
+    with opened(store, name) as tree:
+        called: dict[str, Any] = {}
+        rounds = tree.rounds
+        if rounds:
+            try:
+                called = objective_for(tree[which] if which is not None else rounds[-1], objective)
+            except ObjectiveError:
+                if objective is not None:
+                    raise  # what was asked for; a recorded name that leads nowhere only means that nothing can run
+        walk(tree, which, script=script, **called)

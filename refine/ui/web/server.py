@@ -1,0 +1,188 @@
+"""The page in a browser: a small server on loopback that serves one page to whoever knows its address.
+
+The address holds a random token; nothing else is served, not even an error page with a name. Requests must be for this
+host and, where they change something, come from the page itself. The page loads nothing from anywhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from refine.errors import ReviewError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from refine.ui.web.session import Session
+
+_LARGEST = 1_000_000  # bytes of a message: a note and a few hundred edits
+_HOST = "127.0.0.1"
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>refine</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="review.css">
+</head>
+<body class="refine-body">
+<div id="refine"></div>
+<noscript>The page needs JavaScript. The same from a shell: refine propose, preview and accept.</noscript>
+<script type="module" src="page.js"></script>
+</body>
+</html>
+"""
+
+_START = "import review from './review.js';\nreview.mount(document.getElementById('refine'));\n"
+
+
+def _file(name: str) -> tuple[str, str] | None:
+    """Content and kind of what is served beside answers; ``None`` for any other name."""
+    made = {"": (_PAGE, "text/html"), "page.js": (_START, "text/javascript")}
+    kinds = {"review.js": "text/javascript", "review.css": "text/css"}
+    if name in kinds:
+        return (files("refine.ui.web") / "static" / name).read_text(encoding="utf-8"), kinds[name]
+    return made.get(name)
+
+
+def app_of(session: Session, token: str, port: int) -> Starlette:
+    """The application: one page, its script and style, and the session behind it.
+
+    Args:
+        session: Answers messages.
+        token: First part of every path.
+        port: That it is served on.
+    """
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    hosts = {f"{name}:{port}" for name in (_HOST, "localhost")}
+
+    def nothing(status: int = 404) -> Response:
+        return Response(status_code=status, headers=_HEADERS)
+
+    async def refused(_: Request, __: Exception) -> Response:
+        return nothing()
+
+    def known(request: Request) -> bool:
+        given = str(request.path_params.get("token", ""))
+        return hmac.compare_digest(given.encode(), token.encode()) and request.headers.get("host") in hosts
+
+    async def page(request: Request) -> Response:
+        found = _file(str(request.path_params["name"]))
+        if not known(request) or found is None:
+            return nothing()
+        text, kind = found
+        return Response(text, media_type=kind, headers=_HEADERS)
+
+    async def ask(request: Request) -> Response:
+        if not known(request):
+            return nothing()
+        # A browser says where a request comes from; another page's, or one without a say, is none of ours.
+        if request.headers.get("origin") not in {f"http://{host}" for host in hosts}:
+            return nothing(403)
+        if request.headers.get("content-type") != "application/json":
+            return nothing(415)
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > _LARGEST:
+                return nothing(413)
+        try:
+            message = json.loads(bytes(body))
+        except ValueError:
+            return nothing(400)
+        answer = await run_in_threadpool(session.handle, message)
+        if isinstance(answer, bytes):
+            return Response(answer, media_type="application/octet-stream", headers=_HEADERS)
+        return JSONResponse(answer, headers=_HEADERS)
+
+    routes = [
+        Route("/{token}/ask", ask, methods=["POST"]),
+        Route("/{token}/{name:path}", page, methods=["GET"]),
+    ]
+    # Where there is no route, or another method is asked for, there is nothing either.
+    app = Starlette(routes=routes, exception_handlers={404: refused, 405: refused})
+    app.router.redirect_slashes = False  # a redirect would name the host that was asked for
+    return app
+
+
+class Server:
+    """A running page.
+
+    Args:
+        session: Answers messages.
+        port: Port on loopback; 0 for any that is free.
+
+    Attributes:
+        url: Where the page is.
+
+    Raises:
+        ReviewError: The port is taken.
+    """
+
+    def __init__(self, session: Session, port: int = 0) -> None:
+        self.token = secrets.token_urlsafe(24)
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((_HOST, port))
+            self._socket.listen(64)  # who asks before the server runs waits, and is not turned away
+        except (OSError, OverflowError) as error:
+            self._socket.close()
+            raise ReviewError(
+                f"port {port} can't be had: {error}; leave --port out for any that is free"
+            ) from None
+        self.port = int(self._socket.getsockname()[1])
+        self.url = f"http://{_HOST}:{self.port}/{self.token}/"
+        self._server = _quiet(app_of(session, self.token, self.port))
+
+    def run(self) -> None:
+        """Serves until Ctrl-C."""
+        self._server.run(sockets=[self._socket])
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Server]:
+        """Serves in a thread while the block runs."""
+        thread = threading.Thread(target=self.run, daemon=True)
+        thread.start()
+        try:
+            while not self._server.started and thread.is_alive():
+                thread.join(0.01)
+            yield self
+        finally:
+            self._server.should_exit = True
+            thread.join()
+
+
+def _quiet(app: Starlette) -> Any:
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", server_header=False)
+    return uvicorn.Server(config)

@@ -1,0 +1,321 @@
+"""Answers what the front end asks. The same messages arrive from a notebook and from a browser.
+
+A message is an object with a ``type``; the answer is an object as well, or bytes for trials. What a person does wrong is
+an answer with ``error``, in words; nothing is written then. Decisions are made by :class:`refine.Review` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refine.design.space_filling import IMPORTED
+from refine.errors import AnalysisError, NotFound, RefineError, RefineWarning, ReviewError, did_you_mean
+from refine.proposal.proposal import check_risk
+from refine.report.pages.round import best_of
+from refine.review.decision import Decision
+from refine.tree.apply import path_to
+from refine.ui.web.code import decision_code
+from refine.ui.web.content import pair_content, preview_content, review_content, trials_content
+from refine.ui.web.edits import STARTED_EDIT, edit_meant, edits_back
+from refine.utils.format import score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.review.review import Review
+    from refine.tree.round import Round
+    from refine.trials.round_record import StoredNode
+
+Answer = dict[str, Any]
+
+_LONGEST_NOTE = 10_000
+_MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Drawn:
+    """What a page was drawn from: a review without edits, of a version of the evidence."""
+
+    version: str
+    review: Review
+    roles: str = ""
+    content: Answer | None = None
+
+
+class Session:
+    """One open page.
+
+    Args:
+        shown: The round that is shown first; all of its tree can be.
+        risk: Accepted risk of the first proposal.
+        started: A review of it that is shown first, with its edits.
+    """
+
+    def __init__(self, shown: Round, risk: float = 0.05, started: Review | None = None) -> None:
+        check_risk(risk)
+        self.shown, self.risk = shown, risk
+        self.child: Round | None = None
+        self._lock = threading.Lock()
+        self._started = started
+        self._epsilon: float | None = None  # what the person gave with the review that it began with
+        self._drawn: list[_Drawn] = []  # the one asked for last at the end
+        self._best: dict[tuple[str, int], pd.Series | None] = {}  # by round and its last row
+        if started is not None:
+            self.risk = started.proposal.risk
+            if started.proposal.epsilon_source == "given":
+                self._epsilon = started.proposal.epsilon
+            plain = type(started)(started.round, started.proposal, started.analysis)
+            self._keep(_Drawn(self._versions()[shown.id], plain))
+
+    def handle(self, message: Any) -> Answer | bytes:
+        """The answer to a message.
+
+        Args:
+            message: Parsed JSON.
+        """
+        answers: dict[str, Callable[[Mapping[str, Any]], Answer | bytes]] = {
+            "start": self._start,
+            "pulse": self._pulse,
+            "tree": self._tree,
+            "round": self._round,
+            "trials": self._trials,
+            "pair": self._pair,
+            "preview": self._preview,
+            "decide": self._decide,
+        }
+        try:
+            if not isinstance(message, Mapping):
+                raise ReviewError(f"a message must be an object, got {type(message).__name__}")
+            answer = answers.get(str(message.get("type")))
+            if answer is None:
+                raise ReviewError(
+                    f"no message {message.get('type')!r}; {did_you_mean(str(message.get('type')), answers)}"
+                )
+            with self._lock:
+                return answer(message)
+        except NotFound as error:
+            return {"error": str(error), "gone": True}
+        except (RefineError, KeyError) as error:
+            text = error.args[0] if isinstance(error, KeyError) and error.args else error
+            return {"error": str(text)}
+        except Exception as error:  # noqa: BLE001  # a page that gets no answer waits for ever
+            _log.exception("the review page could not be answered")
+            return {"error": f"This went wrong, which it should not: {type(error).__name__}: {error}"}
+
+    # What there is.
+
+    def _start(self, _: Mapping[str, Any]) -> Answer:
+        edits = {} if self._started is None else edits_back(self._started)
+        rejected = [] if self._started is None else list(self._started.rejected)
+        return {
+            "tree": self.shown.home.name,
+            "shown": self.shown.id,
+            "risk": self.risk,
+            "edits": edits,
+            "rejected": rejected,
+        }
+
+    def _pulse(self, _: Mapping[str, Any]) -> Answer:
+        """How far every round is, and which evidence it has: cheap enough to ask for all the time."""
+        home = self.shown.home
+        counts = home.store.counts(home.tree)
+        states = {i: counts.get(s.pk, {}) for i, s in home.store.nodes(home.tree).items()}
+        return {"states": states, "versions": self._versions()}
+
+    def _versions(self) -> dict[str, str]:
+        """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
+        home = self.shown.home
+        nodes, last = home.store.nodes(home.tree), home.store.last_rows(home.tree)
+        found = {}
+        for node_id, stored in nodes.items():
+            rows = [str(last.get(nodes[n.id].pk, 0)) for n in path_to(stored.node, nodes)]
+            found[node_id] = " ".join([*rows, str(stored.node.degenerate)])
+        return found
+
+    def _tree(self, _: Mapping[str, Any]) -> Answer:
+        home = self.shown.home
+        tags: dict[str, list[str]] = {}
+        for tag, node_id in home.store.tags(home.tree).items():
+            tags.setdefault(node_id, []).append(tag)
+        nodes, counts = home.store.nodes(home.tree), home.store.counts(home.tree)
+        decided = {}
+        for stored in nodes.values():
+            decisions = [Decision.from_json(json.loads(c)) for c, _ in home.store.decisions(stored.pk)]
+            decided.update({d.child: d.kind for d in decisions if d.child})
+        rounds = {node_id: self._at(stored) for node_id, stored in nodes.items()}
+        tops = self._tops(nodes, rounds)
+        best = best_of(list(rounds.values()), tops)
+        return {
+            "name": home.name,
+            "rounds": [
+                {
+                    "id": node_id,
+                    "parent": stored.node.parent,
+                    "n": stored.n,
+                    "states": counts.get(stored.pk, {}),
+                    "best": None if (top := tops[node_id]) is None else score(float(top["value"])),
+                    "metric": rounds[node_id].metric,
+                    "tags": tags.get(node_id, []),
+                    "note": stored.node.note,
+                    "author": stored.node.author,
+                    "kind": decided.get(node_id, ""),
+                }
+                for node_id, stored in nodes.items()
+            ],
+            "winner": None if best is None else best[0].id,
+        }
+
+    def _tops(
+        self, nodes: Mapping[str, StoredNode], rounds: Mapping[str, Round]
+    ) -> dict[str, pd.Series | None]:
+        """The best trial of every round, read again only where there are other trials."""
+        home = self.shown.home
+        last = home.store.last_rows(home.tree)
+        known, self._best = self._best, {}
+        for node_id, stored in nodes.items():
+            key = node_id, last.get(stored.pk, 0)
+            self._best[key] = known[key] if key in known else rounds[node_id].best
+        return {node_id: best for (node_id, _), best in self._best.items()}
+
+    def _round(self, message: Mapping[str, Any]) -> Answer:
+        found = self._found(message)
+        counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+        head = {
+            "id": found.id,
+            "n": found.n,
+            "states": counts,
+            "version": self._versions()[found.id],
+            "imported": found.node.method == IMPORTED,
+            "metric": found.metric,
+            "direction": found.direction,
+            "note": found.node.note,
+            "decisions": [
+                {"kind": d.kind, "author": d.author, "note": d.note, "child": d.child}
+                for d in found.decisions
+            ],
+        }
+        check_risk(message.get("risk", self.risk))
+        try:
+            drawn = self._current(found, message)
+        except AnalysisError as error:  # too few trials yet
+            return {**head, "review": None, "why": str(error)}
+        if drawn.content is None or drawn.roles != str(found.roles):
+            drawn.roles, drawn.content = str(found.roles), review_content(drawn.review, drawn.review.gate())
+        return {**head, "review": drawn.content}
+
+    def _trials(self, message: Mapping[str, Any]) -> bytes:
+        review = self._shown(message)
+        return trials_content(review.analysis, review.round.node.degenerate)
+
+    def _pair(self, message: Mapping[str, Any]) -> Answer:
+        return pair_content(self._shown(message).analysis, str(message.get("a")), str(message.get("b")))
+
+    # What a decision would mean, and the decision.
+
+    def _preview(self, message: Mapping[str, Any]) -> Answer:
+        review = self._edited(self._shown(message), message)
+        n, workers = _whole(message, "n"), _whole(message, "workers") or 1
+        found = review.preview(n=n, workers=workers)
+        code = decision_code(review, str(message.get("note") or ""), found.n if n else None)
+        return {**preview_content(found, review.proposal), "code": code}
+
+    def _decide(self, message: Mapping[str, Any]) -> Answer:
+        kind, note = message.get("kind"), message.get("note") or ""
+        if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
+            raise ReviewError(f"a note must be a text of at most {_LONGEST_NOTE:,} letters")
+        if kind not in ("accept", "decline"):
+            raise ReviewError(f"a decision is to 'accept' or to 'decline', got {kind!r}")
+        review = self._same(message)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            if kind == "decline":
+                review.decline(note)
+            else:
+                self.child = self._edited(review, message).accept(note, n=_whole(message, "n"))
+        answer = {"said": " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))}
+        if kind == "decline":
+            return {**answer, "child": None}
+        assert self.child is not None
+        return {**answer, "child": self.child.id, "n": self.child.n}
+
+    # Rounds and reviews.
+
+    def _found(self, message: Mapping[str, Any]) -> Round:
+        key, home = message.get("round"), self.shown.home
+        if not isinstance(key, str) or key not in home.store.nodes(home.tree):
+            raise NotFound(
+                f"no round {key!r} in tree {home.name!r}; it may have been removed since the page was opened"
+            )
+        return self._at(home.store.nodes(home.tree)[key])
+
+    def _at(self, stored: StoredNode) -> Round:
+        """A round of the tree, judged as it is stored; the one shown first as whoever opened the page judges it."""
+        node, shown = stored.node, self.shown
+        return shown if node.id == shown.id else type(shown)(shown.home, node, node.metric, node.direction)
+
+    def _current(self, found: Round, message: Mapping[str, Any]) -> _Drawn:
+        """The proposal for a risk on what is known now; made again when trials have come, and kept by no store."""
+        risk = message.get("risk", self.risk)
+        check_risk(risk)
+        version = self._versions()[found.id]
+        for drawn in self._drawn:
+            mine = drawn.review.round.id, drawn.review.proposal.risk, drawn.version
+            if mine == (found.id, float(risk), version):
+                return self._keep(drawn)
+        epsilon = self._epsilon if found.id == self.shown.id else None
+        return self._keep(_Drawn(version, found.draft(float(risk), epsilon)))
+
+    def _keep(self, drawn: _Drawn) -> _Drawn:
+        self._drawn = [*(d for d in self._drawn if d is not drawn), drawn][-_MOST_DRAWN:]
+        return drawn
+
+    def _shown(self, message: Mapping[str, Any]) -> Review:
+        """The review that a page was drawn from, whatever has come since: for what decides nothing."""
+        asked = message.get("round"), message.get("proposal")
+        for drawn in self._drawn:
+            if asked == (drawn.review.round.id, drawn.review.proposal.digest):
+                self._found(message)  # it may have been removed
+                return self._keep(drawn).review
+        return self._same(message)
+
+    def _same(self, message: Mapping[str, Any]) -> Review:
+        """The review that a page was drawn from, if its evidence is still what there is."""
+        review = self._current(self._found(message), message).review
+        if message.get("proposal") != review.proposal.digest:
+            raise ReviewError(
+                f"round {review.round.id}: its evidence has changed since this page was drawn; look again before you decide"
+            )
+        return review
+
+    def _edited(self, review: Review, message: Mapping[str, Any]) -> Review:
+        edits, rejected = message.get("edits") or {}, message.get("rejected") or []
+        if not isinstance(edits, Mapping) or not isinstance(rejected, list):
+            raise ReviewError("edits must be an object and rejected a list")
+        review = review.reject(*rejected) if rejected else review
+        meant = {str(name): self._meant(review, str(name), edit) for name, edit in edits.items()}
+        return review.edit(meant) if meant else review
+
+    def _meant(self, review: Review, name: str, edit: Any) -> Any:
+        if not isinstance(edit, Mapping) or edit.get("as") != STARTED_EDIT["as"]:
+            return edit_meant(review, name, edit)
+        started = self._started
+        if started is None or started.round.id != review.round.id or name not in started.edits:
+            raise ReviewError(f"edit: {name}: the page did not begin with an edit of it")
+        return started.edits[name]
+
+
+def _whole(message: Mapping[str, Any], name: str) -> int | None:
+    value = message.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ReviewError(f"{name} must be a whole number >= 1, got {value!r}")
+    return value

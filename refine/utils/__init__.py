@@ -1,0 +1,1 @@
+"""What every folder may use: numbers and texts as people read them, tables, threads. Knows nothing of refine."""
