@@ -291,7 +291,7 @@ def by_pedanova(t: Trials) -> Iterator[Found]:
     """
     weight = np.array(
         [
-            stats.PedAnova(top=0.1, permutations=19, resamples=20)(x, t.y, k).raw
+            stats.PedAnova(top=0.1, configurations=19, resamples=20)(x, t.y, k).raw
             for x, k in zip(t.unit(t.rows).T, t.cardinalities, strict=True)
         ]
     )

@@ -13,10 +13,10 @@ FAMILIES = ("mlp", "fcnet", "nb201")
 
 
 class Grid:
-    """Every permutation of a space, trained under several seeds and recorded.
+    """Every configuration of a space, trained under several seeds and recorded.
 
     Attributes:
-        family: ``"mlp"`` (hpobench, 30,000 permutations, 5 seeds), ``"fcnet"`` (62,208, 4 seeds) or ``"nb201"``
+        family: ``"mlp"`` (hpobench, 30,000 configurations, 5 seeds), ``"fcnet"`` (62,208, 4 seeds) or ``"nb201"``
             (15,625 architectures, 3 seeds).
         name: Name of the data set.
         levels: Parameter -> its levels.
@@ -56,7 +56,7 @@ class Grid:
         )
 
     def index(self, params) -> tuple[int, ...]:
-        """Level numbers of a permutation of `space`."""
+        """Level numbers of a configuration of `space`."""
         return tuple(
             values.index(params[name]) if name in self.unordered else int(params[name])
             for name, values in self.levels.items()
@@ -79,7 +79,7 @@ class Grid:
         """Regret after every evaluation, in two ways.
 
         Returns:
-            *Found*: of the best permutation evaluated so far, by its mean over seeds. *Chosen*: of the one with the
+            *Found*: of the best configuration evaluated so far, by its mean over seeds. *Chosen*: of the one with the
             best observed value, which luck helped to its place.
         """
         found = np.minimum.accumulate([self.regret(cell) for cell, _ in seen])

@@ -1,4 +1,4 @@
-"""Time per permutation: `refine.keras.fit` beside `model.fit`, one after the other in one process.
+"""Time per configuration: `refine.keras.fit` beside `model.fit`, one after the other in one process.
 
     python benchmarks/keras_fit.py --epochs 150 --epochs 60
 
@@ -28,8 +28,8 @@ class Timed(NamedTuple):
     accuracy: float
 
 
-def permutations(number: int) -> list[dict[str, Any]]:
-    """Permutations spread over the article's dictionary, the same in every run."""
+def configurations(number: int) -> list[dict[str, Any]]:
+    """Configurations spread over the article's dictionary, the same in every run."""
     import random
 
     import keras
@@ -128,7 +128,7 @@ train.seed = 0  # type: ignore[attr-defined]
 
 
 def table(build: Any, chosen: list[dict[str, Any]], data: Any, epochs: int, describe: Any) -> None:
-    """Trains every permutation both ways and prints a table."""
+    """Trains every configuration both ways and prints a table."""
     print("| | `model.fit` | `refine.keras.fit` | ratio | of CPU time | accuracy | accuracy |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     pairs = []
@@ -197,7 +197,7 @@ def growth(data: Any, number: int) -> None:
     """Prints how memory grows over short trainings of changing structure."""
     from refine.keras import _plain
 
-    chosen = permutations(100)
+    chosen = configurations(100)
     empty = resident()
     for params in chosen[:50]:  # fills the cache of traces
         train(document, params, data, 1, fast=True)
@@ -207,7 +207,7 @@ def growth(data: Any, number: int) -> None:
         train(document, chosen[i % len(chosen)] | {"first_neuron": 4 + i % 60}, data, 1, fast=True)
     each = (time.perf_counter() - start) / number
     print(
-        f"{number} permutations of one epoch: {resident() - before:+.0f} MB of memory, {each:.2f} s each\n",
+        f"{number} configurations of one epoch: {resident() - before:+.0f} MB of memory, {each:.2f} s each\n",
         flush=True,
     )
 
@@ -225,7 +225,7 @@ def left_behind(data: Any, number: int) -> None:
         keras.utils.clear_session()
         gc.collect()
 
-    chosen = [params | {"batch_size": 18} for params in permutations(12)]
+    chosen = [params | {"batch_size": 18} for params in configurations(12)]
     found = []
     for run in (lambda i: train(document, chosen[i % 12], data, 1, fast=False), leave):
         for i in range(12):
@@ -243,8 +243,8 @@ def main() -> None:
     """Runs and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--epochs", type=int, action="append", help="repeatable; 150 and 60 by default")
-    parser.add_argument("--permutations", type=int, default=12)
-    parser.add_argument("--memory", type=int, default=500, help="permutations of the memory test")
+    parser.add_argument("--configurations", type=int, default=12)
+    parser.add_argument("--memory", type=int, default=500, help="configurations of the memory test")
     parts = ["cancer", "digits", "loops", "memory", "left"]
     parser.add_argument(
         "--only", choices=parts, help="one part alone; memory is clearest in a process of its own"
@@ -260,14 +260,14 @@ def main() -> None:
     x = ((x - x.mean(axis=0)) / x.std(axis=0)).astype("float32")
     cancer = (x[:398], y[:398], x[398:], y[398:])
     for fast in (True, False):  # what only the first model of a process pays, whatever its structure
-        train(document, permutations(1)[0] | {"activation": "tanh"}, cancer, 1, fast=fast)
+        train(document, configurations(1)[0] | {"activation": "tanh"}, cancer, 1, fast=fast)
     for epochs in (arguments.epochs or [150, 60]) if arguments.only in (None, "cancer") else []:
         print(f"{epochs} epochs of the article's model, 398 rows; seconds with building and tracing:\n")
 
         def describe(p: dict[str, Any]) -> str:
             return f"batch {p['batch_size']}, {p['hidden_layers']} hidden, {p['optimizer'].__name__}"
 
-        table(document, permutations(arguments.permutations), cancer, epochs, describe)
+        table(document, configurations(arguments.configurations), cancer, epochs, describe)
     if arguments.only in (None, "digits"):
         x, y = load_digits(return_X_y=True)
         x = (x / 16).astype("float32").reshape(-1, 8, 8, 1)

@@ -83,11 +83,11 @@ def read_back(folder: Path, n: int) -> tuple[float, float]:
                 writer.add(
                     Trial(
                         task.key,
-                        task.permutation,
+                        task.configuration,
                         task.cell,
                         0,
                         0,
-                        "even",
+                        "space_filling",
                         task.seed,
                         "complete",
                         metrics,

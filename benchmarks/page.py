@@ -32,7 +32,7 @@ def round_of(tree: refine.Tree, n: int) -> refine.Round:
     frame = pd.DataFrame(space.columns(draw(design_named("uniform"), space, n, 1)))
     noise = np.random.default_rng(0).normal(0, 0.05, n)
     value = -((frame["p0"] - 0.3) ** 2) - (frame["p1"] - 0.6) ** 2 + noise
-    return tree.add_frame(frame.assign(value=value, seconds=1.0), space, even=True)
+    return tree.add_frame(frame.assign(value=value, seconds=1.0), space, space_filling=True)
 
 
 def measure(browser, url: str) -> tuple[float, float, float]:

@@ -112,7 +112,7 @@ def cardinalities(d: int) -> list[int]:
 
 
 def cells(d: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Level numbers of an even round, and its positions and codes."""
+    """Level numbers of an space-filling round, and its positions and codes."""
     rows = rng.integers(0, space(d).radices, size=(n, d))
     return rows, rows / [1 if k else 9 for k in cardinalities(d)]
 

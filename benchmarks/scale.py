@@ -28,7 +28,7 @@ import refine
 HERE = Path(__file__).parent
 
 WIDE = {**SPACE, "beta": (0.8, 0.99, 20)}
-"""1,800,000 permutations."""
+"""1,800,000 configurations."""
 
 
 def table(head: list[str], rows: list[list[str]]) -> None:
@@ -123,8 +123,8 @@ def with_keras_tuner(folder: Path, n: int, seconds: list[float]) -> None:
             hp = trial.hyperparameters
             lr, dropout = hp.Float("lr", 0.5, 5.0, step=0.5), hp.Float("dropout", 0.0, 0.5, step=0.125)
             for key in ("units", "optimizer", "activation"):
-                hp.Choice(key, SPACE[key])
-            hp.Int("batch", 2, 29, step=3), hp.Int("depth", 0, 5)
+                hp.Categorical(key, SPACE[key])
+            hp.Integer("batch", 2, 29, step=3), hp.Integer("depth", 0, 5)
             return lr * dropout
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -133,8 +133,8 @@ def with_keras_tuner(folder: Path, n: int, seconds: list[float]) -> None:
 
 
 def talos(n: int, python: str | None) -> None:
-    """Talos' own time per permutation, by `talos_round.py` in an environment of its own."""
-    command = [sys.executable, str(HERE / "talos_round.py"), "--permutations", str(n), "--epochs", "1"]
+    """Talos' own time per configuration, by `talos_round.py` in an environment of its own."""
+    command = [sys.executable, str(HERE / "talos_round.py"), "--configurations", str(n), "--epochs", "1"]
     found = subprocess.run(
         [*command, *(["--python", python] if python else [])], check=True, stdout=subprocess.PIPE, text=True
     )

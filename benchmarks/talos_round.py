@@ -1,10 +1,10 @@
-"""Time per permutation of Talos 2.0.10, in an environment of its own, beside refine on the same permutations' dictionary.
+"""Time per configuration of Talos 2.0.10, in an environment of its own, beside refine on the same configurations' dictionary.
 
-    python benchmarks/talos_round.py --permutations 12 --epochs 150
+    python benchmarks/talos_round.py --configurations 12 --epochs 150
 
 Makes `benchmarks/.cache/talos` (Talos needs pandas below 3), runs `Scan` there on the article's dictionary with the
-article's model and `model.fit`, and then a round of as many permutations here: with `model.fit` too, and with
-`refine.keras.fit`. Both draw at random, so the permutations differ; bookkeeping is what the model function doesn't
+article's model and `model.fit`, and then a round of as many configurations here: with `model.fit` too, and with
+`refine.keras.fit`. Both draw at random, so the configurations differ; bookkeeping is what the model function doesn't
 take. One TensorFlow thread everywhere. Prints Markdown.
 """
 
@@ -89,7 +89,7 @@ def data() -> tuple[Any, Any]:
     return ((x - x.mean(axis=0)) / x.std(axis=0)).astype("float32"), y.astype("float32")
 
 
-def inside(permutations: int, epochs: int) -> None:
+def inside(configurations: int, epochs: int) -> None:
     """Runs Talos; called in its own environment."""
     import talos
     import tensorflow as tf
@@ -102,14 +102,14 @@ def inside(permutations: int, epochs: int) -> None:
     SPENT.clear()
     started = time.perf_counter()
     scan = talos.Scan(
-        x, y, params=dictionary(epochs), model=slow, experiment_name="e", round_limit=permutations,
+        x, y, params=dictionary(epochs), model=slow, experiment_name="e", round_limit=configurations,
         disable_progress_bar=True, seed=7,
     )  # fmt: skip
     total = time.perf_counter() - started
     json.dump({"total": total, "model": sum(SPENT), "n": len(scan.data)}, sys.stdout)
 
 
-def here(model: Any, permutations: int, epochs: int) -> dict[str, float]:
+def here(model: Any, configurations: int, epochs: int) -> dict[str, float]:
     """Runs a round of refine in this process."""
     import refine
     from refine.keras import KerasObjective
@@ -122,7 +122,9 @@ def here(model: Any, permutations: int, epochs: int) -> dict[str, float]:
     space = refine.Space.from_talos(dictionary(epochs))
     with tempfile.TemporaryDirectory() as folder, refine.Tree("t", store=Path(folder) / "t.db") as tree:
         started = time.perf_counter()
-        found = tree.add_round(space, objective, metric="val_acc", n=permutations, seed=7).run(progress=False)
+        found = tree.add_round(space, objective, metric="val_acc", n=configurations, seed=7).run(
+            progress=False
+        )
         total = time.perf_counter() - started
         return {"total": total, "model": sum(SPENT), "n": len(found.trials)}
 
@@ -130,12 +132,12 @@ def here(model: Any, permutations: int, epochs: int) -> dict[str, float]:
 def main() -> None:
     """Runs both and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--permutations", type=int, default=12)
+    parser.add_argument("--configurations", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--python", help="a Python that has Talos, instead of making an environment")
     arguments = parser.parse_args()
-    size = arguments.permutations, arguments.epochs
+    size = arguments.configurations, arguments.epochs
     if arguments.inside:
         inside(*size)
         return
@@ -144,7 +146,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", str(CACHE)], check=True)
         packages = [f"talos=={TALOS}", "pandas<3", "tensorflow", "scikit-learn"]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    command = [python, str(Path(__file__).resolve()), "--inside", "--permutations", str(size[0])]
+    command = [python, str(Path(__file__).resolve()), "--inside", "--configurations", str(size[0])]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     found = subprocess.run(
         [*command, "--epochs", str(size[1])], check=True, stdout=subprocess.PIPE, text=True, env=environment
@@ -154,8 +156,8 @@ def main() -> None:
         "refine, `model.fit`": here(slow, *size),
         "refine, `refine.keras.fit`": here(fast, *size),
     }
-    print(f"\n{size[0]} permutations of {size[1]} epochs, one at a time; seconds per permutation:\n")
-    print("| | permutations | all | the model function | bookkeeping |\n|---|---:|---:|---:|---:|")
+    print(f"\n{size[0]} configurations of {size[1]} epochs, one at a time; seconds per configuration:\n")
+    print("| | configurations | all | the model function | bookkeeping |\n|---|---:|---:|---:|---:|")
     for name, row in rows.items():
         n, total, model = row["n"], row["total"], row["model"]
         print(f"| {name} | {n} | {total / n:.2f} | {model / n:.2f} | {(total - model) / n:.3f} |")

@@ -49,7 +49,7 @@ def digits(params: Mapping[str, Any], trial: Any) -> dict[str, float]:
     """Trains one perceptron on 500 digits and measures it on 600 others.
 
     Args:
-        params: The permutation.
+        params: The configuration.
         trial: The running trial: its seed, and where the curve goes.
     """
     model = MLPClassifier(
@@ -104,14 +104,14 @@ def main() -> None:
         tree.tag(first, "first")
         review = first.propose(risk=0.05)
         print(review)
-        print(first.gate())
+        print(first.checks())
         second = review.edit(units=[8, 16, 32, 64]).accept(
-            "small networks are cheap: keep 8", n=100, focus=0.3
+            "small networks are cheap: keep 8", n=100, exploit=0.3
         )
         second.set_roles(activation="scientific")
         second.run().replicate(top=5, seeds=3)
         tree.tag(second, "second")
-        print(second.analyze(), second.propose(), tree, tree.ledger(), sep="\n\n")
+        print(second.analyze(), second.propose(), tree, tree.calibration(), sep="\n\n")
         shutil.rmtree(DATA, ignore_errors=True)
         tree.export(DATA)
     for extra in DATA.glob("*/*"):  # what is made from the rest

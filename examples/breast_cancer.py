@@ -1,9 +1,9 @@
 """The article's experiment: Wisconsin breast cancer, its model, its dictionary, two rounds.
 
-Round 1 draws permutations from the 180,000 of the dictionary. The proposal is then edited as the article's author
+Round 1 draws configurations from the 180,000 of the dictionary. The proposal is then edited as the article's author
 decided, dropout to 0-0.2, and round 2 runs on what that leaves. Run again, it goes on where it was.
 
-    python examples/breast_cancer.py             120 + 80 permutations, all 150 epochs
+    python examples/breast_cancer.py             120 + 80 configurations, all 150 epochs
     python examples/breast_cancer.py --full      the article's 1,800 + 600
 """
 
@@ -78,7 +78,7 @@ def run(found: refine.Round, workers: int) -> None:
     """Run a round and say how long it took."""
     started = time.perf_counter()
     found.run(workers=workers)
-    print(f"{len(found.trials)} permutations, {time.perf_counter() - started:.0f} s, {workers} workers")
+    print(f"{len(found.trials)} configurations, {time.perf_counter() - started:.0f} s, {workers} workers")
 
 
 def main(out: Path, n: tuple[int, int], workers: int) -> None:
@@ -108,7 +108,7 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     print("the tree's story:", tree.report(out / "reports"))
     for found in (root, child):
         print("report:", found.report(out / "reports"))
-    print(f"\n{tree}\n\nbest permutation\n{tree.best().to_string()}")
+    print(f"\n{tree}\n\nbest configuration\n{tree.best().to_string()}")
     print(f"\n{time.perf_counter() - started:.0f} s; everything is in {out}/: refine.db, reports/*.md")
     command = Path(sys.executable).with_name("refine")
     print(f"\nDecide on the next round by looking:\n\n    {command} review {out / 'refine.db'} {child.id}")
@@ -120,7 +120,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for store and reports")
-    parser.add_argument("--full", action="store_true", help="1,800 and 600 permutations, as in the article")
-    parser.add_argument("--workers", type=int, default=2, help="how many permutations run at a time")
+    parser.add_argument("--full", action="store_true", help="1,800 and 600 configurations, as in the article")
+    parser.add_argument("--workers", type=int, default=2, help="how many configurations run at a time")
     arguments = parser.parse_args()
     main(arguments.out, (1800, 600) if arguments.full else (120, 80), arguments.workers)

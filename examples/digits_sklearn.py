@@ -1,6 +1,6 @@
-"""A support vector machine on handwritten digits: any library, a plain function of a permutation.
+"""A support vector machine on handwritten digits: any library, a plain function of a configuration.
 
-Two rounds, then the best permutation is measured once on rows that no round has seen.
+Two rounds, then the best configuration is measured once on rows that no round has seen.
 
     python examples/digits_sklearn.py
 """
@@ -22,7 +22,7 @@ X, X_TEST, Y, Y_TEST = train_test_split(*load_digits(return_X_y=True), test_size
 
 
 def classifier(params):
-    """What a permutation describes. ``gamma`` and ``degree`` are read only where the kernel has them."""
+    """What a configuration describes. ``gamma`` and ``degree`` are read only where the kernel has them."""
     options = {"C": params["C"], "kernel": params["kernel"], "shrinking": params["shrinking"]}
     if params["kernel"] != "linear":
         options["gamma"] = params["gamma"]
@@ -48,7 +48,7 @@ SPACE = refine.Space(
         "kernel": ["linear", "poly", "rbf"],
         "C": refine.Float(0.01, 1000, levels=11, log=True),
         "gamma": refine.Float(1e-4, 10, levels=11, log=True),
-        "degree": refine.Int(2, 5),
+        "degree": refine.Integer(2, 5),
         "shrinking": [True, False],
     }
 )
@@ -65,7 +65,7 @@ def main(out: Path, n: int, workers: int) -> None:
         review = root.propose(risk=0.05)
         print(review, end="\n\n")
 
-        child = review.accept("as proposed, half of it near the best", n=n // 2, focus=0.5)
+        child = review.accept("as proposed, half of it near the best", n=n // 2, exploit=0.5)
         child.run(workers=workers)
         print(child.analyze(), end="\n\n")
         for found in tree.rounds:
@@ -87,7 +87,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--out", type=Path, default=Path("digits-output"), help="folder for store and reports"
     )
-    parser.add_argument("-n", type=int, default=120, help="permutations of the first round")
-    parser.add_argument("--workers", type=int, default=2, help="how many permutations run at a time")
+    parser.add_argument("-n", type=int, default=120, help="configurations of the first round")
+    parser.add_argument("--workers", type=int, default=2, help="how many configurations run at a time")
     arguments = parser.parse_args()
     main(arguments.out, arguments.n, arguments.workers)

@@ -4,7 +4,7 @@ Both paths start from the same round on the article's dictionary. What the peopl
 below as they published it; autopilot accepts every proposal. A fifth of the rows is sealed before anything else and
 measured when all rounds have ended, so that nothing was chosen by it.
 
-    python examples/four_rounds.py             1,800 permutations, then 200 a round: an hour on two cores
+    python examples/four_rounds.py             1,800 configurations, then 200 a round: an hour on two cores
     python examples/four_rounds.py --quick     24 a round and a tenth of the epochs, to see the path
 
 Run again, it goes on where it was. Prints the table as markdown.
@@ -63,7 +63,7 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
         optimizer=[Adam, Nadam], batch_size=(1, 4), epochs=epochs(100, 125, 150, 175)
     )
     third = only_edits(review).accept(
-        "more epochs help, RMSprop is weak at many", n=n, counter=0, author="people"
+        "more epochs help, RMSprop is weak at many", n=n, audit=0, author="people"
     )
     third.run(workers)
 
@@ -71,7 +71,7 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
     fourth = only_edits(review).accept(
         "losses of training and validation agree, accuracies don't: more epochs, and batches near 30",
         n=n,
-        counter=0,
+        audit=0,
         author="people",
     )
     return [second, third, fourth.run(workers)]
@@ -97,8 +97,12 @@ def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]
 def row(who: str, number: int, found: refine.Round, workers: int, sealed: int) -> str:
     """What a round reached: as observed, under new seeds, and on the sealed rows."""
     found.replicate(top=3, seeds=5, workers=workers, progress=False)
-    luck = found.optimism()
-    again = f"{luck.seeds.value:.3f} ({luck.seeds.low:.3f} to {luck.seeds.high:.3f})" if luck.seeds else "-"
+    optimism = found.optimism()
+    again = (
+        f"{optimism.seeds.value:.3f} ({optimism.seeds.low:.3f} to {optimism.seeds.high:.3f})"
+        if optimism.seeds
+        else "-"
+    )
     with warnings.catch_warnings():
         # Every opening after the first warns that choosing by it costs. Nothing is chosen by these.
         warnings.simplefilter("ignore", UserWarning)
@@ -107,7 +111,7 @@ def row(who: str, number: int, found: refine.Round, workers: int, sealed: int) -
     low, high = proportion_confint(value * sealed, sealed, method="wilson")
     reported = f"{REPORTED[number - 1]:.3f}" if who != "autopilot" else ""
     return (
-        f"| {who} | {number} | {len(found.trials):,} | {reported} | {luck.best:.4f} | {again} | "
+        f"| {who} | {number} | {len(found.trials):,} | {reported} | {optimism.best:.4f} | {again} | "
         f"{value:.3f} ({low:.3f} to {high:.3f}) |"
     )
 
@@ -132,7 +136,7 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
         }
         sealed = round(0.2 * len(y))
         lines = [
-            "| decided by | round | permutations | reported | best validation | its mean under new seeds | hold-out |",
+            "| decided by | round | configurations | reported | best validation | its mean under new seeds | hold-out |",
             "|---|---:|---:|---:|---:|---:|---:|",
             row("both", 1, root, workers, sealed),
         ]
@@ -142,7 +146,7 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
         print("the tree's story:", tree.report(out / "reports", winner=paths["people"][-1]))
         for found in tree.rounds:
             found.report(out / "reports")
-        print(f"\n{tree}\n\n{tree.ledger()}\n")
+        print(f"\n{tree}\n\n{tree.calibration()}\n")
         print("\n".join(lines))
     print(f"\n{time.perf_counter() - started:.0f} s; everything is in {out}/: four_rounds.db, reports/*.md")
 
@@ -154,8 +158,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--out", type=Path, default=Path("four-rounds-output"), help="folder for store and reports"
     )
-    parser.add_argument("--quick", action="store_true", help="24 permutations a round, a tenth of the epochs")
-    parser.add_argument("--workers", type=int, default=2, help="how many permutations run at a time")
+    parser.add_argument(
+        "--quick", action="store_true", help="24 configurations a round, a tenth of the epochs"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="how many configurations run at a time")
     arguments = parser.parse_args()
     sizes, scale = ((24, 24), 0.1) if arguments.quick else ((1800, 200), 1.0)
     main(arguments.out, sizes, scale, arguments.workers)

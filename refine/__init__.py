@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal, propose
     from refine.review.decision import Decision
     from refine.review.review import Review
-    from refine.space.categorical import Choice
-    from refine.space.parameters import Float, Int
+    from refine.space.categorical import Categorical
+    from refine.space.parameters import Float, Integer
     from refine.space.space import Space
     from refine.tree.autopilot import autopilot
     from refine.tree.round import Round
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Analysis": "analysis.analysis",
     "Change": "proposal.change",
-    "Choice": "space.categorical",
+    "Categorical": "space.categorical",
     "Decision": "review.decision",
     "Float": "space.parameters",
-    "Int": "space.parameters",
+    "Integer": "space.parameters",
     "Proposal": "proposal.proposal",
     "Pruner": "design.pruning",
     "Review": "review.review",
@@ -44,11 +44,11 @@ _HOMES = {
 
 __all__ = [
     "Analysis",
+    "Categorical",
     "Change",
-    "Choice",
     "Decision",
     "Float",
-    "Int",
+    "Integer",
     "Proposal",
     "Pruner",
     "Review",

@@ -3,16 +3,16 @@
 Every error states the rule, the value that broke it and the way out::
 
     RefineError
-    ├── SpaceError          a space, parameter, constraint or permutation
+    ├── SpaceError          a space, parameter, constraint or configuration
     ├── DesignError         how many cells, drawn in which way
     ├── ObjectiveError      an objective that can't be called or returns nonsense
-    │   └── RoundStopped    a round stopped early: its first trials all failed alike, or nothing runs them
+    │   └── RoundStoppedError    a round stopped early: its first trials all failed alike, or nothing runs them
     ├── AnalysisError       evidence that can't be analysed
     ├── ReviewError         an edit or a decision that can't be made
-    ├── UnknownName         a name that is looked up and isn't there, such as space["drpout"]; a KeyError as well
+    ├── UnknownNameError         a name that is looked up and isn't there, such as space["drpout"]; a KeyError as well
     └── StoreError          a store that can't be opened, read or written
-        ├── NotFound        no such tree, round or tag
-        └── RoundBusy       another process is running this round
+        ├── NotFoundError        no such tree, round or tag
+        └── RoundBusyError       another process is running this round
 
 All of them can be caught as ``RefineError``; each is a ``ValueError`` or a ``RuntimeError`` as well,
 so code that knows nothing of refine treats them sensibly.
@@ -29,7 +29,7 @@ class RefineError(Exception):
 
 
 class SpaceError(RefineError, ValueError):
-    """A parameter, space, constraint or permutation breaks a rule of its notation."""
+    """A parameter, space, constraint or configuration breaks a rule of its notation."""
 
 
 class DesignError(RefineError, ValueError):
@@ -44,7 +44,7 @@ class RefineWarning(RuntimeWarning, UserWarning):
     """Something of this package that a person should know of, and that stops nothing."""
 
 
-class RoundStopped(ObjectiveError):
+class RoundStoppedError(ObjectiveError):
     """A round stopped early: its first trials all failed in the same way, or its executor or workers broke."""
 
 
@@ -56,7 +56,7 @@ class ReviewError(RefineError, ValueError):
     """An edit names something unknown, or a decision can't be taken."""
 
 
-class UnknownName(RefineError, ValueError, KeyError):
+class UnknownNameError(RefineError, ValueError, KeyError):
     """A name that is looked up in something that has none of that name."""
 
     def __str__(self) -> str:
@@ -67,11 +67,11 @@ class StoreError(RefineError, RuntimeError):
     """A store can't be opened, read or written."""
 
 
-class NotFound(StoreError, LookupError):
+class NotFoundError(StoreError, LookupError):
     """No tree, round or tag of that name is in the store."""
 
 
-class RoundBusy(StoreError):
+class RoundBusyError(StoreError):
     """Another living process holds the lease on this round."""
 
 

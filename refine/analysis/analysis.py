@@ -25,7 +25,7 @@ from refine.analysis.evidence import (
 )
 from refine.analysis.pooling import noise_of
 from refine.analysis.ruled_out import without_hopeless
-from refine.errors import AnalysisError, UnknownName, did_you_mean
+from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.report.pages.analysis import analysis_page
 from refine.report.pages.cautions import of_imported
 from refine.space.encoding import check_seed
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 10
-"""Fewest finished even trials that are analysed."""
+"""Fewest finished space-filling trials that are analysed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis(Shown):
     """Everything measured on a round's evidence.
 
-    P-values, intervals and levels use even trials only, the round's own and those of earlier rounds on the very
+    P-values, intervals and levels use space-filling trials only, the round's own and those of earlier rounds on the very
     same space, of which those that were pruned rank with the worst; the evidence for where the optimum may be (``X``,
     ``y``) also holds focused and adaptive trials, those of other earlier rounds inside the space, and failed, pruned
     and degenerate ones at the worst value seen.
@@ -55,9 +55,9 @@ class Analysis(Shown):
         space: The space analysed.
         metric: Name of the metric, for display.
         direction: ``"maximize"`` or ``"minimize"``.
-        seed: Seed of every bootstrap and permutation.
+        seed: Seed of every bootstrap and configuration.
         states: State -> number of the round's own trials.
-        n_even: Finished even trials that are tested on.
+        n_space_filling: Finished space-filling trials that are tested on.
         n_pooled: How many of them are of earlier rounds on the very same space.
         n_earlier: Other finished trials of earlier rounds inside the space.
         look: Which round of its branch this is; the q-values are multiplied by look (look + 1) / 2.
@@ -68,7 +68,7 @@ class Analysis(Shown):
         covered: Probability that the round hit the best 1 % of the grid.
         best: The table row of the best trial of the round; of a degenerate one where all are.
         table: The round's own trials inside the space.
-        outside: Its finished counter-samples, which lie outside.
+        outside: Its finished audit trials, which lie outside.
         X: Unit-scale positions of all evidence, shape (n, parameters).
         y: Values of all evidence, higher is better, shape (n,).
         digest: Hash of the evidence.
@@ -81,7 +81,7 @@ class Analysis(Shown):
     direction: str
     seed: int
     states: dict[str, int]
-    n_even: int
+    n_space_filling: int
     n_pooled: int
     n_earlier: int
     look: int
@@ -104,7 +104,7 @@ class Analysis(Shown):
                 return evidence
         fixed = ", which has one value" if name in list(self.space) else ""
         names = [e.name for e in self.parameters]
-        raise UnknownName(f"no evidence for parameter {name!r}{fixed}; {did_you_mean(name, names)}")
+        raise UnknownNameError(f"no evidence for parameter {name!r}{fixed}; {did_you_mean(name, names)}")
 
     @property
     def sign(self) -> float:
@@ -112,8 +112,8 @@ class Analysis(Shown):
         return 1.0 if self.direction == "maximize" else -1.0
 
     @cached_property
-    def permutations(self) -> npt.NDArray[np.intp]:
-        """A number per row of ``X``, equal for equal permutations, shape (n,)."""
+    def configurations(self) -> npt.NDArray[np.intp]:
+        """A number per row of ``X``, equal for equal configurations, shape (n,)."""
         return np.unique(self.X, axis=0, return_inverse=True)[1].reshape(-1)
 
     @property
@@ -124,7 +124,7 @@ class Analysis(Shown):
     @property
     def caution(self) -> str:
         """What to keep in mind about trials that were imported; empty where none were."""
-        return of_imported(self.n_imported, self.n_even)
+        return of_imported(self.n_imported, self.n_space_filling)
 
     @property
     def never_read(self) -> tuple[str, ...]:
@@ -153,7 +153,7 @@ def analyze(
     look: int = 1,
     read: Mapping[str, npt.ArrayLike] | None = None,
     groups: Sequence[Any] | None = None,
-    degenerate: bool = False,
+    allow_degenerate: bool = False,
     fresh: tuple[npt.ArrayLike, Sequence[Any]] | None = None,
 ) -> Analysis:
     """Measures everything a table of finished runs can teach about a space.
@@ -166,22 +166,22 @@ def analyze(
             (default: complete), ``origin`` (default: even) and ``seconds``.
         value: Name of the value's column.
         direction: ``"maximize"`` or ``"minimize"``.
-        seed: Seed of every bootstrap and permutation.
+        seed: Seed of every bootstrap and configuration.
         metric: How to call the value; default ``value``.
         earlier: Trials of earlier rounds, in the same columns. They help to find where the optimum may be
             and are never tested on.
         pooled: How many rows at the head of ``frame`` are of earlier rounds on this very space. Nothing was selected
-            between these rounds and this one, so that their even trials are tested on as well.
+            between these rounds and this one, so that their space-filling trials are tested on as well.
         look: Which round of its branch this is, from 1. The q-values of the r-th are multiplied by r (r + 1) / 2, so
             that testing again in every round doesn't add up to false alarms.
         read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
-        groups: One label per row of ``frame``, equal for replicates of one permutation.
-        degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
-        fresh: Values of runs again of good permutations under new seeds, and a label of its permutation for each:
+        groups: One label per row of ``frame``, equal for replicates of one configuration.
+        allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
+        fresh: Values of runs again of good configurations under new seeds, and a label of its configuration for each:
             they measure the noise and nothing else.
 
     Raises:
-        AnalysisError: A column is missing, or fewer than 10 finished even trials lie inside the space.
+        AnalysisError: A column is missing, or fewer than 10 finished space-filling trials lie inside the space.
     """
     check_direction(direction)
     check_frame(frame)
@@ -195,11 +195,11 @@ def analyze(
             f"look must be a whole number >= 1, the round's place in its branch, got {look!r}"
         )
     sign = 1.0 if direction == "maximize" else -1.0
-    rows = _inside(space, frame, value, degenerate, sign)
-    past = None if earlier is None else _inside(space, earlier, value, degenerate, sign)
+    rows = _inside(space, frame, value, allow_degenerate, sign)
+    past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
     n_earlier = 0 if past is None else int(past.finished.sum())
-    even = rows.finished & rows.even
-    _check_enough(even, rows, n_earlier, len(frame))
+    space_filling = rows.finished & rows.space_filling
+    _check_enough(space_filling, rows, n_earlier, len(frame))
     own = np.flatnonzero(rows.mask) >= _check_pooled(pooled, rows, len(frame))
     names = list(space.varied)
     at = [list(space).index(n) for n in names]
@@ -232,10 +232,10 @@ def analyze(
     X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
     order = np.lexsort((*X_ranked.T, y_ranked))
     X_ranked, y_ranked = X_ranked[order], y_ranked[order]
-    X_even, y_even = rows.X[even][:, at], sign * rows.y[even]
-    order = np.lexsort((*X_even.T, y_even))
-    X_even, y_even = X_even[order], y_even[order]
-    labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][even][order]
+    X_space_filling, y_space_filling = rows.X[space_filling][:, at], sign * rows.y[space_filling]
+    order = np.lexsort((*X_space_filling.T, y_space_filling))
+    X_space_filling, y_space_filling = X_space_filling[order], y_space_filling[order]
+    labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][space_filling][order]
     asked = [j for j, e in enumerate(found) if e.read != 0]  # what is never read is coupled with nothing
     pairs = stats.Interactions(top=GOOD, seed=seed)(
         X_ranked[:, asked], y_ranked, [cardinalities[j] for j in asked]
@@ -246,7 +246,7 @@ def analyze(
         if "state" not in table
         else table["state"].value_counts().to_dict()
     )
-    worthy = rows.finished & ~rows.degenerate
+    worthy = rows.finished & ~rows.allow_degenerate
     worthy = worthy if worthy[own].any() else rows.finished
     best = int(np.argmax(np.where(worthy[own], sign * rows.y[own], -np.inf)))
     return Analysis(
@@ -255,21 +255,21 @@ def analyze(
         direction=direction,
         seed=seed,
         states={s: int(states[s]) for s in STATES if s in states},
-        n_even=int(even.sum()),
-        n_pooled=int((even & ~own).sum()),
+        n_space_filling=int(space_filling.sum()),
+        n_pooled=int((space_filling & ~own).sum()),
         n_earlier=n_earlier,
         look=look,
         parameters=adjusted(found, spent),
         pairs=tuple(p._replace(i=asked[p.i], j=asked[p.j], q=min(1.0, p.q * spent)) for p in pairs),
-        noise=noise_of(X_even, y_even, cardinalities, labels, fresh, seed),
-        covered=stats.hit_probability(int(even.sum()), 0.01),
+        noise=noise_of(X_space_filling, y_space_filling, cardinalities, labels, fresh, seed),
+        covered=stats.hit_probability(int(space_filling.sum()), 0.01),
         best=table.iloc[best],
         table=table,
-        outside=_outside(space, frame, value, degenerate),
+        outside=_outside(space, frame, value, allow_degenerate),
         X=X,
         y=y,
         digest=digest[:16],
-        n_imported=int((rows.table["origin"] == "imported").to_numpy()[even].sum())
+        n_imported=int((rows.table["origin"] == "imported").to_numpy()[space_filling].sum())
         if "origin" in rows.table
         else 0,
     )
@@ -288,19 +288,19 @@ def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
     return pooled
 
 
-def _check_enough(even: Bools, rows: Rows, n_earlier: int, count: int) -> None:
+def _check_enough(space_filling: Bools, rows: Rows, n_earlier: int, count: int) -> None:
     least = LEAST // 2 if n_earlier else LEAST
-    chosen = int((rows.finished & ~rows.even).sum())
-    if not even.any() and chosen:
+    chosen = int((rows.finished & ~rows.space_filling).sum())
+    if not space_filling.any() and chosen:
         raise AnalysisError(
-            f"an analysis needs at least {LEAST} finished even trials inside the space, got none: {plural(chosen, 'trial')} "
+            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got none: {plural(chosen, 'trial')} "
             "of this table were chosen by the results of others, and say nothing about what would have come of an even "
             "draw, so that nothing can be tested on them; draw some evenly: round.branch(round.space, n=...)"
         )
-    if int(even.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:
+    if int(space_filling.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:
         raise AnalysisError(
-            f"an analysis needs at least {LEAST} finished even trials inside the space, got {int(even.sum())} of "
-            f"{plural(count, 'row')}{_lost(rows, count)}; run more permutations"
+            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got {int(space_filling.sum())} of "
+            f"{plural(count, 'row')}{_lost(rows, count)}; run more configurations"
             + (", and see round.failures" if rows.failed.any() else "")
         )
 
@@ -324,7 +324,7 @@ def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tupl
     y = np.concatenate(
         [np.where(part.finished, sign * part.y, np.nan)[e] for part, e in zip(parts, ended, strict=True)]
     )
-    unworthy = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
+    unworthy = np.concatenate([part.allow_degenerate[e] for part, e in zip(parts, ended, strict=True)])
     y = np.where(np.isnan(y) | unworthy, np.nanmin(y), y)
     order = np.lexsort((*X.T, y))
     return X[order], y[order]
@@ -339,21 +339,21 @@ def _read_mask(name: str, read: Mapping[str, npt.ArrayLike], count: int) -> Bool
     return np.broadcast_to(mask.astype(np.bool_), (count,))
 
 
-def _outside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool) -> pd.DataFrame:
-    """Finished counter-samples of a table that may be best."""
+def _outside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bool) -> pd.DataFrame:
+    """Finished audit trials of a table that may be best."""
     found = frame.assign(value=frame[value])
     if "origin" not in found:
         return found.iloc[:0]
-    keep = (found["origin"] == "counter") & np.isfinite(np.asarray(found["value"], dtype=float))
+    keep = (found["origin"] == "audit") & np.isfinite(np.asarray(found["value"], dtype=float))
     if "state" in found:
         keep &= found["state"] == "complete"
-    if not degenerate:
+    if not allow_degenerate:
         keep &= ~degenerate_rows(found, space)
     found = found[keep]
     return found[~space.contains(found)].reset_index(drop=True)
 
 
-def _inside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool, sign: float) -> Rows:
+def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bool, sign: float) -> Rows:
     mask = space.contains(frame)
     table = frame[mask].reset_index(drop=True)
     if value != "value":
@@ -375,9 +375,9 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, degenerate: bool, sig
             y = np.where(pruned, (y[finished].min() if sign > 0 else y[finished].max()), y)
         else:
             pruned = np.zeros(len(table), dtype=np.bool_)
-    even = np.ones(len(table), dtype=np.bool_)
+    space_filling = np.ones(len(table), dtype=np.bool_)
     if "origin" in table:
         # Somebody's table of finished runs is all there is: it is analysed as if drawn evenly.
-        even = table["origin"].isin(["even", "imported"]).to_numpy()
-    unworthy = finished & ~np.bool_(degenerate) & degenerate_rows(table, space)
-    return Rows(table, space.unit(table), y, finished, failed, even, mask, unworthy, pruned)
+        space_filling = table["origin"].isin(["space_filling", "imported"]).to_numpy()
+    unworthy = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
+    return Rows(table, space.unit(table), y, finished, failed, space_filling, mask, unworthy, pruned)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter
 from refine.utils.format import join, number
 
@@ -35,7 +35,7 @@ class LevelEvidence(NamedTuple):
 
     Attributes:
         label: The level as shown.
-        n: Even trials at the level that finished or were pruned.
+        n: Space-filling trials at the level that finished or were pruned.
         median: Median value there, in the metric's own sign; NaN without trials, or where it is a pruned one's.
         low: Lower end of its 95 % interval.
         high: Upper end.
@@ -80,7 +80,7 @@ class ParameterEvidence(NamedTuple):
         condition: What those trials have in common, such as ``"layers is 2 or 3"``; empty where it is read
             always or nothing tells the trials apart.
         seen_by: Which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not.
-        n: Even trials behind the tests: those that read the parameter and finished or were pruned.
+        n: Space-filling trials behind the tests: those that read the parameter and finished or were pruned.
         good: How many of them are among the best fifth.
         needed: How many good trials it takes to judge a parameter in this round.
         cost_q: Adjusted p-value of 'the time of a trial does not depend on it'.
@@ -154,27 +154,27 @@ class Rows(NamedTuple):
     y: Floats
     finished: Bools
     failed: Bools
-    even: Bools
+    space_filling: Bools
     mask: Bools
-    degenerate: Bools
+    allow_degenerate: Bools
     pruned: Bools
     lost: Bools | None = None  # see refine.analysis.ruled_out
 
     @property
     def ranked(self) -> Bools:
-        """Even trials that have a rank: finished ones, and those that were stopped for being behind."""
-        return (self.finished | self.pruned) & self.even
+        """Space-filling trials that have a rank: finished ones, and those that were stopped for being behind."""
+        return (self.finished | self.pruned) & self.space_filling
 
     @property
     def ended(self) -> Bools:
-        """Even trials that ended, in whatever way, without those that are lost for a reason that is known."""
-        ended = (self.finished | self.failed | self.pruned) & self.even
+        """Space-filling trials that ended, in whatever way, without those that are lost for a reason that is known."""
+        ended = (self.finished | self.failed | self.pruned) & self.space_filling
         return ended if self.lost is None else ended & ~self.lost
 
     @property
     def bad(self) -> Bools:
         """Trials that gave no value, or a degenerate model."""
-        return self.failed | self.degenerate
+        return self.failed | self.allow_degenerate
 
 
 def evidence_of(
@@ -199,7 +199,7 @@ def evidence_of(
             have changed anything, so that they are left out.
         beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
         sign: 1 to maximize, -1 to minimize.
-        seed: Seed of every bootstrap and permutation.
+        seed: Seed of every bootstrap and configuration.
         permutations: Of the importance's null.
     """
     tested = rows.ranked
@@ -273,7 +273,9 @@ def _levels(
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
     overall = float(bad[ended].mean()) if ended.any() else 0.0
     everyone, seconds = axis.index(rows.X[:, column]), _seconds(rows)
-    labels = parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
+    labels = (
+        parameter.labels if isinstance(parameter, Categorical) else [number(v, 6) for v in parameter.grid]
+    )
     out = []
     for i, (level, rate) in enumerate(zip(medians, rates, strict=True)):
         time = seconds[(everyone == i) & rows.finished]
@@ -386,7 +388,9 @@ def condition_of(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) ->
         yes, no = set(level[read].tolist()), set(level[~read].tolist())
         if yes and no and not yes & no:
             labels = (
-                parameter.labels if isinstance(parameter, Choice) else [number(v, 6) for v in parameter.grid]
+                parameter.labels
+                if isinstance(parameter, Categorical)
+                else [number(v, 6) for v in parameter.grid]
             )
             return f"{name} is {join([str(labels[i]) for i in sorted(yes)], 'or')}"
     return ""

@@ -104,7 +104,7 @@ def best_curves(
     space: Space,
     metric: Metric,
     direction: str,
-    degenerate: bool,
+    allow_degenerate: bool,
     noise: float | None = None,
     top: int | None = None,
 ) -> tuple[TrialCurves, ...]:
@@ -116,12 +116,12 @@ def best_curves(
         space: Its space.
         metric: Which metric is the value.
         direction: ``"maximize"`` or ``"minimize"``.
-        degenerate: Whether degenerate trials may be best.
+        allow_degenerate: Whether degenerate trials may be best.
         noise: See :func:`trial_curves`.
         top: How many trials; default the best 20 or the best tenth, whichever is more, but at most 100.
     """
     records = store.records([pk], curves=metric.curves)
-    ranked = best_first(table(space, records, metric), direction, space, degenerate)
+    ranked = best_first(table(space, records, metric), direction, space, allow_degenerate)
     count = top or min(MOST, max(LEAST, math.ceil(SHARE * len(ranked))))
     keys = [records.columns["key"][i] for i in ranked.index[:count]]
     known = store.curves(pk, keys)

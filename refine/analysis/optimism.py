@@ -21,7 +21,7 @@ _MODELS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Luck(Shown):
+class Optimism(Shown):
     """What the best value of a round is worth. All values in the metric's own sign.
 
     Attributes:
@@ -33,7 +33,7 @@ class Luck(Shown):
         examples: What the winner is worth on validation examples that took no part in choosing it; ``None`` where
             that can't be told.
         why_not: Why ``examples`` is ``None``; empty where it isn't.
-        components: What permutation and seed contribute to the spread of the new runs; ``None`` without such.
+        components: What configuration and seed contribute to the spread of the new runs; ``None`` without such.
     """
 
     metric: str
@@ -73,16 +73,16 @@ class Luck(Shown):
         return str(self)
 
 
-def luck_of(
+def optimism_of(
     store: Store,
     pk: int,
     space: Space,
     metric: Metric,
     direction: str,
-    degenerate: bool,
+    allow_degenerate: bool,
     analysis: Analysis | None,
     seed: int = 0,
-) -> Luck:
+) -> Optimism:
     """How much of a round's best value is luck: see :meth:`refine.Round.optimism`.
 
     Args:
@@ -91,7 +91,7 @@ def luck_of(
         space: Its space.
         metric: Which metric is the value.
         direction: ``"maximize"`` or ``"minimize"``.
-        degenerate: Whether degenerate trials may be best.
+        allow_degenerate: Whether degenerate trials may be best.
         analysis: Of the round, for the noise; ``None`` where too few trials have finished.
         seed: Of simulations and bootstraps.
 
@@ -100,7 +100,7 @@ def luck_of(
     """
     sign = 1.0 if direction == "maximize" else -1.0
     records = store.records([pk], curves=metric.curves)
-    keys = best_keys(space, records, metric, direction, degenerate)
+    keys = best_keys(space, records, metric, direction, allow_degenerate)
     if not keys:
         raise AnalysisError("no trial has finished that may be called best; run the round first: .run()")
     curves = records.curves or [{}] * len(records.metrics)
@@ -114,7 +114,7 @@ def luck_of(
     if analysis is not None and np.isfinite(analysis.noise.sd):
         judged = [sign * values[key] for key in keys]
         expected = sign * stats.Optimism(seed=seed)(judged, analysis.noise.sd).honest
-    fresh = fresh_runs(store, [pk], metric, degenerate)
+    fresh = fresh_runs(store, [pk], metric, allow_degenerate)
     label = f"{pk} {keys[0]}"
     seeds = None
     if label in fresh.groups:
@@ -125,7 +125,7 @@ def luck_of(
         stats.VarianceComponents()(fresh.values, fresh.groups, fresh.splits) if fresh.groups else None
     )
     failed = ended - fresh.groups.count(label)
-    return Luck(str(metric), best, float(expected), seeds, failed, examples, why_not, components)
+    return Optimism(str(metric), best, float(expected), seeds, failed, examples, why_not, components)
 
 
 def _seeds_turned(found: stats.FreshBest, sign: float) -> stats.FreshBest:

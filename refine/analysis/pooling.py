@@ -11,26 +11,26 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.space.encoding import decode, encode
-from refine.space.space import Space, permutation_key
+from refine.space.space import Space, configuration_key
 from refine.trials.round_record import Node
 from refine.trials.trials import Records
 
-Permutations = list[dict[str, Any]]
+Configurations = list[dict[str, Any]]
 
 
 def translate(
-    space: Space, path: Sequence[Node], origin: int, permutations: Permutations
-) -> Permutations | None:
-    """Permutations of an earlier round in the names of a later space.
+    space: Space, path: Sequence[Node], origin: int, configurations: Configurations
+) -> Configurations | None:
+    """Configurations of an earlier round in the names of a later space.
 
     Args:
         space: The later space.
         path: Nodes from the root to the later one.
-        origin: Which of them ran the permutations.
-        permutations: Name -> encoded value.
+        origin: Which of them ran the configurations.
+        configurations: Name -> encoded value.
 
     Returns:
-        The same permutations with parameters that were added on the way at the value that earlier trials
+        The same configurations with parameters that were added on the way at the value that earlier trials
         had (``was``) and without fixed ones that were dropped. ``None`` where they are no evidence: a
         parameter was added without saying what it was, or one that varied was dropped.
     """
@@ -39,14 +39,14 @@ def translate(
         return None
     added: dict[str, Any] = {}
     for node in path[origin + 1 :]:
-        added.update({n: encode(v) for n, v in node.was.items() if n not in old})
+        added.update({n: encode(v) for n, v in node.previous.items() if n not in old})
     if any(name not in old and name not in added for name in space):
         return None
-    return [{n: p.get(n, added.get(n)) for n in space} for p in permutations]
+    return [{n: p.get(n, added.get(n)) for n in space} for p in configurations]
 
 
 def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:
-    """Keys of permutations inside ``space`` that earlier rounds have completed.
+    """Keys of configurations inside ``space`` that earlier rounds have completed.
 
     Args:
         space: The later space.
@@ -56,25 +56,27 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
     keys: set[str] = set()
     for origin, node in enumerate(path[:-1]):
         found = records[node.id]
-        done = [p for p, s in zip(found.permutations, found.columns["state"], strict=True) if s == "complete"]
-        for permutation in translate(space, path, origin, done) or ():
-            frozen = {n: decode(v) for n, v in permutation.items()}
+        done = [
+            p for p, s in zip(found.configurations, found.columns["state"], strict=True) if s == "complete"
+        ]
+        for configuration in translate(space, path, origin, done) or ():
+            frozen = {n: decode(v) for n, v in configuration.items()}
             if _on_grid(space, frozen):
-                keys.add(permutation_key(frozen))
+                keys.add(configuration_key(frozen))
     return keys
 
 
 def replicate_groups(records: Records) -> list[str]:
-    """One label per trial, equal where permutations agree on everything that the objective read."""
+    """One label per trial, equal where configurations agree on everything that the objective read."""
     out = []
-    for permutation, read, key in zip(
-        records.permutations, records.columns["read"], records.columns["key"], strict=True
+    for configuration, read, key in zip(
+        records.configurations, records.columns["read"], records.columns["key"], strict=True
     ):
         if read is None:
             out.append(str(key))
         else:
             names = _names(read)
-            out.append(permutation_key({n: decode(permutation[n]) for n in names if n in permutation}))
+            out.append(configuration_key({n: decode(configuration[n]) for n in names if n in configuration}))
     return out
 
 
@@ -86,17 +88,17 @@ def noise_of(
     fresh: tuple[npt.ArrayLike, Sequence[Any]] | None,
     seed: int,
 ) -> stats.Noise:
-    """The noise of retraining: from runs again where there are enough, else from the even trials.
+    """The noise of retraining: from runs again where there are enough, else from the space-filling trials.
 
-    The planned run of a permutation that was run again takes no part: it was chosen for its value, so that it lies
-    above what the permutation's seeds give.
+    The planned run of a configuration that was run again takes no part: it was chosen for its value, so that it lies
+    above what the configuration's seeds give.
 
     Args:
-        X: (n, d) positions of the even trials.
+        X: (n, d) positions of the space-filling trials.
         y: (n,) their values.
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-        groups: n labels, equal for even trials that agree on all that was read.
-        fresh: Values of runs again, and a label of its permutation for each.
+        groups: n labels, equal for space-filling trials that agree on all that was read.
+        fresh: Values of runs again, and a label of its configuration for each.
         seed: Of the surrogate.
     """
     measure = stats.RetrainingNoise(seed=seed)

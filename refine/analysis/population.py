@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_COMPARED = 2
-"""Fewest finished even trials of a round that is compared."""
+"""Fewest finished space-filling trials of a round that is compared."""
 
-EVEN = ("even", "imported")
+SPACE_FILLING = ("space_filling", "imported")
 """Origins of trials that were drawn without looking at results, or are all there is of somebody's table."""
 
 _SHAPES = 0.05  # two-sided p of the largest distance below which distributions are said to differ in shape
 
 
 class RoundComparison(NamedTuple):
-    """A child round against its parent, both by their finished even trials.
+    """A child round against its parent, both by their finished space-filling trials.
 
     Attributes:
         direction: ``"maximize"`` or ``"minimize"``.
@@ -78,13 +78,13 @@ class RoundComparison(NamedTuple):
         return (
             "This round's space was chosen after its parent's trials had been seen; the trials compared here were drawn "
             "evenly after that choice, so they are no selection of good ones. The parent's were not drawn again, and "
-            "permutations that had run before were passed over, so what the parent found best does not count for this "
+            "configurations that had run before were passed over, so what the parent found best does not count for this "
             "round. A better population is no proof of a better best trial."
         )
 
 
 def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direction: str) -> RoundComparison:
-    """Compares a child with its parent by their finished even trials.
+    """Compares a child with its parent by their finished space-filling trials.
 
     Args:
         parent_table: One row per trial with ``value`` and, optionally, ``state`` and ``origin``.
@@ -92,7 +92,7 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
         direction: ``"maximize"`` or ``"minimize"``.
 
     Raises:
-        AnalysisError: Trials were pruned, or one has fewer than 2 finished even trials or no column ``value``, or ``direction`` is
+        AnalysisError: Trials were pruned, or one has fewer than 2 finished space-filling trials or no column ``value``, or ``direction`` is
             neither.
 
     Source: Mann and Whitney's statistic with the variance of DeLong et al. (1988) and of Brunner and Munzel
@@ -106,7 +106,7 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
                 f"rounds can't be compared where trials were stopped for being behind, got {stopped} in the {which} table: "
                 "those left are the better ones; run them to their end by run(rerun='pruned')"
             )
-    old, new = even_values(parent_table), even_values(child_table)
+    old, new = space_filling_values(parent_table), space_filling_values(child_table)
     found = stats.Compare()(sign * old, sign * new)
     best = np.max if direction == "maximize" else np.min
     return RoundComparison(
@@ -114,7 +114,7 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
     )
 
 
-def even_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Which rows are finished trials that were drawn without looking at results.
 
     Args:
@@ -135,11 +135,11 @@ def even_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     if "state" in table:
         keep &= (table["state"] == "complete").to_numpy()
     if "origin" in table:
-        keep &= table["origin"].isin(EVEN).to_numpy()
+        keep &= table["origin"].isin(SPACE_FILLING).to_numpy()
     return np.asarray(keep, dtype=np.bool_)
 
 
-def even_values(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+def space_filling_values(table: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Values of :func:`even_rows`, in the table's order and the metric's own sign."""
-    keep = even_rows(table)
+    keep = space_filling_rows(table)
     return np.asarray(table["value"], dtype=float)[keep]

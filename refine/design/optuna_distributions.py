@@ -1,4 +1,4 @@
-"""A space as Optuna's distributions, and permutations as its parameters, there and back.
+"""A space as Optuna's distributions, and configurations as its parameters, there and back.
 
 Optuna is imported when a function is called, not with this module.
 """
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.encoding import round_significant
-from refine.space.parameters import Float, Int
+from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def distributions(space: Space, ordered: bool = False) -> dict[str, BaseDistribu
         parameter = space[name]
         if isinstance(parameter, Float):
             found[name] = FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-        elif isinstance(parameter, Int):
+        elif isinstance(parameter, Integer):
             found[name] = IntDistribution(parameter.low, parameter.high, log=parameter.log)
         elif parameter.ordered or ordered:
             found[name] = IntDistribution(0, parameter.size - 1)
@@ -46,8 +46,8 @@ def distributions(space: Space, ordered: bool = False) -> dict[str, BaseDistribu
     return found
 
 
-def permutation_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The permutation, with canonical values, of parameters that :func:`distributions` led to."""
+def configuration_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration, with canonical values, of parameters that :func:`distributions` led to."""
     out: dict[str, Any] = {}
     for name, parameter in space.items():
         if parameter.fixed:
@@ -55,28 +55,28 @@ def permutation_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(parameter, Float):
             # Back from a logarithm a number may lie a rounding beyond its bound.
             out[name] = round_significant(float(np.clip(params[name], parameter.low, parameter.high)))
-        elif isinstance(parameter, Int):
+        elif isinstance(parameter, Integer):
             out[name] = int(params[name])
         else:
             out[name] = parameter.grid[int(params[name])]
     return out
 
 
-def params_of(space: Space, permutation: Mapping[str, Any], ordered: bool = False) -> dict[str, Any]:
-    """The parameters of a permutation that lies inside the space; the inverse of :func:`permutation_of`.
+def params_of(space: Space, configuration: Mapping[str, Any], ordered: bool = False) -> dict[str, Any]:
+    """The parameters of a configuration that lies inside the space; the inverse of :func:`permutation_of`.
 
     Args:
         space: What is searched.
-        permutation: Name -> canonical value, or label of a choice.
+        configuration: Name -> canonical value, or label of a choice.
         ordered: As for :func:`distributions`.
     """
     out: dict[str, Any] = {}
     for name in space.varied:
-        parameter, value = space[name], permutation[name]
-        if isinstance(parameter, Choice):
+        parameter, value = space[name], configuration[name]
+        if isinstance(parameter, Categorical):
             place = parameter.index(value)
             out[name] = place if parameter.ordered or ordered else str(place)
-        elif isinstance(parameter, Int):
+        elif isinstance(parameter, Integer):
             out[name] = round(value)
         else:
             out[name] = float(np.clip(value, parameter.low, parameter.high))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Asks and tells: a sampler of Optuna proposes permutations inside a space, given what earlier ones gave.
+"""Asks and tells: a sampler of Optuna proposes configurations inside a space, given what earlier ones gave.
 
 The study is kept in memory and can be built again from stored trials. Optuna is imported when it is used.
 """
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refine.design.optuna_distributions import distributions, params_of, permutation_of
+from refine.design.optuna_distributions import configuration_of, distributions, params_of
 from refine.design.samplers import quietly
 from refine.design.space_filling import Uniform, draw
 from refine.space.encoding import seed_of
-from refine.space.parameters import Float, Int
-from refine.space.space import Space, permutation_key
+from refine.space.parameters import Float, Integer
+from refine.space.space import Space, configuration_key
 from refine.trials.round_record import Node
 from refine.trials.trials import Metric, Records, degenerate_rows, table
 
@@ -31,14 +31,14 @@ class Told(NamedTuple):
     """An ended trial, as a sampler is told of it.
 
     Attributes:
-        permutation: Name -> canonical value, or label of a choice, inside the space.
+        configuration: Name -> canonical value, or label of a choice, inside the space.
         state: ``"complete"``, ``"pruned"`` or ``"failed"``.
         value: Final value, or what a pruned trial had reached; NaN where there is none.
         series: Values per epoch, where pruners of Optuna are to see them.
         rungs: What a pruner of Optuna noted on the trial.
     """
 
-    permutation: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     state: str
     value: float = math.nan
     series: Sequence[float] = ()
@@ -49,14 +49,14 @@ class Asked(NamedTuple):
     """What a sampler asks for.
 
     Attributes:
-        key: Hash of the permutation.
-        permutation: Name -> canonical value.
+        key: Hash of the configuration.
+        configuration: Name -> canonical value.
         cell: Number of its cell; ``None`` between levels.
         shown: What the sampler knew; plain data.
     """
 
     key: str
-    permutation: dict[str, Any]
+    configuration: dict[str, Any]
     cell: int | None
     shown: dict[str, Any]
 
@@ -72,7 +72,7 @@ class Conversation:
         sampler: The object, where the design is one.
         told: Ended trials inside the space: those of earlier rounds, then the round's own in the order of ending.
         own: How many of them are the round's own.
-        asked: How many permutations the sampler has asked for by now.
+        asked: How many configurations the sampler has asked for by now.
         pruner: A pruner of Optuna.
     """
 
@@ -105,10 +105,10 @@ class Conversation:
         self._source = done if len(done) >= _WARM_START else None
 
     def ask(self, taken: set[str] | frozenset[str]) -> Asked:
-        """The next permutation: inside the bounds and constraints, and none of those taken.
+        """The next configuration: inside the bounds and constraints, and none of those taken.
 
         Args:
-            taken: Keys of permutations that have run or are running.
+            taken: Keys of configurations that have run or are running.
 
         Raises:
             DesignError: There is no other.
@@ -122,23 +122,23 @@ class Conversation:
             "running": sorted(self._running),
         }
         tries = _TRIES_GP if self._node.method == "gp" else _TRIES
-        # A sequence that is begun again first comes to the permutations that have run.
+        # A sequence that is begun again first comes to the configurations that have run.
         tries += self._asked if self._ordered else 0
         with quietly():
             for attempt in range(tries):
                 self._study.sampler = self._sampler(seed_of(self._node.id, "ask", self._asked, attempt))
                 trial = self._study.ask(self._distributions)
-                permutation = permutation_of(self._space, trial.params)
-                key = permutation_key(permutation)
-                if key not in taken and self._valid(permutation):
+                configuration = configuration_of(self._space, trial.params)
+                key = configuration_key(configuration)
+                if key not in taken and self._valid(configuration):
                     break
                 self._study.tell(trial, state=TrialState.FAIL)
             else:
-                permutation, key, trial = self._any(taken)
+                configuration, key, trial = self._any(taken)
                 shown["evenly"] = True
         self._running[key] = trial
         self._asked += 1
-        return Asked(key, permutation, _cell(self._space, permutation), shown)
+        return Asked(key, configuration, _cell(self._space, configuration), shown)
 
     @property
     def own(self) -> int:
@@ -146,13 +146,13 @@ class Conversation:
         return self._own
 
     def running(self, key: str) -> Any:
-        """Optuna's trial of a permutation that is running; ``None`` if the study doesn't know it."""
+        """Optuna's trial of a configuration that is running; ``None`` if the study doesn't know it."""
         return self._running.get(key)
 
-    def follow(self, key: str, permutation: Mapping[str, Any]) -> Any:
-        """Lets the study know of a permutation that somebody else chose; returns Optuna's trial."""
+    def follow(self, key: str, configuration: Mapping[str, Any]) -> Any:
+        """Lets the study know of a configuration that somebody else chose; returns Optuna's trial."""
         with quietly():
-            trial = self._enter(permutation)
+            trial = self._enter(configuration)
         self._running[key] = trial
         return trial
 
@@ -196,33 +196,33 @@ class Conversation:
         return create_trial(
             state=states[told.state],
             value=told.value if told.state == "complete" else None,
-            params=params_of(self._space, told.permutation, self._ordered),
+            params=params_of(self._space, told.configuration, self._ordered),
             distributions=self._distributions,
             intermediate_values={step: v for step, v in reached.items() if math.isfinite(v)},
             system_attrs=dict(told.rungs),
         )
 
-    def _enter(self, permutation: Mapping[str, Any]) -> Any:
-        self._study.enqueue_trial(params_of(self._space, permutation, self._ordered))
+    def _enter(self, configuration: Mapping[str, Any]) -> Any:
+        self._study.enqueue_trial(params_of(self._space, configuration, self._ordered))
         return self._study.ask(self._distributions)
 
     def _any(self, taken: set[str] | frozenset[str]) -> tuple[dict[str, Any], str, Any]:
         """Any cell of the grid, where the sampler keeps asking for what can't be had."""
         seed = seed_of(self._node.id, "ask", self._asked)
         row = draw(Uniform(), self._space, 1, seed, frozenset(taken))[0]
-        permutation = self._space.frozen(self._space.at(row))
-        return permutation, permutation_key(permutation), self._enter(permutation)
+        configuration = self._space.frozen(self._space.at(row))
+        return configuration, configuration_key(configuration), self._enter(configuration)
 
-    def _valid(self, permutation: Mapping[str, Any]) -> bool:
+    def _valid(self, configuration: Mapping[str, Any]) -> bool:
         if not self._space.constraints:
             return True
         import pandas as pd
 
         row = {
             n: [
-                p.column(np.array([p.index(permutation[n])]))[0]
-                if not isinstance(p, Float | Int)
-                else permutation[n]
+                p.column(np.array([p.index(configuration[n])]))[0]
+                if not isinstance(p, Float | Integer)
+                else configuration[n]
             ]
             for n, p in self._space.items()
         }
@@ -274,9 +274,9 @@ class OptunaRace:
 def told_of(
     space: Space,
     records: Records,
-    permutations: Sequence[Mapping[str, Any]],
+    configurations: Sequence[Mapping[str, Any]],
     metric: Metric,
-    degenerate: bool,
+    allow_degenerate: bool,
 ) -> list[Told]:
     """Ended trials inside a space as a sampler is told of them.
 
@@ -285,35 +285,35 @@ def told_of(
     Args:
         space: What is searched.
         records: The trials.
-        permutations: Theirs in the names of this space, plain JSON data.
+        configurations: Theirs in the names of this space, plain JSON data.
         metric: Which metric is the value.
-        degenerate: Whether a degenerate trial may be called best.
+        allow_degenerate: Whether a degenerate trial may be called best.
     """
-    frame = table(space, records._replace(permutations=[dict(p) for p in permutations]), metric)
+    frame = table(space, records._replace(configurations=[dict(p) for p in configurations]), metric)
     if frame.empty:
         return []
     inside = space.contains(frame)
-    flat = degenerate_rows(frame, space) & ~np.bool_(degenerate)
+    flat = degenerate_rows(frame, space) & ~np.bool_(allow_degenerate)
     columns = {name: frame[name].tolist() for name in space}
     curves = records.curves or [{}] * len(frame)
     found = []
     for i in np.flatnonzero(inside).tolist():
-        permutation = {name: column[i] for name, column in columns.items()}
+        configuration = {name: column[i] for name, column in columns.items()}
         state, value = str(records.columns["state"][i]), float(frame["value"].iloc[i])
-        found.append(told(permutation, state, value, curves[i].get(metric.name, ()), bool(flat[i])))
+        found.append(told(configuration, state, value, curves[i].get(metric.name, ()), bool(flat[i])))
     return found
 
 
 def told(
-    permutation: Mapping[str, Any], state: str, value: float | None, series: Sequence[float], flat: bool
+    configuration: Mapping[str, Any], state: str, value: float | None, series: Sequence[float], flat: bool
 ) -> Told:
     """An ended trial, from how it was recorded; ``flat`` is one that can't be best."""
     if state == "pruned":
         finite = [v for v in series if math.isfinite(v)]
-        return Told(permutation, "pruned", finite[-1] if finite else math.nan, series)
+        return Told(configuration, "pruned", finite[-1] if finite else math.nan, series)
     if state != "complete" or value is None or not math.isfinite(value):
-        return Told(permutation, "failed", math.nan, series)
-    return Told(permutation, "pruned") if flat else Told(permutation, "complete", value, series)
+        return Told(configuration, "failed", math.nan, series)
+    return Told(configuration, "pruned") if flat else Told(configuration, "complete", value, series)
 
 
 def _reseed(sampler: Any, seed: int) -> None:
@@ -326,8 +326,8 @@ def _reseed(sampler: Any, seed: int) -> None:
             _reseed(value, seed)
 
 
-def _cell(space: Space, permutation: Mapping[str, Any]) -> int | None:
+def _cell(space: Space, configuration: Mapping[str, Any]) -> int | None:
     try:
-        return space.cell(permutation)
+        return space.cell(configuration)
     except ValueError:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 
 from refine.design.space_filling import DESIGNS, how_many
 from refine.errors import DesignError, did_you_mean
-from refine.space.parameters import Float, Int
+from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 from refine.trials.round_record import ADAPTIVE, OPTUNA
 
@@ -71,13 +71,13 @@ def described(thing: Any) -> str:
 
 
 def how_many_asked(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
-    """The number of permutations of an adaptive round, which leaves the grid: see :func:`refine.design.space_filling.how_many`.
+    """The number of configurations of an adaptive round, which leaves the grid: see :func:`refine.design.space_filling.how_many`.
 
     Args:
         space: What to search.
         n: How many, or
         downsample: a share of the grid's.
-        taken: How many permutations of the space have been run already.
+        taken: How many configurations of the space have been run already.
 
     Raises:
         DesignError: Both or none given, out of range, or more than exist.
@@ -85,10 +85,10 @@ def how_many_asked(space: Space, n: int | None, downsample: float | None, taken:
     if n is None or downsample is not None or isinstance(n, bool) or not isinstance(n, int) or n < 1:
         return how_many(space, n, downsample, taken)
     if not any(isinstance(space[name], Float) for name in space.varied):
-        exist = math.prod(p.high - p.low + 1 if isinstance(p, Int) else p.size for p in space.values())
+        exist = math.prod(p.high - p.low + 1 if isinstance(p, Integer) else p.size for p in space.values())
         if n > exist - taken:
             raise DesignError(
-                f"n must be <= the number of permutations left, got {n:,}, but {exist:,} exist, of which {taken:,} "
+                f"n must be <= the number of configurations left, got {n:,}, but {exist:,} exist, of which {taken:,} "
                 "were run by earlier rounds; ask for fewer"
             )
     return n

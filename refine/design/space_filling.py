@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, final
 import numpy as np
 
 from refine.errors import DesignError, did_you_mean
-from refine.space.space import Indices, Space, permutation_key
+from refine.space.space import Indices, Space, configuration_key
 
 IMPORTED = "imported"
 """Method of a round whose trials were finished elsewhere: it visits no cells of its own."""
@@ -46,7 +46,7 @@ class Design(ABC):
 @final
 @dataclass(frozen=True)
 class Uniform(Design):
-    """A keyed permutation of the cell numbers: every order is as likely, nothing is stored.
+    """A keyed configuration of the cell numbers: every order is as likely, nothing is stored.
 
     A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway
     2002, 'Ciphers with Arbitrary Finite Domains').
@@ -131,7 +131,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         space: The grid.
         n: How many cells.
         seed: Non-negative; another seed is another order.
-        skip: Keys (:func:`refine.space.space.permutation_key`) of permutations to pass over.
+        skip: Keys (:func:`refine.space.space.permutation_key`) of configurations to pass over.
 
     Returns:
         Level numbers, shape (n, parameters).
@@ -145,7 +145,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         visited += len(block)
         rows = block[space.valid(block)]
         if skip and len(rows):
-            rows = rows[[permutation_key(space.frozen(space.at(row))) not in skip for row in rows]]
+            rows = rows[[configuration_key(space.frozen(space.at(row))) not in skip for row in rows]]
         # 100,000 rows of 40 parameters: 16 MB, not 32.
         found.append(rows[:missing].astype(np.int32))
         missing -= len(found[-1])
@@ -154,14 +154,14 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
     if missing:
         ended = "that is all there are" if visited >= space.size else f"among {visited:,} cells looked at"
         raise DesignError(
-            f"{n:,} permutations were asked for, but only {n - missing:,} that meet the constraints and have not "
+            f"{n:,} configurations were asked for, but only {n - missing:,} that meet the constraints and have not "
             f"been run were found; {ended}; ask for fewer or relax a constraint"
         )
     return np.concatenate(found) if found else np.zeros((0, len(space)), dtype=np.int32)
 
 
 class Feasible(NamedTuple):
-    """How many permutations of a space meet its constraints.
+    """How many configurations of a space meet its constraints.
 
     Attributes:
         count: The number, or the best estimate of it.
@@ -182,7 +182,7 @@ class Feasible(NamedTuple):
 
 
 def feasible(space: Space, seed: int = 0) -> Feasible:
-    """How many permutations exist: exact without constraints or up to 10^6 cells, else estimated.
+    """How many configurations exist: exact without constraints or up to 10^6 cells, else estimated.
 
     The estimate is the share among 100,000 random cells with its Wilson interval (Wilson 1927).
     """
@@ -206,13 +206,13 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
 
 
 def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0, where: str = "") -> int:
-    """The number of permutations a person asked for, checked against what exists.
+    """The number of configurations a person asked for, checked against what exists.
 
     Args:
         space: The grid.
         n: A number, or
-        downsample: a share in (0, 1] of the permutations that are left; one of the two must be given.
-        taken: How many permutations of the space have been run already.
+        downsample: a share in (0, 1] of the configurations that are left; one of the two must be given.
+        taken: How many configurations of the space have been run already.
         where: What to call the thing asked for, in front of errors.
 
     Raises:
@@ -221,13 +221,13 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
     if (n is None) == (downsample is None):
         given = "both" if n is not None else "none"
         raise DesignError(
-            f"{where}say how many permutations to run by n= (a number) or downsample= (a share), got {given}"
+            f"{where}say how many configurations to run by n= (a number) or downsample= (a share), got {given}"
         )
     exist = feasible(space)
     if not exist.high:
         alone = [c for c in space.constraints if not feasible(Space(dict(space), [str(c)])).high]
         which = f"the constraint {str(alone[0])!r}" if alone else "all constraints together"
-        raise DesignError(f"{where}no permutation meets {which}; relax it, or give parameters more levels")
+        raise DesignError(f"{where}no configuration meets {which}; relax it, or give parameters more levels")
     left = exist.count - taken
     if n is None:
         share = downsample
@@ -237,7 +237,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
                 "takes a number"
             )
         if left < 1:
-            raise DesignError(f"{where}no permutation is left to run: {exist} exist, {taken:,} were run")
+            raise DesignError(f"{where}no configuration is left to run: {exist} exist, {taken:,} were run")
         return max(1, round(float(share) * left))
     if isinstance(n, bool) or not isinstance(n, int | np.integer):
         raise DesignError(f"{where}n must be a whole number, got {n!r}; for a share use downsample=")
@@ -246,7 +246,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
     if n > (exist.high - taken):
         run = f", of which {taken:,} were run by earlier rounds" if taken else ""
         raise DesignError(
-            f"{where}n must be <= the number of permutations left, got {n:,}, but {exist} exist{run}; "
+            f"{where}n must be <= the number of configurations left, got {n:,}, but {exist} exist{run}; "
             "ask for fewer, or give ranges more levels"
         )
     return int(n)

@@ -1,4 +1,4 @@
-"""One permutation on several splits: trained once on each, and averaged."""
+"""One configuration on several splits: trained once on each, and averaged."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def averaged(
     """Trains on every split and averages.
 
     Args:
-        calls: What trains one permutation, one per split; each gets a seed of its own.
-        params: The permutation.
+        calls: What trains one configuration, one per split; each gets a seed of its own.
+        params: The configuration.
         trial: Takes the means of every epoch that all splits reached.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Hidden layers by shape: how wide each layer of a permutation is, and the layers themselves."""
+"""Hidden layers by shape: how wide each layer of a configuration is, and the layers themselves."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _regularizer(params: Mapping[str, Any]) -> Any:
 
 
 def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuron: int) -> None:
-    """Appends the hidden layers that a permutation asks for: `Dense`, each followed by `Dropout`.
+    """Appends the hidden layers that a configuration asks for: `Dense`, each followed by `Dropout`.
 
     What is read from ``params``:
 
@@ -177,7 +177,7 @@ def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuro
 
     Args:
         model: The model so far; it is changed.
-        params: The permutation.
+        params: The configuration.
         last_neuron: Width of the output layer that will follow, towards which shapes narrow.
 
     Raises:

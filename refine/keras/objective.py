@@ -42,7 +42,7 @@ class KerasObjective:
 
     The function builds, compiles and trains a model and returns ``(history, model)``. Inside,
     ``model.fit`` works as ever and `refine.keras.fit` is the faster replacement. Call the objective
-    with a permutation and the running trial; it returns the last epoch's value of every metric in the
+    with a configuration and the running trial; it returns the last epoch's value of every metric in the
     history, and ``degenerate``: 1.0 if the model predicts the same for all validation rows (the same
     class, where the targets are classes), else 0.0.
 
@@ -62,7 +62,7 @@ class KerasObjective:
         split_seed: Seed of the split, and of the hold-out.
         holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
             proportion. `Round.open_holdout` measures on them; see `holdout` below.
-        splits: How many times to split anew, under seeds that follow from ``split_seed``. Every permutation is
+        splits: How many times to split anew, under seeds that follow from ``split_seed``. Every configuration is
             trained on each, which takes as many times as long; its metrics are the means, and those of
             validation are given by split as well: ``val_acc@1``, ``val_acc@2``, ... The hold-out stays the
             same, and is measured with the model of the first split.
@@ -178,12 +178,12 @@ class KerasObjective:
 
     @property
     def stops(self) -> bool:
-        """Whether a round may stop a training early: not where one permutation is several trainings."""
+        """Whether a round may stop a training early: not where one configuration is several trainings."""
         return not self._others
 
     @property
     def holdout(self) -> Callable[[Mapping[str, Any], RunningTrial], dict[str, float]] | None:
-        """Trains one permutation as ever and measures it on the hold-out; ``None`` where there is none.
+        """Trains one configuration as ever and measures it on the hold-out; ``None`` where there is none.
 
         It returns the metrics that a call would, those of validation (``val_...``) on the hold-out's rows, by
         ``model.evaluate``; it reports no epochs.
@@ -209,10 +209,10 @@ class KerasObjective:
             gc.collect()
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
-        """Trains one permutation.
+        """Trains one configuration.
 
         Args:
-            params: The permutation.
+            params: The configuration.
             trial: Gives ``seed`` and takes every epoch's metrics by ``report(epoch, metrics)``,
                 epochs from 0, once training has ended.
 
@@ -247,10 +247,10 @@ class KerasObjective:
         return metrics, model
 
     def trained(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[keras.Model, dict[str, float]]:
-        """Trains one permutation as a call does and returns the model too; `Round.best_model` asks for it.
+        """Trains one configuration as a call does and returns the model too; `Round.best_model` asks for it.
 
         Args:
-            params: The permutation.
+            params: The configuration.
             trial: As for a call.
 
         Returns:

@@ -12,7 +12,7 @@ from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import DesignError
 from refine.space.parameters import Range
-from refine.space.space import Indices, Space, permutation_key
+from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
 
 _CANDIDATES = 4000
@@ -22,7 +22,7 @@ _LEARNED = 1500
 _MEMBERS = 3
 
 
-def focus_rows(
+def exploit_rows(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Indices:
     """Cells of a space where the optimum is plausible.
@@ -36,7 +36,7 @@ def focus_rows(
         space: The space to draw from, usually a narrower or wider one than was analysed.
         n: How many cells.
         seed: Of candidates and surrogates.
-        skip: Keys of permutations to pass over.
+        skip: Keys of configurations to pass over.
 
     Returns:
         Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
@@ -99,7 +99,7 @@ def _neighbours(
             rows[stays, j] = [level[int(c)] for c in centres[stays]]
     rows = np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
     fresh = (
-        [permutation_key(space.frozen(space.at(row))) not in skip for row in rows] if skip else slice(None)
+        [configuration_key(space.frozen(space.at(row))) not in skip for row in rows] if skip else slice(None)
     )
     return np.asarray(rows[fresh])
 
@@ -114,24 +114,24 @@ def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[n
     return positions
 
 
-def counter_permutations(
+def audit_configurations(
     outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """Permutations inside ``outer`` but outside ``inner``, drawn evenly.
+    """Configurations inside ``outer`` but outside ``inner``, drawn evenly.
 
     Args:
         outer: The space a round ran on.
         inner: The space accepted for the next.
         n: How many.
         seed: Of the order.
-        skip: Keys of permutations to pass over.
+        skip: Keys of configurations to pass over.
 
     Returns:
-        At most ``n`` permutations of ``outer``; none where ``inner`` leaves nothing out.
+        At most ``n`` configurations of ``outer``; none where ``inner`` leaves nothing out.
     """
     import pandas as pd
 
-    if n < 1 or outer.share_kept(inner) >= 1:
+    if n < 1 or outer.volume_kept(inner) >= 1:
         return []
     found: list[dict[str, Any]] = []
     shared = [name for name in outer if name in inner]
@@ -144,9 +144,9 @@ def counter_permutations(
         for name in shared:
             inside &= inner[name].contains(frame[name].to_numpy())
         for row in rows[~inside]:
-            permutation = outer.at(row)
-            if permutation_key(outer.frozen(permutation)) not in skip:
-                found.append(permutation)
+            configuration = outer.at(row)
+            if configuration_key(outer.frozen(configuration)) not in skip:
+                found.append(configuration)
                 if len(found) == n:
                     return found
         if looked >= 1_000_000:

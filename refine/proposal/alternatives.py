@@ -61,7 +61,7 @@ class Advice:
     """How large the next round should be.
 
     Attributes:
-        n: Permutations advised for the next round, no more than its space has.
+        n: Configurations advised for the next round, no more than its space has.
         hit: How many of them, drawn evenly, hit the best 5 % of its space with probability 0.95.
         judge: How many, drawn evenly, bring enough good trials to judge every parameter.
         seconds: How long they take one after the other; NaN where no times are known.
@@ -152,7 +152,7 @@ def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
 
 
 def left_to_run(analysis: Analysis, space: Space) -> int:
-    """How many permutations of a space have not been run, to judge by the evidence.
+    """How many configurations of a space have not been run, to judge by the evidence.
 
     Args:
         analysis: What was measured.
@@ -166,36 +166,36 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
         levels[:] = e.parameter.grid
         stay = level_positions(e.parameter)[space[e.name].contains(levels)]
         ran &= (np.abs(analysis.X[:, j, None] - stay) < 1e-9).any(axis=1)
-    return max(0, feasible(space).high - int(np.unique(analysis.permutations[ran]).size))
+    return max(0, feasible(space).high - int(np.unique(analysis.configurations[ran]).size))
 
 
-def advice(analysis: Analysis, space: Space, left: int, counter: float = 0.05) -> Advice:
+def advice(analysis: Analysis, space: Space, left: int, audit: float = 0.05) -> Advice:
     """How large a round on a space should be.
 
     Args:
         analysis: What was measured.
         space: The space of the next round.
-        left: How many permutations it has that have not been run.
-        counter: Share of the round that is spent outside.
+        left: How many configurations it has that have not been run.
+        audit: Share of the round that is spent outside.
     """
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
     some = [e for e in analysis.parameters if 0 < e.read < 1]
     rarest = min(some, key=lambda e: e.read, default=None)
     judge = math.ceil(needed / GOOD / (rarest.read if rarest else 1))
-    wanted = math.ceil(max(hit, judge) / (1 - counter) / 10) * 10
+    wanted = math.ceil(max(hit, judge) / (1 - audit) / 10) * 10
     n = min(wanted, left)
     times = np.asarray(analysis.table["seconds"], dtype=float) if "seconds" in analysis.table else np.zeros(0)
     times = times[np.isfinite(times)]
     seconds = n * float(np.median(times)) if times.size else math.nan
     parts = [
-        f"{plural(hit, 'even permutation')} hit the best {percent(_HIT)} of the proposed space with probability {_SURE}",
+        f"{plural(hit, 'space-filling configuration')} hit the best {percent(_HIT)} of the proposed space with probability {_SURE}",
         f"{judge} bring the {needed} good trials that it takes to judge {plural(len(analysis.parameters), 'parameter')}"
         + (f", {rarest.name} among them, which {percent(rarest.read)} of the trials read" if rarest else ""),
     ]
     if not left:
         return Advice(n, hit, judge, seconds, f"{join(parts)}, but nothing is left to run of {space.size:,}.")
-    text = f"{join(parts)}, so {plural(wanted, 'permutation')} would do"
+    text = f"{join(parts)}, so {plural(wanted, 'configuration')} would do"
     if n < wanted:
         text += f"; no more than {n:,} of {space.size:,} are left to run"
     return Advice(n, hit, judge, seconds, text + ".")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refine.analysis.analysis import Analysis
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.edits import refined
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
@@ -49,17 +49,17 @@ class Change:
 def reopened(
     analysis: Analysis, changes: Sequence[Change], epsilon: float, outer: Space | None
 ) -> tuple[Change, ...]:
-    """The changes with those values let in again that a counter-sample showed to be better.
+    """The changes with those values let in again that a audit trial showed to be better.
 
     Args:
-        analysis: With the round's counter-samples in ``outside``.
+        analysis: With the round's audit trials in ``outside``.
         changes: What is proposed without them.
-        epsilon: A counter-sample must beat the best value inside by more than this.
-        outer: The space in which counter-samples were drawn; its levels are what is let in.
+        epsilon: A audit trial must beat the best value inside by more than this.
+        outer: The space in which audit trials were drawn; its levels are what is let in.
 
     Returns:
         The same changes, or changes of kind ``"reopen"`` for every parameter whose value of the best such
-        counter-sample lies outside.
+        audit trial lies outside.
     """
     values = analysis.sign * np.asarray(analysis.outside["value"], dtype=float)
     inside = float(analysis.y.max())
@@ -73,12 +73,12 @@ def reopened(
             continue
         new = _let_in(now, outer[name], best[name])
         reason = (
-            f"A counter-sample outside this space, with {name} = {best[name]}, reached "
+            f"A audit trial outside this space, with {name} = {best[name]}, reached "
             f"{score(analysis.sign * float(values.max()))}; the best inside is {score(analysis.sign * inside)}, worse by "
             f"more than {score(epsilon)}. The narrowing that left it out is refuted, so it is let in again."
         )
         q = found[name].q if name in found else np.nan
-        found[name] = Change(name, "reopen", parameter, new, parameter.share_kept(new), float(q), reason)
+        found[name] = Change(name, "reopen", parameter, new, parameter.volume_kept(new), float(q), reason)
     return tuple(found[name] for name in analysis.space if name in found)
 
 
@@ -97,4 +97,4 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
         grid = [*edge.grid, *now.grid[1:]] if at < now.low else [*now.grid[:-1], *edge.grid]
         return type(now)(grid[0], grid[-1], levels=grid, log=now.log)  # type: ignore[call-arg]
     level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
-    return Choice([*now.grid, level])
+    return Categorical([*now.grid, level])

@@ -1,4 +1,4 @@
-"""What a child's even trials will show, said before they run: quantiles of their median and of their best. Pure."""
+"""What a child's space-filling trials will show, said before they run: quantiles of their median and of their best. Pure."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ ten million away, in the next."""
 
 @dataclass(frozen=True)
 class Forecast:
-    """Quantiles of what a child's even trials will show, in the metric's own sign and units.
+    """Quantiles of what a child's space-filling trials will show, in the metric's own sign and units.
 
     Attributes:
         levels: Levels of the quantiles, increasing, in (0, 1).
-        median: Quantiles of the median of the even trials.
+        median: Quantiles of the median of the space-filling trials.
         best: Quantiles of their best value: the largest to maximize, the smallest to minimize.
-        n: Number of even trials it is about.
+        n: Number of space-filling trials it is about.
     """
 
     levels: tuple[float, ...]
@@ -124,7 +124,7 @@ class Forecast:
 def forecast(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Forecast | None:
-    """Forecasts the even trials of a round on another space from the evidence of an analysis.
+    """Forecasts the space-filling trials of a round on another space from the evidence of an analysis.
 
     A forest learns the normal scores of the evidence: what a value's rank would be in a standard normal sample.
     On that scale errors are about as large everywhere, and a saturated or heavy-tailed metric is no special case.
@@ -139,14 +139,14 @@ def forecast(
     Args:
         analysis: The evidence.
         space: What the round will search. What lies beyond the analysed space is taken to be as at its edge.
-        n: How many even trials it will run.
+        n: How many space-filling trials it will run.
         seed: Of every random draw.
-        skip: Keys of permutations that it will not run.
+        skip: Keys of configurations that it will not run.
 
     Returns:
         The forecast; ``None`` where the evidence says nothing about the space: it has other parameters, a
         fixed one has another value, most of its cells hold choices that were never tried, nothing was varied,
-        or no even trial is planned.
+        or no space-filling trial is planned.
     """
     if n < 1 or not analysis.parameters:
         return None

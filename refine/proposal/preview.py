@@ -13,7 +13,7 @@ from refine.design.space_filling import feasible
 from refine.errors import did_you_mean
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.proposal import Proposal
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
 from refine.space.space import Space
 from refine.trials.trials import best_first
@@ -43,8 +43,8 @@ class Preview(Shown):
         best: The best value of the round, and
         best_kept: of its trials inside; NaN without one.
         lost: Ranks of the trials among the best 10 that lie outside; 1 is the best.
-        n: Permutations of the next round: as many as asked for, or as are left.
-        exist: Permutations that the space has, or the best estimate.
+        n: Configurations of the next round: as many as asked for, or as are left.
+        exist: Configurations that the space has, or the best estimate.
         left: How many of them have not been run, to judge by the evidence.
         hit: Probability that the next round hits the best 5 % of the space.
         seconds: Estimated time of the next round; NaN where trials say nothing of it.
@@ -89,9 +89,9 @@ class Preview(Shown):
                 f"{self.n:,} of {self.left:,} left to run ({self.exist:,} exist), hits the best 5 % "
                 f"with probability {percent(self.hit)}"
                 if self.left
-                else f"nothing is left to run: all {self.exist:,} permutations were"
+                else f"nothing is left to run: all {self.exist:,} configurations were"
                 if self.exist
-                else "no permutation exists: the constraints leave none",
+                else "no configuration exists: the constraints leave none",
             ),
             ("time", _time(self.seconds, self.workers)),
             *(("new", Cell(text, "warn")) for text in self.unknown),
@@ -143,7 +143,7 @@ def _time(seconds: float, workers: int) -> str:
 
 
 def preview_of(
-    proposal: Proposal, analysis: Analysis, space: Space, n: int, workers: int, degenerate: bool = False
+    proposal: Proposal, analysis: Analysis, space: Space, n: int, workers: int, allow_degenerate: bool = False
 ) -> Preview:
     """What a space would mean for the next round.
 
@@ -151,11 +151,11 @@ def preview_of(
         proposal: What was proposed on the round.
         analysis: Of the round.
         space: The space to look at.
-        n: Permutations of the next round; as many as exist where there are fewer.
+        n: Configurations of the next round; as many as exist where there are fewer.
         workers: How many trials run at a time.
-        degenerate: Whether degenerate trials may be called best.
+        allow_degenerate: Whether degenerate trials may be called best.
     """
-    ranked = best_first(analysis.table, analysis.direction, analysis.space, degenerate)
+    ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = min(len(ranked), max(_LEAST_TOP, math.ceil(_TOP * len(ranked))))
     inside = np.asarray(space.contains(ranked), dtype=bool) if _comparable(space, analysis.space) else None
     if inside is None:  # a branch that adds parameters: no trial says where it lies
@@ -171,7 +171,7 @@ def preview_of(
     each = float(seconds[similar].mean()) if similar.any() else math.nan
     return Preview(
         space=space,
-        kept=proposal.old.share_kept(space),
+        kept=proposal.old.volume_kept(space),
         proposed_kept=proposal.kept,
         retention=proposal.retention_of(space),
         proposed_retention=proposal.retention,
@@ -211,19 +211,19 @@ def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[s
     """
     found = []
     for name, parameter in new.items():
-        was = old.get(name)
-        if not isinstance(was, Choice) or not isinstance(parameter, Choice):
+        previous = old.get(name)
+        if not isinstance(previous, Categorical) or not isinstance(parameter, Categorical):
             continue
         let_in = proposed.get(name) if proposed is not None else None
-        known = {value_key(v) for p in (was, let_in) if isinstance(p, Choice) for v in p.grid}
+        known = {value_key(v) for p in (previous, let_in) if isinstance(p, Categorical) for v in p.grid}
         for label, value in zip(parameter.labels, parameter.grid, strict=True):
             if value_key(value) not in known:
-                found.append(f"{label} of {name} is new to this space{_meant(label, was)}")
+                found.append(f"{label} of {name} is new to this space{_meant(label, previous)}")
     return tuple(found)
 
 
-def _meant(label: str, was: Choice) -> str:
-    hint = did_you_mean(label, was.labels)
+def _meant(label: str, previous: Categorical) -> str:
+    hint = did_you_mean(label, previous.labels)
     return f"; {hint}" if hint.startswith("did you mean") else ""
 
 

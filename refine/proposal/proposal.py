@@ -228,7 +228,7 @@ def propose(
         analysis: Of :func:`refine.analyze`.
         risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
         epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
-        outer: The space of the round before, inside which counter-samples were drawn. One that beats the best
+        outer: The space of the round before, inside which audit trials were drawn. One that beats the best
             value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
 
     Raises:
@@ -270,7 +270,7 @@ def propose(
         old=space,
         space=new,
         changes=changes,
-        kept=space.share_kept(new),
+        kept=space.volume_kept(new),
         retention=claimed,
         epsilon=float(epsilon),
         epsilon_source=source,
@@ -358,7 +358,7 @@ def _change(
                     new, kind = wider, "widen"
     if kind == "keep":
         return _keep(analysis, e)
-    return Change(e.name, kind, old, new, old.share_kept(new), e.q, reason(analysis, e, kind, new))
+    return Change(e.name, kind, old, new, old.volume_kept(new), e.q, reason(analysis, e, kind, new))
 
 
 def _keep(analysis: Analysis, e: ParameterEvidence) -> Change:

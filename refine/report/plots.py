@@ -14,7 +14,7 @@ import numpy as np
 
 from refine.analysis.evidence import GOOD
 from refine.analysis.learning_curves import best_curves
-from refine.analysis.population import even_values
+from refine.analysis.population import space_filling_values
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError
 from refine.report import figures
@@ -138,8 +138,8 @@ class Plots:
         return figures.best_so_far(table, r.direction, r.metric, ax, _may_be_best(r, table))
 
     def edf(self, ax: Any = None) -> Any:
-        """Distribution of this round's values and its ancestors', by their finished even trials."""
-        values = {f"round {r.id}": even_values(r.trials) for r in self._lineage()}
+        """Distribution of this round's values and its ancestors', by their finished space-filling trials."""
+        values = {f"round {r.id}": space_filling_values(r.trials) for r in self._lineage()}
         found = {label: v for label, v in values.items() if len(v)}
         return figures.edf(found, self._round.metric, self._round.direction, ax=ax)
 
@@ -148,7 +148,7 @@ class Plots:
         if top not in range(1, MOST + 1):
             raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
         r = self._round
-        place = r.home.store, r._stored.pk, r.space, r._metric, r.direction, r.node.degenerate
+        place = r.home.store, r._stored.pk, r.space, r._metric, r.direction, r.node.allow_degenerate
         try:
             noise = self._analysis.noise.sd
         except AnalysisError:
@@ -262,9 +262,9 @@ class TreePlots:
         )
 
     def edf(self, ax: Any = None) -> Any:
-        """Distribution of every round's values, by its finished even trials."""
+        """Distribution of every round's values, by its finished space-filling trials."""
         alike = self._alike()
-        values = {f"round {r.id}": even_values(r.trials) for r in alike}
+        values = {f"round {r.id}": space_filling_values(r.trials) for r in alike}
         found = {label: v for label, v in values.items() if len(v)}
         first = alike[0] if alike else None
         return figures.edf(
@@ -273,7 +273,7 @@ class TreePlots:
 
     def reliability(self, ax: Any = None) -> Any:
         """Forecasts of accepted proposals against what their children showed."""
-        return figures.reliability(self._tree.ledger(), ax=ax)
+        return figures.reliability(self._tree.calibration(), ax=ax)
 
     def _alike(self) -> list[Round]:
         rounds = self._tree.rounds
@@ -285,14 +285,14 @@ def _may_be_best(r: Round, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     finished = (
         np.isfinite(np.asarray(table["value"], dtype=float)) & (table["state"] == "complete").to_numpy()
     )
-    if not r.node.degenerate:
+    if not r.node.allow_degenerate:
         finished &= ~degenerate_rows(table, r.space)
     return np.asarray(finished, dtype=np.bool_)
 
 
 def _best(rounds: Sequence[Round]) -> float | None:
     """The best value of several rounds that are judged alike; ``None`` where there is none."""
-    tables = (best_first(r.trials, r.direction, r.space, r.node.degenerate) for r in rounds)
+    tables = (best_first(r.trials, r.direction, r.space, r.node.allow_degenerate) for r in rounds)
     values = [float(table["value"].iloc[0]) for table in tables if len(table)]
     if not values:
         return None

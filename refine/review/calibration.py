@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHARE = 0.1
-"""Share of what was cut off that a better region is taken to hold where the power of counter-samples is stated."""
+"""Share of what was cut off that a better region is taken to hold where the power of audit trials is stated."""
 
 NOMINAL = (0.5, 0.9)
 """Central intervals whose coverage is counted."""
@@ -32,19 +32,19 @@ class Seen(NamedTuple):
     """What a child showed.
 
     Attributes:
-        planned: Even trials that were planned when it was decided upon.
+        planned: Space-filling trials that were planned when it was decided upon.
         ended: How many of those have ended, in whatever way.
-        even: Finite values of those that completed, in the metric's own sign.
+        space_filling: Finite values of those that completed, in the metric's own sign.
         inside: Best value of all evidence inside the child's space; NaN where there is none.
-        counter: Finite values of its counter-samples that completed.
+        audit: Finite values of its audit trials that completed.
         direction: ``"maximize"`` or ``"minimize"``.
     """
 
     planned: int
     ended: int
-    even: tuple[float, ...]
+    space_filling: tuple[float, ...]
     inside: float
-    counter: tuple[float, ...]
+    audit: tuple[float, ...]
     direction: str
 
 
@@ -71,26 +71,30 @@ class Entry:
 
     @property
     def finished(self) -> bool:
-        """Whether every planned even trial has ended."""
+        """Whether every planned space-filling trial has ended."""
         return self.seen.ended >= self.seen.planned > 0
 
     @property
     def scored(self) -> bool:
         """Whether the forecast is held against what was seen.
 
-        There must be one, every planned even trial must have ended, and at least half of them with a value: the
+        There must be one, every planned space-filling trial must have ended, and at least half of them with a value: the
         forecast is of values, and says nothing about failures.
         """
         made = self.decision.forecast
-        return made is not None and self.finished and 2 * len(self.seen.even) >= self.seen.planned
+        return made is not None and self.finished and 2 * len(self.seen.space_filling) >= self.seen.planned
 
     def realised(self, what: str) -> float:
-        """The even trials' ``"median"`` or ``"best"``; NaN while the child is unfinished or without a value."""
-        if not self.finished or not self.seen.even:
+        """The space-filling trials' ``"median"`` or ``"best"``; NaN while the child is unfinished or without a value."""
+        if not self.finished or not self.seen.space_filling:
             return math.nan
         if what == "median":
-            return float(np.median(self.seen.even))
-        return float(max(self.seen.even) if self.seen.direction == "maximize" else min(self.seen.even))
+            return float(np.median(self.seen.space_filling))
+        return float(
+            max(self.seen.space_filling)
+            if self.seen.direction == "maximize"
+            else min(self.seen.space_filling)
+        )
 
     def percentile(self, what: str) -> float:
         """Where in its forecast the realised value lies, in [0, 1]; NaN where it is not scored."""
@@ -104,44 +108,44 @@ class Entry:
 
     @property
     def excess(self) -> float:
-        """By how much the best counter-sample beats the best inside, in units of the metric; NaN without one."""
-        if not self.seen.counter or math.isnan(self.seen.inside):
+        """By how much the best audit trial beats the best inside, in units of the metric; NaN without one."""
+        if not self.seen.audit or math.isnan(self.seen.inside):
             return math.nan
         sign = 1.0 if self.seen.direction == "maximize" else -1.0
-        return max(sign * v for v in self.seen.counter) - sign * self.seen.inside
+        return max(sign * v for v in self.seen.audit) - sign * self.seen.inside
 
     @property
     def refuted(self) -> bool | None:
-        """Whether a counter-sample beats the best inside by more than epsilon; ``None`` where none tested it."""
+        """Whether a audit trial beats the best inside by more than epsilon; ``None`` where none tested it."""
         if self.proposal is None or math.isnan(self.excess):
             return None
         return self.excess > self.proposal.epsilon
 
     def power(self, share: float = SHARE) -> float:
-        """Probability that the counter-samples would have hit a region that holds ``share`` of what was cut off."""
-        return stats.hit_probability(len(self.seen.counter), share)
+        """Probability that the audit trials would have hit a region that holds ``share`` of what was cut off."""
+        return stats.hit_probability(len(self.seen.audit), share)
 
     @property
     def verdict(self) -> str:
-        """What the counter-samples say of the claim about the outside, in a sentence."""
-        k = len(self.seen.counter)
+        """What the audit trials say of the claim about the outside, in a sentence."""
+        k = len(self.seen.audit)
         if self.proposal is None:
             return "No claim: a branch narrows without a proposal."
         if self.refuted is None:
             if self.decision.kept is not None and self.decision.kept >= 1:
                 return "Nothing to refute: nothing was cut off."
-            return "Not tested: no counter-sample has finished."
+            return "Not tested: no audit trial has finished."
         if self.refuted:
             sign = 1.0 if self.seen.direction == "maximize" else -1.0
-            best = sign * max(sign * v for v in self.seen.counter)
+            best = sign * max(sign * v for v in self.seen.audit)
             more = f" by more than {number(self.proposal.epsilon)}" if self.proposal.epsilon else ""
             return (
-                f"Refuted: a counter-sample reached {score(best)}; the best inside is {score(self.seen.inside)}, "
+                f"Refuted: a audit trial reached {score(best)}; the best inside is {score(self.seen.inside)}, "
                 f"worse{more}."
             )
         better = f"better by more than {number(self.proposal.epsilon)}" if self.proposal.epsilon else "better"
         return (
-            f"Not refuted: {plural(k, 'counter-sample')} found nothing {better}. "
+            f"Not refuted: {plural(k, 'audit trial')} found nothing {better}. "
             f"{'It' if k == 1 else 'They'} would have found a better region that holds {percent(SHARE)} of what was "
             f"cut off with probability {self.power():.2f}."
         )
@@ -151,17 +155,13 @@ class Entry:
         """Why the forecast is scored or not, in a sentence."""
         made, seen = self.decision.forecast, self.seen
         if not self.finished:
-            return (
-                f"Unfinished, not scored: {seen.ended:,} of {plural(seen.planned, 'even trial')} have ended."
-            )
+            return f"Unfinished, not scored: {seen.ended:,} of {plural(seen.planned, 'space-filling trial')} have ended."
         if made is None:
             return "No forecast was made, so none is scored."
         if not self.scored:
-            return (
-                f"Not scored: only {len(seen.even):,} of {plural(seen.planned, 'even trial')} have a value."
-            )
+            return f"Not scored: only {len(seen.space_filling):,} of {plural(seen.planned, 'space-filling trial')} have a value."
         places = ", ".join(f"{what} at the {_ordinal(self.percentile(what))}" for what in WHAT)
-        return f"Scored on {plural(len(seen.even), 'even trial')}: {places} percentile of its forecast."
+        return f"Scored on {plural(len(seen.space_filling), 'space-filling trial')}: {places} percentile of its forecast."
 
 
 class Coverage(NamedTuple):
@@ -187,7 +187,7 @@ class Coverage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ledger(Shown):
+class Calibration(Shown):
     """Every decision that led to a child, oldest round first, with what came of it.
 
     Attributes:
@@ -287,10 +287,10 @@ _COLUMNS = (
         "epsilon",
         "planned",
         "ended",
-        "even",
+        "space_filling",
     ),
     *(f"{what}{part}" for what in WHAT for part in ("_q05", "_q50", "_q95", "", "_pit")),
-    *("scored", "counter", "refuted", "power"),
+    *("scored", "audit", "refuted", "power"),
 )
 
 
@@ -307,9 +307,9 @@ def _row(e: Entry) -> dict[str, object]:
         "epsilon": math.nan if e.proposal is None else e.proposal.epsilon,
         "planned": e.seen.planned,
         "ended": e.seen.ended,
-        "even": len(e.seen.even),
+        "space_filling": len(e.seen.space_filling),
         "scored": e.scored,
-        "counter": len(e.seen.counter),
+        "audit": len(e.seen.audit),
         "refuted": e.refuted,
         "power": e.power(),
     }

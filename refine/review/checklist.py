@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from refine.analysis.analysis import Analysis
-from refine.errors import AnalysisError, UnknownName, did_you_mean
-from refine.review import checks as cards
-from refine.review.checks import Card, Known
+from refine.errors import AnalysisError, UnknownNameError, did_you_mean
+from refine.review import checks as checks
+from refine.review.checks import Check, Known
 from refine.space.roles import SCIENTIFIC
 from refine.trials.trials import best_first
 from refine.utils.display import Cell, Grid, Page, Shown
@@ -18,34 +18,34 @@ VERDICTS = ("pass", "warn", "fail", "unknown")
 
 
 @dataclass(frozen=True)
-class Gate(Shown):
+class Checks(Shown):
     """All cards of a round.
 
     Attributes:
         round: Id of the round.
-        cards: The cards, in the order of asking.
+        checks: The cards, in the order of asking.
     """
 
     round: str
-    cards: tuple[Card, ...]
+    checks: tuple[Check, ...]
 
-    def __getitem__(self, key: str) -> Card:
-        for card in self.cards:
-            if card.key == key:
-                return card
-        raise UnknownName(f"no card {key!r}; {did_you_mean(key, [c.key for c in self.cards])}")
+    def __getitem__(self, key: str) -> Check:
+        for check in self.checks:
+            if check.key == key:
+                return check
+        raise UnknownNameError(f"no card {key!r}; {did_you_mean(key, [c.key for c in self.checks])}")
 
     @property
     def counts(self) -> dict[str, int]:
         """Verdict -> number of cards."""
-        return {v: sum(c.verdict == v for c in self.cards) for v in VERDICTS}
+        return {v: sum(c.verdict == v for c in self.checks) for v in VERDICTS}
 
     def page(self) -> Page:
         """One row per question."""
         tones = {"pass": "good", "warn": "warn", "fail": "bad", "unknown": "faint"}
-        rows = tuple((c.question, Cell(c.verdict, tones[c.verdict]), c.number, c.says) for c in self.cards)
+        rows = tuple((c.question, Cell(c.verdict, tones[c.verdict]), c.number, c.says) for c in self.checks)
         told = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items() if count)
-        calls = tuple(c.call for c in self.cards if c.call and c.verdict in ("warn", "fail"))
+        calls = tuple(c.call for c in self.checks if c.call and c.verdict in ("warn", "fail"))
         grid = Grid(("question", "verdict", "number", "what follows"), rows, wide=(3,))
         return Page(f"Before you decide on round {self.round}: {told}", (grid,), calls[:3])
 
@@ -53,7 +53,7 @@ class Gate(Shown):
         return str(self)
 
 
-def gate_of(round_id: str, analysis: Analysis, known: Known) -> Gate:
+def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
     """The cards of a round.
 
     Args:
@@ -64,20 +64,20 @@ def gate_of(round_id: str, analysis: Analysis, known: Known) -> Gate:
     Raises:
         AnalysisError: No trial may be called best.
     """
-    ranked = best_first(analysis.table, analysis.direction, analysis.space, known.degenerate)
+    ranked = best_first(analysis.table, analysis.direction, analysis.space, known.allow_degenerate)
     if ranked.empty:
         raise AnalysisError("no trial has finished that may be called best; run the round first: .run()")
     values = analysis.sign * np.asarray(ranked["value"], dtype=float)
     scientific = [n for n, role in known.roles.items() if role == SCIENTIFIC]
     found = [
-        cards.goal(known, scientific),
-        cards.edges(analysis, known.proposal, ranked.iloc[0]),
-        cards.enough(analysis),
-        cards.infeasible(analysis, known.degenerate),
-        cards.curves(known.curves),
-        *(cards.isolation(analysis, name) for name in scientific),
-        cards.noise(analysis, known, values),
-        cards.luck(analysis, values),
-        cards.cost(analysis, ranked),
+        checks.goal(known, scientific),
+        checks.edges(analysis, known.proposal, ranked.iloc[0]),
+        checks.enough(analysis),
+        checks.infeasible(analysis, known.allow_degenerate),
+        checks.curves(known.curves),
+        *(checks.isolation(analysis, name) for name in scientific),
+        checks.noise(analysis, known, values),
+        checks.optimism(analysis, values),
+        checks.cost(analysis, ranked),
     ]
-    return Gate(round_id, tuple(found))
+    return Checks(round_id, tuple(found))

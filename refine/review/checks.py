@@ -18,7 +18,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence, level_positions
-from refine.analysis.population import even_rows
+from refine.analysis.population import space_filling_rows
 from refine.proposal.proposal import Proposal
 from refine.space.edits import widened
 from refine.space.parameters import Range
@@ -56,7 +56,7 @@ _FLAGS = {
 }
 
 
-class Card(NamedTuple):
+class Check(NamedTuple):
     """One question with its answer.
 
     Attributes:
@@ -96,7 +96,7 @@ class Known:
         goal: Why the round exists, in the person's words.
         curves: Training curves of the best trials, best first.
         before: Best value known before this round, in the metric's own sign; NaN for a root.
-        degenerate: Whether a degenerate trial may be called best.
+        allow_degenerate: Whether a degenerate trial may be called best.
     """
 
     proposal: Proposal | None
@@ -104,10 +104,10 @@ class Known:
     goal: str
     curves: Sequence[TrialCurves]
     before: float
-    degenerate: bool
+    allow_degenerate: bool
 
 
-def goal(known: Known, scientific: list[str]) -> Card:
+def goal(known: Known, scientific: list[str]) -> Check:
     """Whether it is said what the round asks, and whether the proposal would answer it."""
     question = "Is it clear what the round asks?"
     decided = [
@@ -119,14 +119,14 @@ def goal(known: Known, scientific: list[str]) -> Card:
     value = float(len(scientific))
     if decided:
         says = f"The proposal narrows {join(decided)}, which the round asks about: to accept that is to answer the question."
-        return Card("goal", question, "warn", text, value, says, "isolation", decided[0])
+        return Check("goal", question, "warn", text, value, says, "isolation", decided[0])
     if scientific:
         says = f"It asks about {join(scientific)}; everything else is tuned so that the comparison is fair."
-        return Card("goal", question, "pass", text, value, says)
+        return Check("goal", question, "pass", text, value, says)
     if known.goal.strip():
-        return Card("goal", question, "pass", text, value, f"It explores: {known.goal.strip()}")
+        return Check("goal", question, "pass", text, value, f"It explores: {known.goal.strip()}")
     says = "It explores without a note. Say why with note=, or what it asks with round.set_roles(name='scientific')."
-    return Card("goal", question, "warn", text, value, says)
+    return Check("goal", question, "warn", text, value, says)
 
 
 def _nuisance(known: Known) -> int:
@@ -139,7 +139,7 @@ def _open_ends(e: ParameterEvidence) -> list[str]:
     return [s for s in ("low", "high") if isinstance(p, Range) and widened(p, p, s) is not None]
 
 
-def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Card:
+def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:
     """Whether the best trials sit at an end that could be moved."""
     question = "Is the best point away from the edges?"
     piled, at_edge = [], []
@@ -160,11 +160,11 @@ def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Car
     if piled:
         but = ", and the proposal does not widen there" if proposal is not None else ""
         says = f"The best trials pile up at {join(piled)}{but}: the optimum may be beyond."
-        return Card("edges", question, "fail", text, count, says, "edges")
+        return Check("edges", question, "fail", text, count, says, "edges")
     if at_edge:
         says = f"The best trial has {join(at_edge)}, an end that is no natural limit: look beyond it."
-        return Card("edges", question, "warn", text, count, says, "edges")
-    return Card(
+        return Check("edges", question, "warn", text, count, says, "edges")
+    return Check(
         "edges",
         question,
         "pass",
@@ -175,15 +175,15 @@ def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Car
     )
 
 
-def enough(analysis: Analysis) -> Card:
+def enough(analysis: Analysis) -> Check:
     """Whether there are enough good trials to judge every parameter."""
     question = "Are there enough points in the good region?"
     covered = f"the round hit the best 1 % with probability {percent(analysis.covered)}"
     if not analysis.parameters:
-        return Card("enough", question, "unknown", "-", math.nan, "No parameter varies.")
+        return Check("enough", question, "unknown", "-", math.nan, "No parameter varies.")
     read = [e for e in analysis.parameters if e.read != 0]
     if not read:
-        return Card("enough", question, "unknown", "-", math.nan, "No parameter that varies was read.")
+        return Check("enough", question, "unknown", "-", math.nan, "No parameter that varies was read.")
     # What was seen to matter has been judged, however few there were.
     open_ = [e for e in read if not e.matters] or read
     least = min(open_, key=lambda e: e.good / max(1, e.needed))
@@ -194,18 +194,18 @@ def enough(analysis: Analysis) -> Card:
         # Few good trials leave nobody open only where the effects of all were large enough to be seen.
         judged = "can be judged" if share >= 1 else "that is read was seen to matter, with fewer"
         says = f"Every parameter {judged}; {covered}."
-        return Card("enough", question, "pass", text, share, says, "best_so_far")
-    says = f"Can't be judged yet: {join(young)}; {covered}. More permutations: round.run(n=...)."
-    return Card("enough", question, "warn" if share >= 0.5 else "fail", text, share, says, "best_so_far")
+        return Check("enough", question, "pass", text, share, says, "best_so_far")
+    says = f"Can't be judged yet: {join(young)}; {covered}. More configurations: round.run(n=...)."
+    return Check("enough", question, "warn" if share >= 0.5 else "fail", text, share, says, "best_so_far")
 
 
-def infeasible(analysis: Analysis, degenerate: bool) -> Card:
+def infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     """Which share of the trials gave no usable model."""
     question = "Do most trials give a usable model?"
     table = analysis.table
     state = table.get("state")
     bad = np.zeros(len(table), dtype=bool) if state is None else state.isin(FAILED).to_numpy()
-    if not degenerate:
+    if not allow_degenerate:
         bad = bad | degenerate_rows(table, analysis.space)
     ended = len(table) if state is None else int((state != "running").sum())
     count = int(bad.sum())
@@ -215,7 +215,7 @@ def infeasible(analysis: Analysis, degenerate: bool) -> Card:
     fails = [e.name for e in analysis.parameters if e.fails]
     where = f" They are more frequent at some values of {join(fails)}." if fails else ""
     if share <= INFEASIBLE[0]:
-        return Card(
+        return Check(
             "infeasible",
             question,
             "pass",
@@ -226,16 +226,16 @@ def infeasible(analysis: Analysis, degenerate: bool) -> Card:
         )
     verdict = "warn" if share <= INFEASIBLE[1] else "fail"
     says = f"Trials that fail, diverge or predict a constant cost time and hide what is good.{where or ' No parameter explains them.'}"
-    return Card("infeasible", question, verdict, text, share, says, "failing")
+    return Check("infeasible", question, verdict, text, share, says, "failing")
 
 
-def curves(curves: Sequence[TrialCurves]) -> Card:
+def curves(curves: Sequence[TrialCurves]) -> Check:
     """What the training curves of the best trials show."""
     question = "Do the training curves of the best look sound?"
     told = [c for c in curves if c.told]
     if not told:
         says = "No curves of loss or metric were reported: trial.report(epoch, metrics), or a KerasObjective."
-        return Card("curves", question, "unknown", "-", math.nan, says)
+        return Check("curves", question, "unknown", "-", math.nan, says)
     counts = {flag: sum(flag in c.seen for c in told) for flag in _FLAGS}
     worst = max(counts, key=lambda flag: counts[flag])
     share = counts[worst] / len(told)
@@ -246,10 +246,10 @@ def curves(curves: Sequence[TrialCurves]) -> Card:
         else f"0 of the best {len(told)}"
     )
     if share < FLAGGED[0]:
-        return Card("curves", question, "pass", text, share, "Nothing stands out.", "curves")
+        return Check("curves", question, "pass", text, share, "Nothing stands out.", "curves")
     # Saturating early wastes time and harms nothing.
     grave = any(counts[f] / len(told) >= FLAGGED[1] for f in _FLAGS if f != "saturated")
-    return Card(
+    return Check(
         "curves",
         question,
         "fail" if grave else "warn",
@@ -260,13 +260,13 @@ def curves(curves: Sequence[TrialCurves]) -> Card:
     )
 
 
-def isolation(analysis: Analysis, name: str) -> Card:
+def isolation(analysis: Analysis, name: str) -> Check:
     """Whether every level of a scientific parameter had enough trials."""
     question = f"Is the comparison of {name} fair?"
     e = next((p for p in analysis.parameters if p.name == name), None)
     if e is None:
-        return Card("isolation", question, "unknown", "-", math.nan, f"{name} does not vary.")
-    own = analysis.table[even_rows(analysis.table)]
+        return Check("isolation", question, "unknown", "-", math.nan, f"{name} does not vary.")
+    own = analysis.table[space_filling_rows(analysis.table)]
     axis = stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered)
     at = np.bincount(axis.index(e.parameter.unit(own[name].to_numpy())), minlength=len(e.levels))
     counts = {v.label: int(n) for v, n in zip(e.levels, at, strict=True)}
@@ -277,18 +277,18 @@ def isolation(analysis: Analysis, name: str) -> Card:
     if least < PER_LEVEL[1]:
         verdict = "fail" if least < PER_LEVEL[0] else "warn"
         says = f"{seen} The best of so few is mostly luck; {PER_LEVEL[1]} a level make it fair."
-        return Card("isolation", question, verdict, text, least, says, "isolation", name)
+        return Check("isolation", question, verdict, text, least, says, "isolation", name)
     says = f"{seen} Compare the bests at equal numbers of trials."
-    return Card("isolation", question, "pass", text, least, says, "isolation", name)
+    return Check("isolation", question, "pass", text, least, says, "isolation", name)
 
 
-def noise(analysis: Analysis, known: Known, values: Floats) -> Card:
+def noise(analysis: Analysis, known: Known, values: Floats) -> Check:
     """Whether the gain is more than noise, and how many trials are as good."""
     question = "Is the gain larger than the noise of retraining?"
     sd = _noise(analysis)
     if not math.isfinite(sd):
         says = "The noise of retraining is not known: round.replicate(top=5, seeds=3)."
-        return Card("noise", question, "unknown", "-", math.nan, says, "gain")
+        return Check("noise", question, "unknown", "-", math.nan, says, "gain")
     best = float(values[0])
     ties = int((values >= best - sd).sum())
     among = (
@@ -299,18 +299,18 @@ def noise(analysis: Analysis, known: Known, values: Floats) -> Card:
         gain = best - analysis.sign * known.before
         text = f"{score(gain + 0.0)} over the best before, {_times_noise(gain, sd)}"
         if gain > _SURE * sd:
-            return Card(
+            return Check(
                 "noise", question, "pass", text, gain, f"More than two noisy bests differ by. {among}", "gain"
             )
         verdict = "fail" if gain < -_SURE * sd else "warn"
         says = (
             "Worse than what was known before." if verdict == "fail" else "No more than chance could bring."
         )
-        return Card("noise", question, verdict, text, gain, f"{says} {among}", "gain")
+        return Check("noise", question, verdict, text, gain, f"{says} {among}", "gain")
     spread = best - float(np.median(values))
     text = f"{score(spread)} over the median, {_times_noise(spread, sd)}"
     verdict = "pass" if spread > _SURE * sd and ties <= _TIES else "warn"
-    return Card("noise", question, verdict, text, spread, among, "gain")
+    return Check("noise", question, verdict, text, spread, among, "gain")
 
 
 def _times_noise(gain: float, sd: float) -> str:
@@ -323,12 +323,12 @@ def _noise(analysis: Analysis) -> float:
     return analysis.noise.sd if known else math.nan
 
 
-def luck(analysis: Analysis, values: Floats) -> Card:
+def optimism(analysis: Analysis, values: Floats) -> Check:
     """How much of the best value is expected not to come again."""
     question = "Would the best be as good again?"
     sd = _noise(analysis)
     if not math.isfinite(sd):
-        return Card(
+        return Check(
             "luck",
             question,
             "unknown",
@@ -341,7 +341,7 @@ def luck(analysis: Analysis, values: Floats) -> Card:
     text = f"{score(over)} of {score(analysis.sign * found.best)} is expected to be luck"
     looks = f"It is the best of {plural(len(values), 'look')} at the same validation rows"
     if over <= sd:
-        return Card(
+        return Check(
             "luck",
             question,
             "pass",
@@ -350,10 +350,10 @@ def luck(analysis: Analysis, values: Floats) -> Card:
             f"{looks}, less than one deviation of the noise above what is expected.",
         )
     says = f"{looks}: trained again about {score(analysis.sign * found.honest)} is expected. A hold-out says what it is worth."
-    return Card("luck", question, "warn", text, over, says)
+    return Check("luck", question, "warn", text, over, says)
 
 
-def cost(analysis: Analysis, ranked: pd.DataFrame) -> Card:
+def cost(analysis: Analysis, ranked: pd.DataFrame) -> Check:
     """Whether a trial that is as good takes much less time."""
     question = "Is the best worth what it costs?"
     seconds = (
@@ -361,7 +361,7 @@ def cost(analysis: Analysis, ranked: pd.DataFrame) -> Card:
     )
     values = analysis.sign * np.asarray(ranked["value"], dtype=float)
     if not math.isfinite(seconds[0]) or seconds[0] <= 0:
-        return Card("cost", question, "unknown", "-", math.nan, "The trials do not say how long they took.")
+        return Check("cost", question, "unknown", "-", math.nan, "The trials do not say how long they took.")
     near = (
         values >= values[0] - (analysis.noise.sd if math.isfinite(analysis.noise.sd) else 0.0)
     ) & np.isfinite(seconds)
@@ -369,7 +369,7 @@ def cost(analysis: Analysis, ranked: pd.DataFrame) -> Card:
     saving = 1 - cheapest / float(seconds[0])
     text = f"{percent(saving)} less time for as good a trial"
     if saving < CHEAPER:
-        return Card(
+        return Check(
             "cost",
             question,
             "pass",
@@ -380,4 +380,4 @@ def cost(analysis: Analysis, ranked: pd.DataFrame) -> Card:
         )
     rank = int(np.flatnonzero(near & (seconds == cheapest))[0]) + 1
     says = f"Rank {rank} is as good within the noise and takes {percent(cheapest / float(seconds[0]))} of the time."
-    return Card("cost", question, "warn", text, saving, says, "cost")
+    return Check("cost", question, "warn", text, saving, says, "cost")

@@ -32,10 +32,10 @@ class Decision:
         child: Id of the round that came of it, or ``None``.
         note: Why, in the person's words.
         author: Who.
-        n: Permutations asked for.
+        n: Configurations asked for.
         retention: The risk statement for the decided space; NaN is stored as ``None``.
         kept: Volume kept by the decided space.
-        forecast: What the child's even trials were expected to show, from the evidence at that moment; ``None``
+        forecast: What the child's space-filling trials were expected to show, from the evidence at that moment; ``None``
             where nothing was forecast.
     """
 
@@ -103,11 +103,11 @@ def not_written(again: Decision, first: Decision | None, planned: int | None) ->
     Args:
         again: The decision, taken once more.
         first: The same one as it is stored; ``None`` where only its round is there already.
-        planned: Permutations of the round that it leads to, if that is there already.
+        planned: Configurations of the round that it leads to, if that is there already.
     """
     kept = []
     if planned is not None and again.n is not None and again.n < planned:
-        kept.append(f"round {again.child} keeps its {planned:,} permutations")
+        kept.append(f"round {again.child} keeps its {planned:,} configurations")
     if first is None:
         return "".join(kept)
     if again.note and again.note != first.note:

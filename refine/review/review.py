@@ -13,7 +13,7 @@ from refine.errors import DesignError, ReviewError
 from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Proposal
 from refine.report.pages.space import as_choices
-from refine.review.checklist import Gate
+from refine.review.checklist import Checks
 from refine.review.decision import Decision, decided_space
 from refine.space.edits import bounds_text
 from refine.space.parameters import Range
@@ -88,7 +88,7 @@ class Review(Shown):
     @property
     def kept(self) -> float:
         """Volume kept of the present space."""
-        return self.proposal.old.share_kept(self.space)
+        return self.proposal.old.volume_kept(self.space)
 
     @property
     def retention(self) -> float:
@@ -101,8 +101,8 @@ class Review(Shown):
         *,
         n: int | None = None,
         downsample: float | None = None,
-        focus: float = 0.0,
-        counter: float = 0.05,
+        exploit: float = 0.0,
+        audit: float = 0.05,
         design: Any = None,
         pruner: Any = None,
         author: str | None = None,
@@ -111,11 +111,11 @@ class Review(Shown):
 
         Args:
             note: Why, in your words.
-            n: How many permutations the child runs; without ``n`` and ``downsample`` as many as this round.
+            n: How many configurations the child runs; without ``n`` and ``downsample`` as many as this round.
             downsample: The same as a share of what is left.
-            focus: Share of the child's permutations that is spent where the optimum is plausible; the rest is
+            exploit: Share of the child's configurations that is spent where the optimum is plausible; the rest is
                 drawn evenly over its space.
-            counter: Share that is spent outside its space but inside this round's, so that a narrowing that
+            audit: Share that is spent outside its space but inside this round's, so that a narrowing that
                 lost something can be found out. 0 turns it off.
             design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
             pruner: As in :meth:`Tree.add_round`; default none, whatever this round had.
@@ -125,7 +125,7 @@ class Review(Shown):
             The child, not yet run. Accepting the same again returns the same child and writes nothing.
 
         Raises:
-            DesignError: More permutations than exist.
+            DesignError: More configurations than exist.
             ReviewError: The note is no text.
         """
         space, edits = decided_space(self.proposal, self.edits, self.rejected)
@@ -142,7 +142,7 @@ class Review(Shown):
             retention=None if math.isnan(retention) else retention,
             kept=self.kept,
         )
-        shares = Shares(focus, counter, self.analysis)
+        shares = Shares(exploit, audit, self.analysis)
         self.round.keep_proposal(self.proposal)
         return self.round.child(decision, n, downsample, shares=shares, design=design, pruner=pruner)
 
@@ -159,7 +159,7 @@ class Review(Shown):
 
         Args:
             edits: As in :meth:`edit`, for names that are no Python identifiers, or are called ``n`` or ``workers``.
-            n: Permutations of the next round; default as many as this one.
+            n: Configurations of the next round; default as many as this one.
             workers: How many trials would run at a time.
             named: As in :meth:`edit`.
 
@@ -174,12 +174,12 @@ class Review(Shown):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
         looked = self.edit(edits, **named) if edits is not None or named else self
-        n, degenerate = n or self.round.n, self.round.node.degenerate
-        return preview_of(self.proposal, self.analysis, looked.space, n, workers, degenerate)
+        n, allow_degenerate = n or self.round.n, self.round.node.allow_degenerate
+        return preview_of(self.proposal, self.analysis, looked.space, n, workers, allow_degenerate)
 
-    def gate(self) -> Gate:
+    def checks(self) -> Checks:
         """Questions to ask before deciding: see :meth:`Round.gate`."""
-        return self.round.gate(self.analysis, self.proposal)
+        return self.round.checks(self.analysis, self.proposal)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""
@@ -220,7 +220,7 @@ class Review(Shown):
         if self.analysis.caution:
             blocks.append(Text(f"Caution: {self.analysis.caution}", "warn"))
         calls = (
-            ".gate()",
+            ".checks()",
             ".preview(name=(low, high))",
             ".edit(name=(low, high))",
             ".reject(name)",

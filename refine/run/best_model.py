@@ -60,13 +60,13 @@ def best_model(
         )
     stored = home.store.nodes(home.tree)[node.id]
     records = planned(home.store.records([stored.pk], curves=metric.curves))
-    keys = best_keys(node.space, records, metric, direction, node.degenerate)
+    keys = best_keys(node.space, records, metric, direction, node.allow_degenerate)
     if len(keys) < rank:
         raise AnalysisError(
             f"round {node.id}: has {len(keys)} finished trials that may be called best, but rank is {rank}; "
             "run more: .run()"
         )
-    # The same permutation may have been run more than once; the table's first best row is what is meant.
+    # The same configuration may have been run more than once; the table's first best row is what is meant.
     rows = [i for i, k in enumerate(records.columns["key"]) if k == keys[rank - 1]]
     at = next(i for i in reversed(rows) if records.columns["state"][i] == "complete")
     seed = records.columns["seed"][at]
@@ -90,7 +90,7 @@ def best_model(
         if model is not None:
             return model
     keeper = _Keeper(chosen)
-    task = Task(keys[rank - 1], records.permutations[at], None, 0, 0, "even", seed)
+    task = Task(keys[rank - 1], records.configurations[at], None, 0, 0, "space_filling", seed)
     outcome = evaluate(keeper, task, with_trial=True)
     if outcome.error is not None:
         raise ObjectiveError(f"round {node.id}: the best trial can't be trained again:\n{outcome.error}")
@@ -109,9 +109,9 @@ def _compare(node: Node, before: Mapping[str, float], now: Mapping[str, float]) 
         if name in before and not (before[name] == value or (math.isnan(before[name]) and math.isnan(value)))
     }
     if apart:
-        name, (was, found) = max(apart.items(), key=lambda item: abs(item[1][0] - item[1][1]))
+        name, (previous, found) = max(apart.items(), key=lambda item: abs(item[1][0] - item[1][1]))
         warnings.warn(
-            f"round {node.id}: trained again, the best trial gives {name} {found:.6g} instead of {was:.6g}: the code, "
+            f"round {node.id}: trained again, the best trial gives {name} {found:.6g} instead of {previous:.6g}: the code, "
             "the packages, the hardware or the number of threads differ from what it ran on; see round.report",
             RefineWarning,
             stacklevel=4,

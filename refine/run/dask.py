@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from refine.errors import RoundStopped
+from refine.errors import RoundStoppedError
 from refine.run.worker import COORDINATOR, hush
 
 _START_SECONDS = 120
@@ -39,9 +39,9 @@ class Workers:
         self.strikes = 0
 
     def check(self) -> None:
-        """Raises RoundStopped where workers do not come up."""
+        """Raises RoundStoppedError where workers do not come up."""
         if self.strikes >= _MOST_STRIKES:
-            raise RoundStopped(
+            raise RoundStoppedError(
                 f"workers end as soon as they start, {self.strikes} times in a row, last with exit code "
                 f"{list(self.deaths.values())[-1]}; what had finished is stored; see what they print, and run again"
             )
@@ -60,7 +60,7 @@ def local_cluster(count: int, threads: int) -> Iterator[Workers]:
         threads: For each trial.
 
     Raises:
-        RoundStopped: No worker comes up.
+        RoundStoppedError: No worker comes up.
     """
     import dask
     from distributed import Client, Scheduler
@@ -117,7 +117,7 @@ def local_cluster(count: int, threads: int) -> Iterator[Workers]:
                 client.wait_for_workers(count, timeout=_START_SECONDS)
             except TimeoutError:
                 found.check()
-                raise RoundStopped(
+                raise RoundStoppedError(
                     f"workers={count}: not all of them came up within {_START_SECONDS} seconds; see what they print, "
                     "or ask for fewer"
                 ) from None

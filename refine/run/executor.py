@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from pathlib import Path
 
-from refine.errors import DesignError, ObjectiveError, RoundStopped
+from refine.errors import DesignError, ObjectiveError, RoundStoppedError
 from refine.run.dask import Workers, local_cluster
 from refine.run.identity import Objective
 from refine.run.limits import Limits
@@ -154,7 +154,7 @@ def run_on(
         try:
             flying[executor.submit(run_task, order)] = token, task
         except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
-            raise RoundStopped(
+            raise RoundStoppedError(
                 f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
                 "run again with a new executor, or with workers=N, where a dead process costs one trial"
             ) from error

@@ -49,7 +49,7 @@ class StoredOpening(NamedTuple):
     Attributes:
         pk: Its row.
         node: Row of the round.
-        keys: Hashes of the permutations that are measured.
+        keys: Hashes of the configurations that are measured.
         seeds: Models of each.
         author: Who opened.
         note: Why.
@@ -66,7 +66,7 @@ class StoredOpening(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Opening(Shown):
+class HoldoutResult(Shown):
     """What a hold-out showed.
 
     Attributes:
@@ -75,9 +75,9 @@ class Opening(Shown):
         note: Why.
         created: When, in seconds since the epoch.
         metric: Name of the metric.
-        table: One row per permutation, in the order chosen: the parameters, ``validation`` (the planned run's
+        table: One row per configuration, in the order chosen: the parameters, ``validation`` (the planned run's
             value), ``holdout`` (mean over the new models), ``sd`` (their deviation), ``runs`` (models with a value).
-        runs: One row per model: ``permutation`` (row of ``table``), ``replicate``, ``seed``, ``state``, ``value``,
+        runs: One row per model: ``configuration`` (row of ``table``), ``replicate``, ``seed``, ``state``, ``value``,
             ``seconds``, ``error``.
     """
 
@@ -90,7 +90,7 @@ class Opening(Shown):
     runs: pd.DataFrame
 
     def page(self) -> Page:
-        """What it showed of every permutation, beside what validation had shown."""
+        """What it showed of every configuration, beside what validation had shown."""
         day = datetime.fromtimestamp(self.created, UTC).date().isoformat()
         title = f"hold-out of round {self.round}, opened by {self.author} on {day}; {self.metric}"
         lines: list[str | Cell] = []
@@ -117,7 +117,7 @@ class OnHoldout:
         self.objective: Any = objective
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> Any:
-        """What the hold-out shows of one permutation, trained anew."""
+        """What the hold-out shows of one configuration, trained anew."""
         return self.objective.holdout(params, trial)
 
     def prepare(self, threads: int) -> None:
@@ -159,7 +159,7 @@ def open_holdout(
     memory: int | str | None = None,
     objective: Objective | None = None,
     name: str | None = None,
-) -> Opening:
+) -> HoldoutResult:
     """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`.
 
     Args:
@@ -168,7 +168,7 @@ def open_holdout(
         branch: The rounds on its root-to-leaf paths, where earlier openings are looked for.
         metric: Which metric is the value.
         direction: ``"maximize"`` or ``"minimize"``.
-        top: How many permutations.
+        top: How many configurations.
         seeds: How many models of each.
         visit: Who opens and why.
         workers: This and the rest: see :meth:`refine.Round.run`.
@@ -215,13 +215,15 @@ def open_holdout(
         for task, outcome in outcomes if tasks else ():
             held()
             _keep(home.store, found.pk, task, outcome)
-    return opening_of(home.store, node, found, metric)
+    return holdout_result_of(home.store, node, found, metric)
 
 
 def _chosen(node: Node, records: Records, metric: Metric, direction: str, top: int) -> list[str]:
-    """Keys of the best permutations: those that were run again by the mean of the new runs, then the others."""
+    """Keys of the best configurations: those that were run again by the mean of the new runs, then the others."""
     ranked = known_best(
-        best_keys(node.space, records, metric, direction, node.degenerate), len(records.metrics), node.id
+        best_keys(node.space, records, metric, direction, node.allow_degenerate),
+        len(records.metrics),
+        node.id,
     )
     fresh = again(records)
     frame = table(node.space, fresh, metric)
@@ -241,13 +243,13 @@ def _begin(
     with store.engine.connect() as connection:
         known = connection.execute(sa.select(c.pk).where(c.node == pk, c.digest == mark)).scalar()
     if known is None:
-        before = [(s.node.id, o) for s in branch.values() for o in openings_of(store, s.pk)]
+        before = [(s.node.id, o) for s in branch.values() for o in holdout_results_of(store, s.pk)]
         if before:
             _warn(before, branch, pk, keys)
         row = {"node": pk, "digest": mark, "content": content, **visit._asdict(), "created": time.time()}
         with store.engine.begin() as connection:
             connection.execute(t.opening.insert().values(row))
-    return next(o for o in openings_of(store, pk) if (o.keys, o.seeds) == (tuple(keys), seeds))
+    return next(o for o in holdout_results_of(store, pk) if (o.keys, o.seeds) == (tuple(keys), seeds))
 
 
 def _warn(
@@ -265,7 +267,7 @@ def _warn(
     day = datetime.fromtimestamp(last.created, UTC).date().isoformat()
     warnings.warn(
         f"round {mine}: the hold-out was opened {plural(len(before), 'time')} before on this branch, last by "
-        f"{last.author} on {day} at round {where}. With this opening {plural(m, 'permutation')} will have been "
+        f"{last.author} on {day} at round {where}. With this opening {plural(m, 'configuration')} will have been "
         f"measured on the same rows: choosing among them by it overstates the winner by up to {cost:.1f} standard "
         "errors of a hold-out value, and so does going on with what was learnt. Only the first opening is unbiased.",
         RefineWarning,
@@ -279,11 +281,11 @@ def _tasks(store: Store, node: Node, found: StoredOpening, records: Records) -> 
     return [
         Task(
             key,
-            records.permutations[at[key]],
+            records.configurations[at[key]],
             records.columns["cell"][at[key]],
             replicate,
             0,
-            "even",
+            "space_filling",
             seed_of(node.id, key, "holdout", replicate),
         )
         for replicate in range(1, found.seeds + 1)
@@ -308,7 +310,7 @@ def _keep(store: Store, pk: int, task: Task, outcome: Outcome) -> None:
         connection.execute(t.opened.insert().values(row))
 
 
-def openings_of(store: Store, pk: int) -> list[StoredOpening]:
+def holdout_results_of(store: Store, pk: int) -> list[StoredOpening]:
     """Openings of a node's hold-out, oldest first."""
     c = t.opening.c
     query = sa.select(c.pk, c.content, c.author, c.note, c.created).where(c.node == pk).order_by(c.pk)
@@ -329,7 +331,7 @@ def _results(store: Store, pk: int) -> Sequence[Any]:
         return connection.execute(query).all()
 
 
-def opening_of(store: Store, node: Node, found: StoredOpening, metric: Metric) -> Opening:
+def holdout_result_of(store: Store, node: Node, found: StoredOpening, metric: Metric) -> HoldoutResult:
     """What an opening showed.
 
     Args:
@@ -354,18 +356,18 @@ def opening_of(store: Store, node: Node, found: StoredOpening, metric: Metric) -
             )
         place = found.keys.index(row.key)
         rows.append((place, row.replicate, row.seed, row.state, value, row.seconds, row.error))
-    columns = ["permutation", "replicate", "seed", "state", "value", "seconds", "error"]
-    runs = pd.DataFrame(rows, columns=columns).sort_values(["permutation", "replicate"], ignore_index=True)
+    columns = ["configuration", "replicate", "seed", "state", "value", "seconds", "error"]
+    runs = pd.DataFrame(rows, columns=columns).sort_values(["configuration", "replicate"], ignore_index=True)
     runs["value"] = runs["value"].astype(float)
     records = store.records([found.node], curves=metric.curves)
     frame = table(node.space, records, metric)
     at = {key: i for i, key in enumerate(records.columns["key"])}
     chosen = frame.iloc[[at[key] for key in found.keys]].reset_index(drop=True)
-    grouped = runs.groupby("permutation")["value"]
+    grouped = runs.groupby("configuration")["value"]
     summary = chosen[list(node.space)].assign(
         validation=chosen["value"],
         holdout=grouped.mean().reindex(range(len(chosen))),
         sd=grouped.std().reindex(range(len(chosen))),
         runs=grouped.count().reindex(range(len(chosen)), fill_value=0),
     )
-    return Opening(node.id, found.author, found.note, found.created, str(metric), summary, runs)
+    return HoldoutResult(node.id, found.author, found.note, found.created, str(metric), summary, runs)

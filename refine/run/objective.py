@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.design.pruning import Limit
-from refine.errors import ObjectiveError, UnknownName, did_you_mean
+from refine.errors import ObjectiveError, UnknownNameError, did_you_mean
 from refine.run.identity import Objective, objective_name
 from refine.space.encoding import decode, thaw
 from refine.trials.trials import Examples
@@ -31,7 +31,7 @@ MOST_NUMBERS = 20_000
 """Predictions that are kept of one trial: examples, and examples times outputs."""
 
 
-class Permutation(dict[str, Any]):
+class Configuration(dict[str, Any]):
     """What an objective receives: a dictionary that notes which keys were read.
 
     Attributes:
@@ -51,12 +51,12 @@ class Permutation(dict[str, Any]):
         return super().__contains__(name)
 
     def __missing__(self, name: Any) -> NoReturn:
-        raise UnknownName(f"unknown parameter {name!r}; {did_you_mean(name, super().keys())}")
+        raise UnknownNameError(f"unknown parameter {name!r}; {did_you_mean(name, super().keys())}")
 
     def __getattr__(self, name: str) -> NoReturn:
         known = [name] if super().__contains__(name) else [*super().keys(), "name"]
         raise AttributeError(
-            f"a permutation is a dictionary and has no attribute {name!r}; write params[{known[0]!r}]"
+            f"a configuration is a dictionary and has no attribute {name!r}; write params[{known[0]!r}]"
         )
 
     def setdefault(self, name: str, default: Any = None) -> Any:
@@ -90,9 +90,9 @@ class Permutation(dict[str, Any]):
         self.read.update(super().keys())
         return super().values()
 
-    def copy(self) -> Permutation:
+    def copy(self) -> Configuration:
         """A copy whose reads count too."""
-        return Permutation({k: dict.__getitem__(self, k) for k in self}, self.read)
+        return Configuration({k: dict.__getitem__(self, k) for k in self}, self.read)
 
     def __reduce__(self) -> Any:
         return dict, (dict(self.items()),)
@@ -198,7 +198,7 @@ class RunningTrial:
             )
         self.examples = Examples(said[rows].astype(np.float16), right[rows], total or len(said))
 
-    def should_stop(self) -> bool:
+    def should_prune(self) -> bool:
         """Whether going on is useless: the last reported epoch held NaN or infinity, or the trial is behind.
 
         In a round with a pruner a trial is behind where its best value so far is worse than what it was shown for
@@ -219,8 +219,8 @@ class Task(NamedTuple):
     """One trial to run. Plain data, so that any process can run it.
 
     Attributes:
-        key: Hash of the permutation.
-        permutation: Name -> encoded value.
+        key: Hash of the configuration.
+        configuration: Name -> encoded value.
         cell: Number of the cell as text.
         replicate: Which repetition.
         attempt: Which try.
@@ -230,7 +230,7 @@ class Task(NamedTuple):
     """
 
     key: str
-    permutation: dict[str, Any]
+    configuration: dict[str, Any]
     cell: str | None
     replicate: int
     attempt: int
@@ -259,16 +259,16 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
         names: Of the parameters of the space, to tell where it asks for those one by one.
 
     Raises:
-        ObjectiveError: It can't be called with a permutation.
+        ObjectiveError: It can't be called with a configuration.
     """
     if not callable(objective):
         raise ObjectiveError(
-            f"an objective must be a function of a permutation, got {type(objective).__name__}; write "
+            f"an objective must be a function of a configuration, got {type(objective).__name__}; write "
             "def objective(params): ... and give objective itself, without brackets"
         )
     if inspect.isclass(objective):
         raise ObjectiveError(
-            f"an objective must be a function of a permutation, got the class {objective.__name__}; give an instance that "
+            f"an objective must be a function of a configuration, got the class {objective.__name__}; give an instance that "
             "can be called, or one of its methods"
         )
     try:
@@ -287,13 +287,13 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
         if len(required) == 5 and not set(asked) & set(names):
             hint = "a model function (x_train, y_train, x_val, y_val, params) goes into refine.keras.KerasObjective"
         raise ObjectiveError(
-            f"{name}: an objective takes a permutation, or a permutation and the running trial, but it requires "
+            f"{name}: an objective takes a configuration, or a configuration and the running trial, but it requires "
             f"({', '.join(asked)}); {hint}"
         )
     if (not positional and not several) or keywords:
         needs = f"requires {', '.join(keywords)} by name" if keywords else "takes nothing"
         raise ObjectiveError(
-            f"{name}: an objective takes a permutation as its first argument, but it {needs}; write def objective(params): ..."
+            f"{name}: an objective takes a configuration as its first argument, but it {needs}; write def objective(params): ..."
         )
     return len(required) == 2
 
@@ -317,11 +317,11 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     started = time.perf_counter()
     read: set[str] = set()
     try:
-        values = {n: thaw(decode(v)) for n, v in task.permutation.items()}
-        permutation = Permutation(values, read)
+        values = {n: thaw(decode(v)) for n, v in task.configuration.items()}
+        configuration = Configuration(values, read)
         _seed_everything(task.seed)
         started = time.perf_counter()
-        found = objective(permutation, running) if with_trial else objective(permutation)
+        found = objective(configuration, running) if with_trial else objective(configuration)
         # What a trial that stopped half-way returns is no final value.
         metrics = {} if running.pruned else _metrics(found, running.curve)
         state, error = "pruned" if running.pruned else "complete", None
@@ -333,8 +333,8 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     finally:
         _running.reset(here)
     seconds = time.perf_counter() - started
-    everything = read >= set(task.permutation)
-    names = None if everything else tuple(n for n in task.permutation if n in read)
+    everything = read >= set(task.configuration)
+    names = None if everything else tuple(n for n in task.configuration if n in read)
     return Outcome(state, metrics, running.curve, seconds, error, names, running.examples)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refine.errors import ObjectiveError, RoundStopped, did_you_mean
+from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
 from refine.run.objective import Outcome
 from refine.trials.round_record import Node
 from refine.trials.trials import DEGENERATE, Metric, Records
@@ -73,7 +73,7 @@ class Watch:
         self.bar.close()
 
     def _worthy(self, metrics: Mapping[str, float]) -> bool:
-        return self.node.degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
+        return self.node.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
 
     def see(self, outcome: Outcome, state: str, value: float | None) -> None:
         """Takes in one ended trial, which is stored already."""
@@ -99,7 +99,7 @@ class Watch:
             how = _signature(outcome.error)
             self.alike[how] = self.alike.get(how, 0) + 1
             if self.alike[how] == self.first > 1:
-                raise RoundStopped(
+                raise RoundStoppedError(
                     f"round {self.node.id}: stopped, its first {self.first} trials all failed alike: "
                     f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun={state!r}; "
                     "tracebacks are in round.failures"

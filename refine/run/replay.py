@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ENDED = ("complete", "diverged", "failed")
-"""States that the permutation and the seed alone lead to."""
+"""States that the configuration and the seed alone lead to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Replay(Shown):
             ``value_now``, ``apart`` (the largest difference of any metric; infinite where one side has none) and
             ``same`` (the same state, and every metric within ``tolerance``).
         tolerance: Largest difference that counts as none.
-        planned: Whether the round's design, built anew from its content, gives every stored permutation and seed.
+        planned: Whether the round's design, built anew from its content, gives every stored configuration and seed.
         environment: What differs between then and now: name -> (then, now); ``-`` where one side has none.
         code: Fingerprints of the code then, and now.
     """
@@ -75,7 +75,7 @@ class Replay(Shown):
                 f", {within} within {self.tolerance:g} in every metric; largest difference {score(worst)}"
             )
         if not self.planned:
-            lines.append(Cell("the design gives other permutations or seeds than are stored", "bad"))
+            lines.append(Cell("the design gives other configurations or seeds than are stored", "bad"))
         then, now = self.code
         if then != (now,):
             lines.append(f"code then {', '.join(then) or '-'}, now {now}")
@@ -131,7 +131,7 @@ def replay(
     tasks = [
         Task(
             c["key"][i],
-            records.permutations[i],
+            records.configurations[i],
             c["cell"][i],
             0,
             c["attempt"][i],
@@ -208,7 +208,7 @@ def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any
 
 
 def _as_planned(home: Home, node: Node, records: Records) -> bool:
-    """Whether the design that follows from the node's content has every stored permutation, with its seed.
+    """Whether the design that follows from the node's content has every stored configuration, with its seed.
 
     What a sampler asked for follows from what it was told, so that only its seeds can be checked.
     """

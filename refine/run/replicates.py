@@ -1,7 +1,7 @@
-"""Replicates: the best permutations run again under new seeds.
+"""Replicates: the best configurations run again under new seeds.
 
 They are kept beside the planned trials and count for the noise and for how much of the best value is luck. They
-are in no table, test or density, where one permutation would count several times.
+are in no table, test or density, where one configuration would count several times.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Fresh(NamedTuple):
 
     Attributes:
         values: (n,) values, in the metric's own sign.
-        groups: n labels, equal for one permutation of one round.
+        groups: n labels, equal for one configuration of one round.
         splits: (n, s) values by split, where the objective gave them as ``name@1``, ``name@2``, ...; else ``None``.
     """
 
@@ -59,25 +59,27 @@ def _where(records: Records, keep: Sequence[bool]) -> Records:
         return [v for v, k in zip(values, keep, strict=True) if k]
 
     return Records(
-        some(records.permutations),
+        some(records.configurations),
         some(records.metrics),
         some(records.curves) if records.curves else (),
         {name: some(values) for name, values in records.columns.items()},
     )
 
 
-def best_keys(space: Space, records: Records, metric: Metric, direction: str, degenerate: bool) -> list[str]:
-    """Keys of the permutations whose planned run may be called best, best first.
+def best_keys(
+    space: Space, records: Records, metric: Metric, direction: str, allow_degenerate: bool
+) -> list[str]:
+    """Keys of the configurations whose planned run may be called best, best first.
 
     Args:
         space: Whose parameters they set.
         records: Trials of a round; replicates among them say nothing here.
         metric: Which metric is the value.
         direction: ``"maximize"`` or ``"minimize"``.
-        degenerate: Whether degenerate trials may be best.
+        allow_degenerate: Whether degenerate trials may be best.
     """
     first = planned(records)
-    ranked = best_first(table(space, first, metric), direction, space, degenerate)
+    ranked = best_first(table(space, first, metric), direction, space, allow_degenerate)
     return list(dict.fromkeys(first.columns["key"][i] for i in ranked.index))
 
 
@@ -88,12 +90,12 @@ def replicate_tasks(
     seeds: int,
     rerun: frozenset[str] = frozenset(),
 ) -> list[Task]:
-    """What is left to run of some permutations' replicates, seed by seed.
+    """What is left to run of some configurations' replicates, seed by seed.
 
     Args:
         node: The round.
         records: Its trials so far, replicates among them.
-        keys: Hashes of permutations that it has run.
+        keys: Hashes of configurations that it has run.
         seeds: How many replicates of each there shall be.
         rerun: Replicates that ended in one of these states come again.
     """
@@ -108,7 +110,14 @@ def replicate_tasks(
             state, attempt = ended.get((key, replicate), ("", -1))
             if not state or state in rerun:
                 seed = node.trial_seed(key, replicate)
-                place = (records.permutations[i], c["cell"][i], replicate, attempt + 1, c["origin"][i], seed)
+                place = (
+                    records.configurations[i],
+                    c["cell"][i],
+                    replicate,
+                    attempt + 1,
+                    c["origin"][i],
+                    seed,
+                )
                 tasks.append(Task(key, *place))
     return tasks
 
@@ -122,7 +131,7 @@ def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFr
     return frame
 
 
-def fresh_runs(store: Store, pks: Sequence[int], metric: Metric, degenerate: bool = False) -> Fresh:
+def fresh_runs(store: Store, pks: Sequence[int], metric: Metric, allow_degenerate: bool = False) -> Fresh:
     """Finished replicates of some rounds.
 
     A training that came to a constant prediction is left out where such a model can't be called best: it is another
@@ -132,7 +141,7 @@ def fresh_runs(store: Store, pks: Sequence[int], metric: Metric, degenerate: boo
         store: The store.
         pks: Rows of the rounds.
         metric: Which metric is the value.
-        degenerate: Whether degenerate trials may be best.
+        allow_degenerate: Whether degenerate trials may be best.
     """
     values: list[float] = []
     groups: list[str] = []
@@ -144,7 +153,7 @@ def fresh_runs(store: Store, pks: Sequence[int], metric: Metric, degenerate: boo
             found.metrics, curves, found.columns["state"], found.columns["key"], strict=True
         ):
             value = metric.of(metrics, curve) if state == "complete" else None
-            usable = degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
+            usable = allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
             if value is not None and np.isfinite(value) and usable:
                 values.append(value)
                 groups.append(f"{pk} {key}")

@@ -1,4 +1,4 @@
-"""Training again what was found: replicates of the best permutations."""
+"""Training again what was found: replicates of the best configurations."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run_replicates(
     objective: Objective | None = None,
     name: str | None = None,
 ) -> None:
-    """Runs the best permutations of a round again under new seeds: see :meth:`refine.Round.replicate`.
+    """Runs the best configurations of a round again under new seeds: see :meth:`refine.Round.replicate`.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -63,7 +63,7 @@ def run_replicates(
     again = check_rerun(rerun)
 
     def choose(records: Records) -> list[Task]:
-        keys = best_keys(node.space, records, metric, direction, node.degenerate)
+        keys = best_keys(node.space, records, metric, direction, node.allow_degenerate)
         return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, again)
 
     run_round(

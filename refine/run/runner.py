@@ -22,7 +22,7 @@ from refine.run.objective import Outcome, Task, wants_trial
 from refine.run.progress import Watch
 from refine.run.signals import interruptible
 from refine.space.encoding import decode, encode, freeze
-from refine.space.space import permutation_key
+from refine.space.space import configuration_key
 from refine.store.store import Store
 from refine.trials.round_record import Node, StoredNode
 from refine.trials.trials import FUNCTION, STATES, Metric, Records, Trial
@@ -89,10 +89,10 @@ def run_round(
 
     Raises:
         DesignError: An option out of range.
-        ObjectiveError: The objective can't be called with a permutation, or its outcome lacks the metric, or the metric
+        ObjectiveError: The objective can't be called with a configuration, or its outcome lacks the metric, or the metric
             is a function that is not at hand or can't score a trial.
-        RoundStopped: The first trials all failed in the same way.
-        RoundBusy: Another process is running this round.
+        RoundStoppedError: The first trials all failed in the same way.
+        RoundBusyError: Another process is running this round.
     """
     limits, again = check_options(workers, executor, threads, progress, rerun, timeout, memory)
     wants_trial(objective)
@@ -221,9 +221,9 @@ def plan(
 
     Args:
         node: The round.
-        n: How many permutations it plans, the extra ones among them.
+        n: How many configurations it plans, the extra ones among them.
         inherited: Keys that ancestors had completed.
-        extra: ``(origin, encoded permutation)`` of what runs beside the design's cells.
+        extra: ``(origin, encoded configuration)`` of what runs beside the design's cells.
         records: The round's trials so far.
         again: Trials that ended in one of these states come again.
 
@@ -238,7 +238,7 @@ def plan(
         if replicate == 0:
             ended[key] = state, attempt
     space = node.space
-    others = [(permutation_key({m: decode(v) for m, v in p.items()}), origin, p) for origin, p in extra]
+    others = [(configuration_key({m: decode(v) for m, v in p.items()}), origin, p) for origin, p in extra]
     skip = inherited | {key for key, _, _ in others}
     # Before anything runs, so that a design with too few cells is an error and not half a round.
     # What a sampler asks for is not known beforehand.
@@ -253,18 +253,18 @@ def plan(
         encoded = [[encode(v) for v in p.grid] for p in space.values()]
         for row in rows:
             frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
-            key = permutation_key(frozen)
+            key = configuration_key(frozen)
             state, attempt = ended.get(key, ("", -1))
             if not state or state in again:
-                permutation = {
+                configuration = {
                     name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))
                 }
                 cell = str(space.number(row))
-                yield Task(key, permutation, cell, 0, attempt + 1, "even", node.trial_seed(key, 0))
-        for key, origin, permutation in others:
+                yield Task(key, configuration, cell, 0, attempt + 1, "space_filling", node.trial_seed(key, 0))
+        for key, origin, configuration in others:
             state, attempt = ended.get(key, ("", -1))
             if not state or state in again:
-                yield Task(key, permutation, None, 0, attempt + 1, origin, node.trial_seed(key, 0))
+                yield Task(key, configuration, None, 0, attempt + 1, origin, node.trial_seed(key, 0))
 
     return max(1, left), tasks()
 
@@ -278,13 +278,13 @@ def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
     space = stored.node.space
     if stored.node.adaptive:
         raise DesignError(
-            f"round {stored.node.id}: design {stored.node.method!r} asks for one permutation after the other, so that "
+            f"round {stored.node.id}: design {stored.node.method!r} asks for one configuration after the other, so that "
             "no cells are planned; what it asked for is in round.trials"
         )
     extra = store.beside(stored.pk)
     count = stored.n - len(extra) if n is None else how_many(space, n, None)
     skip = store.inherited(stored.pk) | {
-        permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra
+        configuration_key({m: decode(v) for m, v in p.items()}) for _, p in extra
     }
     rows = draw(design_named(stored.node.method), space, count, stored.node.design_seed, skip)
     return [space.number(row) for row in rows]
@@ -310,7 +310,7 @@ def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
 def _trial(task: Task, outcome: Outcome, state: str, code: str) -> Trial:
     return Trial(
         key=task.key,
-        permutation=task.permutation,
+        configuration=task.configuration,
         cell=task.cell,
         replicate=task.replicate,
         attempt=task.attempt,

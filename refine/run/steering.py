@@ -1,4 +1,4 @@
-"""Rounds that results steer: adaptive ones, whose permutations a sampler asks for, and those that stop trials early.
+"""Rounds that results steer: adaptive ones, whose configurations a sampler asks for, and those that stop trials early.
 
 Their tasks are made one by one, when a place is free, from what has ended by then.
 """
@@ -18,7 +18,7 @@ from refine.run.identity import Objective
 from refine.run.objective import Outcome, Task
 from refine.run.runner import plan
 from refine.space.encoding import decode
-from refine.space.space import encode_permutation
+from refine.space.space import encode_configuration
 from refine.tree.home import Home
 from refine.trials.round_record import OPTUNA, Node
 from refine.trials.trials import DEGENERATE, FUNCTION, Metric, Records
@@ -31,7 +31,7 @@ class Steered:
     Args:
         home: Where the round lives.
         path: Nodes from the root to the round.
-        n: How many permutations it plans.
+        n: How many configurations it plans.
         metric: Which metric is the value.
         records: Its trials so far, with their curves.
         rerun: Trials that ended in one of these states come again.
@@ -94,8 +94,8 @@ class Steered:
             self._shown[found.key, 0] = found.shown
             cell = None if found.cell is None else str(found.cell)
             seed = self._node.trial_seed(found.key, 0)
-            permutation = encode_permutation(found.permutation)
-            yield self._limited(Task(found.key, permutation, cell, 0, 0, "adaptive", seed))
+            configuration = encode_configuration(found.configuration)
+            yield self._limited(Task(found.key, configuration, cell, 0, 0, "adaptive", seed))
 
     def begin(self, keep: Callable[[Sequence[float]], str]) -> None:
         """Takes what keeps a curve in the store and returns its digest."""
@@ -113,10 +113,10 @@ class Steered:
         """
         series = outcome.curve.get(self._metric.name, [])
         if self._talk is not None:
-            flat = not self._node.degenerate and outcome.metrics.get(DEGENERATE, 0.0) >= 0.5
-            permutation = {name: decode(v) for name, v in task.permutation.items()}
-            if task.origin != "counter":
-                noted = self._talk.tell(task.key, told(permutation, state, value, series, flat))
+            flat = not self._node.allow_degenerate and outcome.metrics.get(DEGENERATE, 0.0) >= 0.5
+            configuration = {name: decode(v) for name, v in task.configuration.items()}
+            if task.origin != "audit":
+                noted = self._talk.tell(task.key, told(configuration, state, value, series, flat))
                 if noted:
                     self._shown[task.key, task.attempt]["rungs"] = noted
         if self._pruner is not None:
@@ -144,15 +144,15 @@ class Steered:
 
     def _limited(self, task: Task) -> Task:
         """The task with what it is measured by, if it is."""
-        if self._node.pruner is None or task.key in self._free or task.origin == "counter":
+        if self._node.pruner is None or task.key in self._free or task.origin == "audit":
             return task
         shown = self._shown[task.key, task.attempt]
         if self._races:
             assert self._talk is not None
             running = self._talk.running(task.key)
             if running is None:
-                permutation = {name: decode(v) for name, v in task.permutation.items()}
-                running = self._talk.follow(task.key, permutation)
+                configuration = {name: decode(v) for name, v in task.configuration.items()}
+                running = self._talk.follow(task.key, configuration)
             shown["told"] = self._talk.own
             return task._replace(limit=OptunaRace(self._metric.name, running))  # type: ignore[arg-type]
         assert self._pruner is not None
@@ -177,7 +177,7 @@ class Steered:
             self._warned = True
             warnings.warn(
                 f"round {self._node.id}: a trial that was behind, with {self._metric.name} "
-                f"{score(series[-1])} at its end, went on: its objective stops nothing; ask trial.should_stop() after "
+                f"{score(series[-1])} at its end, went on: its objective stops nothing; ask trial.should_prune() after "
                 "every report and return, train by refine.keras.fit, or give model.fit a refine.keras.PruningCallback()",
                 RefineWarning,
                 stacklevel=2,
@@ -196,11 +196,11 @@ class Steered:
         if self._races:
             assert node.pruner is not None
             pruner = self._home.tool(node, node.pruner["optuna"], "pruner")
-        own = told_of(node.space, records, records.permutations, self._metric, node.degenerate)
+        own = told_of(node.space, records, records.configurations, self._metric, node.allow_degenerate)
         if pruner is not None:
-            # Off the grid of one space nothing lies: all its own trials but counter-samples are inside.
+            # Off the grid of one space nothing lies: all its own trials but audit trials are inside.
             noted = [s.get("rungs", {}) for s in store.shown(pk)]
-            inside = [n for n, o in zip(noted, records.columns["origin"], strict=True) if o != "counter"]
+            inside = [n for n, o in zip(noted, records.columns["origin"], strict=True) if o != "audit"]
             own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
         before: list[Told] = []
         nodes = store.nodes(self._home.tree)
@@ -208,9 +208,9 @@ class Steered:
             past = store.records(
                 [nodes[ancestor.id].pk], curves=self._metric.curves or ancestor.pruner is not None
             )
-            moved = translate(node.space, path, origin, past.permutations)
+            moved = translate(node.space, path, origin, past.configurations)
             if moved is not None:
-                before += told_of(node.space, past, moved, self._metric, node.degenerate)
+                before += told_of(node.space, past, moved, self._metric, node.allow_degenerate)
         return Conversation(node, sampler, [*before, *own], len(own), asked, pruner)
 
 
@@ -226,7 +226,7 @@ def _again(node: Node, records: Records, i: int) -> Task:
     key = c["key"][i]
     return Task(
         key,
-        records.permutations[i],
+        records.configurations[i],
         c["cell"][i],
         0,
         c["attempt"][i] + 1,
@@ -279,6 +279,6 @@ def check_place(node: Node, objective: Objective, workers: int, executor: Any, l
         )
     if getattr(objective, "stops", True) is False:
         raise ObjectiveError(
-            f"round {node.id}: a pruner can't stop an objective that trains every permutation on several splits; use "
+            f"round {node.id}: a pruner can't stop an objective that trains every configuration on several splits; use "
             "splits=1, or leave the pruner out"
         )

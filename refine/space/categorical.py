@@ -16,7 +16,7 @@ from refine.space.parameters import Floats, Mask, Parameter, number_of
 
 @final
 @dataclass(frozen=True, repr=False)
-class Choice(Parameter):
+class Categorical(Parameter):
     """A list of values to choose from.
 
     Numbers make an ordered choice, sorted; with a bool, ``None``, text, class, function or tuple in it the choice
@@ -53,7 +53,7 @@ class Choice(Parameter):
 
     def __eq__(self, other: object) -> bool:
         # Not by the tuples alone: Python holds 1, 1.0 and True for equal, a stored space does not.
-        return isinstance(other, Choice) and dumps(self.to_json()) == dumps(other.to_json())
+        return isinstance(other, Categorical) and dumps(self.to_json()) == dumps(other.to_json())
 
     def __hash__(self) -> int:
         return hash(dumps(self.to_json()))
@@ -126,7 +126,7 @@ class Choice(Parameter):
         at[at < 0] = np.nan
         return (at + 0.5) / self.size if self.ordered else at
 
-    def share_kept(self, new: Parameter) -> float:
+    def volume_kept(self, new: Parameter) -> float:
         """Share of these choices that lie within ``new``."""
         return float(np.mean(new.contains(np.asarray([*self.grid, None], dtype=object)[:-1])))
 
@@ -141,7 +141,7 @@ class Choice(Parameter):
         return f"{'ordered ' if self.ordered else ''}choice: {', '.join(self.labels)}"
 
     def __repr__(self) -> str:
-        return f"Choice([{', '.join(repr(v) if isinstance(v, str) else label(v) for v in self.grid)}])"
+        return f"Categorical([{', '.join(repr(v) if isinstance(v, str) else label(v) for v in self.grid)}])"
 
 
 def surface(value: Any) -> Any:

@@ -53,7 +53,7 @@ _LANGUAGE = (
 
 @dataclass(frozen=True)
 class Constraint:
-    """A condition that every permutation of a space must meet.
+    """A condition that every configuration of a space must meet.
 
     Args:
         expression: In the language above. Choices are compared by value or, for classes and functions, by

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from refine.errors import ReviewError, SpaceError, did_you_mean
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, freeze, label, round_significant, value_key
-from refine.space.parameters import Float, Int, Parameter, Range, number_of
+from refine.space.parameters import Float, Integer, Parameter, Range, number_of
 from refine.space.parsing import level_count, parse
 from refine.space.space import Space
 
@@ -33,7 +33,7 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
         if name not in space:
             raise ReviewError(
                 f"edit: unknown parameter {name!r}; {did_you_mean(name, space)}; to add a parameter use "
-                "round.branch(space, was={...})"
+                "round.branch(space, previous={...})"
             )
         try:
             changes[name] = edited(old.get(name, space[name]), value)
@@ -55,23 +55,35 @@ def edited(old: Parameter, value: Any) -> Parameter:
     bounds = (
         isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
     )
-    if bounds and len(value) == 2 and isinstance(old, Choice) and old.ordered and set(value) <= set(old.grid):
-        return Choice([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
+    if (
+        bounds
+        and len(value) == 2
+        and isinstance(old, Categorical)
+        and old.ordered
+        and set(value) <= set(old.grid)
+    ):
+        return Categorical([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
     if isinstance(old, Range) and not isinstance(value, Parameter):
         _check_numbers(value)
-    if bounds and isinstance(old, Choice) and all(isinstance(v, str | bool | Reference) for v in old.grid):
+    if (
+        bounds
+        and isinstance(old, Categorical)
+        and all(isinstance(v, str | bool | Reference) for v in old.grid)
+    ):
         raise SpaceError(
             f"a choice has no bounds, got {value!r}; write a list of some of {', '.join(old.labels)}"
         )
     if not bounds or not isinstance(old, Range):
         new = parse(_by_label(old, value))
-        if isinstance(new, Choice) and isinstance(old, Choice) and set(new.grid) <= set(old.grid):
-            return Choice([v for v in old.grid if v in new.grid])  # the order of writing makes no other space
+        if isinstance(new, Categorical) and isinstance(old, Categorical) and set(new.grid) <= set(old.grid):
+            return Categorical(
+                [v for v in old.grid if v in new.grid]
+            )  # the order of writing makes no other space
         return new
     low, high = value[:2]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return Float(low, high)  # raises, with the text of the notation
-    whole = isinstance(old, Int) and float(low).is_integer() and float(high).is_integer()
+    whole = isinstance(old, Integer) and float(low).is_integer() and float(high).is_integer()
     log = old.log
     if log and low <= 0:
         kind = "Int" if whole else "Float"
@@ -81,12 +93,12 @@ def edited(old: Parameter, value: Any) -> Parameter:
         )
     if len(value) == 3:
         count = level_count(value)
-        return Int(int(low), int(high), count, log=log) if whole else Float(low, high, count, log=log)
+        return Integer(int(low), int(high), count, log=log) if whole else Float(low, high, count, log=log)
     width = math.log(high / low) if log else high - low
     span = math.log(old.high / old.low) if log else old.high - old.low
     count = max(2, round(width / (span / (old.size - 1))) + 1)
     if whole:
-        return Int(int(low), int(high), min(count, int(high) - int(low) + 1), log=log)
+        return Integer(int(low), int(high), min(count, int(high) - int(low) + 1), log=log)
     return Float(low, high, count, log=log)
 
 
@@ -102,7 +114,7 @@ def _check_numbers(value: Any) -> None:
 
 def _by_label(old: Parameter, value: Any) -> Any:
     """``value`` with labels of classes and functions, as tables show them, in place of which those are meant."""
-    if not isinstance(old, Choice):
+    if not isinstance(old, Categorical):
         return value
     meant = {
         t: v
@@ -114,7 +126,7 @@ def _by_label(old: Parameter, value: Any) -> Any:
     for text in texts:
         if text not in old.labels and text.lower() in spelled:
             raise SpaceError(
-                f"{text!r} is none of the choices; {did_you_mean(text, old.labels)} else write refine.Choice([{text!r}])"
+                f"{text!r} is none of the choices; {did_you_mean(text, old.labels)} else write refine.Categorical([{text!r}])"
             )
     if isinstance(value, tuple):
         return tuple(meant.get(v, v) if isinstance(v, str) else v for v in value)
@@ -123,7 +135,7 @@ def _by_label(old: Parameter, value: Any) -> Any:
     return _as_before(old, meant.get(value, value) if isinstance(value, str) else value)
 
 
-def _as_before(old: Choice, value: Any) -> Any:
+def _as_before(old: Categorical, value: Any) -> Any:
     """A value that a table shows like one of the choices is that one: the text "8" is no other choice beside 8."""
     try:
         frozen = freeze(value)
@@ -151,7 +163,7 @@ def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Para
     """
     kept = list(keep)
     if not isinstance(old, Range):
-        return Choice([old.grid[i] for i in kept])
+        return Categorical([old.grid[i] for i in kept])
     if len(kept) == 1:
         kept = [kept[0], kept[0] + 1] if kept[0] + 1 < old.size else [kept[0] - 1, kept[0]]
     levels: list[float] = [old.grid[i] for i in kept]
@@ -176,7 +188,7 @@ def refined(old: Range, levels: Sequence[float], parts: int) -> Parameter:
         for step in range(1, parts):
             share = step / parts
             at = a * (b / a) ** share if old.log else a + (b - a) * share
-            at = math.floor(at + 0.5) if isinstance(old, Int) else round_significant(at)
+            at = math.floor(at + 0.5) if isinstance(old, Integer) else round_significant(at)
             if out[-1] < at < b:
                 out.append(at)
         out.append(b)
@@ -202,7 +214,7 @@ def widened(old: Range, new: Range, side: str, steps: int = 2) -> Range | None:
         following = edge * (edge / near) if old.log else edge + (edge - near)
         if edge > 0 >= following:
             following = edge / 2  # a positive parameter stays positive
-        following = math.floor(following + 0.5) if isinstance(old, Int) else round_significant(following)
+        following = math.floor(following + 0.5) if isinstance(old, Integer) else round_significant(following)
         if edge > 0 >= following or following == edge:
             break
         grid = [*grid, following] if side == "high" else [following, *grid]
@@ -216,7 +228,7 @@ def bounds_text(parameter: Parameter) -> str:
     """How a parameter is named in tables: ``0 to 0.2``, ``Adam, Nadam``, ``150``."""
     if isinstance(parameter, Range):
         return f"{label(parameter.low)} to {label(parameter.high)}"
-    assert isinstance(parameter, Choice)
+    assert isinstance(parameter, Categorical)
     return ", ".join(parameter.labels)
 
 

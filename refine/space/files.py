@@ -11,7 +11,7 @@ from typing import Any
 from refine.errors import SpaceError, did_you_mean
 from refine.space.encoding import Reference
 from refine.space.literals import found_object
-from refine.space.parameters import Float, Int, Parameter
+from refine.space.parameters import Float, Integer, Parameter
 from refine.space.parsing import parse
 from refine.space.space import Space
 
@@ -92,7 +92,7 @@ def _range(value: Mapping[str, Any]) -> Parameter:
     if kind not in ("float", "int"):
         raise SpaceError(f"type must be 'float' or 'int', got {kind!r}")
     rest = {key: value[key] for key in ("levels", "log") if key in value}
-    return (Int if kind == "int" else Float)(value["low"], value["high"], **rest)
+    return (Integer if kind == "int" else Float)(value["low"], value["high"], **rest)
 
 
 def _value(value: Any) -> Any:

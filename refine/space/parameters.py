@@ -73,7 +73,7 @@ class Parameter(ABC):
         """
 
     @abstractmethod
-    def share_kept(self, new: Parameter) -> float:
+    def volume_kept(self, new: Parameter) -> float:
         """measure(new within this) / measure(this), in this parameter's declared scale."""
 
     @abstractmethod
@@ -131,7 +131,7 @@ class Range(Parameter):
         """``x`` on the declared scale."""
         return np.log(x) if self.log else np.asarray(x, dtype=float)
 
-    def share_kept(self, new: Parameter) -> float:
+    def volume_kept(self, new: Parameter) -> float:
         """Overlap of the two ranges on this one's scale, or the share of levels where ``new`` is a list."""
         if isinstance(new, Range):
             low, high = self.ends()
@@ -152,7 +152,7 @@ class Range(Parameter):
         """Both ends of the measure: an integer owns half a unit on either side."""
 
     @property
-    def even(self) -> bool:
+    def space_filling(self) -> bool:
         """Whether the levels are what ``(low, high, size)`` would give."""
         return self.grid == type(self)(self.low, self.high, self.size, log=self.log).grid  # type: ignore[call-arg]
 
@@ -167,7 +167,7 @@ class Range(Parameter):
         return f"{kind}: {_levels_text(self.grid)}"
 
     def __repr__(self) -> str:
-        levels = str(self.size) if self.even else f"[{', '.join(label(v) for v in self.grid)}]"
+        levels = str(self.size) if self.space_filling else f"[{', '.join(label(v) for v in self.grid)}]"
         log = ", log=True" if self.log else ""
         kind = type(self).__name__
         return f"{kind}({label(self.low)}, {label(self.high)}, levels={levels}{log})"
@@ -220,7 +220,7 @@ class Float(Range):
 
 @final
 @dataclass(frozen=True, repr=False)
-class Int(Range):
+class Integer(Range):
     """A range of integers, both ends included.
 
     Args:

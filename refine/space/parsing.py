@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from refine.errors import SpaceError
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.encoding import decode
-from refine.space.parameters import Float, Int, Parameter, number_of
+from refine.space.parameters import Float, Integer, Parameter, number_of
 
 
 def parse(value: Any) -> Parameter:
     """One entry of a parameter dictionary.
 
     ===========================  ==================================================================
-    ``(low, high)``              inclusive range: :class:`Int` of two ints, else :class:`Float`
+    ``(low, high)``              inclusive range: :class:`Integer` of two ints, else :class:`Float`
     ``(low, high, levels)``      the same with that many levels, both ends among them
-    ``[a, b, ...]``              :class:`Choice`, ordered if all are numbers
+    ``[a, b, ...]``              :class:`Categorical`, ordered if all are numbers
     ``range(...)``, 1-D array    the same
     anything else                fixed
     ===========================  ==================================================================
@@ -33,11 +33,11 @@ def parse(value: Any) -> Parameter:
     if isinstance(value, tuple):
         return _range(value)
     if isinstance(value, np.ndarray) and value.ndim == 1:
-        return Choice(value.tolist())
+        return Categorical(value.tolist())
     if isinstance(value, range):
-        return Choice(list(value))
+        return Categorical(list(value))
     if isinstance(value, list | set | frozenset):
-        return Choice(value)  # type: ignore[arg-type]
+        return Categorical(value)  # type: ignore[arg-type]
     if isinstance(value, type) and issubclass(value, Parameter):
         raise SpaceError(
             f"a parameter is more than its kind, got {value.__name__} alone; write {_CALLS[value]}"
@@ -48,10 +48,14 @@ def parse(value: Any) -> Parameter:
         raise SpaceError(
             f"a parameter is a range (low, high), a list of choices [...] or one value, got {what}; write one of these"
         )
-    return Choice([value])
+    return Categorical([value])
 
 
-_CALLS: dict[type, str] = {Float: "Float(low, high)", Int: "Int(low, high)", Choice: "Choice([...])"}
+_CALLS: dict[type, str] = {
+    Float: "Float(low, high)",
+    Integer: "Integer(low, high)",
+    Categorical: "Categorical([...])",
+}
 
 
 def _range(value: tuple[Any, ...]) -> Parameter:
@@ -62,7 +66,7 @@ def _range(value: tuple[Any, ...]) -> Parameter:
         )
     low, high = value[:2]
     if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
-        return Int(low, high, levels=level_count(value) if len(value) == 3 else None)  # type: ignore[arg-type]
+        return Integer(low, high, levels=level_count(value) if len(value) == 3 else None)  # type: ignore[arg-type]
     return Float(low, high, levels=level_count(value)) if len(value) == 3 else Float(low, high)
 
 
@@ -106,8 +110,8 @@ def parse_talos(value: Any) -> Parameter:
     if whole:
         levels = list(dict.fromkeys(int(v) for v in levels))
     if len(levels) == 1:
-        return Choice(levels)
-    kind = Int if whole else Float
+        return Categorical(levels)
+    kind = Integer if whole else Float
     return kind(levels[0], levels[-1], levels=levels)
 
 
@@ -119,8 +123,8 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
     """
     kind = data.get("type")
     if kind == "choice":
-        return Choice([decode(v) for v in data["values"]])
-    kinds: dict[Any, type[Float] | type[Int]] = {"float": Float, "int": Int}
+        return Categorical([decode(v) for v in data["values"]])
+    kinds: dict[Any, type[Float] | type[Integer]] = {"float": Float, "int": Integer}
     if kind not in kinds:
         raise SpaceError(f"a stored parameter must be a float, int or choice, got {kind!r}")
     levels = data["levels"]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors import SpaceError, UnknownName, did_you_mean
+from refine.errors import SpaceError, UnknownNameError, did_you_mean
 from refine.report.pages.space import as_choices, space_grid
-from refine.space.categorical import Choice, surface
+from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint
 from refine.space.encoding import Reference, digest, encode, freeze, label, value_key
 from refine.space.parameters import Mask, Parameter
@@ -26,7 +26,7 @@ RESERVED = ("state", "value", "seconds", "seed", "cell", "origin")
 """Column names of the table of trials; no parameter or metric may use them."""
 
 Indices = npt.NDArray[np.integer[Any]]
-"""Level numbers, one row per permutation, one column per parameter."""
+"""Level numbers, one row per configuration, one column per parameter."""
 
 
 class SpaceDiff(NamedTuple):
@@ -63,7 +63,7 @@ class Space(Shown, Mapping[str, Parameter]):
     """An immutable, ordered mapping from names to parameters, with constraints.
 
     Args:
-        parameters: Name -> :class:`Float`, :class:`Int`, :class:`Choice`, or the notation of
+        parameters: Name -> :class:`Float`, :class:`Integer`, :class:`Categorical`, or the notation of
             :func:`refine.space.parsing.parse`: ``(low, high[, levels])``, a list of choices, or a fixed value.
         constraints: Conditions such as ``"hidden_layers > 0 or shape != 'funnel'"``.
 
@@ -71,8 +71,8 @@ class Space(Shown, Mapping[str, Parameter]):
         SpaceError: A name or an entry breaks a rule; the text names the parameter, the rule, the value and
             the way out.
 
-    The grid is never built: ``size`` is an exact integer, ``permutation`` and ``cell`` convert between a
-    permutation and its number (mixed radix, the last parameter fastest) at any size.
+    The grid is never built: ``size`` is an exact integer, ``configuration`` and ``cell`` convert between a
+    configuration and its number (mixed radix, the last parameter fastest) at any size.
     """
 
     def __init__(self, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> None:
@@ -102,7 +102,7 @@ class Space(Shown, Mapping[str, Parameter]):
         self.constraints: tuple[Constraint, ...] = tuple(sorted(unique, key=str))
         for constraint in self.constraints:
             for name in sorted(constraint.names - set(self._parameters)):
-                text = any(isinstance(p, Choice) and name in p.labels for p in self.values())
+                text = any(isinstance(p, Categorical) and name in p.labels for p in self.values())
                 hint = "a text stands in quotes" if text else did_you_mean(name, self)
                 raise SpaceError(f"constraint {str(constraint)!r}: unknown parameter {name!r}; {hint}")
         if self.constraints:
@@ -129,7 +129,7 @@ class Space(Shown, Mapping[str, Parameter]):
         try:
             return self._parameters[name]
         except KeyError:
-            raise UnknownName(f"unknown parameter {name!r}; {did_you_mean(name, self)}") from None
+            raise UnknownNameError(f"unknown parameter {name!r}; {did_you_mean(name, self)}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parameters)
@@ -181,25 +181,25 @@ class Space(Shown, Mapping[str, Parameter]):
             cell = cell * radix + int(digit)
         return cell
 
-    def permutation(self, cell: int) -> dict[str, Any]:
-        """The permutation of a cell: name -> value. Classes and functions are themselves where at hand."""
+    def configuration(self, cell: int) -> dict[str, Any]:
+        """The configuration of a cell: name -> value. Classes and functions are themselves where at hand."""
         return self.at(self.indices(cell))
 
     def at(self, indices: Sequence[int] | npt.NDArray[Any]) -> dict[str, Any]:
-        """The permutation of one row of level numbers."""
+        """The configuration of one row of level numbers."""
         return {n: surface(p.grid[int(i)]) for (n, p), i in zip(self.items(), indices, strict=True)}
 
-    def cell(self, permutation: Mapping[str, Any]) -> int:
-        """The number of a permutation; the inverse of :meth:`permutation`.
+    def cell(self, configuration: Mapping[str, Any]) -> int:
+        """The number of a configuration; the inverse of :meth:`configuration`.
 
         Raises:
             SpaceError: A name is missing or unknown, or a value is no level.
         """
-        self.check_names(permutation)
+        self.check_names(configuration)
         found = []
         for name, parameter in self.items():
             try:
-                found.append(parameter.index(permutation[name]))
+                found.append(parameter.index(configuration[name]))
             except SpaceError as error:
                 raise SpaceError(f"{name}: {error}") from None
         return self.number(found)
@@ -212,9 +212,9 @@ class Space(Shown, Mapping[str, Parameter]):
                 raise SpaceError(f"unknown parameter {name!r}; {did_you_mean(name, self)}")
         missing = [n for n in self if n not in given]
         if missing:
-            raise SpaceError(f"a permutation needs every parameter, missing: {', '.join(missing)}")
+            raise SpaceError(f"a configuration needs every parameter, missing: {', '.join(missing)}")
 
-    # Columns: many permutations at once.
+    # Columns: many configurations at once.
 
     def columns(self, indices: Indices) -> dict[str, npt.NDArray[Any]]:
         """Level numbers of shape (n, parameters) as table columns: numbers, or labels of choices."""
@@ -246,8 +246,8 @@ class Space(Shown, Mapping[str, Parameter]):
         """
         if not hasattr(frame, "columns"):
             raise SpaceError(
-                f"contains needs a table, one row per permutation, got {type(frame).__name__}; of one permutation "
-                "pd.DataFrame([permutation])"
+                f"contains needs a table, one row per configuration, got {type(frame).__name__}; of one configuration "
+                "pd.DataFrame([configuration])"
             )
         missing = [n for n in self if n not in frame.columns]
         if missing:
@@ -269,10 +269,10 @@ class Space(Shown, Mapping[str, Parameter]):
 
     # Identity and relations.
 
-    def frozen(self, permutation: Mapping[str, Any]) -> dict[str, Any]:
-        """The permutation in this space's order with canonical values; levels are not required."""
-        self.check_names(permutation)
-        return {n: freeze(permutation[n]) for n in self}
+    def frozen(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration in this space's order with canonical values; levels are not required."""
+        self.check_names(configuration)
+        return {n: freeze(configuration[n]) for n in self}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""
@@ -299,12 +299,12 @@ class Space(Shown, Mapping[str, Parameter]):
         """This space with some parameters changed or, at the end, added."""
         return Space({**self._parameters, **changes}, [str(c) for c in self.constraints])
 
-    def share_kept(self, new: Space) -> float:
+    def volume_kept(self, new: Space) -> float:
         """measure(new within this) / measure(this): shares per axis, each in its declared scale, multiplied."""
-        return math.prod(p.share_kept(new[n]) for n, p in self.items() if n in new and not p.fixed)
+        return math.prod(p.volume_kept(new[n]) for n, p in self.items() if n in new and not p.fixed)
 
     def narrower_than(self, other: Space) -> bool:
-        """Whether every permutation of this space lies inside ``other``, judged axis by axis.
+        """Whether every configuration of this space lies inside ``other``, judged axis by axis.
 
         True for equal spaces. Constraints must include all of ``other``'s.
         """
@@ -329,13 +329,15 @@ class Space(Shown, Mapping[str, Parameter]):
         lines = [f"{name:<{width}}  {parameter.describe()}" for name, parameter in self.items()]
         lines += [f"{'':<{width}}  constraint: {c}" for c in self.constraints]
         note = " before constraints" if self.constraints else ""
-        return "\n".join([*lines, f"{self.size:,} permutations{note}"])
+        return "\n".join([*lines, f"{self.size:,} configurations{note}"])
 
     def page(self) -> Page:
         """The parameters with their actual levels, the constraints and the size."""
-        size = f"{self.size:,} permutations{' before constraints' if self.constraints else ''}"
+        size = f"{self.size:,} configurations{' before constraints' if self.constraints else ''}"
         halves = [
-            n for n, p in self.items() if isinstance(p, Choice) and any(v % 1 for v in p.grid if p.ordered)
+            n
+            for n, p in self.items()
+            if isinstance(p, Categorical) and any(v % 1 for v in p.grid if p.ordered)
         ]
         hints = [Text(text, "faint") for n in halves if (text := as_choices(n, self[n]))]
         return Page(size, (space_grid(self), *hints), ("tree.add_round(space, objective, n=200)",))
@@ -349,13 +351,13 @@ class Space(Shown, Mapping[str, Parameter]):
         return f"Space({{{inner}}}{tail})"
 
 
-def permutation_key(frozen: Mapping[str, Any]) -> str:
-    """The hash of a frozen permutation: equal for ``4`` and ``4.0``, whatever the order of names."""
+def configuration_key(frozen: Mapping[str, Any]) -> str:
+    """The hash of a frozen configuration: equal for ``4`` and ``4.0``, whatever the order of names."""
     return digest({name: value_key(value) for name, value in frozen.items()}, 16)
 
 
-def encode_permutation(frozen: Mapping[str, Any]) -> dict[str, Any]:
-    """A frozen permutation as plain JSON data."""
+def encode_configuration(frozen: Mapping[str, Any]) -> dict[str, Any]:
+    """A frozen configuration as plain JSON data."""
     return {name: encode(value) for name, value in frozen.items()}
 
 
@@ -383,6 +385,6 @@ def _plain(parameter: Parameter) -> npt.NDArray[Any]:
 
 
 def _plain_column(parameter: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if isinstance(parameter, Choice):
+    if isinstance(parameter, Categorical):
         return _plain(parameter)[parameter.positions(values)]
     return np.asarray(values, dtype=float)

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from refine.errors import NotFound, StoreError
+from refine.errors import NotFoundError, StoreError
 from refine.store.failures import patience_of, say_clearly
 from refine.store.schema import shown_url
 
@@ -61,7 +61,7 @@ def check_place(url: sa.URL, create: bool) -> None:
 
     Raises:
         StoreError: It is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder.
-        NotFound: Its file is not there.
+        NotFoundError: Its file is not there.
     """
     kind, name = url.get_backend_name(), shown_url(url)
     if kind not in ("sqlite", "postgresql"):
@@ -85,7 +85,9 @@ def check_place(url: sa.URL, create: bool) -> None:
     if path.is_dir():
         raise StoreError(f"store {name}: is a folder; name a file in it, such as {path / 'refine.db'}")
     if not create and not path.exists():
-        raise NotFound(f"store {name}: no such file; check the path, or leave create=False out to create it")
+        raise NotFoundError(
+            f"store {name}: no such file; check the path, or leave create=False out to create it"
+        )
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from refine.errors import RoundBusy, StoreError
+from refine.errors import RoundBusyError, StoreError
 from refine.store.schema import t
 
 LEASE_SECONDS = 60.0
@@ -62,11 +62,11 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         what: What to call it in the error.
 
     Yields:
-        What to call before something is written: raises RoundBusy where this process stood still for so long that
+        What to call before something is written: raises RoundBusyError where this process stood still for so long that
         another one took over.
 
     Raises:
-        RoundBusy: Another process holds it and is alive.
+        RoundBusyError: Another process holds it and is alive.
     """
     host, pid = _me()
     here = (_same(engine), pk)
@@ -106,7 +106,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         late = max(time.monotonic() - beats[0], time.time() - beats[1]) > LEASE_SECONDS / 2
         if lost.is_set() or (lives and late and not renew()):
             lost.set()
-            raise RoundBusy(
+            raise RoundBusyError(
                 f"{what}: this process stood still for longer than {LEASE_SECONDS:g} seconds and another one took the "
                 "round over; what had finished here before is stored, what ran is left to the other"
             )
@@ -131,7 +131,7 @@ def _take(engine: sa.Engine, pk: int, what: str) -> None:
     """Writes the lease, unless a living process has it.
 
     Raises:
-        RoundBusy: One has.
+        RoundBusyError: One has.
     """
     c, (host, pid) = t.lease.c, _me()
     with engine.begin() as connection:
@@ -146,12 +146,12 @@ def _take(engine: sa.Engine, pk: int, what: str) -> None:
         try:
             connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=time.time()))
         except sa.exc.IntegrityError:
-            raise RoundBusy(f"{what} has just been started by another process; wait for it") from None
+            raise RoundBusyError(f"{what} has just been started by another process; wait for it") from None
 
 
-def _busy(what: str, host: str, pid: int) -> RoundBusy:
+def _busy(what: str, host: str, pid: int) -> RoundBusyError:
     name = host.partition("/")[0]
-    return RoundBusy(f"{what} is being run by process {pid} on {name}; wait for it or stop it first")
+    return RoundBusyError(f"{what} is being run by process {pid} on {name}; wait for it or stop it first")
 
 
 def _same(engine: sa.Engine) -> str:

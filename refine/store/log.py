@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from refine.errors import RoundBusy, StoreError
+from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
 from refine.store.schema import shown_url, t
 from refine.trials.trials import Curve, Examples, Metric, Records, Trial
@@ -70,7 +70,7 @@ class TrialWriter:
 
         Raises:
             StoreError: The store refuses; nothing of the trial was written.
-            RoundBusy: Another process wrote it.
+            RoundBusyError: Another process wrote it.
         """
         if self._inode() != self._file:
             raise StoreError(
@@ -80,7 +80,7 @@ class TrialWriter:
             )
         row = {
             "node": self._pk,
-            "permutation": dumps(trial.permutation),
+            "configuration": dumps(trial.configuration),
             "metrics": json.dumps(dict(trial.metrics)),
             "finished": trial.finished,
             **{name: getattr(trial, name) for name in _PLAIN},
@@ -99,8 +99,8 @@ class TrialWriter:
                     row = {"trial": pk, "content": dumps(dict(trial.shown))}
                     self._connection.execute(t.shown.insert().values(row))
         except sa.exc.IntegrityError as error:
-            raise RoundBusy(
-                f"a trial (permutation {trial.key[:12]}, attempt {trial.attempt}) was stored by another process while "
+            raise RoundBusyError(
+                f"a trial (configuration {trial.key[:12]}, attempt {trial.attempt}) was stored by another process while "
                 "it ran here; that process runs the round now, and nothing is counted twice"
             ) from error
         except sa.exc.SQLAlchemyError as error:
@@ -151,12 +151,12 @@ def read_shown(engine: sa.Engine, pk: int) -> list[dict[str, Any]]:
 
 
 def read_examples(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
-    """What the planned runs of some permutations predicted, by key; those that said nothing are left out.
+    """What the planned runs of some configurations predicted, by key; those that said nothing are left out.
 
     Args:
         engine: The store's.
         pk: Row of the node.
-        keys: Hashes of permutations.
+        keys: Hashes of configurations.
     """
     c, p = t.trial.c, t.prediction.c
     chosen = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == "complete")
@@ -176,12 +176,12 @@ def read_examples(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, 
 
 
 def read_curves(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
-    """Values per epoch of the planned runs of some permutations, by key; those that reported none are left out.
+    """Values per epoch of the planned runs of some configurations, by key; those that reported none are left out.
 
     Args:
         engine: The store's.
         pk: Row of the node.
-        keys: Hashes of permutations.
+        keys: Hashes of configurations.
     """
     c = t.trial.c
     chosen = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == "complete")
@@ -205,7 +205,7 @@ def read_records(
     """
     c = t.trial.c
     where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
-    columns = [c.pk, c.permutation, c.metrics, *(c[name] for name in _PLAIN)]
+    columns = [c.pk, c.configuration, c.metrics, *(c[name] for name in _PLAIN)]
     query = sa.select(*columns).where(where).order_by(c.node, c.pk)
     with _without_collector(), engine.connect() as connection:
         if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():

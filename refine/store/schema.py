@@ -9,15 +9,38 @@ import sqlalchemy as sa
 
 from refine.errors import StoreError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
+
+OLDER_ORIGINS = {"even": "space_filling", "focus": "exploit", "counter": "audit"}
+"""What stores of schema 1 to 4, and folders exported from them, call the origins of trials."""
 
 _CHANGES = {
     # A version -> what makes a store of the version before one of it; new tables are made beforehand.
     2: ("ALTER TABLE node ADD COLUMN degenerate INTEGER DEFAULT 0 NOT NULL",),
     3: (),
     4: ("ALTER TABLE node ADD COLUMN scientific TEXT",),
+    5: (
+        "ALTER TABLE node RENAME COLUMN degenerate TO allow_degenerate",
+        *(
+            statement
+            for table in ("cell_plan", "trial")
+            for statement in (
+                f"ALTER TABLE {table} RENAME COLUMN permutation TO configuration",
+                *(
+                    f"UPDATE {table} SET origin = '{now}' WHERE origin = '{then}'"
+                    for then, now in OLDER_ORIGINS.items()
+                ),
+            )
+        ),
+    ),
+}
+
+_OLDER_COLUMNS = {
+    ("node", "degenerate"): "allow_degenerate",
+    ("cell_plan", "permutation"): "configuration",
+    ("trial", "permutation"): "configuration",
 }
 
 metadata = sa.MetaData()
@@ -60,20 +83,20 @@ t = SimpleNamespace(
         _text("content"),
         _text("metric"),
         _text("direction"),
-        sa.Column("degenerate", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("allow_degenerate", sa.Integer, nullable=False, server_default="0"),
         _text("scientific", nullable=True),  # JSON: names, see refine.space.roles
         _text("note"),
         _text("author"),
         _number("created"),
         sa.UniqueConstraint("tree", "id"),
     ),
-    # How many permutations were asked for; a larger n adds a row.
+    # How many configurations were asked for; a larger n adds a row.
     plan=_table("plan", _pk(), _of("node"), _int("n"), _number("created"), sa.Index("plan_node", "node")),
     # What a round ran on, each time with something new.
     run=_table(
         "run", _pk(), _of("node"), _text("environment"), _number("created"), sa.Index("run_node", "node")
     ),
-    # Permutations that ancestors had completed when the node was made: not run again.
+    # Configurations that ancestors had completed when the node was made: not run again.
     inherited=_table("inherited", _of("node", primary_key=True), sa.Column("key", sa.Text, primary_key=True)),
     # Cells that are run beside the design's: where the optimum is plausible, or outside the space.
     cell_plan=_table(
@@ -81,7 +104,7 @@ t = SimpleNamespace(
         _of("node", primary_key=True),
         sa.Column("position", sa.Integer, primary_key=True),
         _text("origin"),
-        _text("permutation"),
+        _text("configuration"),
     ),
     tag=_table(
         "tag",
@@ -103,7 +126,7 @@ t = SimpleNamespace(
         _text("origin"),
         _int("seed"),
         _text("state"),
-        _text("permutation"),
+        _text("configuration"),
         _text("metrics"),
         _number("seconds"),
         _text("code"),
@@ -185,6 +208,19 @@ t = SimpleNamespace(
     ),
     lease=_table("lease", _of("node", primary_key=True), _text("host"), _int("pid"), _number("beat")),
 )
+
+
+def renamed(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of an exported folder under the names of this version; what the row holds is not looked at.
+
+    Args:
+        table: Name of its table.
+        row: Column -> value, as any version wrote it.
+    """
+    found = {_OLDER_COLUMNS.get((table, name), name): value for name, value in row.items()}
+    if isinstance(found.get("origin"), str):
+        found["origin"] = OLDER_ORIGINS.get(found["origin"], found["origin"])
+    return found
 
 
 def shown_url(url: sa.URL) -> str:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from refine.errors import NotFound, StoreError, did_you_mean
+from refine.errors import NotFoundError, StoreError, did_you_mean
 from refine.space.encoding import dumps
 from refine.store.engine import check_place, engine_of, url_of
 from refine.store.failures import say_the_rest
@@ -54,7 +54,7 @@ class Store:
 
     Raises:
         StoreError: It can't be opened, is no refine store, or was written by a newer refine.
-        NotFound: There is no such file, and ``create`` is false.
+        NotFoundError: There is no such file, and ``create`` is false.
     """
 
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
@@ -106,7 +106,7 @@ class Store:
         """The row of the tree of that name, created if need be.
 
         Raises:
-            NotFound: It does not exist and ``create`` is false.
+            NotFoundError: It does not exist and ``create`` is false.
         """
 
         def write(connection: sa.Connection) -> int | None:
@@ -117,7 +117,7 @@ class Store:
             return found
 
         if (pk := self._written(write)) is None:
-            raise NotFound(f"store {self.name}: no tree {name!r}; {did_you_mean(name, self.trees())}")
+            raise NotFoundError(f"store {self.name}: no tree {name!r}; {did_you_mean(name, self.trees())}")
         return int(pk)
 
     def trees(self) -> list[str]:
@@ -139,9 +139,9 @@ class Store:
         Args:
             tree: Row of the tree.
             node: The node.
-            n: How many permutations it plans; a larger number than before extends it.
-            inherited: Keys of permutations that ancestors had completed at this moment.
-            extra: ``(origin, encoded permutation)`` of what runs beside the design's cells; part of ``n``.
+            n: How many configurations it plans; a larger number than before extends it.
+            inherited: Keys of configurations that ancestors had completed at this moment.
+            extra: ``(origin, encoded configuration)`` of what runs beside the design's cells; part of ``n``.
             decision: The one that led to the node; no node of a decision is ever without it.
 
         Returns:
@@ -157,7 +157,7 @@ class Store:
                     "content": dumps(node.identity()),
                     "metric": node.metric,
                     "direction": node.direction,
-                    "degenerate": int(node.degenerate),
+                    "allow_degenerate": int(node.allow_degenerate),
                     "scientific": dumps(list(node.scientific)),
                     "note": node.note,
                     "author": node.author,
@@ -168,8 +168,8 @@ class Store:
                 if keys:
                     connection.execute(t.inherited.insert(), keys)
                 rows = [
-                    {"node": pk, "position": i, "origin": origin, "permutation": dumps(permutation)}
-                    for i, (origin, permutation) in enumerate(extra)
+                    {"node": pk, "position": i, "origin": origin, "configuration": dumps(configuration)}
+                    for i, (origin, configuration) in enumerate(extra)
                 ]
                 if rows:
                     connection.execute(t.cell_plan.insert(), rows)
@@ -190,7 +190,7 @@ class Store:
         row = {
             "metric": node.metric,
             "direction": node.direction,
-            "degenerate": int(node.degenerate),
+            "allow_degenerate": int(node.allow_degenerate),
             "scientific": dumps(list(node.scientific)),
         }
         with self.engine.begin() as connection:
@@ -223,7 +223,7 @@ class Store:
         out = {}
         for order, row in enumerate(rows):
             rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
-            rest["degenerate"] = bool(row.degenerate)
+            rest["allow_degenerate"] = bool(row.allow_degenerate)
             rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
             try:
                 node = Node.from_json(json.loads(row.content), **rest)
@@ -236,15 +236,15 @@ class Store:
         return out
 
     def inherited(self, pk: int) -> frozenset[str]:
-        """Keys of the permutations that a node does not run again."""
+        """Keys of the configurations that a node does not run again."""
         with self.engine.connect() as connection:
             query = sa.select(t.inherited.c.key).where(t.inherited.c.node == pk)
             return frozenset(connection.execute(query).scalars())
 
     def beside(self, pk: int) -> list[tuple[str, dict[str, Any]]]:
-        """``(origin, encoded permutation)`` of what a node runs beside its design's cells."""
+        """``(origin, encoded configuration)`` of what a node runs beside its design's cells."""
         c = t.cell_plan.c
-        query = sa.select(c.origin, c.permutation).where(c.node == pk).order_by(c.position)
+        query = sa.select(c.origin, c.configuration).where(c.node == pk).order_by(c.position)
         with self.engine.connect() as connection:
             return [(origin, json.loads(text)) for origin, text in connection.execute(query)]
 

@@ -14,32 +14,32 @@ from refine.analysis.pooling import completed_keys
 from refine.design.samplers import how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
 from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean, unstorable
-from refine.proposal.allocation import counter_permutations, focus_rows
+from refine.proposal.allocation import audit_configurations, exploit_rows
 from refine.proposal.forecast import forecast
 from refine.review.decision import Decision, not_written
 from refine.run.environment import user
 from refine.space.encoding import check_seed, decode, freeze, seed_of
-from refine.space.space import Space, encode_permutation, permutation_key
+from refine.space.space import Space, configuration_key, encode_configuration
 from refine.store.store import Store
 from refine.trials.round_record import Node, StoredDecision, StoredNode
 
 
 class Shares(NamedTuple):
-    """What a child spends beside its even design.
+    """What a child spends beside its space-filling design.
 
     Attributes:
-        focus: Share of its permutations where the optimum is plausible, in [0, 1).
-        counter: Share outside its space but inside the parent's, in [0, 1).
+        exploit: Share of its configurations where the optimum is plausible, in [0, 1).
+        audit: Share outside its space but inside the parent's, in [0, 1).
         analysis: Evidence of where the optimum may be.
     """
 
-    focus: float
-    counter: float
+    exploit: float
+    audit: float
     analysis: Analysis
 
 
 class How(NamedTuple):
-    """How a child draws its permutations, and what stops them early.
+    """How a child draws its configurations, and what stops them early.
 
     Attributes:
         method: Name of the design; ``None`` takes the parent's even one, ``"sobol"`` where that was adaptive.
@@ -57,17 +57,17 @@ def add_child(
     decision: Decision,
     n: int | None,
     downsample: float | None,
-    was: Mapping[str, Any],
+    previous: Mapping[str, Any],
     seed: int | None,
     shares: Shares | None = None,
     how: How | None = None,
 ) -> tuple[Node, int]:
     """Writes the child that a decision leads to, and the decision, in one transaction.
 
-    A decision on a proposal gets a forecast of what the child's even trials will show, if the child is new: of
+    A decision on a proposal gets a forecast of what the child's space-filling trials will show, if the child is new: of
     one that is there already, results may be known.
 
-    Permutations that ancestors have completed by now are not run again; what they complete later changes
+    Configurations that ancestors have completed by now are not run again; what they complete later changes
     nothing. The same decision again writes nothing.
 
     Args:
@@ -75,22 +75,22 @@ def add_child(
         tree: Row of the tree.
         parent: The node decided upon.
         decision: With the space decided.
-        n: How many permutations the child runs; without ``n`` and ``downsample`` as many as the parent.
+        n: How many configurations the child runs; without ``n`` and ``downsample`` as many as the parent.
         downsample: The same as a share of what is left.
-        was: Added parameter -> the value that earlier trials had.
+        previous: Added parameter -> the value that earlier trials had.
         seed: Default the parent's.
-        shares: What to spend beside the even design; the cells are stored with the child.
-        how: Its design and pruner; default the parent's even design, without a pruner.
+        shares: What to spend beside the space-filling design; the cells are stored with the child.
+        how: Its design and pruner; default the parent's space-filling design, without a pruner.
 
     Returns:
-        The child and the number of its permutations.
+        The child and the number of its configurations.
 
     Raises:
-        DesignError: More permutations than are left.
+        DesignError: More configurations than are left.
     """
     assert decision.space is not None
     how = how or How()
-    focus, counter = _checked(shares, parent.space, decision.space)
+    exploit, audit = _checked(shares, parent.space, decision.space)
     nodes = store.nodes(tree)
     stored = nodes[parent.id]
     node = Node(
@@ -101,13 +101,13 @@ def add_child(
         seed=parent.seed if seed is None else check_seed(seed),
         objective=parent.objective,
         data=parent.data,
-        was=was,
-        focus=focus,
-        counter=counter,
+        previous=previous,
+        exploit=exploit,
+        audit=audit,
         pruner=how.pruner,
         metric=parent.metric,
         direction=parent.direction,
-        degenerate=parent.degenerate,
+        allow_degenerate=parent.allow_degenerate,
         scientific=tuple(n for n in parent.scientific if n in decision.space),
         note=decision.note,
         author=decision.author,
@@ -121,11 +121,11 @@ def add_child(
         path = (*path_to(parent, nodes), node)
         records = {p.id: store.records([nodes[p.id].pk]) for p in path[:-1]}
         inherited = frozenset(completed_keys(node.space, path, records))
-        before = inherited | completed_keys(parent.space, path[:-1], records) if counter else inherited
+        before = inherited | completed_keys(parent.space, path[:-1], records) if audit else inherited
     if n is None and downsample is None:
         if known is None and 0 < feasible(node.space).high <= len(inherited):
             raise DesignError(
-                f"nothing is left to run: all {len(inherited):,} permutations of this space were run by earlier "
+                f"nothing is left to run: all {len(inherited):,} configurations of this space were run by earlier "
                 "rounds; widen it, or give its ranges more levels"
             )
         n = known.n if known else max(1, min(stored.n, feasible(node.space).count - len(inherited)))
@@ -135,9 +135,9 @@ def add_child(
     if shares is not None and known is None:
         extra = _extra(node, parent, shares, count, inherited, before)
     decision = replace(decision, child=node.id, n=count)
-    # A forecast speaks of even trials that run to their end.
+    # A forecast speaks of space-filling trials that run to their end.
     if known is None and decision.proposal and shares is not None and not node.steered:
-        skip = inherited | {permutation_key({m: decode(v) for m, v in p.items()}) for _, p in extra}
+        skip = inherited | {configuration_key({m: decode(v) for m, v in p.items()}) for _, p in extra}
         seed = seed_of(node.id, "forecast")
         made = forecast(shares.analysis, node.space, count - len(extra), seed, skip)
         decision = replace(decision, forecast=made)
@@ -159,7 +159,7 @@ def loss(store: Store, on: StoredNode, decision: Decision, planned: int | None =
         store: The store, before the decision is written.
         on: The node decided upon.
         decision: The decision.
-        planned: Permutations of the round that it leads to, if that is there already.
+        planned: Configurations of the round that it leads to, if that is there already.
     """
     taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(on.pk)]
     first = next((d for d in taken if d.digest == decision.digest), None)
@@ -168,7 +168,7 @@ def loss(store: Store, on: StoredNode, decision: Decision, planned: int | None =
 
 
 def left_to_run(store: Store, tree: int, parent: Node, space: Space) -> int:
-    """How many permutations of a space no round from the root to ``parent`` has completed, at most.
+    """How many configurations of a space no round from the root to ``parent`` has completed, at most.
 
     Args:
         store: The store.
@@ -186,37 +186,37 @@ def left_to_run(store: Store, tree: int, parent: Node, space: Space) -> int:
 def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, float]:
     if shares is None:
         return 0.0, 0.0
-    check_shares(shares.focus, shares.counter)
+    check_shares(shares.exploit, shares.audit)
     # Where nothing is left out there is nothing to sample outside.
-    return float(shares.focus), float(shares.counter) if outer.share_kept(inner) < 1 else 0.0
+    return float(shares.exploit), float(shares.audit) if outer.volume_kept(inner) < 1 else 0.0
 
 
-def check_shares(focus: float, counter: float) -> None:
-    """Raises ReviewError unless a child can spend such shares beside its even design."""
-    for name, share in (("focus", focus), ("counter", counter)):
+def check_shares(exploit: float, audit: float) -> None:
+    """Raises ReviewError unless a child can spend such shares beside its space-filling design."""
+    for name, share in (("exploit", exploit), ("audit", audit)):
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
             raise ReviewError(
-                f"{name} must be a share >= 0 and < 1 of the permutations, got {share!r}; such as {name}=0.5"
+                f"{name} must be a share >= 0 and < 1 of the configurations, got {share!r}; such as {name}=0.5"
             )
-    if focus + counter >= 1:
+    if exploit + audit >= 1:
         raise ReviewError(
-            f"focus and counter must leave something for the even design, got {focus} and {counter}; make one smaller"
+            f"focus and counter must leave something for the space-filling design, got {exploit} and {audit}; make one smaller"
         )
 
 
 def _extra(
     node: Node, parent: Node, shares: Shares, count: int, inherited: frozenset[str], before: frozenset[str]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """What a new child runs beside its even design: ``(origin, encoded permutation)``."""
-    rows = focus_rows(
-        shares.analysis, node.space, round(node.focus * count), seed_of(node.id, "focus"), inherited
+    """What a new child runs beside its space-filling design: ``(origin, encoded configuration)``."""
+    rows = exploit_rows(
+        shares.analysis, node.space, round(node.exploit * count), seed_of(node.id, "focus"), inherited
     )
     inside = [node.space.frozen(node.space.at(row)) for row in rows]
-    outside = counter_permutations(
-        parent.space, node.space, round(node.counter * count), seed_of(node.id, "counter"), before
+    outside = audit_configurations(
+        parent.space, node.space, round(node.audit * count), seed_of(node.id, "counter"), before
     )
-    return [("focus", encode_permutation(p)) for p in inside] + [
-        ("counter", encode_permutation(parent.space.frozen(p))) for p in outside
+    return [("exploit", encode_configuration(p)) for p in inside] + [
+        ("audit", encode_configuration(parent.space.frozen(p))) for p in outside
     ]
 
 
@@ -228,15 +228,15 @@ def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
     return tuple(reversed(path))
 
 
-def check_was(was: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
+def check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
     """``was`` if it speaks of added parameters only.
 
     Raises:
         ReviewError: It names another one, or a value that can't be stored.
     """
-    if not isinstance(was, Mapping):
-        raise ReviewError(f"was maps added parameters to values, was={{'l2': 0.0}}, got {was!r}")
-    for name, value in was.items():
+    if not isinstance(previous, Mapping):
+        raise ReviewError(f"was maps added parameters to values, previous={{'l2': 0.0}}, got {previous!r}")
+    for name, value in previous.items():
         if name not in new or name in old:
             added = [a for a in new if a not in old]
             raise ReviewError(
@@ -246,22 +246,22 @@ def check_was(was: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
             freeze(value)
         except SpaceError as error:
             raise ReviewError(f"was: {name}: {error}") from None
-    return dict(was)
+    return dict(previous)
 
 
-def mistyped(old: Space, new: Space, was: Mapping[str, Any]) -> list[str]:
+def mistyped(old: Space, new: Space, previous: Mapping[str, Any]) -> list[str]:
     """What to ask where a parameter is added beside one that is called nearly the same.
 
     Args:
         old: Space of the parent.
         new: Space of the child.
-        was: Values that earlier trials had of added parameters: whoever says them means what is added.
+        previous: Values that earlier trials had of added parameters: whoever says them means what is added.
     """
     if set(old) - set(new):  # renamed, and meant
         return []
-    hints = {name: did_you_mean(name, old) for name in new if name not in old and name not in was}
+    hints = {name: did_you_mean(name, old) for name in new if name not in old and name not in previous}
     return [
-        f"branch adds a parameter {name!r}; {hint} If it is new, was={{{name!r}: ...}} says which value earlier trials had"
+        f"branch adds a parameter {name!r}; {hint} If it is new, previous={{{name!r}: ...}} says which value earlier trials had"
         for name, hint in hints.items()
         if hint.startswith("did you mean")
     ]

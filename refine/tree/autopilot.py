@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis.population import EVEN
+from refine.analysis.population import SPACE_FILLING
 from refine.design.space_filling import IMPORTED
 from refine.errors import DesignError, ReviewError
 from refine.proposal.proposal import check_risk
@@ -26,8 +26,8 @@ def autopilot(
     *,
     n: int | None = None,
     risk: float = 0.05,
-    focus: float = 0.5,
-    counter: float = 0.05,
+    exploit: float = 0.5,
+    audit: float = 0.05,
     workers: int = 1,
     executor: Executor | None = None,
     progress: bool = True,
@@ -35,16 +35,16 @@ def autopilot(
     """Runs rounds one after the other, accepting each proposal as it is.
 
     The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. It stops early when a
-    round left nothing to run, or brought nothing more than noise: its best is no better than what was known, and its even trials are no
+    round left nothing to run, or brought nothing more than noise: its best is no better than what was known, and its space-filling trials are no
     better as a population than those of the round before.
 
     Args:
         start: The round to start from, run first if need be; of a tree the latest one.
         rounds: How many rounds at most, the first one among them.
-        n: Permutations per child; default as many as the round before.
+        n: Configurations per child; default as many as the round before.
         risk: Accepted probability of losing the best value, per narrowing.
-        focus: Share of a child's permutations spent where the optimum is plausible.
-        counter: Share spent outside its space.
+        exploit: Share of a child's configurations spent where the optimum is plausible.
+        audit: Share spent outside its space.
         workers: How many trials run at a time.
         executor: See :meth:`Round.run`.
         progress: Whether to show progress bars.
@@ -62,7 +62,7 @@ def autopilot(
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; such as {what}=5")
     check_risk(risk)
-    check_shares(focus, counter)
+    check_shares(exploit, audit)
     if not isinstance(start, Tree | Round):
         raise ReviewError(
             f"autopilot starts from a tree or a round, got {type(start).__name__}; such as "
@@ -83,12 +83,12 @@ def autopilot(
         home = current.home
         left = left_to_run(home.store, home.tree, current.node, review.space)
         if not left:
-            break  # every permutation of what is proposed has been run
+            break  # every configuration of what is proposed has been run
         child = review.accept(
             note="accepted as proposed",
             n=min(current.n if n is None else n, left),
-            focus=focus,
-            counter=counter,
+            exploit=exploit,
+            audit=audit,
             author=AUTHOR,
         )
         child.run(workers, executor=executor, progress=progress)
@@ -101,7 +101,7 @@ def autopilot(
 
 def _worthy(found: Round) -> npt.NDArray[np.float64]:
     """Values of the trials that may be called best."""
-    frame = best_first(found.trials, found.direction, found.space, found.node.degenerate)
+    frame = best_first(found.trials, found.direction, found.space, found.node.allow_degenerate)
     return np.asarray(frame["value"], dtype=float)
 
 
@@ -112,10 +112,10 @@ def _only_noise(parent: Round, child: Round) -> bool:
         return not len(after)
     if after.max() > before.max():
         return False
-    even = [
-        sign * t.loc[t["origin"].isin(EVEN), "value"].dropna().to_numpy()
+    space_filling = [
+        sign * t.loc[t["origin"].isin(SPACE_FILLING), "value"].dropna().to_numpy()
         for t in (parent.trials, child.trials)
     ]
-    if min(len(e) for e in even) < 2:
+    if min(len(e) for e in space_filling) < 2:
         return True
-    return bool(stats.Compare()(np.asarray(even[0]), np.asarray(even[1])).low <= 0.5)
+    return bool(stats.Compare()(np.asarray(space_filling[0]), np.asarray(space_filling[1])).low <= 0.5)

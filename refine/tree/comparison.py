@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis.population import LEAST_COMPARED, RoundComparison, compare_rounds, even_values
+from refine.analysis.population import LEAST_COMPARED, RoundComparison, compare_rounds, space_filling_values
 from refine.errors import AnalysisError
 from refine.space.edits import bounds_text, strip
 from refine.space.space import SpaceDiff
@@ -19,7 +19,7 @@ from refine.utils.format import percent, score
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SETTINGS = ("method", "seed", "objective", "data", "pruner", "metric", "direction", "degenerate")
+_SETTINGS = ("method", "seed", "objective", "data", "pruner", "metric", "direction", "allow_degenerate")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +32,9 @@ class Comparison(Shown):
         space: What changes from the first space to the second.
         kept: Volume of the first space that the second keeps.
         best: Best values of both; NaN before the first trial.
-        n: Planned permutations of both.
+        n: Planned configurations of both.
         other: Further differences of content: name -> (first, second).
-        populations: The second's finished even trials against the first's; ``None`` where they can't be compared.
+        populations: The second's finished space-filling trials against the first's; ``None`` where they can't be compared.
         rounds: Both rounds.
     """
 
@@ -67,7 +67,7 @@ class Comparison(Shown):
         rows += [("constraint", c, "-", "removed") for c in self.space.constraints_removed]
         rows += [(name, str(x), str(y), "") for name, (x, y) in self.other.items()]
         rows.append((f"best {metric}", score(self.best[0]), score(self.best[1]), ""))
-        rows.append(("permutations", f"{self.n[0]:,}", f"{self.n[1]:,}", ""))
+        rows.append(("configurations", f"{self.n[0]:,}", f"{self.n[1]:,}", ""))
         blocks: list[Block] = [Grid(("what", self.a, self.b, "levels"), tuple(rows))]
         blocks.append(Text(f"The second space keeps {percent(self.kept)} of the first."))
         if self.populations is not None:
@@ -110,7 +110,7 @@ def compare(first: Round, second: Round) -> Comparison:
         first.id,
         second.id,
         x.space.diff(y.space),
-        x.space.share_kept(y.space),
+        x.space.volume_kept(y.space),
         (_value(first), _value(second)),
         (first.n, second.n),
         other,
@@ -128,7 +128,7 @@ def _populations(first: Round, second: Round) -> RoundComparison | None:
     if (first.metric, first.direction) != (second.metric, second.direction):
         return None
     tables = first.trials, second.trials
-    if min(len(even_values(t)) for t in tables) < LEAST_COMPARED:
+    if min(len(space_filling_values(t)) for t in tables) < LEAST_COMPARED:
         return None
     try:
         return compare_rounds(*tables, first.direction)

@@ -29,7 +29,7 @@ class Lineage(NamedTuple):
         earlier: Trials of the other ancestors, in the names of its space; ``None`` where there are none.
         read: Parameter -> for every row of ``frame`` whether its trial read it.
         groups: One label per row of ``frame``, equal for replicates.
-        fresh: Finished runs again of the path's best permutations.
+        fresh: Finished runs again of the path's best configurations.
         codes: Fingerprints of the code that the trials of ``frame`` ran, oldest first.
     """
 
@@ -58,7 +58,7 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
     curves = metric.curves
     first = len(path) - 1
     # Nothing was selected between rounds on the very same space: they are one sample.
-    while first and path[first - 1].space == space and not path[first].was:
+    while first and path[first - 1].space == space and not path[first].previous:
         first -= 1
     before = [nodes[node.id].pk for node in path[first:-1]]
     records = store.records([*before, nodes[path[-1].id].pk], curves=curves)  # ancestors come first
@@ -73,9 +73,9 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
     earlier = []
     for origin, node in enumerate(path[:first]):
         past = store.records([nodes[node.id].pk], curves=curves)
-        moved = translate(space, path, origin, past.permutations)
+        moved = translate(space, path, origin, past.configurations)
         if moved is not None:
-            earlier.append(table(space, past._replace(permutations=moved), metric))
+            earlier.append(table(space, past._replace(configurations=moved), metric))
     return Lineage(
         frame=table(space, records, metric),
         pooled=len(store.records(before).metrics) if before else 0,
@@ -83,7 +83,7 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
         read=read_masks(space, records),
         groups=replicate_groups(records),
         fresh=fresh_runs(
-            store, [nodes[node.id].pk for node in path], metric, nodes[path[-1].id].node.degenerate
+            store, [nodes[node.id].pk for node in path], metric, nodes[path[-1].id].node.allow_degenerate
         ),
         codes=tuple(dict.fromkeys(records.columns["code"])),
     )
@@ -95,7 +95,7 @@ def analysis_of(
     """The analysis of the last round of a path: see :meth:`refine.Round.analyze`.
 
     Raises:
-        AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
+        AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
     """
     found = lineage(store, tree, path, metric)
     analysis = analyze(
@@ -110,7 +110,7 @@ def analysis_of(
         read=found.read,
         groups=found.groups,
         fresh=found.fresh[:2],
-        degenerate=store.nodes(tree)[path[-1].id].node.degenerate,
+        allow_degenerate=store.nodes(tree)[path[-1].id].node.allow_degenerate,
     )
     return replace(analysis, codes=found.codes)
 

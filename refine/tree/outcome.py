@@ -51,30 +51,30 @@ def seen(child: Round, decision: Decision) -> Seen:
     frame = _judged(child, child.trials)
     if frame.empty:
         return Seen(planned, 0, (), math.nan, (), child.direction)
-    even = frame[(frame["origin"] == "even") & (frame["state"] != "running")]
+    space_filling = frame[(frame["origin"] == "space_filling") & (frame["state"] != "running")]
     if planned < stored.n - extra and not child.node.adaptive:
         first = child.cells(planned) if planned > 0 else []
-        even = even[even["cell"].isin([str(cell) for cell in first])]
-    # A permutation that was run again is one trial.
-    values = even[np.isfinite(even["value"])].drop_duplicates("cell")["value"]
-    counter = frame.loc[frame["origin"] == "counter", "value"]
+        space_filling = space_filling[space_filling["cell"].isin([str(cell) for cell in first])]
+    # A configuration that was run again is one trial.
+    values = space_filling[np.isfinite(space_filling["value"])].drop_duplicates("cell")["value"]
+    audit = frame.loc[frame["origin"] == "audit", "value"]
     found = lineage(child.home.store, child.home.tree, child.path, child._metric)
     tables = [_judged(child, t) for t in (found.frame, found.earlier) if t is not None]
     inside = [v for t in tables for v in _finite(t.loc[child.space.contains(t), "value"])]
     best = max if child.direction == "maximize" else min
     return Seen(
         planned=planned,
-        ended=int(even["cell"].nunique()),
-        even=tuple(_finite(values)),
+        ended=int(space_filling["cell"].nunique()),
+        space_filling=tuple(_finite(values)),
         inside=best(inside, default=math.nan),
-        counter=tuple(_finite(counter)),
+        audit=tuple(_finite(audit)),
         direction=child.direction,
     )
 
 
 def _judged(child: Round, frame: pd.DataFrame) -> pd.DataFrame:
     """A table in which trials that can't be called best have no value, as failed ones."""
-    if child.node.degenerate or frame.empty:
+    if child.node.allow_degenerate or frame.empty:
         return frame
     return frame.assign(value=frame["value"].where(~degenerate_rows(frame, child.space)))
 

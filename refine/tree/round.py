@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis.optimism import Luck
+from refine.analysis.optimism import Optimism
 from refine.design.samplers import design_of
 from refine.errors import RefineWarning
 from refine.proposal.proposal import Proposal, check_risk, propose
@@ -26,8 +26,8 @@ from refine.tree.apply import (
     add_child,
     check_author,
     check_note,
+    check_previous,
     check_shares,
-    check_was,
     loss,
     mistyped,
 )
@@ -69,7 +69,7 @@ class Round(RoundRun, Shown):
         """What :meth:`propose` gives, but not stored: for those who look before there is anything to keep."""
         check_risk(risk, epsilon)
         analysis = self.analyze(seed=seed)
-        # Counter-samples of rounds on this very space count as well: they were drawn before it was narrowed to.
+        # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
         outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
         proposal = propose(analysis, risk=risk, epsilon=epsilon, outer=outer)
         return Review(self, proposal, analysis)
@@ -78,15 +78,15 @@ class Round(RoundRun, Shown):
         """Stores a proposal on this round, unless it is; ``again`` makes it the last one made in any case."""
         self.home.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
 
-    def optimism(self, seed: int = 0) -> Luck:
+    def optimism(self, seed: int = 0) -> Optimism:
         """How much of the best value is luck: of seeds, by its replicates, and of the validation examples.
 
         Raises:
             AnalysisError: No trial has finished that may be called best.
         """
-        from refine.report.markdown.gather import luck_here
+        from refine.report.markdown.gather import optimism_here
 
-        return luck_here(self, seed)
+        return optimism_here(self, seed)
 
     # Deciding.
 
@@ -116,12 +116,12 @@ class Round(RoundRun, Shown):
         space: Space | Mapping[str, Any],
         *,
         note: str = "",
-        was: Mapping[str, Any] | None = None,
+        previous: Mapping[str, Any] | None = None,
         n: int | None = None,
         downsample: float | None = None,
         seed: int | None = None,
-        focus: float = 0.0,
-        counter: float = 0.0,
+        exploit: float = 0.0,
+        audit: float = 0.0,
         design: Any = None,
         pruner: Any = None,
         author: str | None = None,
@@ -131,13 +131,13 @@ class Round(RoundRun, Shown):
         Args:
             space: The new space; it may add or drop parameters.
             note: Why, in your words.
-            was: For added parameters the value that earlier trials had, such as ``{"l2": 0.0}``. Without it
+            previous: For added parameters the value that earlier trials had, such as ``{"l2": 0.0}``. Without it
                 they are no evidence for the new space.
-            n: How many permutations the child runs; without ``n`` and ``downsample`` as many as this round.
+            n: How many configurations the child runs; without ``n`` and ``downsample`` as many as this round.
             downsample: The same as a share of what is left.
             seed: Default this round's.
-            focus: See :meth:`Review.accept`.
-            counter: See :meth:`Review.accept`.
+            exploit: See :meth:`Review.accept`.
+            audit: See :meth:`Review.accept`.
             design: See :meth:`Review.accept`.
             pruner: See :meth:`Review.accept`.
             author: Who decides; default the user name.
@@ -148,11 +148,11 @@ class Round(RoundRun, Shown):
         """
         new = space if isinstance(space, Space) else Space(space)
         decision = Decision("branched", "", new, {}, (), None, check_note(note), check_author(author))
-        added = check_was({} if was is None else was, self.space, new)
-        check_shares(focus, counter)
+        added = check_previous({} if previous is None else previous, self.space, new)
+        check_shares(exploit, audit)
         for text in mistyped(self.space, new, added):
             warnings.warn(text, RefineWarning, stacklevel=2)
-        shares = Shares(focus, counter, self.analyze()) if focus or counter else None
+        shares = Shares(exploit, audit, self.analyze()) if exploit or audit else None
         return self.child(decision, n, downsample, added, seed, shares, design=design, pruner=pruner)
 
     def child(
@@ -160,7 +160,7 @@ class Round(RoundRun, Shown):
         decision: Decision,
         n: int | None,
         downsample: float | None,
-        was: Mapping[str, Any] | None = None,
+        previous: Mapping[str, Any] | None = None,
         seed: int | None = None,
         shares: Shares | None = None,
         *,
@@ -180,7 +180,7 @@ class Round(RoundRun, Shown):
             decision,
             n,
             downsample,
-            was or {},
+            previous or {},
             seed,
             shares,
             How(method, rule),

@@ -10,7 +10,7 @@ from typing import Any, Self, Unpack
 from refine.design.samplers import how_many_asked
 from refine.design.space_filling import design_named, how_many
 from refine.run.best_model import best_model
-from refine.run.holdout import Opening, Visit, branch_of, open_holdout
+from refine.run.holdout import HoldoutResult, Visit, branch_of, open_holdout
 from refine.run.identity import Objective
 from refine.run.replay import Replay, replay
 from refine.run.retrain import HowOptions, RunOptions, run_replicates
@@ -52,7 +52,7 @@ class RoundRun(RoundView):
 
         Args:
             workers: 1 runs in this process, more on a local cluster of subprocesses.
-            n: Extends the round to so many permutations.
+            n: Extends the round to so many configurations.
             executor: A ``concurrent.futures`` executor to run on instead; ``workers`` says how many at a time.
             threads: Threads per trial; one by default, whatever the number of workers, or floats differ.
             progress: Whether to show a progress bar.
@@ -77,8 +77,8 @@ class RoundRun(RoundView):
             ObjectiveError: No objective, one of another name, or one that can't be called.
             DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported round, which
                 has nothing to run.
-            RoundStopped: The first trials all failed in the same way, or an executor or all workers broke.
-            RoundBusy: Another process is running this round.
+            RoundStoppedError: The first trials all failed in the same way, or an executor or all workers broke.
+            RoundBusyError: Another process is running this round.
             StoreError: The disk is full, or the store locked; what had finished is stored.
             KeyboardInterrupt: Ctrl-C was pressed; run again to go on.
         """
@@ -116,14 +116,14 @@ class RoundRun(RoundView):
         return self
 
     def replicate(self, top: int = 5, seeds: int = 3, **options: Unpack[RunOptions]) -> Self:
-        """Runs the best permutations again under new seeds; again, it runs what is missing.
+        """Runs the best configurations again under new seeds; again, it runs what is missing.
 
         They go to :attr:`replicates`, measure the noise, and say how much of the best is luck: :meth:`optimism`.
         They are in no table of trials and no test.
 
         Args:
-            top: How many permutations, by the value of their planned run.
-            seeds: How many runs of each. The noise needs 5 more runs than permutations.
+            top: How many configurations, by the value of their planned run.
+            seeds: How many runs of each. The noise needs 5 more runs than configurations.
             options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``,
                 ``objective``, ``name``: as in :meth:`run`.
 
@@ -142,13 +142,13 @@ class RoundRun(RoundView):
         note: str = "",
         author: str | None = None,
         **options: Unpack[HowOptions],
-    ) -> Opening:
-        """Trains the best permutations again under new seeds and measures them on rows that no round has seen.
+    ) -> HoldoutResult:
+        """Trains the best configurations again under new seeds and measures them on rows that no round has seen.
 
         Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what it gave.
 
         Args:
-            top: How many permutations: by the mean of their replicates where there are such, else by their value.
+            top: How many configurations: by the mean of their replicates where there are such, else by their value.
             seeds: How many models of each.
             note: Why, in your words.
             author: Who opens; default the user name.
@@ -204,7 +204,7 @@ class RoundRun(RoundView):
         """The model of the best trial, trained again in this process under the trial's seed: the same weights.
 
         Args:
-            folder: Where models are kept, in a file named by round, permutation and seed: loaded if it is there,
+            folder: Where models are kept, in a file named by round, configuration and seed: loaded if it is there,
                 else written. Without it nothing is kept.
             rank: 1 for the best trial, 2 for the second, by the value of their planned run.
             threads: Threads, as in :meth:`run`; with another number than then floats differ.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from refine.analysis.analysis import Analysis
 from refine.analysis.learning_curves import best_curves
 from refine.proposal.proposal import Proposal
-from refine.review.checklist import Gate, gate_of
+from refine.review.checklist import Checks, checks_of
 from refine.review.checks import Known
 from refine.review.decision import Decision
-from refine.run.holdout import Opening, opening_of, openings_of
+from refine.run.holdout import HoldoutResult, holdout_result_of, holdout_results_of
 from refine.run.identity import Objective
 from refine.run.replicates import replicate_table
 from refine.run.runner import planned_cells
@@ -71,7 +71,7 @@ class RoundView:
 
     @property
     def n(self) -> int:
-        """How many permutations are planned."""
+        """How many configurations are planned."""
         return self._stored.n
 
     @property
@@ -115,10 +115,10 @@ class RoundView:
     # What came of it.
 
     @property
-    def openings(self) -> tuple[Opening, ...]:
+    def holdout_results(self) -> tuple[HoldoutResult, ...]:
         """What the hold-out showed, each time it was opened at this round, oldest first."""
-        found = openings_of(self.home.store, self._stored.pk)
-        return tuple(opening_of(self.home.store, self.node, o, self._metric) for o in found)
+        found = holdout_results_of(self.home.store, self._stored.pk)
+        return tuple(holdout_result_of(self.home.store, self.node, o, self._metric) for o in found)
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -160,23 +160,23 @@ class RoundView:
     def best(self) -> pd.Series | None:
         """The row of the best trial; ``None`` before the first has finished.
 
-        A degenerate trial is passed over, unless the round was added with ``degenerate=True``.
+        A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
         """
-        frame = best_first(self.trials, self.direction, self.space, self.node.degenerate)
+        frame = best_first(self.trials, self.direction, self.space, self.node.allow_degenerate)
         return None if frame.empty else frame.iloc[0]
 
     @property
     def best_params(self) -> dict[str, Any] | None:
-        """The best permutation as the objective got it: classes and functions themselves, where ``best`` has labels.
+        """The best configuration as the objective got it: classes and functions themselves, where ``best`` has labels.
 
         Reading it imports what the space refers to.
         """
         records = self.home.store.records([self._stored.pk], curves=self._metric.curves)
         frame = table(self.space, records, self._metric)
-        ranked = best_first(frame, self.direction, self.space, self.node.degenerate)
+        ranked = best_first(frame, self.direction, self.space, self.node.allow_degenerate)
         if ranked.empty:
             return None
-        return {name: thaw(decode(v)) for name, v in records.permutations[ranked.index[0]].items()}
+        return {name: thaw(decode(v)) for name, v in records.configurations[ranked.index[0]].items()}
 
     def analyze(
         self, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
@@ -186,16 +186,16 @@ class RoundView:
         Args:
             metric: Another metric than the round's own.
             direction: Another direction.
-            seed: Seed of every bootstrap and permutation.
+            seed: Seed of every bootstrap and configuration.
 
         Raises:
-            AnalysisError: Fewer than 10 finished even trials, or an unknown metric.
+            AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
         """
         chosen = Metric.parse(metric or self.metric, self.home.scores)
         direction = check_direction(direction or self.direction)
         return analysis_of(self.home.store, self.home.tree, self.path, chosen, direction, seed)
 
-    def gate(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Gate:
+    def checks(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
         """Questions to ask before deciding: a card each, with pass, warn or fail, its number and its picture.
 
         Args:
@@ -207,10 +207,10 @@ class RoundView:
         """
         found = self.analyze() if analysis is None else analysis
         home, node = self.home, self.node
-        place = home.store, self._stored.pk, self.space, self._metric, self.direction, node.degenerate
+        place = home.store, self._stored.pk, self.space, self._metric, self.direction, node.allow_degenerate
         curves = best_curves(*place, found.noise.sd)
-        known = Known(proposal, self.roles, node.note, curves, self._best_before(), node.degenerate)
-        return gate_of(self.id, found, known)
+        known = Known(proposal, self.roles, node.note, curves, self._best_before(), node.allow_degenerate)
+        return checks_of(self.id, found, known)
 
     def _best_before(self) -> float:
         """Best value of the rounds that this one came from; NaN without one that is judged by the same."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
-from refine.errors import AnalysisError, NotFound, StoreError, did_you_mean, unstorable
+from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
 from refine.report.pages.round import best_of
 from refine.report.pages.tree import tree_page
-from refine.review.calibration import Ledger
+from refine.review.calibration import Calibration
 from refine.review.decision import Decision
 from refine.run.environment import user
-from refine.run.holdout import openings_of
+from refine.run.holdout import holdout_results_of
 from refine.run.identity import Objective, check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
 from refine.run.replay import Replay
@@ -55,7 +55,7 @@ class Tree(Exchange, Shown):
 
     Raises:
         StoreError: The store can't be opened.
-        NotFound: The tree does not exist and ``create`` is false.
+        NotFoundError: The tree does not exist and ``create`` is false.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Tree(Exchange, Shown):
         *,
         metric: str | Score = "value",
         direction: str = "maximize",
-        degenerate: bool = False,
+        allow_degenerate: bool = False,
         n: int | None = None,
         downsample: float | None = None,
         seed: int = 0,
@@ -122,12 +122,12 @@ class Tree(Exchange, Shown):
                 objective returns a number, or a function of a trial's metrics that returns one. A function is
                 recorded by its name; what it says is stored with every trial, beside the metrics.
             direction: ``"maximize"`` or ``"minimize"``.
-            degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
+            allow_degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
                 value and is passed over. Children take this over.
-            n: How many permutations to run, or
+            n: How many configurations to run, or
             downsample: which share of them; one of the two must be given.
             seed: Another seed is another round.
-            design: ``"sobol"`` or ``"uniform"``, which draw evenly; or adaptive, one permutation after the other by
+            design: ``"sobol"`` or ``"uniform"``, which draw evenly; or adaptive, one configuration after the other by
                 what earlier ones gave: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``, or a sampler of Optuna.
             pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a pruner
                 of Optuna.
@@ -145,9 +145,9 @@ class Tree(Exchange, Shown):
         check_direction(direction)
         method, sampler = design_of(design)
         rule, tool = check_pruner(pruner, judged)
-        if not isinstance(degenerate, bool):
+        if not isinstance(allow_degenerate, bool):
             raise AnalysisError(
-                f"degenerate must be True or False, got {degenerate!r}; True lets such trials be best"
+                f"degenerate must be True or False, got {allow_degenerate!r}; True lets such trials be best"
             )
         node = Node(
             parent=None,
@@ -159,7 +159,7 @@ class Tree(Exchange, Shown):
             data=objective_data(objective),
             metric=str(judged),
             direction=direction,
-            degenerate=degenerate,
+            allow_degenerate=allow_degenerate,
             scientific=scientific_of({} if roles is None else roles, searched),
             note=check_note(note),
             author=user(),
@@ -190,10 +190,10 @@ class Tree(Exchange, Shown):
         """The round of an id, of the unambiguous beginning of one, or of a tag.
 
         Raises:
-            NotFound: There is none, or there are several.
+            NotFoundError: There is none, or there are several.
         """
         if not isinstance(key, str):
-            raise NotFound(
+            raise NotFoundError(
                 f"a round is found by its id, the beginning of one, or a tag, got {key!r}; tree.rounds has all in order"
             )
         rounds = {r.id: r for r in self.rounds}
@@ -204,8 +204,8 @@ class Tree(Exchange, Shown):
         if len(found) == 1:
             return found[0]
         if found:
-            raise NotFound(f"round {key!r} is ambiguous: {', '.join(r.id for r in found)}")
-        raise NotFound(
+            raise NotFoundError(f"round {key!r} is ambiguous: {', '.join(r.id for r in found)}")
+        raise NotFoundError(
             f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(key, [*tags, *rounds])}"
         )
 
@@ -216,11 +216,11 @@ class Tree(Exchange, Shown):
         """A round of this tree, by itself, its id or a tag.
 
         Raises:
-            NotFound: There is no such round, or it is of another tree.
+            NotFoundError: There is no such round, or it is of another tree.
         """
         found = self._resolve(which)
         if found.home is not self._home and found.id not in self._home.store.nodes(self._home.tree):
-            raise NotFound(
+            raise NotFoundError(
                 f"round {found.id} is one of tree {found.home.name!r}, and tree {self.name!r} has none like it; use that "
                 "tree, or take its rounds over: tree.merge(other)"
             )
@@ -231,7 +231,7 @@ class Tree(Exchange, Shown):
 
         Raises:
             StoreError: The name is no text or looks like an id.
-            NotFound: No such round in this tree.
+            NotFoundError: No such round in this tree.
         """
         nodes = self._home.store.nodes(self._home.tree)
         if not isinstance(name, str) or not name.strip() or name in nodes:
@@ -277,7 +277,7 @@ class Tree(Exchange, Shown):
             for content, created in self._home.store.decisions(stored.pk):
                 d = Decision.from_json(json.loads(content))
                 rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
-            opened = openings_of(self._home.store, stored.pk)
+            opened = holdout_results_of(self._home.store, stored.pk)
             rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
@@ -292,13 +292,13 @@ class Tree(Exchange, Shown):
         """
         return self._resolve(which).replay(None, **options)
 
-    def ledger(self) -> Ledger:
+    def calibration(self) -> Calibration:
         """What proposals forecast, what their children showed, and which narrowings were refuted.
 
-        One entry per decision that led to a child. The even trials that were planned at the decision count for
+        One entry per decision that led to a child. The space-filling trials that were planned at the decision count for
         its forecast; what was added to the child later does not.
         """
-        return Ledger(self.name, entries_of(self.rounds))
+        return Calibration(self.name, entries_of(self.rounds))
 
     @property
     def plot(self) -> TreePlots:
@@ -319,7 +319,7 @@ class Tree(Exchange, Shown):
             The file.
 
         Raises:
-            NotFound: The tree has no round yet, or no such winner.
+            NotFoundError: The tree has no round yet, or no such winner.
             StoreError: A file stands where the folder is to be.
         """
         from refine.report.markdown.files import in_one_file
@@ -328,7 +328,7 @@ class Tree(Exchange, Shown):
 
         check_folder(folder)
         if not len(self):
-            raise NotFound(f"tree {self.name!r} has no round to report on; add one: tree.add_round(...)")
+            raise NotFoundError(f"tree {self.name!r} has no round to report on; add one: tree.add_round(...)")
         chosen = None if winner is None else self._own(winner)
         write = partial(tree_report, facts_of(self, chosen))
         return in_one_file(write, folder) if html else write(folder)

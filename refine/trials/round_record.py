@@ -10,7 +10,7 @@ from refine.space.encoding import decode, digest, encode, freeze, seed_of
 from refine.space.space import Space
 
 ADAPTIVE = ("tpe", "gp", "cmaes", "qmc")
-"""Designs in which a sampler of Optuna asks for one permutation after the other."""
+"""Designs in which a sampler of Optuna asks for one configuration after the other."""
 
 OPTUNA = "optuna."
 """How the name of a design begins that is a sampler object."""
@@ -27,14 +27,14 @@ class Node:
         seed: Seed of the design and, through the id, of every trial.
         objective: The objective's name.
         data: Fingerprint of the data with its split seeds, where the objective gives one.
-        was: For parameters added by a branch, the value that earlier trials had.
-        focus: Share of trials drawn where the optimum is plausible.
-        counter: Share of trials drawn outside the space but inside the parent's.
+        previous: For parameters added by a branch, the value that earlier trials had.
+        exploit: Share of trials drawn where the optimum is plausible.
+        audit: Share of trials drawn outside the space but inside the parent's.
         pruner: What stops trials early, as plain data; ``None`` where nothing does.
         rows: Digest of the finished runs that an imported root consists of; ``None`` for every other node.
         metric: Default metric; part of the id only where it steers the round.
         direction: Default direction; the same.
-        degenerate: Whether a degenerate trial may be called best; the same.
+        allow_degenerate: Whether a degenerate trial may be called best; the same.
         scientific: Parameters whose effect is the question, see :mod:`refine.space.roles`; no part of the id.
         note: Why the round exists; no part of the id.
         author: Who decided it; no part of the id.
@@ -48,14 +48,14 @@ class Node:
     seed: int
     objective: str
     data: str | None = None
-    was: Mapping[str, Any] = field(default_factory=dict)
-    focus: float = 0.0
-    counter: float = 0.0
+    previous: Mapping[str, Any] = field(default_factory=dict)
+    exploit: float = 0.0
+    audit: float = 0.0
     pruner: Mapping[str, Any] | None = None
     rows: str | None = None
     metric: str = "value"
     direction: str = "maximize"
-    degenerate: bool = False
+    allow_degenerate: bool = False
     scientific: tuple[str, ...] = ()
     note: str = ""
     author: str = ""
@@ -63,12 +63,13 @@ class Node:
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "was", {n: freeze(v) for n, v in self.was.items()})
+        object.__setattr__(self, "previous", {n: freeze(v) for n, v in self.previous.items()})
         object.__setattr__(self, "id", digest(self.identity()))
 
     def identity(self) -> dict[str, Any]:
         """The content that the id is the hash of, as plain JSON data."""
-        design = {"method": self.method, "focus": float(self.focus), "counter": float(self.counter)}
+        # These names, and "previous" as "was", are part of every id ever given: they stay.
+        design = {"method": self.method, "focus": float(self.exploit), "counter": float(self.audit)}
         content: dict[str, Any] = {
             "parent": self.parent,
             "space": self.space.to_json(),
@@ -77,17 +78,17 @@ class Node:
             "objective": self.objective,
             "data": self.data,
         }
-        if self.was:
-            content["was"] = {n: encode(v) for n, v in self.was.items()}
+        if self.previous:
+            content["was"] = {n: encode(v) for n, v in self.previous.items()}
         if self.pruner is not None:
             content["pruner"] = dict(self.pruner)
         if self.steered:
-            content["steered by"] = [self.metric, self.direction, bool(self.degenerate)]
+            content["steered by"] = [self.metric, self.direction, bool(self.allow_degenerate)]
         return content
 
     @property
     def adaptive(self) -> bool:
-        """Whether a sampler asks for its permutations, one after the other, by what earlier ones gave."""
+        """Whether a sampler asks for its configurations, one after the other, by what earlier ones gave."""
         return self.method in ADAPTIVE or self.method.startswith(OPTUNA)
 
     @property
@@ -103,13 +104,13 @@ class Node:
             parent=content["parent"],
             space=Space.from_json(content["space"]),
             method=design["method"],
-            focus=design["focus"],
-            counter=design["counter"],
+            exploit=design["focus"],
+            audit=design["counter"],
             rows=design.get("rows"),
             seed=content["seed"],
             objective=content["objective"],
             data=content["data"],
-            was={n: decode(v) for n, v in content.get("was", {}).items()},
+            previous={n: decode(v) for n, v in content.get("was", {}).items()},
             pruner=content.get("pruner"),
             **rest,
         )
@@ -130,8 +131,8 @@ class StoredNode(NamedTuple):
     Attributes:
         pk: Its row number.
         node: The node.
-        n: How many permutations it plans, the largest number ever asked for.
-        first: How many it planned when it was made, by which its focused and counter-samples were drawn.
+        n: How many configurations it plans, the largest number ever asked for.
+        first: How many it planned when it was made, by which its focused and audit trials were drawn.
         order: Rank by time of writing.
     """
 

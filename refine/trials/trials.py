@@ -1,4 +1,4 @@
-"""Trials: what running one permutation gave, and the table of many of them."""
+"""Trials: what running one configuration gave, and the table of many of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import AnalysisError, did_you_mean
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.encoding import decode, label, value_key
 from refine.space.parameters import Parameter
 from refine.space.space import RESERVED, Space
@@ -28,7 +28,7 @@ FAILED = ("failed", "diverged", "crashed", "timeout")
 DEGENERATE = "degenerate"
 """Metric that says whether a model predicts the same for everything: 1 if so, else 0."""
 
-ORIGINS = ("even", "focus", "counter", "adaptive", "imported")
+ORIGINS = ("space_filling", "exploit", "audit", "adaptive", "imported")
 REDUCTIONS = ("last", "max", "min")
 FUNCTION = "function"
 
@@ -51,11 +51,11 @@ class Examples(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One run of one permutation.
+    """One run of one configuration.
 
     Attributes:
-        key: Hash of the permutation.
-        permutation: Name -> canonical value (plain JSON data).
+        key: Hash of the configuration.
+        configuration: Name -> canonical value (plain JSON data).
         cell: Number of the cell as decimal text, ``None`` off the grid.
         replicate: 0 for the planned run; 1, 2, ... for repetitions under other seeds.
         attempt: 0 for the first try at this replicate; more where it was run again.
@@ -74,7 +74,7 @@ class Trial(NamedTuple):
     """
 
     key: str
-    permutation: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     cell: str | None
     replicate: int
     attempt: int
@@ -228,14 +228,14 @@ class Records(NamedTuple):
     """Trials as columns, as a store reads them: fast where there are hundreds of thousands.
 
     Attributes:
-        permutations: Per trial name -> plain JSON data.
+        configurations: Per trial name -> plain JSON data.
         metrics: Per trial metric name -> last value.
         curves: Per trial its curve; empty tuple where they were not read.
         columns: ``key``, ``cell``, ``replicate``, ``attempt``, ``origin``, ``seed``, ``state``,
             ``seconds``, ``code``, ``read``, ``error``, each a list as long as the others.
     """
 
-    permutations: list[dict[str, Any]]
+    configurations: list[dict[str, Any]]
     metrics: list[dict[str, float]]
     curves: Sequence[Curve]
     columns: dict[str, list[Any]]
@@ -259,7 +259,7 @@ def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArr
 
 
 def best_first(
-    frame: pd.DataFrame, direction: str, space: Iterable[str] = (), degenerate: bool = False
+    frame: pd.DataFrame, direction: str, space: Iterable[str] = (), allow_degenerate: bool = False
 ) -> pd.DataFrame:
     """Trials that may be called best, best first; equal ones in the table's order.
 
@@ -267,12 +267,12 @@ def best_first(
         frame: One row per trial with ``value`` and, optionally, ``state``.
         direction: ``"maximize"`` or ``"minimize"``.
         space: Names of parameters, see :func:`degenerate_rows`.
-        degenerate: Whether degenerate trials may be.
+        allow_degenerate: Whether degenerate trials may be.
     """
     keep = np.isfinite(np.asarray(frame["value"], dtype=float))
     if "state" in frame:
         keep &= (frame["state"] == "complete").to_numpy()
-    if not degenerate:
+    if not allow_degenerate:
         keep &= ~degenerate_rows(frame, space)
     found: pd.DataFrame = frame[keep]
     sign = 1.0 if direction == "minimize" else -1.0
@@ -296,7 +296,7 @@ def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
 
     data: dict[str, Any] = {}
     for name, parameter in space.items():
-        data[name] = _parameter_column(parameter, [p.get(name) for p in records.permutations])
+        data[name] = _parameter_column(parameter, [p.get(name) for p in records.configurations])
     values = _values(records, metric)
     columns = records.columns
     data["state"] = columns["state"]
@@ -337,9 +337,9 @@ def _parameter_column(parameter: Parameter, encoded: list[Any]) -> npt.NDArray[A
         column = np.asarray(encoded)
         if column.dtype.kind in "if":
             return column
-        if not isinstance(parameter, Choice):
+        if not isinstance(parameter, Categorical):
             return np.asarray([math.nan if v is None else v for v in encoded])
-    assert isinstance(parameter, Choice)
+    assert isinstance(parameter, Categorical)
     labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
     seen: dict[tuple[type, Any], str] = {}
     out = []

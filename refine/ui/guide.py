@@ -10,10 +10,10 @@ from typing import Any
 from refine.errors import AnalysisError, RefineError, ReviewError
 from refine.report.markdown.script import objective_line
 from refine.report.pages.reasons import times
-from refine.review.checklist import Gate
+from refine.review.checklist import Checks
 from refine.review.review import Review
 from refine.run.identity import UNNAMED, Objective, objective_data, objective_name
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text
 from refine.space.literals import typed_value
 from refine.tree.round import Round
@@ -86,7 +86,7 @@ def guide(
 
     Raises:
         ReviewError: The tree has no round yet, or is none.
-        NotFound: It has no such round.
+        NotFoundError: It has no such round.
     """
     if not isinstance(tree, Tree):
         raise ReviewError(
@@ -148,7 +148,7 @@ class _Walk:
         """Offers to run what is left of a round."""
         self.dialogue.show(found.page())
         left = found.n - len(found.trials)
-        if left <= 0 or not self.dialogue.yes(f"Run the {left:,} permutations that are left now?"):
+        if left <= 0 or not self.dialogue.yes(f"Run the {left:,} configurations that are left now?"):
             return
         given = found.objective or self.objective
         if given is None:
@@ -194,7 +194,7 @@ class _Walk:
         review = found.propose(risk=risk)
         self.script.add(f"review = round.propose(risk={risk!r})")
         self.dialogue.show(_in_short(review.page()))
-        self.dialogue.show(_to_heed(review.gate()))
+        self.dialogue.show(_to_heed(review.checks()))
         return review
 
     # Questioning.
@@ -223,7 +223,7 @@ class _Walk:
     def edit(self, review: Review, name: str) -> Review:
         """Asks for a value until it is one that can be and stays."""
         now, old = bounds_text(review.space[name]), review.proposal.old[name]
-        labels = old.labels if isinstance(old, Choice) else ()
+        labels = old.labels if isinstance(old, Categorical) else ()
         while True:
             text = self.dialogue.text(
                 f"{name}, now {now}: (low, high), (low, high, levels), [choices], one value, or Enter to leave it",
@@ -250,7 +250,8 @@ class _Walk:
         """Previews everything, asks for size and reason, and accepts or declines."""
         advised = review.proposal.advice
         n = self.dialogue.whole(
-            "How many permutations in the next round?", advised.n if advised and advised.n else review.round.n
+            "How many configurations in the next round?",
+            advised.n if advised and advised.n else review.round.n,
         )
         self.dialogue.show(review.preview(n=n).page())
         answer = self.dialogue.letter("And now", {"a": "accept", "d": "decline", "q": "quit"}, "a")
@@ -265,7 +266,7 @@ class _Walk:
                 child = review.accept(note, n=n)
             except RefineError as error:
                 self.dialogue.say(str(error), "bad")
-                n = self.dialogue.whole("How many permutations in the next round?", review.round.n)
+                n = self.dialogue.whole("How many configurations in the next round?", review.round.n)
                 continue
             self.script.add(f"child = review.accept(note={note!r}, n={n})")
             return child
@@ -284,10 +285,10 @@ def _in_short(page: Page) -> Page:
     return Page(page.title, (*blocks, *map(without_sentences, grids)))
 
 
-def _to_heed(gate: Gate) -> Page:
+def _to_heed(checks: Checks) -> Page:
     """The cards that do not pass."""
-    shown = replace(gate, cards=tuple(c for c in gate.cards if c.verdict != "pass"))
-    return Page(gate.page().title, shown.page().blocks if shown.cards else ())
+    shown = replace(checks, checks=tuple(c for c in checks.checks if c.verdict != "pass"))
+    return Page(checks.page().title, shown.page().blocks if shown.checks else ())
 
 
 def _levels(evidence: Any) -> Page:

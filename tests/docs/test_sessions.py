@@ -92,7 +92,7 @@ def test_a_guided_round(terminal: Terminal) -> None:
     terminal.run(
         "python start.py && refine guide study.db --objective objective.py:score --script calls.py",
         ("Which round?", ""),
-        ("Run the 120 permutations", "y"),
+        ("Run the 120 configurations", "y"),
         ("How many trials at a time?", "2"),
         ("A parameter to look at", "dropout"),
         ("A parameter to look at", ""),
@@ -104,10 +104,10 @@ def test_a_guided_round(terminal: Terminal) -> None:
         ("Keep this edit?", "y"),
         ("optimizer: Adam, Nadam, SGD becomes", "r"),
         ("Another parameter to edit", ""),
-        ("How many permutations", "60"),
+        ("How many configurations", "60"),
         ("And now", "a"),
         ("Why?", "low dropout only"),
-        ("Run the 60 permutations", "y"),
+        ("Run the 60 configurations", "y"),
         ("How many trials at a time?", "2"),
     )
     with refine.Tree("study", terminal.folder / "study.db", create=False) as tree:

@@ -118,7 +118,7 @@ def test_methods_are_in_the_reference_those_of_base_classes_too(site: Path) -> N
         "Space.from_talos",
     ):
         assert f'id="refine.{name}"' in text, name
-    for name in ("SpaceError", "RoundBusy", "NotFound"):
+    for name in ("SpaceError", "RoundBusyError", "NotFoundError"):
         assert f'id="refine.errors.{name}"' in text, name
 
 

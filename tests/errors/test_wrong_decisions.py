@@ -10,13 +10,13 @@ from refine.errors import (
     AnalysisError,
     DesignError,
     ReviewError,
-    UnknownName,
+    UnknownNameError,
 )
 
-ADD = "to add a parameter use round.branch(space, was={...})"
+ADD = "to add a parameter use round.branch(space, previous={...})"
 NUMBERS = "write (low, high), [numbers] or a number"
 RISK = "it is the accepted probability of losing the best value, 0.05 for 5 %, and smaller ones can't be told from none"
-TEN = "an analysis needs at least 10 finished even trials inside the space, got"
+TEN = "an analysis needs at least 10 finished space-filling trials inside the space, got"
 
 
 def editing(*given, **named):
@@ -65,7 +65,7 @@ REVIEWS = {
     "edit of a choice in other capitals": (
         editing(optimizer="adam"),
         ReviewError,
-        "edit: optimizer: 'adam' is none of the choices; did you mean 'Adam'? else write refine.Choice(['adam'])",
+        "edit: optimizer: 'adam' is none of the choices; did you mean 'Adam'? else write refine.Categorical(['adam'])",
     ),
     "reject of nothing": (
         lambda p: p.review.reject(),
@@ -103,14 +103,14 @@ REVIEWS = {
         "an author must be text, got 3; leave it out for the user's name",
     ),
     "accept with too large a focus": (
-        accepting(focus=1.5),
+        accepting(exploit=1.5),
         ReviewError,
-        "focus must be a share >= 0 and < 1 of the permutations, got 1.5; such as focus=0.5",
+        "focus must be a share >= 0 and < 1 of the configurations, got 1.5; such as exploit=0.5",
     ),
     "accept with shares that leave nothing": (
-        accepting(focus=0.6, counter=0.5),
+        accepting(exploit=0.6, audit=0.5),
         ReviewError,
-        "focus and counter must leave something for the even design, got 0.6 and 0.5; make one smaller",
+        "focus and counter must leave something for the space-filling design, got 0.6 and 0.5; make one smaller",
     ),
     "accept with a downsample in percent": (
         accepting(downsample=10),
@@ -145,32 +145,32 @@ REVIEWS = {
     "propose before run": (
         lambda p: p.empty.propose(),
         AnalysisError,
-        f"{TEN} 0 of 0 rows; run more permutations",
+        f"{TEN} 0 of 0 rows; run more configurations",
     ),
     "analysis of a typo": (
         lambda p: p.review.analysis["drpout"],
-        UnknownName,
+        UnknownNameError,
         "no evidence for parameter 'drpout'; did you mean 'dropout'?",
     ),
     "figure of a typo": (
         lambda p: p.root.plot.density("drpout"),
-        UnknownName,
+        UnknownNameError,
         "no evidence for parameter 'drpout'; did you mean 'dropout'?",
     ),
     "figure of a fixed parameter": (
         lambda p: p.root.plot.levels("epochs"),
-        UnknownName,
+        UnknownNameError,
         "no evidence for parameter 'epochs', which has one value; known: lr, dropout, optimizer",
     ),
     "branch with a typo": (
-        with_l2(was={"l_2": 0.0}),
+        with_l2(previous={"l_2": 0.0}),
         ReviewError,
         "was: 'l_2' must be a parameter that this branch adds; did you mean 'l2'?",
     ),
     "branch with a value alone": (
-        with_l2(was=0.0),
+        with_l2(previous=0.0),
         ReviewError,
-        "was maps added parameters to values, was={'l2': 0.0}, got 0.0",
+        "was maps added parameters to values, previous={'l2': 0.0}, got 0.0",
     ),
     "branch with a seed as text": (
         with_l2(seed="a"),
@@ -185,7 +185,7 @@ REVIEWS = {
     "a frame of another space": (
         lambda p: refine.analyze({"lr": (5.0, 6.0), "act": ["relu"]}, p.frame, value="acc"),
         AnalysisError,
-        f"{TEN} 0 of 20 rows (20 outside); run more permutations",
+        f"{TEN} 0 of 20 rows (20 outside); run more configurations",
     ),
     "frame and space swapped": (
         lambda p: refine.analyze(p.frame, p.root.space),

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import refine
-from refine.errors import ObjectiveError, RoundStopped
+from refine.errors import ObjectiveError, RoundStoppedError
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
 RETURNS = "refine.errors.ObjectiveError: an objective must return a number or a mapping of metrics"
 NUMBERS = f"{RETURNS} to numbers, got"
-UNKNOWN = "refine.errors.UnknownName: unknown parameter"
+UNKNOWN = "refine.errors.UnknownNameError: unknown parameter"
 REPORT = (
     "refine.errors.ObjectiveError: report takes the number of an epoch and its metrics by name, trial.report(0, {'loss': "
     "0.5}), got"
@@ -50,11 +50,11 @@ ALIKE = {
     "a number": (lambda params: params[0], f"{UNKNOWN} 0; known: lr, dropout"),
     "an attribute": (
         lambda params: params.dropout,
-        "AttributeError: a permutation is a dictionary and has no attribute 'dropout'; write params['dropout']",
+        "AttributeError: a configuration is a dictionary and has no attribute 'dropout'; write params['dropout']",
     ),
     "another library's trial": (
         lambda trial: trial.suggest_float("lr", 0, 1),
-        "AttributeError: a permutation is a dictionary and has no attribute 'suggest_float'; write params['lr']",
+        "AttributeError: a configuration is a dictionary and has no attribute 'suggest_float'; write params['lr']",
     ),
     "another dictionary's key": (lambda params: {}["lr"], "KeyError: 'lr'"),
     "a number reported": (reporting(0, 0.5), f"{REPORT} 0 and 0.5"),
@@ -70,7 +70,7 @@ ALIKE = {
 def test_the_round_stops_and_says_what_to_write(objective, text):
     with refine.Tree("question", store="sqlite://") as tree:
         found = tree.add_round(SPACE, objective, n=12, name="mine")
-        with pytest.raises(RoundStopped) as caught:
+        with pytest.raises(RoundStoppedError) as caught:
             found.run(progress=False)
         assert str(caught.value) == (
             f"round {found.id}: stopped, its first 5 trials all failed alike: {text}; fix it and run again with "
@@ -120,9 +120,9 @@ def test_a_metric_that_is_not_returned(metric, returned, hint):
 
 
 def test_a_permutation_is_still_a_dictionary():
-    from refine.run.objective import Permutation
+    from refine.run.objective import Configuration
 
-    params = Permutation({"lr": 0.1, "dropout": 0.2})
+    params = Configuration({"lr": 0.1, "dropout": 0.2})
     assert params.get("drpout") is None
     assert params.get("drpout", 3) == 3
     assert params.pop("drpout", 4) == 4

@@ -8,7 +8,7 @@ import refine
 from refine.errors import (
     AnalysisError,
     DesignError,
-    NotFound,
+    NotFoundError,
     ObjectiveError,
     ReviewError,
     SpaceError,
@@ -78,16 +78,20 @@ TREES = {
     ),
     "a store that is to exist": (
         opening("new.db", create=False),
-        NotFound,
+        NotFoundError,
         "store sqlite:///FOLDER/new.db: no such file; check the path, or leave create=False out to create it",
     ),
     "an id that is none": (
         lambda p: p.tree["nothing"],
-        NotFound,
+        NotFoundError,
         "no round or tag 'nothing' in tree 'question'; known: ROOT, EMPTY",
     ),
-    "a round by number": (lambda p: p.tree[0], NotFound, f"{FOUND_BY} 0; tree.rounds has all in order"),
-    "a tree gone through": (lambda p: list(p.tree), NotFound, f"{FOUND_BY} 0; tree.rounds has all in order"),
+    "a round by number": (lambda p: p.tree[0], NotFoundError, f"{FOUND_BY} 0; tree.rounds has all in order"),
+    "a tree gone through": (
+        lambda p: list(p.tree),
+        NotFoundError,
+        f"{FOUND_BY} 0; tree.rounds has all in order",
+    ),
     "a tag that is an id": (
         lambda p: p.tree.tag(p.root, p.empty.id),
         StoreError,
@@ -98,15 +102,15 @@ TREES = {
         StoreError,
         "a tag must be a text that is no round's id, got <Round ROOT of question>; such as tree.tag(round, 'paper')",
     ),
-    "a tag for another tree's round": (lambda p: p.tree.tag(p.foreign, "paper"), NotFound, ANOTHER),
+    "a tag for another tree's round": (lambda p: p.tree.tag(p.foreign, "paper"), NotFoundError, ANOTHER),
     "a story of another tree's round": (
         lambda p: p.tree.report(p.folder / "story", winner=p.foreign),
-        NotFound,
+        NotFoundError,
         ANOTHER,
     ),
     "a difference from nothing": (
         lambda p: p.tree.diff(p.root, None),
-        NotFound,
+        NotFoundError,
         f"{FOUND_BY} None; tree.rounds has all in order",
     ),
     "a report into a file": (
@@ -137,7 +141,7 @@ TREES = {
     ),
     "a guide to another tree's round": (
         lambda p: walking("tree", p.foreign)(p),
-        NotFound,
+        NotFoundError,
         ANOTHER,
     ),
     "autopilot on a name": (

@@ -51,7 +51,7 @@ def running(**options):
 
 WRITE = 'write {"dropout": (0, 0.5), "units": [8, 16]}'
 DEF = "write def objective(params): ... and give objective itself, without brackets"
-TAKES = "an objective takes a permutation, or a permutation and the running trial, but it requires"
+TAKES = "an objective takes a configuration, or a configuration and the running trial, but it requires"
 SHARE = "0.01 runs one in a hundred, n= takes a number"
 METRIC = "metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', or a function of the trial's metrics, got"
 DESIGNS = "sobol, uniform, tpe, gp, cmaes, qmc"
@@ -134,17 +134,17 @@ SPACES = {
     "constraint that none meets": (
         lambda p: add(p, space_of((0.0, 1.0), "act == 'gelu'", "dropout < 0.9")(p)),
         DesignError,
-        "no permutation meets the constraint \"act == 'gelu'\"; relax it, or give parameters more levels",
+        "no configuration meets the constraint \"act == 'gelu'\"; relax it, or give parameters more levels",
     ),
     "constraints that none meets": (
         lambda p: add(p, space_of((0.0, 1.0), "dropout > 0.5", "dropout < 0.5")(p), downsample=0.5, n=None),
         DesignError,
-        "no permutation meets all constraints together; relax it, or give parameters more levels",
+        "no configuration meets all constraints together; relax it, or give parameters more levels",
     ),
-    "membership of one permutation": (
-        lambda p: p.root.space.contains(p.root.space.permutation(0)),
+    "membership of one configuration": (
+        lambda p: p.root.space.contains(p.root.space.configuration(0)),
         SpaceError,
-        "contains needs a table, one row per permutation, got dict; of one permutation pd.DataFrame([permutation])",
+        "contains needs a table, one row per configuration, got dict; of one configuration pd.DataFrame([configuration])",
     ),
 }
 
@@ -152,28 +152,28 @@ ROUNDS = {
     "objective as text": (
         adding({"a": (0, 3)}, "objective"),
         ObjectiveError,
-        f"an objective must be a function of a permutation, got str; {DEF}",
+        f"an objective must be a function of a configuration, got str; {DEF}",
     ),
     "objective that was called": (
         adding({"a": (0, 3)}, 0.93),
         ObjectiveError,
-        f"an objective must be a function of a permutation, got float; {DEF}",
+        f"an objective must be a function of a configuration, got float; {DEF}",
     ),
     "objective is a class": (
         adding({"a": (0, 3)}, Model),
         ObjectiveError,
-        "an objective must be a function of a permutation, got the class Model; give an instance that can be called, or one "
+        "an objective must be a function of a configuration, got the class Model; give an instance that can be called, or one "
         "of its methods",
     ),
     "objective is an instance that can't be called": (
         adding({"a": (0, 3)}, Model(None)),
         ObjectiveError,
-        f"an objective must be a function of a permutation, got Model; {DEF}",
+        f"an objective must be a function of a configuration, got Model; {DEF}",
     ),
     "objective without an argument": (
         adding({"a": (0, 3)}, Model(None).train),
         ObjectiveError,
-        f"{__name__}.Model.train: an objective takes a permutation as its first argument, but it takes nothing; write def "
+        f"{__name__}.Model.train: an objective takes a configuration as its first argument, but it takes nothing; write def "
         "objective(params): ...",
     ),
     "objective of parameters one by one": (
@@ -196,7 +196,7 @@ ROUNDS = {
     "no size": (
         adding(n=None),
         DesignError,
-        "say how many permutations to run by n= (a number) or downsample= (a share), got none",
+        "say how many configurations to run by n= (a number) or downsample= (a share), got none",
     ),
     "n is a float": (
         adding(n=5.0),
@@ -213,7 +213,7 @@ ROUNDS = {
     "n beyond the grid": (
         adding(n=181),
         DesignError,
-        "n must be <= the number of permutations left, got 181, but 180 exist; ask for fewer, or give ranges more levels",
+        "n must be <= the number of configurations left, got 181, but 180 exist; ask for fewer, or give ranges more levels",
     ),
     "downsample in percent": (
         adding(n=None, downsample=10),
@@ -263,7 +263,7 @@ ROUNDS = {
         "roles map parameters to roles, roles={'dropout': 'scientific'}, got 'dropout'",
     ),
     "degenerate as text": (
-        adding(degenerate="no"),
+        adding(allow_degenerate="no"),
         AnalysisError,
         "degenerate must be True or False, got 'no'; True lets such trials be best",
     ),

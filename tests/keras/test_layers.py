@@ -18,7 +18,7 @@ DOCS = pathlib.Path(__file__).parents[2] / "docs" / "keras.md"
 
 
 class Noting(dict[str, Any]):
-    """Notes which keys are read, as refine's permutations do."""
+    """Notes which keys are read, as refine's configurations do."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

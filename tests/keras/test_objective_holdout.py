@@ -69,9 +69,9 @@ def test_a_round_and_its_hold_out(tmp_path):
         assert np.allclose(hits, np.round(hits), atol=1e-4)
         sealed = {tuple(r) for r in objective._sealed[0]}
         assert all(sealed.isdisjoint(map(tuple, part)) for parts in SEEN for part in parts)
-        luck = found.optimism()
-        assert luck.examples.examples == 48
-        assert luck.examples.best == pytest.approx(luck.best, abs=1e-6)
+        optimism = found.optimism()
+        assert optimism.examples.examples == 48
+        assert optimism.examples.best == pytest.approx(optimism.best, abs=1e-6)
 
 
 def test_several_splits_are_averaged(tmp_path):

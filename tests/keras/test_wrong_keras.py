@@ -10,7 +10,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 import refine
-from refine.errors import ObjectiveError, RoundStopped
+from refine.errors import ObjectiveError, RoundStoppedError
 from refine.keras import KerasObjective, fit
 
 X = np.random.RandomState(0).rand(40, 3)
@@ -141,9 +141,9 @@ def added(tree: refine.Tree, model: Any, metric: str) -> refine.Round:
 def test_the_round_stops_and_says_what_to_write(model: Any, text: str) -> None:
     with refine.Tree("question", store="sqlite://") as tree:
         found = added(tree, model, "val_acc")
-        with pytest.raises(RoundStopped) as caught:
+        with pytest.raises(RoundStoppedError) as caught:
             found.run(progress=False)
-        kind = "UnknownName" if model is mistyped else "ObjectiveError"
+        kind = "UnknownNameError" if model is mistyped else "ObjectiveError"
         assert str(caught.value) == (
             f"round {found.id}: stopped, its first 2 trials all failed alike: refine.errors.{kind}: {text}; fix it and run "
             "again with rerun='failed'; tracebacks are in round.failures"

@@ -20,11 +20,11 @@ from refine.report.markdown import Facts, proposal_report, round_report
 from refine.report.markdown.gather import gather
 from refine.report.markdown.population import against_parent
 from refine.report.markdown.text import code, escape, fence, quote, slug, table
-from refine.review.checklist import gate_of
+from refine.review.checklist import checks_of
 from refine.review.checks import Known
 from refine.review.decision import Decision, decided_space
-from refine.space.categorical import Choice
-from refine.space.parameters import Float, Int
+from refine.space.categorical import Categorical
+from refine.space.parameters import Float, Integer
 from refine.space.roles import roles_of
 from refine.space.space import Space
 from refine.tree.tree import Tree
@@ -39,7 +39,7 @@ SPACE = Space(
         "first_neuron": [4, 8, 16, 32],
         "dropout": (0, 0.5, 5),
         "optimizer": ["Adam", "Nadam"],
-        "batch_size": Int(2, 30, 8),
+        "batch_size": Integer(2, 30, 8),
         "epochs": 150,
     },
     constraints=["lr < 5 or dropout < 0.5"],
@@ -59,7 +59,7 @@ def trials(space: Space = SPACE, n: int = 80) -> pd.DataFrame:
     frame["value"] = np.round(0.97 - 0.012 * (lr - 0.7) ** 2 - 0.04 * dropout + 0.01 * noise, 4)
     frame.loc[frame["state"] != "complete", "value"] = np.nan
     frame["seconds"] = np.round(10 + 5 * noise, 3)
-    frame["origin"] = "even"
+    frame["origin"] = "space_filling"
     frame["error"] = None
     frame.loc[frame["state"] == "failed", "error"] = (
         "Traceback (most recent call last):\n  File '/home/me/model.py', line 3\nValueError: a | b < `c`"
@@ -95,7 +95,7 @@ def facts() -> Facts:
     frame = trials()
     analysis = analyze(SPACE, frame, metric="val_acc", read={"batch_size": 0.0})
     # A proposal by hand: how it is found is tested elsewhere, and may change without changing this file.
-    new = SPACE.replace({"lr": Float(0.5, 2, 7), "optimizer": Choice(["Nadam"])})
+    new = SPACE.replace({"lr": Float(0.5, 2, 7), "optimizer": Categorical(["Nadam"])})
     kinds = {"lr": "narrow", "optimizer": "drop"}
     changes = tuple(
         Change(
@@ -103,7 +103,7 @@ def facts() -> Facts:
             kinds.get(n, "keep"),
             SPACE[n],
             new[n],
-            SPACE[n].share_kept(new[n]),
+            SPACE[n].volume_kept(new[n]),
             0.01,
             f"The reason for {n}.",
         )
@@ -113,7 +113,7 @@ def facts() -> Facts:
         SPACE,
         new,
         changes,
-        SPACE.share_kept(new),
+        SPACE.volume_kept(new),
         0.962,
         0.0031,
         "residuals",
@@ -150,7 +150,7 @@ def facts() -> Facts:
         reproduce='import refine\n\nprint("hello")\n',
         store="sqlite:////home/ann/work/refine.db",
         curves=curves(),
-        gate=gate_of(node.id, analysis, Known(proposal, ROLES, "", curves(), 0.9701, False)),
+        checks=checks_of(node.id, analysis, Known(proposal, ROLES, "", curves(), 0.9701, False)),
         before=0.9701,
     )
 
@@ -305,10 +305,10 @@ def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def child(facts: Facts) -> Facts:
     """The round as a child, with trials of three origins."""
-    node = replace(facts.node, parent="feedc0ffee12", focus=0.1, counter=0.05)
+    node = replace(facts.node, parent="feedc0ffee12", exploit=0.1, audit=0.05)
     frame = facts.table.copy()
-    frame.loc[[1, 2, 3], "origin"] = "focus"
-    frame.loc[[8], "origin"] = "counter"
+    frame.loc[[1, 2, 3], "origin"] = "exploit"
+    frame.loc[[8], "origin"] = "audit"
     frame["value"] += 0.02
     return replace(
         facts, node=node, ancestors=("0000aaaa1111", "feedc0ffee12"), table=frame, parent=facts.table
@@ -328,14 +328,14 @@ def test_against_its_parent(child: Facts, tmp_path: Path) -> None:
     n = found.comparison.n_child
     assert n < found.comparison.n_parent == 73  # only the even ones
     assert (
-        "| round | finished even trials | median val_acc | best of these |\n| --- | --- | --- | --- |\n"
+        "| round | finished space-filling trials | median val_acc | best of these |\n| --- | --- | --- | --- |\n"
         f"| parent `feedc0ffee12` | 73 | {found.parent_median:.4f} | 0.9731 |\n"
         f"| this round `{child.node.id}` | {n} | {found.child_median:.4f} | {found.child_best:.4f} |\n"
     ) in section
 
 
 def test_no_comparison_without_enough_trials(facts: Facts, child: Facts, tmp_path: Path) -> None:
-    one = child.table.assign(origin=["even", *["focus"] * (len(child.table) - 1)])
+    one = child.table.assign(origin=["space_filling", *["exploit"] * (len(child.table) - 1)])
     for bare in (replace(child, parent=None), replace(child, table=one), replace(child, parent=one)):
         assert against_parent(bare, tmp_path) is None
     assert against_parent(replace(facts, parent=facts.table), tmp_path) is None  # a root
@@ -350,7 +350,7 @@ def test_how_trials_were_drawn(facts: Facts, child: Facts, tmp_path: Path) -> No
     best = child.table[child.table["state"] == "complete"].sort_values(
         "value", ascending=False, kind="stable"
     )
-    words = {"even": "evenly", "focus": "focused", "counter": "outside"}
+    words = {"space_filling": "evenly", "exploit": "focused", "audit": "outside"}
     for rank, origin in enumerate(best["origin"][:10], start=1):
         row = next(line for line in text.splitlines() if line.startswith(f"| {rank} |"))
         assert row.split(" | ")[-2] == words[origin]

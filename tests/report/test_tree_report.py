@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import refine
-from refine.errors import NotFound
+from refine.errors import NotFoundError
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"], "epochs": 20}
 EVIL = "<script>alert(1)</script> | **x** \n# head"
@@ -29,7 +29,9 @@ def tree(tmp_path_factory):
             .accept("low dropout", n=40, author="ann")
         )
         first.run(progress=False)
-        side = root.branch({**SPACE, "l2": (0.0, 0.1, 3)}, was={"l2": 0.0}, n=20, note="l2?", author="bob")
+        side = root.branch(
+            {**SPACE, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=20, note="l2?", author="bob"
+        )
         side.run(progress=False)
         first.propose().decline("enough", author="ann")
         found.tag(first, "paper")
@@ -65,7 +67,7 @@ def test_another_winner_may_be_told(tree, tmp_path):
     assert f"### 2. Round `{side.id}`" in text
     assert "after 1 decision." in text
     assert text != tree.report(tmp_path, winner="paper").read_text()
-    with pytest.raises(NotFound, match="did you mean 'paper'"):
+    with pytest.raises(NotFoundError, match="did you mean 'paper'"):
         tree.report(tmp_path, winner="papr")
 
 
@@ -107,7 +109,7 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
 def test_an_empty_tree_has_no_story(tmp_path):
     with (
         refine.Tree("t", store=tmp_path / "t.db") as tree,
-        pytest.raises(NotFound, match="has no round to report on"),
+        pytest.raises(NotFoundError, match="has no round to report on"),
     ):
         tree.report(tmp_path)
 

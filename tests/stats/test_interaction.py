@@ -9,16 +9,16 @@ from refine.errors import AnalysisError
 from refine.stats import Interactions
 
 
-def _alarms(make, n, rounds, d=5, card=None):
+def _alarms(make, n, rounds, d=5, check=None):
     rng = np.random.default_rng(n)
     found = []
     for seed in range(rounds):
         x = rng.random((n, d))
-        if card:
-            for j, k in enumerate(card):
+        if check:
+            for j, k in enumerate(check):
                 if k:
                     x[:, j] = rng.integers(0, k, n)
-        pairs = Interactions(seed=seed)(x, make(x, rng), card or [0] * d)
+        pairs = Interactions(seed=seed)(x, make(x, rng), check or [0] * d)
         found.append([pair.q <= 0.1 for pair in pairs])
     return np.array(found)
 
@@ -48,7 +48,7 @@ def test_a_choice_that_moves_the_optimum_is_found():
     def shifted(x, rng):
         return -((x[:, 1] - np.where(x[:, 0] == 0, 0.2, 0.8)) ** 2) + 0.02 * rng.normal(size=len(x))
 
-    alarms = _alarms(shifted, 300, 10, d=4, card=[2, 0, 0, 3])
+    alarms = _alarms(shifted, 300, 10, d=4, check=[2, 0, 0, 3])
     assert alarms[:, 0].mean() >= 0.9
     assert alarms[:, 1:].mean() <= 0.1
 

@@ -14,7 +14,7 @@ from refine.utils.format import plural, score
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from refine.review.calibration import Entry, Ledger
+    from refine.review.calibration import Calibration, Entry
 
 CURVE_FROM = 10
 """Number of scored forecasts from which the curve is drawn."""
@@ -24,23 +24,23 @@ _MARKERS = {"median": "o", "best": "D"}
 _REACH = 3.0
 
 
-def reliability(ledger: Ledger, ax: Axes | None = None) -> Axes:
+def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
     """Forecasts against what was seen.
 
-    Up to 9 scored children one row each: the forecast's 5 to 95 % and 25 to 75 % intervals, of the even trials'
+    Up to 9 scored children one row each: the forecast's 5 to 95 % and 25 to 75 % intervals, of the space-filling trials'
     median and of their best, and what they turned out to be. Rows share a scale whatever the metric's spread:
     0 is the forecast's median, 1 is half the width of its 5 to 95 % interval, and better is to the right. From
     10 on, the calibration curve: the share of what was seen that lay at or below each percentile of its
     forecast, with the band in which 90 % of curves of true forecasts lie at each percentile.
 
     Args:
-        ledger: Of :meth:`Tree.ledger`.
+        calibration: Of :meth:`Tree.ledger`.
         ax: Axes to draw into; default those of a new figure.
 
     Raises:
         AnalysisError: No forecast is scored yet.
     """
-    found = ledger.scored
+    found = calibration.scored
     if not found:
         raise AnalysisError(
             "reliability: no forecast is scored yet; run a child of an accepted proposal to its end first"

@@ -11,7 +11,7 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.report.figures.by_level import share_bars, violins
-from refine.report.figures.drawn import even_trials, stays
+from refine.report.figures.drawn import space_filling_trials, stays
 from refine.report.figures.shapes import density_curves, widths
 from refine.report.figures.style import (
     AMBER,
@@ -152,7 +152,7 @@ def _surface(
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    table, y = even_trials(analysis)
+    table, y = space_filling_trials(analysis)
     x = e.parameter.unit(table[e.name].to_numpy())
     scale, view = Scale(e.parameter), View(y, analysis.direction)
     ax = axes(ax, 3.6)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import _medians
-from refine.analysis.population import EVEN, even_rows
+from refine.analysis.population import SPACE_FILLING, space_filling_rows
 from refine.trials.trials import FAILED, degenerate_rows
 
 if TYPE_CHECKING:
@@ -24,23 +24,23 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
-def even_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
-    """The round's own finished even trials: what the analysis tested on."""
+def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
+    """The round's own finished space-filling trials: what the analysis tested on."""
     table = analysis.table
-    keep = even_rows(table)
+    keep = space_filling_rows(table)
     return table[keep], np.asarray(table["value"], dtype=float)[keep]
 
 
 def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
-    """Its even trials that have a rank: finished ones, and pruned ones, which rank with the worst.
+    """Its space-filling trials that have a rank: finished ones, and pruned ones, which rank with the worst.
 
     Returns:
         The rows; (n,) values, of a pruned one the worst finished value; and (n,) which were pruned.
     """
     table = analysis.table
-    finished, pruned = even_rows(table), np.zeros(len(table), dtype=np.bool_)
+    finished, pruned = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
     if "state" in table and finished.any():
-        pruned = (table["state"] == "pruned").to_numpy() & _even(table)
+        pruned = (table["state"] == "pruned").to_numpy() & _space_filling(table)
     value = np.asarray(table["value"], dtype=float)
     if pruned.any():
         worst = min if analysis.sign > 0 else max
@@ -50,15 +50,15 @@ def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
 
 
 def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
-    """Its even trials that have ended, and which of them gave no value or a degenerate model."""
+    """Its space-filling trials that have ended, and which of them gave no value or a degenerate model."""
     table = analysis.table
-    finished, failed = even_rows(table), np.zeros(len(table), dtype=np.bool_)
+    finished, failed = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
     pruned = failed
     if "state" in table:
-        failed = table["state"].isin(FAILED).to_numpy() & _even(table)
-        pruned = (table["state"] == "pruned").to_numpy() & _even(table)
+        failed = table["state"].isin(FAILED).to_numpy() & _space_filling(table)
+        pruned = (table["state"] == "pruned").to_numpy() & _space_filling(table)
     else:
-        failed = ~finished & _even(table)
+        failed = ~finished & _space_filling(table)
     bad = failed | (finished & degenerate_rows(table, analysis.space))
     keep = finished | failed | pruned
     return table[keep], bad[keep]
@@ -96,7 +96,7 @@ def stays(old: Parameter, new: Parameter) -> list[bool]:
     return [bool(v) for v in new.contains(values)]
 
 
-def _even(table: pd.DataFrame) -> Bools:
+def _space_filling(table: pd.DataFrame) -> Bools:
     if "origin" not in table:
         return np.ones(len(table), dtype=np.bool_)
-    return np.asarray(table["origin"].isin(EVEN).to_numpy(), dtype=np.bool_)
+    return np.asarray(table["origin"].isin(SPACE_FILLING).to_numpy(), dtype=np.bool_)

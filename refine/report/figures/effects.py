@@ -51,7 +51,7 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ]
         title(
             ax,
-            f"What {shorten(analysis.metric, 18)} depends on ({analysis.n_even:,} trials, 95 % intervals)",
+            f"What {shorten(analysis.metric, 18)} depends on ({analysis.n_space_filling:,} trials, 95 % intervals)",
             marks,
         )
     return ax

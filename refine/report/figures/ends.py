@@ -103,7 +103,7 @@ def _end(ax: Axes, e: ParameterEvidence, k: int, at: float) -> float:
     ax.plot(
         share, at, "s" if limit else "o", color=colour, markersize=5.5, zorder=4, clip_on=False, gid=edge.side
     )
-    ax.plot(edge.share, at, "|", color=INK, markersize=9, markeredgewidth=1.6, zorder=3, gid="even")
+    ax.plot(edge.share, at, "|", color=INK, markersize=9, markeredgewidth=1.6, zorder=3, gid="space_filling")
     place: dict[str, Any] = {"va": "center", "fontsize": 7.5, "transform": ax.get_yaxis_transform()}
     value = number(float(grid[0 if edge.side == "low" else -1]))
     ax.text(-0.016, at, f"{edge.side} {value}", ha="right", color=INK, **place)

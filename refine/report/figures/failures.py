@@ -29,7 +29,7 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     Parameters stand by how sure it is that it depends on them, the smallest q of its levels and its trend
     first; those above 0.1 are left out beyond the first two. A level that fails more often than the others at q <= 0.1 is
     orange; the line is the share of all. Ordered parameters of more than 10 levels share rows, of choices without an
-    order the best by their medians stand alone. Even trials that have ended count; a pruned one has not failed. The q
+    order the best by their medians stand alone. Space-filling trials that have ended count; a pruned one has not failed. The q
     leaves out trials at levels of other parameters at which everything fails, the shares do not.
 
     Args:

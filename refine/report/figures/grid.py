@@ -81,7 +81,7 @@ def bars(
     hollow point has none. A combination that no trial tried, and one whose median is of none that finished, is
     marked.
 
-    The round's even trials count, pruned ones as some of the worst. Ordered parameters of many levels share cells, of
+    The round's space-filling trials count, pruned ones as some of the worst. Ordered parameters of many levels share cells, of
     choices without an order the worst by their medians do; columns wrap where there is no row.
 
     Args:

@@ -52,7 +52,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     stands the expected best of as many of its trials as the level with the fewest has, and at the right how many it
     had. A band marks what retraining alone could explain below the best, one standard deviation of the noise.
 
-    The round's even trials count, pruned ones as some of the worst: focused ones were chosen by results, more of them
+    The round's space-filling trials count, pruned ones as some of the worst: focused ones were chosen by results, more of them
     at some levels than at others. Degenerate ones count only where one may be best. Ordered parameters of many levels
     share rows.
 
@@ -62,7 +62,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
         ax: Axes to draw into; default those of a new figure.
 
     Raises:
-        AnalysisError: No even trial may be called best.
+        AnalysisError: No space-filling trial may be called best.
         KeyError: There is no evidence on the parameter.
 
     Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), Deep Learning Tuning Playbook, for the plot; Dodge et al.
@@ -77,7 +77,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     keep = finished | pruned
     table, y, finished = table[keep], y[keep], finished[keep]
     if not finished.any():
-        raise AnalysisError("isolation: no even trial may be called best; run more permutations")
+        raise AnalysisError("isolation: no space-filling trial may be called best; run more configurations")
     rows = cell_axis(e, None, analysis.sign, letters=_LETTERS, by_median=False)
     at = rows.of(table[name].to_numpy())
     counts = np.bincount(at, minlength=rows.count)

@@ -13,7 +13,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis
-from refine.report.figures.drawn import even_trials, worthy
+from refine.report.figures.drawn import space_filling_trials, worthy
 from refine.report.figures.style import (
     AMBER,
     BLUE,
@@ -78,7 +78,7 @@ def parallel(
     Parameters stand in the order of what is known of them, the clearest first, on their declared scales; the metric
     stands last, better upwards. Trials at one level spread a little around it, so that their number shows. At most
     300 other and 120 good trials are drawn, evenly spread over the table; the legend counts all. The round's
-    finished even trials count, and of these degenerate ones only where one may be best.
+    finished space-filling trials count, and of these degenerate ones only where one may be best.
 
     Args:
         analysis: Of :func:`refine.analyze`.
@@ -97,7 +97,7 @@ def parallel(
             f"parallel: top must lie between 0 and 1, the share of trials that are good, got {top!r}"
         )
     chosen = _chosen(analysis, names)
-    table, y = even_trials(analysis)
+    table, y = space_filling_trials(analysis)
     keep = worthy(analysis, table)
     table, y = table[keep], y[keep]
     view = View(y, analysis.direction)
@@ -153,8 +153,10 @@ def _named(count: int) -> npt.NDArray[np.int64]:
     """Which levels of an ordered axis are named: at equal steps where there are such, and both ends."""
     if count <= _LABELS:
         return np.arange(count)
-    even = [n for n in range(_LABELS, 3, -1) if (count - 1) % (n - 1) == 0]
-    return np.rint(np.linspace(0, count - 1, even[0] if even else _LABELS - 2)).astype(np.int64)
+    space_filling = [n for n in range(_LABELS, 3, -1) if (count - 1) % (n - 1) == 0]
+    return np.rint(np.linspace(0, count - 1, space_filling[0] if space_filling else _LABELS - 2)).astype(
+        np.int64
+    )
 
 
 def _kept(

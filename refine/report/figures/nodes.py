@@ -45,7 +45,7 @@ class TreeNode(NamedTuple):
         parent: Id of the round it came from; ``None`` for a root.
         best: Best value; NaN where there is none, or where it is judged by another metric.
         n: Trials that have ended.
-        planned: Permutations planned.
+        planned: Configurations planned.
         kind: Of the decision that led to it: ``"accepted"``, ``"edited"``, ``"branched"``; empty for a root.
         tags: Its names.
         note: Why, in the person's words.

@@ -47,7 +47,7 @@ def pair(
 ) -> Axes:
     """The median of the metric over the levels of two parameters, with where the good trials lie.
 
-    The round's even trials count, a trial between levels for the nearest and a pruned one as one of the worst. Light
+    The round's space-filling trials count, a trial between levels for the nearest and a pruned one as one of the worst. Light
     cells are good, whether more or less of the metric is better; the range of colours leaves out the worst cells
     where they would make all others look alike. A cross is a cell whose median is of none that finished. A dot's area is the number of trials among the best fifth, the figure in the corner
     the number of all. Ordered axes of more than 12 levels share cells; choices without an order are sorted by

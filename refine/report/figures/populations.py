@@ -46,7 +46,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     is blue, the one before it, its parent, grey; of more than 8 rounds the first and the last 7 are shown.
 
     Args:
-        curves: Label -> (n,) values of a round's finished even trials, the oldest round first.
+        curves: Label -> (n,) values of a round's finished space-filling trials, the oldest round first.
         metric: How to call the value.
         direction: ``"maximize"`` or ``"minimize"``.
         ax: Axes to draw into; default those of a new figure.
@@ -62,7 +62,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     check_direction(direction)
     rounds = {label: np.asarray(v, dtype=float).ravel() for label, v in curves.items()}
     if not rounds:
-        raise AnalysisError("edf: no round has a finished even trial yet; run one first")
+        raise AnalysisError("edf: no round has a finished space-filling trial yet; run one first")
     left_out = max(0, len(rounds) - _MOST)
     if left_out:
         kept = list(rounds)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import GOOD, level_positions
-from refine.report.figures.drawn import even_trials
+from refine.report.figures.drawn import space_filling_trials
 from refine.space.edits import on_levels
 from refine.space.parameters import Parameter, Range
 
@@ -24,7 +24,7 @@ class Densities(NamedTuple):
 
     Attributes:
         at: (points,) positions in [0, 1].
-        everyone: (points,) density of all finished even trials.
+        everyone: (points,) density of all finished space-filling trials.
         best: (points,) density of the good ones.
         n: How many trials.
         good: How many good ones.
@@ -45,7 +45,7 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
         name: A parameter that is a range.
         points: How many positions.
     """
-    table, y = even_trials(analysis)
+    table, y = space_filling_trials(analysis)
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
     good = stats.top_mask(analysis.sign * y, GOOD)
@@ -59,7 +59,7 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
 
 
 def widths(parameter: Parameter, x: Floats, ends: tuple[float, float] = (0.0, 1.0)) -> Floats:
-    """How much of the axis each trial stands for: the cell around its level, so that an even design is flat.
+    """How much of the axis each trial stands for: the cell around its level, so that an space-filling design is flat.
 
     A level at the end of a range of real numbers owns half a cell; without this the density would rise at
     both ends of every range, where nothing is but the design.

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import AnalysisError
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter, Range
 from refine.utils.format import number
 
@@ -307,7 +307,7 @@ class Scale:
     @property
     def labels(self) -> list[str]:
         """Labels of the levels."""
-        if isinstance(self.parameter, Choice):
+        if isinstance(self.parameter, Categorical):
             return [shorten(v, 16) for v in self.parameter.labels]
         return [number(float(v)) for v in self.parameter.grid]
 

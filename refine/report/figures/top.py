@@ -43,7 +43,7 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
     table = analysis.table
     y = np.asarray(table["value"], dtype=float)[worthy(analysis, table)]
     if not y.size:
-        raise AnalysisError("gain: no trial may be called best yet; run more permutations")
+        raise AnalysisError("gain: no trial may be called best yet; run more configurations")
     ranked = analysis.sign * np.sort(-analysis.sign * y) * -1
     shown, best = ranked[:_SHOWN], float(ranked[0])
     noise = analysis.noise.sd

@@ -85,7 +85,7 @@ def close_up(
 
     Raises:
         AnalysisError: The parameter has no order, the bounds are reversed or lie outside its range, or fewer than 10
-            even trials with a rank lie between them.
+            space-filling trials with a rank lie between them.
         KeyError: There is no evidence on the parameter.
     """
     e = analysis[name]
@@ -96,7 +96,7 @@ def close_up(
     inside = (values >= low - slack) & (values <= high + slack)
     if int(inside.sum()) < LEAST:
         raise AnalysisError(
-            f"close_up: {name} from {number(low)} to {number(high)} holds {plural(int(inside.sum()), 'even trial')}, "
+            f"close_up: {name} from {number(low)} to {number(high)} holds {plural(int(inside.sum()), 'space-filling trial')}, "
             f"but at least {LEAST} are needed; take wider bounds"
         )
     with style():

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from refine.errors import ReviewError
-from refine.report.markdown.checks import gate_section
+from refine.report.markdown.checks import checks_section
 from refine.report.markdown.curves import curves_section
 from refine.report.markdown.decision import decision_section, proposal_section, summary
 from refine.report.markdown.facts import Facts
 from refine.report.markdown.files import published
-from refine.report.markdown.optimism import luck_section
+from refine.report.markdown.optimism import optimism_section
 from refine.report.markdown.pairs import pairs
 from refine.report.markdown.population import against_parent
 from refine.report.markdown.sections import best_trials, densities, failures, what_mattered, what_ran
@@ -36,14 +36,14 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         **_header(facts),
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
-        "luck": luck_section(facts),
+        "luck": optimism_section(facts),
         "curves": curves_section(facts, where),
         "parent": against_parent(facts, where),
         "mattered": what_mattered(facts, where),
         "densities": densities(facts, where),
         "pairs": pairs(facts, where),
         "failures": failures(facts),
-        "gate": gate_section(facts, where),
+        "checks": checks_section(facts, where),
         "reproduce": fence(facts.reproduce, "python"),
     }
     return published(where / f"{facts.node.id}.md", "round.md.j2", context)

@@ -12,30 +12,30 @@ from refine.report.markdown.text import Raw, picture, slug, table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from refine.review.checks import Card
+    from refine.review.checks import Check
 
 _MARKS = {"pass": "✓ pass", "warn": "▲ warn", "fail": "✗ fail", "unknown": "? unknown"}
 
 
-def gate_section(facts: Facts, where: Path) -> dict[str, Any] | None:
+def checks_section(facts: Facts, where: Path) -> dict[str, Any] | None:
     """The cards as a table, with the pictures that stand nowhere else in the report; ``None`` without cards.
 
     Pictures of cards that pass can be unfolded.
     """
-    if facts.gate is None:
+    if facts.checks is None:
         return None
-    rows = [[c.question, _MARKS[c.verdict], c.number, c.says] for c in facts.gate.cards]
+    rows = [[c.question, _MARKS[c.verdict], c.number, c.says] for c in facts.checks.checks]
     taken: set[str] = set()
     seen: set[tuple[str, str]] = set()
     shown: list[Raw] = []
     folded: list[Raw] = []
-    for card in facts.gate.cards:
-        if (card.picture, card.about) in seen:
+    for check in facts.checks.checks:
+        if (check.picture, check.about) in seen:
             continue
-        seen.add((card.picture, card.about))
-        path = f"{facts.node.id}/gate-{slug(f'{card.key} {card.about}', taken)}.png"
-        if _drawn(facts, card, where / path):
-            (folded if card.verdict == "pass" else shown).append(picture(card.question, path))
+        seen.add((check.picture, check.about))
+        path = f"{facts.node.id}/gate-{slug(f'{check.key} {check.about}', taken)}.png"
+        if _drawn(facts, check, where / path):
+            (folded if check.verdict == "pass" else shown).append(picture(check.question, path))
     return {
         "table": table(["question", "verdict", "number", "what follows"], rows),
         "shown": shown,
@@ -43,18 +43,18 @@ def gate_section(facts: Facts, where: Path) -> dict[str, Any] | None:
     }
 
 
-def _drawn(facts: Facts, card: Card, path: Path) -> bool:
+def _drawn(facts: Facts, check: Check, path: Path) -> bool:
     """Draws a card's picture, if it has one that the report's other sections don't show."""
     analysis = facts.analysis
-    if analysis is None or card.picture not in ("edges", "failing", "isolation", "gain", "cost"):
+    if analysis is None or check.picture not in ("edges", "failing", "isolation", "gain", "cost"):
         return False
     try:
-        if card.picture == "isolation":
-            ax = figures.isolation(analysis, card.about)
-        elif card.picture == "gain":
+        if check.picture == "isolation":
+            ax = figures.isolation(analysis, check.about)
+        elif check.picture == "gain":
             ax = figures.gain(analysis, facts.before)
         else:
-            ax = getattr(figures, card.picture)(analysis)
+            ax = getattr(figures, check.picture)(analysis)
     except AnalysisError:  # there is nothing to draw, which the card says in words
         return False
     figures.save(ax, path)

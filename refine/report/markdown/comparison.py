@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refine.analysis.population import even_values
+from refine.analysis.population import space_filling_values
 from refine.report import figures
 from refine.report.markdown.files import published
 from refine.report.markdown.text import Raw, code, picture, table
@@ -36,7 +36,7 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         "space": _space(found),
         "kept": percent(found.kept),
         "values": table(
-            ["round", f"best {first.metric}", "permutations planned"],
+            ["round", f"best {first.metric}", "configurations planned"],
             [
                 [Raw(code(key)), score(best), f"{n:,}"]
                 for key, best, n in zip((found.a, found.b), found.best, found.n, strict=True)
@@ -51,7 +51,7 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         "picture": None,
     }
     if found.populations is not None:
-        curves = {f"round {r.id}": even_values(r.trials) for r in found.rounds}
+        curves = {f"round {r.id}": space_filling_values(r.trials) for r in found.rounds}
         figures.save(figures.edf(curves, first.metric, first.direction), where / name / "edf.png")
         context["picture"] = picture(f"Distribution of {first.metric} in both rounds", f"{name}/edf.png")
     return published(where / f"{name}.md", "comparison.md.j2", context)

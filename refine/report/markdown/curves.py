@@ -34,7 +34,7 @@ _ADVICE = {
     "overfitting": "more or better tuned regularisation, or fewer epochs",
     "unsteady": "a learning rate that decays, larger batches or more validation rows{best}",
     "improving": "more epochs, or another schedule of the learning rate",
-    "saturated": "fewer epochs suffice: the time is better spent on more permutations",
+    "saturated": "fewer epochs suffice: the time is better spent on more configurations",
     "rising": "a lower learning rate; else look for a mistake in the training code",
 }
 

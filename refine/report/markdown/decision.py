@@ -18,7 +18,7 @@ from refine.proposal.proposal import Proposal
 
 _EPSILON_WORDS = {
     "replicates": "the noise of retraining, measured on replicates",
-    "residuals": "what a Gaussian process takes for noise, since too few permutations were run twice",
+    "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
     "none": "no noise could be measured, so every loss counts",
     "given": "as asked for",
 }
@@ -32,7 +32,7 @@ _KIND_WORDS = {
 
 
 def _planned(facts: Facts) -> str:
-    node, many = facts.node, plural(facts.n, "permutation")
+    node, many = facts.node, plural(facts.n, "configuration")
     if node.method == IMPORTED:
         return f"holds {many} that finished elsewhere"
     return f"planned {many}" if node.adaptive else f"planned {many} of {node.space.size:,}"
@@ -136,7 +136,7 @@ def decision_section(facts: Facts, d: Decision) -> dict[str, Any]:
         "edited": joined([_edit_text(n, a, b) for n, (a, b) in d.edits.items()]) or None,
         "rejected": joined(d.rejected) or None,
         "child": code(d.child) if d.child else None,
-        "n": plural(d.n, "permutation") if d.n is not None else None,
+        "n": plural(d.n, "configuration") if d.n is not None else None,
         "risk": _risk(facts, d),
         "declined": d.kind == "declined",
     }
@@ -152,7 +152,7 @@ def _risk(facts: Facts, d: Decision) -> Raw | None:
     kept = f"The decided space keeps {percent(d.kept)} of this one" if d.kept is not None else ""
     if d.retention is None:
         unknown = "no probability is stated for it"
-        return Raw(f"{kept or 'The space was decided'}; {unknown}.")
+        return Raw(f"{kept or 'The space previous decided'}; {unknown}.")
     within = "is at least as good as"
     if facts.proposal is not None and d.proposal == facts.proposal.digest:
         within = f"is within {score(facts.proposal.epsilon)} of"

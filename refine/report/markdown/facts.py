@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     from refine.analysis.analysis import Analysis
     from refine.analysis.learning_curves import TrialCurves
-    from refine.analysis.optimism import Luck
+    from refine.analysis.optimism import Optimism
     from refine.proposal.proposal import Proposal
-    from refine.review.checklist import Gate
+    from refine.review.checklist import Checks
     from refine.review.decision import Decision
-    from refine.run.holdout import Opening
+    from refine.run.holdout import HoldoutResult
     from refine.space.parameters import Parameter
     from refine.trials.round_record import Node
 
 ORIGIN_WORDS = {
-    "even": "evenly",
-    "focus": "focused",
-    "counter": "outside",
+    "space_filling": "evenly",
+    "exploit": "focused",
+    "audit": "outside",
     "adaptive": "adaptively",
     "imported": "imported",
 }
@@ -44,7 +44,7 @@ class Facts:
         tree: Name of the tree.
         node: The round.
         ancestors: Ids from the root to the parent; empty for a root.
-        n: Permutations planned.
+        n: Configurations planned.
         analysis: Of the round's evidence; ``None`` where too few trials have finished.
         proposal: What is proposed; ``None`` where nothing was asked for.
         decisions: What was decided, in the order taken.
@@ -54,10 +54,10 @@ class Facts:
         reproduce: Python code that makes the round again.
         store: Where the round is kept; shown without folders, user or password.
         parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
-        luck: How much of the best value is luck; ``None`` where there is no best.
+        optimism: How much of the best value is luck; ``None`` where there is no best.
         curves: Training curves of the best trials, best first; empty where none were reported.
-        openings: What the hold-out showed, each time it was opened at this round.
-        gate: Questions to ask before deciding; ``None`` where too few trials have finished.
+        holdout_results: What the hold-out showed, each time it was opened at this round.
+        checks: Questions to ask before deciding; ``None`` where too few trials have finished.
         before: Best value known before this round; NaN for a root.
     """
 
@@ -74,10 +74,10 @@ class Facts:
     reproduce: str
     store: str
     parent: pd.DataFrame | None = None
-    luck: Luck | None = None
+    optimism: Optimism | None = None
     curves: tuple[TrialCurves, ...] = ()
-    openings: tuple[Opening, ...] = ()
-    gate: Gate | None = None
+    holdout_results: tuple[HoldoutResult, ...] = ()
+    checks: Checks | None = None
     before: float = math.nan
 
 
@@ -93,12 +93,12 @@ def direction_of(facts: Facts) -> str:
 
 def finished(facts: Facts) -> pd.DataFrame:
     """Finished trials, best first; equal ones in the table's order. Degenerate ones only where they may be best."""
-    return best_first(facts.table, direction_of(facts), facts.node.space, facts.node.degenerate)
+    return best_first(facts.table, direction_of(facts), facts.node.space, facts.node.allow_degenerate)
 
 
 def passed_over(facts: Facts) -> int:
     """How many finished trials are degenerate and can't be called best."""
-    if facts.node.degenerate:
+    if facts.node.allow_degenerate:
         return 0
     finite = np.isfinite(np.asarray(facts.table["value"], dtype=float))
     return int((finite & degenerate_rows(facts.table, facts.node.space)).sum())

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from refine.analysis.learning_curves import best_curves
-from refine.analysis.optimism import Luck, luck_of
+from refine.analysis.optimism import Optimism, optimism_of
 from refine.errors import AnalysisError
 from refine.proposal.proposal import Proposal
 from refine.report.markdown.facts import Facts
@@ -40,16 +40,16 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         analysis = found.analyze()
     except AnalysisError:
         analysis = None  # too few trials yet: the report says what ran
-    luck = None
+    optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
-        luck = luck_here(found, analysis=analysis)
-    gate = None
+        optimism = optimism_here(found, analysis=analysis)
+    checks = None
     if analysis is not None:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
-            gate = found.gate(analysis, proposal)
+            checks = found.checks(analysis, proposal)
     node, noise = found.node, None if analysis is None else analysis.noise.sd
     curves = best_curves(
-        home.store, stored.pk, node.space, found._metric, found.direction, node.degenerate, noise
+        home.store, stored.pk, node.space, found._metric, found.direction, node.allow_degenerate, noise
     )
     records = home.store.records([stored.pk])
     environments = home.store.environments(stored.pk)
@@ -67,10 +67,10 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         reproduce=reproduce(found),
         store=home.store.name,
         parent=_parent_trials(found),
-        luck=luck,
+        optimism=optimism,
         curves=curves,
-        openings=found.openings,
-        gate=gate,
+        holdout_results=found.holdout_results,
+        checks=checks,
         before=found._best_before(),
     )
 
@@ -83,7 +83,7 @@ def _parent_trials(found: Round) -> pd.DataFrame | None:
     return parent.trials
 
 
-def luck_here(found: Round, seed: int = 0, analysis: Analysis | None = None) -> Luck:
+def optimism_here(found: Round, seed: int = 0, analysis: Analysis | None = None) -> Optimism:
     """How much of a round's best is luck; its analysis is made where it is not given and can be.
 
     Raises:
@@ -92,5 +92,7 @@ def luck_here(found: Round, seed: int = 0, analysis: Analysis | None = None) -> 
     if analysis is None:
         with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
             analysis = found.analyze(seed=seed)
-    store, pk, degenerate = found.home.store, found._stored.pk, found.node.degenerate
-    return luck_of(store, pk, found.space, found._metric, found.direction, degenerate, analysis, seed)
+    store, pk, allow_degenerate = found.home.store, found._stored.pk, found.node.allow_degenerate
+    return optimism_of(
+        store, pk, found.space, found._metric, found.direction, allow_degenerate, analysis, seed
+    )

@@ -11,9 +11,9 @@ from refine.report.markdown.text import Raw, escape, table
 from refine.utils.format import percent, plural, score
 
 
-def luck_section(facts: Facts) -> dict[str, Any] | None:
+def optimism_section(facts: Facts) -> dict[str, Any] | None:
     """The best value, what it is worth by each correction, and the openings; ``None`` without a best."""
-    found = facts.luck
+    found = facts.optimism
     if found is None:
         return None
     rows: list[list[object]] = [["as measured", score(found.best), "-", "chosen because it was the best"]]
@@ -32,14 +32,14 @@ def luck_section(facts: Facts) -> dict[str, Any] | None:
         rows.append(["other examples", score(e.value), _interval(e.low, e.high), what])
     missing = []
     if found.seeds is None:
-        missing.append("The best permutation was not run again under new seeds.")
+        missing.append("The best configuration was not run again under new seeds.")
     if found.examples is None:
         missing.append(f"What other validation examples would say is not known: {escape(found.why_not)}.")
     return {
         "table": table(["what", found.metric, "95 % interval", "how"], rows),
         "missing": Raw(" ".join(missing)) or None,
         "components": _components(facts),
-        "openings": [_opening(facts, i) for i in range(len(facts.openings))],
+        "openings": [_holdout_result(facts, i) for i in range(len(facts.holdout_results))],
     }
 
 
@@ -48,26 +48,26 @@ def _interval(low: float, high: float) -> str:
 
 
 def _components(facts: Facts) -> Raw | None:
-    c = facts.luck.components if facts.luck else None
+    c = facts.optimism.components if facts.optimism else None
     if c is None or not math.isfinite(c.permutation):
         return None
     total = c.permutation**2 + c.seed**2
     if total == 0:
-        return Raw(f"The {c.groups} permutations that were run again all gave the same value.")
+        return Raw(f"The {c.groups} configurations that were run again all gave the same value.")
     return Raw(
-        f"Among the {c.groups} permutations that were run again, permutations differ by {score(c.permutation)} and "
-        f"seeds of one permutation by {score(c.seed)} (standard deviations): {percent(c.seed**2 / total)} of the "
+        f"Among the {c.groups} configurations that were run again, configurations differ by {score(c.permutation)} and "
+        f"seeds of one configuration by {score(c.seed)} (standard deviations): {percent(c.seed**2 / total)} of the "
         "variance of single runs comes from the seed."
         + (
-            f" Another choice of splits would move permutations against each other by {score(c.split)}."
+            f" Another choice of splits would move configurations against each other by {score(c.split)}."
             if math.isfinite(c.split)
             else ""
         )
     )
 
 
-def _opening(facts: Facts, i: int) -> dict[str, Any]:
-    o = facts.openings[i]
+def _holdout_result(facts: Facts, i: int) -> dict[str, Any]:
+    o = facts.holdout_results[i]
     day = datetime.fromtimestamp(o.created, UTC).date().isoformat()
     names = [n for n in facts.node.space.varied if n in o.table]
     rows = [

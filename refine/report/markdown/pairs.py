@@ -49,7 +49,7 @@ def pairs(facts: Facts, where: Path) -> dict[str, Any] | None:
         figures.save(figures.pair(analysis, a, b, new, word), where / path)
         pictures.append(picture(f"{a} and {b}: median {analysis.metric} by level", path))
     legend = [
-        f"The pictures show the median {analysis.metric} of the finished even trials at every two levels, the lighter "
+        f"The pictures show the median {analysis.metric} of the finished space-filling trials at every two levels, the lighter "
         "the better, and where the best ones lie. One or two trials at a place say little."
     ]
     if any(names[k] in new for p in found[:PICTURES] for k in (p.i, p.j)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis.population import LEAST_COMPARED, compare_rounds, even_values
+from refine.analysis.population import LEAST_COMPARED, compare_rounds, space_filling_values
 from refine.report import figures
 from refine.report.markdown.facts import Facts, direction_of, metric_of
 from refine.report.markdown.text import Raw, code, picture, table
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _judged(facts: Facts, table: pd.DataFrame) -> pd.DataFrame:
     """Without degenerate trials where these can't be called best: like failed ones, they are in no population."""
-    return table if facts.node.degenerate else table[~degenerate_rows(table, facts.node.space)]
+    return table if facts.node.allow_degenerate else table[~degenerate_rows(table, facts.node.space)]
 
 
 def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
@@ -29,7 +29,7 @@ def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
     before, now = _judged(facts, facts.parent), _judged(facts, facts.table)
     if any("state" in part and (part["state"] == "pruned").any() for part in (before, now)):
         return None  # those that were not stopped are the better ones, and no population
-    old, new = even_values(before), even_values(now)
+    old, new = space_filling_values(before), space_filling_values(now)
     if min(len(old), len(new)) < LEAST_COMPARED:
         return None
     direction, parent = direction_of(facts), facts.ancestors[-1]
@@ -50,7 +50,7 @@ def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
         "sentence": found.sentence,
         "caution": found.caution,
         "table": table(
-            ["round", "finished even trials", f"median {metric_of(facts)}", "best of these"], rows
+            ["round", "finished space-filling trials", f"median {metric_of(facts)}", "best of these"], rows
         ),
         "picture": picture(f"Distribution of {metric_of(facts)} in this round and its parent", path),
     }

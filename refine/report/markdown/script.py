@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from refine.design.pruning import code_of
 from refine.design.space_filling import IMPORTED
 from refine.run.identity import UNNAMED, Objective
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
 from refine.space.parameters import Range
 from refine.space.space import Space
@@ -41,7 +41,7 @@ def reproduce(found: Round) -> str:
         lines += ["", f"space = {space_code(node.space)}"]
         n, first = stored[node.id].n, stored[node.id].first
         # What is drawn beside the design was drawn when the round was made, and stays what it is when it grows.
-        drawn = bool(node.focus or node.counter) and first < n
+        drawn = bool(node.exploit or node.audit) and first < n
         size = f"n={first if drawn else n}"
         if node.method == IMPORTED:
             lines += [
@@ -55,22 +55,22 @@ def reproduce(found: Round) -> str:
             extra = (
                 f", name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
             )
-            extra += ", degenerate=True" if node.degenerate else ""
+            extra += ", allow_degenerate=True" if node.allow_degenerate else ""
             lines.append(
                 f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)})"
             )
         else:
-            was = (
-                f", was={{{', '.join(f'{k!r}: {_value(v)}' for k, v in node.was.items())}}}"
-                if node.was
+            previous = (
+                f", previous={{{', '.join(f'{k!r}: {_value(v)}' for k, v in node.previous.items())}}}"
+                if node.previous
                 else ""
             )
-            shares = "".join(f", {s}={getattr(node, s)}" for s in ("focus", "counter") if getattr(node, s))
+            shares = "".join(f", {s}={getattr(node, s)}" for s in ("exploit", "audit") if getattr(node, s))
             before = node_of[node.parent].method if node.parent else ""
             same = node.method == before and not node.adaptive
             how = "" if same else f", design={_design(node)}"
             lines.append(
-                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{was})"
+                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{previous})"
             )
         if found.path[0].method != IMPORTED:
             lines.append(f"assert round.id == {node.id!r}")
@@ -112,14 +112,16 @@ def space_code(space: Space) -> str:
     for name, parameter in space.items():
         if isinstance(parameter, Range):
             levels = (
-                str(parameter.size) if parameter.even else "[" + ", ".join(map(repr, parameter.grid)) + "]"
+                str(parameter.size)
+                if parameter.space_filling
+                else "[" + ", ".join(map(repr, parameter.grid)) + "]"
             )
             log = ", log=True" if parameter.log else ""
             kind = type(parameter).__name__
             text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log})"
         else:
-            assert isinstance(parameter, Choice)
-            text = f"Choice([{', '.join(_value(v) for v in parameter.grid)}])"
+            assert isinstance(parameter, Categorical)
+            text = f"Categorical([{', '.join(_value(v) for v in parameter.grid)}])"
         rows.append(f"    {name!r}: {text},")
     tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
     return "\n".join(["Space({", *rows, f"}}{tail})"])

@@ -66,7 +66,7 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         ["metric", f"{metric_of(facts)}, {direction_of(facts)}"],
         ["design", _design_text(facts)],
         ["design seed", node.seed],
-        ["permutations", _planned_text(facts)],
+        ["configurations", _planned_text(facts)],
         ["trials", states_text(facts)],
     ]
     if drawn := origins_text(facts):
@@ -80,9 +80,9 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         ["code", joined([code(c[:12]) for c in facts.codes]) if facts.codes else "no fingerprint"],
         ["store", code(_store_name(facts.store))],
     ]
-    was = [f"{n} = {shown(v)}" for n, v in sorted(node.was.items())]
-    if was:
-        rest.append(["earlier trials count as", joined(was)])
+    previous = [f"{n} = {shown(v)}" for n, v in sorted(node.previous.items())]
+    if previous:
+        rest.append(["earlier trials count as", joined(previous)])
     return {
         "space": table(["parameter", "kind", "levels"], rows),
         "constraints": [code(c) for c in node.space.constraints],
@@ -111,8 +111,8 @@ def _design_text(facts: Facts) -> str:
     shares = [
         f"{percent(share)} {what}"
         for share, what in (
-            (node.focus, "where the optimum is plausible"),
-            (node.counter, "outside this space but inside its parent's"),
+            (node.exploit, "where the optimum is plausible"),
+            (node.audit, "outside this space but inside its parent's"),
         )
         if share
     ]
@@ -201,7 +201,7 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
         ),
         "names": joined(that_matter(facts)) or None,
         "several": len(that_matter(facts)) > 1,
-        "n": plural(analysis.n_even, "finished even trial"),
+        "n": plural(analysis.n_space_filling, "finished space-filling trial"),
         "earlier": plural(analysis.n_earlier, "trial") if analysis.n_earlier else None,
         "noise": score(analysis.noise.sd) if math.isfinite(analysis.noise.sd) else None,
         "noise_source": analysis.noise.source,
@@ -247,7 +247,7 @@ def densities(facts: Facts, where: Path) -> dict[str, Any] | None:
     relevant = [e.name for e in analysis.ranked if e.name in wanted]
     shown = relevant or [e.name for e in analysis.ranked[:2]]
     taken: set[str] = set()
-    cards = []
+    checks = []
     for name in shown:
         part = slug(name, taken)
         target = new.get(name)
@@ -257,7 +257,7 @@ def densities(facts: Facts, where: Path) -> dict[str, Any] | None:
         figures.save(
             figures.density_2d(analysis, name, target, word), where / facts.node.id / f"metric-{part}.png"
         )
-        cards.append(
+        checks.append(
             {
                 "name": name,
                 "change": bounds_text(target) if target is not None else None,
@@ -268,8 +268,8 @@ def densities(facts: Facts, where: Path) -> dict[str, Any] | None:
             }
         )
     return {
-        "first": cards[:SHOWN],
-        "rest": cards[SHOWN:],
+        "first": checks[:SHOWN],
+        "rest": checks[SHOWN:],
         "word": word,
         "none": not relevant,
         "left_out": joined([e.name for e in analysis.parameters if e.name not in shown]) or None,

@@ -20,11 +20,11 @@ from refine.space.edits import bounds_text, strip
 from refine.utils.format import duration, percent, plural, score
 
 if TYPE_CHECKING:
-    from refine.analysis.optimism import Luck
+    from refine.analysis.optimism import Optimism
     from refine.proposal.proposal import Proposal
-    from refine.review.calibration import Entry, Ledger
+    from refine.review.calibration import Calibration, Entry
     from refine.review.decision import Decision
-    from refine.run.holdout import Opening
+    from refine.run.holdout import HoldoutResult
     from refine.space.space import Space
     from refine.trials.round_record import Node
 
@@ -38,19 +38,19 @@ class Step:
 
     Attributes:
         node: The round.
-        n: Permutations planned.
+        n: Configurations planned.
         states: State -> number of trials.
         seconds: Time of all trials together; NaN where it is not known.
         values: (n,) value of every trial in the order of running; NaN where it has none or may not be best.
-        even: (n,) values of finished even trials.
+        even: (n,) values of finished space-filling trials.
         best: Best value; NaN before the first.
-        at: The best permutation as shown: name -> text.
+        at: The best configuration as shown: name -> text.
         tags: Its names.
         seen: What it taught, in sentences, the clearest first.
         decision: The decision that led to it; ``None`` for a root.
         proposal: The proposal decided upon; ``None`` where there is none.
         entry: What became of the forecast and of the claim; ``None`` for a root.
-        openings: What the hold-out showed.
+        holdout_results: What the hold-out showed.
         declined: Decisions on this round that led to no child.
     """
 
@@ -59,7 +59,7 @@ class Step:
     states: dict[str, int]
     seconds: float
     values: np.ndarray[Any, np.dtype[np.float64]]
-    even: np.ndarray[Any, np.dtype[np.float64]]
+    space_filling: np.ndarray[Any, np.dtype[np.float64]]
     best: float
     at: dict[str, str]
     tags: tuple[str, ...]
@@ -67,7 +67,7 @@ class Step:
     decision: Decision | None
     proposal: Proposal | None
     entry: Entry | None
-    openings: tuple[Opening, ...]
+    holdout_results: tuple[HoldoutResult, ...]
     declined: tuple[Decision, ...]
 
 
@@ -81,8 +81,8 @@ class TreeFacts:
         direction: ``"maximize"`` or ``"minimize"``.
         steps: All rounds, oldest first.
         way: Ids from the root to the winner; empty before the first value.
-        luck: How much of the winner's best is luck; ``None`` where that can't be told.
-        ledger: Forecasts and claims.
+        optimism: How much of the winner's best is luck; ``None`` where that can't be told.
+        calibration: Forecasts and claims.
         reproduce: Python that makes the winner's round again.
     """
 
@@ -91,8 +91,8 @@ class TreeFacts:
     direction: str
     steps: tuple[Step, ...]
     way: tuple[str, ...]
-    luck: Luck | None
-    ledger: Ledger
+    optimism: Optimism | None
+    calibration: Calibration
     reproduce: str
 
 
@@ -114,7 +114,7 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
         "steps": [_step(facts, s, i) for i, s in enumerate(on_way, 1)],
         "others": [_step(facts, s, 0) for s in off_way],
         "winner": _winner(facts),
-        "held": _held(facts.ledger),
+        "held": _held(facts.calibration),
         "reproduce": fence(facts.reproduce, "python") if facts.way else None,
     }
     return published(where / f"{name}.md", "tree.md.j2", context)
@@ -130,7 +130,7 @@ def _summary(facts: TreeFacts) -> Raw:
         return Raw(f"{parts[0]} No trial has a value yet.")
     by_id = {s.node.id: s for s in facts.steps}
     first, last = by_id[facts.way[0]], by_id[facts.way[-1]]
-    kept = first.node.space.share_kept(last.node.space)
+    kept = first.node.space.volume_kept(last.node.space)
     parts.append(
         f"The best {escape(facts.metric)} of round {code(last.node.id)} is {score(last.best)}, after "
         f"{plural(len(facts.way) - 1, 'decision')}."
@@ -142,16 +142,16 @@ def _summary(facts: TreeFacts) -> Raw:
     equal = sum(s.best == last.best for s in facts.steps) - 1
     if equal:
         parts.append(f"{plural(equal, 'other round')} {'reaches' if equal == 1 else 'reach'} the same value.")
-    tested = [e for e in facts.ledger.entries if e.refuted is not None]
+    tested = [e for e in facts.calibration.entries if e.refuted is not None]
     if tested:
         refuted = sum(bool(e.refuted) for e in tested)
         parts.append(
-            f"Counter-samples tested {plural(len(tested), 'narrowing')} and refuted {refuted or 'none'}."
+            f"Audit trials tested {plural(len(tested), 'narrowing')} and refuted {refuted or 'none'}."
         )
-    openings = sum(len(s.openings) for s in facts.steps)
+    holdout_results = sum(len(s.holdout_results) for s in facts.steps)
     parts.append(
-        f"The hold-out was opened {openings} {'time' if openings == 1 else 'times'}."
-        if openings
+        f"The hold-out was opened {holdout_results} {'time' if holdout_results == 1 else 'times'}."
+        if holdout_results
         else "No hold-out was opened."
     )
     return Raw(" ".join(parts))
@@ -184,7 +184,7 @@ def _pictures(facts: TreeFacts, where: Path, name: str) -> list[Raw]:
         made.append(
             picture("Every trial, and the best so far along every branch", f"{name}/best-by-round.png")
         )
-    curves = {f"round {s.node.id}": s.even for s in facts.steps if len(s.even) > 1}
+    curves = {f"round {s.node.id}": s.space_filling for s in facts.steps if len(s.space_filling) > 1}
     if len(curves) > 1:
         figures.save(figures.edf(curves, facts.metric, facts.direction), where / name / "edf.png")
         made.append(picture("Distribution of the values, round by round", f"{name}/edf.png"))
@@ -194,7 +194,7 @@ def _pictures(facts: TreeFacts, where: Path, name: str) -> list[Raw]:
 def _rounds(facts: TreeFacts) -> Raw:
     rows: list[list[object]] = []
     for s in facts.steps:
-        median = float(np.median(s.even)) if len(s.even) else float("nan")
+        median = float(np.median(s.space_filling)) if len(s.space_filling) else float("nan")
         rows.append(
             [
                 Raw(code(s.node.id) + (" ★" if facts.way and s.node.id == facts.way[-1] else "")),
@@ -214,7 +214,7 @@ def _rounds(facts: TreeFacts) -> Raw:
 def _step(facts: TreeFacts, s: Step, number: int) -> dict[str, Any]:
     states = ", ".join(f"{count:,} {state}" for state, count in s.states.items()) or "not run"
     before = next((t.node.space for t in facts.steps if t.node.id == s.node.parent), None)
-    of = "finished elsewhere" if s.node.method == IMPORTED else f"of {s.node.space.size:,} permutations"
+    of = "finished elsewhere" if s.node.method == IMPORTED else f"of {s.node.space.size:,} configurations"
     at = joined([f"{name} = {value}" for name, value in s.at.items()])
     best = (
         f" The best {escape(facts.metric)} is {score(s.best)}{', with ' + at if at else ''}."
@@ -320,19 +320,23 @@ def _winner(facts: TreeFacts) -> dict[str, Any] | None:
     rows: list[list[object]] = [[name, value] for name, value in s.at.items()]
     rows += [[name, bounds_text(p)] for name, p in s.node.space.items() if p.fixed]
     values: list[list[object]] = [["as measured", score(s.best), "chosen because it was the best"]]
-    if facts.luck is not None:
-        luck = facts.luck
-        if np.isfinite(luck.expected):
-            values.append(["expected when trained again", score(luck.expected), "by the noise alone"])
-        if luck.seeds is not None:
+    if facts.optimism is not None:
+        optimism = facts.optimism
+        if np.isfinite(optimism.expected):
+            values.append(["expected when trained again", score(optimism.expected), "by the noise alone"])
+        if optimism.seeds is not None:
             values.append(
-                ["under new seeds", score(luck.seeds.value), f"mean of {plural(luck.seeds.runs, 'run')}"]
+                [
+                    "under new seeds",
+                    score(optimism.seeds.value),
+                    f"mean of {plural(optimism.seeds.runs, 'run')}",
+                ]
             )
-        if luck.examples is not None:
+        if optimism.examples is not None:
             values.append(
-                ["on other validation examples", score(luck.examples.value), "bootstrap of the examples"]
+                ["on other validation examples", score(optimism.examples.value), "bootstrap of the examples"]
             )
-    values += _openings(facts)
+    values += _holdout_results(facts)
     return {
         "round": code(s.node.id),
         "table": table(["parameter", "value"], rows),
@@ -340,10 +344,10 @@ def _winner(facts: TreeFacts) -> dict[str, Any] | None:
     }
 
 
-def _openings(facts: TreeFacts) -> Sequence[list[object]]:
+def _holdout_results(facts: TreeFacts) -> Sequence[list[object]]:
     rows: list[list[object]] = []
     for s in facts.steps:
-        for o in s.openings:
+        for o in s.holdout_results:
             if len(o.table):
                 first = o.table.iloc[0]
                 what = Raw(f"on the hold-out, round {code(s.node.id)}")
@@ -352,13 +356,13 @@ def _openings(facts: TreeFacts) -> Sequence[list[object]]:
     return rows
 
 
-def _held(ledger: Ledger) -> list[Raw]:
-    if not ledger.scored:
+def _held(calibration: Calibration) -> list[Raw]:
+    if not calibration.scored:
         return []
     return [
         Raw(
             f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} ({percent(c.share)}; 95 % interval "
             f"{percent(c.low)} to {percent(c.high)})"
         )
-        for c in ledger.coverage()
+        for c in calibration.coverage()
     ]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refine.analysis.population import even_values
+from refine.analysis.population import space_filling_values
 from refine.errors import AnalysisError
 from refine.report.markdown.facts import shown
 from refine.report.markdown.script import reproduce
 from refine.report.markdown.tree import Step, TreeFacts
 from refine.report.pages.analysis import sentences
-from refine.review.calibration import Ledger
+from refine.review.calibration import Calibration
 from refine.tree.outcome import entries_of
 from refine.trials.trials import degenerate_rows
 
@@ -41,9 +41,9 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
     for tag, node_id in tree.tags.items():
         tags.setdefault(node_id, []).append(tag)
     comparable = {r.id for r in rounds if (r.metric, r.direction) == (first.metric, first.direction)}
-    luck = None
+    optimism = None
     with contextlib.suppress(AnalysisError):
-        luck = None if winner is None else winner.optimism()
+        optimism = None if winner is None else winner.optimism()
     return TreeFacts(
         name=tree.name,
         metric=first.metric,
@@ -52,8 +52,8 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
             _step(r, by_child.get(r.id), tuple(tags.get(r.id, ())), r.id in comparable) for r in rounds
         ),
         way=() if winner is None else tuple(node.id for node in winner.path),
-        luck=luck,
-        ledger=Ledger(tree.name, entries),
+        optimism=optimism,
+        calibration=Calibration(tree.name, entries),
         reproduce="" if winner is None else reproduce(winner),
     )
 
@@ -62,7 +62,7 @@ def _step(found: Round, entry: Entry | None, tags: tuple[str, ...], comparable: 
     trials, node, best = found.trials, found.node, found.best if comparable else None
     values = np.asarray(trials["value"], dtype=float) if comparable else np.full(len(trials), np.nan)
     worthy = np.isfinite(values) & (trials["state"] == "complete").to_numpy()
-    if not node.degenerate:
+    if not node.allow_degenerate:
         worthy &= ~degenerate_rows(trials, node.space)
     seen: tuple[str, ...] = ()
     with contextlib.suppress(AnalysisError):  # too few trials yet
@@ -74,7 +74,7 @@ def _step(found: Round, entry: Entry | None, tags: tuple[str, ...], comparable: 
         states={str(k): int(v) for k, v in trials["state"].value_counts().items()},
         seconds=float(np.nansum(seconds)) if np.isfinite(seconds).any() else float("nan"),
         values=np.where(worthy, values, np.nan),
-        even=even_values(trials) if comparable else np.zeros(0),
+        space_filling=space_filling_values(trials) if comparable else np.zeros(0),
         best=float("nan") if best is None else float(best["value"]),
         at={} if best is None else {n: shown(best[n]) for n in node.space.varied},
         tags=tags,
@@ -82,6 +82,6 @@ def _step(found: Round, entry: Entry | None, tags: tuple[str, ...], comparable: 
         decision=None if entry is None else entry.decision,
         proposal=None if entry is None else entry.proposal,
         entry=entry,
-        openings=found.openings,
+        holdout_results=found.holdout_results,
         declined=tuple(d for d in found.decisions if d.kind == "declined"),
     )

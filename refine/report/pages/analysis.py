@@ -45,7 +45,7 @@ def analysis_page(analysis: Analysis) -> Page:
         blocks.append(Text(f"Caution: {analysis.caution}", "warn"))
     telling = next((e.name for e in ranked if e.matters), ranked[0].name if ranked else None)
     calls = [f".plot.density({telling!r})", ".plot.correlation()"] if telling else []
-    title = f"What {plural(analysis.n_even, 'trial')} say about {analysis.metric}"
+    title = f"What {plural(analysis.n_space_filling, 'trial')} say about {analysis.metric}"
     return Page(title, tuple(blocks), (*(f"round{call}" for call in calls), "round.propose(risk=0.05)"))
 
 
@@ -55,7 +55,7 @@ def _facts(analysis: Analysis) -> str:
     if analysis.n_earlier:
         earlier += f", {plural(analysis.n_earlier, 'trial')} of earlier rounds inside"
     return (
-        f"{plural(analysis.n_even, 'finished even trial')} ({states}{earlier}); "
+        f"{plural(analysis.n_space_filling, 'finished space-filling trial')} ({states}{earlier}); "
         f"{analysis.metric}, {analysis.direction}; best {score(analysis.best['value'])}, "
         f"noise {score(analysis.noise.sd)} ({analysis.noise.source}); "
         f"hit the best 1 % with probability {percent(analysis.covered)}"

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from refine.utils.format import plural
 
 
-def of_imported(imported: int, even: int) -> str:
+def of_imported(imported: int, space_filling: int) -> str:
     """About trials that were imported without being told how they were drawn; empty where none were.
 
     Args:
         imported: How many.
-        even: How many trials the tests rest on, those among them.
+        space_filling: How many trials the tests rest on, those among them.
     """
     if not imported:
         return ""
     return (
-        f"{plural(imported, 'trial')} of {even:,} were imported and count as if drawn evenly. If a sampler that learns "
+        f"{plural(imported, 'trial')} of {space_filling:,} were imported and count as if drawn evenly. If a sampler that learns "
         "(TPE, a Gaussian process, CMA-ES), or a person, chose them by results, p-values are too small, effects and "
         "densities follow the choice, and the probabilities of what a space holds are too large: test again on an even "
         "round of your own. even=True at the import says that they were drawn at random or on a grid."

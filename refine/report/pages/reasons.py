@@ -77,7 +77,9 @@ def when_read(e: ParameterEvidence) -> str:
     if not 0 < e.read < 1:
         return ""
     where = f", those where {e.condition}" if e.condition else ""
-    return f"Tested on the {plural(e.n, 'even trial')} that read it ({percent(e.read)} of all{where})."
+    return (
+        f"Tested on the {plural(e.n, 'space-filling trial')} that read it ({percent(e.read)} of all{where})."
+    )
 
 
 def failing(analysis: Analysis, e: ParameterEvidence) -> str:

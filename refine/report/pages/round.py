@@ -45,7 +45,7 @@ def best_of(
 
 
 def round_page(found: RoundView) -> Page:
-    """A round: progress, best permutation, space with levels and roles, decisions, and the next calls.
+    """A round: progress, best configuration, space with levels and roles, decisions, and the next calls.
 
     Args:
         found: The round.
@@ -65,9 +65,9 @@ def round_page(found: RoundView) -> Page:
     ]
     if decided:
         blocks.append(Items(tuple(decided)))
-    size = f"{plural(found.n, 'permutation')} of {found.space.size:,}"
+    size = f"{plural(found.n, 'configuration')} of {found.space.size:,}"
     size += " before constraints" if found.space.constraints else ""
-    if found.node.method == IMPORTED:  # rows of a table may repeat a permutation
+    if found.node.method == IMPORTED:  # rows of a table may repeat a configuration
         size = f"{plural(found.n, 'trial')} in a space of {found.space.size:,}"
     title = f"round {found.id} of {found.home.name}: {size}"
     return Page(

@@ -19,8 +19,8 @@ from refine.errors import RefineError, StoreError
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
 from refine.space.encoding import decode, digest, dumps
-from refine.space.space import permutation_key
-from refine.store.schema import metadata, t
+from refine.space.space import configuration_key
+from refine.store.schema import metadata, renamed, t
 from refine.store.store import Store
 from refine.trials.round_record import Node
 from refine.trials.trials import ORIGINS, STATES
@@ -34,8 +34,8 @@ _PLAIN_JSON = {
     ("node", "content"),
     ("node", "scientific"),
     ("run", "environment"),
-    ("cell_plan", "permutation"),
-    ("trial", "permutation"),
+    ("cell_plan", "configuration"),
+    ("trial", "configuration"),
     ("trial", "metrics"),
     ("trial", "read"),
     ("opening", "content"),
@@ -68,8 +68,8 @@ class Part(NamedTuple):
         rest = {f: self.row[f] for f in ("metric", "direction", "note", "author", "created")}
         content = json.loads(self.row["content"])
         scientific = tuple(json.loads(self.row.get("scientific") or "[]"))
-        degenerate = bool(self.row["degenerate"])
-        return Node.from_json(content, **rest, degenerate=degenerate, scientific=scientific)
+        allow_degenerate = bool(self.row["allow_degenerate"])
+        return Node.from_json(content, **rest, allow_degenerate=allow_degenerate, scientific=scientific)
 
 
 def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:
@@ -180,6 +180,7 @@ def from_plain(table: sa.Table, data: Any, where: str) -> Row:
     """
     if not isinstance(data, dict):
         raise StoreError(f"{where}: a row must be an object, got {type(data).__name__}")
+    data = renamed(table.name, data)
     inner = {other.name: other for other in hanging_on(table)}
     columns = {c.name: c for c in own_columns(table)}
     if unknown := sorted(set(data) - set(columns) - set(inner)):
@@ -301,9 +302,9 @@ def _check_node(row: Row) -> None:
 
 
 def _check_trial(row: Row) -> None:
-    permutation = json.loads(row["permutation"])
-    if row["key"] != permutation_key({n: decode(v) for n, v in permutation.items()}):
-        raise ValueError("the key is not that of the permutation")
+    configuration = json.loads(row["configuration"])
+    if row["key"] != configuration_key({n: decode(v) for n, v in configuration.items()}):
+        raise ValueError("the key is not that of the configuration")
     for name, known in (("state", STATES), ("origin", ORIGINS)):
         if row[name] not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {row[name]!r}")
@@ -326,7 +327,7 @@ def _check_metrics(row: Row) -> None:
 
 
 def _check_cell_plan(row: Row) -> None:
-    for value in json.loads(row["permutation"]).values():
+    for value in json.loads(row["configuration"]).values():
         decode(value)
 
 

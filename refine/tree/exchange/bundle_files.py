@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from refine.errors import StoreError
-from refine.store.schema import SCHEMA_VERSION, t
+from refine.store.schema import SCHEMA_VERSION, renamed, t
 from refine.tree.exchange.bundle import Part, Row, from_plain, hanging_on, own_columns, to_plain
 
 FORMAT = 1
@@ -154,6 +154,7 @@ def _read_part(folder: Path, key: str) -> Part:
         raise StoreError(
             f"{path}: must be the object of round {key}, with its identity; the folder is damaged"
         )
+    found = renamed("node", found)
     own = {c.name for c in own_columns(t.node)} - {"content"}
     if unknown := sorted(set(found) - own - set(_INSIDE) - {"identity", "n"}):
         raise StoreError(f"{path}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
@@ -173,7 +174,7 @@ def _read_part(folder: Path, key: str) -> Part:
         if parsed:
             rows[table.name] = parsed
     if "plan" not in rows or any(r["n"] < 1 for r in rows["plan"]):
-        raise StoreError(f"{path}: a round plans at least one permutation, got {rows.get('plan', [])}")
+        raise StoreError(f"{path}: a round plans at least one configuration, got {rows.get('plan', [])}")
     return Part(row, rows)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.errors import AnalysisError, RefineError, SpaceError, did_you_mean
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.encoding import label, round_significant, value_key
-from refine.space.parameters import Float, Int, Parameter, number_of
+from refine.space.parameters import Float, Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.trials import DEGENERATE, ORIGINS, STATES, check_frame
@@ -31,7 +31,7 @@ def runs_of(
     parameters: Sequence[str] | None,
     value: str,
     metric: str,
-    even: bool | None,
+    space_filling: bool | None,
 ) -> tuple[Space, list[Run]]:
     """What the rows of a table say.
 
@@ -41,7 +41,7 @@ def runs_of(
         parameters: Names of the columns that are parameters; without a space only.
         value: Column of the value.
         metric: The metric's name in the tree.
-        even: See :func:`origin_of`.
+        space_filling: See :func:`origin_of`.
 
     Raises:
         AnalysisError: A column is missing or holds something else than it should.
@@ -71,7 +71,7 @@ def runs_of(
     states = _states(frame, metrics[metric])
     seconds = _numbers(frame, "seconds", 0.0, names)
     seeds = _seeds(frame, names)
-    origins = _origins(frame, even, names)
+    origins = _origins(frame, space_filling, names)
     if (seconds < 0).any():
         raise AnalysisError(f"seconds must be >= 0, got {seconds.min()}")
     now = time.time()
@@ -144,11 +144,11 @@ def infer_space(frame: pd.DataFrame) -> Space:
     """The space of a table's columns.
 
     ==========================  =====================================================================================
-    numbers                     :class:`Int` where all are whole and the column holds integers, else :class:`Float`,
+    numbers                     :class:`Integer` where all are whole and the column holds integers, else :class:`Float`,
                                 from the smallest to the largest; up to 20 different ones are the levels
     numbers over two decades    the same with ``log=True``, if positive and their median is nearer to the middle of
                                 the logarithmic scale than to that of the linear one
-    texts, bools                :class:`Choice`, sorted
+    texts, bools                :class:`Categorical`, sorted
     one value                   fixed
     ==========================  =====================================================================================
 
@@ -183,7 +183,7 @@ def _infer(column: pd.Series) -> Parameter:
             raise SpaceError(f"a parameter holds numbers, texts or bools, got {type(distinct['']).__name__}")
         if len(distinct) > FEW and len(distinct) == len(plain):
             raise SpaceError(f"all {len(plain)} texts differ, as names of runs do, so that this is no choice")
-        return Choice([distinct[k] for k in sorted(distinct)])
+        return Categorical([distinct[k] for k in sorted(distinct)])
     values = np.unique(known.to_numpy(dtype=float))
     if not np.isfinite(values).all():
         raise SpaceError("a parameter must be finite, got infinity")
@@ -193,11 +193,11 @@ def _infer(column: pd.Series) -> Parameter:
     )
     levels = [int(v) for v in values] if whole else list(dict.fromkeys(round_significant(v) for v in values))
     if len(levels) == 1:
-        return Choice(levels)
+        return Categorical(levels)
     log = _geometric(values)
     few = levels if len(levels) <= FEW else None
     if whole:
-        return Int(int(levels[0]), int(levels[-1]), levels=few, log=log)  # type: ignore[arg-type]
+        return Integer(int(levels[0]), int(levels[-1]), levels=few, log=log)  # type: ignore[arg-type]
     return (
         Float(levels[0], levels[-1], log=log)
         if few is None
@@ -219,7 +219,7 @@ def _given(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any
     """Frozen values of a column in a 1-tuple each, ``None`` where a run had no such parameter."""
     import pandas as pd
 
-    if isinstance(parameter, Choice):
+    if isinstance(parameter, Categorical):
         at = parameter.positions(column.to_numpy(dtype=object))
         absent = column.isna().to_numpy() & (at < 0)
         _refuse_outside(name, parameter, column, (at < 0) & ~absent)
@@ -231,7 +231,7 @@ def _given(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any
         odd = column[~absent & np.isnan(numbers)]
         raise SpaceError(f"{name}: a range needs numbers, got {odd.iloc[0] if len(odd) else 'bools'!r}")
     _refuse_outside(name, parameter, column, ~parameter.contains(numbers) & ~absent)
-    if isinstance(parameter, Int):
+    if isinstance(parameter, Integer):
         broken = ~absent & (numbers != np.round(numbers))
         if broken.any():
             raise SpaceError(
@@ -328,9 +328,9 @@ def _seeds(frame: pd.DataFrame, names: list[str]) -> list[int]:
     return [int(s) for s in found]
 
 
-def _origins(frame: pd.DataFrame, even: bool | None, names: list[str]) -> list[str]:
-    said = origin_of(even)
-    if even is not None or "origin" not in frame or "origin" in names:
+def _origins(frame: pd.DataFrame, space_filling: bool | None, names: list[str]) -> list[str]:
+    said = origin_of(space_filling)
+    if space_filling is not None or "origin" not in frame or "origin" in names:
         return [said] * len(frame)
     for text in frame["origin"].unique():
         if text not in ORIGINS:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from refine.errors import AnalysisError, NotFound, StoreError
+from refine.errors import AnalysisError, NotFoundError, StoreError
 from refine.run.identity import Objective, check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
 from refine.space.space import Space
@@ -48,7 +48,7 @@ class Exchange:
         value: str = "value",
         metric: str | None = None,
         direction: str = "maximize",
-        even: bool | None = None,
+        space_filling: bool | None = None,
         objective: Objective | None = None,
         name: str | None = None,
         note: str = "",
@@ -69,7 +69,7 @@ class Exchange:
             value: Column of the value.
             metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
             direction: ``"maximize"`` or ``"minimize"``.
-            even: True says that the rows were drawn at random or on a grid, False that they were chosen by results
+            space_filling: True says that the rows were drawn at random or on a grid, False that they were chosen by results
                 (then nothing is tested on them, though children learn from them). None doesn't know: they are tested
                 on, and every analysis says what that may be worth.
             objective: What the runs were made with, for children to run.
@@ -89,7 +89,7 @@ class Exchange:
         if space is not None and parameters is not None:
             raise AnalysisError("give the space or the names of the parameters, got both")
         known = space if space is None or isinstance(space, Space) else Space(space)
-        inferred, runs = runs_of(frame, known, parameters, value, judged.name, even)
+        inferred, runs = runs_of(frame, known, parameters, value, judged.name, space_filling)
         return self._add(inferred, runs, str(judged), direction, objective=objective, name=name, note=note)
 
     def add_study(
@@ -99,7 +99,7 @@ class Exchange:
         *,
         value: int | None = None,
         metric: str | None = None,
-        even: bool | None = None,
+        space_filling: bool | None = None,
         objective: Objective | None = None,
         name: str | None = None,
         note: str = "",
@@ -114,7 +114,7 @@ class Exchange:
             study_name: Its name there; not needed where there is one only.
             value: Number of the objective that is the value, where the study has several; the others become metrics.
             metric: How children's objectives call it; default the study's name of it, else ``"value"``.
-            even: See :meth:`add_frame`. A study of a random or grid sampler is even; most are not.
+            space_filling: See :meth:`add_frame`. A study of a random or grid sampler is even; most are not.
             objective: See :meth:`add_frame`.
             name: See :meth:`add_frame`.
             note: Why, in your words.
@@ -123,13 +123,13 @@ class Exchange:
             AnalysisError: It has no ended trial, or several objectives and no ``value``.
             SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
             StoreError: The storage can't be opened.
-            NotFound: It has no such study.
+            NotFoundError: It has no such study.
         """
         from refine.tree.exchange.optuna import open_study, read_study
 
         if metric is not None:
             _metric(metric)
-        found = read_study(open_study(study, study_name), value, metric, even)
+        found = read_study(open_study(study, study_name), value, metric, space_filling)
         return self._add(
             found.space, found.runs, found.metric, found.direction, objective=objective, name=name, note=note
         )
@@ -244,7 +244,7 @@ class Exchange:
 
         Raises:
             StoreError: The folder is damaged or of a newer refine; nothing is written then.
-            RoundBusy: A round that both have is being run.
+            RoundBusyError: A round that both have is being run.
         """
         parts: Sequence[Part]
         if isinstance(other, Exchange):
@@ -270,7 +270,7 @@ def _is_new(store: str | os.PathLike[str], name: str) -> bool:
     database = Store(store)
     try:
         return not database.nodes(database.tree(name, create=False))
-    except NotFound:
+    except NotFoundError:
         return True
     finally:
         database.close()

@@ -14,7 +14,7 @@ from refine.errors import AnalysisError
 from refine.run.environment import user
 from refine.run.identity import UNNAMED
 from refine.space.encoding import digest, dumps, round_significant, seed_of, value_key
-from refine.space.space import Space, encode_permutation, permutation_key
+from refine.space.space import Space, configuration_key, encode_configuration
 from refine.tree.exchange.bundle import Part
 from refine.trials.round_record import Node
 
@@ -48,17 +48,17 @@ class Run(NamedTuple):
     error: str | None = None
 
 
-def origin_of(even: bool | None) -> str:
+def origin_of(space_filling: bool | None) -> str:
     """The origin of imported trials: ``even`` if somebody says that they were drawn so, ``adaptive`` if that not.
 
     Raises:
         AnalysisError: Neither True, False nor None.
     """
-    if even is not None and not isinstance(even, bool):
+    if space_filling is not None and not isinstance(space_filling, bool):
         raise AnalysisError(
-            f"even must be True (drawn at random or on a grid), False (by results) or None (not known), got {even!r}"
+            f"even must be True (drawn at random or on a grid), False (by results) or None (not known), got {space_filling!r}"
         )
-    return "imported" if even is None else "even" if even else "adaptive"
+    return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
 
 
 def part_of(
@@ -73,7 +73,7 @@ def part_of(
 ) -> Part:
     """The root that finished runs make.
 
-    Equal permutations are one planned run and its replicates; the first complete one is the planned run. A parameter
+    Equal configurations are one planned run and its replicates; the first complete one is the planned run. A parameter
     that a run had not is recorded as not read, and stands at a level drawn from the run's other values, as in a round
     whose objective does not read it.
 
@@ -87,7 +87,7 @@ def part_of(
         note: Why.
     """
     filled = [_filled(space, run) for run in runs]
-    keys = [permutation_key(values) for values, _ in filled]
+    keys = [configuration_key(values) for values, _ in filled]
     content = [
         [
             key,
@@ -136,7 +136,7 @@ def part_of(
             "origin": run.origin,
             "seed": run.seed,
             "state": run.state,
-            "permutation": dumps(encode_permutation(values)),
+            "configuration": dumps(encode_configuration(values)),
             "metrics": json.dumps(run.metrics),
             "seconds": run.seconds,
             "code": "",
@@ -152,7 +152,7 @@ def part_of(
         "content": dumps(node.identity()),
         "metric": metric,
         "direction": direction,
-        "degenerate": 0,
+        "allow_degenerate": 0,
         "scientific": dumps([]),
         "note": note,
         "author": node.author,
@@ -162,10 +162,10 @@ def part_of(
 
 
 def _filled(space: Space, run: Run) -> tuple[dict[str, Any], list[str] | None]:
-    """A whole permutation, and the names that the run had where it had not all."""
+    """A whole configuration, and the names that the run had where it had not all."""
     if len(run.had) == len(space):
         return {n: run.had[n] for n in space}, None
-    own = permutation_key(run.had)
+    own = configuration_key(run.had)
     drawn = {n: p.grid[seed_of("imported", own, n) % p.size] for n, p in space.items()}
     return {n: run.had.get(n, drawn[n]) for n in space}, [n for n in space if n in run.had]
 

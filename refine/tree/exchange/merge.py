@@ -38,7 +38,7 @@ class Unequal(NamedTuple):
 
     Attributes:
         round: Id of the round.
-        key: Hash of the permutation.
+        key: Hash of the configuration.
         replicate: Its replicate.
         ours: What this tree had, in words.
         theirs: What the other had.
@@ -55,7 +55,7 @@ class Unequal(NamedTuple):
     def __str__(self) -> str:
         again = f", replicate {self.replicate}" if self.replicate else ""
         return (
-            f"round {self.round}, permutation {self.key}{again}: ours {self.ours}, theirs {self.theirs}; "
+            f"round {self.round}, configuration {self.key}{again}: ours {self.ours}, theirs {self.theirs}; "
             f"{self.counts} counts now"
         )
 
@@ -106,7 +106,7 @@ def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "")
 
     Raises:
         StoreError: Something differs and ``strict`` is given, or the store refuses.
-        RoundBusy: A round that both have is being run.
+        RoundBusyError: A round that both have is being run.
     """
     theirs = list(parts)
     try:
@@ -172,7 +172,7 @@ class _Union:
     def meet(self, mine: Part, part: Part) -> None:
         """A round that both have."""
         pk = self.pks[part.id]
-        for name in ("metric", "direction", "degenerate", "scientific", "note"):
+        for name in ("metric", "direction", "allow_degenerate", "scientific", "note"):
             if mine.row.get(name) != part.row.get(name):
                 self.kept.append(
                     f"round {part.id}: {name} is {mine.row[name]!r} here, {part.row[name]!r} there"

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from refine.errors import AnalysisError, NotFound, RefineError, SpaceError, StoreError, did_you_mean
-from refine.space.categorical import Choice
+from refine.errors import AnalysisError, NotFoundError, RefineError, SpaceError, StoreError, did_you_mean
+from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, decode, freeze, label, value_key
-from refine.space.parameters import ALL_INTEGERS_UP_TO, DEFAULT_LEVELS, Float, Int, Parameter, Range
+from refine.space.parameters import ALL_INTEGERS_UP_TO, DEFAULT_LEVELS, Float, Integer, Parameter, Range
 from refine.space.space import Space
 from refine.store.engine import url_of
 from refine.store.schema import shown_url, t
@@ -52,7 +52,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
 
     Raises:
         StoreError: The storage can't be opened.
-        NotFound: It has no such study.
+        NotFoundError: It has no such study.
         AnalysisError: Neither a study nor a URL.
     """
     import optuna
@@ -78,7 +78,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     shown = shown_url(url)
     # Opening creates; who only reads must not leave an empty storage behind.
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise NotFound(f"storage {shown}: no such file; give the URL of a storage that exists")
+        raise NotFoundError(f"storage {shown}: no such file; give the URL of a storage that exists")
     try:
         with _quiet():
             storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
@@ -92,19 +92,21 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
         known = (
             f"known: {', '.join(names) or 'none'}" if study_name is None else did_you_mean(study_name, names)
         )
-        raise NotFound(f"storage {shown}: holds {len(names)} studies; {what}; {known}")
+        raise NotFoundError(f"storage {shown}: holds {len(names)} studies; {what}; {known}")
     with _quiet():
         return optuna.load_study(study_name=study_name, storage=storage)
 
 
-def read_study(study: optuna.Study, value: int | None, metric: str | None, even: bool | None) -> Study:
+def read_study(
+    study: optuna.Study, value: int | None, metric: str | None, space_filling: bool | None
+) -> Study:
     """Space and ended trials of a study. Trials that run or wait are left out, and so are attributes.
 
     Args:
         study: The study.
         value: Which objective is the value, where there are several.
         metric: The value's name; default the study's name of it, else ``"value"``.
-        even: See :func:`refine.tree.exchange.imported.origin_of`.
+        space_filling: See :func:`refine.tree.exchange.imported.origin_of`.
 
     Raises:
         AnalysisError: Several objectives and no ``value``, or no ended trial.
@@ -145,7 +147,7 @@ def read_study(study: optuna.Study, value: int | None, metric: str | None, even:
         except RefineError as error:
             raise SpaceError(f"{name}: {error}") from None
     space = Space(parameters)
-    origin = origin_of(even)
+    origin = origin_of(space_filling)
     return Study(
         space,
         [_run(x, space, titles, at, origin) for x in trials],
@@ -161,17 +163,17 @@ def _parameter(distributions: list[Any]) -> Parameter:
     first = distributions[0]
     if isinstance(first, CategoricalDistribution):
         choices = {value_key(freeze(v)): v for d in distributions for v in d.choices}
-        return Choice(list(choices.values()))
+        return Categorical(list(choices.values()))
     low, high = min(d.low for d in distributions), max(d.high for d in distributions)
     if low == high:
-        return Choice([low])
+        return Categorical([low])
     whole = isinstance(first, IntDistribution)
     step: Any = first.step if len(distributions) == 1 else (1 if whole else None)
     if whole:
         count = (high - low) // step + 1
         if step == 1:
-            return Int(low, high, log=first.log)
-        return Int(low, low + step * (count - 1), levels=[low + step * i for i in _some(count)])
+            return Integer(low, high, log=first.log)
+        return Integer(low, low + step * (count - 1), levels=[low + step * i for i in _some(count)])
     if step is None:
         return Float(low, high, log=first.log)
     count = round((high - low) / step) + 1
@@ -252,14 +254,14 @@ def to_study(
 
     records = store.records([pk], curves=True, replicates=True)
     c = records.columns
-    values = [{n: decode(p[n]) for n in space if n in p} for p in records.permutations]
+    values = [{n: decode(p[n]) for n in space if n in p} for p in records.configurations]
     axes = {n: _axis(p, [v[n] for v in values if n in v]) for n, p in space.items()}
     ended = _ended(store, pk)
     trials = []
-    for i, permutation in enumerate(values):
+    for i, configuration in enumerate(values):
         read = None if c["origin"][i] != "imported" or c["read"][i] is None else _names(c["read"][i])
         # What an imported trial had not is a conditional parameter, which Optuna leaves out.
-        shown = {n: v for n, v in permutation.items() if read is None or n in read}
+        shown = {n: v for n, v in configuration.items() if read is None or n in read}
         params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
         state, value = _state(c["state"][i], metric.of(records.metrics[i], records.curves[i]))
         curve = records.curves[i].get(metric.name, ())
@@ -338,13 +340,13 @@ def _axis(parameter: Parameter, seen: list[Any]) -> tuple[Any, Mapping[str, Any]
     if isinstance(parameter, Range) and len(numbers) == len(seen):
         low, high = min([parameter.low, *numbers]), max([parameter.high, *numbers])
         log = parameter.log and low > 0
-        if isinstance(parameter, Int) and all(float(v).is_integer() for v in numbers):
+        if isinstance(parameter, Integer) and all(float(v).is_integer() for v in numbers):
             return IntDistribution(int(low), int(high), log=log), {}
         return FloatDistribution(float(low), float(high), log=log), {}
     choices = {value_key(v): v for v in [*parameter.grid, *seen]}
     texts = (
         dict(zip(map(value_key, parameter.grid), parameter.labels, strict=True))
-        if isinstance(parameter, Choice)
+        if isinstance(parameter, Categorical)
         else {}
     )
     shown = {k: texts.get(k, label(v)) if isinstance(v, Reference | tuple) else v for k, v in choices.items()}

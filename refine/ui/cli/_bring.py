@@ -54,7 +54,7 @@ def import_(
     metric: Annotated[
         str | None, typer.Option(help="How the objective of later rounds calls the value.")
     ] = None,
-    even: Annotated[
+    space_filling: Annotated[
         bool | None,
         typer.Option(
             "--even/--not-even", help="Whether runs were drawn at random or on a grid; default unknown."
@@ -75,7 +75,7 @@ def import_(
         raise AnalysisError(f"{wrong[0]} is for {other}, but the source is {kind}; leave it out")
     if url:
         with refine.Tree(name, store) as tree:
-            found = tree.add_study(source, study, metric=metric, even=even, note=note)
+            found = tree.add_study(source, study, metric=metric, space_filling=space_filling, note=note)
             put_round(found, as_json, typed(store, "propose", found))
         return
     from refine.tree.exchange.dataframe import read_table
@@ -88,7 +88,7 @@ def import_(
             value="value" if value is None else value,
             metric=metric,
             direction="minimize" if minimize else "maximize",
-            even=even,
+            space_filling=space_filling,
             note=note,
         )
         put_round(found, as_json, typed(store, "propose", found))

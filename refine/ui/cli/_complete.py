@@ -38,7 +38,7 @@ def complete_rounds(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]
         for tree in _tree(ctx):
             for name, node_id in tree.tags.items():
                 found.append((name, f"round {node_id}"))
-            found += [(r.id, f"{r.n} permutations, {r.node.note or 'no note'}") for r in tree.rounds]
+            found += [(r.id, f"{r.n} configurations, {r.node.note or 'no note'}") for r in tree.rounds]
     return [pair for pair in found if pair[0].startswith(incomplete)]
 
 

@@ -47,9 +47,9 @@ RejectOption = Annotated[
         "--reject", "-r", metavar="NAME", help="Leave a parameter as it is now. Can be given several times."
     ),
 ]
-SizeOption = Annotated[int | None, typer.Option("-n", "--n", help="Permutations of the next round.")]
+SizeOption = Annotated[int | None, typer.Option("-n", "--n", help="Configurations of the next round.")]
 DownsampleOption = Annotated[float | None, typer.Option(help="The same as a share of what is left.")]
-FocusOption = Annotated[float, typer.Option(help="Share spent where the optimum is plausible.")]
+ExploitOption = Annotated[float, typer.Option(help="Share spent where the optimum is plausible.")]
 DesignOption = Annotated[
     str | None, typer.Option(help="sobol, uniform, tpe, gp, cmaes or qmc; default this round's.")
 ]
@@ -87,7 +87,7 @@ def propose(
 
 def _next(store: str, at: Round) -> tuple[str, ...]:
     return (
-        typed(store, "gate", at),
+        typed(store, "checks", at),
         typed(store, "preview", at, "--edit 'NAME=(low, high)'"),
         typed(store, "accept", at, "--note ..."),
     )
@@ -129,8 +129,8 @@ def accept(
     note: NoteOption = "",
     n: SizeOption = None,
     downsample: DownsampleOption = None,
-    focus: FocusOption = 0.0,
-    counter: Annotated[float, typer.Option(help="Share spent outside, where a mistake would show.")] = 0.05,
+    exploit: ExploitOption = 0.0,
+    audit: Annotated[float, typer.Option(help="Share spent outside, where a mistake would show.")] = 0.05,
     design: DesignOption = None,
     pruner: PrunerOption = None,
     author: AuthorOption = None,
@@ -145,8 +145,8 @@ def accept(
             note,
             n=n,
             downsample=downsample,
-            focus=focus,
-            counter=counter,
+            exploit=exploit,
+            audit=audit,
             design=design,
             pruner=pruner,
             author=author,
@@ -191,7 +191,7 @@ def branch(
     space: Annotated[
         str | None, typer.Option(help="A whole space instead: a .toml or .json file, or module:name.")
     ] = None,
-    was: Annotated[
+    previous: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Value that earlier trials had of an added parameter."),
     ] = None,
@@ -199,8 +199,8 @@ def branch(
     n: SizeOption = None,
     downsample: DownsampleOption = None,
     seed: Annotated[int | None, typer.Option(help="Default this round's.")] = None,
-    focus: FocusOption = 0.0,
-    counter: Annotated[float, typer.Option(help="Share spent outside, where a mistake would show.")] = 0.0,
+    exploit: ExploitOption = 0.0,
+    audit: Annotated[float, typer.Option(help="Share spent outside, where a mistake would show.")] = 0.0,
     design: DesignOption = None,
     pruner: PrunerOption = None,
     author: AuthorOption = None,
@@ -228,12 +228,12 @@ def branch(
         child = at.branch(
             new,
             note=note,
-            was=typed_pairs(was or [], "--was") or None,
+            previous=typed_pairs(previous or [], "--was") or None,
             n=n,
             downsample=downsample,
             seed=seed,
-            focus=focus,
-            counter=counter,
+            exploit=exploit,
+            audit=audit,
             design=design,
             pruner=pruner,
             author=author,
@@ -311,7 +311,9 @@ def roles(
             put_json(at.roles)
             return
         rows = tuple((Cell(n, "strong"), role) for n, role in at.roles.items())
-        show(Page(f"Roles in round {at.id}", (Grid(("parameter", "role"), rows),)), typed(store, "gate", at))
+        show(
+            Page(f"Roles in round {at.id}", (Grid(("parameter", "role"), rows),)), typed(store, "checks", at)
+        )
 
 
 def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: float | None) -> Review:

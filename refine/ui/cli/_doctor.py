@@ -28,7 +28,7 @@ _OPTIONAL = {
 }
 
 
-class Check(NamedTuple):
+class Probe(NamedTuple):
     """One thing that was looked at.
 
     Attributes:
@@ -52,10 +52,10 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that what refine needs works here; exit code 3 where something does not."""
+    """Probe that what refine needs works here; exit code 3 where something does not."""
     from refine.utils.display import Cell, Grid, Page
 
-    steps: list[Callable[[], Iterator[Check]]] = [_python, _packages, _disk]
+    steps: list[Callable[[], Iterator[Probe]]] = [_python, _packages, _disk]
     if not quick:
         steps += [_tensorflow, _workers]
     found = [check for step in steps for check in step()]
@@ -72,18 +72,18 @@ def doctor(
         raise typer.Exit(NO)
 
 
-def _python() -> Iterator[Check]:
+def _python() -> Iterator[Probe]:
     from refine._version import VERSION
 
     version = sys.version.split()[0]
     good = sys.version_info >= (3, 11)
-    yield Check(
+    yield Probe(
         "Python", "good" if good else "bad", f"{version}{'' if good else '; refine needs 3.11 or newer'}"
     )
-    yield Check("refine", "good", f"{VERSION}, at {Path(__file__).parents[1]}")
+    yield Probe("refine", "good", f"{VERSION}, at {Path(__file__).parents[1]}")
 
 
-def _packages() -> Iterator[Check]:
+def _packages() -> Iterator[Probe]:
     from importlib import metadata
 
     from packaging.requirements import Requirement
@@ -102,24 +102,24 @@ def _packages() -> Iterator[Check]:
         if not needed.specifier.contains(version, prereleases=True):
             missing.append(f"{needed.name} {version} is not {needed.specifier}")
     if missing:
-        yield Check(
+        yield Probe(
             "packages", "bad", f"{'; '.join(missing)}; install again: pip install --upgrade refine-hpo"
         )
     else:
-        yield Check("packages", "good", ", ".join(versions))
+        yield Probe("packages", "good", ", ".join(versions))
     for name, what in _OPTIONAL.items():
         if importlib.util.find_spec(name) is None:
-            yield Check(name, "warn", f"not installed; only needed for {what}")
+            yield Probe(name, "warn", f"not installed; only needed for {what}")
 
 
-def _disk() -> Iterator[Check]:
+def _disk() -> Iterator[Probe]:
     for what, path in (("disk here", Path.cwd()), ("disk for temporary files", Path(tempfile.gettempdir()))):
         free = shutil.disk_usage(path).free
         verdict = "good" if free >= _LEAST_DISK else "warn"
-        yield Check(what, verdict, f"{free / 1e9:.1f} GB free at {path}")
+        yield Probe(what, verdict, f"{free / 1e9:.1f} GB free at {path}")
 
 
-def _tensorflow() -> Iterator[Check]:
+def _tensorflow() -> Iterator[Probe]:
     try:
         from refine.keras._quiet import quietly
 
@@ -129,13 +129,13 @@ def _tensorflow() -> Iterator[Check]:
             keras = importlib.import_module("keras")
             found = tensorflow.config.list_physical_devices()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is what the person must know
-        yield Check("TensorFlow", "bad", f"can't be imported: {type(error).__name__}: {error}")
+        yield Probe("TensorFlow", "bad", f"can't be imported: {type(error).__name__}: {error}")
         return
     devices = [d.name.removeprefix("/physical_device:") for d in found]
     backend = keras.backend.backend()
     verdict = "good" if backend == "tensorflow" else "bad"
     more = "" if verdict == "good" else f"; Keras runs on {backend}: set KERAS_BACKEND=tensorflow"
-    yield Check(
+    yield Probe(
         "TensorFlow",
         verdict,
         f"{tensorflow.__version__}, Keras {keras.__version__}, {', '.join(devices)}{more}",
@@ -146,7 +146,7 @@ def _objective(params: dict[str, float]) -> float:
     return params["x"]
 
 
-def _workers() -> Iterator[Check]:
+def _workers() -> Iterator[Probe]:
     import refine
 
     with tempfile.TemporaryDirectory() as folder, refine.Tree("doctor", Path(folder) / "doctor.db") as tree:
@@ -154,14 +154,14 @@ def _workers() -> Iterator[Check]:
         try:
             found.run(workers=2, progress=False)
         except Exception as error:  # noqa: BLE001  # as above
-            yield Check("workers", "bad", f"two can't be started: {error}")
+            yield Probe("workers", "bad", f"two can't be started: {error}")
             return
         done = int((found.trials["state"] == "complete").sum())
     verdict = "good" if done == 4 else "bad"
-    yield Check("workers", verdict, f"two subprocesses ran {done} of 4 trials into a store of their own")
+    yield Probe("workers", verdict, f"two subprocesses ran {done} of 4 trials into a store of their own")
 
 
-def _store(store: str) -> Iterator[Check]:
+def _store(store: str) -> Iterator[Probe]:
     from refine.errors import RefineError
     from refine.store.engine import url_of
     from refine.store.store import Store
@@ -170,11 +170,11 @@ def _store(store: str) -> Iterator[Check]:
         url = url_of(store)
         file = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         if file is not None and not file.is_file():
-            yield Check("store", "bad", f"{store}: no such file")
+            yield Probe("store", "bad", f"{store}: no such file")
             return
         database = Store(store)
     except RefineError as error:
-        yield Check("store", "bad", str(error))
+        yield Probe("store", "bad", str(error))
         return
     try:
         yield from _contents(database, file)
@@ -182,7 +182,7 @@ def _store(store: str) -> Iterator[Check]:
         database.close()
 
 
-def _contents(database: Store, file: Path | None) -> Iterator[Check]:
+def _contents(database: Store, file: Path | None) -> Iterator[Probe]:
     import sqlalchemy as sa
 
     from refine.store.lease import leases
@@ -192,13 +192,13 @@ def _contents(database: Store, file: Path | None) -> Iterator[Check]:
     rounds = {
         s.pk: f"round {i} of {name}" for name in trees for i, s in database.nodes(database.tree(name)).items()
     }
-    yield Check("store", "good", f"{database.name}: {', '.join(trees) or 'no tree'}; schema {SCHEMA_VERSION}")
+    yield Probe("store", "good", f"{database.name}: {', '.join(trees) or 'no tree'}; schema {SCHEMA_VERSION}")
     if file is not None:
         with database.engine.connect() as connection:
             said = connection.execute(sa.text("PRAGMA integrity_check")).scalar()
         text = "every page is sound" if said == "ok" else f"{said}; export what can be read: refine export"
-        yield Check("file", "good" if said == "ok" else "bad", text)
+        yield Probe("file", "good" if said == "ok" else "bad", text)
     for held in leases(database.engine):
         now = "is being run by" if held.alive else "was left behind by"
         more = "" if held.alive else "; whoever runs it next takes over"
-        yield Check("lease", "good", f"{rounds[held.node]} {now} process {held.pid} on {held.host}{more}")
+        yield Probe("lease", "good", f"{rounds[held.node]} {now} process {held.pid} on {held.host}{more}")

@@ -89,7 +89,7 @@ def analyze(
     direction: Annotated[
         str | None, typer.Option(help="maximize or minimize; default the round's own.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every bootstrap and permutation.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every bootstrap and configuration.")] = 0,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -102,7 +102,7 @@ def analyze(
 
             put_json(analysis_data(analysis))
             return
-        show(analysis.page(), typed(store, "propose", found), typed(store, "gate", found))
+        show(analysis.page(), typed(store, "propose", found), typed(store, "checks", found))
 
 
 def _proposed(found: Round, analysis: Analysis) -> Proposal | None:
@@ -112,21 +112,21 @@ def _proposed(found: Round, analysis: Analysis) -> Proposal | None:
 
 
 @app.command(rich_help_panel=LOOK)
-def gate(
+def checks(
     store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
 ) -> None:
     """Print the questions to ask before deciding, of what was proposed last, with pass, warn or fail."""
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
         analysis = found.analyze()
-        cards = found.gate(analysis, _proposed(found, analysis))
+        checks = found.checks(analysis, _proposed(found, analysis))
         if as_json:
             from refine.ui.cli._data import plain
 
-            put_json(plain(cards))
+            put_json(plain(checks))
             return
-        said = tuple(card._replace(says=in_shell(card.says)) for card in cards.cards)
-        show(replace(cards, cards=said).page(), typed(store, "propose", found))
+        said = tuple(check._replace(says=in_shell(check.says)) for check in checks.checks)
+        show(replace(checks, checks=said).page(), typed(store, "propose", found))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -195,10 +195,10 @@ def _shown(value: Any) -> str:
 
 
 @app.command(rich_help_panel=LOOK)
-def ledger(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
+def calibration(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
     """Print what proposals forecast, what their children showed, and what was refuted."""
     with opened(store, name) as found:
-        kept = found.ledger()
+        kept = found.calibration()
         if as_json:
             from refine.ui.cli._data import plain
 

@@ -48,7 +48,7 @@ OptionalRound = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 # Options that make a round, by the name of their argument of `run`.
-_MAKING = ("metric", "minimize", "downsample", "seed", "design", "pruner", "note", "role", "degenerate")
+_MAKING = ("metric", "minimize", "downsample", "seed", "design", "pruner", "note", "role", "allow_degenerate")
 
 
 @app.command(rich_help_panel=RUN)
@@ -61,7 +61,7 @@ def run(
     ] = None,
     name: TreeOption = None,
     n: Annotated[
-        int | None, typer.Option("-n", "--n", help="Permutations; of a round that exists, extends it.")
+        int | None, typer.Option("-n", "--n", help="Configurations; of a round that exists, extends it.")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="New root: which metric is the value; default value.")
@@ -70,7 +70,7 @@ def run(
         bool, typer.Option("--minimize", help="New root: smaller values are better.")
     ] = False,
     downsample: Annotated[
-        float | None, typer.Option(help="New root: share of the permutations, instead of --n.")
+        float | None, typer.Option(help="New root: share of the configurations, instead of --n.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="New root: seed of design and trials; default 0.")] = None,
     design: Annotated[
@@ -80,7 +80,7 @@ def run(
     role: Annotated[
         list[str] | None, typer.Option(metavar="NAME=ROLE", help="New root: scientific, nuisance or fixed.")
     ] = None,
-    degenerate: Annotated[
+    allow_degenerate: Annotated[
         bool, typer.Option("--degenerate", help="New root: a constant prediction may be best.")
     ] = False,
     note: NoteOption = "",
@@ -171,7 +171,7 @@ def _made(
 
 def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
     from refine.design.space_filling import IMPORTED
-    from refine.errors import NotFound
+    from refine.errors import NotFoundError
     from refine.run.runner import check_rerun
 
     again = check_rerun(rerun)
@@ -179,7 +179,7 @@ def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
         trials = found.trials
         if found.node.method != IMPORTED and (len(trials) < found.n or trials["state"].isin(again).any()):
             return found
-    raise NotFound(
+    raise NotFoundError(
         f"tree {tree.name!r}: no round has anything left to run; name one, extend one with --n, or make one with --space"
     )
 
@@ -188,7 +188,7 @@ def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
 def replicate(
     store: StoreArgument,
     which: RoundArgument,
-    top: Annotated[int, typer.Option(help="How many of the best permutations.")] = 5,
+    top: Annotated[int, typer.Option(help="How many of the best configurations.")] = 5,
     seeds: Annotated[int, typer.Option(help="How many runs of each.")] = 3,
     objective: ObjectiveOption = None,
     workers: WorkersOption = 1,
@@ -199,26 +199,26 @@ def replicate(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the best permutations again under new seeds: how much of the best is luck."""
+    """Run the best configurations again under new seeds: how much of the best is luck."""
     with opened(store, name) as tree:
         found = tree[which]
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
         with only_json(as_json):
             found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
-        luck = found.optimism()
+        optimism = found.optimism()
         if as_json:
             from refine.ui.cli._data import plain
 
-            put_json(plain(luck))
+            put_json(plain(optimism))
         else:
-            show(luck.page(), typed(store, "gate", found))
+            show(optimism.page(), typed(store, "checks", found))
 
 
 @app.command(rich_help_panel=RUN)
 def holdout(
     store: StoreArgument,
     which: RoundArgument,
-    top: Annotated[int, typer.Option(help="How many of the best permutations.")] = 1,
+    top: Annotated[int, typer.Option(help="How many of the best configurations.")] = 1,
     seeds: Annotated[int, typer.Option(help="How many models of each.")] = 3,
     note: NoteOption = "",
     author: AuthorOption = None,
@@ -230,7 +230,7 @@ def holdout(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open the sealed hold-out for the best permutations; every opening is logged."""
+    """Open the sealed hold-out for the best configurations; every opening is logged."""
     with opened(store, name) as tree:
         found = tree[which]
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
 from refine.space.parameters import Range
 from refine.utils.calls import arguments
@@ -19,7 +19,7 @@ def decision_code(review: Review, note: str, n: int | None) -> str:
     Args:
         review: With its edits and rejections.
         note: Why.
-        n: Permutations of the next round; ``None`` for as many as this one.
+        n: Configurations of the next round; ``None`` for as many as this one.
     """
     proposal = review.proposal
     epsilon = f", epsilon={proposal.epsilon!r}" if proposal.epsilon_source == "given" else ""
@@ -38,7 +38,7 @@ def _notation(edit: Any) -> str:
     """An edit as one would type it."""
     if isinstance(edit, Range):
         return f"refine.{edit!r}"
-    if isinstance(edit, Choice):
+    if isinstance(edit, Categorical):
         edit = list(edit.grid)
     if isinstance(edit, list):
         edit = [v.label if isinstance(v, Reference) else v for v in edit]

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
-from refine.analysis.population import even_rows
+from refine.analysis.population import space_filling_rows
 from refine.report.figures.shapes import density_curves
 from refine.report.figures.view import View
 from refine.space.edits import bounds_text, widened
-from refine.space.parameters import Int, Parameter, Range
+from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.trials import FAILED, degenerate_rows
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refine.proposal.change import Change
     from refine.proposal.preview import Preview
     from refine.proposal.proposal import Proposal
-    from refine.review.checklist import Gate
+    from refine.review.checklist import Checks
     from refine.review.review import Review
 
 MISSING = 0xFFFF
@@ -36,18 +36,18 @@ def number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def review_content(review: Review, gate: Gate) -> dict[str, Any]:
+def review_content(review: Review, checks: Checks) -> dict[str, Any]:
     """A round under review: a card per parameter, the proposal, what to ask.
 
     Args:
         review: The review, without edits.
-        gate: The cards of its round.
+        checks: The cards of its round.
     """
     analysis, proposal = review.analysis, review.proposal
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
-    cards = [parameter_card(analysis, e, changes[e.name], roles[e.name]) for e in analysis.ranked]
+    panels = [parameter_card(analysis, e, changes[e.name], roles[e.name]) for e in analysis.ranked]
     return {
         "proposal": proposal.digest,
         "claim": proposal.claim,
@@ -56,17 +56,17 @@ def review_content(review: Review, gate: Gate) -> dict[str, Any]:
         "metric": analysis.metric,
         "direction": analysis.direction,
         "trials": len(analysis.table),
-        "view": _view(analysis, review.round.node.degenerate),
+        "view": _view(analysis, review.round.node.allow_degenerate),
         "good": GOOD,
         "caution": analysis.caution,
-        "cards": cards,
+        "cards": panels,
         "fixed": [{"name": n, "value": bounds_text(p)} for n, p in analysis.space.items() if p.fixed],
         "pairs": [
             {"a": names[p.i], "b": names[p.j], "q": number(p.q), "statistic": number(p.statistic)}
             for p in sorted(analysis.pairs, key=lambda p: p.q)
             if p.q <= ALPHA
         ],
-        "gate": [{**c._asdict(), "value": number(c.value), "call": c.call} for c in gate.cards],
+        "checks": [{**c._asdict(), "value": number(c.value), "call": c.call} for c in checks.checks],
         "advice": None
         if proposal.advice is None
         else {"n": proposal.advice.n, "reason": proposal.advice.reason},
@@ -76,7 +76,7 @@ def review_content(review: Review, gate: Gate) -> dict[str, Any]:
 def parameter_card(analysis: Analysis, e: ParameterEvidence, change: Change, role: str) -> dict[str, Any]:
     """One parameter: its axis, what is proposed and why, and where the good trials lie."""
     p = e.parameter
-    card: dict[str, Any] = {
+    check: dict[str, Any] = {
         "name": e.name,
         "role": role,
         "matters": bool(e.matters),
@@ -103,9 +103,9 @@ def parameter_card(analysis: Analysis, e: ParameterEvidence, change: Change, rol
         ],
     }
     if isinstance(p, Range):
-        return {**card, **_range(p, change.new), **_densities(analysis, e.name)}
+        return {**check, **_range(p, change.new), **_densities(analysis, e.name)}
     inside = [bool(v) for v in change.new.contains(np.asarray([*p.grid, None], dtype=object)[:-1])]
-    return {**card, "kind": "choice", "proposed": [i for i, stay in enumerate(inside) if stay]}
+    return {**check, "kind": "choice", "proposed": [i for i, stay in enumerate(inside) if stay]}
 
 
 def _range(p: Range, new: Parameter) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _range(p: Range, new: Parameter) -> dict[str, Any]:
         stops |= {float(v) for v in new.grid}
     return {
         "kind": "range",
-        "whole": isinstance(p, Int),
+        "whole": isinstance(p, Integer),
         "log": p.log,
         "edges": [float(low), float(high)],
         "grid": [float(v) for v in p.grid],
@@ -138,24 +138,24 @@ def _densities(analysis: Analysis, name: str) -> dict[str, Any]:
     }
 
 
-def _bad(analysis: Analysis, degenerate: bool) -> npt.NDArray[np.bool_]:
+def _bad(analysis: Analysis, allow_degenerate: bool) -> npt.NDArray[np.bool_]:
     """Which trials gave no usable model."""
     table = analysis.table
-    bad = np.zeros(len(table), dtype=bool) if degenerate else degenerate_rows(table, analysis.space)
+    bad = np.zeros(len(table), dtype=bool) if allow_degenerate else degenerate_rows(table, analysis.space)
     return bad | table["state"].isin(FAILED).to_numpy() if "state" in table else bad
 
 
-def _view(analysis: Analysis, degenerate: bool) -> dict[str, Any]:
+def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
     """The part of the values that figures show as well, and whether on a logarithmic scale."""
     values = np.asarray(analysis.table["value"], dtype=float)
-    usable = values[np.isfinite(values) & ~_bad(analysis, degenerate)]
+    usable = values[np.isfinite(values) & ~_bad(analysis, allow_degenerate)]
     if not len(usable):
         return {"low": 0.0, "high": 1.0, "log": False}
     view = View(usable, analysis.direction)
     return {"low": view.low, "high": view.high, "log": view.log}
 
 
-def trials_content(analysis: Analysis, degenerate: bool = False) -> bytes:
+def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     """Every trial of the round, column by column, little-endian.
 
     For every card in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
@@ -164,17 +164,17 @@ def trials_content(analysis: Analysis, degenerate: bool = False) -> bytes:
 
     Args:
         analysis: Of the round.
-        degenerate: Whether degenerate trials may be called best.
+        allow_degenerate: Whether degenerate trials may be called best.
     """
     table, sign = analysis.table, analysis.sign
     columns = [_positions(e.parameter, table[e.name].to_numpy()) for e in analysis.ranked]
     values = np.array(table["value"], dtype="<f8")
-    bad = _bad(analysis, degenerate)
+    bad = _bad(analysis, allow_degenerate)
     finite = np.isfinite(values) & ~bad
-    even = even_rows(table) & finite
+    space_filling = space_filling_rows(table) & finite
     good = np.zeros(len(table), dtype=bool)
-    if even.any():
-        good[np.flatnonzero(even)[stats.top_mask(sign * values[even], GOOD)]] = True
+    if space_filling.any():
+        good[np.flatnonzero(space_filling)[stats.top_mask(sign * values[space_filling], GOOD)]] = True
     values[~finite] = np.nan
     flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2)
     return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
@@ -196,7 +196,7 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
     Returns:
         ``a`` and ``b`` with labels, and per cell (row = level of ``b``, column = level of ``a``) ``median``, ``n``, ``good``.
     """
-    table = analysis.table[even_rows(analysis.table)]
+    table = analysis.table[space_filling_rows(analysis.table)]
     values = np.asarray(table["value"], dtype=float)
     good = stats.top_mask(analysis.sign * values, GOOD)
     found = [analysis[name] for name in (a, b)]

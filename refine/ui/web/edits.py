@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import RefineError, ReviewError, did_you_mean
-from refine.space.categorical import Choice
+from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range
 
@@ -39,7 +39,7 @@ def edit_meant(review: Review, name: str, edit: Any) -> Any:
             raise ReviewError(
                 f"edit: {name}: keep must be numbers of its {parameter.size} levels, and not empty, got {kept!r}"
             )
-        return Choice([parameter.grid[i] for i in sorted(set(kept))])
+        return Categorical([parameter.grid[i] for i in sorted(set(kept))])
     raise ReviewError(f"edit: {name}: must be bounds or keep, got {edit!r}")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
-from refine.errors import AnalysisError, NotFound, RefineError, RefineWarning, ReviewError, did_you_mean
+from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
 from refine.report.pages.round import best_of
 from refine.review.decision import Decision
@@ -101,7 +101,7 @@ class Session:
                 )
             with self._lock:
                 return answer(message)
-        except NotFound as error:
+        except NotFoundError as error:
             return {"error": str(error), "gone": True}
         except (RefineError, KeyError) as error:
             text = error.args[0] if isinstance(error, KeyError) and error.args else error
@@ -137,7 +137,7 @@ class Session:
         found = {}
         for node_id, stored in nodes.items():
             rows = [str(last.get(nodes[n.id].pk, 0)) for n in path_to(stored.node, nodes)]
-            found[node_id] = " ".join([*rows, str(stored.node.degenerate)])
+            found[node_id] = " ".join([*rows, str(stored.node.allow_degenerate)])
         return found
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
@@ -208,12 +208,12 @@ class Session:
         except AnalysisError as error:  # too few trials yet
             return {**head, "review": None, "why": str(error)}
         if drawn.content is None or drawn.roles != str(found.roles):
-            drawn.roles, drawn.content = str(found.roles), review_content(drawn.review, drawn.review.gate())
+            drawn.roles, drawn.content = str(found.roles), review_content(drawn.review, drawn.review.checks())
         return {**head, "review": drawn.content}
 
     def _trials(self, message: Mapping[str, Any]) -> bytes:
         review = self._shown(message)
-        return trials_content(review.analysis, review.round.node.degenerate)
+        return trials_content(review.analysis, review.round.node.allow_degenerate)
 
     def _pair(self, message: Mapping[str, Any]) -> Answer:
         return pair_content(self._shown(message).analysis, str(message.get("a")), str(message.get("b")))
@@ -251,7 +251,7 @@ class Session:
     def _found(self, message: Mapping[str, Any]) -> Round:
         key, home = message.get("round"), self.shown.home
         if not isinstance(key, str) or key not in home.store.nodes(home.tree):
-            raise NotFound(
+            raise NotFoundError(
                 f"no round {key!r} in tree {home.name!r}; it may have been removed since the page was opened"
             )
         return self._at(home.store.nodes(home.tree)[key])

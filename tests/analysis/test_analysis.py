@@ -1,0 +1,372 @@
+"""What an analysis reads from tables with a known answer: failures, conditions, pooled rounds, looks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.design.space_filling import Sobol, draw
+from refine.errors import AnalysisError
+from refine.report.pages.analysis import sentences
+
+SPACE = refine.Space(
+    {
+        "lr": refine.Float(1e-3, 10.0, levels=9, log=True),
+        "layers": [1, 2, 3],
+        "units_2": [8, 16, 32, 64],
+        "dropout": (0.0, 0.5, 6),
+        "optimizer": ["Adam", "Nadam", "SGD"],
+    }
+)
+
+
+def cells(n: int, seed: int, space: refine.Space = SPACE) -> pd.DataFrame:
+    return pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
+
+
+def failing(n: int = 120, seed: int = 0) -> pd.DataFrame:
+    """Diverges wherever lr >= 1, and mostly likes what is near it."""
+    frame = cells(n, seed)
+    rng = np.random.default_rng(seed)
+    value = np.log10(frame["lr"]) - 2 * frame["dropout"] + rng.normal(0, 0.2, n)
+    bad = frame["lr"] > 0.9
+    return frame.assign(value=value.where(~bad), state=np.where(bad, "diverged", "complete"))
+
+
+def conditional(n: int = 90, seed: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
+    """A second layer's units matter where there is a second layer; nothing reads them elsewhere."""
+    frame = cells(n, seed)
+    rng = np.random.default_rng(seed)
+    reads = (frame["layers"] > 1).to_numpy()
+    value = np.where(reads, np.log2(frame["units_2"].astype(float)), 4.5) + rng.normal(0, 0.7, n)
+    return frame.assign(value=value), reads
+
+
+def facts(analysis: refine.Analysis) -> list[object]:
+    """Everything that must not depend on the order of rows."""
+    return [
+        analysis.digest,
+        analysis.noise,
+        analysis.pairs,
+        analysis.states,
+        [(e.p, e.q, e.cost_q, e.condition, e.n, e.good, e.edge_q, e.levels) for e in analysis.parameters],
+    ]
+
+
+def test_where_trials_fail_is_learned_and_narrowed_away():
+    analysis = refine.analyze(SPACE, failing())
+    lr = analysis["lr"]
+    assert lr.fails
+    assert [v.label for v in lr.levels if v.bad == 1] == [v.label for v in lr.levels][-3:]
+    assert max(v.bad_q for v in lr.levels[-3:]) <= 0.1
+    assert {v.bad_q for v in lr.levels[:-3]} == {1}  # they fail less often than the others
+    assert not any(e.fails for e in analysis.parameters if e.name != "lr")
+    change = refine.propose(analysis)["lr"]
+    assert change.kind == "narrow"
+    assert change.new.high < 1
+    assert "Trials fail more often at some levels of lr than at the others: 100 % at " in change.reason
+
+
+def test_a_parameter_may_be_narrowed_for_its_failures_alone():
+    frame = failing()
+    rng = np.random.default_rng(3)
+    # What finishes is all the same but for noise: nothing but the failures tells where to look.
+    frame["value"] = np.where(frame["state"] == "complete", rng.normal(size=len(frame)), np.nan)
+    analysis = refine.analyze(SPACE, frame)
+    lr = analysis["lr"]
+    assert not lr.matters
+    assert lr.fails
+    change = refine.propose(analysis, risk=0.2)["lr"]
+    assert change.kind == "narrow"
+    assert "Trials fail more often" in change.reason
+
+
+def test_a_range_of_many_levels_is_known_by_its_trend():
+    space = refine.Space(
+        {"lr": refine.Float(1e-4, 1.0, levels=21, log=True), "units": (1, 8), "kind": ["a", "b"]}
+    )
+    rng = np.random.default_rng(1)
+    lr = np.logspace(-4, 0, 21)[rng.integers(0, 21, 40)]
+    frame = pd.DataFrame({"lr": lr, "units": rng.integers(1, 9, 40), "kind": rng.choice(["a", "b"], 40)})
+    frame["value"] = np.where(lr > 0.1, np.nan, rng.normal(size=40))
+    frame["state"] = np.where(lr > 0.1, "diverged", "complete")
+    analysis = refine.analyze(space, frame)
+    found = analysis["lr"]
+    assert min(v.bad_q for v in found.levels) > 0.1  # too few trials at any
+    assert found.bad.p == found.bad_q <= 0.1
+    assert found.fails
+    assert not analysis["units"].fails
+    assert analysis["kind"].bad is None
+    change = refine.propose(analysis, risk=0.2)["lr"]
+    assert change.kind == "narrow"
+    assert change.new.high < 1.0
+    assert "Trials fail more often the higher lr is: 0 % up to the middle of its range, " in change.reason
+
+
+def test_choices_that_differ_at_the_top_alone_are_said_so():
+    rng = np.random.default_rng(6)
+    kind = rng.choice(["a", "b", "c", "d"], 200)
+    value = rng.normal(size=200)
+    wide = kind == "c"  # its middle is that of the others, its best are the best of all
+    value[wide] = np.where(np.arange(wide.sum()) % 2, 4.0, -4.0) + value[wide]
+    frame = pd.DataFrame({"kind": kind, "junk": rng.integers(1, 9, 200), "value": value})
+    analysis = refine.analyze(refine.Space({"kind": ["a", "b", "c", "d"], "junk": (1, 8)}), frame)
+    assert analysis["kind"].seen_by == "importance"
+    assert analysis["kind"].association.p > 0.1
+    (told,) = [s for s in sentences(analysis) if "kind" in s]
+    assert "are not equally frequent among the best fifth" in told
+    assert "over all trials they hardly differ" in told
+
+
+def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
+    frame = failing()
+    finished = frame[frame["state"] == "complete"]
+    analysis, without = refine.analyze(SPACE, frame), refine.analyze(SPACE, finished)
+    assert len(analysis.y) == 120
+    assert (analysis.y == finished["value"].min()).sum() == 120 - len(finished) + 1
+    assert len(without.y) == len(finished) == analysis.n_space_filling
+    for e in analysis.parameters:
+        other = without[e.name]
+        assert (e.p, e.importance, e.correlation, e.n) == (
+            other.p,
+            other.importance,
+            other.correlation,
+            other.n,
+        )
+    assert analysis.noise == without.noise
+    # A trial that fails is worse than one that finishes anywhere near.
+    at_worst = analysis.X[analysis.y == analysis.y.min()]
+    assert (at_worst[:, 0] >= 0.7).sum() >= 30
+    retained = refine.propose(analysis).retention_of(
+        SPACE.replace({"lr": refine.Float(1.0, 10.0, levels=3, log=True)})
+    )
+    assert retained < 0.05
+
+
+def test_trials_that_were_stopped_or_run_still_do_not_count_as_failed():
+    frame = failing()
+    frame["state"] = np.where(frame["state"] == "complete", "complete", "pruned")
+    analysis = refine.analyze(SPACE, frame)
+    assert not analysis["lr"].fails
+    assert analysis.n_space_filling == (frame["state"] == "complete").sum()
+    # A pruned trial ranks last; one that still runs says nothing.
+    assert len(analysis.y) == len(frame)
+    assert analysis["lr"].n == len(frame)
+    frame["state"] = frame["state"].replace("pruned", "running")
+    assert len(refine.analyze(SPACE, frame).y) == analysis.n_space_filling
+
+
+def test_where_failures_are_chance_nothing_fails():
+    found = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        bad = rng.random(40) < 0.25
+        frame = cells(40, seed).assign(value=np.where(bad, np.nan, rng.normal(size=40)))
+        found += any(e.fails for e in refine.analyze(SPACE, frame).parameters)
+    assert found <= 3
+
+
+def test_a_conditional_parameter_is_tested_where_it_is_read():
+    frame, reads = conditional()
+    analysis = refine.analyze(SPACE, frame, read={"units_2": reads})
+    e = analysis["units_2"]
+    assert e.read == pytest.approx(reads.mean())
+    assert e.condition == "layers is 2 or 3"
+    assert e.n == reads.sum()
+    assert sum(v.n for v in e.levels) == reads.sum()
+    assert e.matters
+    everywhere = refine.analyze(SPACE, frame)["units_2"]
+    assert e.p < everywhere.p
+    assert everywhere.condition == ""
+    alone = refine.analyze(SPACE, frame[reads])["units_2"]
+    assert (e.p, e.correlation) == (alone.p, alone.correlation)
+    # The others are tested on all trials.
+    assert analysis["lr"].n == 90
+
+
+def test_a_conditional_parameter_that_does_nothing_says_where_it_was_looked_for():
+    frame, reads = conditional()
+    frame["value"] = np.random.default_rng(0).normal(size=len(frame))
+    kept = refine.propose(refine.analyze(SPACE, frame, read={"units_2": reads}))["units_2"]
+    assert kept.kind == "keep"
+    assert "layers is 2 or 3" in kept.reason
+    assert f"{reads.sum()} space-filling trials" in kept.reason
+
+
+def test_a_trial_that_failed_before_it_read_a_parameter_does_not_blur_its_condition():
+    frame, reads = conditional()
+    early = np.arange(len(frame)) % 10 == 0
+    frame.loc[early, "value"] = np.nan
+    analysis = refine.analyze(SPACE, frame, read={"units_2": reads & ~early})
+    assert analysis["units_2"].condition == "layers is 2 or 3"
+    assert analysis["units_2"].read == pytest.approx(reads[~early].mean())
+
+
+def test_without_one_parameter_that_tells_them_apart_there_is_no_condition():
+    frame, reads = conditional()
+    mixed = reads & (frame["dropout"] > 0.1).to_numpy()
+    assert refine.analyze(SPACE, frame, read={"units_2": mixed})["units_2"].condition == ""
+
+
+def test_what_no_even_trial_reads_cannot_be_judged():
+    frame, _ = conditional()
+    exploit = np.arange(len(frame)) < 20
+    frame["origin"] = np.where(exploit, "exploit", "space_filling")
+    analysis = refine.analyze(SPACE, frame, read={"units_2": exploit})
+    e = analysis["units_2"]
+    assert (e.n, e.good, e.p, e.q) == (0, 0, 1, 1)
+    change = refine.propose(analysis)["units_2"]
+    assert change.kind == "keep"
+    assert "Can't be judged yet, 0 trials in the good region" in change.reason
+
+
+def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_places():
+    frame = cells(100, 2)
+    unit = SPACE.unit(frame)
+    rng = np.random.default_rng(2)
+    frame["value"] = -np.abs(unit[:, 0] - unit[:, 3]) + rng.normal(0, 0.02, 100)
+    analysis = refine.analyze(SPACE, frame, read={"layers": False})
+    assert analysis.never_read == ("layers",)
+    assert [(p.i, p.j) for p in analysis.pairs] == [(0, 2), (0, 3), (0, 4), (2, 3), (2, 4), (3, 4)]
+    (coupled,) = [p for p in analysis.pairs if p.q <= 0.01]
+    assert (coupled.i, coupled.j) == (0, 3)
+
+
+@pytest.mark.parametrize("read", [np.ones(7, dtype=bool), np.full(90, 0.5), [["a"] * 90], "yes"])
+def test_what_says_who_read_a_parameter_has_one_answer_per_row(read):
+    frame, _ = conditional()
+    with pytest.raises(
+        AnalysisError, match="read: lr: needs one answer, True or False, for all trials or for each"
+    ):
+        refine.analyze(SPACE, frame, read={"lr": read})
+
+
+def test_a_pooled_table_is_one_sample():
+    first, second = failing(60, 1), failing(50, 2)
+    both = pd.concat([first, second], ignore_index=True)
+    one, pooled = refine.analyze(SPACE, both), refine.analyze(SPACE, both, pooled=60)
+    for e in one.parameters:
+        assert pooled[e.name].p == e.p
+        assert pooled[e.name].q == e.q
+    assert pooled.digest == one.digest
+    assert pooled.pairs == one.pairs
+    assert pooled.n_space_filling == one.n_space_filling
+    assert (one.n_pooled, pooled.n_pooled) == (0, int((first["state"] == "complete").sum()))
+    # What is said of the round itself is said of its own trials.
+    assert sum(pooled.states.values()) == 50
+    assert pooled.best["value"] == second["value"].max()
+    assert len(pooled.table) == 50
+    assert "of them of earlier rounds on this space" in str(pooled)
+
+
+def test_earlier_failures_count_for_the_surrogate_only():
+    frame, past = failing(60, 1), failing(50, 2)
+    alone, found = refine.analyze(SPACE, frame), refine.analyze(SPACE, frame, earlier=past)
+    assert found.n_earlier == (past["state"] == "complete").sum()
+    assert len(found.y) == 110
+    assert [e.p for e in found.parameters] == [e.p for e in alone.parameters]
+    assert str([e.levels for e in found.parameters]) == str([e.levels for e in alone.parameters])
+
+
+def test_a_later_look_at_a_branch_multiplies_every_q():
+    # As many configurations of the null at every look, so that p is the same.
+    space = refine.Space({"lr": (0.0, 1.0, 6), "dropout": (0.0, 0.5, 6)})
+    frame = cells(30, 4, space)
+    rng = np.random.default_rng(4)
+    frame["value"] = frame["lr"] + rng.normal(0, 0.5, 30)
+    first = refine.analyze(space, frame)
+    for look, times in ((2, 3), (3, 6), (4, 10)):
+        later = refine.analyze(space, frame, look=look)
+        for e in first.parameters:
+            assert later[e.name].p == e.p
+            assert later[e.name].q == pytest.approx(min(1, times * e.q))
+            assert later[e.name].edge_q == pytest.approx([min(1, times * q) for q in e.edge_q])
+        assert later.look == look
+        assert later.digest == first.digest
+    assert max(e.q for e in refine.analyze(space, frame, look=50).parameters) <= 1
+    assert first["lr"].matters
+    assert not refine.analyze(space, frame, look=50)["lr"].matters
+
+
+@pytest.mark.parametrize("look", [0, -1, 1.5, True, "2"])
+def test_a_look_is_a_place_in_a_branch(look):
+    with pytest.raises(
+        AnalysisError, match="look must be a whole number >= 1, the round's place in its branch, got"
+    ):
+        refine.analyze(SPACE, failing(), look=look)
+
+
+@pytest.mark.parametrize("pooled", [-1, 121, 2.0, True])
+def test_pooled_counts_rows(pooled):
+    with pytest.raises(
+        AnalysisError, match="pooled must be a whole number from 0 to 120, how many rows at the head"
+    ):
+        refine.analyze(SPACE, failing(), pooled=pooled)
+
+
+def test_a_round_without_trials_of_its_own_is_not_analysed():
+    with pytest.raises(
+        AnalysisError, match="at least 1 finished trial of the round itself, got 0; run the round first"
+    ):
+        refine.analyze(SPACE, failing(), pooled=120)
+
+
+def test_the_order_of_rows_changes_nothing_whatever_is_known_of_them():
+    first, reads = conditional(45, 5)
+    rng = np.random.default_rng(5)
+    first["seconds"] = rng.uniform(1, 2, 45) * first["layers"].astype(float)
+    first["state"] = np.where(rng.random(45) < 0.1, "failed", "complete")
+    groups = rng.integers(0, 30, 45)
+    past = failing(20, 6)
+
+    def found(head: np.ndarray, tail: np.ndarray) -> list[object]:
+        at = np.concatenate([head, tail])
+        return facts(
+            refine.analyze(
+                SPACE,
+                first.iloc[at],
+                earlier=past.iloc[rng.configuration(20)],
+                pooled=15,
+                look=2,
+                read={"units_2": reads[at], "dropout": reads[at], "lr": True},
+                groups=[f"g{g}" for g in groups[at]],
+            )
+        )
+
+    plain = found(np.arange(15), np.arange(15, 45))
+    shuffled = found(rng.configuration(15), 15 + rng.configuration(30))
+    for a, b in zip(plain, shuffled, strict=True):
+        assert str(a) == str(b)
+
+
+def test_the_time_of_a_trial_is_tested_like_the_rest():
+    frame = cells(40, 7)
+    rng = np.random.default_rng(7)
+    frame["value"] = rng.normal(size=40)
+    assert {e.cost_q for e in refine.analyze(SPACE, frame).parameters} == {1.0}
+    frame["seconds"] = (
+        frame["layers"].astype(float) + 2 * (frame["optimizer"] == "SGD") + rng.uniform(0, 0.5, 40)
+    )
+    analysis = refine.analyze(SPACE, frame)
+    assert analysis["layers"].cost_q < 0.01
+    assert analysis["optimizer"].cost_q < 0.01
+    assert analysis["dropout"].cost_q > 0.1
+    assert [v.seconds for v in analysis["layers"].levels] == sorted(
+        v.seconds for v in analysis["layers"].levels
+    )
+
+
+def test_few_good_trials_are_no_judgement():
+    rng = np.random.default_rng(8)
+    small = refine.analyze(SPACE, cells(60, 8).assign(value=rng.normal(size=60)))
+    e = small["dropout"]
+    assert (e.n, e.good, e.needed) == (60, 12, 27)
+    reason = refine.propose(small)["dropout"].reason
+    assert reason.startswith(
+        "Can't be judged yet, 12 trials in the good region and 27 needed; nothing seen so far: "
+    )
+    large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
+    assert large["dropout"].good == 28
+    assert refine.propose(large)["dropout"].reason.startswith("Nothing seen: ")

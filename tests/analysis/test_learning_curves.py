@@ -1,0 +1,94 @@
+"""The best trials' curves, from the store to the report and the figure."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import objectives
+from refine.analysis.learning_curves import best_curves, trial_curves
+from refine.errors import AnalysisError
+from refine.report.markdown.gather import gather
+from refine.trials.trials import Metric
+
+
+def learns(params, trial):
+    """Overfits from half time on where there is no dropout; better the smaller lr is."""
+    for epoch in range(40):
+        left = math.exp(-epoch / 6)
+        late = max(0, epoch - 20) / 20 * (params["dropout"] == 0)
+        jitter = 0.004 * math.sin(7.0 * epoch + params["lr"])
+        trial.report(
+            epoch,
+            {
+                "loss": 0.1 + 0.5 * left - 0.08 * late + jitter,
+                "val_loss": 0.2 + 0.5 * left + 0.2 * late + jitter,
+                "acc": 1 - 0.3 * left,
+                "val_acc": 0.95 - 0.3 * left - 0.01 * params["lr"] + 0.1 * jitter,
+            },
+        )
+    return {"epochs": 40}
+
+
+def known(found, top=None):
+    return best_curves(
+        found.home.store, found._stored.pk, found.space, found._metric, found.direction, False, None, top
+    )
+
+
+def test_the_best_are_read_best_first(tree, space):
+    found = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
+    seen = known(found)
+    assert len(seen) == 20
+    assert [c.rank for c in seen] == list(range(1, 21))
+    values = [c.value for c in seen]
+    assert values == sorted(found.trials["value"], reverse=True)[:20]
+    for c in seen:
+        assert c.score.validation[-1] == c.value
+        assert len(c.loss.training) == len(c.score.training) == 40
+    assert len(known(found, 3)) == 3
+    found.metric, found.direction = "val_loss", "minimize"
+    worst = known(found, 1)[0]
+    assert not any(worst.score)  # the metric is drawn as a loss
+    assert worst.value == found.trials["value"].min() == worst.loss.validation[-1]
+
+
+def test_which_curve_belongs_to_which():
+    curve = {"loss": [1.0] * 9, "acc": [0.5] * 9, "val_acc": [0.4] * 9, "f": [math.nan] * 9}
+
+    def score(metric):
+        return trial_curves(1, 0.5, curve, Metric.parse(metric), "maximize").score
+
+    assert score("val_acc") == score("max:acc") == ((0.5,) * 9, (0.4,) * 9)
+    assert score("other") == score("loss") == score("function:a.b") == ((), ())
+    assert len(score("f").training) == 9
+    assert score("f").validation == ()
+    assert trial_curves(1, 0.5, {"other": [1.0]}, Metric("val_acc"), "maximize") is None
+
+
+def test_report_and_figure(tree, space, tmp_path):
+    found = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
+    text = found.report(tmp_path).read_text()
+    section = text.split("## Training curves\n")[1].split("\n## ")[0]
+    assert text.index("## How much of the best is luck") < text.index("## Training curves")
+    assert f"]({found.id}/curves.png)" in section
+    count = sum("overfitting" in c.seen for c in gather(found).curves)
+    assert 0 < count < 20
+    assert f"| overfits | {count} of 20 |" in section
+    assert "more or better tuned regularisation" in section
+    assert found.plot.curves().shape == (2, 4)
+    assert found.plot.curves(top=1).shape == (2, 1)
+    with pytest.raises(AnalysisError, match="top must be a whole number from 1 to 4, got 5"):
+        found.plot.curves(5)
+
+
+def test_short_curves_and_none(tree, space, tmp_path):
+    short = tree.add_round(space, objectives.metrics, metric="max:acc", n=20).run(progress=False)
+    text = short.report(tmp_path).read_text()
+    assert "20 of the best 20 trials reported too few epochs to tell." in text
+    none = tree.add_round(space, objectives.bowl, n=20).run(progress=False)
+    assert gather(none).curves == ()
+    assert "## Training curves" not in none.report(tmp_path).read_text()
+    with pytest.raises(AnalysisError, match="reported no loss and no metric by epoch"):
+        none.plot.curves()

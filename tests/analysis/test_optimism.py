@@ -1,0 +1,104 @@
+"""How much of a round's best is luck, from its replicates and its predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import objectives
+import refine
+from refine.errors import AnalysisError, ObjectiveError
+from refine.run.objective import MOST_EXAMPLES, RunningTrial
+
+RIGHT = np.arange(60) % 2
+
+
+def classifier(params, trial):
+    """All configurations classify 80 % rightly, but on 60 examples some seem better."""
+    hit = np.random.random(60) < 0.8
+    said = np.where(hit == RIGHT, 0.9, 0.1)
+    trial.predicted(said, RIGHT)
+    return {"val_acc": hit.mean(), "val_loss": 1.0, "lr": params["lr"]}
+
+
+def test_both_kinds_of_luck(tree, space, tmp_path):
+    found = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
+    optimism = found.optimism()
+    assert optimism.best == found.best["value"] > 0.87
+    assert optimism.seeds is None
+    assert optimism.examples.models == 60
+    assert optimism.examples.best == pytest.approx(optimism.best)
+    assert optimism.examples.low <= 0.8 <= optimism.examples.high
+    assert optimism.examples.value < 0.83
+    assert "new seeds: not run again yet" in str(optimism)
+    found.replicate(5, 3, progress=False)
+    optimism = found.optimism()
+    mine = found.replicates.loc[found.replicates["cell"] == found.best["cell"], "value"]
+    assert optimism.seeds.value == pytest.approx(mine.mean())
+    assert (optimism.seeds.runs, optimism.failed, optimism.seeds.freedom) == (3, 0, 10)
+    assert optimism.components.groups == 5
+    assert optimism.expected < optimism.best
+    text = found.report(tmp_path).read_text()
+    assert "## How much of the best is luck" in text
+    assert "| other examples |" in text
+    assert "mean of its 3 new runs" in text
+    assert "of the variance of single runs comes from the seed" in text
+
+
+def test_less_is_better_too(tree, space):
+    def loss(params):
+        return params["lr"] + 0.2 * np.random.normal()
+
+    found = tree.add_round(space, loss, direction="minimize", n=30).run(progress=False)
+    found.replicate(4, 3, progress=False)
+    optimism = found.optimism()
+    assert optimism.best == found.trials["value"].min()
+    assert optimism.seeds.low < optimism.seeds.value < optimism.seeds.high
+    assert optimism.expected > optimism.best
+    assert optimism.why_not == "the trials told no predictions: trial.predicted(predictions, targets)"
+
+
+def test_why_examples_say_nothing(tree, space):
+    found = tree.add_round(space, classifier, metric="val_loss", n=12).run(progress=False)
+    assert found.optimism().why_not == "how val_loss follows from predictions is not known"
+    found.metric = "max:val_acc"
+    assert "no metric of the trained model's predictions alone" in found.optimism().why_not
+
+    def otherwise(params, trial):
+        trial.predicted(np.full(60, 0.9), RIGHT)
+        return {"val_acc": params["lr"]}
+
+    other = tree.add_round(space, otherwise, metric="val_acc", n=12).run(progress=False)
+    assert (
+        other.optimism().why_not
+        == "val_acc as recorded does not follow from the predictions in the usual way"
+    )
+
+
+def test_predictions_survive_and_stay_small(tmp_path, space):
+    def wide(params, trial):
+        trial.predicted(np.tile(np.linspace(0, 1, 9000)[:, None], 4), np.arange(9000) % 4)
+        return params["lr"]
+
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(space, wide, n=3).run(progress=False)
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        store, pk = tree[found.id].home.store, tree[found.id]._stored.pk
+        kept = store.examples(pk, store.records([pk]).columns["key"])
+        assert len(kept) == 3
+        for e in kept.values():
+            assert e.predictions.shape == (MOST_EXAMPLES, 4)
+            assert (e.targets.shape, e.total) == ((MOST_EXAMPLES,), 9000)
+            assert e.predictions[-1, 0] == 1
+            assert e.targets[-1] == 8999 % 4
+
+
+def test_errors(tree, space):
+    trial = RunningTrial(0)
+    with pytest.raises(ObjectiveError, match=r"got shapes \(3,\) and \(2,\)"):
+        trial.predicted([1, 2, 3], [1, 2])
+    with pytest.raises(ObjectiveError, match="must be finite and below 60,000"):
+        trial.predicted([1, np.nan], [1, 2])
+    assert trial.examples is None
+    with pytest.raises(AnalysisError, match="no trial has finished that may be called best"):
+        tree.add_round(space, objectives.bowl, n=3).optimism()

@@ -1,0 +1,105 @@
+"""A child against its parent: known answers, ties, both directions, and what is said of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ks_2samp, mannwhitneyu
+
+from refine.analysis.population import compare_rounds, space_filling_rows, space_filling_values
+from refine.errors import AnalysisError
+
+
+def rounds(parent, child):
+    return pd.DataFrame({"value": parent}), pd.DataFrame({"value": child})
+
+
+def test_every_trial_is_better():
+    found = compare_rounds(*rounds([1, 2, 3, 4], [5, 6, 7, 9]), "maximize")
+    assert (found.comparison.better, found.comparison.ks) == (1, 1)
+    assert (found.comparison.n_parent, found.comparison.n_child) == (4, 4)
+    assert (found.parent_median, found.child_median) == (2.5, 6.5)
+    assert (found.parent_best, found.child_best) == (4, 9)
+    assert found.verdict == "better"
+    back = compare_rounds(*rounds([5, 6, 7, 9], [1, 2, 3, 4]), "maximize")
+    assert back.comparison.better == 0
+    assert back.verdict == "worse"
+    assert back.sentence.endswith("The population got worse.")
+
+
+def test_the_numbers_are_those_of_mann_whitney_and_kolmogorov():
+    rng = np.random.default_rng(0)
+    parent, child = np.round(rng.normal(0, 1, 120), 1), np.round(rng.normal(0.8, 1, 70), 1)
+    found = compare_rounds(*rounds(parent, child), "maximize").comparison
+    assert found.better == pytest.approx(mannwhitneyu(child, parent).statistic / (120 * 70))
+    assert found.ks == pytest.approx(ks_2samp(parent, child).statistic)
+    assert 0.5 < found.low < found.better < found.high < 1
+
+
+def test_ties_are_no_difference():
+    found = compare_rounds(*rounds([0.97] * 30, [0.97] * 20), "maximize")
+    assert (found.comparison.better, found.comparison.ks) == (0.5, 0)
+    assert found.comparison.low < 0.5 < found.comparison.high
+    assert found.verdict == "unclear"
+    assert found.sentence.endswith("(Kolmogorov-Smirnov, p = 1). No improvement of the population is seen.")
+
+
+def test_less_is_better():
+    rng = np.random.default_rng(1)
+    parent, child = rng.normal(1, 1, 60), rng.normal(0, 1, 40)
+    losses = compare_rounds(*rounds(parent, child), "minimize")
+    gains = compare_rounds(*rounds(-parent, -child), "maximize")
+    assert losses.comparison == gains.comparison
+    assert losses.verdict == "better"
+    assert losses.child_best == child.min()
+    assert losses.child_median == pytest.approx(-gains.child_median)
+
+
+def test_the_sentence():
+    at = np.arange(100.0)
+    found = compare_rounds(*rounds(at, at[:50] + 60), "maximize")
+    assert found.sentence == (
+        "A trial of this round beats one of its parent's with probability 0.84 (95 % interval 0.77 to 0.89); the "
+        "distributions differ by at most 0.60 (Kolmogorov-Smirnov, p < 0.001). The population improved."
+    )
+    assert "chosen after its parent's trials had been seen" in found.caution
+
+
+def test_another_spread_about_the_same_middle():
+    at = np.arange(-50.0, 51)
+    found = compare_rounds(*rounds(5 * at, at), "maximize")
+    assert found.comparison.better == pytest.approx(0.5)
+    assert found.sentence.endswith("No improvement of the population is seen, but its spread is another.")
+
+
+def test_only_finished_even_trials_count():
+    table = pd.DataFrame(
+        {
+            "value": [1.0, 2.0, np.nan, 9.0, 8.0, 3.0, 7.0],
+            "state": ["complete", "complete", "diverged", "complete", "complete", "complete", "failed"],
+            "origin": [
+                "space_filling",
+                "space_filling",
+                "space_filling",
+                "exploit",
+                "audit",
+                "imported",
+                "space_filling",
+            ],
+        }
+    )
+    assert space_filling_rows(table).tolist() == [True, True, False, False, False, True, False]
+    assert space_filling_values(table).tolist() == [1, 2, 3]
+    found = compare_rounds(table[["value"]].dropna(), table, "maximize")
+    assert (found.comparison.n_parent, found.comparison.n_child) == (6, 3)
+    assert found.child_best == 3
+
+
+def test_too_little_is_an_error():
+    with pytest.raises(AnalysisError, match="at least 2 trials each, got 3 and 1; run more"):
+        compare_rounds(*rounds([1, 2, 3], [4]), "maximize")
+    with pytest.raises(AnalysisError, match="direction must be"):
+        compare_rounds(*rounds([1, 2, 3], [4, 5]), "up")
+    with pytest.raises(AnalysisError, match="needs a column 'value'; did you mean 'values'"):
+        space_filling_values(pd.DataFrame({"values": [1]}))

@@ -1,0 +1,287 @@
+"""Adaptive rounds: samplers of Optuna inside a space, resumed, in parallel, and what they teach."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+
+import objectives
+import refine
+from refine.design.optuna_distributions import configuration_of, distributions, params_of
+from refine.errors import AnalysisError, DesignError
+from refine.space.encoding import decode
+from refine.space.space import configuration_key
+
+SPACE = {
+    "lr": refine.Float(0.001, 1.0, levels=4, log=True),
+    "dropout": (0.0, 0.5, 6),
+    "units": refine.Integer(4, 64, levels=4),
+    "batch": [8, 16, 32],
+    "optimizer": ["Adam", None, "SGD"],
+    "epochs": 5,
+}
+
+
+def plain(params):
+    return -((params["lr"] - 0.02) ** 2) - params["dropout"] - abs(params["units"] - 40) / 100
+
+
+def ran(found):
+    """Trials without what time makes of them."""
+    return found.trials.drop(columns="seconds")
+
+
+@pytest.mark.parametrize("design", ["tpe", "qmc"])
+def test_permutations_lie_inside_between_levels_and_none_comes_twice(tree, design):
+    constraints = ["dropout < 0.4 or optimizer != 'SGD'"]
+    space = refine.Space(SPACE, constraints)
+    found = tree.add_round(space, plain, n=40, design=design).run(progress=False)
+    frame = found.trials
+    assert len(frame) == 40
+    assert set(frame["origin"]) == {"adaptive"}
+    assert set(frame["state"]) == {"complete"}
+    assert space.contains(frame).all()
+    assert frame["cell"].isna().any()  # a Float that may be anywhere
+    assert frame["units"].nunique() > 4  # whole numbers between the levels
+    keys = found.home.store.records([found._stored.pk]).columns["key"]
+    assert len(set(keys)) == 40
+    assert list(found.shown["ask"]) == list(range(40))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_distributions_lead_there_and_back(ordered):
+    space = refine.Space(SPACE)
+    known = distributions(space, ordered)
+    assert set(known) == set(space.varied)
+    for cell in range(0, space.size, 7):
+        configuration = space.frozen(space.configuration(cell))
+        params = params_of(space, configuration, ordered)
+        assert all(known[n]._contains(known[n].to_internal_repr(v)) for n, v in params.items())
+        assert configuration_key(configuration_of(space, params)) == configuration_key(configuration)
+
+
+def test_a_sampler_learns(tree):
+    space = {f"x{i}": (0.0, 1.0, 5) for i in range(4)}
+
+    def far(params):
+        return -sum((v - 0.3) ** 2 for v in params.values())
+
+    found = tree.add_round(space, far, n=60, design="tpe", seed=1).run(progress=False)
+    values = found.trials["value"]
+    assert values[40:].median() > values[:10].median()
+    assert found.best["value"] > -0.05
+
+
+def test_a_resumed_round_asks_for_what_an_undisturbed_one_asks_for(tmp_path):
+    tables = []
+    for name, parts in (("whole", (30,)), ("parts", (7, 12, 30))):
+        with refine.Tree("q", store=tmp_path / f"{name}.db") as tree:
+            for n in parts:
+                found = tree.add_round(SPACE, plain, n=n, design="tpe", seed=2).run(progress=False)
+            tables.append((ran(found), found.shown))
+    assert tables[0][0].equals(tables[1][0])
+    assert tables[0][1].equals(tables[1][1])
+
+
+def test_a_round_is_its_sampler_metric_and_direction(tree):
+    def both(params):
+        return {"a": params["lr"], "b": -params["lr"]}
+
+    ids = {
+        tree.add_round(SPACE, both, n=5, design=design, metric=metric, direction=direction).id
+        for design in ("sobol", "tpe", "qmc", optuna.samplers.TPESampler(n_startup_trials=3))
+        for metric in ("a", "b")
+        for direction in ("maximize", "minimize")
+    }
+    assert len(ids) == 1 + 3 * 4
+    root = tree.add_round(SPACE, both, n=12, metric="b", design="sobol").run(progress=False)
+    child = root.propose().accept(n=5, design="tpe", audit=0)
+    assert (child.metric, child.node.adaptive) == ("b", True)
+    assert tree[child.id].parent.id == root.id
+    grandchild = child.branch(child.space, n=3)
+    assert grandchild.node.method == "sobol"
+
+
+def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
+    sampler = optuna.samplers.TPESampler(n_startup_trials=3, seed=5)
+    found = tree.add_round(SPACE, plain, n=8, design=sampler).run(progress=False)
+    assert found.node.method == "optuna.TPESampler(n_startup_trials=3)"
+    assert "TPESampler" in str(tree)
+    # Its random numbers come from the round, so that it can be resumed.
+    again = tree.add_round(SPACE, plain, n=8, design=optuna.samplers.TPESampler(n_startup_trials=3, seed=9))
+    assert again.id == found.id
+    with refine.Tree("question", store=tmp_path / "refine.db") as other:
+        reopened = other[found.id]
+        with pytest.raises(DesignError, match=r"is not at hand after reopening; give it: run\(design=...\)"):
+            reopened.run(n=10, objective=plain, name=found.node.objective, progress=False)
+        with pytest.raises(DesignError, match="another one is another round"):
+            reopened.run(objective=plain, name=found.node.objective, design=optuna.samplers.RandomSampler())
+        reopened.run(n=10, objective=plain, name=found.node.objective, design=sampler, progress=False)
+        assert len(reopened.trials) == 10
+
+
+@pytest.mark.parametrize(("design", "package"), [("gp", "torch"), ("cmaes", "cmaes")])
+def test_a_design_that_needs_a_package_says_so_before_anything_runs(tree, design, package):
+    if importlib.util.find_spec(package) is not None:
+        found = tree.add_round(SPACE, plain, n=15, design=design).run(progress=False)
+        assert len(found.trials) == 15
+        return
+    with pytest.raises(DesignError, match=f"design '{design}' needs {package}, .*pip install {package}"):
+        tree.add_round(SPACE, plain, n=5, design=design)
+    assert len(tree) == 0
+
+
+@pytest.mark.parametrize("design", ["tpf", 3, None, optuna.samplers.TPESampler])
+def test_a_design_that_is_none_is_refused(tree, design):
+    with pytest.raises(DesignError, match="design"):
+        tree.add_round(SPACE, plain, n=5, design=design)
+
+
+def test_earlier_trials_inside_are_told_first(tree, space):
+    root = tree.add_round(space, objectives.bowl, n=40).run(progress=False)
+    child = root.branch({**space, "lr": (1.0, 2.0, 3)}, n=10, design="tpe").run(progress=False)
+    inside = child.space.contains(root.trials).sum()
+    assert inside > 0
+    assert (child.shown["earlier"] == inside).all()
+    assert list(child.shown["told"]) == list(range(10))
+
+
+def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
+    found = tree.add_round(space, objectives.sometimes, n=30, design="tpe").run(progress=False)
+    states = found.trials["state"]
+    assert {"complete", "failed"} <= set(states)
+    failed = int((states == "failed").sum())
+
+    def mended(params):
+        return params["lr"]
+
+    with refine.Tree("question", store=tree.store) as other:
+        again = other[found.id].run(
+            objective=mended, name=found.node.objective, rerun="failed", progress=False
+        )
+        assert len(again.trials) == 30
+        assert "failed" not in set(again.trials["state"])
+        assert (again.home.store.records([again._stored.pk]).columns["attempt"]).count(1) == failed
+
+
+def test_a_small_space_is_used_up_and_no_more(tree):
+    space = {"a": (1, 4), "b": ["x", "y"]}
+    found = tree.add_round(space, lambda p: float(p["a"]), n=8, design="tpe", name="small").run(
+        progress=False
+    )
+    assert found.trials[["a", "b"]].drop_duplicates().shape[0] == 8
+    assert found.trials["cell"].notna().all()
+    with pytest.raises(DesignError, match="8 exist"):
+        tree.add_round(space, lambda p: 0.0, n=9, design="tpe", name="small")
+    # Where numbers lie between levels there are more than cells.
+    tree.add_round({"a": (0.0, 1.0, 3)}, plain, n=50, design="tpe")
+
+
+def test_conditional_parameters_and_workers(tree):
+    space = {"lr": (0.5, 3.0, 6), "layers": [1, 2], "units": refine.Integer(8, 64, levels=8)}
+    with ThreadPoolExecutor(2) as pool:
+        found = tree.add_round(space, objectives.layered, n=40, design="tpe").run(
+            workers=2, executor=pool, progress=False
+        )
+    frame = found.trials
+    assert len(frame) == 40
+    assert frame[frame["layers"] == 2]["value"].max() > 0.3
+    shown = found.shown
+    assert max(len(r) for r in shown["running"]) == 1
+    assert (shown["told"] + [len(r) for r in shown["running"]] == shown["ask"]).all()
+
+
+def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, space):
+    root = tree.add_round(space, objectives.bowl, n=60, design="tpe").run(progress=False)
+    with pytest.raises(AnalysisError, match="chosen by the results of others"):
+        root.analyze()
+    with pytest.raises(AnalysisError, match="chosen by the results of others"):
+        root.propose()
+    with pytest.raises(DesignError, match="no cells are planned"):
+        root.cells()
+    child = root.branch(space, n=30).run(progress=False)
+    analysis = child.analyze()
+    assert analysis.n_space_filling == 30
+    assert len(analysis.X) == 90
+    adaptive = child.branch(space, n=20, design="qmc").run(progress=False)
+    after = adaptive.analyze()
+    assert after.n_space_filling == 30  # the parent's, on the same space
+    assert len(after.X) == 110
+
+
+def test_reports_and_exports_say_how_it_was_drawn(tree, tmp_path):
+    found = tree.add_round(SPACE, plain, n=12, design="tpe", pruner=None).run(progress=False)
+    assert "(asked for by tpe)" in str(tree)
+    text = found.report(tmp_path / "r").read_text()
+    assert "adaptive: tpe asks for one after the other" in text
+    assert "design='tpe'" in text
+    tree.export(tmp_path / "out")
+
+
+def test_focus_and_counter_samples_go_beside(tree, space):
+    root = tree.add_round(space, objectives.bowl, n=60).run(progress=False)
+    child = root.propose().edit(lr=(1.0, 2.0)).accept(n=20, exploit=0.2, audit=0.1, design="tpe")
+    counts = child.run(progress=False).trials["origin"].value_counts()
+    assert dict(counts) == {"adaptive": 14, "exploit": 4, "audit": 2}
+    assert root.decisions[0].forecast is None
+    assert len(tree.calibration().entries) == 1
+
+
+SCRIPT = """
+import sys, time
+import refine
+
+def objective(params):
+    time.sleep(0.05)
+    return params["x"] - params["y"]
+
+tree = refine.Tree("killed", store=sys.argv[1])
+found = tree.add_round({"x": (0.0, 1.0), "y": (0.0, 1.0)}, objective, n=40, design="tpe").run(
+    workers=2, progress=False
+)
+print("finished", len(found.trials))
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_and_resume_with_two_workers(tmp_path):
+    script, store = tmp_path / "script.py", tmp_path / "refine.db"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), str(store)]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+
+    def finished():
+        try:
+            with refine.Tree("killed", store=store, create=False) as tree:
+                return sum(len(r.trials) for r in tree.rounds)
+        except refine.errors.StoreError:
+            return 0
+
+    while finished() < 8:
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    with refine.Tree("killed", store=store) as tree:
+        before = tree.rounds[0].shown
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.stdout.strip() == "finished 40", again.stderr
+    assert "Warning" not in again.stderr
+    with refine.Tree("killed", store=store) as tree:
+        (found,) = tree.rounds
+        after = found.shown
+        assert after.iloc[: len(before)].equals(before)
+        records = found.home.store.records([found._stored.pk])
+        keys = [configuration_key({n: decode(v) for n, v in p.items()}) for p in records.configurations]
+        assert len(set(keys)) == 40
+        assert max(len(r) for r in after["running"]) == 1

@@ -1,0 +1,243 @@
+"""Early stopping across trials: the curve travels with the task, and the trial stops itself."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import optuna
+import pytest
+
+import objectives
+import refine
+from refine.analysis.population import compare_rounds
+from refine.design.pruning import Limit, best_so_far
+from refine.errors import AnalysisError, DesignError, ObjectiveError
+
+PRUNER = refine.Pruner(keep=0.5, warmup=3, min_trials=10)
+
+
+def pruned_round(tree, space, n=60, **options):
+    options = {"metric": "acc", "pruner": PRUNER, **options}
+    return tree.add_round(space, objectives.learner, n=n, **options).run(progress=False)
+
+
+def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
+    found = pruned_round(tree, space)
+    frame, shown = found.trials, found.shown
+    pruned = frame["state"] == "pruned"
+    assert 10 < pruned.sum() < 45
+    assert not pruned[:10].any()
+    assert frame.loc[pruned, "value"].isna().all()
+    assert frame.loc[pruned, "acc"].isna().all()
+    assert found.best["state"] == "complete"
+    assert found.failures["state"].eq("pruned").all()
+    curves = found.home.store.records([found._stored.pk], curves=True).curves
+    for i in np.flatnonzero(pruned):
+        length, best = len(curves[i]["acc"]), max(curves[i]["acc"])
+        assert 3 <= length < 20
+        assert best < shown["threshold"][i][length - 3]  # at the epoch where it stopped, from 1
+        before = best_so_far(curves[i]["acc"], 1)[2:-1]
+        assert (before >= shown["threshold"][i][: len(before)]).all()  # and at none before
+    assert (shown["basis"][:10] == 0).all()
+    assert shown["threshold"][:10].isna().all()
+    assert str(int(pruned.sum())) + " pruned" in str(tree)
+
+
+def test_what_a_trial_was_shown_can_be_drawn_again_from_the_ones_before(tree, space):
+    found = pruned_round(tree, space)
+    curves = found.home.store.records([found._stored.pk], curves=True).curves
+    reached = [best_so_far(c["acc"], 1) for c in curves]
+    for basis, threshold in zip(found.shown["basis"], found.shown["threshold"], strict=True):
+        if basis:
+            assert tuple(threshold) == PRUNER.thresholds(reached[: int(basis)])
+    with found.home.store.engine.connect() as connection:
+        import sqlalchemy as sa
+
+        kept = connection.execute(sa.text("SELECT count(*) FROM threshold")).scalar()
+    assert kept <= found.shown["basis"].nunique() - 1  # each curve once
+
+
+def test_direction_minimize(tree, space):
+    def loss(params, trial):
+        for epoch in range(12):
+            trial.report(epoch, {"loss": 2 - objectives.height(params) + 1 / (epoch + 1)})
+            if epoch < 11 and trial.should_prune():
+                break
+        return {"loss": 2 - objectives.height(params) + 1 / 12}
+
+    found = tree.add_round(
+        space, loss, metric="loss", direction="minimize", n=40, pruner=PRUNER, name="loss"
+    ).run(progress=False)
+    pruned = found.trials["state"] == "pruned"
+    heights = found.trials.apply(objectives.height, axis=1)
+    assert pruned.any()
+    assert heights[pruned].median() < heights[~pruned].median()
+    assert found.shown["threshold"].dropna().map(lambda t: 0 < min(t) < 4).all()  # in the metric's own sign
+
+
+def test_resumed_is_as_undisturbed(tmp_path, space):
+    tables = []
+    for name, parts in (("whole", (50,)), ("parts", (6, 13, 31, 50))):
+        with refine.Tree("q", store=tmp_path / f"{name}.db") as tree:
+            for n in parts:
+                found = pruned_round(tree, space, n=n)
+            tables.append((found.trials.drop(columns="seconds"), found.shown))
+    assert tables[0][0].equals(tables[1][0])
+    assert tables[0][1].equals(tables[1][1])
+
+
+def test_pruned_trials_are_run_to_their_end(tree, space):
+    found = pruned_round(tree, space)
+    complete = found.trials[found.trials["state"] == "complete"].set_index("cell")["value"]
+    pruned = set(found.trials.loc[found.trials["state"] == "pruned", "cell"])
+    found.run(rerun="pruned", progress=False)
+    after = found.trials.set_index("cell")
+    assert set(after["state"]) == {"complete"}
+    assert after.loc[complete.index, "value"].equals(complete)
+    assert math.isfinite(after.loc[list(pruned), "value"].min())
+    assert after.loc[list(pruned), "value"].median() < complete.median()
+
+
+def test_workers(tree, space):
+    with ThreadPoolExecutor(2) as pool:
+        found = tree.add_round(space, objectives.learner, metric="acc", n=60, pruner=PRUNER).run(
+            workers=2, executor=pool, progress=False
+        )
+    assert len(found.trials) == 60
+    assert (found.trials["state"] == "pruned").sum() > 5
+    assert found.shown["basis"].max() > 40
+
+
+@pytest.mark.slow
+def test_subprocesses(tree, space):
+    found = tree.add_round(space, objectives.learner, metric="acc", n=40, pruner=PRUNER)
+    found.run(workers=2, progress=False)
+    assert (found.trials["state"] == "pruned").sum() > 3
+    assert set(found.trials["state"]) == {"complete", "pruned"}
+
+
+def test_a_pruner_is_part_of_the_round_and_not_inherited(tree, space):
+    ids = {
+        tree.add_round(space, objectives.learner, metric="acc", n=5, pruner=p).id
+        for p in (None, "median", refine.Pruner(), refine.Pruner(keep=0.25), optuna.pruners.MedianPruner())
+    }
+    assert len(ids) == 4
+    root = pruned_round(tree, space)
+    child = root.propose().accept(n=12, audit=0)
+    assert child.node.pruner is None
+    other = root.propose().accept(n=12, audit=0, pruner="median")
+    assert other.node.pruner == refine.Pruner().to_json()
+    assert tree[other.id].node == other.node
+    branched = root.branch(space, n=5, pruner=PRUNER, design="tpe")
+    assert (branched.node.adaptive, branched.node.pruner) == (True, PRUNER.to_json())
+
+
+def test_an_adaptive_round_with_a_pruner(tree, space):
+    found = pruned_round(tree, space, n=50, design="tpe")
+    assert {"complete", "pruned"} == set(found.trials["state"])
+    assert set(found.shown.columns) >= {"ask", "told", "basis", "threshold"}
+    found.run(n=55, progress=False)
+    assert len(found.trials) == 55
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        optuna.pruners.HyperbandPruner(min_resource=2, max_resource=20),
+        optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3),
+    ],
+    ids=["hyperband", "median"],
+)
+@pytest.mark.parametrize("design", ["sobol", "tpe"])
+def test_pruners_of_optuna_in_this_process(tmp_path, space, pruner, design):
+    states = []
+    for name, parts in (("whole", (40,)), ("parts", (9, 40))):
+        with refine.Tree("q", store=tmp_path / f"{name}.db") as tree:
+            for n in parts:
+                found = pruned_round(tree, space, n=n, pruner=pruner, design=design)
+            states.append(list(found.trials["state"]))
+            assert "stopped early by optuna." in found.report(tmp_path / name).read_text()
+            with pytest.raises(DesignError, match="needs workers=1"):
+                found.run(workers=2, n=41)
+    assert "pruned" in states[0]
+    if design == "sobol":
+        assert states[0] == states[1]
+
+
+def test_tests_rank_pruned_trials_last(tree, space):
+    whole = tree.add_round(space, objectives.deaf, metric="acc", n=100).run(progress=False).analyze()
+    found = pruned_round(tree, space, n=100)
+    some = found.analyze()
+    assert some.states["pruned"] > 20
+    assert some.n_space_filling == some.states["complete"]
+    for name in ("dropout", "optimizer"):
+        assert whole[name].matters
+        assert some[name].matters
+        assert some[name].n == 100
+    assert not some["junk"].matters
+    medians = [level.median for level in some["dropout"].levels]
+    assert math.isnan(medians[-1])  # most of these were stopped: their median is not known
+    assert math.isfinite(medians[0])
+    proposal = found.propose().proposal
+    assert proposal.space["dropout"].high < 0.5
+    assert "nan" not in str(some) + str(proposal)
+    with pytest.raises(AnalysisError, match="stopped for being behind"):
+        compare_rounds(found.trials, found.trials, "maximize")
+
+
+def test_nothing_to_go_by_is_an_error_and_going_on_a_warning(tree, space):
+    with pytest.raises(
+        ObjectiveError, match="compares 'value' epoch by epoch, but the objective reports nothing"
+    ):
+        tree.add_round(space, objectives.bowl, n=20, pruner="median").run(progress=False)
+    deaf = tree.add_round(space, objectives.deaf, metric="acc", n=40, pruner=PRUNER)
+    with pytest.warns(RuntimeWarning, match=r"ask trial.should_prune\(\)") as caught:
+        deaf.run(progress=False)
+    assert len(caught) == 1
+    assert set(deaf.trials["state"]) == {"complete"}
+
+
+def test_wrong_pruners_are_refused(tree, space):
+    for options in ({"keep": 0}, {"keep": 1}, {"warmup": 0}, {"min_trials": 1.5}, {"keep": True}):
+        with pytest.raises(DesignError, match=f"pruner: {next(iter(options))} must be"):
+            refine.Pruner(**options)
+    for pruner in ("medain", 5, optuna.pruners.MedianPruner):
+        with pytest.raises(DesignError, match="pruner must be 'median', a refine.Pruner or"):
+            tree.add_round(space, objectives.learner, n=5, pruner=pruner)
+
+    def judge(metrics):
+        return metrics["acc"]
+
+    with pytest.raises(DesignError, match="has a value only at the end"):
+        tree.add_round(space, objectives.learner, metric=judge, n=5, pruner="median")
+
+
+def test_thresholds_carry_what_was_reached():
+    pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=2)
+    reached = [best_so_far(s, 1) for s in ([1, 2, 3, 4], [3, 2], [0, 5, 5, 5])]
+    assert pruner.thresholds(reached) == (1, 3, 3)
+    assert pruner.basis([True, False, True]) == 3
+    assert pruner.basis([True, False]) == 0
+    assert pruner.thresholds([best_so_far([1.0], 1)] * 3) == ()
+    race = Limit("acc", 1.0, 1, (1.0, 3.0)).race()
+    assert [race.behind(v) for v in (math.nan, 2.0, 0.0)] == [False, True, False]
+
+
+def test_a_nan_diverges_and_is_not_pruned(tree, space):
+    def nan(params, trial):
+        for epoch in range(20):
+            bad = params["lr"] > 3 and epoch > 1
+            trial.report(epoch, {"acc": math.nan if bad else objectives.height(params)})
+            if trial.should_prune():
+                break
+        return {"acc": math.nan if bad else objectives.height(params)}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = tree.add_round(space, nan, metric="acc", n=40, pruner=PRUNER, name="nan").run(progress=False)
+    frame = found.trials
+    assert (frame.loc[frame["state"] == "diverged", "lr"] > 3).all()
+    assert (frame["state"] == "diverged").any()

@@ -1,0 +1,65 @@
+"""Objectives that tests run, importable by workers."""
+
+from __future__ import annotations
+
+import math
+
+
+def bowl(params):
+    """Best at lr = 1.4, dropout = 0; SGD is worse; `junk` is never read."""
+    loss = (params["lr"] - 1.4) ** 2 + 2 * params["dropout"] + 2 * (params["optimizer"] == "SGD")
+    return -loss
+
+
+def metrics(params, trial):
+    """Reports a curve, and returns its last values with one metric more."""
+    for epoch in range(5):
+        trial.report(epoch, {"loss": params["lr"] / (epoch + 1), "acc": math.sin(epoch + params["lr"])})
+    return {"acc": math.sin(4 + params["lr"]), "seed": float(trial.seed)}
+
+
+def broken(params):
+    raise KeyError("learning_rate")
+
+
+def sometimes(params):
+    """Raises, gives NaN, or a number."""
+    if params["lr"] < 1:
+        raise ValueError(f"lr {params['lr']} is too small")
+    return math.nan if params["lr"] > 4 else params["lr"]
+
+
+def learner(params, trial):
+    """Climbs to its own height over 20 epochs, and stops when it is told to."""
+    reached = 0.0
+    for epoch in range(20):
+        reached = height(params) * (1 - 0.8 ** (epoch + 1))
+        trial.report(epoch, {"acc": reached})
+        if epoch < 19 and trial.should_prune():
+            break
+    return {"acc": reached}
+
+
+def height(params):
+    return 1.0 - 0.1 * abs(params["lr"] - 1.5) - params["dropout"] - 0.2 * (params["optimizer"] == "SGD")
+
+
+def deaf(params, trial):
+    """Reports, and never asks whether to stop."""
+    for epoch in range(20):
+        trial.report(epoch, {"acc": height(params) * (1 - 0.8 ** (epoch + 1))})
+    return {"acc": height(params) * (1 - 0.8**20)}
+
+
+def layered(params):
+    """`units` is read only where there is a second layer."""
+    if params["layers"] == 1:
+        return -((params["lr"] - 1.4) ** 2)
+    return 0.5 - (params["lr"] - 1.4) ** 2 - abs(params["units"] - 32) / 64
+
+
+def where(params):
+    """The process that runs it."""
+    import os
+
+    return {"value": bowl(params), "process": float(os.getpid())}

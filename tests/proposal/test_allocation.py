@@ -1,0 +1,128 @@
+"""Focus, audit trials and autopilot: what runs beside the space-filling design, and what it is good for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import objectives
+import refine
+from refine.errors import DesignError, ReviewError
+
+
+@pytest.fixture
+def root(tree, space):
+    return tree.add_round(space, objectives.bowl, n=150, seed=7).run(progress=False)
+
+
+def test_a_child_spends_its_shares_as_said(root):
+    child = root.propose().accept(n=40, exploit=0.5, audit=0.1).run(progress=False)
+    counts = child.trials["origin"].value_counts().to_dict()
+    assert counts == {"exploit": 20, "space_filling": 16, "audit": 4}
+    frame = child.trials
+    inside = child.space.contains(frame)
+    assert inside[frame["origin"] != "audit"].all()
+    assert not inside[frame["origin"] == "audit"].any()
+    assert root.space.contains(frame).all()
+    assert not frame.duplicated(subset=list(child.space)).any()
+    assert child.node.exploit == 0.5
+    assert child.node.audit == 0.1
+
+
+def test_focused_trials_are_better_and_are_not_tested_on(root):
+    child = root.propose().accept(n=60, exploit=0.5, audit=0.0).run(progress=False)
+    frame = child.trials
+    medians = frame.groupby("origin")["value"].median()
+    assert medians["exploit"] > medians["space_filling"]
+    analysis = child.analyze()
+    assert analysis.n_space_filling == 30
+    assert len(analysis.y) == 60 + analysis.n_earlier
+
+
+def test_the_plan_is_stored_and_survives_resuming_and_extending(root):
+    review = root.propose()
+    child = review.accept(n=40, exploit=0.3)
+    before = root.home.store.beside(child._stored.pk)
+    root.run(n=200, progress=False)  # more evidence now, but the child's cells are frozen
+    assert review.accept(n=40, exploit=0.3).id == child.id
+    assert root.home.store.beside(child._stored.pk) == before
+    child.run(progress=False)
+    assert len(child.run(n=50, progress=False).trials) == 50
+    assert (child.trials["origin"] == "exploit").sum() == 12
+
+
+def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
+    review = root.propose()
+    with_counter, without = review.accept(n=40), review.accept(n=40, audit=0)
+    assert with_counter.id != without.id
+    assert [origin for origin, _ in root.home.store.beside(with_counter._stored.pk)] == ["audit"] * 2
+    assert root.home.store.beside(without._stored.pk) == []
+    nothing_cut = review.reject(*root.space.varied).accept(n=40)
+    assert nothing_cut.node.audit == 0  # there is no outside
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        ({"exploit": 1.0}, "focus must be a share >= 0 and < 1 of the configurations, got 1.0"),
+        ({"audit": -0.1}, "counter must be a share >= 0 and < 1 of the configurations, got -0.1"),
+        (
+            {"exploit": 0.6, "audit": 0.4},
+            "must leave something for the space-filling design, got 0.6 and 0.4",
+        ),
+    ],
+)
+def test_shares_out_of_range_are_refused(root, shares, text):
+    with pytest.raises(ReviewError, match=text):
+        root.propose().accept(n=40, **shares)
+    assert root.decisions == ()
+
+
+def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(root):
+    # A person cuts off the best optimizers and the best rates; what lies outside must be found out.
+    wrong = root.propose().reject(*root.space.varied).edit(optimizer=["SGD"], lr=(3.0, 5.0))
+    child = wrong.accept(n=60, audit=0.3).run(progress=False)
+    proposal = child.propose().proposal
+    reopened = [c for c in proposal.changes if c.kind == "reopen"]
+    assert {c.name for c in reopened} >= {"lr"} or {c.name for c in reopened} >= {"optimizer"}
+    frame = child.trials
+    best = frame[frame["origin"] == "audit"].nlargest(1, "value")
+    assert best["value"].iloc[0] > frame.loc[frame["origin"] != "audit", "value"].max()
+    assert proposal.space.contains(best).all()
+    assert "is refuted" in reopened[0].reason
+    assert "looks beyond" in proposal.claim
+    grandchild = child.propose().accept(n=20).run(progress=False)
+    assert grandchild.best["value"] >= child.trials.loc[child.trials["origin"] != "audit", "value"].max()
+
+
+def test_a_right_narrowing_is_not_refuted(root):
+    child = root.propose().accept(n=60, audit=0.3).run(progress=False)
+    assert not [c for c in child.propose().proposal.changes if c.kind == "reopen"]
+
+
+def test_autopilot_takes_the_same_steps_and_finds_better(tree, space):
+    def objective(params):
+        return objectives.bowl(params) + np.random.normal(0, 0.02)
+
+    first = tree.add_round(space, objective, n=40, seed=1)
+    last = refine.autopilot(first, rounds=4, n=30, progress=False)
+    assert last.best["value"] > first.best["value"] - 0.05
+    assert {d.author for r in tree.rounds for d in r.decisions} == {"autopilot"}
+    assert {d.kind for r in tree.rounds for d in r.decisions} == {"accepted"}
+    medians = [r.trials.loc[r.trials["origin"] == "space_filling", "value"].median() for r in tree.rounds]
+    assert medians[1] > medians[0]
+    again = refine.autopilot(first, rounds=4, n=30, progress=False)
+    assert again.id == last.id  # nothing is run or written twice
+
+
+def test_autopilot_stops_where_there_is_only_noise(tree, space):
+    first = tree.add_round(space, lambda p: 1.0, n=30, seed=1)
+    refine.autopilot(first, rounds=6, n=20, progress=False)
+    assert len(tree) == 2
+
+
+def test_autopilot_says_what_it_needs(tree):
+    with pytest.raises(ReviewError, match="the tree has none; add one first"):
+        refine.autopilot(tree)
+    with pytest.raises(DesignError, match="rounds must be a whole number >= 1, got 0"):
+        refine.autopilot(tree, rounds=0)

@@ -1,0 +1,191 @@
+"""What is offered beside a proposal: flat parameters at their cheapest level, and the next round's size."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.design.space_filling import Sobol, draw, feasible
+from refine.proposal.alternatives import Advice, Offer, advice
+
+SPACE = refine.Space(
+    {
+        "lr": (0.0, 1.0, 11),
+        "dropout": (0.0, 0.5, 6),
+        "batch": [16, 32, 64],
+        "optimizer": ["Adam", "Nadam", "SGD"],
+    }
+)
+
+
+def table(space: refine.Space = SPACE, n: int = 90, seed: int = 0) -> pd.DataFrame:
+    """`batch` decides how long a trial takes and nothing else; `lr` and `dropout` decide the value."""
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
+    rng = np.random.default_rng(seed)
+    frame["value"] = -2 * (frame["lr"] - 0.5) ** 2 - frame["dropout"] + rng.normal(0, 0.05, n)
+    frame["seconds"] = 100 / frame["batch"].astype(float) * rng.uniform(0.9, 1.1, n)
+    return frame
+
+
+def offered(frame: pd.DataFrame, space: refine.Space = SPACE, epsilon: float = 0.15) -> dict[str, Offer]:
+    proposal = refine.propose(refine.analyze(space, frame), epsilon=epsilon)
+    return {offer.name: offer for offer in proposal.offers}
+
+
+def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level():
+    proposal = refine.propose(refine.analyze(SPACE, table()), epsilon=0.15)
+    (offer,) = proposal.offers
+    assert (offer.name, offer.value) == ("batch", 64)
+    assert offer.saving == pytest.approx(0.5, abs=0.05)  # the median level is 32
+    assert offer.retention >= 0.95
+    assert ".edit({'batch': 64})" in offer.reason
+    assert "makes no difference beyond 0.1500 at any of its levels" in offer.reason
+    assert f"could be fixed: {offer.reason}" in str(proposal)
+
+
+def test_what_is_offered_is_not_proposed():
+    proposal = refine.propose(refine.analyze(SPACE, table()), epsilon=0.15)
+    assert proposal.offers
+    assert proposal["batch"].kind == "keep"
+    assert proposal.space["batch"] == SPACE["batch"]
+    # Times are no evidence: without them the proposal is the same one.
+    untimed = refine.propose(refine.analyze(SPACE, table().drop(columns="seconds")), epsilon=0.15)
+    assert untimed.offers == ()
+    assert untimed.digest == proposal.digest
+    assert untimed.space == proposal.space
+
+
+def test_a_parameter_that_matters_is_not_offered():
+    frame = table()
+    frame["value"] -= 0.5 * (frame["batch"] == 64)
+    assert "batch" not in offered(frame)
+
+
+def test_what_costs_the_same_everywhere_is_not_offered():
+    frame = table()
+    frame["seconds"] = np.random.default_rng(1).uniform(0.9, 1.1, len(frame))
+    assert offered(frame) == {}
+    # A difference that is sure but small isn't worth a decision.
+    frame["seconds"] = 100 - 0.02 * frame["batch"].astype(float)
+    assert offered(frame) == {}
+
+
+def test_a_coupled_parameter_is_not_offered():
+    frame = table()
+    place = frame["batch"].astype(float).map({16.0: 0.1, 32.0: 0.5, 64.0: 0.9})
+    frame["value"] = -np.abs(frame["lr"] - place)
+    analysis = refine.analyze(SPACE, frame)
+    assert [(p.i, p.j) for p in analysis.pairs if p.q <= 0.1] == [(0, 2)]
+    assert not analysis["batch"].matters
+    assert refine.propose(analysis, epsilon=2.0).offers == ()
+
+
+def test_where_trials_fail_nothing_is_offered():
+    frame = table()
+    frame.loc[frame["batch"] == 64, "value"] = np.nan
+    assert "batch" not in offered(frame, epsilon=5.0)
+
+
+def test_no_difference_seen_is_not_enough_for_an_offer():
+    # So noisy that nothing about batch is known: not seen to matter, but not equivalent either.
+    frame = table(n=30)
+    frame["value"] = np.random.default_rng(2).normal(size=30)
+    analysis = refine.analyze(SPACE, frame)
+    assert not analysis["batch"].matters
+    assert refine.propose(analysis, epsilon=0.01).offers == ()
+
+
+def test_a_level_that_was_hardly_tried_is_not_the_cheapest():
+    frame = table()
+    frame["seconds"] = np.where(frame["batch"] == 16, 1.0, frame["seconds"])
+    few = frame[(frame["batch"] != 16) | (np.arange(len(frame)) < 12)]
+    assert 0 < (few["batch"] == 16).sum() < 5
+    assert {name: o.value for name, o in offered(few, epsilon=3.0).items()}.get("batch") in (None, 64)
+
+
+def test_classes_are_offered_as_they_are_typed_and_survive_json(lookalike):
+    space = refine.Space(
+        {
+            "lr": (0.0, 1.0, 11),
+            "optimizer": [
+                lookalike.optimizers.Adam,
+                lookalike.optimizers.Nadam,
+                lookalike.optimizers.RMSprop,
+            ],
+        }
+    )
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, 33, 0)))
+    rng = np.random.default_rng(0)
+    frame["value"] = -2 * (frame["lr"] - 0.5) ** 2 + rng.normal(0, 0.02, 33)
+    frame["seconds"] = np.where(frame["optimizer"] == "Nadam", 1.0, 2.0) * rng.uniform(0.95, 1.05, 33)
+    proposal = refine.propose(refine.analyze(space, frame), epsilon=0.5)
+    (offer,) = proposal.offers
+    assert offer.value == space["optimizer"].grid[1]
+    assert ".edit({'optimizer': lookalike.optimizers.Nadam})" in offer.reason
+    again = refine.Proposal.from_json(json.loads(proposal.dumps()))
+    (read,) = again.offers
+    assert read.value == offer.value
+    assert read.reason == offer.reason
+    assert read.saving == pytest.approx(offer.saving, rel=1e-5)
+    assert again.advice.reason == proposal.advice.reason
+    assert again.digest == proposal.digest
+    assert str(again) == str(proposal)
+
+
+def test_advice_without_times_survives_json():
+    made = Advice(70, 59, 40, math.nan, "so.")
+    data = json.loads(json.dumps(made.to_json()))
+    assert data["seconds"] is None
+    assert math.isnan(Advice.from_json(data).seconds)
+    timed = Advice(70, 59, 40, 12.5, "so.")
+    assert Advice.from_json(json.loads(json.dumps(timed.to_json()))) == timed
+
+
+def test_a_proposal_of_an_earlier_version_has_no_offers_and_no_advice():
+    data = refine.propose(refine.analyze(SPACE, table(n=30))).to_json()
+    del data["offers"], data["advice"]
+    old = refine.Proposal.from_json(json.loads(json.dumps(data)))
+    assert (old.offers, old.advice) == ((), None)
+    assert "next round" not in str(old)
+
+
+def test_the_next_round_is_large_enough_to_hit_and_to_judge():
+    analysis = refine.analyze(SPACE, table(n=30))
+    made = advice(analysis, SPACE, 594)
+    assert made.hit == 59
+    assert 1 - 0.95**59 >= 0.95 > 1 - 0.95**58
+    assert made.judge == 5 * analysis["lr"].needed == 120  # one in five is good
+    assert made.n == 130  # 5 % of them go outside: 120 / 0.95, in tens
+    assert advice(analysis, SPACE, 594, audit=0.0).n == 120
+    assert made.seconds == pytest.approx(130 * analysis.table["seconds"].median())
+    assert made.reason == (
+        "59 space-filling configurations hit the best 5.0 % of the proposed space with probability 0.95 and 120 bring the 24 good "
+        "trials that it takes to judge 4 parameters, so 130 configurations would do."
+    )
+
+
+def test_no_more_is_advised_than_is_left_to_run():
+    analysis = refine.analyze(SPACE, table(n=30))
+    made = advice(analysis, SPACE, 40)
+    assert made.n == 40
+    assert made.reason.endswith("configurations would do; no more than 40 of 594 are left to run.")
+    none = advice(analysis, SPACE, 0)
+    assert none.n == 0
+    assert none.reason.endswith("but nothing is left to run of 594.")
+
+
+def test_the_whole_of_a_small_space_may_have_been_run():
+    space = refine.Space({"x": (0, 21, 22), "y": [1, 2]})
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, 40, 0)))
+    frame["value"] = np.random.default_rng(0).normal(size=40)
+    twice = pd.concat([frame, frame.iloc[:5]], ignore_index=True)  # a configuration that was run again is one
+    earlier = pd.DataFrame(space.columns(draw(Sobol(), space, 42, 0))).iloc[40:].assign(value=0.0)
+    analysis = refine.analyze(space, twice, earlier=earlier)
+    proposal = refine.propose(analysis)
+    assert proposal.space == space
+    assert proposal.advice.n == feasible(space).count - 42

@@ -1,0 +1,172 @@
+"""Forecasts: they hold as often as they say, in the metric's own sign, and say nothing where nothing is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+import refine
+from refine.design.space_filling import Uniform, draw
+from refine.errors import AnalysisError
+from refine.proposal.forecast import LEVELS, Forecast, forecast, normal_scores
+
+SPACE = refine.Space(
+    {"x": (0.0, 1.0, 21), "z": (0.0, 1.0, 21), "kind": ["a", "b", "c"], "junk": (1, 9), "epochs": 20}
+)
+BOX = SPACE.replace({"x": refine.Float(0.5, 1.0, 11), "kind": refine.Categorical(["a", "b"])})
+MADE = Forecast((0.05, 0.25, 0.5, 0.75, 0.95), (1.0, 2.0, 3.0, 4.0, 5.0), (7.0, 8.0, 8.0, 8.0, 9.0), 30)
+
+
+def trials(space, n, seed, sign=1.0):
+    """A bump in x, a slope in z, a bad choice, and noise."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(space.columns(draw(Uniform(), space, n, seed)))
+    signal = -2 * (frame["x"] - 0.7) ** 2 + 0.5 * frame["z"] - 0.5 * (frame["kind"] == "c")
+    return frame.assign(value=sign * (signal + rng.normal(0, 0.1, n)))
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return refine.analyze(SPACE, trials(SPACE, 100, 0))
+
+
+def sums(space, n, seed):
+    """Minus an error that many parameters multiply, as losses do, with noise that is a share of it."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(space.columns(draw(Uniform(), space, n, seed)))
+    signal = frame["x0"] + 0.6 * frame[["x1", "x2", "x3"]].sum(axis=1) - 0.3 * (frame["kind"] == "c")
+    return frame.assign(value=-np.exp(-(signal + rng.normal(0, 0.2, n))))
+
+
+def test_intervals_hold_as_often_as_they_say():
+    """Counts of 40 repetitions lie where 99 % of binomial counts would, at 50 % and at 90 %."""
+    space = refine.Space({**{f"x{i}": (0.0, 1.0, 11) for i in range(4)}, "kind": ["a", "b", "c"]})
+    box = space.replace({"x0": refine.Float(0.5, 1.0, 6), "kind": refine.Categorical(["a", "b"])})
+    found = refine.analyze(space, sums(space, 100, 0))
+    held = {(what, share): 0 for what in ("median", "best") for share in (0.5, 0.9)}
+    for seed in range(40):
+        frame = sums(space, 100, seed)
+        # Only the evidence counts; the tests of the analysis would take most of the time.
+        found = replace(found, X=space.unit(frame), y=frame["value"].to_numpy())
+        made = forecast(found, box, 40, seed)
+        value = sums(box, 40, 1000 + seed)["value"]
+        for what, share in held:
+            low, high = made.interval(what, share)
+            held[what, share] += low <= (value.median() if what == "median" else value.max()) <= high
+    for (what, share), count in held.items():
+        low, high = binom.interval(0.99, 40, share)
+        assert low <= count <= high, (what, share, count)
+
+
+def test_a_minimised_metric_is_its_mirror_image(analysis):
+    mirrored = refine.analyze(SPACE, trials(SPACE, 100, 0, sign=-1.0), direction="minimize")
+    up, down = (forecast(found, BOX, 40, 1) for found in (analysis, mirrored))
+    assert down.levels == up.levels == LEVELS
+    assert np.allclose(down.median, -np.array(up.median)[::-1], rtol=1e-6)
+    assert np.allclose(down.best, -np.array(up.best)[::-1], rtol=1e-6)
+    assert np.quantile(down.best, 0.5) < np.quantile(down.median, 0.5)
+
+
+def test_it_is_pure_and_a_round_trip_changes_nothing(analysis):
+    made = forecast(analysis, BOX, 40, 1)
+    assert made == forecast(analysis, BOX, 40, 1)
+    assert made != forecast(analysis, BOX, 40, 2)
+    assert Forecast.from_json(made.to_json()) == made
+    assert all(v == float(f"{v:.9g}") for v in (*made.median, *made.best))
+    assert list(made.median) == sorted(made.median)
+    assert list(made.best) == sorted(made.best)
+
+
+def test_a_better_box_and_more_trials_promise_more(analysis):
+    worse = SPACE.replace({"x": refine.Float(0.0, 0.2, 5)})
+    assert forecast(analysis, BOX, 40, 1).quantile("median", 0.5) > forecast(analysis, worse, 40, 1).quantile(
+        "median", 0.5
+    )
+    few, many = (forecast(analysis, BOX, n, 1) for n in (5, 200))
+    assert many.quantile("best", 0.5) > few.quantile("best", 0.5)
+    widths = [high - low for low, high in (made.interval("median", 0.9) for made in (few, many))]
+    assert widths[1] < widths[0]
+
+
+def test_cells_that_will_not_run_are_left_out(analysis):
+    from refine.space.space import configuration_key
+
+    tiny = refine.Space({**SPACE, "z": 0.5, "junk": 1, "kind": "a"})
+    rows = draw(Uniform(), tiny, tiny.size, 0)
+    best = {
+        configuration_key(tiny.frozen(tiny.at(row))) for row in rows if abs(tiny.at(row)["x"] - 0.7) < 0.3
+    }
+    everything, rest = (forecast(analysis, tiny, 5, 1, frozenset(skip)) for skip in (set(), best))
+    assert rest.quantile("median", 0.5) < everything.quantile("median", 0.5)
+    assert (
+        forecast(analysis, tiny, 5, 1, frozenset(configuration_key(tiny.frozen(tiny.at(r))) for r in rows))
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        pytest.param(refine.Space({**SPACE, "l2": (0.0, 1.0, 3)}), id="a parameter more"),
+        pytest.param(refine.Space({n: p for n, p in SPACE.items() if n != "junk"}), id="one less"),
+        pytest.param(refine.Space({**SPACE, "epochs": 30}), id="another fixed value"),
+        pytest.param(SPACE.replace({"kind": refine.Categorical(["d", "e"])}), id="choices never tried"),
+    ],
+)
+def test_nothing_is_said_where_nothing_is_known(analysis, space):
+    assert forecast(analysis, space, 40, 1) is None
+
+
+def test_nothing_is_said_of_no_trials(analysis):
+    assert forecast(analysis, BOX, 0, 1) is None
+
+
+def test_what_is_bounded_stays_bounded():
+    frame = trials(SPACE, 100, 3)
+    frame["value"] = (frame["value"] + 0.2).clip(0, 1)  # a saturated share
+    made = forecast(refine.analyze(SPACE, frame), BOX, 40, 1)
+    assert made.median[0] >= 0
+    assert made.best[-1] <= 1
+    constant = forecast(refine.analyze(SPACE, frame.assign(value=0.5)), BOX, 40, 1)
+    assert set(constant.median) == set(constant.best) == {0.5}
+    assert constant.percentile("best", 0.5) == pytest.approx(0.5)
+
+
+def test_percentiles():
+    for level, value in zip(MADE.levels, MADE.median, strict=True):
+        assert MADE.percentile("median", value) == pytest.approx(level)
+    assert MADE.percentile("median", 3.5) == pytest.approx(0.625)
+    assert (MADE.percentile("median", 0.9), MADE.percentile("median", 5.1)) == (0.0, 1.0)
+    assert MADE.percentile("best", 8.0) == pytest.approx(0.5)  # ties: the middle of their levels
+    assert MADE.percentile("best", 7.5) == pytest.approx(0.15)
+
+
+def test_intervals():
+    assert MADE.interval("median", 0.9) == (1.0, 5.0)
+    assert MADE.interval("best", 0.5) == (8.0, 8.0)
+    assert MADE.interval("median", 0.7) == pytest.approx((1.5, 4.5))
+    with pytest.raises(AnalysisError, match=r"level must lie between the forecast's levels 0.05 and 0.95"):
+        MADE.interval("median", 0.99)
+
+
+def test_normal_scores_are_symmetric():
+    found = normal_scores(np.arange(1.0, 8), 7)
+    assert found[3] == 0
+    assert np.allclose(found, -found[::-1])
+    assert math.isclose(float(normal_scores(np.array([84.63]), 100)[0]), 1.0, abs_tol=0.01)
+
+
+def test_rounding_in_single_precision_is_no_difference():
+    value = float(np.float32(135 / 137))
+    beside = float(np.nextafter(np.float32(value), np.float32(0)))
+    made = Forecast((0.05, 0.25, 0.5, 0.75, 0.95), (value,) * 5, (value,) * 5, 30)
+    assert value != beside
+    assert made.percentile("best", beside) == pytest.approx(0.5)
+    assert made.holds("best", 0.5, beside)
+    assert not made.holds("best", 0.9, value - 1 / 137)
+    assert made.percentile("best", value - 1 / 137) == 0

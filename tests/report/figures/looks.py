@@ -1,0 +1,97 @@
+"""What tests of figures ask of them, and tables that they draw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from refine.space.parameters import Float, Integer
+from refine.space.space import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LONG = "a_very_long_label_that_somebody_wrote_for_a_loss_of_his_own"
+
+SPACE = Space(
+    {
+        "lr": Float(1e-4, 1e-1, 7, log=True),
+        "dropout": (0.0, 0.5, 6),
+        "width": Integer(8, 320, 40),
+        "neurons": [4, 8, 16, 32, 64],
+        "optimizer": ["Adam", "Nadam", "SGD"],
+        "loss$x$": ["mse", LONG],
+        "epochs": 150,
+    }
+)
+
+
+def trials(n: int = 300, space: Space = SPACE, seed: int = 5) -> pd.DataFrame:
+    """A round with an optimum at lr 0.00316, SGD weak, failures at the highest rate, and times that grow with width."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        space.columns(np.stack([rng.integers(0, p.size, n) for p in space.values()], axis=1))
+    )
+    away = np.log10(frame["lr"].to_numpy()) + 2.5
+    frame["value"] = 0.95 - 0.02 * away**2 + rng.normal(0, 0.005, n)
+    frame["value"] -= 0.01 * (frame["optimizer"] == "SGD")
+    frame["state"], frame["origin"] = "complete", "space_filling"
+    frame["seconds"] = 1.0 + frame["width"] / 20 + rng.random(n)
+    high = np.isclose(frame["lr"].astype(float), 0.1) & (rng.random(n) < 0.6)
+    frame.loc[high, ["state", "value"]] = ["diverged", np.nan]
+    frame.loc[frame.index % 30 == 0, "origin"] = "exploit"
+    return frame
+
+
+def texts(ax: Any) -> list[str]:
+    """Everything written into the axes."""
+    return [t.get_text() for t in ax.texts]
+
+
+def legend(ax: Any) -> list[str]:
+    """Labels of the legend."""
+    return [t.get_text() for t in ax.get_legend().get_texts()]
+
+
+def drawn(ax: Any, gid: str) -> list[Any]:
+    """Lines of that kind."""
+    return [line for line in ax.lines if line.get_gid() == gid]
+
+
+def points(ax: Any, gid: str) -> list[tuple[float, float]]:
+    """All places of lines of that kind."""
+    return [(float(x), float(y)) for line in drawn(ax, gid) for x, y in np.asarray(line.get_xydata())]
+
+
+def inside(ax: Any) -> None:
+    """Everything that is written lies on the page, and nothing in the head covers anything else there."""
+    figure = ax.get_figure(root=True)
+    figure.canvas.draw()
+    around = [*tick_labels(ax.xaxis), *tick_labels(ax.yaxis), ax.xaxis.label, ax.yaxis.label]
+    written = [*ax.texts, *(around if ax.axison else [])]
+    heads = [ax._left_title, ax._right_title]
+    boxes = [t.get_window_extent() for t in [*written, *heads] if t.get_text() and t.get_visible()]
+    if ax.get_legend() is not None:
+        boxes.append(ax.get_legend().get_window_extent())
+        heads.append(ax.get_legend())
+    for box in boxes:
+        assert box.x0 >= figure.bbox.x0 - 1
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y0 >= figure.bbox.y0 - 1
+        assert box.y1 <= figure.bbox.y1 + 1
+    apart([h for h in heads if not hasattr(h, "get_text") or h.get_text()])
+
+
+def tick_labels(axis: Any) -> list[Any]:
+    """Those that are in view."""
+    low, high = sorted(axis.get_view_interval())
+    return [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+
+
+def apart(things: Iterable[Any]) -> None:
+    """None covers another."""
+    boxes = [t.get_window_extent() for t in things if not hasattr(t, "get_text") or t.get_text()]
+    for i, a in enumerate(boxes):
+        assert not any(a.overlaps(b) for b in boxes[i + 1 :])

@@ -1,0 +1,271 @@
+"""Pictures of the gate's cards: ends, failures, cost, gain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from looks import SPACE, apart, drawn, inside, legend, points, texts, trials
+
+from refine import stats
+from refine.analysis.analysis import Analysis, analyze
+from refine.errors import AnalysisError
+from refine.report import figures
+from refine.report.figures.price import _front
+from refine.report.figures.style import GREY, ORANGE
+from refine.space.parameters import Float, Integer
+from refine.space.space import Space
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyze(SPACE, trials(), metric="val_acc")
+
+
+def _rising(n: int = 400) -> Analysis:
+    """Best at the high end of `up`, at the natural limit of `zero`, and in the middle of `inner`."""
+    space = Space(
+        {
+            "up": Float(1, 2, 5),
+            "zero": (0.0, 1.0, 5),
+            "inner": Integer(1, 5),
+            "list": [1, 2, 3],
+            "kind": ["a", "b"],
+        }
+    )
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({k: p.column(rng.integers(0, p.size, n)) for k, p in space.items()})
+    table["value"] = (
+        table["up"] - 0.5 * table["zero"] - 0.3 * (table["inner"] - 3.0) ** 2 + rng.normal(0, 0.1, n)
+    )
+    return analyze(space, table)
+
+
+# Ends.
+
+
+def test_ends_against_an_even_spread() -> None:
+    analysis = _rising()
+    ax = figures.edges(analysis)
+    names = [t.get_text() for t in ax.get_yticklabels()]
+    assert sorted(names) == ["inner", "list", "up", "zero"]  # without an order there is no end
+    assert names[0] in ("up", "zero")
+    found = {}
+    for side, offset in (("low", -0.22), ("high", 0.22)):
+        for line in drawn(ax, side):
+            row = round(line.get_ydata()[0] - offset)
+            found[names[row], side] = line
+    for name in names:
+        for k, side in enumerate(("low", "high")):
+            edge = analysis[name].edges[k]
+            assert found[name, side].get_xdata()[0] == pytest.approx(edge.top_count / edge.top_n)
+    assert found["up", "high"].get_color() == ORANGE
+    assert found["up", "low"].get_color() == GREY
+    assert [
+        found[key].get_marker()
+        for key in (("up", "high"), ("zero", "low"), ("zero", "high"), ("list", "high"))
+    ] == [
+        "o",
+        "s",
+        "s",
+        "o",
+    ]
+    space_filling = [x for x, _ in points(ax, "space_filling")]
+    assert sorted(space_filling) == pytest.approx(
+        sorted(e.share for name in names for e in analysis[name].edges)
+    )
+    assert {"high 2", "low 0", "low 1"} <= set(texts(ax))
+    assert ax.get_xlabel() == "share of the best 20 % at that end"
+    assert ax.get_xlim()[1] <= 1
+    inside(ax)
+    apart(ax.get_yticklabels())
+
+
+def test_a_small_q_that_is_no_pile_up_says_why(analysis: Analysis) -> None:
+    edge = analysis["dropout"].edges[1]
+    slope = analysis["dropout"]._replace(
+        edges=(edge._replace(side="low"), edge._replace(peak=False)), edge_q=(1.0, 0.01)
+    )
+    weak = slope._replace(edges=(edge._replace(side="low"), edge._replace(peak=True, top_count=0)))
+    for found, words in ((slope, "q = 0.01, no peak"), (weak, "q = 0.01, small")):
+        ax = figures.edges(replace(analysis, parameters=(found,)))
+        assert words in texts(ax)
+        inside(ax)
+
+
+def test_edges_need_an_order() -> None:
+    space = Space({"kind": ["a", "b"]})
+    table = pd.DataFrame({"kind": ["a", "b"] * 10, "value": np.arange(20.0)})
+    with pytest.raises(AnalysisError, match="edges: no parameter that varies has an order"):
+        figures.edges(analyze(space, table))
+
+
+# Failures.
+
+
+def test_shares_of_failures(analysis: Analysis) -> None:
+    ax = figures.failing(analysis)
+    labels = [t.get_text() for t in ax.get_yticklabels()]
+    assert labels[:2] == ["lr", "0.0001  "]  # what failures depend on most comes first
+    table = trials()
+    table = table[table["origin"] == "space_filling"]
+    bad = table["state"] == "diverged"
+    shares = [bad[np.isclose(table["lr"].astype(float), v)].mean() for v in SPACE["lr"].grid]
+    rates = points(ax, "rate")
+    assert [x for x, _ in rates[:7]] == pytest.approx(shares)
+    assert [y for _, y in rates[:7]] == list(range(1, 8))
+    assert drawn(ax, "rate")[6].get_color() == ORANGE
+    assert {line.get_color() for line in drawn(ax, "rate")[:6]} == {GREY}
+    assert drawn(ax, "overall")[0].get_xdata()[0] == pytest.approx(bad.mean())
+    here = np.isclose(table["lr"].astype(float), 0.1)
+    assert f"{bad[here].sum()} of {here.sum()}" in texts(ax)
+    ends = stats.wilson(bad[here].sum(), here.sum())
+    intervals = [tuple(line.get_xdata()) for line in ax.lines if line.get_linewidth() == 1.6]
+    assert intervals[6] == pytest.approx((float(ends.low), float(ends.high)))
+    assert any(text.startswith(f"all: {bad.sum()} of {len(bad)}") for text in legend(ax))
+    assert ax.get_title("right") == "4 parameters left out"
+    inside(ax)
+    apart(ax.get_yticklabels())
+
+
+def test_degenerate_models_count_as_failures() -> None:
+    table = trials().assign(degenerate=0.0)
+    weak = (table["optimizer"] == "SGD") & (table["state"] == "complete") & (np.arange(300) % 2 == 0)
+    table.loc[weak, "degenerate"] = 1.0
+    ax = figures.failing(analyze(SPACE, table))
+    assert {"lr", "optimizer"} <= {t.get_text() for t in ax.get_yticklabels()}
+    inside(ax)
+
+
+def test_where_nothing_fails_it_says_how_sure_that_is() -> None:
+    table = trials()
+    table = table[table["state"] == "complete"]
+    ax = figures.failing(analyze(SPACE, table))
+    assert {x for x, _ in points(ax, "rate")} == {0.0}
+    assert legend(ax)[0].startswith("all: 0 of ")
+    assert len(legend(ax)) == 1
+    inside(ax)
+    fixed = Space({"a": 1})
+    with pytest.raises(AnalysisError, match="failing: no parameter varies"):
+        figures.failing(analyze(fixed, pd.DataFrame({"a": [1] * 12, "value": np.arange(12.0)})))
+
+
+def test_many_parameters_stay_on_a_page() -> None:
+    space = Space({f"p{i}": Integer(1, 10) for i in range(8)})
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({k: p.column(rng.integers(0, p.size, 600)) for k, p in space.items()})
+    table["value"], table["state"], table["origin"] = rng.normal(size=600), "complete", "space_filling"
+    for i in range(8):
+        table.loc[(table[f"p{i}"] == 10) & (rng.random(600) < 0.8), ["state", "value"]] = ["failed", np.nan]
+    ax = figures.failing(analyze(space, table))
+    assert len(ax.get_yticklabels()) == 22
+    assert ax.get_title("right") == "6 parameters left out"
+
+
+# Cost.
+
+
+def test_front() -> None:
+    seconds, value = np.array([3.0, 1.0, 2.0, 2.0, 4.0, 5.0]), np.array([0.7, 0.5, 0.6, 0.4, 0.7, 0.9])
+    assert _front(seconds, value).tolist() == [1, 2, 0, 5]
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
+    sign = 1 if direction == "maximize" else -1
+    table = trials().assign(value=lambda t: sign * t["value"])
+    found = analyze(SPACE, table, direction=direction, metric="m")
+    ax = figures.cost(found)
+    done = table[table["state"] == "complete"]  # focused ones too: this is no test
+    gain = sign * done["value"]
+    best = done.loc[gain.idxmax()]
+    assert points(ax, "best") == [(pytest.approx(best["seconds"]), pytest.approx(best["value"]))]
+    near = done[gain >= gain.max() - found.noise.sd]
+    cheap = near.loc[near["seconds"].idxmin()]
+    assert points(ax, "cheapest") == [(pytest.approx(cheap["seconds"]), pytest.approx(cheap["value"]))]
+    front = [v for _, v in points(ax, "front")]
+    assert front == sorted(front, reverse=sign < 0)
+    assert front[-1] == best["value"]
+    band = next(p for p in ax.patches if p.get_gid() == "noise")
+    assert band.get_height() == pytest.approx(found.noise.sd)
+    assert any(text.startswith("cheapest within noise") for text in legend(ax))
+    inside(ax)
+
+
+def test_of_trials_that_tie_the_best_is_the_first_as_everywhere() -> None:
+    table = trials()
+    done = table.index[(table["state"] == "complete") & (table["origin"] == "space_filling")]
+    table.loc[done[[5, 9]], "value"] = table["value"].max() + 1
+    table.loc[done[[5, 9]], "seconds"] = [40.0, 0.5]
+    ax = figures.cost(analyze(SPACE, table, metric="val_acc"))
+    assert points(ax, "best")[0][0] == 40
+    assert points(ax, "cheapest")[0][0] == 0.5
+
+
+def test_times_over_decades_and_missing_ones() -> None:
+    table = trials()
+    table["seconds"] = np.exp(table["seconds"])
+    table.loc[:9, "seconds"] = np.nan
+    ax = figures.cost(analyze(SPACE, table, metric="val_acc"))
+    assert ax.get_xscale() == "log"
+    lost = (table["seconds"].isna() & (table["state"] == "complete")).sum()
+    assert f"{lost} without a time" in ax.get_title("right")
+    inside(ax)
+
+
+def test_cost_refuses(analysis: Analysis) -> None:
+    with pytest.raises(
+        AnalysisError, match="cost: the table has no column 'seconds'; add the time of each trial"
+    ):
+        figures.cost(replace(analysis, table=analysis.table.drop(columns="seconds")))
+    with pytest.raises(AnalysisError, match="cost: no finished trial has a time above 0; what was imported"):
+        figures.cost(replace(analysis, table=analysis.table.assign(seconds=0.0)))
+
+
+# Gain.
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_top_values_with_noise_and_the_best_before(direction: str) -> None:
+    sign = 1 if direction == "maximize" else -1
+    table = trials().assign(value=lambda t: sign * t["value"])
+    found = analyze(SPACE, table, direction=direction, metric="m")
+    noise = found.noise.sd
+    ordered = np.sort(-sign * table["value"].dropna()) * -sign
+    ax = figures.gain(found, float(ordered[0] - sign * 3 * noise))
+    assert points(ax, "best") == [(1, pytest.approx(ordered[0]))]
+    assert np.allclose(points(ax, "top"), list(zip(range(2, 21), ordered[1:20], strict=True)))
+    bands = sorted((p.get_y(), p.get_y() + p.get_height()) for p in ax.patches)
+    assert np.allclose(bands, [(ordered[0] - k * noise, ordered[0] + k * noise) for k in (2, 1)])
+    near = int((sign * (ordered[0] - ordered) <= noise).sum())
+    assert any(text.endswith(f"the noise: {near} trial{'s' * (near != 1)}") for text in legend(ax))
+    assert any("gain" in text and "3 × noise" in text for text in legend(ax))
+    low, high = ax.get_ylim()
+    assert low < ordered[19] < high
+    assert ax.get_xlabel() == f"rank among {len(ordered)} trials"
+    inside(ax)
+
+
+def test_no_gain_a_loss_and_unknown_noise(analysis: Analysis) -> None:
+    best = float(analysis.best["value"])
+
+    def said(ax: Any) -> str:
+        return next(text for text in legend(ax) if text.startswith("best before"))
+
+    assert said(figures.gain(analysis, best)) == f"best before: {best:.4f} (no gain)"
+    assert "(loss 0.0100, " in said(figures.gain(analysis, best + 0.01))
+    unknown = replace(analysis, noise=analysis.noise._replace(sd=float("nan")))
+    ax = figures.gain(unknown, best - 0.01)
+    assert said(ax).endswith("(gain 0.0100)")
+    assert ax.get_title("right") == "noise unknown"
+    assert not ax.patches
+    assert not drawn(figures.gain(analysis), "before")
+    ties = replace(analysis, noise=analysis.noise._replace(sd=0.0))
+    assert figures.gain(ties).get_title("right") == "the noise came out as 0"
+    with pytest.raises(AnalysisError, match="before must be a finite number or None, got nan"):
+        figures.gain(analysis, float("nan"))
+    with pytest.raises(AnalysisError, match="before must be a finite number or None, got True"):
+        figures.gain(analysis, True)

@@ -1,0 +1,294 @@
+"""Figures: what is drawn, where it ends, and that nobody's settings change."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from refine.analysis.analysis import Analysis, analyze
+from refine.errors import AnalysisError
+from refine.report import figures
+from refine.report.figures.style import Scale, _fitting, shorten, wrapped
+from refine.report.figures.view import View
+from refine.space.categorical import Categorical
+from refine.space.parameters import Float, Integer
+from refine.space.space import Space
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPACE = Space(
+    {
+        "lr": Float(0.5, 5, 10),
+        "decay": Float(1e-6, 1e-1, 6, log=True),
+        "batch": Integer(2, 30, 8),
+        "neurons": [4, 8, 16, 32, 64],
+        "layers": [0, 1, 2],
+        "optimizer": ["Adam", "Nadam", "a_very_long_label_that_somebody_wrote_for_a_loss_of_his_own"],
+        "cost$x$": [None, True, "$"],
+        "epochs": 150,
+    }
+)
+
+
+def _table(space: Space, n: int, saturate: bool = True) -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(
+        space.columns(np.stack([rng.integers(0, p.size, n) for p in space.values()], axis=1))
+    )
+    value = 0.985 - 0.004 * (np.asarray(frame.iloc[:, 0], dtype=float) - 0.8) ** 2 + rng.normal(0, 0.01, n)
+    if saturate:
+        value = np.minimum(value, 0.97)
+        value[::25] = 0.37
+    frame["value"] = value
+    frame["state"] = "complete"
+    frame.loc[frame.index % 20 == 3, ["state", "value"]] = ["failed", np.nan]
+    frame["origin"] = "space_filling"
+    return frame
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyze(SPACE, _table(SPACE, 240), metric="val_acc", read={"batch": 0.0})
+
+
+def _texts(ax: Any) -> list[str]:
+    return [t.get_text() for t in ax.texts]
+
+
+def _legend(ax: Any) -> list[str]:
+    return [t.get_text() for t in ax.get_legend().get_texts()]
+
+
+def _inside(ax: Any) -> None:
+    """Everything that is written lies on the page."""
+    figure = ax.figure
+    figure.canvas.draw()
+    page = figure.bbox
+    texts = [*ax.texts, *ax.get_yticklabels(), ax.title, ax.xaxis.label, ax.yaxis.label]
+    boxes = [t.get_window_extent() for t in texts if t.get_text()]
+    boxes.append(ax.get_legend().get_window_extent())
+    for box in boxes:
+        assert box.x0 >= page.x0 - 1
+        assert box.x1 <= page.x1 + 1
+        assert box.y0 >= page.y0 - 1
+        assert box.y1 <= page.y1 + 1
+
+
+def _no_overlap(labels: list[Any]) -> None:
+    boxes = [t.get_window_extent() for t in labels if t.get_text() and t.get_visible()]
+    for i, a in enumerate(boxes):
+        assert not any(a.overlaps(b) for b in boxes[i + 1 :])
+
+
+def test_importing_figures_loads_no_matplotlib() -> None:
+    code = (
+        "import sys, refine.report.markdown; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert out.stdout.strip() == "[]"
+
+
+def test_settings_and_pyplot_stay_untouched(analysis: Analysis) -> None:
+    import matplotlib as mpl
+
+    mine = {"font.size": 17.0, "axes.grid": True}
+    with mpl.rc_context(mine):
+        before = dict(mpl.rcParams)
+        ax = figures.correlation(analysis)
+        assert dict(mpl.rcParams) == before
+    assert ax.xaxis.label.get_fontsize() == 9
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()
+
+
+def test_correlation(analysis: Analysis) -> None:
+    ax = figures.correlation(analysis)
+    assert [t.get_text() for t in ax.get_yticklabels()] == [e.name for e in analysis.ranked]
+    assert len(ax.patches) == len(analysis.parameters)
+    hatched = [bar.get_hatch() for bar in ax.patches]
+    assert [h is not None for h in hatched] == [e.association is not None for e in analysis.ranked]
+    lr = ax.patches[0]
+    assert lr.get_width() == pytest.approx(analysis["lr"].correlation.estimate)
+    assert "val_acc" in ax.get_xlabel()
+    assert "never read" in _texts(ax)
+    assert "q < 0.001" in _texts(ax)
+    _inside(ax)
+
+
+def test_correlation_of_fifteen_long_names() -> None:
+    space = Space({f"a_rather_long_name_of_a_parameter_{i}": Float(0, 1, 4) for i in range(15)})
+    ax = figures.correlation(analyze(space, _table(space, 60)))
+    _inside(ax)
+    _no_overlap(ax.get_yticklabels())
+
+
+def test_density_of_a_range(analysis: Analysis) -> None:
+    ax = figures.density(analysis, "lr", Float(0.5, 2, 7))
+    everyone, best = (np.asarray(line.get_xydata()) for line in ax.lines[:2])
+    assert everyone[0, 0] == 0.5
+    assert everyone[-1, 0] == 5.0
+    for curve in (everyone, best):  # 1 is an even spread, so that each has the mean 1 over the range
+        assert np.trapezoid(curve[:, 1], curve[:, 0]) / 4.5 == pytest.approx(1, abs=0.02)
+    assert everyone[:, 1].max() < 1.5  # an space-filling design is flat, at its ends as well
+    assert best[0, 1] > 1.7
+    assert ax.get_xlim() == (0.5, 5.0)
+    span = ax.patches[-1]
+    assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((0.5, 2))
+    assert "proposed: 0.5 to 2" in _legend(ax)
+    assert ax.get_xlabel() == "lr"
+    assert ax.get_ylabel() == "density (1 = even spread)"
+    _inside(ax)
+
+
+def test_density_of_a_widened_log_range(analysis: Analysis) -> None:
+    ax = figures.density(analysis, "decay", Float(1e-4, 1, 5, log=True), "decided")
+    assert ax.get_xscale() == "log"
+    assert ax.get_xlim() == pytest.approx((1e-6, 1.0))
+    assert ax.get_xlabel() == "decay (log scale)"
+    assert {"decided: 0.0001 to 1", "now: 1e-06 to 0.1"} <= set(_legend(ax))
+    assert "1" in [t.get_text() for t in ax.get_xticklabels()]
+
+
+def test_density_of_a_range_edited_to_values(analysis: Analysis) -> None:
+    ax = figures.density(analysis, "batch", Categorical([4, 8]))
+    assert [line.get_xdata()[0] for line in ax.lines[2:]] == [4, 8]
+    ax = figures.density(analysis, "lr", Categorical([1.0]))
+    assert "proposed: 1" in _legend(ax)
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"), [("optimizer", 3), ("neurons", 5), ("layers", 3), ("cost$x$", 3)]
+)
+def test_density_of_choices(analysis: Analysis, name: str, levels: int) -> None:
+    ax = figures.density(analysis, name)
+    bars = [p for p in ax.patches if p.get_height() == pytest.approx(0.36)]
+    assert len(bars) == 2 * levels
+    everyone = [b.get_width() for b in bars if b.get_y() + 0.18 < round(b.get_y() + 0.18)]
+    assert sum(everyone) == pytest.approx(1)
+    assert ax.get_xlabel() == "share of the trials"
+    _inside(ax)
+
+
+def test_levels_that_stay_are_shaded(analysis: Analysis) -> None:
+    for draw in (figures.density, figures.density_2d):
+        ax = draw(analysis, "optimizer", Categorical(["Nadam"]))
+        styles = [t.get_style() for t in ax.get_yticklabels()]
+        assert styles == ["italic", "normal", "italic"]
+        assert "proposed: 1 of 3" in _legend(ax)
+        _inside(ax)
+
+
+def test_density_2d_ends_at_the_ranges_ends(analysis: Analysis) -> None:
+    ax = figures.density_2d(analysis, "lr", Float(0.5, 2, 7))
+    drawn = np.concatenate([p.vertices for p in ax.collections[0].get_paths() if len(p.vertices)])
+    assert drawn[:, 0].min() >= 0.5
+    assert drawn[:, 0].max() <= 5
+    assert drawn[:, 1].max() <= 1
+    assert ax.get_ylabel() == "val_acc"
+    assert "not shown" in ax.get_title("right")
+    low, high = ax.get_ylim()
+    assert low > 0.5
+    assert high > 0.97
+    assert "proposed: 0.5 to 2" in _legend(ax)
+    _inside(ax)
+    _no_overlap(ax.get_xticklabels())
+
+
+def test_violins(analysis: Analysis) -> None:
+    ax = figures.density_2d(analysis, "optimizer")
+    assert len(ax.collections) == 3
+    assert _texts(ax) == [f"n = {v.n}" for v in analysis["optimizer"].levels]
+    right = max(p.vertices[:, 0].max() for c in ax.collections for p in c.get_paths())
+    assert right <= 1
+    _inside(ax)
+
+
+def test_twelve_long_levels_and_a_level_without_trials() -> None:
+    space = Space(
+        {"x": Float(0, 1, 5), "name": [f"a long label for activation number {i}" for i in range(12)]}
+    )
+    frame = _table(space, 90)
+    frame = frame[frame["name"] != space["name"].grid[4]]
+    found = analyze(space, frame)
+    for draw in (figures.density, figures.density_2d):
+        ax = draw(found, "name", Categorical(space["name"].grid[:3]))
+        assert any("no trial" in t for t in _texts(ax))
+        _inside(ax)
+        _no_overlap(ax.get_yticklabels())
+
+
+def test_a_metric_that_never_changes() -> None:
+    space = Space({"x": Float(0, 1, 5), "kind": ["a", "b"]})
+    frame = _table(space, 40)
+    frame["value"] = np.where(frame["state"] == "complete", 0.97, np.nan)
+    found = analyze(space, frame)
+    for ax in (
+        figures.correlation(found),
+        *(f(found, n) for f in (figures.density, figures.density_2d) for n in space),
+    ):
+        ax.figure.canvas.draw()
+
+
+def test_minimize() -> None:
+    space = Space({"x": Float(0, 1, 5)})
+    frame = _table(space, 60, saturate=False)
+    frame["value"] = 1 - frame["value"]
+    frame.loc[[0, 1], "value"] = 30.0
+    ax = figures.density_2d(analyze(space, frame, direction="minimize"), "x")
+    assert ax.get_ylim()[1] < 1
+    assert ax.get_ylim()[0] < frame["value"].min()
+    assert "2 trials above" in ax.get_title("right")
+
+
+def test_best_so_far() -> None:
+    table = pd.DataFrame({"value": [np.nan, 0.5, 0.4, 0.9, 0.8], "state": ["failed", *["complete"] * 4]})
+    ax = figures.best_so_far(table, "maximize", "val_acc")
+    x, y = ax.lines[1].get_data()
+    assert list(x) == [2, 3, 4, 5]
+    assert list(y) == [0.5, 0.5, 0.9, 0.9]
+    assert "0.9000 at trial 4" in _legend(ax)
+    assert "without a value (1)" in _legend(ax)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("trial", "val_acc")
+    assert list(figures.best_so_far(table, "minimize").lines[1].get_ydata()) == [0.5, 0.4, 0.4, 0.4]
+    with pytest.raises(AnalysisError, match="no trial has a value yet"):
+        figures.best_so_far(table.iloc[:1], "maximize")
+    with pytest.raises(AnalysisError, match="direction must be"):
+        figures.best_so_far(table, "up")
+
+
+def test_axes_of_ones_own(analysis: Analysis, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    ours = Figure(figsize=(7, 7)).subplots(2, 1)
+    assert figures.density(analysis, "lr", ax=ours[0]) is ours[0]
+    assert figures.density_2d(analysis, "cost$x$", ax=ours[1]) is ours[1]
+    figures.save(ours[0], tmp_path / "a.png")
+    figures.save(ours[0], tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_an_unknown_parameter(analysis: Analysis) -> None:
+    with pytest.raises(KeyError, match="did you mean 'batch'"):
+        figures.density(analysis, "batsch")
+
+
+def test_helpers() -> None:
+    assert shorten("abcdefghij", 7) == "abc…hij"
+    assert wrapped("short") == "short"
+    assert wrapped("a long label of words", 12) == "a long label\nof words"
+    assert wrapped("first_name_of_many", 12) == "first_name_\nof_many"
+    assert wrapped("x" * 20, 12) == f"{'x' * 12}\n{'x' * 8}"
+    assert _fitting(np.array([0.0, 0.02, 0.5, 1.0]), ["0", "0.02", "0.5", "1"]) == [0, 2, 3]
+    assert Scale(Integer(1, 3)).at([0, 1]).tolist() == [0.5, 3.5]
+    assert View(np.array([0.2, 0.9]), "maximize").bounds == (0.0, 1.0)
+    assert View(np.array([-2.0, 0.9]), "maximize").bounds == (-np.inf, np.inf)
+    ties = View(np.array([0.3, *[0.97] * 30, 0.969]), "maximize")
+    assert ties.low == pytest.approx(0.95, abs=0.002)
+    assert ties.note == "1 trial below 0.951 not shown"
+    assert View(np.array([0.0, 9.0]), "minimize").bounds == (0.0, np.inf)

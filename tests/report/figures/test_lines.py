@@ -1,0 +1,150 @@
+"""Parallel coordinates: where lines run, what is named, what is marked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from looks import SPACE, inside, legend, texts, trials
+
+from refine.analysis.analysis import Analysis, analyze
+from refine.errors import AnalysisError
+from refine.report import figures
+from refine.report.figures.lines import _named
+from refine.space.categorical import Categorical
+from refine.space.parameters import Float, Integer
+from refine.space.space import Space
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyze(SPACE, trials(), metric="val_acc")
+
+
+def _lines(ax: Any) -> list[np.ndarray[Any, Any]]:
+    """(lines, axes) heights of others, good ones, and the best."""
+    return [np.array([s[:, 1] for s in c.get_segments()]) for c in ax.collections[:3]]
+
+
+def test_lines_run_through_the_values(analysis: Analysis) -> None:
+    ax = figures.parallel(analysis, ["lr", "optimizer", "neurons"], top=0.1)
+    others, good, best = _lines(ax)
+    space_filling = trials().query("origin == 'even' and state == 'complete'")
+    assert len(others) + len(good) == len(space_filling)
+    assert len(good) == np.ceil(0.1 * len(space_filling))
+    assert best.shape == (1, 4)
+    top = space_filling.loc[space_filling["value"].idxmax()]
+    levels = SPACE["lr"].unit(SPACE["lr"].grid)
+    assert abs(best[0, 0] - SPACE["lr"].unit([top["lr"]])[0]) < np.diff(levels).min() / 2
+    assert abs(best[0, 2] - SPACE["neurons"].grid.index(top["neurons"]) / 4) < 0.13
+    assert np.all((others >= 0) & (others <= 1))
+    # Better is upwards: every good line ends above every other.
+    assert good[:, -1].min() >= others[:, -1].max()
+    assert {"best trial", f"best 10 % ({len(good)})", f"others ({len(others)})"} == set(legend(ax))
+    assert {"lr (log)", "optimizer", "neurons", "val_acc", "Adam", "SGD", "0.0001", "64"} <= set(texts(ax))
+    inside(ax)
+
+
+def test_levels_without_an_order_stand_by_their_medians(analysis: Analysis) -> None:
+    ax = figures.parallel(analysis, ["optimizer"])
+    heights = {t.get_text(): t.get_position()[1] for t in ax.texts}
+    assert heights["SGD"] == min(heights[name] for name in ("SGD", "Adam", "Nadam"))
+
+
+def test_minimize_turns_the_metric() -> None:
+    table = trials()
+    table["value"] = 1 - table["value"]
+    ax = figures.parallel(analyze(SPACE, table, direction="minimize", metric="loss"), ["lr"])
+    others, good, _ = _lines(ax)
+    assert good[:, -1].min() >= others[:, -1].max()
+    ticks = [(t.get_position()[1], float(t.get_text())) for t in ax.texts if t.get_position()[0] > 1]
+    assert [v for _, v in sorted(ticks)] == sorted((v for _, v in ticks), reverse=True)
+
+
+def test_what_stays_is_marked(analysis: Analysis) -> None:
+    new = {
+        "lr": Float(1e-3, 1.0, 4, log=True),
+        "width": Integer(40, 164),
+        "optimizer": Categorical(["Adam", "Nadam"]),
+        "neurons": Categorical([16, 32]),
+    }
+    ax = figures.parallel(
+        analysis, ["lr", "width", "optimizer", "neurons", "dropout"], new=new, label="decided"
+    )
+    bands = {
+        int(line.get_xdata()[0]): tuple(float(v) for v in line.get_ydata())
+        for line in ax.lines
+        if line.get_linewidth() == 6
+    }
+    assert bands[0] == pytest.approx((1 / 3, 1.02))  # to the end, and past it
+    assert bands[1] == pytest.approx(((40 - 8) / 313, (164.5 - 7.5) / 313), abs=0.01)
+    assert bands[2] == pytest.approx((1 / 3, 1.0))  # the two better ones of three
+    assert bands[3] == pytest.approx((0.375, 0.875))
+    assert 4 not in bands
+    assert "to 1" in texts(ax)
+    assert "decided" in legend(ax)
+    space = SPACE.replace({"dropout": Float(0, 0.2, 3)})
+    assert sum(line.get_linewidth() == 6 for line in figures.parallel(analysis, new=space).lines) == 1
+    inside(ax)
+
+
+def test_ten_of_many_parameters_are_shown() -> None:
+    space = Space({f"a_rather_long_name_of_a_parameter_{i}": Float(0, 1, 4) for i in range(13)})
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({n: p.column(rng.integers(0, p.size, 80)) for n, p in space.items()})
+    frame["value"] = frame.iloc[:, 7].astype(float) + rng.normal(0, 0.1, 80)
+    found = analyze(space, frame)
+    ax = figures.parallel(found)
+    _, good, _ = _lines(ax)
+    assert good.shape[1] == 11
+    names = [t.get_text().replace("\n", "") for t in ax.texts if t.get_position()[1] < 0]
+    assert names[0].endswith("7")  # the clearest first
+    assert ax.get_title("right") == "3 parameters of less effect left out"
+    inside(ax)
+    boxes = [t.get_window_extent() for t in ax.texts if t.get_position()[1] < 0]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def test_a_hundred_thousand_trials_are_thinned() -> None:
+    big = pd.DataFrame({"x": np.resize([0, 0.5, 1.0], 100_000), "y": np.resize(["a", "b"], 100_000)})
+    big["value"] = np.linspace(0, 1, 100_000)
+    small = analyze(Space({"x": Float(0, 1, 3), "y": ["a", "b"]}), big.iloc[::101])
+    ax = figures.parallel(replace(small, table=big))
+    others, good, _ = _lines(ax)
+    assert (len(others), len(good)) == (300, 120)
+    assert "best 20 % (20,000, 120 drawn)" in legend(ax)
+    assert "others (80,000, 300 drawn)" in legend(ax)
+
+
+def test_degenerate_trials_are_left_out() -> None:
+    table = trials().assign(degenerate=0.0)
+    table.loc[:9, "degenerate"] = 1.0
+    table.loc[:9, "value"] = 0.999
+    ax = figures.parallel(analyze(SPACE, table), ["lr"])
+    assert (
+        sum(map(len, _lines(ax)[:2]))
+        == (
+            (table["origin"] == "space_filling") & (table["state"] == "complete") & (table["degenerate"] == 0)
+        ).sum()
+    )
+
+
+def test_which_levels_are_named() -> None:
+    assert _named(8).tolist() == list(range(8))
+    assert _named(10).tolist() == [0, 3, 6, 9]
+    assert _named(9).tolist() == [0, 2, 4, 6, 8]
+    assert (_named(40)[0], _named(40)[-1]) == (0, 39)
+
+
+def test_refusals(analysis: Analysis) -> None:
+    with pytest.raises(AnalysisError, match="top must lie between 0 and 1, .* got 10"):
+        figures.parallel(analysis, top=10)
+    with pytest.raises(AnalysisError, match="got 'lr' twice; leave one out"):
+        figures.parallel(analysis, ["lr", "dropout", "lr"])
+    with pytest.raises(AnalysisError, match=r"must be a list of parameters, got 'lr'; write \['lr'\]"):
+        figures.parallel(analysis, "lr")
+    with pytest.raises(KeyError, match="did you mean 'dropout'"):
+        figures.parallel(analysis, ["dropoutt"])

@@ -1,0 +1,254 @@
+"""Figures of pairs of parameters and of populations: cells, colours, outlines, curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from refine.analysis.analysis import Analysis, analyze
+from refine.errors import AnalysisError
+from refine.report import figures
+from refine.report.figures.cells import cell_axis
+from refine.report.figures.pairs import _colour_range
+from refine.report.figures.style import BLUE, GREY
+from refine.space.categorical import Categorical
+from refine.space.parameters import Float, Integer, Parameter
+from refine.space.space import Space
+
+SPACE = Space(
+    {
+        "lr": Float(0.5, 5, 10),
+        "decay": Float(1e-6, 1e-2, 5, log=True),
+        "width": Integer(8, 320, 40),
+        "optimizer": ["Adam", "Nadam", "SGD"],
+        "cost$x$": ["mse", "a_very_long_label_that_somebody_wrote_for_a_loss_of_his_own"],
+    }
+)
+
+
+def _table(n: int = 240) -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(
+        SPACE.columns(np.stack([rng.integers(0, p.size, n) for p in SPACE.values()], axis=1))
+    )
+    steps = np.log10(frame["decay"].to_numpy()) + 4
+    frame["value"] = 0.95 - 0.01 * (frame["lr"] - 2 - steps) ** 2 + rng.normal(0, 0.005, n)
+    frame["value"] -= 0.02 * frame["optimizer"].map({"Adam": 1, "Nadam": 0, "SGD": 2})
+    frame["state"] = "complete"
+    frame.loc[(frame["lr"] == 5) & (frame["decay"] < 5e-6), ["state", "value"]] = ["failed", np.nan]
+    frame["origin"] = "space_filling"
+    frame.loc[frame.index % 30 == 0, "origin"] = "exploit"
+    return frame
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyze(SPACE, _table(), metric="val_acc")
+
+
+def _legend(ax: Any) -> list[str]:
+    return [t.get_text() for t in ax.get_legend().get_texts()]
+
+
+def _cells(ax: Any) -> Any:
+    """Medians by row and column, masked where there are none."""
+    rows = len({y for _, y in ax.collections[0].get_coordinates()[:, 0]}) - 1
+    return ax.collections[0].get_array().reshape(rows, -1)
+
+
+def _frames(ax: Any) -> list[tuple[float, float, float, float]]:
+    """The outlines: left, right, bottom, top."""
+    boxes = [p for p in ax.patches if not p.get_fill()][::2]
+    return [(p.get_x(), p.get_x() + p.get_width(), p.get_y(), p.get_y() + p.get_height()) for p in boxes]
+
+
+def _inside(ax: Any) -> None:
+    figure = ax.figure
+    figure.canvas.draw()
+    page = figure.bbox
+    texts = [
+        *ax.texts,
+        *ax.get_xticklabels(),
+        *ax.get_yticklabels(),
+        ax.title,
+        ax.xaxis.label,
+        ax.yaxis.label,
+    ]
+    boxes = [t.get_window_extent() for t in texts if t.get_text()]
+    for box in [*boxes, ax.get_legend().get_window_extent()]:
+        assert box.x0 >= page.x0 - 1
+        assert box.x1 <= page.x1 + 1
+        assert box.y0 >= page.y0 - 1
+        assert box.y1 <= page.y1 + 1
+    for labels in (ax.get_xticklabels(), ax.get_yticklabels()):
+        # The box around a slanted text says nothing of where its letters are.
+        boxes = [t.get_window_extent() for t in labels if t.get_rotation() in (0, 90)]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def test_cells_are_medians_of_the_even_trials(analysis: Analysis) -> None:
+    ax = figures.pair(analysis, "lr", "decay")
+    table = _table()
+    table = table[(table["state"] == "complete") & (table["origin"] == "space_filling")]
+    cells = _cells(ax)
+    assert cells.shape == (5, 10)
+    for i, decay in enumerate(SPACE["decay"].grid):
+        for j, lr in enumerate(SPACE["lr"].grid):
+            here = table[np.isclose(table["lr"], lr) & np.isclose(table["decay"], decay)]["value"]
+            if len(here):
+                assert cells[i, j] == pytest.approx(here.median())
+            else:
+                assert np.ma.is_masked(cells[i, j])
+    assert sum(int(t.get_text()) for t in ax.texts) == len(table)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("lr", "decay (log scale)")
+    assert ax.figure.axes[1].get_ylabel() == "median val_acc\n(higher is better)"
+    dots = ax.collections[1].get_offsets()
+    areas = ax.collections[1].get_sizes()
+    assert 5 < len(dots) < 50
+    assert areas.min() >= 5
+    crosses = ax.lines[0].get_xydata()
+    assert crosses.tolist() == [[9, 0]]  # what failed there is no missing trial
+    assert "median unfinished" in _legend(ax)
+    _inside(ax)
+
+
+def test_what_stays_is_outlined(analysis: Analysis) -> None:
+    new: dict[str, Parameter] = {"lr": Float(1, 2.5, 7), "decay": Float(1e-4, 1e-1, 4, log=True)}
+    ax = figures.pair(analysis, "lr", "decay", new, "decided")
+    assert _frames(ax) == [(0.5, 4.5, 1.5, 5.5)]  # one cell more where the range grew
+    assert [t.get_text() for t in ax.get_yticklabels()][-1] == "0.1"
+    assert "decided" in _legend(ax)
+    assert "no trial" in _legend(ax)
+    space = SPACE.replace({"lr": Float(1, 2.5, 7)})
+    assert _frames(figures.pair(analysis, "lr", "decay", space)) == [(0.5, 4.5, -0.5, 4.5)]
+    assert _frames(figures.pair(analysis, "lr", "decay", SPACE)) == []
+    between = figures.pair(analysis, "lr", "decay", {"lr": Float(1.1, 1.4, 3)})
+    assert _frames(between)[0][:2] == pytest.approx((1.2, 1.8))
+    values = figures.pair(analysis, "lr", "decay", {"lr": Categorical([1.0, 1.5, 4.0])})
+    assert [f[:2] for f in _frames(values)] == [(0.5, 2.5), (6.5, 7.5)]
+    _inside(ax)
+
+
+def test_many_levels_share_cells(analysis: Analysis) -> None:
+    ax = figures.pair(analysis, "width", "lr", {"width": Integer(40, 200, 12)})
+    assert _cells(ax).shape == (10, 10)
+    assert ax.get_xticklabels()[0].get_text() == "8–\n32"
+    left, right, _, _ = _frames(ax)[0]
+    assert (left, right) == pytest.approx((0.5, 5.75))  # 200 is the first of the four levels in its cell
+    _inside(ax)
+
+
+def test_choices_without_an_order_go_by_their_medians(analysis: Analysis) -> None:
+    ax = figures.pair(analysis, "optimizer", "cost$x$", {"optimizer": Categorical(["SGD", "Nadam"])})
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["SGD", "Adam", "Nadam"]
+    assert ax.get_xlabel() == "optimizer (by median)"
+    assert [f[:2] for f in _frames(ax)] == [(-0.5, 0.5), (1.5, 2.5)]
+    _inside(ax)
+    many = Space({"name": [f"a long label for scaler number {i}" for i in range(20)], "x": Float(0, 1, 3)})
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(many.columns(np.stack([rng.integers(0, p.size, 80) for p in many.values()], axis=1)))
+    found = analyze(many, table.assign(value=rng.normal(size=80)))
+    ax = figures.pair(found, "name", "x")
+    assert len(ax.get_xticklabels()) == 20
+    assert len(ax.texts) == 0  # no room for numbers
+    _inside(ax)
+
+
+def test_good_is_the_light_end(analysis: Analysis) -> None:
+    mesh = figures.pair(analysis, "lr", "decay").collections[0]
+    table = _table().assign(value=lambda t: 1 - t["value"])
+    less = analyze(SPACE, table, direction="minimize", metric="val_loss")
+    ax = figures.pair(less, "lr", "decay")
+    assert ax.collections[0].get_cmap().name == f"{mesh.get_cmap().name}_r"
+    assert ax.figure.axes[1].get_ylabel() == "median val_loss\n(lower is better)"
+    assert [t.get_text() for t in figures.pair(less, "optimizer", "lr").get_xticklabels()][-1] == "Nadam"
+
+
+def test_a_heavy_tail_does_not_take_all_colours() -> None:
+    assert _colour_range(np.array([0.5, 0.6, 0.7]), 1) == (0.5, 0.7)
+    assert _colour_range(np.array([-900.0, 0.5, 0.6, 0.7, 0.8]), 1) == pytest.approx((0.2, 0.8))
+    assert _colour_range(np.array([900.0, 0.5, 0.4, 0.3, 0.2]), -1) == pytest.approx((0.2, 0.8))
+    low, high = _colour_range(np.array([0.97, 0.97]), 1)
+    assert low < high == 0.97
+    table = _table()
+    table.loc[(table["lr"] == 0.5) & (table["state"] == "complete"), "value"] = -1e6
+    ax = figures.pair(analyze(SPACE, table), "lr", "decay")
+    assert "cells below" in ax.get_title("right")
+    assert ax.collections[0].norm.vmin > 0
+
+
+def test_a_pair_needs_two_parameters(analysis: Analysis) -> None:
+    with pytest.raises(AnalysisError, match="needs two different parameters, got 'lr' twice"):
+        figures.pair(analysis, "lr", "lr")
+    with pytest.raises(KeyError, match="did you mean 'decay'"):
+        figures.pair(analysis, "lr", "decya")
+
+
+def test_pairs_in_axes_of_ones_own(analysis: Analysis) -> None:
+    from matplotlib.figure import Figure
+
+    ours = Figure(figsize=(7, 7), layout="constrained").subplots(2, 1)
+    assert figures.pair(analysis, "lr", "width", ax=ours[0]) is ours[0]
+    assert figures.edf({"a": [1, 2, 3]}, "value", "maximize", ax=ours[1]) is ours[1]
+    ours[0].figure.canvas.draw()
+
+
+@pytest.mark.parametrize("size", [13, 24, 25, 40, 100])
+def test_cells_share_levels_evenly(size: int) -> None:
+    space = Space({"x": Integer(1, size, size)})
+    table = pd.DataFrame({"x": np.arange(1, size + 1), "value": np.arange(1.0, size + 1)})
+    axis = cell_axis(analyze(space, table)["x"], None, 1)
+    counts = np.bincount(axis.of(table["x"]))
+    assert len(counts) <= 12
+    assert counts.max() - counts.min() <= 1
+    assert axis.of([0]).tolist() == [-1]
+
+
+def test_edf_is_the_share_at_least_as_good() -> None:
+    ax = figures.edf({"root": [0.1, 0.2, 0.2, 0.4], "child": [0.3, 0.4]}, "val_acc", "maximize")
+    root, child = ax.lines
+    assert root.get_xdata().tolist()[1:] == [0.1, 0.2, 0.4, 0.4]
+    assert root.get_ydata().tolist() == [1, 1, 0.75, 0.25, 0]
+    assert root.get_drawstyle() == "steps-pre"  # a share holds up to the value, not from it on
+    assert (root.get_color(), child.get_color()) == (GREY, BLUE)
+    assert _legend(ax) == ["child (n = 2)", "root (n = 4)"]
+    assert ax.get_xlabel() == "val_acc (better →)"
+    assert ax.get_ylabel() == "share of trials at least as good"
+
+
+def test_edf_of_losses_mirrors() -> None:
+    y = np.random.default_rng(0).normal(size=50)
+    more = figures.edf({"a": y}, "gain", "maximize").lines[0]
+    ax = figures.edf({"a": -y}, "loss", "minimize")
+    less = ax.lines[0]
+    assert np.allclose(less.get_xdata(), -more.get_xdata())
+    assert np.array_equal(less.get_ydata(), more.get_ydata())
+    assert ax.get_xlabel() == "loss (← better)"
+    assert ax.get_xlim()[0] < ax.get_xlim()[1]
+
+
+def test_edf_of_many_rounds() -> None:
+    curves = {f"round {i}": np.linspace(i, i + 10, 30) for i in range(11)}
+    ax = figures.edf(curves, "val_acc", "maximize")
+    assert [t.split(" (")[0] for t in _legend(ax)] == [f"round {i}" for i in (10, 9, 8, 7, 6, 5, 4, 0)]
+    assert len({line.get_color() for line in ax.lines}) == 8
+    assert "3 rounds between left out" in ax.get_legend().get_title().get_text()
+
+
+def test_edf_leaves_out_a_long_tail() -> None:
+    values = np.append(np.linspace(0.8, 0.9, 50), 1e9)
+    ax = figures.edf({"a": values}, "val_loss", "minimize")
+    assert ax.get_xlim()[1] < 2
+    assert "1 trial above" in ax.get_title("right")
+
+
+def test_edf_of_nothing() -> None:
+    with pytest.raises(AnalysisError, match="no round has a finished space-filling trial yet"):
+        figures.edf({}, "value", "maximize")
+    with pytest.raises(AnalysisError, match="needs at least one trial, got none"):
+        figures.edf({"a": [1.0], "b": []}, "value", "maximize")
+    with pytest.raises(AnalysisError, match="direction must be"):
+        figures.edf({"a": [1.0]}, "value", "up")

@@ -1,0 +1,264 @@
+"""``round.plot`` and ``tree.plot``: every figure by name, from the store."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from looks import drawn, legend, points, texts
+
+import refine
+from refine.errors import AnalysisError, ReviewError
+from refine.report import figures
+from refine.report.figures.style import png
+from refine.report.plots import Plots, TreePlots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SPACE = refine.Space({"x": refine.Float(0.0, 1.0, 6), "y": refine.Integer(1, 8), "kind": ["a", "b", "c"]})
+
+
+def score(params: Any) -> dict[str, float]:
+    x, y = params["x"], params["y"]
+    if y == 8 and x > 0.7:
+        raise ValueError("too much")
+    noise = 0.01 * np.sin(37 * x + 11 * y + len(params["kind"]) * 3)
+    return {"acc": 0.9 - (x - 0.4) ** 2 - 0.01 * y + 0.02 * (params["kind"] == "b") + noise, "cost": x}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[refine.Tree]:
+    """A root, a child of its proposal, a guess beside it, and a root that is judged by something else."""
+    with refine.Tree("question", store=tmp_path_factory.mktemp("plots") / "refine.db") as opened:
+        root = opened.add_round(SPACE, score, metric="acc", n=80, note="all of it").run(progress=False)
+        child = (
+            root.propose(risk=0.2)
+            .edit(x=(0.1, 0.7, 7), y=(1, 6))
+            .accept(note="the middle", n=30)
+            .run(progress=False)
+        )
+        root.branch(SPACE.replace({"kind": refine.Categorical(["b"])}), n=20, note="only b").run(
+            progress=False
+        )
+        opened.add_round(SPACE, score, metric="cost", direction="minimize", n=12, seed=9).run(progress=False)
+        opened.tag(child, "paper")
+        yield opened
+
+
+@pytest.fixture
+def root(tree: refine.Tree) -> refine.Round:
+    return tree.rounds[0]
+
+
+def _title(ax: Any) -> str:
+    return str(ax.get_title("left"))
+
+
+def test_every_figure_by_its_name(root: refine.Round) -> None:
+    plot = root.plot
+    new = SPACE.replace({"x": refine.Float(0.2, 0.6, 3)})
+    made = {
+        "correlation": plot.correlation(),
+        "parallel": plot.parallel(new=new),
+        "density": plot.density("x", new["x"]),
+        "density_2d": plot.density_2d("x", new["x"]),
+        "levels": plot.levels("kind"),
+        "close_up": plot.close_up("x", 0.2, 0.8),
+        "isolation": plot.isolation("kind"),
+        "pair": plot.pair("x", "kind", new),
+        "edges": plot.edges(),
+        "failing": plot.failing(),
+        "cost": plot.cost(),
+        "gain": plot.gain(),
+        "best_so_far": plot.best_so_far(),
+        "edf": plot.edf(),
+    }
+    assert all(ax.lines or ax.collections for ax in made.values())
+    assert "proposed: 0.2 to 0.6" in legend(made["density_2d"])
+    assert plot.bars("x", "kind").shape == (1, 1)
+    public = {n for n, _ in inspect.getmembers(Plots, inspect.isfunction) if not n.startswith("_")}
+    assert public == {*made, "bars", "curves", "interactive"}
+    assert all(getattr(Plots, name).__doc__ for name in public)
+    figures_without = {"save", "reliability", "best_by_round", "tree", "RoundValues", "TreeNode"}
+    assert set(figures.__all__) - figures_without == public - {"interactive"}
+
+
+def test_they_draw_into_given_axes(root: refine.Round) -> None:
+    from matplotlib.figure import Figure
+
+    plot = root.plot
+    calls = [
+        lambda ax: plot.levels("x", ax=ax),
+        lambda ax: plot.close_up("x", 0, 1, ax=ax),
+        lambda ax: plot.isolation("x", ax=ax),
+        lambda ax: plot.parallel(ax=ax),
+        lambda ax: plot.edges(ax=ax),
+        lambda ax: plot.failing(ax=ax),
+        lambda ax: plot.cost(ax=ax),
+        lambda ax: plot.gain(ax=ax),
+        lambda ax: plot.best_so_far(ax=ax),
+        lambda ax: plot.edf(ax=ax),
+    ]
+    for draw in calls:
+        ax = Figure().add_subplot()
+        assert draw(ax) is ax
+
+
+def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> None:
+    plot = root.plot
+    assert "proposed: 0.2 to 0.6" in legend(plot.density("x", (0.2, 0.6)))
+    given = SPACE.replace({"x": refine.Float(0.2, 0.6, 3), "kind": refine.Categorical(["a", "b"])})
+    as_edits = plot.pair("x", "kind", {"x": (0.2, 0.6), "kind": ["a", "b"]})
+    assert png(as_edits) == png(plot.pair("x", "kind", given)) != png(plot.pair("x", "kind"))
+    with pytest.raises(ReviewError, match=r"edit: x: low must be < high"):
+        plot.density("x", (0.6, 0.2))
+    with pytest.raises(ReviewError, match="unknown parameter 'z'"):
+        plot.pair("x", "kind", {"z": (0.2, 0.6)})
+    with pytest.raises(AnalysisError, match=r"new: takes what several parameters .* got \(0.2, 0.6\)"):
+        plot.parallel(new=(0.2, 0.6))  # type: ignore[arg-type]
+
+
+def test_axes_that_are_none_are_refused(root: refine.Round) -> None:
+    from matplotlib.figure import Figure
+
+    for wrong in (3, Figure().subplots(1, 2)):
+        with pytest.raises(AnalysisError, match="ax: takes the axes of one panel"):
+            root.plot.levels("x", ax=wrong)
+
+
+def test_a_round_is_analysed_when_it_is_needed_and_once(
+    tree: refine.Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tree.rounds[0]
+    calls = []
+    plain = refine.Round.analyze
+
+    def counted(self: refine.Round, *args: Any, **options: Any) -> Any:
+        calls.append(self.id)
+        return plain(self, *args, **options)
+
+    monkeypatch.setattr(refine.Round, "analyze", counted)
+    plot = found.plot
+    plot.best_so_far()
+    plot.edf()
+    assert not calls
+    plot.correlation()
+    plot.edges()
+    found.plot.gain()  # `plot` is made anew, the analysis isn't
+    assert len(calls) == 1
+    found.run(n=84, progress=False)
+    assert len(found.plot.gain().figure.axes) == 1
+    assert len(calls) == 2  # there are other trials
+    plot.correlation()
+    assert len(calls) == 2  # but a figure's maker at hand keeps what it is about
+
+
+def test_few_trials_have_figures_too(tmp_path: Path) -> None:
+    with refine.Tree("few", store=tmp_path / "refine.db") as opened:
+        found = opened.add_round(SPACE, score, metric="acc", n=4)
+        with pytest.raises(AnalysisError, match="best_so_far: no trial has a value yet"):
+            found.plot.best_so_far()
+        with pytest.raises(AnalysisError, match="best_by_round: no trial has a value yet"):
+            opened.plot.best_so_far()
+        with pytest.raises(AnalysisError, match="edf: no round has a finished space-filling trial yet"):
+            opened.plot.edf()
+        assert "0 of 4" in texts(opened.plot.tree())
+        found.run(progress=False)
+        assert _title(found.plot.best_so_far()) == "Best acc so far"
+        assert found.plot.edf().lines
+        with pytest.raises(
+            AnalysisError, match="curves: the best trials reported no loss and no metric by epoch"
+        ):
+            found.plot.curves()
+        with pytest.raises(AnalysisError, match="needs at least 10 finished space-filling trials"):
+            found.plot.correlation()
+
+
+def test_empty_trees(tmp_path: Path) -> None:
+    with refine.Tree("none", store=tmp_path / "refine.db") as opened:
+        with pytest.raises(AnalysisError, match="tree: there is no round yet; add one first"):
+            opened.plot.tree()
+        with pytest.raises(AnalysisError, match="no trial has a value yet"):
+            opened.plot.best_so_far()
+        with pytest.raises(AnalysisError, match="no round has a finished space-filling trial"):
+            opened.plot.edf()
+        with pytest.raises(AnalysisError, match="no forecast is scored yet"):
+            opened.plot.reliability()
+
+
+def test_curves_need_no_analysis(tmp_path: Path) -> None:
+    def learns(params: Any, trial: Any) -> dict[str, float]:
+        for epoch in range(10):
+            trial.report(epoch, {"val_acc": 0.9 - 0.5 * np.exp(-epoch / 3) - 0.1 * params["x"]})
+        return {"done": 1.0}
+
+    with refine.Tree("few", store=tmp_path / "refine.db") as opened:
+        found = opened.add_round(SPACE, learns, metric="val_acc", n=3).run(progress=False)
+        assert found.plot.curves(2).shape == (1, 2)
+
+
+def test_gain_is_over_earlier_rounds(tree: refine.Tree) -> None:
+    root, child = tree.rounds[0], tree["paper"]
+    assert not drawn(root.plot.gain(), "before")
+    before = drawn(child.plot.gain(), "before")[0].get_ydata()[0]
+    assert root.best is not None
+    assert before == pytest.approx(root.best["value"])
+    assert drawn(child.plot.gain(0.5), "before")[0].get_ydata()[0] == 0.5
+
+
+def test_the_tree_by_its_figures(tree: refine.Tree) -> None:
+    plot = tree.plot
+    assert isinstance(plot, TreePlots)
+    ax = plot.tree()
+    written = texts(ax)
+    assert {r.id[:6] for r in tree.rounds} <= set(written)
+    assert {"root", "edited", "branched", "paper", "all of it", "only b"} <= set(written)
+    assert len(points(ax, "best")) == 3  # the round judged by cost can't be compared
+    ax = plot.best_so_far()
+    ids = [r.id[:6] for r in tree.rounds]
+    assert texts(ax) == [ids[0], f"{ids[1]} paper", ids[2]]
+    best = tree.best()
+    assert best is not None
+    assert points(ax, "winner")[0][1] == pytest.approx(best["value"])
+    assert ax.get_title("left") == "Best acc over 3 rounds"
+    ax = plot.edf()
+    assert len(legend(ax)) == 3
+    assert tree.rounds[3].id not in " ".join(legend(ax))
+    assert ax.get_xlabel() == "acc (better →)"
+    assert plot.reliability().get_yticklabels()[0].get_text() == tree.rounds[1].id
+    assert all(
+        f.__doc__ for n, f in inspect.getmembers(TreePlots, inspect.isfunction) if not n.startswith("_")
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", ["history", "parallel", "slice", "contour", "importances", "edf", "rank", "timeline"]
+)
+def test_interactive_twins(root: refine.Round, kind: str) -> None:
+    pytest.importorskip("plotly")
+    figure = root.plot.interactive(kind)
+    assert type(figure).__module__.startswith("plotly")
+    assert len(figure.data) > 0
+
+
+def test_interactive_options(root: refine.Round) -> None:
+    pytest.importorskip("plotly")
+    figure = root.plot.interactive("slice", params=["x"])
+    assert "y" not in str(figure.layout.xaxis.title.text)
+    with pytest.raises(AnalysisError, match="no kind 'histroy'; did you mean 'history'\\?"):
+        root.plot.interactive("histroy")
+    with pytest.raises(AnalysisError, match="slice has no option 'parms'; did you mean 'params'\\?"):
+        root.plot.interactive("slice", parms=["x"])
+    with pytest.raises(AnalysisError, match="Optuna can't draw slice of these trials: "):
+        root.plot.interactive("slice", params=["nothing"])
+
+
+def test_without_plotly_it_says_what_to_install(root: refine.Round, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    with pytest.raises(AnalysisError, match="needs plotly, which is not installed; pip install plotly"):
+        root.plot.interactive("history")

@@ -1,0 +1,132 @@
+"""What all figures share: the view of a metric, labels that fit, which trials are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from looks import SPACE, apart, trials
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from refine.analysis.analysis import analyze
+from refine.report import figures
+from refine.report.figures.drawn import ended_trials, ranked_trials, space_filling_trials, worthy
+from refine.report.figures.style import _columns, short_ids, style, title, told_apart
+from refine.report.figures.view import View
+
+
+def test_a_loss_over_decades_has_a_log_axis() -> None:
+    y = np.exp(np.linspace(-5, 5, 101))
+    view = View(y, "minimize")
+    assert view.log
+    assert view.low < y.min() < y.max() < view.high
+    assert view.bounds == (-np.inf, np.inf)
+    assert np.allclose(view.back(view.forward(y)), y)
+    assert np.all(view.inside(view.back(view.grid())))
+    ax = Figure().add_subplot()
+    view.dress(ax, "val_loss")
+    assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "val_loss (log scale)")
+    assert not View(y, "maximize").log  # there the small ones are the bad ones
+    assert not View(np.append(y, 0.0), "minimize").log
+    assert not View(np.linspace(1, 20, 50), "minimize").log
+
+
+def test_a_view_that_is_cut_counts_what_it_hides() -> None:
+    y = np.linspace(0.8, 0.9, 11)
+    view = View(y, "maximize")
+    view.cut(y, 0.845)
+    assert (view.low, view.hidden) == (0.845, 5)
+    assert view.note == "5 trials below 0.845 not shown"
+    view.cut(y, 0.5)  # outside: nothing changes
+    assert view.low == 0.845
+    less = View(y, "minimize")
+    less.cut(y, 0.845)
+    assert (less.high, less.hidden) == (0.845, 6)
+
+
+def test_labels_that_would_be_alike_lose_what_they_share() -> None:
+    names = [f"scaler_number_{i}_of_my_preprocessing" for i in (1, 2, 12)]
+    assert told_apart(names, 16) == ["…1…", "…2…", "…12…"]
+    assert told_apart(["Adam", "Nadam"], 16) == ["Adam", "Nadam"]
+    assert told_apart(["same", "same"], 16) == ["same", "same"]
+    assert told_apart([], 3) == []
+    assert short_ids(["abcdef012345", "abcdef987654"]) == ["abcdef0", "abcdef9"]
+    assert short_ids(["f33058", "root"]) == ["f33058", "root"]
+    assert short_ids([]) == []
+
+
+def test_a_legend_has_as_many_columns_as_fit() -> None:
+    assert _columns([], 4, 5) == 1
+    assert _columns(["a", "b", "c"], 4, 5) == 3
+    assert _columns(["x" * 30, "y" * 30, "z"], 4, 5) == 2
+    assert _columns(["x" * 60, "y" * 60], 4, 5) == 1
+
+
+@pytest.mark.parametrize("lift", [0.0, 30.0])
+def test_title_note_and_legend_stand_apart(lift: float) -> None:
+    with style():
+        ax = Figure(figsize=(7.2, 3), layout="constrained").add_subplot()
+        marks = [Line2D([], [], label=f"a label of some length {i}") for i in range(6)]
+        title(
+            ax,
+            "a title that is far too long for what is left of it " * 2,
+            marks,
+            "12 trials not shown",
+            lift=lift,
+        )
+        ax.figure.canvas.draw()
+    apart([ax._left_title, ax._right_title, ax.get_legend()])
+    gap = ax.get_legend().get_window_extent().y0 - ax.get_window_extent().y1
+    assert gap >= lift * ax.figure.dpi / 72 - 1
+
+
+def test_which_trials_are_drawn() -> None:
+    table = trials(200)
+    table["degenerate"] = 0.0
+    table.loc[[1, 2], "degenerate"] = 1.0
+    table.loc[[4, 5], ["state", "value"]] = ["pruned", np.nan]
+    analysis = analyze(SPACE, table)
+    space_filling = (table["origin"] == "space_filling") & (table["state"] == "complete")
+    rows, y = space_filling_trials(analysis)
+    assert len(rows) == len(y) == space_filling.sum()
+    ranked, values, pruned = ranked_trials(analysis)
+    assert pruned.sum() == 2
+    assert np.all(values[pruned] == y.min())  # as the worst
+    assert len(ranked) == space_filling.sum() + 2
+    ended, bad = ended_trials(analysis)
+    failed = (table["origin"] == "space_filling") & (table["state"] == "diverged")
+    assert len(ended) == space_filling.sum() + 2 + failed.sum()
+    assert bad.sum() == failed.sum() + 2
+    best = worthy(analysis, analysis.table)
+    assert not best[[1, 2, 4, 5]].any()
+    assert best.sum() == (table["state"] == "complete").sum() - 2
+    plain = analyze(SPACE, table.drop(columns=["state", "origin"]))
+    ended, bad = ended_trials(plain)
+    assert len(ended) == 200
+    assert bad.sum() == table["value"].isna().sum() + 2
+
+
+def test_where_the_best_is_degenerate_all_may_be() -> None:
+    table = trials(60).assign(degenerate=1.0)
+    analysis = analyze(SPACE, table)
+    assert worthy(analysis, analysis.table).sum() == (table["state"] == "complete").sum()
+
+
+def test_a_notebook_shows_pictures():
+    analysis = analyze(SPACE, trials())
+    for drawn in (figures.correlation(analysis), figures.bars(analysis, analysis.parameters[0].name)):
+        assert drawn._repr_png_().startswith(b"\x89PNG")
+
+
+def test_axes_of_somebody_else_are_left_as_they_are():
+    analysis = analyze(SPACE, trials())
+    from matplotlib.figure import Figure
+
+    ax = figures.correlation(analysis, ax=Figure().add_subplot())
+    assert not hasattr(ax, "_repr_png_")
+
+
+def test_several_panels_are_saved_as_one_picture(tmp_path):
+    analysis = analyze(SPACE, trials())
+    figures.save(figures.bars(analysis, analysis.parameters[0].name), tmp_path / "bars.png")
+    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,161 @@
+"""Sentences about trials must be true of them: failures, configurations that do not exist, rounds that grew."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import DesignError, RefineWarning
+from refine.report.markdown.script import reproduce
+from refine.report.pages.reasons import failing
+from refine.review.checklist import Checks
+
+SPACE = refine.Space(
+    {
+        "lr": refine.Float(1e-4, 10.0, levels=11, log=True),
+        "kind": ["relu", "tanh", "gelu"],
+        "units": [8, 16, 32, 64],
+        "batch": [16, 32],
+    },
+    ["batch >= 32 or units <= 32"],
+)
+
+
+def train(p):
+    if p["kind"] == "gelu":
+        raise RuntimeError("no such activation")
+    if p["lr"] > 0.5 and p["units"] != 8:
+        raise FloatingPointError("overflow")
+    return 1 - (math.log10(p["lr"]) + 1.5) ** 2 / 20 + 0.01 * (p["kind"] == "relu")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    with refine.Tree("truth", store=tmp_path_factory.mktemp("truth") / "refine.db") as tree:
+        yield tree.add_round(SPACE, train, n=120, seed=3).run(progress=False)
+
+
+def test_a_level_where_all_failed_was_tried(root):
+    count = int((root.trials["kind"] == "gelu").sum())
+    assert count > 10
+    review = root.propose()
+    reason = next(c.reason for c in review.proposal.changes if c.name == "kind")
+    assert "100 % at gelu" in reason
+    assert "No trial at gelu finished." in reason
+    assert "No trial lies" not in reason
+    space = review.edit(kind=["gelu"]).preview().space
+    inside = int(np.sum(space.contains(root.trials)))
+    assert 0 < inside <= count
+    assert f"; of the {inside} trials inside none gave a value." in str(
+        review.preview(kind=["gelu"])
+    ).replace("\n", " ")
+
+
+def test_failures_are_seen_behind_a_choice_that_always_fails(root):
+    analysis = root.analyze()
+    assert analysis["kind"].fails
+    assert analysis["lr"].fails
+    assert analysis["lr"].bad.below == 0.0
+    count = int((root.trials["kind"] == "gelu").sum())
+    assert analysis["lr"].apart == count
+    assert f", apart from {count} trials at levels of others where everything fails, more often" in failing(
+        analysis, analysis["lr"]
+    )
+    checks: Checks = root.checks()
+    assert "They are more frequent at some values of lr and kind." in checks["infeasible"].says
+    # What always fails is asked of its own parameter alone.
+    assert max(level.bad for level in analysis["kind"].levels) == 1.0
+    assert not analysis["batch"].fails
+
+
+def test_an_edit_that_no_permutation_meets_is_said_so(root):
+    review = root.propose().edit(batch=[16], units=[64])
+    assert "no configuration exists: the constraints leave none" in str(review.preview())
+    with pytest.raises(
+        DesignError, match="no configuration meets the constraint 'batch >= 32 or units <= 32'"
+    ):
+        review.accept(note="none")
+
+
+def test_a_parameter_added_beside_one_called_nearly_the_same_is_asked_about(root):
+    with pytest.warns(RefineWarning, match="branch adds a parameter 'unit'; did you mean 'units'"):
+        root.branch({**SPACE, "unit": 8}, n=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        root.branch({**SPACE, "unit": 9}, n=3, previous={"unit": 9})
+        root.branch({**SPACE, "depth": 2}, n=3)
+
+
+def test_a_peak_inside_is_not_called_a_rise(tmp_path):
+    def hill(p):
+        return -abs(p["x"] - 0.7) + 0.001 * p["y"]
+
+    with refine.Tree("hill", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, hill, n=100).run(progress=False)
+        reason = next(c.reason for c in found.propose().proposal.changes if c.name == "x")
+        assert "rises with x over most of its range, but few of the best lie at its high end" in reason
+        down = tree.add_round(
+            {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)},
+            lambda p: -hill(p),
+            n=100,
+            direction="minimize",
+            name="down",
+        )
+        reason = next(c.reason for c in down.run(progress=False).propose().proposal.changes if c.name == "x")
+        assert "falls with x over most of its range, but few of the best lie at its high end" in reason
+        slope = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: p["x"], n=21, name="slope").run(
+            progress=False
+        )
+        reason = next(c.reason for c in slope.propose().proposal.changes if c.name == "x")
+        assert "value rises with x: rank correlation" in reason
+
+
+def test_equal_replicates_show_no_noise(tmp_path):
+    with refine.Tree("same", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(
+            {"x": (0.1, 0.9, 9), "y": (0.0, 1.0, 5)}, lambda p: math.sqrt(p["x"]) / 3, n=30
+        )
+        found.run(progress=False).replicate(top=5, seeds=3, progress=False)
+        noise = found.analyze().noise
+        assert noise.source == "replicates"
+        assert noise.sd == 0.0
+
+
+def test_a_round_that_grew_is_reproduced_as_it_was(tmp_path, monkeypatch):
+    def hill(p):
+        return -abs(p["x"] - 0.5) - abs(p["y"] - 0.5)
+
+    with refine.Tree("grown", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}, hill, n=60, name="hill").run(
+            progress=False
+        )
+        child = root.propose().edit(x=(0.3, 0.7)).accept(note="around", n=20, audit=0.2).run(progress=False)
+        child.run(progress=False, n=60)
+        columns = ["x", "y", "origin", "value"]
+        before = child.trials[columns].sort_values(columns).reset_index(drop=True)
+        script = reproduce(child)
+    assert set(before["origin"]) == {"space_filling", "audit"}
+    monkeypatch.chdir(tmp_path)
+    lines = [line for line in script.splitlines() if not line.startswith("from your_script")]
+    namespace = {"objective": hill}
+    exec("\n".join(lines).replace("round.run(", "round.run(progress=False, ").replace(", )", ")"), namespace)
+    again = namespace["round"].trials[columns].sort_values(columns).reset_index(drop=True)
+    assert again.equals(before)
+    namespace["tree"].close()
+
+
+def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tmp_path):
+    rng = np.random.default_rng(1)
+    with refine.Tree("twice", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(
+            {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 5)}, lambda p: p["x"] + 0.01 * rng.random(), n=30
+        )
+        found.run(progress=False)
+        child = found.propose().accept(note="yes", n=5)
+        found.propose().decline(note="no")
+        text = found.report(tmp_path / "reports").read_text()
+        assert f"Declined by {found.decisions[-1].author}. Earlier decisions led to `{child.id}`." in text

@@ -1,0 +1,138 @@
+"""Opening a hold-out: sealed, logged, and a warning from the second time on."""
+
+from __future__ import annotations
+
+import pytest
+
+import objectives
+import refine
+from refine.errors import AnalysisError, DesignError, ObjectiveError
+
+
+class Sealed:
+    """Validation flatters by its luck; the hold-out doesn't."""
+
+    name = "sealed"
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, params, trial):
+        return {"acc": objectives.bowl(params) + trial.seed % 100 / 100, "other": 1.0}
+
+    def holdout(self, params, trial):
+        self.calls.append(trial.seed)
+        return {"acc": objectives.bowl(params), "seen": 1.0}
+
+
+@pytest.fixture
+def found(tree, space):
+    return tree.add_round(space, Sealed(), metric="acc", n=30, seed=1).run(progress=False)
+
+
+def test_opening_trains_the_best_again_and_is_logged(tree, found):
+    best = found.trials.nlargest(2, "value")
+    opening = found.open_holdout(top=2, seeds=3, note="for the paper", author="ann")
+    assert opening.table["lr"].tolist() == best["lr"].tolist()
+    assert opening.table["validation"].tolist() == best["value"].tolist()
+    assert opening.table["runs"].tolist() == [3, 3]
+    truth = [objectives.bowl(row) for _, row in opening.table.iterrows()]
+    assert opening.table["holdout"].tolist() == pytest.approx(truth)
+    assert opening.runs["replicate"].tolist() == [1, 2, 3] * 2
+    assert not {*opening.runs["seed"]} & {*found.trials["seed"]}
+    assert str(opening).startswith(f"hold-out of round {found.id}, opened by ann on ")
+    log = tree.log()
+    assert log[["event", "round", "author", "note"]].to_numpy().tolist()[1:] == [
+        ["hold-out opened", found.id, "ann", "for the paper"]
+    ]
+    assert "hold" not in " ".join(found.trials.columns)
+    assert len(found.trials) == 30
+    assert found.replicates.empty
+
+
+def test_the_same_opening_again_is_no_second_look(tree, found):
+    first = found.open_holdout(top=2, seeds=2)
+    calls = len(found.objective.calls)
+    again = found.open_holdout(top=2, seeds=2, author="bob")
+    assert again.table.equals(first.table)
+    assert again.author == first.author
+    assert len(found.objective.calls) == calls == 4
+    (kept,) = found.holdout_results
+    assert kept.runs.equals(first.runs)
+
+
+def test_a_killed_opening_is_logged_and_goes_on(tree, found, monkeypatch):
+    measure, limit = Sealed.holdout, 3
+
+    def killed(self, params, trial):
+        if len(self.calls) == limit:
+            raise KeyboardInterrupt
+        return measure(self, params, trial)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sealed, "holdout", killed)
+        with pytest.raises(KeyboardInterrupt):
+            found.open_holdout(top=2, seeds=2)
+    assert len(tree.log()) == 2
+    assert found.holdout_results[0].table["runs"].sum() == 3
+    assert found.open_holdout(top=2, seeds=2).table["runs"].tolist() == [2, 2]
+    assert len(found.objective.calls) == 4
+
+
+def test_the_second_opening_on_a_branch_says_what_it_costs(tree, found, space):
+    child = found.branch(space, n=12).run(progress=False)
+    sibling = found.branch({**space, "junk": 1}, n=5).run(progress=False)
+    child.open_holdout(top=1, seeds=1, author="ann")
+    sibling.open_holdout(top=1, seeds=1)  # no path leads through both
+    text = (
+        rf"round {found.id}: the hold-out was opened 2 times before on this branch, last by .* at round "
+        rf"{sibling.id}\. With this opening 4 configurations will have been measured on the same rows: choosing among "
+        r"them by it overstates the winner by up to 1\.0 standard errors"
+    )
+    with pytest.warns(UserWarning, match=text):
+        found.open_holdout(top=2, seeds=1)
+    with pytest.warns(UserWarning, match="opened 2 times before"):
+        child.open_holdout(top=3, seeds=1)
+
+
+def test_replicates_decide_which_are_best_where_there_are_some(found):
+    found.replicate(top=4, seeds=3, progress=False)
+    means = found.replicates.groupby("cell")["value"].mean()
+    best = found.replicates.loc[found.replicates["cell"] == means.idxmax()].iloc[0]
+    assert found.open_holdout(top=1, seeds=1).table["lr"].tolist() == [best["lr"]]
+
+
+def test_workers_give_the_same(tree, found):
+    here = found.open_holdout(top=2, seeds=1)
+    with pytest.warns(UserWarning, match="opened 1 time before"):
+        there = found.open_holdout(top=2, seeds=2, workers=2)
+    first = there.runs[there.runs["replicate"] == 1]
+    assert first["value"].tolist() == here.runs["value"].tolist()
+
+
+def test_errors(tree, space, found):
+    plain = tree.add_round(space, objectives.bowl, n=5).run(progress=False)
+    with pytest.raises(
+        ObjectiveError, match=r"has no hold-out; make it with KerasObjective\(..., holdout=0.2\)"
+    ):
+        plain.open_holdout()
+    with pytest.raises(DesignError, match="top must be a whole number >= 1, got 0"):
+        found.open_holdout(top=0)
+    assert len(tree.log()) == 2  # nothing was opened
+    fresh = tree.add_round(space, Sealed(), metric="acc", n=5, seed=2)
+    with pytest.raises(AnalysisError, match="has no finished trial that may be called best"):
+        fresh.open_holdout()
+    found.metric = "other"
+    with pytest.raises(AnalysisError, match="the hold-out gave no metric 'other', it gave acc, seen"):
+        found.open_holdout()
+
+
+def test_an_opening_is_read_back_without_the_objective(tmp_path, space):
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(space, Sealed(), metric="acc", n=8).run(progress=False)
+        opening = found.open_holdout(seeds=2)
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        (kept,) = tree[found.id].holdout_results
+        assert kept.table.equals(opening.table)
+        with pytest.raises(ObjectiveError, match="was reopened without its objective"):
+            tree[found.id].open_holdout()

@@ -1,0 +1,260 @@
+"""Coordinators: Ctrl-C once and twice, kill -9 with workers that hang, two at a time, and one that stood still."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+import refine
+from refine.errors import RoundBusyError
+from refine.store.lease import _me
+from refine.store.schema import t
+
+pytestmark = pytest.mark.slow
+
+# No main guard; trials wait while a file is there, so that the tests know what runs.
+SCRIPT = """
+import signal, sys, time
+from pathlib import Path
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would we
+
+import refine, refine.store.lease
+
+folder, workers = Path(sys.argv[1]), int(sys.argv[2])
+refine.store.lease.LEASE_SECONDS = float(sys.argv[3]) if len(sys.argv) > 3 else 60.0
+
+def objective(params):
+    import random
+    with open(folder / "begun", "a") as log:
+        log.write(f"{params['x']}\\n")
+    while (folder / "wait").exists():
+        time.sleep(0.01)
+    time.sleep(0.02)
+    return params["x"] + random.random()
+
+tree = refine.Tree("q", store=folder / "refine.db")
+found = tree.add_round({"x": (1, 24, 24)}, objective, n=20, seed=3).run(workers=workers, progress=False)
+print("finished", len(found.trials))
+"""
+
+
+class Runs:
+    """Coordinators of one round, all ended in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.started = folder, []
+        (folder / "script.py").write_text(SCRIPT)
+
+    def start(self, workers: int, *more: str) -> subprocess.Popen:
+        command = [sys.executable, str(self.folder / "script.py"), str(self.folder), str(workers), *more]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.started.append(process)
+        return process
+
+    def begun(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "begun").read_text().split()
+        return []
+
+    def hold(self) -> None:
+        (self.folder / "wait").touch()
+
+    def let_go(self) -> None:
+        (self.folder / "wait").unlink()
+
+    def table(self):
+        with refine.Tree("q", store=self.folder / "refine.db") as tree:
+            return tree.rounds[0].trials.drop(columns="seconds").sort_values("x").reset_index(drop=True)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    found = Runs(tmp_path)
+    yield found
+    for process in found.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """The table of a round that nothing disturbs."""
+    found = Runs(tmp_path_factory.mktemp("calm"))
+    out, err = found.start(1).communicate(timeout=120)
+    assert out == "finished 20\n", err
+    return found.table()
+
+
+def until(condition, process=None):
+    deadline = time.monotonic() + 120
+    while not (found := condition()):
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def workers_of(process) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_once_finishes_what_runs_and_stores_it(runs, calm, workers):
+    runs.hold()
+    process = runs.start(workers)
+    until(lambda: len(runs.begun()) == workers, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in its group
+    if workers == 1:
+        assert (
+            "finishing what runs; Ctrl-C again stops now"
+            in process.stderr.readline() + process.stderr.readline()
+        )
+    else:
+        time.sleep(1)  # what only waits for a worker is taken back before the workers are let go
+    runs.let_go()
+    _, err = process.communicate(timeout=60)
+    # Python's own way to end by an unhandled Ctrl-C: the signal.
+    assert process.returncode == -signal.SIGINT
+    last = err.strip().splitlines()[-1]
+    assert "KeyboardInterrupt: round " in last
+    assert "stopped; every finished trial is stored, and the same call or script goes on from there" in last
+    table = runs.table()
+    assert len(table) == len(runs.begun()) == workers
+    assert set(table["state"]) == {"complete"}
+
+    out, err = runs.start(2).communicate(timeout=60)
+    assert out == "finished 20\n", err
+    assert runs.table().equals(calm)
+    assert len(runs.begun()) == 20  # nothing ran twice
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_twice_stops_now(runs, calm, workers):
+    runs.hold()
+    process = runs.start(workers)
+    until(lambda: len(runs.begun()) == workers, process)
+    others = workers_of(process)
+    os.killpg(process.pid, signal.SIGINT)
+    until(lambda: "again stops now" in process.stderr.readline())
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert not any(p.is_running() for p in others)
+    runs.let_go()
+    assert runs.table().empty
+    out, err = runs.start(2).communicate(timeout=60)
+    assert out == "finished 20\n", err
+    assert runs.table().equals(calm)
+
+
+def test_workers_end_with_their_coordinator_whatever_they_do(runs, calm):
+    runs.hold()
+    process = runs.start(2)
+    until(lambda: len(runs.begun()) == 2, process)
+    orphans = workers_of(process)
+    assert len(orphans) == 2
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(orphans, timeout=20)
+    assert not alive
+    runs.let_go()
+    out, err = runs.start(2).communicate(timeout=60)  # the lease of a dead coordinator is nobody's
+    assert out == "finished 20\n", err
+    assert runs.table().equals(calm)
+
+
+def test_a_worker_that_dies_while_it_waits_is_replaced(runs, calm):
+    runs.hold()
+    process = runs.start(2)
+    until(lambda: len(runs.begun()) == 2, process)
+    for worker in workers_of(process):
+        worker.kill()
+    runs.let_go()
+    out, err = process.communicate(timeout=60)
+    assert out == "finished 20\n", err
+    assert runs.table().equals(calm)
+    assert len(runs.begun()) == 22
+
+
+def test_the_second_coordinator_is_told_and_takes_over_when_the_first_is_dead(runs, calm):
+    runs.hold()
+    first = runs.start(1)
+    until(lambda: len(runs.begun()) == 1, first)
+    second = runs.start(1)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert f"is being run by process {first.pid} on " in err.strip().splitlines()[-1]
+    first.kill()
+    first.wait()
+    runs.let_go()
+    out, err = runs.start(1).communicate(timeout=60)
+    assert out == "finished 20\n", err
+    assert runs.table().equals(calm)
+
+
+def test_a_coordinator_that_stood_still_finds_that_another_took_over(runs, calm):
+    """A laptop that slept, a stopped process: its lease runs out, and it must not write into the other's round."""
+    runs.hold()
+    first = runs.start(1, "2")
+    until(lambda: len(runs.begun()) == 1, first)
+    first.send_signal(signal.SIGSTOP)
+    second = None
+
+    def taken_over():
+        nonlocal second
+        if second is None or second.poll() is not None:
+            second = runs.start(1, "2")
+            time.sleep(1)
+        return len(runs.begun()) == 2
+
+    until(taken_over)
+    runs.let_go()
+    first.send_signal(signal.SIGCONT)
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 1
+    last = err.strip().splitlines()[-1]
+    assert "RoundBusyError" in last
+    out, err = second.communicate(timeout=60)
+    assert out == "finished 20\n", err
+    assert runs.table().equals(calm)
+
+
+def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_path):
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round({"x": (1, 9)}, lambda p: float(p["x"]), n=5)
+        place, _, born = _me()[0].rpartition(" ")
+        other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        row = {"node": found._stored.pk, "pid": other.pid, "beat": time.time()}
+        engine = found.home.store.engine
+
+        def held_by(host):
+            with engine.begin() as connection:
+                connection.execute(t.lease.delete())
+                connection.execute(t.lease.insert().values(host=host, **row))
+
+        try:
+            # It started at another time than the one that took the lease: that one is gone.
+            held_by(f"{place} {int(born) - 12345}")
+            assert len(found.run(progress=False).trials) == 5
+            # A container beside this one, or another machine of the same name: its numbers say nothing here.
+            held_by(f"{place}1 {born}")
+            with pytest.raises(RoundBusyError, match=f"is being run by process {other.pid} on "):
+                found.run(n=6, progress=False)
+        finally:
+            other.communicate(b"\n")
+        with engine.begin() as connection:
+            connection.execute(sa.update(t.lease).values(beat=time.time() - 61))
+        assert len(found.run(n=6, progress=False).trials) == 6

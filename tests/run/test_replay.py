@@ -1,0 +1,138 @@
+"""Replay: the same trials again, from their seeds, compared with what is stored."""
+
+from __future__ import annotations
+
+import math
+import random
+import subprocess
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+import objectives
+from refine.errors import AnalysisError, DesignError, ObjectiveError
+from refine.run.environment import environment
+from refine.store.schema import t
+
+SHIFT = [0.0]
+
+
+def noisy(params):
+    return {"score": params["lr"] + random.random() + SHIFT[0], "other": float(np.random.random())}
+
+
+@pytest.fixture
+def found(tree, space):
+    return tree.add_round(space, noisy, metric="score", n=30, seed=3).run(progress=False)
+
+
+def test_every_trial_is_equal_to_the_bit(tree, found):
+    before = found.trials
+    shown = tree.replay(found.id)
+    assert len(shown.table) == 30
+    assert shown.same
+    assert shown.planned
+    assert (shown.table["apart"] == 0).all()
+    assert shown.table["value_now"].tolist() == before["value"].tolist()
+    assert str(shown) == f"round {found.id}: 30 trials run again, 30 equal to the bit"
+    assert found.trials.equals(before)  # the store is as it was
+
+
+def test_a_sample_with_workers_gives_the_same(found):
+    shown = found.replay(sample=6, seed=1, workers=2)
+    assert len(shown.table) == 6
+    assert shown.same
+    assert found.replay(sample=6, seed=1).table.equals(shown.table)
+    assert not found.replay(sample=6, seed=2).table["seed"].equals(shown.table["seed"])
+    assert len(found.replay(sample=99).table) == 30
+
+
+def test_differences_are_told(found, monkeypatch):
+    monkeypatch.setitem(globals(), "SHIFT", [0.25])
+    shown = found.replay(sample=5)
+    assert not shown.same
+    assert shown.table["apart"].to_numpy() == pytest.approx(0.25)
+    assert "0 equal to the bit, 0 within 0 in every metric; largest difference 0.25" in str(shown)
+    assert found.replay(sample=5, tolerance=0.26).same
+
+
+def test_another_environment_and_other_code_are_named(tree, space, found):
+    with tree._home.store.engine.begin() as connection:
+        connection.execute(t.run.update().values(environment='{"python": "3.9.1", "threads": "4"}'))
+        connection.execute(t.trial.update().values(code="0123456789ab"))
+    shown = found.replay(sample=2)
+    assert shown.environment["python"][0] == "3.9.1"
+    assert shown.environment["threads"] == ("4", "1")
+    assert "python then 3.9.1, now 3." in str(shown)
+    assert "code then 0123456789ab, now " in str(shown)
+    assert shown.same  # values are equal all the same
+
+
+def test_a_seed_that_is_not_the_designs_is_found(tree, found):
+    with tree._home.store.engine.begin() as connection:
+        pk = connection.execute(sa.select(sa.func.min(t.trial.c.pk))).scalar()
+        connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(seed=1))
+    shown = found.replay(sample=1)
+    assert not shown.planned
+    assert not shown.same
+    assert "other configurations or seeds than are stored" in str(shown)
+
+
+def test_failed_and_diverged_trials_come_again(tree, space):
+    found = tree.add_round(space, objectives.sometimes, n=40).run(progress=False)
+    assert {"failed", "diverged", "complete"} == set(found.trials["state"])
+    shown = found.replay(sample=None)
+    assert shown.same
+    assert (shown.table["state"] == shown.table["state_now"]).all()
+
+
+def test_functions_as_metrics_children_and_counter_samples(tree, space):
+    def double(metrics):
+        return 2 * metrics["value"]
+
+    root = tree.add_round(space, objectives.bowl, metric=double, n=60).run(progress=False)
+    child = root.propose().accept(n=20, exploit=0.4, audit=0.1).run(progress=False)
+    for each in (root, child):
+        shown = each.replay(sample=None)
+        assert shown.same, str(shown)
+        assert shown.table["value_now"].to_numpy() == pytest.approx(each.trials["value"].to_numpy())
+
+
+def test_what_cannot_work_is_said(tree, space, found):
+    for sample in (0, -1, 1.5, True):
+        with pytest.raises(DesignError, match="sample must be a whole number >= 1, or None"):
+            found.replay(sample=sample)
+    with pytest.raises(DesignError, match="tolerance must be a number >= 0"):
+        found.replay(tolerance=-1)
+    with pytest.raises(DesignError, match="tolerance must be a number >= 0"):
+        found.replay(tolerance=math.nan)
+    with pytest.raises(AnalysisError, match="no trial has ended"):
+        tree.add_round(space, objectives.bowl, n=3).replay()
+    with pytest.raises(ObjectiveError, match="runs the objective with name"):
+        found.replay(objective=objectives.bowl)
+
+
+def test_the_environment_has_hardware_and_commit(tmp_path):
+    here = environment(3, tmp_path / "script.py")
+    assert here["threads"] == "3"
+    assert here["cpu"]
+    assert "git" not in here  # no repository there
+
+    def git(*arguments):
+        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "script.py").write_text("x = 1\n")
+    git("add", "script.py")
+    git("commit", "-m", "first")
+    clean = environment(1, tmp_path / "script.py")["git"]
+    assert len(clean) == 12
+    (tmp_path / "script.py").write_text("x = 2\n")
+    assert environment(1, tmp_path / "script.py")["git"] == f"{clean} (changed)"
+
+
+def test_rounds_note_the_commit_of_their_objective(tree, found):
+    (known,) = tree._home.store.environments(found._stored.pk)
+    assert known["git"] == environment(1, __file__)["git"]

@@ -1,0 +1,112 @@
+"""The best configurations run again under new seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import objectives
+import refine
+from refine.errors import AnalysisError, DesignError
+
+
+def noisy(params):
+    return objectives.bowl(params) + 0.3 * np.random.normal()
+
+
+def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
+    found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
+    before, text, analysis = found.trials, str(tree), found.analyze()
+    assert found.replicates.empty
+    assert found.replicate(top=4, seeds=3, progress=False) is found
+    frame = found.replicates
+    assert list(frame.columns) == [*space, "replicate", "state", "value", "seconds", "seed", "cell", "origin"]
+    assert frame["replicate"].tolist() == [1] * 4 + [2] * 4 + [3] * 4
+    best = before.nlargest(4, "value")["cell"].tolist()
+    assert frame["cell"].tolist() == best * 3
+    assert not {*frame["seed"]} & {*before["seed"]}
+    assert frame["seed"].nunique() == frame["value"].nunique() == 12
+    # Planned runs only, wherever configurations are counted or compared.
+    assert found.trials.equals(before)
+    assert str(tree) == text
+    again = found.analyze()
+    assert (again.digest, again.n_space_filling, again.states) == (
+        analysis.digest,
+        analysis.n_space_filling,
+        analysis.states,
+    )
+    assert [e.q for e in again.parameters] == [e.q for e in analysis.parameters]
+    # The noise is theirs.
+    groups = [frame.loc[frame["cell"] == cell, "value"] for cell in best]
+    sd = np.sqrt(sum(((g - g.mean()) ** 2).sum() for g in groups) / 8)
+    assert (again.noise.source, again.noise.n) == ("replicates", 8)
+    assert again.noise.sd == pytest.approx(sd)
+    proposal = found.propose().proposal
+    assert (proposal.epsilon_source, proposal.epsilon) == ("replicates", pytest.approx(sd))
+
+
+def test_running_again_runs_what_is_missing(tree, space):
+    calls = []
+
+    def counted(params):
+        calls.append(params["lr"])
+        return noisy(params)
+
+    found = tree.add_round(space, counted, n=12, seed=2).run(progress=False).replicate(2, 2, progress=False)
+    assert len(calls) == 12 + 4
+    first = found.replicates
+    found.replicate(2, 2, progress=False)
+    assert len(calls) == 16
+    found.replicate(3, 3, progress=False)
+    assert len(calls) == 12 + 9
+    assert found.replicates.iloc[:4].equals(first)
+    found.run(progress=False)  # the plan is done, replicates or not
+    assert len(calls) == 21
+    assert found.run(n=14, progress=False).trials.shape[0] == 14
+    child = found.branch(space, n=3).run(progress=False)
+    assert not {*child.trials["cell"]} & {*found.trials["cell"]}  # completed ones are passed over
+    assert child.replicates.empty
+    assert len(child.path) == 2
+
+
+def test_a_child_knows_the_noise_that_its_ancestors_measured(tree, space):
+    found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False).replicate(3, 4, progress=False)
+    child = found.branch(space, n=12).run(progress=False)
+    assert child.analyze().noise == found.analyze().noise
+
+
+def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
+    def flaky(params, trial):
+        if params["lr"] > 4 and trial.seed % 2:
+            raise ValueError("out of luck")
+        return params["lr"]
+
+    found = tree.add_round(space, flaky, n=40, seed=5).run(progress=False).replicate(4, 3, progress=False)
+    frame = found.replicates
+    assert set(frame["state"]) == {"complete", "failed"}
+    assert frame.loc[frame["state"] == "failed", "value"].isna().all()
+    assert found.analyze().noise.sd == 0
+    assert found.failures.shape[0] == (found.trials["state"] == "failed").sum()
+    name = found.node.objective
+    found.replicate(4, 3, progress=False, rerun="failed", objective=lambda p: p["lr"], name=name)
+    assert set(found.replicates["state"]) == {"complete"}
+    assert len(found.replicates) == 12
+
+
+def test_errors(tree, space):
+    found = tree.add_round(space, objectives.bowl, n=5)
+    with pytest.raises(AnalysisError, match="has no finished trial that may be called best; run it first"):
+        found.replicate(progress=False)
+    with pytest.raises(DesignError, match="seeds must be a whole number >= 1, got 0"):
+        found.replicate(seeds=0)
+
+
+def test_workers_give_the_same(tmp_path, space):
+    tables = []
+    for workers in (1, 2):
+        with refine.Tree("q", store=tmp_path / f"{workers}.db") as tree:
+            found = tree.add_round(space, noisy, n=6, seed=1).run(progress=False)
+            found.replicate(2, 2, workers=workers, progress=False)
+            columns = ["lr", "replicate", "seed", "value"]
+            tables.append(found.replicates[columns].sort_values(["replicate", "lr"], ignore_index=True))
+    assert tables[0].equals(tables[1])

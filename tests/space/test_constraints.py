@@ -1,0 +1,127 @@
+"""The expression language of constraints: what it means. What it refuses is in test_space_errors.py."""
+
+from __future__ import annotations
+
+import ast
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from refine import Float, Space
+from refine.design.space_filling import feasible
+from refine.errors import SpaceError
+from refine.space.constraints import Constraint
+
+GRID = {
+    "units": [4, 8, 16],
+    "depth": (0, 3),
+    "shape": ["brick", "funnel"],
+    "norm": [None, True, 2],
+    "rate": (0, 1.0, 3),
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "meaning"),
+    [
+        ("units > 4", lambda p: p["units"] > 4),
+        ("depth > 0 or shape != 'funnel'", lambda p: p["depth"] > 0 or p["shape"] != "funnel"),
+        ("units * depth <= 16 and rate < 1", lambda p: p["units"] * p["depth"] <= 16 and p["rate"] < 1),
+        ("not (shape == 'brick')", lambda p: p["shape"] != "brick"),
+        ("4 < units <= 16", lambda p: 4 < p["units"] <= 16),
+        ("depth < units / 4 < 4", lambda p: p["depth"] < p["units"] / 4 < 4),
+        ("units in [4, 16]", lambda p: p["units"] in (4, 16)),
+        ("shape not in ('funnel', 'long')", lambda p: p["shape"] not in ("funnel", "long")),
+        ("shape in ['brick', 3]", lambda p: p["shape"] == "brick"),
+        ("norm is None", lambda p: p["norm"] is None),
+        ("norm is not None and norm != 2", lambda p: p["norm"] is True),
+        ("norm == True", lambda p: p["norm"] is True),
+        ("norm in [None, 2] and norm != None", lambda p: p["norm"] == 2),
+        ("units % 3 == 1", lambda p: p["units"] % 3 == 1),
+        ("units // 3 == 2", lambda p: p["units"] // 3 == 2),
+        ("units ** -1 < 0.2", lambda p: p["units"] ** -1 < 0.2),
+        ("units ** 40 > 0", lambda p: p["units"] ** 40 > 0),  # no overflow of integers
+        ("-depth + +units - 1 > 5", lambda p: -p["depth"] + p["units"] - 1 > 5),
+        (
+            "log2(units) + sqrt(abs(-depth)) >= 4",
+            lambda p: math.log2(p["units"]) + math.sqrt(p["depth"]) >= 4,
+        ),
+        ("min(units, 4 * depth) == units", lambda p: p["units"] <= 4 * p["depth"]),
+        ("max(depth, 1, rate) > 1", lambda p: max(p["depth"], 1, p["rate"]) > 1),
+        ("log10(depth) > 0", lambda p: p["depth"] > 1),  # log of zero is -inf, no warning
+        ("1 / depth > 0.4", lambda p: p["depth"] == 0 or 1 / p["depth"] > 0.4),  # 1 / 0 is inf
+        ("depth", lambda p: p["depth"] != 0),
+        ("shape == depth or units == 4", lambda p: p["units"] == 4),  # a text never equals a number
+    ],
+)
+def test_every_permutation_is_judged_as_python_would(expression, meaning):
+    space = Space(GRID, [expression])
+    configurations = [space.configuration(cell) for cell in range(space.size)]
+    expected = [bool(meaning(p)) for p in configurations]
+    rows = np.array([space.indices(cell) for cell in range(space.size)])
+    assert space.valid(rows).tolist() == expected
+    assert space.contains(pd.DataFrame(configurations)).tolist() == expected
+    assert feasible(space).count == sum(expected)
+
+
+def test_classes_functions_and_tuples_are_compared_by_label():
+    space = Space(
+        {"act": [np.tanh, math.log], "layers": [(64, 32), (16,)]}, ["act == 'tanh' or layers == '(16)'"]
+    )
+    rows = np.array([space.indices(cell) for cell in range(space.size)])
+    assert space.valid(rows).tolist() == [True, True, False, True]
+
+
+def test_off_level_values_meet_constraints_too():
+    space = Space({"a": (0, 1.0, 2), "b": (0, 1.0, 2)}, ["a + b <= 1"])
+    frame = pd.DataFrame({"a": [0.3, 0.7, 0.7], "b": [0.3, 0.2, 0.4]})
+    assert space.contains(frame).tolist() == [True, True, False]
+
+
+def test_one_spelling():
+    assert Constraint("a>1   and(b <2)") == Constraint("a > 1 and b < 2")
+    assert hash(Constraint("a>1")) == hash(Constraint("a > 1"))
+    assert str(Constraint(" a>1 ")) == "a > 1"
+    assert Constraint("a > 1 or shape == 'x'").names == {"a", "shape"}
+    assert Constraint('x == "a"') == Constraint("x == 'a'")
+
+
+def test_order_and_repetition_of_constraints_do_not_matter():
+    grid = {"a": (0, 3), "b": (0, 3)}
+    one = Space(grid, ["a > 1", "b > 1"])
+    assert one == Space(grid, ["b>1", "a>1", "a > 1"])
+    assert [str(c) for c in one.constraints] == ["a > 1", "b > 1"]
+    assert one != Space(grid, ["a > 1"])
+    assert one == Space(grid, one.constraints)
+
+
+def test_powers_of_constants_do_not_run_for_ever():
+    space = Space({"a": (0, 3)}, ["a < 9 ** 9 ** 9 ** 9"])
+    assert feasible(space).count == 4
+
+
+@settings(max_examples=150, deadline=None)
+@given(some.text("ab1.()<>=+-*/ ,[]'andornti_\\\n:{}", max_size=30))
+def test_any_text_is_a_constraint_or_an_error_of_ours(text):
+    try:
+        constraint = Constraint(text)
+    except SpaceError as error:
+        refusal = str(error)
+    else:
+        refusal = None
+    if refusal is not None:
+        assert refusal.startswith(("constraint ", "a constraint must be an expression"))
+    else:
+        assert Constraint(str(constraint)) == constraint
+        assert constraint.names <= {
+            n.id for n in ast.walk(ast.parse(str(constraint))) if isinstance(n, ast.Name)
+        }
+
+
+def test_log_scales_are_seen_as_plain_numbers():
+    space = Space({"lr": Float(1e-4, 1, 5, log=True)}, ["lr >= 0.01"])
+    assert feasible(space).count == 3

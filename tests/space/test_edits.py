@@ -1,0 +1,377 @@
+"""From an old parameter to a new one: a person's edit, the levels evidence leaves, a wider range."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from refine import Categorical, Float, Integer, Space
+from refine.errors import ReviewError, SpaceError
+from refine.space.edits import bounds_text, edit_space, edited, narrowed, on_levels, refined, widened
+
+FAST = settings(max_examples=100, deadline=None)
+LOG = Float(1e-4, 1, 5, log=True)
+LOG_INT = Integer(1, 1000, 4, log=True)
+
+
+# A person's edit.
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "new"),
+    [
+        # (low, high) keeps the spacing, with both ends as levels.
+        (Float(0, 0.5, 6), (0, 0.2), Float(0, 0.2, 3)),
+        (Float(0, 0.5, 6), (0.1, 0.3), Float(0.1, 0.3, 3)),
+        (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, 3)),  # as nearly as both ends allow
+        (Float(0, 0.5, 6), (0.11, 0.12), Float(0.11, 0.12, 2)),
+        (Float(0, 0.5, 6), (0, 1), Float(0, 1, 11)),  # beyond the old bounds: wider
+        (Float(0, 0.5, 6), (-0.5, 0.5), Float(-0.5, 0.5, 11)),
+        (Float(0, 0.5, 6), (2, 3), Float(2, 3, 11)),
+        (Integer(0, 10), (2, 5), Integer(2, 5, 4)),
+        (Integer(0, 10), (2.0, 5.0), Integer(2, 5, 4)),
+        (Integer(2, 30, 8), (2, 14), Integer(2, 14, 4)),
+        (Integer(0, 10), (5, 20), Integer(5, 20, 16)),
+        (Integer(0, 100, 11), (0, 3), Integer(0, 3, 2)),
+        (Integer(0, 10), (0.5, 5.5), Float(0.5, 5.5, 6)),  # no integers any more
+        (LOG, (1e-4, 1e-2), Float(1e-4, 1e-2, 3, log=True)),
+        (LOG, (1e-6, 1), Float(1e-6, 1, 7, log=True)),
+        (LOG, (1e-2, 100), Float(1e-2, 100, 5, log=True)),
+        (Integer(1, 1000, 4, log=True), (1, 100), Integer(1, 100, 3, log=True)),
+        # (low, high, levels) sets the number of levels.
+        (Float(0, 0.5, 6), (0, 0.2, 9), Float(0, 0.2, 9)),
+        (Float(0, 0.5, 6), (0, 1, 5), Float(0, 1, 5)),  # two ints, but a Float stays one
+        (Float(0, 0.5, 6), (0, 1, np.int64(5)), Float(0, 1, 5)),
+        (Integer(0, 10), (0, 4, 3), Integer(0, 4, 3)),
+        (LOG, (1e-3, 1e-1, 5), Float(1e-3, 1e-1, 5, log=True)),
+        # A list sets choices, a scalar fixes, a parameter is itself.
+        (Float(0, 0.5, 6), [0, 0.3], Categorical([0, 0.3])),
+        (Float(0, 0.5, 6), 0.2, Categorical([0.2])),
+        (Integer(0, 10), 3, Categorical([3])),
+        (Float(0, 0.5, 6), Float(0, 0.1, 2, log=False), Float(0, 0.1, 2)),
+        (Integer(0, 10), Float(0, 1), Float(0, 1)),
+        (Categorical(["a", "b", "c"]), ["a", "b"], Categorical(["a", "b"])),
+        (Categorical(["a", "b"]), "a", Categorical(["a"])),
+        (Categorical(["a", "b"]), ["a", "z"], Categorical(["a", "z"])),
+        (Categorical([4, 8]), (0, 1.0, 3), Float(0, 1, 3)),
+        # What a table shows like one of the choices is that one; a choice of its own has to say so.
+        (Categorical(["1", "2", "auto"]), 1, Categorical(["1"])),
+        (Categorical(["1", "2", "auto"]), [1, "auto"], Categorical(["1", "auto"])),
+        (Categorical([8, 16, 32]), ["8", 16], Categorical([8, 16])),
+        (Categorical([1, 2, None]), "1", Categorical([1])),
+        (Categorical([1, "1", "a"]), ["1", 1], Categorical([1, "1"])),
+        (Categorical(["0.5"]), 0.5, Categorical(["0.5"])),
+        (Categorical(["1", "2"]), Categorical([1]), Categorical([1])),
+    ],
+)
+def test_edits(old, value, new):
+    found = edited(old, value)
+    assert found == new
+    assert found.grid == new.grid
+
+
+@FAST
+@given(some.floats(0.01, 100), some.integers(3, 30), some.data())
+def test_a_run_of_old_levels_is_kept_as_it_is(width, count, data):
+    old = Float(0, width, count)
+    first = data.draw(some.integers(0, count - 2))
+    last = data.draw(some.integers(first + 1, count - 1))
+    new = edited(old, (old.grid[first], old.grid[last]))
+    assert new.grid == pytest.approx(old.grid[first : last + 1])
+
+
+def test_edit_space_changes_what_is_named_and_nothing_else():
+    old = Space(
+        {"dropout": (0, 0.5, 6), "lr": LOG, "act": ["relu", "elu"]}, ["dropout < 0.4 or act == 'elu'"]
+    )
+    proposed = old.replace({"dropout": (0, 0.3, 31), "lr": Float(1e-2, 1, 9, log=True)})
+    new = edit_space(proposed, old, {"dropout": (0, 0.2), "act": "relu"})
+    assert new["dropout"] == Float(0, 0.2, 3)  # the spacing of the round, not of the proposal
+    assert new["act"] == Categorical(["relu"])
+    assert new["lr"] == proposed["lr"]
+    assert new.constraints == old.constraints
+    assert edit_space(proposed, old, {}) == proposed
+
+
+@pytest.mark.parametrize(
+    ("edits", "text"),
+    [
+        (
+            {"drop": (0, 0.2)},
+            "edit: unknown parameter 'drop'; did you mean 'dropout'?; to add a parameter use "
+            "round.branch(space, previous={...})",
+        ),
+        ({"dropout": (0.5, 0.2)}, "edit: dropout: low must be < high, got (0.5, 0.2); swap them?"),
+        (
+            {"dropout": (0.2, 0.2)},
+            "edit: dropout: low must be < high, got (0.2, 0.2); to fix the parameter give the value alone: 0.2",
+        ),
+        ({"dropout": (0, math.nan)}, "edit: dropout: high must be a finite number, got nan"),
+        ({"dropout": (math.nan, 1)}, "edit: dropout: low must be a finite number, got nan"),
+        ({"dropout": (0, math.inf)}, "edit: dropout: high must be a finite number, got inf"),
+        ({"dropout": (0, math.inf, 3)}, "edit: dropout: high must be a finite number, got inf"),
+        (
+            {"dropout": (0, 0.2, 2.5)},
+            "edit: dropout: the third entry of a range is its number of levels, a whole number, got (0, 0.2, 2.5)",
+        ),
+        (
+            {"dropout": (0, 0.2, math.nan)},
+            "edit: dropout: the third entry of a range is its number of levels, a whole number, got (0, 0.2, nan)",
+        ),
+        (
+            {"dropout": (0, 0.2, 1)},
+            "edit: dropout: levels must be >= 2 so that both ends are levels, got 1; to fix the parameter give the "
+            "value alone",
+        ),
+        (
+            {"n": (0, 3, 9)},
+            "edit: n: levels must be <= the number of integers, got 9 levels for the 4 integers from 0 to 3; use "
+            "levels=4 or less",
+        ),
+        ({"act": []}, "edit: act: choices must not be empty, got []; give at least one value"),
+        ({"act": {"relu"}}, "edit: act: choices must be a list, whose order is kept, got set; write [...]"),
+        (
+            {"act": ("relu", "elu")},
+            "edit: act: a tuple is a range (low, high) or (low, high, levels) of numbers, got ('relu', 'elu'); for "
+            "choices write a list ['relu', 'elu']",
+        ),
+        ({"act": (0, 1)}, "edit: act: a choice has no bounds, got (0, 1); write a list of some of relu, elu"),
+        (
+            {"act": ["Relu", "elu"]},
+            "edit: act: 'Relu' is none of the choices; did you mean 'relu'? else write refine.Categorical(['Relu'])",
+        ),
+        (
+            {"lr": (0, 0.1)},
+            "edit: lr: low must be > 0 on a logarithmic scale, got (0, 0.1); start above zero, or write "
+            "refine.Float(0, 0.1) for a linear one",
+        ),
+        (
+            {"k": (-1, 10, 3)},
+            "edit: k: low must be > 0 on a logarithmic scale, got (-1, 10, 3); start above zero, or write "
+            "refine.Integer(-1, 10) for a linear one",
+        ),
+        (
+            {"dropout": ["a", "b"]},
+            "edit: dropout: a range takes numbers, got the text 'a' in ['a', 'b']; write (low, high), [numbers] or a "
+            "number",
+        ),
+        (
+            {"dropout": [0.1, None]},
+            "edit: dropout: a range takes numbers, got None in [0.1, None]; write (low, high), [numbers] or a number",
+        ),
+        (
+            {"dropout": None},
+            "edit: dropout: a range takes numbers, got None; write (low, high), [numbers] or a number",
+        ),
+        (
+            {"dropout": True},
+            "edit: dropout: a range takes numbers, got True; write (low, high), [numbers] or a number",
+        ),
+    ],
+)
+def test_edits_that_cannot_be_made(edits, text):
+    space = Space({"dropout": (0, 0.5, 6), "n": (0, 10), "act": ["relu", "elu"], "lr": LOG, "k": LOG_INT})
+    with pytest.raises(ReviewError) as caught:
+        edit_space(space, space, edits)
+    assert str(caught.value) == text
+
+
+# The levels that evidence leaves.
+
+grids = some.lists(some.integers(-300, 300), min_size=2, max_size=12, unique=True).map(sorted)
+
+
+@some.composite
+def ranges(draw):
+    kind = draw(some.sampled_from(["float", "log", "int", "int log", "space_filling"]))
+    if kind == "space_filling":
+        low = draw(some.floats(-100, 100))
+        return Float(low, low + draw(some.floats(0.01, 100)), draw(some.integers(2, 15)))
+    levels = draw(grids)
+    if "log" in kind:
+        levels = [v - levels[0] + 1 for v in levels]
+    if "int" not in kind:
+        levels = [v / 7 for v in levels]
+    return (Integer if "int" in kind else Float)(levels[0], levels[-1], levels, log="log" in kind)
+
+
+@some.composite
+def ranges_and_runs(draw):
+    old = draw(ranges())
+    first = draw(some.integers(0, old.size - 1))
+    return old, list(range(first, draw(some.integers(first, old.size - 1)) + 1))
+
+
+@FAST
+@given(ranges_and_runs(), some.booleans())
+def test_what_is_left_lies_inside_its_parent(case, between):
+    old, keep = case
+    new = narrowed(old, keep, between)
+    assert type(new) is type(old)
+    assert new.log == old.log
+    assert old.low <= new.low < new.high <= old.high  # inside, and never a point
+    assert bool(np.all(old.contains(np.array(new.grid))))
+    assert Space({"x": new}).narrower_than(Space({"x": old}))
+    assert {old.grid[i] for i in keep} <= set(new.grid)  # levels of the parent stay levels
+    assert 0 < old.volume_kept(new) <= 1
+    assert new.size <= max(old.size + 2, 2)
+
+
+@FAST
+@given(ranges_and_runs())
+def test_bounds_are_levels_of_the_parent_where_trials_are_on_levels(case):
+    old, keep = case
+    new = narrowed(old, keep)
+    assert new.low in old.grid
+    assert new.high in old.grid
+    if len(keep) > 1:
+        assert (new.low, new.high) == (old.grid[keep[0]], old.grid[keep[-1]])
+
+
+@FAST
+@given(ranges())
+def test_keeping_everything_changes_nothing(old):
+    every = range(old.size)
+    assert narrowed(old, every) == old
+    assert narrowed(old, every, between=True) == old
+
+
+@pytest.mark.parametrize(
+    ("old", "keep", "between", "levels"),
+    [
+        (Float(0, 1, 11), [0, 1, 2], False, (0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2)),
+        (Float(0, 1, 5), [1, 2], False, (0.25, 0.3125, 0.375, 0.4375, 0.5)),
+        (Float(0, 1, 5), [1, 2], True, (0.125, 0.25, 0.5, 0.625)),  # midway to what was dropped
+        (Float(0, 1, 5), [0, 1], True, (0, 0.125, 0.25, 0.3125, 0.375)),
+        (Float(0, 1, 5), [3, 4], True, (0.625, 0.6875, 0.75, 0.875, 1)),
+        (Float(0, 1, 5), [2], False, (0.5, 0.5625, 0.625, 0.6875, 0.75)),  # never a point
+        (Float(0, 1, 5), [4], False, (0.75, 0.8125, 0.875, 0.9375, 1)),
+        (Float(0, 1, 2), [1], False, (0, 1)),
+        (LOG, [0, 1, 2], False, (1e-4, 10**-3.5, 1e-3, 10**-2.5, 1e-2)),
+        (LOG, [2, 3, 4], True, (10**-2.5, 1e-2, 1e-1, 1)),
+        (Integer(0, 10), [2, 3, 4], False, (2, 3, 4)),  # no integers between
+        (Integer(0, 10), [2, 3, 4], True, (2, 3, 4)),
+        (Integer(0, 100, 11), [2, 3], False, (20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)),
+        (Integer(2, 30, 8), [0, 1, 2], False, (2, 3, 5, 6, 7, 9, 10)),
+        (Integer(1, 1000, 4, log=True), [0, 1], False, (1, 2, 5, 10)),
+        (Categorical(["a", "b", "c"]), [0, 2], False, ("a", "c")),
+        (Categorical([4, 8, 16]), [1], True, (8,)),
+    ],
+)
+def test_narrowed(old, keep, between, levels):
+    new = narrowed(old, keep, between)
+    assert type(new) is type(old)
+    if isinstance(old, Categorical):
+        assert new.grid == levels
+    else:
+        assert new.grid == pytest.approx(levels, rel=1e-11)
+
+
+def test_refined_cuts_every_gap():
+    assert refined(Float(0, 1), [0, 0.5, 1], 2).grid == (0, 0.25, 0.5, 0.75, 1)
+    assert refined(Float(0, 1), [0, 0.5, 1], 1).grid == (0, 0.5, 1)
+    assert refined(Integer(0, 10), [0, 3, 4], 5).grid == (0, 1, 2, 3, 4)
+    assert refined(Float(1, 100, log=True), [1, 100], 2).grid == (1, 10, 100)
+
+
+# Wider.
+
+
+@pytest.mark.parametrize(
+    ("old", "side", "levels"),
+    [
+        (Float(0.5, 5, 10), "high", (*np.arange(0.5, 5.1, 0.5), 5.5, 6)),
+        (Float(0.5, 5, 10), "low", (0.125, 0.25, *np.arange(0.5, 5.1, 0.5))),  # positive stays positive
+        (Float(2, 5, 4), "low", (0.5, 1, 2, 3, 4, 5)),
+        (Float(4, 6, 3), "low", (2, 3, 4, 5, 6)),
+        (Float(0, 0.5, 6), "low", None),  # a zero stays the end
+        (Float(0, 1, 11), "high", None),  # shares end at 1
+        (Float(0, 2, 3), "high", (0, 1, 2, 3, 4)),
+        (Float(-2, 1, 4), "high", (-2, -1, 0, 1, 2, 3)),  # no share
+        (Float(-2, -1, 2), "low", (-4, -3, -2, -1)),
+        (Float(-2, 0, 3), "high", None),
+        (LOG, "high", None),
+        (LOG, "low", (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1)),
+        (Float(1e-4, 0.1, 4, log=True), "high", (1e-4, 1e-3, 1e-2, 0.1, 1, 10)),
+        (Integer(1, 10), "low", None),
+        (Integer(3, 5), "low", (1, 2, 3, 4, 5)),
+        (Integer(2, 5), "low", (1, 2, 3, 4, 5)),
+        (Integer(0, 10), "low", None),
+        (Integer(0, 3), "high", (0, 1, 2, 3, 4, 5)),
+        (Integer(0, 1), "high", (0, 1, 2, 3)),
+        (Integer(2, 30, 8), "high", (2, 6, 10, 14, 18, 22, 26, 30, 34, 38)),
+        (Integer(1, 1000, 4, log=True), "high", (1, 10, 100, 1000, 10_000, 100_000)),
+        (Integer(1, 1000, 4, log=True), "low", None),
+    ],
+)
+def test_widened(old, side, levels):
+    new = widened(old, old, side)
+    if levels is None:
+        assert new is None
+    else:
+        assert type(new) is type(old)
+        assert new.log == old.log
+        assert new.grid == pytest.approx(levels, rel=1e-11)
+
+
+@FAST
+@given(ranges(), some.sampled_from(["low", "high"]), some.integers(1, 3))
+def test_wider_ranges_hold_the_old_one_and_natural_limits(old, side, steps):
+    new = widened(old, old, side, steps)
+    if new is None:
+        return
+    assert set(old.grid) < set(new.grid)
+    assert old.size < new.size <= old.size + steps
+    assert (new.high == old.high) is (side == "low")
+    assert (new.low == old.low) is (side == "high")
+    if old.low > 0:
+        assert new.low > 0
+    if old.low >= 0:
+        assert new.low >= 0
+
+
+def test_only_one_end_moves_of_a_narrowed_parameter():
+    old = Float(0.5, 5, 10)
+    new = widened(old, narrowed(old, [7, 8, 9]), "high")
+    assert (new.low, new.high) == (4, 6)
+    assert {4, 4.5, 5, 5.5, 6} <= set(new.grid)
+
+
+# Small helpers.
+
+
+def test_bounds_text():
+    assert bounds_text(Float(0, 0.2)) == "0 to 0.2"
+    assert bounds_text(Categorical([math.log, "a"])) == "log, a"
+    assert bounds_text(Categorical([150])) == "150"
+
+
+def test_on_levels():
+    tenths = Float(0, 1, 11)
+    assert on_levels(tenths, np.array([0, 0.1, 0.3, 1]))
+    assert not on_levels(tenths, np.array([0.1, 0.15]))
+    assert on_levels(tenths, np.array([]))
+    assert on_levels(Integer(0, 100, 3), np.array([0.123]))
+
+
+def test_a_notation_error_of_one_parameter_is_a_space_error():
+    with pytest.raises(SpaceError, match="low must be < high"):
+        edited(Float(0, 1), (1, 0))
+
+
+def test_a_pair_of_its_values_keeps_what_lies_between_in_an_ordered_choice():
+    units = Categorical([4, 8, 16, 32, 64])
+    assert edited(units, (8, 32)).grid == (8, 16, 32)
+    assert edited(units, (8, 30)) == Integer(8, 30)  # no value of the choice: a range as in a new space
+
+
+def test_an_edit_may_name_a_class_as_tables_show_it(lookalike):
+    o = lookalike.optimizers
+    space = Space({"optimizer": [o.Adam, o.Nadam, o.RMSprop]})
+    for value in (["Adam", "Nadam"], [o.Adam, "Nadam"]):
+        assert edit_space(space, space, {"optimizer": value}) == Space({"optimizer": [o.Adam, o.Nadam]})
+    assert edit_space(space, space, {"optimizer": "Adam"}) == Space({"optimizer": o.Adam})

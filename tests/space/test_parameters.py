@@ -1,0 +1,381 @@
+"""Float, Int and Choice, and the notation they are written in."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import math
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from refine import Categorical, Float, Integer
+from refine.errors import SpaceError
+from refine.space.parsing import parameter_from_json, parse, parse_talos
+
+FAST = settings(max_examples=60, deadline=None)
+
+
+# What people write.
+
+
+@pytest.mark.parametrize(
+    ("written", "parameter"),
+    [
+        ((0.5, 5, 10), Float(0.5, 5, 10)),
+        ((0, 0.5, 5), Float(0, 0.5, 5)),
+        ((0.0, 1.0), Float(0, 1, 10)),
+        ((0, 1.0), Float(0, 1)),
+        ((1, 5), Integer(1, 5)),
+        ((2, 30, 10), Integer(2, 30, 10)),
+        ((np.int64(1), np.int32(5)), Integer(1, 5)),
+        ((np.float32(0.5), np.float64(1)), Float(0.5, 1)),
+        ((0.0, 1.0, np.int64(3)), Float(0, 1, 3)),
+        ((0, 10, 6.0), Integer(0, 10, 6)),
+        ([4, 8, 16], Categorical([4, 8, 16])),
+        (np.array([4, 8]), Categorical([4, 8])),
+        (range(3), Categorical([0, 1, 2])),
+        (150, Categorical([150])),
+        ("adam", Categorical(["adam"])),
+        (None, Categorical([None])),
+        (True, Categorical([True])),
+        (np.float64(0.25), Categorical([0.25])),
+        (np.array(7), Categorical([7])),
+        (math.log, Categorical([math.log])),
+        (Float(0, 1, 3), Float(0, 1, 3)),
+    ],
+)
+def test_notation(written, parameter):
+    parsed = parse(written)
+    assert parsed == parameter
+    assert type(parsed) is type(parameter)
+    assert parsed.grid == parameter.grid
+
+
+@pytest.mark.parametrize(
+    ("written", "levels"),
+    [
+        ((0, 0.5, 5), (0, 0.125, 0.25, 0.375, 0.5)),
+        ((0.5, 5, 10), (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5)),
+        ((2, 30, 10), (2, 5, 8, 11, 14, 18, 21, 24, 27, 30)),
+        ((1, 20), tuple(range(1, 21))),
+        ((1, 21), (1, 3, 5, 8, 10, 12, 14, 17, 19, 21)),
+        ((-2, 2), (-2, -1, 0, 1, 2)),
+        (Float(1e-4, 1, 5, log=True), (1e-4, 1e-3, 1e-2, 0.1, 1)),
+        (Integer(1, 1000, 4, log=True), (1, 10, 100, 1000)),
+        (Integer(1, 6, 5, log=True), (1, 2, 3, 4, 6)),
+        (Float(0, 1, [0, 0.1, 1]), (0, 0.1, 1)),
+        (Integer(1, 64, [1, 8, 64]), (1, 8, 64)),
+    ],
+)
+def test_levels(written, levels):
+    assert parse(written).grid == levels
+
+
+def test_all_integers_up_to_20_of_them_else_10_levels():
+    assert [Integer(1, high).size for high in (2, 19, 20, 21, 1000)] == [2, 19, 20, 10, 10]
+
+
+numbers = some.floats(-1e6, 1e6).map(lambda v: round(v, 6))
+
+
+@FAST
+@given(numbers, some.floats(1e-3, 1e6), some.integers(2, 200))
+def test_float_levels_are_even_and_include_both_ends(low, width, count):
+    parameter = Float(low, low + width, count)
+    grid = np.array(parameter.grid)
+    assert len(grid) == parameter.size == count
+    assert (grid[0], grid[-1]) == (parameter.low, parameter.high)
+    assert grid[-1] == pytest.approx(low + width, rel=1e-11, abs=1e-11)
+    assert np.diff(grid) == pytest.approx(np.full(count - 1, width / (count - 1)), rel=1e-4, abs=1e-5)
+
+
+@FAST
+@given(some.floats(1e-9, 1e3), some.floats(1.01, 1e6), some.integers(2, 50))
+def test_log_levels_have_one_ratio(low, ratio, count):
+    grid = np.array(Float(low, low * ratio, count, log=True).grid)
+    assert len(grid) == count
+    assert np.diff(np.log(grid)) == pytest.approx(
+        np.full(count - 1, np.log(ratio) / (count - 1)), rel=1e-6, abs=1e-9
+    )
+
+
+@FAST
+@given(some.integers(-1000, 1000), some.integers(1, 3000), some.data())
+def test_int_levels_are_distinct_integers_between_both_ends(low, width, data):
+    count = data.draw(some.integers(2, min(width + 1, 300)))
+    log = low > 0 and data.draw(some.booleans())
+    grid = Integer(low, low + width, count, log=log).grid
+    assert len(grid) == count
+    assert (grid[0], grid[-1]) == (low, low + width)
+    assert all(a < b for a, b in itertools.pairwise(grid))
+    assert all(type(v) is int for v in grid)
+
+
+def test_numbers_are_canonical():
+    assert Float(0, 0.3, 4).grid == (0, 0.1, 0.2, 0.3)  # not 0.30000000000000004
+    assert Float(0.1 + 0.2, 1, 2) == Float(0.3, 1, 2)
+    assert str(Float(-0.0, 1, 2).low) == "0.0"
+    assert Integer(1.0, 3.0).grid == (1, 2, 3)
+    assert [type(v) for v in Categorical([np.int8(3), np.float32(0.5), np.True_, np.str_("a")]).grid] == [
+        int,
+        float,
+        bool,
+        str,
+    ]
+
+
+def test_enum_members_of_plain_kinds_are_plain_values():
+    units = enum.IntEnum("units", {"SMALL": 8, "LARGE": 64})
+    kind = enum.StrEnum("kind", {"A": "a"})
+    parameter = Categorical([units.SMALL, kind.A])
+    assert [type(v) for v in parameter.grid] == [int, str]
+    assert parameter.to_json() == {"type": "choice", "values": [8, "a"]}
+
+
+def test_order_of_choices():
+    assert Categorical([4, 8.5]).ordered
+    for values in ([4, True], [4, None], ["a"], [4, "8"], [math.log], [(1, 2), (3, 4)]):
+        assert not Categorical(values).ordered
+    assert Categorical([8, 4]).grid == (4, 8)  # numbers go by their order
+    assert Categorical(["b", "a"]).grid == ("b", "a")
+
+
+def test_parameters_are_immutable():
+    for parameter, name in ((Float(0, 1), "low"), (Integer(0, 9), "grid"), (Categorical([1]), "grid")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(parameter, name, 3)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "equal"),
+    [
+        (Categorical([1]), Categorical([True]), False),
+        (Categorical([1, 2]), Categorical([1.0, 2.0]), False),
+        (Categorical([1, 2]), Categorical([2, 1]), True),
+        (Categorical([1, 2]), Categorical((1, 2)), True),
+        (Categorical([[1, 2], 3]), Categorical([(1, 2), 3]), True),
+        (Float(0, 1), Float(0.0, 1.0, 10), True),
+        (Float(0, 1), Integer(0, 1), False),
+        (Float(0, 1, 3), Float(0, 1, 4), False),
+        (Float(0, 1, 3), Float(0, 1, [0, 0.5, 1]), True),
+        (Float(1, 2, 2), Float(1, 2, 2, log=True), False),
+    ],
+)
+def test_equality_goes_by_content(a, b, equal):
+    assert (a == b) is equal
+    assert (a.to_json() == b.to_json() and repr(a.to_json()) == repr(b.to_json())) is equal
+    if equal:
+        assert hash(a) == hash(b)
+
+
+# What they say.
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ((0, 0.5, 5), "float: 0, 0.125, 0.25, 0.375, 0.5"),
+        (Float(1e-4, 1, 5, log=True), "float, log: 0.0001, 0.001, 0.01, 0.1, 1"),
+        ((1, 3), "int: 1, 2, 3"),
+        ((1, 20), "int: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ... 20 (20 levels)"),
+        ([4, 8], "ordered choice: 4, 8"),
+        (["brick", None, True], "choice: brick, None, True"),
+        ([math.log, math.exp], "choice: log, exp"),
+        ([(64, 32), (16,)], "choice: (64, 32), (16)"),
+        (150, "fixed: 150"),
+    ],
+)
+def test_describe_gives_the_actual_levels(written, text):
+    assert parse(written).describe() == text
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text"),
+    [
+        (Float(0, 1, 3), "Float(0, 1, levels=3)"),
+        (Float(0, 1, [0, 0.1, 1]), "Float(0, 1, levels=[0, 0.1, 1])"),
+        (Integer(1, 100, 3, log=True), "Integer(1, 100, levels=3, log=True)"),
+        (Categorical(["a", 4]), "Categorical(['a', 4])"),
+    ],
+)
+def test_repr(parameter, text):
+    assert repr(parameter) == text
+
+
+def test_labels_tell_values_apart():
+    assert Categorical([1, "1"]).labels == ("1", "'1'")
+    assert Categorical([None, "None"]).labels == ("None", "'None'")
+    assert Categorical([0.1234567, 0.12345671]).labels == ("0.1234567", "0.12345671")
+    assert Categorical([math.log, np.log]).labels == ("math.log", "numpy.log")
+
+
+# Where values are.
+
+
+def test_index_finds_levels_to_12_digits():
+    tenths = Float(0, 1, 11)
+    assert tenths.index(0.1 + 0.2) == 3
+    assert tenths.index(np.float64(0.7)) == 7
+    assert Integer(0, 5).index(3.0) == 3
+    assert Categorical(["a", math.log]).index(math.log) == 1
+    assert Categorical(["a", math.log]).index("log") == 1
+    assert Categorical([4, 8]).index(8.0) == 1
+    assert Categorical([True, 1]).index(1) == 1
+
+
+def test_ranges_contain_what_lies_between_their_ends():
+    values = [-0.1, -1e-12, 0, 0.33, 1, 1 + 1e-12, 1.001, math.nan, math.inf]
+    assert Float(0, 1).contains(values).tolist() == [False, True, True, True, True, True, False, False, False]
+    assert Integer(0, 5).contains([0, 2.5, 5, 6]).tolist() == [True, True, True, False]
+    assert Float(0, 1).contains(["0.5", "2", "x", None, ""]).tolist() == [True, False, False, False, False]
+
+
+def test_choices_contain_values_and_labels():
+    assert Categorical(["a", None]).contains(
+        np.array(["a", "b", None, "None", math.nan], object)
+    ).tolist() == [
+        True,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert Categorical(["a", None]).contains(np.array([pd.NA, pd.NaT], object)).tolist() == [True, True]
+    assert Categorical(["a", "b"]).contains(np.array([None, math.nan], object)).tolist() == [False, False]
+    assert Categorical([4, 8]).contains([4, 8.0, 5, math.nan]).tolist() == [True, True, False, False]
+    assert Categorical([4, 0.1234567]).contains(["4", "4.0", "0.1234567", "0.123457", "5", ""]).tolist() == [
+        True,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert Categorical([True, False]).contains(np.array([True, "False", 1, "1", "no"], object)).tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert Categorical([math.log]).contains(
+        np.array([math.log, "log", "math.exp", math.exp], object)
+    ).tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_unit_positions():
+    assert Float(0, 4).unit([0, 1, 4, 5]).tolist()[:3] == [0, 0.25, 1]
+    assert math.isnan(Float(0, 4).unit([5])[0])
+    assert Float(1e-4, 1, log=True).unit([1e-4, 1e-2, 1]) == pytest.approx([0, 0.5, 1])
+    assert Integer(1, 4).unit([1, 2, 4]) == pytest.approx([0.125, 0.375, 0.875])
+    assert Categorical([4, 8]).unit([4, 8]).tolist() == [0.25, 0.75]
+    unordered = Categorical(["a", "b", "c"]).unit(["c", "a", "x"])
+    assert unordered[:2].tolist() == [2, 0]
+    assert math.isnan(unordered[2])
+
+
+def test_columns_hold_numbers_and_labels():
+    at = np.array([1, 0, 1])
+    assert Float(0, 1, 3).column(at).tolist() == [0.5, 0, 0.5]
+    assert Integer(1, 3).column(at).dtype.kind == "i"
+    assert Categorical([4, 8]).column(at).tolist() == [8, 4, 8]
+    assert Categorical([math.log, "a"]).column(at).tolist() == ["a", "log", "a"]
+
+
+# How much is kept.
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "share"),
+    [
+        (Float(0, 1), Float(0, 0.5), 0.5),
+        (Float(0, 1), Float(0.5, 2), 0.5),
+        (Float(0, 1), Float(0, 1, 99), 1),
+        (Float(0, 1), Float(-1, 2), 1),
+        (Float(0, 1), Float(2, 3), 0),
+        (Float(0, 0.5, 5), Float(0, 0.2, 3), 0.4),
+        (Float(1e-4, 1, log=True), Float(1e-2, 1, log=True), 0.5),
+        (Float(1e-4, 1, log=True), Float(1e-2, 1), 0.5),
+        (Float(1e-4, 1, log=True), Float(0, 1e-2), 0.5),  # zero has no logarithm
+        (Float(1e-4, 1, log=True), Float(-1, 1e-2), 0.5),
+        (Float(0, 1), Float(0.01, 1, log=True), 0.99),
+        (Integer(1, 10), Integer(1, 5), 0.5),  # every integer owns as much
+        (Integer(1, 10), Integer(4, 5), 0.2),
+        (Integer(1, 10), Categorical([3]), 0.1),
+        (Float(0, 1, 5), Categorical([0.5]), 0.2),
+        (Float(0, 1, 5), Categorical(["a"]), 0),
+        (Categorical([1, 2, 3, 4]), Categorical([2]), 0.25),
+        (Categorical([1, 2, 3, 4]), Integer(2, 3), 0.5),
+        (Categorical(["a", "b"]), Categorical(["b", "c"]), 0.5),
+        (Categorical([None, "b"]), Categorical([None]), 0.5),
+        (Categorical(["a", "b"]), Float(0, 1), 0),
+    ],
+)
+def test_share_kept_is_measured_on_the_declared_scale(old, new, share):
+    assert old.volume_kept(new) == pytest.approx(share)
+
+
+# There and back.
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        Float(0.1, 0.7, 7),
+        Float(1e-5, 1, 6, log=True),
+        Float(0, 1, [0, 0.123456789012, 1]),
+        Integer(2, 30, 10),
+        Integer(1, 1000, 7, log=True),
+        Categorical([4, 8.5, -1]),
+        Categorical(["a", None, True, 1, (1, "b", (2.5,))]),
+        Categorical([math.log, np.tanh]),
+    ],
+)
+def test_json_and_back(parameter):
+    again = parameter_from_json(parameter.to_json())
+    assert again == parameter
+    assert again.to_json() == parameter.to_json()
+    assert again.describe() == parameter.describe()
+
+
+# Talos.
+
+
+@pytest.mark.parametrize(
+    ("written", "levels"),
+    [
+        ((0.5, 5, 10), tuple(np.arange(0.5, 5, 0.45).round(12))),
+        ((0, 0.5, 5), (0, 0.1, 0.2, 0.3, 0.4)),
+        ((2, 30, 10), (2, 4, 7, 10, 13, 16, 18, 21, 24, 27)),
+        ((0, 3, 10), (0, 1, 2)),
+        ((0, 10, 1), (0,)),
+        ([3, 4], (3, 4)),
+        (150, (150,)),
+    ],
+)
+def test_talos_leaves_out_the_upper_end(written, levels):
+    assert parse_talos(written).grid == levels
+
+
+def test_talos_ranges_stay_ranges():
+    assert isinstance(parse_talos((0, 0.5, 5)), Float)
+    assert isinstance(parse_talos((2, 30, 10)), Integer)
+    assert parse_talos((0, 0.5, 5)).high == 0.4
+    assert parse_talos((0, 10, 1)).fixed
+
+
+def test_a_level_is_found_or_refused():
+    with pytest.raises(SpaceError, match=r"^0\.31 is no level; levels: 0, 0\.5, 1$"):
+        Float(0, 1, 3).index(0.31)
+    with pytest.raises(SpaceError, match=r"^'adm' is none of the choices; did you mean 'adam'\?$"):
+        Categorical(["adam", "sgd"]).index("adm")

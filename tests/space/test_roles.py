@@ -1,0 +1,66 @@
+"""Roles: what a round asks about; taken over by children, no part of an id, and said no to where they contradict."""
+
+from __future__ import annotations
+
+import pytest
+
+import refine
+from objectives import bowl
+from refine.errors import SpaceError
+
+SPACE = {"x": (0.0, 1.0, 5), "kind": ["a", "b"], "epochs": 3}
+
+
+def test_roles_follow_from_the_space_and_what_was_said(tmp_path):
+    with refine.Tree("roles", store=tmp_path / "r.db") as tree:
+        plain = tree.add_round(SPACE, bowl, n=10)
+        assert plain.roles == {"x": "nuisance", "kind": "nuisance", "epochs": "fixed"}
+        asked = tree.add_round(SPACE, bowl, n=10, roles={"kind": "scientific", "epochs": "fixed"})
+        assert asked.id == plain.id  # no part of what a round is
+        assert asked.roles == {"x": "nuisance", "kind": "scientific", "epochs": "fixed"}
+        plain.set_roles(x="scientific").set_roles({"kind": "nuisance"})
+        assert plain.roles == {"x": "scientific", "kind": "nuisance", "epochs": "fixed"}
+    with refine.Tree("roles", store=tmp_path / "r.db") as tree:
+        assert tree.rounds[0].roles["x"] == "scientific"
+
+
+def test_children_take_roles_over(tmp_path):
+    with refine.Tree("roles", store=tmp_path / "r.db") as tree:
+        root = tree.add_round(SPACE, bowl, n=10)
+        root.set_roles(x="scientific", kind="scientific")
+        child = root.branch({"x": (0.0, 0.5, 5), "depth": [1, 2]}, previous={"depth": 1}, n=4)
+        assert child.roles == {"x": "scientific", "depth": "nuisance"}
+        fixed = root.branch({"x": 0.5, "kind": ["a", "b"]}, n=2)
+        assert fixed.roles == {"x": "fixed", "kind": "scientific"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "text"),
+    [
+        ({"knd": "scientific"}, "roles: unknown parameter 'knd'; did you mean 'kind'?"),
+        ({"x": "science"}, "roles: x: 'science' is no role; did you mean 'scientific'?"),
+        (
+            {"x": "fixed"},
+            "roles: x: 'fixed' is a parameter of one value, but it has 5 levels; give it one value, or call it 'nuisance'",
+        ),
+        (
+            {"epochs": "scientific"},
+            "roles: epochs: has one value, so it is 'fixed', got 'scientific'; give it more values, or leave it out",
+        ),
+        (["x"], "roles map parameters to roles, roles={'dropout': 'scientific'}, got ['x']"),
+    ],
+)
+def test_wrong_roles_are_refused_before_anything_is_written(tmp_path, roles, text):
+    with refine.Tree("roles", store=tmp_path / "r.db") as tree:
+        with pytest.raises(SpaceError) as caught:
+            tree.add_round(SPACE, bowl, n=10, roles=roles)
+        assert str(caught.value) == text
+        assert len(tree) == 0
+
+
+def test_roles_travel_with_a_folder(tmp_path):
+    with refine.Tree("roles", store=tmp_path / "r.db") as tree:
+        tree.add_round(SPACE, bowl, n=10, roles={"kind": "scientific"})
+        tree.export(tmp_path / "out")
+    with refine.Tree.load(tmp_path / "out", tmp_path / "copy.db") as tree:
+        assert tree.rounds[0].roles["kind"] == "scientific"

@@ -1,0 +1,440 @@
+"""Space: size, cells, membership, relations, JSON."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import math
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from refine import Categorical, Float, Integer, Space
+from refine.errors import SpaceError
+from refine.space.space import configuration_key, encode_configuration
+
+FAST = settings(max_examples=60, deadline=None)
+FIVES = Space({f"p{i}": (0, 1.0, 5) for i in range(40)})
+
+
+# Random spaces.
+
+ends = some.floats(-1e3, 1e3).map(lambda v: round(v, 3))
+widths = some.floats(0.01, 1e3)
+
+
+@some.composite
+def floats(draw):
+    if draw(some.booleans()):
+        low = draw(some.floats(1e-6, 10))
+        return Float(low, low * draw(some.floats(1.1, 1e4)), draw(some.integers(2, 12)), log=True)
+    low = draw(ends)
+    return Float(low, low + draw(widths), draw(some.integers(2, 12)))
+
+
+@some.composite
+def ints(draw):
+    low, width = draw(some.integers(-100, 100)), draw(some.integers(1, 300))
+    levels = draw(some.none() | some.integers(2, min(12, width + 1)))
+    return Integer(low, low + width, levels, log=low > 0 and draw(some.booleans()))
+
+
+plain = (
+    some.none()
+    | some.booleans()
+    | some.integers(-100, 100)
+    | ends
+    | some.text("abc ,'\"é", max_size=4)
+    | some.sampled_from([math.log, math.exp, np.tanh])
+    | some.tuples(some.integers(0, 9), some.text("xy", max_size=2))
+)
+
+
+@some.composite
+def choices(draw):
+    kind = some.integers(-9, 9) if draw(some.booleans()) else plain
+    values = draw(some.lists(kind, min_size=1, max_size=6))
+    kept = []
+    for value in values:
+        try:
+            Categorical([*kept, value])
+        except SpaceError:  # a repetition
+            continue
+        kept.append(value)
+    return Categorical(kept)
+
+
+names = some.text("abcdefgh_1", min_size=1, max_size=8).filter(str.isidentifier)
+parameters = some.one_of(floats(), ints(), choices())
+
+
+@some.composite
+def spaces(draw):
+    made = draw(some.dictionaries(names, parameters, min_size=1, max_size=6))
+    numeric = [n for n, p in made.items() if p.ordered]
+    constraints = []
+    if numeric and draw(some.booleans()):
+        name = draw(some.sampled_from(numeric))
+        constraints = [f"{name} * 2 <= {draw(some.integers(-50, 2000))} or {name} != {name}"]
+    return Space(made, constraints)
+
+
+# Identity.
+
+
+@FAST
+@given(spaces())
+def test_json_and_back_is_the_identity(space):
+    text = json.dumps(space.to_json(), allow_nan=False)
+    again = Space.from_json(json.loads(text))
+    assert again == space
+    assert hash(again) == hash(space)
+    assert again.digest == space.digest
+    assert list(again) == list(space)
+    assert json.dumps(again.to_json(), allow_nan=False) == text
+    assert again.describe() == space.describe()
+    assert not space.diff(again)
+
+
+def test_golden_digest():
+    space = Space(
+        {
+            "lr": Float(1e-4, 1, 5, log=True),
+            "units": [4, 8],
+            "n": (2, 30, 10),
+            "act": [math.log, None],
+            "epochs": 150,
+        },
+        ["units > 4 or lr < 1"],
+    )
+    assert space.digest[:16] == "eb710a665d4081bf"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"b": ["x", "y"], "a": (0, 3)},  # order of names is part of it: it is the order of cells
+        {"a": (0, 3, 3), "b": ["x", "y"]},
+        {"a": (0.0, 3.0, 4), "b": ["x", "y"]},
+        {"a": (0, 3), "b": ["y", "x"]},
+        {"a": (0, 3), "b": ["x", "y"], "c": 1},
+        {"a": [0, 1, 2, 3], "b": ["x", "y"]},
+        {"a": (0, 3)},
+    ],
+)
+def test_other_content_is_another_space(other):
+    space = Space({"a": (0, 3), "b": ["x", "y"]})
+    assert space != Space(other)
+    assert space.digest != Space(other).digest
+
+
+def test_same_content_is_the_same_space():
+    space = Space({"a": (0, 3), "b": ["x", "y"]})
+    assert space == Space({"a": Integer(np.int64(0), 3.0), "b": np.array(["x", "y"])})
+    assert space == Space(space)
+    assert space != {"a": (0, 3)}
+    assert len({space, Space(space), Space(dict(space))}) == 1
+
+
+def test_loading_a_space_imports_nothing(tmp_path, monkeypatch):
+    (tmp_path / "refine_space_not_loaded.py").write_text("class Adam: pass\nclass Nadam: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    paths = [{"import": f"refine_space_not_loaded.{n}"} for n in ("Adam", "Nadam")]
+    stored = {"parameters": [["opt", {"type": "choice", "values": paths}]], "constraints": ["opt == 'Nadam'"]}
+    space = Space.from_json(stored)
+    frame = pd.DataFrame({"opt": ["Adam", "Nadam"]})
+    assert (
+        space.describe()
+        == "opt  choice: Adam, Nadam\n     constraint: opt == 'Nadam'\n2 configurations before constraints"
+    )
+    assert space.contains(frame).tolist() == [False, True]
+    assert space.to_json() == stored
+    assert configuration_key(space.frozen(space.configuration(0))) != configuration_key(
+        space.frozen(space.configuration(1))
+    )
+    assert "refine_space_not_loaded" not in sys.modules
+
+
+def test_a_loaded_space_equals_the_one_with_classes_at_hand(lookalike):
+    space = Space({"opt": [lookalike.optimizers.Adam, lookalike.optimizers.Nadam]})
+    again = Space.from_json(space.to_json())
+    assert again == space
+    assert space.configuration(1) == {"opt": lookalike.optimizers.Nadam}
+    assert again.cell({"opt": lookalike.optimizers.Nadam}) == 1
+    assert space.cell(again.configuration(1)) == 1
+
+
+# Cells.
+
+
+def test_size_is_exact():
+    assert FIVES.size == 5**40
+    assert Space({f"p{i}": (0, 1.0, 7) for i in range(200)}).size == 7**200
+    assert type(FIVES.size) is int
+    assert Space({"a": 1, "b": "x"}).size == 1
+    assert Space({"a": 1, "b": (0, 3), "c": [1, 2, 3]}).size == 12
+
+
+@FAST
+@given(some.integers(0, 5**40 - 1))
+def test_cells_and_permutations_are_inverse_at_5_to_the_40(cell):
+    configuration = FIVES.configuration(cell)
+    assert FIVES.cell(configuration) == cell
+    assert FIVES.number(FIVES.indices(cell)) == cell
+    assert set(configuration.values()) <= {0, 0.25, 0.5, 0.75, 1}
+
+
+@FAST
+@given(spaces(), some.data())
+def test_cells_and_permutations_are_inverse(space, data):
+    cell = data.draw(some.integers(0, space.size - 1))
+    assert space.cell(space.configuration(cell)) == cell
+    assert space.cell(space.frozen(space.configuration(cell))) == cell
+
+
+def test_the_last_parameter_is_the_fastest():
+    space = Space({"a": (0, 2), "b": ["x", "y"]})
+    assert [tuple(space.configuration(i).values()) for i in range(6)] == [
+        (0, "x"),
+        (0, "y"),
+        (1, "x"),
+        (1, "y"),
+        (2, "x"),
+        (2, "y"),
+    ]
+    assert space.configuration(np.int64(5)) == {"a": 2, "b": "y"}
+    assert FIVES.configuration(5**40 - 1) == dict.fromkeys(FIVES, 1.0)
+
+
+def test_permutation_keys():
+    assert configuration_key({"a": 4, "b": "x"}) == configuration_key({"b": "x", "a": 4.0})
+    keys = [configuration_key({"a": v}) for v in (1, True, "1", None, "None", 1.5, (1, 2), (2, 1))]
+    assert len(set(keys)) == len(keys)
+    assert configuration_key({"a": 4}) == "ee6a4a9e1553a80e"  # in every stored file: must never change
+
+
+def test_encoded_permutations_are_plain():
+    space = Space({"act": [math.log], "layers": [(1, 2)], "n": (1, 3)})
+    encoded = encode_configuration(space.frozen(space.configuration(2)))
+    assert encoded == {"act": {"import": "math.log"}, "layers": {"tuple": [1, 2]}, "n": 3}
+    assert json.loads(json.dumps(encoded)) == encoded
+
+
+# Membership.
+
+
+def test_contains_is_bounds_choices_and_constraints():
+    space = Space({"x": (0, 1.0, 3), "n": (1, 5), "c": ["a", "b"], "e": 150}, ["x < 1 or c == 'a'"])
+    rows = [
+        (0.0, 1, "a", 150, True),
+        (0.33, 3, "b", 150, True),  # off the levels
+        (1.0, 3, "b", 150, False),  # the constraint
+        (1.0, 3, "a", 150.0, True),
+        (1.1, 3, "a", 150, False),
+        (0.5, 6, "a", 150, False),
+        (0.5, 5, "c", 150, False),
+        (0.5, 5, "a", 151, False),
+        (math.nan, 5, "a", 150, False),
+    ]
+    frame = pd.DataFrame(rows, columns=["x", "n", "c", "e", "expected"])
+    mask = space.contains(frame)
+    assert mask.dtype == np.bool_
+    assert mask.tolist() == frame["expected"].tolist()
+    assert space.contains(frame[["e", "c", "n", "x"]].iloc[::-1]).tolist() == frame["expected"].tolist()[::-1]
+    assert space.contains(frame.iloc[:0]).tolist() == []
+
+
+def test_contains_takes_no_loop_over_rows():
+    space = Space({"x": (0, 1.0), "c": ["a", "b"]}, ["x < 0.5 or c == 'a'"])
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.random(100_000) * 2, "c": rng.choice(["a", "b", "z"], 100_000)})
+    expected = (frame.x <= 1) & frame.c.isin(["a", "b"]) & ((frame.x < 0.5) | (frame.c == "a"))
+    assert (space.contains(frame) == expected.to_numpy()).all()
+
+
+@FAST
+@given(spaces(), some.data())
+def test_the_grid_lies_inside_even_after_a_csv(space, data):
+    cells = data.draw(some.lists(some.integers(0, space.size - 1), min_size=1, max_size=8))
+    indices = np.array([space.indices(c) for c in cells])
+    valid = space.valid(indices).tolist()
+    frame = pd.DataFrame(space.columns(indices))
+    assert space.contains(frame).tolist() == valid
+    objects = pd.DataFrame({n: pd.Series([space.at(row)[n] for row in indices], dtype=object) for n in space})
+    assert space.contains(objects).tolist() == valid
+    as_text = pd.read_csv(io.StringIO(frame.to_csv(index=False)), dtype=str, keep_default_na=False)
+    assert space.contains(as_text).tolist() == valid
+
+
+def test_a_plain_csv_is_read_back():
+    space = Space({"x": (0, 0.3, 4), "n": [4, 8.5], "c": [None, "a"], "b": [True, False], "m": [None, 1, 2]})
+    frame = pd.DataFrame(space.columns(np.array([space.indices(c) for c in range(space.size)])))
+    again = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+    assert again["c"].isna().any()  # pandas reads None as missing
+    assert space.contains(again).all()
+    assert not space.contains(again.assign(c="b")).any()
+    assert not Space({"c": ["a", "b"]}).contains(pd.DataFrame({"c": [None]})).any()
+
+
+def test_unit_positions_are_stacked():
+    space = Space({"x": (0, 2.0, 3), "c": ["a", "b"]})
+    unit = space.unit(pd.DataFrame({"x": [0, 1, 3], "c": ["b", "a", "b"]}))
+    assert unit[:2].tolist() == [[0, 1], [0.5, 0]]
+    assert math.isnan(unit[2, 0])
+
+
+# Relations.
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "expected"),
+    [
+        ({"a": (0, 1.0)}, {"a": (0, 2.0)}, True),
+        ({"a": (0, 2.0)}, {"a": (0, 2.0, 3)}, True),
+        ({"a": (0, 3.0)}, {"a": (0, 2.0)}, False),
+        ({"a": (-0.1, 1.0)}, {"a": (0, 2.0)}, False),
+        ({"a": [0, 1]}, {"a": (0, 2)}, True),
+        ({"a": 1}, {"a": (0, 2)}, True),
+        ({"a": (0, 2.0, 3)}, {"a": [0, 2]}, False),
+        ({"a": ["x"]}, {"a": ["y", "x"]}, True),
+        ({"a": ["x", "z"]}, {"a": ["y", "x"]}, False),
+        ({"a": [None]}, {"a": [None, "x"]}, True),
+        ({"a": [True]}, {"a": [1, 2]}, False),
+        ({"a": [(1, 2)]}, {"a": [(1, 2), (3, 4)]}, True),
+        ({"a": 1, "b": 2}, {"a": 1}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+    ],
+)
+def test_narrower_than(narrow, wide, expected):
+    assert Space(narrow).narrower_than(Space(wide)) is expected
+
+
+def test_narrower_than_looks_at_constraints():
+    grid = {"a": (0, 3)}
+    assert Space(grid, ["a > 1"]).narrower_than(Space(grid))
+    assert not Space(grid).narrower_than(Space(grid, ["a > 1"]))
+    assert Space(grid, ["a > 1", "a != 2"]).narrower_than(Space(grid, ["a > 1"]))
+
+
+@FAST
+@given(spaces())
+def test_every_space_is_as_narrow_as_itself(space):
+    assert space.narrower_than(space)
+    assert space.volume_kept(space) == pytest.approx(1)
+
+
+def test_diff_says_what_changes():
+    first = Space({"a": (0, 3), "b": ["x", "y"], "c": 1}, ["a > 0"])
+    second = Space({"a": (0, 2), "b": ["x", "y"], "d": 2}, ["a < 2"])
+    diff = first.diff(second)
+    assert (list(diff.added), list(diff.removed), list(diff.changed)) == (["d"], ["c"], ["a"])
+    assert diff.changed["a"] == (Integer(0, 3), Integer(0, 2))
+    assert (diff.constraints_added, diff.constraints_removed) == (("a < 2",), ("a > 0",))
+    assert str(diff) == (
+        "+ d: fixed: 2\n"
+        "- c: fixed: 1\n"
+        "~ a: int: 0, 1, 2, 3  ->  int: 0, 1, 2\n"
+        "+ constraint: a < 2\n"
+        "- constraint: a > 0"
+    )
+    assert diff
+    assert not first.diff(first)
+    assert str(first.diff(first)) == "no difference"
+    assert first.diff(first.replace({"c": True})).changed  # 1 and True are not the same
+
+
+def test_share_kept_is_a_product_over_the_axes():
+    old = Space({"x": (0, 1.0), "lr": Float(1e-4, 1, 5, log=True), "c": ["a", "b", "c", "d"], "e": 150})
+    new = old.replace({"x": (0, 0.5), "lr": Float(1e-2, 1, 3, log=True), "c": ["a"]})
+    assert old.volume_kept(new) == pytest.approx(0.5 * 0.5 * 0.25)
+    assert old.volume_kept(old.replace({"x": (5, 6.0)})) == 0
+    assert old.volume_kept(old.replace({"e": 100, "extra": (0, 1.0)})) == 1
+
+
+def test_replace_changes_in_place_and_adds_at_the_end():
+    space = Space({"a": (0, 3), "b": 1}, ["a > 0"])
+    new = space.replace({"c": [1, 2], "a": (0, 2)})
+    assert list(new) == ["a", "b", "c"]
+    assert [str(c) for c in new.constraints] == ["a > 0"]
+    assert space["a"] == Integer(0, 3)
+    assert space.varied == ("a",)
+
+
+def test_it_is_a_mapping():
+    space = Space({"a": (0, 3), "b": 1})
+    assert list(space) == ["a", "b"]
+    assert (len(space), "a" in space, "z" in space) == (2, True, False)
+    assert dict(space) == {"a": Integer(0, 3), "b": Categorical([1])}
+    assert space.get("z") is None
+    with pytest.raises(KeyError, match=r"unknown parameter 'aa'; did you mean 'a'\?"):
+        space["aa"]
+    with pytest.raises(TypeError):
+        space["a"] = 1
+
+
+def test_describe_and_repr():
+    space = Space(
+        {"lr": (0.5, 5, 10), "first_neuron": [4, 8], "opt": ["adam", None], "epochs": 150}, ["lr>1"]
+    )
+    assert space.describe() == (
+        "lr            float: 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5\n"
+        "first_neuron  ordered choice: 4, 8\n"
+        "opt           choice: adam, None\n"
+        "epochs        fixed: 150\n"
+        "              constraint: lr > 1\n"
+        "40 configurations before constraints"
+    )
+    assert str(space) == space.describe()
+    assert repr(Space({"a": (0, 3), "b": "x"}, ["a > 1"])) == (
+        "Space({'a': Integer(0, 3, levels=4), 'b': Categorical(['x'])}, constraints=['a > 1'])"
+    )
+    assert FIVES.describe().endswith("9,094,947,017,729,282,379,150,390,625 configurations")
+
+
+# The article's dictionary.
+
+
+def test_the_document_gives_exactly_180_000(lookalike):
+    losses, optimizers, activations = lookalike.losses, lookalike.optimizers, lookalike.activations
+    p = {
+        "lr": (0.5, 5, 10),
+        "first_neuron": [4, 8, 16, 32, 64],
+        "hidden_layers": [0, 1, 2],
+        "batch_size": (2, 30, 10),
+        "epochs": [150],
+        "dropout": (0, 0.5, 5),
+        "weight_regulizer": [None],
+        "emb_output_dims": [None],
+        "shape": ["brick", "long_funnel"],
+        "optimizer": [optimizers.Adam, optimizers.Nadam, optimizers.RMSprop],
+        "losses": [losses.logcosh, losses.binary_crossentropy],
+        "activation": [activations.relu, activations.elu],
+        "last_activation": [activations.sigmoid],
+    }
+    space = Space.from_talos(p)
+    assert space.size == 180_000
+    for name in ("lr", "dropout"):
+        low, high, steps = p[name]
+        assert space[name].grid == pytest.approx(np.arange(low, high, (high - low) / steps))
+    assert space["batch_size"].grid == tuple(np.arange(2, 30, 2.8).astype(int))
+    assert space["optimizer"].labels == ("Adam", "Nadam", "RMSprop")
+    assert [v.path for v in space["losses"].grid] == [
+        "lookalike.losses.logcosh",
+        "lookalike.losses.binary_crossentropy",
+    ]
+    assert Space.from_json(json.loads(json.dumps(space.to_json()))) == space
+    assert Space(p).size == 180_000  # as many levels, but both ends among them
+    assert Space(p)["dropout"].grid == (0, 0.125, 0.25, 0.375, 0.5)
+    assert space.configuration(179_999)["last_activation"] is activations.sigmoid
+
+
+def test_talos_dictionaries_may_have_constraints():
+    space = Space.from_talos({"a": (0, 10, 5), "b": [1, 2]}, ["a > 0"])
+    assert [str(c) for c in space.constraints] == ["a > 0"]
+    assert space["a"].grid == (0, 2, 4, 6, 8)

@@ -1,0 +1,290 @@
+"""What happens to a store from outside: odd paths, moved files, threads, forks, and several people at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import refine
+from refine.errors import ReviewError, RoundBusyError, StoreError
+from refine.store.store import Store
+
+SPACE = {"x": (0.0, 1.0, 11), "kind": ["a", "b"]}
+
+
+def score(p):
+    return p["x"]
+
+
+@pytest.mark.parametrize(
+    "name", ["run?1.db", "run#1.db", "50% off.db", "a b.db", "ü.db", "what?timeout=1.db"]
+)
+def test_a_path_is_the_file_of_that_name(tmp_path, name):
+    for given in (tmp_path / name, str(tmp_path / name)):
+        with refine.Tree("q", store=given) as tree:
+            tree.add_round(SPACE, score, n=5).run(progress=False)
+    assert (tmp_path / name).is_file()
+    assert {p.name for p in tmp_path.iterdir()} == {name}
+
+
+@pytest.mark.parametrize("given", ["a\0.db", "postgresql://host:port/db"])
+def test_what_is_no_place_is_said_to_be_none(given):
+    with pytest.raises(StoreError, match="a store is a URL"):
+        Store(given)
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+def test_a_file_that_goes_away_while_a_round_runs_stops_it(tmp_path, how):
+    path = tmp_path / "refine.db"
+    seen = []
+
+    def objective(p):
+        seen.append(p)
+        if len(seen) == 3:
+            if how == "deleted":
+                path.unlink()
+            else:
+                path.rename(tmp_path / "elsewhere.db")
+            if how == "replaced":
+                shutil.copy(tmp_path / "elsewhere.db", path)
+        return p["x"]
+
+    tree = refine.Tree("q", store=path)
+    found = tree.add_round(SPACE, objective, n=10)
+    with pytest.raises(StoreError, match="its file was moved, replaced or deleted while the round runs"):
+        found.run(progress=False)
+    assert len(seen) == 3
+    if how == "moved":  # put back, it holds what had finished
+        (tmp_path / "elsewhere.db").rename(path)
+        with refine.Tree("q", store=path) as again:
+            assert len(again[found.id].trials) == 2
+            again[found.id].run(objective=objective, progress=False)
+            assert len(again[found.id].trials) == 10
+    tree.close()
+
+
+def test_a_store_in_memory_is_one_for_all_threads():
+    with refine.Tree("q", store=":memory:") as tree:
+        root = tree.add_round(SPACE, score, n=5).run(progress=False)
+        found = []
+        thread = threading.Thread(target=lambda: found.append(len(root.trials)))
+        thread.start()
+        thread.join()
+        assert found == [5]
+        with refine.Tree("q", store=":memory:") as other:
+            assert len(other) == 0
+            other.add_round(SPACE, score, n=5).run(progress=False)
+
+
+def test_a_round_is_run_once_however_its_path_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = []
+
+    def objective(p):
+        with refine.Tree("q", store=tmp_path / "refine.db") as other:
+            try:
+                other.rounds[0].run(objective=objective, progress=False)
+            except RoundBusyError as error:
+                said.append(error)
+        return p["x"]
+
+    with refine.Tree("q", store="refine.db") as tree:
+        found = tree.add_round(SPACE, objective, n=2).run(progress=False)
+        assert len(found.trials) == 2
+    assert len(said) == 2
+
+
+def test_two_threads_do_not_run_one_round(tmp_path):
+    said = []
+    inside = threading.Event()
+    go = threading.Event()
+
+    def objective(p):
+        inside.set()
+        assert go.wait(60)
+        return p["x"]
+
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(SPACE, objective, n=4)
+        thread = threading.Thread(target=lambda: found.run(progress=False))
+        thread.start()
+        assert inside.wait(60)
+        with refine.Tree("q", store=os.path.relpath(tmp_path / "refine.db")) as other:
+            with pytest.raises(RoundBusyError, match=f"is being run by process {os.getpid()} on "):
+                other[found.id].run(objective=objective, progress=False)
+            said.append(len(other[found.id].trials))
+        go.set()
+        thread.join()
+        assert len(found.trials) == 4
+        found.run(progress=False, n=6)  # the lease was given back
+        assert len(found.trials) == 6
+    assert said == [0]
+
+
+def test_roles_that_two_people_say_at_once_are_both_kept(url):
+    with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
+        mine = tree.add_round(SPACE, score, n=5)
+        theirs = other[mine.id]
+        mine.set_roles(x="scientific")
+        theirs.set_roles(kind="scientific")
+        assert tree[mine.id].roles == {"x": "scientific", "kind": "scientific"}
+        mine.set_roles(x="nuisance")
+        assert tree[mine.id].roles == {"x": "nuisance", "kind": "scientific"}
+
+
+def test_a_process_may_run_any_number_of_rounds(url):
+    store = Store(url)
+    held = [store.engine.connect() for _ in range(20)]
+    assert len(held) == 20
+    for connection in held:
+        connection.close()
+    store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_has_connections_of_its_own(url):
+    code = f"""
+import os, refine
+tree = refine.Tree("q", store={url!r})
+tree.add_round({{"x": (0.0, 1.0, 11)}}, lambda p: p["x"], n=4)
+children = []
+for _ in range(3):
+    pid = os.fork()
+    if not pid:
+        for _ in range(20):
+            assert len(tree.rounds) == 1
+        os._exit(0)
+    children.append(pid)
+for _ in range(20):
+    assert len(tree.rounds) == 1
+assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
+assert len(tree.rounds) == 1
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path, monkeypatch):
+    with refine.Tree("q", store=tmp_path / "other.db") as tree:
+        tree.add_round(SPACE, score, n=5).run(progress=False)
+        tree.export(tmp_path / "exported")
+    look, stale = Store.nodes, [True]
+    with refine.Tree("q", store=url) as tree:
+
+        def nodes(store, pk):
+            if stale:
+                stale.clear()
+                found = look(store, pk)
+                refine.Tree.load(tmp_path / "exported", store=url).close()  # between our look and our write
+                return found
+            return look(store, pk)
+
+        monkeypatch.setattr(Store, "nodes", nodes)
+        tree.merge(tmp_path / "exported")
+        assert len(tree) == 1
+        assert len(tree.rounds[0].trials) == 5
+
+
+def test_an_export_that_is_killed_leaves_what_was_there(tmp_path, monkeypatch):
+    folder = tmp_path / "backup"
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(SPACE, score, n=10).run(progress=False)
+        tree.export(folder)
+        before = {p: p.read_bytes() for p in folder.rglob("*.json*")}
+        root.run(progress=False, n=20)
+        opened = Path.open
+
+        def full(path, mode="r", **options):
+            file = opened(path, mode, **options)
+            if "x" in mode:
+                file.writelines = lambda lines: (
+                    file.write("half"),
+                    (_ for _ in ()).throw(OSError(28, "full")),
+                )
+            return file
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", full)
+            with pytest.raises(OSError, match="full"):
+                tree.export(folder)
+        assert {p: p.read_bytes() for p in folder.rglob("*.json*")} == before
+        assert list(folder.rglob("*.part")) == []
+        with refine.Tree.load(folder, store=tmp_path / "again.db") as again:
+            assert len(again[root.id].trials) == 10
+        tree.export(folder)
+        with refine.Tree.load(folder, store=tmp_path / "new.db") as again:
+            assert len(again[root.id].trials) == 20
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_texts_that_no_store_takes_are_refused_alike(tmp_path, text):
+    with pytest.raises(StoreError, match="a tree's name holds .* which can't be stored"):
+        refine.Tree(text, store=tmp_path / "refine.db")
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(SPACE, score, n=5)
+        with pytest.raises(StoreError, match="a tag holds .* which can't be stored"):
+            tree.tag(root, text)
+        for option in ({"note": text}, {"author": text}):
+            with pytest.raises(ReviewError, match="which can't be stored; leave that letter out"):
+                root.branch(SPACE | {"x": (0.0, 0.5, 6)}, n=3, **option)
+
+
+def test_a_server_that_was_restarted_is_connected_to_again(postgresql):
+    with refine.Tree("restarted", store=postgresql) as tree:
+        root = tree.add_round(SPACE, score, n=5).run(progress=False)
+        with tree._home.store.engine.connect() as connection:
+            mine = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
+        with Store(postgresql).engine.begin() as connection:
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
+        assert len(root.trials) == 5
+        with Store(postgresql).engine.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+
+
+def test_a_damaged_file_is_said_to_be(tmp_path):
+    path = tmp_path / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        root = tree.add_round(SPACE, score, n=15).run(progress=False)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'trial'").fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with refine.Tree("q", store=path, create=False) as tree:
+        with pytest.raises(StoreError, match="the database says: database disk image is malformed; see that"):
+            str(tree)
+        with pytest.raises(StoreError, match="the database says"):
+            tree[root.id].run(objective=score, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE meta SET value = 'abc'", "its schema version must be a whole number >= 1, got 'abc'"),
+        ("UPDATE meta SET value = '0'", "its schema version must be a whole number >= 1, got '0'"),
+        ("UPDATE node SET content = '{'", "what is stored of round .* is damaged .*; take the store"),
+        ("UPDATE node SET content = '{}'", "what is stored of round .* is damaged"),
+        ("UPDATE trial SET metrics = '{' WHERE pk = 3", "a stored trial can't be read"),
+        ("DROP TABLE trial", "the database says: no such table: trial"),
+    ],
+)
+def test_a_store_that_was_changed_by_hand_says_what_is_wrong(tmp_path, change, told):
+    path = tmp_path / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        tree.add_round(SPACE, score, n=5).run(progress=False)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    with pytest.raises(StoreError, match=told), refine.Tree("q", store=path, create=False) as tree:
+        str(tree)

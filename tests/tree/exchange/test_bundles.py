@@ -1,0 +1,326 @@
+"""Trees as folders: out, back to equal values, merged, and what must not be believed of a folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import exchanged
+import pytest
+import sqlalchemy as sa
+from exchanged import SPACE
+
+import refine
+from refine.errors import RoundBusyError, StoreError
+from refine.store.schema import t
+from refine.tree.exchange.bundle import parts_of
+
+
+class Sealed:
+    """An objective with a hold-out."""
+
+    name = "sealed"
+    fingerprint = "data-1"
+
+    def __call__(self, params, trial):
+        return exchanged.curves(params, trial)
+
+    def holdout(self, params, trial):
+        return {"acc": params["lr"] - 0.1}
+
+
+def grow(store, n=40):
+    tree = refine.Tree("question", store=store)
+    root = tree.add_round(SPACE, Sealed(), metric="acc", n=n, seed=2, note="naïve | <b> ✓").run(
+        progress=False
+    )
+    with pytest.raises(refine.errors.RoundStoppedError):  # all of them fail again, as a second attempt
+        root.run(rerun="failed", progress=False)
+    root.replicate(top=2, seeds=2, progress=False)
+    root.open_holdout(top=1, seeds=2, note="why not")
+    root.propose().decline("no")
+    child = root.propose().edit(dropout=(0, 0.3)).accept("yes", n=10, exploit=0.2, audit=0.1, author="ann")
+    child.run(progress=False)
+    tree.tag(child, "../x")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grown")
+    with grow(folder / "refine.db") as tree:
+        tree.export(folder / "out")
+    return folder
+
+
+@pytest.fixture
+def made(grown, tmp_path):
+    """The grown tree and its export, to be changed."""
+    shutil.copytree(grown / "out", tmp_path / "out")
+    shutil.copy(grown / "refine.db", tmp_path / "refine.db")
+    with refine.Tree("question", store=tmp_path / "refine.db") as tree:
+        yield tree
+
+
+def everything(tree):
+    return list(parts_of(tree._home.store, tree._home.tree))
+
+
+def bytes_of(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+
+
+def test_a_folder_comes_back_to_equal_values(made, tmp_path):
+    with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
+        assert loaded.name == "question"
+        mine, theirs = everything(made), everything(loaded)
+        assert [p.row for p in mine] == [p.row for p in theirs]
+        for a, b in zip(mine, theirs, strict=True):
+            assert set(a.rows) == set(b.rows)
+            for name in a.rows:
+                assert repr(a.rows[name]) == repr(b.rows[name]), name
+        tables = {name for p in mine for name in p.rows}
+        assert tables >= {
+            "plan", "run", "cell_plan", "tag", "trial", "target", "opening", "proposal", "decision", "inherited",
+        }  # fmt: skip
+        root, other = made.rounds[0], loaded.rounds[0]
+        assert other.trials.equals(root.trials)
+        assert other.replicates.equals(root.replicates)
+        assert other.failures.equals(root.failures)
+        assert str(loaded) == str(made)
+        assert str(other.analyze()) == str(root.analyze())
+        assert [str(o) for o in other.holdout_results] == [str(o) for o in root.holdout_results]
+        assert other.decisions == root.decisions
+        assert str(loaded.calibration()) == str(made.calibration())
+        # It goes on: nothing is run twice.
+        loaded.rounds[1].run(objective=Sealed(), progress=False)
+        assert len(loaded.rounds[1].trials) == len(made.rounds[1].trials)
+
+
+def test_exporting_twice_changes_no_byte(made, tmp_path):
+    before = bytes_of(tmp_path / "out")
+    made.export(tmp_path / "out")
+    assert bytes_of(tmp_path / "out") == before
+    assert all(name in {str(p) for p in before} for name in ("tree.json", f"{made.rounds[0].id}/trials.csv"))
+    for path, data in before.items():
+        if path.suffix in (".json", ".jsonl"):
+            for line in [data] if path.suffix == ".json" else data.splitlines():
+                json.loads(line, parse_constant=pytest.fail)  # strict JSON: no NaN
+    with refine.Tree.load(tmp_path / "out", tmp_path / "refine.db", name="again") as loaded:
+        loaded.export(tmp_path / "again")
+    after = bytes_of(tmp_path / "again")
+    changed = {str(p) for p in before if before[p] != after[p]}
+    assert {Path(p).name for p in changed} <= {
+        "tree.json",
+        *(f"{r.id}.md" for r in made.rounds),
+    }  # the tree's name
+
+
+def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path):
+    for _ in range(2):
+        refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db").close()
+    with refine.Tree("question", store=tmp_path / "loaded.db") as loaded:
+        assert len(everything(loaded)[0].rows["trial"]) == len(everything(made)[0].rows["trial"])
+        with loaded._home.store.engine.begin() as connection:
+            connection.execute(t.trial.update().where(t.trial.c.pk == 1).values(metrics='{"acc": 9.0}'))
+    with pytest.raises(
+        StoreError, match=r"is in the store already and must hold nothing else .* merge: tree\.merge"
+    ):
+        refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db")
+    with refine.Tree("question", store=tmp_path / "own.db") as own:
+        mine = own.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="mine")
+    with pytest.raises(StoreError, match=rf"merge\(folder\); it holds 1 other round, such as {mine.id}$"):
+        refine.Tree.load(tmp_path / "out", tmp_path / "own.db")
+    with refine.Tree("question", store=tmp_path / "own.db") as own:
+        assert [r.id for r in own.rounds] == [mine.id]
+
+
+def test_merging_is_a_union(made, tmp_path):
+    with refine.Tree("question", store=tmp_path / "b.db") as other:
+        theirs = other.add_round(SPACE, Sealed(), metric="acc", n=44, seed=2).run(progress=False)
+        extra = theirs.branch(SPACE, n=3, seed=77, note="theirs")
+        extra.run(progress=False)
+        other.tag(theirs, "../x")
+        other.tag(extra, "new")
+        found = made.merge(other)
+        assert found.rounds == (extra.id,)
+        assert found.trials == 4 + 3
+        assert found.unequal == ()
+        assert made.rounds[0].n == 44
+        assert made.tags == {"../x": made.rounds[1].id, "new": extra.id}
+        assert any("tag '../x' is at round" in text for text in found.kept)
+        assert "merged: 1 new round, 7 new trials, 0 unequal" in str(found)
+        again = made.merge(other)
+        assert (again.rounds, again.trials, again.unequal) == ((), 0, ())
+        back = other.merge(made)
+        assert made.rounds[1].id in back.rounds
+        assert {p.id for p in everything(made)} == {p.id for p in everything(other)}
+
+
+@pytest.mark.parametrize("way", ["ours", "theirs"])
+def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_path, way):
+    a, b = (refine.Tree("q", store=tmp_path / f"{x}.db") for x in "ab")
+    space = {"x": (0.0, 1.0, 11)}
+    for tree, add in ((a, 0.0), (b, 0.5)):
+        tree.add_round(space, lambda p, add=add: p["x"] + add, n=5, name="f").run(progress=False)
+    with b._home.store.engine.begin() as connection:
+        connection.execute(t.trial.update().where(t.trial.c.pk == 2).values(state="failed", metrics="{}"))
+    first, second = (a, b) if way == "ours" else (b, a)
+    found = first.merge(second)
+    assert len(found.unequal) == 5
+    assert "counts now" in str(found)
+    records = a.rounds[0].trials if way == "ours" else b.rounds[0].trials
+    values = sorted(records["value"] - records["x"])
+    assert values == pytest.approx([0.0, 0.5, 0.5, 0.5, 0.5])  # the failed one does not supersede a value
+    assert first.merge(second).unequal == ()
+    second.merge(first)
+    mine, theirs = (
+        dict(zip(x["x"], x["value"], strict=True)) for x in (one.rounds[0].trials for one in (first, second))
+    )
+    assert mine == theirs
+    a.close(), b.close()
+
+
+def test_a_round_that_is_being_run_is_not_merged(made, tmp_path):
+    store, pk = made._home.store, made.rounds[0]._stored.pk
+    with store.lease(pk, "round x"), pytest.raises(RoundBusyError):
+        made.merge(tmp_path / "out")
+
+
+def test_rounds_without_an_analysis_have_reports_too(tmp_path):
+    with refine.Tree("q", store=tmp_path / "r.db") as tree:
+        flat = tree.add_round(
+            {"x": (0, 9)}, lambda p: {"value": p["x"], "degenerate": 1.0}, n=10, name="flat"
+        )
+        flat.run(progress=False)
+        assert flat.best is None
+        new = tree.add_round({"x": (0, 9)}, lambda p: p["x"], n=3, name="new")
+        tree.export(tmp_path / "out")
+        text = (tmp_path / "out" / flat.id / f"{flat.id}.md").read_text()
+        assert "Every trial that has finished is degenerate" in text
+        assert (tmp_path / "out" / new.id / f"{new.id}.md").is_file()
+        refine.Tree.load(tmp_path / "out", tmp_path / "l.db").close()
+
+
+def test_an_empty_tree_goes_out_and_comes_back(tmp_path):
+    with refine.Tree("nothing", store="sqlite://") as tree:
+        tree.export(tmp_path / "out")
+    with refine.Tree.load(tmp_path / "out", tmp_path / "l.db", name="something") as loaded:
+        assert (loaded.name, len(loaded)) == ("something", 0)
+
+
+def test_imported_rounds_travel(tree, frame, tmp_path):
+    root = tree.add_frame(frame, value="acc")
+    tree.export(tmp_path / "out")
+    with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
+        assert loaded.rounds[0].id == root.id
+        assert loaded.rounds[0].trials.equals(root.trials)
+        assert loaded.add_frame(frame, value="acc").id == root.id
+
+
+def test_every_table_travels():
+    from refine.store.schema import metadata
+    from refine.tree.exchange.bundle import hanging_on
+
+    reached, todo = set(), [t.node]
+    while todo:
+        table = todo.pop()
+        reached.add(table.name)
+        todo += hanging_on(table)
+    assert reached == set(metadata.tables) - {"meta", "tree", "lease"}
+
+
+# What must not be believed.
+
+
+def change(path, **fields):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def first_line(path, **fields):
+    head, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps({**json.loads(head), **fields}), *rest]) + "\n")
+
+
+BREAKS = {
+    "newer format": (lambda f, r: change(f / "tree.json", format=2), r"written by a newer refine \(format 2"),
+    "newer schema": (
+        lambda f, r: change(f / "tree.json", schema=99),
+        r"written by a newer refine \(schema 99",
+    ),
+    "no index": (lambda f, r: (f / "tree.json").unlink(), "is no exported tree, tree.json is not there"),
+    "traversal": (
+        lambda f, r: change(f / "tree.json", rounds=["../../etc"]),
+        "named by 12 hexadecimal digits",
+    ),
+    "twice": (lambda f, r: change(f / "tree.json", rounds=[r, r]), "stands there twice"),
+    "no JSON": (lambda f, r: (f / "tree.json").write_text("{"), "is no JSON"),
+    "deep": (lambda f, r: (f / "tree.json").write_text("[" * 100_000), "is no JSON: RecursionError"),
+    "no node": (lambda f, r: (f / r / "node.json").unlink(), "node.json: is missing"),
+    "other id": (lambda f, r: change(f / r / "node.json", id="0" * 12), "must be the object of round"),
+    "other content": (
+        lambda f, r: change(
+            f / r / "node.json",
+            identity={**json.loads((f / r / "node.json").read_text())["identity"], "seed": 9},
+        ),
+        "is not that of its content",
+    ),
+    "unknown field": (lambda f, r: change(f / r / "node.json", code="import os"), "unknown field 'code'"),
+    "direction": (lambda f, r: change(f / r / "node.json", direction="up"), "direction must be"),
+    "truncated": (
+        lambda f, r: (f / r / "trial.jsonl").write_text((f / r / "trial.jsonl").read_text()[:-20]),
+        r"trial.jsonl: line \d+: is no JSON",
+    ),
+    "state": (lambda f, r: first_line(f / r / "trial.jsonl", state="won"), "line 1: state must be one of"),
+    "key": (lambda f, r: first_line(f / r / "trial.jsonl", key="0" * 16), "line 1: the key is not that"),
+    "seed": (
+        lambda f, r: first_line(f / r / "trial.jsonl", seed=2**40),
+        "seed: must be a whole number of 32 bits",
+    ),
+    "metrics": (lambda f, r: first_line(f / r / "trial.jsonl", metrics={"acc": "x"}), "is no number"),
+    "configuration": (
+        lambda f, r: first_line(f / r / "trial.jsonl", configuration={"lr": {"run": "x"}}),
+        "must be plain",
+    ),
+    "seconds": (lambda f, r: first_line(f / r / "trial.jsonl", seconds=None), "'seconds' is missing"),
+    "proposal": (lambda f, r: first_line(f / r / "proposal.jsonl", content={}), "line 1: "),
+    "link": (
+        lambda f, r: ((f / r / "trial.jsonl").unlink(), (f / r / "trial.jsonl").symlink_to("/etc/hostname")),
+        "leads out of the folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_a_folder_that_was_tampered_with_is_refused(grown, tmp_path, what):
+    shutil.copytree(grown / "out", tmp_path / "out")
+    root = json.loads((tmp_path / "out" / "tree.json").read_text())["rounds"][0]
+    spoil, text = BREAKS[what]
+    spoil(tmp_path / "out", root)
+    with pytest.raises(StoreError, match=text):
+        refine.Tree.load(tmp_path / "out", tmp_path / "l.db")
+    if (tmp_path / "l.db").exists():
+        with refine.Tree("question", store=tmp_path / "l.db") as tree:
+            assert len(tree) == 0
+
+
+def test_export_writes_through_no_link(made, tmp_path):
+    target = tmp_path / "precious.txt"
+    target.write_text("mine")
+    out = tmp_path / "fresh"
+    (out / made.rounds[0].id).mkdir(parents=True)
+    (out / made.rounds[0].id / "node.json").symlink_to(target)
+    with pytest.raises(StoreError, match="must not be a link, which leads out of the folder"):
+        made.export(out)
+    assert target.read_text() == "mine"
+
+
+def test_infinity_and_nan_survive(made, tmp_path):
+    with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
+        odd = loaded.rounds[0].trials["odd"]
+        assert math.inf in set(odd)
+        with loaded._home.store.engine.connect() as connection:
+            query = sa.select(t.trial.c.metrics).where(t.trial.c.state == "diverged")
+            assert "NaN" in connection.execute(query).scalars().first()

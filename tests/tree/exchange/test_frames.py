@@ -1,0 +1,229 @@
+"""Anybody's finished runs as roots."""
+
+from __future__ import annotations
+
+import exchanged
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.errors import AnalysisError, DesignError, ObjectiveError, SpaceError
+from refine.tree.exchange.dataframe import infer_space
+
+
+def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
+    root = tree.add_frame(frame, value="acc", objective=exchanged.trained, note="last year's")
+    assert root.space["rate"].log
+    assert not root.space["units"].log
+    assert root.space["units"].grid == (8, 16, 32, 64)
+    assert root.space["optimizer"].grid == ("Adam", "SGD")
+    assert root.space["epochs"].fixed
+    for text in (
+        "float, log",
+        "40 trials in a space of 80",
+        "39 complete, 1 diverged",
+        "next: .failures, .analyze()",
+    ):
+        assert text in str(root)
+    assert set(root.trials["origin"]) == {"imported"}
+    assert np.allclose(root.trials["rate"], frame["rate"], rtol=1e-11)
+    assert root.best["acc"] == frame["acc"].max()
+    with pytest.raises(
+        DesignError, match=r"an imported round has nothing to run: .* go on from it with \.propose"
+    ):
+        root.run(progress=False)
+    child = root.propose().accept(n=6, audit=0)
+    assert child.node.method == "sobol"
+    assert child.node.objective == "exchanged.trained"
+    child.run(progress=False)
+    assert set(child.trials["state"]) == {"complete"}
+    text = root.report(tmp_path / "reports").read_text()
+    assert "**Imported trials.** 39 trials of 39 were imported" in text
+    assert "tree.add_frame(frame, space, metric='acc'" in text
+    assert child.report(tmp_path / "reports").is_file()
+
+
+def test_the_same_rows_are_the_same_root(tree, frame):
+    root = tree.add_frame(frame, value="acc")
+    assert tree.add_frame(frame.copy(), value="acc").id == root.id
+    assert len(tree) == 1
+    assert len(root.trials) == 40
+    changed = frame.assign(acc=frame["acc"] + 1e-3)
+    assert tree.add_frame(changed, value="acc").id != root.id
+    with refine.Tree("elsewhere", store="sqlite://") as other:
+        assert other.add_frame(frame, value="acc").id == root.id
+
+
+def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_path):
+    root = tree.add_frame(frame, value="acc")
+    child = root.branch(root.space, n=4)
+    with pytest.raises(ObjectiveError, match=r"was imported without an objective; give it: run\(objective"):
+        child.run(progress=False)
+    with pytest.raises(ObjectiveError, match="leave name out, or name it at the import"):
+        child.run(objective=exchanged.trained, name="x", progress=False)
+    child.run(objective=exchanged.trained, progress=False)
+    with refine.Tree("question", store=tmp_path / "refine.db") as again:
+        sibling = again[root.id].branch(root.space, n=4, seed=9)
+        with pytest.raises(
+            ObjectiveError, match=r"first run with 'exchanged.trained' .* got 'exchanged.another'"
+        ):
+            sibling.run(objective=exchanged.another, progress=False)
+        sibling.run(objective=exchanged.trained, progress=False)
+        assert len(sibling.trials) == 4
+    with_it = tree.add_frame(frame, value="acc", objective=exchanged.another)
+    assert with_it.id != root.id
+
+
+def test_how_rows_were_drawn_is_said_or_cautioned(tree, frame):
+    unknown = tree.add_frame(frame, value="acc").analyze()
+    assert unknown.n_imported == 39
+    assert "Caution: 39 trials of 39 were imported and count as if drawn evenly." in str(unknown)
+    space_filling = tree.add_frame(frame, value="acc", space_filling=True).analyze()
+    assert space_filling.caution == ""
+    assert "Caution" not in str(space_filling)
+    assert [e.q for e in space_filling.parameters] == [e.q for e in unknown.parameters]
+    chosen = tree.add_frame(frame, value="acc", space_filling=False)
+    assert set(chosen.trials["origin"]) == {"adaptive"}
+    with pytest.raises(AnalysisError, match="needs at least 10 finished space-filling trials"):
+        chosen.analyze()
+    with pytest.raises(AnalysisError, match="even must be True"):
+        tree.add_frame(frame, value="acc", space_filling="yes")
+
+
+def test_a_space_may_be_given_with_levels_elsewhere(tree, frame):
+    space = refine.Space(
+        {"rate": refine.Float(1e-4, 0.1, log=True), "units": (8, 64), "optimizer": ["Adam", "SGD"]}
+    )
+    root = tree.add_frame(frame, space, value="acc", metric="val_acc", direction="maximize")
+    assert root.metric == "val_acc"
+    assert root.trials["cell"].isna().any()
+    assert "epochs" in root.trials  # a column of numbers that is no parameter is a metric
+    narrow = space.replace({"units": (8, 32)})
+    with pytest.raises(
+        SpaceError, match=r"units: \d+ rows of the frame outside the space, first in row \d+: "
+    ):
+        tree.add_frame(frame, narrow, value="acc")
+    inside = frame[narrow.contains(frame)]
+    assert len(tree.add_frame(inside, narrow, value="acc").trials) == len(inside)
+
+
+def test_states_seconds_seeds_and_repeats(tree):
+    rows = [
+        {"a": 1, "b": "x", "value": 0.5, "state": "COMPLETE", "seconds": 2.0, "seed": 7},
+        {"a": 1, "b": "x", "value": 0.6, "state": "complete", "seconds": 3.0, "seed": 8},
+        {"a": 2, "b": "y", "value": np.nan, "state": "FAIL", "seconds": np.nan, "seed": 9},
+        {"a": 3, "b": "y", "value": np.inf, "state": "complete", "seconds": 1.0, "seed": 10},
+    ]
+    root = tree.add_frame(pd.DataFrame(rows))
+    assert list(root.trials["state"]) == ["complete", "failed", "diverged"]
+    assert list(root.trials["seed"]) == [7, 9, 10]
+    assert list(root.replicates["value"]) == [0.6]
+    assert root.n == 3
+    for change, text in (
+        ({"state": "running"}, "leave rows that have not ended out"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"seconds": -1.0}, "seconds must be >= 0"),
+        ({"origin": "somewhere"}, "origin must be one of"),
+    ):
+        with pytest.raises(AnalysisError, match=text):
+            tree.add_frame(pd.DataFrame([{**r, **change} for r in rows]))
+
+
+def test_a_missing_parameter_was_not_read(tree):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"layers": rng.choice([0, 1, 2], 60), "units": rng.choice([4.0, 8.0, 16.0], 60)})
+    frame["rate"] = rng.random(60)
+    frame["value"] = frame["layers"] + 0.01 * frame["units"]
+    frame.loc[frame["layers"] == 0, ["units", "value"]] = [np.nan, 0.5]
+    root = tree.add_frame(frame)
+    assert root.space["units"].grid == (4, 8, 16)
+    evidence = root.analyze()["units"]
+    assert 0 < evidence.read < 1
+    assert "layers" in evidence.condition
+    study = root.to_optuna()
+    assert all(("units" in t.params) == (t.params["layers"] > 0) for t in study.trials)
+
+
+def test_refinements_own_table_comes_back_as_it_was_drawn(tree):
+    root = tree.add_round({"a": (0.0, 1.0, 20), "b": [1, 2]}, lambda p: p["a"], n=20).run(progress=False)
+    with refine.Tree("other", store="sqlite://") as other:
+        again = other.add_frame(root.trials, root.space)
+        assert set(again.trials["origin"]) == {"space_filling"}
+        assert list(again.trials["cell"]) == list(root.trials["cell"])
+        assert list(again.trials["value"]) == list(root.trials["value"])
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda f: f.rename(columns={"acc": "accuracy"}), "value 'acc' is no column of the frame"),
+        (
+            lambda f: f.assign(run=[f"run {i}" for i in range(40)]),
+            "run: all 40 texts differ, as names of runs do",
+        ),
+        (
+            lambda f: f.assign(when=pd.Timestamp("2024-01-01")),
+            "when: a parameter holds numbers, texts or bools",
+        ),
+        (lambda f: f.rename(columns={"units": "Unnamed: 0"}), "looks like row numbers"),
+        (lambda f: f.assign(acc="high"), "'acc' must be a column of numbers"),
+        (lambda f: f.iloc[:0], "at least one row"),
+        (lambda f: f.assign(rate=np.inf), "rate: a parameter must be finite"),
+        (lambda f: f.to_dict("list"), "a frame must be a pandas DataFrame"),
+    ],
+)
+def test_frames_that_cannot_be_taken_say_why(tree, frame, change, text):
+    with pytest.raises(refine.errors.RefineError, match=text):
+        tree.add_frame(change(frame), value="acc")
+    assert len(tree) == 0
+
+
+def test_parameters_may_be_named(tree, frame):
+    root = tree.add_frame(frame, value="acc", parameters=["rate", "optimizer"])
+    assert list(root.space) == ["rate", "optimizer"]
+    assert list(root.trials["units"]) == list(frame["units"])
+    with pytest.raises(SpaceError, match="did you mean 'rate'"):
+        tree.add_frame(frame, value="acc", parameters=["rates"])
+    with pytest.raises(AnalysisError, match="got both"):
+        tree.add_frame(frame, root.space, value="acc", parameters=["rate"])
+
+
+def test_what_is_inferred():
+    space = infer_space(
+        pd.DataFrame(
+            {
+                "spread": np.geomspace(1e-5, 1, 30),
+                "space_filling": np.linspace(1, 1000, 30),
+                "zero": np.linspace(0, 1000, 30),
+                "whole": np.arange(30),
+                "yes": [True, False] * 15,
+                "text": ["b", "a", "c"] * 10,
+            }
+        )
+    )
+    assert (space["spread"].log, space["space_filling"].log, space["zero"].log) == (True, False, False)
+    assert isinstance(space["whole"], refine.Integer)
+    assert space["yes"].grid == (False, True)
+    assert space["text"].grid == ("a", "b", "c")
+
+
+def test_autopilot_goes_on_from_an_imported_round(tree, frame):
+    root = tree.add_frame(frame, value="acc", objective=exchanged.trained)
+    last = refine.autopilot(root, rounds=2, n=12, progress=False)
+    assert last.parent.id == root.id
+
+
+def test_an_imported_round_is_not_replayed(tmp_path):
+    called = []
+
+    def objective(params):
+        called.append(params["x"])
+        return 0.0
+
+    frame = pd.DataFrame({"x": range(12), "value": [float(i) for i in range(12)]})
+    with refine.Tree("q", store=tmp_path / "replayed.db") as tree:
+        root = tree.add_frame(frame, objective=objective)
+        with pytest.raises(refine.errors.DesignError, match="an imported round has nothing to run"):
+            root.replay(sample=2)
+    assert not called

@@ -1,0 +1,188 @@
+"""In from Optuna, out to it, and there and back."""
+
+from __future__ import annotations
+
+import math
+
+import exchanged
+import numpy as np
+import optuna
+import pytest
+from exchanged import SPACE
+
+import refine
+from refine.errors import AnalysisError, NotFoundError, StoreError
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+def objective(trial):
+    rate = trial.suggest_float("rate", 1e-4, 1e-1, log=True)
+    drop = trial.suggest_float("drop", 0.0, 0.5, step=0.25)
+    layers = trial.suggest_int("layers", 0, 2)
+    units = trial.suggest_int("units", 8, 64, log=True) if layers else 0
+    kind = trial.suggest_categorical("kind", ["a", "b", None])
+    if trial.number == 3:
+        raise ValueError("broken")
+    for step in range(3):
+        trial.report(rate * (step + 1), step)
+        if trial.number == 5 and step == 1:
+            raise optuna.TrialPruned
+    return rate + drop + units * 1e-3 + (kind == "b")
+
+
+@pytest.fixture
+def study():
+    made = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=1))
+    made.optimize(objective, n_trials=40, catch=(ValueError,))
+    made.enqueue_trial({"rate": 1e-3})  # waiting
+    return made
+
+
+def test_a_study_becomes_a_root(tree, study):
+    root = tree.add_study(study)
+    space = root.space
+    assert space["rate"] == refine.Float(1e-4, 1e-1, log=True)
+    assert space["drop"].grid == (0.0, 0.25, 0.5)
+    assert space["layers"].grid == (0, 1, 2)
+    assert space["units"].log
+    assert space["kind"].grid == ("a", "b", None)
+    assert root.direction == "minimize"
+    frame = root.trials
+    assert len(frame) == 40
+    assert frame["state"].value_counts().to_dict() == {"complete": 38, "failed": 1, "pruned": 1}
+    assert root.best["value"] == study.best_value
+    assert 0 < root.analyze()["units"].read < 1
+    assert tree.add_study(study).id == root.id
+    curves = root.home.store.records([root._stored.pk], curves=True).curves
+    assert curves[0]["value"] == list(study.trials[0].intermediate_values.values())
+    assert len(curves[5]["value"]) == 2
+
+
+def equal(a, b):
+    assert len(a) == len(b)
+    for x, y in zip(a, b, strict=True):
+        assert (x.state, x.value, x.intermediate_values) == (y.state, y.value, y.intermediate_values)
+        assert {
+            n: v if isinstance(v, str | None) else pytest.approx(v, rel=1e-11) for n, v in x.params.items()
+        } == y.params
+
+
+def test_a_study_comes_out_as_it_went_in(tree, study):
+    root = tree.add_study(study)
+    out = root.to_optuna()
+    equal(
+        [t for t in study.trials if t.state.is_finished() and t.number != 5],
+        [t for t in out.trials if t.number != 5],
+    )
+    assert out.trials[5].state.name == "PRUNED"
+    assert out.trials[5].intermediate_values == study.trials[5].intermediate_values
+    assert out.trials[0].user_attrs["round"] == root.id
+    assert out.trials[0].user_attrs["origin"] == "imported"
+    with refine.Tree("again", store="sqlite://") as other:
+        again = other.add_study(out)
+        mine, theirs = root.trials, again.trials
+        for name in ("state", "value", "rate", "drop", "layers", "kind", "units"):
+            assert mine[name].tolist() == theirs[name].tolist() or np.array_equal(
+                mine[name], theirs[name], equal_nan=True
+            )
+        equal(out.trials, again.to_optuna().trials)
+
+
+def test_a_round_goes_out_whole(tree):
+    root = tree.add_round(SPACE, exchanged.curves, metric="acc", n=60, seed=2).run(progress=False)
+    root.replicate(top=2, seeds=2, progress=False)
+    study = root.to_optuna()
+    assert study.metric_names == ["acc"]
+    states = root.trials["state"].value_counts()
+    found = [t.state.name for t in study.trials]
+    assert found.count("COMPLETE") == states["complete"] + 4
+    assert found.count("FAIL") == states["failed"] + states["diverged"]
+    assert study.best_value == max(root.best["value"], root.replicates["value"].max())
+    assert sum(t.user_attrs["replicate"] > 0 for t in study.trials) == 4
+    assert {t.user_attrs["seed"] for t in study.trials} == {*root.trials["seed"], *root.replicates["seed"]}
+    failed = next(t for t in study.trials if t.user_attrs["state"] == "failed")
+    assert failed.user_attrs["error"] == "ValueError: lr <script> | too large"
+    done = next(t for t in study.trials if t.state.name == "COMPLETE")
+    assert list(done.intermediate_values) == [0, 1, 2]
+    optuna.importance.get_param_importances(study)
+    with refine.Tree("again", store="sqlite://") as other:
+        again = other.add_study(study, space_filling=True)
+        ended = root.trials["state"] == "complete"
+        assert again.trials[ended]["acc"].tolist() == root.trials[ended]["acc"].tolist()
+        assert again.trials[list(SPACE)].equals(root.trials[list(SPACE)])
+        assert again.replicates["acc"].tolist() == root.replicates["acc"].tolist()
+
+
+def test_classes_and_counter_samples_go_out_too(tree):
+    space = {"lr": (0.5, 5.0, 19), "kind": [math.sin, math.cos, (1, 2), None, True], "depth": (1, 3)}
+    root = tree.add_round(space, lambda p: -abs(p["lr"] - 2), n=60).run(progress=False)
+    child = root.propose().edit(lr=(1.0, 3.0), kind=[math.sin, None]).accept(n=20, audit=0.2)
+    child.run(progress=False)
+    study = child.to_optuna()
+    assert len(study.trials) == 20
+    assert study.trials[0].params["kind"] in ("sin", None)
+    assert {t.user_attrs["origin"] for t in study.trials} == {"space_filling", "audit"}
+
+
+def test_a_storage_by_url(tree, study, tmp_path):
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    root = tree.add_study(study)
+    root.to_optuna(url, "mine")
+    with pytest.raises(StoreError, match=r"has a study 'mine' already; give study_name="):
+        root.to_optuna(url, "mine")
+    by_url = tree.add_study(url)
+    assert by_url.trials["value"].equals(root.trials["value"])
+    root.to_optuna(url, "second")
+    with pytest.raises(
+        NotFoundError, match=r"holds 2 studies; which of them\? give study_name=; known: mine, second"
+    ):
+        tree.add_study(url)
+    with pytest.raises(NotFoundError, match="did you mean 'mine'"):
+        tree.add_study(url, "mein")
+    missing = tmp_path / "no.db"
+    with pytest.raises(NotFoundError, match="no such file"):
+        tree.add_study(f"sqlite:///{missing}")
+    assert not missing.exists()
+
+
+def test_several_objectives_need_a_choice(tree):
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    study.optimize(lambda t: (t.suggest_float("x", 0, 1), 1.0), n_trials=12)
+    with pytest.raises(AnalysisError, match=r"has 2 objectives \(value_0, value_1\), but a round has one"):
+        tree.add_study(study)
+    root = tree.add_study(study, value=0)
+    assert (root.metric, root.direction) == ("value_0", "minimize")
+    assert set(root.trials["value_1"]) == {1.0}
+    with pytest.raises(AnalysisError, match="value must be a whole number"):
+        tree.add_study(study, value=2)
+
+
+def test_what_is_no_study_says_so(tree):
+    with pytest.raises(AnalysisError, match=r"must be an optuna\.Study or the URL"):
+        tree.add_study(7)
+    with pytest.raises(StoreError, match="a storage is given by its URL"):
+        tree.add_study("study.db")
+    with pytest.raises(AnalysisError, match="has no ended trial yet"):
+        tree.add_study(optuna.create_study())
+    study = optuna.create_study()
+    study.optimize(lambda t: t.suggest_float("seed", 0, 1), n_trials=1)
+    with pytest.raises(refine.errors.SpaceError, match="seed: this name is reserved"):
+        tree.add_study(study)
+
+
+def test_a_password_stays_out_of_errors(tree):
+    for go in (
+        lambda url: tree.add_study(url, "x"),
+        lambda url: tree.add_round({"a": (0, 3)}, lambda p: p["a"], n=2).run(progress=False).to_optuna(url),
+    ):
+        with pytest.raises(StoreError) as caught:
+            go("postgresql://ann:secret@127.0.0.1:1/none")
+        assert "secret" not in str(caught.value)
+        assert "ann:***" in str(caught.value)

@@ -1,0 +1,355 @@
+"""Running rounds in this process: states, resuming, extending, seeds, and clear errors."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+import objectives
+import refine
+from refine.errors import AnalysisError, DesignError, ObjectiveError, RoundBusyError, RoundStoppedError
+
+
+def test_the_table_has_the_promised_columns(tree, space):
+    found = tree.add_round(space, objectives.bowl, n=30, seed=7)
+    frame = found.run(progress=False).trials
+    assert list(frame.columns) == [*space, "state", "value", "seconds", "seed", "cell", "origin"]
+    assert len(frame) == 30
+    assert set(frame["state"]) == {"complete"}
+    assert set(frame["origin"]) == {"space_filling"}
+    assert sorted(map(int, frame["cell"])) == sorted(found.cells())
+    row = frame.iloc[3]
+    assert row["value"] == objectives.bowl(space.configuration(int(row["cell"])))
+
+
+def test_running_twice_runs_nothing_twice_and_a_larger_n_extends(tree, space):
+    calls = []
+
+    def objective(params):
+        calls.append(params["lr"])
+        return params["lr"]
+
+    first = tree.add_round(space, objective, n=20, seed=1).run(progress=False).trials
+    assert len(calls) == 20
+    again = tree.add_round(space, objective, n=20, seed=1).run(progress=False)
+    assert len(calls) == 20
+    again.run(n=35, progress=False)
+    assert len(calls) == 35
+    assert again.n == 35
+    assert again.trials.iloc[:20].equals(first)
+    assert len(tree) == 1
+
+
+def test_a_round_is_the_same_whatever_ran_before(tmp_path, space):
+    def objective(params):
+        return random.random() + np.random.random() + params["lr"]
+
+    tables = []
+    for name, n in (("a", 12), ("b", 5)):
+        with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
+            found = tree.add_round(space, objective, n=n, seed=3).run(progress=False)
+            tables.append(found.run(n=12, progress=False).trials.drop(columns="seconds"))
+    assert tables[0].equals(tables[1])
+
+
+def test_exceptions_fail_a_trial_and_nan_diverges_it(tree, space):
+    found = tree.add_round(space, objectives.sometimes, n=60, seed=2).run(progress=False)
+    frame = found.trials
+    assert (frame.loc[frame["lr"] < 1, "state"] == "failed").all()
+    assert (frame.loc[frame["lr"] > 4, "state"] == "diverged").all()
+    assert (frame.loc[frame["lr"].between(1, 4), "state"] == "complete").all()
+    assert frame.loc[frame["state"] != "complete", "value"].isna().all()
+    failed = found.failures
+    text = failed.loc[failed["state"] == "failed", "error"].iloc[0]
+    assert "ValueError: lr 0.5 is too small" in text
+    assert "objectives.py" in text
+
+
+def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
+    def objective(params):
+        return math.nan if params["lr"] > 2 else {"acc": params["lr"], "loss": 1.0}
+
+    found = tree.add_round(space, objective, n=60, metric="acc", seed=2).run(progress=False)
+    far = found.trials["lr"] > 2
+    assert far.any()
+    assert not far.all()
+    assert (found.trials["state"] == np.where(far, "diverged", "complete")).all()
+    assert found.replay(sample=20).same
+    lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", name="lost").run(progress=False)
+    with pytest.raises(AnalysisError, match=r"got 0 of 20 rows .* and see round.failures$"):
+        lost.analyze()
+
+
+def test_a_round_whose_trials_all_failed_points_to_them(tree, space):
+    found = tree.add_round(space, objectives.broken, n=40, metric="acc", name="mine")
+    with pytest.raises(RoundStoppedError):
+        found.run(progress=False)
+    for look in (found.analyze, found.propose, found.checks):
+        with pytest.raises(
+            AnalysisError, match=r"got 0 of 5 rows \(5 without .*\); run more .*, and see round.failures$"
+        ):
+            look()
+
+
+def test_a_round_whose_first_trials_fail_alike_stops_and_goes_on_once_fixed(tree, space):
+    found = tree.add_round(space, objectives.broken, n=40, name="mine")
+    with pytest.raises(
+        RoundStoppedError, match=r"its first 5 trials all failed alike: KeyError: 'learning_rate'"
+    ):
+        found.run(progress=False)
+    assert len(found.trials) == 5
+    fixed = tree.add_round(space, objectives.bowl, n=40, name="mine")
+    assert fixed.id == found.id
+    fixed.run(progress=False, rerun="failed")
+    assert list(fixed.trials["state"].unique()) == ["complete"]
+    assert len(fixed.trials) == 40
+
+
+def test_curves_and_the_metric_of_the_best_epoch(tree, space):
+    found = tree.add_round(space, objectives.metrics, metric="max:acc", n=15).run(progress=False)
+    for _, row in found.trials.iterrows():
+        curve = [math.sin(epoch + row["lr"]) for epoch in range(5)]
+        assert row["value"] == max(curve)
+        assert row["acc"] == curve[-1]
+        assert row["seed (metric)"] == row["seed"]
+    last = tree.add_round(space, objectives.metrics, metric="acc", n=15)
+    assert last.id == found.id  # the metric is no part of the identity
+    assert (last.trials["value"] == last.trials["acc"]).all()
+
+
+def test_a_missing_metric_is_said_at_once_and_the_trial_is_kept(tree, space):
+    found = tree.add_round(space, objectives.metrics, metric="val_acc", n=15)
+    with pytest.raises(ObjectiveError, match=r"metric 'val_acc' is not among what the objective returned"):
+        found.run(progress=False)
+    assert len(found.trials) == 1
+    found.metric = "acc"
+    assert len(found.run(progress=False).trials) == 15
+
+
+def test_the_objective_receives_objects_and_shows_labels(tree):
+    seen = []
+
+    def objective(params):
+        seen.append(params["kind"])
+        return float(params["kind"] is dict)
+
+    space = refine.Space({"kind": [dict, math.sin], "x": (0, 3)})
+    frame = tree.add_round(space, objective, n=8).run(progress=False).trials
+    assert set(seen) == {dict, math.sin}
+    assert set(frame["kind"]) == {"dict", "sin"}
+    assert (frame["value"] == (frame["kind"] == "dict")).all()
+
+
+@pytest.mark.parametrize(
+    ("objective", "text"),
+    [
+        (lambda: 1.0, "an objective takes a configuration as its first argument, but it takes nothing"),
+        (lambda a, b, c: 1.0, r"but it requires \(a, b, c\)"),
+        (
+            lambda x_train, y_train, x_val, y_val, params: 1.0,
+            "goes into refine.keras.KerasObjective",
+        ),
+        (lambda params, *, key: 1.0, "but it requires key by name"),
+        ("train", "an objective must be a function of a configuration, got str"),
+    ],
+)
+def test_an_objective_that_cannot_be_called_is_refused_before_anything_runs(tree, space, objective, text):
+    with pytest.raises(ObjectiveError, match=text):
+        tree.add_round(space, objective, n=5)
+    assert len(tree) == 0
+
+
+@pytest.mark.parametrize(
+    ("returned", "text"),
+    [
+        (
+            "0.9",
+            "must return a number or a mapping of metrics to numbers, got str for 'value' ('0.9'); return a float",
+        ),
+        (None, "got None for 'value'; is a return missing?"),
+        ({}, "got an empty mapping"),
+        ({"acc": [1, 2]}, "got list for 'acc'"),
+        (("history", "model"), "goes into refine.keras.KerasObjective"),
+    ],
+)
+def test_nonsense_returned_fails_the_trial_with_a_way_out(tree, space, returned, text):
+    found = tree.add_round(space, lambda params: returned, n=1).run(progress=False)
+    assert text in found.failures["error"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({}, r"say how many configurations to run by n= \(a number\) or downsample= \(a share\), got none"),
+        ({"n": 5, "downsample": 0.1}, "got both"),
+        ({"n": 0}, "n must be >= 1, got 0"),
+        ({"n": 1e3}, "n must be a whole number, got 1000.0; for a share use downsample="),
+        (
+            {"n": 99999},
+            "n must be <= the number of configurations left, got 99,999, but 1440 exist|1,440 exist",
+        ),
+        ({"downsample": -0.1}, "downsample must be a share > 0 and <= 1, got -0.1"),
+        ({"downsample": math.nan}, "got nan"),
+        ({"n": 5, "design": "sobel"}, "unknown design 'sobel'; did you mean 'sobol'?"),
+    ],
+)
+def test_sizes_out_of_range_are_refused(tree, space, options, text):
+    with pytest.raises(DesignError, match=text):
+        tree.add_round(space, objectives.bowl, **options)
+    assert len(tree) == 0
+
+
+def test_options_out_of_range_are_refused(tree, space):
+    found = tree.add_round(space, objectives.bowl, n=5)
+    with pytest.raises(DesignError, match="workers must be a whole number >= 1, got 0"):
+        found.run(workers=0)
+    with pytest.raises(DesignError, match="rerun must be a state of trials, got 'fail'"):
+        found.run(rerun="fail")
+    with pytest.raises(TypeError):
+        found.run(worker=2)
+    with pytest.raises(DesignError, match="seed must be a whole number, got 1.5"):
+        tree.add_round(space, objectives.bowl, n=5, seed=1.5)
+
+
+def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
+    store = tmp_path / "refine.db"
+    with refine.Tree("q", store=store) as tree:
+        found = tree.add_round(space, objectives.bowl, n=9).run(progress=False)
+    with refine.Tree("q", store=store) as tree:
+        opened = tree[found.id[:5]]
+        assert opened.space == space
+        with pytest.raises(ObjectiveError, match="was reopened without its objective 'objectives.bowl'"):
+            opened.run(n=12)
+        with pytest.raises(ObjectiveError, match="another objective is another round"):
+            opened.run(objective=objectives.broken)
+        assert len(opened.run(n=12, objective=objectives.bowl, progress=False).trials) == 12
+
+
+def test_two_coordinators_do_not_run_one_round(tree, space):
+    found = tree.add_round(space, objectives.bowl, n=5)
+    stored = found._stored
+    with (
+        found.home.store.lease(stored.pk, "round x"),
+        pytest.raises(RoundBusyError, match="is being run by process"),
+    ):
+        found.run(progress=False)
+    assert len(found.run(progress=False).trials) == 5
+
+
+def test_what_was_read_is_noted(tree, space):
+    analysis = tree.add_round(space, objectives.bowl, n=60).run(progress=False).analyze()
+    assert analysis.never_read == ("junk",)
+    assert analysis["lr"].read == 1.0
+    # Configurations that differ in `junk` only are replicates, and equal ones here: no noise.
+    assert analysis.noise.source in ("replicates", "residuals")
+
+
+def test_a_code_change_is_seen_and_does_not_stop_a_round(tree, space):
+    found = tree.add_round(space, objectives.bowl, n=5, name="f").run(progress=False)
+    tree.add_round(space, lambda p: 1.0, n=9, name="f").run(progress=False)
+    codes = found.home.store.records([found._stored.pk]).columns["code"]
+    assert len(set(codes[:5])) == 1
+    assert len(set(codes)) == 2
+    tree.add_round(space, objectives.bowl, n=20, name="f").run(progress=False)
+    analysis = found.analyze()
+    assert analysis.codes == tuple(dict.fromkeys(codes))
+    assert f"the trials ran 2 versions of the objective's code ({', '.join(analysis.codes)})" in str(analysis)
+    alone = tree.add_round(space, objectives.bowl, n=20, name="g").run(progress=False).analyze()
+    assert "versions of the objective's code" not in str(alone)
+
+
+def test_every_root_runs_its_own_objective(tree, space):
+    one = tree.add_round(space, objectives.bowl, n=5)
+    two = tree.add_round(space, objectives.metrics, n=5, metric="acc")
+    frame = tree[one.id].run(progress=False).trials
+    assert frame["value"].tolist() == [objectives.bowl(space.configuration(int(c))) for c in frame["cell"]]
+    assert "acc" in tree[two.id].run(progress=False).trials
+    assert tree.rounds[0].objective is objectives.bowl
+
+
+def test_a_named_objective_is_found_again(tmp_path, space):
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(space, objectives.bowl, n=5, name="mine")
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        with pytest.raises(ObjectiveError, match="runs the objective with name 'mine'"):
+            tree[found.id].run(objective=objectives.bowl, progress=False)
+        assert len(tree[found.id].run(objective=objectives.bowl, name="mine", progress=False).trials) == 5
+
+
+def test_another_metric_for_the_same_round_is_taken_over(tree, space):
+    found = tree.add_round(space, objectives.metrics, n=5)  # forgot which metric
+    with pytest.raises(ObjectiveError, match="metric 'value' is not among"):
+        found.run(progress=False)
+    tree.add_round(space, objectives.metrics, n=5, metric="loss", direction="minimize").run(progress=False)
+    assert tree[found.id].direction == "minimize"
+    assert tree.best()["value"] == tree[found.id].trials["loss"].min()
+
+
+def test_a_trial_without_the_metric_fails_alone_where_others_have_it(tree, space):
+    def objective(params):
+        return {"acc": params["lr"]} if params["dropout"] < 0.4 else {"other": 1.0}
+
+    found = tree.add_round(space, objective, n=40, metric="acc")
+    for _ in range(10):
+        try:
+            found.run(progress=False)
+            break
+        except ObjectiveError:
+            continue
+    frame = found.trials
+    assert len(frame) == 40
+    assert frame.loc[frame["dropout"] < 0.4, "state"].eq("complete").all()
+    assert frame.loc[frame["dropout"] >= 0.4, "value"].isna().all()
+    assert "this trial has no metric 'acc'" in found.failures["error"].iloc[-1]
+
+
+def test_an_objective_that_exits_fails_its_trial_only(tree, space):
+    def objective(params):
+        if params["lr"] == 0.5:
+            raise SystemExit(3)
+        return params["lr"]
+
+    frame = tree.add_round(space, objective, n=40).run(progress=False).trials
+    assert (frame.loc[frame["lr"] == 0.5, "state"] == "failed").all()
+    assert (frame.loc[frame["lr"] != 0.5, "state"] == "complete").all()
+
+
+def test_two_lambdas_are_two_rounds(tree, space):
+    up, down = (lambda p: p["lr"]), (lambda p: -p["lr"])
+    assert tree.add_round(space, up, n=5).id != tree.add_round(space, down, n=5).id
+
+
+def test_asking_whether_a_parameter_is_there_counts_as_reading_it(tree, space):
+    found = tree.add_round(space, lambda p: float("junk" in p) + p["lr"], n=20).run(progress=False)
+    assert "junk" not in found.analyze().never_read
+
+
+def test_the_progress_bar_names_what_no_trial_has_read(tree, space, capsys):
+    first = tree.add_round(space, objectives.bowl, n=9)
+    first.run()
+    assert "never read" not in capsys.readouterr().err  # ten trials first
+    first.run(n=12)  # what was run before counts
+    assert "never read: junk]" in capsys.readouterr().err  # "epochs" isn't read either, but doesn't vary
+    everything = tree.add_round(space, lambda params: float(len(dict(params.items()))), n=12)
+    everything.run()
+    assert "never read" not in capsys.readouterr().err
+
+
+def test_the_best_permutation_as_the_objective_got_it(tree):
+    seen = []
+
+    def objective(params):
+        seen.append(dict(params.items()))
+        return params["x"] + (params["f"] is math.sin)
+
+    space = {"x": (0, 3), "f": [math.sin, math.cos], "layers": [(1, 2), (3, 4)]}
+    found = tree.add_round(space, objective, n=16)
+    assert found.best_params is None
+    found.run(progress=False)
+    best = found.best_params
+    assert best in seen
+    assert (best["x"], best["f"]) == (3, math.sin)
+    assert found.best["f"] == "sin"  # tables show labels

@@ -1,0 +1,93 @@
+"""Trials whose model predicts the same for everything keep their value and are no round's best."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import objectives
+import refine
+from refine.report.markdown.facts import finished
+from refine.report.markdown.gather import gather
+from refine.trials.trials import best_first, degenerate_rows
+
+
+def constant_at_high_rates(params):
+    """At lr >= 4 the model predicts one class only, which is scored above all others."""
+    flat = params["lr"] >= 4
+    return {"f1": 2.0 if flat else -objectives.bowl(params) / -100, "degenerate": float(flat)}
+
+
+def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
+    found = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1).run(progress=False)
+    assert found.trials["value"].max() == 2.0  # it keeps its value
+    assert found.best["degenerate"] == 0
+    assert tree.best()["value"] == found.best["value"] < 1
+    assert "best f1 2.0" not in str(tree)
+    assert "best 2.0" not in str(found)
+    analysis = found.analyze()
+    assert analysis.best["value"] == found.best["value"]
+    assert analysis.y.max() < 1  # nor is the optimum sought there
+    facts = gather(found)
+    assert finished(facts).iloc[0]["value"] == found.best["value"]
+    text = found.report(tmp_path).read_text()
+    assert "gave a model that predicts the same for everything (`degenerate`): passed over here" in text
+    assert "The best f1 is 2.0" not in text
+    child = found.branch(space.replace({"lr": refine.Float(0.5, 5.0, 10)}), n=5)
+    assert not child.node.allow_degenerate
+
+
+def test_the_person_may_say_otherwise(tree, space):
+    found = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1, allow_degenerate=True)
+    found.run(progress=False)
+    assert found.best["value"] == found.analyze().best["value"] == found.analyze().y.max() == 2.0
+    assert not found.analyze()["lr"].fails
+    assert tree[found.id].best["value"] == 2.0  # it is stored
+    child = found.branch({"lr": (0.5, 2.0, 4), "dropout": 0.0, "optimizer": "Adam", "junk": 1}, n=2)
+    assert child.node.allow_degenerate
+    other = tree.diff(found, tree.add_round(space, objectives.bowl, n=5, seed=1)).other
+    assert other["degenerate"] == (True, False)
+    # The choice is no part of the identity and can be changed.
+    again = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1)
+    assert again.id == found.id
+    assert again.best["value"] < 1
+
+
+def test_levels_where_more_trials_are_degenerate_are_told(tree, space):
+    found = tree.add_round(space, constant_at_high_rates, metric="f1", n=120, seed=2).run(progress=False)
+    evidence = found.analyze()["lr"]
+    assert [level.bad for level in evidence.levels] == [0.0] * 7 + [1.0] * 3
+    assert evidence.fails
+    review = found.propose()
+    reason = next(c.reason for c in review.proposal.changes if c.name == "lr")
+    assert "Trials fail or are degenerate more often at some levels of" in reason
+    assert review.space["lr"].high < 4
+
+
+def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
+    found = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
+    found.run(progress=False)
+    assert found.best is None
+    assert tree.best() is None
+    assert found.analyze().best["value"] == found.trials["value"].max()
+    assert "Every trial that has finished is degenerate" in found.report(tmp_path).read_text()
+
+
+def test_which_rows_are_degenerate():
+    frame = pd.DataFrame({"value": [3.0, 2.0, 1.0, np.nan], "degenerate": [1.0, 0.4, np.nan, 1.0]})
+    assert degenerate_rows(frame).tolist() == [True, False, False, True]
+    assert not degenerate_rows(frame, ["degenerate"]).any()  # here it is a parameter
+    assert best_first(frame, "maximize")["value"].tolist() == [2.0, 1.0]
+    assert best_first(frame, "minimize", allow_degenerate=True)["value"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_the_ledger_counts_degenerate_trials_as_failed(tree, space):
+    root = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=3).run(progress=False)
+    child = root.propose().edit(lr=(3, 5)).accept(n=12, audit=0).run(progress=False)
+    seen = tree.calibration().entries[0].seen
+    assert seen.ended == 12
+    assert len(seen.space_filling) == int((child.trials["degenerate"] == 0).sum()) < 12
+    assert max(seen.space_filling, default=0.0) < 1
+    with pytest.raises(refine.errors.AnalysisError, match="unknown metric"):
+        child.analyze(metric="f2")

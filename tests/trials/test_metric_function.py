@@ -1,0 +1,100 @@
+"""A metric that is a function of a trial's metrics."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import objectives
+import refine
+from refine.errors import AnalysisError, ObjectiveError
+from refine.trials.trials import Metric
+
+
+def balance(metrics):
+    return metrics["acc"] - 0.01 * metrics["loss"]
+
+
+def missing(metrics):
+    return metrics["f1"]
+
+
+NAME = f"function:{__name__}.balance"
+
+
+def test_its_value_is_stored_with_every_trial(tmp_path, space):
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(space, objectives.metrics, metric=balance, n=30, seed=1).run(progress=False)
+        frame = found.trials
+        assert found.metric == NAME
+        assert (frame["value"] == frame["acc"] - 0.01 * frame["loss"]).all()
+        assert (frame[f"{__name__}.balance"] == frame["value"]).all()
+        child = found.propose().accept(n=3)
+        child.run(progress=False)
+        assert child.metric == NAME
+        text = str(tree)
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:  # without the function
+        again = tree[found.id]
+        assert str(tree) == text
+        assert again.trials.equals(frame)
+        assert again.analyze().metric == NAME
+        assert "from your_script import balance" in again.report(tmp_path).read_text()
+        assert again.analyze(metric="acc").best["value"] == frame["acc"].max()
+        with pytest.raises(ObjectiveError, match=r"metric is the function .*balance', which is not at hand"):
+            again.run(n=32, objective=objectives.metrics, progress=False)
+        with pytest.raises(
+            ObjectiveError, match=r"its metric is 'function:.*balance', got 'function:.*missing'"
+        ):
+            again.run(n=32, objective=objectives.metrics, metric=missing, progress=False)
+        again.run(n=32, objective=objectives.metrics, metric=balance, progress=False)
+        assert len(again.trials.dropna(subset="value")) == 32
+
+
+def test_trials_from_before_are_scored_when_it_is_given(tmp_path, space):
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        tree.add_round(space, objectives.metrics, metric="acc", n=12, seed=1).run(progress=False)
+        found = tree.add_round(space, objectives.metrics, metric=balance, n=12, seed=1)
+        assert (found.trials["value"] == found.trials["acc"] - 0.01 * found.trials["loss"]).all()
+        values = found.analyze("acc").table["value"].tolist()
+        assert values == found.trials["acc"].tolist()
+        with refine.Tree("q", store=tmp_path / "a.db") as other:
+            assert other[found.id].trials["value"].isna().all()
+            with pytest.raises(
+                AnalysisError, match="is a function that is not at hand, and no trial has its"
+            ):
+                other[found.id].analyze()
+            assert math.isfinite(other[found.id].analyze(metric=balance).best["value"])
+        found.run(progress=False)  # nothing is left to run, but now they are stored
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        assert tree[found.id].trials["value"].notna().all()
+
+
+def test_a_function_that_cannot_score_a_trial_says_why_and_loses_nothing(tree, space):
+    found = tree.add_round(space, objectives.metrics, metric=missing, n=5)
+    with pytest.raises(
+        ObjectiveError, match=r"must give a number .* but KeyError: 'f1'; this trial has acc, "
+    ):
+        found.run(progress=False)
+    found = tree.add_round(space, objectives.metrics, metric=balance, n=5).run(progress=False)
+    assert len(found.trials) == 5
+    assert len(found.failures) == 0
+
+
+def test_names():
+    with pytest.raises(
+        AnalysisError, match="a metric that is a function is recorded by its name, got .*<lambda>"
+    ):
+        Metric.parse(lambda m: m["acc"])
+    assert str(Metric.parse(balance)) == NAME
+    assert Metric.parse(NAME).function is None
+    assert Metric.parse(NAME, {f"{__name__}.balance": balance}).of({"acc": 1.0, "loss": 0.0}, {}) == 1.0
+    with pytest.raises(AnalysisError, match="or a function of the trial's metrics, got 3"):
+        Metric.parse(3)
+
+
+def test_a_name_that_the_objective_uses_too_is_refused(tree, space):
+    name = f"{__name__}.balance"
+    found = tree.add_round(space, lambda p: {"acc": 1.0, "loss": 0.0, name: 2.0}, metric=balance, n=2)
+    with pytest.raises(ObjectiveError, match="the objective returns a metric of that name too"):
+        found.run(progress=False)

@@ -1,0 +1,343 @@
+"""The command line on a real store: what it prints, what it writes, and how it says no."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+import refine
+from refine.ui.cli import app
+
+REFINE = Path(sys.executable).with_name("refine")
+
+
+class Made(NamedTuple):
+    """A store with one decided tree, and a second tree whose only round has not run."""
+
+    store: str
+    both: str
+    root: str
+    child: str
+
+
+def objective(p):
+    return 1 - 0.1 * (p["lr"] - 2) ** 2 - 0.2 * (p["optimizer"] == "SGD")
+
+
+def grow(store: Path) -> tuple[str, str]:
+    space = {"lr": (0.5, 5.0, 19), "optimizer": ["Adam", "Nadam", "SGD"], "epochs": 150}
+    with refine.Tree("[bold]fruit", store=store) as tree:
+        root = tree.add_round(space, objective, n=24, seed=3)
+        root.run(progress=False)
+        child = root.propose().edit(lr=(1.0, 3.0)).accept(note="[red]close to 2", n=4, author="ada")
+        child.run(progress=False)
+        tree.tag(root, "first")
+        return root.id, child.id
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("stores")
+    root, child = grow(folder / "refine.db")
+    grow(folder / "both.db")
+    with refine.Tree("later", store=folder / "both.db") as tree:
+        tree.add_round({"lr": (0.5, 5.0)}, objective, n=5)
+    return Made(str(folder / "refine.db"), str(folder / "both.db"), root, child)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def good(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    return result.stdout
+
+
+def test_tree_says_what_python_says(made: Made) -> None:
+    with refine.Tree("[bold]fruit", store=made.store) as tree:
+        expected = str(tree).partition("\n\nnext: ")[0]
+    # Nothing that people wrote is markup.
+    said, _, following = good("tree", made.store).partition("\n\nnext: ")
+    assert said == expected
+    assert (
+        following
+        == ", ".join(f"refine {what} {made.store} {made.child}" for what in ("show", "analyze", "propose"))
+        + "\n"
+    )
+    assert '"[red]close to 2"' in expected
+    assert "edited by ada" in expected
+
+
+def test_a_store_may_be_a_url(made: Made) -> None:
+    url = f"sqlite:///{made.store}"
+    assert good("tree", url).replace(url, made.store) == good("tree", made.store)
+
+
+@pytest.mark.parametrize("which", ["id", "start", "tag"])
+def test_show(made: Made, which: str) -> None:
+    key = {"id": made.root, "start": made.root[:8], "tag": "first"}[which]
+    text = good("show", made.store, key)
+    assert text.startswith(f"round {made.root} of [bold]fruit: 24 configurations of 57\n")
+    assert "100 %: 24 complete" in text
+    assert "best 1.0000 with lr = 2 and optimizer = " in text
+    assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
+    assert f'- edited by ada: round {made.child}, "[red]close to 2"' in text
+    assert text.endswith(
+        f"\nnext: refine analyze {made.store} {made.root}, refine propose {made.store} {made.root}\n"
+    )
+
+
+def test_analyze(made: Made) -> None:
+    text = good("analyze", made.store, "first")
+    assert text.startswith("What 24 trials say about value\n")
+    assert "24 finished space-filling trials (24 complete); value, maximize; best 1.0000" in text
+    assert "an analysis needs at least 10 finished space-filling trials" in refused(
+        "analyze", made.store, made.child
+    )
+    other = good("analyze", made.store, "first", "--direction", "minimize", "--json")
+    assert json.loads(other)["direction"] == "minimize"
+
+
+def test_show_a_round_that_has_not_run(made: Made) -> None:
+    with refine.Tree("later", store=made.both) as tree:
+        name = tree.rounds[0].id
+    text = good("show", made.both, name, "--tree", "later")
+    assert "5 configurations of 10" in text
+    assert "not run" in text
+    assert text.endswith(f"\nnext: refine run {made.both} {name} --workers 2 --tree later\n")
+
+
+def test_diff(made: Made) -> None:
+    text = good("diff", made.store, "first", made.child)
+    assert text.startswith(f"{made.root} -> {made.child}\n")
+    assert re.search(r"^lr +0.5 to 5 +1 to 3 +", text, flags=re.MULTILINE)
+    assert re.search(r"^configurations +24 +4$", text, flags=re.MULTILINE)
+
+
+def test_diff_as_a_report(made: Made, tmp_path: Path) -> None:
+    path = Path(good("diff", made.store, "first", made.child, "-o", tmp_path).strip())
+    assert path == tmp_path / f"{made.root}-{made.child}.md"
+    assert "| lr | 0.5 to 5 | 1 to 3 |" in path.read_text()
+    page = Path(good("diff", made.store, "first", made.child, "-o", tmp_path / "html", "--html").strip())
+    assert [p.name for p in (tmp_path / "html").iterdir()] == [page.name]  # it holds its pictures
+    assert "data:image/png;base64," in page.read_text()
+
+
+def test_ledger(made: Made) -> None:
+    text = good("calibration", made.store)
+    assert text.startswith("Ledger of [bold]fruit\n")
+    assert f"- {made.root} -> {made.child}: Scored on 4 space-filling trials: median at the " in text
+    assert "Not tested: no audit trial has finished." in text
+    assert good("calibration", made.both, "--tree", "later") == (
+        "Ledger of later\n\nNo decision has led to a child yet.\n"
+    )
+
+
+def test_report(made: Made, tmp_path: Path) -> None:
+    printed = good("report", made.store, "first", "--out", tmp_path / "one")
+    (path,) = printed.splitlines()
+    assert Path(path) == tmp_path / "one" / f"{made.root}.md"
+    text = Path(path).read_text()
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert pictures
+    for name in pictures:
+        assert (tmp_path / "one" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_of_every_round(made: Made, tmp_path: Path) -> None:
+    printed = good("report", made.store, "-o", tmp_path)
+    names = ["bold-fruit.md", f"{made.root}.md", f"{made.child}.md"]
+    assert [Path(p).name for p in printed.splitlines()] == names
+    assert "edited" in (tmp_path / "bold-fruit.md").read_text()
+
+
+def test_report_as_html(made: Made, tmp_path: Path) -> None:
+    path = Path(good("report", made.store, "first", "--html", "-o", tmp_path).strip())
+    assert [p.name for p in tmp_path.iterdir()] == [path.name] == [f"{made.root}.html"]
+    text = path.read_text()
+    assert text.startswith("<!doctype html>")
+    assert len(re.findall(r'src="data:image/png;base64,', text)) == text.count("<img ")
+    assert "<script" not in text
+
+
+def test_plot(made: Made, tmp_path: Path) -> None:
+    path = tmp_path / "lr.png"
+    assert good("plot", made.store, "first", "density", "lr", "--out", path).strip() == str(path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert refused("plot", made.store, "first", "densty") == "no figure 'densty'; did you mean 'density'?"
+    assert "plot density: " in refused("plot", made.store, "first", "density")
+    assert refused("plot", made.store, "first", "density", "rl") == (
+        "no evidence for parameter 'rl'; known: lr, optimizer"
+    )
+
+
+def test_export(made: Made, tmp_path: Path) -> None:
+    assert good("export", made.store, "--out", tmp_path / "bundle").strip() == str(tmp_path / "bundle")
+    for name, n in ((made.root, 24), (made.child, 4)):
+        folder = tmp_path / "bundle" / name
+        content = json.loads((folder / "node.json").read_text())
+        assert (content["id"], content["n"]) == (name, n)
+        assert len(pd.read_csv(folder / "trials.csv")) == n
+        assert (folder / f"{name}.md").is_file()
+    root = json.loads((tmp_path / "bundle" / made.root / "node.json").read_text())
+    assert [tag["name"] for tag in root["tags"]] == ["first"]
+    assert [d["child"] for d in root["decisions"]] == [made.child]
+
+
+def refused(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr.removeprefix("error: ").rstrip("\n")
+
+
+def test_no_such_store(made: Made, tmp_path: Path) -> None:
+    for store in (tmp_path / "no.db", f"sqlite:///{tmp_path / 'no.db'}", tmp_path):
+        text = f"store {store}: no such file; give the path or URL of a store that exists"
+        assert refused("tree", store) == text
+        assert refused("show", store, "first") == text
+    # Looking leaves nothing behind.
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_not_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to be looked at as one\n" * 40)
+    before = path.read_bytes()
+    assert refused("tree", path).endswith("can't be opened: file is not a database; check the path or URL")
+    assert path.read_bytes() == before
+
+
+def test_a_server_that_is_not_there_keeps_its_password_to_itself() -> None:
+    text = refused("tree", "postgresql://ada:secret@127.0.0.1:1/refine")
+    assert text.startswith("store postgresql+psycopg://ada:***@127.0.0.1:1/refine: can't be opened: ")
+    assert "secret" not in text
+
+
+def test_no_such_tree(made: Made) -> None:
+    assert refused("tree", made.store, "--tree", "friut") == (
+        f"store sqlite:///{made.store}: no tree 'friut'; known: [bold]fruit"
+    )
+
+
+def test_several_trees(made: Made) -> None:
+    assert refused("tree", made.both) == (
+        f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one with --tree"
+    )
+    assert good("tree", made.both, "-t", "later").startswith("later\n")
+
+
+@pytest.mark.parametrize("command", ["show", "report", "diff"])
+def test_no_such_round(made: Made, tmp_path: Path, command: str) -> None:
+    rest = {"show": ["frist"], "report": ["frist", "--out", tmp_path / "out"], "diff": ["first", "frist"]}
+    text = refused(command, made.store, *rest[command])
+    assert text == "no round or tag 'frist' in tree '[bold]fruit'; did you mean 'first'?"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_a_folder_that_is_a_file(made: Made, tmp_path: Path, command: str) -> None:
+    (tmp_path / "out").write_text("here first")
+    assert "out" in refused(command, made.store, "--out", tmp_path / "out")
+
+
+COMMANDS = (
+    *(
+        "run",
+        "replicate",
+        "holdout",
+        "replay",
+        "guide",
+        "tree",
+        "log",
+        "show",
+        "analyze",
+        "checks",
+        "diff",
+        "best",
+    ),
+    *(
+        "calibration",
+        "report",
+        "plot",
+        "propose",
+        "preview",
+        "accept",
+        "decline",
+        "branch",
+        "tag",
+        "roles",
+        "export",
+    ),
+    *("import", "load", "doctor"),
+)
+
+
+def plain(text: str) -> str:
+    """Without colours, which some CI services force."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_version_and_help() -> None:
+    assert good("--version") == f"{refine.__version__}\n"
+    text = plain(good("--help"))
+    for command in COMMANDS:
+        assert f" {command} " in text
+        said = plain(good(command, "-h"))
+        assert "STORE" in said
+        assert ("--json" in said) == (command != "guide")
+    assert run().exit_code != 0  # no command: the help, but not as success
+
+
+def test_the_console_script(made: Made, tmp_path: Path) -> None:
+    def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(REFINE), *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    found = shell("tree", made.store)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.splitlines()[1].strip("└─ ").startswith(f"{made.root}  24/24  best value 1.0000")
+
+    missing = shell("tree", "no.db")
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert missing.stderr == (
+        "error: store no.db: no such file; give the path or URL of a store that exists\n"
+    )
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from refine.ui.cli import main\n"
+        "sys.argv = ['refine', '--help']\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "print('loaded:', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    loaded = set(found.stdout.splitlines()[-1].split()[1:])
+    assert "typer" in loaded
+    heavy = {"tensorflow", "keras", "pandas", "sqlalchemy", "matplotlib", "seaborn", "scipy", "sklearn"}
+    assert not loaded & (heavy | {"statsmodels", "distributed", "optuna", "numpy"})

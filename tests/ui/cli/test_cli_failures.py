@@ -1,0 +1,145 @@
+"""What the shell says of trials that failed, and the commands that it names as ways out."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
+import refine
+from refine.ui.cli import app
+from refine.ui.cli._words import TYPED, in_shell
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def fragile(p):
+    if p["x"] > 0.65:
+        raise ValueError(f"[red]too large at {p['kind']}")
+    return float("nan") if p["x"] == 0 else p["x"]
+
+
+def broken(p):
+    raise RuntimeError("no such file")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> tuple[str, str]:
+    path = str(tmp_path / "refine.db")
+    with refine.Tree("fragile", store=path) as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 11), "kind": ["a", "b"]}, fragile, n=22)
+        root.run(progress=False)
+    return path, root.id
+
+
+def test_failures_are_told_by_kind_with_the_first_traceback(store):
+    found = run("failures", *store)
+    assert found.exit_code == 0, found.output
+    first, *rest = found.stdout.splitlines()
+    assert first == f"round {store[1]} of fragile: 10 of 22 trials did not complete"
+    kinds = [line for line in rest if line.startswith("- ")]
+    assert len(kinds) == 3
+    assert any(
+        re.match(r"- failed, 4 trials: ValueError: \[red]too large at a \(first at x = ", k) for k in kinds
+    )
+    assert any(k.startswith("- diverged, 2 trials: ") for k in kinds)
+    assert found.stdout.count("Traceback (most recent call last)") == 1
+    assert f"refine run {store[0]} {store[1]} --rerun failed" in rest[-1]
+    rows = json.loads(run("failures", *store, "--json").stdout)
+    assert len(rows) == 10
+    assert {row["state"] for row in rows} == {"failed", "diverged"}
+    assert sum("too large" in (row["error"] or "") for row in rows) == 8
+
+
+def test_a_round_without_failures_says_so(tmp_path):
+    with refine.Tree("calm", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 6)}, lambda p: p["x"], n=6).run(progress=False)
+    found = run("failures", tmp_path / "refine.db", root.id)
+    assert found.stdout.splitlines() == [f"round {root.id} of calm: 0 of 6 trials did not complete"]
+
+
+def test_a_round_with_failures_leads_to_them(store, tmp_path):
+    assert f"refine failures {store[0]} {store[1]}, refine analyze" in run("show", *store).stdout
+    path = tmp_path / "broken.db"
+    with refine.Tree("broken", store=path) as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 20)}, broken, n=20)
+        with pytest.raises(refine.errors.RoundStoppedError, match=r"round\.failures"):
+            root.run(progress=False)
+    told = run("analyze", path, root.id)
+    assert told.exit_code == 1
+    assert "see refine failures STORE ROUND" in told.stderr
+    last = run("show", path, root.id).stdout.splitlines()[-1]
+    assert "refine failures" in last
+    assert "refine analyze" not in last  # there is nothing to analyze
+
+
+def test_errors_name_what_one_types(store):
+    run("propose", *store)
+    told = run("preview", *store, "--edit", "lr=(0, 1)").stderr
+    assert "to add a parameter use refine branch STORE ROUND --edit NAME=VALUE --was NAME=VALUE" in told
+    assert "round." not in told
+    checks = run("checks", *store).stdout
+    assert "refine roles STORE ROUND NAME=scientific" in checks
+    assert "round.set_roles" not in checks
+
+
+def test_every_word_for_the_shell_is_said_by_refine():
+    package = Path(inspect.getfile(refine)).parent
+    source = " ".join(p.read_text() for p in package.rglob("*.py") if p.name != "_words.py")
+    # Long texts are written in pieces.
+    source = re.sub(r'"\s*\n?\s*f?"', "", source).replace("{{", "{").replace("}}", "}")
+    assert [said for said in TYPED if said not in source] == []
+    assert in_shell("run again with rerun='crashed'") == "run again with --rerun crashed"
+
+
+def test_every_command_that_is_named_exists():
+    commands = get_command(app).commands
+    seen = 0
+    for text in TYPED.values():
+        for typed in re.findall(r"refine (?:[a-z]+)(?: (?:STORE|ROUND|--\S+|[A-Z]\S*|paper|\d+))*", text):
+            _, name, *rest = shlex.split(typed)
+            options = {o for p in commands[name].params for o in p.opts}
+            assert {word for word in rest if word.startswith("--")} <= options, typed
+            seen += 1
+    assert seen >= 15
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["density"], "takes NAME, got nothing; write refine plot STORE ROUND density NAME"),
+        (["pair", "x"], "takes A and B, got x; write refine plot STORE ROUND pair A B"),
+        (["edf", "x"], "takes nothing more, got x; write refine plot STORE ROUND edf"),
+        (["close_up", "x", "0"], "takes NAME, LOW and HIGH, got x and 0;"),
+        (
+            ["bars", "x", "kind", "x", "x", "x"],
+            "write refine plot STORE ROUND bars X [HUE] [COLUMN] [ROW]",
+        ),
+    ],
+)
+def test_a_figure_says_what_it_takes(store, typed, told):
+    found = run("plot", *store, *typed)
+    assert found.exit_code == 1
+    assert f"error: plot {typed[0]}: " in found.stderr
+    assert told in found.stderr
+
+
+def test_what_failed_is_run_again_without_naming_the_round(store):
+    where = f"{__file__}:fragile"
+    path, _ = store
+    refused = run("run", path, "--objective", where, "--rerun", "banana", "--quiet")
+    assert refused.exit_code == 1
+    assert "rerun must be a state of trials, got 'banana'" in refused.stderr
+    nothing = run("run", path, "--objective", where, "--quiet")
+    assert "no round has anything left to run" in nothing.stderr
+    again = run("run", path, "--objective", where, "--rerun", "failed", "--quiet", "--json")
+    # They were run, and fail as before.
+    assert "its first 5 trials all failed alike: ValueError: [red]too large" in again.stderr

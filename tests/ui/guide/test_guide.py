@@ -1,0 +1,245 @@
+"""The guide: it asks, checks answers, and leaves behind exactly what the same calls would have made."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import refine
+from refine.errors import ReviewError
+from refine.utils.display import Page, to_text
+
+SCORES = """
+def score(p):
+    slow = 0.1 * (p["optimizer"] == "SGD")
+    return 1 - 0.05 * (p["lr"] - 1.4) ** 2 - 0.2 * p["dropout"] - slow
+"""
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"], "epochs": 20}
+
+
+class Person:
+    """Answers in turn, and keeps what was asked and shown."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+        self.shown: list[str] = []
+
+    def ask(self, question: str) -> str:
+        self.asked.append(question)
+        if not self.answers:
+            raise EOFError
+        return self.answers.pop(0)
+
+    def tell(self, page: Page) -> None:
+        self.shown.append(to_text(page))
+
+
+@pytest.fixture
+def objective(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "guided_scores.py").write_text(SCORES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import guided_scores
+
+    yield guided_scores.score
+    del sys.modules["guided_scores"]
+
+
+def started(path: Path, objective, run: bool = True) -> str:
+    with refine.Tree("question", store=path) as tree:
+        root = tree.add_round(SPACE, objective, n=100, seed=3, note="first look")
+        if run:
+            root.run(progress=False)
+        return root.id
+
+
+@pytest.fixture
+def walk():
+    """Walks through a tree, which stays open until the test has ended."""
+    with contextlib.ExitStack() as stack:
+
+        def walked(path: Path, person: Person, which: str | None = None, **options):
+            tree = stack.enter_context(refine.Tree("question", store=path))
+            return refine.guide(tree, which, ask=person.ask, tell=person.tell, **options)
+
+        yield walked
+
+
+def content(path: Path) -> list[object]:
+    """Everything of a tree that is no time."""
+    with refine.Tree("question", store=path, create=False) as tree:
+        return [
+            (
+                r.id,
+                r.n,
+                r.node.note,
+                r.trials.drop(columns="seconds").sort_values("seed").to_csv(index=False),
+                [d.dumps() for d in r.decisions],
+            )
+            for r in tree.rounds
+        ]
+
+
+def test_script_and_walk_leave_the_same(walk, tmp_path, objective):
+    walked, scripted = tmp_path / "walked.db", tmp_path / "scripted.db"
+    started(walked, objective, run=False)
+    shutil.copy(walked, scripted)
+    person = Person(
+        *("", "y", "2"),  # the round, run it, two at a time
+        *("lr", "", "0.1"),  # look at lr, go on, risk
+        *("a", "e", "0, 0.25", "y", "r"),  # lr, dropout, optimizer
+        *("epochs", "30", "y", ""),  # something else
+        *("40", "a", "low dropout"),  # size, accept, why
+        *("y", "1"),  # run it
+    )
+    found = walk(walked, person, objective=objective, script=tmp_path / "calls.py")
+    assert not person.answers
+    assert found.round.node.note == "low dropout"
+    assert len(found.round.trials) == found.round.n == 40
+    assert found.round.space["dropout"].high == 0.25
+    assert found.round.space["epochs"].grid == (30,)
+    assert (tmp_path / "calls.py").read_text() == found.script
+    assert "from guided_scores import score as objective" in found.script
+    assert "round.run(workers=2, objective=objective)" in found.script
+    assert "review.edit(dropout=(0, 0.25))" in found.script
+    assert "review.accept(note='low dropout', n=40)" in found.script
+    script = found.script.replace(str(walked), str(scripted))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert content(scripted) == content(walked)
+
+
+def test_the_person_sees_what_decides(walk, tmp_path, objective):
+    root = started(tmp_path / "t.db", objective)
+    person = Person("dropout", "", "", "a", "a", "a", "", "", "a", "", "n")
+    found = walk(tmp_path / "t.db", person, root)
+    shown = "\n".join(person.shown)
+    assert "What 100 trials say about value" in shown
+    assert "dropout, level by level" in shown
+    assert "The proposed box keeps" in shown
+    assert "Before you decide on round" in shown
+    assert "If you accept this" in shown
+    assert "next:" not in shown  # the next question says that
+    assert found.round.parent.id == root
+    assert len(found.round.trials) == 0
+
+
+def test_wrong_answers_are_asked_again_with_the_way_out(walk, tmp_path, objective):
+    root = started(tmp_path / "t.db", objective)
+    person = Person(
+        *("drpout", ""),
+        *("5", "0.05"),
+        *("x", "a", "e", "0.5, 0.2", "0, 0.2", "n", "0, 0.3", "y", "a"),
+        *("drop", ""),
+        *("many", "30"),
+        *("yes", "a", "note", "n"),
+    )
+    found = walk(tmp_path / "t.db", person, root)
+    assert not person.answers
+    said = "\n".join(person.shown)
+    for text in (
+        "no parameter 'drpout'; did you mean 'dropout'?",
+        "a number >= 0.01 and < 1 is needed, got '5'",
+        "answer one of a = accept, e = edit, r = reject; got 'x'",
+        "edit: dropout: low must be < high, got (0.5, 0.2); swap them?",
+        "a whole number >= 1 is needed, got 'many'",
+        "answer one of a = accept, d = decline, q = quit; got 'yes'",
+    ):
+        assert text in said
+    assert found.round.space["dropout"].high == 0.3
+    assert found.script.count("review.edit") == 1  # what was not kept is in no script
+
+
+def test_more_than_there_are_is_asked_again(walk, tmp_path, objective):
+    root = started(tmp_path / "t.db", objective)
+    person = Person("", "", "a", "a", "a", "", "100000", "a", "note", "20", "n")
+    found = walk(tmp_path / "t.db", person, root)
+    assert found.round.n == 20
+    assert any("n must be <= the number of configurations left, got 100,000" in text for text in person.shown)
+
+
+@pytest.mark.parametrize("answers", range(9))
+@pytest.mark.parametrize("how", ["q", "end"])
+def test_stopping_at_any_question_decides_nothing(walk, tmp_path, objective, answers, how):
+    root = started(tmp_path / "t.db", objective)
+    before = content(tmp_path / "t.db")
+    person = Person(*["", "", "", "a", "a", "a", "", "", ""][:answers], *(["q"] if how == "q" else []))
+    found = walk(tmp_path / "t.db", person)
+    assert content(tmp_path / "t.db") == before
+    assert found.round.id == root
+    assert any(text.startswith("Stopped.") for text in person.shown)
+
+
+def test_a_parameter_may_be_called_q(walk, tmp_path):
+    with refine.Tree("question", store=tmp_path / "t.db") as tree:
+        root = tree.add_round({"q": (0.0, 1.0, 9), "lr": (0.0, 1.0, 9)}, lambda p: p["q"], n=60, name="q")
+        root.run(progress=False)
+    person = Person("", "q", "", "", "a", "q", "0, 0.5", "y", "", "", "q")
+    found = walk(tmp_path / "t.db", person)
+    assert any(text.startswith("q, level by level") for text in person.shown)
+    assert "review = review.edit(q=(0, 0.5))" in found.script
+    assert any(text.startswith("Stopped.") for text in person.shown)
+
+
+def test_a_choice_may_be_called_q(walk, tmp_path):
+    with refine.Tree("question", store=tmp_path / "t.db") as tree:
+        space = {"kind": ["a", "b", "q"], "lr": (0.0, 1.0, 9)}
+        tree.add_round(space, lambda p: (p["kind"] == "q") + p["lr"], n=27, name="kinds").run(progress=False)
+    person = Person("", "", "", *["a"] * 9, "q")
+    walk(tmp_path / "t.db", person)
+    changes = sum("becomes" in question for question in person.asked)
+    person = Person("", "", "", *["a"] * changes, "kind", "q", "y", "", "", "q")
+    assert "review = review.edit(kind='q')" in walk(tmp_path / "t.db", person).script
+
+
+def test_ctrl_c_stops_too(walk, tmp_path, objective):
+    started(tmp_path / "t.db", objective)
+    person = Person()
+
+    def ask(question: str) -> str:
+        raise KeyboardInterrupt
+
+    person.ask = ask
+    assert walk(tmp_path / "t.db", person).script.startswith("import refine\n")
+
+
+def test_declining(walk, tmp_path, objective):
+    root = started(tmp_path / "t.db", objective)
+    person = Person("", "", "a", "a", "a", "", "", "d", "not convinced")
+    found = walk(tmp_path / "t.db", person, root)
+    assert found.round.id == root
+    assert found.script.splitlines()[-1] == "review.decline(note='not convinced')"
+    with refine.Tree("question", store=tmp_path / "t.db") as tree:
+        (decision,) = tree.rounds[0].decisions
+        assert (decision.kind, decision.note) == ("declined", "not convinced")
+        assert len(tree) == 1
+
+
+def test_without_the_objective_it_says_how_and_goes_on(walk, tmp_path, objective):
+    started(tmp_path / "t.db", objective, run=False)
+    person = Person("", "y")
+    walk(tmp_path / "t.db", person)
+    said = "\n".join(person.shown)
+    assert "give it: refine.guide(tree, objective=...)" in said
+    assert "Nothing can be proposed yet: an analysis needs at least 10" in said
+
+
+def test_a_tree_without_rounds(tmp_path):
+    with refine.Tree("question", store=tmp_path / "t.db") as tree, pytest.raises(ReviewError) as caught:
+        refine.guide(tree)
+    assert str(caught.value) == (
+        "guide: tree 'question' has no round yet; begin with tree.add_round(space, objective, n=100)"
+    )

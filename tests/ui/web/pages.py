@@ -1,0 +1,95 @@
+"""A small real tree, and hands for its page in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+
+import refine
+from refine.ui.web.server import Server
+from refine.ui.web.session import Session
+
+SPACE = {
+    "lr": (0.5, 5.0, 10),
+    "dropout": (0.0, 0.5, 6),
+    "units": refine.Integer(4, 64, 5, log=True),
+    "optimizer": ["Adam", "Nadam", "SGD"],
+    "epochs": 20,
+}
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+
+
+def score(p):
+    slow = 0.1 * (p["optimizer"] == "SGD")
+    return 1 - 0.05 * (p["lr"] - 1.4) ** 2 - 0.2 * p["dropout"] - slow - abs(p["units"] - 16) / 500
+
+
+def chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextlib.contextmanager
+def served(found: refine.Round, **options) -> Iterator[Server]:
+    with Server(Session(found, **options)).running() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def visit(browser, url: str, **options):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: wrong.append(str(e)))
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(f"asked for {r.url}"),
+    )
+    page.goto(url)
+    page.wait_for_selector(".refine-numbers [data-number]")
+    yield page
+    context.close()
+    assert not wrong, wrong
+
+
+def number(page, name: str) -> str:
+    return page.locator(f'[data-number="{name}"] dd').inner_text()
+
+
+def until(page, expression: str, seconds: float = 20) -> None:
+    """Waits for an expression to be true. The page's policy forbids Playwright's own way, which compiles text."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(30)
+
+
+def settled(page) -> None:
+    """Waits until the header says what the present choices mean."""
+    until(page, "!document.querySelector('.refine-header').classList.contains('stale')")
+
+
+def handle(page, parameter: str, side: str):
+    return page.locator(f'[data-parameter="{parameter}"] [data-side="{side}"]')
+
+
+def drag(page, parameter: str, side: str, pixels: int) -> None:
+    box = handle(page, parameter, side).locator("rect").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for step in range(1, 9):
+        page.mouse.move(x + pixels * step / 8, y)
+    page.mouse.up()
+    settled(page)
+
+
+def bounds(page, parameter: str) -> list[float]:
+    return [
+        float(handle(page, parameter, side).get_attribute("aria-valuenow")) for side in ("lower", "upper")
+    ]

@@ -1,0 +1,541 @@
+"""The page in a real Chromium: looked at, dragged, typed into, decided with."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from pages import SPACE, bounds, drag, handle, number, served, settled, until, visit
+
+import refine
+from refine.design.space_filling import design_named, draw
+from refine.utils.format import duration, percent, score
+from refine.utils.format import number as words_number
+
+pytestmark = pytest.mark.slow
+
+
+def test_what_is_shown(opened, root):
+    analysis = root.analyze()
+    checks = opened.locator(".refine-card")
+    assert checks.evaluate_all("all => all.map(c => c.dataset.parameter)") == [
+        e.name for e in analysis.ranked
+    ]
+    review = root.propose()
+    preview = review.preview(n=review.proposal.advice.n)
+    assert number(opened, "top trials kept") == f"{preview.top_kept} of {preview.top}"
+    assert number(opened, "P(regret ≤ ε)") == f"{preview.retention:.2f}"
+    assert opened.locator(".refine-side button").inner_text().startswith(root.id)
+    assert opened.locator(".refine-gate li").count() == len(review.checks().checks)
+    reason = opened.locator('[data-parameter="dropout"] details p')
+    assert reason.text_content() == review.proposal["dropout"].reason
+    # Every trial is on the canvas: something is drawn there, and more at low dropout than nowhere.
+    drawn = opened.locator('[data-parameter="dropout"] canvas').evaluate(
+        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 0).length"
+    )
+    assert drawn > 200
+
+
+def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
+    assert opened.locator(".refine-accept").inner_text() == "accept all"
+    before = number(opened, "volume kept")
+    low, high = bounds(opened, "dropout")
+    drag(opened, "dropout", "upper", 120)
+    assert bounds(opened, "dropout")[0] == low
+    assert bounds(opened, "dropout")[1] > high
+    assert bounds(opened, "dropout")[1] in root.space["dropout"].grid
+    assert number(opened, "volume kept") != before
+    edited = root.propose().edit(dropout=tuple(bounds(opened, "dropout")))
+    assert number(opened, "volume kept").startswith(percent(edited.kept))
+    assert opened.locator(".refine-accept").inner_text() == "accept with edits"
+    opened.get_by_label("Note", exact=True).fill("a little more dropout")
+    opened.get_by_label("Configurations of the next round").fill("40")
+    opened.locator(".refine-accept").click()
+    opened.wait_for_selector(".refine-said.good")
+    assert len(tree) == 2
+    child = tree.rounds[1]
+    (decision,) = root.decisions
+    assert (decision.kind, decision.note, decision.child) == ("edited", "a little more dropout", child.id)
+    assert child.space["dropout"].high == bounds(opened, "dropout")[1]
+    assert child.n == 40
+    assert child.id in opened.locator(".refine-said").inner_text()
+    opened.wait_for_selector(f'.refine-side [data-round="{child.id}"]')
+    # The call that the page shows makes the very same round.
+    namespace = {"tree": tree}
+    opened.locator(".refine-bar summary").click()
+    exec(opened.locator(".refine-bar pre").inner_text(), namespace)
+    assert namespace["child"].id == child.id
+    assert len(tree) == 2
+
+
+def test_throwing_the_best_away_says_so(opened):
+    for _ in range(2):
+        handle(opened, "dropout", "upper").press("End")
+    for _ in range(8):
+        handle(opened, "dropout", "lower").press("ArrowRight")
+    settled(opened)
+    assert "this throws away the best trial" in opened.locator(".refine-warning").inner_text()
+    assert "bad" in opened.locator('[data-number="top trials kept"]').get_attribute("class")
+
+
+def test_the_keyboard_moves_bounds_and_they_never_meet(opened, root):
+    upper = handle(opened, "lr", "upper")
+    first = bounds(opened, "lr")
+    upper.press("ArrowRight")
+    settled(opened)
+    assert bounds(opened, "lr")[1] > first[1]
+    upper.press("End")
+    settled(opened)
+    assert bounds(opened, "lr")[1] == 5.5  # beyond the present end, which is no natural limit
+    upper.press("Home")
+    settled(opened)
+    low, high = bounds(opened, "lr")
+    assert low < high
+    assert upper.get_attribute("role") == "slider"
+    assert upper.get_attribute("aria-label") == "lr, upper bound"
+    assert float(upper.get_attribute("aria-valuetext")) == pytest.approx(high, rel=1e-5)
+    opened.keyboard.press("Shift+Tab")
+    assert opened.evaluate("document.activeElement.getAttribute('aria-label')") == "lr, lower bound"
+
+
+def test_choices_are_switched_off_and_one_stays(opened, root):
+    check = opened.locator('[data-parameter="optimizer"]')
+    chip = check.get_by_role("button", name="SGD")
+    assert chip.get_attribute("aria-pressed") == "false"  # proposed to go
+    chip.click()
+    settled(opened)
+    assert check.get_attribute("data-source") == "rejected"  # all three stay: the change is turned down
+    for name in ("Adam", "Nadam", "SGD"):
+        check.get_by_role("button", name=name, exact=True).click()
+    assert "one choice has to stay" in opened.locator(".refine-said").inner_text()
+    assert [c.get_attribute("aria-pressed") for c in check.locator(".refine-chip").all()] == [
+        "false",
+        "false",
+        "true",
+    ]
+
+
+def test_undo_and_back(opened):
+    first = bounds(opened, "dropout")
+    drag(opened, "dropout", "upper", 120)
+    opened.locator('[data-parameter="lr"]').get_by_role("button", name="as it is now").click()
+    settled(opened)
+    assert opened.locator('[data-parameter="lr"]').get_attribute("data-source") == "rejected"
+    undo = opened.get_by_role("button", name="undo")
+    undo.click()
+    settled(opened)
+    assert opened.locator('[data-parameter="lr"]').get_attribute("data-source") == "proposed"
+    assert bounds(opened, "dropout") != first
+    undo.click()  # a whole drag is one step
+    settled(opened)
+    assert bounds(opened, "dropout") == first
+    assert undo.is_disabled()
+    drag(opened, "dropout", "upper", 120)
+    opened.get_by_role("button", name="back to the proposal").click()
+    settled(opened)
+    assert bounds(opened, "dropout") == first
+
+
+def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
+    field = opened.get_by_label("dropout, upper bound, typed")
+    field.fill("0.27")
+    field.press("Enter")
+    settled(opened)
+    opened.locator(".refine-accept").click()
+    opened.wait_for_selector(".refine-said.good")
+    assert tree.rounds[1].space["dropout"].high == 0.27
+    field.fill("-3")
+    field.press("Enter")
+    settled(opened)
+    assert "low must be < high" in opened.locator(".refine-warning").inner_text()
+    assert opened.locator(".refine-accept").is_disabled()
+
+
+def test_typing_one_bound_leaves_the_other_as_it_is(browser, tree):
+    space = {"many": refine.Integer(1_000_001, 1_234_567, 12), "rate": refine.Float(1e-4, 1e-2, 7, log=True)}
+    found = tree.add_round(space, lambda p: -p["rate"] + p["many"] / 1e9, n=60, name="f").run(progress=False)
+    with served(found) as running, visit(browser, running.url) as page:
+        for name in space:
+            page.locator(f'[data-parameter="{name}"]').get_by_role("button", name="as it is now").click()
+            settled(page)
+            field = page.get_by_label(f"{name}, lower bound, typed")
+            field.fill("1100000" if name == "many" else "0.0007")
+            field.press("Enter")
+            settled(page)
+            assert bounds(page, name)[1] == max(space[name].grid)
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.good")
+    child = tree.rounds[-1].space
+    assert (child["many"].high, child["rate"].high) == (1_234_567, 0.01)
+
+
+def test_the_size_is_what_is_accepted(opened, root, tree):
+    size = opened.get_by_label("Configurations of the next round")
+    advised = size.input_value()
+    for name in ("Nadam", "Adam"):
+        opened.locator('[data-parameter="optimizer"]').get_by_role("button", name=name, exact=True).click()
+    for name in ("lr", "units", "dropout"):
+        handle(opened, name, "upper").press("Home")
+    opened.locator('[data-parameter="optimizer"]').get_by_role("button", name="as it is now").click()
+    opened.locator('[data-parameter="optimizer"]').get_by_role("button", name="SGD").click()
+    settled(opened)
+    left = int(size.input_value())
+    assert left < int(advised)
+    assert number(opened, "density").startswith(f"{left} of {left} ")
+    assert f"n={left})" in opened.locator(".refine-bar pre").text_content()
+    opened.get_by_role("button", name="back to the proposal").click()
+    opened.locator(".refine-accept").click()  # before the header has caught up
+    opened.wait_for_selector(".refine-said.good")
+    assert size.input_value() == advised
+    assert tree.rounds[1].n == int(advised)
+    assert root.decisions[0].kind == "accepted"
+
+
+def test_what_was_begun_stays_with_its_round(browser, root, tree):
+    other = tree.add_round(SPACE, root.objective, n=60, seed=9).run(progress=False)
+    with served(root) as running, visit(browser, running.url) as page:
+        drag(page, "dropout", "upper", 120)
+        mine = bounds(page, "dropout")
+        page.get_by_label("Note", exact=True).fill("for the first")
+        page.get_by_label("Configurations of the next round").fill("17")
+        page.get_by_label("Accepted risk of the proposal").select_option("0.2")
+        settled(page)
+        until(page, "document.querySelectorAll('.refine-card').length === 4")
+        assert bounds(page, "dropout") == mine
+        page.locator(f'[data-round="{other.id}"]').click()
+        until(page, f"document.querySelector('h1').textContent === 'Round {other.id}'")
+        settled(page)
+        assert page.get_by_label("Note", exact=True).input_value() == ""
+        assert page.get_by_label("Configurations of the next round").input_value() != "17"
+        page.locator(f'[data-round="{root.id}"]').click()
+        until(page, f"document.querySelector('h1').textContent === 'Round {root.id}'")
+        settled(page)
+        assert bounds(page, "dropout") == mine
+        assert page.get_by_label("Note", exact=True).input_value() == "for the first"
+        assert page.get_by_label("Configurations of the next round").input_value() == "17"
+        page.get_by_role("button", name="undo").click()
+        settled(page)
+        assert bounds(page, "dropout") != mine
+
+
+def test_a_round_that_cannot_be_analysed_has_nothing_to_decide(browser, root, tree):
+    small = tree.add_round(SPACE, root.objective, n=5, seed=8).run(progress=False)
+    with served(root) as running, visit(browser, running.url) as page:
+        drag(page, "dropout", "upper", 120)
+        page.locator(f'[data-round="{small.id}"]').click()
+        until(page, f"document.querySelector('h1').textContent === 'Round {small.id}'")
+        assert "an analysis needs at least 10" in page.locator(".refine-said").inner_text()
+        assert not page.locator(".refine-accept").is_visible()
+        assert not page.get_by_role("button", name="undo").is_visible()
+        page.locator(f'[data-round="{root.id}"]').click()
+        page.wait_for_selector(".refine-accept", state="visible")
+        settled(page)
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.good")
+    assert tree.rounds[-1].node.parent == root.id
+
+
+def test_a_press_that_moves_nothing_is_nothing_to_undo(opened):
+    handle(opened, "lr", "lower").press("Home")
+    settled(opened)
+    box = handle(opened, "dropout", "upper").locator("rect").bounding_box()
+    undo = opened.get_by_role("button", name="undo")
+    before = undo.is_disabled()
+    opened.mouse.click(box["x"] + 3, box["y"] + 9)
+    assert undo.is_disabled() == before
+
+
+def test_figures_are_said_as_everywhere(browser):
+    code = (Path(__file__).parents[3] / "frontend" / "src" / "words.js").read_text()
+    shares = [0, 1e-9, 0.0004, 0.001, 0.0125, 0.05, 0.0994, 0.0995, 0.125, 0.375, 0.9, 0.9994, 0.99951, 1]
+    values = [0.0, 0.5, 1e-7, 0.00003162, 0.1234567, 12, 999.99999, 1000.5, 123456, 999999, 1e6, 1.5e9, -0.25]
+    seconds = [0.00031, 0.5, 1.25, 9.999, 10, 59.5, 61, 3599, 3600, 7500.5]
+    page = browser.new_page()
+    said = page.evaluate(
+        """async ([code, shares, values, seconds]) => {
+          const words = await import(`data:text/javascript;base64,${btoa(unescape(encodeURIComponent(code)))}`);
+          return [shares.map(words.percent), values.map(words.score), values.map(words.short), seconds.map(words.duration)];
+        }""",
+        [code, shares, values, seconds],
+    )
+    page.close()
+    assert said[0] == [percent(v) for v in shares]
+    assert said[1] == [score(v) for v in values]
+    assert said[2] == [words_number(v, 6) for v in values]
+    assert said[3] == [duration(v) for v in seconds]
+
+
+def test_declining(opened, root, tree):
+    opened.get_by_label("Note", exact=True).fill("not convinced")
+    opened.get_by_role("button", name="decline").click()
+    opened.wait_for_selector(".refine-said.good")
+    assert [(d.kind, d.note) for d in root.decisions] == [("declined", "not convinced")]
+    assert len(tree) == 1
+
+
+def test_another_risk_is_another_proposal(opened, root):
+    opened.get_by_label("Accepted risk of the proposal").select_option("0.2")
+    until(
+        opened,
+        f"!document.querySelector('.refine-claim').textContent.includes({json.dumps(root.propose().proposal.claim)})",
+    )
+    assert opened.locator(".refine-claim").inner_text() == root.propose(risk=0.2).proposal.claim
+
+
+def test_coupled_parameters_open_as_a_picture(browser, tree):
+    def ridge(p):
+        return -abs(p["a"] - p["b"])
+
+    found = tree.add_round({"a": (0.0, 1.0, 12), "b": (0.0, 1.0, 12)}, ridge, n=144, seed=1).run(
+        progress=False
+    )
+    with served(found) as running, visit(browser, running.url) as page:
+        button = page.locator(".refine-pairs button")
+        assert re.match(r"[ab] × [ab]", button.inner_text())
+        button.click()
+        dialog = page.get_by_role("dialog")
+        dialog.wait_for()
+        assert dialog.locator("rect").count() == 144
+        assert "median value" in dialog.locator("rect title").first.text_content()
+        page.keyboard.press("Escape")
+        until(page, "document.querySelector('dialog') === null")
+        assert page.evaluate("document.activeElement.textContent").startswith(button.inner_text()[:5])
+
+
+def test_two_tabs(browser, server, root, tree):
+    with visit(browser, server.url) as one, visit(browser, server.url) as two:
+        drag(one, "dropout", "upper", 120)
+        one.locator(".refine-accept").click()
+        one.wait_for_selector(".refine-said.good")
+        child = tree.rounds[1].id
+        # The other tab sees the new round by itself, and keeps its own choices.
+        two.wait_for_selector(f'[data-round="{child}"]')
+        assert bounds(two, "dropout") != bounds(one, "dropout")
+        drag(two, "dropout", "upper", 120)
+        two.locator(".refine-accept").click()
+        two.wait_for_selector(".refine-said.good")
+        assert [r.id for r in tree.rounds] == [root.id, child]  # the same decision is the same child
+        two.locator(f'[data-round="{child}"]').click()
+        two.wait_for_selector(f'[data-round="{child}"][aria-current="true"]')
+        assert "an analysis needs at least" in two.locator(".refine-said").inner_text()
+
+
+def test_a_round_deleted_meanwhile(browser, root, tree):
+    other = tree.add_round(SPACE, root.objective, n=40, seed=9).run(progress=False)
+    with served(other) as running, visit(browser, running.url) as page:
+        store = tree._home.store
+        with store.engine.begin() as connection:
+            pk = store.nodes(tree._home.tree)[other.id].pk
+            connection.execute(sa.text("PRAGMA foreign_keys=OFF"))
+            for table in ("trial", "plan", "run", "proposal", "node"):
+                column = "pk" if table == "node" else "node"
+                connection.execute(sa.text(f"DELETE FROM {table} WHERE {column} = :pk"), {"pk": pk})
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.bad")
+        assert (
+            "may have been removed" in page.locator(".refine-said").inner_text()
+            or "no longer in the store" in page.locator(".refine-said").inner_text()
+        )
+        until(page, "document.querySelectorAll('.refine-side [data-round]').length === 1")
+        page.locator(f'[data-round="{root.id}"]').click()
+        until(page, f"document.querySelector('h1').textContent === 'Round {root.id}'")
+        settled(page)
+        assert page.locator(".refine-accept").is_enabled()
+    assert len(tree) == 1
+
+
+def test_it_follows_a_running_round(browser, tree):
+    go_on = threading.Event()
+
+    def score(p):
+        if len(done) == 40:
+            go_on.wait(60)
+        done.append(1)
+        return -((p["lr"] - 1.4) ** 2) - p["dropout"]
+
+    done: list[int] = []
+    found = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, score, n=55, seed=1)
+    runner = threading.Thread(target=lambda: found.run(progress=False))
+    runner.start()
+    while len(done) < 40:
+        runner.join(0.05)
+    with served(found) as running, visit(browser, running.url) as page:
+        assert page.locator("progress").get_attribute("max") == "55"
+        assert float(page.locator("progress").get_attribute("value")) <= 41
+        handle(page, "dropout", "upper").press("End")
+        settled(page)
+        edited = bounds(page, "dropout")
+        go_on.set()
+        runner.join(60)
+        page.wait_for_selector(
+            ".refine-fresh button", timeout=15000
+        )  # it asks before charts move under the hand
+        assert "more trials have ended" in page.locator(".refine-fresh").inner_text()
+        page.locator(".refine-fresh button").click()
+        until(page, "document.querySelector('progress').hidden")
+        page.wait_for_selector(".refine-fresh:empty", state="attached")
+        settled(page)
+        assert bounds(page, "dropout") == edited
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.good")
+    assert len(tree) == 2
+
+
+def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
+    space = refine.Space({f"p{i}": (0.0, 1.0, 12) for i in range(8)})
+    frame = pd.DataFrame(space.columns(draw(design_named("uniform"), space, 100_000, 1)))
+    noise = np.random.default_rng(0).normal(0, 0.05, len(frame))
+    frame = frame.assign(value=-((frame["p0"] - 0.3) ** 2) - (frame["p1"] - 0.6) ** 2 + noise, seconds=1.0)
+    found = tree.add_frame(frame, space, space_filling=True)
+    with served(found) as running, visit(browser, running.url) as page:
+        until(page, "document.querySelector('canvas').width > 300")
+        page.evaluate(
+            "() => { window.frames_ = 0; const tick = () => { window.frames_ += 1; requestAnimationFrame(tick); }; tick(); }"
+        )
+        before = bounds(page, "p0")
+        drag(page, "p0", "upper", 100)
+        assert bounds(page, "p0")[1] > before[1]
+        assert page.evaluate("window.frames_") > 5  # the page went on drawing while it was dragged
+        assert number(page, "top trials kept").endswith("of 10000")
+        assert (
+            page.locator("canvas").first.evaluate(
+                "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+            )
+            > 20
+        )
+
+
+def test_nothing_that_people_wrote_is_markup(browser, tree):
+    evil = '<img src=x onerror="document.title=1">'
+    space = {evil: (0.0, 1.0, 6), "kind": [evil, "b"]}
+    found = tree.add_round(space, lambda p: p[evil], n=12, seed=1, name="f", note=evil).run(progress=False)
+    tree.tag(found, evil)
+    with served(found) as running, visit(browser, running.url) as page:
+        assert page.locator("img").count() == 0
+        assert page.title() == "refine"
+        assert page.locator(".refine-name").all_inner_texts().count(evil) == 1
+        page.get_by_label("Note", exact=True).fill(evil)
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.good")
+        page.wait_for_timeout(300)
+        assert page.locator("img").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(browser, server, scheme):
+    with visit(browser, server.url, color_scheme=scheme) as page:
+        ratios = page.evaluate(
+            """() => {
+              const parse = (c) => c.match(/[\\d.]+/g).map(Number);
+              const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+                .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+              const ground = (e) => { while (e) { const c = parse(getComputedStyle(e).backgroundColor); if ((c[3] ?? 1) > .9) return c; e = e.parentElement; } return [255, 255, 255]; };
+              const out = [];
+              for (const e of document.querySelectorAll('.refine h1, .refine p, .refine dd, .refine dt, .refine strong, .refine-badge, .refine-faint, .refine button, .refine summary')) {
+                if (!e.textContent.trim() || e.disabled || e.offsetParent === null) continue;
+                const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+                out.push([(a + .05) / (b + .05), e.className + ': ' + e.textContent.slice(0, 40)]);
+              }
+              return out;
+            }"""
+        )
+        assert len(ratios) > 40
+        assert not [(round(r, 2), what) for r, what in ratios if r < 4.5]
+
+
+# Who may ask.
+
+
+def fetched(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    body = headers.pop("body", None)
+    request = urllib.request.Request(url, headers=headers, data=None if body is None else body.encode())
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read()
+
+
+def test_who_does_not_know_the_token_gets_nothing(server, root):
+    base = server.url.rsplit("/", 2)[0]
+    for path in (
+        "/",
+        "/x/",
+        f"/{server.token[:-1]}/",
+        "/x/ask",
+        "/x/review.js",
+        f"/{server.token}/../etc/passwd",
+        f"/{server.token}/session.py",
+        f"/{server.token}/static/review.js",
+        "/x",
+        f"/{server.token}",
+    ):
+        status, _, body = fetched(base + path)
+        assert (status, body) == (404, b""), path
+    assert (
+        fetched(f"{base}/x/ask", body="{}", **{"content-type": "application/json", "origin": base})[0] == 404
+    )
+    assert len(server.token) >= 32
+
+
+def test_only_the_page_itself_may_ask(server, root, tree):
+    base = server.url.rsplit("/", 2)[0]
+    ask = f"{server.url}ask"
+    message = json.dumps({"type": "tree"})
+    kind = {"content-type": "application/json"}
+    status, _, body = fetched(ask, body=message, origin=base, **kind)
+    assert status == 200
+    assert json.loads(body)["name"] == "question"
+    assert fetched(ask, body=message, **kind)[0] == 403
+    assert fetched(ask, body=message, origin="http://evil.example", **kind)[0] == 403
+    assert fetched(ask, body=message, origin="null", **kind)[0] == 403
+    assert fetched(ask, body=message, origin=base, **{"content-type": "text/plain"})[0] == 415
+    assert fetched(ask, body="{", origin=base, **kind)[0] == 400
+    assert fetched(ask, body="x" * 1_100_000, origin=base, **kind)[0] == 413
+    # A name that was made to lead here: the address is right, the host is not.
+    assert fetched(server.url, host="evil.example")[0] == 404
+    assert fetched(ask, body=message, origin=base, host="evil.example", **kind)[0] == 404
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_nobody_frames_it(server):
+    status, headers, body = fetched(server.url)
+    assert status == 200
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "server" not in {name.lower() for name in headers}
+    text = body.decode()
+    assert not re.findall(r"https?://", text)
+    for name in ("review.js", "review.css"):
+        found = fetched(server.url + name)[2].decode()
+        assert set(re.findall(r"https?://[^\s\"'`)]+", found)) <= {
+            "http://www.w3.org/2000/svg",
+            "http://www.w3.org/1999/xhtml",
+            "http://www.w3.org/1999/xlink",
+            "http://www.w3.org/XML/1998/namespace",
+            "http://www.w3.org/2000/xmlns/",
+        }
+
+
+def test_only_loopback_is_listened_on(server):
+    assert server._socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_a_port_that_is_taken(server, root):
+    from refine.errors import ReviewError
+    from refine.ui.web.server import Server
+    from refine.ui.web.session import Session
+
+    with pytest.raises(ReviewError, match=rf"port {server.port} can't be had: .*; leave --port out"):
+        Server(Session(root), server.port)

@@ -1,0 +1,66 @@
+"""The screenshots in the docs: the page on the article's first round, as a browser shows it.
+
+``REFINE_GOLDEN=1`` writes them anew. Here the very same is done, and what they show is checked.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pages import drag, served, settled, until, visit
+from PIL import Image
+
+import refine
+
+pytestmark = pytest.mark.slow
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+# The article's dictionary; what has one value in it is left out, and functions go by their names.
+DICTIONARY = {
+    "lr": (0.5, 5, 10),
+    "first_neuron": [4, 8, 16, 32, 64],
+    "hidden_layers": [0, 1, 2],
+    "batch_size": (2, 30, 10),
+    "dropout": (0, 0.5, 5),
+    "shape": ["brick", "long_funnel"],
+    "optimizer": ["Adam", "Nadam", "RMSprop"],
+    "losses": ["log_cosh", "binary_crossentropy"],
+    "activation": ["relu", "elu"],
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_on_the_document_s_experiment(browser, tmp_path, scheme):
+    tree = refine.Tree("breast_cancer", store=tmp_path / "refine.db")
+    frame = pd.read_csv(DOCS / "data" / "breast_cancer.csv")
+    found = tree.add_frame(
+        frame,
+        refine.Space.from_talos(DICTIONARY),
+        value="val_acc",
+        space_filling=True,
+        note="the article's dictionary",
+    )
+    assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same configuration
+    with served(found) as running, visit(browser, running.url, color_scheme=scheme) as page:
+        until(page, "[...document.querySelectorAll('canvas')].every((c) => c.width > 200)")
+        drag(page, "dropout", "lower", 55)
+        settled(page)
+        assert page.locator('[data-parameter="dropout"]').get_attribute("data-source") == "edited"
+        page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
+        page.mouse.move(5, 895)
+        picture = page.screenshot()
+    tree.close()
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    assert image.size == (1280, 900)
+    ground = image.getpixel((1275, 450))
+    assert (sum(ground) > 600) == (scheme == "light")
+    assert len(image.getcolors(1 << 24)) > 300  # curves, dots and bounds are there
+    if os.environ.get("REFINE_GOLDEN"):
+        image.quantize(96).save(DOCS / "images" / f"review-page-{scheme}.png", optimize=True)
+    else:
+        assert (DOCS / "images" / f"review-page-{scheme}.png").is_file()

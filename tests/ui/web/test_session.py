@@ -1,0 +1,410 @@
+"""The session: messages in, answers out; whatever is wrong is an answer in words, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import AnalysisError
+from refine.ui.web.content import MISSING
+from refine.ui.web.session import Session
+
+
+@pytest.fixture
+def session(root) -> Session:
+    return Session(root)
+
+
+def shown(session, root, **more):
+    return session.handle({"type": "round", "round": root.id, **more})
+
+
+def about(session, root, **more):
+    return {"round": root.id, "proposal": shown(session, root)["review"]["proposal"], **more}
+
+
+def test_everything_is_json(session, root, tree):
+    for kind in ("start", "tree", "pulse"):
+        json.dumps(session.handle({"type": kind}), allow_nan=False)
+    json.dumps(shown(session, root), allow_nan=False)
+    assert session.handle({"type": "start"})["shown"] == root.id
+    assert session.handle({"type": "tree"})["rounds"][0]["note"] == "first look"
+    pulse = session.handle({"type": "pulse"})
+    assert pulse["states"] == {root.id: {"complete": 120}}
+    assert pulse["versions"] == {root.id: shown(session, root)["version"]}
+
+
+def test_a_round_has_a_card_per_parameter_the_clearest_first(session, root):
+    review = shown(session, root)["review"]
+    analysis = root.analyze()
+    assert [c["name"] for c in review["cards"]] == [e.name for e in analysis.ranked]
+    by_name = {c["name"]: c for c in review["cards"]}
+    proposal = root.propose().proposal
+    assert review["proposal"] == proposal.digest
+    assert by_name["dropout"]["proposed"] == [proposal.space["dropout"].low, proposal.space["dropout"].high]
+    assert by_name["optimizer"]["proposed"] == [0, 1]
+    assert by_name["units"]["log"] is True
+    assert by_name["units"]["edges"] == [3.5, 64.5]
+    # Stops: levels, what is proposed, and beyond ends that are no natural limit; 0 is one for a rate.
+    assert set(by_name["dropout"]["grid"]) <= set(by_name["dropout"]["stops"])
+    assert by_name["dropout"]["stops"][0] == 0
+    assert by_name["lr"]["stops"][-1] == 5.5
+    assert by_name["lr"]["reason"] == proposal["lr"].reason
+    assert {c["key"] for c in review["checks"]} >= {"edges", "enough", "noise"}
+    assert review["fixed"] == [{"name": "epochs", "value": "20"}]
+
+
+def test_trials_column_by_column(session, root):
+    review = shown(session, root)["review"]
+    data = session.handle({"type": "trials", **about(session, root)})
+    n, names = review["trials"], [c["name"] for c in review["cards"]]
+    assert len(data) == n * (2 * len(names) + 8 + 1)
+    columns = {name: np.frombuffer(data, "<u2", n, 2 * n * i) for i, name in enumerate(names)}
+    values = np.frombuffer(data, "<f8", n, 2 * n * len(names))
+    flags = np.frombuffer(data, "u1", n, n * (2 * len(names) + 8))
+    table = root.trials
+    assert (values == table["value"].to_numpy()).all()
+    at = columns["dropout"] / (MISSING - 1)
+    assert at == pytest.approx(table["dropout"].to_numpy() / 0.5, abs=1e-4)
+    label = np.asarray(["Adam", "Nadam", "SGD"])[
+        np.floor(columns["optimizer"] / (MISSING - 1) * 3).astype(int)
+    ]
+    assert (label == table["optimizer"].to_numpy()).all()
+    assert (flags & 1).sum() == 24
+    assert values[flags & 1 == 1].min() >= np.sort(values)[-24]
+    assert not (flags & 2).any()
+
+
+def test_a_preview_says_what_python_says(session, root):
+    edits = {
+        "dropout": {"bounds": [0, 0.3]},
+        "optimizer": {"keep": [0]},
+        "lr": {"bounds": [0.5, 2.5]},
+    }
+    found = session.handle(
+        {"type": "preview", **about(session, root, edits=edits, rejected=["units"], n=40, note="a note")}
+    )
+    review = root.propose().edit(dropout=(0, 0.3), optimizer=["Adam"], lr=(0.5, 2.5)).reject("units")
+    expected = review.preview(n=40)
+    for name in ("kept", "retention", "top", "top_kept", "n", "exist", "hit", "warning"):
+        assert found[name] == getattr(expected, name)
+    assert found["bounds"]["dropout"] == "0 to 0.3"
+    assert found["levels"]["lr"] == 5
+    assert found["code"] == (
+        f'review = tree["{root.id}"].propose(risk=0.05)\n'
+        "review = review.edit(dropout=(0, 0.3), optimizer=['Adam'], lr=(0.5, 2.5))\n"
+        "review = review.reject('units')\n"
+        "child = review.accept(note='a note', n=40)"
+    )
+
+
+def test_the_code_makes_the_same_child(session, root, tree):
+    edits = {"dropout": {"bounds": [0, 0.3]}, "optimizer": {"keep": [0, 2]}, "units": {"bounds": [4, 16]}}
+    message = about(session, root, edits=edits, rejected=["lr"], n=40, note='it\'s "low"')
+    code = session.handle({"type": "preview", **message})["code"]
+    answer = session.handle({"type": "decide", "kind": "accept", **message})
+    namespace = {"tree": tree, "refine": refine}
+    exec(code, namespace)
+    assert namespace["child"].id == answer["child"] == session.child.id
+    assert len(tree) == 2
+    (decision,) = root.decisions
+    assert (decision.kind, decision.note, decision.rejected) == ("edited", 'it\'s "low"', ("lr",))
+    assert tree[answer["child"]].space["optimizer"].labels == ("Adam", "SGD")
+
+
+def test_declining(session, root, tree):
+    assert session.handle({"type": "decide", "kind": "decline", **about(session, root, note="no")}) == {
+        "child": None,
+        "said": "",
+    }
+    assert root.decisions[0].kind == "declined"
+    assert len(tree) == 1
+
+
+UNWRITABLE = "a note holds '\\ud800', which can't be stored; leave that letter out"
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (
+            {"edits": {"drpout": {"bounds": [0, 1]}}},
+            "edit: unknown parameter 'drpout'; did you mean 'dropout'?",
+        ),
+        (
+            {"edits": {"dropout": {"bounds": [0.4, 0.1]}}},
+            "edit: dropout: low must be < high, got (0.4, 0.1); swap them?",
+        ),
+        (
+            {"edits": {"optimizer": {"keep": []}}},
+            "edit: optimizer: keep must be numbers of its 3 levels, and not empty, got []",
+        ),
+        (
+            {"edits": {"optimizer": {"keep": [7]}}},
+            "edit: optimizer: keep must be numbers of its 3 levels, and not empty, got [7]",
+        ),
+        ({"edits": {"dropout": "0 to 1"}}, "edit: dropout: must be bounds or keep, got '0 to 1'"),
+        ({"rejected": ["x"]}, "reject: unknown parameter 'x'; known: lr, dropout, units, optimizer, epochs"),
+        ({"edits": [1]}, "edits must be an object and rejected a list"),
+        ({"n": 0}, "n must be a whole number >= 1, got 0"),
+        ({"n": "5"}, "n must be a whole number >= 1, got '5'"),
+        ({"note": 5}, "a note must be a text of at most 10,000 letters"),
+        ({"note": "x" * 10_001}, "a note must be a text of at most 10,000 letters"),
+        ({"kind": "agree"}, "a decision is to 'accept' or to 'decline', got 'agree'"),
+        (
+            {"edits": {"dropout": {"as": "started"}}},
+            "edit: dropout: the page did not begin with an edit of it",
+        ),
+        ({"note": "\ud800"}, UNWRITABLE),
+        (
+            {"round": "abc"},
+            "no round 'abc' in tree 'question'; it may have been removed since the page was opened",
+        ),
+        (
+            {"round": None},
+            "no round None in tree 'question'; it may have been removed since the page was opened",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(session, root, tree, more, text):
+    message = {"type": "decide", "kind": "accept", **about(session, root), **more}
+    assert session.handle(message)["error"] == text
+    assert len(tree) == 1
+    assert root.decisions == ()
+
+
+@pytest.mark.parametrize("risk", ["much", 3, True, 0, 10**400])
+def test_a_risk_that_is_none_is_refused(session, root, risk):
+    message = {"type": "decide", "kind": "accept", **about(session, root), "risk": risk}
+    assert session.handle(message)["error"].startswith("risk must be >= 0.01 and < 1, got")
+    assert root.decisions == ()
+    with pytest.raises(AnalysisError, match="risk must be"):
+        Session(root, risk)
+
+
+@pytest.mark.parametrize("message", [None, 5, [], "tree", {}, {"type": "delete"}])
+def test_what_is_no_message(session, message):
+    assert "error" in session.handle(message)
+
+
+def test_a_decision_on_old_evidence_is_refused(session, root, tree):
+    message = {"type": "decide", "kind": "accept", **about(session, root)}
+    root.run(n=140, progress=False)
+    assert "its evidence has changed since this page was drawn" in session.handle(message)["error"]
+    assert len(tree) == 1
+    assert session.handle({**message, **about(session, root)})["child"] is not None
+
+
+def test_a_round_that_is_too_small_to_analyse(tree, root):
+    small = tree.add_round(root.space, root.objective, n=5, seed=8).run(progress=False)
+    found = shown(Session(small), small)
+    assert found["review"] is None
+    assert "an analysis needs at least 10" in found["why"]
+
+
+def test_pairs_level_by_level(session, root):
+    found = session.handle({"type": "pair", **about(session, root), "a": "dropout", "b": "optimizer"})
+    table = root.trials
+    here = table[(table["dropout"] == 0.1) & (table["optimizer"] == "Adam")]
+    assert found["n"][0][1] == len(here)
+    assert found["median"][0][1] == pytest.approx(here["value"].median())
+    assert sum(map(sum, found["good"])) == 24
+    assert (
+        "did you mean 'dropout'"
+        in session.handle({"type": "pair", **about(session, root), "a": "drpout", "b": "lr"})["error"]
+    )
+
+
+def test_a_review_begins_with_its_edits(root):
+    review = root.propose(risk=0.1).edit(dropout=(0, 0.3), optimizer=["SGD"]).reject("lr")
+    found = Session(root, started=review).handle({"type": "start"})
+    assert found["risk"] == 0.1
+    assert found["rejected"] == ["lr"]
+    assert found["edits"] == {"dropout": {"bounds": [0.0, 0.3]}, "optimizer": {"keep": [2]}}
+
+
+class Lion:
+    """A class that is chosen."""
+
+
+EDITS = {
+    "levels": ("dropout", (0.0, 0.2, 7), "0 to 0.2"),
+    "scale": ("lr", refine.Float(0.5, 2.0, 3, log=True), "0.5 to 2"),
+    "list": ("lr", [1.0, 2.0], "1, 2"),
+    "some": ("units", [8, 16, 48], "8, 16, 48"),
+    "one": ("lr", 0.7, "0.7"),
+    "new": ("optimizer", ["Adam", "RMSprop"], "Adam, RMSprop"),
+    "class": ("optimizer", ["Adam", Lion], "Adam, Lion"),
+    "fixed": ("epochs", 30, "30"),
+}
+
+
+@pytest.mark.parametrize("which", EDITS)
+def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root, which):
+    name, value, text = EDITS[which]
+    review = root.propose().edit({name: value})
+    session = Session(root, started=review)
+    edit = session.handle({"type": "start"})["edits"][name]
+    json.dumps(edit, allow_nan=False)
+    assert (edit["as"], edit["text"]) == ("started", text)
+    message = about(session, root, edits={name: edit}, n=6)
+    assert session.handle({"type": "preview", **message})["kept"] == review.kept
+    answer = session.handle({"type": "decide", "kind": "accept", **message})
+    assert session.child.id == answer["child"]
+    assert session.child.space == review.space
+
+
+def test_every_root_is_judged_by_its_own_metric(tree, root):
+    other = tree.add_round(
+        {"x": (0.0, 1.0, 30)}, lambda p: {"loss": p["x"]}, metric="loss", direction="minimize", n=24, name="f"
+    ).run(progress=False)
+    session = Session(root)
+    answer = shown(session, other)
+    assert (answer["metric"], answer["direction"]) == ("loss", "minimize")
+    rounds = {r["id"]: r for r in session.handle({"type": "tree"})["rounds"]}
+    assert (rounds[other.id]["metric"], rounds[other.id]["best"]) == ("loss", "0.0000")
+    child = session.handle({"type": "decide", "kind": "accept", **about(session, other, n=4)})["child"]
+    assert (tree[child].metric, tree[child].direction) == ("loss", "minimize")
+
+
+@pytest.mark.parametrize("again", ["replicates", "rerun"])
+def test_runs_again_are_other_evidence(tree, root, again):
+    calls = []
+
+    def flaky(p, trial):
+        calls.append(1)
+        if p["x"] > 0.8 and len(calls) <= 24:
+            raise ValueError("not now")
+        return p["x"] + 0.01 * (trial.seed % 7)
+
+    found = tree.add_round({"x": (0.0, 1.0, 30)}, flaky, n=24, name="f").run(progress=False)
+    session = Session(found)
+    pulse = session.handle({"type": "pulse"})
+    message = {"type": "decide", "kind": "accept", **about(session, found, n=4)}
+    if again == "rerun":
+        found.run(rerun=["failed"], progress=False)
+    else:
+        found.replicate(5, 3, progress=False)
+    assert session.handle({"type": "pulse"})["versions"] != pulse["versions"]
+    assert "its evidence has changed since this page was drawn" in session.handle(message)["error"]
+    assert found.decisions == ()
+    digest = shown(session, found)["review"]["proposal"]
+    assert digest == found.propose().proposal.digest != message["proposal"]
+
+
+def test_what_was_drawn_is_answered_for_when_trials_come(session, root):
+    drawn = about(session, root)
+    n = shown(session, root)["review"]["trials"]
+    before = session.handle({"type": "trials", **drawn})
+    root.run(n=130, progress=False)
+    shown(session, root)
+    assert session.handle({"type": "trials", **drawn}) == before
+    assert len(session.handle({"type": "trials", **about(session, root)})) > len(before)
+    assert n == 120
+    cells = {"type": "pair", **drawn, "a": "dropout", "b": "optimizer"}
+    assert sum(map(sum, session.handle(cells)["n"])) == 120
+
+
+def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, tree):
+    kept = lambda: list(tree._home.store.proposals(root._stored.pk))  # noqa: E731
+    for n in (121, 122, 123):
+        shown(session, root, risk=0.2)
+        root.run(n=n, progress=False)
+    message = {"type": "decide", "kind": "decline", **about(session, root)}
+    assert kept() == []
+    session.handle(message)
+    assert kept() == [message["proposal"]]
+    assert root.decisions[0].proposal == message["proposal"]
+
+
+def test_a_given_epsilon_stays(root):
+    session = Session(root, started=root.propose(epsilon=0.02))
+    assert shown(session, root)["review"]["epsilon"] == 0.02
+    assert shown(session, root, risk=0.1)["review"]["epsilon"] == 0.02
+    root.run(n=130, progress=False)
+    assert shown(session, root)["review"]["epsilon"] == 0.02
+
+
+def test_a_degenerate_trial_that_may_be_best_is_no_cross(tree):
+    def constant(p):
+        return {"acc": p["x"], "degenerate": float(p["x"] > 0.5)}
+
+    for may in (False, True):
+        found = tree.add_round(
+            {"x": (0.0, 1.0, 40)}, constant, metric="acc", n=40, allow_degenerate=may, seed=int(may), name="f"
+        ).run(progress=False)
+        session = Session(found)
+        data = session.handle({"type": "trials", **about(session, found)})
+        flags = np.frombuffer(data, "u1", 40, 40 * (2 + 8))
+        assert (flags & 2).any() != may
+        assert shown(session, found)["review"]["view"]["high"] == pytest.approx(1 if may else 0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("shift", "times"), [(1.7e9, 1.0), (0.0, 1e60)])
+def test_values_keep_their_digits(tree, shift, times):
+    found = tree.add_round(
+        {"x": (0.0, 1.0, 20)}, lambda p: shift + times * (p["x"] + 0.1), n=20, name="f"
+    ).run(progress=False)
+    session = Session(found)
+    values = np.frombuffer(session.handle({"type": "trials", **about(session, found)}), "<f8", 20, 40)
+    assert len(np.unique(values)) == 20
+
+
+def test_a_loss_over_decades_is_drawn_on_the_scale_of_the_figures(tree):
+    found = tree.add_round(
+        {"x": (0.0, 6.0, 40)}, lambda p: 10 ** p["x"], direction="minimize", n=40, name="f"
+    ).run(progress=False)
+    assert shown(Session(found), found)["review"]["view"]["log"] is True
+
+
+def test_the_tree_is_read_once(tree, root, monkeypatch):
+    for seed in range(12):
+        tree.add_round(root.space, root.objective, n=2, seed=seed + 20)
+    session = Session(root)
+    session.handle({"type": "tree"})
+    reads = []
+    nodes = tree._home.store.nodes
+    monkeypatch.setattr(type(tree._home.store), "nodes", lambda _, at: reads.append(1) or nodes(at))
+    assert len(session.handle({"type": "tree"})["rounds"]) == 13
+    assert len(reads) == 1
+
+
+def test_what_goes_wrong_inside_is_answered(session, root, monkeypatch, caplog):
+    monkeypatch.setattr(Session, "_best", None, raising=False)
+    monkeypatch.setattr(session, "_tops", lambda *_: 1 / 0)
+    assert "ZeroDivisionError" in session.handle({"type": "tree"})["error"]
+    assert "could not be answered" in caplog.text
+
+
+def test_names_that_are_no_keywords_come_as_a_mapping(tree):
+    found = tree.add_round(
+        {"lambda": (0.0, 1.0, 6), "a b": (0.0, 1.0, 6)}, lambda p: p["lambda"], n=30, name="f"
+    )
+    found.run(progress=False)
+    session = Session(found)
+    message = about(session, found, edits={"lambda": {"bounds": [0, 0.4]}}, n=5)
+    code = session.handle({"type": "preview", **message})["code"]
+    assert "review.edit({'lambda': (0, 0.4)})" in code
+    namespace = {"tree": tree}
+    exec(code, namespace)
+    assert namespace["child"].space["lambda"].high == 0.4
+
+
+def test_the_size_is_what_is_left_and_the_code_says_so(session, root):
+    edits = {"dropout": {"bounds": [0, 0.1]}, "optimizer": {"keep": [0]}, "lr": {"bounds": [0.5, 1.0]}}
+    message = about(session, root, edits=edits, n=5000)
+    found = session.handle({"type": "preview", **message})
+    assert found["n"] == found["left"] < 5000
+    assert f"n={found['n']})" in found["code"]
+
+
+def test_many_ask_at_once(session, root, tree):
+    message = {"type": "decide", "kind": "accept", **about(session, root, n=30)}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(session.handle, [message] * 16))
+    assert len({a["child"] for a in answers}) == 1
+    assert len(tree) == 2
