@@ -152,13 +152,13 @@ class Range(Parameter):
         """Both ends of the measure: an integer owns half a unit on either side."""
 
     @property
-    def space_filling(self) -> bool:
+    def evenly_spaced(self) -> bool:
         """Whether the levels are what ``(low, high, size)`` would give."""
         return self.grid == type(self)(self.low, self.high, self.size, log=self.log).grid  # type: ignore[call-arg]
 
     def to_json(self) -> dict[str, Any]:
         """Kind, explicit levels and scale."""
-        kind = type(self).__name__.lower()
+        kind = "int" if isinstance(self, Integer) else "float"  # as every version has hashed it
         return {"type": kind, "levels": list(self.grid), "log": self.log}
 
     def describe(self) -> str:
@@ -167,7 +167,7 @@ class Range(Parameter):
         return f"{kind}: {_levels_text(self.grid)}"
 
     def __repr__(self) -> str:
-        levels = str(self.size) if self.space_filling else f"[{', '.join(label(v) for v in self.grid)}]"
+        levels = str(self.size) if self.evenly_spaced else f"[{', '.join(label(v) for v in self.grid)}]"
         log = ", log=True" if self.log else ""
         kind = type(self).__name__
         return f"{kind}({label(self.low)}, {label(self.high)}, levels={levels}{log})"

@@ -36,7 +36,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         **_header(facts),
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
-        "luck": optimism_section(facts),
+        "optimism": optimism_section(facts),
         "curves": curves_section(facts, where),
         "parent": against_parent(facts, where),
         "mattered": what_mattered(facts, where),

@@ -39,7 +39,7 @@ def optimism_section(facts: Facts) -> dict[str, Any] | None:
         "table": table(["what", found.metric, "95 % interval", "how"], rows),
         "missing": Raw(" ".join(missing)) or None,
         "components": _components(facts),
-        "openings": [_holdout_result(facts, i) for i in range(len(facts.holdout_results))],
+        "holdout_results": [_holdout_result(facts, i) for i in range(len(facts.holdout_results))],
     }
 
 

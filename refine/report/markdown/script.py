@@ -113,7 +113,7 @@ def space_code(space: Space) -> str:
         if isinstance(parameter, Range):
             levels = (
                 str(parameter.size)
-                if parameter.space_filling
+                if parameter.evenly_spaced
                 else "[" + ", ".join(map(repr, parameter.grid)) + "]"
             )
             log = ", log=True" if parameter.log else ""

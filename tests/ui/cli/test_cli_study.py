@@ -118,7 +118,7 @@ def test_a_study_from_the_shell(here: Path) -> None:
     analysis = data("analyze", "s.db", root["id"])
     assert analysis["parameters"][0]["name"] == "lr"
     assert analysis["parameters"][0]["matters"] is True
-    assert {c["key"] for c in data("checks", "s.db", root["id"])["cards"]} >= {"edges", "noise", "isolation"}
+    assert {c["key"] for c in data("checks", "s.db", root["id"])["checks"]} >= {"edges", "noise", "isolation"}
 
     assert "nothing was proposed on it yet" in refused("accept", "s.db", root["id"])
     proposal = data("propose", "s.db", root["id"], "--risk", 0.1)
