@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import SpaceError, UnknownNameError, did_you_mean
-from refine.report.pages.space import as_choices, space_grid
 from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint
 from refine.space.encoding import Reference, digest, encode, freeze, label, value_key
 from refine.space.parameters import Mask, Parameter
 from refine.space.parsing import parameter_from_json, parse, parse_talos
-from refine.utils.display import Page, Shown, Text
+from refine.utils.display import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -330,17 +329,6 @@ class Space(Shown, Mapping[str, Parameter]):
         lines += [f"{'':<{width}}  constraint: {c}" for c in self.constraints]
         note = " before constraints" if self.constraints else ""
         return "\n".join([*lines, f"{self.size:,} configurations{note}"])
-
-    def page(self) -> Page:
-        """The parameters with their actual levels, the constraints and the size."""
-        size = f"{self.size:,} configurations{' before constraints' if self.constraints else ''}"
-        halves = [
-            n
-            for n, p in self.items()
-            if isinstance(p, Categorical) and any(v % 1 for v in p.grid if p.ordered)
-        ]
-        hints = [Text(text, "faint") for n in halves if (text := as_choices(n, self[n]))]
-        return Page(size, (space_grid(self), *hints), ("tree.add_round(space, objective, n=200)",))
 
     def __str__(self) -> str:
         return self.describe()

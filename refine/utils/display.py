@@ -1,7 +1,7 @@
 """What objects look like: a page of texts, tables and calls, as plain text, in a terminal's colours, or as HTML.
 
-A page is plain data. Objects that people hold derive from :class:`Shown` and say what their page is; printing,
-notebooks and the command line render the same one. Nothing in a page is markup: what people wrote stays as it is.
+A page is plain data. Objects that people hold derive from :class:`Shown`; what their page is, is registered from
+above (:mod:`refine.utils.provided`). Printing, notebooks and the command line render the same one. Nothing in a page is markup: what people wrote stays as it is.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import io
 import re
 import shutil
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from refine.utils.provided import page_maker
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -122,14 +123,15 @@ class Page:
     calls: tuple[str, ...] = ()
 
 
-class Shown(ABC):
+class Shown:
     """Something that people look at: ``print`` gives text, a notebook shows HTML, rich prints colours."""
 
     __slots__ = ()
 
-    @abstractmethod
     def page(self) -> Page:
-        """What it shows of itself."""
+        """What it shows of itself: made by the function that is registered for its class."""
+        page: Page = page_maker(type(self))(self)
+        return page
 
     def __str__(self) -> str:
         return to_text(self.page())

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from refine.utils.display import Cell, Grid
+from refine.space.categorical import Categorical
+from refine.space.parameters import Parameter
+from refine.space.space import Space
+from refine.utils.display import Cell, Grid, Page, Text
+from refine.utils.provided import page_for
 
-if TYPE_CHECKING:
-    from refine.space.parameters import Parameter
-    from refine.space.space import Space
+
+@page_for(Space)
+def space_page(space: Space) -> Page:
+    """The parameters with their actual levels, the constraints and the size."""
+    size = f"{space.size:,} configurations{' before constraints' if space.constraints else ''}"
+    halves = [
+        n for n, p in space.items() if isinstance(p, Categorical) and any(v % 1 for v in p.grid if p.ordered)
+    ]
+    hints = [Text(text, "faint") for n in halves if (text := as_choices(n, space[n]))]
+    return Page(size, (space_grid(space), *hints), ("tree.add_round(space, objective, n=200)",))
 
 
 def as_choices(name: str, parameter: Parameter) -> str:

@@ -1,0 +1,1 @@
+"""Imports what registers user interfaces; see :mod:`refine.utils.provided`."""

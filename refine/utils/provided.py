@@ -1,0 +1,76 @@
+"""What folders above provide to objects of folders below, found by name when it is first asked for.
+
+A round can be drawn, written and shown, yet knows nothing of figures, files and pages. Modules of ``refine.report`` and
+``refine.ui`` register what they do under a name; methods that people call on a round look it up::
+
+    @provides("round.report")
+    def write_round(found: Round, folder: Path) -> Path: ...
+
+    provided("round.report")(self, folder)
+
+The same goes for what objects look like: ``@page_for(Analysis)`` registers the function that makes the page of one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HOMES = ("refine.report.provides", "refine.ui.provides")
+"""Modules that import, by name, whatever registers something."""
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {}
+_PAGES: dict[type, Callable[[Any], Any]] = {}
+
+
+def provides(name: str) -> Callable[[F], F]:
+    """Registers a function for the methods of that name, such as ``"round.report"``."""
+
+    def register(function: F) -> F:
+        _FUNCTIONS[name] = function
+        return function
+
+    return register
+
+
+def provided(name: str) -> Callable[..., Any]:
+    """The function that was registered under a name.
+
+    Raises:
+        LookupError: Nothing was; a mistake in this package.
+    """
+    if name not in _FUNCTIONS:
+        _load()
+    return _FUNCTIONS[name]
+
+
+def page_for(kind: type) -> Callable[[F], F]:
+    """Registers the function that makes the page of objects of a kind."""
+
+    def register(function: F) -> F:
+        _PAGES[kind] = function
+        return function
+
+    return register
+
+
+def page_maker(kind: type) -> Callable[[Any], Any]:
+    """The function that makes the page of objects of a kind, or of the nearest class that it derives from.
+
+    Raises:
+        LookupError: There is none; a mistake in this package.
+    """
+    for _ in range(2):
+        for base in kind.__mro__:
+            if base in _PAGES:
+                return _PAGES[base]
+        _load()
+    raise LookupError(f"no page is registered for {kind.__name__}")
+
+
+def _load() -> None:
+    for home in _HOMES:
+        importlib.import_module(home)
