@@ -6,13 +6,13 @@ Every error states the rule, the value that broke it and the way out::
     ├── SpaceError          a space, parameter, constraint or configuration
     ├── DesignError         how many cells, drawn in which way
     ├── ObjectiveError      an objective that can't be called or returns nonsense
-    │   └── RoundStoppedError    a round stopped early: its first trials all failed alike, or nothing runs them
+    │   └── RoundStoppedError  a round stopped early: its first trials all failed alike, or nothing runs them
     ├── AnalysisError       evidence that can't be analysed
     ├── ReviewError         an edit or a decision that can't be made
-    ├── UnknownNameError         a name that is looked up and isn't there, such as space["drpout"]; a KeyError as well
+    ├── UnknownNameError    a name that is looked up and isn't there, such as space["drpout"]; a KeyError as well
     └── StoreError          a store that can't be opened, read or written
-        ├── NotFoundError        no such tree, round or tag
-        └── RoundBusyError       another process is running this round
+        ├── NotFoundError   no such tree, round or tag
+        └── RoundBusyError  another process is running this round
 
 All of them can be caught as ``RefineError``; each is a ``ValueError`` or a ``RuntimeError`` as well,
 so code that knows nothing of refine treats them sensibly.

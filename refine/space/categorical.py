@@ -135,10 +135,10 @@ class Categorical(Parameter):
         return {"type": "choice", "values": [encode(v) for v in self.grid]}
 
     def describe(self) -> str:
-        """``choice: Adam, Nadam`` or ``fixed: 150``."""
+        """``categorical: Adam, Nadam`` or ``fixed: 150``."""
         if self.fixed:
             return f"fixed: {self.labels[0]}"
-        return f"{'ordered ' if self.ordered else ''}choice: {', '.join(self.labels)}"
+        return f"{'ordered ' if self.ordered else ''}categorical: {', '.join(self.labels)}"
 
     def __repr__(self) -> str:
         return f"Categorical([{', '.join(repr(v) if isinstance(v, str) else label(v) for v in self.grid)}])"

@@ -86,7 +86,7 @@ def edited(old: Parameter, value: Any) -> Parameter:
     whole = isinstance(old, Integer) and float(low).is_integer() and float(high).is_integer()
     log = old.log
     if log and low <= 0:
-        kind = "Int" if whole else "Float"
+        kind = "Integer" if whole else "Float"
         raise SpaceError(
             f"low must be > 0 on a logarithmic scale, got {value!r}; start above zero, or write "
             f"refine.{kind}({low}, {high}) for a linear one"

@@ -45,7 +45,7 @@ ROUND = {
     "checks": lambda r, p: r.checks(),
     "n": lambda r, p: r.n,
     "open_holdout": lambda r, p: r.open_holdout(),
-    "openings": lambda r, p: r.holdout_results,
+    "holdout_results": lambda r, p: r.holdout_results,
     "optimism": lambda r, p: r.optimism(),
     "page": lambda r, p: r.page(),
     "path": lambda r, p: r.path,

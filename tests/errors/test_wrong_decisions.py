@@ -105,7 +105,7 @@ REVIEWS = {
     "accept with too large a focus": (
         accepting(exploit=1.5),
         ReviewError,
-        "focus must be a share >= 0 and < 1 of the configurations, got 1.5; such as exploit=0.5",
+        "exploit must be a share >= 0 and < 1 of the configurations, got 1.5; such as exploit=0.5",
     ),
     "accept with shares that leave nothing": (
         accepting(exploit=0.6, audit=0.5),

@@ -181,12 +181,12 @@ def test_equality_goes_by_content(a, b, equal):
     [
         ((0, 0.5, 5), "float: 0, 0.125, 0.25, 0.375, 0.5"),
         (Float(1e-4, 1, 5, log=True), "float, log: 0.0001, 0.001, 0.01, 0.1, 1"),
-        ((1, 3), "int: 1, 2, 3"),
-        ((1, 20), "int: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ... 20 (20 levels)"),
-        ([4, 8], "ordered choice: 4, 8"),
-        (["brick", None, True], "choice: brick, None, True"),
-        ([math.log, math.exp], "choice: log, exp"),
-        ([(64, 32), (16,)], "choice: (64, 32), (16)"),
+        ((1, 3), "integer: 1, 2, 3"),
+        ((1, 20), "integer: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ... 20 (20 levels)"),
+        ([4, 8], "ordered categorical: 4, 8"),
+        (["brick", None, True], "categorical: brick, None, True"),
+        ([math.log, math.exp], "categorical: log, exp"),
+        ([(64, 32), (16,)], "categorical: (64, 32), (16)"),
         (150, "fixed: 150"),
     ],
 )

@@ -151,7 +151,7 @@ def test_loading_a_space_imports_nothing(tmp_path, monkeypatch):
     frame = pd.DataFrame({"opt": ["Adam", "Nadam"]})
     assert (
         space.describe()
-        == "opt  choice: Adam, Nadam\n     constraint: opt == 'Nadam'\n2 configurations before constraints"
+        == "opt  categorical: Adam, Nadam\n     constraint: opt == 'Nadam'\n2 configurations before constraints"
     )
     assert space.contains(frame).tolist() == [False, True]
     assert space.to_json() == stored
@@ -339,7 +339,7 @@ def test_diff_says_what_changes():
     assert str(diff) == (
         "+ d: fixed: 2\n"
         "- c: fixed: 1\n"
-        "~ a: int: 0, 1, 2, 3  ->  int: 0, 1, 2\n"
+        "~ a: integer: 0, 1, 2, 3  ->  integer: 0, 1, 2\n"
         "+ constraint: a < 2\n"
         "- constraint: a > 0"
     )
@@ -384,8 +384,8 @@ def test_describe_and_repr():
     )
     assert space.describe() == (
         "lr            float: 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5\n"
-        "first_neuron  ordered choice: 4, 8\n"
-        "opt           choice: adam, None\n"
+        "first_neuron  ordered categorical: 4, 8\n"
+        "opt           categorical: adam, None\n"
         "epochs        fixed: 150\n"
         "              constraint: lr > 1\n"
         "40 configurations before constraints"

@@ -116,7 +116,7 @@ ENTRIES = [
     ((i for i in range(3)), f"{ONE_OF} generator; write one of these"),
     ({"a": 1}.keys(), f"{ONE_OF} dict_keys; write one of these"),
     (Float, "a parameter is more than its kind, got Float alone; write Float(low, high)"),
-    (Categorical, "a parameter is more than its kind, got Choice alone; write Categorical([...])"),
+    (Categorical, "a parameter is more than its kind, got Categorical alone; write Categorical([...])"),
     (
         (0.1, 1, "log"),
         "the third entry of a range is its number of levels, a whole number, got (0.1, 1, 'log'); a logarithmic scale is "

@@ -24,10 +24,10 @@ def space_page(space: Space) -> Page:
 
 def as_choices(name: str, parameter: Parameter) -> str:
     """What to say of a list of two numbers, which may be meant as a range; empty where it is none."""
-    kind, _, levels = parameter.describe().partition(": ")
-    if kind != "ordered choice" or parameter.size != 2:
+    if not (isinstance(parameter, Categorical) and parameter.ordered and parameter.size == 2):
         return ""
-    return f"{name}: a list is choices, here {levels.replace(', ', ' and ')} alone; a range is written ({levels})"
+    low, high = parameter.labels
+    return f"{name}: a list is choices, here {low} and {high} alone; a range is written ({low}, {high})"
 
 
 def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
