@@ -76,8 +76,8 @@ def read_back(folder: Path, n: int) -> tuple[float, float]:
         found = tree.add_round({**SPACE, "more": (1, 20), "beta": (0.8, 0.99, 20)}, float, n=n, seed=2)
         stored = found._stored
         started = time.perf_counter()
-        records = found.home.store.records([stored.pk])
-        with found.home.store.writer(stored.pk) as writer:
+        records = found.context.store.records([stored.pk])
+        with found.context.store.writer(stored.pk) as writer:
             for task in plan(found.node, n, frozenset(), [], records)[1]:
                 metrics = {"loss": 0.1, "acc": 0.9, "val_loss": 0.2, "value": 0.5}
                 writer.add(
@@ -116,7 +116,7 @@ def first_task(n: int) -> tuple[float, float, float]:
 
     with refine.Tree("plan", store="sqlite://") as tree:
         found = tree.add_round({**SPACE, "more": (1, 20), "beta": (0.8, 0.99, 20)}, float, n=n, seed=2)
-        records = found.home.store.records([found._stored.pk])
+        records = found.context.store.records([found._stored.pk])
         started = time.perf_counter()
         next(plan(found.node, n, frozenset(), [], records)[1])
         took = time.perf_counter() - started

@@ -48,7 +48,7 @@ def main(store: Path, tree: str, n: int | None) -> None:
         with refine.Tree(tree, store=Path(folder) / store.name, create=False) as opened:
             found = opened.rounds[0]
             frame = found.trials
-            curves = found.home.store.records([found._stored.pk], curves=True).curves
+            curves = found.context.store.records([found._stored.pk], curves=True).curves
     name = found.metric.rpartition(":")[2]
     series = [c[name] for c, s in zip(curves, frame["state"], strict=True) if s == "complete"][:n]
     seconds = frame.loc[frame["state"] == "complete", "seconds"].to_numpy()[:n]

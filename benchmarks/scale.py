@@ -51,7 +51,7 @@ def finish_gaps(found: refine.Round) -> list[float]:
     from refine.store.schema import t
 
     query = select(t.trial.c.finished).where(t.trial.c.node == found._stored.pk).order_by(t.trial.c.pk)
-    with found.home.store.engine.connect() as connection:
+    with found.context.store.engine.connect() as connection:
         return list(connection.execute(query).scalars())
 
 

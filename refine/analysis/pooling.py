@@ -31,7 +31,7 @@ def translate(
 
     Returns:
         The same configurations with parameters that were added on the way at the value that earlier trials
-        had (``was``) and without fixed ones that were dropped. ``None`` where they are no evidence: a
+        had (``previous``) and without fixed ones that were dropped. ``None`` where they are no evidence: a
         parameter was added without saying what it was, or one that varied was dropped.
     """
     old = path[origin].space

@@ -23,7 +23,10 @@ from refine.report.figures.twins import check_kind, interactive
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
 from refine.tree.lineage import lineage
+from refine.tree.round import Round
+from refine.tree.tree import Tree
 from refine.trials.trials import best_first, degenerate_rows
+from refine.utils.provided import provides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,14 +35,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
-    from refine.tree.round import Round
-    from refine.tree.tree import Tree
 
 _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
 # What was analysed last of every round at hand, with the digest of the trials that it is of: reading these takes a
 # hundredth of the time of an analysis, and `round.plot` is made anew for every figure.
 
 
+@provides("round.plot")
 class Plots:
     """Figures of one round; each returns matplotlib axes, those of several panels an array of them.
 
@@ -57,7 +59,7 @@ class Plots:
     @cached_property
     def _analysis(self) -> Analysis:
         r = self._round
-        seen = lineage(r.home.store, r.home.tree, r.path, r._metric)
+        seen = lineage(r.context.store, r.context.tree, r.path, r._metric)
         digest = hashlib.sha256(pickle.dumps((r.metric, r.direction, seen))).hexdigest()
         known = _ANALYSES.get(r)
         if known is None or known[0] != digest:
@@ -148,12 +150,11 @@ class Plots:
         if top not in range(1, MOST + 1):
             raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
         r = self._round
-        place = r.home.store, r._stored.pk, r.space, r._metric, r.direction, r.node.allow_degenerate
         try:
             noise = self._analysis.noise.sd
         except AnalysisError:
             noise = None  # too few trials: the curves are looked at without it
-        found = best_curves(*place, noise, top)
+        found = best_curves(*r._judged, noise, top)
         if not found:
             raise AnalysisError(
                 "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
@@ -205,6 +206,7 @@ class Plots:
         return [r for r in reversed(rounds) if (r.metric, r.direction) == judged]
 
 
+@provides("tree.plot")
 class TreePlots:
     """Figures of all rounds of a tree; each returns matplotlib axes.
 
@@ -221,7 +223,7 @@ class TreePlots:
     def tree(self, ax: Any = None) -> Any:
         """The rounds with their best values, tags, notes and the decisions between them."""
         rounds, alike = self._tree.rounds, {r.id for r in self._alike()}
-        home = self._tree._home
+        home = self._tree._context
         counts = home.store.counts(home.tree)
         nodes = []
         for r in rounds:

@@ -143,8 +143,8 @@ class Review(Shown):
             kept=self.kept,
         )
         shares = Shares(exploit, audit, self.analysis)
-        self.round.keep_proposal(self.proposal)
-        return self.round.child(decision, n, downsample, shares=shares, design=design, pruner=pruner)
+        self.round._keep_proposal(self.proposal)
+        return self.round._create_child(decision, n, downsample, shares=shares, design=design, pruner=pruner)
 
     def preview(
         self,
@@ -185,8 +185,8 @@ class Review(Shown):
         """Turns the whole proposal down; the decision is stored."""
         who = check_author(author)
         decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
-        self.round.keep_proposal(self.proposal)
-        self.round.note_decision(decision)
+        self.round._keep_proposal(self.proposal)
+        self.round._add_decision(decision)
 
     def show(self) -> ReviewWidget:
         """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.

@@ -13,7 +13,7 @@ from refine.run.executor import check_workers
 from refine.run.identity import Objective
 from refine.run.objective import Task, evaluate
 from refine.run.replicates import best_keys, planned
-from refine.tree.home import Home
+from refine.tree.context import Context
 from refine.trials.round_record import Node
 from refine.trials.trials import Metric
 
@@ -31,7 +31,7 @@ class _Keeper:
 
 
 def best_model(
-    home: Home,
+    home: Context,
     node: Node,
     metric: Metric,
     direction: str,

@@ -26,7 +26,7 @@ from refine.run.signals import interruptible
 from refine.space.encoding import digest, dumps, seed_of
 from refine.store.schema import t
 from refine.store.store import Store
-from refine.tree.home import Home
+from refine.tree.context import Context
 from refine.trials.round_record import Node, StoredNode
 from refine.trials.trials import Metric, Records, table
 from refine.utils.display import Cell, Items, Page, Shown
@@ -143,7 +143,7 @@ def branch_of(node: Node, nodes: Mapping[str, StoredNode]) -> dict[str, StoredNo
 
 
 def open_holdout(
-    home: Home,
+    home: Context,
     node: Node,
     branch: Mapping[str, StoredNode],
     metric: Metric,

@@ -20,7 +20,7 @@ from refine.run.objective import Task
 from refine.run.replicates import planned
 from refine.run.runner import plan
 from refine.space.encoding import check_seed
-from refine.tree.home import Home
+from refine.tree.context import Context
 from refine.trials.round_record import Node
 from refine.trials.trials import Metric, Records
 from refine.utils.display import Cell, Items, Page, Shown
@@ -87,7 +87,7 @@ class Replay(Shown):
 
 
 def replay(
-    home: Home,
+    home: Context,
     node: Node,
     metric: Metric,
     sample: int | None,
@@ -207,7 +207,7 @@ def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any
     return pd.concat([frame, pd.DataFrame(rows)], axis=1)
 
 
-def _as_planned(home: Home, node: Node, records: Records) -> bool:
+def _as_planned(home: Context, node: Node, records: Records) -> bool:
     """Whether the design that follows from the node's content has every stored configuration, with its seed.
 
     What a sampler asked for follows from what it was told, so that only its seeds can be checked.

@@ -10,7 +10,7 @@ from refine.run.identity import Objective
 from refine.run.objective import Task
 from refine.run.replicates import best_keys, check_times, known_best, replicate_tasks
 from refine.run.runner import check_rerun, run_round
-from refine.tree.home import Home
+from refine.tree.context import Context
 from refine.trials.round_record import Node
 from refine.trials.trials import Metric, Records
 
@@ -35,7 +35,7 @@ class RunOptions(HowOptions, total=False):
 
 
 def run_replicates(
-    home: Home,
+    home: Context,
     node: Node,
     metric: Metric,
     direction: str,

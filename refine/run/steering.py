@@ -19,7 +19,7 @@ from refine.run.objective import Outcome, Task
 from refine.run.runner import plan
 from refine.space.encoding import decode
 from refine.space.space import encode_configuration
-from refine.tree.home import Home
+from refine.tree.context import Context
 from refine.trials.round_record import OPTUNA, Node
 from refine.trials.trials import DEGENERATE, FUNCTION, Metric, Records
 from refine.utils.format import score
@@ -39,14 +39,14 @@ class Steered:
 
     def __init__(
         self,
-        home: Home,
+        home: Context,
         path: Sequence[Node],
         n: int,
         metric: Metric,
         records: Records,
         rerun: frozenset[str],
     ) -> None:
-        self._home, self._node, self._metric = home, path[-1], metric
+        self._context, self._node, self._metric = home, path[-1], metric
         self._sign = 1.0 if self._node.direction == "maximize" else -1.0
         node, store = self._node, home.store
         pk = store.nodes(home.tree)[node.id].pk
@@ -186,16 +186,16 @@ class Steered:
     def _conversation(
         self, path: Sequence[Node], records: Records, pk: int, asked: int
     ) -> Conversation | None:
-        node, store = self._node, self._home.store
+        node, store = self._node, self._context.store
         if not node.adaptive and not self._races:
             return None
         sampler = pruner = None
         if node.method.startswith(OPTUNA):
-            sampler = self._home.tool(node, node.method, "design")
+            sampler = self._context.tool(node, node.method, "design")
         check_needs(node.method)
         if self._races:
             assert node.pruner is not None
-            pruner = self._home.tool(node, node.pruner["optuna"], "pruner")
+            pruner = self._context.tool(node, node.pruner["optuna"], "pruner")
         own = told_of(node.space, records, records.configurations, self._metric, node.allow_degenerate)
         if pruner is not None:
             # Off the grid of one space nothing lies: all its own trials but audit trials are inside.
@@ -203,7 +203,7 @@ class Steered:
             inside = [n for n, o in zip(noted, records.columns["origin"], strict=True) if o != "audit"]
             own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
         before: list[Told] = []
-        nodes = store.nodes(self._home.tree)
+        nodes = store.nodes(self._context.tree)
         for origin, ancestor in enumerate(path[:-1] if node.adaptive else ()):
             past = store.records(
                 [nodes[ancestor.id].pk], curves=self._metric.curves or ancestor.pruner is not None

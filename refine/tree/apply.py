@@ -200,7 +200,7 @@ def check_shares(exploit: float, audit: float) -> None:
             )
     if exploit + audit >= 1:
         raise ReviewError(
-            f"focus and counter must leave something for the space-filling design, got {exploit} and {audit}; make one smaller"
+            f"exploit and audit must leave something for the space-filling design, got {exploit} and {audit}; make one smaller"
         )
 
 
@@ -229,23 +229,25 @@ def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
 
 
 def check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
-    """``was`` if it speaks of added parameters only.
+    """``previous`` if it speaks of added parameters only.
 
     Raises:
         ReviewError: It names another one, or a value that can't be stored.
     """
     if not isinstance(previous, Mapping):
-        raise ReviewError(f"was maps added parameters to values, previous={{'l2': 0.0}}, got {previous!r}")
+        raise ReviewError(
+            f"previous maps added parameters to values, previous={{'l2': 0.0}}, got {previous!r}"
+        )
     for name, value in previous.items():
         if name not in new or name in old:
             added = [a for a in new if a not in old]
             raise ReviewError(
-                f"was: {name!r} must be a parameter that this branch adds; {did_you_mean(name, added)}"
+                f"previous: {name!r} must be a parameter that this branch adds; {did_you_mean(name, added)}"
             )
         try:
             freeze(value)
         except SpaceError as error:
-            raise ReviewError(f"was: {name}: {error}") from None
+            raise ReviewError(f"previous: {name}: {error}") from None
     return dict(previous)
 
 

@@ -80,7 +80,7 @@ def autopilot(
         current = start.run(workers, executor=executor, progress=progress)
     for _ in range(rounds - 1):
         review = current.propose(risk=risk)
-        home = current.home
+        home = current.context
         left = left_to_run(home.store, home.tree, current.node, review.space)
         if not left:
             break  # every configuration of what is proposed has been run

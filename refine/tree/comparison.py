@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from refine.analysis.population import LEAST_COMPARED, RoundComparison, compare_rounds, space_filling_values
 from refine.errors import AnalysisError
-from refine.space.edits import bounds_text, strip
 from refine.space.space import SpaceDiff
 from refine.store.engine import check_folder
 from refine.tree.round import Round
-from refine.utils.display import Block, Cell, Grid, Page, Shown, Text
-from refine.utils.format import percent, score
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from refine.utils.display import Shown
+from refine.utils.provided import provided
 
 _SETTINGS = ("method", "seed", "objective", "data", "pruner", "metric", "direction", "allow_degenerate")
 
@@ -48,32 +44,6 @@ class Comparison(Shown):
     populations: RoundComparison | None
     rounds: tuple[Round, Round] = field(repr=False)
 
-    def page(self) -> Page:
-        """Parameters side by side, then settings, best values and populations."""
-        metric = self.rounds[0].metric
-        rows: list[tuple[str | Cell, ...]] = [
-            (Cell(n, "strong"), bounds_text(p), bounds_text(q), strip(p, q))
-            for n, (p, q) in self.space.changed.items()
-        ]
-        rows += [
-            (Cell(n, "strong"), Cell("-", "faint"), bounds_text(p), "added")
-            for n, p in self.space.added.items()
-        ]
-        rows += [
-            (Cell(n, "strong"), bounds_text(p), Cell("-", "faint"), "removed")
-            for n, p in self.space.removed.items()
-        ]
-        rows += [("constraint", "-", c, "added") for c in self.space.constraints_added]
-        rows += [("constraint", c, "-", "removed") for c in self.space.constraints_removed]
-        rows += [(name, str(x), str(y), "") for name, (x, y) in self.other.items()]
-        rows.append((f"best {metric}", score(self.best[0]), score(self.best[1]), ""))
-        rows.append(("configurations", f"{self.n[0]:,}", f"{self.n[1]:,}", ""))
-        blocks: list[Block] = [Grid(("what", self.a, self.b, "levels"), tuple(rows))]
-        blocks.append(Text(f"The second space keeps {percent(self.kept)} of the first."))
-        if self.populations is not None:
-            blocks.append(Text(self.populations.sentence_about(self.b, self.a)))
-        return Page(f"{self.a} -> {self.b}", tuple(blocks), ('.report("reports")',))
-
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes the comparison as markdown with figures.
 
@@ -87,12 +57,8 @@ class Comparison(Shown):
         Raises:
             StoreError: A file stands where the folder is to be.
         """
-        from refine.report.markdown.comparison import comparison_report
-        from refine.report.markdown.files import in_one_file
-
-        check_folder(folder)
-        write = partial(comparison_report, self)
-        return in_one_file(write, folder) if html else write(folder)
+        written: Path = provided("comparison.report")(self, check_folder(folder), html)
+        return written
 
     def __repr__(self) -> str:
         return str(self)

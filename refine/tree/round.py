@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Collection, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from refine.analysis.optimism import Optimism
-from refine.design.samplers import design_of
-from refine.errors import RefineWarning
+from refine.analysis.analysis import Analysis
+from refine.analysis.learning_curves import best_curves
+from refine.analysis.optimism import Optimism, optimism_of
+from refine.design.samplers import design_of, how_many_asked
+from refine.design.space_filling import design_named, how_many
+from refine.errors import AnalysisError, RefineWarning
 from refine.proposal.proposal import Proposal, check_risk, propose
-from refine.report.pages.round import round_page
+from refine.review.checklist import Checks, checks_of
+from refine.review.checks import Known
 from refine.review.decision import Decision
 from refine.review.review import Review
-from refine.run.steering import check_pruner
-from refine.space.roles import scientific_of
+from refine.run.best_model import best_model
+from refine.run.holdout import (
+    HoldoutResult,
+    Visit,
+    branch_of,
+    holdout_result_of,
+    holdout_results_of,
+    open_holdout,
+)
+from refine.run.identity import Objective
+from refine.run.replay import Replay, replay
+from refine.run.replicates import replicate_table
+from refine.run.retrain import HowOptions, RunOptions, run_replicates
+from refine.run.runner import check_options, check_rerun, planned_cells, run_round
+from refine.run.steering import Steered, check_place, check_pruner
+from refine.space.encoding import decode, thaw
+from refine.space.roles import roles_of, scientific_of
 from refine.space.space import Space
 from refine.store.engine import check_folder
+from refine.store.store import Store
 from refine.tree.apply import (
     How,
     Shares,
@@ -30,63 +53,494 @@ from refine.tree.apply import (
     check_shares,
     loss,
     mistyped,
+    path_to,
 )
-from refine.tree.round_run import RoundRun
-from refine.trials.round_record import StoredDecision
-from refine.utils.display import Page, Shown
+from refine.tree.context import Context
+from refine.tree.lineage import analysis_of
+from refine.trials.round_record import Node, StoredDecision, StoredNode
+from refine.trials.trials import Metric, Records, Score, best_first, check_direction, table
+from refine.utils.display import Shown
+from refine.utils.provided import provided
 
 if TYPE_CHECKING:
-    from refine.report.plots import Plots
+    import optuna
+    import pandas as pd
 
 
-class Round(RoundRun, Shown):
+@dataclass(eq=False, repr=False)
+class Round(Shown):
     """A node of the refinement tree that can be run.
 
     Made by :meth:`Tree.add_round`, :meth:`Review.accept` and :meth:`branch`; never by hand.
 
     Attributes:
-        home: Where it lives.
+        context: Its store and tree, and what was given in this process.
         node: Its frozen content.
         metric: Which metric is its value.
         direction: ``"maximize"`` or ``"minimize"``.
     """
 
+    context: Context
+    node: Node
+    metric: str
+    direction: str
+
+    # What it is.
+
+    @property
+    def id(self) -> str:
+        """The short node id."""
+        return self.node.id
+
+    @property
+    def objective(self) -> Objective | None:
+        """What it calls; ``None`` after reopening, until one is given to :meth:`run`."""
+        return self.context.objectives.get((self.node.objective, self.node.data))
+
+    @property
+    def space(self) -> Space:
+        """What is searched."""
+        return self.node.space
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The role of every parameter: ``"scientific"``, ``"nuisance"`` or ``"fixed"``; see :meth:`Round.set_roles`."""
+        return roles_of(self.space, self._stored.node.scientific)
+
+    @property
+    def n(self) -> int:
+        """How many configurations are planned."""
+        return self._stored.n
+
+    @property
+    def parent(self) -> Round | None:
+        """The round this one came from."""
+        return None if self.node.parent is None else self._other(self.node.parent)
+
+    @property
+    def children(self) -> tuple[Round, ...]:
+        """The rounds that came from this one, oldest first."""
+        nodes = self.context.store.nodes(self.context.tree)
+        return tuple(self._other(i) for i, s in nodes.items() if s.node.parent == self.id)
+
+    @property
+    def path(self) -> tuple[Node, ...]:
+        """Nodes from the root to this one."""
+        return path_to(self.node, self.context.store.nodes(self.context.tree))
+
+    @property
+    def _metric(self) -> Metric:
+        return Metric.parse(self.metric, self.context.scores)
+
+    @property
+    def _stored(self) -> StoredNode:
+        return self.context.store.nodes(self.context.tree)[self.id]
+
+    @property
+    def _judged(self) -> tuple[Store, int, Space, Metric, str, bool]:
+        """Where its trials are, and what they are judged by."""
+        allow = self.node.allow_degenerate
+        return self.context.store, self._stored.pk, self.space, self._metric, self.direction, allow
+
+    def _other(self, node_id: str) -> Round:
+        node = self.context.store.nodes(self.context.tree)[node_id].node
+        if node.steered or self.node.steered:  # what steered a round is part of it, and of no other
+            return Round(self.context, node, node.metric, node.direction)
+        return Round(self.context, node, self.metric, self.direction)
+
+    def cells(self, n: int | None = None) -> list[int]:
+        """Numbers of the first ``n`` cells of the design; default all that are planned evenly.
+
+        Raises:
+            DesignError: More than exist.
+        """
+        return planned_cells(self.context.store, self._stored, n)
+
+    # Running it.
+
+    def run(
+        self,
+        workers: int = 1,
+        *,
+        n: int | None = None,
+        executor: Executor | None = None,
+        threads: int = 1,
+        progress: bool = True,
+        rerun: str | Collection[str] | None = None,
+        timeout: float | None = None,
+        memory: int | str | None = None,
+        objective: Objective | None = None,
+        name: str | None = None,
+        metric: Score | None = None,
+        design: Any = None,
+        pruner: Any = None,
+    ) -> Round:
+        """Runs what is left of the round; a script that is run again goes on where it was.
+
+        Every finished trial is in the store at once. An exception of the objective becomes a ``failed`` trial,
+        NaN or infinity a ``diverged`` one. With subprocesses, one that dies is replaced; the trial that it ran is
+        tried once more, alone, and is ``crashed`` if its process dies again.
+
+        Ctrl-C once hands out nothing new and ends when what runs has ended and is stored; twice stops at once.
+
+        Args:
+            workers: 1 runs in this process, more on a local cluster of subprocesses.
+            n: Extends the round to so many configurations.
+            executor: A ``concurrent.futures`` executor to run on instead; ``workers`` says how many at a time.
+            threads: Threads per trial; one by default, whatever the number of workers, or floats differ.
+            progress: Whether to show a progress bar.
+            rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that ended so
+                are run again.
+            timeout: Seconds that a trial may run, counted from its start in its worker; then its worker is killed
+                and the trial is a ``timeout``. One worker is then a subprocess as well.
+            memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``; then it is killed, and the
+                trial is tried once more in a fresh one before it is ``crashed``. Looked at ten times a second. One
+                worker is then a subprocess as well.
+            objective: What to call, for a round that was reopened from the store.
+            name: The name that the round was added with, where one was given.
+            metric: Its metric, for a round that was reopened and whose metric is a function.
+            design: Its sampler, for a round that was reopened and whose design is an object of Optuna.
+            pruner: Its pruner, likewise. Another than the round's own is refused: what stops trials is given where
+                the round is made.
+
+        Returns:
+            This round.
+
+        Raises:
+            ObjectiveError: No objective, one of another name, or one that can't be called.
+            DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported round, which
+                has nothing to run.
+            RoundStoppedError: The first trials all failed in the same way, or an executor or all workers broke.
+            RoundBusyError: Another process is running this round.
+            StoreError: The disk is full, or the store locked; what had finished is stored.
+            KeyboardInterrupt: Ctrl-C was pressed; run again to go on.
+        """
+        if not self.node.adaptive:
+            design_named(self.node.method)
+        chosen = self.context.objective_of(self.node, objective, name)
+        self.context.know_score(self.id, self.metric, metric)
+        self.context.know_tools(self.node, design, pruner)
+        check_options(workers, executor, threads, progress, rerun, timeout, memory)
+        check_place(self.node, chosen, workers, executor, timeout is not None or memory is not None)
+        if n is not None:
+            taken = len(self.context.store.inherited(self._stored.pk))
+            sized = how_many_asked if self.node.adaptive else how_many
+            self.context.store.add_node(self.context.tree, self.node, sized(self.space, n, None, taken))
+        planned = self._stored.n
+
+        def steer(records: Records) -> Steered:
+            return Steered(self.context, self.path, planned, self._metric, records, check_rerun(rerun))
+
+        run_round(
+            self.context.store,
+            self._stored,
+            chosen,
+            self._metric,
+            self.direction,
+            workers=workers,
+            executor=executor,
+            threads=threads,
+            progress=progress,
+            rerun=rerun,
+            steer=steer if self.node.steered else None,
+            timeout=timeout,
+            memory=memory,
+        )
+        return self
+
+    def replicate(self, top: int = 5, seeds: int = 3, **options: Unpack[RunOptions]) -> Round:
+        """Runs the best configurations again under new seeds; again, it runs what is missing.
+
+        They go to :attr:`replicates`, measure the noise, and say how much of the best is luck: :meth:`optimism`.
+        They are in no table of trials and no test.
+
+        Args:
+            top: How many configurations, by the value of their planned run.
+            seeds: How many runs of each. The noise needs 5 more runs than configurations.
+            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``,
+                ``objective``, ``name``: as in :meth:`run`.
+
+        Raises:
+            AnalysisError: No trial has finished that may be called best.
+            DesignError: ``top`` or ``seeds`` is no whole number >= 1.
+        """
+        run_replicates(self.context, self.node, self._metric, self.direction, top, seeds, **options)
+        return self
+
+    def open_holdout(
+        self,
+        top: int = 1,
+        seeds: int = 3,
+        *,
+        note: str = "",
+        author: str | None = None,
+        **options: Unpack[HowOptions],
+    ) -> HoldoutResult:
+        """Trains the best configurations again under new seeds and measures them on rows that no round has seen.
+
+        Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what it gave.
+
+        Args:
+            top: How many configurations: by the mean of their replicates where there are such, else by their value.
+            seeds: How many models of each.
+            note: Why, in your words.
+            author: Who opens; default the user name.
+            options: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``objective``, ``name``: as in
+                :meth:`run`.
+
+        Raises:
+            ObjectiveError: The objective has no hold-out.
+
+        Warns:
+            UserWarning: It was opened before on this branch, and what that costs.
+        """
+        who = Visit(check_note(note), check_author(author))
+        nodes = branch_of(self.node, self.context.store.nodes(self.context.tree))
+        return open_holdout(
+            self.context, self.node, nodes, self._metric, self.direction, top, seeds, who, **options
+        )
+
+    def replay(
+        self,
+        sample: int | None = 10,
+        *,
+        seed: int = 0,
+        tolerance: float = 0.0,
+        **options: Unpack[HowOptions],
+    ) -> Replay:
+        """Runs stored trials again from their seeds and compares; the store is left as it is.
+
+        On the same machine, versions and number of threads, every metric is equal to the bit where the objective is
+        deterministic; else see what :attr:`Replay.environment` says has changed, and state a ``tolerance``.
+
+        Args:
+            sample: How many, drawn at random; ``None`` for every trial that has ended.
+            seed: Of that draw.
+            tolerance: Difference of a metric that counts as none.
+            options: ``workers``, ``executor``, ``threads``, ``objective``, ``name``: as in :meth:`run`.
+
+        Raises:
+            AnalysisError: No trial has ended.
+            DesignError: An option out of range.
+        """
+        return replay(self.context, self.node, self._metric, sample, seed, tolerance, **options)
+
+    def best_model(
+        self,
+        folder: str | Path | None = None,
+        *,
+        rank: int = 1,
+        threads: int = 1,
+        objective: Objective | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """The model of the best trial, trained again in this process under the trial's seed: the same weights.
+
+        Args:
+            folder: Where models are kept, in a file named by round, configuration and seed: loaded if it is there,
+                else written. Without it nothing is kept.
+            rank: 1 for the best trial, 2 for the second, by the value of their planned run.
+            threads: Threads, as in :meth:`run`; with another number than then floats differ.
+            objective: See :meth:`run`.
+            name: See :meth:`run`.
+
+        Returns:
+            What the objective's ``trained(params, trial)`` gives: a Keras model, from a ``KerasObjective``. It takes
+            inputs as the model function got them: after ``objective.transformer.transform(x)``, with ``preprocess``.
+
+        Raises:
+            ObjectiveError: The objective gives no model, or can't keep one.
+            AnalysisError: There are not so many finished trials that may be called best.
+
+        Warns:
+            RuntimeWarning: Trained again, it gives other metrics than were stored.
+        """
+        where = None if folder is None else check_folder(folder)
+        return best_model(
+            self.context,
+            self.node,
+            self._metric,
+            self.direction,
+            where,
+            rank=rank,
+            threads=threads,
+            objective=objective,
+            name=name,
+        )
+
+    # What came of it.
+
+    @property
+    def holdout_results(self) -> tuple[HoldoutResult, ...]:
+        """What the hold-out showed, each time it was opened at this round, oldest first."""
+        found = holdout_results_of(self.context.store, self._stored.pk)
+        return tuple(holdout_result_of(self.context.store, self.node, o, self._metric) for o in found)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
+        records = self.context.store.records([self._stored.pk], curves=self._metric.curves)
+        return table(self.space, records, self._metric)
+
+    @property
+    def replicates(self) -> pd.DataFrame:
+        """Runs again, as :attr:`trials`, with their numbers in ``replicate``."""
+        metric = self._metric
+        records = self.context.store.records([self._stored.pk], curves=metric.curves, replicates=True)
+        return replicate_table(self.space, records, metric)
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """Trials that did not complete, with their tracebacks in ``error``."""
+        records = self.context.store.records([self._stored.pk])
+        frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
+        return frame[frame["state"] != "complete"].reset_index(drop=True)
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """What every trial of an adaptive or pruned round was shown of others, in the order of :attr:`trials`.
+
+        For an adaptive trial its number among the asks (``ask``), how many trials of earlier rounds (``earlier``)
+        and of this one (``told``) the sampler knew, which were ``running``, and whether it was drawn ``evenly``
+        because the sampler kept asking for what can't be had. With a pruner how many ended trials are behind its
+        ``threshold`` (``basis``), and that: what had to be reached by every epoch from the last of its warmup on, in
+        the metric's own sign; ``None`` where it was measured by nothing. Other rounds have no columns here.
+        """
+        import pandas as pd
+
+        rows = self.context.store.shown(self._stored.pk)
+        names = dict.fromkeys(name for row in rows for name in row if name != "rungs")
+        return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)))
+
+    @property
+    def best(self) -> pd.Series | None:
+        """The row of the best trial; ``None`` before the first has finished.
+
+        A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
+        """
+        frame = best_first(self.trials, self.direction, self.space, self.node.allow_degenerate)
+        return None if frame.empty else frame.iloc[0]
+
+    @property
+    def best_params(self) -> dict[str, Any] | None:
+        """The best configuration as the objective got it: classes and functions themselves, where ``best`` has labels.
+
+        Reading it imports what the space refers to.
+        """
+        records = self.context.store.records([self._stored.pk], curves=self._metric.curves)
+        frame = table(self.space, records, self._metric)
+        ranked = best_first(frame, self.direction, self.space, self.node.allow_degenerate)
+        if ranked.empty:
+            return None
+        return {name: thaw(decode(v)) for name, v in records.configurations[ranked.index[0]].items()}
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
+        """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
+
+        Replicates and failed trials are among them; of a trial that was run again, the last attempt. User attributes
+        say ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the other metrics, and the
+        last line of an error. Classes and functions stand there by their label.
+
+        Args:
+            storage: Optuna's storage or its URL; default in memory. Databases take about 10 ms per trial.
+            study_name: Default the names of tree and round.
+
+        Raises:
+            StoreError: The storage can't be opened, or has a study of that name.
+        """
+        from refine.tree.exchange.optuna import to_study
+
+        title = f"{self.context.name} {self.id}" if study_name is None else study_name
+        where = (self.context.store, self._stored.pk, self.space, self._metric, self.direction, self.id)
+        return to_study(*where, storage, title)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Everything decided on this round, oldest first."""
+        return tuple(
+            Decision.from_json(json.loads(c)) for c, _ in self.context.store.decisions(self._stored.pk)
+        )
+
     # What it teaches.
 
-    def propose(self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0) -> Review:
+    def analyze(
+        self, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
+    ) -> Analysis:
+        """Measures everything this round, and earlier ones inside its space, can teach.
+
+        Args:
+            metric: Another metric than the round's own.
+            direction: Another direction.
+            seed: Seed of every bootstrap and configuration.
+
+        Raises:
+            AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
+        """
+        chosen = Metric.parse(metric or self.metric, self.context.scores)
+        direction = check_direction(direction or self.direction)
+        return analysis_of(self.context.store, self.context.tree, self.path, chosen, direction, seed)
+
+    def checks(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
+        """Questions to ask before deciding: a card each, with pass, warn or fail, its number and its picture.
+
+        Args:
+            analysis: Of this round, where it was made already.
+            proposal: What is proposed on it; ``None`` where nothing is. :meth:`Review.gate` gives its own.
+
+        Raises:
+            AnalysisError: The round can't be analysed yet, or no trial may be called best.
+        """
+        found = self.analyze() if analysis is None else analysis
+        curves = best_curves(*self._judged, found.noise.sd)
+        allow_degenerate = self.node.allow_degenerate
+        known = Known(proposal, self.roles, self.node.note, curves, self._best_before(), allow_degenerate)
+        return checks_of(self.id, found, known)
+
+    def _best_before(self) -> float:
+        """Best value of the rounds that this one came from; NaN without one that is judged by the same."""
+        sign = 1.0 if self.direction == "maximize" else -1.0
+        values = []
+        above = self.parent
+        while above is not None:
+            if (above.node.metric, above.node.direction) == (self.metric, self.direction):
+                values += [] if above.best is None else [sign * float(above.best["value"])]
+            above = above.parent
+        return sign * max(values) if values else math.nan
+
+    def propose(
+        self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0, *, keep: bool = True
+    ) -> Review:
         """Proposes bounds for the next round and opens them for review; the proposal is stored.
 
         Args:
             risk: Accepted probability of losing the best value.
             epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
             seed: Seed of every random draw of the analysis.
+            keep: Whether to store the proposal now; else it is stored when it is decided upon.
         """
-        review = self.draft(risk, epsilon, seed)
-        self.keep_proposal(review.proposal, again=True)
-        return review
-
-    def draft(self, risk: float, epsilon: float | None = None, seed: int = 0) -> Review:
-        """What :meth:`propose` gives, but not stored: for those who look before there is anything to keep."""
         check_risk(risk, epsilon)
         analysis = self.analyze(seed=seed)
         # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
         outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
         proposal = propose(analysis, risk=risk, epsilon=epsilon, outer=outer)
+        if keep:
+            self._keep_proposal(proposal, again=True)
         return Review(self, proposal, analysis)
 
-    def keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
-        """Stores a proposal on this round, unless it is; ``again`` makes it the last one made in any case."""
-        self.home.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
+    def optimism(self, seed: int = 0, analysis: Analysis | None = None) -> Optimism:
+        """How much of the best value is chance: of seeds, by its replicates, and of the validation examples.
 
-    def optimism(self, seed: int = 0) -> Optimism:
-        """How much of the best value is luck: of seeds, by its replicates, and of the validation examples.
+        Args:
+            seed: Seed of every random draw.
+            analysis: Of this round, where it was made already.
 
         Raises:
             AnalysisError: No trial has finished that may be called best.
         """
-        from refine.report.markdown.gather import optimism_here
-
-        return optimism_here(self, seed)
+        if analysis is None:
+            with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
+                analysis = self.analyze(seed=seed)
+        return optimism_of(*self._judged, analysis, seed)
 
     # Deciding.
 
@@ -108,7 +562,7 @@ class Round(RoundRun, Shown):
         scientific_of(given, self.space)  # no mapping is refused, as in add_round
         said = {**given, **named}
         asked = set(scientific_of(said, self.space))
-        self.home.store.set_scientific(self.home.tree, self.id, {n: n in asked for n in said})
+        self.context.store.set_scientific(self.context.tree, self.id, {n: n in asked for n in said})
         return self
 
     def branch(
@@ -143,7 +597,7 @@ class Round(RoundRun, Shown):
             author: Who decides; default the user name.
 
         Raises:
-            ReviewError: ``was`` names a parameter that is not new.
+            ReviewError: ``previous`` names a parameter that is not new.
             SpaceError: The space breaks a rule.
         """
         new = space if isinstance(space, Space) else Space(space)
@@ -153,9 +607,9 @@ class Round(RoundRun, Shown):
         for text in mistyped(self.space, new, added):
             warnings.warn(text, RefineWarning, stacklevel=2)
         shares = Shares(exploit, audit, self.analyze()) if exploit or audit else None
-        return self.child(decision, n, downsample, added, seed, shares, design=design, pruner=pruner)
+        return self._create_child(decision, n, downsample, added, seed, shares, design=design, pruner=pruner)
 
-    def child(
+    def _create_child(
         self,
         decision: Decision,
         n: int | None,
@@ -167,15 +621,15 @@ class Round(RoundRun, Shown):
         design: Any = None,
         pruner: Any = None,
     ) -> Round:
-        """Creates the child that a decision leads to; call :meth:`Review.accept` or :meth:`branch`."""
+        """Creates the child that a decision leads to."""
         # The child takes over what this handle calls its metric, not what the store does.
         now = self._stored.node.scientific
         parent = replace(self.node, metric=self.metric, direction=self.direction, scientific=now)
         method, sampler = (None, None) if design is None else design_of(design)
         rule, tool = check_pruner(pruner, self._metric)
         node, _ = add_child(
-            self.home.store,
-            self.home.tree,
+            self.context.store,
+            self.context.tree,
             parent,
             decision,
             n,
@@ -185,24 +639,28 @@ class Round(RoundRun, Shown):
             shares,
             How(method, rule),
         )
-        self.home.keep_tools(node, sampler, tool)
-        return Round(self.home, node, self.metric, self.direction)
+        self.context.keep_tools(node, sampler, tool)
+        return Round(self.context, node, self.metric, self.direction)
 
-    def note_decision(self, decision: Decision) -> None:
-        """Stores a decision that leads to no child; call :meth:`Review.decline`."""
-        lost = loss(self.home.store, self._stored, decision)
-        self.home.store.add_decision(StoredDecision(self._stored.pk, decision.digest, decision.dumps(), None))
+    def _keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
+        """Stores a proposal on this round, unless it is; ``again`` makes it the last one made in any case."""
+        self.context.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
+
+    def _add_decision(self, decision: Decision) -> None:
+        """Stores a decision that leads to no child."""
+        lost = loss(self.context.store, self._stored, decision)
+        self.context.store.add_decision(
+            StoredDecision(self._stored.pk, decision.digest, decision.dumps(), None)
+        )
         if lost:
             warnings.warn(lost, RefineWarning, stacklevel=3)
 
     # Showing.
 
     @property
-    def plot(self) -> Plots:
-        """Figures: ``round.plot.correlation()``, ``.density("dropout")``, ..."""
-        from refine.report.plots import Plots
-
-        return Plots(self)
+    def plot(self) -> Any:
+        """Figures: ``round.plot.correlation()``, ``.density("dropout")``, ...; see :class:`refine.report.plots.Plots`."""
+        return provided("round.plot")(self)
 
     def report(
         self,
@@ -226,18 +684,9 @@ class Round(RoundRun, Shown):
         Raises:
             StoreError: A file stands where the folder is to be.
         """
-        from refine.report.markdown import proposal_report, round_report
-        from refine.report.markdown.files import in_one_file
-        from refine.report.markdown.gather import gather
-
-        check_folder(folder)
-        facts = gather(self, proposal)
-        write = partial(proposal_report if only_proposal else round_report, facts)
-        return in_one_file(write, folder) if html else write(folder)
-
-    def page(self) -> Page:
-        """How far it is, its best, its space, what was decided, and what to do next."""
-        return round_page(self)
+        where = check_folder(folder)
+        written: Path = provided("round.report")(self, where, proposal, only_proposal, html)
+        return written
 
     def __repr__(self) -> str:
-        return f"<Round {self.id} of {self.home.name}>"
+        return f"<Round {self.id} of {self.context.name}>"

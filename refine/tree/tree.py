@@ -7,15 +7,12 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
 from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
-from refine.report.pages.round import best_of
-from refine.report.pages.tree import tree_page
 from refine.review.calibration import Calibration
 from refine.review.decision import Decision
 from refine.run.environment import user
@@ -31,18 +28,18 @@ from refine.store.engine import check_folder
 from refine.store.store import Store
 from refine.tree.apply import check_note
 from refine.tree.comparison import Comparison, compare
+from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
-from refine.tree.home import Home
 from refine.tree.outcome import entries_of
+from refine.tree.overview import best_of
 from refine.tree.round import Round
 from refine.trials.round_record import Node
 from refine.trials.trials import Metric, Score, check_direction
-from refine.utils.display import Page, Shown
+from refine.utils.display import Shown
+from refine.utils.provided import provided
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from refine.report.plots import TreePlots
 
 
 class Tree(Exchange, Shown):
@@ -69,7 +66,7 @@ class Tree(Exchange, Shown):
             raise StoreError(f"a tree's name {bad}")
         database = Store(store, create)
         try:
-            self._home = Home(database, database.tree(name, create), name, {}, {}, {})
+            self._context = Context(database, database.tree(name, create), name, {}, {}, {})
         except BaseException:
             database.close()
             raise
@@ -77,16 +74,16 @@ class Tree(Exchange, Shown):
     @property
     def name(self) -> str:
         """Name of the question."""
-        return self._home.name
+        return self._context.name
 
     @property
     def store(self) -> str:
         """URL of the store, without its password."""
-        return self._home.store.name
+        return self._context.store.name
 
     def close(self) -> None:
         """Closes the store's connections."""
-        self._home.store.close()
+        self._context.store.close()
 
     def __enter__(self) -> Tree:
         return self
@@ -147,7 +144,7 @@ class Tree(Exchange, Shown):
         rule, tool = check_pruner(pruner, judged)
         if not isinstance(allow_degenerate, bool):
             raise AnalysisError(
-                f"degenerate must be True or False, got {allow_degenerate!r}; True lets such trials be best"
+                f"allow_degenerate must be True or False, got {allow_degenerate!r}; True lets such trials be best"
             )
         node = Node(
             parent=None,
@@ -165,26 +162,26 @@ class Tree(Exchange, Shown):
             author=user(),
             created=time.time(),
         )
-        known = self._home.store.nodes(self._home.tree).get(node.id)
+        known = self._context.store.nodes(self._context.tree).get(node.id)
         if roles is None and known is not None:
             node = replace(node, scientific=known.node.scientific)
         sized = how_many_asked if node.adaptive else how_many
-        self._home.store.add_node(self._home.tree, node, sized(node.space, n, downsample))
-        self._home.keep_tools(node, sampler, tool)
-        self._home.store.set_defaults(self._home.tree, node)
-        self._home.objectives[node.objective, node.data] = objective
+        self._context.store.add_node(self._context.tree, node, sized(node.space, n, downsample))
+        self._context.keep_tools(node, sampler, tool)
+        self._context.store.set_defaults(self._context.tree, node)
+        self._context.objectives[node.objective, node.data] = objective
         if judged.function is not None:
-            self._home.scores[judged.name] = judged.function
-        return Round(self._home, node, node.metric, direction)
+            self._context.scores[judged.name] = judged.function
+        return Round(self._context, node, node.metric, direction)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """All rounds, oldest first."""
-        stored = self._home.store.nodes(self._home.tree).values()
-        return tuple(Round(self._home, s.node, s.node.metric, s.node.direction) for s in stored)
+        stored = self._context.store.nodes(self._context.tree).values()
+        return tuple(Round(self._context, s.node, s.node.metric, s.node.direction) for s in stored)
 
     def __len__(self) -> int:
-        return len(self._home.store.nodes(self._home.tree))
+        return len(self._context.store.nodes(self._context.tree))
 
     def __getitem__(self, key: str) -> Round:
         """The round of an id, of the unambiguous beginning of one, or of a tag.
@@ -197,7 +194,7 @@ class Tree(Exchange, Shown):
                 f"a round is found by its id, the beginning of one, or a tag, got {key!r}; tree.rounds has all in order"
             )
         rounds = {r.id: r for r in self.rounds}
-        tags = self._home.store.tags(self._home.tree)
+        tags = self._context.store.tags(self._context.tree)
         if key in tags:
             return rounds[tags[key]]
         found = [r for i, r in rounds.items() if i.startswith(key)] if key else []
@@ -219,9 +216,11 @@ class Tree(Exchange, Shown):
             NotFoundError: There is no such round, or it is of another tree.
         """
         found = self._resolve(which)
-        if found.home is not self._home and found.id not in self._home.store.nodes(self._home.tree):
+        if found.context is not self._context and found.id not in self._context.store.nodes(
+            self._context.tree
+        ):
             raise NotFoundError(
-                f"round {found.id} is one of tree {found.home.name!r}, and tree {self.name!r} has none like it; use that "
+                f"round {found.id} is one of tree {found.context.name!r}, and tree {self.name!r} has none like it; use that "
                 "tree, or take its rounds over: tree.merge(other)"
             )
         return found
@@ -233,19 +232,19 @@ class Tree(Exchange, Shown):
             StoreError: The name is no text or looks like an id.
             NotFoundError: No such round in this tree.
         """
-        nodes = self._home.store.nodes(self._home.tree)
+        nodes = self._context.store.nodes(self._context.tree)
         if not isinstance(name, str) or not name.strip() or name in nodes:
             raise StoreError(
                 f"a tag must be a text that is no round's id, got {name!r}; such as tree.tag(round, 'paper')"
             )
         if bad := unstorable(name):
             raise StoreError(f"a tag {bad}")
-        self._home.store.set_tag(self._home.tree, name, nodes[self._own(which).id].pk)
+        self._context.store.set_tag(self._context.tree, name, nodes[self._own(which).id].pk)
 
     @property
     def tags(self) -> dict[str, str]:
         """Tag -> round id."""
-        return self._home.store.tags(self._home.tree)
+        return self._context.store.tags(self._context.tree)
 
     # Looking back.
 
@@ -270,14 +269,14 @@ class Tree(Exchange, Shown):
         import pandas as pd
 
         rows: list[tuple[float, str, str, str, str, str]] = []
-        for stored in self._home.store.nodes(self._home.tree).values():
+        for stored in self._context.store.nodes(self._context.tree).values():
             node = stored.node
             if node.parent is None:
                 rows.append((node.created, "root", node.id, "", node.author, node.note))
-            for content, created in self._home.store.decisions(stored.pk):
+            for content, created in self._context.store.decisions(stored.pk):
                 d = Decision.from_json(json.loads(content))
                 rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
-            opened = holdout_results_of(self._home.store, stored.pk)
+            opened = holdout_results_of(self._context.store, stored.pk)
             rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
@@ -301,11 +300,9 @@ class Tree(Exchange, Shown):
         return Calibration(self.name, entries_of(self.rounds))
 
     @property
-    def plot(self) -> TreePlots:
-        """Figures of all rounds: ``tree.plot.tree()``, ``.best_so_far()``, ``.edf()``, ``.reliability()``."""
-        from refine.report.plots import TreePlots
-
-        return TreePlots(self)
+    def plot(self) -> Any:
+        """Figures of all rounds: ``tree.plot.tree()``, ``.edf()``, ...; see :class:`refine.report.plots.TreePlots`."""
+        return provided("tree.plot")(self)
 
     def report(self, folder: str | Path, *, winner: Round | str | None = None, html: bool = False) -> Path:
         """Writes the story of the question, from root to winner: every decision, its reason, how its claim turned out.
@@ -322,21 +319,13 @@ class Tree(Exchange, Shown):
             NotFoundError: The tree has no round yet, or no such winner.
             StoreError: A file stands where the folder is to be.
         """
-        from refine.report.markdown.files import in_one_file
-        from refine.report.markdown.tree import tree_report
-        from refine.report.markdown.tree_facts import facts_of
-
-        check_folder(folder)
+        where = check_folder(folder)
         if not len(self):
             raise NotFoundError(f"tree {self.name!r} has no round to report on; add one: tree.add_round(...)")
         chosen = None if winner is None else self._own(winner)
-        write = partial(tree_report, facts_of(self, chosen))
-        return in_one_file(write, folder) if html else write(folder)
-
-    def page(self) -> Page:
-        """The rounds as a tree, with best values, tags and decisions."""
-        return tree_page(self)
+        written: Path = provided("tree.report")(self, where, chosen, html)
+        return written
 
     def __repr__(self) -> str:
-        how_many = "closed" if self._home.store.closed else f"{len(self)} rounds"
+        how_many = "closed" if self._context.store.closed else f"{len(self)} rounds"
         return f"<Tree {self.name}: {how_many} in {self.store}>"

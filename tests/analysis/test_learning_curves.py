@@ -33,7 +33,7 @@ def learns(params, trial):
 
 def known(found, top=None):
     return best_curves(
-        found.home.store, found._stored.pk, found.space, found._metric, found.direction, False, None, top
+        found.context.store, found._stored.pk, found.space, found._metric, found.direction, False, None, top
     )
 
 

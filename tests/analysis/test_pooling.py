@@ -105,7 +105,7 @@ def test_a_counter_sample_of_a_round_before_on_the_same_space_lets_its_value_in_
 
 def test_offers_and_advice_are_stored_with_the_proposal(root):
     review = root.propose()
-    (text,) = root.home.store.proposals(root._stored.pk).values()
+    (text,) = root.context.store.proposals(root._stored.pk).values()
     assert '"advice":{' in text
     assert '"offers":[' in text
     assert review.proposal.advice.n > 0

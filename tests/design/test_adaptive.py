@@ -51,7 +51,7 @@ def test_permutations_lie_inside_between_levels_and_none_comes_twice(tree, desig
     assert space.contains(frame).all()
     assert frame["cell"].isna().any()  # a Float that may be anywhere
     assert frame["units"].nunique() > 4  # whole numbers between the levels
-    keys = found.home.store.records([found._stored.pk]).columns["key"]
+    keys = found.context.store.records([found._stored.pk]).columns["key"]
     assert len(set(keys)) == 40
     assert list(found.shown["ask"]) == list(range(40))
 
@@ -169,7 +169,7 @@ def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
         )
         assert len(again.trials) == 30
         assert "failed" not in set(again.trials["state"])
-        assert (again.home.store.records([again._stored.pk]).columns["attempt"]).count(1) == failed
+        assert (again.context.store.records([again._stored.pk]).columns["attempt"]).count(1) == failed
 
 
 def test_a_small_space_is_used_up_and_no_more(tree):
@@ -281,7 +281,7 @@ def test_kill_9_and_resume_with_two_workers(tmp_path):
         (found,) = tree.rounds
         after = found.shown
         assert after.iloc[: len(before)].equals(before)
-        records = found.home.store.records([found._stored.pk])
+        records = found.context.store.records([found._stored.pk])
         keys = [configuration_key({n: decode(v) for n, v in p.items()}) for p in records.configurations]
         assert len(set(keys)) == 40
         assert max(len(r) for r in after["running"]) == 1

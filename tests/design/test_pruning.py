@@ -34,7 +34,7 @@ def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
     assert frame.loc[pruned, "acc"].isna().all()
     assert found.best["state"] == "complete"
     assert found.failures["state"].eq("pruned").all()
-    curves = found.home.store.records([found._stored.pk], curves=True).curves
+    curves = found.context.store.records([found._stored.pk], curves=True).curves
     for i in np.flatnonzero(pruned):
         length, best = len(curves[i]["acc"]), max(curves[i]["acc"])
         assert 3 <= length < 20
@@ -48,12 +48,12 @@ def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
 
 def test_what_a_trial_was_shown_can_be_drawn_again_from_the_ones_before(tree, space):
     found = pruned_round(tree, space)
-    curves = found.home.store.records([found._stored.pk], curves=True).curves
+    curves = found.context.store.records([found._stored.pk], curves=True).curves
     reached = [best_so_far(c["acc"], 1) for c in curves]
     for basis, threshold in zip(found.shown["basis"], found.shown["threshold"], strict=True):
         if basis:
             assert tuple(threshold) == PRUNER.thresholds(reached[: int(basis)])
-    with found.home.store.engine.connect() as connection:
+    with found.context.store.engine.connect() as connection:
         import sqlalchemy as sa
 
         kept = connection.execute(sa.text("SELECT count(*) FROM threshold")).scalar()

@@ -29,7 +29,7 @@ class Place(SimpleNamespace):
         """How many rows every table of both stores holds."""
         found = []
         for tree in (self.tree, self.other):
-            with tree._home.store.engine.connect() as connection:
+            with tree._context.store.engine.connect() as connection:
                 for table in metadata.sorted_tables:
                     found.append(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar())
         return found

@@ -40,7 +40,6 @@ ROUND = {
     "cells": lambda r, p: r.cells(),
     "children": lambda r, p: r.children,
     "decisions": lambda r, p: r.decisions,
-    "draft": lambda r, p: r.draft(0.05),
     "failures": lambda r, p: r.failures,
     "checks": lambda r, p: r.checks(),
     "n": lambda r, p: r.n,
@@ -63,9 +62,7 @@ ROUND = {
     "trials": lambda r, p: r.trials,
     "more": lambda r, p: r.run(n=40, progress=False),
 }
-# `parent` of a root is known without the store, and `child`, `keep_proposal` and `note_decision` are what accept and
-# decline call.
-KNOWS_ROUND = {"id", "objective", "parent", "space", "child", "keep_proposal", "note_decision"}
+KNOWS_ROUND = {"id", "objective", "parent", "space"}  # `parent` of a root is known without the store
 REVIEW = {
     "accept": lambda v, p: v.accept(n=5),
     "decline": lambda v, p: v.decline(),

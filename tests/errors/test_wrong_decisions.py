@@ -110,7 +110,7 @@ REVIEWS = {
     "accept with shares that leave nothing": (
         accepting(exploit=0.6, audit=0.5),
         ReviewError,
-        "focus and counter must leave something for the space-filling design, got 0.6 and 0.5; make one smaller",
+        "exploit and audit must leave something for the space-filling design, got 0.6 and 0.5; make one smaller",
     ),
     "accept with a downsample in percent": (
         accepting(downsample=10),
@@ -165,12 +165,12 @@ REVIEWS = {
     "branch with a typo": (
         with_l2(previous={"l_2": 0.0}),
         ReviewError,
-        "was: 'l_2' must be a parameter that this branch adds; did you mean 'l2'?",
+        "previous: 'l_2' must be a parameter that this branch adds; did you mean 'l2'?",
     ),
     "branch with a value alone": (
         with_l2(previous=0.0),
         ReviewError,
-        "was maps added parameters to values, previous={'l2': 0.0}, got 0.0",
+        "previous maps added parameters to values, previous={'l2': 0.0}, got 0.0",
     ),
     "branch with a seed as text": (
         with_l2(seed="a"),

@@ -265,7 +265,7 @@ ROUNDS = {
     "degenerate as text": (
         adding(allow_degenerate="no"),
         AnalysisError,
-        "degenerate must be True or False, got 'no'; True lets such trials be best",
+        "allow_degenerate must be True or False, got 'no'; True lets such trials be best",
     ),
     "name is a number": (
         adding(name=3),
@@ -328,7 +328,7 @@ RUNS = {
     "an option of another library": (
         running(n_jobs=2),
         TypeError,
-        "RoundRun.run() got an unexpected keyword argument 'n_jobs'",
+        "Round.run() got an unexpected keyword argument 'n_jobs'",
     ),
     "another objective": (
         running(objective=two_by_two, name="two"),

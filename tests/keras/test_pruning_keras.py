@@ -64,7 +64,7 @@ def test_trainings_stop_when_they_are_behind(tmp_path, model):
             SPACE, objective, metric="val_loss", direction="minimize", n=20, pruner=PRUNER
         ).run(progress=False)
         frame, shown = found.trials, found.shown
-        curves = found.home.store.records([found._stored.pk], curves=True).curves
+        curves = found.context.store.records([found._stored.pk], curves=True).curves
     assert set(frame["state"]) == {"complete", "pruned"}
     for i, state in enumerate(frame["state"]):
         series = np.minimum.accumulate(curves[i]["val_loss"])

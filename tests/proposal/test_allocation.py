@@ -42,10 +42,10 @@ def test_focused_trials_are_better_and_are_not_tested_on(root):
 def test_the_plan_is_stored_and_survives_resuming_and_extending(root):
     review = root.propose()
     child = review.accept(n=40, exploit=0.3)
-    before = root.home.store.beside(child._stored.pk)
+    before = root.context.store.beside(child._stored.pk)
     root.run(n=200, progress=False)  # more evidence now, but the child's cells are frozen
     assert review.accept(n=40, exploit=0.3).id == child.id
-    assert root.home.store.beside(child._stored.pk) == before
+    assert root.context.store.beside(child._stored.pk) == before
     child.run(progress=False)
     assert len(child.run(n=50, progress=False).trials) == 50
     assert (child.trials["origin"] == "exploit").sum() == 12
@@ -55,8 +55,8 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
     review = root.propose()
     with_counter, without = review.accept(n=40), review.accept(n=40, audit=0)
     assert with_counter.id != without.id
-    assert [origin for origin, _ in root.home.store.beside(with_counter._stored.pk)] == ["audit"] * 2
-    assert root.home.store.beside(without._stored.pk) == []
+    assert [origin for origin, _ in root.context.store.beside(with_counter._stored.pk)] == ["audit"] * 2
+    assert root.context.store.beside(without._stored.pk) == []
     nothing_cut = review.reject(*root.space.varied).accept(n=40)
     assert nothing_cut.node.audit == 0  # there is no outside
 
@@ -64,7 +64,7 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
 @pytest.mark.parametrize(
     ("shares", "text"),
     [
-        ({"exploit": 1.0}, "focus must be a share >= 0 and < 1 of the configurations, got 1.0"),
+        ({"exploit": 1.0}, "exploit must be a share >= 0 and < 1 of the configurations, got 1.0"),
         ({"audit": -0.1}, "counter must be a share >= 0 and < 1 of the configurations, got -0.1"),
         (
             {"exploit": 0.6, "audit": 0.4},

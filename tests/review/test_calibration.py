@@ -140,7 +140,7 @@ def test_branches_and_second_decisions_have_no_forecast(tree, root):
 
 def test_decisions_stored_before_there_were_forecasts_are_read(tree, root):
     child = root.propose().accept(n=20).run(progress=False)
-    engine = tree._home.store.engine
+    engine = tree._context.store.engine
     with engine.begin() as connection:
         (content,) = connection.execute(sa.select(t.decision.c.content)).scalars()
         old = json.loads(content)

@@ -34,7 +34,7 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
 
 def test_a_proposal_is_stored_once_and_reads_back_equal(root):
     first, again = root.propose(), root.propose()
-    kept = root.home.store.proposals(root._stored.pk)
+    kept = root.context.store.proposals(root._stored.pk)
     assert list(kept) == [first.proposal.digest]
     read = refine.Proposal.from_json(json.loads(kept[again.proposal.digest]))
     assert read.digest == first.proposal.digest
@@ -179,7 +179,7 @@ def test_a_branch_may_add_a_parameter_and_say_what_it_was(root):
         child.run(progress=False)
     assert known.analyze().n_earlier == 150
     assert unknown.analyze().n_earlier == 0
-    with pytest.raises(ReviewError, match="was: 'lr' must be a parameter that this branch adds"):
+    with pytest.raises(ReviewError, match="previous: 'lr' must be a parameter that this branch adds"):
         root.branch(wider, previous={"lr": 1.0}, n=20)
     with pytest.raises(SpaceError, match="needs at least one parameter"):
         root.branch({}, n=20)

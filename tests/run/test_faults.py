@@ -213,7 +213,7 @@ def test_tasks_are_made_when_they_are_taken(tree):
     from refine.run.runner import plan
 
     found = tree.add_round({f"p{i}": (0, 9) for i in range(8)}, objectives.bowl, n=10)
-    records = found.home.store.records([found._stored.pk])
+    records = found.context.store.records([found._stored.pk])
     count, tasks = plan(found.node, 100_000, frozenset(), [], records)
     assert count == 100_000
     assert iter(tasks) is tasks

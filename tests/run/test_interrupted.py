@@ -238,7 +238,7 @@ def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_pa
         place, _, born = _me()[0].rpartition(" ")
         other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
         row = {"node": found._stored.pk, "pid": other.pid, "beat": time.time()}
-        engine = found.home.store.engine
+        engine = found.context.store.engine
 
         def held_by(host):
             with engine.begin() as connection:

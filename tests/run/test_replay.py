@@ -58,7 +58,7 @@ def test_differences_are_told(found, monkeypatch):
 
 
 def test_another_environment_and_other_code_are_named(tree, space, found):
-    with tree._home.store.engine.begin() as connection:
+    with tree._context.store.engine.begin() as connection:
         connection.execute(t.run.update().values(environment='{"python": "3.9.1", "threads": "4"}'))
         connection.execute(t.trial.update().values(code="0123456789ab"))
     shown = found.replay(sample=2)
@@ -70,7 +70,7 @@ def test_another_environment_and_other_code_are_named(tree, space, found):
 
 
 def test_a_seed_that_is_not_the_designs_is_found(tree, found):
-    with tree._home.store.engine.begin() as connection:
+    with tree._context.store.engine.begin() as connection:
         pk = connection.execute(sa.select(sa.func.min(t.trial.c.pk))).scalar()
         connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(seed=1))
     shown = found.replay(sample=1)
@@ -134,5 +134,5 @@ def test_the_environment_has_hardware_and_commit(tmp_path):
 
 
 def test_rounds_note_the_commit_of_their_objective(tree, found):
-    (known,) = tree._home.store.environments(found._stored.pk)
+    (known,) = tree._context.store.environments(found._stored.pk)
     assert known["git"] == environment(1, __file__)["git"]

@@ -243,7 +243,7 @@ def test_texts_that_no_store_takes_are_refused_alike(tmp_path, text):
 def test_a_server_that_was_restarted_is_connected_to_again(postgresql):
     with refine.Tree("restarted", store=postgresql) as tree:
         root = tree.add_round(SPACE, score, n=5).run(progress=False)
-        with tree._home.store.engine.connect() as connection:
+        with tree._context.store.engine.connect() as connection:
             mine = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
         with Store(postgresql).engine.begin() as connection:
             connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})

@@ -50,7 +50,7 @@ def test_a_session_reads_back_equal(url, space):
 def test_curves_of_some_permutations(url, space):
     with refine.Tree("q", store=url) as tree:
         found = tree.add_round(space, objectives.metrics, metric="acc", n=12).run(progress=False)
-        store, pk = found.home.store, found._stored.pk
+        store, pk = found.context.store, found._stored.pk
         records = store.records([pk], curves=True)
         keys = records.columns["key"]
         assert store.curves(pk, keys[3:5]) == dict(zip(keys[3:5], records.curves[3:5], strict=True))
@@ -82,7 +82,7 @@ def test_large_and_odd_values_survive(url):
 def test_one_coordinator_at_a_time(url, space):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         found = tree.add_round(space, objectives.bowl, n=5)
-        with found.home.store.lease(found._stored.pk, "round x"), pytest.raises(RoundBusyError):
+        with found.context.store.lease(found._stored.pk, "round x"), pytest.raises(RoundBusyError):
             other[found.id].run(objective=objectives.bowl, progress=False)
         assert len(other[found.id].run(objective=objectives.bowl, progress=False).trials) == 5
 
@@ -135,7 +135,7 @@ def first_version(url):
         return url
     with refine.Tree("question", store=url) as tree:
         tree.add_round(SPACE, objectives.bowl, n=20, seed=3).run(progress=False)
-        with tree._home.store.engine.begin() as connection:
+        with tree._context.store.engine.begin() as connection:
             for what in NEWER:
                 table, _, column = what.partition(".")
                 change = f"ALTER TABLE {table} DROP COLUMN {column}" if column else f"DROP TABLE {table}"
@@ -152,7 +152,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(first_version):
             assert root.best["value"] == root.trials["value"].max()
             assert not root.node.allow_degenerate
             assert tree.add_round(SPACE, objectives.bowl, n=20, seed=3).id == root.id
-            with tree._home.store.engine.connect() as connection:
+            with tree._context.store.engine.connect() as connection:
                 version = connection.execute(sa.text("SELECT value FROM meta WHERE key = 'schema'")).scalar()
                 columns = {c["name"] for c in sa.inspect(connection).get_columns("node")}
                 tables = sa.inspect(connection).get_table_names()
@@ -185,7 +185,7 @@ def test_many_processes_may_make_a_store_at_once(url):
     opened_at_once(url, 6)
     with refine.Tree("question", store=url, create=False) as tree:
         assert tree.name == "question"
-        assert tree._home.store.trees() == ["question"]
+        assert tree._context.store.trees() == ["question"]
 
 
 def test_processes_may_update_a_store_at_once(first_version):
@@ -304,7 +304,7 @@ def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between):
         left = between(lambda: other[root.id].propose(risk=0.2))
         review = root.propose(risk=0.2)
         assert not left
-        assert len(tree._home.store.proposals(root._stored.pk)) == 1
+        assert len(tree._context.store.proposals(root._stored.pk)) == 1
         theirs = other[root.id].propose(risk=0.2)
         left = between(lambda: theirs.decline(note="not yet"))
         review.decline(note="not yet")
@@ -313,7 +313,7 @@ def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between):
         left = between(lambda: refine.Tree("new", store=url).close())
         refine.Tree("new", store=url).close()
         assert not left
-        assert tree._home.store.trees() == ["q", "new"]
+        assert tree._context.store.trees() == ["q", "new"]
         if url.startswith("postgresql"):  # in SQLite whoever is first has locked the file by now
             child = review.accept(n=5)
             left = between(lambda: other.tag(other[child.id], "best"))

@@ -232,7 +232,7 @@ def test_two_coordinators_do_not_run_one_round(tree, space):
     found = tree.add_round(space, objectives.bowl, n=5)
     stored = found._stored
     with (
-        found.home.store.lease(stored.pk, "round x"),
+        found.context.store.lease(stored.pk, "round x"),
         pytest.raises(RoundBusyError, match="is being run by process"),
     ):
         found.run(progress=False)
@@ -250,7 +250,7 @@ def test_what_was_read_is_noted(tree, space):
 def test_a_code_change_is_seen_and_does_not_stop_a_round(tree, space):
     found = tree.add_round(space, objectives.bowl, n=5, name="f").run(progress=False)
     tree.add_round(space, lambda p: 1.0, n=9, name="f").run(progress=False)
-    codes = found.home.store.records([found._stored.pk]).columns["code"]
+    codes = found.context.store.records([found._stored.pk]).columns["code"]
     assert len(set(codes[:5])) == 1
     assert len(set(codes)) == 2
     tree.add_round(space, objectives.bowl, n=20, name="f").run(progress=False)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from refine.analysis.population import space_filling_values
 from refine.report import figures
-from refine.report.markdown.files import published
+from refine.report.markdown.files import in_one_file, published
 from refine.report.markdown.text import Raw, code, picture, table
 from refine.space.edits import bounds_text, strip
+from refine.tree.comparison import Comparison
 from refine.utils.format import percent, score
+from refine.utils.provided import provides
 
-if TYPE_CHECKING:
-    from refine.tree.comparison import Comparison
+
+@provides("comparison.report")
+def write_comparison(found: Comparison, folder: Path, html: bool) -> Path:
+    """Writes the report of a comparison: see :meth:`refine.tree.comparison.Comparison.report`."""
+    write = partial(comparison_report, found)
+    return in_one_file(write, folder) if html else write(folder)
 
 
 def comparison_report(found: Comparison, folder: str | Path) -> Path:
@@ -30,7 +36,7 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
     (where / name).mkdir(parents=True, exist_ok=True)
     first = found.rounds[0]
     context = {
-        "tree": first.home.name,
+        "tree": first.context.name,
         "a": code(found.a),
         "b": code(found.b),
         "space": _space(found),

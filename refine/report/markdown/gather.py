@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refine.analysis.learning_curves import best_curves
-from refine.analysis.optimism import Optimism, optimism_of
+from refine.analysis.optimism import optimism_of
 from refine.errors import AnalysisError
 from refine.proposal.proposal import Proposal
+from refine.report.markdown import proposal_report, round_report
 from refine.report.markdown.facts import Facts
+from refine.report.markdown.files import in_one_file
 from refine.report.markdown.script import reproduce
+from refine.tree.round import Round
+from refine.utils.provided import provides
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from refine.analysis.analysis import Analysis
-    from refine.tree.round import Round
+
+@provides("round.report")
+def write_round(
+    found: Round, folder: Path, proposal: Proposal | None, only_proposal: bool, html: bool
+) -> Path:
+    """Writes the report of a round, or of its proposal alone: see :meth:`refine.Round.report`."""
+    write = partial(proposal_report if only_proposal else round_report, gather(found, proposal))
+    return in_one_file(write, folder) if html else write(folder)
 
 
 def gather(found: Round, proposal: Proposal | None = None) -> Facts:
@@ -28,7 +40,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         proposal: Which proposal to show; default the one that was decided upon last, else the last one
             stored, else none.
     """
-    home = found.home
+    home = found.context
     stored = home.store.nodes(home.tree)[found.id]
     decisions = found.decisions
     if proposal is None:
@@ -42,15 +54,12 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         analysis = None  # too few trials yet: the report says what ran
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
-        optimism = optimism_here(found, analysis=analysis)
+        optimism = optimism_of(*found._judged, analysis, 0)
     checks = None
     if analysis is not None:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
             checks = found.checks(analysis, proposal)
-    node, noise = found.node, None if analysis is None else analysis.noise.sd
-    curves = best_curves(
-        home.store, stored.pk, node.space, found._metric, found.direction, node.allow_degenerate, noise
-    )
+    curves = best_curves(*found._judged, None if analysis is None else analysis.noise.sd)
     records = home.store.records([stored.pk])
     environments = home.store.environments(stored.pk)
     return Facts(
@@ -81,18 +90,3 @@ def _parent_trials(found: Round) -> pd.DataFrame | None:
     if parent is None or (parent.node.metric, parent.node.direction) != (found.metric, found.direction):
         return None
     return parent.trials
-
-
-def optimism_here(found: Round, seed: int = 0, analysis: Analysis | None = None) -> Optimism:
-    """How much of a round's best is luck; its analysis is made where it is not given and can be.
-
-    Raises:
-        AnalysisError: No trial has finished that may be called best.
-    """
-    if analysis is None:
-        with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
-            analysis = found.analyze(seed=seed)
-    store, pk, allow_degenerate = found.home.store, found._stored.pk, found.node.allow_degenerate
-    return optimism_of(
-        store, pk, found.space, found._metric, found.direction, allow_degenerate, analysis, seed
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from refine.design.pruning import code_of
 from refine.design.space_filling import IMPORTED
@@ -12,16 +11,14 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
 from refine.space.parameters import Range
 from refine.space.space import Space
+from refine.tree.round import Round
 from refine.trials.round_record import OPTUNA, Node
 from refine.trials.trials import FUNCTION
-
-if TYPE_CHECKING:
-    from refine.tree.round import Round
 
 
 def reproduce(found: Round) -> str:
     """Python that makes the round again, ancestors first, given its objective."""
-    lines = ["import refine", "from refine import Choice, Float, Int, Space", ""]
+    lines = ["import refine", "from refine import Categorical, Float, Integer, Space", ""]
     imports = sorted({p for node in found.path for p in _imports(node.space)})
     imports += ["pandas"] if found.path[0].method == IMPORTED else []
     lines += [f"import {module}" for module in imports]
@@ -34,8 +31,8 @@ def reproduce(found: Round) -> str:
         metric = function.rpartition(".")[2]
         lines.append(f"from your_script import {metric}")
     lines.append("")
-    lines.append(f'tree = refine.Tree({found.home.name!r}, store="again.db")')
-    stored = found.home.store.nodes(found.home.tree)
+    lines.append(f'tree = refine.Tree({found.context.name!r}, store="again.db")')
+    stored = found.context.store.nodes(found.context.tree)
     node_of = {node.id: node for node in found.path}
     for i, node in enumerate(found.path):
         lines += ["", f"space = {space_code(node.space)}"]

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from refine.analysis.population import space_filling_values
 from refine.errors import AnalysisError
 from refine.report.markdown.facts import shown
+from refine.report.markdown.files import in_one_file
 from refine.report.markdown.script import reproduce
-from refine.report.markdown.tree import Step, TreeFacts
+from refine.report.markdown.tree import Step, TreeFacts, tree_report
 from refine.report.pages.analysis import sentences
-from refine.review.calibration import Calibration
+from refine.review.calibration import Calibration, Entry
 from refine.tree.outcome import entries_of
+from refine.tree.round import Round
+from refine.tree.tree import Tree
 from refine.trials.trials import degenerate_rows
+from refine.utils.provided import provides
 
-if TYPE_CHECKING:
-    from refine.review.calibration import Entry
-    from refine.tree.round import Round
-    from refine.tree.tree import Tree
+
+@provides("tree.report")
+def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Path:
+    """Writes the report of a tree: see :meth:`refine.Tree.report`."""
+    write = partial(tree_report, facts_of(tree, winner))
+    return in_one_file(write, folder) if html else write(folder)
 
 
 def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,45 +11,26 @@ from refine.design.space_filling import IMPORTED
 from refine.report.pages.space import space_grid
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
+from refine.tree.round import Round
 from refine.trials.trials import FAILED
 from refine.utils.display import Block, Items, Page, Text
 from refine.utils.format import duration, join, number, percent, plural, score
+from refine.utils.provided import page_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from refine.tree.round_view import RoundView
-
 _BAR = 20
 
 
-V = TypeVar("V", bound="RoundView")
-
-
-def best_of(
-    rounds: Sequence[V], known: Mapping[str, pd.Series | None] | None = None
-) -> tuple[V, pd.Series] | None:
-    """The round with the best trial, and that trial's row; ``None`` before the first one.
-
-    Args:
-        rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and are left out.
-        known: Best trials by id, where they were read already.
-    """
-    comparable = [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
-    rows = [(r, b) for r in comparable if (b := r.best if known is None else known[r.id]) is not None]
-    if not rows:
-        return None
-    sign = 1 if rows[0][0].direction == "maximize" else -1
-    return max(rows, key=lambda pair: sign * pair[1]["value"])
-
-
-def round_page(found: RoundView) -> Page:
+@page_for(Round)
+def round_page(found: Round) -> Page:
     """A round: progress, best configuration, space with levels and roles, decisions, and the next calls.
 
     Args:
         found: The round.
     """
-    counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+    counts = found.context.store.counts(found.context.tree).get(found._stored.pk, {})
     trials, best = found.trials, found.best
     ended = sum(counts.values()) - counts.get("running", 0)
     # In a finished round failed trials have ended as well; in one that goes on they may be run again.
@@ -69,7 +49,7 @@ def round_page(found: RoundView) -> Page:
     size += " before constraints" if found.space.constraints else ""
     if found.node.method == IMPORTED:  # rows of a table may repeat a configuration
         size = f"{plural(found.n, 'trial')} in a space of {found.space.size:,}"
-    title = f"round {found.id} of {found.home.name}: {size}"
+    title = f"round {found.id} of {found.context.name}: {size}"
     return Page(
         f"{title}{how_text(found.node, counts)}",
         tuple(blocks),
@@ -77,7 +57,7 @@ def round_page(found: RoundView) -> Page:
     )
 
 
-def _progress(found: RoundView, counts: dict[str, int], ended: int, left: int, trials: pd.DataFrame) -> str:
+def _progress(found: Round, counts: dict[str, int], ended: int, left: int, trials: pd.DataFrame) -> str:
     if not counts:
         return f"{'□' * _BAR} not run"
     share = min(1.0, ended / found.n) if found.n else 1.0
@@ -91,7 +71,7 @@ def _progress(found: RoundView, counts: dict[str, int], ended: int, left: int, t
     return line
 
 
-def _best(found: RoundView, best: pd.Series | None) -> str:
+def _best(found: Round, best: pd.Series | None) -> str:
     line = f"{found.metric}, {found.direction}; best {score(None if best is None else best['value'])}"
     if best is None:
         return line
@@ -103,7 +83,7 @@ def _text(value: object) -> str:
     return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
 
 
-def _calls(found: RoundView, ended: int, left: int, failed: int) -> tuple[str, ...]:
+def _calls(found: Round, ended: int, left: int, failed: int) -> tuple[str, ...]:
     look: tuple[str, ...] = (".analyze()", ".propose(risk=0.05)", '.report("reports")')
     if left and not ended:
         return (".run(workers=2)",)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from refine.run.steering import how_text
 from refine.space.edits import bounds_text
+from refine.tree.round import Round
+from refine.tree.tree import Tree
 from refine.utils.display import Branch, Cell, Page, Text
 from refine.utils.format import score
-
-if TYPE_CHECKING:
-    from refine.tree.round import Round
-    from refine.tree.tree import Tree
+from refine.utils.provided import page_for
 
 
+@page_for(Tree)
 def tree_page(tree: Tree) -> Page:
     """The rounds as a tree; the one with the best trial is marked.
 
@@ -27,7 +26,7 @@ def tree_page(tree: Tree) -> Page:
     tags: dict[str, list[str]] = {}
     for tag, node_id in tree.tags.items():
         tags.setdefault(node_id, []).append(tag)
-    counts = tree._home.store.counts(tree._home.tree)
+    counts = tree._context.store.counts(tree._context.tree)
     best = tree.best()
     winner = None if best is None else str(best["round"])
 

@@ -14,12 +14,12 @@ from refine.space.space import Space
 from refine.store.engine import check_folder
 from refine.store.store import Store
 from refine.tree.apply import check_note
+from refine.tree.context import Context
 from refine.tree.exchange.bundle import Part, parts_of
 from refine.tree.exchange.bundle_files import read_folder, write_index, write_part
 from refine.tree.exchange.dataframe import runs_of
 from refine.tree.exchange.imported import part_of
 from refine.tree.exchange.merge import Merged, merge_into
-from refine.tree.home import Home
 from refine.tree.round import Round
 from refine.trials.trials import FUNCTION, Metric, check_direction
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Exchange:
     """What a tree takes in and gives out; :class:`refine.Tree` is one."""
 
-    _home: Home
+    _context: Context
 
     if TYPE_CHECKING:  # what `load` makes one by
 
@@ -152,14 +152,14 @@ class Exchange:
         part = part_of(
             space, runs, metric=metric, direction=direction, objective=name, data=data, note=check_note(note)
         )
-        store, tree = self._home.store, self._home.tree
+        store, tree = self._context.store, self._context.tree
         if part.id not in store.nodes(tree):
             merge_into(store, tree, [part])
         node = part.node
         store.set_defaults(tree, node)
         if objective is not None:
-            self._home.objectives[node.objective, node.data] = objective
-        return Round(self._home, store.nodes(tree)[part.id].node, node.metric, direction)
+            self._context.objectives[node.objective, node.data] = objective
+        return Round(self._context, store.nodes(tree)[part.id].node, node.metric, direction)
 
     # Out, and back.
 
@@ -177,15 +177,15 @@ class Exchange:
         """
         target = check_folder(folder)
         rounds = []
-        for part in parts_of(self._home.store, self._home.tree):
+        for part in parts_of(self._context.store, self._context.tree):
             home = write_part(target, part)
             node = part.node
-            found = Round(self._home, node, node.metric, node.direction)
+            found = Round(self._context, node, node.metric, node.direction)
             found.trials.to_csv(home / "trials.csv", index=False, lineterminator="\n")
             found.report(home)
             rounds.append(part.id)
         target.mkdir(parents=True, exist_ok=True)
-        write_index(target, self._home.name, rounds)
+        write_index(target, self._context.name, rounds)
         return target
 
     @classmethod
@@ -223,9 +223,9 @@ class Exchange:
                     "another name=, or merge: tree.merge(folder)"
                 )
             )
-            merge_into(tree._home.store, tree._home.tree, found.parts, strict)
+            merge_into(tree._context.store, tree._context.tree, found.parts, strict)
         except BaseException:
-            tree._home.store.close()
+            tree._context.store.close()
             raise
         return tree
 
@@ -248,12 +248,12 @@ class Exchange:
         """
         parts: Sequence[Part]
         if isinstance(other, Exchange):
-            parts = list(parts_of(other._home.store, other._home.tree))
+            parts = list(parts_of(other._context.store, other._context.tree))
         elif isinstance(other, str | os.PathLike):
             parts = read_folder(Path(other)).parts
         else:
             raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
-        return merge_into(self._home.store, self._home.tree, parts)
+        return merge_into(self._context.store, self._context.tree, parts)
 
 
 def _metric(text: str) -> Metric:

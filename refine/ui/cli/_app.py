@@ -167,9 +167,9 @@ def typed(store: str, command: str, found: Round, rest: str = "") -> str:
     """A command on a round as one types it."""
     import shlex
 
-    several = len(found.home.store.trees()) > 1
+    several = len(found.context.store.trees()) > 1
     words = ["refine", command, shlex.quote(store), found.id, rest]
-    words += [f"--tree {shlex.quote(found.home.name)}"] if several else []
+    words += [f"--tree {shlex.quote(found.context.name)}"] if several else []
     return " ".join(word for word in words if word)
 
 
@@ -192,7 +192,7 @@ def proposals_of(found: Round) -> list[Proposal]:
     """What was proposed on a round and kept, the last one at the end."""
     from refine.proposal.proposal import Proposal
 
-    kept = found.home.store.proposals(found._stored.pk)
+    kept = found.context.store.proposals(found._stored.pk)
     return [Proposal.from_json(json.loads(content)) for content in kept.values()]
 
 

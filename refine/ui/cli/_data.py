@@ -56,11 +56,11 @@ def plain(value: Any) -> Any:
 
 def round_data(found: Round) -> dict[str, Any]:
     """A round: what it is, how far, its best, and what was decided."""
-    counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+    counts = found.context.store.counts(found.context.tree).get(found._stored.pk, {})
     node = found.node
     return {
         "id": found.id,
-        "tree": found.home.name,
+        "tree": found.context.name,
         "parent": node.parent,
         "children": [c.id for c in found.children],
         "n": found.n,

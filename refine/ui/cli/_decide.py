@@ -345,7 +345,9 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: f
         )
     last = meant[-1]
     given = last.epsilon if last.epsilon_source == "given" else None
-    review = at.draft(last.risk, given)  # looking changes nothing: the last proposal stays the last one
+    review = at.propose(
+        last.risk, given, keep=False
+    )  # looking changes nothing: the last proposal stays the last one
     if review.proposal.digest != last.digest:
         raise ReviewError(
             f"round {at.id}: its evidence has changed since the last proposal; look again: refine propose STORE {at.id}"

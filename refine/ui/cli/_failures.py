@@ -52,7 +52,7 @@ def _page(found: Round, rows: pd.DataFrame) -> Page:
     from refine.utils.display import Items, Page, Text
     from refine.utils.format import plural
 
-    title = f"round {found.id} of {found.home.name}: {len(rows):,} of {plural(len(found.trials), 'trial')} did not complete"
+    title = f"round {found.id} of {found.context.name}: {len(rows):,} of {plural(len(found.trials), 'trial')} did not complete"
     if rows.empty:
         return Page(title)
     said = rows["error"].map(lambda text: str(text).strip().splitlines()[-1] if text else "-")

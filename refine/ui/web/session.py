@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
-from refine.report.pages.round import best_of
 from refine.review.decision import Decision
 from refine.tree.apply import path_to
+from refine.tree.overview import best_of
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import pair_content, preview_content, review_content, trials_content
 from refine.ui.web.edits import STARTED_EDIT, edit_meant, edits_back
@@ -116,7 +116,7 @@ class Session:
         edits = {} if self._started is None else edits_back(self._started)
         rejected = [] if self._started is None else list(self._started.rejected)
         return {
-            "tree": self.shown.home.name,
+            "tree": self.shown.context.name,
             "shown": self.shown.id,
             "risk": self.risk,
             "edits": edits,
@@ -125,14 +125,14 @@ class Session:
 
     def _pulse(self, _: Mapping[str, Any]) -> Answer:
         """How far every round is, and which evidence it has: cheap enough to ask for all the time."""
-        home = self.shown.home
+        home = self.shown.context
         counts = home.store.counts(home.tree)
         states = {i: counts.get(s.pk, {}) for i, s in home.store.nodes(home.tree).items()}
         return {"states": states, "versions": self._versions()}
 
     def _versions(self) -> dict[str, str]:
         """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
-        home = self.shown.home
+        home = self.shown.context
         nodes, last = home.store.nodes(home.tree), home.store.last_rows(home.tree)
         found = {}
         for node_id, stored in nodes.items():
@@ -141,7 +141,7 @@ class Session:
         return found
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
-        home = self.shown.home
+        home = self.shown.context
         tags: dict[str, list[str]] = {}
         for tag, node_id in home.store.tags(home.tree).items():
             tags.setdefault(node_id, []).append(tag)
@@ -177,7 +177,7 @@ class Session:
         self, nodes: Mapping[str, StoredNode], rounds: Mapping[str, Round]
     ) -> dict[str, pd.Series | None]:
         """The best trial of every round, read again only where there are other trials."""
-        home = self.shown.home
+        home = self.shown.context
         last = home.store.last_rows(home.tree)
         known, self._best = self._best, {}
         for node_id, stored in nodes.items():
@@ -187,7 +187,7 @@ class Session:
 
     def _round(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
-        counts = found.home.store.counts(found.home.tree).get(found._stored.pk, {})
+        counts = found.context.store.counts(found.context.tree).get(found._stored.pk, {})
         head = {
             "id": found.id,
             "n": found.n,
@@ -249,7 +249,7 @@ class Session:
     # Rounds and reviews.
 
     def _found(self, message: Mapping[str, Any]) -> Round:
-        key, home = message.get("round"), self.shown.home
+        key, home = message.get("round"), self.shown.context
         if not isinstance(key, str) or key not in home.store.nodes(home.tree):
             raise NotFoundError(
                 f"no round {key!r} in tree {home.name!r}; it may have been removed since the page was opened"
@@ -259,7 +259,7 @@ class Session:
     def _at(self, stored: StoredNode) -> Round:
         """A round of the tree, judged as it is stored; the one shown first as whoever opened the page judges it."""
         node, shown = stored.node, self.shown
-        return shown if node.id == shown.id else type(shown)(shown.home, node, node.metric, node.direction)
+        return shown if node.id == shown.id else type(shown)(shown.context, node, node.metric, node.direction)
 
     def _current(self, found: Round, message: Mapping[str, Any]) -> _Drawn:
         """The proposal for a risk on what is known now; made again when trials have come, and kept by no store."""
@@ -271,7 +271,7 @@ class Session:
             if mine == (found.id, float(risk), version):
                 return self._keep(drawn)
         epsilon = self._epsilon if found.id == self.shown.id else None
-        return self._keep(_Drawn(version, found.draft(float(risk), epsilon)))
+        return self._keep(_Drawn(version, found.propose(float(risk), epsilon, keep=False)))
 
     def _keep(self, drawn: _Drawn) -> _Drawn:
         self._drawn = [*(d for d in self._drawn if d is not drawn), drawn][-_MOST_DRAWN:]

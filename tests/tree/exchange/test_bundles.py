@@ -65,7 +65,7 @@ def made(grown, tmp_path):
 
 
 def everything(tree):
-    return list(parts_of(tree._home.store, tree._home.tree))
+    return list(parts_of(tree._context.store, tree._context.tree))
 
 
 def bytes_of(folder):
@@ -123,7 +123,7 @@ def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db").close()
     with refine.Tree("question", store=tmp_path / "loaded.db") as loaded:
         assert len(everything(loaded)[0].rows["trial"]) == len(everything(made)[0].rows["trial"])
-        with loaded._home.store.engine.begin() as connection:
+        with loaded._context.store.engine.begin() as connection:
             connection.execute(t.trial.update().where(t.trial.c.pk == 1).values(metrics='{"acc": 9.0}'))
     with pytest.raises(
         StoreError, match=r"is in the store already and must hold nothing else .* merge: tree\.merge"
@@ -165,7 +165,7 @@ def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_p
     space = {"x": (0.0, 1.0, 11)}
     for tree, add in ((a, 0.0), (b, 0.5)):
         tree.add_round(space, lambda p, add=add: p["x"] + add, n=5, name="f").run(progress=False)
-    with b._home.store.engine.begin() as connection:
+    with b._context.store.engine.begin() as connection:
         connection.execute(t.trial.update().where(t.trial.c.pk == 2).values(state="failed", metrics="{}"))
     first, second = (a, b) if way == "ours" else (b, a)
     found = first.merge(second)
@@ -184,7 +184,7 @@ def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_p
 
 
 def test_a_round_that_is_being_run_is_not_merged(made, tmp_path):
-    store, pk = made._home.store, made.rounds[0]._stored.pk
+    store, pk = made._context.store, made.rounds[0]._stored.pk
     with store.lease(pk, "round x"), pytest.raises(RoundBusyError):
         made.merge(tmp_path / "out")
 
@@ -321,6 +321,6 @@ def test_infinity_and_nan_survive(made, tmp_path):
     with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
         odd = loaded.rounds[0].trials["odd"]
         assert math.inf in set(odd)
-        with loaded._home.store.engine.connect() as connection:
+        with loaded._context.store.engine.connect() as connection:
             query = sa.select(t.trial.c.metrics).where(t.trial.c.state == "diverged")
             assert "NaN" in connection.execute(query).scalars().first()

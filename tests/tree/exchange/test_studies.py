@@ -60,7 +60,7 @@ def test_a_study_becomes_a_root(tree, study):
     assert root.best["value"] == study.best_value
     assert 0 < root.analyze()["units"].read < 1
     assert tree.add_study(study).id == root.id
-    curves = root.home.store.records([root._stored.pk], curves=True).curves
+    curves = root.context.store.records([root._stored.pk], curves=True).curves
     assert curves[0]["value"] == list(study.trials[0].intermediate_values.values())
     assert len(curves[5]["value"]) == 2
 

@@ -91,13 +91,13 @@ def test_a_password_is_shown_and_stored_nowhere(tmp_path, monkeypatch):
         import sqlalchemy as sa
 
         secret = sa.make_url("postgresql+psycopg://ann:hunter2@db.example/refine?password=hunter2")
-        monkeypatch.setattr(tree._home.store, "url", secret)
+        monkeypatch.setattr(tree._context.store, "url", secret)
         shown = [str(tree), repr(tree), tree.store, str(root), repr(root), str(root.propose())]
         root.report(tmp_path / "reports")
         tree.export(tmp_path / "out")
         study = root.to_optuna()
         shown += [str(t.user_attrs) for t in study.trials] + [study.study_name]
-        shown.append(repr(list(parts_of(tree._home.store, tree._home.tree))))
+        shown.append(repr(list(parts_of(tree._context.store, tree._context.tree))))
     shown += [
         p.read_bytes().decode("latin-1")
         for f in ("reports", "out")

@@ -542,7 +542,7 @@ def test_doctor_finds_a_damaged_file(here: Path) -> None:
     with refine.Tree("space", "s.db") as tree:
         import sqlalchemy as sa
 
-        with tree._home.store.engine.begin() as connection:
+        with tree._context.store.engine.begin() as connection:
             connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
     path = here / "s.db"
     content = bytearray(path.read_bytes())

@@ -331,9 +331,9 @@ def test_two_tabs(browser, server, root, tree):
 def test_a_round_deleted_meanwhile(browser, root, tree):
     other = tree.add_round(SPACE, root.objective, n=40, seed=9).run(progress=False)
     with served(other) as running, visit(browser, running.url) as page:
-        store = tree._home.store
+        store = tree._context.store
         with store.engine.begin() as connection:
-            pk = store.nodes(tree._home.tree)[other.id].pk
+            pk = store.nodes(tree._context.tree)[other.id].pk
             connection.execute(sa.text("PRAGMA foreign_keys=OFF"))
             for table in ("trial", "plan", "run", "proposal", "node"):
                 column = "pk" if table == "node" else "node"

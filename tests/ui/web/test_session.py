@@ -310,7 +310,7 @@ def test_what_was_drawn_is_answered_for_when_trials_come(session, root):
 
 
 def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, tree):
-    kept = lambda: list(tree._home.store.proposals(root._stored.pk))  # noqa: E731
+    kept = lambda: list(tree._context.store.proposals(root._stored.pk))  # noqa: E731
     for n in (121, 122, 123):
         shown(session, root, risk=0.2)
         root.run(n=n, progress=False)
@@ -367,8 +367,8 @@ def test_the_tree_is_read_once(tree, root, monkeypatch):
     session = Session(root)
     session.handle({"type": "tree"})
     reads = []
-    nodes = tree._home.store.nodes
-    monkeypatch.setattr(type(tree._home.store), "nodes", lambda _, at: reads.append(1) or nodes(at))
+    nodes = tree._context.store.nodes
+    monkeypatch.setattr(type(tree._context.store), "nodes", lambda _, at: reads.append(1) or nodes(at))
     assert len(session.handle({"type": "tree"})["rounds"]) == 13
     assert len(reads) == 1
 

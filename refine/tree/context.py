@@ -12,7 +12,7 @@ from refine.trials.round_record import Node
 from refine.trials.trials import Metric, Score
 
 
-class Home(NamedTuple):
+class Context(NamedTuple):
     """Where rounds live.
 
     Attributes:
