@@ -1,4 +1,4 @@
-"""Where the spread of values comes from: the permutation, the seed, and the split."""
+"""Where the spread of values comes from: the configuration, the seed, and the split."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Components(NamedTuple):
     """Standard deviations, in units of the metric; NaN where the data can't tell.
 
     Attributes:
-        permutation: Of the permutations' true values, among those that were run again. They were chosen for being
-            good, so that all permutations of the space differ by more.
-        seed: Of one permutation's values under different seeds, each a mean over the splits.
+        configuration: Of the configurations' true values, among those that were run again. They were chosen for being
+            good, so that all configurations of the space differ by more.
+        seed: Of one configuration's values under different seeds, each a mean over the splits.
         split: Of what the choice of the split does to the mean over the splits and is not the same for all
-            permutations: the part that can change their order.
-        groups: Number of permutations.
+            configurations: the part that can change their order.
+        groups: Number of configurations.
         runs: Number of runs.
     """
 
-    permutation: float
+    configuration: float
     seed: float
     split: float
     groups: int
@@ -37,10 +37,10 @@ class Components(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VarianceComponents:
-    """Components of variance of runs that are grouped by permutation, by the analysis of variance.
+    """Components of variance of runs that are grouped by configuration, by the analysis of variance.
 
     Negative estimates are 0. Source: Searle, Casella and McCulloch (1992), chapter 3: the unbalanced one-way
-    model, and for splits the interaction of the two-way model of permutations' means.
+    model, and for splits the interaction of the two-way model of configurations' means.
     """
 
     def __call__(self, y: ArrayLike, groups: ArrayLike, splits: ArrayLike | None = None) -> Components:
@@ -48,7 +48,7 @@ class VarianceComponents:
 
         Args:
             y: (n,) values of runs.
-            groups: (n,) labels of permutations, of any type that can be sorted.
+            groups: (n,) labels of configurations, of any type that can be sorted.
             splits: (n, s) value of every run on each of s splits, the same ones for all; ``y`` is their mean.
 
         Raises:
@@ -59,19 +59,19 @@ class VarianceComponents:
         names, index = np.unique(labels, return_inverse=True)
         size = np.bincount(index) if values.size else np.zeros(0, dtype=np.int64)
         seed = pooled_deviation(values, labels).sd
-        permutation = np.nan
+        configuration = np.nan
         if len(names) > 1 and np.isfinite(seed):
             means = np.bincount(index, weights=values) / size
             grand = values.mean()
             between = float(size @ (means - grand) ** 2) / (len(names) - 1)
             typical = (values.size - float(size @ size) / values.size) / (len(names) - 1)
-            permutation = float(np.sqrt(max(0.0, (between - seed**2) / typical)))
+            configuration = float(np.sqrt(max(0.0, (between - seed**2) / typical)))
         split = np.nan if splits is None else _split(np.asarray(splits, dtype=float), index, size)
-        return Components(permutation, float(seed), split, len(names), int(values.size))
+        return Components(configuration, float(seed), split, len(names), int(values.size))
 
 
 def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
-    """Deviation that permutation-by-split interaction adds to a mean over the splits."""
+    """Deviation that configuration-by-split interaction adds to a mean over the splits."""
     if table.ndim != 2 or len(table) != len(index) or not np.isfinite(table).all():
         raise AnalysisError(
             f"splits: needs one finite value per run and split, shape ({len(index)}, s), got {table.shape}"
@@ -82,7 +82,7 @@ def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
     means = np.stack([np.bincount(index, weights=table[:, j]) / size for j in range(s)], axis=1)
     rest = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
     interaction = float((rest**2).sum()) / ((k - 1) * (s - 1))
-    # What seeds do to single splits is in it too; within permutations it can be seen alone.
+    # What seeds do to single splits is in it too; within configurations it can be seen alone.
     within = table - table.mean(axis=1, keepdims=True)
     centre = np.stack([np.bincount(index, weights=within[:, j]) / size for j in range(s)], axis=1)[index]
     freedom = int(np.sum(size - 1)) * (s - 1)

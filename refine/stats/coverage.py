@@ -130,17 +130,17 @@ def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def hit_probability(n: int, share: float, size: int | None = None) -> float:
-    """Probability that at least one of `n` permutations lies in the best `share` of the space.
+    """Probability that at least one of `n` configurations lies in the best `share` of the space.
 
-    1 - (1 - share)^n; on a grid, where a round never repeats a permutation, the exact
+    1 - (1 - share)^n; on a grid, where a round never repeats a configuration, the exact
     hypergeometric.
 
     Source: Bergstra and Bengio (2012), section 2, for the formula without a grid.
 
     Args:
-        n: permutations drawn.
+        n: configurations drawn.
         share: of the space that would do, in (0, 1).
-        size: number of permutations of the grid; None for a continuous space. Best are then the
+        size: number of configurations of the grid; None for a continuous space. Best are then the
             ceil(share * size) best.
 
     Raises:

@@ -125,7 +125,7 @@ class CurveCheck:
             validation: (n,) validation loss.
             score: (n,) what the trial is judged by, higher is better; where it is missing, the validation
                 loss stands in for it in *improving* and *saturated*.
-            noise: how much the score of one permutation changes when trained again, a standard deviation in its
+            noise: how much the score of one configuration changes when trained again, a standard deviation in its
                 units; None, NaN or 0 where it is unknown.
 
         Raises:

@@ -1,4 +1,4 @@
-"""How much the value of one permutation changes when it is trained again.
+"""How much the value of one configuration changes when it is trained again.
 
 Every claim of the form 'no worse than by epsilon' hangs on this number, so the result says where it
 comes from.
@@ -36,7 +36,7 @@ class Noise(NamedTuple):
 
     Attributes:
         sd: standard deviation, in units of the metric; NaN where `source` is 'none'.
-        source: 'replicates' (permutations run under several seeds), 'residuals' (what a surrogate
+        source: 'replicates' (configurations run under several seeds), 'residuals' (what a surrogate
             couldn't explain, which may hold the surrogate's own error as well) or 'none'.
         n: degrees of freedom behind 'replicates', number of trials behind 'residuals'.
     """
@@ -50,7 +50,7 @@ class Noise(NamedTuple):
 class RetrainingNoise:
     """Estimate the noise from replicates where there are enough, else from a surrogate.
 
-    Replicates: pooled deviation, the square root of the summed squares within permutations over the
+    Replicates: pooled deviation, the square root of the summed squares within configurations over the
     summed degrees of freedom. Surrogate: the noise term of a Gaussian process on the normal scores of
     the values, read off in units of the metric around the middle of the best `region`, because the
     noise near the optimum decides. It is at most the noise that would alone explain the spread of the
@@ -90,7 +90,7 @@ class RetrainingNoise:
             X: (n, d) positions or codes.
             y: (n,) values.
             cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-            groups: (n,) labels, equal for replicates of one permutation; None where there are none.
+            groups: (n,) labels, equal for replicates of one configuration; None where there are none.
 
         Returns:
             The noise; source 'none' under 20 trials without replicates.

@@ -95,7 +95,7 @@ class FreshBest(NamedTuple):
         low: lower end of the interval of its mean over all seeds.
         high: upper end.
         runs: number of its new runs.
-        freedom: degrees of freedom behind the interval, from all permutations that were run again; 0 where there
+        freedom: degrees of freedom behind the interval, from all configurations that were run again; 0 where there
             are too few for an interval, whose ends are NaN then.
     """
 
@@ -109,9 +109,9 @@ class FreshBest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FreshSeeds:
-    """The winner's mean over new seeds, with Student's interval on the deviation pooled over permutations.
+    """The winner's mean over new seeds, with Student's interval on the deviation pooled over configurations.
 
-    New seeds know nothing of the selection, so that the mean is unbiased. Three runs of one permutation alone
+    New seeds know nothing of the selection, so that the mean is unbiased. Three runs of one configuration alone
     would give an interval twice as wide, or wider, for want of degrees of freedom. The best of the new means
     would be a selection again, so it isn't used.
 
@@ -134,7 +134,7 @@ class FreshSeeds:
         Args:
             best: its value when it was chosen.
             y: (n,) values of new runs, the winner's and others'.
-            groups: (n,) labels of their permutations.
+            groups: (n,) labels of their configurations.
             winner: its label.
 
         Raises:

@@ -14,7 +14,7 @@ def test_known_components_are_found():
     groups = np.repeat(np.arange(300), 4)
     y = 2.0 * rng.normal(size=300)[groups] + 0.5 * rng.normal(size=1200)
     found = VarianceComponents()(y, groups)
-    assert found.permutation == pytest.approx(2.0, rel=0.1)
+    assert found.configuration == pytest.approx(2.0, rel=0.1)
     assert found.seed == pytest.approx(0.5, rel=0.06)
     assert np.isnan(found.split)
     assert (found.groups, found.runs) == (300, 1200)
@@ -25,24 +25,25 @@ def test_unequal_groups_are_weighed():
     groups = np.repeat(np.arange(400), rng.integers(1, 6, 400))
     y = 1.0 * rng.normal(size=400)[groups] + 1.0 * rng.normal(size=len(groups))
     found = VarianceComponents()(y, groups)
-    assert found.permutation == pytest.approx(1.0, rel=0.12)
+    assert found.configuration == pytest.approx(1.0, rel=0.12)
     assert found.seed == pytest.approx(1.0, rel=0.08)
 
 
-def test_equal_permutations_differ_by_nothing():
+def test_equal_configurations_differ_by_nothing():
     rng = np.random.default_rng(2)
     sds = [
-        VarianceComponents()(rng.normal(size=12), np.repeat([0, 1, 2, 3], 3)).permutation for _ in range(200)
+        VarianceComponents()(rng.normal(size=12), np.repeat([0, 1, 2, 3], 3)).configuration
+        for _ in range(200)
     ]
     assert min(sds) == 0
     assert np.mean(np.square(sds)) < 0.2
 
 
-def test_what_splits_do_to_the_order_of_permutations():
+def test_what_splits_do_to_the_order_of_configurations():
     rng = np.random.default_rng(3)
     k, r, s = 200, 3, 5
     groups = np.repeat(np.arange(k), r)
-    own = 0.6 * rng.normal(size=(k, s))  # how well a permutation does on a split
+    own = 0.6 * rng.normal(size=(k, s))  # how well a configuration does on a split
     common = 3.0 * rng.normal(size=s)  # how hard a split is for all: changes no order
     table = (own + common)[groups] + 0.4 * rng.normal(size=(k * r, s))
     found = VarianceComponents()(table.mean(axis=1), groups, table)
@@ -52,7 +53,7 @@ def test_what_splits_do_to_the_order_of_permutations():
 
 def test_what_cannot_be_told():
     one = VarianceComponents()([1.0, 2.0], ["a", "a"])
-    assert np.isnan(one.permutation)
+    assert np.isnan(one.configuration)
     assert one.seed == pytest.approx(np.sqrt(0.5))
     assert np.isnan(VarianceComponents()([], []).seed)
     with pytest.raises(

@@ -49,13 +49,13 @@ def _interval(low: float, high: float) -> str:
 
 def _components(facts: Facts) -> Raw | None:
     c = facts.optimism.components if facts.optimism else None
-    if c is None or not math.isfinite(c.permutation):
+    if c is None or not math.isfinite(c.configuration):
         return None
-    total = c.permutation**2 + c.seed**2
+    total = c.configuration**2 + c.seed**2
     if total == 0:
         return Raw(f"The {c.groups} configurations that were run again all gave the same value.")
     return Raw(
-        f"Among the {c.groups} configurations that were run again, configurations differ by {score(c.permutation)} and "
+        f"Among the {c.groups} configurations that were run again, configurations differ by {score(c.configuration)} and "
         f"seeds of one configuration by {score(c.seed)} (standard deviations): {percent(c.seed**2 / total)} of the "
         "variance of single runs comes from the seed."
         + (

@@ -1,0 +1,224 @@
+"""Every number that was recorded of old stores and studies is the same today: words may change, numbers may not."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from functools import cache
+
+import numpy as np
+import pytest
+
+from recorded import FIXTURES, STORES, differences, opened, recorded
+from refine.analysis.learning_curves import best_curves
+from refine.design.samplers import DESIGNS
+from refine.design.space_filling import draw, feasible
+from refine.errors import AnalysisError
+from refine.ui.web.content import pair_content, review_content, trials_content
+
+sys.path.insert(0, str(FIXTURES))
+
+EVERY = [
+    (store, tree, found)
+    for store in STORES
+    for tree, content in recorded(store)["trees"].items()
+    for found in content["rounds"]
+]
+ANALYSED = [case for case in EVERY if "analysis" in recorded(case[0])["trees"][case[1]]["rounds"][case[2]]]
+each = pytest.mark.parametrize("case", EVERY, ids="-".join)
+each_analysed = pytest.mark.parametrize("case", ANALYSED, ids="-".join)
+
+NO_NUMBERS = {
+    "reason",
+    "reason_numbers",
+    "caution",
+    "claim",
+    "says",
+    "says_numbers",
+    "number",
+    "number_numbers",
+    "printed",
+    "warning",
+}
+"""Sentences, and numbers that were found in sentences."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Looks up a tree, a round, its draft and what was recorded of it; everything is made once."""
+    folder = tmp_path_factory.mktemp("recorded")
+
+    class Place:
+        then = staticmethod(cache(recorded))
+        tree = staticmethod(cache(lambda store, tree: opened(store, tree, folder)))
+
+        @classmethod
+        def of(cls, case):
+            store, tree, found = case
+            return cls.tree(store, tree)[found], cls.then(store)["trees"][tree]["rounds"][found]
+
+        draft = staticmethod(cache(lambda case: Place.of(case)[0].draft(0.05)))
+
+    return Place
+
+
+def without(then, names):
+    if isinstance(then, dict):
+        return {k: without(v, names) for k, v in then.items() if k not in names}
+    return [without(v, names) for v in then] if isinstance(then, list) else then
+
+
+@each
+def test_a_round_and_its_trials(place, case):
+    found, then = place.of(case)
+    node = dict(then["node"])
+    assert (found.n, found._stored.first) == (node.pop("n"), node.pop("first"))
+    assert differences(found.node, node) == []
+    space = dict(then["space"])
+    assert differences(feasible(found.space), space.pop("feasible")) == []
+    assert [len(v) for v in space.pop("levels").values()] == [p.size for p in found.space.values()]
+    assert (space["size"], space["digest"]) == (found.space.size, found.space.digest)
+    assert found.roles == then["roles"]
+    columns = ("cell", "origin", "seed", "state", "value", "seconds")
+    for frame, key in ((found.trials, "trials"), (found.replicates, "replicates")):
+        assert differences(frame, [{k: row[k] for k in columns} for row in then[key]]) == []
+        metrics = [row["metrics"] for row in then[key]]
+        assert [sorted(m) for m in metrics] == [
+            sorted(k for k in m if k in frame or f"{k} (metric)" in frame) for m in metrics
+        ]
+    assert differences(found.best, then["best"]) == []
+    assert differences(found.holdout_results, without(then["openings"], {"runs", "created"})) == []
+    assert differences(found._best_before(), then["best_before"]) == []
+
+
+@each
+def test_cells(place, case):
+    found, then = place.of(case)
+    exist = feasible(found.space).low
+    for name, numbers in then["design"].items():
+        if name in DESIGNS and isinstance(numbers, list):
+            rows = draw(DESIGNS[name], found.space, min(10, exist), found.node.design_seed)
+            assert [str(found.space.number(row)) for row in rows] == numbers
+    if isinstance(then["design"]["cells"], list):
+        assert [str(cell) for cell in found.cells()[:20]] == then["design"]["cells"]
+
+
+@each
+def test_decisions(place, case):
+    found, then = place.of(case)
+    for decision, was in zip(found.decisions, then["decisions"], strict=True):
+        forecast, ends = was["forecast"], was["interval_90"]
+        rest = {k: v for k, v in was.items() if k not in ("forecast", "interval_90", "created")}
+        assert differences(decision, without(rest, {"space", "edits"})) == []
+        assert (decision.forecast is None) == (forecast is None)
+        if forecast is not None:
+            assert differences({w: decision.forecast.interval(w, 0.9) for w in ends}, ends) == []
+
+
+@each_analysed
+def test_analysis(place, case):
+    analysis, then = place.draft(case).analysis, dict(place.of(case)[1]["analysis"])
+    assert [e.name for e in analysis.ranked] == then.pop("ranked")
+    assert differences(analysis.outside["value"], then.pop("outside")) == []
+    assert len(analysis.table) == then.pop("own")
+    assert differences(analysis.X.mean(axis=0), then.pop("X_means")) == []
+    assert len(np.unique(analysis.X, axis=0)) == then.pop("permutations")
+    names = [e.name for e in analysis.parameters]
+    pairs = [{**p._asdict(), "i": names[p.i], "j": names[p.j]} for p in analysis.pairs]
+    assert differences(pairs, then.pop("pairs")) == []
+    measured = then.pop("parameters")
+    for e in analysis.parameters:
+        assert differences(e, {k: v for k, v in measured[e.name].items() if k != "piled_up"}, at=e.name) == []
+        assert [(edge.side, pytest.approx(q)) for edge, q in e.piled_up] == [
+            (p["side"], p["q"]) for p in measured[e.name]["piled_up"]
+        ]
+    assert differences(analysis, without(then, {"caution", "X_sha"})) == []
+
+
+@each_analysed
+def test_proposal(place, case):
+    proposal, then = place.draft(case).proposal, dict(place.of(case)[1]["proposal"])
+    changes = then.pop("changes")
+    assert [c.name for c in proposal.changes] == list(changes)
+    for change in proposal.changes:
+        was = without(changes[change.name], {*NO_NUMBERS, "now", "proposed"})
+        assert differences(change, was, at=change.name) == []
+    assert differences(proposal, without(then, {*NO_NUMBERS, "digest"})) == []
+
+
+@each_analysed
+def test_previews(place, case):
+    for then in place.of(case)[1]["previews"]:
+        review = place.draft(case)
+        if then["rejected"]:
+            review = review.reject(*then["rejected"])
+        edits = {n: tuple(v) if isinstance(v, list) else v for n, v in then["edits"].items()}
+        seen = review.edit(edits).preview(n=20, workers=2)
+        assert len(seen.unknown) == then["unknown"]
+        rest = {
+            k: v
+            for k, v in then.items()
+            if not k.startswith("review_") and k not in ("edits", "rejected", "unknown")
+        }
+        assert differences(seen, without(rest, NO_NUMBERS)) == []
+        of_review = {k.removeprefix("review_"): v for k, v in then.items() if k.startswith("review_")}
+        assert differences(review.edit(edits), of_review) == []
+
+
+@each_analysed
+def test_checks(place, case):
+    found, then = place.of(case)
+    review = place.draft(case)
+    for checks, was in (
+        (review.checks(), then["gate"]),
+        (found.checks(review.analysis), then["gate_without_proposal"]),
+    ):
+        assert {k.lower(): v for k, v in checks.counts.items()} == was["counts"]
+        for check, card in zip(checks.checks, was["cards"], strict=True):
+            assert check.verdict.lower() == card["verdict"], card["key"]
+            assert differences(check, {k: card[k] for k in ("key", "value", "about", "picture")}) == []
+
+
+@each
+def test_optimism_and_curves(place, case):
+    found, then = place.of(case)
+    if "no_optimism" in then:
+        with pytest.raises(AnalysisError):
+            found.optimism()
+    else:
+        assert differences(found.optimism(), then["optimism"]) == []
+    noise = place.draft(case).analysis.noise.sd if "analysis" in then else None
+    place_of = found.home.store, found._stored.pk, found.space, found._metric, found.direction
+    curves = best_curves(*place_of, found.node.allow_degenerate, noise)
+    assert differences(curves, then["curves"]) == []
+
+
+@each_analysed
+def test_the_review_page(place, case):
+    review, then = place.draft(case), dict(place.of(case)[1]["page"])
+    content = review_content(review, review.checks())
+    sha = hashlib.sha256(trials_content(review.analysis, review.round.node.allow_degenerate)).hexdigest()
+    assert sha[:16] == then.pop("trials_sha")
+    pairs = [pair_content(review.analysis, p["a"], p["b"]) for p in content["pairs"][:2]]
+    assert differences(pairs, then.pop("pair")) == []
+    assert differences(content, then) == []
+
+
+@pytest.mark.parametrize("case", sorted({case[:2] for case in EVERY}), ids="-".join)
+def test_a_tree(place, case):
+    tree, then = place.tree(*case), place.then(case[0])["trees"][case[1]]
+    assert tree.tags == then["tags"]
+    assert differences(tree.best(), then["best"]) == []
+    calibration, was = tree.calibration(), then["ledger"]
+    for entry, old in zip(calibration.entries, was["entries"], strict=True):
+        for call in ("realised", "percentile"):
+            assert differences({w: getattr(entry, call)(w) for w in old[call]}, old[call]) == []
+        assert differences(entry.power(), old["power"]) == []
+        rest = without(old, {"realised", "percentile", "power", "state", "verdict"})
+        assert differences(entry, rest) == []
+    if calibration.scored:
+        assert differences(calibration.coverage(), was["coverage"]) == []
+    for parent, child in ((r.parent, r) for r in tree.rounds if r.parent is not None):
+        comparison = dict(then["rounds"][child.id]["comparison_with_parent"])
+        comparison.pop("verdict")
+        assert differences(tree.diff(parent, child), comparison) == []
