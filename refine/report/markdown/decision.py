@@ -13,8 +13,8 @@ from refine.utils.format import duration, percent, plural, score
 
 if TYPE_CHECKING:
     from refine.proposal.change import Change
+    from refine.proposal.proposal import Proposal
     from refine.review.decision import Decision
-from refine.proposal.proposal import Proposal
 
 _EPSILON_WORDS = {
     "replicates": "the noise of retraining, measured on replicates",

@@ -228,7 +228,7 @@ def branch(
         child = at.branch(
             new,
             note=note,
-            previous=typed_pairs(previous or [], "--was") or None,
+            previous=typed_pairs(previous or [], "--previous") or None,
             n=n,
             downsample=downsample,
             seed=seed,

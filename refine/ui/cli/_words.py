@@ -18,7 +18,7 @@ TYPED = {
     "round.replicate(top=5, seeds=3)": "refine replicate STORE ROUND --top 5 --seeds 3",
     "round.replicate()": "refine replicate STORE ROUND",
     "round.branch(round.space, n=...)": "refine branch STORE ROUND --n N",
-    "round.branch(space, previous={...})": "refine branch STORE ROUND --edit NAME=VALUE --was NAME=VALUE",
+    "round.branch(space, previous={...})": "refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE",
     ".propose().accept(n=100) or .branch(space, n=100) and run the child": (
         "refine propose and refine accept, or refine branch, and run the child"
     ),

@@ -32,7 +32,7 @@ def _lines(ax: Any) -> list[np.ndarray[Any, Any]]:
 def test_lines_run_through_the_values(analysis: Analysis) -> None:
     ax = figures.parallel(analysis, ["lr", "optimizer", "neurons"], top=0.1)
     others, good, best = _lines(ax)
-    space_filling = trials().query("origin == 'even' and state == 'complete'")
+    space_filling = trials().query("origin == 'space_filling' and state == 'complete'")
     assert len(others) + len(good) == len(space_filling)
     assert len(good) == np.ceil(0.1 * len(space_filling))
     assert best.shape == (1, 4)

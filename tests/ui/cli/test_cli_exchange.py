@@ -55,7 +55,7 @@ def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
     text = good("import", csv, tmp_path / "r.db", *options)
     assert text == good("import", csv, tmp_path / "r.db", *options)
     assert "loss, minimize; best" in text
-    assert re.search(r"^units +int +8, 16$", text, flags=re.MULTILINE)
+    assert re.search(r"^units +integer +8, 16$", text, flags=re.MULTILINE)
     with refine.Tree("old", tmp_path / "r.db", create=False) as tree:
         (root,) = tree.rounds
         assert list(root.space) == ["lr", "units"]

@@ -84,7 +84,7 @@ def test_a_round_with_failures_leads_to_them(store, tmp_path):
 def test_errors_name_what_one_types(store):
     run("propose", *store)
     told = run("preview", *store, "--edit", "lr=(0, 1)").stderr
-    assert "to add a parameter use refine branch STORE ROUND --edit NAME=VALUE --was NAME=VALUE" in told
+    assert "to add a parameter use refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE" in told
     assert "round." not in told
     checks = run("checks", *store).stdout
     assert "refine roles STORE ROUND NAME=scientific" in checks

@@ -170,7 +170,7 @@ def test_a_study_from_the_shell(here: Path) -> None:
     assert difference["populations"]["comparison"]["better"] > 0.5
 
     branched = data(
-        "branch", "s.db", "paper", "-e", "l2=(0.0, 0.1, 3)", "--was", "l2=0.0", "--drop", "epochs", "-n", 9
+        "branch", "s.db", "paper", "-e", "l2=(0.0, 0.1, 3)", "--previous", "l2=0.0", "--drop", "epochs", "-n", 9
     )
     assert "l2" in dict(branched["space"]["parameters"])
     assert "epochs" not in dict(branched["space"]["parameters"])
@@ -517,7 +517,7 @@ def test_doctor(here: Path) -> None:
     found = {c["what"]: c for c in data("doctor", "s.db", "--quick")}
     assert found["packages"]["verdict"] == "good"
     assert "tensorflow" in found["packages"]["says"]
-    assert found["store"]["says"].endswith("schema 4")
+    assert found["store"]["says"].endswith("schema 5")
     assert found["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
     assert not {"TensorFlow", "workers"} & set(found)
     missing = run("doctor", "no.db", "--quick", "--json")
