@@ -69,7 +69,7 @@ def per_trial(seconds: list[float], ended: float) -> tuple[float, float, float]:
 def read_back(folder: Path, n: int) -> tuple[float, float]:
     """Seconds to write ``n`` trials straight into a store, and to open the tree and read them."""
     from refine.run.runner import plan
-    from refine.trials.trials import Trial
+    from refine.trials.trial import Trial
 
     store = folder / "large.db"
     with refine.Tree("large", store=store) as tree:

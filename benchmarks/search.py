@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from boxes import sources
 from grids import Grid, grid, names
-from recorded import AT, HOME, is_recorded, recorded
 from rivals import RIVALS
 from scipy.stats import rankdata
 
 import refine
+from recorded import AT, HOME, is_recorded, recorded
 
 FAMILIES = ("mlp", "fcnet")
 OURS = "refine, every proposal accepted"

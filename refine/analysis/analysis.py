@@ -30,7 +30,9 @@ from refine.report.pages.analysis import analysis_page
 from refine.report.pages.cautions import of_imported
 from refine.space.encoding import check_seed
 from refine.space.space import Space
-from refine.trials.trials import FAILED, STATES, check_direction, check_frame, degenerate_rows
+from refine.trials.frame import check_frame, degenerate_rows
+from refine.trials.goal import check_direction, sign_of
+from refine.trials.trial import FAILED, STATES
 from refine.utils.display import Page, Shown
 from refine.utils.format import plural
 from refine.utils.threads import one_thread
@@ -109,7 +111,7 @@ class Analysis(Shown):
     @property
     def sign(self) -> float:
         """1 to maximize, -1 to minimize."""
-        return 1.0 if self.direction == "maximize" else -1.0
+        return sign_of(self.direction)
 
     @cached_property
     def configurations(self) -> npt.NDArray[np.intp]:
@@ -194,7 +196,7 @@ def analyze(
         raise AnalysisError(
             f"look must be a whole number >= 1, the round's place in its branch, got {look!r}"
         )
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     rows = _inside(space, frame, value, allow_degenerate, sign)
     past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
     n_earlier = 0 if past is None else int(past.finished.sum())

@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from refine import stats
-from refine.trials.trials import FUNCTION, Curve, Metric, best_first, table
+from refine.trials.frame import best_first, table
+from refine.trials.goal import sign_of
+from refine.trials.metric import FUNCTION, Curve, Metric
 
 if TYPE_CHECKING:
     from refine.space.space import Space
@@ -93,7 +95,7 @@ def trial_curves(
     score = pair if judged and plain != "loss" else Pair()
     if not any((*loss, *score)):
         return None
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     flags = stats.CurveCheck()(*loss, [sign * v for v in judged], noise)
     return TrialCurves(rank, value, loss, score, flags)
 

@@ -12,7 +12,8 @@ from refine.errors import AnalysisError
 from refine.run.replicates import again, best_keys, fresh_runs
 from refine.space.space import Space
 from refine.store.store import Store
-from refine.trials.trials import Metric
+from refine.trials.goal import sign_of
+from refine.trials.metric import Metric
 from refine.utils.display import Cell, Items, Page, Shown
 from refine.utils.format import plural, score
 
@@ -98,7 +99,7 @@ def optimism_of(
     Raises:
         AnalysisError: No trial has finished that may be called best.
     """
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     records = store.records([pk], curves=metric.curves)
     keys = best_keys(space, records, metric, direction, allow_degenerate)
     if not keys:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from refine import stats
 from refine.space.encoding import decode, encode
 from refine.space.space import Space, configuration_key
+from refine.trials.frame import Records
 from refine.trials.round_record import Node
-from refine.trials.trials import Records
 
 Configurations = list[dict[str, Any]]
 

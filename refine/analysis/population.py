@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
-from refine.trials.trials import check_direction
+from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import p_value
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
     (2000); see :class:`refine.stats.Compare`.
     """
     check_direction(direction)
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     for which, part in (("parent's", parent_table), ("child's", child_table)):
         if "state" in part and (stopped := int((part["state"] == "pruned").sum())):
             raise AnalysisError(

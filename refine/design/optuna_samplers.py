@@ -18,8 +18,9 @@ from refine.design.space_filling import Uniform, draw
 from refine.space.encoding import seed_of
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space, configuration_key
+from refine.trials.frame import Records, degenerate_rows, table
+from refine.trials.metric import Metric
 from refine.trials.round_record import Node
-from refine.trials.trials import Metric, Records, degenerate_rows, table
 
 _TRIES = 50
 _TRIES_GP = 5  # each of them fits the process anew

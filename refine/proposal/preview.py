@@ -16,7 +16,7 @@ from refine.proposal.proposal import Proposal
 from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
 from refine.space.space import Space
-from refine.trials.trials import best_first
+from refine.trials.frame import best_first
 from refine.utils.display import Cell, Grid, Page, Shown, Text
 from refine.utils.format import duration, join, percent, plural, score
 

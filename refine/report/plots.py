@@ -25,7 +25,7 @@ from refine.space.parameters import Parameter
 from refine.tree.lineage import lineage
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.trials.trials import best_first, degenerate_rows
+from refine.trials.frame import best_first, degenerate_rows
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:

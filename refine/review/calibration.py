@@ -13,6 +13,7 @@ from refine import stats
 from refine.proposal.forecast import WHAT
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
+from refine.trials.goal import sign_of
 from refine.utils.display import Block, Cell, Grid, Items, Page, Shown, Text
 from refine.utils.format import number, percent, plural, score
 
@@ -111,7 +112,7 @@ class Entry:
         """By how much the best audit trial beats the best inside, in units of the metric; NaN without one."""
         if not self.seen.audit or math.isnan(self.seen.inside):
             return math.nan
-        sign = 1.0 if self.seen.direction == "maximize" else -1.0
+        sign = sign_of(self.seen.direction)
         return max(sign * v for v in self.seen.audit) - sign * self.seen.inside
 
     @property
@@ -136,7 +137,7 @@ class Entry:
                 return "Nothing to refute: nothing was cut off."
             return "Not tested: no audit trial has finished."
         if self.refuted:
-            sign = 1.0 if self.seen.direction == "maximize" else -1.0
+            sign = sign_of(self.seen.direction)
             best = sign * max(sign * v for v in self.seen.audit)
             more = f" by more than {number(self.proposal.epsilon)}" if self.proposal.epsilon else ""
             return (

@@ -11,7 +11,7 @@ from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.review import checks as checks
 from refine.review.checks import Check, Known
 from refine.space.roles import SCIENTIFIC
-from refine.trials.trials import best_first
+from refine.trials.frame import best_first
 from refine.utils.display import Cell, Grid, Page, Shown
 
 VERDICTS = ("pass", "warn", "fail", "unknown")

@@ -22,7 +22,8 @@ from refine.analysis.population import space_filling_rows
 from refine.proposal.proposal import Proposal
 from refine.space.edits import widened
 from refine.space.parameters import Range
-from refine.trials.trials import FAILED, degenerate_rows
+from refine.trials.frame import degenerate_rows
+from refine.trials.trial import FAILED
 from refine.utils.format import join, number, percent, plural, score
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from refine.run.identity import Objective
 from refine.run.objective import Task, evaluate
 from refine.run.replicates import best_keys, planned
 from refine.tree.context import Context
+from refine.trials.metric import Metric
 from refine.trials.round_record import Node
-from refine.trials.trials import Metric
 
 
 class _Keeper:

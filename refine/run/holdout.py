@@ -27,8 +27,10 @@ from refine.space.encoding import digest, dumps, seed_of
 from refine.store.schema import t
 from refine.store.store import Store
 from refine.tree.context import Context
+from refine.trials.frame import Records, table
+from refine.trials.goal import sign_of
+from refine.trials.metric import Metric
 from refine.trials.round_record import Node, StoredNode
-from refine.trials.trials import Metric, Records, table
 from refine.utils.display import Cell, Items, Page, Shown
 from refine.utils.format import plural, score
 
@@ -228,7 +230,7 @@ def _chosen(node: Node, records: Records, metric: Metric, direction: str, top: i
     fresh = again(records)
     frame = table(node.space, fresh, metric)
     means = frame["value"].groupby(np.asarray(fresh.columns["key"], dtype=object)).mean().dropna()
-    sign = 1.0 if direction == "minimize" else -1.0
+    sign = -sign_of(direction)
     tried = sorted((k for k in ranked if k in means.index), key=lambda k: sign * float(means[k]))
     return [*tried, *(k for k in ranked if k not in means.index)][:top]
 

@@ -22,7 +22,7 @@ from refine.design.pruning import Limit
 from refine.errors import ObjectiveError, UnknownNameError, did_you_mean
 from refine.run.identity import Objective, objective_name
 from refine.space.encoding import decode, thaw
-from refine.trials.trials import Examples
+from refine.trials.trial import Examples
 
 _ERROR_LENGTH = 20_000
 

@@ -10,8 +10,11 @@ from typing import Any
 
 from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
 from refine.run.objective import Outcome
+from refine.trials.frame import Records
+from refine.trials.goal import sign_of
+from refine.trials.metric import Metric
 from refine.trials.round_record import Node
-from refine.trials.trials import DEGENERATE, Metric, Records
+from refine.trials.trial import DEGENERATE
 from refine.utils.format import score
 
 _READ_BY = 10
@@ -27,7 +30,7 @@ class Watch:
     def __init__(
         self, node: Node, n: int, todo: int, records: Records, metric: Metric, direction: str, show: bool
     ) -> None:
-        self.node, self.metric, self.sign = node, metric, 1.0 if direction == "maximize" else -1.0
+        self.node, self.metric, self.sign = node, metric, sign_of(direction)
         self.total, self.done, self.show = n, n - todo, show
         self.alike: dict[str, int] = {}
         self.seen = self.failed = self.pruned = 0

@@ -21,8 +21,9 @@ from refine.run.replicates import planned
 from refine.run.runner import plan
 from refine.space.encoding import check_seed
 from refine.tree.context import Context
+from refine.trials.frame import Records
+from refine.trials.metric import Metric
 from refine.trials.round_record import Node
-from refine.trials.trials import Metric, Records
 from refine.utils.display import Cell, Items, Page, Shown
 from refine.utils.format import plural, score
 
@@ -201,7 +202,7 @@ def _apart(a: float | None, b: float | None) -> float:
 def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    from refine.trials.trials import table
+    from refine.trials.frame import table
 
     frame = table(node.space, records, Metric("value"))[list(node.space)].iloc[at].reset_index(drop=True)
     return pd.concat([frame, pd.DataFrame(rows)], axis=1)

@@ -16,8 +16,10 @@ from refine.errors import AnalysisError, DesignError
 from refine.run.objective import Task
 from refine.space.space import Space
 from refine.store.store import Store
+from refine.trials.frame import Records, best_first, table
+from refine.trials.metric import Metric
 from refine.trials.round_record import Node
-from refine.trials.trials import DEGENERATE, Metric, Records, best_first, table
+from refine.trials.trial import DEGENERATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +125,7 @@ def replicate_tasks(
 
 
 def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
-    """The table of a round's replicates, as :func:`refine.trials.trials.table`, with their numbers in ``replicate``."""
+    """The table of a round's replicates, as :func:`refine.trials.frame.table`, with their numbers in ``replicate``."""
     found = again(records)
     frame = table(space, found, metric)
     title = "replicate (trial)" if "replicate" in frame else "replicate"

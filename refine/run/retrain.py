@@ -11,8 +11,9 @@ from refine.run.objective import Task
 from refine.run.replicates import best_keys, check_times, known_best, replicate_tasks
 from refine.run.runner import check_rerun, run_round
 from refine.tree.context import Context
+from refine.trials.frame import Records
+from refine.trials.metric import Metric
 from refine.trials.round_record import Node
-from refine.trials.trials import Metric, Records
 
 
 class HowOptions(TypedDict, total=False):

@@ -24,8 +24,10 @@ from refine.run.signals import interruptible
 from refine.space.encoding import decode, encode, freeze
 from refine.space.space import configuration_key
 from refine.store.store import Store
+from refine.trials.frame import Records
+from refine.trials.metric import FUNCTION, Metric
 from refine.trials.round_record import Node, StoredNode
-from refine.trials.trials import FUNCTION, STATES, Metric, Records, Trial
+from refine.trials.trial import STATES, Trial
 
 
 class Steering(Protocol):

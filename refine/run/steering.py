@@ -20,8 +20,11 @@ from refine.run.runner import plan
 from refine.space.encoding import decode
 from refine.space.space import encode_configuration
 from refine.tree.context import Context
+from refine.trials.frame import Records
+from refine.trials.goal import sign_of
+from refine.trials.metric import FUNCTION, Metric
 from refine.trials.round_record import OPTUNA, Node
-from refine.trials.trials import DEGENERATE, FUNCTION, Metric, Records
+from refine.trials.trial import DEGENERATE
 from refine.utils.format import score
 
 
@@ -47,7 +50,7 @@ class Steered:
         rerun: frozenset[str],
     ) -> None:
         self._context, self._node, self._metric = home, path[-1], metric
-        self._sign = 1.0 if self._node.direction == "maximize" else -1.0
+        self._sign = sign_of(self._node.direction)
         node, store = self._node, home.store
         pk = store.nodes(home.tree)[node.id].pk
         inherited, beside = store.inherited(pk), store.beside(pk)

@@ -17,7 +17,9 @@ import sqlalchemy as sa
 from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
 from refine.store.schema import shown_url, t
-from refine.trials.trials import Curve, Examples, Metric, Records, Trial
+from refine.trials.frame import Records
+from refine.trials.metric import Curve, Metric
+from refine.trials.trial import Examples, Trial
 
 _PLAIN = (
     "key",

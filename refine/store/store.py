@@ -32,8 +32,10 @@ from refine.store.log import (
     store_scores,
 )
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t
+from refine.trials.frame import Records
+from refine.trials.metric import Curve, Metric
 from refine.trials.round_record import Node, StoredDecision, StoredNode
-from refine.trials.trials import Curve, Examples, Metric, Records
+from refine.trials.trial import Examples
 
 T = TypeVar("T")
 

@@ -15,7 +15,8 @@ from refine.proposal.proposal import check_risk
 from refine.tree.apply import check_shares, left_to_run
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.trials.trials import best_first
+from refine.trials.frame import best_first
+from refine.trials.goal import sign_of
 
 AUTHOR = "autopilot"
 
@@ -106,7 +107,7 @@ def _worthy(found: Round) -> npt.NDArray[np.float64]:
 
 
 def _only_noise(parent: Round, child: Round) -> bool:
-    sign = 1.0 if child.direction == "maximize" else -1.0
+    sign = sign_of(child.direction)
     before, after = (sign * _worthy(r) for r in (parent, child))
     if not len(after) or not len(before):
         return not len(after)

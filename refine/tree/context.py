@@ -8,8 +8,8 @@ from refine.design.samplers import described
 from refine.errors import DesignError, ObjectiveError
 from refine.run.identity import UNNAMED, Objective, called, check_name, objective_data, objective_name
 from refine.store.store import Store
+from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node
-from refine.trials.trials import Metric, Score
 
 
 class Context(NamedTuple):

@@ -11,8 +11,9 @@ from refine.analysis.pooling import read_masks, replicate_groups, translate
 from refine.errors import AnalysisError, did_you_mean
 from refine.run.replicates import Fresh, fresh_runs
 from refine.store.store import Store
+from refine.trials.frame import table
+from refine.trials.metric import FUNCTION, Metric, is_bare_nan
 from refine.trials.round_record import Node
-from refine.trials.trials import FUNCTION, Metric, is_bare_nan, table
 
 if TYPE_CHECKING:
     import pandas as pd

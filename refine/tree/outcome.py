@@ -14,7 +14,7 @@ from refine.review.calibration import Entry, Seen
 from refine.review.decision import Decision
 from refine.tree.lineage import lineage
 from refine.tree.round import Round
-from refine.trials.trials import degenerate_rows
+from refine.trials.frame import degenerate_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from refine.tree.round import Round
+from refine.trials.goal import sign_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,5 +25,5 @@ def best_of(
     rows = [(r, b) for r in comparable if (b := r.best if known is None else known[r.id]) is not None]
     if not rows:
         return None
-    sign = 1 if rows[0][0].direction == "maximize" else -1
+    sign = sign_of(rows[0][0].direction)
     return max(rows, key=lambda pair: sign * pair[1]["value"])

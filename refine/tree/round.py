@@ -57,8 +57,10 @@ from refine.tree.apply import (
 )
 from refine.tree.context import Context
 from refine.tree.lineage import analysis_of
+from refine.trials.frame import Records, best_first, table
+from refine.trials.goal import check_direction, sign_of
+from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node, StoredDecision, StoredNode
-from refine.trials.trials import Metric, Records, Score, best_first, check_direction, table
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 
@@ -498,7 +500,7 @@ class Round(Shown):
 
     def _best_before(self) -> float:
         """Best value of the rounds that this one came from; NaN without one that is judged by the same."""
-        sign = 1.0 if self.direction == "maximize" else -1.0
+        sign = sign_of(self.direction)
         values = []
         above = self.parent
         while above is not None:

@@ -33,8 +33,9 @@ from refine.tree.exchange.exchange import Exchange
 from refine.tree.outcome import entries_of
 from refine.tree.overview import best_of
 from refine.tree.round import Round
+from refine.trials.goal import check_direction
+from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node
-from refine.trials.trials import Metric, Score, check_direction
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 

@@ -10,7 +10,7 @@ import objectives
 from refine.analysis.learning_curves import best_curves, trial_curves
 from refine.errors import AnalysisError
 from refine.report.markdown.gather import gather
-from refine.trials.trials import Metric
+from refine.trials.metric import Metric
 
 
 def learns(params, trial):

@@ -10,7 +10,7 @@ from keras import layers
 
 import refine.keras
 from refine.analysis.learning_curves import TrialCurves, trial_curves
-from refine.trials.trials import Metric
+from refine.trials.metric import Metric
 
 
 def trained(

@@ -28,8 +28,8 @@ from refine.space.parameters import Float, Integer
 from refine.space.roles import roles_of
 from refine.space.space import Space
 from refine.tree.tree import Tree
+from refine.trials.metric import Metric
 from refine.trials.round_record import Node
-from refine.trials.trials import Metric
 
 GOLDEN = Path(__file__).parent / "golden" / "round.md"
 

@@ -14,7 +14,7 @@ from refine.errors import AnalysisError
 from refine.review.checklist import checks_of
 from refine.review.checks import Known
 from refine.stats import CurveCheck
-from refine.trials.trials import Metric
+from refine.trials.metric import Metric
 
 SPACE = refine.Space({"x": (0.5, 5.0, 10), "kind": ["a", "b", "c"], "depth": (1, 4)})
 

@@ -10,7 +10,7 @@ import objectives
 import refine
 from refine.report.markdown.facts import finished
 from refine.report.markdown.gather import gather
-from refine.trials.trials import best_first, degenerate_rows
+from refine.trials.frame import best_first, degenerate_rows
 
 
 def constant_at_high_rates(params):

@@ -9,7 +9,7 @@ import pytest
 import objectives
 import refine
 from refine.errors import AnalysisError, ObjectiveError
-from refine.trials.trials import Metric
+from refine.trials.metric import Metric
 
 
 def balance(metrics):

@@ -9,6 +9,7 @@ import numpy as np
 from refine.errors import AnalysisError
 from refine.proposal.forecast import WHAT
 from refine.report.figures.style import BLUE, GREY, INK, LIGHT, ORANGE, PALE, axes, style, title
+from refine.trials.goal import sign_of
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _row(ax: Axes, entry: Entry, what: str, at: float) -> float:
     """Draws one forecast; returns how far from 0 it needs the axis to reach."""
     made = entry.decision.forecast
     assert made is not None
-    sign = 1.0 if entry.seen.direction == "maximize" else -1.0
+    sign = sign_of(entry.seen.direction)
     middle = made.quantile(what, 0.5)
     ends = np.array([*made.interval(what, 0.9), *made.interval(what, 0.5)])
     # A forecast without any doubt, as with a saturated metric, has no width to measure in.

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.evidence import _medians
 from refine.analysis.population import SPACE_FILLING, space_filling_rows
-from refine.trials.trials import FAILED, degenerate_rows
+from refine.trials.frame import degenerate_rows
+from refine.trials.trial import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

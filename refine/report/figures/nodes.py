@@ -24,7 +24,7 @@ from refine.report.figures.style import (
     style,
     title,
 )
-from refine.trials.trials import check_direction
+from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def tree(
             or ``direction`` is neither.
     """
     check_direction(direction)
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     number = _numbers(nodes)
     parents = [None if node.parent is None else number[node.parent] for node in nodes]
     known = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]

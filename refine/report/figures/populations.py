@@ -24,7 +24,7 @@ from refine.report.figures.style import (
     title,
 )
 from refine.report.figures.view import View
-from refine.trials.trials import check_direction
+from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     if left_out:
         kept = list(rounds)
         rounds = {label: rounds[label] for label in [kept[0], *kept[left_out + 1 :]]}
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     found = {label: stats.Edf()(sign * v) for label, v in rounds.items()}
     view = View(np.concatenate(list(rounds.values())), direction)
     looks = _looks(len(found))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from refine.errors import AnalysisError
 from refine.report.figures.style import BLUE, GREY, INK, ORANGE, axes, shorten, style, thinned, title
 from refine.report.figures.view import View
-from refine.trials.trials import check_direction
+from refine.trials.goal import check_direction
 from refine.utils.format import score
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from refine.report.figures.style import (
     title,
 )
 from refine.report.figures.view import View
-from refine.trials.trials import check_direction
+from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def best_by_round(
     from matplotlib.ticker import MaxNLocator
 
     check_direction(direction)
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     pieces = _pieces(rounds, sign)
     y = np.concatenate([np.zeros(0), *(p.values for p in pieces)])
     finite = np.isfinite(y)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from refine.analysis.learning_curves import WORDS, Pair, TrialCurves
 from refine.errors import AnalysisError
 from refine.report.figures.style import BLUE, GREY, INK, ORANGE, panels, shorten, style
-from refine.trials.trials import check_direction
+from refine.trials.goal import check_direction
 from refine.utils.format import number, score
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.report.figures.style import shorten, wrapped
+from refine.trials.goal import sign_of
 from refine.utils.format import number
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class View:
     """
 
     def __init__(self, y: Floats, direction: str) -> None:
-        sign = 1.0 if direction == "maximize" else -1.0
+        sign = sign_of(direction)
         # Of more is better the small values are the bad ones: a logarithm would magnify those.
         few, most = np.quantile(y, [0.1, 0.9])
         self.log = bool(sign < 0 and y.min() > 0 and most > _DECADES * few)

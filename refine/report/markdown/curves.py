@@ -10,7 +10,7 @@ from refine.report import figures
 from refine.report.figures.training import MOST
 from refine.report.markdown.facts import Facts, direction_of, metric_of
 from refine.report.markdown.text import picture, table
-from refine.trials.trials import Metric
+from refine.trials.metric import Metric
 from refine.utils.format import number
 
 if TYPE_CHECKING:

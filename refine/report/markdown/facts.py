@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine.trials.trials import ORIGINS, STATES, best_first, degenerate_rows
+from refine.trials.frame import best_first, degenerate_rows
+from refine.trials.trial import ORIGINS, STATES
 from refine.utils.format import number
 
 if TYPE_CHECKING:

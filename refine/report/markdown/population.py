@@ -8,7 +8,7 @@ from refine.analysis.population import LEAST_COMPARED, compare_rounds, space_fil
 from refine.report import figures
 from refine.report.markdown.facts import Facts, direction_of, metric_of
 from refine.report.markdown.text import Raw, code, picture, table
-from refine.trials.trials import degenerate_rows
+from refine.trials.frame import degenerate_rows
 from refine.utils.format import score
 
 if TYPE_CHECKING:

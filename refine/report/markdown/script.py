@@ -12,8 +12,8 @@ from refine.space.encoding import Reference
 from refine.space.parameters import Range
 from refine.space.space import Space
 from refine.tree.round import Round
+from refine.trials.metric import FUNCTION
 from refine.trials.round_record import OPTUNA, Node
-from refine.trials.trials import FUNCTION
 
 
 def reproduce(found: Round) -> str:

@@ -30,7 +30,7 @@ from refine.report.markdown.facts import (
 from refine.report.markdown.text import Raw, code, joined, picture, slug, table
 from refine.space.edits import bounds_text
 from refine.trials.round_record import OPTUNA
-from refine.trials.trials import STATES
+from refine.trials.trial import STATES
 from refine.utils.format import duration, number, p_value, percent, plural, score, signed
 
 BEST = 10

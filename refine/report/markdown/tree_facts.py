@@ -19,7 +19,7 @@ from refine.review.calibration import Calibration, Entry
 from refine.tree.outcome import entries_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.trials.trials import degenerate_rows
+from refine.trials.frame import degenerate_rows
 from refine.utils.provided import provides
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from refine.analysis.evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range
-from refine.trials.trials import degenerate_rows
+from refine.trials.frame import degenerate_rows
 from refine.utils.format import join, number, p_value, percent, plural, score, signed
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from refine.report.pages.space import space_grid
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
 from refine.tree.round import Round
-from refine.trials.trials import FAILED
+from refine.trials.trial import FAILED
 from refine.utils.display import Block, Items, Page, Text
 from refine.utils.format import duration, join, number, percent, plural, score
 from refine.utils.provided import page_for

@@ -23,7 +23,7 @@ from refine.space.space import configuration_key
 from refine.store.schema import metadata, renamed, t
 from refine.store.store import Store
 from refine.trials.round_record import Node
-from refine.trials.trials import ORIGINS, STATES
+from refine.trials.trial import ORIGINS, STATES
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]

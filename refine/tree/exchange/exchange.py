@@ -21,7 +21,8 @@ from refine.tree.exchange.dataframe import runs_of
 from refine.tree.exchange.imported import part_of
 from refine.tree.exchange.merge import Merged, merge_into
 from refine.tree.round import Round
-from refine.trials.trials import FUNCTION, Metric, check_direction
+from refine.trials.goal import check_direction
+from refine.trials.metric import FUNCTION, Metric
 
 if TYPE_CHECKING:
     import optuna

@@ -22,7 +22,7 @@ from refine.store.engine import url_of
 from refine.store.schema import shown_url, t
 from refine.store.store import Store
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
-from refine.trials.trials import Metric
+from refine.trials.metric import Metric
 
 if TYPE_CHECKING:
     import optuna

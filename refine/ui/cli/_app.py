@@ -176,7 +176,7 @@ def typed(store: str, command: str, found: Round, rest: str = "") -> str:
 def calls_on(store: str, found: Round) -> tuple[str, ...]:
     """What one would sensibly type on a round."""
     from refine.design.space_filling import IMPORTED
-    from refine.trials.trials import FAILED
+    from refine.trials.trial import FAILED
 
     trials = found.trials
     failed, ended = int(trials["state"].isin(FAILED).sum()), len(trials)

@@ -15,7 +15,8 @@ from refine.report.figures.shapes import density_curves
 from refine.report.figures.view import View
 from refine.space.edits import bounds_text, widened
 from refine.space.parameters import Integer, Parameter, Range
-from refine.trials.trials import FAILED, degenerate_rows
+from refine.trials.frame import degenerate_rows
+from refine.trials.trial import FAILED
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis

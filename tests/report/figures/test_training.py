@@ -13,7 +13,7 @@ from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures.training import _lines
 from refine.stats import CurveFlags, Flag
-from refine.trials.trials import Metric
+from refine.trials.metric import Metric
 
 
 def _made(rank: int, n: int = 60, low: float = 0.1, metric: str = "val_acc") -> TrialCurves:

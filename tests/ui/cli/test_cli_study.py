@@ -170,7 +170,17 @@ def test_a_study_from_the_shell(here: Path) -> None:
     assert difference["populations"]["comparison"]["better"] > 0.5
 
     branched = data(
-        "branch", "s.db", "paper", "-e", "l2=(0.0, 0.1, 3)", "--previous", "l2=0.0", "--drop", "epochs", "-n", 9
+        "branch",
+        "s.db",
+        "paper",
+        "-e",
+        "l2=(0.0, 0.1, 3)",
+        "--previous",
+        "l2=0.0",
+        "--drop",
+        "epochs",
+        "-n",
+        9,
     )
     assert "l2" in dict(branched["space"]["parameters"])
     assert "epochs" not in dict(branched["space"]["parameters"])

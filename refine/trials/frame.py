@@ -1,0 +1,163 @@
+"""Many trials: as columns, and as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.errors import AnalysisError
+from refine.space.categorical import Categorical
+from refine.space.encoding import decode, label, value_key
+from refine.space.parameters import Parameter
+from refine.space.space import RESERVED, Space
+from refine.trials.goal import sign_of
+from refine.trials.metric import Curve, Metric
+from refine.trials.trial import DEGENERATE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_frame(frame: Any) -> None:
+    """Raises AnalysisError unless it is a table."""
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise AnalysisError(
+            f"a frame must be a pandas DataFrame, one row per run, got {type(frame).__name__}; "
+            "pd.DataFrame(rows) or pd.read_csv(path) makes one"
+        )
+
+
+class Records(NamedTuple):
+    """Trials as columns, as a store reads them: fast where there are hundreds of thousands.
+
+    Attributes:
+        configurations: Per trial name -> plain JSON data.
+        metrics: Per trial metric name -> last value.
+        curves: Per trial its curve; empty tuple where they were not read.
+        columns: ``key``, ``cell``, ``replicate``, ``attempt``, ``origin``, ``seed``, ``state``,
+            ``seconds``, ``code``, ``read``, ``error``, each a list as long as the others.
+    """
+
+    configurations: list[dict[str, Any]]
+    metrics: list[dict[str, float]]
+    curves: Sequence[Curve]
+    columns: dict[str, list[Any]]
+
+
+def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
+    """Which trials gave a model that predicts the same for everything.
+
+    Args:
+        frame: One row per trial. The metric ``degenerate`` says so: 1, or with several models per trial the share
+            of them, of which half is enough. Without such a column no row is.
+        space: Names of parameters: where one of them is called so too, the metric has another title.
+
+    Returns:
+        (n,) mask.
+    """
+    title = f"{DEGENERATE} (metric)" if DEGENERATE in space else DEGENERATE
+    if title not in frame.columns:
+        return np.zeros(len(frame), dtype=np.bool_)
+    return np.asarray(np.asarray(frame[title], dtype=float) >= 0.5, dtype=np.bool_)
+
+
+def best_first(
+    frame: pd.DataFrame, direction: str, space: Iterable[str] = (), allow_degenerate: bool = False
+) -> pd.DataFrame:
+    """Trials that may be called best, best first; equal ones in the table's order.
+
+    Args:
+        frame: One row per trial with ``value`` and, optionally, ``state``.
+        direction: ``"maximize"`` or ``"minimize"``.
+        space: Names of parameters, see :func:`degenerate_rows`.
+        allow_degenerate: Whether degenerate trials may be.
+    """
+    keep = np.isfinite(np.asarray(frame["value"], dtype=float))
+    if "state" in frame:
+        keep &= (frame["state"] == "complete").to_numpy()
+    if not allow_degenerate:
+        keep &= ~degenerate_rows(frame, space)
+    found: pd.DataFrame = frame[keep]
+    return found.iloc[
+        np.argsort(-sign_of(direction) * np.asarray(found["value"], dtype=float), kind="stable")
+    ]
+
+
+def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
+    """The table of trials.
+
+    Args:
+        space: Whose parameters become columns; a choice is shown by its label.
+        records: The trials.
+        metric: Which metric becomes ``value``.
+
+    Returns:
+        One row per trial, in the order given: the parameters, then ``state``, ``value``, ``seconds``,
+        ``seed``, ``cell``, ``origin`` and the metrics. ``value`` is NaN where a trial has none. A metric
+        that shares its name with a parameter gets `` (metric)`` behind it.
+    """
+    import pandas as pd
+
+    data: dict[str, Any] = {}
+    for name, parameter in space.items():
+        data[name] = _parameter_column(parameter, [p.get(name) for p in records.configurations])
+    values = _values(records, metric)
+    columns = records.columns
+    data["state"] = columns["state"]
+    data["value"] = values
+    data["seconds"] = np.asarray(columns["seconds"], dtype=float)
+    data["seed"] = np.asarray(columns["seed"], dtype=np.int64)
+    data["cell"] = columns["cell"]
+    data["origin"] = columns["origin"]
+    names = dict.fromkeys(name for metrics in records.metrics for name in metrics)
+    for name in names:
+        title = f"{name} (metric)" if name in space or (name in RESERVED and name != "value") else name
+        if title != "value":
+            data[title] = np.array([m.get(name, math.nan) for m in records.metrics], dtype=float)
+    return pd.DataFrame(data)
+
+
+def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
+    states = records.columns["state"]
+    if metric.function is not None:
+        # What the function says now counts, whatever it said when the trial ended.
+        found: Iterable[float | None] = (
+            metric.of(m, {}) if s == "complete" else None
+            for m, s in zip(records.metrics, states, strict=True)
+        )
+    elif not metric.curves:
+        found = (m.get(metric.name) for m in records.metrics)
+    else:
+        curves: Sequence[Curve] = records.curves or [{}] * len(records.metrics)
+        found = (metric.of(m, c) for m, c in zip(records.metrics, curves, strict=True))
+    values = np.array([math.nan if v is None else v for v in found], dtype=float)
+    ended = np.array([s == "complete" for s in states], dtype=np.bool_)
+    values[~ended] = np.nan
+    return values
+
+
+def _parameter_column(parameter: Parameter, encoded: list[Any]) -> npt.NDArray[Any]:
+    if parameter.ordered:
+        column = np.asarray(encoded)
+        if column.dtype.kind in "if":
+            return column
+        if not isinstance(parameter, Categorical):
+            return np.asarray([math.nan if v is None else v for v in encoded])
+    assert isinstance(parameter, Categorical)
+    labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
+    seen: dict[tuple[type, Any], str] = {}
+    out = []
+    for value in encoded:
+        # A reference or tuple arrives as a dictionary, which can't be looked up itself.
+        known = (type(value), value) if not isinstance(value, dict) else (dict, str(value))
+        if known not in seen:
+            frozen = decode(value)
+            seen[known] = labels.get(value_key(frozen), label(frozen))
+        out.append(seen[known])
+    return np.array(out, dtype=object)

@@ -1,0 +1,125 @@
+"""Which number of a trial is its value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from refine.errors import AnalysisError, did_you_mean
+
+BARE = "value"
+"""What the metric of an objective that returns a number alone is called."""
+
+REDUCTIONS = ("last", "max", "min")
+FUNCTION = "function"
+
+Curve = Mapping[str, Sequence[float]]
+"""Metric name -> one value per epoch."""
+
+Score = Callable[[Mapping[str, float]], float]
+"""A function of a trial's metrics whose result is the trial's value."""
+
+
+class Metric(NamedTuple):
+    """Which number of a trial is its value.
+
+    Attributes:
+        name: A metric the objective returns or reports, or the qualified name of a function.
+        reduction: ``"last"`` epoch's value, the ``"max"`` or ``"min"`` over the curve, or ``"function"``: what a
+            function made of the trial's metrics.
+        function: That function, where it is at hand. Without it the value is the one that was stored when the
+            trial ended.
+    """
+
+    name: str
+    reduction: str = "last"
+    function: Score | None = None
+
+    @classmethod
+    def parse(cls, text: str | Score, functions: Mapping[str, Score] | None = None) -> Metric:
+        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"``, ``"min:val_loss"``, or a function.
+
+        Args:
+            text: One of these; ``"function:module.name"`` is how a function is recorded.
+            functions: Functions at hand, by name.
+
+        Raises:
+            AnalysisError: Not such a text, or a function without a name of its own.
+        """
+        if callable(text):
+            return cls(_name_of(text), FUNCTION, text)
+        if not isinstance(text, str) or not text:
+            raise AnalysisError(
+                f"metric must be the name of a metric, such as 'val_acc' or 'max:val_acc', or a function of the "
+                f"trial's metrics, got {text!r}"
+            )
+        head, colon, tail = text.partition(":")
+        if not colon:
+            return cls(text)
+        if head == FUNCTION and tail:
+            return cls(tail, FUNCTION, (functions or {}).get(tail))
+        if head in REDUCTIONS and not tail:
+            raise AnalysisError(
+                f"metric {text!r}: after the colon stands a metric's name, got none; write '{head}:val_acc'"
+            )
+        if head not in REDUCTIONS or not tail:
+            raise AnalysisError(
+                f"metric {text!r}: before the colon stands last, max or min, got {head!r}; "
+                f"{did_you_mean(head, REDUCTIONS)}"
+            )
+        return cls(tail, head)
+
+    def __str__(self) -> str:
+        return self.name if self.reduction == "last" else f"{self.reduction}:{self.name}"
+
+    @property
+    def curves(self) -> bool:
+        """Whether the value depends on values per epoch."""
+        return self.reduction in ("max", "min")
+
+    def of(self, metrics: Mapping[str, float], curve: Curve) -> float | None:
+        """The value, or ``None`` where the trial has no such metric; a bare NaN is NaN of every metric.
+
+        Raises:
+            AnalysisError: The function raises, or returns no number.
+        """
+        if self.function is not None:
+            own = {name: value for name, value in metrics.items() if name != self.name}
+            return _called(self.function, self.name, own) if own else None
+        series = curve.get(self.name)
+        if self.curves and series:
+            finite = [v for v in series if math.isfinite(v)]
+            pick = max if self.reduction == "max" else min
+            return float(pick(finite)) if finite else math.nan
+        value = metrics.get(self.name)
+        if value is None and is_bare_nan(metrics):
+            return math.nan  # how an objective that returns several metrics says that nothing came of it
+        return None if value is None else float(value)
+
+
+def is_bare_nan(metrics: Mapping[str, float]) -> bool:
+    """Whether an objective returned NaN alone: that nothing came of it, whatever its metrics are called."""
+    return len(metrics) == 1 and math.isnan(metrics.get(BARE, 0.0))
+
+
+def _name_of(function: Score) -> str:
+    named = getattr(function, "name", None)
+    name = named if isinstance(named, str) and named else getattr(function, "__qualname__", "")
+    if not name or "<lambda>" in name or ":" in name:
+        raise AnalysisError(
+            f"a metric that is a function is recorded by its name, got {name or type(function).__name__!r}; write "
+            "def score(metrics): ... and pass score"
+        )
+    module = getattr(function, "__module__", "__main__")
+    return name if named or module == "__main__" else f"{module}.{name}"
+
+
+def _called(function: Score, name: str, metrics: dict[str, float]) -> float:
+    try:
+        return float(function(metrics))
+    except Exception as error:
+        raise AnalysisError(
+            f"metric {name}: the function must give a number for a trial's metrics, but {type(error).__name__}: "
+            f"{error}; this trial has {', '.join(metrics)}"
+        ) from error
