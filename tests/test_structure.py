@@ -93,7 +93,7 @@ def test_every_kind_of_import_counts():
         "import numpy, refine.stats.box\nfrom refine import errors\nfrom refine.space.space import Space\n"
         "from .tree import Tree\nfrom refine.stats import noise\nfrom refinery import x\n"
         "if TYPE_CHECKING:\n    from refine.tree.round import Round\n"
-        "def f():\n    from refine.trials.trials import states\n"
+        "def f():\n    from refine.trials.trial import states\n"
     )
     inner = (
         "stats.box",
@@ -103,7 +103,7 @@ def test_every_kind_of_import_counts():
         "stats",
         "stats.noise",
         "tree.round",
-        "trials.trials",
+        "trials.trial",
         "ui",
     )
     modules = {f"refine.{m}" for m in inner}

@@ -240,7 +240,7 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trials.Trial`."""
+    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trial.Trial`."""
 
     state: str
     metrics: dict[str, float]

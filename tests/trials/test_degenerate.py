@@ -47,7 +47,7 @@ def test_the_person_may_say_otherwise(tree, space):
     child = found.branch({"lr": (0.5, 2.0, 4), "dropout": 0.0, "optimizer": "Adam", "junk": 1}, n=2)
     assert child.node.allow_degenerate
     other = tree.diff(found, tree.add_round(space, objectives.bowl, n=5, seed=1)).other
-    assert other["degenerate"] == (True, False)
+    assert other["allow_degenerate"] == (True, False)
     # The choice is no part of the identity and can be changed.
     again = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1)
     assert again.id == found.id

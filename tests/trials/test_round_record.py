@@ -43,7 +43,7 @@ def test_golden_ids():
         {"author": "somebody"},
         {"created": 1.7e9},
         {"exploit": 0},  # as 0.0
-        {"was": {}},
+        {"previous": {}},
         {"space": Space.from_json(json.loads(json.dumps(SPACE.to_json())))},
         {"space": Space(dict(SPACE), ["units>4 or lr<1"])},
     ],
@@ -65,8 +65,8 @@ CHANGES = [
     {"objective": "module:other"},
     {"data": "abc"},
     {"data": "abd"},
-    {"was": {"l2": 0.0}},
-    {"was": {"l2": None}},
+    {"previous": {"l2": 0.0}},
+    {"previous": {"l2": None}},
 ]
 
 
