@@ -87,7 +87,7 @@ def trials(table: Grid, n: int, seed: int, design: str = "sobol") -> Trials:
 
 
 def by_refine(t: Trials) -> Iterator[Found]:
-    """The product: `refine.analyze` and `refine.propose`, epsilon guessed, the true noise, or a quarter of that."""
+    """The product: `refine.analyze` and `refine.propose`, epsilon estimated, the true noise, or a quarter of that."""
     import pandas as pd
 
     import refine.proposal.proposal

@@ -26,7 +26,7 @@ from refine.stats import wilson
 
 SIZES = (100, 200)
 ASKED = dict(
-    zip(REFINE, ("guessed from residuals", "the true noise", "a quarter of the true noise"), strict=True)
+    zip(REFINE, ("estimated from residuals", "the true noise", "a quarter of the true noise"), strict=True)
 )
 BINS = (0.0, 0.8, 0.9, 0.94, 0.97, 0.985, 1.0)
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "calibration.png"
@@ -177,7 +177,7 @@ def _line(label: str, part: Sequence[Case]) -> str:
 
 
 def _table(head: str, parts: Iterable[tuple[str, Sequence[Case]]]) -> str:
-    columns = f"| {head} | narrowed | nothing narrowed | mean claim | came true | 95 % interval | kept | epsilon / noise |"
+    columns = f"| {head} | narrowed | nothing narrowed | mean claim | were true | 95 % interval | volume kept | epsilon / noise |"
     return "\n".join([columns, "|---|" + "---:|" * 7, *(_line(label, part) for label, part in parts)])
 
 
@@ -216,7 +216,7 @@ def tables(of: Sequence[Case]) -> str:
 
 
 def draw_calibration(of: Sequence[Case], path: Path = PICTURE) -> None:
-    """What came true at every accepted risk, one line per family, beside what was claimed; and the volume kept."""
+    """How many were true at every accepted risk, one line per family, beside what was claimed; and the volume kept."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -248,7 +248,7 @@ def draw_calibration(of: Sequence[Case], path: Path = PICTURE) -> None:
         claims = [100 * np.mean([c.claim for c in mine if c.risk == risk]) for risk in RISKS]
         axis.plot(at, claims, "k_", ms=44, mew=2, label="mean claim")
         axis.plot(at, 100 * (1 - np.array(RISKS)), "_", color="#999999", ms=44, mew=2, label="1 - risk")
-        axis.set(title=f"claims that came true; epsilon is {name}", ylim=(58, 101.5))
+        axis.set(title=f"claims that were true; epsilon is {name}", ylim=(58, 101.5))
     for family in families:
         colour, marker = STYLE[family]
         kept = [
@@ -256,7 +256,7 @@ def draw_calibration(of: Sequence[Case], path: Path = PICTURE) -> None:
             for r in RISKS
         ]
         last.plot(at, 100 * np.array(kept), color=colour, marker=marker, ms=6.5, mec="white", mew=0.6, lw=1.3)
-    last.set(title="volume kept; epsilon is guessed", ylim=(0, 100))
+    last.set(title="volume kept; epsilon is estimated", ylim=(0, 100))
     for axis in grid_of_axes.ravel():
         axis.set_xticks(at, [f"{100 * r:g} %" for r in RISKS])
         axis.yaxis.set_major_formatter("{x:g} %")
@@ -285,7 +285,7 @@ def verdict(of: Sequence[Case]) -> str:
             "too cautious" if overall > 99 else "reached" if overall >= 92 and by[worst] >= 85 else "missed"
         )
         lines.append(
-            f"- Epsilon {ASKED[asked]}, risk 0.05: claims came true in {overall:.1f} % of the cases, families weighted "
+            f"- Epsilon {ASKED[asked]}, risk 0.05: claims were true in {overall:.1f} % of the cases, families weighted "
             f"equally (wanted: 92 to 99 %), at worst in {by[worst]:.1f} % ({worst}; wanted: at least 85 %): {held}."
         )
     return "\n".join(lines)

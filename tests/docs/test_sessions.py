@@ -64,7 +64,7 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     root = re.search(r"round ([0-9a-f]{12}) of", root)[1]
     terminal.run(f"refine analyze study.db {root}")
     assert "The proposed box keeps" in terminal.run(f"refine propose study.db {root}")
-    terminal.run(f"refine gate study.db {root}")
+    terminal.run(f"refine checks study.db {root}")
     seen = terminal.run(f"refine preview study.db {root} --edit 'dropout=(0.2, 0.5)'")
     assert "Careful: this throws away the best trial" in seen
     accepted = terminal.run(
@@ -75,7 +75,7 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     terminal.run(f"refine tag study.db {child} paper")
     assert "[paper]" in terminal.run("refine tree study.db")
     terminal.run(f"refine diff study.db {root} paper")
-    terminal.run("refine ledger study.db")
+    terminal.run("refine calibration study.db")
     assert "10 equal to the bit" in terminal.run("refine replay study.db paper")
     paths = terminal.run("refine report study.db --html --out reports").split()
     assert all((terminal.folder / path).is_file() for path in paths)

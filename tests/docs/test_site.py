@@ -110,7 +110,7 @@ def test_methods_are_in_the_reference_those_of_base_classes_too(site: Path) -> N
         "Round.run",
         "Round.replay",
         "Round.analyze",
-        "Round.gate",
+        "Round.checks",
         "Round.propose",
         "Round.set_roles",
         "Review.preview",
