@@ -75,7 +75,7 @@ class Analysis(Shown):
         y: Values of all evidence, higher is better, shape (n,).
         digest: Hash of the evidence.
         codes: Fingerprints of the code that its trials ran, where they come from a store; several are said in print.
-        n_imported: How many of ``n_even`` were imported without being told how they were drawn.
+        n_imported: How many of ``n_space_filling`` were imported without saying how they were drawn.
     """
 
     space: Space
@@ -165,7 +165,7 @@ def analyze(
     Args:
         space: The space, or its mapping; rows outside are left out.
         frame: One row per trial: a column per parameter, one for the value and, optionally, ``state``
-            (default: complete), ``origin`` (default: even) and ``seconds``.
+            (default: complete), ``origin`` (default: space_filling) and ``seconds``.
         value: Name of the value's column.
         direction: ``"maximize"`` or ``"minimize"``.
         seed: Seed of every bootstrap and configuration.
@@ -296,7 +296,7 @@ def _check_enough(space_filling: Bools, rows: Rows, n_earlier: int, count: int) 
     if not space_filling.any() and chosen:
         raise AnalysisError(
             f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got none: {plural(chosen, 'trial')} "
-            "of this table were chosen by the results of others, and say nothing about what would have come of an even "
+            "of this table were chosen by the results of others, and say nothing about what would have come of a space-filling "
             "draw, so that nothing can be tested on them; draw some evenly: round.branch(round.space, n=...)"
         )
     if int(space_filling.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:

@@ -194,7 +194,7 @@ def evidence_of(
         parameter: The parameter.
         name: Its name.
         column: Its column in ``rows.X``.
-        rows: Trials inside the space; tested are the even ones that finished or were pruned.
+        rows: Trials inside the space; tested are the space-filling ones that finished or were pruned.
         read: Which of them read the parameter; ``None`` where it wasn't noted. What the others have there can't
             have changed anything, so that they are left out.
         beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.

@@ -140,6 +140,6 @@ def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def space_filling_values(table: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Values of :func:`even_rows`, in the table's order and the metric's own sign."""
+    """Values of :func:`space_filling_rows`, in the table's order and the metric's own sign."""
     keep = space_filling_rows(table)
     return np.asarray(table["value"], dtype=float)[keep]

@@ -1,4 +1,4 @@
-"""Which design a round has: an even one, a sampler of Optuna by name, or a sampler object."""
+"""Which design a round has: a space-filling one, a sampler of Optuna by name, or a sampler object."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def exploit_rows(
     """Cells of a space where the optimum is plausible.
 
     Half of them are picks of a bootstrapped forest, each the best candidate of three members; half are picks of a
-    Gaussian process, each the best candidate of one random function (Thompson 1933). Candidates are even draws, and
+    Gaussian process, each the best candidate of one random function (Thompson 1933). Candidates are space-filling draws, and
     neighbours of the trials that the forest thinks best, which luck alone did not make look good.
 
     Args:

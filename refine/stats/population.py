@@ -152,8 +152,8 @@ class Compare:
         """Compare two rounds.
 
         Args:
-            parent: (n,) values of the parent's even trials.
-            child: (m,) values of the child's even trials.
+            parent: (n,) values of the parent's space-filling trials.
+            child: (m,) values of the child's space-filling trials.
 
         Raises:
             AnalysisError: if one has fewer than 2 trials or something isn't finite.

@@ -42,7 +42,7 @@ class How(NamedTuple):
     """How a child draws its configurations, and what stops them early.
 
     Attributes:
-        method: Name of the design; ``None`` takes the parent's even one, ``"sobol"`` where that was adaptive.
+        method: Name of the design; ``None`` takes the parent's space-filling one, ``"sobol"`` where that was adaptive.
         pruner: As plain data.
     """
 

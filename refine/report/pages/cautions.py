@@ -19,8 +19,8 @@ def of_imported(imported: int, space_filling: int) -> str:
     return (
         f"{plural(imported, 'trial')} of {space_filling:,} were imported and count as if drawn evenly. If a sampler that learns "
         "(TPE, a Gaussian process, CMA-ES), or a person, chose them by results, p-values are too small, effects and "
-        "densities follow the choice, and the probabilities of what a space holds are too large: test again on an even "
-        "round of your own. even=True at the import says that they were drawn at random or on a grid."
+        "densities follow the choice, and the probabilities of what a space holds are too large: test again on a space-filling "
+        "round of your own. space_filling=True at the import says that they were drawn at random or on a grid."
     )
 
 

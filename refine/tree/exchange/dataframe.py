@@ -336,6 +336,6 @@ def _origins(frame: pd.DataFrame, space_filling: bool | None, names: list[str]) 
     for text in frame["origin"].unique():
         if text not in ORIGINS:
             raise AnalysisError(
-                f"origin must be one of {', '.join(ORIGINS)}, got {text!r}; leave the column out, or say even="
+                f"origin must be one of {', '.join(ORIGINS)}, got {text!r}; leave the column out, or give space_filling="
             )
     return [str(o) for o in frame["origin"]]

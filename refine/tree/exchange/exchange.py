@@ -115,7 +115,7 @@ class Exchange:
             study_name: Its name there; not needed where there is one only.
             value: Number of the objective that is the value, where the study has several; the others become metrics.
             metric: How children's objectives call it; default the study's name of it, else ``"value"``.
-            space_filling: See :meth:`add_frame`. A study of a random or grid sampler is even; most are not.
+            space_filling: See :meth:`add_frame`. True for a random or grid sampler; False for most others.
             objective: See :meth:`add_frame`.
             name: See :meth:`add_frame`.
             note: Why, in your words.

@@ -49,14 +49,14 @@ class Run(NamedTuple):
 
 
 def origin_of(space_filling: bool | None) -> str:
-    """The origin of imported trials: ``even`` if somebody says that they were drawn so, ``adaptive`` if that not.
+    """The origin of imported trials: ``space_filling``, ``adaptive``, or ``imported`` where nobody said how they were drawn.
 
     Raises:
         AnalysisError: Neither True, False nor None.
     """
     if space_filling is not None and not isinstance(space_filling, bool):
         raise AnalysisError(
-            f"even must be True (drawn at random or on a grid), False (by results) or None (not known), got {space_filling!r}"
+            f"space_filling must be True (drawn at random or on a grid), False (by results) or None (not known), got {space_filling!r}"
         )
     return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
 

@@ -57,7 +57,8 @@ def import_(
     space_filling: Annotated[
         bool | None,
         typer.Option(
-            "--even/--not-even", help="Whether runs were drawn at random or on a grid; default unknown."
+            "--space-filling/--not-space-filling",
+            help="Whether runs were drawn at random or on a grid; default unknown.",
         ),
     ] = None,
     note: NoteOption = "",

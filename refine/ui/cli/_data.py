@@ -98,7 +98,7 @@ def analysis_data(analysis: Analysis) -> dict[str, Any]:
         "metric": analysis.metric,
         "direction": analysis.direction,
         "states": analysis.states,
-        "n_even": analysis.n_space_filling,
+        "n_space_filling": analysis.n_space_filling,
         "n_pooled": analysis.n_pooled,
         "n_earlier": analysis.n_earlier,
         "look": analysis.look,

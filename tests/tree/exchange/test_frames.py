@@ -87,7 +87,7 @@ def test_how_rows_were_drawn_is_said_or_cautioned(tree, frame):
     assert set(chosen.trials["origin"]) == {"adaptive"}
     with pytest.raises(AnalysisError, match="needs at least 10 finished space-filling trials"):
         chosen.analyze()
-    with pytest.raises(AnalysisError, match="even must be True"):
+    with pytest.raises(AnalysisError, match="space_filling must be True"):
         tree.add_frame(frame, value="acc", space_filling="yes")
 
 
