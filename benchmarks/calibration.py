@@ -42,21 +42,21 @@ STYLE = dict(
 def _quadratic(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Bowls with couplings; the optimum may lie on an edge, and some parameters do next to nothing."""
     z = x - rng.uniform(-0.1, 1.1, x.shape[1])
-    weight = rng.configuration(2.0 ** -np.arange(x.shape[1]))
+    weight = rng.permutation(2.0 ** -np.arange(x.shape[1]))
     coupling = np.eye(x.shape[1]) + np.triu(rng.uniform(-0.4, 0.4, (x.shape[1],) * 2), 1)
     return -np.sum((z * np.sqrt(weight)) @ coupling * (z * np.sqrt(weight)), axis=1)
 
 
 def _ridge(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Two or three parameters that must balance each other, over a slight slope."""
-    few = rng.configuration(x.shape[1])[: rng.integers(2, 4)]
+    few = rng.permutation(x.shape[1])[: rng.integers(2, 4)]
     balance = (x[:, few] - 0.5) @ (rng.choice([-1.0, 1.0], len(few)) * rng.uniform(0.7, 1.3, len(few)))
     return -8.0 * balance**2 + 0.4 * x[:, few[0]] + x @ rng.normal(0, 0.15, x.shape[1])
 
 
 def _multimodal(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Six bumps of different height and width in three or four parameters."""
-    few = rng.configuration(x.shape[1])[: rng.integers(3, 5)]
+    few = rng.permutation(x.shape[1])[: rng.integers(3, 5)]
     bumps = [
         rng.uniform(0.6, 1.0)
         * np.exp(-np.sum((x[:, few] - rng.uniform(0, 1, len(few))) ** 2, axis=1) / (2 * w * w))
@@ -86,9 +86,9 @@ class Synthetic(Grid):
     def __init__(self, family: str, number: int) -> None:
         rng = np.random.default_rng([list(KINDS).index(family), number])
         self.family, self.name, self.shape = family, str(number), _SHAPES[number % len(_SHAPES)]
-        free = set(rng.configuration(len(self.shape))[: len(self.shape) // 3])
+        free = set(rng.permutation(len(self.shape))[: len(self.shape) // 3])
         scale = [
-            rng.configuration(n) / (n - 1) if j in free else np.arange(n) / (n - 1)
+            rng.permutation(n) / (n - 1) if j in free else np.arange(n) / (n - 1)
             for j, n in enumerate(self.shape)
         ]
         self.levels = {

@@ -92,9 +92,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         ``"did you mean 'dropout'?"`` where something known is close, else the list of what is known.
     """
     names = [str(k) for k in known]
-    given, plain = str(name).lower(), {k.lower(): k for k in reversed(names)}
+    close = closest(name, names)
+    return f"did you mean {close!r}?" if close else f"known: {', '.join(names) if names else 'none'}"
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """What is known and looks most like a name that was given; empty where nothing does."""
+    given, plain = str(name).lower(), {k.lower(): k for k in reversed([str(k) for k in known])}
     close = difflib.get_close_matches(given, plain, n=1, cutoff=0.6)
     close = close or [k for k in plain if len(given) > 2 and k.startswith(given)]
-    if close:
-        return f"did you mean {plain[close[0]]!r}?"
-    return f"known: {', '.join(names) if names else 'none'}"
+    return plain[close[0]] if close else ""

@@ -29,6 +29,11 @@ NAMES = {
     "permutations": "configurations",
     "n_even": "n_space_filling",
     "even": "space_filling",
+    "kept": "volume_kept",
+    "proposed_kept": "proposed_volume_kept",
+    "retention": "probability",
+    "proposed_retention": "proposed_probability",
+    "vain": "no_value",
 }
 """A recorded name -> what it is called today, with dots where it moved into another object."""
 
@@ -39,6 +44,14 @@ VALUES = {
     "luck": "optimism",
 }
 """A recorded word -> the word of today, where it is a value."""
+
+CLAIMS = {
+    **NAMES,
+    "retention": "claim.probability",
+    "epsilon": "claim.epsilon",
+    "epsilon_source": "claim.epsilon_source",
+}
+"""The names of what states a claim."""
 
 
 def recorded(store: str) -> dict:

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from recorded import FIXTURES, STORES, differences, opened, recorded
+from recorded import CLAIMS, FIXTURES, STORES, differences, opened, recorded
 from refine.analysis.learning_curves import best_curves
 from refine.design.samplers import DESIGNS
 from refine.design.space_filling import draw, feasible
@@ -57,7 +57,7 @@ def place(tmp_path_factory):
             store, tree, found = case
             return cls.tree(store, tree)[found], cls.then(store)["trees"][tree]["rounds"][found]
 
-        draft = staticmethod(cache(lambda case: Place.of(case)[0].draft(0.05)))
+        draft = staticmethod(cache(lambda case: Place.of(case)[0].propose(0.05, keep=False)))
 
     return Place
 
@@ -143,7 +143,9 @@ def test_proposal(place, case):
     for change in proposal.changes:
         was = without(changes[change.name], {*NO_NUMBERS, "now", "proposed"})
         assert differences(change, was, at=change.name) == []
-    assert differences(proposal, without(then, {*NO_NUMBERS, "digest"})) == []
+    for offer, was in zip(proposal.offers, then.pop("offers"), strict=True):
+        assert differences(offer, without(was, NO_NUMBERS)) == []
+    assert differences(proposal, without(then, {*NO_NUMBERS, "digest"}), CLAIMS) == []
 
 
 @each_analysed
@@ -154,7 +156,7 @@ def test_previews(place, case):
             review = review.reject(*then["rejected"])
         edits = {n: tuple(v) if isinstance(v, list) else v for n, v in then["edits"].items()}
         seen = review.edit(edits).preview(n=20, workers=2)
-        assert len(seen.unknown) == then["unknown"]
+        assert len(seen.new_values) == then["unknown"]
         rest = {
             k: v
             for k, v in then.items()
@@ -162,7 +164,7 @@ def test_previews(place, case):
         }
         assert differences(seen, without(rest, NO_NUMBERS)) == []
         of_review = {k.removeprefix("review_"): v for k, v in then.items() if k.startswith("review_")}
-        assert differences(review.edit(edits), of_review) == []
+        assert differences(review.edit(edits), of_review, CLAIMS) == []
 
 
 @each_analysed
@@ -188,8 +190,7 @@ def test_optimism_and_curves(place, case):
     else:
         assert differences(found.optimism(), then["optimism"]) == []
     noise = place.draft(case).analysis.noise.sd if "analysis" in then else None
-    place_of = found.home.store, found._stored.pk, found.space, found._metric, found.direction
-    curves = best_curves(*place_of, found.node.allow_degenerate, noise)
+    curves = best_curves(*found._judged, noise)
     assert differences(curves, then["curves"]) == []
 
 

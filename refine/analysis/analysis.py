@@ -23,17 +23,17 @@ from refine.analysis.evidence import (
     condition_of,
     evidence_of,
 )
+from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.pooling import noise_of
+from refine.analysis.reason import Reason
 from refine.analysis.ruled_out import without_hopeless
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
-from refine.report.pages.analysis import analysis_page
-from refine.report.pages.cautions import of_imported
 from refine.space.encoding import check_seed
 from refine.space.space import Space
 from refine.trials.frame import check_frame, degenerate_rows
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.trial import FAILED, STATES
-from refine.utils.display import Page, Shown
+from refine.utils.display import Shown
 from refine.utils.format import plural
 from refine.utils.threads import one_thread
 
@@ -123,19 +123,29 @@ class Analysis(Shown):
         """Parameters by what is known of them: smallest q first, larger effects first among equals."""
         return tuple(sorted(self.parameters, key=lambda e: (round(e.q, 3), -e.effect)))
 
+    @cached_property
+    def findings(self) -> dict[str, Finding]:
+        """What was found about every parameter, by name, in the order of :attr:`ranked`."""
+        names = [e.name for e in self.parameters]
+        degenerate = bool(degenerate_rows(self.table, self.space).any())
+        about = Whole(self.metric, self.sign, bool(np.ptp(self.y) == 0), degenerate)
+        partners = {name: coupled_with(name, names, self.pairs) for name in names}
+        return {e.name: finding_of(e, partners[e.name], about) for e in self.ranked}
+
     @property
-    def caution(self) -> str:
-        """What to keep in mind about trials that were imported; empty where none were."""
-        return of_imported(self.n_imported, self.n_space_filling)
+    def cautions(self) -> tuple[Reason, ...]:
+        """What to keep in mind about its trials: some were imported, or ran several versions of the code."""
+        found = []
+        if self.n_imported:
+            found.append(Reason("imported", {"n": self.n_imported, "of": self.n_space_filling}))
+        if len(self.codes) > 1:
+            found.append(Reason("code", {"codes": list(self.codes)}))
+        return tuple(found)
 
     @property
     def never_read(self) -> tuple[str, ...]:
         """Parameters that the objective read in no trial."""
         return tuple(e.name for e in self.parameters if e.read == 0)
-
-    def page(self) -> Page:
-        """A ranked story: what mattered, where the good trials lie, and what could not be seen."""
-        return analysis_page(self)
 
     def __repr__(self) -> str:
         return str(self)

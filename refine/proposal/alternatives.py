@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
+from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
-from refine.space.encoding import Reference, decode, encode, label
+from refine.space.encoding import decode, encode, label
 from refine.space.space import Space
-from refine.utils.format import join, percent, plural, score
 
 _LEAST_SAVING = 0.05
 _LEAST_TRIALS = 5
@@ -30,15 +30,15 @@ class Offer:
         name: The parameter's.
         value: The level offered.
         saving: Share of the typical time of a trial that it saves.
-        retention: Stated probability that fixing it there keeps a value within epsilon of the best.
-        reason: Why, in words.
+        probability: Stated probability that fixing it there keeps a value within epsilon of the best.
+        reason: Why.
     """
 
     name: str
     value: Any
     saving: float
-    retention: float
-    reason: str
+    probability: float
+    reason: Reason
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -46,14 +46,15 @@ class Offer:
             "name": self.name,
             "value": encode(self.value),
             "saving": float(f"{self.saving:.6g}"),
-            "retention": float(f"{self.retention:.6g}"),
-            "reason": self.reason,
+            "probability": float(f"{self.probability:.6g}"),
+            "reason": self.reason.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Offer:
         """The offer of :meth:`to_json`'s output."""
-        return cls(**{**data, "value": decode(data["value"])})
+        reason = Reason.from_json(data["reason"])
+        return cls(**{**data, "value": decode(data["value"]), "reason": reason})
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,30 @@ class Advice:
         hit: How many of them, drawn evenly, hit the best 5 % of its space with probability 0.95.
         judge: How many, drawn evenly, bring enough good trials to judge every parameter.
         seconds: How long they take one after the other; NaN where no times are known.
-        reason: Why, in words.
+        reason: Why.
     """
 
     n: int
     hit: int
     judge: int
     seconds: float
-    reason: str
+    reason: Reason
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        seconds = float(f"{self.seconds:.6g}") if math.isfinite(self.seconds) else None
-        return {"n": self.n, "hit": self.hit, "judge": self.judge, "seconds": seconds, "reason": self.reason}
+        return {
+            "n": self.n,
+            "hit": self.hit,
+            "judge": self.judge,
+            "seconds": float(f"{self.seconds:.6g}") if math.isfinite(self.seconds) else None,
+            "reason": self.reason.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Advice:
         """The advice of :meth:`to_json`'s output."""
-        return cls(**{**data, "seconds": math.nan if data["seconds"] is None else data["seconds"]})
+        seconds = math.nan if data["seconds"] is None else data["seconds"]
+        return cls(**{**data, "seconds": seconds, "reason": Reason.from_json(data["reason"])})
 
 
 def offers(
@@ -116,27 +123,19 @@ def offers(
         cheapest, saving = _cheapest(e)
         if cheapest is None or saving < _LEAST_SAVING:
             continue
-        kept = np.zeros(e.parameter.size)
+        holds = np.zeros(e.parameter.size)
         for level in range(e.parameter.size):
             here = levels[j] == level
             if here.any():
-                kept[level] = (draws[:, here].max(axis=1) >= best - epsilon).mean()
-        if kept.min() < 1 - risk:
+                holds[level] = (draws[:, here].max(axis=1) >= best - epsilon).mean()
+        if holds.min() < 1 - risk:
             continue
-        value, text = e.parameter.grid[cheapest], label(e.parameter.grid[cheapest])
-        reason = (
-            f"{e.name} makes no difference beyond {score(epsilon)} at any of its levels, and a trial with "
-            f"{text} takes {percent(saving)} less time than the median one. To fix it: "
-            f".edit({{{e.name!r}: {_code(value)}}})"
-        )
-        claim = (kept[cheapest] * len(draws) + 0.5) / (len(draws) + 1)
+        value = e.parameter.grid[cheapest]
+        measured = {"epsilon": epsilon, "saving": saving, "level": label(value), "value": encode(value)}
+        claim = (holds[cheapest] * len(draws) + 0.5) / (len(draws) + 1)
+        reason = Reason("flat", {"parameter": e.name, **measured})
         out.append(Offer(e.name, value, saving, float(claim), reason))
     return tuple(out)
-
-
-def _code(value: Any) -> str:
-    """The value as it is typed."""
-    return value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
 
 
 def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
@@ -188,14 +187,8 @@ def advice(analysis: Analysis, space: Space, left: int, audit: float = 0.05) -> 
     times = np.asarray(analysis.table["seconds"], dtype=float) if "seconds" in analysis.table else np.zeros(0)
     times = times[np.isfinite(times)]
     seconds = n * float(np.median(times)) if times.size else math.nan
-    parts = [
-        f"{plural(hit, 'space-filling configuration')} hit the best {percent(_HIT)} of the proposed space with probability {_SURE}",
-        f"{judge} bring the {needed} good trials that it takes to judge {plural(len(analysis.parameters), 'parameter')}"
-        + (f", {rarest.name} among them, which {percent(rarest.read)} of the trials read" if rarest else ""),
-    ]
-    if not left:
-        return Advice(n, hit, judge, seconds, f"{join(parts)}, but nothing is left to run of {space.size:,}.")
-    text = f"{join(parts)}, so {plural(wanted, 'configuration')} would do"
-    if n < wanted:
-        text += f"; no more than {n:,} of {space.size:,} are left to run"
-    return Advice(n, hit, judge, seconds, text + ".")
+    counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE, "judge": judge, "needed": needed}
+    read = {"rarest": rarest.name, "read": rarest.read} if rarest else {"rarest": None, "read": None}
+    sizes = {"wanted": wanted, "n": n, "left": left, "size": space.size}
+    reason = Reason("size", {**counts, "parameters": len(analysis.parameters), **read, **sizes})
+    return Advice(n, hit, judge, seconds, reason)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from refine.analysis.analysis import Analysis
+from refine.analysis.reason import Reason
 from refine.space.categorical import Categorical
 from refine.space.edits import refined
+from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
-from refine.utils.format import score
 
 KINDS = ("narrow", "drop", "widen", "reopen", "keep")
 
@@ -29,9 +30,9 @@ class Change:
             narrowing was refuted) or ``"keep"``.
         old: The parameter now.
         new: The parameter proposed; equal to ``old`` for ``"keep"``.
-        kept: measure(new within old) / measure(old) on this axis.
+        volume_kept: measure(new within old) / measure(old) on this axis.
         q: Adjusted p-value of 'does not matter'.
-        reason: Why, in words.
+        reasons: Why; see :data:`refine.analysis.reason.CODES`.
         risk: Probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
             that can't be said.
     """
@@ -40,21 +41,21 @@ class Change:
     kind: str
     old: Parameter
     new: Parameter
-    kept: float
+    volume_kept: float
     q: float
-    reason: str
+    reasons: tuple[Reason, ...]
     risk: float = math.nan
 
 
 def reopened(
     analysis: Analysis, changes: Sequence[Change], epsilon: float, outer: Space | None
 ) -> tuple[Change, ...]:
-    """The changes with those values let in again that a audit trial showed to be better.
+    """The changes with those values let in again that an audit trial showed to be better.
 
     Args:
         analysis: With the round's audit trials in ``outside``.
         changes: What is proposed without them.
-        epsilon: A audit trial must beat the best value inside by more than this.
+        epsilon: An audit trial must beat the best value inside by more than this.
         outer: The space in which audit trials were drawn; its levels are what is let in.
 
     Returns:
@@ -72,13 +73,11 @@ def reopened(
         if name not in outer or now.contains([best[name]])[0]:
             continue
         new = _let_in(now, outer[name], best[name])
-        reason = (
-            f"A audit trial outside this space, with {name} = {best[name]}, reached "
-            f"{score(analysis.sign * float(values.max()))}; the best inside is {score(analysis.sign * inside)}, worse by "
-            f"more than {score(epsilon)}. The narrowing that left it out is refuted, so it is let in again."
-        )
+        measured = {"reached": analysis.sign * float(values.max()), "inside": analysis.sign * inside}
+        at = {"parameter": name, "value": label(best[name]), **measured, "epsilon": epsilon}
         q = found[name].q if name in found else np.nan
-        found[name] = Change(name, "reopen", parameter, new, parameter.volume_kept(new), float(q), reason)
+        kept = parameter.volume_kept(new)
+        found[name] = Change(name, "reopen", parameter, new, kept, float(q), (Reason("refuted", at),))
     return tuple(found[name] for name in analysis.space if name in found)
 
 

@@ -9,16 +9,16 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
-from refine.errors import did_you_mean
+from refine.errors import closest
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.proposal import Proposal
 from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
 from refine.space.space import Space
 from refine.trials.frame import best_first
-from refine.utils.display import Cell, Grid, Page, Shown, Text
-from refine.utils.format import duration, join, percent, plural, score
+from refine.utils.display import Shown
 
 _TOP = 0.1
 _LEAST_TOP = 10
@@ -31,11 +31,11 @@ class Preview(Shown):
 
     Attributes:
         space: The space looked at.
-        kept: Volume kept of the present space.
-        proposed_kept: The same of what was proposed.
-        retention: Probability that the best value inside is within epsilon of the best in the present space; NaN where
-            it can't be told.
-        proposed_retention: The same of what was proposed.
+        volume_kept: Volume kept of the present space.
+        proposed_volume_kept: The same of what was proposed.
+        probability: Probability that the best value inside is within epsilon of the best in the present space; NaN where
+            it can't be stated.
+        proposed_probability: The same of what was proposed.
         epsilon: Loss that counts as none.
         metric: Name of the metric.
         top: How many of the round's trials are its top: a tenth, at least 10.
@@ -49,15 +49,15 @@ class Preview(Shown):
         hit: Probability that the next round hits the best 5 % of the space.
         seconds: Estimated time of the next round; NaN where trials say nothing of it.
         workers: How many trials run at a time.
-        unknown: What of the choices is new to the present space.
-        vain: How many trials inside ended without a value.
+        new_values: Values of choices that the present space does not have: they may be meant, or typing errors.
+        no_value: How many trials inside ended without a value.
     """
 
     space: Space
-    kept: float
-    proposed_kept: float
-    retention: float
-    proposed_retention: float
+    volume_kept: float
+    proposed_volume_kept: float
+    probability: float
+    proposed_probability: float
     epsilon: float
     metric: str
     top: int
@@ -71,34 +71,8 @@ class Preview(Shown):
     hit: float
     seconds: float
     workers: int
-    unknown: tuple[str, ...] = ()
-    vain: int = 0
-
-    def page(self) -> Page:
-        """Best trials kept, volume, risk, density and time of the next round, beside the proposal's."""
-        stay = f"{self.top_kept} of the top {self.top} stay" + ("" if self.lost else ", the best among them")
-        rows: tuple[tuple[str | Cell, ...], ...] = (
-            ("best trials", Cell(stay, "bad" if self.throws else "warn" if self.lost else "good")),
-            (
-                "volume",
-                f"{percent(self.kept)} of the present space (proposed: {percent(self.proposed_kept)})",
-            ),
-            ("risk", _risk(self.retention, self.proposed_retention)),
-            (
-                "next round",
-                f"{self.n:,} of {self.left:,} left to run ({self.exist:,} exist), hits the best 5 % "
-                f"with probability {percent(self.hit)}"
-                if self.left
-                else f"nothing is left to run: all {self.exist:,} configurations were"
-                if self.exist
-                else "no configuration exists: the constraints leave none",
-            ),
-            ("time", _time(self.seconds, self.workers)),
-            *(("new", Cell(text, "warn")) for text in self.unknown),
-        )
-        warning = (Text(self.warning, "bad" if self.throws else "warn"),) if self.warning else ()
-        calls = (".edit(name=(low, high))", ".accept(note=..., n=...)")
-        return Page("If you accept this", (Grid(("what", "comes of it"), rows), *warning), calls)
+    new_values: tuple[Reason, ...] = ()
+    no_value: int = 0
 
     @property
     def throws(self) -> bool:
@@ -106,40 +80,17 @@ class Preview(Shown):
         return 1 in self.lost and self.best_kept != self.best
 
     @property
-    def warning(self) -> str:
-        """What of the best would be thrown away; empty where nothing."""
-        if 1 in self.lost and not self.throws:
-            return f"The best trial lies outside; others as good ({self.metric} {score(self.best)}) stay."
+    def warning(self) -> Reason | None:
+        """What of the best would be left out; ``None`` where nothing."""
+        at = {"metric": self.metric, "best": self.best}
         if self.throws:
-            inside = f"the best inside is {score(self.best_kept)}"
-            if math.isnan(self.best_kept):
-                inside = (
-                    f"of the {plural(self.vain, 'trial')} inside none gave a value"
-                    if self.vain
-                    else "no trial lies inside"
-                )
-            return f"Careful: this throws away the best trial ({self.metric} {score(self.best)}); {inside}."
-        if self.lost:
-            ranks = join([str(rank) for rank in self.lost])
-            lie = "lies" if len(self.lost) == 1 else "lie"
-            return f"{plural(len(self.lost), 'trial')} of the best 10 {lie} outside: rank {ranks}."
-        return ""
+            return Reason("best_lost", {**at, "best_kept": self.best_kept, "no_value": self.no_value})
+        if 1 in self.lost:
+            return Reason("best_outside", at)
+        return Reason("some_outside", {"ranks": list(self.lost)}) if self.lost else None
 
     def __repr__(self) -> str:
         return str(self)
-
-
-def _risk(mine: float, proposed: float) -> str:
-    if math.isnan(mine):
-        return "can't be told: too few of the candidate cells lie inside"
-    then = "" if math.isnan(proposed) else f" (proposed: {proposed:.2f})"
-    return f"nothing that matters is lost with probability {mine:.2f}{then}"
-
-
-def _time(seconds: float, workers: int) -> str:
-    if math.isnan(seconds):
-        return "not known: the trials don't say how long they took"
-    return f"about {duration(seconds)} with {plural(workers, 'worker')}"
 
 
 def preview_of(
@@ -171,11 +122,11 @@ def preview_of(
     each = float(seconds[similar].mean()) if similar.any() else math.nan
     return Preview(
         space=space,
-        kept=proposal.old.volume_kept(space),
-        proposed_kept=proposal.kept,
-        retention=proposal.retention_of(space),
-        proposed_retention=proposal.retention,
-        epsilon=proposal.epsilon,
+        volume_kept=proposal.old.volume_kept(space),
+        proposed_volume_kept=proposal.volume_kept,
+        probability=proposal.probability_of(space),
+        proposed_probability=proposal.claim.probability,
+        epsilon=proposal.claim.epsilon,
         metric=analysis.metric,
         top=top,
         top_kept=int(inside[:top].sum()),
@@ -188,12 +139,12 @@ def preview_of(
         hit=float(stats.hit_probability(n, 0.05)),
         seconds=each * math.ceil(n / workers) if workers else math.nan,
         workers=workers,
-        unknown=new_values(proposal.old, space, proposal.space),
-        vain=_vain(analysis, space),
+        new_values=new_values(proposal.old, space, proposal.space),
+        no_value=_without_value(analysis, space),
     )
 
 
-def _vain(analysis: Analysis, space: Space) -> int:
+def _without_value(analysis: Analysis, space: Space) -> int:
     """How many trials inside ended without a value."""
     if not _comparable(space, analysis.space):
         return 0
@@ -201,7 +152,7 @@ def _vain(analysis: Analysis, space: Space) -> int:
     return int(np.asarray(space.contains(table), dtype=bool).sum()) if len(table) else 0
 
 
-def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[str, ...]:
+def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[Reason, ...]:
     """Values of choices that the old space does not have: they may be meant, or typing errors.
 
     Args:
@@ -218,13 +169,9 @@ def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[s
         known = {value_key(v) for p in (previous, let_in) if isinstance(p, Categorical) for v in p.grid}
         for label, value in zip(parameter.labels, parameter.grid, strict=True):
             if value_key(value) not in known:
-                found.append(f"{label} of {name} is new to this space{_meant(label, previous)}")
+                meant = closest(label, previous.labels)
+                found.append(Reason("new_value", {"parameter": name, "value": label, "meant": meant}))
     return tuple(found)
-
-
-def _meant(label: str, previous: Categorical) -> str:
-    hint = did_you_mean(label, previous.labels)
-    return f"; {hint}" if hint.startswith("did you mean") else ""
 
 
 def _comparable(space: Space, old: Space) -> bool:

@@ -1,9 +1,9 @@
-"""From evidence to a proposal: one change per parameter, with reason, volume kept and risk. Pure."""
+"""From evidence to a proposal: one change per parameter, with reasons, volume kept and risk. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,26 +13,46 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, Bools, ParameterEvidence, level_positions
+from refine.analysis.reason import Reason
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import AnalysisError
+from refine.proposal import version1
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, reopened
-from refine.report.pages.analysis import proposal_page
-from refine.report.pages.reasons import reason
+from refine.proposal.reasons import reasons_of
 from refine.space.edits import narrowed, on_levels, widened
 from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
-from refine.utils.display import Page, Shown
-from refine.utils.format import percent, score
+from refine.utils.display import Shown
 from refine.utils.threads import one_thread
 
 LEAST_RISK = 0.01
 """Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability."""
 
+VERSION = 2
+"""Of the JSON of a proposal. Version 1 has sentences in place of reasons; see :mod:`refine.proposal.version1`."""
+
 _CANDIDATES = 4000
 _LEAST_INSIDE = 20
 _BEST_STAY = 3
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed: with this probability the best value inside is within epsilon of the best in the old space.
+
+    Attributes:
+        probability: The stated probability; NaN where none can be stated.
+        epsilon: Loss that counts as none, in units of the metric.
+        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"none"`` or ``"given"``.
+        draws: Draws of the surrogate that the probability is counted in; 0 where it is not.
+    """
+
+    probability: float
+    epsilon: float
+    epsilon_source: str
+    draws: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +63,8 @@ class Proposal(Shown):
         old: The space analysed.
         space: The space proposed.
         changes: One per parameter that is not fixed, in the space's order.
-        kept: measure(new within old) / measure(old), over all axes.
-        retention: Stated probability that the best value inside is at least the best value anywhere in the
-            old space minus ``epsilon``.
-        epsilon: Loss that counts as none, in units of the metric.
-        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"none"`` or ``"given"``.
+        volume_kept: measure(new within old) / measure(old), over all axes.
+        claim: What it may cost.
         risk: The probability of losing more that was asked for.
         n: Trials that the surrogate learned from.
         evidence: Digest of the evidence.
@@ -59,10 +76,8 @@ class Proposal(Shown):
     old: Space
     space: Space
     changes: tuple[Change, ...]
-    kept: float
-    retention: float
-    epsilon: float
-    epsilon_source: str
+    volume_kept: float
+    claim: Claim
     risk: float
     n: int
     evidence: str
@@ -70,6 +85,9 @@ class Proposal(Shown):
     offers: tuple[Offer, ...] = ()
     advice: Advice | None = None
     _plausible: _Surrogate | None = field(default=None, repr=False)
+    _stored: Mapping[str, Any] | None = field(
+        default=None, repr=False
+    )  # its JSON, where a store has it already
 
     def __getitem__(self, name: str) -> Change:
         for change in self.changes:
@@ -79,14 +97,25 @@ class Proposal(Shown):
 
     @property
     def digest(self) -> str:
-        """Hash of what is proposed and of the evidence it rests on; offers and advice hang on measured times."""
-        content = self.to_json()
-        del content["offers"], content["advice"]
-        for change in content["changes"]:
-            del change["risk"]  # follows from the rest, and was not stored in earlier versions
-        return digest(content, 16)
+        """Hash of bounds, numbers, codes of reasons, and the evidence: no sentence is part of it.
 
-    def retention_of(self, space: Space) -> float:
+        A proposal that was stored keeps its digest, whichever version made it. Offers and advice hang on measured times.
+        """
+        content = self.to_json() if self._stored is None else self._stored
+        if "version" not in content:
+            return version1.digest_of(content)
+        codes = [[reason["code"] for reason in change["reasons"]] for change in content["changes"]]
+        return digest({"version": content["version"], **_decisive(content), "codes": codes}, 16)
+
+    def same_as(self, other: Proposal) -> bool:
+        """Whether both propose the same bounds on the same evidence with the same numbers, whatever words they have."""
+        return _decisive(self.to_json()) == _decisive(other.to_json())
+
+    def known_as(self, stored: Proposal) -> Proposal:
+        """This proposal under the digest of an equal one that is stored."""
+        return replace(self, _stored=stored.to_json() if stored._stored is None else stored._stored)
+
+    def probability_of(self, space: Space) -> float:
         """The same statement for another space, such as an edited one.
 
         Returns:
@@ -96,43 +125,32 @@ class Proposal(Shown):
         """
         if self._plausible is None:
             return math.nan
-        return self._plausible.retention(self.old, space, self.epsilon)
-
-    @property
-    def claim(self) -> str:
-        """What is claimed, in a sentence."""
-        if not self.old.diff(self.space):
-            return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
-        beyond = any(c.kind in ("widen", "reopen") for c in self.changes)
-        if math.isnan(self.retention):
-            return f"The proposed box keeps {percent(self.kept)} of the space; what that risks can't be said."
-        within = f"within {score(self.epsilon)} of" if self.epsilon else "as good as"
-        return (
-            f"The proposed box keeps {percent(self.kept)} of the space; with probability {self.retention:.2f} the best "
-            f"{self.metric} inside is {within} the best anywhere in the present space"
-            f"{', and it looks beyond' if beyond else ''}."
-        )
+        return self._plausible.retention(self.old, space, self.claim.epsilon)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without the surrogate."""
         return {
+            "version": VERSION,
             "old": self.old.to_json(),
             "space": self.space.to_json(),
             "changes": [
                 {
                     "name": c.name,
                     "kind": c.kind,
-                    "kept": _round(c.kept),
+                    "volume_kept": _round(c.volume_kept),
                     "q": _round(c.q),
-                    "reason": c.reason,
+                    "reasons": [reason.to_json() for reason in c.reasons],
                     "risk": _round(c.risk),
                 }
                 for c in self.changes
             ],
-            "kept": _round(self.kept),
-            "retention": _round(self.retention),
-            "epsilon": _round(self.epsilon),
-            "epsilon_source": self.epsilon_source,
+            "volume_kept": _round(self.volume_kept),
+            "claim": {
+                "probability": _round(self.claim.probability),
+                "epsilon": _round(self.claim.epsilon),
+                "epsilon_source": self.claim.epsilon_source,
+                "draws": self.claim.draws,
+            },
             "risk": self.risk,
             "n": self.n,
             "evidence": self.evidence,
@@ -142,31 +160,43 @@ class Proposal(Shown):
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Proposal:
-        """The proposal of :meth:`to_json`'s output."""
+    def from_json(cls, data: Mapping[str, Any]) -> Proposal:
+        """The proposal of :meth:`to_json`'s output, or of what an earlier version stored."""
+        stored = data if "version" not in data else None
+        data = version1.upgraded(data) if stored is not None else data
         old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
         changes = tuple(
             Change(
-                **{**c, "q": _number(c["q"]), "risk": _number(c.get("risk"))},
+                name=c["name"],
+                kind=c["kind"],
                 old=old[c["name"]],
                 new=space[c["name"]],
+                volume_kept=c["volume_kept"],
+                q=_number(c["q"]),
+                reasons=tuple(Reason.from_json(reason) for reason in c["reasons"]),
+                risk=_number(c["risk"]),
             )
             for c in data["changes"]
         )
-        rest = {k: v for k, v in data.items() if k not in ("old", "space", "changes", "offers", "advice")}
-        rest["offers"] = tuple(Offer.from_json(offer) for offer in data.get("offers", ()))
-        made = data.get("advice")  # proposals of earlier versions have none
-        rest["advice"] = None if made is None else Advice.from_json(made)
-        rest["retention"] = _number(rest["retention"])
-        return cls(old=old, space=space, changes=changes, **rest)
+        claim = Claim(**{**data["claim"], "probability": _number(data["claim"]["probability"])})
+        return cls(
+            old=old,
+            space=space,
+            changes=changes,
+            volume_kept=data["volume_kept"],
+            claim=claim,
+            risk=data["risk"],
+            n=data["n"],
+            evidence=data["evidence"],
+            metric=data["metric"],
+            offers=tuple(Offer.from_json(offer) for offer in data["offers"]),
+            advice=None if data["advice"] is None else Advice.from_json(data["advice"]),
+            _stored=stored,
+        )
 
     def dumps(self) -> str:
-        """Canonical JSON, as it is stored."""
-        return dumps(self.to_json())
-
-    def page(self) -> Page:
-        """The table to decide by: parameter, now, proposed, kept, risk, why."""
-        return proposal_page(self)
+        """Canonical JSON, as it is stored: what its digest is of."""
+        return dumps(self.to_json() if self._stored is None else self._stored)
 
     def __repr__(self) -> str:
         return str(self)
@@ -270,10 +300,8 @@ def propose(
         old=space,
         space=new,
         changes=changes,
-        kept=space.volume_kept(new),
-        retention=claimed,
-        epsilon=float(epsilon),
-        epsilon_source=source,
+        volume_kept=space.volume_kept(new),
+        claim=Claim(claimed, float(epsilon), source, len(surrogate.plausible.draws) if surrogate else 0),
         risk=float(risk),
         n=len(analysis.y),
         evidence=analysis.digest,
@@ -358,13 +386,22 @@ def _change(
                     new, kind = wider, "widen"
     if kind == "keep":
         return _keep(analysis, e)
-    return Change(e.name, kind, old, new, old.volume_kept(new), e.q, reason(analysis, e, kind, new))
+    return Change(e.name, kind, old, new, old.volume_kept(new), e.q, reasons_of(analysis, e, kind, new))
 
 
 def _keep(analysis: Analysis, e: ParameterEvidence) -> Change:
-    return Change(
-        e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reason(analysis, e, "keep", e.parameter)
-    )
+    reasons = reasons_of(analysis, e, "keep", e.parameter)
+    return Change(e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reasons)
+
+
+def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a proposal's JSON makes it what it is: bounds and numbers, without words, and without what follows."""
+    found = {
+        name: content[name] for name in ("old", "space", "volume_kept", "risk", "n", "evidence", "metric")
+    }
+    claim = {name: value for name, value in content["claim"].items() if name != "draws"}
+    changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
+    return {**found, "claim": claim, "changes": changes}
 
 
 def _number(value: float | None) -> float:

@@ -3,7 +3,20 @@
 from refine.report import plots
 from refine.report.markdown import comparison as comparison_report
 from refine.report.markdown import gather, tree_facts
-from refine.report.pages import comparison, space, tree
+from refine.report.pages import analysis, comparison, preview, proposal, review, space, tree
 from refine.report.pages import round as round_page
 
-__all__ = ["comparison", "comparison_report", "gather", "plots", "round_page", "space", "tree", "tree_facts"]
+__all__ = [
+    "analysis",
+    "comparison",
+    "comparison_report",
+    "gather",
+    "plots",
+    "preview",
+    "proposal",
+    "review",
+    "round_page",
+    "space",
+    "tree",
+    "tree_facts",
+]

@@ -120,7 +120,7 @@ class Entry:
         """Whether a audit trial beats the best inside by more than epsilon; ``None`` where none tested it."""
         if self.proposal is None or math.isnan(self.excess):
             return None
-        return self.excess > self.proposal.epsilon
+        return self.excess > self.proposal.claim.epsilon
 
     def power(self, share: float = SHARE) -> float:
         """Probability that the audit trials would have hit a region that holds ``share`` of what was cut off."""
@@ -133,18 +133,24 @@ class Entry:
         if self.proposal is None:
             return "No claim: a branch narrows without a proposal."
         if self.refuted is None:
-            if self.decision.kept is not None and self.decision.kept >= 1:
+            if self.decision.volume_kept is not None and self.decision.volume_kept >= 1:
                 return "Nothing to refute: nothing was cut off."
             return "Not tested: no audit trial has finished."
         if self.refuted:
             sign = sign_of(self.seen.direction)
             best = sign * max(sign * v for v in self.seen.audit)
-            more = f" by more than {number(self.proposal.epsilon)}" if self.proposal.epsilon else ""
+            more = (
+                f" by more than {number(self.proposal.claim.epsilon)}" if self.proposal.claim.epsilon else ""
+            )
             return (
                 f"Refuted: a audit trial reached {score(best)}; the best inside is {score(self.seen.inside)}, "
                 f"worse{more}."
             )
-        better = f"better by more than {number(self.proposal.epsilon)}" if self.proposal.epsilon else "better"
+        better = (
+            f"better by more than {number(self.proposal.claim.epsilon)}"
+            if self.proposal.claim.epsilon
+            else "better"
+        )
         return (
             f"Not refuted: {plural(k, 'audit trial')} found nothing {better}. "
             f"{'It' if k == 1 else 'They'} would have found a better region that holds {percent(SHARE)} of what was "
@@ -230,9 +236,9 @@ class Calibration(Shown):
     def frame(self) -> pd.DataFrame:
         """One row per entry.
 
-        Columns: ``round, child, decision, author, risk, retention`` (claimed), ``kept, epsilon, planned, ended,
-        even`` (with a value), for median and best ``<what>_q05, <what>_q50, <what>_q95`` (forecast),
-        ``<what>`` (realised) and ``<what>_pit`` (percentile in the forecast), ``scored, counter`` (samples with
+        Columns: ``round, child, decision, author, risk, probability`` (claimed), ``volume_kept, epsilon, planned, ended,
+        space_filling`` (with a value), for median and best ``<what>_q05, <what>_q50, <what>_q95`` (forecast),
+        ``<what>`` (realised) and ``<what>_pit`` (percentile in the forecast), ``scored, audit`` (trials with
         a value), ``refuted`` (missing where not tested), ``power`` (against a region that holds 10 % of what
         was cut off).
         """
@@ -283,8 +289,8 @@ _COLUMNS = (
         "decision",
         "author",
         "risk",
-        "retention",
-        "kept",
+        "probability",
+        "volume_kept",
         "epsilon",
         "planned",
         "ended",
@@ -303,9 +309,9 @@ def _row(e: Entry) -> dict[str, object]:
         "decision": d.kind,
         "author": d.author,
         "risk": math.nan if e.proposal is None else e.proposal.risk,
-        "retention": math.nan if d.retention is None else d.retention,
-        "kept": math.nan if d.kept is None else d.kept,
-        "epsilon": math.nan if e.proposal is None else e.proposal.epsilon,
+        "probability": math.nan if d.probability is None else d.probability,
+        "volume_kept": math.nan if d.volume_kept is None else d.volume_kept,
+        "epsilon": math.nan if e.proposal is None else e.proposal.claim.epsilon,
         "planned": e.seen.planned,
         "ended": e.seen.ended,
         "space_filling": len(e.seen.space_filling),
@@ -324,7 +330,13 @@ def _row(e: Entry) -> dict[str, object]:
 
 def _cells(e: Entry) -> list[str]:
     d = e.decision
-    cells = [e.round, e.child, d.kind, percent(d.kept), "-" if d.retention is None else f"{d.retention:.2f}"]
+    cells = [
+        e.round,
+        e.child,
+        d.kind,
+        percent(d.volume_kept),
+        "-" if d.probability is None else f"{d.probability:.2f}",
+    ]
     for what in WHAT:
         made = "-"
         if d.forecast is not None:

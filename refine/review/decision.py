@@ -33,8 +33,8 @@ class Decision:
         note: Why, in the person's words.
         author: Who.
         n: Configurations asked for.
-        retention: The risk statement for the decided space; NaN is stored as ``None``.
-        kept: Volume kept by the decided space.
+        probability: What is claimed of the decided space, see :class:`Claim`; ``None`` where nothing can be.
+        volume_kept: Volume kept by the decided space.
         forecast: What the child's space-filling trials were expected to show, from the evidence at that moment; ``None``
             where nothing was forecast.
     """
@@ -48,16 +48,19 @@ class Decision:
     note: str
     author: str
     n: int | None = None
-    retention: float | None = None
-    kept: float | None = None
+    probability: float | None = None
+    volume_kept: float | None = None
     forecast: Forecast | None = None
 
     @property
     def digest(self) -> str:
         """Hash of what was decided; note, author and forecast are no part of it."""
         content = self.to_json()
-        for name in ("note", "author", "n", "retention", "forecast"):
+        for name in ("note", "author", "n", "probability", "forecast"):
             content.pop(name)
+        content["kept"] = content.pop(
+            "volume_kept"
+        )  # the word that digests were made of from the first version on
         return digest(content, 16)
 
     def to_json(self) -> dict[str, Any]:
@@ -72,24 +75,27 @@ class Decision:
             "note": self.note,
             "author": self.author,
             "n": self.n,
-            "retention": self.retention,
-            "kept": self.kept,
+            "probability": self.probability,
+            "volume_kept": self.volume_kept,
             "forecast": None if self.forecast is None else self.forecast.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
-        """The decision of :meth:`to_json`'s output."""
-        rest = {k: v for k, v in data.items() if k not in ("space", "edits", "rejected", "forecast")}
-        made = data.get("forecast")  # decisions of earlier versions have none
+        """The decision of :meth:`to_json`'s output, or of what an earlier version stored."""
+        same = ("kind", "proposal", "child", "note", "author")
+        made = data.get("forecast")  # the earliest decisions have none
         return cls(
             space=None if data["space"] is None else Space.from_json(data["space"]),
             edits={
                 n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in data["edits"].items()
             },
             rejected=tuple(data["rejected"]),
+            n=data.get("n"),
+            probability=data.get("probability", data.get("retention")),
+            volume_kept=data.get("volume_kept", data.get("kept")),
             forecast=None if made is None else Forecast.from_json(made),
-            **rest,
+            **{name: data[name] for name in same},
         )
 
     def dumps(self) -> str:

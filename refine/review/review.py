@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING, Any
 from refine.analysis.analysis import Analysis
 from refine.errors import DesignError, ReviewError
 from refine.proposal.preview import Preview, preview_of
-from refine.proposal.proposal import Proposal
-from refine.report.pages.space import as_choices
+from refine.proposal.proposal import Claim, Proposal
 from refine.review.checklist import Checks
 from refine.review.decision import Decision, decided_space
-from refine.space.edits import bounds_text
-from refine.space.parameters import Range
+from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.tree.apply import Shares, check_author, check_note
-from refine.utils.display import Block, Grid, Page, Shown, Text
-from refine.utils.format import percent
+from refine.utils.display import Shown
+from refine.utils.provided import provided
 
 if TYPE_CHECKING:
     from refine.tree.round import Round
-    from refine.ui.web.widget import ReviewWidget
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +83,19 @@ class Review(Shown):
         return decided_space(self.proposal, self.edits, self.rejected)[0]
 
     @property
-    def kept(self) -> float:
+    def edited(self) -> dict[str, tuple[Parameter, Parameter]]:
+        """Parameter -> what was proposed and what the person set, where these differ."""
+        return decided_space(self.proposal, self.edits, self.rejected)[1]
+
+    @property
+    def volume_kept(self) -> float:
         """Volume kept of the present space."""
         return self.proposal.old.volume_kept(self.space)
 
     @property
-    def retention(self) -> float:
-        """Probability that the best value inside is within epsilon of the best in the present space."""
-        return self.proposal.retention_of(self.space)
+    def claim(self) -> Claim:
+        """What is claimed of this space, as :attr:`Proposal.claim` is of the one proposed."""
+        return replace(self.proposal.claim, probability=self.proposal.probability_of(self.space))
 
     def accept(
         self,
@@ -129,7 +131,7 @@ class Review(Shown):
             ReviewError: The note is no text.
         """
         space, edits = decided_space(self.proposal, self.edits, self.rejected)
-        retention = self.retention
+        probability = self.claim.probability
         decision = Decision(
             kind="edited" if edits or self.rejected else "accepted",
             proposal=self.proposal.digest,
@@ -139,8 +141,8 @@ class Review(Shown):
             child=None,
             note=check_note(note),
             author=check_author(author),
-            retention=None if math.isnan(retention) else retention,
-            kept=self.kept,
+            probability=None if math.isnan(probability) else probability,
+            volume_kept=self.volume_kept,
         )
         shares = Shares(exploit, audit, self.analysis)
         self.round._keep_proposal(self.proposal)
@@ -188,7 +190,7 @@ class Review(Shown):
         self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
 
-    def show(self) -> ReviewWidget:
+    def show(self) -> Any:
         """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.
 
         Its ``child`` is the round that accepting made. It begins with the edits made so far. In a shell the same page is
@@ -197,64 +199,11 @@ class Review(Shown):
         Raises:
             ReviewError: anywidget is not installed.
         """
-        from refine.ui.web.session import Session
-
-        try:
-            from refine.ui.web.widget import ReviewWidget
-        except ImportError:
-            raise ReviewError(
-                "show needs anywidget: pip install anywidget; in a browser the same page is: refine review STORE ROUND"
-            ) from None
-        return ReviewWidget(Session(self.round, started=self))
+        return provided("review.show")(self)
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes this proposal as markdown, or as one HTML file; see :meth:`Round.report`."""
         return self.round.report(folder, proposal=self.proposal, only_proposal=True, html=html)
 
-    def page(self) -> Page:
-        """The proposal as a table, what you changed of it, and what to do next."""
-        shown = self.proposal.page()
-        blocks = list(shown.blocks)
-        if self.edits or self.rejected:
-            blocks += self._changes()
-        if self.analysis.caution:
-            blocks.append(Text(f"Caution: {self.analysis.caution}", "warn"))
-        calls = (
-            ".checks()",
-            ".preview(name=(low, high))",
-            ".edit(name=(low, high))",
-            ".reject(name)",
-            ".accept(note=..., n=...)",
-            ".decline(note=...)",
-        )
-        return Page(f"Review of round {self.round.id}", tuple(blocks), calls)
-
-    def _changes(self) -> list[Block]:
-        space, edited = decided_space(self.proposal, self.edits, self.rejected)
-        rows = [(n, "edited", bounds_text(a), bounds_text(b)) for n, (a, b) in edited.items()]
-        rows += [
-            (n, "rejected", bounds_text(self.proposal.space[n]), bounds_text(space[n])) for n in self.rejected
-        ]
-        found: list[Block] = [
-            Grid(("parameter", "you", "proposed", "yours"), tuple(rows)),
-            Text(f"Your box keeps {percent(self.kept)}; {_claim(self.retention)}"),
-        ]
-        found += [
-            Text(hint, "warn")
-            for n, (a, _) in edited.items()
-            if isinstance(a, Range) and (hint := as_choices(n, space[n]))
-        ]
-        seen = self.preview()
-        found += [Text(text, "warn") for text in seen.unknown]
-        if seen.warning:
-            found.append(Text(seen.warning, "bad"))
-        return found
-
     def __repr__(self) -> str:
         return str(self)
-
-
-def _claim(retention: float) -> str:
-    if math.isnan(retention):
-        return "what that risks can't be said: too few of the candidate cells lie inside."
-    return f"with probability {retention:.2f} nothing that matters is lost."

@@ -26,7 +26,7 @@ class Comparison(Shown):
         a: Id of the first.
         b: Id of the second.
         space: What changes from the first space to the second.
-        kept: Volume of the first space that the second keeps.
+        volume_kept: Volume of the first space that the second keeps.
         best: Best values of both; NaN before the first trial.
         n: Planned configurations of both.
         other: Further differences of content: name -> (first, second).
@@ -37,7 +37,7 @@ class Comparison(Shown):
     a: str
     b: str
     space: SpaceDiff
-    kept: float
+    volume_kept: float
     best: tuple[float, float]
     n: tuple[int, int]
     other: dict[str, tuple[Any, Any]]

@@ -524,7 +524,7 @@ class Round(Shown):
         analysis = self.analyze(seed=seed)
         # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
         outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
-        proposal = propose(analysis, risk=risk, epsilon=epsilon, outer=outer)
+        proposal = self._as_stored(propose(analysis, risk=risk, epsilon=epsilon, outer=outer))
         if keep:
             self._keep_proposal(proposal, again=True)
         return Review(self, proposal, analysis)
@@ -643,6 +643,13 @@ class Round(Shown):
         )
         self.context.keep_tools(node, sampler, tool)
         return Round(self.context, node, self.metric, self.direction)
+
+    def _as_stored(self, proposal: Proposal) -> Proposal:
+        """The proposal under the digest of an equal one that is stored, whichever version of refine stored it."""
+        kept = self.context.store.proposals(self._stored.pk).values()
+        known = [Proposal.from_json(json.loads(content)) for content in kept]
+        same = [stored for stored in known if proposal.same_as(stored)]
+        return proposal.known_as(same[-1]) if same else proposal
 
     def _keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
         """Stores a proposal on this round, unless it is; ``again`` makes it the last one made in any case."""

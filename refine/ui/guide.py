@@ -9,6 +9,7 @@ from typing import Any
 
 from refine.errors import AnalysisError, RefineError, ReviewError
 from refine.report.markdown.script import objective_line
+from refine.report.pages.proposal import why
 from refine.report.pages.reasons import times
 from refine.review.checklist import Checks
 from refine.review.review import Review
@@ -203,7 +204,7 @@ class _Walk:
         """Goes through the proposed changes, then takes any other edit."""
         proposal = review.proposal
         for change in (c for c in proposal.changes if c.kind != "keep"):
-            self.dialogue.say(f"\n{change.name}: {change.reason}")
+            self.dialogue.say(f"\n{change.name}: {why(change)}")
             question = (
                 f"{change.name}: {bounds_text(change.old)} becomes {bounds_text(change.new)} ({change.kind})"
             )

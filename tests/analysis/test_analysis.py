@@ -9,7 +9,8 @@ import pytest
 import refine
 from refine.design.space_filling import Sobol, draw
 from refine.errors import AnalysisError
-from refine.report.pages.analysis import sentences
+from refine.report.pages.analysis import seen
+from refine.report.pages.proposal import why
 
 SPACE = refine.Space(
     {
@@ -66,7 +67,7 @@ def test_where_trials_fail_is_learned_and_narrowed_away():
     change = refine.propose(analysis)["lr"]
     assert change.kind == "narrow"
     assert change.new.high < 1
-    assert "Trials fail more often at some levels of lr than at the others: 100 % at " in change.reason
+    assert "Trials fail more often at some levels of lr than at the others: 100 % at " in why(change)
 
 
 def test_a_parameter_may_be_narrowed_for_its_failures_alone():
@@ -80,7 +81,7 @@ def test_a_parameter_may_be_narrowed_for_its_failures_alone():
     assert lr.fails
     change = refine.propose(analysis, risk=0.2)["lr"]
     assert change.kind == "narrow"
-    assert "Trials fail more often" in change.reason
+    assert "Trials fail more often" in why(change)
 
 
 def test_a_range_of_many_levels_is_known_by_its_trend():
@@ -102,7 +103,7 @@ def test_a_range_of_many_levels_is_known_by_its_trend():
     change = refine.propose(analysis, risk=0.2)["lr"]
     assert change.kind == "narrow"
     assert change.new.high < 1.0
-    assert "Trials fail more often the higher lr is: 0 % up to the middle of its range, " in change.reason
+    assert "Trials fail more often the higher lr is: 0 % up to the middle of its range, " in why(change)
 
 
 def test_choices_that_differ_at_the_top_alone_are_said_so():
@@ -115,7 +116,7 @@ def test_choices_that_differ_at_the_top_alone_are_said_so():
     analysis = refine.analyze(refine.Space({"kind": ["a", "b", "c", "d"], "junk": (1, 8)}), frame)
     assert analysis["kind"].seen_by == "importance"
     assert analysis["kind"].association.p > 0.1
-    (told,) = [s for s in sentences(analysis) if "kind" in s]
+    (told,) = [s for s in seen(analysis) if "kind" in s]
     assert "are not equally frequent among the best fifth" in told
     assert "over all trials they hardly differ" in told
 
@@ -139,7 +140,7 @@ def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
     # A trial that fails is worse than one that finishes anywhere near.
     at_worst = analysis.X[analysis.y == analysis.y.min()]
     assert (at_worst[:, 0] >= 0.7).sum() >= 30
-    retained = refine.propose(analysis).retention_of(
+    retained = refine.propose(analysis).probability_of(
         SPACE.replace({"lr": refine.Float(1.0, 10.0, levels=3, log=True)})
     )
     assert retained < 0.05
@@ -191,8 +192,8 @@ def test_a_conditional_parameter_that_does_nothing_says_where_it_was_looked_for(
     frame["value"] = np.random.default_rng(0).normal(size=len(frame))
     kept = refine.propose(refine.analyze(SPACE, frame, read={"units_2": reads}))["units_2"]
     assert kept.kind == "keep"
-    assert "layers is 2 or 3" in kept.reason
-    assert f"{reads.sum()} space-filling trials" in kept.reason
+    assert "layers is 2 or 3" in why(kept)
+    assert f"{reads.sum()} space-filling trials" in why(kept)
 
 
 def test_a_trial_that_failed_before_it_read_a_parameter_does_not_blur_its_condition():
@@ -219,7 +220,7 @@ def test_what_no_even_trial_reads_cannot_be_judged():
     assert (e.n, e.good, e.p, e.q) == (0, 0, 1, 1)
     change = refine.propose(analysis)["units_2"]
     assert change.kind == "keep"
-    assert "Can't be judged yet, 0 trials in the good region" in change.reason
+    assert "can't be judged yet: 0 good trials of" in why(change)
 
 
 def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_places():
@@ -327,7 +328,7 @@ def test_the_order_of_rows_changes_nothing_whatever_is_known_of_them():
             refine.analyze(
                 SPACE,
                 first.iloc[at],
-                earlier=past.iloc[rng.configuration(20)],
+                earlier=past.iloc[rng.permutation(20)],
                 pooled=15,
                 look=2,
                 read={"units_2": reads[at], "dropout": reads[at], "lr": True},
@@ -336,7 +337,7 @@ def test_the_order_of_rows_changes_nothing_whatever_is_known_of_them():
         )
 
     plain = found(np.arange(15), np.arange(15, 45))
-    shuffled = found(rng.configuration(15), 15 + rng.configuration(30))
+    shuffled = found(rng.permutation(15), 15 + rng.permutation(30))
     for a, b in zip(plain, shuffled, strict=True):
         assert str(a) == str(b)
 
@@ -363,10 +364,10 @@ def test_few_good_trials_are_no_judgement():
     small = refine.analyze(SPACE, cells(60, 8).assign(value=rng.normal(size=60)))
     e = small["dropout"]
     assert (e.n, e.good, e.needed) == (60, 12, 27)
-    reason = refine.propose(small)["dropout"].reason
+    reason = why(refine.propose(small)["dropout"])
     assert reason.startswith(
-        "Can't be judged yet, 12 trials in the good region and 27 needed; nothing seen so far: "
+        "dropout can't be judged yet: 12 good trials of 27 needed. No effect is seen so far: "
     )
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28
-    assert refine.propose(large)["dropout"].reason.startswith("Nothing seen: ")
+    assert why(refine.propose(large)["dropout"]).startswith("No effect of dropout is seen: ")

@@ -8,6 +8,7 @@ import pytest
 import objectives
 import refine
 from refine.errors import DesignError, ReviewError
+from refine.report.pages.proposal import claim_sentence, why
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
     ("shares", "text"),
     [
         ({"exploit": 1.0}, "exploit must be a share >= 0 and < 1 of the configurations, got 1.0"),
-        ({"audit": -0.1}, "counter must be a share >= 0 and < 1 of the configurations, got -0.1"),
+        ({"audit": -0.1}, "audit must be a share >= 0 and < 1 of the configurations, got -0.1"),
         (
             {"exploit": 0.6, "audit": 0.4},
             "must leave something for the space-filling design, got 0.6 and 0.4",
@@ -89,8 +90,8 @@ def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(root):
     best = frame[frame["origin"] == "audit"].nlargest(1, "value")
     assert best["value"].iloc[0] > frame.loc[frame["origin"] != "audit", "value"].max()
     assert proposal.space.contains(best).all()
-    assert "is refuted" in reopened[0].reason
-    assert "looks beyond" in proposal.claim
+    assert "is refuted" in why(reopened[0])
+    assert "looks beyond" in claim_sentence(proposal)
     grandchild = child.propose().accept(n=20).run(progress=False)
     assert grandchild.best["value"] >= child.trials.loc[child.trials["origin"] != "audit", "value"].max()
 

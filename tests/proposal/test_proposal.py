@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import refine
 from refine.design.space_filling import Sobol, draw
+from refine.report.pages.proposal import why
 from refine.space.edits import edit_space
 
 SPACE = refine.Space(
@@ -46,13 +47,13 @@ def test_a_proposed_space_lies_inside_unless_it_widens_on_purpose(seed, risk):
     for change in proposal.changes:
         inside = change.old.contains(np.array(change.new.grid, dtype=object)).all()
         assert inside or change.kind == "widen"
-        assert change.kind == "keep" or change.reason
+        assert change.kind == "keep" or why(change)
         assert (change.new == change.old) == (change.kind == "keep")
         assert change.new.size >= 2 or not isinstance(change.new, refine.Float)
     assert proposal.space.constraints == SPACE.constraints
-    assert 0 < proposal.kept <= 1
-    assert 0 < proposal.retention <= 1
-    assert proposal.kept == pytest.approx(SPACE.volume_kept(proposal.space))
+    assert 0 < proposal.volume_kept <= 1
+    assert 0 < proposal.claim.probability <= 1
+    assert proposal.volume_kept == pytest.approx(SPACE.volume_kept(proposal.space))
     best = analysis.table.nlargest(3, "value")
     assert proposal.space.contains(best).all()
 
@@ -66,7 +67,7 @@ def test_the_order_of_rows_and_the_direction_change_nothing(seed):
     assert shuffled.digest == first.digest
     turned = refine.propose(refine.analyze(SPACE, frame.assign(value=-frame["value"]), direction="minimize"))
     assert turned.space == first.space
-    assert turned.retention == first.retention
+    assert turned.claim.probability == first.claim.probability
 
 
 def test_a_proposal_survives_json_and_an_empty_decision_changes_nothing():
@@ -93,7 +94,7 @@ def test_pure_noise_is_not_narrowed():
 
 def test_less_risk_keeps_more():
     analysis = refine.analyze(SPACE, round_of(5, n=200, noise=0.05))
-    kept = [refine.propose(analysis, risk=risk, epsilon=0.05).kept for risk in (0.02, 0.1, 0.4)]
+    kept = [refine.propose(analysis, risk=risk, epsilon=0.05).volume_kept for risk in (0.02, 0.1, 0.4)]
     assert kept == sorted(kept, reverse=True)
     assert kept[-1] < 1
 
@@ -117,7 +118,7 @@ def test_best_trials_at_an_end_widen_the_range():
     proposal = refine.propose(refine.analyze(space, frame))
     assert proposal["lr"].kind == "widen"
     assert proposal["lr"].new.high == pytest.approx(2.4)
-    assert "may be beyond" in proposal["lr"].reason
+    assert "may be beyond" in why(proposal["lr"])
     assert proposal["dropout"].kind == "narrow"  # zero is a natural limit
     assert proposal["dropout"].new.low == 0
 
@@ -126,4 +127,4 @@ def test_a_parameter_that_is_never_read_is_not_narrowed():
     frame = round_of(5, n=200)
     proposal = refine.propose(refine.analyze(SPACE, frame, read={"lr": 0.0}))
     assert proposal["lr"].kind == "keep"
-    assert "never read lr" in proposal["lr"].reason
+    assert "never read lr" in why(proposal["lr"])

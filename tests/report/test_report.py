@@ -14,12 +14,14 @@ import pytest
 from refine.analysis.analysis import analyze
 from refine.analysis.learning_curves import TrialCurves, trial_curves
 from refine.analysis.population import compare_rounds
+from refine.analysis.reason import Reason
 from refine.errors import ReviewError
-from refine.proposal.proposal import Change, Proposal
+from refine.proposal.proposal import Change, Claim, Proposal
 from refine.report.markdown import Facts, proposal_report, round_report
 from refine.report.markdown.gather import gather
 from refine.report.markdown.population import against_parent
 from refine.report.markdown.text import code, escape, fence, quote, slug, table
+from refine.report.pages.proposal import claim_sentence
 from refine.review.checklist import checks_of
 from refine.review.checks import Known
 from refine.review.decision import Decision, decided_space
@@ -105,7 +107,7 @@ def facts() -> Facts:
             new[n],
             SPACE[n].volume_kept(new[n]),
             0.01,
-            f"The reason for {n}.",
+            (Reason("text", {"text": f"The reason for {n}."}),),
         )
         for n in SPACE.varied
     )
@@ -114,9 +116,7 @@ def facts() -> Facts:
         new,
         changes,
         SPACE.volume_kept(new),
-        0.962,
-        0.0031,
-        "residuals",
+        Claim(0.962, 0.0031, "residuals", 60),
         0.05,
         74,
         "c0ffee12",
@@ -133,8 +133,8 @@ def facts() -> Facts:
         "Low dropout only.\nNadam may matter | later.",
         "Ann",
         n=40,
-        retention=0.943,
-        kept=0.1667,
+        probability=0.943,
+        volume_kept=0.1667,
     )
     return Facts(
         tree="breast_cancer",
@@ -252,7 +252,7 @@ def test_proposal_report(facts: Facts, tmp_path: Path) -> None:
     assert path.name == f"{facts.node.id}-proposal-{facts.proposal.digest}.md"
     text = path.read_text(encoding="utf-8")
     assert "## What ran" not in text
-    assert facts.proposal.claim in text
+    assert claim_sentence(facts.proposal) in text
     assert "Accepted with changes by Ann" in text
     other = replace(facts, decisions=(replace(facts.decisions[0], proposal="another"),))
     assert "Nothing has been decided yet." in proposal_report(other, tmp_path).read_text(encoding="utf-8")

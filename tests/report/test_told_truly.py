@@ -11,6 +11,7 @@ import pytest
 import refine
 from refine.errors import DesignError, RefineWarning
 from refine.report.markdown.script import reproduce
+from refine.report.pages.proposal import why
 from refine.report.pages.reasons import failing
 from refine.review.checklist import Checks
 
@@ -43,7 +44,7 @@ def test_a_level_where_all_failed_was_tried(root):
     count = int((root.trials["kind"] == "gelu").sum())
     assert count > 10
     review = root.propose()
-    reason = next(c.reason for c in review.proposal.changes if c.name == "kind")
+    reason = next(why(c) for c in review.proposal.changes if c.name == "kind")
     assert "100 % at gelu" in reason
     assert "No trial at gelu finished." in reason
     assert "No trial lies" not in reason
@@ -96,7 +97,7 @@ def test_a_peak_inside_is_not_called_a_rise(tmp_path):
 
     with refine.Tree("hill", store=tmp_path / "refine.db") as tree:
         found = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, hill, n=100).run(progress=False)
-        reason = next(c.reason for c in found.propose().proposal.changes if c.name == "x")
+        reason = next(why(c) for c in found.propose().proposal.changes if c.name == "x")
         assert "rises with x over most of its range, but few of the best lie at its high end" in reason
         down = tree.add_round(
             {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)},
@@ -105,12 +106,12 @@ def test_a_peak_inside_is_not_called_a_rise(tmp_path):
             direction="minimize",
             name="down",
         )
-        reason = next(c.reason for c in down.run(progress=False).propose().proposal.changes if c.name == "x")
+        reason = next(why(c) for c in down.run(progress=False).propose().proposal.changes if c.name == "x")
         assert "falls with x over most of its range, but few of the best lie at its high end" in reason
         slope = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: p["x"], n=21, name="slope").run(
             progress=False
         )
-        reason = next(c.reason for c in slope.propose().proposal.changes if c.name == "x")
+        reason = next(why(c) for c in slope.propose().proposal.changes if c.name == "x")
         assert "value rises with x: rank correlation" in reason
 
 

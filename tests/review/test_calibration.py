@@ -65,7 +65,10 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
         assert row[f"{what}_pit"] == made.percentile(what, row[what])
     assert row["scored"]
     proposal = root.propose().proposal
-    assert (row["kept"], row["epsilon"]) == (pytest.approx(proposal.kept), pytest.approx(proposal.epsilon))
+    assert (row["volume_kept"], row["epsilon"]) == (
+        pytest.approx(proposal.volume_kept),
+        pytest.approx(proposal.claim.epsilon),
+    )
     assert row["audit"] == 4
     assert row["power"] == pytest.approx(1 - 0.9**4)
     assert row["refuted"] is False

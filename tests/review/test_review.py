@@ -12,6 +12,7 @@ import pytest
 import objectives
 import refine
 from refine.errors import AnalysisError, DesignError, NotFoundError, ReviewError, SpaceError, StoreError
+from refine.report.pages.proposal import why
 
 
 @pytest.fixture
@@ -24,12 +25,12 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
     assert proposal["lr"].kind == "narrow"
     assert proposal["lr"].new.contains([1.4])[0]
     assert proposal["junk"].kind == "keep"
-    assert "never read" in proposal["junk"].reason
-    assert "rank correlation" in proposal["lr"].reason
-    assert 0 < proposal.kept < 0.5
-    assert 0.9 < proposal.retention <= 1
+    assert "never read" in why(proposal["junk"])
+    assert "rank correlation" in why(proposal["lr"])
+    assert 0 < proposal.volume_kept < 0.5
+    assert 0.9 < proposal.claim.probability <= 1
     assert proposal.space.narrower_than(root.space)
-    assert proposal.kept == pytest.approx(root.space.volume_kept(proposal.space))
+    assert proposal.volume_kept == pytest.approx(root.space.volume_kept(proposal.space))
 
 
 def test_a_proposal_is_stored_once_and_reads_back_equal(root):
@@ -56,7 +57,7 @@ def test_edit_reject_accept(root, tree):
     assert decision.rejected == ("lr",)
     assert decision.edits["dropout"][1].grid == (0.0, 0.1, 0.2)
     assert decision.child == child.id
-    assert decision.retention == pytest.approx(changed.retention)
+    assert decision.probability == pytest.approx(changed.claim.probability)
 
 
 def test_accepting_the_same_again_writes_nothing(root, tree):
@@ -124,11 +125,14 @@ def test_values_that_no_trial_has_had_are_named(root):
         "Nadamm of optimizer is new to this space; did you mean 'Nadam'?",
         "Lion of optimizer is new to this space",
     )
-    assert review.preview().unknown == told
+    assert [v.to_json()["values"]["meant"] for v in review.preview().new_values] == [
+        "Nadam",
+        "",
+    ]
     assert all(text in str(review) and text in str(review.preview()) for text in told)
-    assert root.propose().preview(dropout=(0, 0.9), optimizer=["Adam"]).unknown == ()
+    assert root.propose().preview(dropout=(0, 0.9), optimizer=["Adam"]).new_values == ()
     other = type(review)(root, replace(review.proposal, space=review.space), review.analysis)
-    assert other.preview().unknown == ()  # what is proposed is no typing error
+    assert other.preview().new_values == ()  # what is proposed is no typing error
 
 
 @pytest.mark.parametrize(
@@ -265,7 +269,7 @@ def test_no_risk_is_taken_that_cannot_be_stated(tree, tmp_path):
     space = refine.Space({"x": (0, 21, 22), "y": (0.0, 1.0, 3)})
     found = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40).run(progress=False)
     proposal = found.propose(risk=0.1).proposal
-    assert proposal.retention >= 0.9  # of a small grid every cell is a candidate
+    assert proposal.claim.probability >= 0.9  # of a small grid every cell is a candidate
     assert "nan" not in str(proposal)
     text = found.report(tmp_path).read_text()
     assert "probability 0.00" not in text

@@ -42,7 +42,7 @@ def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
     assert (again.noise.source, again.noise.n) == ("replicates", 8)
     assert again.noise.sd == pytest.approx(sd)
     proposal = found.propose().proposal
-    assert (proposal.epsilon_source, proposal.epsilon) == ("replicates", pytest.approx(sd))
+    assert (proposal.claim.epsilon_source, proposal.claim.epsilon) == ("replicates", pytest.approx(sd))
 
 
 def test_running_again_runs_what_is_missing(tree, space):

@@ -10,6 +10,7 @@ import objectives
 import refine
 from refine.report.markdown.facts import finished
 from refine.report.markdown.gather import gather
+from refine.report.pages.proposal import why
 from refine.trials.frame import best_first, degenerate_rows
 
 
@@ -60,7 +61,7 @@ def test_levels_where_more_trials_are_degenerate_are_told(tree, space):
     assert [level.bad for level in evidence.levels] == [0.0] * 7 + [1.0] * 3
     assert evidence.fails
     review = found.propose()
-    reason = next(c.reason for c in review.proposal.changes if c.name == "lr")
+    reason = next(why(c) for c in review.proposal.changes if c.name == "lr")
     assert "Trials fail or are degenerate more often at some levels of" in reason
     assert review.space["lr"].high < 4
 

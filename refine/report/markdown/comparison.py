@@ -40,7 +40,7 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         "a": code(found.a),
         "b": code(found.b),
         "space": _space(found),
-        "kept": percent(found.kept),
+        "kept": percent(found.volume_kept),
         "values": table(
             ["round", f"best {first.metric}", "configurations planned"],
             [

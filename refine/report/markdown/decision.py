@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.facts import Facts, finished, metric_of, shown, states_text, that_matter
 from refine.report.markdown.text import Raw, code, escape, joined, quote, table
+from refine.report.pages.proposal import claim_sentence, offer_action, why
+from refine.report.pages.reasons import sentence
 from refine.space.edits import bounds_text
 from refine.utils.format import duration, percent, plural, score
 
@@ -71,7 +73,7 @@ def _proposed_sentence(proposal: Proposal) -> str:
     changes = [f"{c.name} to {bounds_text(c.new)}" for c in proposal.changes if c.kind != "keep"]
     if not changes:
         return "The proposal is to change nothing."
-    return f"Proposed: {joined(changes)}, which keeps {percent(proposal.kept)} of the space."
+    return f"Proposed: {joined(changes)}, which keeps {percent(proposal.volume_kept)} of the space."
 
 
 def _decided_sentence(facts: Facts) -> str:
@@ -94,20 +96,22 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
     proposal = facts.proposal
     if proposal is None:
         return None
-    rows = [_change_row(c) for c in proposal.changes]
+    claim, rows = proposal.claim, [_change_row(c) for c in proposal.changes]
     return {
         "digest": code(proposal.digest),
-        "claim": proposal.claim,
+        "claim": claim_sentence(proposal),
         "table": table(["parameter", "now", "proposed", "change", "kept", "why"], rows),
-        "epsilon": score(proposal.epsilon),
-        "source": _EPSILON_WORDS.get(proposal.epsilon_source, proposal.epsilon_source),
+        "epsilon": score(claim.epsilon),
+        "source": _EPSILON_WORDS.get(claim.epsilon_source, claim.epsilon_source),
         "risk": percent(proposal.risk),
-        "retention": "unknown" if math.isnan(proposal.retention) else f"{proposal.retention:.2f}",
-        "kept": percent(proposal.kept),
+        "probability": "unknown" if math.isnan(claim.probability) else f"{claim.probability:.2f}",
+        "volume_kept": percent(proposal.volume_kept),
         "n": plural(proposal.n, "trial"),
         "metric": proposal.metric,
         "evidence": code(proposal.evidence),
-        "offers": [Raw(escape(offer.reason)) for offer in proposal.offers],
+        "offers": [
+            Raw(escape(f"{sentence(o.reason)} To fix it: {offer_action(o)}")) for o in proposal.offers
+        ],
         "advice": _advice(proposal),
     }
 
@@ -118,12 +122,12 @@ def _advice(proposal: Proposal) -> str | None:
     if advice is None:
         return None
     time = f" One at a time they take about {duration(advice.seconds)}." if advice.seconds >= 1 else ""
-    return f"{advice.reason}{time}"
+    return f"{sentence(advice.reason)}{time}"
 
 
 def _change_row(c: Change) -> list[object]:
     new = "-" if c.kind == "keep" else bounds_text(c.new)
-    return [c.name, bounds_text(c.old), new, c.kind, percent(c.kept), c.reason]
+    return [c.name, bounds_text(c.old), new, c.kind, percent(c.volume_kept), why(c)]
 
 
 def decision_section(facts: Facts, d: Decision) -> dict[str, Any]:
@@ -149,15 +153,17 @@ def _edit_text(name: str, before: Any, after: Any) -> str:
 def _risk(facts: Facts, d: Decision) -> Raw | None:
     if d.space is None:
         return None
-    kept = f"The decided space keeps {percent(d.kept)} of this one" if d.kept is not None else ""
-    if d.retention is None:
+    kept = (
+        f"The decided space keeps {percent(d.volume_kept)} of this one" if d.volume_kept is not None else ""
+    )
+    if d.probability is None:
         unknown = "no probability is stated for it"
         return Raw(f"{kept or 'The space previous decided'}; {unknown}.")
     within = "is at least as good as"
     if facts.proposal is not None and d.proposal == facts.proposal.digest:
-        within = f"is within {score(facts.proposal.epsilon)} of"
+        within = f"is within {score(facts.proposal.claim.epsilon)} of"
     says = (
-        f"with probability {d.retention:.2f} the best {escape(metric_of(facts))} inside {within} the best "
+        f"with probability {d.probability:.2f} the best {escape(metric_of(facts))} inside {within} the best "
         "anywhere in this round's space"
     )
     return Raw(f"{kept + '; ' if kept else ''}{says}.")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.design.pruning import words_of
 from refine.design.space_filling import IMPORTED
@@ -28,6 +29,8 @@ from refine.report.markdown.facts import (
     that_matter,
 )
 from refine.report.markdown.text import Raw, code, joined, picture, slug, table
+from refine.report.pages.analysis import VERDICTS
+from refine.report.pages.reasons import sentence
 from refine.space.edits import bounds_text
 from refine.trials.round_record import OPTUNA
 from refine.trials.trial import STATES
@@ -187,7 +190,7 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
             *_effect(e),
             p_value(e.q).removeprefix("= "),
             _small(e.importance.estimate),
-            _verdict(e),
+            _verdict(analysis, e),
         ]
         for e in analysis.ranked
     ]
@@ -207,7 +210,7 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
         "noise_source": analysis.noise.source,
         "covered": percent(analysis.covered),
         "never_read": joined(analysis.never_read) or None,
-        "caution": analysis.caution or None,
+        "caution": " ".join(sentence(c) for c in analysis.cautions if c.code == "imported") or None,
         "alpha": number(ALPHA),
         "unordered": any(e.association for e in analysis.parameters),
     }
@@ -227,11 +230,9 @@ def _small(value: float) -> str:
     return f"{round(value, 4) + 0.0:.4f}" if math.isfinite(value) else "-"
 
 
-def _verdict(e: ParameterEvidence) -> str:
-    if e.read == 0:
-        return "never read"
-    words = "matters" if e.matters else "not seen to matter"
-    return f"{words}; read in {percent(e.read)} of trials" if e.read < 1 else words
+def _verdict(analysis: Analysis, e: ParameterEvidence) -> str:
+    words = VERDICTS[analysis.findings[e.name].verdict].text
+    return f"{words}; read in {percent(e.read)} of trials" if 0 < e.read < 1 else words
 
 
 def densities(facts: Facts, where: Path) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from refine.design.space_filling import IMPORTED
 from refine.report import figures
 from refine.report.markdown.files import published
 from refine.report.markdown.text import Raw, code, escape, fence, joined, picture, quote, slug, table
+from refine.report.pages.proposal import why
 from refine.space.edits import bounds_text, strip
 from refine.utils.format import duration, percent, plural, score
 
@@ -264,17 +265,19 @@ def _decided(s: Step, d: Decision, old: Space | None) -> dict[str, Any]:
                     bounds_text(after),
                     strip(change.old, after),
                     how,
-                    change.reason,
+                    why(change),
                 ]
             )
     claim = None
     within = (
-        f"within {score(proposal.epsilon)} of" if proposal is not None and proposal.epsilon else "as good as"
+        f"within {score(proposal.claim.epsilon)} of"
+        if proposal is not None and proposal.claim.epsilon
+        else "as good as"
     )
-    if d.retention is not None and proposal is not None:
+    if d.probability is not None and proposal is not None:
         claim = Raw(
-            f"The claim: with probability {d.retention:.2f} the best inside is {within} the best anywhere in the space "
-            f"before, of which it keeps {percent(d.kept)}."
+            f"The claim: with probability {d.probability:.2f} the best inside is {within} the best anywhere in the space "
+            f"before, of which it keeps {percent(d.volume_kept)}."
         )
     return {
         "how": Raw(

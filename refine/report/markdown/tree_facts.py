@@ -14,7 +14,7 @@ from refine.report.markdown.facts import shown
 from refine.report.markdown.files import in_one_file
 from refine.report.markdown.script import reproduce
 from refine.report.markdown.tree import Step, TreeFacts, tree_report
-from refine.report.pages.analysis import sentences
+from refine.report.pages.analysis import seen as seen_in
 from refine.review.calibration import Calibration, Entry
 from refine.tree.outcome import entries_of
 from refine.tree.round import Round
@@ -73,7 +73,7 @@ def _step(found: Round, entry: Entry | None, tags: tuple[str, ...], comparable: 
         worthy &= ~degenerate_rows(trials, node.space)
     seen: tuple[str, ...] = ()
     with contextlib.suppress(AnalysisError):  # too few trials yet
-        seen = tuple(sentences(found.analyze()))
+        seen = tuple(seen_in(found.analyze()))
     seconds = np.asarray(trials["seconds"], dtype=float)
     return Step(
         node=node,

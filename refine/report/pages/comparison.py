@@ -30,7 +30,7 @@ def comparison_page(found: Comparison) -> Page:
     rows.append((f"best {metric}", score(found.best[0]), score(found.best[1]), ""))
     rows.append(("configurations", f"{found.n[0]:,}", f"{found.n[1]:,}", ""))
     blocks: list[Block] = [Grid(("what", found.a, found.b, "levels"), tuple(rows))]
-    blocks.append(Text(f"The second space keeps {percent(found.kept)} of the first."))
+    blocks.append(Text(f"The second space keeps {percent(found.volume_kept)} of the first."))
     if found.populations is not None:
         blocks.append(Text(found.populations.sentence_about(found.b, found.a)))
     return Page(f"{found.a} -> {found.b}", tuple(blocks), ('.report("reports")',))

@@ -1,228 +1,372 @@
-"""Reasons in words: one or two sentences per parameter that a researcher would sign."""
+"""Reasons in words: the sentence of every code of :data:`refine.analysis.reason.CODES`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
-
-from refine.analysis.evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
-from refine.space.edits import bounds_text
-from refine.space.parameters import Parameter, Range
-from refine.trials.frame import degenerate_rows
+from refine.analysis.reason import Reason
+from refine.proposal.reasons import HARDLY
 from refine.utils.format import join, number, p_value, percent, plural, score, signed
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from refine import stats
-    from refine.analysis.analysis import Analysis
+Maker = Callable[[Any], str]
+_SENTENCES: dict[str, Maker] = {}
 
 
-def reason(analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Parameter) -> str:
-    """Why a parameter is proposed to change, or to stay.
-
-    Args:
-        analysis: What was measured.
-        evidence: The part about this parameter.
-        kind: The kind of change.
-        new: The parameter after it.
-    """
-    if evidence.read == 0:
-        return (
-            f"The objective never read {evidence.name}, so its values changed nothing; the model reads another name, or "
-            "reads it only at values that others don't have here, or the parameter can go."
-        )
-    if kind == "keep":
-        return _why_kept(analysis, evidence)
-    parts = [seen(analysis, evidence), when_read(evidence), failing(analysis, evidence)]
-    if kind == "widen":
-        parts.append(pile_up(evidence, evidence.piled_up))
-    if kind in ("narrow", "drop") or (kind == "widen" and new.size and _drops(evidence.parameter, new)):
-        parts.append(_contrast(evidence, new))
-    return " ".join(p for p in parts if p)
+def sentence(reason: Reason) -> str:
+    """What a reason says."""
+    values = {name: math.nan if value is None else value for name, value in reason.values.items()}
+    return _SENTENCES[reason.code](SimpleNamespace(**values))
 
 
-def _why_kept(analysis: Analysis, e: ParameterEvidence) -> str:
-    if e.matters or e.fails:
-        return join_sentences(
-            seen(analysis, e) if e.matters else "",
-            failing(analysis, e),
-            "The optimum may still be at any of its levels at this risk, so all stay.",
-        )
-    if np.ptp(analysis.y) == 0:
-        return f"Every trial has the same {analysis.metric}: nothing can be seen."
-    if e.correlation is not None:
-        c = e.correlation
-        saw = f"rank correlation {signed(c.estimate)} (95 % interval {signed(c.low)} to {signed(c.high)})"
-    else:
-        assert e.association is not None
-        saw = f"its choices differ by no more than chance would have it (epsilon squared {e.association.effect:.2f})"
-    head = "Nothing seen"
-    if e.good < e.needed:
-        trials = plural(e.good, "trial")
-        head = f"Can't be judged yet, {trials} in the good region and {e.needed} needed; nothing seen so far"
-    return join_sentences(
-        f"{head}: {saw}, q {p_value(e.q)}, which is above {ALPHA}.", when_read(e), "All of it stays."
-    )
-
-
-def join_sentences(*parts: str) -> str:
-    """Sentences with single spaces between them; empty ones are left out."""
-    return " ".join(part for part in parts if part)
-
-
-def when_read(e: ParameterEvidence) -> str:
-    """On which trials it was tested, where not all of them read it."""
-    if not 0 < e.read < 1:
-        return ""
-    where = f", those where {e.condition}" if e.condition else ""
-    return (
-        f"Tested on the {plural(e.n, 'space-filling trial')} that read it ({percent(e.read)} of all{where})."
-    )
-
-
-def failing(analysis: Analysis, e: ParameterEvidence) -> str:
-    """Where trials fail, or are degenerate, more often than elsewhere."""
-    if not e.fails:
-        return ""
-    what = "fail or are degenerate" if degenerate_rows(analysis.table, analysis.space).any() else "fail"
-    what += (
-        f", apart from {plural(e.apart, 'trial')} at levels of others where everything fails,"
-        if e.apart
-        else ""
-    )
-    bad = [v for v in e.levels if v.bad_q <= ALPHA]
-    if not bad and e.bad is not None:  # every level has too few trials, all together tell
-        way = "higher" if e.bad.higher > 0.5 else "lower"
-        return (
-            f"Trials {what} more often the {way} {e.name} is: {percent(e.bad.below)} up to the middle of its range, "
-            f"{percent(e.bad.above)} beyond (q {p_value(e.bad.p)})."
-        )
-    worst = sorted(bad, key=lambda v: -v.bad)[:4]
-    shares = join([f"{percent(v.bad)} at {v.label}" for v in worst])
-    return f"Trials {what} more often at some levels of {e.name} than at the others: {shares} (q {p_value(worst[0].bad_q)})."
-
-
-def seen(analysis: Analysis, e: ParameterEvidence) -> str:
-    """What was seen of a parameter that matters, alone or by what it is coupled with; empty where nothing was."""
-    if not e.matters:
-        partners = coupled_with(analysis, e.name)
-        if not partners:
-            return ""
-        return (
-            f"Alone {e.name} is not seen to matter (q {p_value(e.q)}), but among the best trials it is coupled with "
-            f"{join(partners)}, so they are narrowed together."
-        )
-    if e.correlation is not None:
-        c = e.correlation
-        # A correlation that is nearly nil while q is small means an optimum inside the range.
-        if c.low < 0 < c.high:
-            but = (
-                "it matters once the effects of the other parameters are taken off"
-                if e.seen_by == "additive"
-                else "the best trials crowd at some of its values"
-            )
-            return (
-                f"{analysis.metric} does not rise or fall steadily with {e.name} (rank correlation "
-                f"{signed(c.estimate)}), but {but} (q {p_value(e.q)})."
-            )
-        way = "rises" if c.estimate > 0 else "falls"
-        high = (c.estimate > 0) == (analysis.sign > 0)
-        far = list(e.levels[-(len(e.levels) // 5) :] if high else e.levels[: len(e.levels) // 5])
-        turns = len(e.levels) >= 5 and sum(v.n for v in far) >= 5 and _mean_ratio(far) < 0.5
-        but = (
-            f" over most of its range, but few of the best lie at its {'high' if high else 'low'} end"
-            if turns
-            else ""
-        )
-        return (
-            f"{analysis.metric} {way} with {e.name}{but}: rank correlation {signed(c.estimate)} (95 % interval "
-            f"{signed(c.low)} to {signed(c.high)}), q {p_value(e.q)}."
-        )
-    a = e.association
-    assert a is not None
-    judged = sorted((v for v in e.levels if v.n), key=lambda v: -analysis.sign * v.median)
-    shown = judged if len(judged) <= 4 else [judged[0], judged[-1]]
-    medians = join([f"{score(v.median)} with {v.label}" for v in shown])
-    if e.seen_by == "additive":
-        return (
-            f"The choices of {e.name} differ once the effects of the other parameters are taken off (q {p_value(e.q)}); "
-            f"alone they hardly do: median {medians}."
-        )
-    if e.seen_by == "importance" and 3 * a.p > ALPHA:
-        return (
-            f"The choices of {e.name} are not equally frequent among the best fifth (q {p_value(e.q)}); over all trials they "
-            f"hardly differ (epsilon squared {a.effect:.2f}): median {medians}."
-        )
-    return f"The choices of {e.name} differ (epsilon squared {a.effect:.2f}, q {p_value(e.q)}): median {medians}."
-
-
-def coupled_with(analysis: Analysis, name: str) -> list[str]:
-    """Parameters that depend on this one among the best trials (q <= 0.1)."""
-    names = [e.name for e in analysis.parameters]
-    pairs = [{names[pair.i], names[pair.j]} for pair in analysis.pairs if pair.q <= ALPHA]
-    return sorted(other for pair in pairs if name in pair for other in pair - {name})
-
-
-def pile_up(e: ParameterEvidence, ends: Sequence[tuple[stats.Edge, float]]) -> str:
-    """At which ends the best trials pile up.
-
-    Args:
-        e: The parameter's evidence.
-        ends: Those to speak of, each with its q; see :attr:`ParameterEvidence.piled_up`.
-    """
-    out = []
-    for edge, q in ends:
-        level = e.levels[-1 if edge.side == "high" else 0].label
-        out.append(
-            f"{edge.top_count} of the {edge.top_n} best trials lie at its {edge.side} end, {level}, where "
-            f"{percent(edge.share)} of all trials lie (q {p_value(q)}): the optimum may be beyond."
-        )
-    return " ".join(out)
-
-
-def _contrast(e: ParameterEvidence, new: Parameter) -> str:
-    stay = [v for v, i in zip(e.levels, _inside(e.parameter, new), strict=True) if i]
-    go = [v for v, i in zip(e.levels, _inside(e.parameter, new), strict=True) if not i]
-    if not stay or not go:
-        return ""
-    if not any(v.n for v in go):
-        where = f"the other {len(go)} levels" if len(go) > 4 else join([v.label for v in go])
-        tried = e.apart or any(v.bad == v.bad for v in go)  # true in either case, where some were left out
-        return f"No trial at {where} finished." if tried else f"No trial lies at {where}."
-    n_stay, n_go = sum(v.n for v in stay), sum(v.n for v in go)
-    best = f"the best {percent(GOOD)} of trials"
-    what = bounds_text(new) if isinstance(e.parameter, Range) else join([v.label for v in stay])
-    left = join([v.label for v in go]) if len(go) <= 4 else f"the other {len(go)} levels"
-    here, there = _mean_ratio(stay), _mean_ratio(go)
-    if here <= there or times(here) == times(there):
-        return (
-            f"Alone, the share of {best} does not speak for {what} ({times(here)} as frequent as overall there, "
-            f"{times(there)} at {left}); the model of all parameters together does."
-        )
-    return (
-        f"At {what} {best} are {times(here)} as frequent as overall ({n_stay} trials), and "
-        f"{times(there)} at {left} ({n_go} trials)."
-    )
+def sentences(reasons: Iterable[Reason]) -> str:
+    """What several reasons about one parameter say, one after the other."""
+    return " ".join(sentence(reason) for reason in reasons)
 
 
 def times(ratio: float) -> str:
     """How often something is among the good trials: ``2.1 times`` as often as overall, or ``hardly ever``."""
-    if ratio < 0.05:
+    if ratio < HARDLY:
         return "hardly ever"
     return f"{ratio:.1f} times" if 0.95 <= ratio < 1.05 else f"{number(ratio, 2)} times"
 
 
-def _mean_ratio(levels: list[LevelEvidence]) -> float:
-    known = [(v.ratio, v.n) for v in levels if v.n and v.ratio == v.ratio]
-    total = sum(n for _, n in known)
-    return sum(r * n for r, n in known) / total if total else float("nan")
+def _says(code: str) -> Callable[[Maker], Maker]:
+    def register(make: Maker) -> Maker:
+        _SENTENCES[code] = make
+        return make
+
+    return register
 
 
-def _inside(old: Parameter, new: Parameter) -> list[bool]:
-    return [bool(new.contains([v])[0]) for v in old.grid]
+# What was seen of a parameter.
 
 
-def _drops(old: Parameter, new: Parameter) -> bool:
-    return not all(_inside(old, new))
+@_says("never_read")
+def _never_read(v: Any) -> str:
+    return never_read([v.parameter])
+
+
+def never_read(names: Sequence[str]) -> str:
+    """About parameters that no trial read."""
+    it, they = ("it", "it") if len(names) == 1 else ("them", "they")
+    values = "its values" if len(names) == 1 else "their values"
+    return (
+        f"The objective never read {join(names)}, so {values} changed nothing: the model reads another name, or reads {it} "
+        f"only under conditions that did not occur; otherwise {they} can be removed."
+    )
+
+
+@_says("trend")
+def _trend(v: Any) -> str:
+    but = f" over most of its range, but few of the best trials lie at its {v.few_at} end" if v.few_at else ""
+    return f"{v.metric} {v.way} with {v.parameter}{but}: {_correlation(v)}, q {p_value(v.q)}."
+
+
+def _correlation(v: Any) -> str:
+    return f"rank correlation {signed(v.estimate)} (95 % interval {signed(v.low)} to {signed(v.high)})"
+
+
+@_says("no_trend")
+def _no_trend(v: Any) -> str:
+    but = (
+        "it has an effect once those of the other parameters are removed"
+        if v.seen_by == "additive"
+        else "the best trials are concentrated at some of its values"
+    )
+    return (
+        f"{v.metric} does not rise or fall steadily with {v.parameter} (rank correlation {signed(v.estimate)}), but {but} "
+        f"(q {p_value(v.q)})."
+    )
+
+
+@_says("choices")
+def _choices(v: Any) -> str:
+    medians = join([f"{score(_known(median))} with {label}" for label, median in v.medians])
+    if v.seen_by == "additive":
+        return (
+            f"The choices of {v.parameter} differ once the effects of the other parameters are removed (q {p_value(v.q)}); "
+            f"by themselves they hardly do: median {medians}."
+        )
+    effect = f"epsilon squared {v.effect:.2f}"
+    if v.seen_by == "importance":
+        return (
+            f"The choices of {v.parameter} are not equally frequent among the best fifth (q {p_value(v.q)}); over all trials "
+            f"they hardly differ ({effect}): median {medians}."
+        )
+    return f"The choices of {v.parameter} differ ({effect}, q {p_value(v.q)}): median {medians}."
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+@_says("coupled")
+def _coupled(v: Any) -> str:
+    return (
+        f"No effect of {v.parameter} alone is seen (q {p_value(v.q)}), but among the best trials it is coupled with "
+        f"{join(v.partners)}."
+    )
+
+
+@_says("depends_on")
+def _depends_on(v: Any) -> str:
+    return f"Its best value depends on {join(v.partners)}."
+
+
+@_says("read_in")
+def _read_in(v: Any) -> str:
+    where = f", those where {v.condition}" if v.condition else ""
+    return (
+        f"Tested on the {plural(v.n, 'space-filling trial')} that read it ({percent(v.share)} of all{where})."
+    )
+
+
+@_says("rich")
+def _rich(v: Any) -> str:
+    return (
+        f"The best {percent(v.share)} of trials are concentrated at {join(v.levels)} (up to {number(v.times, 2)} times as "
+        "frequent as overall)."
+    )
+
+
+def _fail(v: Any) -> str:
+    what = "fail or are degenerate" if v.degenerate else "fail"
+    if not v.apart:
+        return what
+    return f"{what}, apart from {plural(v.apart, 'trial')} at levels of others where everything fails,"
+
+
+@_says("fails_at")
+def _fails_at(v: Any) -> str:
+    shares = join([f"{percent(share)} at {label}" for label, share in v.levels])
+    return f"Trials {_fail(v)} more often at some levels of {v.parameter} than at the others: {shares} (q {p_value(v.q)})."
+
+
+@_says("fails_towards")
+def _fails_towards(v: Any) -> str:
+    return (
+        f"Trials {_fail(v)} more often the {v.way} {v.parameter} is: {percent(v.below)} up to the middle of its range, "
+        f"{percent(v.above)} beyond (q {p_value(v.q)})."
+    )
+
+
+@_says("piled_up")
+def _piled_up(v: Any) -> str:
+    return (
+        f"{v.count} of the {v.of} best trials lie at its {v.side} end, {v.level}, where {percent(v.share)} of all trials lie "
+        f"(q {p_value(v.q)}): the optimum may be beyond."
+    )
+
+
+def _effect_so_far(v: Any) -> str:
+    if hasattr(v, "estimate"):
+        return f"{_correlation(v)}, q {p_value(v.q)}"
+    return f"epsilon squared {v.effect:.2f}, q {p_value(v.q)}"
+
+
+@_says("not_seen")
+def _not_seen(v: Any) -> str:
+    return f"No effect of {v.parameter} is seen: {_effect_so_far(v)}."
+
+
+@_says("too_few")
+def _too_few(v: Any) -> str:
+    return (
+        f"{v.parameter} can't be judged yet: {plural(v.good, 'good trial')} of {v.needed} needed. No effect is seen so far: "
+        f"{_effect_so_far(v)}."
+    )
+
+
+@_says("constant")
+def _constant(v: Any) -> str:
+    return f"Every trial has the same {v.metric}, so no effect can be seen."
+
+
+# What a change cuts off, or lets in.
+
+
+@_says("all_plausible")
+def _all_plausible(_: Any) -> str:
+    return "At this risk the optimum may be at any of its levels, so all stay."
+
+
+@_says("untried")
+def _untried(v: Any) -> str:
+    where = _levels(v.go)
+    return f"No trial at {where} gave a value." if v.no_value else f"No trial lies at {where}."
+
+
+def _levels(labels: Sequence[str]) -> str:
+    return join(labels) if len(labels) <= 4 else f"the other {len(labels)} levels"
+
+
+def _stay(v: Any) -> str:
+    if isinstance(v.bounds, list):
+        return " to ".join(number(end, 6) for end in v.bounds)
+    return join(v.stay)
+
+
+@_says("contrast")
+def _contrast(v: Any) -> str:
+    there = "hardly ever occur" if v.there < HARDLY else f"are {times(v.there)} as frequent"
+    return (
+        f"At {_stay(v)} the best {percent(v.share)} of trials are {times(v.here)} as frequent as overall ({v.n_here} trials); "
+        f"at {_levels(v.go)} they {there} ({v.n_there} trials)."
+    )
+
+
+@_says("model_only")
+def _model_only(v: Any) -> str:
+    return (
+        f"The model of all parameters together favours {_stay(v)}; the frequencies of the best {percent(v.share)} of trials "
+        f"alone do not ({times(v.here)} as frequent as overall there, {times(v.there)} at {_levels(v.go)})."
+    )
+
+
+@_says("refuted")
+def _refuted(v: Any) -> str:
+    by = f" by more than {score(v.epsilon)}" if v.epsilon else ""
+    return (
+        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the best inside is "
+        f"{score(v.inside)}, worse{by}. The narrowing that left it out is refuted, so it is let in again."
+    )
+
+
+# What else is suggested.
+
+
+@_says("flat")
+def _flat(v: Any) -> str:
+    return (
+        f"{v.parameter} makes no difference beyond {score(v.epsilon)} at any of its levels, and a trial with {v.level} takes "
+        f"{percent(v.saving)} less time than the median one."
+    )
+
+
+@_says("size")
+def _size(v: Any) -> str:
+    rarest = (
+        f", {v.rarest} among them, which {percent(v.read)} of the trials read" if v.rarest == v.rarest else ""
+    )
+    parts = (
+        f"{plural(v.hit, 'space-filling configuration')} include one of the best {percent(v.hit_share)} of the proposed space "
+        f"with probability {v.probability}",
+        f"{v.judge:,} give the {v.needed} good trials needed to judge {plural(v.parameters, 'parameter')}{rarest}",
+    )
+    if not v.left:
+        return f"{join(parts)}, but nothing is left to run of {v.size:,}."
+    few = f"; no more than {v.n:,} of {v.size:,} are left to run" if v.n < v.wanted else ""
+    return f"{join(parts)}, so {plural(v.wanted, 'configuration')} suffice{few}."
+
+
+# What to keep in mind.
+
+
+@_says("imported")
+def _imported(v: Any) -> str:
+    return (
+        f"{plural(v.n, 'trial')} of {v.of:,} were imported and count as space-filling. If an adaptive sampler (TPE, a Gaussian "
+        "process, CMA-ES) or a person chose them by results, p-values are too small, effects and densities follow the "
+        "choice, and the stated probabilities are too large: repeat the tests on a space-filling round of your own. Trials "
+        "drawn at random or on a grid are imported with space_filling=True."
+    )
+
+
+@_says("code")
+def _code(v: Any) -> str:
+    return (
+        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may "
+        "come from the code."
+    )
+
+
+@_says("new_value")
+def _new_value(v: Any) -> str:
+    meant = f"; did you mean {v.meant!r}?" if v.meant else "."
+    return f"{v.value} of {v.parameter} is new to this space{meant}"
+
+
+@_says("best_outside")
+def _best_outside(v: Any) -> str:
+    return f"The best trial lies outside; others as good ({v.metric} {score(v.best)}) stay inside."
+
+
+@_says("best_lost")
+def _best_lost(v: Any) -> str:
+    inside = f"the best inside is {score(v.best_kept)}"
+    if math.isnan(v.best_kept):
+        none = f"none of the {plural(v.no_value, 'trial')} inside gave a value"
+        inside = none if v.no_value else "no trial lies inside"
+    return f"The best trial lies outside ({v.metric} {score(v.best)}); {inside}."
+
+
+@_says("some_outside")
+def _some_outside(v: Any) -> str:
+    lie = "lies" if len(v.ranks) == 1 else "lie"
+    return f"{plural(len(v.ranks), 'trial')} of the best 10 {lie} outside: rank {join([str(r) for r in v.ranks])}."
+
+
+@_says("text")
+def _text(v: Any) -> str:
+    return str(v.text)
+
+
+# Several parameters in one sentence.
+
+
+def together(reasons: Mapping[str, Sequence[Reason]]) -> list[str]:
+    """One sentence for all parameters about which the same is to be said: nothing was seen, or too little is known.
+
+    Args:
+        reasons: Parameter -> the reasons about it.
+    """
+    by_code: dict[str, list[Reason]] = {}
+    for found in reasons.values():
+        for reason in found:
+            by_code.setdefault(reason.code, []).append(reason)
+    return [line for code, say in _TOGETHER.items() if (line := say(by_code.get(code, [])))]
+
+
+def _names(reasons: Sequence[Reason]) -> list[str]:
+    return [str(r.values["parameter"]) for r in reasons]
+
+
+def _spread(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _all_not_seen(reasons: Sequence[Reason]) -> str:
+    if not reasons:
+        return ""
+    least = min(_known(r.values["q"]) for r in reasons)
+    q = f"q {p_value(least)}" if len(reasons) == 1 else f"smallest q {p_value(least)}"
+    return f"No effect of {join(_names(reasons), 'or')} is seen ({q}), which is no proof that there is none."
+
+
+def _all_too_few(reasons: Sequence[Reason]) -> str:
+    if not reasons:
+        return ""
+    good, needed = [r.values["good"] for r in reasons], max(r.values["needed"] for r in reasons)
+    return f"{join(_names(reasons))} can't be judged yet: {_spread(good)} good trials of {needed} needed."
+
+
+def _all_constant(reasons: Sequence[Reason]) -> str:
+    return sentence(reasons[0]) if reasons else ""
+
+
+def _all_never_read(reasons: Sequence[Reason]) -> str:
+    return never_read(_names(reasons)) if reasons else ""
+
+
+_TOGETHER: dict[str, Callable[[Sequence[Reason]], str]] = {
+    "not_seen": _all_not_seen,
+    "too_few": _all_too_few,
+    "constant": _all_constant,
+    "never_read": _all_never_read,
+}
+QUIET = tuple(_TOGETHER)
+"""Codes of what is said of several parameters in one sentence."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from refine.report.pages.proposal import claim_sentence, why
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter
 from refine.space.space import Space
@@ -106,7 +107,7 @@ def analysis_data(analysis: Analysis) -> dict[str, Any]:
         "covered": plain(analysis.covered),
         "best": plain(analysis.best),
         "parameters": [
-            {**plain(e), "matters": e.matters, "fails": e.fails, "effect": plain(e.effect)}
+            {**plain(e), "effect": plain(e.effect), "finding": plain(analysis.findings[e.name])}
             for e in analysis.ranked
         ],
         "pairs": [
@@ -114,18 +115,19 @@ def analysis_data(analysis: Analysis) -> dict[str, Any]:
             for p in analysis.pairs
         ],
         "never_read": list(analysis.never_read),
-        "caution": analysis.caution,
+        "cautions": [c.to_json() for c in analysis.cautions],
         "evidence": analysis.digest,
     }
 
 
 def proposal_data(proposal: Proposal) -> dict[str, Any]:
-    """A proposal, with its digest, its claim, and bounds as texts beside their levels."""
+    """A proposal, with its digest, its sentences, and bounds as texts beside their levels."""
     content = proposal.to_json()
     words = {c.name: (bounds_text(c.old), bounds_text(c.new)) for c in proposal.changes}
     for change in content["changes"]:
         change["now"], change["proposed"] = words[change["name"]]
-    return {"digest": proposal.digest, "claim": proposal.claim, **content}
+        change["why"] = why(proposal[change["name"]])
+    return {"digest": proposal.digest, "sentence": claim_sentence(proposal), **content}
 
 
 def comparison_data(found: Comparison) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def preview(
         if as_json:
             from refine.ui.cli._data import plain
 
-            put_json({**plain(seen), "warning": seen.warning})
+            put_json({**plain(seen), "warning": plain(seen.warning)})
             return
         again = [*_repeated(edit, reject, n, risk), "--note ..."]
         show(_of_which(review, seen.page()), typed(store, "accept", found[which], " ".join(again)))
@@ -245,10 +245,11 @@ def branch(
 def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
     """Names values of choices that the old space does not have, as a warning."""
     from refine.proposal.preview import new_values
+    from refine.report.pages.reasons import sentence
     from refine.utils.display import shown
 
-    for text in new_values(old, child.space, proposed):
-        typer.echo(f"warning: {shown(text)}", err=True)
+    for value in new_values(old, child.space, proposed):
+        typer.echo(f"warning: {shown(sentence(value))}", err=True)
 
 
 def _changed(at: Round, edits: dict[str, Any], drop: list[str]) -> Any:
@@ -344,7 +345,7 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: f
             f"refine propose STORE {at.id} --risk {risk:g}"
         )
     last = meant[-1]
-    given = last.epsilon if last.epsilon_source == "given" else None
+    given = last.claim.epsilon if last.claim.epsilon_source == "given" else None
     review = at.propose(
         last.risk, given, keep=False
     )  # looking changes nothing: the last proposal stays the last one

@@ -22,7 +22,7 @@ def decision_code(review: Review, note: str, n: int | None) -> str:
         n: Configurations of the next round; ``None`` for as many as this one.
     """
     proposal = review.proposal
-    epsilon = f", epsilon={proposal.epsilon!r}" if proposal.epsilon_source == "given" else ""
+    epsilon = f", epsilon={proposal.claim.epsilon!r}" if proposal.claim.epsilon_source == "given" else ""
     lines = [f'review = tree["{review.round.id}"].propose(risk={proposal.risk!r}{epsilon})']
     edits = {name: _notation(value) for name, value in review.edits.items()}
     if edits:

@@ -13,6 +13,8 @@ from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_posit
 from refine.analysis.population import space_filling_rows
 from refine.report.figures.shapes import density_curves
 from refine.report.figures.view import View
+from refine.report.pages.proposal import claim_sentence, why
+from refine.report.pages.reasons import sentence, sentences
 from refine.space.edits import bounds_text, widened
 from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.frame import degenerate_rows
@@ -51,15 +53,15 @@ def review_content(review: Review, checks: Checks) -> dict[str, Any]:
     panels = [parameter_card(analysis, e, changes[e.name], roles[e.name]) for e in analysis.ranked]
     return {
         "proposal": proposal.digest,
-        "claim": proposal.claim,
+        "claim": claim_sentence(proposal),
         "risk": proposal.risk,
-        "epsilon": number(proposal.epsilon),
+        "epsilon": number(proposal.claim.epsilon),
         "metric": analysis.metric,
         "direction": analysis.direction,
         "trials": len(analysis.table),
         "view": _view(analysis, review.round.node.allow_degenerate),
         "good": GOOD,
-        "caution": analysis.caution,
+        "caution": " ".join(sentence(c) for c in analysis.cautions if c.code == "imported"),
         "cards": panels,
         "fixed": [{"name": n, "value": bounds_text(p)} for n, p in analysis.space.items() if p.fixed],
         "pairs": [
@@ -70,7 +72,7 @@ def review_content(review: Review, checks: Checks) -> dict[str, Any]:
         "checks": [{**c._asdict(), "value": number(c.value), "call": c.call} for c in checks.checks],
         "advice": None
         if proposal.advice is None
-        else {"n": proposal.advice.n, "reason": proposal.advice.reason},
+        else {"n": proposal.advice.n, "reason": sentence(proposal.advice.reason)},
     }
 
 
@@ -85,8 +87,8 @@ def parameter_card(analysis: Analysis, e: ParameterEvidence, change: Change, rol
         "q": number(e.q),
         "effect": number(e.effect),
         "change": change.kind,
-        "reason": change.reason,
-        "kept": number(change.kept),
+        "reason": why(change),
+        "kept": number(change.volume_kept),
         "risk": number(change.risk),
         "now": bounds_text(p),
         "ordered": p.ordered,
@@ -227,10 +229,10 @@ def preview_content(found: Preview, proposal: Proposal) -> dict[str, Any]:
     """What accepting would mean, for the header."""
     bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
     return {
-        "kept": number(found.kept),
-        "proposed_kept": number(found.proposed_kept),
-        "retention": number(found.retention),
-        "proposed_retention": number(found.proposed_retention),
+        "kept": number(found.volume_kept),
+        "proposed_kept": number(found.proposed_volume_kept),
+        "retention": number(found.probability),
+        "proposed_retention": number(found.proposed_probability),
         "top": found.top,
         "top_kept": found.top_kept,
         "best": number(found.best),
@@ -242,7 +244,7 @@ def preview_content(found: Preview, proposal: Proposal) -> dict[str, Any]:
         "left": found.left,
         "hit": number(found.hit),
         "seconds": number(found.seconds),
-        "warning": " ".join([*(f"{text}." for text in found.unknown), found.warning]).strip(),
+        "warning": sentences([*found.new_values, *([found.warning] if found.warning else [])]),
         "bounds": bounds,
         "levels": {name: found.space[name].size for name in bounds},
     }

@@ -70,8 +70,8 @@ class Session:
         self._best: dict[tuple[str, int], pd.Series | None] = {}  # by round and its last row
         if started is not None:
             self.risk = started.proposal.risk
-            if started.proposal.epsilon_source == "given":
-                self._epsilon = started.proposal.epsilon
+            if started.proposal.claim.epsilon_source == "given":
+                self._epsilon = started.proposal.claim.epsilon
             plain = type(started)(started.round, started.proposal, started.analysis)
             self._keep(_Drawn(self._versions()[shown.id], plain))
 

@@ -17,6 +17,7 @@ from pages import SPACE, bounds, drag, handle, number, served, settled, until, v
 
 import refine
 from refine.design.space_filling import design_named, draw
+from refine.report.pages.proposal import claim_sentence, why
 from refine.utils.format import duration, percent, score
 from refine.utils.format import number as words_number
 
@@ -32,11 +33,11 @@ def test_what_is_shown(opened, root):
     review = root.propose()
     preview = review.preview(n=review.proposal.advice.n)
     assert number(opened, "top trials kept") == f"{preview.top_kept} of {preview.top}"
-    assert number(opened, "P(regret ≤ ε)") == f"{preview.retention:.2f}"
+    assert number(opened, "P(regret ≤ ε)") == f"{preview.probability:.2f}"
     assert opened.locator(".refine-side button").inner_text().startswith(root.id)
     assert opened.locator(".refine-gate li").count() == len(review.checks().checks)
     reason = opened.locator('[data-parameter="dropout"] details p')
-    assert reason.text_content() == review.proposal["dropout"].reason
+    assert reason.text_content() == why(review.proposal["dropout"])
     # Every trial is on the canvas: something is drawn there, and more at low dropout than nowhere.
     drawn = opened.locator('[data-parameter="dropout"] canvas').evaluate(
         "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 0).length"
@@ -54,7 +55,7 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     assert bounds(opened, "dropout")[1] in root.space["dropout"].grid
     assert number(opened, "volume kept") != before
     edited = root.propose().edit(dropout=tuple(bounds(opened, "dropout")))
-    assert number(opened, "volume kept").startswith(percent(edited.kept))
+    assert number(opened, "volume kept").startswith(percent(edited.volume_kept))
     assert opened.locator(".refine-accept").inner_text() == "accept with edits"
     opened.get_by_label("Note", exact=True).fill("a little more dropout")
     opened.get_by_label("Configurations of the next round").fill("40")
@@ -285,9 +286,9 @@ def test_another_risk_is_another_proposal(opened, root):
     opened.get_by_label("Accepted risk of the proposal").select_option("0.2")
     until(
         opened,
-        f"!document.querySelector('.refine-claim').textContent.includes({json.dumps(root.propose().proposal.claim)})",
+        f"!document.querySelector('.refine-claim').textContent.includes({json.dumps(claim_sentence(root.propose().proposal))})",
     )
-    assert opened.locator(".refine-claim").inner_text() == root.propose(risk=0.2).proposal.claim
+    assert opened.locator(".refine-claim").inner_text() == claim_sentence(root.propose(risk=0.2).proposal)
 
 
 def test_coupled_parameters_open_as_a_picture(browser, tree):

@@ -10,6 +10,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError
+from refine.report.pages.proposal import why
 from refine.ui.web.content import MISSING
 from refine.ui.web.session import Session
 
@@ -53,7 +54,7 @@ def test_a_round_has_a_card_per_parameter_the_clearest_first(session, root):
     assert set(by_name["dropout"]["grid"]) <= set(by_name["dropout"]["stops"])
     assert by_name["dropout"]["stops"][0] == 0
     assert by_name["lr"]["stops"][-1] == 5.5
-    assert by_name["lr"]["reason"] == proposal["lr"].reason
+    assert by_name["lr"]["reason"] == why(proposal["lr"])
     assert {c["key"] for c in review["checks"]} >= {"edges", "enough", "noise"}
     assert review["fixed"] == [{"name": "epochs", "value": "20"}]
 
@@ -252,7 +253,7 @@ def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root, wh
     json.dumps(edit, allow_nan=False)
     assert (edit["as"], edit["text"]) == ("started", text)
     message = about(session, root, edits={name: edit}, n=6)
-    assert session.handle({"type": "preview", **message})["kept"] == review.kept
+    assert session.handle({"type": "preview", **message})["kept"] == review.volume_kept
     answer = session.handle({"type": "decide", "kind": "accept", **message})
     assert session.child.id == answer["child"]
     assert session.child.space == review.space

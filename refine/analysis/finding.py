@@ -1,0 +1,231 @@
+"""What an analysis finds about each parameter: one verdict, and what it rests on. Pure.
+
+Reports, pages, JSON, shell and figures show these; none of them decides anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from refine.analysis.evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
+from refine.analysis.reason import Reason
+from refine.space.edits import widened
+from refine.space.parameters import Range
+
+if TYPE_CHECKING:
+    from refine import stats
+
+MATTERS = "matters"
+FAILS = "fails"
+COUPLED = "coupled"
+NOT_SEEN = "not_seen"
+CANNOT_BE_JUDGED = "cannot_be_judged"
+NEVER_READ = "never_read"
+
+VERDICTS = (MATTERS, FAILS, COUPLED, NOT_SEEN, CANNOT_BE_JUDGED, NEVER_READ)
+"""In this order: a parameter that matters may fail at some of its levels as well."""
+
+_LEAST = 5
+"""Trials that a level, or an end, must have before anything is said of it."""
+
+_MOST_SHOWN = 4
+
+
+class Finding(NamedTuple):
+    """What was found about one parameter.
+
+    Attributes:
+        name: The parameter's.
+        verdict: ``"matters"``; ``"fails"``: no effect, but trials fail more often at some of its levels;
+            ``"coupled"``: no effect alone, but with others among the best trials; ``"not_seen"``;
+            ``"cannot_be_judged"``: no effect seen among too few good trials; ``"never_read"``.
+        shape: ``"rises"``, ``"falls"``, ``"inside"`` (an effect without a clear direction), ``"choices"`` or ``"none"``.
+        few_at: The end, ``"low"`` or ``"high"``, at which few of the best lie though the metric improves towards it.
+        rich: Numbers of the levels at which the best trials are over-represented.
+        open_ends: Ends at which the best trials pile up and the range could go on.
+        partners: Parameters that it is coupled with among the best trials.
+        reasons: What the verdict rests on, in the order of telling.
+    """
+
+    name: str
+    verdict: str
+    shape: str
+    few_at: str
+    rich: tuple[int, ...]
+    open_ends: tuple[str, ...]
+    partners: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+
+    def of(self, *codes: str) -> tuple[Reason, ...]:
+        """Its reasons of these codes."""
+        return tuple(r for r in self.reasons if r.code in codes)
+
+
+class Whole(NamedTuple):
+    """What a finding takes from the round as a whole.
+
+    Attributes:
+        metric: Name of the metric.
+        sign: 1 to maximize, -1 to minimize.
+        constant: Whether every trial has the same value.
+        degenerate: Whether any trial is degenerate.
+    """
+
+    metric: str
+    sign: float
+    constant: bool
+    degenerate: bool
+
+
+def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> Finding:
+    """What was found about a parameter.
+
+    Args:
+        e: What was measured on it.
+        partners: Parameters that it is coupled with among the best trials.
+        about: Its round.
+    """
+    if e.read == 0:
+        return Finding(e.name, NEVER_READ, "none", "", (), (), (), (_about(e, "never_read"),))
+    ends = _open_ends(e)
+    rich = _rich(e)
+    verdict, shape, few_at = _verdict(e, partners), "none", ""
+    reasons: list[Reason] = []
+    if e.matters:
+        shape, few_at = _shape(e, about.sign)
+        reasons.append(_effect(e, about, shape, few_at))
+    elif partners:
+        reasons.append(_about(e, "coupled", q=e.q, partners=partners))
+    elif not e.fails:
+        reasons.append(_quiet(e, about))
+    if 0 < e.read < 1:
+        reasons.append(_about(e, "read_in", n=e.n, share=e.read, condition=e.condition))
+    if rich:
+        levels = [e.levels[i].label for i in rich]
+        times = max(e.levels[i].ratio for i in rich)
+        reasons.append(_about(e, "rich", share=GOOD, levels=levels, times=times))
+    if e.fails:
+        reasons.append(_failing(e, about.degenerate))
+    reasons += [piled_up(e, edge, q) for edge, q in e.piled_up if edge.side in ends]
+    if e.matters and partners:
+        reasons.append(_about(e, "depends_on", partners=partners))
+    return Finding(e.name, verdict, shape, few_at, rich, ends, tuple(partners), tuple(reasons))
+
+
+def coupled_with(name: str, names: Sequence[str], pairs: Sequence[stats.Pair]) -> list[str]:
+    """Parameters that depend on one among the best trials (q <= 0.1).
+
+    Args:
+        name: The one.
+        names: All parameters, as pairs count them.
+        pairs: Couplings.
+    """
+    coupled = [{names[pair.i], names[pair.j]} for pair in pairs if pair.q <= ALPHA]
+    return sorted(other for pair in coupled if name in pair for other in pair - {name})
+
+
+def piled_up(e: ParameterEvidence, edge: stats.Edge, q: float) -> Reason:
+    """The reason that the best trials pile up at an end.
+
+    Args:
+        e: The parameter's evidence.
+        edge: The end.
+        q: Its adjusted p-value.
+    """
+    level = e.levels[-1 if edge.side == "high" else 0].label
+    counts = {"count": edge.top_count, "of": edge.top_n, "share": edge.share}
+    return _about(e, "piled_up", side=edge.side, level=level, **counts, q=q)
+
+
+def mean_ratio(levels: Sequence[LevelEvidence]) -> float:
+    """How frequent the good trials are at some levels, relative to all, weighted by trials; NaN without any."""
+    known = [(v.ratio, v.n) for v in levels if v.n and v.ratio == v.ratio]
+    total = sum(n for _, n in known)
+    return sum(r * n for r, n in known) / total if total else float("nan")
+
+
+def _about(e: ParameterEvidence, code: str, **values: object) -> Reason:
+    return Reason(code, {"parameter": e.name, **values})
+
+
+def _verdict(e: ParameterEvidence, partners: Sequence[str]) -> str:
+    if e.matters:
+        return MATTERS
+    if e.fails:
+        return FAILS
+    if partners:
+        return COUPLED
+    return CANNOT_BE_JUDGED if e.good < e.needed else NOT_SEEN
+
+
+def _shape(e: ParameterEvidence, sign: float) -> tuple[str, str]:
+    """How the metric depends on a parameter that matters, and at which end that turns."""
+    c = e.correlation
+    if c is None:
+        return "choices", ""
+    if c.low < 0 < c.high:
+        # A correlation that is nearly nil while q is small means an optimum inside the range.
+        return "inside", ""
+    high = (c.estimate > 0) == (sign > 0)
+    fifth = len(e.levels) // 5
+    far = e.levels[-fifth:] if high else e.levels[:fifth]
+    turns = len(e.levels) >= 5 and sum(v.n for v in far) >= _LEAST and mean_ratio(far) < 0.5
+    return "rises" if c.estimate > 0 else "falls", ("high" if high else "low") if turns else ""
+
+
+def _effect(e: ParameterEvidence, about: Whole, shape: str, few_at: str) -> Reason:
+    c, a = e.correlation, e.association
+    if c is not None and shape == "inside":
+        seen_by = "additive" if e.seen_by == "additive" else "importance"
+        return _about(e, "no_trend", metric=about.metric, estimate=c.estimate, q=e.q, seen_by=seen_by)
+    if c is not None:
+        rank = {"estimate": c.estimate, "low": c.low, "high": c.high, "q": e.q}
+        return _about(e, "trend", metric=about.metric, way=shape, few_at=few_at, **rank)
+    assert a is not None
+    judged = sorted((v for v in e.levels if v.n), key=lambda v: -about.sign * v.median)
+    shown = judged if len(judged) <= _MOST_SHOWN else [judged[0], judged[-1]]
+    # What a test of the parameter alone sees as well is said in its plainer words.
+    seen_by = "trend" if e.seen_by == "importance" and 3 * a.p <= ALPHA else e.seen_by
+    medians = [[v.label, v.median] for v in shown]
+    return _about(e, "choices", effect=a.effect, q=e.q, seen_by=seen_by, medians=medians)
+
+
+def _quiet(e: ParameterEvidence, about: Whole) -> Reason:
+    if about.constant:
+        return _about(e, "constant", metric=about.metric)
+    c, a = e.correlation, e.association
+    seen: dict[str, float] = {"q": e.q, "alpha": ALPHA}
+    if c is not None:
+        seen |= {"estimate": c.estimate, "low": c.low, "high": c.high}
+    elif a is not None:
+        seen["effect"] = a.effect
+    if e.good < e.needed:
+        return _about(e, "too_few", **seen, good=e.good, needed=e.needed)
+    return _about(e, "not_seen", **seen)
+
+
+def _rich(e: ParameterEvidence) -> tuple[int, ...]:
+    """Levels at which the good trials are more frequent than overall."""
+    if not e.matters or not e.parameter.ordered:
+        return ()
+    return tuple(i for i, v in enumerate(e.levels) if v.n >= _LEAST and v.ratio_low > 1)
+
+
+def _open_ends(e: ParameterEvidence) -> tuple[str, ...]:
+    """Ends at which the best pile up; a natural limit, such as a rate of 0, is none to look beyond."""
+    p = e.parameter
+    sides = [edge.side for edge, _ in e.piled_up]
+    return tuple(s for s in sides if isinstance(p, Range) and widened(p, p, s) is not None)
+
+
+def _failing(e: ParameterEvidence, degenerate: bool) -> Reason:
+    """Where trials fail, or are degenerate, more often than elsewhere."""
+    what = {"degenerate": degenerate, "apart": e.apart}
+    bad = [v for v in e.levels if v.bad_q <= ALPHA]
+    if not bad and e.bad is not None:  # every level has too few trials, all together tell
+        way = "higher" if e.bad.higher > 0.5 else "lower"
+        trend = {"below": e.bad.below, "above": e.bad.above, "q": e.bad.p}
+        return _about(e, "fails_towards", **what, way=way, **trend)
+    worst = sorted(bad, key=lambda v: -v.bad)[:_MOST_SHOWN]
+    return _about(e, "fails_at", **what, levels=[[v.label, v.bad] for v in worst], q=worst[0].bad_q)

@@ -1,0 +1,89 @@
+"""A reason as data: a code and the numbers behind it. The sentence is made in :mod:`refine.report.pages.reasons`.
+
+Results hold reasons, never English, so that a better sentence changes no digest, and report, page, JSON and shell speak
+of the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+CODES = {
+    # Of one parameter, from an analysis: see refine.analysis.finding.
+    "never_read": "no trial read it: parameter",
+    "trend": "the metric rises or falls with it: parameter, metric, way, few_at (an end, or empty), estimate, low, high, q",
+    "no_trend": "it matters without rising or falling steadily: parameter, metric, estimate, q, seen_by",
+    "choices": "its choices differ: parameter, effect, q, seen_by, medians (label, median)",
+    "coupled": "it matters only together with others: parameter, q, partners",
+    "depends_on": "it matters, and what is good for it depends on others: parameter, partners",
+    "read_in": "it was tested on some trials only: parameter, n, share, condition",
+    "rich": "levels where the best trials are over-represented: parameter, share, levels, times",
+    "fails_at": "levels where trials fail more often: parameter, degenerate, apart, levels (label, share), q",
+    "fails_towards": "trials fail more often towards an end: parameter, degenerate, apart, way, below, above, q",
+    "piled_up": "the best trials pile up at an end: parameter, side, level, count, of, share, q",
+    "not_seen": "no effect is seen: parameter, q, alpha, and estimate, low, high or effect",
+    "too_few": "there are too few good trials to judge it: the same, good, needed",
+    "constant": "every trial has the same value: parameter, metric",
+    # Of a change, from a proposal: see refine.proposal.reasons.
+    "all_plausible": "the optimum may be at any of its levels",
+    "contrast": "good trials are more frequent in what stays: share, bounds, stay, go, here, there, n_here, n_there",
+    "model_only": "the model cuts, not the frequencies alone: the same",
+    "untried": "no trial lies at what goes: go; no_value: whether trials there ended without a value",
+    "refuted": "an audit trial refutes an earlier narrowing: parameter, value, reached, inside, epsilon",
+    "flat": "fixing it loses nothing and saves time: parameter, epsilon, level, saving, value (as typed)",
+    "size": "how many configurations the next round needs: see refine.proposal.alternatives.advice",
+    # Of an analysis as a whole.
+    "imported": "trials were imported, and how they were drawn is not known: n, of",
+    "code": "trials ran several versions of the objective's code: codes",
+    # Of a preview.
+    "new_value": "a value that the present space does not have: parameter, value, meant",
+    "best_outside": "the best trial lies outside, others as good stay: metric, best",
+    "best_lost": "the best value is lost: metric, best, best_kept, no_value",
+    "some_outside": "trials of the best 10 lie outside: ranks",
+    # Proposals stored by earlier versions have sentences.
+    "text": "a sentence of an earlier version: text",
+}
+"""Every code there is: what it says, and the names of its values."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why, as data.
+
+    Attributes:
+        code: One of :data:`CODES`.
+        values: Numbers, texts and lists of them by name, as JSON has them: floats of 9 digits, ``None`` for what is
+            not known.
+    """
+
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", {name: plain(value) for name, value in self.values.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"code": self.code, "values": dict(self.values)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reason:
+        """The reason of :meth:`to_json`'s output."""
+        return cls(data["code"], data["values"])
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(name): plain(v) for name, v in value.items()}
+    if hasattr(value, "item"):
+        return plain(value.item())
+    # Floats of statistics differ in their last digits between machines; what is stored must not.
+    return float(f"{value:.9g}") if math.isfinite(value) else None

@@ -1,0 +1,64 @@
+"""Why a parameter is proposed to change, or to stay: what was found about it, and what the change cuts off. Pure."""
+
+from __future__ import annotations
+
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import GOOD, ParameterEvidence
+from refine.analysis.finding import mean_ratio, piled_up
+from refine.analysis.reason import Reason
+from refine.space.parameters import Parameter, Range
+
+_EFFECTS = ("trend", "no_trend", "choices", "coupled")
+_FAILS = ("fails_at", "fails_towards")
+_QUIET = ("never_read", "not_seen", "too_few", "constant", "read_in")
+
+HARDLY = 0.05
+"""Relative frequency below which good trials are hardly ever found at a level."""
+
+
+def reasons_of(
+    analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Parameter
+) -> tuple[Reason, ...]:
+    """Why a parameter is proposed to change, or to stay.
+
+    Args:
+        analysis: What was measured.
+        evidence: The part about this parameter.
+        kind: The kind of change.
+        new: The parameter after it.
+    """
+    found = analysis.findings[evidence.name]
+    if kind == "keep":
+        seen = found.of(*_EFFECTS, *_FAILS)
+        return (*seen, Reason("all_plausible")) if seen else found.of(*_QUIET)
+    out = [*found.of(*_EFFECTS, "read_in", *_FAILS)]
+    if kind == "widen":
+        out += [piled_up(evidence, edge, q) for edge, q in evidence.piled_up]
+    return (*out, *_contrast(evidence, new))
+
+
+def _contrast(e: ParameterEvidence, new: Parameter) -> list[Reason]:
+    """How frequent the good trials are in what stays, and in what goes; nothing where nothing goes."""
+    inside = [bool(new.contains([v])[0]) for v in e.parameter.grid]
+    stay = [v for v, i in zip(e.levels, inside, strict=True) if i]
+    go = [v for v, i in zip(e.levels, inside, strict=True) if not i]
+    if not stay or not go:
+        return []
+    left = [v.label for v in go]
+    if not any(v.n for v in go):
+        no_value = bool(e.apart or any(v.bad == v.bad for v in go))  # also true where some were left out
+        return [Reason("untried", {"go": left, "no_value": no_value})]
+    here, there = mean_ratio(stay), mean_ratio(go)
+    values = {
+        "share": GOOD,
+        "bounds": [new.low, new.high] if isinstance(new, Range) else None,
+        "stay": [v.label for v in stay],
+        "go": left,
+        "here": here,
+        "there": there,
+        "n_here": sum(v.n for v in stay),
+        "n_there": sum(v.n for v in go),
+    }
+    # Ratios are stated with two digits: what these don't tell apart is no contrast.
+    level = here <= there or f"{here:.2g}" == f"{there:.2g}" or here < HARDLY
+    return [Reason("model_only" if level else "contrast", values)]

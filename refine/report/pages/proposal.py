@@ -1,0 +1,79 @@
+"""What a proposal shows of itself: the claim, a table to decide by, and what else is suggested."""
+
+from __future__ import annotations
+
+import math
+
+from refine.proposal.alternatives import Offer
+from refine.proposal.change import Change
+from refine.proposal.proposal import Proposal
+from refine.report.pages.reasons import QUIET, sentence, sentences, together
+from refine.space.edits import bounds_text, strip
+from refine.space.encoding import Reference
+from refine.utils.action import Action, Symbol
+from refine.utils.display import Block, Cell, Grid, Items, Page, Text
+from refine.utils.format import percent, score
+from refine.utils.provided import page_for
+
+
+@page_for(Proposal)
+def proposal_page(proposal: Proposal) -> Page:
+    """The table to decide by: parameter, now, proposed, volume kept, risk, why; changes first."""
+    order = sorted(proposal.changes, key=lambda c: c.kind == "keep")
+    head = ("parameter", "now", "proposed", "levels", "kept", "risk", "why")
+    grid = Grid(head, tuple(_row(c) for c in order), right=(4, 5), wide=(6,))
+    blocks: list[Block] = [Text(claim_sentence(proposal)), grid]
+    quiet = together({c.name: c.reasons for c in order if c.kind == "keep"})
+    if quiet:
+        blocks.append(Items(tuple(Cell(line, "faint") for line in quiet)))
+    if any(math.isfinite(c.risk) for c in order):
+        risk = "risk: probability that this change alone loses more than epsilon; the risks do not add up."
+        blocks.append(Text(risk, "faint"))
+    rest = [f"could be fixed: {sentence(o.reason)} To fix it: {offer_action(o)}" for o in proposal.offers]
+    if proposal.advice is not None:
+        rest.append(f"next round: {sentence(proposal.advice.reason)}")
+    return Page("", (*blocks, *([Items(tuple(rest))] if rest else [])))
+
+
+def claim_sentence(proposal: Proposal) -> str:
+    """What is claimed."""
+    if not proposal.old.diff(proposal.space):
+        return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
+    claim, kept = proposal.claim, percent(proposal.volume_kept)
+    if math.isnan(claim.probability):
+        return f"The proposed space keeps {kept} of the present one; the risk of that can't be stated."
+    beyond = any(c.kind in ("widen", "reopen") for c in proposal.changes)
+    within = f"within {score(claim.epsilon)} of" if claim.epsilon else "as good as"
+    return (
+        f"The proposed space keeps {kept} of the present one; with probability {claim.probability:.2f} the best "
+        f"{proposal.metric} inside is {within} the best anywhere in the present space"
+        f"{', and it looks beyond' if beyond else ''}."
+    )
+
+
+def why(change: Change) -> str:
+    """Why one parameter is to change, or to stay."""
+    return sentences(change.reasons)
+
+
+def offer_action(offer: Offer) -> Action:
+    """The edit that an offer suggests."""
+    value = offer.value
+    typed = Symbol(value.path.replace(":", ".")) if isinstance(value, Reference) else value
+    return Action("review.edit", {offer.name: typed})
+
+
+def _row(c: Change) -> tuple[str | Cell, ...]:
+    kept = c.kind == "keep"
+    risk = "-" if kept or not math.isfinite(c.risk) else percent(c.risk)
+    # What is said of many parameters stands below the table, once.
+    own = [r for r in c.reasons if not (kept and r.code in (*QUIET, "read_in"))]
+    return (
+        Cell(c.name, "strong"),
+        bounds_text(c.old),
+        Cell("-", "faint") if kept else Cell(f"{bounds_text(c.new)} ({c.kind})", "good"),
+        strip(c.old, c.new),
+        percent(c.volume_kept),
+        risk,
+        Cell(sentences(own), "faint" if kept else ""),
+    )

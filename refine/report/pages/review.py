@@ -1,0 +1,63 @@
+"""What a review shows of itself: the proposal, what the person changed of it, and what to do next."""
+
+from __future__ import annotations
+
+import math
+
+from refine.report.pages.proposal import proposal_page
+from refine.report.pages.reasons import sentence
+from refine.report.pages.space import as_choices
+from refine.review.review import Review
+from refine.space.edits import bounds_text
+from refine.space.parameters import Range
+from refine.utils.action import Action, Symbol
+from refine.utils.display import Block, Grid, Page, Text
+from refine.utils.format import percent, score
+from refine.utils.provided import page_for
+
+
+@page_for(Review)
+def review_page(review: Review) -> Page:
+    """The proposal as a table, what you changed of it, and what to do next."""
+    blocks = list(proposal_page(review.proposal).blocks)
+    if review.edits or review.rejected:
+        blocks += _changes(review)
+    blocks += [
+        Text(f"Caution: {sentence(c)}", "warn") for c in review.analysis.cautions if c.code == "imported"
+    ]
+    bounds = {"name": (Symbol("low"), Symbol("high"))}
+    calls = (
+        Action("review.checks"),
+        Action("review.preview", bounds),
+        Action("review.edit", bounds),
+        Action("review.reject", Symbol("name")),
+        Action("review.accept", note=..., n=...),
+        Action("review.decline", note=...),
+    )
+    return Page(f"Review of round {review.round.id}", tuple(blocks), tuple(map(str, calls)))
+
+
+def _changes(review: Review) -> list[Block]:
+    space, proposed, edited = review.space, review.proposal.space, review.edited
+    rows = [(n, "edited", bounds_text(a), bounds_text(b)) for n, (a, b) in edited.items()]
+    rows += [(n, "rejected", bounds_text(proposed[n]), bounds_text(space[n])) for n in review.rejected]
+    found: list[Block] = [
+        Grid(("parameter", "you", "proposed", "yours"), tuple(rows)),
+        Text(f"Your space keeps {percent(review.volume_kept)} of the present one; {_claimed(review)}."),
+    ]
+    hints = [as_choices(n, space[n]) for n, (a, _) in edited.items() if isinstance(a, Range)]
+    seen = review.preview()
+    found += [Text(text, "warn") for text in (*filter(None, hints), *map(sentence, seen.new_values))]
+    if seen.warning is not None:
+        found.append(Text(sentence(seen.warning), "bad" if seen.throws else "warn"))
+    return found
+
+
+def _claimed(review: Review) -> str:
+    claim = review.claim
+    if math.isnan(claim.probability):
+        return "the risk can't be stated: too few of the candidate configurations lie inside"
+    within = f"within {score(claim.epsilon)} of" if claim.epsilon else "as good as"
+    return (
+        f"with probability {claim.probability:.2f} the best inside is {within} the best in the present space"
+    )
