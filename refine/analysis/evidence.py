@@ -268,7 +268,7 @@ def _levels(
         if len(x)
         else stats.Ratio(positions, unknown, unknown, unknown, np.zeros(k))
     )
-    medians = _medians(axis.index(x), y, k, sign, pruned)
+    medians = level_medians(axis.index(x), y, k, sign, pruned)
     ended, bad = rows.ended, rows.bad
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
     overall = float(bad[ended].mean()) if ended.any() else 0.0
@@ -297,7 +297,7 @@ def _levels(
     return tuple(out)
 
 
-def _medians(
+def level_medians(
     codes: npt.NDArray[np.intp], y: Floats, k: int, sign: float, pruned: Bools
 ) -> Sequence[stats.Level]:
     """Medians per level in the metric's own sign; NaN where a median, or an end of its interval, is a pruned trial."""

@@ -18,8 +18,8 @@ from refine.analysis.population import space_filling_values
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.training import MOST
-from refine.report.figures.twins import check_kind, interactive
+from refine.report.figures.curves import MOST
+from refine.report.figures.interactive import check_kind, interactive
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
 from refine.tree.lineage import lineage

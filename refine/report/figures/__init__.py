@@ -5,25 +5,25 @@ figure is made outside pyplot, so that drawing neither opens windows nor touches
 writes one as PNG.
 """
 
-from refine.report.figures.by_level import levels
-from refine.report.figures.calibration import reliability
-from refine.report.figures.densities import density, density_2d
-from refine.report.figures.effects import correlation
-from refine.report.figures.ends import edges
-from refine.report.figures.failures import failing
-from refine.report.figures.grid import bars
-from refine.report.figures.isolated import isolation
-from refine.report.figures.lines import parallel
-from refine.report.figures.nodes import TreeNode, tree
-from refine.report.figures.pairs import pair
-from refine.report.figures.populations import edf
-from refine.report.figures.price import cost
-from refine.report.figures.progress import best_so_far
-from refine.report.figures.rounds import RoundValues, best_by_round
+from refine.report.figures.bars import bars
+from refine.report.figures.best_by_round import RoundValues, best_by_round
+from refine.report.figures.best_so_far import best_so_far
+from refine.report.figures.close_up import close_up
+from refine.report.figures.correlation import correlation
+from refine.report.figures.cost import cost
+from refine.report.figures.curves import curves
+from refine.report.figures.density import density, density_2d
+from refine.report.figures.edf import edf
+from refine.report.figures.edges import edges
+from refine.report.figures.failing import failing
+from refine.report.figures.gain import gain
+from refine.report.figures.isolation import isolation
+from refine.report.figures.levels import levels
+from refine.report.figures.pair import pair
+from refine.report.figures.parallel import parallel
+from refine.report.figures.reliability import reliability
 from refine.report.figures.style import save
-from refine.report.figures.top import gain
-from refine.report.figures.training import curves
-from refine.report.figures.zoom import close_up
+from refine.report.figures.tree import TreeNode, tree
 
 __all__ = [
     "RoundValues",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import ParameterEvidence, level_positions
-from refine.report.figures.drawn import stays
+from refine.analysis.selection import stays
 from refine.report.figures.style import WIDTH, Scale, _fitting, shorten, told_apart, wrapped
 from refine.space.parameters import Parameter, Range
 from refine.utils.format import number

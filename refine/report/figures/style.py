@@ -311,13 +311,6 @@ class Scale:
             return [shorten(v, 16) for v in self.parameter.labels]
         return [number(float(v)) for v in self.parameter.grid]
 
-    @property
-    def spacing(self) -> float:
-        """Typical distance of neighbouring levels on the unit scale."""
-        if not isinstance(self.parameter, Range):
-            return 1.0 / self.parameter.size
-        return 1.0 / max(1, self.parameter.size - 1)
-
     def dress(
         self, ax: Axes, name: str, limits: tuple[float, float] | None = None, extra: Sequence[float] = ()
     ) -> None:

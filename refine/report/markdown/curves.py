@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from refine.analysis.learning_curves import WORDS
 from refine.report import figures
-from refine.report.figures.training import MOST
+from refine.report.figures.curves import MOST
 from refine.report.markdown.facts import Facts, direction_of, metric_of
 from refine.report.markdown.text import picture, table
 from refine.trials.metric import Metric

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
+from refine.analysis.metric_view import MetricView
 from refine.analysis.population import space_filling_rows
-from refine.report.figures.shapes import density_curves
-from refine.report.figures.view import View
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import sentence, sentences
 from refine.space.edits import bounds_text, widened
@@ -154,7 +154,7 @@ def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
     usable = values[np.isfinite(values) & ~_bad(analysis, allow_degenerate)]
     if not len(usable):
         return {"low": 0.0, "high": 1.0, "log": False}
-    view = View(usable, analysis.direction)
+    view = MetricView(usable, analysis.direction)
     return {"low": view.low, "high": view.high, "log": view.log}
 
 

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.metric_view import MetricView as View
 from refine.errors import AnalysisError
 from refine.report import figures
+from refine.report.figures.metric_axis import hidden_note
 from refine.report.figures.style import Scale, _fitting, shorten, wrapped
-from refine.report.figures.view import View
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
@@ -290,5 +291,5 @@ def test_helpers() -> None:
     assert View(np.array([-2.0, 0.9]), "maximize").bounds == (-np.inf, np.inf)
     ties = View(np.array([0.3, *[0.97] * 30, 0.969]), "maximize")
     assert ties.low == pytest.approx(0.95, abs=0.002)
-    assert ties.note == "1 trial below 0.951 not shown"
+    assert hidden_note(ties) == "1 trial below 0.951 not shown"
     assert View(np.array([0.0, 9.0]), "minimize").bounds == (0.0, np.inf)

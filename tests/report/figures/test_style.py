@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from refine.analysis.analysis import analyze
+from refine.analysis.metric_view import MetricView as View
+from refine.analysis.selection import candidates, ended_trials, ranked_trials, space_filling_trials
 from refine.report import figures
-from refine.report.figures.drawn import ended_trials, ranked_trials, space_filling_trials, worthy
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import _columns, short_ids, style, title, told_apart
-from refine.report.figures.view import View
 
 
 def test_a_loss_over_decades_has_a_log_axis() -> None:
@@ -24,7 +25,7 @@ def test_a_loss_over_decades_has_a_log_axis() -> None:
     assert np.allclose(view.back(view.forward(y)), y)
     assert np.all(view.inside(view.back(view.grid())))
     ax = Figure().add_subplot()
-    view.dress(ax, "val_loss")
+    metric_axis(ax, view, "val_loss")
     assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "val_loss (log scale)")
     assert not View(y, "maximize").log  # there the small ones are the bad ones
     assert not View(np.append(y, 0.0), "minimize").log
@@ -36,7 +37,7 @@ def test_a_view_that_is_cut_counts_what_it_hides() -> None:
     view = View(y, "maximize")
     view.cut(y, 0.845)
     assert (view.low, view.hidden) == (0.845, 5)
-    assert view.note == "5 trials below 0.845 not shown"
+    assert hidden_note(view) == "5 trials below 0.845 not shown"
     view.cut(y, 0.5)  # outside: nothing changes
     assert view.low == 0.845
     less = View(y, "minimize")
@@ -97,7 +98,7 @@ def test_which_trials_are_drawn() -> None:
     failed = (table["origin"] == "space_filling") & (table["state"] == "diverged")
     assert len(ended) == space_filling.sum() + 2 + failed.sum()
     assert bad.sum() == failed.sum() + 2
-    best = worthy(analysis, analysis.table)
+    best = candidates(analysis, analysis.table)
     assert not best[[1, 2, 4, 5]].any()
     assert best.sum() == (table["state"] == "complete").sum() - 2
     plain = analyze(SPACE, table.drop(columns=["state", "origin"]))
@@ -109,7 +110,7 @@ def test_which_trials_are_drawn() -> None:
 def test_where_the_best_is_degenerate_all_may_be() -> None:
     table = trials(60).assign(degenerate=1.0)
     analysis = analyze(SPACE, table)
-    assert worthy(analysis, analysis.table).sum() == (table["state"] == "complete").sum()
+    assert candidates(analysis, analysis.table).sum() == (table["state"] == "complete").sum()
 
 
 def test_a_notebook_shows_pictures():

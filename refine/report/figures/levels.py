@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.densities import metric_density
 from refine.analysis.evidence import GOOD, LevelEvidence, ParameterEvidence
+from refine.analysis.levels import cells_of
+from refine.analysis.metric_view import MetricView
+from refine.analysis.selection import ranked_trials, stays
 from refine.report.figures.cells import CellAxis, cell_axis
-from refine.report.figures.drawn import ranked_trials, stays, typical
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
     AMBER,
     BLUE,
@@ -29,7 +32,6 @@ from refine.report.figures.style import (
     told_apart,
     wrapped,
 )
-from refine.report.figures.view import View
 from refine.space.parameters import Range
 from refine.utils.format import percent
 
@@ -38,12 +40,12 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from refine import stats
     from refine.space.parameters import Parameter
 
 Floats = npt.NDArray[np.float64]
 
 _LETTERS = 46  # of a level's label, on two lines
-_ALONE = 5  # trials from which on a violin is drawn
 
 
 def levels(
@@ -113,11 +115,11 @@ def violins(
     rows = cell_axis(e, new, analysis.sign, letters=_LETTERS, by_median=False)
     table, y, pruned = ranked_trials(analysis)
     at = rows.of(table[e.name].to_numpy())
-    # A level alone shows what the tables say; levels that share a row are summarised anew.
+    # A level alone shows what the tables say; levels that share a row are summarised together.
     found: Sequence[LevelEvidence | stats.Level] = e.levels
     if rows.count < len(e.levels):
-        found = typical(at, y, pruned, rows.count, analysis.sign)
-    view = View(y[~pruned], analysis.direction)
+        found = cells_of(analysis, lambda t: rows.of(t[e.name].to_numpy()), rows.count).summary
+    view = MetricView(y[~pruned], analysis.direction)
     tall = row_height(rows.count)
     ax = axes(ax, 1.5 + tall * (rows.limits[1] - rows.limits[0]))
     for row, v in enumerate(found):
@@ -139,21 +141,19 @@ def violins(
         Line2D([], [], color=ORANGE, marker="o", markersize=5, linewidth=2, label="median, 95 % interval"),
     ]
     mark_rows(ax, rows, label, marks)
-    view.dress(ax, analysis.metric, "x")
+    metric_axis(ax, view, analysis.metric, "x")
     ax.grid(axis="x")
     text = f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}"
-    title(ax, text, marks, note=view.note, letters=title_letters(row_names(rows)))
+    title(ax, text, marks, note=hidden_note(view), letters=title_letters(row_names(rows)))
     return ax
 
 
-def _row(ax: Axes, row: int, here: Floats, view: View) -> None:
+def _row(ax: Axes, row: int, here: Floats, view: MetricView) -> None:
     """Density and trials of one level."""
-    if here.size >= _ALONE:
-        grid, places = view.grid(), view.forward(here)
-        width = view.smoothing(stats.scott_bandwidth(places))
-        shape = stats.BoundedDensity(width, *view.bounds)(places, grid)
-        half = 0.4 * shape / shape.max() if shape.max() > 0 else shape
-        ax.fill_between(view.back(grid), row - half, row + half, color=BLUE, alpha=0.28, linewidth=0)
+    found = metric_density(here, view)
+    if found is not None:
+        at, height = found
+        ax.fill_between(at, row - 0.4 * height, row + 0.4 * height, color=BLUE, alpha=0.28, linewidth=0)
     few = thinned(view.inside(here))
     ax.plot(
         here[few],
@@ -167,7 +167,7 @@ def _row(ax: Axes, row: int, here: Floats, view: View) -> None:
     )
 
 
-def _median(ax: Axes, row: int, median: float, view: View) -> None:
+def _median(ax: Axes, row: int, median: float, view: MetricView) -> None:
     """A dot, or at the end of the axis an arrow towards it."""
     marker = "o" if view.inside(median) else "<" if median < view.low else ">"
     place = float(np.clip(median, view.low, view.high))

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
+from refine.analysis.levels import cells_of
+from refine.analysis.metric_view import MetricView
+from refine.analysis.selection import ranked_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
-from refine.report.figures.drawn import ended_trials, ranked_trials, typical
+from refine.report.figures.metric_axis import metric_axis
 from refine.report.figures.style import (
     AMBER,
     BLUE,
@@ -27,7 +30,6 @@ from refine.report.figures.style import (
     style,
     wrapped,
 )
-from refine.report.figures.view import View
 from refine.utils.format import join
 
 if TYPE_CHECKING:
@@ -131,15 +133,14 @@ def _measured(analysis: Analysis, names: dict[str, str | None]) -> _Grid:
     x = analysis[str(names["x"])].parameter
     along = axis("x", int(np.clip(room, 3 if x.ordered else 6, 12)))
     cells = (row, columns, hue, along)
-    table, y, pruned = ranked_trials(analysis)
     size = int(np.prod([1 if c is None else c.count for c in cells]))
-    found = typical(_codes(cells, table), y, pruned, size, analysis.sign)
-    ended, _ = ended_trials(analysis)
-    tried = np.bincount(_codes(cells, ended), minlength=size) > 0
-    medians = np.array([v.median for v in found if np.isfinite(v.median)])
+    found = cells_of(analysis, lambda table: _codes(cells, table), size)
+    medians = found.medians[np.isfinite(found.medians)]
     same = bool((medians >= 0).all() or (medians <= 0).all())
     shows = not same or float(np.ptp(medians)) >= _SHOWS * float(np.abs(medians).max())
-    return _Grid(cells, found, tried, shows and not View(y[~pruned], analysis.direction).log, inches)
+    _, y, pruned = ranked_trials(analysis)
+    log = MetricView(y[~pruned], analysis.direction).log
+    return _Grid(cells, found.summary, found.tried, shows and not log, inches)
 
 
 def _columns(columns: CellAxis | None, row: CellAxis | None) -> int:
@@ -268,7 +269,7 @@ def _limit(analysis: Analysis, grid: _Grid, ax: Axes) -> None:
     """Limits of the axis that all panels share: every median, and of intervals what doesn't squeeze these."""
     medians = np.array([v.median for v in grid.found if np.isfinite(v.median)])
     _, y, pruned = ranked_trials(analysis)
-    view = View(y[~pruned], analysis.direction)
+    view = MetricView(y[~pruned], analysis.direction)
     ends = np.array([e for v in grid.found for e in (v.low, v.high) if np.isfinite(e)])
     at, ends = view.forward(medians), view.forward(ends)
     low, high = float(at.min()), float(at.max())
@@ -281,7 +282,7 @@ def _limit(analysis: Analysis, grid: _Grid, ax: Axes) -> None:
         low, high = (0.0 if low + 1.4 * pad >= 0 else low), (0.0 if high - pad <= 0 else high)
     if view.log:
         view.low, view.high = (float(v) for v in view.back([low, high]))
-        view.dress(ax, "")
+        metric_axis(ax, view, "")
         ax.set_ylabel("")  # one label for all panels
         return
     ax.set_ylim(low, high)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.densities import Densities, MedianLine, density_between, level_spacing, median_line
 from refine.analysis.evidence import GOOD, ParameterEvidence
+from refine.analysis.metric_view import MetricView
+from refine.analysis.selection import ranked_trials
 from refine.errors import AnalysisError
-from refine.report.figures.drawn import ranked_trials, typical
-from refine.report.figures.shapes import widths
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
     AMBER,
     BLUE,
@@ -29,7 +30,6 @@ from refine.report.figures.style import (
     thinned,
     title,
 )
-from refine.report.figures.view import View
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range, number_of
 from refine.utils.format import number, percent, plural
@@ -44,18 +44,6 @@ LEAST = 10
 """Fewest trials within the bounds that are drawn."""
 
 _STRIP = 0.24  # of the axes' height, for the density
-_APART = 15  # different places up to which each has a median of its own
-_WINDOW = 0.15  # of the trials shown, over which a running median runs; at least 11
-
-
-class _Line(NamedTuple):
-    """Medians along the parameter, with 95 % intervals; NaN where these are unknown."""
-
-    at: Floats
-    median: Floats
-    low: Floats
-    high: Floats
-    running: bool
 
 
 def close_up(
@@ -141,11 +129,11 @@ def _draw(
         raise AnalysisError(
             f"close_up: every trial between the bounds of {e.name} was pruned; none has a value"
         )
-    view = View(y[drawn], analysis.direction)
+    view = MetricView(y[drawn], analysis.direction)
     ax = axes(ax, 3.9)
-    line = _line(unit[inside], y[inside], pruned[inside], analysis.sign)
+    line = median_line(unit[inside], y[inside], pruned[inside], analysis.sign)
     few = thinned(drawn & view.inside(y))
-    jitter = 0.35 * scale.spacing * (spread(len(few)) - 0.5) * (not line.running)
+    jitter = 0.35 * level_spacing(e.parameter) * (spread(len(few)) - 0.5) * (not line.running)
     ends = _limits(e.parameter, bounds)
     at = np.clip(unit[few] + jitter, *ends)
     size = 5.0 if len(few) <= 300 else 3.6
@@ -160,11 +148,11 @@ def _draw(
     limits = tuple(float(v) for v in scale.at(ends))
     scale.dress(ax, e.name, (limits[0], limits[1]), [float(v) for v in bounds])
     _mark(ax, scale, new, e.parameter, label, marks)
-    view.dress(ax, analysis.metric)
-    _strip(ax, scale, unit, (analysis.sign * y, inside), ends, marks)
+    metric_axis(ax, view, analysis.metric)
+    _strip(ax, scale, density_between(analysis, e.name, inside, ends), marks)
     span = f"{number(bounds[0])} to {number(bounds[1])}"
     text = f"{shorten(e.name, 24)} from {span} against {shorten(analysis.metric, 20)}"
-    title(ax, text, marks, note=view.note, columns=3)
+    title(ax, text, marks, note=hidden_note(view), columns=3)
     return ax
 
 
@@ -182,27 +170,7 @@ def _limits(parameter: Parameter, bounds: tuple[float, float]) -> Floats:
     return np.array([shown[0] / parameter.size, (shown[-1] + 1) / parameter.size])
 
 
-def _line(x: Floats, y: Floats, pruned: Bools, sign: float) -> _Line:
-    """Medians at every place, or running ones where trials lie at many."""
-    places = np.unique(np.round(x, 9))
-    if len(places) <= _APART:
-        groups = [np.flatnonzero(np.abs(x - place) < 1e-8) for place in places]
-    else:
-        wanted = min(len(x), max(11, math.ceil(_WINDOW * len(x))))
-        places = np.linspace(x.min(), x.max(), 80)
-        groups = []
-        for place in places:
-            away = np.abs(x - place)
-            # Ties in distance belong to the window, so that it doesn't hang on the order of rows.
-            groups.append(np.flatnonzero(away <= np.partition(away, wanted - 1)[wanted - 1]))
-    codes = np.concatenate([np.full(len(group), k) for k, group in enumerate(groups)])
-    rows = np.concatenate(groups)
-    found = typical(codes, y[rows], pruned[rows], len(groups), sign)
-    values = np.array([[v.median, v.low, v.high] for v in found])
-    return _Line(places, values[:, 0], values[:, 1], values[:, 2], len(groups) > _APART)
-
-
-def _medians(ax: Axes, scale: Scale, line: _Line, view: View) -> None:
+def _medians(ax: Axes, scale: Scale, line: MedianLine, view: MetricView) -> None:
     at = scale.at(line.at)
     low, high = (np.clip(v, view.low, view.high) for v in (line.low, line.high))
     if line.running:
@@ -238,32 +206,19 @@ def _mark(
     marks.append(Patch(color=AMBER, alpha=0.35, label=f"{label}: {shorten(bounds_text(new), 24)}"))
 
 
-def _strip(
-    ax: Axes, scale: Scale, unit: Floats, ranked: tuple[Floats, Bools], ends: Floats, marks: list[Any]
-) -> None:
+def _strip(ax: Axes, scale: Scale, found: Densities, marks: list[Any]) -> None:
     """Densities of the best fifth and of all between the bounds, below the trials."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    y, inside = ranked
-    good = stats.top_mask(y, GOOD) & inside
-    weights = widths(scale.parameter, unit, (float(ends[0]), float(ends[1])))
-    # Both on the part shown: 1 is an even spread there.
-    x = np.clip((unit - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
-    step = 0.5 * scale.spacing / (ends[1] - ends[0])
-    width = float(np.clip(max(stats.scott_bandwidth(x[good if good.any() else inside]), step), 0.01, 0.5))
-    at = np.linspace(0, 1, 300)
-    curve = stats.BoundedDensity(bandwidth=width)
-    everyone = curve(x[inside], at, weights[inside])
-    place = scale.at(ends[0] + at * (ends[1] - ends[0]))
+    place = scale.at(found.at)
     below = ax.inset_axes((0.0, 0.0, 1.0, _STRIP), sharex=ax)
     below.patch.set_alpha(0.0)
-    below.fill_between(place, everyone, color=LIGHT, alpha=0.6, linewidth=0)
-    top = float(everyone.max())
-    if good.any():
-        best = curve(x[good], at, weights[good])
-        below.plot(place, best, color=BLUE, linewidth=1.8)
-        top = max(top, float(best.max()))
+    below.fill_between(place, found.everyone, color=LIGHT, alpha=0.6, linewidth=0)
+    top = float(found.everyone.max())
+    if found.good:
+        below.plot(place, found.best, color=BLUE, linewidth=1.8)
+        top = max(top, float(found.best.max()))
     below.set_ylim(0, 1.25 * top)
     below.set_yticks([])
     below.tick_params(axis="x", which="both", bottom=False, labelbottom=False)
@@ -278,8 +233,13 @@ def _strip(
     ax.axhspan(ax.get_ylim()[0], low, color="white", zorder=2, linewidth=0)
     ax.axhline(low, color=GREY, linewidth=0.8, zorder=2.1)
     ax.set_yticks([v for v in ax.get_yticks() if low <= v <= high])
-    count = f"{int(good.sum()):,} here"
     marks.append(
-        Line2D([], [], color=BLUE, linewidth=1.8, label=f"density of the best {percent(GOOD)} ({count})")
+        Line2D(
+            [],
+            [],
+            color=BLUE,
+            linewidth=1.8,
+            label=f"density of the best {percent(GOOD)} ({found.good:,} here)",
+        )
     )
-    marks.append(Patch(color=LIGHT, alpha=0.6, label=f"of all ({int(inside.sum()):,})"))
+    marks.append(Patch(color=LIGHT, alpha=0.6, label=f"of all ({found.n:,})"))

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import GOOD, ParameterEvidence
+from refine.analysis.metric_view import MetricView
+from refine.analysis.selection import candidates, space_filling_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis
-from refine.report.figures.drawn import space_filling_trials, worthy
 from refine.report.figures.style import (
     AMBER,
     BLUE,
@@ -28,7 +29,6 @@ from refine.report.figures.style import (
     told_apart,
 )
 from refine.report.figures.style import title as set_title
-from refine.report.figures.view import View
 from refine.space.parameters import Parameter, Range
 from refine.utils.format import number, percent, plural
 
@@ -98,9 +98,9 @@ def parallel(
         )
     chosen = _chosen(analysis, names)
     table, y = space_filling_trials(analysis)
-    keep = worthy(analysis, table)
+    keep = candidates(analysis, table)
     table, y = table[keep], y[keep]
-    view = View(y, analysis.direction)
+    view = MetricView(y, analysis.direction)
     good = stats.top_mask(analysis.sign * y, float(top))
     with style():
         uprights = [_upright(e, table[e.name].to_numpy(), new, analysis.sign, len(chosen)) for e in chosen]
@@ -178,7 +178,7 @@ def _kept(
     return [(float(np.interp(a, at, borders)), float(np.interp(b, at, borders))) for a, b in cells.kept()], []
 
 
-def _metric(analysis: Analysis, y: Floats, view: View) -> _Upright:
+def _metric(analysis: Analysis, y: Floats, view: MetricView) -> _Upright:
     from matplotlib.ticker import MaxNLocator
 
     low, high = (float(v) for v in view.forward([view.low, view.high]))
@@ -203,7 +203,7 @@ def _draw(
     uprights: Sequence[_Upright],
     good: npt.NDArray[np.bool_],
     y: Floats,
-    rest: tuple[float, str, View, bool],
+    rest: tuple[float, str, MetricView, bool],
     ax: Axes | None,
 ) -> Axes:
     from matplotlib.collections import LineCollection

@@ -12,8 +12,8 @@ from looks import apart, drawn, inside, legend, points, texts
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures import RoundValues, TreeNode
-from refine.report.figures.nodes import Place, layout
 from refine.report.figures.style import BLUE, GREY, ORANGE
+from refine.report.figures.tree import Place, layout
 
 
 def _id(i: int) -> str:

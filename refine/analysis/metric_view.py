@@ -1,25 +1,18 @@
-"""Which part of a metric's values a figure shows, and on which scale."""
+"""Which part of a metric's values is shown, and on which scale. Pure."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from refine.report.figures.style import shorten, wrapped
 from refine.trials.goal import sign_of
-from refine.utils.format import number
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Floats = npt.NDArray[np.float64]
 
 _DECADES = 30.0  # of a loss's 90 % to its 10 % quantile, from which on the axis is logarithmic
 
 
-class View:
+class MetricView:
     """The part of a metric's values that is worth showing.
 
     A few trials that never learned would squeeze all others into a line; they are left outside and counted. A
@@ -93,33 +86,3 @@ class View:
         """A bandwidth for the metric that shows: neither spikes on ties nor one flat band."""
         low, high = (float(v) for v in self.forward([self.low, self.high]))
         return float(np.clip(width, 0.015 * (high - low), 0.1 * (high - low)))
-
-    def dress(self, ax: Axes, metric: str, side: str = "y") -> None:
-        """Scale, limits, ticks and label of the axis that shows the metric.
-
-        Args:
-            ax: The axes.
-            metric: How to call it.
-            side: ``"x"`` or ``"y"``: which axis.
-        """
-        from matplotlib.ticker import LogLocator, NullFormatter
-
-        axis = ax.xaxis if side == "x" else ax.yaxis
-        if self.log:
-            (ax.set_xscale if side == "x" else ax.set_yscale)("log")
-            few = self.high < 150 * self.low
-            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-            axis.set_major_formatter(lambda v, _: number(v))
-            axis.set_minor_formatter(NullFormatter())
-        (ax.set_xlim if side == "x" else ax.set_ylim)(self.low, self.high)
-        how = " (log scale)" if self.log else ""
-        text = f"{shorten(metric, 60 - len(how))}{how}"
-        axis.set_label_text(text if side == "x" else wrapped(text, 28))
-
-    @property
-    def note(self) -> str:
-        """``12 trials below 0.91 not shown``, or nothing."""
-        if not self.hidden:
-            return ""
-        end = self.low if self.side == "below" else self.high
-        return f"{self.hidden:,} trial{'s' * (self.hidden != 1)} {self.side} {number(end)} not shown"

@@ -1,4 +1,4 @@
-"""Which trials a figure draws, and what is typical of some of them."""
+"""Which trials of a round a figure, a page or a table is about. Pure functions of an analysis."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis.evidence import _medians
+from refine.analysis.evidence import GOOD
 from refine.analysis.population import SPACE_FILLING, space_filling_rows
 from refine.trials.frame import degenerate_rows
 from refine.trials.trial import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
     from refine.space.parameters import Parameter
+    from refine.space.space import Space
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -65,29 +64,47 @@ def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
     return table[keep], bad[keep]
 
 
-def worthy(analysis: Analysis, table: pd.DataFrame) -> Bools:
-    """Which rows have a value and may be called best: no degenerate ones, unless the round's best is one."""
+def may_be_best(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools:
+    """Which rows finished with a value and may be called best.
+
+    Args:
+        table: One row per trial with ``value``; without ``state`` every row is complete.
+        space: The space.
+        allow_degenerate: Whether a degenerate trial may be best.
+    """
     keep = np.isfinite(np.asarray(table["value"], dtype=float))
     if "state" in table:
         keep &= (table["state"] == "complete").to_numpy()
-    if not degenerate_rows(analysis.best.to_frame().T, analysis.space)[0]:
-        keep &= ~degenerate_rows(table, analysis.space)
+    if not allow_degenerate:
+        keep &= ~degenerate_rows(table, space)
     return np.asarray(keep, dtype=np.bool_)
 
 
-def typical(
-    codes: npt.NDArray[np.int64], y: Floats, pruned: Bools, k: int, sign: float
-) -> Sequence[stats.Level]:
-    """Median of each of ``k`` groups with its 95 % interval; NaN where one is a pruned trial's.
+def candidates(analysis: Analysis, table: pd.DataFrame) -> Bools:
+    """Which rows may be called best: degenerate ones only where the round's best is one."""
+    degenerate = bool(degenerate_rows(analysis.best.to_frame().T, analysis.space)[0])
+    return may_be_best(table, analysis.space, degenerate)
+
+
+def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools:
+    """Which rows gave no usable model: failed ones, and degenerate ones unless these may be best."""
+    bad = np.zeros(len(table), dtype=np.bool_) if allow_degenerate else degenerate_rows(table, space)
+    return bad | table["state"].isin(FAILED).to_numpy() if "state" in table else bad
+
+
+def good_rows(analysis: Analysis, usable: Bools) -> Bools:
+    """Which rows of its table are among the best fifth of the finished space-filling trials.
 
     Args:
-        codes: (n,) group of each trial, from 0 to k - 1.
-        y: (n,) values, in the metric's own sign.
-        pruned: (n,) which were pruned.
-        k: How many groups.
-        sign: 1 to maximize, -1 to minimize.
+        analysis: Of the round.
+        usable: (n,) rows that count.
     """
-    return _medians(codes, sign * y, k, sign, pruned)
+    values = np.asarray(analysis.table["value"], dtype=float)
+    rows = np.flatnonzero(space_filling_rows(analysis.table) & usable)
+    good = np.zeros(len(values), dtype=np.bool_)
+    if len(rows):
+        good[rows[stats.top_mask(analysis.sign * values[rows], GOOD)]] = True
+    return good
 
 
 def stays(old: Parameter, new: Parameter) -> list[bool]:

@@ -12,9 +12,9 @@ from looks import SPACE, apart, drawn, inside, legend, points, texts, trials
 
 from refine import stats
 from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.best_trials import _front
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.price import _front
 from refine.report.figures.style import GREY, ORANGE
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
@@ -221,7 +221,7 @@ def test_cost_refuses(analysis: Analysis) -> None:
         AnalysisError, match="cost: the table has no column 'seconds'; add the time of each trial"
     ):
         figures.cost(replace(analysis, table=analysis.table.drop(columns="seconds")))
-    with pytest.raises(AnalysisError, match="cost: no finished trial has a time above 0; what was imported"):
+    with pytest.raises(AnalysisError, match="cost: no finished trial has a time above 0; an imported table"):
         figures.cost(replace(analysis, table=analysis.table.assign(seconds=0.0)))
 
 
@@ -264,7 +264,7 @@ def test_no_gain_a_loss_and_unknown_noise(analysis: Analysis) -> None:
     assert not ax.patches
     assert not drawn(figures.gain(analysis), "before")
     ties = replace(analysis, noise=analysis.noise._replace(sd=0.0))
-    assert figures.gain(ties).get_title("right") == "the noise came out as 0"
+    assert figures.gain(ties).get_title("right") == "the estimated noise is 0"
     with pytest.raises(AnalysisError, match="before must be a finite number or None, got nan"):
         figures.gain(analysis, float("nan"))
     with pytest.raises(AnalysisError, match="before must be a finite number or None, got True"):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError, did_you_mean
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
     BLUE,
     GREEN,
@@ -25,7 +27,6 @@ from refine.report.figures.style import (
     thinned,
     title,
 )
-from refine.report.figures.view import View
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import plural, score
 
@@ -104,7 +105,7 @@ def best_by_round(
     finite = np.isfinite(y)
     if not finite.any():
         raise AnalysisError("best_by_round: no trial has a value yet; run a round first")
-    view = View(y[finite], direction)
+    view = MetricView(y[finite], direction)
     led = {
         r.id: i for i, (r, p) in enumerate(zip(rounds, pieces, strict=True)) if np.isfinite(p.values).any()
     }
@@ -130,7 +131,7 @@ def best_by_round(
             _line(ax, pieces, i, _look(pieces, i, way))
         ax.plot(best + 1, y[best], "o", color=ORANGE, markersize=6, zorder=6, gid="winner")
         ax.set_xlim(0.5, len(y) + 0.5 + 0.005 * len(y))
-        view.dress(ax, metric)
+        metric_axis(ax, view, metric)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")
         ax.set_xlabel("trials of all rounds")
@@ -141,7 +142,7 @@ def best_by_round(
         where = f"{score(float(y[best]))} at trial {best + 1:,}"
         marks.append(Line2D([], [], color=ORANGE, marker="o", linewidth=0, label=where))
         marks.append(Line2D([], [], color=GREY, marker=".", linewidth=0, label="trial"))
-        notes = [view.note] if view.note else []
+        notes = [hidden_note(view)] if hidden_note(view) else []
         notes += [f"{plural(left_out, 'id')} left out"] if left_out else []
         text = f"Best {shorten(metric, 24)} over {plural(len(pieces), 'round')}"
         title(ax, text, marks, note="; ".join(notes), lift=lift)

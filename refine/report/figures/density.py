@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.densities import Densities, density_curves, density_surface, level_spacing
 from refine.analysis.evidence import GOOD, ParameterEvidence
-from refine.report.figures.by_level import share_bars, violins
-from refine.report.figures.drawn import space_filling_trials, stays
-from refine.report.figures.shapes import density_curves, widths
+from refine.analysis.metric_view import MetricView
+from refine.analysis.selection import space_filling_trials, stays
+from refine.report.figures.levels import share_bars, violins
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
     AMBER,
     BLUE,
@@ -28,7 +29,6 @@ from refine.report.figures.style import (
     thinned,
     title,
 )
-from refine.report.figures.view import View
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range, number_of
 from refine.utils.format import percent
@@ -73,14 +73,15 @@ def _density_range(
     from matplotlib.lines import Line2D
 
     scale = Scale(old)
-    at, everyone, best, n, count = density_curves(analysis, e.name)
+    found = density_curves(analysis, e.name)
+    at, everyone, best = found.at, found.everyone, found.best
     ax = axes(ax, 2.9)
     ax.fill_between(scale.at(at), everyone, color=LIGHT, alpha=0.6, linewidth=0)
     ax.plot(scale.at(at), everyone, color=GREY, linewidth=1.4)
     ax.plot(scale.at(at), best, color=BLUE, linewidth=2)
     marks: list[Any] = [
-        Line2D([], [], color=BLUE, linewidth=2, label=_good_text(count, n)),
-        Line2D([], [], color=GREY, linewidth=1.4, label=f"all ({n:,})"),
+        Line2D([], [], color=BLUE, linewidth=2, label=_good_text(found)),
+        Line2D([], [], color=GREY, linewidth=1.4, label=f"all ({found.n:,})"),
     ]
     scale.dress(ax, e.name, _shade(ax, old, new, label, marks), _ends(new))
     ax.set_ylim(0, 1.08 * max(1.0, float(everyone.max()), float(best.max())))
@@ -154,24 +155,14 @@ def _surface(
 
     table, y = space_filling_trials(analysis)
     x = e.parameter.unit(table[e.name].to_numpy())
-    scale, view = Scale(e.parameter), View(y, analysis.direction)
+    scale, view, step = Scale(e.parameter), MetricView(y, analysis.direction), level_spacing(e.parameter)
     ax = axes(ax, 3.6)
-    at_x, at_y, place = np.linspace(0, 1, 160), view.grid(), view.forward(y)
-    width = (
-        max(stats.scott_bandwidth(x, dimensions=2), 0.5 * scale.spacing),
-        view.smoothing(stats.scott_bandwidth(place, dimensions=2)),
-    )
-    # The two-dimensional density takes no weights: trials count one to several times instead.
-    weights = widths(e.parameter, x)
-    times = np.clip(np.rint(2 * weights / np.median(weights)), 1, 20).astype(np.int64)
-    z = stats.BoundedDensity2D(bandwidth=width, y_bounds=view.bounds)(
-        np.repeat(x, times), np.repeat(place, times), at_x, at_y
-    )
-    # Levels crowd at the low end, so that the slopes show beside the peak of a saturated metric.
-    levels = float(z.max()) * np.linspace(0.12, 1.0, 11) ** 2
-    ax.contourf(scale.at(at_x), view.back(at_y), z.T, levels=levels, cmap="Blues", alpha=0.85)
+    found = density_surface(analysis, e.name, view)
+    # Contours are closer at the low end, so that the slopes show beside the peak of a saturated metric.
+    levels = float(found.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
+    ax.contourf(scale.at(found.x), found.y, found.density.T, levels=levels, cmap="Blues", alpha=0.85)
     few = thinned(view.inside(y))
-    jitter = np.abs(x[few] + 0.4 * scale.spacing * (spread(len(few)) - 0.5))
+    jitter = np.abs(x[few] + 0.4 * step * (spread(len(few)) - 0.5))
     ax.plot(
         scale.at(np.where(jitter > 1, 2 - jitter, jitter)),
         y[few],
@@ -207,8 +198,8 @@ def _surface(
             look: dict[str, Any] = {"linewidth": 1.8 * thin, "solid_capstyle": "butt", "clip_on": False}
             ax.plot([at, at], ends, color=ORANGE, zorder=5, **look)
     scale.dress(ax, e.name, _bounds_lines(ax, e.parameter, new, label, marks), _ends(new))
-    view.dress(ax, analysis.metric)
-    title(ax, f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}", marks, note=view.note)
+    metric_axis(ax, view, analysis.metric)
+    title(ax, f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}", marks, note=hidden_note(view))
     return ax
 
 
@@ -255,6 +246,5 @@ def _ends(new: Parameter | None) -> list[float]:
     return [float(new.low), float(new.high)] if isinstance(new, Range) else []
 
 
-def _good_text(count: int, n: int) -> str:
-    ties = ", with ties" if count > 1.1 * GOOD * n + 1 else ""
-    return f"best {percent(GOOD)}{ties} ({count:,})"
+def _good_text(found: Densities) -> str:
+    return f"best {percent(GOOD)}{', with ties' if found.with_ties else ''} ({found.good:,})"

@@ -12,7 +12,7 @@ from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures.cells import cell_axis
-from refine.report.figures.pairs import _colour_range
+from refine.report.figures.pair import _colour_range
 from refine.report.figures.style import BLUE, GREY
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer, Parameter

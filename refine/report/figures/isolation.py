@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.errors import AnalysisError
-from refine.report.figures.by_level import beside, mark_rows, row_height, row_names
+from refine.analysis.levels import level_bests
+from refine.analysis.metric_view import MetricView
+from refine.analysis.selection import candidates, ranked_trials
 from refine.report.figures.cells import cell_axis
-from refine.report.figures.drawn import ranked_trials, worthy
+from refine.report.figures.levels import beside, mark_rows, row_height, row_names
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
     AMBER,
     BLUE,
@@ -26,7 +27,6 @@ from refine.report.figures.style import (
     title,
     title_letters,
 )
-from refine.report.figures.view import View
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -72,29 +72,17 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     from matplotlib.patches import Patch
 
     e = analysis[name]
-    table, y, pruned = ranked_trials(analysis)
-    finished = worthy(analysis, table)
-    keep = finished | pruned
-    table, y, finished = table[keep], y[keep], finished[keep]
-    if not finished.any():
-        raise AnalysisError("isolation: no space-filling trial may be called best; run more configurations")
     rows = cell_axis(e, None, analysis.sign, letters=_LETTERS, by_median=False)
+    bests = level_bests(analysis, lambda table: rows.of(table[name].to_numpy()), rows.count)
+    best, equal, fewest = bests.best, bests.equal, bests.fewest
+    table, y, _ = ranked_trials(analysis)
+    finished = candidates(analysis, table)
     at = rows.of(table[name].to_numpy())
-    counts = np.bincount(at, minlength=rows.count)
-    fewest = int(counts[counts > 0].min())
-    at_level = [y[at == row] for row in range(rows.count)]
-    any_here = [bool(finished[at == row].any()) for row in range(rows.count)]
-    sign = analysis.sign
-    best = [float(sign * (sign * v).max()) if any_here[i] else np.nan for i, v in enumerate(at_level)]
-    equal = [
-        sign * stats.expected_best(sign * v, fewest) if any_here[i] else np.nan
-        for i, v in enumerate(at_level)
-    ]
-    view = _view(analysis, y[finished], np.array([*best, *equal]))
+    view = _view(analysis, y[finished], np.concatenate([best, equal]))
     with style():
         ax = axes(ax, 1.5 + row_height(rows.count) * rows.count)
         marks: list[Any] = []
-        top = float(np.nanmax(analysis.sign * np.array(best))) * analysis.sign
+        top = float(np.nanmax(analysis.sign * best)) * analysis.sign
         if np.isfinite(analysis.noise.sd) and analysis.noise.sd > 0:
             within = sorted((top, top - analysis.sign * analysis.noise.sd))
             ax.axvspan(within[0], within[1], color=AMBER, alpha=0.25, linewidth=0, zorder=0)
@@ -102,36 +90,37 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
             marks.append(
                 Patch(color=AMBER, alpha=0.35, label=text.replace("±", "−" if analysis.sign > 0 else "+"))
             )
-        for row, here in enumerate(at_level):
-            if not any_here[row]:
+        for row, n in enumerate(bests.n):
+            if not np.isfinite(best[row]):
                 place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
-                ax.text(0.01, row, "none finished" if here.size else "no trial", color=GREY, **place)
+                ax.text(0.01, row, "none finished" if n else "no trial", color=GREY, **place)
                 continue
-            few = thinned(view.inside(here) & finished[at == row])
+            here = y[(at == row) & finished]
+            few = thinned(view.inside(here))
             jitter = 0.5 * (spread(len(few)) - 0.5)
             look: dict[str, Any] = {"alpha": 0.45, "markeredgewidth": 0, "rasterized": True}
             ax.plot(here[few], row + jitter, ".", color=GREY, markersize=4 if len(few) > 40 else 5.5, **look)
             ax.plot([equal[row], best[row]], [row, row], color=BLUE, linewidth=1.1, zorder=3)
             ax.plot(best[row], row, "o", color=ORANGE, markersize=6, zorder=5, gid="best")
             ax.plot(equal[row], row, zorder=4, gid="equal", **_HOLLOW)
-            beside(ax, row, f"n = {here.size:,}")
+            beside(ax, row, f"n = {n:,}")
         handles = [
             Line2D([], [], color=ORANGE, marker="o", linewidth=0, markersize=6, label="best trial"),
             Line2D([], [], label=f"expected best of {plural(fewest, 'trial')}", **_HOLLOW),
             Line2D([], [], color=GREY, marker=".", linewidth=0, label="trial"),
         ]
         mark_rows(ax, rows, "", marks)
-        view.dress(ax, analysis.metric, "x")
+        metric_axis(ax, view, analysis.metric, "x")
         ax.grid(axis="x")
         text = f"Best {shorten(analysis.metric, 22)} by {shorten(name, 22)}"
         letters = title_letters(row_names(rows))
-        title(ax, text, [*handles, *marks], note=view.note, letters=letters)
+        title(ax, text, [*handles, *marks], note=hidden_note(view), letters=letters)
     return ax
 
 
-def _view(analysis: Analysis, y: Floats, bests: Floats) -> View:
+def _view(analysis: Analysis, y: Floats, bests: Floats) -> MetricView:
     """A view in which the bests differ visibly, with the better half of the trials at least."""
-    view = View(y, analysis.direction)
+    view = MetricView(y, analysis.direction)
     places = analysis.sign * view.forward(bests[np.isfinite(bests)])
     noise = analysis.noise.sd if np.isfinite(analysis.noise.sd) and not view.log else 0.0
     reach = max(1.5 * float(np.ptp(places)), 4 * noise)

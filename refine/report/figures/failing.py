@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, ParameterEvidence
+from refine.analysis.levels import by_failures, failure_rates
+from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import cell_axis
-from refine.report.figures.drawn import ended_trials
 from refine.report.figures.style import GREY, INK, ORANGE, axes, shorten, style, title, title_letters
 from refine.utils.format import p_value, percent, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from refine import stats
 
 _ROWS = 30  # of all parameters together, so that the picture fits a page
 _LEAST = 2  # parameters that are shown even where nothing is seen
@@ -44,11 +44,11 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     table, bad = ended_trials(analysis)
     if not analysis.parameters or not len(table):
         raise AnalysisError("failing: no parameter varies, so that there are no levels to compare")
-    found = sorted(analysis.parameters, key=lambda e: (e.bad_q, -_spread(e)))
+    found = by_failures(analysis)
     shown = [e for i, e in enumerate(found) if i < _LEAST or e.fails]
     rows: list[tuple[str, stats.Rate | None, float]] = []
     for e in shown:
-        part = _rows(analysis, e, table[e.name].to_numpy(), bad)
+        part = _rows(analysis, e)
         if rows and len(rows) + len(part) > _ROWS:
             break
         rows += part
@@ -99,21 +99,9 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _spread(e: ParameterEvidence) -> float:
-    """By how much the shares of levels differ."""
-    shares = [v.bad for v in e.levels if np.isfinite(v.bad)]
-    return float(np.ptp(shares)) if shares else 0.0
-
-
-def _rows(
-    analysis: Analysis, e: ParameterEvidence, values: Any, bad: Any
-) -> list[tuple[str, stats.Rate | None, float]]:
+def _rows(analysis: Analysis, e: ParameterEvidence) -> list[tuple[str, stats.Rate | None, float]]:
     """A head with the parameter's q, and a row per level with its rate and q."""
     axis = cell_axis(e, None, analysis.sign, most=_MOST, letters=30, by_median=False, others=True)
-    rates = stats.LevelRates()(axis.of(values), bad, axis.count)
-    q = [
-        min(v.bad_q for v, cell in zip(e.levels, axis.cell, strict=True) if cell == k)
-        for k in range(axis.count)
-    ]
-    levels = [(f"{text}  ", rate, each) for text, rate, each in zip(axis.labels, rates, q, strict=True)]
+    found = failure_rates(analysis, e, axis.of, axis.cell)
+    levels = [(f"{text}  ", *each) for text, each in zip(axis.labels, zip(*found, strict=True), strict=True)]
     return [(shorten(e.name, 30), None, e.bad_q), *levels]

@@ -13,7 +13,7 @@ from looks import SPACE, inside, legend, texts, trials
 from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.lines import _named
+from refine.report.figures.parallel import _named
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space

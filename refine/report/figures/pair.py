@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import GOOD
+from refine.analysis.levels import cells_of
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
-from refine.report.figures.drawn import ended_trials, ranked_trials, typical
 from refine.report.figures.style import (
     AMBER,
     INK,
@@ -27,6 +26,7 @@ from refine.space.parameters import Parameter
 from refine.utils.format import number, percent, plural
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 Floats = npt.NDArray[np.float64]
@@ -47,10 +47,10 @@ def pair(
 ) -> Axes:
     """The median of the metric over the levels of two parameters, with where the good trials lie.
 
-    The round's space-filling trials count, a trial between levels for the nearest and a pruned one as one of the worst. Light
-    cells are good, whether more or less of the metric is better; the range of colours leaves out the worst cells
-    where they would make all others look alike. A cross is a cell whose median is of none that finished. A dot's area is the number of trials among the best fifth, the figure in the corner
-    the number of all. Ordered axes of more than 12 levels share cells; choices without an order are sorted by
+    The round's space-filling trials count, a trial between levels for the nearest and a pruned one as one of the
+    worst. Light cells are good, whether more or less of the metric is better; the range of colours leaves out the
+    worst cells where they would make all others look alike. A cross is a cell whose median is of a pruned or failed
+    trial. A dot's area is the number of trials among the best fifth, the number in the corner that of all trials. Ordered axes of more than 12 levels share cells; choices without an order are sorted by
     their medians, the best at the right and at the top.
 
     Args:
@@ -78,15 +78,13 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    table, value, pruned = ranked_trials(analysis)
-    at = y.of(table[y.evidence.name].to_numpy()), x.of(table[x.evidence.name].to_numpy())
-    shape = y.count, x.count
-    count, good = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    best = stats.top_mask(analysis.sign * value, GOOD)
-    np.add.at(count, at, 1)
-    np.add.at(good, (at[0][best], at[1][best]), 1)
-    found = typical(at[0] * x.count + at[1], value, pruned, y.count * x.count, analysis.sign)
-    medians = np.array([each.median for each in found]).reshape(shape)
+    names = y.evidence.name, x.evidence.name
+
+    def cell_of(table: pd.DataFrame) -> Ints:
+        return y.of(table[names[0]].to_numpy()) * x.count + x.of(table[names[1]].to_numpy())
+
+    found, shape = cells_of(analysis, cell_of, y.count * x.count), (y.count, x.count)
+    medians, count, good = found.medians.reshape(shape), found.n.reshape(shape), found.good.reshape(shape)
 
     rows = y.limits[1] - y.limits[0]
     tall = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2]))
@@ -109,12 +107,12 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
     )
     room = wide >= 0.34 and tall >= 0.24
     _marks(ax, mesh, medians, count, good, room, min(0.42 * wide if room else 0.7 * wide, 0.68 * tall))
-    lost = _without_value(analysis, x, y, medians)
+    lost = np.nonzero(found.tried.reshape(shape) & np.isnan(medians))  # the median is of none that finished
     ax.plot(lost[1], lost[0], "x", color=INK, markersize=5, markeredgewidth=1.1, zorder=3)
     outside = np.sum((medians < low) | (medians > high))
     _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
 
-    ties = " with ties" if best.sum() > 1.1 * GOOD * len(value) + 1 else ""
+    ties = " with ties" if found.ties else ""
     marks: list[Any] = [
         Line2D(
             [],
@@ -148,7 +146,7 @@ def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
     """Ends of the colours: the better half of the cells gets at least a third of them."""
     v = sign * medians
     best, middle = float(v.max()), float(np.median(v))
-    # As in View: ties at the top are no reason to magnify rounding.
+    # As in MetricView: ties at the top are no reason to magnify rounding.
     reach = max(3 * (best - middle), 0.02 * abs(best))
     worst = float(v.min())
     if best - reach > worst + 0.01 * reach:  # for less nothing is cut off
@@ -205,16 +203,6 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: 
             color=INK if light else "white",
             zorder=3,
         )
-
-
-def _without_value(analysis: Analysis, x: CellAxis, y: CellAxis, medians: Floats) -> tuple[Ints, Ints]:
-    """Cells where trials ran and the median is of none that finished."""
-    table, _ = ended_trials(analysis)
-    tried = np.zeros(medians.shape, np.int64)
-    at = y.of(table[y.evidence.name].to_numpy()), x.of(table[x.evidence.name].to_numpy())
-    np.add.at(tried, at, 1)
-    rows, columns = np.nonzero((tried > 0) & np.isnan(medians))
-    return rows, columns
 
 
 def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: float) -> None:

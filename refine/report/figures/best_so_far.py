@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import BLUE, GREY, INK, ORANGE, axes, shorten, style, thinned, title
-from refine.report.figures.view import View
 from refine.trials.goal import check_direction
 from refine.utils.format import score
 
@@ -52,7 +53,7 @@ def best_so_far(
     better = np.maximum if direction == "maximize" else np.minimum
     worst = -np.inf if direction == "maximize" else np.inf
     best = better.accumulate(np.where(may_win, y, worst))
-    view = View(y[finished], direction)
+    view = MetricView(y[finished], direction)
     with style():
         ax = axes(ax, 2.8)
         few = thinned(finished & view.inside(y))
@@ -86,9 +87,9 @@ def best_so_far(
             )
             marks.append(Line2D([], [], label=f"without a value ({(~finished).sum():,})", **look))
         ax.set_xlim(0.5 - 0.01 * len(y), len(y) + 0.5 + 0.01 * len(y))
-        view.dress(ax, metric)
+        metric_axis(ax, view, metric)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")
         ax.set_xlabel("trial")
-        title(ax, f"Best {shorten(metric, 40)} so far", marks, note=view.note)
+        title(ax, f"Best {shorten(metric, 40)} so far", marks, note=hidden_note(view))
     return ax

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
     AMBER,
     BLUE,
@@ -23,7 +25,6 @@ from refine.report.figures.style import (
     style,
     title,
 )
-from refine.report.figures.view import View
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import plural
 
@@ -69,7 +70,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
         rounds = {label: rounds[label] for label in [kept[0], *kept[left_out + 1 :]]}
     sign = sign_of(direction)
     found = {label: stats.Edf()(sign * v) for label, v in rounds.items()}
-    view = View(np.concatenate(list(rounds.values())), direction)
+    view = MetricView(np.concatenate(list(rounds.values())), direction)
     looks = _looks(len(found))
     with style():
         ax = axes(ax, 3.3)
@@ -81,13 +82,13 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
             ax.plot(x, middle, color=color, linestyle=dash, linewidth=width, drawstyle="steps-pre")
             text = f"{shorten(label, 32)} (n = {curve.n:,})"
             marks.append(Line2D([], [], color=color, linestyle=dash, linewidth=width, label=text))
-        view.dress(ax, metric, "x")
+        metric_axis(ax, view, metric, "x")
         ax.set_ylim(0, 1.02)
         ax.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
         ax.grid()
         ax.set_ylabel("share of trials at least as good")
         ax.set_xlabel(f"{ax.get_xlabel()} ({'better →' if sign > 0 else '← better'})")
-        title(ax, f"Distribution of {shorten(metric, 30)}, round by round", note=view.note)
+        title(ax, f"Distribution of {shorten(metric, 30)}, round by round", note=hidden_note(view))
         # Bad values are reached by nearly all trials: below the curves there is room.
         corner = "lower left" if sign > 0 else "lower right"
         # The newest round first, which is the highest curve where refinement works.
@@ -111,7 +112,7 @@ def _looks(count: int) -> list[tuple[str, Any, float]]:
     return [*earlier, *parent, (BLUE, "-", 2.2)]
 
 
-def _steps(curve: stats.Curve, sign: float, view: View) -> tuple[Floats, Floats, Floats, Floats]:
+def _steps(curve: stats.Curve, sign: float, view: MetricView) -> tuple[Floats, Floats, Floats, Floats]:
     """Positions and shares of a curve and its band, from the bad end of the view until no trial is left."""
     bad = view.low if sign > 0 else -view.high
     x = np.concatenate([[min(bad, curve.at[0])], curve.at, [curve.at[-1]]])

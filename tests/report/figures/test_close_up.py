@@ -11,9 +11,9 @@ from looks import SPACE, inside, legend, trials
 
 from refine import stats
 from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.densities import cell_widths as widths
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.shapes import widths
 from refine.report.figures.style import BLUE, INK, ORANGE
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
-from refine.errors import AnalysisError
-from refine.report.figures.drawn import worthy
+from refine.analysis.best_trials import cost_of
+from refine.analysis.metric_view import MetricView
+from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import BLUE, GREEN, GREY, LIGHT, ORANGE, axes, shorten, style, thinned, title
-from refine.report.figures.view import View
 from refine.utils.format import duration, score
 
 if TYPE_CHECKING:
@@ -39,25 +39,10 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    table = analysis.table
-    if "seconds" not in table:
-        raise AnalysisError("cost: the table has no column 'seconds'; add the time of each trial")
-    seconds, y = (np.asarray(table[name], dtype=float) for name in ("seconds", "value"))
-    timed = worthy(analysis, table) & np.isfinite(seconds) & (seconds > 0)
-    if not timed.any():
-        raise AnalysisError(
-            "cost: no finished trial has a time above 0; what was imported may not say how long it took: add a column "
-            "'seconds'"
-        )
-    x, y = seconds[timed], y[timed]
-    value = analysis.sign * y
-    best = int(np.argmax(value))  # of trials that tie the first, as everywhere
-    noise = analysis.noise.sd
+    found = cost_of(analysis)
+    x, y, best, cheapest, front, noise = found[:6]
     known = bool(np.isfinite(noise))
-    near = np.flatnonzero(value >= value[best] - (noise if known else 0.0))
-    cheapest = int(near[np.lexsort((-value[near], x[near]))[0]])
-    front = _front(x, value)
-    view = View(y, analysis.direction)
+    view = MetricView(y, analysis.direction)
     with style():
         ax = axes(ax, 3.4)
         if known and noise > 0:
@@ -83,7 +68,7 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax.plot(x[cheapest], y[cheapest], "D", color=GREEN, markersize=7, zorder=5, gid="cheapest")
         ax.plot(x[best], y[best], "o", color=ORANGE, markersize=6.5, zorder=6, gid="best")
         _time_axis(ax, x)
-        view.dress(ax, analysis.metric)
+        metric_axis(ax, view, analysis.metric)
         ax.grid()
         words = "cheapest within noise" if known and noise > 0 else "cheapest as good"
         dot: dict[str, Any] = {"linewidth": 0, "markersize": 6}
@@ -103,19 +88,11 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ]
         if known and noise > 0:
             marks.append(Patch(color=LIGHT, alpha=0.6, label=f"noise ({score(noise)})"))
-        missing = int((worthy(analysis, table) & ~timed).sum())
-        notes = [view.note] if view.note else []
-        notes += [f"{missing:,} without a time"] if missing else []
+        notes = [hidden_note(view)] if hidden_note(view) else []
+        notes += [f"{found.untimed:,} without a time"] if found.untimed else []
         notes += ["noise unknown"] if not known else []
         title(ax, f"{shorten(analysis.metric, 24)} against time", marks, note="; ".join(notes))
     return ax
-
-
-def _front(x: Floats, value: Floats) -> npt.NDArray[np.int64]:
-    """Trials that no other beats in both, by time: each better than all that are cheaper."""
-    order = np.lexsort((-value, x))
-    before = np.concatenate([[-np.inf], np.maximum.accumulate(value[order])[:-1]])
-    return np.asarray(order[value[order] > before], dtype=np.int64)
 
 
 def _time_axis(ax: Axes, x: Floats) -> None:

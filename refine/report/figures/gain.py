@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.analysis.analysis import Analysis
+from refine.analysis.best_trials import gain_of
 from refine.errors import AnalysisError
-from refine.report.figures.drawn import worthy
 from refine.report.figures.style import AMBER, BLUE, INK, ORANGE, axes, shorten, style, title, wrapped
 from refine.space.parameters import number_of
 from refine.utils.format import number, plural, score
@@ -40,18 +40,11 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
 
     if before is not None and (number_of(before) is None or not math.isfinite(before)):
         raise AnalysisError(f"gain: before must be a finite number or None, got {before!r}")
-    table = analysis.table
-    y = np.asarray(table["value"], dtype=float)[worthy(analysis, table)]
-    if not y.size:
-        raise AnalysisError("gain: no trial may be called best yet; run more configurations")
-    ranked = analysis.sign * np.sort(-analysis.sign * y) * -1
-    shown, best = ranked[:_SHOWN], float(ranked[0])
-    noise = analysis.noise.sd
-    known = math.isfinite(noise)
-    near = int(np.sum(analysis.sign * (best - y) <= noise)) if known else 0
+    found = gain_of(analysis, before)
+    shown, best, noise, known = found.values[:_SHOWN], found.best, found.noise, found.known
     with style():
         ax = axes(ax, 3.0)
-        if known and noise > 0:
+        if known:
             for times, alpha in ((2, 0.16), (1, 0.3)):
                 ax.axhspan(
                     best - times * noise,
@@ -68,14 +61,14 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
             Line2D([], [], color=ORANGE, marker="o", linewidth=0, label=f"best: {score(best)}"),
             Line2D([], [], color=BLUE, marker="o", linewidth=0, markersize=5, label="next best"),
         ]
-        if known and noise > 0:
-            text = f"within {score(noise)}, the noise: {plural(near, 'trial')}"
+        if known:
+            text = f"within {score(noise)}, the noise: {plural(found.near, 'trial')}"
             marks.append(Patch(color=AMBER, alpha=0.4, label=text))
         if before is not None:
             ax.axhline(before, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), gid="before")
-            won = analysis.sign * (best - before)
+            won = found.gained
             said = f"{'gain' if won > 0 else 'loss'} {score(abs(won))}" if won else "no gain"
-            if won and known and noise > 0:
+            if won and known:
                 said += f", {number(abs(won) / noise, 2)} × noise"
             text = f"best before: {score(before)} ({said})"
             marks.append(Line2D([], [], color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=text))
@@ -83,9 +76,9 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
         ax.set_xlim(0.3, max(len(shown), 5) + 0.7)
         ax.set_xticks([1, *range(5, max(len(shown), 5) + 1, 5)])
         ax.grid(axis="y")
-        ax.set_xlabel(f"rank among {plural(len(y), 'trial')}")
+        ax.set_xlabel(f"rank among {plural(len(found.values), 'trial')}")
         ax.set_ylabel(wrapped(analysis.metric, 24))
-        note = "" if known and noise > 0 else "the noise came out as 0" if known else "noise unknown"
+        note = "" if known else "noise unknown" if math.isnan(noise) else "the estimated noise is 0"
         title(ax, f"The best of the round, by {shorten(analysis.metric, 26)}", marks, note=note, columns=4)
     return ax
 

@@ -11,7 +11,7 @@ import pytest
 from refine.analysis.learning_curves import Pair, TrialCurves, trial_curves
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.training import _lines
+from refine.report.figures.curves import _lines
 from refine.stats import CurveFlags, Flag
 from refine.trials.metric import Metric
 

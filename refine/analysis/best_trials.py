@@ -1,0 +1,115 @@
+"""The best trials beside the noise, beside what was known before, and beside what they cost. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.analysis.selection import candidates
+from refine.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from refine.analysis.analysis import Analysis
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Gain(NamedTuple):
+    """The best values of a round, and what they gained.
+
+    Attributes:
+        values: (n,) values of the trials that may be called best, best first, in the metric's own sign.
+        noise: Standard deviation of retraining; NaN where it is not known.
+        near: How many trials lie within it of the best; 0 where it is not known.
+        before: Best value known before; ``None`` where there is none.
+        gained: How much better the best is than ``before``, positive is better; NaN without it.
+    """
+
+    values: Floats
+    noise: float
+    near: int
+    before: float | None
+    gained: float
+
+    @property
+    def best(self) -> float:
+        """The best value."""
+        return float(self.values[0])
+
+    @property
+    def known(self) -> bool:
+        """Whether the noise is known, and not 0."""
+        return math.isfinite(self.noise) and self.noise > 0
+
+
+class Cost(NamedTuple):
+    """The metric against the time of a trial, of the trials that may be called best and have a time.
+
+    Attributes:
+        seconds: (n,) times.
+        values: (n,) values, in the metric's own sign.
+        best: Row of the best one.
+        cheapest: Row of the cheapest one within the noise of the best.
+        front: Rows of the Pareto front by time: each better than all that are cheaper.
+        noise: Standard deviation of retraining; NaN where it is not known.
+        untimed: How many trials that may be called best have no time.
+    """
+
+    seconds: Floats
+    values: Floats
+    best: int
+    cheapest: int
+    front: Ints
+    noise: float
+    untimed: int
+
+
+def gain_of(analysis: Analysis, before: float | None = None) -> Gain:
+    """The best values of a round beside the noise and the best known before.
+
+    Raises:
+        AnalysisError: No trial may be called best.
+    """
+    y = np.asarray(analysis.table["value"], dtype=float)[candidates(analysis, analysis.table)]
+    if not y.size:
+        raise AnalysisError("gain: no trial may be called best yet; run more configurations")
+    sign, noise = analysis.sign, analysis.noise.sd
+    ranked = sign * np.sort(-sign * y) * -1
+    near = int(np.sum(sign * (ranked[0] - y) <= noise)) if math.isfinite(noise) else 0
+    gained = math.nan if before is None else float(sign * (ranked[0] - before))
+    return Gain(ranked, noise, near, before, gained)
+
+
+def cost_of(analysis: Analysis) -> Cost:
+    """What better trials cost in time.
+
+    Raises:
+        AnalysisError: No trial that may be called best has a time.
+    """
+    table = analysis.table
+    if "seconds" not in table:
+        raise AnalysisError("cost: the table has no column 'seconds'; add the time of each trial")
+    seconds, y = (np.asarray(table[name], dtype=float) for name in ("seconds", "value"))
+    may_win = candidates(analysis, table)
+    timed = may_win & np.isfinite(seconds) & (seconds > 0)
+    if not timed.any():
+        raise AnalysisError(
+            "cost: no finished trial has a time above 0; an imported table may not say how long trials took: add a "
+            "column 'seconds'"
+        )
+    x, y = seconds[timed], y[timed]
+    value, noise = analysis.sign * y, analysis.noise.sd
+    best = int(np.argmax(value))  # of trials that tie the first, as everywhere
+    near = np.flatnonzero(value >= value[best] - (noise if math.isfinite(noise) else 0.0))
+    cheapest = int(near[np.lexsort((-value[near], x[near]))[0]])
+    return Cost(x, y, best, cheapest, _front(x, value), noise, int((may_win & ~timed).sum()))
+
+
+def _front(x: Floats, value: Floats) -> Ints:
+    order = np.lexsort((-value, x))
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(value[order])[:-1]])
+    return np.asarray(order[value[order] > before], dtype=np.int64)

@@ -1,0 +1,159 @@
+"""Trials level by level, and over the levels of several parameters: medians, counts, bests, failures.
+
+Pure. Levels may share a cell, as in a figure that has no room for all: whoever calls gives the cell of every trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.evidence import GOOD, ParameterEvidence, level_medians
+from refine.analysis.selection import candidates, ended_trials, ranked_trials
+from refine.errors import AnalysisError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.analysis.analysis import Analysis
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+CellOf = Callable[["pd.DataFrame"], Ints]
+"""Gives the cell of every row of a table of trials, from 0."""
+
+
+class Cells(NamedTuple):
+    """The round's space-filling trials, cell by cell; pruned ones rank with the worst.
+
+    Attributes:
+        summary: Median of the metric and its 95 % interval per cell; NaN where one is a pruned trial's.
+        n: (cells,) trials that finished or were pruned.
+        good: (cells,) how many of them are among the best fifth.
+        tried: (cells,) whether a trial ended there, however it did.
+        ties: Whether ties make the good ones more than the fifth that they are called.
+    """
+
+    summary: Sequence[stats.Level]
+    n: Ints
+    good: Ints
+    tried: Bools
+    ties: bool
+
+    @property
+    def medians(self) -> Floats:
+        """(cells,) medians."""
+        return np.array([v.median for v in self.summary])
+
+
+class LevelBests(NamedTuple):
+    """The best of every level over all other parameters.
+
+    Attributes:
+        n: (levels,) trials that may be best or were pruned.
+        best: (levels,) best value, in the metric's own sign; NaN where none may be best.
+        equal: (levels,) expected best of ``fewest`` of the level's trials.
+        fewest: How many trials the level with the fewest has, levels without any apart.
+    """
+
+    n: Ints
+    best: Floats
+    equal: Floats
+    fewest: int
+
+
+class FailureRates(NamedTuple):
+    """How often trials fail at the levels of a parameter.
+
+    Attributes:
+        rates: Share per cell, with Wilson's 95 % interval.
+        q: Smallest adjusted p-value among the levels of each cell.
+    """
+
+    rates: Sequence[stats.Rate]
+    q: tuple[float, ...]
+
+
+def cells_of(analysis: Analysis, cell_of: CellOf, count: int) -> Cells:
+    """What is known of every cell.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        cell_of: The cell of every trial.
+        count: How many cells there are.
+    """
+    table, y, pruned = ranked_trials(analysis)
+    at, good = cell_of(table), stats.top_mask(analysis.sign * y, GOOD)
+    ended, _ = ended_trials(analysis)
+    return Cells(
+        level_medians(at, analysis.sign * y, count, analysis.sign, pruned),
+        np.bincount(at, minlength=count),
+        np.bincount(at[good], minlength=count),
+        np.bincount(cell_of(ended), minlength=count) > 0,
+        bool(good.sum() > 1.1 * GOOD * len(y) + 1),
+    )
+
+
+def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
+    """The best of every level, and what is fair to compare: the expected best of equally many trials.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        cell_of: The level of every trial.
+        count: How many levels there are.
+
+    Raises:
+        AnalysisError: No space-filling trial may be called best.
+
+    Source: Dodge et al. (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
+    """
+    table, y, pruned = ranked_trials(analysis)
+    finished = candidates(analysis, table)
+    keep = finished | pruned
+    table, y, finished = table[keep], y[keep], finished[keep]
+    if not finished.any():
+        raise AnalysisError("isolation: no space-filling trial may be called best; run more configurations")
+    at, sign = cell_of(table), analysis.sign
+    n = np.bincount(at, minlength=count)
+    fewest = int(n[n > 0].min())
+    best, equal = np.full(count, np.nan), np.full(count, np.nan)
+    for level in range(count):
+        here = at == level
+        if finished[here].any():
+            best[level] = sign * (sign * y[here]).max()
+            equal[level] = sign * stats.expected_best(sign * y[here], fewest)
+    return LevelBests(n, best, equal, fewest)
+
+
+def failure_rates(
+    analysis: Analysis, e: ParameterEvidence, cell_of: Callable[[Any], Ints], cells: Ints
+) -> FailureRates:
+    """How often trials fail or are degenerate at the levels of a parameter.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        e: Evidence on the parameter.
+        cell_of: The cell of values of the parameter.
+        cells: (levels,) cell of each level.
+    """
+    table, bad = ended_trials(analysis)
+    count = int(cells.max()) + 1
+    rates = stats.LevelRates()(cell_of(table[e.name].to_numpy()), bad, count)
+    q = (min(v.bad_q for v, cell in zip(e.levels, cells, strict=True) if cell == k) for k in range(count))
+    return FailureRates(rates, tuple(q))
+
+
+def by_failures(analysis: Analysis) -> tuple[ParameterEvidence, ...]:
+    """Parameters by how sure it is that failures depend on them, the surest first."""
+
+    def spread(e: ParameterEvidence) -> float:
+        shares = [v.bad for v in e.levels if np.isfinite(v.bad)]
+        return float(np.ptp(shares)) if shares else 0.0
+
+    return tuple(sorted(analysis.parameters, key=lambda e: (e.bad_q, -spread(e))))
