@@ -36,7 +36,7 @@ def round_of(tree: refine.Tree, n: int) -> refine.Round:
 
 
 def measure(browser, url: str) -> tuple[float, float, float]:
-    """Seconds to the cards, to every dot, and the median from a key press to new numbers."""
+    """Seconds to the panels, to every dot, and the median from a key press to new numbers."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     started = time.perf_counter()
     page.goto(url)
@@ -69,7 +69,7 @@ def main() -> None:
         "--disable-background-networking",
         "--disable-component-update",
     ]
-    print("| trials | analysis and proposal | first cards | every dot | drag to numbers |")
+    print("| trials | analysis and proposal | first panels | every dot | drag to numbers |")
     print("|---:|---:|---:|---:|---:|")
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -224,13 +224,13 @@ def detection(simulations: int, noise: dict[tuple[Any, ...], Noise]) -> str:
 def _judged(rates: dict[str, tuple[float, float]]) -> str:
     """Whether false discovery rates, given with their standard errors, stay under what was wanted."""
     over = {name: (rate, error) for name, (rate, error) in rates.items() if rate > ALPHA}
-    told = {name: rate - 1.96 * error > ALPHA for name, (rate, error) in over.items()}
+    certain = {name: rate - 1.96 * error > ALPHA for name, (rate, error) in over.items()}
     highest = 100 * max(rate for rate, _ in rates.values())
     texts = [
-        f"{name} {100 * rate:.1f} % (± {196 * error:.1f}{'' if told[name] else ', which may be chance'})"
+        f"{name} {100 * rate:.1f} % (± {196 * error:.1f}{'' if certain[name] else ', which may be chance'})"
         for name, (rate, error) in over.items()
     ]
-    how = "missed" if any(told.values()) else "exceeded" if over else "reached"
+    how = "missed" if any(certain.values()) else "exceeded" if over else "reached"
     return (
         f"{how}{' at ' + '; '.join(texts) if over else ''} ({len(rates)} rates, the highest {highest:.1f} %)"
     )

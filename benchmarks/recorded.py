@@ -1,4 +1,4 @@
-"""Results of long searches, kept so that a benchmark that is run again goes on where it was."""
+"""Results of long searches, kept so that a benchmark that is run again resumes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the site adds to the pages: the tutorial with its outputs, the examples, the reference of the package.
 
-On GitHub the same files are read as they are. So links there lead to files; here they lead to pages.
+On GitHub the files are read as they are, and links lead to files; on the site they lead to pages.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Makes the pictures of the pages: from the recorded study in docs/data, so that it takes seconds.
+"""Makes the figures of the pages from the recorded study in docs/data, in seconds.
 
     python docs/pictures.py
     python docs/pictures.py --four-rounds four-rounds-output/four_rounds.db
 
-The second also makes anew what comes from the store that ``examples/four_rounds.py`` leaves behind: docs/four-rounds.md
-with its figures, docs/data/breast_cancer.csv, and the training curves of its third round. Pictures of docs/benchmarks.md
-come from ``make bench-proposals``.
+The second also remakes what comes from the store that ``examples/four_rounds.py`` writes: docs/four-rounds.md with its
+figures, docs/data/breast_cancer.csv, and the training curves of its third round. ``make bench-proposals`` makes the
+figures of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IMAGES = DOCS / "images"
 TABLE = DOCS / "data" / "breast_cancer.csv"
 MOST = 140_000  # bytes of a picture
 
-# The article's dictionary; what has one value in it is left out, and functions go by their names.
+# The article's dictionary, without its fixed parameters, and with names in place of functions.
 DICTIONARY = {
     "lr": (0.5, 5, 10),
     "first_neuron": [4, 8, 16, 32, 64],
@@ -64,7 +64,7 @@ def shrink(path: Path) -> None:
 
 
 def terminal(name: str, shown: Any, title: str, width: int = 112) -> None:
-    """Writes what a terminal shows as SVG that needs no font from elsewhere."""
+    """Writes what a terminal shows as SVG without embedded fonts."""
     console = Console(width=width, record=True, file=io.StringIO(), force_terminal=True, highlight=False)
     console.print(shown)
     text = console.export_svg(title=title, unique_id=name)
@@ -102,7 +102,7 @@ def gallery(tree: refine.Tree) -> None:
 
 
 def experiment() -> None:
-    """The pictures that the article's people looked at, from the trials of its first round."""
+    """The figures of the article, from the trials of its first round."""
     frame, space = pd.read_csv(TABLE), refine.Space.from_talos(DICTIONARY)
     reads = {name: frame[name].notna().to_numpy() for name in space}
     filled = frame.fillna({"first_neuron": 4, "shape": "brick"})
@@ -117,7 +117,7 @@ def experiment() -> None:
 
 
 def four_rounds(store: Path, scratch: Path) -> None:
-    """What comes from the finished four rounds: report, table, training curves."""
+    """Files made from the finished four rounds: report, table, training curves."""
     copied = scratch / "four_rounds.db"
     shutil.copy(store, copied)
     with refine.Tree("four_rounds", store=copied, create=False) as tree:
@@ -150,7 +150,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--four-rounds", type=Path, help="the store that examples/four_rounds.py leaves behind"
-    )
+    parser.add_argument("--four-rounds", type=Path, help="the store that examples/four_rounds.py writes")
     main(parser.parse_args().four_rounds)

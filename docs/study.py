@@ -1,7 +1,7 @@
-"""The small study behind pages and pictures: a perceptron on handwritten digits, a tenth of a second a trial.
+"""The small study of the pages: a perceptron on handwritten digits, a tenth of a second per trial.
 
-Real data, which come with scikit-learn, and real trainings with a curve per epoch. Some learning rates are so large that
-trainings diverge; that is meant. The finished study is stored in docs/data/digits, as ``tree.export`` writes it.
+Real data, which come with scikit-learn, and real trainings with a curve. Some learning rates are so large that trainings
+diverge, on purpose. The finished study is in docs/data/digits, as ``tree.export`` writes it.
 
     python docs/study.py     runs it and writes docs/data/digits anew: about a minute on two cores
 """
@@ -64,12 +64,12 @@ def digits(params: Mapping[str, Any], trial: Any) -> dict[str, float]:
     )
     found = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of numbers that overflow, which is what diverging is
+        warnings.simplefilter("ignore")  # overflowing numbers: the training diverges
         for epoch in range(params["epochs"]):
             try:
                 model.partial_fit(X, Y, classes=np.arange(10))
                 seen, new = model.predict_proba(X), model.predict_proba(X_VAL)
-            except ValueError:  # weights that are no numbers any more
+            except ValueError:  # weights are NaN
                 return {"val_acc": math.nan}
             found = {**_scores(seen, Y), **{f"val_{k}": v for k, v in _scores(new, Y_VAL).items()}}
             trial.report(epoch, found)
@@ -85,7 +85,7 @@ def _scores(shares: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> dict[s
 
 
 def main() -> None:
-    """Two rounds, the best of both again under new seeds, everything into docs/data/digits."""
+    """Two rounds, replicates of the best of both, exported to docs/data/digits."""
     os.environ["LOGNAME"] = "ada"  # who decides
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -114,7 +114,7 @@ def main() -> None:
         print(second.analyze(), second.propose(), tree, tree.calibration(), sep="\n\n")
         shutil.rmtree(DATA, ignore_errors=True)
         tree.export(DATA)
-    for extra in DATA.glob("*/*"):  # what is made from the rest
+    for extra in DATA.glob("*/*"):  # files that are made from the others
         if extra.is_dir():
             shutil.rmtree(extra)
         elif extra.suffix in (".md", ".csv"):

@@ -1,7 +1,7 @@
 """The article's experiment: Wisconsin breast cancer, its model, its dictionary, two rounds.
 
 Round 1 draws configurations from the 180,000 of the dictionary. The proposal is then edited as the article's author
-decided, dropout to 0-0.2, and round 2 runs on what that leaves. Run again, it goes on where it was.
+decided, dropout to 0-0.2, and round 2 runs on the edited space. Run again, it resumes.
 
     python examples/breast_cancer.py             120 + 80 configurations, all 150 epochs
     python examples/breast_cancer.py --full      the article's 1,800 + 600
@@ -97,7 +97,7 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     run(root, workers)
     print(root.analyze(), end="\n\n")
 
-    print("What the machine proposes, and beside it the edit of the article's author: dropout 0 to 0.2.\n")
+    print("The proposal, and the edit of the article's author: dropout 0 to 0.2.\n")
     review = root.propose(risk=0.05).edit(dropout=(0, 0.2))
     print(review, end="\n\n")
     child = review.accept(note="low dropout does slightly better: keep 0 to 0.2", n=n[1])
@@ -105,7 +105,7 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     print(child.analyze(), end="\n\n")
     print(child.propose(risk=0.05), end="\n\n")
 
-    print("the tree's story:", tree.report(out / "reports"))
+    print("the tree's report:", tree.report(out / "reports"))
     for found in (root, child):
         print("report:", found.report(out / "reports"))
     print(f"\n{tree}\n\nbest configuration\n{tree.best().to_string()}")

@@ -2,9 +2,9 @@
 
     python examples/dask_cluster.py --out demo-output
 
-Here they all run on this machine. On a real cluster start the scheduler on one machine and workers on others, and
+Here all of them run on one machine. On a real cluster start the scheduler on one machine and workers on others, and
 give the scheduler's address to ``Client``; the rest stays the same. Workers need this package and what the objective
-imports; the objective itself is defined here and travels by value.
+imports; the objective itself is serialised by value.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def objective(params):
 
 @contextmanager
 def dask(*command):
-    """A Dask process that is ended on the way out."""
+    """A Dask process, terminated when the block ends."""
     process = subprocess.Popen([sys.executable, "-m", "dask", *command])
     try:
         yield process
@@ -51,7 +51,7 @@ def main(out, workers, n):
 
         tree = stack.enter_context(refine.Tree("cluster", store=out / "cluster.db"))
         found = tree.add_round(SPACE, objective, direction="minimize", n=n, seed=1)
-        # Retries are the round's, and equal trials are trials, not one.
+        # The round retries by itself; pure=False, or Dask would run equal trials once.
         found.run(workers, executor=client.get_executor(pure=False, retries=0), progress=False)
         print(found)
         print(f"{len(found.trials)} trials on {client.scheduler.address}, best {found.best['value']:.4g}")

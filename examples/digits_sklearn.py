@@ -1,6 +1,6 @@
 """A support vector machine on handwritten digits: any library, a plain function of a configuration.
 
-Two rounds, then the best configuration is measured once on rows that no round has seen.
+Two rounds, then the best configuration is measured once on rows that no round used.
 
     python examples/digits_sklearn.py
 """
@@ -22,7 +22,7 @@ X, X_TEST, Y, Y_TEST = train_test_split(*load_digits(return_X_y=True), test_size
 
 
 def classifier(params):
-    """What a configuration describes. ``gamma`` and ``degree`` are read only where the kernel has them."""
+    """The classifier of a configuration. ``gamma`` and ``degree`` are read only if the kernel has them."""
     options = {"C": params["C"], "kernel": params["kernel"], "shrinking": params["shrinking"]}
     if params["kernel"] != "linear":
         options["gamma"] = params["gamma"]
@@ -65,7 +65,7 @@ def main(out: Path, n: int, workers: int) -> None:
         review = root.propose(risk=0.05)
         print(review, end="\n\n")
 
-        child = review.accept("as proposed, half of it near the best", n=n // 2, exploit=0.5)
+        child = review.accept("as proposed, half exploit trials", n=n // 2, exploit=0.5)
         child.run(workers=workers)
         print(child.analyze(), end="\n\n")
         for found in tree.rounds:
@@ -75,9 +75,7 @@ def main(out: Path, n: int, workers: int) -> None:
         best = tree.best()
         assert best is not None
         accuracy = classifier(tree[best["round"]].best_params).fit(X, Y).score(X_TEST, Y_TEST)
-        print(
-            f"cross-validated {best['value']:.4f}; on {len(Y_TEST)} rows that no round has seen {accuracy:.4f}"
-        )
+        print(f"cross-validated {best['value']:.4f}; on {len(Y_TEST)} rows that no round used {accuracy:.4f}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""The article's experiment over four rounds: once with its people's decisions, once on autopilot.
+"""The article's experiment over four rounds: once with the published decisions, once on autopilot.
 
-Both paths start from the same round on the article's dictionary. What the people decided after each round is written
-below as they published it; autopilot accepts every proposal. A fifth of the rows is sealed before anything else and
-measured when all rounds have ended, so that nothing was chosen by it.
+Both paths start from the same round on the article's dictionary. The published decisions are written below;
+autopilot accepts every proposal. A fifth of the rows is sealed as a hold-out and measured when all rounds have ended,
+so that nothing was selected by it.
 
     python examples/four_rounds.py             1,800 configurations, then 200 a round: an hour on two cores
     python examples/four_rounds.py --quick     24 a round and a tenth of the epochs, to see the path
 
-Run again, it goes on where it was. Prints the table as markdown.
+Run again, it resumes. Prints the table as markdown.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
     def epochs(*counts: int) -> list[int]:
         return sorted({max(1, round(scale * count)) for count in counts})
 
-    # A parameter is added, which no proposal can do: this is a branch. Earlier trials are no evidence for it, since
-    # they mixed two initialisers.
+    # A proposal can't add a parameter, so this is a branch. Earlier trials are not evidence for it, since they mixed
+    # two initialisers.
     second = root.branch(
         refine.Space(
             {
@@ -78,7 +78,7 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
 
 
 def only_edits(review: refine.Review) -> refine.Review:
-    """The person's edits and nothing else of the proposal."""
+    """The person's edits, without the other changes of the proposal."""
     others = [change.name for change in review.proposal.changes if change.name not in review.edits]
     return review.reject(*others) if others else review
 
@@ -95,7 +95,7 @@ def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]
 
 
 def row(who: str, number: int, found: refine.Round, workers: int, sealed: int) -> str:
-    """What a round reached: as observed, under new seeds, and on the sealed rows."""
+    """The best of a round: as observed, under new seeds, and on the hold-out."""
     found.replicate(top=3, seeds=5, workers=workers, progress=False)
     optimism = found.optimism()
     again = (
@@ -104,7 +104,7 @@ def row(who: str, number: int, found: refine.Round, workers: int, sealed: int) -
         else "-"
     )
     with warnings.catch_warnings():
-        # Every opening after the first warns that choosing by it costs. Nothing is chosen by these.
+        # Every opening after the first warns against selecting by it. Nothing is selected by these.
         warnings.simplefilter("ignore", UserWarning)
         opening = found.open_holdout(top=1, seeds=5, note="after all rounds", workers=workers)
     value = float(opening.table["holdout"].iloc[0])
@@ -142,8 +142,8 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
         ]
         for who, rounds in paths.items():
             lines += [row(who, i, found, workers, sealed) for i, found in enumerate(rounds, 2)]
-        # The people's last round is what they ended with; by value alone all rounds are level.
-        print("the tree's story:", tree.report(out / "reports", winner=paths["people"][-1]))
+        # The people ended with their last round; by value alone all rounds are equal.
+        print("the tree's report:", tree.report(out / "reports", winner=paths["people"][-1]))
         for found in tree.rounds:
             found.report(out / "reports")
         print(f"\n{tree}\n\n{tree.calibration()}\n")
