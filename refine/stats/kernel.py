@@ -1,0 +1,176 @@
+"""A Gaussian process's kernel over ordered, unordered and conditional parameters, and what is known of its own parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refine.stats._common import BoolArray, FloatArray, IntArray, subsample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FIT_ROWS = 180
+_NOISE, _SCALE = (np.log(0.35), 1.0), (0.0, 0.5)  # priors of logarithms: mean and deviation
+
+
+class Kernel(NamedTuple):
+    """Rows embedded so that squared distances add up over parameters.
+
+    Attributes:
+        table: (n, e) coordinates: an ordered parameter's position; an indicator per choice of an unordered one, scaled
+            so that two choices are 1 apart; and, where a parameter is not always read, an indicator of that.
+        owner: (e,) number of the parameter that each coordinate belongs to.
+        size: number of parameters d.
+    """
+
+    table: FloatArray
+    owner: IntArray
+    size: int
+
+    def take(self, rows: IntArray) -> Kernel:
+        """The same for some rows."""
+        return self._replace(table=self.table[rows])
+
+    def scaled(self, lengths: FloatArray) -> FloatArray:
+        """(n, e) coordinates in units of the (d,) lengths."""
+        return np.asarray(self.table / lengths[self.owner])
+
+
+class Parameters(NamedTuple):
+    """One set of the kernel's parameters.
+
+    Attributes:
+        lengths: (d,) in units of the coordinates.
+        variance: of the function.
+        noise: variance of the noise.
+    """
+
+    lengths: FloatArray
+    variance: float
+    noise: float
+
+    def covariance(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """(n, m) Matern 5/2 covariances of scaled rows."""
+        squared = np.sum(a * a, axis=1)[:, None] + np.sum(b * b, axis=1)[None, :] - 2.0 * (a @ b.T)
+        r = np.sqrt(5.0 * np.maximum(squared, 0.0))
+        return np.asarray(self.variance * (1.0 + r + r * r / 3.0) * np.exp(-r))
+
+
+def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: Sequence[int]) -> Kernel:
+    """Embed rows.
+
+    Args:
+        X: (n, d) positions or codes.
+        read: (n, d) whether the objective read the value.
+        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+        partly: numbers of the columns that some rows, of these or of others to be compared, don't read.
+    """
+    blocks, owner = [], []
+    for j, k in enumerate(cardinalities):
+        if k > 2:
+            block = np.eye(k)[X[:, j].astype(np.int64)] / np.sqrt(2.0)
+        else:
+            block = X[:, j : j + 1].astype(np.float64)
+        if j in partly:
+            seen = read[:, j : j + 1]
+            # In the middle of what is read, and 1 beside it.
+            middle = np.full(block.shape[1], 0.5 if k <= 2 else 1.0 / np.sqrt(2.0) / k)
+            block = np.concatenate([np.where(seen, block, middle), ~seen], axis=1)
+        blocks.append(block)
+        owner += [j] * block.shape[1]
+    return Kernel(np.concatenate(blocks, axis=1), np.array(owner, dtype=np.int64), len(cardinalities))
+
+
+def fit_kernel(
+    known: Kernel, score: FloatArray, sets: int, rng: np.random.Generator, rows: int = _FIT_ROWS
+) -> list[Parameters]:
+    """Draw the kernel's parameters from a normal approximation of their posterior.
+
+    The most probable ones are the better of two ascents; the curvature there, from differences of the gradient, tells
+    how wide the posterior is. Few trials leave it wide, and a single best guess would be too sure of itself.
+
+    Source: Rasmussen and Williams (2006), section 5.4; Laplace's approximation as in Rue, Martino and Chopin (2009).
+
+    Args:
+        known: embedded configurations.
+        score: (n,) values, about standard normal.
+        sets: how many to draw; 1 gives the most probable ones.
+        rng: source of the draws, and of the thinning.
+        rows: most configurations looked at.
+    """
+    from scipy.optimize import minimize
+
+    take = subsample(score.size, rows, rng)
+    table, values = known.table[take], score[take] - score[take].mean()
+    d = known.size
+    gaps = np.zeros((d, len(table), len(table)))
+    for column, j in zip(table.T, known.owner, strict=True):
+        gaps[j] += (column[:, None] - column[None, :]) ** 2
+    flat = gaps.reshape(d, -1)
+    centre = np.r_[np.full(d, np.log(0.5 * np.sqrt(d))), _SCALE[0], _NOISE[0]]
+    spread = np.r_[np.ones(d), _SCALE[1], _NOISE[1]]
+    low, high = centre - 3.5 * spread, centre + 3.5 * spread
+
+    def loss(t: FloatArray) -> tuple[float, FloatArray]:
+        return _loss(t, flat, values, centre, spread)
+
+    starts = (centre, centre + np.r_[np.full(d, -0.5), 0.0, -1.0])
+    found = [
+        minimize(
+            loss,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(low, high, strict=True)),
+            options={"maxiter": 40},
+        )
+        for start in starts
+    ]
+    best = min(found, key=lambda result: float(result.fun)).x
+    if sets == 1:
+        return [_parameters(best)]
+    step = 0.05
+    slopes = [
+        (loss(best + step * axis)[1] - loss(best - step * axis)[1]) / (2 * step) for axis in np.eye(d + 2)
+    ]
+    curvature = np.array(slopes)
+    value, vector = np.linalg.eigh((curvature + curvature.T) / 2.0)
+    # Flat or wrongly bent directions are as wide as the prior, no wider.
+    width = 1.0 / np.sqrt(np.maximum(value, 1.0 / spread.max() ** 2))
+    drawn = best + (rng.standard_normal((sets, d + 2)) * width) @ vector.T
+    return [_parameters(t) for t in np.clip(drawn, low, high)]
+
+
+def _parameters(t: FloatArray) -> Parameters:
+    return Parameters(np.exp(t[:-2]), float(np.exp(2 * t[-2])), float(np.exp(2 * t[-1])))
+
+
+def _loss(
+    t: FloatArray, flat: FloatArray, values: FloatArray, centre: FloatArray, spread: FloatArray
+) -> tuple[float, FloatArray]:
+    """Negative logarithm of likelihood times prior, and its gradient."""
+    from scipy.linalg import lapack
+
+    n, d = values.size, flat.shape[0]
+    variance, noise = np.exp(2 * t[d]), np.exp(2 * t[d + 1])
+    r = np.sqrt(5.0 * (np.exp(-2.0 * t[:d]) @ flat) + 1e-12).reshape(n, n)
+    decay = np.exp(-r)
+    slope = (1.0 + r) * decay
+    shape = slope + (r * r / 3.0) * decay
+    lower, failed = lapack.dpotrf(variance * shape + (noise + 1e-8) * np.eye(n), lower=1)
+    if failed:
+        return 1e10, np.zeros_like(t)
+    inverse, _ = lapack.dpotri(lower, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    weight = inverse @ values
+    pull = inverse - np.outer(weight, weight)
+    z = (t - centre) / spread
+    value = 0.5 * values @ weight + np.log(np.diag(lower)).sum() + 0.5 * z @ z
+    gradient = z / spread
+    by_distance = (pull * slope).ravel() * (variance * 5.0 / 6.0)
+    gradient[:d] += np.exp(-2.0 * t[:d]) * (flat @ by_distance)
+    gradient[d] += variance * np.sum(pull * shape)
+    gradient[d + 1] += noise * np.trace(pull)
+    return float(value), gradient

@@ -1,0 +1,411 @@
+"""What the objective may look like over candidate cells: one posterior that everything else is read off.
+
+A forest is robust and sees steps, a Gaussian process is smooth and sees slopes from few trials; each is sure of itself where
+it is wrong. Half of the draws come from either, so that the spread of the mixture holds their disagreement as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.errors import AnalysisError
+from refine.stats._common import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_count,
+    column,
+    matrix,
+    same_length,
+    subsample,
+)
+from refine.stats.kernel import Kernel, embed, fit_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+Float32Array = NDArray[np.float32]
+
+_TAIL = 0.1
+_EDGE = 4.0  # scores beyond which a normal deviation says nothing
+
+
+class Posterior(NamedTuple):
+    """Joint draws of the objective over candidates, on the scale of normal scores.
+
+    A score is where a value lies in the evidence, as a standard normal deviation. `value` maps scores to the metric.
+
+    Attributes:
+        scores: (S, c) draws, single precision; the forest's first, then the Gaussian process's.
+        forest: number of draws of the forest.
+        mean: (c,) posterior means of the scores.
+        known: (m,) numbers of the caller's rows for which `known_mean` is given: one of every configuration, of the
+            best ones and a sample of the others where there are many.
+        known_mean: (m,) posterior means of their scores.
+        knots: (k,) increasing scores at which the metric's value is known.
+        values: (k,) the metric's values there, not decreasing.
+        slope: rise of the metric per score beyond the best knot.
+        n: number of different configurations behind it.
+    """
+
+    scores: Float32Array
+    forest: int
+    mean: FloatArray
+    known: IntArray
+    known_mean: FloatArray
+    knots: FloatArray
+    values: FloatArray
+    slope: float
+    n: int
+
+    def value(self, scores: ArrayLike) -> FloatArray:
+        """The metric's values at some scores, of any shape."""
+        at = np.asarray(scores, dtype=np.float64)
+        beyond = np.maximum(at - self.knots[-1], 0.0) * self.slope
+        return np.asarray(np.interp(at, self.knots, self.values) + beyond)
+
+    def lowest_within(self, scores: ArrayLike, epsilon: float) -> FloatArray:
+        """Smallest scores whose values are within epsilon of the values at some scores.
+
+        Args:
+            scores: (S,) scores, such as the best of every draw.
+            epsilon: tolerated loss >= 0, in units of the metric.
+
+        Raises:
+            AnalysisError: epsilon is negative or NaN.
+        """
+        if not epsilon >= 0.0:
+            raise AnalysisError(f"epsilon: must be >= 0, got {epsilon!r}; 0 tolerates no loss")
+        at = np.asarray(scores, dtype=np.float64)
+        # What rounding of the metric changes is no loss.
+        rounding = 1e-9 * max(float(self.values[-1] - self.values[0]), 0.0)
+        wanted = self.value(at) - epsilon - rounding
+        index = np.searchsorted(self.values, wanted, side="left")
+        low = np.clip(index - 1, 0, self.values.size - 1)
+        high = np.clip(index, 0, self.values.size - 1)
+        rise = self.values[high] - self.values[low]
+        part = np.divide(wanted - self.values[low], rise, out=np.zeros_like(at), where=rise > 0)
+        found = self.knots[low] + part * (self.knots[high] - self.knots[low])
+        found = np.where(index == 0, -np.inf, found)
+        if self.slope > 0:
+            beyond = self.knots[-1] + (wanted - self.values[-1]) / self.slope
+            found = np.where(wanted > self.values[-1], beyond, found)
+        return np.asarray(np.minimum(found, at))
+
+    def within(self, epsilon: float) -> BoolArray:
+        """(S, c) whether a candidate's value is within epsilon of the best of its draw.
+
+        Args:
+            epsilon: tolerated loss >= 0, in units of the metric.
+
+        Raises:
+            AnalysisError: epsilon is negative or NaN.
+        """
+        bound = self.lowest_within(self.scores.max(axis=1), epsilon)
+        # Single precision: the bound must not lie above the best itself.
+        return np.asarray(self.scores >= (bound - 1e-6).astype(np.float32)[:, None])
+
+    def best_known(self, count: int) -> IntArray:
+        """Numbers of the evidence's rows with the largest posterior means, best first."""
+        return self.known[np.argsort(-self.known_mean, kind="stable")[:count]]
+
+
+class Evidence(NamedTuple):
+    """Trials as scores, every configuration once.
+
+    Attributes:
+        rows: (m,) number of one of the caller's rows per configuration, in an order that doesn't depend on theirs.
+        score: (m,) mean normal score of its trials.
+        knots: (k,) scores of the different values, increasing.
+        values: (k,) the different values.
+        slope: rise of the values per score through the best tenth.
+    """
+
+    rows: IntArray
+    score: FloatArray
+    knots: FloatArray
+    values: FloatArray
+    slope: float
+
+
+def evidence(X: FloatArray, y: FloatArray) -> Evidence:
+    """Normal scores of the values, with every configuration counted once.
+
+    A configuration's trials share its weight, so that rows given twice change nothing. The very best value counts by
+    its rank only: where it lies in units of the metric follows from the best tenth, and one absurd value moves nothing.
+
+    Args:
+        X: (n, d) positions or codes.
+        y: (n,) values.
+    """
+    from scipy.special import ndtri
+
+    rows = np.lexsort((y, *X.T[::-1]))
+    table = X[rows]
+    new = np.r_[True, np.any(table[1:] != table[:-1], axis=1)]
+    group = np.cumsum(new) - 1
+    count = np.bincount(group)
+    weight = 1.0 / count[group]
+    values, which = np.unique(y[rows], return_inverse=True)
+    mass = np.bincount(which, weights=weight, minlength=values.size)
+    total = float(count.size)
+    knots = ndtri((np.cumsum(mass) - mass / 2.0) / total)
+    score = np.bincount(group, weights=weight * knots[which])
+    first = rows[np.flatnonzero(new)]
+    slope = _top_slope(knots, values, total)
+    return Evidence(first, score, np.asarray(knots), _without_best(knots, values, slope), slope)
+
+
+def _top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
+    """Median slope between the values of the best tenth, the very best left out."""
+    from scipy.special import ndtri
+
+    if values.size < 3:
+        return 0.0
+    tail = min(_TAIL, 0.5)
+    start = int(np.searchsorted(knots, ndtri(1.0 - max(tail, 6.0 / total)) if total > 12 else -np.inf))
+    start = max(0, min(start, values.size - 4))
+    at, height = knots[start:-1], values[start:-1]
+    if at.size > 60:
+        take = np.linspace(0, at.size - 1, 60).astype(np.int64)
+        at, height = at[take], height[take]
+    i, j = np.triu_indices(at.size, 1)
+    return float(np.median((height[j] - height[i]) / (at[j] - at[i]))) if i.size else 0.0
+
+
+def _without_best(knots: FloatArray, values: FloatArray, slope: float) -> FloatArray:
+    if values.size < 3:
+        return values
+    guess = values[-2] + slope * (knots[-1] - knots[-2])
+    return np.r_[values[:-1], min(float(values[-1]), float(guess))]
+
+
+@dataclass(frozen=True, slots=True)
+class MixedPosterior:
+    """Draws of the objective from bootstrapped trees and from Gaussian processes, half and half.
+
+    Both learn the normal scores of the values, so that heavy tails, failures at the worst value and monotone transforms
+    of the metric change nothing. A draw of the forest is the mean of a few of its trees, taken at random. A draw of the
+    process is a joint one over all candidates, with the kernel's parameters drawn as well: from a normal approximation
+    of their posterior.
+
+    Large evidence is thinned: the best quarter stays, the others are drawn at random and, for the forest, weighted up.
+    The order of the rows changes nothing.
+
+    Source: Geurts, Ernst and Wehenkel (2006) for the trees; Rasmussen and Williams (2006), chapter 5, for the process;
+    Wilson et al. (2020), 'Efficiently sampling functions from Gaussian process posteriors', for joint draws; the mixture
+    is our own.
+
+    Attributes:
+        forest_draws: draws of the forest.
+        process_draws: draws of the Gaussian process.
+        trees: size of the forest that draws are taken from.
+        members: trees averaged per draw.
+        leaf: fewest trials of a leaf.
+        forest_rows: most configurations that the trees learn from.
+        process_rows: most configurations that the process is conditioned on.
+        kernels: how many sets of the kernel's parameters are drawn; 1 takes the most probable.
+        features: random features of a prior draw.
+        seed: of everything random.
+    """
+
+    forest_draws: int = 320
+    process_draws: int = 320
+    trees: int = 240
+    members: int = 5
+    leaf: int = 2
+    forest_rows: int = 1000
+    process_rows: int = 500
+    kernels: int = 5
+    features: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_count(self.forest_draws, "forest_draws", 0)
+        check_count(self.process_draws, "process_draws", 0)
+        if self.forest_draws + self.process_draws < 2:
+            raise AnalysisError("forest_draws and process_draws: at least 2 draws are needed together")
+        check_count(self.members, "members")
+        check_count(self.trees, "trees", self.members)
+        check_count(self.leaf, "leaf")
+        check_count(self.forest_rows, "forest_rows", 50)
+        check_count(self.process_rows, "process_rows", 20)
+        check_count(self.kernels, "kernels")
+        check_count(self.features, "features", 50)
+
+    def __call__(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        candidates: ArrayLike,
+        cardinalities: Sequence[int],
+        read: ArrayLike | None = None,
+        candidates_read: ArrayLike | None = None,
+    ) -> Posterior:
+        """Draw from the posterior.
+
+        Args:
+            X: (n, d) positions or codes of the evidence.
+            y: (n,) values, higher is better.
+            candidates: (c, d) positions or codes of the cells that could be the optimum.
+            cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+            read: (n, d) bools, whether the objective read the parameter; None where all are read. A value that was
+                not read counts as a value of its own kind, at one distance from all others.
+            candidates_read: (c, d) the same of the candidates.
+
+        Raises:
+            AnalysisError: under 5 configurations, without candidates, or if shapes differ or something isn't finite.
+        """
+        table, values = matrix(_blank(X, read), cardinalities), column(y, "y")
+        same_length(table.shape[0], values.size)
+        cells = matrix(_blank(candidates, candidates_read), cardinalities, "candidates")
+        if values.size == 0 or cells.shape[0] == 0:
+            raise AnalysisError(
+                f"X: at least 5 trials and 1 candidate are needed, got {values.size} and {cells.shape[0]}; "
+                "run more trials first"
+            )
+        seen = _mask(read, table.shape)
+        keyed = np.concatenate([table, seen], axis=1) if read is not None else table
+        known = evidence(keyed, values)
+        m = known.rows.size
+        if m < 5:
+            raise AnalysisError(
+                f"X: at least 5 different configurations are needed, got {m}; run more trials first"
+            )
+        read_cells = _mask(candidates_read, cells.shape)
+        partly = [j for j in range(table.shape[1]) if not (seen[:, j].all() and read_cells[:, j].all())]
+        rng = np.random.default_rng(self.seed)
+        rows, weights = _thin(known.score, max(self.forest_rows, self.process_rows), rng)
+        at = known.rows[rows]
+        features = embed(table[at], seen[at], cardinalities, partly)
+        cell_features = embed(cells, read_cells, cardinalities, partly)
+        score = known.score[rows]
+        parts, means, known_means = [], [], []
+        if self.forest_draws:
+            drawn, mean, known_mean = self._forest(
+                features.table, score, weights, cell_features.table, m, rng
+            )
+            parts.append(drawn)
+            means.append(mean)
+            known_means.append(known_mean)
+        if self.process_draws:
+            drawn, mean, known_mean = self._process(features, score, cell_features, rng)
+            parts.append(drawn)
+            means.append(mean)
+            known_means.append(known_mean)
+        return Posterior(
+            np.concatenate(parts),
+            self.forest_draws,
+            np.mean(means, axis=0),
+            at,
+            np.mean(known_means, axis=0),
+            known.knots,
+            known.values,
+            known.slope,
+            m,
+        )
+
+    def _forest(
+        self,
+        features: FloatArray,
+        score: FloatArray,
+        weights: FloatArray,
+        cells: FloatArray,
+        m: int,
+        rng: np.random.Generator,
+    ) -> tuple[Float32Array, FloatArray, FloatArray]:
+        from scipy.special import ndtr, ndtri
+
+        from refine.stats.forest import fit_forest
+
+        rows = np.arange(score.size)
+        if score.size > self.forest_rows:
+            rows, again = _thin(score, self.forest_rows, rng)
+            weights = weights[rows] * again
+        table = features.astype(np.float32)
+        # Ranks, not scores: the trees' means must not hang on the few best.
+        forest = fit_forest(
+            table[rows],
+            np.asarray(ndtr(score[rows])),
+            None if np.all(weights == 1.0) else weights,
+            self.trees,
+            self.seed,
+            self.leaf,
+        )
+        edge = ndtr(_EDGE)
+        predicted = forest.predict(cells.astype(np.float32)).astype(np.float32)
+        pick = np.zeros((self.forest_draws, self.trees), dtype=np.float32)
+        chosen = np.argsort(rng.random((self.forest_draws, self.trees)), axis=1)[:, : self.members]
+        np.put_along_axis(pick, chosen, np.float32(1.0 / self.members), axis=1)
+        drawn = ndtri(np.clip(pick @ predicted, 1.0 - edge, edge)).astype(np.float32)
+        mean = np.asarray(ndtri(np.clip(predicted.mean(axis=0, dtype=np.float64), 1.0 - edge, edge)))
+        own = forest.predict(table).mean(axis=0)
+        return drawn, mean, np.asarray(ndtri(np.clip(own, 1.0 - edge, edge)))
+
+    def _process(
+        self, features: Kernel, score: FloatArray, cells: Kernel, rng: np.random.Generator
+    ) -> tuple[Float32Array, FloatArray, FloatArray]:
+        from scipy.linalg import cho_factor, cho_solve
+
+        rows = np.arange(score.size)
+        if score.size > self.process_rows:
+            rows, _ = _thin(score, self.process_rows, rng)
+        sets = fit_kernel(features.take(rows), score[rows], self.kernels, rng)
+        share = np.diff(np.linspace(0, self.process_draws, len(sets) + 1).astype(np.int64))
+        parts, mean, own = [], np.zeros(len(cells.table)), np.zeros(score.size)
+        for parameters, paths in zip(sets, share, strict=True):
+            everywhere = features.scaled(parameters.lengths)
+            x, c = everywhere[rows], cells.scaled(parameters.lengths)
+            covariance = parameters.covariance(x, x)
+            factor = cho_factor(covariance + (parameters.noise + 1e-6) * np.eye(len(x)), lower=True)
+            across = parameters.covariance(c, x)
+            centre = float(score[rows].mean())
+            solved = cho_solve(factor, score[rows] - centre)
+            mean += (centre + across @ solved) / len(sets)
+            own += (centre + parameters.covariance(everywhere, x) @ solved) / len(sets)
+            # A prior draw from random features, moved by what it misses at the trials (Matheron's rule).
+            omega = rng.standard_normal((x.shape[1], self.features))
+            omega *= np.sqrt(5.0 / rng.chisquare(5.0, self.features))
+            phase = rng.uniform(0.0, 2.0 * np.pi, self.features)
+            weight = np.sqrt(2.0 * parameters.variance / self.features)
+            weight = weight * rng.standard_normal((self.features, int(paths)))
+            missed = (score[rows] - centre)[:, None] - np.cos(x @ omega + phase) @ weight
+            missed -= np.sqrt(parameters.noise) * rng.standard_normal(missed.shape)
+            update = cho_solve(factor, missed).astype(np.float32)
+            wave = np.cos((c @ omega + phase).astype(np.float32))
+            drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
+            parts.append((drawn + np.float32(centre)).T)
+        return np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own
+
+
+def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+    """Row numbers, the best quarter and a sample of the others, and the weights that make up for the sample."""
+    if score.size <= rows:
+        return np.arange(score.size), np.ones(score.size)
+    best = rows // 4
+    order = np.argsort(-score, kind="stable")
+    others = order[best:][subsample(score.size - best, rows - best, rng)]
+    weights = np.full(rows, (score.size - best) / (rows - best))
+    weights[:best] = 1.0
+    return np.concatenate((order[:best], others)), weights
+
+
+def _blank(X: ArrayLike, read: ArrayLike | None) -> FloatArray:
+    """What was not read has no value; 0 stands for it."""
+    table = np.asarray(X, dtype=np.float64)
+    return table if read is None else np.where(_mask(read, table.shape), table, 0.0)
+
+
+def _mask(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
+    if read is None:
+        return np.ones(shape, dtype=np.bool_)
+    mask = np.asarray(read, dtype=np.bool_)
+    if mask.shape != shape:
+        raise AnalysisError(f"read: needs shape {shape}, one answer per trial and column, got {mask.shape}")
+    return mask
