@@ -1,0 +1,206 @@
+"""The smallest difference that means something: noise near the best values, and never less than one step of the metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refine.errors import AnalysisError
+from refine.stats._common import BoolArray, FloatArray, IntArray, check_count, check_share, column, matrix, same_length
+from refine.stats.kernel import embed, fit_kernel
+from refine.stats.posterior import evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+_MAD = 1.4826  # median absolute deviation to standard deviation, for normal errors
+_ROUNDING = 1e-6  # metrics are often means in single precision
+
+
+class Resolution(NamedTuple):
+    """What can be told apart.
+
+    Attributes:
+        epsilon: the larger of `sd` and `step`, in units of the metric; NaN where `source` is 'none'.
+        sd: deviation of one training from the mean of its configuration, near the best values; NaN if unknown.
+        step: smallest difference between two different values, such as one row of the validation set; 0 where values
+            don't repeat often enough to tell.
+        source: 'replicates', 'residuals' or 'none', for `sd`; 'step' where only that is known.
+        n: degrees of freedom behind 'replicates', number of configurations behind 'residuals'.
+    """
+
+    epsilon: float
+    sd: float
+    step: float
+    source: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopNoise:
+    """Noise near the best values, from replicates where there are enough, else from what a smooth model leaves over.
+
+    Replicates: the deviation within configurations, pooled; single absurd values are drawn in to four robust deviations.
+
+    Residuals: a Gaussian process on the normal scores of the values predicts every configuration from the others. Where
+    the prediction is among the best, the difference between value and prediction is taken in units of the metric, shrunk
+    by the share of its variance that is noise, since the rest is what the process doesn't know. The median of the
+    absolute values, made consistent for normal errors, is the noise. So neither values far from the best nor single ones
+    decide.
+
+    Source: Rasmussen and Williams (2006), section 5.4.2, for leaving one out; Rousseeuw and Croux (1993) for the median of
+    absolute deviations; the combination is our own.
+
+    Attributes:
+        least: fewest degrees of freedom with which replicates are trusted.
+        region: share of the configurations, by prediction, that counts as best.
+        fewest: configurations that count as best at least.
+        rows: most configurations learned from.
+        seed: of thinning.
+    """
+
+    least: int = 5
+    region: float = 0.1
+    fewest: int = 12
+    rows: int = 300
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_count(self.least, "least")
+        check_count(self.fewest, "fewest", 3)
+        check_count(self.rows, "rows", 20)
+        check_share(self.region, "region")
+
+    def __call__(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        cardinalities: Sequence[int],
+        groups: ArrayLike | None = None,
+        read: ArrayLike | None = None,
+    ) -> Resolution:
+        """Estimate what can be told apart.
+
+        Args:
+            X: (n, d) positions or codes.
+            y: (n,) values.
+            cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+            groups: (n,) labels, equal for replicates of one configuration; None where there are none.
+            read: (n, d) bools, whether the objective read the parameter; None where all are read.
+
+        Returns:
+            The resolution; source 'step' or 'none' under 20 configurations without replicates.
+
+        Raises:
+            AnalysisError: if shapes differ or something isn't finite.
+        """
+        values = column(y, "y")
+        table = matrix(X, cardinalities)
+        same_length(table.shape[0], values.size)
+        step = smallest_step(values)
+        if groups is not None:
+            sd, freedom = within_groups(values, groups)
+            if freedom >= self.least:
+                return Resolution(max(sd, step), sd, step, "replicates", freedom)
+        seen = np.ones(table.shape, np.bool_) if read is None else np.asarray(read, dtype=np.bool_)
+        if seen.shape != table.shape:
+            raise AnalysisError(f"read: needs shape {table.shape}, got {seen.shape}")
+        table = np.where(seen, table, 0.0)
+        known = evidence(table if read is None else np.concatenate([table, seen], axis=1), values)
+        if known.rows.size < 20 or np.ptp(known.score) == 0:
+            sd = 0.0 if known.rows.size >= 20 else np.nan
+            if step > 0:
+                return Resolution(step, sd, step, "step", known.rows.size)
+            return Resolution(sd, sd, step, "residuals" if sd == 0 else "none", known.rows.size if sd == 0 else 0)
+        sd, n = self._residuals(table, seen, known.rows, known.score, known.knots, known.values, cardinalities)
+        return Resolution(max(sd, step), sd, step, "residuals", n)
+
+    def _residuals(
+        self,
+        table: FloatArray,
+        seen: BoolArray,
+        rows: IntArray,
+        score: FloatArray,
+        knots: FloatArray,
+        values: FloatArray,
+        cardinalities: Sequence[int],
+    ) -> tuple[float, int]:
+        rng = np.random.default_rng(self.seed)
+        take = np.arange(score.size)
+        if score.size > self.rows:
+            order = np.argsort(-score, kind="stable")
+            best = self.rows // 4
+            others = rng.choice(order[best:], size=self.rows - best, replace=False)
+            take = np.concatenate((order[:best], others))
+        at = rows[take]
+        partly = [j for j in range(table.shape[1]) if not seen[:, j].all()]
+        features = embed(table[at], seen[at], cardinalities, partly)
+        parameters = fit_kernel(features, score[take], 1, rng)[0]
+        x = features.scaled(parameters.lengths)
+        inverse = np.linalg.inv(parameters.covariance(x, x) + (parameters.noise + 1e-8) * np.eye(len(x)))
+        variance = 1.0 / np.diag(inverse)
+        missed = (inverse @ (score[take] - score[take].mean())) * variance
+        expected = score[take] - missed
+        wanted = min(len(x), max(self.fewest, round(self.region * score.size)))
+        top = np.argsort(-expected, kind="stable")[:wanted]
+        apart = np.interp(score[take][top], knots, values) - np.interp(expected[top], knots, values)
+        sd = _MAD * float(np.median(np.abs(apart) * np.sqrt(parameters.noise / variance[top])))
+        return sd, int(take.size)
+
+
+def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
+    """Deviation within groups of replicates, and its degrees of freedom; NaN and 0 without any.
+
+    Args:
+        y: (n,) values.
+        groups: (n,) labels of any type that can be sorted; groups of one say nothing.
+
+    Raises:
+        AnalysisError: lengths differ.
+    """
+    labels = np.asarray(groups)
+    same_length(labels.size, y.size)
+    _, index = np.unique(labels, return_inverse=True)
+    size = np.bincount(index)
+    freedom = int(np.sum(size - 1)) if size.size else 0
+    if not freedom:
+        return np.nan, 0
+    # The median, as one absurd value would move the mean of its whole group.
+    middle = np.array([np.median(y[index == i]) for i in np.flatnonzero(size > 1)])
+    centre = np.zeros(size.size)
+    centre[size > 1] = middle
+    several = size[index] > 1
+    apart = (y - centre[index])[several]
+    robust = _MAD * float(np.median(np.abs(apart[apart != 0]))) if np.any(apart != 0) else 0.0
+    inside = np.clip(apart, -6.0 * robust, 6.0 * robust)
+    drawn = centre[index].copy()
+    drawn[several] += inside
+    centred = drawn - (np.bincount(index, weights=drawn) / size)[index]
+    sd = float(np.sqrt(np.sum(centred[several] ** 2) / freedom))
+    # What rounding leaves of equal values is no noise.
+    return (0.0 if sd <= 1e-12 * float(np.abs(y).max()) else sd), freedom
+
+
+def smallest_step(y: FloatArray) -> float:
+    """Smallest difference between two different values of a metric that takes few of them; 0 for a continuous one.
+
+    Args:
+        y: (n,) values.
+
+    Returns:
+        The step, in units of the metric. Differences that rounding to single precision makes count as none. A metric
+        counts as continuous where hardly any value is seen twice.
+    """
+    if y.size < 2:
+        return 0.0
+    ordered = np.sort(y)
+    gaps = np.diff(ordered)
+    rounding = _ROUNDING * float(np.median(np.abs(y)))
+    real = gaps[gaps > rounding]
+    if not real.size or real.size > 0.9 * gaps.size:
+        return 0.0
+    return float(real.min())
