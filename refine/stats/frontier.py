@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import AnalysisError
-from refine.stats._common import BoolArray, FloatArray, IntArray, check_share
+from refine.stats._common import BoolArray, FloatArray, IntArray, check_count, check_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,15 +88,19 @@ class RiskPath:
         cover: weight of the very best candidates lost against draws lost.
         share: of the candidates that are a draw's very best.
         most: no box of the path risks more.
+        inside: fewest candidates inside a box, since the risk of a box that hardly any candidate stands for can't be
+            told; 1 where the candidates are all the cells there are.
     """
 
     cover: float = 1.0
     share: float = 0.004
     most: float = 0.3
+    inside: int = 20
 
     def __post_init__(self) -> None:
         check_share(self.share, "share")
         check_share(self.most, "most")
+        check_count(self.inside, "inside")
         if not 0.0 <= self.cover < np.inf:
             raise AnalysisError(f"cover: must be a number >= 0, got {self.cover!r}")
 
@@ -136,7 +140,7 @@ class RiskPath:
         votes = (1.0 / top.sum(axis=1)) @ top / draws
         # (lost + 1/2) / (draws + 1) <= most
         least = draws + 0.5 - self.most * (draws + 1)
-        state = _State(good, votes, index, axes, keep, stays, self.cover * draws, least)
+        state = _State(good, votes, index, axes, keep, stays, self.cover * draws, least, self.inside)
         boxes = [RiskBox(state.masks(), 1.0, 0.0, 1.0)]
         while state.step():
             risk = (draws - state.alive + 0.5) / (draws + 1)
@@ -218,11 +222,12 @@ class _State:
         stays: Sequence[ArrayLike | None] | None,
         cover: float,
         least: float,
+        inside: int,
     ) -> None:
         useful = np.flatnonzero(good.any(axis=0) | (votes > 0))
         self.bits: Bits = np.packbits(good[:, useful].T, axis=1)
         self.votes, self.index = votes[useful], index[useful]
-        self.axes, self.cover, self.least = axes, cover, least
+        self.axes, self.cover, self.least, self.inside, self.cells = axes, cover, least, inside, index
         self.shares = [axis.shares() for axis in axes]
         self.keep = [np.ones(share.size, dtype=np.bool_) for share in self.shares]
         self.forced = [np.zeros(share.size, dtype=np.bool_) for share in self.shares]
@@ -256,6 +261,7 @@ class _State:
         self.keep[j][dropped] = False
         inside = self.keep[j][self.index[:, j]]
         self.index, self.bits, self.votes = self.index[inside], self.bits[inside], self.votes[inside]
+        self.cells = self.cells[self.keep[j][self.cells[:, j]]]
         self.alive = int(_alive(np.bitwise_or.reduce(self.bits, axis=0)))
         return True
 
@@ -266,13 +272,15 @@ class _State:
         held = self._by_level(j, levels)
         below = np.bitwise_or.accumulate(held, axis=0)
         above = np.bitwise_or.accumulate(held[::-1], axis=0)[::-1]
+        count = np.bincount(self.cells[:, j], minlength=share.size)
         voted = self.cover * np.bincount(self.index[:, j], weights=self.votes, minlength=share.size)
         if self.axes[j].unordered:
             nothing = np.zeros_like(held[:1])
             left = _alive(np.concatenate([nothing, below[:-1]]) | np.concatenate([above[1:], nothing]))
             lost = self.alive - left + voted[levels]
             gain = -np.log1p(-share[levels] / total)
-            for i in np.flatnonzero(~self.forced[j][levels] & (left >= self.least)):
+            allowed = (left >= self.least) & (len(self.cells) - count[levels] >= self.inside)
+            for i in np.flatnonzero(~self.forced[j][levels] & allowed):
                 yield float(lost[i]), float(gain[i]), levels[i : i + 1]
             return
         for order, rest in ((levels, above[1:]), (levels[::-1], below[-2::-1])):
@@ -281,7 +289,8 @@ class _State:
             if musts.size:
                 stop = min(stop, int(musts[0]))
             left = _alive(rest[:stop])
-            stop = int(np.count_nonzero(left >= self.least))
+            rest_of = len(self.cells) - np.cumsum(count[order[:stop]])
+            stop = int(np.count_nonzero((left >= self.least) & (rest_of >= self.inside)))
             if stop == 0:
                 continue
             lost = self.alive - left[:stop] + np.cumsum(voted[order[:stop]])

@@ -1,0 +1,118 @@
+"""One path of nested boxes whose risks are counted, not guessed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refine.errors import AnalysisError
+from refine.stats import Axis
+from refine.stats.frontier import RiskPath, levels_of, risk_of, untried
+from refine.stats.posterior import MixedPosterior, Posterior
+
+LEVELS = np.linspace(0.0, 1.0, 6)
+AXES = [Axis(np.arange(3.0), unordered=True), Axis(LEVELS), Axis(LEVELS)]
+CELLS = np.stack([a.ravel() for a in np.meshgrid(np.arange(3.0), LEVELS, LEVELS, indexing="ij")], axis=1)
+
+
+def _posterior(scores):
+    scores = np.asarray(scores, dtype=np.float32)
+    knots = np.linspace(-4.0, 4.0, 9)
+    mean = scores.mean(axis=0)
+    return Posterior(scores, 0, mean, np.arange(len(mean)), mean, knots, knots, 1.0, len(mean))
+
+
+def _draws(count=200, seed=0, spread=0.1):
+    rng = np.random.default_rng(seed)
+    centre = np.column_stack([np.full(count, 0.6), np.full(count, 0.2)]) + spread * rng.normal(size=(count, 2))
+    choice = np.where(rng.random(count) < 0.97, 1, 2)
+    gap = ((CELLS[None, :, 1:] - centre[:, None, :]) ** 2).sum(axis=2)
+    return _posterior(-gap - 1.0 * (CELLS[None, :, 0] != choice[:, None]))
+
+
+def _inside(box):
+    index = levels_of(CELLS, AXES)
+    return np.all([mask[index[:, j]] for j, mask in enumerate(box.keep)], axis=0)
+
+
+def test_risks_are_those_of_the_draws():
+    found = _draws()
+    path = RiskPath(inside=1)(found, CELLS, AXES, epsilon=0.05)
+    assert len(path.boxes) > 4
+    values = found.scores
+    for box in path.boxes[1:]:
+        inside = _inside(box)
+        lost = values[:, inside].max(axis=1) < values.max(axis=1) - 0.05 - 1e-6
+        assert np.isclose(box.risk, (lost.sum() + 0.5) / 201)
+        assert np.isclose(box.risk, risk_of(found, inside, 0.05))
+        assert np.isclose(box.kept, inside.mean())
+    assert path.boxes[0].kept == 1.0
+    assert risk_of(found, np.ones(len(CELLS), bool), 0.05) == 0.0
+
+
+def test_the_path_is_nested_and_the_menu_binds_at_what_was_asked():
+    path = RiskPath(inside=1)(_draws(), CELLS, AXES, epsilon=0.02)
+    for wide, narrow in zip(path.boxes[:-1], path.boxes[1:], strict=True):
+        assert narrow.risk >= wide.risk
+        assert narrow.kept < wide.kept
+        assert all(not np.any(b & ~a) for a, b in zip(wide.keep, narrow.keep, strict=True))
+    menu = path.menu()
+    assert [box.risk <= risk for box, risk in zip(menu, (0.01, 0.05, 0.15, 0.3), strict=True)] == [True] * 4
+    assert menu[0].kept > menu[3].kept
+    assert path.boxes[-1].risk <= 0.3
+    # The second choice is the best one in 3 % of the draws: it goes at 0.05, and not at 0.01.
+    assert menu[0].keep[0].sum() > menu[1].keep[0].sum() == 1
+
+
+def test_a_generous_epsilon_buys_a_smaller_box():
+    found = _draws()
+    strict, generous = (RiskPath(inside=1)(found, CELLS, AXES, e).at(0.05) for e in (0.0, 0.3))
+    assert generous.kept < strict.kept
+
+
+def test_guards():
+    found = _draws()
+    untouched = [axis if j != 1 else Axis(LEVELS, frozen=True) for j, axis in enumerate(AXES)]
+    assert RiskPath(inside=1)(found, CELLS, untouched, 0.02).at(0.3).keep[1].all()
+    must = np.array([[0.0, 1.0, 1.0]])
+    box = RiskPath(inside=1)(found, CELLS, AXES, 0.02, keep=must).at(0.3)
+    assert box.keep[0][0]
+    assert box.keep[1][-1]
+    assert box.keep[2][-1]
+    stays = [np.array([True, False, False]), None, None]
+    assert RiskPath(inside=1)(found, CELLS, AXES, 0.02, stays=stays).at(0.3).keep[0][0]
+    for wanted in (20, 50):
+        for box in RiskPath(inside=wanted)(found, CELLS, AXES, 0.02).boxes:
+            assert _inside(box).sum() >= wanted
+
+
+def test_untried_levels():
+    assert untried(AXES[0], [0, 0, 2]).tolist() == [False, True, False]
+    assert untried(AXES[1], [0.42, 0.6]).tolist() == [True, True, False, False, True, True]
+    assert untried(AXES[1], [0.0, 1.0]).sum() == 0
+    assert untried(AXES[1], []).all()
+
+
+def test_pure_noise_keeps_most_of_the_space():
+    rng = np.random.default_rng(3)
+    x = np.column_stack([rng.integers(0, 3, 60), rng.choice(LEVELS, 60), rng.choice(LEVELS, 60)])
+    small = MixedPosterior(forest_draws=80, process_draws=80, trees=80, features=200)
+    y = rng.normal(size=60)
+    path = RiskPath(inside=1)(small(x, y, CELLS, [3, 0, 0]), CELLS, AXES, epsilon=0.01)
+    assert path.at(0.05).kept > 0.2
+
+
+def test_errors():
+    found = _draws(20)
+    with pytest.raises(AnalysisError, match="candidates"):
+        RiskPath()(found, CELLS[:5], AXES, 0.1)
+    with pytest.raises(AnalysisError, match="epsilon"):
+        RiskPath()(found, CELLS, AXES, -0.1)
+    with pytest.raises(AnalysisError, match="column"):
+        levels_of(CELLS[:, :2], AXES)
+    with pytest.raises(AnalysisError, match="inside"):
+        risk_of(found, np.ones(3, bool), 0.1)
+    with pytest.raises(AnalysisError, match="risk"):
+        RiskPath()(found, CELLS, AXES, 0.1).at(0.0)
+    with pytest.raises(AnalysisError, match="cover"):
+        RiskPath(cover=-1.0)

@@ -1,0 +1,166 @@
+"""One posterior: it knows where the optimum is, and nothing that should not matter changes it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refine.errors import AnalysisError
+from refine.stats.posterior import MixedPosterior, evidence
+
+SMALL = MixedPosterior(forest_draws=40, process_draws=40, trees=40, kernels=2, features=200)
+CARD = [3, 0, 0, 0]
+
+
+def _truth(x):
+    return -((x[:, 1] - 0.3) ** 2) - (x[:, 2] - 1.0) ** 2 + 0.5 * (x[:, 0] == 1)
+
+
+def _bowl(n, seed, noise=0.05):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 8, (n, 4)) / 7
+    x[:, 0] = rng.integers(0, 3, n)
+    return x, _truth(x) + noise * rng.normal(size=n)
+
+
+def _same(one, two):
+    assert np.array_equal(one.scores, two.scores)
+    assert np.array_equal(one.mean, two.mean)
+
+
+def test_draws_gather_at_the_optimum():
+    x, y = _bowl(120, 0)
+    cells = _bowl(800, 1)[0]
+    found = SMALL(x, y, cells, CARD)
+    assert found.scores.shape == (80, 800)
+    assert found.scores.dtype == np.float32
+    assert found.forest == 40
+    best = cells[found.scores.argmax(axis=1)]
+    assert np.mean(best[:, 0] == 1) > 0.9
+    assert np.mean(best[:, 2] > 0.7) > 0.9
+    assert np.corrcoef(found.mean, _truth(cells))[0, 1] > 0.9
+
+
+def test_the_process_alone_and_the_forest_alone():
+    x, y = _bowl(60, 2)
+    cells = _bowl(300, 3)[0]
+    for options in ({"forest_draws": 0}, {"process_draws": 0}):
+        found = MixedPosterior(**{"forest_draws": 20, "process_draws": 20, "trees": 40, **options})(
+            x, y, cells, CARD
+        )
+        assert found.scores.shape == (20, 300)
+        assert np.corrcoef(found.mean, _truth(cells))[0, 1] > 0.8
+
+
+def test_order_shift_scale_and_monotone_transforms_change_nothing():
+    x, y = _bowl(70, 4)
+    cells = _bowl(200, 5)[0]
+    plain = SMALL(x, y, cells, CARD)
+    order = np.random.default_rng(0).permutation(70)
+    _same(plain, SMALL(x[order], y[order], cells, CARD))
+    _same(plain, SMALL(x, 1000.0 + 3.0 * y, cells, CARD))
+    _same(plain, SMALL(x, np.exp(2 * y), cells, CARD))
+
+
+def test_one_absurd_value_changes_nothing_but_its_row():
+    x, y = _bowl(70, 6)
+    cells = _bowl(200, 7)[0]
+    best, worst = int(y.argmax()), int(y.argmin())
+    z = y.copy()
+    z[best], z[worst] = 1e9, -1e9
+    plain, odd = SMALL(x, y, cells, CARD), SMALL(x, z, cells, CARD)
+    _same(plain, odd)
+    top = plain.scores.max(axis=1)
+    assert np.allclose(plain.value(top[top < plain.knots[-2]]), odd.value(top[top < odd.knots[-2]]))
+    assert odd.value(4.0) < 10.0
+
+
+def test_rows_given_twice_count_once():
+    x, y = _bowl(60, 8)
+    cells = _bowl(200, 9)[0]
+    once = evidence(x, y)
+    thrice = evidence(np.tile(x, (4, 1)), np.tile(y, 4))
+    assert np.allclose(once.score, thrice.score)
+    assert np.array_equal(x[once.rows], np.tile(x, (4, 1))[thrice.rows])
+    _same(SMALL(x, y, cells, CARD), SMALL(np.tile(x, (4, 1)), np.tile(y, 4), cells, CARD))
+
+
+def test_replicates_are_averaged():
+    x = np.array([[0.0], [0.0], [0.5], [1.0]])
+    found = evidence(x, np.array([0.0, 2.0, 1.0, 3.0]))
+    assert found.rows.size == 3
+    assert np.isclose(found.score[0], (found.knots[0] + found.knots[2]) / 2)
+
+
+def test_values_within_epsilon():
+    x, y = _bowl(60, 10)
+    found = SMALL(x, y, _bowl(200, 11)[0], CARD)
+    values = found.value(found.scores)
+    for epsilon in (0.0, 0.02, 0.3):
+        inside = found.within(epsilon)
+        assert np.all(inside[np.arange(80), found.scores.argmax(axis=1)])
+        direct = values >= values.max(axis=1, keepdims=True) - epsilon
+        assert np.mean(direct != inside) < 1e-3
+    assert found.within(1e9).all()
+    with pytest.raises(AnalysisError, match="epsilon"):
+        found.within(-1.0)
+
+
+def test_the_best_known_are_good_by_expectation_not_by_luck():
+    x, y = _bowl(150, 12)
+    bad = int(_truth(x).argmin())
+    y[bad] = y.max() + 1.0
+    found = SMALL(x, y, _bowl(200, 13)[0], CARD)
+    assert bad not in found.best_known(3)
+    assert np.mean(_truth(x)[found.best_known(3)]) > np.quantile(_truth(x), 0.9)
+
+
+def test_what_was_not_read_has_no_value():
+    rng = np.random.default_rng(14)
+    x = np.column_stack([rng.integers(0, 2, 100), rng.random(100)]).astype(float)
+    read = np.column_stack([np.ones(100, bool), x[:, 0] == 1])
+    y = np.where(x[:, 0] == 1, 1.0 - (x[:, 1] - 0.8) ** 2, 0.5) + 0.01 * rng.normal(size=100)
+    cells = np.column_stack([np.repeat([0.0, 1.0], 50), np.tile(np.linspace(0, 1, 50), 2)])
+    read_cells = np.column_stack([np.ones(100, bool), cells[:, 0] == 1])
+    found = SMALL(x, y, cells, [2, 0], read, read_cells)
+    # All cells that don't read the second parameter are one and the same.
+    assert np.ptp(found.scores[:, :50], axis=1).max() < 1e-3
+    assert abs(cells[found.mean.argmax(), 1] - 0.8) < 0.15
+    other = x.copy()
+    other[~read[:, 1], 1] = 0.123
+    _same(found, SMALL(other, y, cells, [2, 0], read, read_cells))
+    with pytest.raises(AnalysisError, match="read"):
+        SMALL(x, y, cells, [2, 0], read[:50], read_cells)
+
+
+def test_large_evidence_is_thinned():
+    x, y = _bowl(3000, 15)
+    x[:, 3] = np.random.default_rng(0).random(3000)
+    y[::10] = -1e6
+    found = MixedPosterior(
+        forest_draws=20, process_draws=20, trees=40, forest_rows=200, process_rows=100, kernels=2
+    )(x, y, _bowl(300, 16)[0], CARD)
+    assert found.n == 3000
+    assert found.known.size == 200
+    best = _bowl(300, 16)[0][found.scores.argmax(axis=1)]
+    assert np.mean(best[:, 0] == 1) > 0.9
+
+
+def test_errors_say_what_to_do():
+    x, y = _bowl(30, 17)
+    with pytest.raises(AnalysisError, match="run more trials"):
+        SMALL(x[:3], y[:3], x, CARD)
+    with pytest.raises(AnalysisError, match="run more trials"):
+        SMALL(x, y, x[:0], CARD)
+    with pytest.raises(AnalysisError, match="draws"):
+        MixedPosterior(forest_draws=1, process_draws=0)
+
+
+def test_constant_and_tied_values():
+    x, _ = _bowl(40, 18)
+    cells = _bowl(100, 19)[0]
+    flat = SMALL(x, np.ones(40), cells, CARD)
+    assert flat.within(0.0).all()
+    two = SMALL(x, (x[:, 0] == 1).astype(float), cells, CARD)
+    assert np.isfinite(two.scores).all()
+    assert np.mean(cells[two.scores.argmax(axis=1), 0] == 1) > 0.9

@@ -1,0 +1,96 @@
+"""What can be told apart: unbiased where noise is known, never less than one step of the metric."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refine.errors import AnalysisError
+from refine.stats.resolution import TopNoise, smallest_step, within_groups
+
+
+def _round(n, seed, noise=0.1):
+    rng = np.random.default_rng(seed)
+    x = rng.random((n, 4))
+    truth = -((x[:, 0] - 0.4) ** 2) - 2 * np.abs(x[:, 1] - 0.9) ** 2 + 0.5 * x[:, 2]
+    return x, truth, truth + noise * rng.normal(size=n)
+
+
+def test_noise_is_unbiased_where_it_is_known():
+    ratios = [
+        TopNoise()(x, y, [0] * 4).sd / noise
+        for noise in (0.03, 0.1)
+        for n in (100, 250)
+        for x, _, y in (_round(n, s, noise) for s in range(6))
+    ]
+    assert 0.75 < np.median(ratios) < 1.25
+    assert min(ratios) > 0.3
+
+
+def test_failures_and_absurd_values_do_not_decide():
+    x, _, y = _round(200, 1)
+    plain = TopNoise()(x, y, [0] * 4).epsilon
+    z = y.copy()
+    z[y.argmax()] = 1e9
+    z[np.argsort(y)[:20]] = -1e9
+    assert TopNoise()(x, z, [0] * 4).epsilon < 3 * plain
+
+
+def test_order_shift_and_scale():
+    x, _, y = _round(90, 2)
+    plain = TopNoise()(x, y, [0] * 4)
+    order = np.random.default_rng(0).permutation(90)
+    assert TopNoise()(x[order], y[order], [0] * 4) == plain
+    assert TopNoise()(x, 5 + 10 * y, [0] * 4).sd == pytest.approx(10 * plain.sd)
+    twice = TopNoise()(np.tile(x, (2, 1)), np.tile(y, 2), [0] * 4)
+    assert twice.sd == pytest.approx(plain.sd)
+
+
+def test_never_below_one_row_of_the_validation_set():
+    x, truth, _ = _round(100, 3)
+    rng = np.random.default_rng(0)
+    y = np.round(171 * (0.9 + 0.02 * truth) + 0.3 * rng.normal(size=100)) / 171
+    found = TopNoise()(x, y, [0] * 4)
+    assert found.step == pytest.approx(1 / 171)
+    assert found.epsilon >= 1 / 171 - 1e-12
+    assert smallest_step(np.float32(y).astype(float)) == pytest.approx(1 / 171, rel=1e-3)
+
+
+def test_a_continuous_metric_has_no_step():
+    assert smallest_step(np.random.default_rng(0).normal(size=500)) == 0.0
+    assert smallest_step(np.array([1.0])) == 0.0
+    assert smallest_step(np.ones(10)) == 0.0
+
+
+def test_replicates_win_where_there_are_enough():
+    rng = np.random.default_rng(4)
+    groups = np.repeat(np.arange(60), 3)
+    y = rng.normal(size=60)[groups] + 0.2 * rng.normal(size=180)
+    x = groups[:, None] / 60
+    found = TopNoise()(x, y, [0], groups)
+    assert (found.source, found.n) == ("replicates", 120)
+    assert found.sd == pytest.approx(0.2, rel=0.15)
+    y[7] = 1e9
+    assert within_groups(y, groups)[0] < 0.6
+    assert np.isnan(within_groups(y[:3], [0, 1, 2])[0])
+    assert within_groups(np.ones(4), [0, 0, 1, 1]) == (0.0, 2)
+
+
+def test_little_evidence_says_nothing():
+    x, _, y = _round(12, 5)
+    found = TopNoise()(x, y, [0] * 4)
+    assert found.source == "none"
+    assert np.isnan(found.epsilon)
+    tied = TopNoise()(x, np.round(y * 4) / 4, [0] * 4)
+    assert (tied.source, tied.epsilon) == ("step", tied.step)
+    flat = TopNoise()(np.random.default_rng(0).random((30, 4)), np.ones(30), [0] * 4)
+    assert flat.epsilon == 0.0
+
+
+def test_what_was_not_read():
+    x, _, y = _round(80, 6)
+    read = np.ones(x.shape, bool)
+    read[:40, 3] = False
+    assert 0.03 < TopNoise()(x, y, [0] * 4, read=read).sd < 0.3
+    with pytest.raises(AnalysisError, match="read"):
+        TopNoise()(x, y, [0] * 4, read=read[:5])
