@@ -22,6 +22,7 @@ from refine.stats.box import (
     smallest_box,
 )
 from refine.stats.budget import expected_best
+from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stages
 from refine.stats.components import Components, VarianceComponents
 from refine.stats.correlation import Correlation, Kendall, Spearman, benjamini_hochberg
 from refine.stats.coverage import (
@@ -47,6 +48,7 @@ from refine.stats.density import (
     ratio_bounds,
     scott_bandwidth,
 )
+from refine.stats.frontier import Frontier, RiskBox, RiskPath, risk_of, untried
 from refine.stats.gaussian import PosteriorPaths
 from refine.stats.importance import (
     Detect,
@@ -60,8 +62,11 @@ from refine.stats.interaction import Interactions, Pair
 from refine.stats.noise import Noise, RetrainingNoise, pooled_deviation
 from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
 from refine.stats.optimum import Forest, Plausible, Retention, retention
+from refine.stats.outlook import ChildOutlook, Outlook
 from refine.stats.population import BestRange, Compare, Comparison, Curve, Edf, Range
+from refine.stats.posterior import MixedPosterior, Posterior
 from refine.stats.rescore import scorer
+from refine.stats.resolution import LeftOver, Resolution, TopNoise, left_over
 
 __all__ = [
     "AdditiveTest",
@@ -72,6 +77,7 @@ __all__ = [
     "BoundedDensity",
     "BoundedDensity2D",
     "Box",
+    "ChildOutlook",
     "Compare",
     "Comparison",
     "Components",
@@ -90,48 +96,65 @@ __all__ = [
     "Forest",
     "FreshBest",
     "FreshSeeds",
+    "Frontier",
     "Importance",
     "Inflation",
     "Interactions",
     "Interval",
     "Kendall",
     "KruskalWallis",
+    "LeftOver",
     "Level",
     "LevelRates",
     "LevelSummary",
+    "MixedPosterior",
     "Noise",
     "Optimism",
+    "Outlook",
     "Pair",
     "PedAnova",
     "Plausible",
+    "Posterior",
     "PosteriorPaths",
     "Range",
     "Rate",
     "RateTrend",
     "Ratio",
+    "Resolution",
     "Retention",
     "RetrainingNoise",
+    "RiskBox",
+    "RiskPath",
     "Spearman",
+    "TopNoise",
     "Trend",
     "VarianceComponents",
     "benjamini_hochberg",
     "box_for_risk",
+    "cauchy_p",
     "combine",
     "contains",
+    "distinct",
     "expected_best",
     "good_trials_needed",
     "good_trials_to_judge",
     "grow",
     "hit_probability",
+    "joined",
+    "left_over",
+    "looks_spent",
     "permutations_needed",
     "pooled_deviation",
     "ratio_bounds",
     "retention",
+    "risk_of",
     "scorer",
     "scott_bandwidth",
     "shrinking_boxes",
     "smallest_box",
+    "stages",
     "top_mask",
     "unseen_levels",
+    "untried",
     "wilson",
 ]

@@ -81,7 +81,7 @@ def looks_spent(sizes: Sequence[int], before: int = 0) -> float:
     """By how much the q-values of the latest look are multiplied, so that all looks together find noise rarely enough.
 
     A level alpha is spent as alpha / (k (k + 1) / 2) on the k-th stage, which adds up to 2 alpha over all stages there may
-    ever be. A new stage begins with every round of a branch, and within a round whenever it has grown by half since the
+    ever be. A new stage begins with every round of a branch, and within a round whenever it has grown by three tenths since the
     stage began: looks in between see nearly the same trials, and their correlation leaves little to find by looking more
     often.
 
@@ -102,7 +102,7 @@ def looks_spent(sizes: Sequence[int], before: int = 0) -> float:
     return k * (k + 1) / 2.0
 
 
-def stages(sizes: Sequence[int], growth: float = 1.5) -> int:
+def stages(sizes: Sequence[int], growth: float = 1.3) -> int:
     """Number of stages that looks at a growing round make.
 
     Args:

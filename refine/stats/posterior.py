@@ -156,7 +156,7 @@ def evidence(X: FloatArray, y: FloatArray) -> Evidence:
     mass = np.bincount(which, weights=weight, minlength=values.size)
     total = float(count.size)
     knots = ndtri((np.cumsum(mass) - mass / 2.0) / total)
-    score = np.bincount(group, weights=weight * knots[which])
+    score = np.asarray(np.bincount(group, weights=weight * knots[which]), dtype=np.float64)
     first = rows[np.flatnonzero(new)]
     slope = _top_slope(knots, values, total)
     return Evidence(first, score, np.asarray(knots), _without_best(knots, values, slope), slope)
@@ -217,7 +217,7 @@ class MixedPosterior:
 
     forest_draws: int = 320
     process_draws: int = 320
-    trees: int = 240
+    trees: int = 200
     members: int = 5
     leaf: int = 2
     forest_rows: int = 1000
@@ -288,9 +288,7 @@ class MixedPosterior:
         score = known.score[rows]
         parts, means, known_means = [], [], []
         if self.forest_draws:
-            drawn, mean, known_mean = self._forest(
-                features.table, score, weights, cell_features.table, m, rng
-            )
+            drawn, mean, known_mean = self._forest(features.table, score, weights, cell_features.table, rng)
             parts.append(drawn)
             means.append(mean)
             known_means.append(known_mean)
@@ -317,7 +315,6 @@ class MixedPosterior:
         score: FloatArray,
         weights: FloatArray,
         cells: FloatArray,
-        m: int,
         rng: np.random.Generator,
     ) -> tuple[Float32Array, FloatArray, FloatArray]:
         from scipy.special import ndtr, ndtri

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import BoolArray, FloatArray, IntArray, check_count, check_share, column, matrix, same_length
+from refine.stats._common import (
+    BoolArray,
+    FloatArray,
+    check_count,
+    check_share,
+    column,
+    matrix,
+    same_length,
+)
 from refine.stats.kernel import embed, fit_kernel
-from refine.stats.posterior import evidence
+from refine.stats.posterior import Evidence, evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,50 +114,99 @@ class TopNoise:
             sd, freedom = within_groups(values, groups)
             if freedom >= self.least:
                 return Resolution(max(sd, step), sd, step, "replicates", freedom)
-        seen = np.ones(table.shape, np.bool_) if read is None else np.asarray(read, dtype=np.bool_)
-        if seen.shape != table.shape:
-            raise AnalysisError(f"read: needs shape {table.shape}, got {seen.shape}")
+        seen = _seen(read, table.shape)
         table = np.where(seen, table, 0.0)
         known = evidence(table if read is None else np.concatenate([table, seen], axis=1), values)
         if known.rows.size < 20 or np.ptp(known.score) == 0:
             sd = 0.0 if known.rows.size >= 20 else np.nan
             if step > 0:
                 return Resolution(step, sd, step, "step", known.rows.size)
-            return Resolution(sd, sd, step, "residuals" if sd == 0 else "none", known.rows.size if sd == 0 else 0)
-        sd, n = self._residuals(table, seen, known.rows, known.score, known.knots, known.values, cardinalities)
+            return Resolution(
+                sd, sd, step, "residuals" if sd == 0 else "none", known.rows.size if sd == 0 else 0
+            )
+        found = _left_over(table, seen, known, cardinalities, self.rows, self.seed)
+        wanted = min(found.expected.size, max(self.fewest, round(self.region * known.score.size)))
+        top = np.argsort(-found.expected, kind="stable")[:wanted]
+        seen_values = np.interp(found.score[top], known.knots, known.values)
+        apart = seen_values - np.interp(found.expected[top], known.knots, known.values)
+        sd = _MAD * float(np.median(np.abs(apart) * found.share[top]))
+        n = found.expected.size
         return Resolution(max(sd, step), sd, step, "residuals", n)
 
-    def _residuals(
-        self,
-        table: FloatArray,
-        seen: BoolArray,
-        rows: IntArray,
-        score: FloatArray,
-        knots: FloatArray,
-        values: FloatArray,
-        cardinalities: Sequence[int],
-    ) -> tuple[float, int]:
-        rng = np.random.default_rng(self.seed)
-        take = np.arange(score.size)
-        if score.size > self.rows:
-            order = np.argsort(-score, kind="stable")
-            best = self.rows // 4
-            others = rng.choice(order[best:], size=self.rows - best, replace=False)
-            take = np.concatenate((order[:best], others))
-        at = rows[take]
-        partly = [j for j in range(table.shape[1]) if not seen[:, j].all()]
-        features = embed(table[at], seen[at], cardinalities, partly)
-        parameters = fit_kernel(features, score[take], 1, rng)[0]
-        x = features.scaled(parameters.lengths)
-        inverse = np.linalg.inv(parameters.covariance(x, x) + (parameters.noise + 1e-8) * np.eye(len(x)))
-        variance = 1.0 / np.diag(inverse)
-        missed = (inverse @ (score[take] - score[take].mean())) * variance
-        expected = score[take] - missed
-        wanted = min(len(x), max(self.fewest, round(self.region * score.size)))
-        top = np.argsort(-expected, kind="stable")[:wanted]
-        apart = np.interp(score[take][top], knots, values) - np.interp(expected[top], knots, values)
-        sd = _MAD * float(np.median(np.abs(apart) * np.sqrt(parameters.noise / variance[top])))
-        return sd, int(take.size)
+
+class LeftOver(NamedTuple):
+    """Every configuration against what the others say of it, on the scale of normal scores.
+
+    Attributes:
+        expected: (m,) what the others predict.
+        score: (m,) what was measured.
+        share: (m,) part of the deviation of `score - expected` that is noise, in (0, 1]; the rest is what the model
+            doesn't know.
+    """
+
+    expected: FloatArray
+    score: FloatArray
+    share: FloatArray
+
+
+def left_over(
+    X: ArrayLike,
+    y: ArrayLike,
+    cardinalities: Sequence[int],
+    read: ArrayLike | None = None,
+    rows: int = 300,
+    seed: int = 0,
+) -> LeftOver:
+    """Leave every configuration out once, with a Gaussian process on the normal scores of the values.
+
+    Source: Rasmussen and Williams (2006), section 5.4.2.
+
+    Args:
+        X: (n, d) positions or codes.
+        y: (n,) values.
+        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+        read: (n, d) bools, whether the objective read the parameter; None where all are read.
+        rows: most configurations learned from.
+        seed: of thinning.
+
+    Raises:
+        AnalysisError: if shapes differ or something isn't finite.
+    """
+    values, table = column(y, "y"), matrix(X, cardinalities)
+    same_length(table.shape[0], values.size)
+    seen = _seen(read, table.shape)
+    table = np.where(seen, table, 0.0)
+    known = evidence(table if read is None else np.concatenate([table, seen], axis=1), values)
+    return _left_over(table, seen, known, cardinalities, rows, seed)
+
+
+def _left_over(
+    table: FloatArray, seen: BoolArray, known: Evidence, cardinalities: Sequence[int], rows: int, seed: int
+) -> LeftOver:
+    rng = np.random.default_rng(seed)
+    score = known.score
+    take = np.arange(score.size)
+    if score.size > rows:
+        order = np.argsort(-score, kind="stable")
+        best = rows // 4
+        others = rng.choice(order[best:], size=rows - best, replace=False)
+        take = np.concatenate((order[:best], others))
+    at, score = known.rows[take], score[take]
+    partly = [j for j in range(table.shape[1]) if not seen[:, j].all()]
+    features = embed(table[at], seen[at], cardinalities, partly)
+    parameters = fit_kernel(features, score, 1, rng)[0]
+    x = features.scaled(parameters.lengths)
+    inverse = np.linalg.inv(parameters.covariance(x, x) + (parameters.noise + 1e-8) * np.eye(len(x)))
+    variance = 1.0 / np.diag(inverse)
+    missed = (inverse @ (score - score.mean())) * variance
+    return LeftOver(score - missed, score, np.sqrt(np.minimum(parameters.noise / variance, 1.0)))
+
+
+def _seen(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
+    seen = np.ones(shape, np.bool_) if read is None else np.asarray(read, dtype=np.bool_)
+    if seen.shape != shape:
+        raise AnalysisError(f"read: needs shape {shape}, got {seen.shape}")
+    return seen
 
 
 def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:

@@ -24,7 +24,9 @@ def _posterior(scores):
 
 def _draws(count=200, seed=0, spread=0.1):
     rng = np.random.default_rng(seed)
-    centre = np.column_stack([np.full(count, 0.6), np.full(count, 0.2)]) + spread * rng.normal(size=(count, 2))
+    centre = np.column_stack([np.full(count, 0.6), np.full(count, 0.2)]) + spread * rng.normal(
+        size=(count, 2)
+    )
     choice = np.where(rng.random(count) < 0.97, 1, 2)
     gap = ((CELLS[None, :, 1:] - centre[:, None, :]) ** 2).sum(axis=2)
     return _posterior(-gap - 1.0 * (CELLS[None, :, 0] != choice[:, None]))
