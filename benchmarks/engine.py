@@ -117,7 +117,7 @@ def boxes(seeds: int, families: tuple[str, ...]) -> str:
     keys = ["method", "risk"]
     by_family = frame.groupby([*keys, "family"], sort=False)[columns[4:]].mean()
     overall = by_family.groupby(keys, sort=False).mean()
-    families_wide = by_family["true"].unstack("family")
+    families_wide = frame.pivot_table("true", keys, "family", sort=False)
     return f"{overall.round(3).to_string()}\n\nClaims that came true, by family:\n\n{families_wide.round(2).to_string()}"
 
 
@@ -130,7 +130,7 @@ def epsilon(seeds: int, families: tuple[str, ...]) -> str:
         for r in (a_round(table, n, seed) for seed in range(seeds))
     ]
     frame = pd.DataFrame(found, columns=["family", "n", "ratio"])
-    wide = frame.groupby(["family", "n"], sort=False)["ratio"].median().unstack("n")
+    wide = frame.pivot_table("ratio", "family", "n", "median", sort=False)
     return f"{wide.round(2).to_string()}\n\nmedian of all: {frame['ratio'].median():.2f}"
 
 

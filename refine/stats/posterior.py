@@ -220,7 +220,7 @@ class MixedPosterior:
     trees: int = 200
     members: int = 5
     leaf: int = 2
-    forest_rows: int = 1000
+    forest_rows: int = 800
     process_rows: int = 500
     kernels: int = 5
     features: int = 1000

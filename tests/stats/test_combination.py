@@ -47,7 +47,7 @@ def test_looks():
     assert looks_spent([60]) == 1
     assert looks_spent([60, 70, 78]) == 1
     assert looks_spent([60, 120]) == 3
-    assert stages([30, 60, 90, 120, 150, 180, 210, 240, 270, 300]) == 7
+    assert stages([30, 60, 90, 120, 150, 180, 210, 240, 270, 300]) == 6
     assert looks_spent([60], before=1) == 3
     for bad in ([], [0]):
         with pytest.raises(AnalysisError, match="size"):
