@@ -34,6 +34,7 @@ NAMES = {
     "retention": "probability",
     "proposed_retention": "proposed_probability",
     "vain": "no_value",
+    "told": "judged",
 }
 """A recorded name -> what it is called today, with dots where it moved into another object."""
 

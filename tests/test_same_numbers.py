@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from recorded import CLAIMS, FIXTURES, STORES, differences, opened, recorded
-from refine.analysis.learning_curves import best_curves
 from refine.design.samplers import DESIGNS
 from refine.design.space_filling import draw, feasible
 from refine.errors import AnalysisError
+from refine.tree.reading import read_curves
 from refine.ui.web.content import pair_content, review_content, trials_content
 
 sys.path.insert(0, str(FIXTURES))
@@ -190,7 +190,7 @@ def test_optimism_and_curves(place, case):
     else:
         assert differences(found.optimism(), then["optimism"]) == []
     noise = place.draft(case).analysis.noise.sd if "analysis" in then else None
-    curves = best_curves(*found._judged, noise)
+    curves = read_curves(*found._judged, noise)
     assert differences(curves, then["curves"]) == []
 
 

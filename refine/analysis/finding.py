@@ -88,7 +88,7 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
     """
     if e.read == 0:
         return Finding(e.name, NEVER_READ, "none", "", (), (), (), (_about(e, "never_read"),))
-    ends = _open_ends(e)
+    ends = open_ends(e)
     rich = _rich(e)
     verdict, shape, few_at = _verdict(e, partners), "none", ""
     reasons: list[Reason] = []
@@ -212,7 +212,7 @@ def _rich(e: ParameterEvidence) -> tuple[int, ...]:
     return tuple(i for i, v in enumerate(e.levels) if v.n >= _LEAST and v.ratio_low > 1)
 
 
-def _open_ends(e: ParameterEvidence) -> tuple[str, ...]:
+def open_ends(e: ParameterEvidence) -> tuple[str, ...]:
     """Ends at which the best pile up; a natural limit, such as a rate of 0, is none to look beyond."""
     p = e.parameter
     sides = [edge.side for edge, _ in e.piled_up]

@@ -1,18 +1,14 @@
-"""The training curves of a round's best trials, and what they show."""
+"""The training curves of a round's best trials, and what they show. Pure."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from refine import stats
-from refine.trials.frame import best_first, table
 from refine.trials.goal import sign_of
 from refine.trials.metric import FUNCTION, Curve, Metric
-
-if TYPE_CHECKING:
-    from refine.space.space import Space
-    from refine.store.store import Store
 
 LEAST = 20
 """The best so many are looked at, where there are as many."""
@@ -24,14 +20,8 @@ MOST = 100
 """But never more, so that reading stays cheap."""
 
 
-WORDS = {
-    "overfitting": "overfits",
-    "unsteady": "unsteady end",
-    "improving": "still improving",
-    "saturated": "saturated early",
-    "rising": "loss rises",
-}
-"""Short words for the flags."""
+FLAGS = ("overfitting", "unsteady", "improving", "saturated", "rising")
+"""What curves may show; see :class:`refine.stats.CurveFlags`."""
 
 
 class Pair(NamedTuple):
@@ -70,7 +60,7 @@ class TrialCurves(NamedTuple):
         return tuple(name for name, flag in self.flags._asdict().items() if flag.seen)
 
     @property
-    def told(self) -> bool:
+    def judged(self) -> bool:
         """Whether the curves are long enough to say anything."""
         return any(math.isfinite(flag.size) for flag in self.flags)
 
@@ -100,36 +90,35 @@ def trial_curves(
     return TrialCurves(rank, value, loss, score, flags)
 
 
-def best_curves(
-    store: Store,
-    pk: int,
-    space: Space,
-    metric: Metric,
-    direction: str,
-    allow_degenerate: bool,
-    noise: float | None = None,
-    top: int | None = None,
-) -> tuple[TrialCurves, ...]:
-    """The curves of a round's best trials, best first; those that reported none are left out.
+def how_many(finished: int, top: int | None = None) -> int:
+    """How many of the best trials are looked at: ``top``, or the best 20 or the best tenth, but at most 100.
 
     Args:
-        store: The store.
-        pk: Row of the round.
-        space: Its space.
+        finished: How many trials have a value.
+        top: How many are asked for.
+    """
+    return top or min(MOST, max(LEAST, math.ceil(SHARE * finished)))
+
+
+def curves_of(
+    ranked: Sequence[tuple[str, float]],
+    curves: Mapping[str, Curve],
+    metric: Metric,
+    direction: str,
+    noise: float | None = None,
+) -> tuple[TrialCurves, ...]:
+    """What the curves of the best trials show, best first; trials that reported none are left out.
+
+    Args:
+        ranked: Key and value of the trials, best first.
+        curves: Key -> what that trial reported.
         metric: Which metric is the value.
         direction: ``"maximize"`` or ``"minimize"``.
-        allow_degenerate: Whether degenerate trials may be best.
         noise: See :func:`trial_curves`.
-        top: How many trials; default the best 20 or the best tenth, whichever is more, but at most 100.
     """
-    records = store.records([pk], curves=metric.curves)
-    ranked = best_first(table(space, records, metric), direction, space, allow_degenerate)
-    count = top or min(MOST, max(LEAST, math.ceil(SHARE * len(ranked))))
-    keys = [records.columns["key"][i] for i in ranked.index[:count]]
-    known = store.curves(pk, keys)
     found = (
-        trial_curves(rank, float(value), known[key], metric, direction, noise)
-        for rank, (key, value) in enumerate(zip(keys, ranked["value"], strict=False), 1)
-        if key in known
+        trial_curves(rank, value, curves[key], metric, direction, noise)
+        for rank, (key, value) in enumerate(ranked, 1)
+        if key in curves
     )
     return tuple(each for each in found if each is not None)

@@ -1,24 +1,24 @@
-"""How much of a round's best value is luck: of seeds, and of validation examples."""
+"""How much of a round's best value is chance: of seeds, and of validation examples. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis
-from refine.errors import AnalysisError
-from refine.run.replicates import again, best_keys, fresh_runs
-from refine.space.space import Space
-from refine.store.store import Store
-from refine.trials.goal import sign_of
+from refine.analysis.pooling import Fresh
+from refine.analysis.reason import Reason
 from refine.trials.metric import Metric
-from refine.utils.display import Cell, Items, Page, Shown
-from refine.utils.format import plural, score
+from refine.trials.trial import Examples
+from refine.utils.display import Shown
 
-_MODELS = 200
+MODELS = 200
 """Models that the bootstrap over examples chooses from: the best so many."""
+
+_LEAST_EXAMPLES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Optimism(Shown):
         failed: How many of its new runs gave no value, or a degenerate model that may not be best, and are not in ``seeds``.
         examples: What the winner is worth on validation examples that took no part in choosing it; ``None`` where
             that can't be told.
-        why_not: Why ``examples`` is ``None``; empty where it isn't.
+        why_not: Why ``examples`` is ``None``; ``None`` where it isn't.
         components: What configuration and seed contribute to the spread of the new runs; ``None`` without such.
     """
 
@@ -43,90 +43,59 @@ class Optimism(Shown):
     seeds: stats.FreshBest | None
     failed: int
     examples: stats.Corrected | None
-    why_not: str
+    why_not: Reason | None
     components: stats.Components | None
-
-    def page(self) -> Page:
-        """The best value, and what it is worth by each correction."""
-        lines: list[str | Cell] = []
-        if np.isfinite(self.expected):
-            lines.append(f"expected when trained again, by the noise alone: {score(self.expected)}")
-        if self.seeds is None:
-            lines.append("new seeds: not run again yet")
-        else:
-            s = self.seeds
-            lines.append(
-                f"new seeds: {score(s.value)} (95 % interval {score(s.low)} to {score(s.high)}, "
-                f"{plural(s.runs, 'run')}, {self.failed} without a usable model)"
-            )
-        if self.examples is None:
-            lines.append(f"other examples: not known, {self.why_not}")
-        else:
-            e = self.examples
-            lines.append(
-                f"other examples: {score(e.value)} (95 % interval {score(e.low)} to {score(e.high)}, "
-                f"best of {plural(e.models, 'model')} on {plural(e.examples, 'example')} {score(e.best)})"
-            )
-        calls = (".replicate(top=5, seeds=3)",) if self.seeds is None else ()
-        return Page(f"best {self.metric} {score(self.best)}", (Items(tuple(lines)),), calls)
 
     def __repr__(self) -> str:
         return str(self)
 
 
-def optimism_of(
-    store: Store,
-    pk: int,
-    space: Space,
-    metric: Metric,
-    direction: str,
-    allow_degenerate: bool,
-    analysis: Analysis | None,
-    seed: int = 0,
-) -> Optimism:
-    """How much of a round's best value is luck: see :meth:`refine.Round.optimism`.
+class Runs(NamedTuple):
+    """What is known of a round's runs.
+
+    Attributes:
+        keys: Keys of the trials that may be called best, best first; at least one.
+        values: Key -> value of its planned run.
+        fresh: Finished runs again under new seeds, by configuration.
+        label: What the best configuration is called there.
+        ended: How many runs of the best configuration under new seeds have ended, in whatever way.
+        examples: Key -> predictions of the trials that stored them.
+    """
+
+    keys: Sequence[str]
+    values: Mapping[str, float]
+    fresh: Fresh
+    label: str
+    ended: int
+    examples: Mapping[str, Examples]
+
+
+def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int = 0) -> Optimism:
+    """How much of a round's best value is chance: see :meth:`refine.Round.optimism`.
 
     Args:
-        store: The store.
-        pk: Row of the round.
-        space: Its space.
+        runs: What is known of its runs.
         metric: Which metric is the value.
-        direction: ``"maximize"`` or ``"minimize"``.
-        allow_degenerate: Whether degenerate trials may be best.
-        analysis: Of the round, for the noise; ``None`` where too few trials have finished.
+        sign: 1 to maximize, -1 to minimize.
+        noise: Standard deviation of retraining; NaN where it is unknown.
         seed: Of simulations and bootstraps.
-
-    Raises:
-        AnalysisError: No trial has finished that may be called best.
     """
-    sign = sign_of(direction)
-    records = store.records([pk], curves=metric.curves)
-    keys = best_keys(space, records, metric, direction, allow_degenerate)
-    if not keys:
-        raise AnalysisError("no trial has finished that may be called best; run the round first: .run()")
-    curves = records.curves or [{}] * len(records.metrics)
-    values = {
-        key: value
-        for key, m, c in zip(records.columns["key"], records.metrics, curves, strict=True)
-        if (value := metric.of(m, c)) is not None
-    }
-    best = float(values[keys[0]])
+    best = float(runs.values[runs.keys[0]])
     expected = np.nan
-    if analysis is not None and np.isfinite(analysis.noise.sd):
-        judged = [sign * values[key] for key in keys]
-        expected = sign * stats.Optimism(seed=seed)(judged, analysis.noise.sd).honest
-    fresh = fresh_runs(store, [pk], metric, allow_degenerate)
-    label = f"{pk} {keys[0]}"
-    seeds = None
-    if label in fresh.groups:
-        seeds = _seeds_turned(stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, label), sign)
-    ended = again(store.records([pk], replicates=True)).columns["key"].count(keys[0])
-    examples, why_not = _examples(store, pk, keys[:_MODELS], values, metric, sign, seed)
+    if np.isfinite(noise):
+        judged = [sign * runs.values[key] for key in runs.keys]
+        expected = sign * stats.Optimism(seed=seed)(judged, noise).honest
+    fresh, seeds = runs.fresh, None
+    if runs.label in fresh.groups:
+        found = stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, runs.label)
+        seeds = _seeds_turned(found, sign)
+    examples = _examples(runs, metric, sign, seed)
+    corrected, why_not = (None, examples) if isinstance(examples, Reason) else (examples, None)
     components = (
         stats.VarianceComponents()(fresh.values, fresh.groups, fresh.splits) if fresh.groups else None
     )
-    failed = ended - fresh.groups.count(label)
-    return Optimism(str(metric), best, float(expected), seeds, failed, examples, why_not, components)
+    failed = runs.ended - fresh.groups.count(runs.label)
+    return Optimism(str(metric), best, float(expected), seeds, failed, corrected, why_not, components)
 
 
 def _seeds_turned(found: stats.FreshBest, sign: float) -> stats.FreshBest:
@@ -134,35 +103,28 @@ def _seeds_turned(found: stats.FreshBest, sign: float) -> stats.FreshBest:
     return found._replace(best=sign * found.best, value=sign * found.value, low=low, high=high)
 
 
-def _examples(
-    store: Store,
-    pk: int,
-    keys: list[str],
-    values: dict[str, float],
-    metric: Metric,
-    sign: float,
-    seed: int,
-) -> tuple[stats.Corrected | None, str]:
+def _examples(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corrected | Reason:
     """The bootstrap over examples, or why there is none."""
+    about = {"metric": str(metric)}
     if metric.reduction != "last":
-        return None, f"{metric} is no metric of the trained model's predictions alone"
-    found = store.examples(pk, keys)
+        return Reason("other_metric", about)
+    found = runs.examples
     if len(found) < 2:
-        return None, "the trials told no predictions: trial.predicted(predictions, targets)"
+        return Reason("no_predictions")
     one = next(iter(found.values()))
     known = {key: e for key, e in found.items() if e.predictions.shape == one.predictions.shape}
     count = len(one.targets)
-    if count < 10:
-        return None, f"there are only {plural(count, 'example')}"
+    if count < _LEAST_EXAMPLES:
+        return Reason("few_examples", {"n": count})
     name = metric.name.removeprefix("val_")
     scores = stats.scorer(name, np.stack([e.predictions for e in known.values()]), one.targets)
     if scores is None:
-        return None, f"how {metric} follows from predictions is not known"
+        return Reason("no_formula", about)
     # A name says little about a metric's options: what is computed must be what was recorded.
-    apart = np.abs(scores(np.ones((1, count)))[:, 0] - [values[key] for key in known])
+    apart = np.abs(scores(np.ones((1, count)))[:, 0] - [runs.values[key] for key in known])
     most = 0.003 if one.total == count else 0.05
-    if not np.median(apart) <= most * max(1.0, float(np.median(np.abs(list(values.values()))))):
-        return None, f"{metric} as recorded does not follow from the predictions in the usual way"
+    if not np.median(apart) <= most * max(1.0, float(np.median(np.abs(list(runs.values.values()))))):
+        return Reason("not_reproduced", about)
     e = stats.ExampleBootstrap(seed=seed)(lambda weights: sign * scores(weights), count)
     low, high = (e.low, e.high) if sign > 0 else (-e.high, -e.low)
-    return e._replace(best=sign * e.best, value=sign * e.value, low=low, high=high), ""
+    return e._replace(best=sign * e.best, value=sign * e.value, low=low, high=high)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
 from refine.trials.goal import check_direction, sign_of
-from refine.utils.format import p_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,35 +51,9 @@ class RoundComparison(NamedTuple):
         return "worse" if self.comparison.high < 0.5 else "unclear"
 
     @property
-    def sentence(self) -> str:
-        """The probability with its interval, the distance with its p-value, and what follows."""
-        return self.sentence_about("this round", "its parent's")
-
-    def sentence_about(self, child: str, parent: str) -> str:
-        """The same, with other names for both."""
-        c = self.comparison
-        words = {
-            "better": "The population improved.",
-            "worse": "The population got worse.",
-            "unclear": "No improvement of the population is seen.",
-        }[self.verdict]
-        if self.verdict == "unclear" and c.ks_p < _SHAPES:
-            words = f"{words[:-1]}, but its spread is another."
-        return (
-            f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval "
-            f"{c.low:.2f} to {c.high:.2f}); the distributions differ by at most {c.ks:.2f} "
-            f"(Kolmogorov-Smirnov, p {p_value(c.ks_p)}). {words}"
-        )
-
-    @property
-    def caution(self) -> str:
-        """What the comparison does not say."""
-        return (
-            "This round's space was chosen after its parent's trials had been seen; the trials compared here were drawn "
-            "evenly after that choice, so they are no selection of good ones. The parent's were not drawn again, and "
-            "configurations that had run before were passed over, so what the parent found best does not count for this "
-            "round. A better population is no proof of a better best trial."
-        )
+    def spread_differs(self) -> bool:
+        """Whether the distributions differ in shape: p of their largest distance is below 0.05."""
+        return self.comparison.ks_p < _SHAPES
 
 
 def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direction: str) -> RoundComparison:

@@ -38,6 +38,12 @@ CODES = {
     # Of an analysis as a whole.
     "imported": "trials were imported, and how they were drawn is not known: n, of",
     "code": "trials ran several versions of the objective's code: codes",
+    # Why other validation examples say nothing of the best value.
+    "other_metric": "the value is more than a metric of the last model's predictions: metric",
+    "no_predictions": "trials stored no predictions",
+    "few_examples": "there are too few validation examples: n",
+    "no_formula": "how the metric follows from predictions is not known: metric",
+    "not_reproduced": "the metric as recorded does not follow from the predictions in the usual way: metric",
     # Of a preview.
     "new_value": "a value that the present space does not have: parameter, value, meant",
     "best_outside": "the best trial lies outside, others as good stay: metric, best",

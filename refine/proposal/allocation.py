@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw, feasible
-from refine.errors import DesignError
+from refine.errors import DesignError, ReviewError
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
@@ -20,6 +20,33 @@ _NEIGHBOURS = 2000
 _CENTRES = 15
 _LEARNED = 1500
 _MEMBERS = 3
+
+
+class Shares(NamedTuple):
+    """What a child spends beside its space-filling design.
+
+    Attributes:
+        exploit: Share of its configurations where the optimum is plausible, in [0, 1).
+        audit: Share outside its space but inside the parent's, in [0, 1).
+        analysis: Evidence of where the optimum may be.
+    """
+
+    exploit: float
+    audit: float
+    analysis: Analysis
+
+
+def check_shares(exploit: float, audit: float) -> None:
+    """Raises ReviewError unless a child can spend such shares beside its space-filling design."""
+    for name, share in (("exploit", exploit), ("audit", audit)):
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            raise ReviewError(
+                f"{name} must be a share >= 0 and < 1 of the configurations, got {share!r}; such as {name}=0.5"
+            )
+    if exploit + audit >= 1:
+        raise ReviewError(
+            f"exploit and audit must leave something for the space-filling design, got {exploit} and {audit}; make one smaller"
+        )
 
 
 def exploit_rows(

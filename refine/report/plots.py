@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from refine.analysis.evidence import GOOD
-from refine.analysis.learning_curves import best_curves
 from refine.analysis.population import space_filling_values
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError
@@ -23,6 +22,7 @@ from refine.report.figures.interactive import check_kind, interactive
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
 from refine.tree.lineage import lineage
+from refine.tree.reading import read_curves
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import best_first, degenerate_rows
@@ -154,7 +154,7 @@ class Plots:
             noise = self._analysis.noise.sd
         except AnalysisError:
             noise = None  # too few trials: the curves are looked at without it
-        found = best_curves(*r._judged, noise, top)
+        found = read_curves(*r._judged, noise, top)
         if not found:
             raise AnalysisError(
                 "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"

@@ -3,14 +3,28 @@
 from refine.report import plots
 from refine.report.markdown import comparison as comparison_report
 from refine.report.markdown import gather, tree_facts
-from refine.report.pages import analysis, comparison, preview, proposal, review, space, tree
+from refine.report.pages import (
+    analysis,
+    calibration,
+    checks,
+    comparison,
+    optimism,
+    preview,
+    proposal,
+    review,
+    space,
+    tree,
+)
 from refine.report.pages import round as round_page
 
 __all__ = [
     "analysis",
+    "calibration",
+    "checks",
     "comparison",
     "comparison_report",
     "gather",
+    "optimism",
     "plots",
     "preview",
     "proposal",

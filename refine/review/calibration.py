@@ -1,4 +1,4 @@
-"""The ledger: what proposals forecast, what their children showed, and which narrowings were refuted. Pure."""
+"""Calibration: what proposals forecast, what their children showed, and which narrowings were refuted. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from refine.proposal.forecast import WHAT
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
 from refine.trials.goal import sign_of
-from refine.utils.display import Block, Cell, Grid, Items, Page, Shown, Text
-from refine.utils.format import number, percent, plural, score
+from refine.utils.display import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +116,7 @@ class Entry:
 
     @property
     def refuted(self) -> bool | None:
-        """Whether a audit trial beats the best inside by more than epsilon; ``None`` where none tested it."""
+        """Whether an audit trial beats the best inside by more than epsilon; ``None`` where none tested it."""
         if self.proposal is None or math.isnan(self.excess):
             return None
         return self.excess > self.proposal.claim.epsilon
@@ -128,47 +127,26 @@ class Entry:
 
     @property
     def verdict(self) -> str:
-        """What the audit trials say of the claim about the outside, in a sentence."""
-        k = len(self.seen.audit)
+        """What the audit trials say of the claim about the outside.
+
+        ``"no_claim"`` (a branch), ``"nothing_cut"``, ``"not_tested"`` (no audit trial has finished), ``"refuted"`` or
+        ``"not_refuted"``.
+        """
         if self.proposal is None:
-            return "No claim: a branch narrows without a proposal."
+            return "no_claim"
         if self.refuted is None:
-            if self.decision.volume_kept is not None and self.decision.volume_kept >= 1:
-                return "Nothing to refute: nothing was cut off."
-            return "Not tested: no audit trial has finished."
-        if self.refuted:
-            sign = sign_of(self.seen.direction)
-            best = sign * max(sign * v for v in self.seen.audit)
-            more = (
-                f" by more than {number(self.proposal.claim.epsilon)}" if self.proposal.claim.epsilon else ""
-            )
-            return (
-                f"Refuted: a audit trial reached {score(best)}; the best inside is {score(self.seen.inside)}, "
-                f"worse{more}."
-            )
-        better = (
-            f"better by more than {number(self.proposal.claim.epsilon)}"
-            if self.proposal.claim.epsilon
-            else "better"
-        )
-        return (
-            f"Not refuted: {plural(k, 'audit trial')} found nothing {better}. "
-            f"{'It' if k == 1 else 'They'} would have found a better region that holds {percent(SHARE)} of what was "
-            f"cut off with probability {self.power():.2f}."
-        )
+            kept = self.decision.volume_kept
+            return "nothing_cut" if kept is not None and kept >= 1 else "not_tested"
+        return "refuted" if self.refuted else "not_refuted"
 
     @property
     def state(self) -> str:
-        """Why the forecast is scored or not, in a sentence."""
-        made, seen = self.decision.forecast, self.seen
+        """Whether the forecast is scored: ``"scored"``, or ``"unfinished"``, ``"no_forecast"``, ``"too_few_values"``."""
         if not self.finished:
-            return f"Unfinished, not scored: {seen.ended:,} of {plural(seen.planned, 'space-filling trial')} have ended."
-        if made is None:
-            return "No forecast was made, so none is scored."
-        if not self.scored:
-            return f"Not scored: only {len(seen.space_filling):,} of {plural(seen.planned, 'space-filling trial')} have a value."
-        places = ", ".join(f"{what} at the {_ordinal(self.percentile(what))}" for what in WHAT)
-        return f"Scored on {plural(len(seen.space_filling), 'space-filling trial')}: {places} percentile of its forecast."
+            return "unfinished"
+        if self.decision.forecast is None:
+            return "no_forecast"
+        return "scored" if self.scored else "too_few_values"
 
 
 class Coverage(NamedTuple):
@@ -247,37 +225,6 @@ class Calibration(Shown):
         frame = pd.DataFrame([_row(e) for e in self.entries], columns=list(_COLUMNS))
         return frame.astype({"refuted": "boolean"})
 
-    def page(self) -> Page:
-        """Every decision: what was forecast, what was seen, whether it was refuted; and how often forecasts held."""
-        title = f"Ledger of {self.tree}"
-        if not self.entries:
-            return Page(
-                title, (Text("No decision has led to a child yet."),), ("round.propose().accept(n=100)",)
-            )
-        head = (
-            "round",
-            "child",
-            "decision",
-            "kept",
-            "claimed",
-            "median: forecast",
-            "seen",
-            "best: forecast",
-            "seen",
-        )
-        blocks: list[Block] = [
-            Grid(head, tuple(tuple(_cells(e)) for e in self.entries), right=(3, 4, 6, 8)),
-            Items(
-                tuple(Cell(f"{e.round} -> {e.child}: {e.state} {e.verdict}", _tone(e)) for e in self.entries)
-            ),
-        ]
-        held = [
-            f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} "
-            f"({percent(c.share)}; 95 % interval {percent(c.low)} to {percent(c.high)})"
-            for c in (self.coverage() if self.scored else ())
-        ]
-        return Page(title, (*blocks, *([Items(tuple(held))] if held else [])), ("tree.plot.reliability()",))
-
     def __repr__(self) -> str:
         return str(self)
 
@@ -326,31 +273,3 @@ def _row(e: Entry) -> dict[str, object]:
             row[f"{what}_q{round(100 * level):02d}"] = at
         row[what], row[f"{what}_pit"] = e.realised(what), e.percentile(what)
     return row
-
-
-def _cells(e: Entry) -> list[str]:
-    d = e.decision
-    cells = [
-        e.round,
-        e.child,
-        d.kind,
-        percent(d.volume_kept),
-        "-" if d.probability is None else f"{d.probability:.2f}",
-    ]
-    for what in WHAT:
-        made = "-"
-        if d.forecast is not None:
-            low, high = d.forecast.interval(what, 0.9)
-            made = f"{score(d.forecast.quantile(what, 0.5))} ({score(low)} to {score(high)})"
-        cells += [made, score(e.realised(what))]
-    return cells
-
-
-def _tone(e: Entry) -> str:
-    return "bad" if e.refuted else ""
-
-
-def _ordinal(share: float) -> str:
-    whole = round(100 * share)
-    ending = "th" if 10 <= whole % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(whole % 10, "th")
-    return f"{whole}{ending}"

@@ -1,4 +1,4 @@
-"""The gate before a decision: questions to ask of a round. The cards inform; only the person decides. Pure."""
+"""The checks before a decision: questions to ask of a round. They inform; only the person decides. Pure."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ import numpy as np
 
 from refine.analysis.analysis import Analysis
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
-from refine.review import checks as checks
-from refine.review.checks import Check, Known
+from refine.review import checks
+from refine.review.checks import VERDICTS, Check, Known
 from refine.space.roles import SCIENTIFIC
 from refine.trials.frame import best_first
-from refine.utils.display import Cell, Grid, Page, Shown
-
-VERDICTS = ("pass", "warn", "fail", "unknown")
+from refine.utils.display import Shown
 
 
 @dataclass(frozen=True)
 class Checks(Shown):
-    """All cards of a round.
+    """All checks of a round.
 
     Attributes:
         round: Id of the round.
-        checks: The cards, in the order of asking.
+        checks: The checks, in the order of asking.
     """
 
     round: str
@@ -33,28 +31,19 @@ class Checks(Shown):
         for check in self.checks:
             if check.key == key:
                 return check
-        raise UnknownNameError(f"no card {key!r}; {did_you_mean(key, [c.key for c in self.checks])}")
+        raise UnknownNameError(f"no check {key!r}; {did_you_mean(key, [c.key for c in self.checks])}")
 
     @property
     def counts(self) -> dict[str, int]:
-        """Verdict -> number of cards."""
+        """Verdict -> number of checks."""
         return {v: sum(c.verdict == v for c in self.checks) for v in VERDICTS}
-
-    def page(self) -> Page:
-        """One row per question."""
-        tones = {"pass": "good", "warn": "warn", "fail": "bad", "unknown": "faint"}
-        rows = tuple((c.question, Cell(c.verdict, tones[c.verdict]), c.number, c.says) for c in self.checks)
-        told = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items() if count)
-        calls = tuple(c.call for c in self.checks if c.call and c.verdict in ("warn", "fail"))
-        grid = Grid(("question", "verdict", "number", "what follows"), rows, wide=(3,))
-        return Page(f"Before you decide on round {self.round}: {told}", (grid,), calls[:3])
 
     def __repr__(self) -> str:
         return str(self)
 
 
 def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
-    """The cards of a round.
+    """The checks of a round.
 
     Args:
         round_id: Its id.

@@ -1,4 +1,4 @@
-"""The cards of the gate: one question each, with a verdict, a number and a picture. Pure.
+"""Checks before a decision: one question each, answered by a verdict, a code and numbers. Pure.
 
 Limits that no source states are this package's own and named here.
 
@@ -10,26 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ParameterEvidence, level_positions
+from refine.analysis.evidence import level_positions
+from refine.analysis.finding import open_ends
+from refine.analysis.learning_curves import FLAGS, TrialCurves
 from refine.analysis.population import space_filling_rows
+from refine.analysis.reason import plain
 from refine.proposal.proposal import Proposal
 from refine.space.edits import widened
 from refine.space.parameters import Range
 from refine.trials.frame import degenerate_rows
 from refine.trials.trial import FAILED
-from refine.utils.format import join, number, percent, plural, score
+from refine.utils.action import Action, Symbol
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from refine.analysis.learning_curves import TrialCurves
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,49 +48,65 @@ CHEAPER = 0.3
 """Saving of time, at no loss, from which a cheaper trial is worth a word."""
 
 _SURE = 2 * math.sqrt(2)  # standard deviations by which the best of two noisy runs differ by more than chance
-_TIES = 5  # trials within the noise of the best from which the choice among them is luck
-_FLAGS = {
-    "overfitting": "overfit",
-    "unsteady": "are unsteady at the end",
-    "improving": "still improve at the end",
-    "saturated": "were as good within the first quarter",
-    "rising": "end with a rising training loss",
+TIES = 5  # trials within the noise of the best from which the choice among them is chance
+
+PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
+
+CODES = {
+    "goal": ("narrows_question", "question", "explores", "no_goal"),
+    "edges": ("piled_up", "at_end", "inside"),
+    "enough": ("nothing_varies", "nothing_read", "judged", "too_few"),
+    "infeasible": ("few", "many"),
+    "curves": ("no_curves", "sound", "flagged"),
+    "isolation": ("fixed", "few_per_level", "fair"),
+    "noise": ("unknown", "gain", "no_gain", "worse", "clear", "unclear"),
+    "optimism": ("unknown", "small", "large"),
+    "cost": ("unknown", "no_cheaper", "cheaper"),
 }
+"""What every check may find; said in :mod:`refine.report.pages.checks`."""
 
 
 class Check(NamedTuple):
     """One question with its answer.
 
     Attributes:
-        key: Short name: ``"goal"``, ``"edges"``, ``"enough"``, ``"infeasible"``, ``"curves"``, ``"isolation"``,
-            ``"noise"``, ``"luck"`` or ``"cost"``.
-        question: The question.
+        key: Short name of the question, one of :data:`CODES`.
         verdict: ``"pass"``, ``"warn"``, ``"fail"`` or ``"unknown"``.
-        number: The number behind it, in words.
-        value: The same as a figure; NaN where it is not known.
-        says: What follows, in a sentence or two.
+        code: What was found, one of :data:`CODES`.
+        values: The numbers behind it by name, as JSON has them.
+        value: The figure that the verdict rests on; NaN where it is not known.
         picture: Name of the figure that shows it, as in ``round.plot.<name>()``; empty where there is none.
         about: The parameter that the figure is of; empty where it is of the round.
+        action: What would help; ``None`` where nothing is to be done.
     """
 
     key: str
-    question: str
     verdict: str
-    number: str
+    code: str
+    values: Mapping[str, Any]
     value: float
-    says: str
     picture: str = ""
     about: str = ""
+    action: Action | None = None
 
     @property
-    def call(self) -> str:
-        """The call that draws its picture; empty where there is none."""
-        return f"round.plot.{self.picture}({repr(self.about) if self.about else ''})" if self.picture else ""
+    def call(self) -> Action | None:
+        """What draws its picture; ``None`` where there is none."""
+        if not self.picture:
+            return None
+        return Action(f"round.plot.{self.picture}", *([self.about] if self.about else []))
+
+
+def _values(**values: Any) -> dict[str, Any]:
+    return {name: plain(value) for name, value in values.items()}
+
+
+_REPLICATE = Action("round.replicate", top=5, seeds=3)
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What the cards are made from, beside the analysis.
+    """What the checks are made from, beside the analysis.
 
     Attributes:
         proposal: What is proposed; ``None`` where nothing is.
@@ -110,99 +127,75 @@ class Known:
 
 def goal(known: Known, scientific: list[str]) -> Check:
     """Whether it is said what the round asks, and whether the proposal would answer it."""
-    question = "Is it clear what the round asks?"
-    decided = [
-        c.name
-        for c in (known.proposal.changes if known.proposal else ())
-        if c.kind != "keep" and c.name in scientific
-    ]
-    text = f"{plural(len(scientific), 'scientific parameter')}, {_nuisance(known)} nuisance"
-    value = float(len(scientific))
+    changes = known.proposal.changes if known.proposal else ()
+    decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
+    nuisance = sum(role == "nuisance" for role in known.roles.values())
+    note = known.goal.strip()
+    values = _values(scientific=scientific, nuisance=nuisance, decided=decided, note=note)
+    found = ("goal", values, float(len(scientific)))
     if decided:
-        says = f"The proposal narrows {join(decided)}, which the round asks about: to accept that is to answer the question."
-        return Check("goal", question, "warn", text, value, says, "isolation", decided[0])
-    if scientific:
-        says = f"It asks about {join(scientific)}; everything else is tuned so that the comparison is fair."
-        return Check("goal", question, "pass", text, value, says)
-    if known.goal.strip():
-        return Check("goal", question, "pass", text, value, f"It explores: {known.goal.strip()}")
-    says = "It explores without a note. Say why with note=, or what it asks with round.set_roles(name='scientific')."
-    return Check("goal", question, "warn", text, value, says)
+        return _check(*found, WARN, "narrows_question", "isolation", decided[0])
+    if scientific or note:
+        return _check(*found, PASS, "question" if scientific else "explores")
+    roles = Action("round.set_roles", {"name": "scientific"})
+    return _check(*found, WARN, "no_goal", action=roles)
 
 
-def _nuisance(known: Known) -> int:
-    return sum(role == "nuisance" for role in known.roles.values())
+def _check(
+    key: str,
+    values: Mapping[str, Any],
+    value: float,
+    verdict: str,
+    code: str,
+    picture: str = "",
+    about: str = "",
+    action: Action | None = None,
+) -> Check:
+    return Check(key, verdict, code, values, value, picture, about, action)
 
 
-def _open_ends(e: ParameterEvidence) -> list[str]:
-    """Sides on which the range could go on: no natural limit."""
-    p = e.parameter
-    return [s for s in ("low", "high") if isinstance(p, Range) and widened(p, p, s) is not None]
+def _unknown(key: str, code: str, picture: str = "", action: Action | None = None, **values: Any) -> Check:
+    return Check(key, UNKNOWN, code, _values(**values), math.nan, picture, action=action)
 
 
 def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:
     """Whether the best trials sit at an end that could be moved."""
-    question = "Is the best point away from the edges?"
-    piled, at_edge = [], []
-    ends_seen = set()
+    piled: list[list[str]] = []
+    at_end: list[list[Any]] = []
     for e in analysis.parameters:
-        ends = _open_ends(e)
         wider = proposal is not None and any(c.name == e.name and c.kind == "widen" for c in proposal.changes)
-        crowded = [edge.side for edge, _ in e.piled_up if edge.side in ends and not wider]
-        piled += [f"{e.name} ({side})" for side in crowded]
-        ends_seen |= {(e.name, side) for side in crowded}
-        if e.matters and isinstance(e.parameter, Range):
-            limits = {"low": e.parameter.low, "high": e.parameter.high}
-            there = [s for s in ends if best[e.name] == limits[s]]
-            at_edge += [f"{e.name} = {number(limits[s], 6)}" for s in there]
-            ends_seen |= {(e.name, side) for side in there}
-    count = len(ends_seen)  # the pile and the best trial may be at the same one
-    text = f"{count} open {'end' if count == 1 else 'ends'}"
-    if piled:
-        but = ", and the proposal does not widen there" if proposal is not None else ""
-        says = f"The best trials pile up at {join(piled)}{but}: the optimum may be beyond."
-        return Check("edges", question, "fail", text, count, says, "edges")
-    if at_edge:
-        says = f"The best trial has {join(at_edge)}, an end that is no natural limit: look beyond it."
-        return Check("edges", question, "warn", text, count, says, "edges")
-    return Check(
-        "edges",
-        question,
-        "pass",
-        text,
-        count,
-        "Neither the best trial nor the best fifth sits at an open end.",
-        "edges",
-    )
+        piled += [[e.name, side] for side in open_ends(e) if not wider]
+        p = e.parameter
+        if e.matters and isinstance(p, Range):
+            limits = {"low": p.low, "high": p.high}
+            beyond = [side for side in limits if widened(p, p, side) is not None]
+            at_end += [[e.name, side, limits[side]] for side in beyond if best[e.name] == limits[side]]
+    # The pile and the best trial may be at the same end.
+    count = len({(name, side) for name, side, *_ in (*piled, *at_end)})
+    values = _values(ends=count, piled=piled, at_end=at_end, proposal=proposal is not None)
+    verdict, code = (FAIL, "piled_up") if piled else (WARN, "at_end") if at_end else (PASS, "inside")
+    return Check("edges", verdict, code, values, count, "edges")
 
 
 def enough(analysis: Analysis) -> Check:
     """Whether there are enough good trials to judge every parameter."""
-    question = "Are there enough points in the good region?"
-    covered = f"the round hit the best 1 % with probability {percent(analysis.covered)}"
-    if not analysis.parameters:
-        return Check("enough", question, "unknown", "-", math.nan, "No parameter varies.")
     read = [e for e in analysis.parameters if e.read != 0]
     if not read:
-        return Check("enough", question, "unknown", "-", math.nan, "No parameter that varies was read.")
+        return _unknown("enough", "nothing_read" if analysis.parameters else "nothing_varies")
     # What was seen to matter has been judged, however few there were.
-    open_ = [e for e in read if not e.matters] or read
-    least = min(open_, key=lambda e: e.good / max(1, e.needed))
-    text = f"{plural(least.good, 'good trial')}, {least.needed} needed"
+    unseen = [e for e in read if not e.matters] or read
+    least = min(unseen, key=lambda e: e.good / max(1, e.needed))
     share = least.good / max(1, least.needed)
-    young = [e.name for e in open_ if e.good < e.needed and not e.matters]
+    young = [e.name for e in unseen if e.good < e.needed and not e.matters]
+    values = _values(good=least.good, needed=least.needed, covered=analysis.covered, parameters=young)
     if not young:
-        # Few good trials leave nobody open only where the effects of all were large enough to be seen.
-        judged = "can be judged" if share >= 1 else "that is read was seen to matter, with fewer"
-        says = f"Every parameter {judged}; {covered}."
-        return Check("enough", question, "pass", text, share, says, "best_so_far")
-    says = f"Can't be judged yet: {join(young)}; {covered}. More configurations: round.run(n=...)."
-    return Check("enough", question, "warn" if share >= 0.5 else "fail", text, share, says, "best_so_far")
+        return Check("enough", PASS, "judged", values, share, "best_so_far")
+    verdict, more = WARN if share >= 0.5 else FAIL, Action("round.run", n=...)
+    return Check("enough", verdict, "too_few", values, share, "best_so_far", action=more)
 
 
 def infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     """Which share of the trials gave no usable model."""
-    question = "Do most trials give a usable model?"
     table = analysis.table
     state = table.get("state")
     bad = np.zeros(len(table), dtype=bool) if state is None else state.isin(FAILED).to_numpy()
@@ -212,110 +205,67 @@ def infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     count = int(bad.sum())
     share = count / ended if ended else math.nan
     interval = stats.wilson(count, ended)
-    text = f"{count} of {ended} without ({percent(share)}; {percent(float(interval.low))} to {percent(float(interval.high))})"
     fails = [e.name for e in analysis.parameters if e.fails]
-    where = f" They are more frequent at some values of {join(fails)}." if fails else ""
+    ends = {"low": float(interval.low), "high": float(interval.high)}
+    values = _values(count=count, ended=ended, share=share, **ends, parameters=fails)
     if share <= INFEASIBLE[0]:
-        return Check(
-            "infeasible",
-            question,
-            "pass",
-            text,
-            share,
-            f"Few trials are lost.{where}",
-            "failing" if count else "",
-        )
-    verdict = "warn" if share <= INFEASIBLE[1] else "fail"
-    says = f"Trials that fail, diverge or predict a constant cost time and hide what is good.{where or ' No parameter explains them.'}"
-    return Check("infeasible", question, verdict, text, share, says, "failing")
+        return Check("infeasible", PASS, "few", values, share, "failing" if count else "")
+    verdict = WARN if share <= INFEASIBLE[1] else FAIL
+    return Check("infeasible", verdict, "many", values, share, "failing")
 
 
 def curves(curves: Sequence[TrialCurves]) -> Check:
     """What the training curves of the best trials show."""
-    question = "Do the training curves of the best look sound?"
-    told = [c for c in curves if c.told]
-    if not told:
-        says = "No curves of loss or metric were reported: trial.report(epoch, metrics), or a KerasObjective."
-        return Check("curves", question, "unknown", "-", math.nan, says)
-    counts = {flag: sum(flag in c.seen for c in told) for flag in _FLAGS}
+    judged = [c for c in curves if c.judged]
+    if not judged:
+        report = Action("trial.report", Symbol("epoch"), Symbol("metrics"))
+        return _unknown("curves", "no_curves", action=report)
+    counts = {flag: sum(flag in c.seen for c in judged) for flag in FLAGS}
     worst = max(counts, key=lambda flag: counts[flag])
-    share = counts[worst] / len(told)
-    shown = [f"{count} {_FLAGS[flag]}" for flag, count in counts.items() if count / len(told) >= FLAGGED[0]]
-    text = (
-        f"{counts[worst]} of the best {len(told)} {_FLAGS[worst]}"
-        if counts[worst]
-        else f"0 of the best {len(told)}"
-    )
+    share = counts[worst] / len(judged)
+    frequent = [flag for flag, count in counts.items() if count / len(judged) >= FLAGGED[0]]
+    values = _values(of=len(judged), worst=worst, counts=counts, frequent=frequent)
     if share < FLAGGED[0]:
-        return Check("curves", question, "pass", text, share, "Nothing stands out.", "curves")
+        return Check("curves", PASS, "sound", values, share, "curves")
     # Saturating early wastes time and harms nothing.
-    grave = any(counts[f] / len(told) >= FLAGGED[1] for f in _FLAGS if f != "saturated")
-    return Check(
-        "curves",
-        question,
-        "fail" if grave else "warn",
-        text,
-        share,
-        f"Of the best {len(told)}, {join(shown)}.",
-        "curves",
-    )
+    grave = any(counts[f] / len(judged) >= FLAGGED[1] for f in FLAGS if f != "saturated")
+    return Check("curves", FAIL if grave else WARN, "flagged", values, share, "curves")
 
 
 def isolation(analysis: Analysis, name: str) -> Check:
     """Whether every level of a scientific parameter had enough trials."""
-    question = f"Is the comparison of {name} fair?"
     e = next((p for p in analysis.parameters if p.name == name), None)
     if e is None:
-        return Check("isolation", question, "unknown", "-", math.nan, f"{name} does not vary.")
+        return _unknown("isolation", "fixed", parameter=name)
     own = analysis.table[space_filling_rows(analysis.table)]
     axis = stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered)
     at = np.bincount(axis.index(e.parameter.unit(own[name].to_numpy())), minlength=len(e.levels))
     counts = {v.label: int(n) for v, n in zip(e.levels, at, strict=True)}
     label = min(counts, key=lambda k: counts[k])
-    least = counts[label]
-    text = f"at least {plural(least, 'trial')} a level ({label})"
-    seen = "It is seen to matter." if e.matters else "It is not seen to matter."
-    if least < PER_LEVEL[1]:
-        verdict = "fail" if least < PER_LEVEL[0] else "warn"
-        says = f"{seen} The best of so few is mostly luck; {PER_LEVEL[1]} a level make it fair."
-        return Check("isolation", question, verdict, text, least, says, "isolation", name)
-    says = f"{seen} Compare the bests at equal numbers of trials."
-    return Check("isolation", question, "pass", text, least, says, "isolation", name)
+    least, finding = counts[label], analysis.findings[name].verdict
+    values = _values(parameter=name, least=least, level=label, needed=PER_LEVEL[1], finding=finding)
+    verdict = PASS if least >= PER_LEVEL[1] else FAIL if least < PER_LEVEL[0] else WARN
+    code = "fair" if verdict == PASS else "few_per_level"
+    return Check("isolation", verdict, code, values, least, "isolation", name)
 
 
 def noise(analysis: Analysis, known: Known, values: Floats) -> Check:
     """Whether the gain is more than noise, and how many trials are as good."""
-    question = "Is the gain larger than the noise of retraining?"
     sd = _noise(analysis)
     if not math.isfinite(sd):
-        says = "The noise of retraining is not known: round.replicate(top=5, seeds=3)."
-        return Check("noise", question, "unknown", "-", math.nan, says, "gain")
+        return _unknown("noise", "unknown", "gain", _REPLICATE)
     best = float(values[0])
     ties = int((values >= best - sd).sum())
-    among = (
-        f"{plural(ties, 'trial')} {'lies' if ties == 1 else 'lie'} within the noise ({score(sd)}) of the best"
-        + ("; the choice among them is luck: round.replicate(top=5, seeds=3)." if ties > _TIES else ".")
-    )
-    if math.isfinite(known.before):
-        gain = best - analysis.sign * known.before
-        text = f"{score(gain + 0.0)} over the best before, {_times_noise(gain, sd)}"
-        if gain > _SURE * sd:
-            return Check(
-                "noise", question, "pass", text, gain, f"More than two noisy bests differ by. {among}", "gain"
-            )
-        verdict = "fail" if gain < -_SURE * sd else "warn"
-        says = (
-            "Worse than what was known before." if verdict == "fail" else "No more than chance could bring."
-        )
-        return Check("noise", question, verdict, text, gain, f"{says} {among}", "gain")
-    spread = best - float(np.median(values))
-    text = f"{score(spread)} over the median, {_times_noise(spread, sd)}"
-    verdict = "pass" if spread > _SURE * sd and ties <= _TIES else "warn"
-    return Check("noise", question, verdict, text, spread, among, "gain")
-
-
-def _times_noise(gain: float, sd: float) -> str:
-    return f"{number(gain / sd, 2)} times the noise" if sd > 0 else "and no noise"
+    first = not math.isfinite(known.before)
+    gain = best - (float(np.median(values)) if first else analysis.sign * known.before)
+    figures = _values(gain=gain + 0.0, noise=sd, ties=ties, over="median" if first else "before")
+    if first:
+        verdict = PASS if gain > _SURE * sd and ties <= TIES else WARN
+        code = "clear" if verdict == PASS else "unclear"
+    else:
+        verdict = PASS if gain > _SURE * sd else FAIL if gain < -_SURE * sd else WARN
+        code = {PASS: "gain", WARN: "no_gain", FAIL: "worse"}[verdict]
+    return Check("noise", verdict, code, figures, gain, "gain", action=_REPLICATE if ties > TIES else None)
 
 
 def _noise(analysis: Analysis) -> float:
@@ -326,59 +276,30 @@ def _noise(analysis: Analysis) -> float:
 
 def optimism(analysis: Analysis, values: Floats) -> Check:
     """How much of the best value is expected not to come again."""
-    question = "Would the best be as good again?"
     sd = _noise(analysis)
     if not math.isfinite(sd):
-        return Check(
-            "luck",
-            question,
-            "unknown",
-            "-",
-            math.nan,
-            "The noise of retraining is not known: round.replicate().",
-        )
+        return _unknown("optimism", "unknown", action=_REPLICATE)
     found = stats.Optimism(seed=analysis.seed)(values, sd)
     over = float(found.best - found.honest)
-    text = f"{score(over)} of {score(analysis.sign * found.best)} is expected to be luck"
-    looks = f"It is the best of {plural(len(values), 'look')} at the same validation rows"
-    if over <= sd:
-        return Check(
-            "luck",
-            question,
-            "pass",
-            text,
-            over,
-            f"{looks}, less than one deviation of the noise above what is expected.",
-        )
-    says = f"{looks}: trained again about {score(analysis.sign * found.honest)} is expected. A hold-out says what it is worth."
-    return Check("luck", question, "warn", text, over, says)
+    at = {"best": analysis.sign * found.best, "expected": analysis.sign * found.honest}
+    figures = _values(over=over, **at, trials=len(values))
+    verdict, code = (PASS, "small") if over <= sd else (WARN, "large")
+    return Check("optimism", verdict, code, figures, over)
 
 
 def cost(analysis: Analysis, ranked: pd.DataFrame) -> Check:
     """Whether a trial that is as good takes much less time."""
-    question = "Is the best worth what it costs?"
     seconds = (
         np.asarray(ranked["seconds"], dtype=float) if "seconds" in ranked else np.full(len(ranked), math.nan)
     )
     values = analysis.sign * np.asarray(ranked["value"], dtype=float)
     if not math.isfinite(seconds[0]) or seconds[0] <= 0:
-        return Check("cost", question, "unknown", "-", math.nan, "The trials do not say how long they took.")
-    near = (
-        values >= values[0] - (analysis.noise.sd if math.isfinite(analysis.noise.sd) else 0.0)
-    ) & np.isfinite(seconds)
+        return _unknown("cost", "unknown")
+    sd = analysis.noise.sd if math.isfinite(analysis.noise.sd) else 0.0
+    near = (values >= values[0] - sd) & np.isfinite(seconds)
     cheapest = float(seconds[near].min())
     saving = 1 - cheapest / float(seconds[0])
-    text = f"{percent(saving)} less time for as good a trial"
-    if saving < CHEAPER:
-        return Check(
-            "cost",
-            question,
-            "pass",
-            text,
-            saving,
-            "No trial as good, within the noise, takes much less time.",
-            "cost",
-        )
     rank = int(np.flatnonzero(near & (seconds == cheapest))[0]) + 1
-    says = f"Rank {rank} is as good within the noise and takes {percent(cheapest / float(seconds[0]))} of the time."
-    return Check("cost", question, "warn", text, saving, says, "cost")
+    figures = _values(saving=saving, rank=rank, share=cheapest / float(seconds[0]))
+    verdict, code = (PASS, "no_cheaper") if saving < CHEAPER else (WARN, "cheaper")
+    return Check("cost", verdict, code, figures, saving, "cost")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from refine.errors import ReviewError, did_you_mean
+from refine.errors import ReviewError, did_you_mean, unstorable
 from refine.proposal.forecast import Forecast
 from refine.proposal.proposal import Proposal
 from refine.space.edits import edit_space
@@ -119,6 +120,40 @@ def not_written(again: Decision, first: Decision | None, planned: int | None) ->
     if again.note and again.note != first.note:
         kept.insert(0, f"its note stays {first.note!r}" if first.note else "it stays without a note")
     return f"this was decided before: {' and '.join(kept)}" if kept else ""
+
+
+def check_note(note: Any) -> str:
+    """``note`` if it is text.
+
+    Raises:
+        ReviewError: It is not.
+    """
+    if not isinstance(note, str):
+        raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
+    if bad := unstorable(note):
+        raise ReviewError(f"a note {bad}")
+    return note
+
+
+def check_author(author: Any) -> str:
+    """``author`` if it is text; by default the user's name.
+
+    Raises:
+        ReviewError: It is not.
+    """
+    if author is not None and not isinstance(author, str):
+        raise ReviewError(f"an author must be text, got {author!r}; leave it out for the user's name")
+    if author and (bad := unstorable(author)):
+        raise ReviewError(f"an author {bad}")
+    return author or user()
+
+
+def user() -> str:
+    """Who sits here, for decisions that name no author."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
 
 
 def decided_space(

@@ -6,26 +6,73 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 
 from refine.analysis.analysis import Analysis
 from refine.errors import DesignError, ReviewError
+from refine.proposal.allocation import Shares
 from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Claim, Proposal
 from refine.review.checklist import Checks
-from refine.review.decision import Decision, decided_space
+from refine.review.decision import Decision, check_author, check_note, decided_space
 from refine.space.parameters import Parameter
 from refine.space.space import Space
-from refine.tree.apply import Shares, check_author, check_note
+from refine.trials.round_record import Node
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
-    from refine.tree.round import Round
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", bound="Subject", default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
+
+
+class Subject(Protocol):
+    """What a review needs of the round that it is about; :class:`refine.Round` has it."""
+
+    @property
+    def id(self) -> str:
+        """The short node id."""
+
+    @property
+    def n(self) -> int:
+        """How many configurations are planned."""
+
+    @property
+    def node(self) -> Node:
+        """Its frozen content."""
+
+    def checks(self, analysis: Analysis, proposal: Proposal, /) -> Checks:
+        """Questions to ask before deciding."""
+
+    def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path:
+        """Writes a report."""
+
+    def _keep_proposal(self, proposal: Proposal) -> None:
+        """Stores a proposal, unless it is."""
+
+    def _create_child(
+        self,
+        decision: Decision,
+        n: int | None,
+        downsample: float | None,
+        *,
+        shares: Shares,
+        design: Any,
+        pruner: Any,
+    ) -> Self:
+        """Creates the child that a decision leads to."""
+
+    def _add_decision(self, decision: Decision) -> None:
+        """Stores a decision that leads to no child."""
 
 
 @dataclass(frozen=True, eq=False)
-class Review(Shown):
+class Review(Shown, Generic[R]):
     """A proposal under review. ``edit`` and ``reject`` return a new review; ``accept`` and ``decline`` decide.
 
     Attributes:
@@ -36,13 +83,13 @@ class Review(Shown):
         rejected: Parameters whose change the person turned down.
     """
 
-    round: Round
+    round: R
     proposal: Proposal
     analysis: Analysis
     edits: Mapping[str, Any] = field(default_factory=dict)
     rejected: tuple[str, ...] = ()
 
-    def edit(self, edits: Mapping[str, Any] | None = None, /, **named: Any) -> Review:
+    def edit(self, edits: Mapping[str, Any] | None = None, /, **named: Any) -> Self:
         """Sets parameters: ``edit(dropout=(0, 0.2))``.
 
         Args:
@@ -59,7 +106,7 @@ class Review(Shown):
         # The last word on a parameter counts.
         return self._with({**self.edits, **changed}, tuple(n for n in self.rejected if n not in changed))
 
-    def reject(self, *names: str) -> Review:
+    def reject(self, *names: str) -> Self:
         """Turns changes down: these parameters stay as they are now.
 
         Raises:
@@ -72,7 +119,7 @@ class Review(Shown):
         edits = {n: v for n, v in self.edits.items() if n not in names}
         return self._with(edits, tuple(sorted({*self.rejected, *names})))
 
-    def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Review:
+    def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Self:
         changed = replace(self, edits=dict(edits), rejected=rejected)
         _ = changed.space  # an edit that can't be made is refused now
         return changed
@@ -108,7 +155,7 @@ class Review(Shown):
         design: Any = None,
         pruner: Any = None,
         author: str | None = None,
-    ) -> Round:
+    ) -> R:
         """Takes the decision and creates the child round.
 
         Args:
@@ -180,7 +227,7 @@ class Review(Shown):
         return preview_of(self.proposal, self.analysis, looked.space, n, workers, allow_degenerate)
 
     def checks(self) -> Checks:
-        """Questions to ask before deciding: see :meth:`Round.gate`."""
+        """Questions to ask before deciding: see :meth:`Round.checks`."""
         return self.round.checks(self.analysis, self.proposal)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:

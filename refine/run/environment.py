@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import platform
 import subprocess
@@ -77,11 +76,3 @@ def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]  # whichever git the person uses
     found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
     return found.stdout.strip()
-
-
-def user() -> str:
-    """Who sits here, for decisions that name no author."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "unknown"

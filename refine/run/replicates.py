@@ -1,17 +1,17 @@
 """Replicates: the best configurations run again under new seeds.
 
-They are kept beside the planned trials and count for the noise and for how much of the best value is luck. They
+They are kept beside the planned trials and count for the noise and for how much of the best value is chance. They
 are in no table, test or density, where one configuration would count several times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from refine.analysis.pooling import Fresh
 from refine.errors import AnalysisError, DesignError
 from refine.run.objective import Task
 from refine.space.space import Space
@@ -23,20 +23,6 @@ from refine.trials.trial import DEGENERATE
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Fresh(NamedTuple):
-    """Finished replicates.
-
-    Attributes:
-        values: (n,) values, in the metric's own sign.
-        groups: n labels, equal for one configuration of one round.
-        splits: (n, s) values by split, where the objective gave them as ``name@1``, ``name@2``, ...; else ``None``.
-    """
-
-    values: npt.NDArray[np.float64]
-    groups: list[str]
-    splits: npt.NDArray[np.float64] | None = None
 
 
 def check_times(top: int, seeds: int) -> None:

@@ -9,33 +9,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from refine.analysis.analysis import Analysis
 from refine.analysis.pooling import completed_keys
 from refine.design.samplers import how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
-from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean, unstorable
-from refine.proposal.allocation import audit_configurations, exploit_rows
+from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean
+from refine.proposal.allocation import Shares, audit_configurations, check_shares, exploit_rows
 from refine.proposal.forecast import forecast
 from refine.review.decision import Decision, not_written
-from refine.run.environment import user
 from refine.space.encoding import check_seed, decode, freeze, seed_of
 from refine.space.space import Space, configuration_key, encode_configuration
 from refine.store.store import Store
 from refine.trials.round_record import Node, StoredDecision, StoredNode
-
-
-class Shares(NamedTuple):
-    """What a child spends beside its space-filling design.
-
-    Attributes:
-        exploit: Share of its configurations where the optimum is plausible, in [0, 1).
-        audit: Share outside its space but inside the parent's, in [0, 1).
-        analysis: Evidence of where the optimum may be.
-    """
-
-    exploit: float
-    audit: float
-    analysis: Analysis
 
 
 class How(NamedTuple):
@@ -191,19 +175,6 @@ def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, 
     return float(shares.exploit), float(shares.audit) if outer.volume_kept(inner) < 1 else 0.0
 
 
-def check_shares(exploit: float, audit: float) -> None:
-    """Raises ReviewError unless a child can spend such shares beside its space-filling design."""
-    for name, share in (("exploit", exploit), ("audit", audit)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ReviewError(
-                f"{name} must be a share >= 0 and < 1 of the configurations, got {share!r}; such as {name}=0.5"
-            )
-    if exploit + audit >= 1:
-        raise ReviewError(
-            f"exploit and audit must leave something for the space-filling design, got {exploit} and {audit}; make one smaller"
-        )
-
-
 def _extra(
     node: Node, parent: Node, shares: Shares, count: int, inherited: frozenset[str], before: frozenset[str]
 ) -> list[tuple[str, dict[str, Any]]]:
@@ -267,29 +238,3 @@ def mistyped(old: Space, new: Space, previous: Mapping[str, Any]) -> list[str]:
         for name, hint in hints.items()
         if hint.startswith("did you mean")
     ]
-
-
-def check_note(note: Any) -> str:
-    """``note`` if it is text.
-
-    Raises:
-        ReviewError: It is not.
-    """
-    if not isinstance(note, str):
-        raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
-    if bad := unstorable(note):
-        raise ReviewError(f"a note {bad}")
-    return note
-
-
-def check_author(author: Any) -> str:
-    """``author`` if it is text; by default the user's name.
-
-    Raises:
-        ReviewError: It is not.
-    """
-    if author is not None and not isinstance(author, str):
-        raise ReviewError(f"an author must be text, got {author!r}; leave it out for the user's name")
-    if author and (bad := unstorable(author)):
-        raise ReviewError(f"an author {bad}")
-    return author or user()

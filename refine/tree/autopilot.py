@@ -11,8 +11,9 @@ from refine import stats
 from refine.analysis.population import SPACE_FILLING
 from refine.design.space_filling import IMPORTED
 from refine.errors import DesignError, ReviewError
+from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
-from refine.tree.apply import check_shares, left_to_run
+from refine.tree.apply import left_to_run
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import best_first

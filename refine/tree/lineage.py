@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.analysis.analysis import Analysis, analyze
-from refine.analysis.pooling import read_masks, replicate_groups, translate
+from refine.analysis.pooling import Fresh, read_masks, replicate_groups, translate
 from refine.errors import AnalysisError, did_you_mean
-from refine.run.replicates import Fresh, fresh_runs
+from refine.run.replicates import fresh_runs
 from refine.store.store import Store
 from refine.trials.frame import table
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan

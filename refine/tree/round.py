@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from refine.analysis.analysis import Analysis
-from refine.analysis.learning_curves import best_curves
-from refine.analysis.optimism import Optimism, optimism_of
+from refine.analysis.optimism import Optimism
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import design_named, how_many
 from refine.errors import AnalysisError, RefineWarning
+from refine.proposal.allocation import Shares, check_shares
 from refine.proposal.proposal import Proposal, check_risk, propose
 from refine.review.checklist import Checks, checks_of
 from refine.review.checks import Known
-from refine.review.decision import Decision
+from refine.review.decision import Decision, check_author, check_note
 from refine.review.review import Review
 from refine.run.best_model import best_model
 from refine.run.holdout import (
@@ -45,18 +45,15 @@ from refine.store.engine import check_folder
 from refine.store.store import Store
 from refine.tree.apply import (
     How,
-    Shares,
     add_child,
-    check_author,
-    check_note,
     check_previous,
-    check_shares,
     loss,
     mistyped,
     path_to,
 )
 from refine.tree.context import Context
 from refine.tree.lineage import analysis_of
+from refine.tree.reading import read_curves, read_optimism
 from refine.trials.frame import Records, best_first, table
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.metric import Metric, Score
@@ -487,13 +484,13 @@ class Round(Shown):
 
         Args:
             analysis: Of this round, where it was made already.
-            proposal: What is proposed on it; ``None`` where nothing is. :meth:`Review.gate` gives its own.
+            proposal: What is proposed on it; ``None`` where nothing is. :meth:`Review.checks` gives its own.
 
         Raises:
             AnalysisError: The round can't be analysed yet, or no trial may be called best.
         """
         found = self.analyze() if analysis is None else analysis
-        curves = best_curves(*self._judged, found.noise.sd)
+        curves = read_curves(*self._judged, found.noise.sd)
         allow_degenerate = self.node.allow_degenerate
         known = Known(proposal, self.roles, self.node.note, curves, self._best_before(), allow_degenerate)
         return checks_of(self.id, found, known)
@@ -511,7 +508,7 @@ class Round(Shown):
 
     def propose(
         self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0, *, keep: bool = True
-    ) -> Review:
+    ) -> Review[Round]:
         """Proposes bounds for the next round and opens them for review; the proposal is stored.
 
         Args:
@@ -542,7 +539,7 @@ class Round(Shown):
         if analysis is None:
             with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
                 analysis = self.analyze(seed=seed)
-        return optimism_of(*self._judged, analysis, seed)
+        return read_optimism(*self._judged, analysis, seed)
 
     # Deciding.
 

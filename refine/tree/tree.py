@@ -14,8 +14,7 @@ from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
 from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
 from refine.review.calibration import Calibration
-from refine.review.decision import Decision
-from refine.run.environment import user
+from refine.review.decision import Decision, check_note, user
 from refine.run.holdout import holdout_results_of
 from refine.run.identity import Objective, check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
@@ -26,7 +25,6 @@ from refine.space.roles import scientific_of
 from refine.space.space import Space
 from refine.store.engine import check_folder
 from refine.store.store import Store
-from refine.tree.apply import check_note
 from refine.tree.comparison import Comparison, compare
 from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange

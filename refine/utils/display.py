@@ -264,8 +264,9 @@ class _Grid:
             Cell(f"{_cell(row[0]).text}: {_cell(row[j]).text}", _cell(row[j]).tone)
             for row in block.rows
             for j in block.wide
+            if _cell(row[j]).text
         ]
-        return [table, "", *_rich_items(Items(tuple(lines)))]
+        return [table, "", *_rich_items(Items(tuple(lines)))] if lines else [table]
 
 
 def _table(block: Grid) -> Table:

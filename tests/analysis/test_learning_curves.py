@@ -7,9 +7,10 @@ import math
 import pytest
 
 import objectives
-from refine.analysis.learning_curves import best_curves, trial_curves
+from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
 from refine.report.markdown.gather import gather
+from refine.tree.reading import read_curves
 from refine.trials.metric import Metric
 
 
@@ -32,7 +33,7 @@ def learns(params, trial):
 
 
 def known(found, top=None):
-    return best_curves(
+    return read_curves(
         found.context.store, found._stored.pk, found.space, found._metric, found.direction, False, None, top
     )
 

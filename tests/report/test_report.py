@@ -21,6 +21,7 @@ from refine.report.markdown import Facts, proposal_report, round_report
 from refine.report.markdown.gather import gather
 from refine.report.markdown.population import against_parent
 from refine.report.markdown.text import code, escape, fence, quote, slug, table
+from refine.report.pages.population import CAUTION, population_sentence
 from refine.report.pages.proposal import claim_sentence
 from refine.review.checklist import checks_of
 from refine.review.checks import Known
@@ -319,9 +320,9 @@ def test_against_its_parent(child: Facts, tmp_path: Path) -> None:
     text = round_report(child, tmp_path).read_text(encoding="utf-8")
     found = compare_rounds(trials(), child.table, "maximize")
     section = text.split("## Against its parent\n")[1].split("\n## ")[0]
-    assert escape(found.sentence) in section
-    assert found.sentence.endswith("The population improved.")
-    assert escape(found.caution) in section
+    assert escape(population_sentence(found)) in section
+    assert population_sentence(found).endswith("The population improved.")
+    assert escape(CAUTION) in section
     picture = f"{child.node.id}/against-parent.png"
     assert f"]({picture})" in section
     assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")

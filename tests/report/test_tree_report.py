@@ -9,6 +9,7 @@ import pytest
 
 import refine
 from refine.errors import NotFoundError
+from refine.report.pages.population import population_sentence
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"], "epochs": 20}
 EVIL = "<script>alert(1)</script> | **x** \n# head"
@@ -86,7 +87,7 @@ def test_a_comparison_as_a_report(tree, tmp_path):
     found = tree.diff(tree.rounds[0], "paper")
     text = found.report(tmp_path).read_text()
     assert "| dropout | 0 to 0.5 | 0 to 0.2 | ■■■□□□ |" in text
-    assert found.populations.sentence_about(found.b, found.a).split(" with ")[0] in text
+    assert population_sentence(found.populations, found.b, found.a).split(" with ")[0] in text
     assert (tmp_path / f"{found.a}-{found.b}" / "edf.png").is_file()
     same = tree.diff("paper", "paper").report(tmp_path).read_text()
     assert "Both search the same space." in same

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import objectives
 import refine
 from refine import stats
+from refine.report.pages.calibration import entry_sentences
 from refine.review.decision import Decision
 from refine.store.schema import t
 
@@ -33,7 +34,7 @@ def test_a_tree_without_children_says_so(tree, root):
     assert len(calibration) == 0
     assert calibration.frame.empty
     assert str(calibration) == (
-        "Ledger of question\n\nNo decision has led to a child yet.\n\nnext: round.propose().accept(n=100)"
+        "Calibration of question\n\nNo decision has led to a child yet.\n\nnext: round.propose().accept(n=100)"
     )
     assert all(math.isnan(c.share) and c.n == 0 for c in calibration.coverage())
 
@@ -44,8 +45,11 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     assert made.n == len(child.cells()) == 24
     (entry,) = tree.calibration().entries
     assert not entry.scored
-    assert entry.state == "Unfinished, not scored: 0 of 24 space-filling trials have ended."
-    assert entry.verdict == "Not tested: no audit trial has finished."
+    assert entry.state == "unfinished"
+    assert entry.verdict == "not_tested"
+    assert entry_sentences(entry) == (
+        "Unfinished, not scored: 0 of 24 space-filling trials have ended. Not tested: no audit trial has finished."
+    )
     assert math.isnan(row_of(tree, child)["median"])
     assert row_of(tree, child)["refuted"] is not True
 
@@ -78,7 +82,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
         "They would have found a better region that holds 10 % of what was cut off with probability 0.34."
         in text
     )
-    assert "Scored on 24 space-filling trials: median at the" in text
+    assert "Scored on 24 space-filling trials: its median is better than" in text
     assert "90 % intervals of the best held in" in text
 
 
@@ -96,9 +100,10 @@ def test_a_counter_sample_refutes_a_wrong_narrowing(tree, root):
     (entry,) = tree.calibration().entries
     assert entry.excess == pytest.approx(outside - inside)
     assert entry.refuted is True
-    assert entry.verdict.startswith(
-        f"Refuted: a audit trial reached {outside:.4f}; the best inside is {inside:.4f}, "
-    )
+    assert entry.verdict == "refuted"
+    assert (
+        f"Refuted: an audit trial reached {outside:.4f}; the best inside is {inside:.4f}, "
+    ) in entry_sentences(entry)
     assert row_of(tree, child)["refuted"] is True
     assert row_of(tree, child)["power"] == pytest.approx(1 - 0.9**12)
 
@@ -126,7 +131,7 @@ def test_what_is_added_later_does_not_count(tree, root):
     assert len(child.trials) == 60
     for name in ("planned", "ended", "space_filling", "median", "best", "median_pit", "best_pit"):
         assert after[name] == before[name]
-    assert tree.calibration().entries[0].verdict == "Not tested: no audit trial has finished."
+    assert tree.calibration().entries[0].verdict == "not_tested"
 
 
 def test_branches_and_second_decisions_have_no_forecast(tree, root):
@@ -136,8 +141,8 @@ def test_branches_and_second_decisions_have_no_forecast(tree, root):
     entries = tree.calibration().entries
     assert [e.decision.forecast is None for e in entries] == [True, False, *[True] * (len(entries) - 2)]
     assert entries[0].child == branch.id
-    assert entries[0].verdict == "No claim: a branch narrows without a proposal."
-    assert entries[0].state == "No forecast was made, so none is scored."
+    assert entries[0].verdict == "no_claim"
+    assert entries[0].state == "no_forecast"
     assert entries[0].realised("best") == branch.trials["value"].max()
 
 
@@ -155,7 +160,7 @@ def test_decisions_stored_before_there_were_forecasts_are_read(tree, root):
     (entry,) = tree.calibration().entries
     assert entry.finished
     assert not entry.scored
-    assert entry.state == "No forecast was made, so none is scored."
+    assert entry.state == "no_forecast"
     assert row_of(tree, child)["best"] == entry.realised("best")
     # The same decision again is the one that is stored already.
     root.propose().accept(n=20)
@@ -181,10 +186,9 @@ def test_failures_are_no_values(tree, space):
     (entry,) = tree.calibration().entries
     assert entry.finished
     assert not entry.scored
-    assert (
-        entry.state
-        == f"Not scored: only {len(entry.seen.space_filling)} of 20 space-filling trials have a value."
-    )
+    assert entry.state == "too_few_values"
+    few = f"Not scored: only {len(entry.seen.space_filling)} of 20 space-filling trials have a value."
+    assert entry_sentences(entry).startswith(few)
 
 
 def test_coverage_is_counted_with_its_interval(tree, root):

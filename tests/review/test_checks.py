@@ -11,10 +11,12 @@ import pytest
 import refine
 from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
+from refine.report.pages.checks import figure, question, says
 from refine.review.checklist import checks_of
 from refine.review.checks import Known
 from refine.stats import CurveCheck
 from refine.trials.metric import Metric
+from refine.utils.action import Action
 
 SPACE = refine.Space({"x": (0.5, 5.0, 10), "kind": ["a", "b", "c"], "depth": (1, 4)})
 
@@ -51,15 +53,15 @@ def nuisance(**roles):
 def test_the_goal_is_a_note_or_a_scientific_parameter():
     frame = trials(middle)
     assert checks(frame)["goal"].verdict == "warn"
-    assert checks(frame, goal="low dropout?")["goal"].says == "It explores: low dropout?"
+    assert says(checks(frame, goal="low dropout?")["goal"]) == "It explores: low dropout?"
     asked = checks(frame, roles=nuisance(kind="scientific"))["goal"]
-    assert (asked.verdict, asked.number) == ("pass", "1 scientific parameter, 2 nuisance")
+    assert (asked.verdict, figure(asked)) == ("pass", "1 scientific parameter, 2 nuisance")
     analysis = refine.analyze(SPACE, frame)
     proposal = refine.propose(analysis)
     assert proposal["kind"].kind == "drop"
     deciding = checks(frame, roles=nuisance(kind="scientific"), analysis=analysis, proposal=proposal)["goal"]
     assert deciding.verdict == "warn"
-    assert deciding.call == "round.plot.isolation('kind')"
+    assert deciding.call == Action("round.plot.isolation", "kind")
 
 
 def test_edges():
@@ -68,13 +70,13 @@ def test_edges():
     analysis = refine.analyze(SPACE, rising)
     found = checks(rising, analysis=analysis)["edges"]
     # The pile and the best trial are at the same end.
-    assert (found.verdict, found.picture, found.number) == ("fail", "edges", "1 open end")
-    assert "x (high)" in found.says
+    assert (found.verdict, found.picture, figure(found)) == ("fail", "edges", "1 open end")
+    assert "x (high)" in says(found)
     proposal = refine.propose(analysis)
     assert proposal["x"].kind == "widen"
     widened = checks(rising, analysis=analysis, proposal=proposal)["edges"]
-    assert (widened.verdict, widened.number) == ("warn", "1 open end")
-    assert "x = 5" in widened.says
+    assert (widened.verdict, figure(widened)) == ("warn", "1 open end")
+    assert "x = 5" in says(widened)
     # A rate of 0 is a natural limit: nothing lies beyond it.
     space = refine.Space({"rate": (0.0, 0.5, 6), "kind": ["a", "b"]})
     falling = trials(lambda f, rng: -f["rate"] + rng.normal(0, 0.01, len(f)), n=200, space=space)
@@ -85,7 +87,7 @@ def test_enough_points():
     assert checks(trials(middle, n=400))["enough"].verdict == "pass"
     few = checks(trials(middle, n=40))["enough"]
     assert few.verdict == "fail"
-    assert few.number.startswith("8 good trials, ")
+    assert figure(few).startswith("8 good trials, ")
     between = checks(trials(middle, n=100))["enough"]
     assert between.verdict == "warn"
     assert 0.5 <= between.value < 1
@@ -94,8 +96,8 @@ def test_enough_points():
     clear = checks(
         trials(lambda f, rng: f["rate"] + rng.normal(0, 0.01, len(f)), n=40, space=space), space=space
     )["enough"]
-    assert (clear.verdict, clear.number) == ("pass", "8 good trials, 18 needed")
-    assert clear.says.startswith("Every parameter that is read was seen to matter, with fewer; ")
+    assert (clear.verdict, figure(clear)) == ("pass", "8 good trials, 18 needed")
+    assert says(clear).startswith("Every parameter that is read was seen to matter, with fewer. ")
 
 
 @pytest.mark.parametrize(("failed", "verdict"), [(0, "pass"), (5, "pass"), (12, "warn"), (40, "fail")])
@@ -105,7 +107,7 @@ def test_infeasible(failed, verdict):
     frame.loc[frame["state"] == "failed", "value"] = np.nan
     check = checks(frame)["infeasible"]
     assert (check.verdict, check.value) == (verdict, failed / 120)
-    assert check.number.startswith(f"{failed} of 120 without")
+    assert figure(check).startswith(f"{failed} of 120 without")
 
 
 def test_degenerate_models_are_not_usable_unless_the_person_says_so():
@@ -128,9 +130,9 @@ def test_curves():
     rising, flat = 0.5 + 0.008 * epochs, 0.99 - 0.5 * np.exp(-epochs / 12)
     assert CurveCheck()((), (), rising).improving.seen
     sound = checks(frame, curves=curves_of(*[flat] * 8))["curves"]
-    assert (sound.verdict, sound.number) == ("pass", "0 of the best 8")
+    assert (sound.verdict, figure(sound)) == ("pass", "0 of the best 8")
     third = checks(frame, curves=curves_of(*[rising] * 3, *[flat] * 6))["curves"]
-    assert (third.verdict, third.number) == ("warn", "3 of the best 9 still improve at the end")
+    assert (third.verdict, figure(third)) == ("warn", "3 of the best 9 still improve at the end")
     assert checks(frame, curves=curves_of(*[rising] * 5, *[flat] * 3))["curves"].verdict == "fail"
 
 
@@ -144,7 +146,7 @@ def test_isolation_is_fair_only_with_enough_trials_of_every_level():
     assert fair.value == counts.min()
     few = frame.drop(frame.index[frame["kind"] == "b"][3:])
     check = checks(few, roles=roles)["isolation"]
-    assert (check.verdict, check.value, check.number) == ("fail", 3, "at least 3 trials a level (b)")
+    assert (check.verdict, check.value, figure(check)) == ("fail", 3, "at least 3 trials a level (b)")
     some = frame.drop(frame.index[frame["kind"] == "b"][9:])
     assert checks(some, roles=roles)["isolation"].verdict == "warn"
 
@@ -167,7 +169,7 @@ def test_noise_against_what_was_known_before():
     assert verdicts == {5.0: "pass", 1.0: "warn", 0.0: "warn", -1.0: "warn", -5.0: "fail"}
     check = checks(frame, fresh=fresh, before=best - 5 * sd)["noise"]
     assert check.value == pytest.approx(5 * sd)
-    assert "5 times the noise" in check.number
+    assert "5 times the noise" in figure(check)
     # The same the other way round.
     turned = frame.assign(value=-frame["value"])
     check = checks(turned, direction="minimize", fresh=fresh, before=-best + 5 * sd)["noise"]
@@ -179,16 +181,16 @@ def test_noise_of_a_root_counts_what_is_as_good():
     assert clear.verdict == "pass"
     blurred = checks(trials(middle), fresh=replicates(0.05))["noise"]
     assert blurred.verdict == "warn"
-    assert "the choice among them is luck" in blurred.says
+    assert "the choice among them is chance" in says(blurred)
 
 
-def test_luck():
+def test_optimism():
     frame = trials(middle)
-    assert checks(frame, fresh=replicates(0.0001))["luck"].verdict == "pass"
-    lucky = checks(frame, fresh=replicates(0.05))["luck"]
+    assert checks(frame, fresh=replicates(0.0001))["optimism"].verdict == "pass"
+    lucky = checks(frame, fresh=replicates(0.05))["optimism"]
     assert lucky.verdict == "warn"
     assert lucky.value > 0.05
-    assert "best of 120 looks" in lucky.says
+    assert "best of 120 trials judged" in says(lucky)
 
 
 def test_cost():
@@ -201,7 +203,7 @@ def test_cost():
     cheap.loc[cheap.index[order[1]], ["value", "seconds"]] = frame["value"].max() - 1e-4, 2.0
     check = checks(cheap, fresh=replicates(0.01))["cost"]
     assert (check.verdict, check.value) == ("warn", pytest.approx(0.8))
-    assert check.says == "Rank 2 is as good within the noise and takes 20 % of the time."
+    assert says(check) == "Rank 2 is as good within the noise and takes 20 % of the time."
 
 
 def test_printing_and_looking_up():
@@ -210,10 +212,10 @@ def test_printing_and_looking_up():
     text = str(found)
     assert text.startswith("Before you decide on round abc: ")
     for check in found.checks:
-        assert check.question in text
-        assert check.says in text
-    assert found.checks[1].question in found._repr_html_()
-    with pytest.raises(KeyError, match="no card 'edge'; did you mean 'edges'"):
+        assert question(check) in text
+        assert says(check) in text
+    assert question(found.checks[1]) in found._repr_html_()
+    with pytest.raises(KeyError, match="no check 'edge'; did you mean 'edges'"):
         found["edge"]
 
 
@@ -224,10 +226,10 @@ def test_a_round_and_its_review_ask_the_same(tree, space):
     review = root.propose()
     by_review, by_round = review.checks(), root.checks()
     assert [c.key for c in by_review.checks] == [c.key for c in by_round.checks]
-    assert by_round["goal"].says == "It explores: first"
+    assert says(by_round["goal"]) == "It explores: first"
     child = review.accept(n=40).run(progress=False)
     noise = child.checks()["noise"]
-    assert "over the best before" in noise.number
+    assert "over the best before" in figure(noise)
     root.set_roles(optimizer="scientific")
     assert root.checks()["isolation"].about == "optimizer"
     with pytest.raises(AnalysisError):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.analysis.learning_curves import WORDS, Pair, TrialCurves
+from refine.analysis.learning_curves import Pair, TrialCurves
 from refine.errors import AnalysisError
 from refine.report.figures.style import BLUE, GREY, INK, ORANGE, panels, shorten, style
+from refine.report.pages.curves import FLAG_WORDS
 from refine.trials.goal import check_direction
 from refine.utils.format import number, score
 
@@ -124,10 +125,10 @@ def _heads(line: npt.NDArray[Any], found: Sequence[TrialCurves]) -> None:
 
 
 def _lines(trial: TrialCurves) -> list[str]:
-    if not trial.told:
+    if not trial.judged:
         return ["too few epochs to tell"]
     lines = [""]
-    for word in (WORDS[name] for name in trial.seen):
+    for word in (FLAG_WORDS[name] for name in trial.seen):
         longer = f"{lines[-1]}, {word}" if lines[-1] else word
         if len(longer) > _LETTERS:
             lines[-1] += ","

@@ -8,6 +8,7 @@ from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.markdown.facts import Facts
 from refine.report.markdown.text import Raw, picture, slug, table
+from refine.report.pages.checks import figure, question, says
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,13 +19,13 @@ _MARKS = {"pass": "✓ pass", "warn": "▲ warn", "fail": "✗ fail", "unknown":
 
 
 def checks_section(facts: Facts, where: Path) -> dict[str, Any] | None:
-    """The cards as a table, with the pictures that stand nowhere else in the report; ``None`` without cards.
+    """The checks as a table, with the pictures that stand nowhere else in the report; ``None`` without checks.
 
-    Pictures of cards that pass can be unfolded.
+    Pictures of checks that pass can be unfolded.
     """
     if facts.checks is None:
         return None
-    rows = [[c.question, _MARKS[c.verdict], c.number, c.says] for c in facts.checks.checks]
+    rows = [[question(c), _MARKS[c.verdict], figure(c), says(c)] for c in facts.checks.checks]
     taken: set[str] = set()
     seen: set[tuple[str, str]] = set()
     shown: list[Raw] = []
@@ -33,9 +34,9 @@ def checks_section(facts: Facts, where: Path) -> dict[str, Any] | None:
         if (check.picture, check.about) in seen:
             continue
         seen.add((check.picture, check.about))
-        path = f"{facts.node.id}/gate-{slug(f'{check.key} {check.about}', taken)}.png"
+        path = f"{facts.node.id}/check-{slug(f'{check.key} {check.about}', taken)}.png"
         if _drawn(facts, check, where / path):
-            (folded if check.verdict == "pass" else shown).append(picture(check.question, path))
+            (folded if check.verdict == "pass" else shown).append(picture(question(check), path))
     return {
         "table": table(["question", "verdict", "number", "what follows"], rows),
         "shown": shown,
@@ -44,7 +45,7 @@ def checks_section(facts: Facts, where: Path) -> dict[str, Any] | None:
 
 
 def _drawn(facts: Facts, check: Check, path: Path) -> bool:
-    """Draws a card's picture, if it has one that the report's other sections don't show."""
+    """Draws a check's picture, if it has one that the report's other sections don't show."""
     analysis = facts.analysis
     if analysis is None or check.picture not in ("edges", "failing", "isolation", "gain", "cost"):
         return False
@@ -55,7 +56,7 @@ def _drawn(facts: Facts, check: Check, path: Path) -> bool:
             ax = figures.gain(analysis, facts.before)
         else:
             ax = getattr(figures, check.picture)(analysis)
-    except AnalysisError:  # there is nothing to draw, which the card says in words
+    except AnalysisError:  # there is nothing to draw, which the check says in words
         return False
     figures.save(ax, path)
     return True

@@ -9,6 +9,7 @@ from refine.analysis.population import space_filling_values
 from refine.report import figures
 from refine.report.markdown.files import in_one_file, published
 from refine.report.markdown.text import Raw, code, picture, table
+from refine.report.pages.population import population_sentence
 from refine.space.edits import bounds_text, strip
 from refine.tree.comparison import Comparison
 from refine.utils.format import percent, score
@@ -53,7 +54,9 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         )
         if found.other
         else None,
-        "populations": found.populations.sentence_about(found.b, found.a) if found.populations else None,
+        "populations": population_sentence(found.populations, found.b, found.a)
+        if found.populations
+        else None,
         "picture": None,
     }
     if found.populations is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis.learning_curves import WORDS
 from refine.report import figures
 from refine.report.figures.curves import MOST
 from refine.report.markdown.facts import Facts, direction_of, metric_of
 from refine.report.markdown.text import picture, table
+from refine.report.pages.curves import FLAG_WORDS
 from refine.trials.metric import Metric
 from refine.utils.format import number
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MEANING = {
     "overfitting": "validation loss rises while training loss falls on",
-    "unsteady": "the metric jumps from epoch to epoch to the end, so which one is last is luck",
+    "unsteady": "the metric jumps from epoch to epoch to the end, so which one is last is chance",
     "improving": "the metric still gets better at the end",
     "saturated": "within the first quarter of its epochs as good as it got",
     "rising": "training loss ends above its minimum",
@@ -50,7 +50,7 @@ def curves_section(facts: Facts, where: Path) -> dict[str, Any] | None:
     reduction = "max" if direction_of(facts) == "maximize" else "min"
     best = f", or judge by the best epoch ({reduction}:{metric.name})" if metric.reduction == "last" else ""
     rows = []
-    for name, word in WORDS.items():
+    for name, word in FLAG_WORDS.items():
         sizes = [getattr(trial.flags, name).size for trial in found if name in trial.seen]
         if sizes:
             size = _SIZE[name].format(number(median(sizes)))
@@ -58,7 +58,7 @@ def curves_section(facts: Facts, where: Path) -> dict[str, Any] | None:
             rows.append([word, f"{len(sizes)} of {len(found)}", _MEANING[name], size, advice])
     return {
         "picture": picture("Training curves of the best trials", path),
-        "sentence": _sentence(len(found), sum(not trial.told for trial in found), bool(rows)),
+        "sentence": _sentence(len(found), sum(not trial.judged for trial in found), bool(rows)),
         "table": table(["seen", "trials", "what it is", "size", "what may help"], rows) if rows else None,
     }
 

@@ -55,7 +55,7 @@ class Facts:
         reproduce: Python code that makes the round again.
         store: Where the round is kept; shown without folders, user or password.
         parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
-        optimism: How much of the best value is luck; ``None`` where there is no best.
+        optimism: How much of the best value is chance; ``None`` where there is no best.
         curves: Training curves of the best trials, best first; empty where none were reported.
         holdout_results: What the hold-out showed, each time it was opened at this round.
         checks: Questions to ask before deciding; ``None`` where too few trials have finished.

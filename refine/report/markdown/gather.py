@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refine.analysis.learning_curves import best_curves
-from refine.analysis.optimism import optimism_of
 from refine.errors import AnalysisError
 from refine.proposal.proposal import Proposal
 from refine.report.markdown import proposal_report, round_report
 from refine.report.markdown.facts import Facts
 from refine.report.markdown.files import in_one_file
 from refine.report.markdown.script import reproduce
+from refine.tree.reading import read_curves, read_optimism
 from refine.tree.round import Round
 from refine.utils.provided import provides
 
@@ -54,12 +53,12 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         analysis = None  # too few trials yet: the report says what ran
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
-        optimism = optimism_of(*found._judged, analysis, 0)
+        optimism = read_optimism(*found._judged, analysis, 0)
     checks = None
     if analysis is not None:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
             checks = found.checks(analysis, proposal)
-    curves = best_curves(*found._judged, None if analysis is None else analysis.noise.sd)
+    curves = read_curves(*found._judged, None if analysis is None else analysis.noise.sd)
     records = home.store.records([stored.pk])
     environments = home.store.environments(stored.pk)
     return Facts(

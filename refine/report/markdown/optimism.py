@@ -1,4 +1,4 @@
-"""Section of a report about how much of the best value is luck."""
+"""Section of a report about how much of the best value is chance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from refine.report.markdown.facts import Facts
 from refine.report.markdown.text import Raw, escape, table
+from refine.report.pages.reasons import sentence
 from refine.utils.format import percent, plural, score
 
 
@@ -34,7 +35,8 @@ def optimism_section(facts: Facts) -> dict[str, Any] | None:
     if found.seeds is None:
         missing.append("The best configuration was not run again under new seeds.")
     if found.examples is None:
-        missing.append(f"What other validation examples would say is not known: {escape(found.why_not)}.")
+        why = "" if found.why_not is None else f" {escape(sentence(found.why_not))}"
+        missing.append(f"What other validation examples would show is not known.{why}")
     return {
         "table": table(["what", found.metric, "95 % interval", "how"], rows),
         "missing": Raw(" ".join(missing)) or None,

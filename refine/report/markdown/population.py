@@ -8,6 +8,7 @@ from refine.analysis.population import LEAST_COMPARED, compare_rounds, space_fil
 from refine.report import figures
 from refine.report.markdown.facts import Facts, direction_of, metric_of
 from refine.report.markdown.text import Raw, code, picture, table
+from refine.report.pages.population import CAUTION, population_sentence
 from refine.trials.frame import degenerate_rows
 from refine.utils.format import score
 
@@ -47,8 +48,8 @@ def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
         ],
     ]
     return {
-        "sentence": found.sentence,
-        "caution": found.caution,
+        "sentence": population_sentence(found),
+        "caution": CAUTION,
         "table": table(
             ["round", "finished space-filling trials", f"median {metric_of(facts)}", "best of these"], rows
         ),

@@ -16,6 +16,7 @@ from refine.design.space_filling import IMPORTED
 from refine.report import figures
 from refine.report.markdown.files import published
 from refine.report.markdown.text import Raw, code, escape, fence, joined, picture, quote, slug, table
+from refine.report.pages.calibration import coverage_sentences, entry_sentences
 from refine.report.pages.proposal import why
 from refine.space.edits import bounds_text, strip
 from refine.utils.format import duration, percent, plural, score
@@ -82,7 +83,7 @@ class TreeFacts:
         direction: ``"maximize"`` or ``"minimize"``.
         steps: All rounds, oldest first.
         way: Ids from the root to the winner; empty before the first value.
-        optimism: How much of the winner's best is luck; ``None`` where that can't be told.
+        optimism: How much of the winner's best is chance; ``None`` where that can't be told.
         calibration: Forecasts and claims.
         reproduce: Python that makes the winner's round again.
     """
@@ -115,7 +116,7 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
         "steps": [_step(facts, s, i) for i, s in enumerate(on_way, 1)],
         "others": [_step(facts, s, 0) for s in off_way],
         "winner": _winner(facts),
-        "held": _held(facts.calibration),
+        "held": [Raw(line) for line in coverage_sentences(facts.calibration)],
         "reproduce": fence(facts.reproduce, "python") if facts.way else None,
     }
     return published(where / f"{name}.md", "tree.md.j2", context)
@@ -230,7 +231,7 @@ def _step(facts: TreeFacts, s: Step, number: int) -> dict[str, Any]:
         else Raw(f"{escape(states)}, {of}.{best}"),
         "note": quote(s.node.note) if s.node.note.strip() and s.decision is None else None,
         "seen": [Raw(escape(text)) for text in s.seen[:_SEEN]],
-        "turned": None if s.entry is None else _turned(s.entry),
+        "turned": None if s.entry is None else Raw(escape(entry_sentences(s.entry))),
         "declined": [_declined(d) for d in s.declined],
     }
 
@@ -307,10 +308,6 @@ def _branched(old: Space, d: Decision) -> Raw | None:
     return table(["parameter", "before", "decided", "levels"], rows) if rows else None
 
 
-def _turned(entry: Entry) -> Raw:
-    return Raw(f"{escape(entry.state)} {escape(entry.verdict)}")
-
-
 def _declined(d: Decision) -> Raw:
     note = f": {escape(d.note)}" if d.note.strip() else "."
     return Raw(f"A proposal on it was declined{f' by {escape(d.author)}' if d.author.strip() else ''}{note}")
@@ -357,15 +354,3 @@ def _holdout_results(facts: TreeFacts) -> Sequence[list[object]]:
                 how = f"mean of {plural(int(first['runs']), 'model')}, opened by {o.author}"
                 rows.append([what, score(float(first["holdout"])), how])
     return rows
-
-
-def _held(calibration: Calibration) -> list[Raw]:
-    if not calibration.scored:
-        return []
-    return [
-        Raw(
-            f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} ({percent(c.share)}; 95 % interval "
-            f"{percent(c.low)} to {percent(c.high)})"
-        )
-        for c in calibration.coverage()
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refine.report.pages.population import population_sentence
 from refine.space.edits import bounds_text, strip
 from refine.tree.comparison import Comparison
 from refine.utils.display import Block, Cell, Grid, Page, Text
@@ -32,5 +33,5 @@ def comparison_page(found: Comparison) -> Page:
     blocks: list[Block] = [Grid(("what", found.a, found.b, "levels"), tuple(rows))]
     blocks.append(Text(f"The second space keeps {percent(found.volume_kept)} of the first."))
     if found.populations is not None:
-        blocks.append(Text(found.populations.sentence_about(found.b, found.a)))
+        blocks.append(Text(population_sentence(found.populations, found.b, found.a)))
     return Page(f"{found.a} -> {found.b}", tuple(blocks), ('.report("reports")',))

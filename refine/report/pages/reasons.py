@@ -283,6 +283,31 @@ def _code(v: Any) -> str:
     )
 
 
+@_says("other_metric")
+def _other_metric(v: Any) -> str:
+    return f"{v.metric} is not computed from the predictions of the trained model alone."
+
+
+@_says("no_predictions")
+def _no_predictions(_: Any) -> str:
+    return "The trials stored no predictions: trial.predicted(predictions, targets)."
+
+
+@_says("few_examples")
+def _few_examples(v: Any) -> str:
+    return f"There are only {plural(v.n, 'validation example')}."
+
+
+@_says("no_formula")
+def _no_formula(v: Any) -> str:
+    return f"How {v.metric} follows from predictions is not known."
+
+
+@_says("not_reproduced")
+def _not_reproduced(v: Any) -> str:
+    return f"{v.metric} as recorded does not follow from the predictions in the usual way."
+
+
 @_says("new_value")
 def _new_value(v: Any) -> str:
     meant = f"; did you mean {v.meant!r}?" if v.meant else "."

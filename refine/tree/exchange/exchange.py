@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from refine.errors import AnalysisError, NotFoundError, StoreError
+from refine.review.decision import check_note
 from refine.run.identity import Objective, check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
 from refine.space.space import Space
 from refine.store.engine import check_folder
 from refine.store.store import Store
-from refine.tree.apply import check_note
 from refine.tree.context import Context
 from refine.tree.exchange.bundle import Part, parts_of
 from refine.tree.exchange.bundle_files import read_folder, write_index, write_part

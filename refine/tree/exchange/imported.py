@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError
-from refine.run.environment import user
+from refine.review.decision import user
 from refine.run.identity import UNNAMED
 from refine.space.encoding import digest, dumps, round_significant, seed_of, value_key
 from refine.space.space import Space, configuration_key, encode_configuration

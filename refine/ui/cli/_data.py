@@ -15,6 +15,7 @@ from refine.report.pages.proposal import claim_sentence, why
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter
 from refine.space.space import Space
+from refine.utils.action import Action
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
@@ -46,6 +47,8 @@ def plain(value: Any) -> Any:
         return None
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Action):
+        return str(value)
     if hasattr(value, "_asdict"):
         return plain(value._asdict())
     if is_dataclass(value):

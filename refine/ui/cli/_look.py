@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -125,8 +124,9 @@ def checks(
 
             put_json(plain(checks))
             return
-        said = tuple(check._replace(says=in_shell(check.says)) for check in checks.checks)
-        show(replace(checks, checks=said).page(), typed(store, "propose", found))
+        from refine.report.pages.checks import checks_page
+
+        show(checks_page(checks, lambda action: in_shell(str(action))), typed(store, "propose", found))
 
 
 @app.command(rich_help_panel=LOOK)

@@ -13,6 +13,7 @@ from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
 from refine.analysis.metric_view import MetricView
 from refine.analysis.population import space_filling_rows
+from refine.report.pages.checks import figure, question, says
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import sentence, sentences
 from refine.space.edits import bounds_text, widened
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from refine.proposal.preview import Preview
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
+    from refine.review.checks import Check
     from refine.review.review import Review
 
 MISSING = 0xFFFF
@@ -69,10 +71,22 @@ def review_content(review: Review, checks: Checks) -> dict[str, Any]:
             for p in sorted(analysis.pairs, key=lambda p: p.q)
             if p.q <= ALPHA
         ],
-        "checks": [{**c._asdict(), "value": number(c.value), "call": c.call} for c in checks.checks],
+        "checks": [_check(c) for c in checks.checks],
         "advice": None
         if proposal.advice is None
         else {"n": proposal.advice.n, "reason": sentence(proposal.advice.reason)},
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    """A check as the page shows it."""
+    return {
+        **{name: getattr(check, name) for name in ("key", "verdict", "code", "values", "picture", "about")},
+        "value": number(check.value),
+        "question": question(check),
+        "number": figure(check),
+        "says": says(check),
+        "call": "" if check.call is None else str(check.call),
     }
 
 

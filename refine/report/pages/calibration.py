@@ -1,0 +1,105 @@
+"""What a calibration shows of itself: every decision, what was forecast and seen, and how often forecasts held."""
+
+from __future__ import annotations
+
+from refine.proposal.forecast import WHAT
+from refine.review.calibration import SHARE, Calibration, Entry
+from refine.utils.action import Action
+from refine.utils.display import Block, Cell, Grid, Items, Page, Text
+from refine.utils.format import number, percent, plural, score
+from refine.utils.provided import page_for
+
+
+@page_for(Calibration)
+def calibration_page(found: Calibration) -> Page:
+    """Every decision: what was forecast, what was seen, whether it was refuted; and how often forecasts held."""
+    title = f"Calibration of {found.tree}"
+    if not found.entries:
+        return Page(title, (Text("No decision has led to a child yet."),), ("round.propose().accept(n=100)",))
+    median, best = ("median: forecast", "seen"), ("best: forecast", "seen")
+    head = ("round", "child", "decision", "kept", "claimed", *median, *best)
+    items = (
+        Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
+        for e in found.entries
+    )
+    blocks: list[Block] = [
+        Grid(head, tuple(tuple(_cells(e)) for e in found.entries), right=(3, 4, 6, 8)),
+        Items(tuple(items)),
+    ]
+    held = coverage_sentences(found)
+    blocks += [Items(tuple(held))] if held else []
+    return Page(title, tuple(blocks), (str(Action("tree.plot.reliability")),))
+
+
+def coverage_sentences(found: Calibration) -> list[str]:
+    """How often central intervals held; nothing where no forecast is scored."""
+    return [
+        f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} ({percent(c.share)}; 95 % interval "
+        f"{percent(c.low)} to {percent(c.high)})"
+        for c in (found.coverage() if found.scored else ())
+    ]
+
+
+def entry_sentences(e: Entry) -> str:
+    """Whether the forecast is scored and how it did, and what audit trials say of the claim."""
+    return f"{_state(e)} {_verdict(e)}"
+
+
+def _state(e: Entry) -> str:
+    seen = e.seen
+    planned, values = plural(seen.planned, "space-filling trial"), len(seen.space_filling)
+    if e.state == "unfinished":
+        return f"Unfinished, not scored: {seen.ended:,} of {planned} have ended."
+    if e.state == "no_forecast":
+        return "No forecast was made, so none is scored."
+    if e.state == "too_few_values":
+        return f"Not scored: only {values:,} of {planned} have a value."
+    places = " and ".join(f"its {what} {_place(e, what)}" for what in WHAT)
+    return f"Scored on {plural(values, 'space-filling trial')}: {places}."
+
+
+def _place(e: Entry, what: str) -> str:
+    """Where the realised value lies in its forecast, by how much of the forecast is worse."""
+    share = e.percentile(what)
+    worse = share if e.seen.direction == "maximize" else 1 - share
+    if worse <= _TAIL:
+        return "is worse than almost all of the forecast"
+    if worse >= 1 - _TAIL:
+        return "is better than almost all of the forecast"
+    return f"is better than {percent(worse)} of the forecast"
+
+
+_TAIL = 0.005
+
+
+def _verdict(e: Entry) -> str:
+    if e.verdict == "no_claim":
+        return "No claim: a branch narrows without a proposal."
+    if e.verdict == "nothing_cut":
+        return "Nothing to refute: nothing was cut off."
+    if e.proposal is None or e.verdict == "not_tested":
+        return "Not tested: no audit trial has finished."
+    epsilon = e.proposal.claim.epsilon
+    more = f" by more than {number(epsilon)}" if epsilon else ""
+    if e.verdict == "refuted":
+        best = max(e.seen.audit) if e.seen.direction == "maximize" else min(e.seen.audit)
+        return f"Refuted: an audit trial reached {score(best)}; the best inside is {score(e.seen.inside)}, worse{more}."
+    count = len(e.seen.audit)
+    it = "It" if count == 1 else "They"
+    return (
+        f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}. {it} would have found a better region that "
+        f"holds {percent(SHARE)} of what was cut off with probability {e.power():.2f}."
+    )
+
+
+def _cells(e: Entry) -> list[str]:
+    d = e.decision
+    claimed = "-" if d.probability is None else f"{d.probability:.2f}"
+    cells = [e.round, e.child, d.kind, percent(d.volume_kept), claimed]
+    for what in WHAT:
+        made = "-"
+        if d.forecast is not None:
+            low, high = d.forecast.interval(what, 0.9)
+            made = f"{score(d.forecast.quantile(what, 0.5))} ({score(low)} to {score(high)})"
+        cells += [made, score(e.realised(what))]
+    return cells

@@ -1,0 +1,235 @@
+"""Checks in words: the question, the figure and what follows, by key and code; and what they show of themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from refine.analysis.finding import MATTERS
+from refine.report.pages.analysis import VERDICTS
+from refine.review.checklist import Checks
+from refine.review.checks import FAIL, TIES, WARN, Check
+from refine.utils.action import Action
+from refine.utils.display import Cell, Grid, Page
+from refine.utils.format import join, number, percent, plural, score
+from refine.utils.provided import page_for
+
+Spell = Callable[[Action], str]
+
+_QUESTIONS = {
+    "goal": "Is it clear what the round asks?",
+    "edges": "Is the best configuration away from the ends of its ranges?",
+    "enough": "Are there enough good trials to judge every parameter?",
+    "infeasible": "Do most trials give a usable model?",
+    "curves": "Do the training curves of the best trials look sound?",
+    "isolation": "Is the comparison of {parameter} fair?",
+    "noise": "Is the gain larger than the noise of retraining?",
+    "optimism": "Would the best be as good again?",
+    "cost": "Is there a cheaper trial that is as good?",
+}
+
+_FLAGS = {
+    "overfitting": "overfit",
+    "unsteady": "are unsteady at the end",
+    "improving": "still improve at the end",
+    "saturated": "were as good within the first quarter",
+    "rising": "end with a rising training loss",
+}
+
+
+@page_for(Checks)
+def checks_page(found: Checks, spell: Spell = str) -> Page:
+    """One row per question.
+
+    Args:
+        found: The checks.
+        spell: How actions are spelled.
+    """
+    tones = {"pass": "good", "warn": "warn", "fail": "bad", "unknown": "faint"}
+    rows = tuple(
+        (question(c), Cell(c.verdict, tones[c.verdict]), figure(c), says(c, spell)) for c in found.checks
+    )
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in found.counts.items() if count)
+    calls = tuple(spell(c.call) for c in found.checks if c.call and c.verdict in (WARN, FAIL))
+    grid = Grid(("question", "verdict", "number", "what follows"), rows, wide=(3,))
+    return Page(f"Before you decide on round {found.round}: {counts}", (grid,), calls[:3])
+
+
+def question(check: Check) -> str:
+    """The question that a check asks."""
+    return _QUESTIONS[check.key].format(**check.values)
+
+
+def figure(check: Check) -> str:
+    """The number behind the verdict, in words; ``-`` where there is none."""
+    return _FIGURES[check.key](_of(check)) if math.isfinite(check.value) else "-"
+
+
+def says(check: Check, spell: Spell = str) -> str:
+    """What follows, in a sentence or two.
+
+    Args:
+        check: The check.
+        spell: How actions are spelled.
+    """
+    said = _SAYS[check.key, check.code]
+    text = said if isinstance(said, str) else said(_of(check))
+    return (
+        text if check.action is None else f"{text} {_ACTIONS.get(check.key, 'Next')}: {spell(check.action)}."
+    )
+
+
+def _of(check: Check) -> Any:
+    return SimpleNamespace(**{k: math.nan if v is None else v for k, v in check.values.items()})
+
+
+_ACTIONS = {
+    "goal": "Add a note, or say what it asks about",
+    "enough": "More configurations",
+    "curves": "To report them",
+    "noise": "To measure it",
+    "optimism": "To measure it",
+}
+
+
+def _ends(v: Any) -> str:
+    return plural(v.ends, "open end")
+
+
+def _lost(v: Any) -> str:
+    return f"{v.count} of {v.ended} without ({percent(v.share)}; {percent(v.low)} to {percent(v.high)})"
+
+
+def _flagged(v: Any) -> str:
+    count = v.counts[v.worst]
+    return f"{count} of the best {v.of}{' ' + _FLAGS[v.worst] if count else ''}"
+
+
+def _gain(v: Any) -> str:
+    over = "the median" if v.over == "median" else "the best before"
+    noise = f"{number(v.gain / v.noise, 2)} times the noise" if v.noise > 0 else "and no noise"
+    return f"{score(v.gain)} over {over}, {noise}"
+
+
+_FIGURES: dict[str, Callable[[Any], str]] = {
+    "goal": lambda v: f"{plural(len(v.scientific), 'scientific parameter')}, {v.nuisance} nuisance",
+    "edges": _ends,
+    "enough": lambda v: f"{plural(v.good, 'good trial')}, {v.needed} needed",
+    "infeasible": _lost,
+    "curves": _flagged,
+    "isolation": lambda v: f"at least {plural(v.least, 'trial')} a level ({v.level})",
+    "noise": _gain,
+    "optimism": lambda v: f"{score(v.over)} of {score(v.best)} is expected to be chance",
+    "cost": lambda v: f"{percent(v.saving)} less time for as good a trial",
+}
+
+
+def _piled(v: Any) -> str:
+    but = ", and the proposal does not widen there" if v.proposal else ""
+    at = join([f"{name} ({side})" for name, side in v.piled])
+    return f"The best trials pile up at {at}{but}: the optimum may be beyond."
+
+
+def _at_end(v: Any) -> str:
+    at = join([f"{name} = {number(value, 6)}" for name, _, value in v.at_end])
+    return f"The best trial has {at}, an end that is no natural limit: look beyond it."
+
+
+def _covered(v: Any) -> str:
+    return f"One of the best 1 % of configurations was run with probability {percent(v.covered)}."
+
+
+def _judged(v: Any) -> str:
+    can = "can be judged" if v.good >= v.needed else "that is read was seen to matter, with fewer"
+    return f"Every parameter {can}. {_covered(v)}"
+
+
+def _few_lost(v: Any) -> str:
+    return f"Few trials are lost.{_where(v)}"
+
+
+def _where(v: Any) -> str:
+    return f" They are more frequent at some values of {join(v.parameters)}." if v.parameters else ""
+
+
+def _many_lost(v: Any) -> str:
+    where = _where(v) or " No parameter explains them."
+    return f"Trials that fail, diverge or predict a constant cost time and hide what is good.{where}"
+
+
+def _curves(v: Any) -> str:
+    return f"Of the best {v.of}, {join([f'{v.counts[flag]} {_FLAGS[flag]}' for flag in v.frequent])}."
+
+
+def _fair(v: Any) -> str:
+    return f"{_found(v)} Compare the best values at equal numbers of trials."
+
+
+def _few_per_level(v: Any) -> str:
+    return f"{_found(v)} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
+
+
+def _found(v: Any) -> str:
+    return "It matters." if v.finding == MATTERS else f"Verdict on it: {VERDICTS[v.finding].text}."
+
+
+def _ties(v: Any) -> str:
+    lie = f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise ({score(v.noise)}) of the best"
+    return f"{lie}; the choice among them is chance." if v.ties > TIES else f"{lie}."
+
+
+def _looks(v: Any) -> str:
+    return f"It is the best of {plural(v.trials, 'trial')} judged on the same validation rows"
+
+
+def _large(v: Any) -> str:
+    return f"{_looks(v)}: trained again, about {score(v.expected)} is expected. A hold-out shows what it is worth."
+
+
+def _cheaper(v: Any) -> str:
+    return f"Rank {v.rank} is as good within the noise and takes {percent(v.share)} of the time."
+
+
+_UNKNOWN_NOISE = "The noise of retraining is not known."
+
+_SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
+    ("goal", "narrows_question"): lambda v: (
+        f"The proposal narrows {join(v.decided)}, which the round asks about: accepting it answers the question."
+    ),
+    ("goal", "question"): lambda v: (
+        f"It asks about {join(v.scientific)}; everything else is tuned so that the comparison is fair."
+    ),
+    ("goal", "explores"): lambda v: f"It explores: {v.note}",
+    ("goal", "no_goal"): "It explores, without a note that says why.",
+    ("edges", "piled_up"): _piled,
+    ("edges", "at_end"): _at_end,
+    ("edges", "inside"): "Neither the best trial nor the best fifth lies at an open end.",
+    ("enough", "nothing_varies"): "No parameter varies.",
+    ("enough", "nothing_read"): "No parameter that varies was read.",
+    ("enough", "judged"): _judged,
+    ("enough", "too_few"): lambda v: f"Can't be judged yet: {join(v.parameters)}. {_covered(v)}",
+    ("infeasible", "few"): _few_lost,
+    ("infeasible", "many"): _many_lost,
+    ("curves", "no_curves"): "No loss or metric was reported by epoch.",
+    ("curves", "sound"): "Nothing stands out.",
+    ("curves", "flagged"): _curves,
+    ("isolation", "fixed"): lambda v: f"{v.parameter} does not vary.",
+    ("isolation", "few_per_level"): _few_per_level,
+    ("isolation", "fair"): _fair,
+    ("noise", "unknown"): _UNKNOWN_NOISE,
+    ("noise", "gain"): lambda v: f"More than two noisy bests differ by. {_ties(v)}",
+    ("noise", "no_gain"): lambda v: f"No more than chance could bring. {_ties(v)}",
+    ("noise", "worse"): lambda v: f"Worse than what was known before. {_ties(v)}",
+    ("noise", "clear"): _ties,
+    ("noise", "unclear"): _ties,
+    ("optimism", "unknown"): _UNKNOWN_NOISE,
+    ("optimism", "small"): lambda v: (
+        f"{_looks(v)}, less than one deviation of the noise above what is expected."
+    ),
+    ("optimism", "large"): _large,
+    ("cost", "unknown"): "The trials don't record how long they took.",
+    ("cost", "no_cheaper"): "No trial as good, within the noise, takes much less time.",
+    ("cost", "cheaper"): _cheaper,
+}
