@@ -1,4 +1,5 @@
 # make demo   the main job on a fresh machine
+# make check  format, lint, types, layers, and the tests that need no TensorFlow, browser, cluster or patience
 # make test   everything CI checks
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make page   the review page's script, from frontend/; needs Node
@@ -12,22 +13,30 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test docs bench bench-keras bench-scale bench-proposals clean page
+.PHONY: demo check test docs bench bench-keras bench-scale bench-proposals clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --editable '.[dev]'
+	$(RUN) -m pip install --quiet --editable . --group dev
 	touch $(READY)
 
 demo: $(READY)
 	$(RUN) examples/breast_cancer.py --out demo-output
 
-test: $(READY)
-	$(RUN) -m ruff check .
+check: $(READY)
 	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) -m pytest -n 2 --dist loadfile -m 'not (slow or keras or browser or cluster)'
+
+test: $(READY)
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
 	$(RUN) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 docs: $(READY)
@@ -42,15 +51,15 @@ bench-keras: $(READY)
 	$(RUN) benchmarks/keras_fit.py
 
 bench-scale: $(READY)
-	$(RUN) -m pip install --quiet keras-tuner
+	$(RUN) -m pip install --quiet --group bench
 	$(RUN) benchmarks/scale.py
 
 bench-proposals: $(READY)
-	$(RUN) -m pip install --quiet --editable '.[dev,bench]'
+	$(RUN) -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/proposals.py --write
 
 page:
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build
 
 clean:
-	rm -rf $(VENV) frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

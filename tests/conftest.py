@@ -24,6 +24,19 @@ SPACE = {
 }
 
 
+NEEDS = {"keras": "keras", "docs": "slow"}
+"""Folder of tests -> the marker of all that lie in it."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in NEEDS:
+            item.add_marker(NEEDS[folder])
+        if "postgresql" in item.fixturenames or "[postgresql" in item.name:
+            item.add_marker("cluster")
+
+
 @pytest.fixture
 def space() -> refine.Space:
     return refine.Space(SPACE)

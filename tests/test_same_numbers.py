@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from functools import cache
 
 import numpy as np
 import pytest
 
-from recorded import CLAIMS, FIXTURES, STORES, differences, opened, recorded
+from recorded import CLAIMS, STORES, differences, opened, recorded
 from refine.design.samplers import DESIGNS
 from refine.design.space_filling import draw, feasible
 from refine.errors import AnalysisError
 from refine.tree.reading import read_curves
 from refine.ui.web.content import pair_content, review_content, trials_content
-
-sys.path.insert(0, str(FIXTURES))
 
 EVERY = [
     (store, tree, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,15 @@ def test_the_public_surface():
         assert getattr(found, "__name__", "").rpartition(".")[2] == name
     with pytest.raises(AttributeError, match="module 'refine' has no attribute 'Spase'"):
         refine.Spase  # noqa: B018
+
+
+def test_type_checkers_find_the_package():
+    """They follow paths that are written down, and no hook that runs: so an editable install has to be a path."""
+    folders = [Path(folder) for folder in site.getsitepackages()]
+    lines = [
+        line for folder in folders for file in folder.glob("*.pth") for line in file.read_text().splitlines()
+    ]
+    assert any((folder / "refine" / "py.typed").exists() for folder in [*folders, *map(Path, lines)])
 
 
 def test_type_checkers_see_the_same_names():

@@ -19,7 +19,7 @@ from refine.errors import RoundBusyError
 from refine.store.lease import _me
 from refine.store.schema import t
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.cluster
 
 # No main guard; trials wait while a file is there, so that the tests know what runs.
 SCRIPT = """

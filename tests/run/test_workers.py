@@ -15,7 +15,7 @@ import pytest
 import objectives
 import refine
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.cluster
 
 # No main guard, and the objective lives in the script itself.
 SCRIPT = """

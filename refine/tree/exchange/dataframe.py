@@ -14,6 +14,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import label, round_significant, value_key
 from refine.space.parameters import Float, Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space
+from refine.store.schema import OLDER_ORIGINS
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.frame import check_frame
 from refine.trials.trial import DEGENERATE, ORIGINS, STATES
@@ -333,9 +334,10 @@ def _origins(frame: pd.DataFrame, space_filling: bool | None, names: list[str]) 
     said = origin_of(space_filling)
     if space_filling is not None or "origin" not in frame or "origin" in names:
         return [said] * len(frame)
-    for text in frame["origin"].unique():
+    found = [OLDER_ORIGINS.get(str(o), str(o)) for o in frame["origin"]]
+    for text in dict.fromkeys(found):
         if text not in ORIGINS:
             raise AnalysisError(
                 f"origin must be one of {', '.join(ORIGINS)}, got {text!r}; leave the column out, or give space_filling="
             )
-    return [str(o) for o in frame["origin"]]
+    return found

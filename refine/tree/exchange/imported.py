@@ -15,8 +15,11 @@ from refine.review.decision import user
 from refine.run.identity import UNNAMED
 from refine.space.encoding import digest, dumps, round_significant, seed_of, value_key
 from refine.space.space import Space, configuration_key, encode_configuration
+from refine.store.schema import OLDER_ORIGINS
 from refine.tree.exchange.bundle import Part
 from refine.trials.round_record import Node
+
+_HASHED = {now: then for then, now in OLDER_ORIGINS.items()}  # the same rows are the same root as ever
 
 UNKNOWN_SEED = -1
 """Seed of a trial that was imported without one."""
@@ -91,7 +94,7 @@ def part_of(
     content = [
         [
             key,
-            run.origin,
+            _HASHED.get(run.origin, run.origin),
             run.state,
             _rounded(run.metrics),
             sorted(run.had),

@@ -21,7 +21,7 @@ from refine.report.pages.proposal import claim_sentence, why
 from refine.utils.format import duration, percent, score
 from refine.utils.format import number as words_number
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 
 
 def test_what_is_shown(opened, root):

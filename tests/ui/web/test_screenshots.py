@@ -16,7 +16,7 @@ from PIL import Image
 
 import refine
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 
 DOCS = Path(__file__).parents[3] / "docs"
 
