@@ -1,12 +1,12 @@
 // A range's axis: values to positions in [0, 1] and back, and the stops that a bound can have.
 import { scaleLinear, scaleLog } from "d3-scale";
 
-export function axisOf(card) {
-  const [low, high] = card.edges;
-  const full = (card.log ? scaleLog() : scaleLinear()).domain([low, high]).range([0, 1]);
+export function axisOf(panel) {
+  const [low, high] = panel.edges;
+  const full = (panel.log ? scaleLog() : scaleLinear()).domain([low, high]).range([0, 1]);
   // A bound that was typed may be one that a logarithm does not have: it lies before everything.
-  const scale = Object.assign((value) => (card.log && value <= 0 ? -Infinity : full(value)), { invert: full.invert });
-  const stops = card.stops;
+  const scale = Object.assign((value) => (panel.log && value <= 0 ? -Infinity : full(value)), { invert: full.invert });
+  const stops = panel.stops;
   // Room for stops beyond the ends, should bounds be moved there.
   const ends = [Math.min(0, scale(stops[0])), Math.max(1, scale(stops.at(-1)))];
   return { scale, stops, ends, nearest: (value) => nearest(stops, value, scale) };

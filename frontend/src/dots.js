@@ -6,7 +6,7 @@ const MISSING = 0xffff;
 export const GOOD = 1;
 export const BAD = 2;
 
-// Columns of `trials`, as refine/page/content.py lays them out.
+// Columns of `trials`, as refine/ui/web/content.py lays them out.
 export function columnsOf(buffer, names, n) {
   const columns = new Map(names.map((name, i) => [name, new Uint16Array(buffer, 2 * n * i, n)]));
   const start = 2 * n * names.length;

@@ -1,14 +1,12 @@
 // The page: asks the session, keeps what the person has chosen, and draws what follows from it.
-import { Card } from "./card.js";
-import { Choices } from "./choice.js";
+import { drawChecks, drawPairs, pairDialog } from "./checks.js";
+import { Choices } from "./choices.js";
 import { h, replace } from "./dom.js";
 import { columnsOf } from "./dots.js";
-import { drawGate, drawPairs, pairDialog } from "./gate.js";
+import { Panel } from "./panel.js";
 import { drawTree } from "./tree.js";
-import { duration, percent, score, states, total } from "./words.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
-const RISKS = [0.01, 0.05, 0.1, 0.2];
 
 export class Page {
   constructor(element, transport) {
@@ -16,7 +14,7 @@ export class Page {
     this.round = null;
     this.review = null;
     this.trials = null;
-    this.cards = [];
+    this.panels = [];
     this.choices = new Choices([]);
     this.preview = null;
     this.left = new Map(); // what the person has begun on rounds that are not shown
@@ -51,11 +49,7 @@ export class Page {
     this.warning = h("p", { class: "refine-warning", role: "status" });
     this.undoButton = h("button", { type: "button", onclick: () => this.undo() }, "undo");
     this.resetButton = h("button", { type: "button", onclick: () => this.change(() => this.choices.reset()) }, "back to the proposal");
-    this.risk = h(
-      "select",
-      { "aria-label": "Accepted risk of the proposal", onchange: () => this.propose() },
-      RISKS.map((risk) => h("option", { value: risk }, percent(risk))),
-    );
+    this.risk = h("select", { "aria-label": "Accepted risk of the proposal", onchange: () => this.propose() });
     this.tools = h("div", { class: "refine-tools" }, h("label", {}, "risk ", this.risk), this.undoButton, this.resetButton);
     this.header = h(
       "header",
@@ -81,13 +75,13 @@ export class Page {
     this.legend.append(this.scale);
     this.fixed = h("p", { class: "refine-faint" });
     this.pairs = h("section", {});
-    this.gate = h("section", {});
+    this.checks = h("section", {});
     this.note = h("textarea", { rows: 2, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
       type: "number",
       min: 1,
       step: 1,
-      "aria-label": "Permutations of the next round",
+      "aria-label": "Configurations of the next round",
       oninput: () => {
         this.sized = this.size.value !== ""; // by the person: then it stays, even where it is too large
         this.ask();
@@ -98,10 +92,10 @@ export class Page {
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
     this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
-    this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "permutations ", this.size), this.acceptButton, this.declineButton);
+    this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "configurations ", this.size), this.acceptButton, this.declineButton);
     this.python = h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton);
     this.bar = h("footer", { class: "refine-bar" }, this.decideRow, this.python, this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.claim, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.gate, this.bar);
+    this.main = h("main", { class: "refine-main" }, this.header, this.claim, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
     element.append(this.root);
   }
@@ -121,7 +115,7 @@ export class Page {
   async start() {
     const found = await this.send({ type: "start" });
     if (found === null) return;
-    if (!RISKS.includes(found.risk)) this.risk.append(h("option", { value: found.risk }, percent(found.risk)));
+    replace(this.risk, found.risks.map((risk) => h("option", { value: risk.value }, risk.text)));
     this.risk.value = String(found.risk);
     // What comes after this moment is news.
     const pulse = await this.send({ type: "pulse" });
@@ -163,26 +157,25 @@ export class Page {
     this.preview = null;
     this.trials = null;
     this.drawHead();
-    const cards = this.review?.cards ?? [];
-    this.choices = new Choices(cards, was.edits, was.rejected, was.history);
-    this.cards = cards.map((card) => new Card(card, this));
-    replace(this.grid, this.cards.map((card) => card.element));
+    const panels = this.review?.panels ?? [];
+    this.choices = new Choices(panels, was.edits, was.rejected, was.history);
+    this.panels = panels.map((panel) => new Panel(panel, this));
+    replace(this.grid, this.panels.map((panel) => panel.element));
     const nothing = this.review === null;
-    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.gate, this.pairs, this.claim]) part.hidden = nothing;
+    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.claim]) part.hidden = nothing;
     replace(this.fixed);
     if (nothing) {
       this.say(round.why);
       return;
     }
     const { review } = this;
-    this.claim.textContent = review.caution ? `${review.claim} Caution: ${review.caution}` : review.claim;
+    this.claim.textContent = review.claim;
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
-    const { low, high, log } = review.view;
-    this.scale.textContent = `dots: ${review.metric} from ${score(low)} at the bottom to ${score(high)}${log ? ", on a logarithmic scale" : ""}`;
+    this.scale.textContent = review.view.text;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
-    drawGate(this.gate, review.gate);
+    drawChecks(this.checks, review.checks);
     drawPairs(this.pairs, review.pairs, (pair, opener) => this.openPair(pair, opener));
-    this.advised = review.advice?.n || round.n;
+    this.advised = review.advised;
     this.sized = (was.size ?? null) !== null;
     this.size.value = this.sized ? was.size : String(this.advised);
     if (another) this.note.value = was.note ?? "";
@@ -190,7 +183,7 @@ export class Page {
     this.changed();
     const buffer = await this.send({ type: "trials", ...this.drawn });
     if (buffer === null || this.round !== round) return;
-    this.trials = columnsOf(buffer, review.cards.map((card) => card.name), review.trials);
+    this.trials = columnsOf(buffer, review.panels.map((panel) => panel.name), review.trials);
     this.view = review.view;
     this.paint();
   }
@@ -238,9 +231,9 @@ export class Page {
       return;
     }
     if (version === round.version) return;
-    const states = pulse.states[round.id];
-    this.progressTo(states);
-    if (this.busy) this.offer(total(states) - total(round.states));
+    const progress = pulse.progress[round.id];
+    this.progressTo(progress);
+    if (this.busy) this.offer(progress.ended - round.progress.ended);
     else await this.open(round.id);
   }
 
@@ -249,7 +242,7 @@ export class Page {
     if (this.review === null) return false;
     const { activeElement } = this.root.getRootNode();
     const held = (part) => part.contains(activeElement) || part.querySelector("details[open]") !== null;
-    return this.choices.changed || this.root.querySelector("dialog") !== null || [this.grid, this.pairs, this.gate].some(held);
+    return this.choices.changed || this.root.querySelector("dialog") !== null || [this.grid, this.pairs, this.checks].some(held);
   }
 
   offer(count) {
@@ -276,7 +269,7 @@ export class Page {
   }
 
   changed() {
-    for (const card of this.cards) card.update();
+    for (const panel of this.panels) panel.update();
     this.undoButton.disabled = this.choices.history.length === 0;
     this.resetButton.disabled = !this.choices.changed;
     this.acceptButton.textContent = this.choices.changed ? "accept with edits" : "accept all";
@@ -296,6 +289,7 @@ export class Page {
       rejected: [...this.choices.rejected],
       // Left to the page it is what is advised, as far as so many are left.
       n: this.sized ? n : this.advised,
+      sized: this.sized,
       note: this.note.value,
     };
   }
@@ -314,7 +308,7 @@ export class Page {
         this.again = false;
         const { round } = this;
         const answer = await this.transport.ask({ type: "preview", ...this.message() });
-        if (this.round === round) this.told(answer);
+        if (this.round === round) this.show(answer);
       }
     } finally {
       this.asking = false;
@@ -322,38 +316,24 @@ export class Page {
     }
   }
 
-  told(answer) {
-    this.refused = Boolean(answer.error);
+  show(answer) {
+    this.refused = Boolean(answer.error) || answer.refused;
+    this.acceptButton.disabled = this.refused;
+    this.declineButton.disabled = false;
+    this.warning.textContent = answer.error ?? answer.warning;
     if (answer.error) {
-      this.warning.textContent = answer.error;
-      this.acceptButton.disabled = true;
-      this.declineButton.disabled = false;
       if (answer.gone) this.gone();
       return;
     }
     this.preview = answer;
-    const asked = Number(this.size.value);
     if (!this.sized) this.size.value = String(Math.max(1, answer.n));
     this.size.max = Math.max(1, answer.left);
-    const beyond = this.sized && asked > answer.left;
-    this.refused = beyond || answer.left === 0;
-    this.acceptButton.disabled = this.refused;
-    this.declineButton.disabled = false;
-    const few = answer.left === 0 ? "Nothing is left to run there." : beyond ? `Only ${answer.left} are left to run there.` : "";
-    this.warning.textContent = [few, answer.warning].filter(Boolean).join(" ");
     this.code.textContent = answer.code;
-    const was = (mine, proposed) => (mine === proposed || proposed === null ? "" : ` (proposed ${proposed})`);
-    const risk = answer.retention === null ? "can't be told" : answer.retention.toFixed(2);
-    const rows = [
-      ["top trials kept", `${answer.top_kept} of ${answer.top}`, answer.throws ? "bad" : ""],
-      ["volume kept", percent(answer.kept) + was(percent(answer.kept), percent(answer.proposed_kept))],
-      ["P(regret ≤ ε)", risk + was(risk, answer.proposed_retention?.toFixed(2) ?? null), "", `Probability that the best value inside is within ${score(this.review.epsilon)} of the best in the present space`],
-      ["density", `${answer.n.toLocaleString("en")} of ${answer.left.toLocaleString("en")} left; best 5 % hit: ${percent(answer.hit)}`],
-      ["time", answer.seconds === null ? "not known" : `about ${duration(answer.seconds)}`],
-    ];
     replace(
       this.numbers,
-      rows.map(([name, value, tone, title]) => h("div", { class: tone || null, title: title ?? null, "data-number": name }, h("dt", {}, name), h("dd", {}, value))),
+      answer.numbers.map(({ name, value, tone, title }) =>
+        h("div", { class: tone || null, title: title || null, "data-number": name }, h("dt", {}, name), h("dd", {}, value)),
+      ),
     );
   }
 
@@ -368,12 +348,7 @@ export class Page {
     const answer = await this.send({ type: "decide", kind, ...this.message(), n: this.preview?.n ?? null });
     this.ask();
     if (answer === null) return;
-    if (answer.child === null) {
-      this.say(`Declined. The space stays as it is. ${answer.said}`, answer.said ? "" : "good");
-      return;
-    }
-    const run = `Round ${answer.child} has ${answer.n} permutations: tree["${answer.child}"].run(workers=2), or refine run STORE ${answer.child}.`;
-    this.say(`Accepted. ${run} ${answer.said}`, answer.said ? "" : "good");
+    this.say(`${answer.text} ${answer.warning}`.trim(), answer.warning ? "" : "good");
     await this.drawTree();
   }
 
@@ -397,25 +372,23 @@ export class Page {
   drawHead() {
     const { round } = this;
     this.title.textContent = `Round ${round.id}`;
-    const decided = round.decisions.map((d) => `${d.kind} by ${d.author}${d.child ? `: ${d.child}` : ""}`).join("; ");
-    this.about.textContent = [`${round.metric}, ${round.direction}`, round.note && `“${round.note}”`, decided].filter(Boolean).join(" · ");
+    this.about.textContent = round.about;
     this.said.textContent = "";
     this.warning.textContent = "";
     replace(this.fresh);
-    this.progressTo(round.states);
+    this.progressTo(round.progress);
   }
 
-  progressTo(counts) {
-    const { round } = this;
-    this.progress.hidden = round.imported || total(counts) >= round.n;
-    this.progress.max = round.n;
-    this.progress.value = total(counts);
-    this.progress.title = `${total(counts)} of ${round.n}: ${states(counts)}`;
+  progressTo({ ended, planned, text }) {
+    this.progress.hidden = this.round.imported || ended >= planned;
+    this.progress.max = planned;
+    this.progress.value = ended;
+    this.progress.title = text;
   }
 
   layout() {
-    for (const card of this.cards) {
-      if (card.plot.clientWidth !== card.width) card.layout();
+    for (const panel of this.panels) {
+      if (panel.plot.clientWidth !== panel.width) panel.layout();
     }
   }
 
@@ -423,9 +396,9 @@ export class Page {
     const style = getComputedStyle(this.root);
     const colour = (name) => style.getPropertyValue(name).trim();
     this.colours = { good: colour("--best"), all: colour("--dot"), bad: colour("--bad") };
-    for (const card of this.cards) {
-      if (card.width) card.dots();
-      else card.layout();
+    for (const panel of this.panels) {
+      if (panel.width) panel.dots();
+      else panel.layout();
     }
   }
 }

@@ -1,6 +1,5 @@
 // The tree at the side: rounds as a nested list, each a button.
 import { h, replace } from "./dom.js";
-import { total } from "./words.js";
 
 export function drawTree(element, tree, shown, choose) {
   const below = new Map();
@@ -19,8 +18,6 @@ export function drawTree(element, tree, shown, choose) {
     );
   };
   const node = (round) => {
-    const done = total(round.states);
-    const running = done > 0 && done < round.n;
     return h(
       "button",
       { type: "button", "aria-current": round.id === shown ? "true" : null, "data-round": round.id, onclick: () => choose(round.id) },
@@ -29,10 +26,10 @@ export function drawTree(element, tree, shown, choose) {
         { class: "refine-node" },
         h("code", {}, round.id),
         round.id === tree.winner ? h("span", { class: "refine-star", title: "has the best trial", "aria-label": "has the best trial" }, "★") : null,
-        round.tags.map((tag) => h("span", { class: "refine-badge asked" }, tag)),
+        round.tags.map((tag) => h("span", { class: "refine-badge scientific" }, tag)),
       ),
-      h("span", { class: "refine-faint" }, `${done}/${round.n}${running ? " running" : ""}${round.best ? ` · best ${round.best}` : ""}`),
-      round.note ? h("span", { class: "refine-note" }, `${round.kind ? `${round.kind}: ` : ""}${round.note}`) : null,
+      h("span", { class: "refine-faint" }, round.about),
+      round.note ? h("span", { class: "refine-note" }, round.note) : null,
     );
   };
   replace(element, h("h2", {}, tree.name), grow(null));

@@ -80,6 +80,32 @@ class FailureRates(NamedTuple):
     q: tuple[float, ...]
 
 
+class LevelShares(NamedTuple):
+    """How often a level is among all trials, and among the good ones with a 90 % interval; NaN without trials.
+
+    Attributes:
+        everyone: Share of all trials.
+        good: Share of the good ones.
+        low: Lower end of its interval.
+        high: Upper end.
+    """
+
+    everyone: float
+    good: float
+    low: float
+    high: float
+
+
+def level_shares(e: ParameterEvidence) -> tuple[LevelShares, ...]:
+    """How often each level of a parameter is among all trials and among the good ones."""
+    total = sum(v.n for v in e.levels) or 1
+    shares = (v.n / total for v in e.levels)
+    return tuple(
+        LevelShares(share, v.ratio * share, min(v.ratio_low * share, 1.0), min(v.ratio_high * share, 1.0))
+        for share, v in zip(shares, e.levels, strict=True)
+    )
+
+
 def cells_of(analysis: Analysis, cell_of: CellOf, count: int) -> Cells:
     """What is known of every cell.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from refine.analysis.analysis import Analysis
 from refine.analysis.densities import metric_density
 from refine.analysis.evidence import GOOD, LevelEvidence, ParameterEvidence
-from refine.analysis.levels import cells_of
+from refine.analysis.levels import cells_of, level_shares
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import ranked_trials, stays
 from refine.report.figures.cells import CellAxis, cell_axis
@@ -82,15 +82,13 @@ def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes
     rows = cell_axis(e, new, 1.0, most=len(e.levels), letters=_LETTERS, by_median=False)
     ax = axes(ax, 1.5 + row_height(rows.count) * (rows.limits[1] - rows.limits[0]))
     total = sum(v.n for v in e.levels)
-    for row, v in enumerate(e.levels):
-        everyone = v.n / total
-        ax.barh(row - 0.19, everyone, height=0.36, color=LIGHT)
-        if not np.isfinite(v.ratio):
+    for row, v in enumerate(level_shares(e)):
+        ax.barh(row - 0.19, v.everyone, height=0.36, color=LIGHT)
+        if not np.isfinite(v.good):
             ax.text(0, row, " no trial", va="center", fontsize=8, color=GREY)
             continue
-        ax.barh(row + 0.19, v.ratio * everyone, height=0.36, color=BLUE)
-        ends = np.array([v.ratio_low, v.ratio_high]) * everyone
-        ax.plot(np.minimum(ends, 1.0), [row + 0.19] * 2, color=INK, linewidth=1.1, solid_capstyle="butt")
+        ax.barh(row + 0.19, v.good, height=0.36, color=BLUE)
+        ax.plot([v.low, v.high], [row + 0.19] * 2, color=INK, linewidth=1.1, solid_capstyle="butt")
     marks = [
         Patch(color=BLUE, label=f"best {percent(GOOD)} (90 % interval)"),
         Patch(color=LIGHT, label=f"all ({total:,})"),

@@ -1,4 +1,7 @@
-"""What the review page shows, as plain data. Pure: reads values, writes nothing."""
+"""What the review page shows, as plain data: numbers to draw, and every text beside them. Pure.
+
+The front end formats no number and takes no statistical decision; what it draws is what reports and figures show.
+"""
 
 from __future__ import annotations
 
@@ -10,119 +13,118 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.densities import density_curves
-from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
+from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
+from refine.analysis.levels import cells_of, level_shares
 from refine.analysis.metric_view import MetricView
-from refine.analysis.population import space_filling_rows
+from refine.analysis.selection import good_rows, unusable
+from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import sentence, sentences
 from refine.space.edits import bounds_text, widened
-from refine.space.parameters import Integer, Parameter, Range
-from refine.trials.frame import degenerate_rows
-from refine.trials.trial import FAILED
+from refine.space.parameters import Parameter, Range
+from refine.utils.format import duration, number, p_value, percent, plural, score
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from refine.analysis.analysis import Analysis
     from refine.proposal.change import Change
     from refine.proposal.preview import Preview
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
-    from refine.review.checks import Check
     from refine.review.review import Review
 
 MISSING = 0xFFFF
 """Position of a trial that has none, such as one outside the range."""
 
-_POINTS = 120  # of a density: as many as a card is wide enough for
+_POINTS = 120  # of a density: as many as a panel is wide enough for
+_ORDER = ("fail", "warn", "unknown", "pass")
+_CHANGED = {"narrow": "narrowed", "drop": "dropped", "widen": "widened", "reopen": "reopened"}
 
 
-def number(value: float) -> float | None:
-    """A figure as JSON has it: ``None`` where it is not known."""
+def known(value: float) -> float | None:
+    """A number as JSON has it: ``None`` where it is not known."""
     return float(value) if math.isfinite(value) else None
 
 
 def review_content(review: Review, checks: Checks) -> dict[str, Any]:
-    """A round under review: a card per parameter, the proposal, what to ask.
+    """A round under review: a panel per parameter, the proposal, the checks.
 
     Args:
         review: The review, without edits.
-        checks: The cards of its round.
+        checks: The checks of its round.
     """
     analysis, proposal = review.analysis, review.proposal
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
-    panels = [parameter_card(analysis, e, changes[e.name], roles[e.name]) for e in analysis.ranked]
+    cautions = [sentence(c) for c in analysis.cautions if c.code == "imported"]
     return {
         "proposal": proposal.digest,
-        "claim": claim_sentence(proposal),
+        "claim": " ".join([claim_sentence(proposal), *(f"Caution: {text}" for text in cautions)]),
         "risk": proposal.risk,
-        "epsilon": number(proposal.claim.epsilon),
+        "epsilon": known(proposal.claim.epsilon),
         "metric": analysis.metric,
         "direction": analysis.direction,
         "trials": len(analysis.table),
         "view": _view(analysis, review.round.node.allow_degenerate),
-        "good": GOOD,
-        "caution": " ".join(sentence(c) for c in analysis.cautions if c.code == "imported"),
-        "cards": panels,
+        "panels": [panel(analysis, e, changes[e.name], roles[e.name]) for e in analysis.ranked],
         "fixed": [{"name": n, "value": bounds_text(p)} for n, p in analysis.space.items() if p.fixed],
         "pairs": [
-            {"a": names[p.i], "b": names[p.j], "q": number(p.q), "statistic": number(p.statistic)}
+            {"a": names[p.i], "b": names[p.j], "q": f"q {p_value(p.q)}"}
             for p in sorted(analysis.pairs, key=lambda p: p.q)
             if p.q <= ALPHA
         ],
-        "checks": [_check(c) for c in checks.checks],
-        "advice": None
-        if proposal.advice is None
-        else {"n": proposal.advice.n, "reason": sentence(proposal.advice.reason)},
+        "checks": [
+            {
+                "key": c.key,
+                "question": question(c),
+                "verdict": c.verdict,
+                "number": f"{c.verdict.upper()}: {figure(c)}",
+                "says": says(c),
+                "call": "" if c.call is None else str(c.call),
+            }
+            for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
+        ],
+        "advised": proposal.advice.n if proposal.advice is not None and proposal.advice.n else review.round.n,
     }
 
 
-def _check(check: Check) -> dict[str, Any]:
-    """A check as the page shows it."""
-    return {
-        **{name: getattr(check, name) for name in ("key", "verdict", "code", "values", "picture", "about")},
-        "value": number(check.value),
-        "question": question(check),
-        "number": figure(check),
-        "says": says(check),
-        "call": "" if check.call is None else str(check.call),
-    }
-
-
-def parameter_card(analysis: Analysis, e: ParameterEvidence, change: Change, role: str) -> dict[str, Any]:
+def panel(analysis: Analysis, e: ParameterEvidence, change: Change, role: str) -> dict[str, Any]:
     """One parameter: its axis, what is proposed and why, and where the good trials lie."""
-    p = e.parameter
-    check: dict[str, Any] = {
+    p, badge = e.parameter, VERDICTS[analysis.findings[e.name].verdict]
+    found: dict[str, Any] = {
         "name": e.name,
         "role": role,
-        "matters": bool(e.matters),
-        "read": number(e.read),
-        "q": number(e.q),
-        "effect": number(e.effect),
+        "badge": {"text": badge.text, "tone": badge.tone},
+        "q": f"q {p_value(e.q)}",
         "change": change.kind,
+        "summary": _summary(change),
         "reason": why(change),
-        "kept": number(change.volume_kept),
-        "risk": number(change.risk),
         "now": bounds_text(p),
-        "ordered": p.ordered,
-        "levels": [
-            {
-                "label": v.label,
-                "n": v.n,
-                "median": number(v.median),
-                "ratio": number(v.ratio),
-                "low": number(v.ratio_low),
-                "high": number(v.ratio_high),
-                "bad": number(v.bad),
-            }
-            for v in e.levels
-        ],
     }
     if isinstance(p, Range):
-        return {**check, **_range(p, change.new), **_densities(analysis, e.name)}
+        return {**found, **_range(p, change.new), "density": _densities(analysis, e.name)}
     inside = [bool(v) for v in change.new.contains(np.asarray([*p.grid, None], dtype=object)[:-1])]
-    return {**check, "kind": "choice", "proposed": [i for i, stay in enumerate(inside) if stay]}
+    levels = [
+        {
+            "label": v.label,
+            "share": s.everyone,
+            "good": s.good if math.isfinite(s.good) else 0.0,
+            "text": f"{v.label}: {percent(s.good)} of the good trials, {percent(s.everyone)} of all",
+        }
+        for v, s in zip(e.levels, level_shares(e), strict=True)
+    ]
+    proposed = [i for i, stay in enumerate(inside) if stay]
+    return {**found, "kind": "choice", "levels": levels, "proposed": proposed}
+
+
+def _summary(change: Change) -> str:
+    if change.kind == "keep":
+        return "Why it stays as it is"
+    risk = f", risk alone {percent(change.risk)}" if math.isfinite(change.risk) else ""
+    return f"Why it is {_CHANGED[change.kind]}: keeps {percent(change.volume_kept)}{risk}"
 
 
 def _range(p: Range, new: Parameter) -> dict[str, Any]:
@@ -136,11 +138,11 @@ def _range(p: Range, new: Parameter) -> dict[str, Any]:
         stops |= {float(v) for v in new.grid}
     return {
         "kind": "range",
-        "whole": isinstance(p, Integer),
         "log": p.log,
         "edges": [float(low), float(high)],
         "grid": [float(v) for v in p.grid],
         "stops": sorted(stops),
+        "labels": [number(v, 6) for v in sorted(stops)],
         "proposed": bounds,
     }
 
@@ -148,34 +150,28 @@ def _range(p: Range, new: Parameter) -> dict[str, Any]:
 def _densities(analysis: Analysis, name: str) -> dict[str, Any]:
     found = density_curves(analysis, name, _POINTS)
     return {
-        "density": {
-            "everyone": [round(float(v), 4) for v in found.everyone],
-            "best": [round(float(v), 4) for v in found.best],
-        }
+        "everyone": [round(float(v), 4) for v in found.everyone],
+        "best": [round(float(v), 4) for v in found.best],
     }
-
-
-def _bad(analysis: Analysis, allow_degenerate: bool) -> npt.NDArray[np.bool_]:
-    """Which trials gave no usable model."""
-    table = analysis.table
-    bad = np.zeros(len(table), dtype=bool) if allow_degenerate else degenerate_rows(table, analysis.space)
-    return bad | table["state"].isin(FAILED).to_numpy() if "state" in table else bad
 
 
 def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
     """The part of the values that figures show as well, and whether on a logarithmic scale."""
     values = np.asarray(analysis.table["value"], dtype=float)
-    usable = values[np.isfinite(values) & ~_bad(analysis, allow_degenerate)]
-    if not len(usable):
-        return {"low": 0.0, "high": 1.0, "log": False}
-    view = MetricView(usable, analysis.direction)
-    return {"low": view.low, "high": view.high, "log": view.log}
+    usable = values[np.isfinite(values) & ~unusable(analysis.table, analysis.space, allow_degenerate)]
+    low, high, log = 0.0, 1.0, False
+    if len(usable):
+        view = MetricView(usable, analysis.direction)
+        low, high, log = view.low, view.high, view.log
+    how = ", on a logarithmic scale" if log else ""
+    text = f"dots: {analysis.metric} from {score(low)} at the bottom to {score(high)}{how}"
+    return {"low": low, "high": high, "log": log, "text": text}
 
 
 def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     """Every trial of the round, column by column, little-endian.
 
-    For every card in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
+    For every panel in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
     there is none. Then values as float64, NaN where a trial has none. Then a byte of flags: 1 among the good, 2 without
     a usable model.
 
@@ -183,16 +179,12 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
         analysis: Of the round.
         allow_degenerate: Whether degenerate trials may be called best.
     """
-    table, sign = analysis.table, analysis.sign
+    table = analysis.table
     columns = [_positions(e.parameter, table[e.name].to_numpy()) for e in analysis.ranked]
     values = np.array(table["value"], dtype="<f8")
-    bad = _bad(analysis, allow_degenerate)
-    finite = np.isfinite(values) & ~bad
-    space_filling = space_filling_rows(table) & finite
-    good = np.zeros(len(table), dtype=bool)
-    if space_filling.any():
-        good[np.flatnonzero(space_filling)[stats.top_mask(sign * values[space_filling], GOOD)]] = True
-    values[~finite] = np.nan
+    bad = unusable(table, analysis.space, allow_degenerate)
+    good = good_rows(analysis, np.isfinite(values) & ~bad)
+    values[bad | ~np.isfinite(values)] = np.nan
     flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2)
     return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
 
@@ -201,9 +193,9 @@ def _positions(p: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]
     at = p.unit(values)
     if not p.ordered:
         at = (at + 0.5) / p.size
-    known = np.isfinite(at)
+    finite = np.isfinite(at)
     out = np.full(len(at), MISSING, dtype="<u2")
-    out[known] = np.rint(np.clip(at[known], 0, 1) * (MISSING - 1))
+    out[finite] = np.rint(np.clip(at[finite], 0, 1) * (MISSING - 1))
     return out
 
 
@@ -211,54 +203,101 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
     """Two parameters level by level: median of the metric, trials, and good trials in every cell.
 
     Returns:
-        ``a`` and ``b`` with labels, and per cell (row = level of ``b``, column = level of ``a``) ``median``, ``n``, ``good``.
+        ``a`` and ``b`` with labels, and per cell (row = level of ``b``, column = level of ``a``) ``median``, ``n``,
+        ``good`` and ``text``.
     """
-    table = analysis.table[space_filling_rows(analysis.table)]
-    values = np.asarray(table["value"], dtype=float)
-    good = stats.top_mask(analysis.sign * values, GOOD)
-    found = [analysis[name] for name in (a, b)]
-    index = [
-        stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered).index(
-            e.parameter.unit(table[e.name].to_numpy())
-        )
-        for e in found
-    ]
-    shape = len(found[1].levels), len(found[0].levels)
-    n, best = np.zeros(shape, dtype=int), np.zeros(shape, dtype=int)
-    np.add.at(n, (index[1], index[0]), 1)
-    np.add.at(best, (index[1][good], index[0][good]), 1)
-    medians: list[list[float | None]] = [[None] * shape[1] for _ in range(shape[0])]
-    for i, j in zip(*np.nonzero(n), strict=True):
-        medians[i][j] = float(np.median(values[(index[1] == i) & (index[0] == j)]))
+    across, down = analysis[a], analysis[b]
+    shape = len(down.levels), len(across.levels)
+
+    def level_of(e: ParameterEvidence, table: pd.DataFrame) -> npt.NDArray[np.int64]:
+        axis = stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered)
+        return np.asarray(axis.index(e.parameter.unit(table[e.name].to_numpy())), dtype=np.int64)
+
+    def cell_of(table: pd.DataFrame) -> npt.NDArray[np.int64]:
+        return level_of(down, table) * shape[1] + level_of(across, table)
+
+    found = cells_of(analysis, cell_of, shape[0] * shape[1])
+    medians, n, good = (np.asarray(v).reshape(shape) for v in (found.medians, found.n, found.good))
+
+    def text(i: int, j: int) -> str:
+        at = f"{a} = {across.levels[j].label}, {b} = {down.levels[i].label}"
+        if not n[i, j]:
+            return f"{at}: no trial"
+        trials = f"{plural(int(n[i, j]), 'trial')}, {good[i, j]} of them good"
+        return f"{at}: median {analysis.metric} {score(float(medians[i, j]))}, {trials}"
+
     return {
-        "a": {"name": a, "labels": [v.label for v in found[0].levels]},
-        "b": {"name": b, "labels": [v.label for v in found[1].levels]},
-        "median": medians,
+        "a": {"name": a, "labels": [v.label for v in across.levels]},
+        "b": {"name": b, "labels": [v.label for v in down.levels]},
+        "median": [[known(v) for v in row] for row in medians],
         "n": n.tolist(),
-        "good": best.tolist(),
+        "good": good.tolist(),
+        "text": [[text(i, j) for j in range(shape[1])] for i in range(shape[0])],
+        "about": (
+            f"Median {analysis.metric} at every two levels, lighter is better; a circle's area is the number of good "
+            f"trials. {b} is vertical."
+        ),
     }
 
 
-def preview_content(found: Preview, proposal: Proposal) -> dict[str, Any]:
-    """What accepting would mean, for the header."""
+def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> dict[str, Any]:
+    """What accepting would mean: the numbers of the header with their texts.
+
+    Args:
+        found: The preview.
+        proposal: The proposal that is edited.
+        asked: How many configurations the person asked for; ``None`` where it was left to the page.
+    """
     bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
+    hit = percent(found.hit)
+    numbers = [
+        _shown("best trials kept", f"{found.top_kept} of {found.top}", tone="bad" if found.throws else ""),
+        _shown("volume kept", _beside(percent(found.volume_kept), percent(found.proposed_volume_kept))),
+        _shown(
+            "P(regret ≤ ε)",
+            _beside(_probability(found.probability), _probability(found.proposed_probability)),
+            f"Probability that the best value inside is within ε = {score(found.epsilon)} of the best in the present "
+            "space",
+        ),
+        _shown(
+            "next round", f"{found.n:,} of {found.left:,} left; one of the best 5 % with probability {hit}"
+        ),
+        _shown("time", "not known" if math.isnan(found.seconds) else f"about {duration(found.seconds)}"),
+    ]
     return {
-        "kept": number(found.volume_kept),
-        "proposed_kept": number(found.proposed_volume_kept),
-        "retention": number(found.probability),
-        "proposed_retention": number(found.proposed_probability),
+        "volume_kept": known(found.volume_kept),
+        "probability": known(found.probability),
         "top": found.top,
         "top_kept": found.top_kept,
-        "best": number(found.best),
-        "best_kept": number(found.best_kept),
-        "lost": list(found.lost),
-        "throws": found.throws,
         "n": found.n,
         "exist": found.exist,
         "left": found.left,
-        "hit": number(found.hit),
-        "seconds": number(found.seconds),
-        "warning": sentences([*found.new_values, *([found.warning] if found.warning else [])]),
+        "hit": known(found.hit),
+        "numbers": numbers,
+        "refused": found.left == 0 or (asked is not None and asked > found.left),
+        "warning": " ".join(text for text in (_too_many(found, asked), _warnings(found)) if text),
         "bounds": bounds,
         "levels": {name: found.space[name].size for name in bounds},
     }
+
+
+def _shown(name: str, value: str, title: str = "", tone: str = "") -> dict[str, str]:
+    return {"name": name, "value": value, "title": title, "tone": tone}
+
+
+def _beside(mine: str, proposed: str) -> str:
+    return mine if mine == proposed or proposed == "-" else f"{mine} (proposed {proposed})"
+
+
+def _probability(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def _too_many(found: Preview, asked: int | None) -> str:
+    if found.left == 0:
+        return "Nothing is left to run there."
+    return f"Only {found.left:,} are left to run there." if asked is not None and asked > found.left else ""
+
+
+def _warnings(found: Preview) -> str:
+    return sentences([*found.new_values, *([found.warning] if found.warning is not None else [])])

@@ -23,7 +23,7 @@ from refine.tree.overview import best_of
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import pair_content, preview_content, review_content, trials_content
 from refine.ui.web.edits import STARTED_EDIT, edit_meant, edits_back
-from refine.utils.format import score
+from refine.utils.format import percent, plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 _LONGEST_NOTE = 10_000
+_RISKS = (0.01, 0.05, 0.1, 0.2)
 _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ class Session:
             "tree": self.shown.context.name,
             "shown": self.shown.id,
             "risk": self.risk,
+            "risks": [{"value": risk, "text": percent(risk)} for risk in sorted({*_RISKS, self.risk})],
             "edits": edits,
             "rejected": rejected,
         }
@@ -127,8 +129,8 @@ class Session:
         """How far every round is, and which evidence it has: cheap enough to ask for all the time."""
         home = self.shown.context
         counts = home.store.counts(home.tree)
-        states = {i: counts.get(s.pk, {}) for i, s in home.store.nodes(home.tree).items()}
-        return {"states": states, "versions": self._versions()}
+        progress = {i: _progress(counts.get(s.pk, {}), s.n) for i, s in home.store.nodes(home.tree).items()}
+        return {"progress": progress, "versions": self._versions()}
 
     def _versions(self) -> dict[str, str]:
         """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
@@ -159,14 +161,9 @@ class Session:
                 {
                     "id": node_id,
                     "parent": stored.node.parent,
-                    "n": stored.n,
-                    "states": counts.get(stored.pk, {}),
-                    "best": None if (top := tops[node_id]) is None else score(float(top["value"])),
-                    "metric": rounds[node_id].metric,
+                    "about": _node_text(counts.get(stored.pk, {}), stored.n, tops[node_id]),
                     "tags": tags.get(node_id, []),
-                    "note": stored.node.note,
-                    "author": stored.node.author,
-                    "kind": decided.get(node_id, ""),
+                    "note": ": ".join(t for t in (decided.get(node_id, ""), stored.node.note) if t),
                 }
                 for node_id, stored in nodes.items()
             ],
@@ -190,17 +187,12 @@ class Session:
         counts = found.context.store.counts(found.context.tree).get(found._stored.pk, {})
         head = {
             "id": found.id,
-            "n": found.n,
-            "states": counts,
+            "about": _about(found),
+            "progress": _progress(counts, found.n),
             "version": self._versions()[found.id],
             "imported": found.node.method == IMPORTED,
             "metric": found.metric,
             "direction": found.direction,
-            "note": found.node.note,
-            "decisions": [
-                {"kind": d.kind, "author": d.author, "note": d.note, "child": d.child}
-                for d in found.decisions
-            ],
         }
         check_risk(message.get("risk", self.risk))
         try:
@@ -225,7 +217,8 @@ class Session:
         n, workers = _whole(message, "n"), _whole(message, "workers") or 1
         found = review.preview(n=n, workers=workers)
         code = decision_code(review, str(message.get("note") or ""), found.n if n else None)
-        return {**preview_content(found, review.proposal), "code": code}
+        asked = n if message.get("sized") else None
+        return {**preview_content(found, review.proposal, asked), "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
         kind, note = message.get("kind"), message.get("note") or ""
@@ -240,11 +233,13 @@ class Session:
                 review.decline(note)
             else:
                 self.child = self._edited(review, message).accept(note, n=_whole(message, "n"))
-        answer = {"said": " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))}
+        warned = " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))
         if kind == "decline":
-            return {**answer, "child": None}
+            return {"child": None, "text": "Declined. The space stays as it is.", "warning": warned}
         assert self.child is not None
-        return {**answer, "child": self.child.id, "n": self.child.n}
+        id_, n = self.child.id, plural(self.child.n, "configuration")
+        text = f'Accepted. Round {id_} has {n}: tree["{id_}"].run(workers=2), or refine run STORE {id_}.'
+        return {"child": id_, "text": text, "warning": warned}
 
     # Rounds and reviews.
 
@@ -310,6 +305,26 @@ class Session:
         if started is None or started.round.id != review.round.id or name not in started.edits:
             raise ReviewError(f"edit: {name}: the page did not begin with an edit of it")
         return started.edits[name]
+
+
+def _progress(counts: Mapping[str, int], n: int) -> Answer:
+    """How far a round is, as numbers to draw and as a text."""
+    ended = sum(counts.values())
+    states = ", ".join(f"{count:,} {state}" for state, count in counts.items()) or "not run"
+    return {"ended": ended, "planned": n, "text": f"{ended:,} of {n:,}: {states}"}
+
+
+def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str:
+    ended = sum(counts.values())
+    running = " running" if 0 < ended < n else ""
+    return f"{ended}/{n}{running}" + ("" if best is None else f" · best {score(float(best['value']))}")
+
+
+def _about(found: Round) -> str:
+    """The line below a round's id."""
+    decided = "; ".join(f"{d.kind} by {d.author}{f': {d.child}' if d.child else ''}" for d in found.decisions)
+    note = f"“{found.node.note}”" if found.node.note else ""
+    return " · ".join(part for part in (f"{found.metric}, {found.direction}", note, decided) if part)
 
 
 def _whole(message: Mapping[str, Any], name: str) -> int | None:

@@ -35,15 +35,15 @@ def test_everything_is_json(session, root, tree):
     assert session.handle({"type": "start"})["shown"] == root.id
     assert session.handle({"type": "tree"})["rounds"][0]["note"] == "first look"
     pulse = session.handle({"type": "pulse"})
-    assert pulse["states"] == {root.id: {"complete": 120}}
+    assert pulse["progress"] == {root.id: {"ended": 120, "planned": 120, "text": "120 of 120: 120 complete"}}
     assert pulse["versions"] == {root.id: shown(session, root)["version"]}
 
 
-def test_a_round_has_a_card_per_parameter_the_clearest_first(session, root):
+def test_a_round_has_a_panel_per_parameter_the_clearest_first(session, root):
     review = shown(session, root)["review"]
     analysis = root.analyze()
-    assert [c["name"] for c in review["cards"]] == [e.name for e in analysis.ranked]
-    by_name = {c["name"]: c for c in review["cards"]}
+    assert [c["name"] for c in review["panels"]] == [e.name for e in analysis.ranked]
+    by_name = {c["name"]: c for c in review["panels"]}
     proposal = root.propose().proposal
     assert review["proposal"] == proposal.digest
     assert by_name["dropout"]["proposed"] == [proposal.space["dropout"].low, proposal.space["dropout"].high]
@@ -62,7 +62,7 @@ def test_a_round_has_a_card_per_parameter_the_clearest_first(session, root):
 def test_trials_column_by_column(session, root):
     review = shown(session, root)["review"]
     data = session.handle({"type": "trials", **about(session, root)})
-    n, names = review["trials"], [c["name"] for c in review["cards"]]
+    n, names = review["trials"], [c["name"] for c in review["panels"]]
     assert len(data) == n * (2 * len(names) + 8 + 1)
     columns = {name: np.frombuffer(data, "<u2", n, 2 * n * i) for i, name in enumerate(names)}
     values = np.frombuffer(data, "<f8", n, 2 * n * len(names))
@@ -91,7 +91,7 @@ def test_a_preview_says_what_python_says(session, root):
     )
     review = root.propose().edit(dropout=(0, 0.3), optimizer=["Adam"], lr=(0.5, 2.5)).reject("units")
     expected = review.preview(n=40)
-    for name in ("kept", "retention", "top", "top_kept", "n", "exist", "hit", "warning"):
+    for name in ("volume_kept", "probability", "top", "top_kept", "n", "exist", "hit"):
         assert found[name] == getattr(expected, name)
     assert found["bounds"]["dropout"] == "0 to 0.3"
     assert found["levels"]["lr"] == 5
@@ -120,7 +120,8 @@ def test_the_code_makes_the_same_child(session, root, tree):
 def test_declining(session, root, tree):
     assert session.handle({"type": "decide", "kind": "decline", **about(session, root, note="no")}) == {
         "child": None,
-        "said": "",
+        "text": "Declined. The space stays as it is.",
+        "warning": "",
     }
     assert root.decisions[0].kind == "declined"
     assert len(tree) == 1
@@ -253,7 +254,7 @@ def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root, wh
     json.dumps(edit, allow_nan=False)
     assert (edit["as"], edit["text"]) == ("started", text)
     message = about(session, root, edits={name: edit}, n=6)
-    assert session.handle({"type": "preview", **message})["kept"] == review.volume_kept
+    assert session.handle({"type": "preview", **message})["volume_kept"] == review.volume_kept
     answer = session.handle({"type": "decide", "kind": "accept", **message})
     assert session.child.id == answer["child"]
     assert session.child.space == review.space
@@ -267,7 +268,7 @@ def test_every_root_is_judged_by_its_own_metric(tree, root):
     answer = shown(session, other)
     assert (answer["metric"], answer["direction"]) == ("loss", "minimize")
     rounds = {r["id"]: r for r in session.handle({"type": "tree"})["rounds"]}
-    assert (rounds[other.id]["metric"], rounds[other.id]["best"]) == ("loss", "0.0000")
+    assert rounds[other.id]["about"] == "24/24 · best 0.0000"
     child = session.handle({"type": "decide", "kind": "accept", **about(session, other, n=4)})["child"]
     assert (tree[child].metric, tree[child].direction) == ("loss", "minimize")
 

@@ -1,25 +1,22 @@
-// What to ask before deciding, and coupled parameters.
+// The checks before a decision, and coupled parameters.
 import { interpolateViridis } from "d3-scale-chromatic";
 import { h, replace, s } from "./dom.js";
-import { q, score } from "./words.js";
 
 const MARKS = { pass: "✓", warn: "▲", fail: "✗", unknown: "?" };
 
-export function drawGate(element, cards) {
-  const order = { fail: 0, warn: 1, unknown: 2, pass: 3 };
-  const sorted = [...cards].sort((a, b) => order[a.verdict] - order[b.verdict]);
+export function drawChecks(element, checks) {
   replace(
     element,
     h("h2", {}, "Before you decide"),
     h(
       "ul",
-      { class: "refine-gate" },
-      sorted.map((card) =>
+      { class: "refine-checks" },
+      checks.map((check) =>
         h(
           "li",
-          { class: card.verdict, "data-card": card.key },
-          h("span", { class: "refine-mark", "aria-hidden": "true" }, MARKS[card.verdict]),
-          h("div", {}, h("strong", {}, `${card.question} `), h("span", { class: "refine-faint" }, `${card.verdict}: ${card.number}`), h("p", {}, card.says), card.call ? h("code", {}, card.call) : null),
+          { class: check.verdict, "data-check": check.key },
+          h("span", { class: "refine-mark", "aria-hidden": "true" }, MARKS[check.verdict]),
+          h("div", {}, h("strong", {}, `${check.question} `), h("span", { class: "refine-faint" }, check.number), h("p", {}, check.says), check.call ? h("code", {}, check.call) : null),
         ),
       ),
     ),
@@ -34,11 +31,11 @@ export function drawPairs(element, pairs, open) {
   replace(
     element,
     h("h2", {}, "Coupled parameters"),
-    h("p", {}, "Among the best trials, what is good for one of these depends on the other: look before you move one alone."),
+    h("p", {}, "Among the best trials, what is good for one of these depends on the other. Look at both before you move one alone."),
     h(
       "div",
       { class: "refine-pairs" },
-      pairs.map((pair) => h("button", { type: "button", onclick: (event) => open(pair, event.currentTarget) }, `${pair.a} × ${pair.b}`, h("span", { class: "refine-faint" }, ` ${q(pair.q)}`))),
+      pairs.map((pair) => h("button", { type: "button", onclick: (event) => open(pair, event.currentTarget) }, `${pair.a} × ${pair.b}`, h("span", { class: "refine-faint" }, ` ${pair.q}`))),
     ),
   );
 }
@@ -62,9 +59,8 @@ export function pairDialog(content, metric, direction, opener) {
     parts.push(s("text", { x: left - 8, y: y + tall / 2 + 4, "text-anchor": "end" }, cut(label, 14)));
     a.labels.forEach((_, j) => {
       const value = content.median[i][j];
-      const text = value === null ? "no trial" : `median ${metric} ${score(value)}, ${content.n[i][j]} trials, ${content.good[i][j]} of them good`;
       parts.push(
-        s("rect", { x: left + cell * j, y, width: cell - 1, height: tall - 1, fill: value === null ? "none" : shade(value), class: value === null ? "refine-empty" : "" }, s("title", {}, `${a.name} = ${a.labels[j]}, ${b.name} = ${label}: ${text}`)),
+        s("rect", { x: left + cell * j, y, width: cell - 1, height: tall - 1, fill: value === null ? "none" : shade(value), class: value === null ? "refine-empty" : "" }, s("title", {}, content.text[i][j])),
       );
       if (content.good[i][j]) {
         parts.push(s("circle", { cx: left + cell * (j + 0.5), cy: y + tall / 2, r: (0.36 * Math.min(cell, tall) * Math.sqrt(content.good[i][j])) / Math.sqrt(most), class: "refine-good-dot" }));
@@ -81,7 +77,7 @@ export function pairDialog(content, metric, direction, opener) {
     "dialog",
     { class: "refine-dialog", "aria-label": `${a.name} and ${b.name}` },
     h("h2", {}, `${a.name} × ${b.name}`),
-    h("p", { class: "refine-faint" }, `Median ${metric} at every two levels, lighter is better; a circle's area is the number of good trials. ${b.name} is vertical.`),
+    h("p", { class: "refine-faint" }, content.about),
     s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Median ${metric} by ${a.name} and ${b.name}` }, parts),
     close,
   );

@@ -4,10 +4,9 @@ import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
 import { area, line } from "d3-shape";
 import { axisOf, moved } from "./axis.js";
-import { now, same } from "./choice.js";
+import { now, same } from "./choices.js";
 import { h, replace, s } from "./dom.js";
 import { drawDots } from "./dots.js";
-import { percent, q, short } from "./words.js";
 
 const CURVES = 62; // pixels of the panel of densities
 const DOTS = 96;
@@ -15,72 +14,58 @@ const SIDE = 14; // room beside the axis, for handles at its ends
 const AXIS = 22;
 const TICK = 38; // pixels that a label of the axis takes at least
 
-const WORDS = { narrow: "narrowed", drop: "dropped", widen: "widened", reopen: "reopened", keep: "kept" };
-
-export class Card {
-  constructor(card, page) {
-    this.card = card;
+export class Panel {
+  constructor(panel, page) {
+    this.panel = panel;
     this.page = page;
-    this.axis = card.kind === "range" ? axisOf(card) : null;
+    this.axis = panel.kind === "range" ? axisOf(panel) : null;
     this.status = h("span", { class: "refine-status" });
     this.bounds = h("span", { class: "refine-bounds" });
     this.canvas = h("canvas", { class: "refine-dots", "aria-hidden": "true" });
-    this.svg = s("svg", { class: "refine-plot", role: "group", "aria-label": `${card.name}: densities and bounds` });
-    this.plot = h("div", { class: "refine-panel" }, this.canvas, this.svg);
+    this.svg = s("svg", { class: "refine-plot", role: "group", "aria-label": `${panel.name}: densities and bounds` });
+    this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
     this.controls = h("div", { class: "refine-controls" });
     this.element = h(
       "section",
-      { class: "refine-card", "data-parameter": card.name, "aria-label": card.name },
-      h("h3", {}, h("span", { class: "refine-name" }, card.name), ...this.badges()),
+      { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
+      h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel)),
       h("p", { class: "refine-line" }, this.bounds, this.status),
       this.plot,
       this.controls,
-      h("details", {}, h("summary", {}, this.summary()), h("p", {}, card.reason)),
+      h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason)),
     );
     this.build();
   }
 
-  badges() {
-    const { card } = this;
-    const never = card.read === 0;
-    const word = never ? "never read" : card.matters ? "matters" : "not seen to matter";
-    return [
-      h("span", { class: `refine-badge ${never ? "warn" : card.matters ? "good" : ""}` }, word),
-      card.role === "scientific" ? h("span", { class: "refine-badge asked" }, "scientific") : null,
-      h("span", { class: "refine-faint" }, q(card.q)),
-    ];
-  }
-
-  summary() {
-    const { card } = this;
-    if (card.change === "keep") return "Why it stays as it is";
-    const risk = card.risk === null ? "" : `, risk alone ${percent(card.risk)}`;
-    return `Why it is to be ${WORDS[card.change]}: keeps ${percent(card.kept)}${risk}`;
-  }
-
   build() {
-    const { card } = this;
-    const accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(card.name)) }, "as proposed");
-    const reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(card.name)) }, "as it is now");
+    const { panel } = this;
+    const accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(panel.name)) }, "as proposed");
+    const reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "as it is now");
     this.accept = accept;
     this.reject = reject;
-    if (card.kind === "range") {
+    if (panel.kind === "range") {
       this.inputs = [0, 1].map((side) =>
         h("input", {
           type: "number",
           step: "any",
-          "aria-label": `${card.name}, ${side ? "upper" : "lower"} bound, typed`,
+          "aria-label": `${panel.name}, ${side ? "upper" : "lower"} bound, typed`,
           onchange: () => this.typed(side),
         }),
       );
       replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject);
     } else {
-      this.chips = card.levels.map((level, i) =>
+      this.chips = panel.levels.map((level, i) =>
         h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", onclick: () => this.toggle(i) }, level.label),
       );
-      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${card.name}: choices that stay` }, this.chips), accept, reject);
+      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips), accept, reject);
     }
     this.handles = [0, 1].map((side) => this.handle(side));
+  }
+
+  // A bound as Python writes it; one that was typed stays as it was typed.
+  label(value) {
+    const at = this.axis.stops.indexOf(value);
+    return at < 0 ? String(value) : this.panel.labels[at];
   }
 
   get choices() {
@@ -111,7 +96,7 @@ export class Card {
   }
 
   curves() {
-    const { everyone, best } = this.card.density;
+    const { everyone, best } = this.panel.density;
     const y = scaleLinear()
       .domain([0, 1.08 * Math.max(1, ...everyone, ...best)])
       .range([CURVES - 1, 2]);
@@ -124,33 +109,29 @@ export class Card {
 
   // Choices: how often each is among the good trials, beside how often among all.
   bars() {
-    const { levels } = this.card;
-    const all = levels.reduce((sum, level) => sum + level.n, 0) || 1;
-    const shares = levels.map((level) => level.n / all);
-    const good = levels.map((level, i) => (level.ratio === null ? 0 : level.ratio * shares[i]));
+    const { levels } = this.panel;
     const y = scaleLinear()
-      .domain([0, 1.08 * Math.max(...shares, ...good, 0.01)])
+      .domain([0, 1.08 * Math.max(0.01, ...levels.flatMap((level) => [level.share, level.good]))])
       .range([CURVES - 1, 2]);
     const band = (this.x(1) - this.x(0)) / levels.length;
     const wide = Math.min(18, 0.36 * band);
-    return levels.flatMap((level, i) => {
+    return levels.flatMap(({ share, good, text }, i) => {
       const middle = this.x((i + 0.5) / levels.length);
-      const text = `${level.label}: ${percent(good[i])} of the good trials, ${percent(shares[i])} of all`;
       return [
-        s("rect", { class: "refine-everyone", x: middle - wide, width: wide, y: y(shares[i]), height: y(0) - y(shares[i]) }),
-        s("rect", { class: "refine-best-bar", x: middle, width: wide, y: y(good[i]), height: y(0) - y(good[i]) }, s("title", {}, text)),
+        s("rect", { class: "refine-everyone", x: middle - wide, width: wide, y: y(share), height: y(0) - y(share) }),
+        s("rect", { class: "refine-best-bar", x: middle, width: wide, y: y(good), height: y(0) - y(good) }, s("title", {}, text)),
       ];
     });
   }
 
   ticks(axis, inner) {
-    const { card } = this;
+    const { panel } = this;
     const most = Math.max(2, Math.floor(inner / TICK));
-    if (card.kind === "choice") {
-      const step = Math.ceil(card.levels.length / most);
-      card.levels.forEach((level, i) => {
+    if (panel.kind === "choice") {
+      const step = Math.ceil(panel.levels.length / most);
+      panel.levels.forEach((level, i) => {
         if (i % step) return;
-        const text = s("text", { x: this.x((i + 0.5) / card.levels.length), y: 14, "text-anchor": "middle" });
+        const text = s("text", { x: this.x((i + 0.5) / panel.levels.length), y: 14, "text-anchor": "middle" });
         text.textContent = level.label.length > 12 ? `${level.label.slice(0, 11)}…` : level.label;
         axis.append(text);
       });
@@ -158,38 +139,38 @@ export class Card {
     }
     const place = (value) => this.x(this.axis.scale(value));
     const shown = [];
-    for (const value of [...card.grid].sort((a, b) => rank(card.grid, a) - rank(card.grid, b))) {
+    for (const value of [...panel.grid].sort((a, b) => rank(panel.grid, a) - rank(panel.grid, b))) {
       if (shown.every((other) => Math.abs(place(other) - place(value)) >= TICK)) shown.push(value);
     }
     const scale = Object.assign((value) => place(value), {
       copy: () => scale,
-      domain: () => card.edges,
+      domain: () => panel.edges,
       range: () => [this.x(0), this.x(1)],
     });
-    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat(short).tickSize(4));
+    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat((value) => this.label(value)).tickSize(4));
   }
 
   dots() {
     const { trials, view, round } = this.page;
     if (trials === null || !this.width) return;
-    const levels = this.card.kind === "range" ? this.card.grid.length : this.card.levels.length;
+    const levels = this.panel.kind === "range" ? this.panel.grid.length : this.panel.levels.length;
     const inner = this.x(1) - this.x(0);
-    drawDots(this.canvas, trials, trials.columns.get(this.card.name), {
+    drawDots(this.canvas, trials, trials.columns.get(this.panel.name), {
       place: (position) => this.x(position),
       height: DOTS,
       view,
       direction: round.direction,
-      spread: Math.min(0.5, 8 / Math.sqrt(levels)) * (inner / levels) * (this.card.kind === "choice" ? 1.2 : 0.7),
+      spread: Math.min(0.5, 8 / Math.sqrt(levels)) * (inner / levels) * (this.panel.kind === "choice" ? 1.2 : 0.7),
       colours: this.page.colours,
     });
   }
 
   handle(side) {
-    const { card } = this;
+    const { panel } = this;
     const word = side ? "upper" : "lower";
     const element = s(
       "g",
-      { class: "refine-handle", role: "slider", tabindex: "0", "aria-label": `${card.name}, ${word} bound`, "data-side": word },
+      { class: "refine-handle", role: "slider", tabindex: "0", "aria-label": `${panel.name}, ${word} bound`, "data-side": word },
       s("line", { y1: 0, y2: CURVES + DOTS }),
       s("rect", { x: -6, y: CURVES - 15, width: 12, height: 30, rx: 4 }),
       s("path", { d: `M-2 ${CURVES - 6}v12M2 ${CURVES - 6}v12` }),
@@ -233,7 +214,7 @@ export class Card {
   // The bounds, each at the stop next to it: one that was typed need not be on one.
   snapped() {
     const { stops } = this.axis;
-    const [low, high] = this.choices.current(this.card.name).map((value) => this.axis.nearest(value));
+    const [low, high] = this.choices.current(this.panel.name).map((value) => this.axis.nearest(value));
     return low < high ? [stops[low], stops[high]] : [stops[Math.min(low, stops.length - 2)], stops[Math.min(low, stops.length - 2) + 1]];
   }
 
@@ -243,7 +224,7 @@ export class Card {
     const bounds = moved(this.axis.stops, before, side, to);
     if (same(bounds, before)) return false;
     if (first) this.choices.remember();
-    this.page.change(() => this.choices.put(this.card.name, bounds));
+    this.page.change(() => this.choices.put(this.panel.name, bounds));
     return true;
   }
 
@@ -253,39 +234,40 @@ export class Card {
       this.update();
       return;
     }
-    const bounds = [...this.choices.current(this.card.name)];
+    const bounds = [...this.choices.current(this.panel.name)];
     bounds[side] = value;
-    this.page.change(() => this.choices.typed(this.card.name, { bounds }));
+    this.page.change(() => this.choices.typed(this.panel.name, { bounds }));
   }
 
   toggle(i) {
-    const kept = this.choices.current(this.card.name);
+    const kept = this.choices.current(this.panel.name);
     const next = kept.includes(i) ? kept.filter((other) => other !== i) : [...kept, i].sort((a, b) => a - b);
     if (next.length === 0) {
-      this.page.say(`${this.card.name}: one choice has to stay`);
+      this.page.say(`${this.panel.name}: one choice has to stay`);
       return;
     }
-    this.page.change(() => this.choices.set(this.card.name, next));
+    this.page.change(() => this.choices.set(this.panel.name, next));
   }
 
   // What changes with the person's choices.
   update() {
-    const { card, choices } = this;
-    const source = choices.source(card.name);
+    const { panel, choices } = this;
+    const source = choices.source(panel.name);
     const words = { proposed: "as proposed", kept: "nothing proposed", edited: "edited by you", rejected: "kept as it is now" };
     this.element.dataset.source = source;
     this.status.textContent = words[source];
     this.accept.disabled = source === "proposed" || source === "kept";
     this.reject.disabled = source === "rejected" || source === "kept";
-    if (card.kind === "choice") this.updateChoices();
+    if (panel.kind === "choice") this.updateChoices();
     else this.updateBounds();
   }
 
   updateBounds() {
-    const { card, choices } = this;
-    const bounds = choices.current(card.name);
-    const text = choices.edits[card.name]?.text ?? `${short(bounds[0])} to ${short(bounds[1])}`;
-    this.bounds.textContent = same(bounds, now(card)) && !choices.edits[card.name]?.text ? text : `${short(now(card)[0])} to ${short(now(card)[1])} → ${text}`;
+    const { panel, choices } = this;
+    const bounds = choices.current(panel.name);
+    const said = choices.edits[panel.name]?.text;
+    const text = said ?? bounds.map((value) => this.label(value)).join(" to ");
+    this.bounds.textContent = same(bounds, now(panel)) && !said ? text : `${panel.now} → ${text}`;
     this.inputs.forEach((input, side) => {
       if (input.getRootNode().activeElement !== input) input.value = String(bounds[side]);
       input.style.width = `${Math.max(7, input.value.length + 4)}ch`; // a bound that is cut off is another number
@@ -293,8 +275,8 @@ export class Card {
     if (!this.shade) return;
     const place = (value) => this.x(Math.min(this.axis.ends[1], Math.max(this.axis.ends[0], this.axis.scale(value))));
     const [low, high] = bounds.map(place);
-    const [first, last] = now(card).map(place);
-    const proposed = (card.proposed ?? now(card)).map(place);
+    const [first, last] = now(panel).map(place);
+    const proposed = (panel.proposed ?? now(panel)).map(place);
     replace(
       this.shade,
       s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
@@ -308,21 +290,21 @@ export class Card {
       handle.setAttribute("aria-valuemin", least);
       handle.setAttribute("aria-valuemax", most);
       handle.setAttribute("aria-valuenow", bounds[side]);
-      handle.setAttribute("aria-valuetext", short(bounds[side]));
+      handle.setAttribute("aria-valuetext", this.label(bounds[side]));
     });
   }
 
   updateChoices() {
-    const { card, choices } = this;
-    const kept = choices.current(card.name);
-    const text = choices.edits[card.name]?.text;
-    this.bounds.textContent = text ? `${card.now} → ${text}` : `${kept.length} of ${card.levels.length} stay`;
+    const { panel, choices } = this;
+    const kept = choices.current(panel.name);
+    const text = choices.edits[panel.name]?.text;
+    this.bounds.textContent = text ? `${panel.now} → ${text}` : `${kept.length} of ${panel.levels.length} stay`;
     this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(kept.includes(i))));
     if (!this.shade) return;
-    const band = (this.x(1) - this.x(0)) / card.levels.length;
+    const band = (this.x(1) - this.x(0)) / panel.levels.length;
     replace(
       this.shade,
-      kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / card.levels.length), width: band, y: 0, height: CURVES + DOTS })),
+      kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: CURVES + DOTS })),
     );
   }
 }
@@ -332,4 +314,12 @@ function rank(grid, value) {
   const i = grid.indexOf(value);
   if (i === 0 || i === grid.length - 1) return 0;
   return 1 + Math.abs(i - (grid.length - 1) / 2) / grid.length + (i % 2 ? 0.5 : 0);
+}
+
+function badges(panel) {
+  return [
+    h("span", { class: `refine-badge ${panel.badge.tone}` }, panel.badge.text),
+    panel.role === "scientific" ? h("span", { class: "refine-badge scientific" }, "scientific") : null,
+    h("span", { class: "refine-faint" }, panel.q),
+  ];
 }

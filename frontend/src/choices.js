@@ -3,8 +3,8 @@
 // An edit is `{bounds}` or `{keep}`, or, where the page began with one that neither says, that with `as` and a `text`.
 
 export class Choices {
-  constructor(cards, edits = {}, rejected = [], history = []) {
-    this.cards = new Map(cards.map((card) => [card.name, card]));
+  constructor(panels, edits = {}, rejected = [], history = []) {
+    this.panels = new Map(panels.map((panel) => [panel.name, panel]));
     this.edits = { ...edits };
     this.rejected = new Set(rejected);
     this.history = [...history];
@@ -16,21 +16,21 @@ export class Choices {
 
   // What a parameter has now under the person's hand: bounds, or numbers of the levels that stay.
   current(name) {
-    const card = this.cards.get(name);
+    const panel = this.panels.get(name);
     const edit = this.edits[name];
-    if (card.kind === "range") {
+    if (panel.kind === "range") {
       if (edit?.bounds) return edit.bounds;
-      return this.rejected.has(name) || card.proposed === null ? now(card) : card.proposed;
+      return this.rejected.has(name) || panel.proposed === null ? now(panel) : panel.proposed;
     }
     if (edit?.keep) return edit.keep;
-    return this.rejected.has(name) ? now(card) : card.proposed;
+    return this.rejected.has(name) ? now(panel) : panel.proposed;
   }
 
   // Who says so: "proposed", "kept" (nothing is proposed), "edited" or "rejected".
   source(name) {
     if (this.rejected.has(name)) return "rejected";
     if (name in this.edits) return "edited";
-    return this.cards.get(name).change === "keep" ? "kept" : "proposed";
+    return this.panels.get(name).change === "keep" ? "kept" : "proposed";
   }
 
   remember() {
@@ -40,13 +40,13 @@ export class Choices {
 
   // A drag calls `remember` once and this many times.
   put(name, value) {
-    const card = this.cards.get(name);
+    const panel = this.panels.get(name);
     delete this.edits[name];
     this.rejected.delete(name);
-    const proposed = card.proposed ?? now(card);
+    const proposed = panel.proposed ?? now(panel);
     if (same(value, proposed)) return;
-    if (same(value, now(card))) this.rejected.add(name);
-    else this.edits[name] = card.kind === "range" ? { bounds: [...value] } : { keep: [...value] };
+    if (same(value, now(panel))) this.rejected.add(name);
+    else this.edits[name] = panel.kind === "range" ? { bounds: [...value] } : { keep: [...value] };
   }
 
   set(name, value) {
@@ -62,7 +62,7 @@ export class Choices {
   }
 
   reject(name) {
-    this.set(name, now(this.cards.get(name)));
+    this.set(name, now(this.panels.get(name)));
   }
 
   accept(name) {
@@ -85,8 +85,8 @@ export class Choices {
   }
 }
 
-export function now(card) {
-  return card.kind === "range" ? [card.grid[0], card.grid.at(-1)] : card.levels.map((_, i) => i);
+export function now(panel) {
+  return panel.kind === "range" ? [panel.grid[0], panel.grid.at(-1)] : panel.levels.map((_, i) => i);
 }
 
 export function same(a, b) {
