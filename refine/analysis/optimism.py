@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from refine import stats
-from refine.analysis.pooling import Fresh
 from refine.analysis.reason import Reason
 from refine.trials.metric import Metric
+from refine.trials.replicates import Fresh
 from refine.trials.trial import Examples
 from refine.utils.display import Shown
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +16,6 @@ from refine.trials.frame import Records
 from refine.trials.round_record import Node
 
 Configurations = list[dict[str, Any]]
-
-
-class Fresh(NamedTuple):
-    """Finished replicates.
-
-    Attributes:
-        values: (n,) values, in the metric's own sign.
-        groups: n labels, equal for one configuration of one round.
-        splits: (n, s) values by split, where the objective gave them as ``name@1``, ``name@2``, ...; else ``None``.
-    """
-
-    values: npt.NDArray[np.float64]
-    groups: list[str]
-    splits: npt.NDArray[np.float64] | None = None
 
 
 def translate(

@@ -59,11 +59,12 @@ class Plots:
     @cached_property
     def _analysis(self) -> Analysis:
         r = self._round
-        seen = lineage(r.context.store, r.context.tree, r.path, r._metric)
+        here = r._at_once()
+        seen = lineage(here.context.reader, here.context.path(r.node), r._metric)
         digest = hashlib.sha256(pickle.dumps((r.metric, r.direction, seen))).hexdigest()
         known = _ANALYSES.get(r)
         if known is None or known[0] != digest:
-            known = _ANALYSES[r] = digest, r.analyze()
+            known = _ANALYSES[r] = digest, here.analyze()
         return known[1]
 
     # What matters.

@@ -6,16 +6,16 @@ import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from refine.errors import AnalysisError, DesignError, ObjectiveError, RefineWarning
-from refine.run.executor import check_workers
 from refine.run.identity import Objective
 from refine.run.objective import Task, evaluate
-from refine.run.replicates import best_keys, planned
-from refine.tree.context import Context
-from refine.trials.metric import Metric
-from refine.trials.round_record import Node
+from refine.run.options import Resources
+from refine.store.store import Store
+from refine.trials.goal import Goal
+from refine.trials.replicates import best_keys
+from refine.trials.round_record import Node, StoredNode
 
 
 class _Keeper:
@@ -31,16 +31,13 @@ class _Keeper:
 
 
 def best_model(
-    home: Context,
-    node: Node,
-    metric: Metric,
-    direction: str,
+    store: Store,
+    stored: StoredNode,
+    objective: Objective,
+    goal: Goal,
     folder: Path | None,
-    *,
-    rank: int = 1,
-    threads: int = 1,
-    objective: Objective | None = None,
-    name: str | None = None,
+    rank: int,
+    threads: int,
 ) -> Any:
     """The model of a round's best trial: see :meth:`refine.Round.best_model`.
 
@@ -51,16 +48,15 @@ def best_model(
     """
     if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
-    check_workers(1, threads)
-    chosen: Any = home.objective_of(node, objective, name)
+    Resources(threads=threads)
+    node, chosen = stored.node, cast(Any, objective)
     if not callable(getattr(chosen, "trained", None)):
         raise ObjectiveError(
             f"round {node.id}: the objective {node.objective!r} gives no model; use refine.keras.KerasObjective, or "
             "give it a method trained(params, trial) that returns (model, metrics)"
         )
-    stored = home.store.nodes(home.tree)[node.id]
-    records = planned(home.store.records([stored.pk], curves=metric.curves))
-    keys = best_keys(node.space, records, metric, direction, node.allow_degenerate)
+    records = store.records([stored.pk], curves=goal.metric.curves)
+    keys = best_keys(node.space, records, goal)
     if len(keys) < rank:
         raise AnalysisError(
             f"round {node.id}: has {len(keys)} finished trials that may be called best, but rank is {rank}; "

@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from pathlib import Path
 
-from refine.errors import DesignError, ObjectiveError, RoundStoppedError
+from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.dask import Workers, local_cluster
 from refine.run.identity import Objective
-from refine.run.limits import Limits
 from refine.run.monitor import Watchdog
 from refine.run.objective import Outcome, Task, evaluate, wants_trial
+from refine.run.options import Resources
 from refine.run.worker import ENDED, mark
 
-_PER_WORKER = 2
+PER_WORKER = 2
+"""How many tasks per worker may be under way."""
 _CRASHED = "the process that ran this trial died; it was tried once more, alone, and died again"
 _BROKE = "this trial broke outside of its objective; it was tried once more, alone, and broke again"
 _UNBEGUN = 5
@@ -49,13 +50,10 @@ def outcomes_of(
     objective: Objective,
     tasks: Iterable[Task],
     count: int,
+    resources: Resources,
     *,
-    workers: int,
-    executor: Executor | None,
-    threads: int,
-    limits: Limits | None = None,
     stop: Callable[[], bool] = never,
-    ahead: int = _PER_WORKER,
+    ahead: int = PER_WORKER,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks in this process, on an executor, or on a local cluster that lives as long as ``stack``.
 
@@ -64,17 +62,14 @@ def outcomes_of(
         objective: What to call.
         tasks: Taken lazily.
         count: How many they are, for not to start more workers than tasks.
-        workers: How many run at a time.
-        executor: Runs on this instead.
-        threads: For each trial.
-        limits: Of a trial; with any, even one worker is a subprocess, since this process can't be killed.
+        resources: What they run on; with a limit even one worker is a subprocess, since this process can't be killed.
         stop: Asked before a task is handed out; once it is true, what runs comes to its end and nothing else.
         ahead: How many tasks per worker may be under way.
     """
-    limits = limits or Limits()
+    workers, threads, limits = resources.workers, resources.threads, resources.limits
     tasks = itertools.takewhile(lambda _: not stop(), tasks)
-    if executor is not None:
-        return run_on(executor, objective, tasks, threads, workers, stop=stop, ahead=ahead)
+    if resources.executor is not None:
+        return run_on(resources.executor, objective, tasks, threads, workers, stop=stop, ahead=ahead)
     if workers > 1 or limits.any:
         payload = _pack(objective)  # what can't travel is said before anything is started
         found = stack.enter_context(local_cluster(min(workers, count), threads))
@@ -109,7 +104,7 @@ def run_on(
     workers: int,
     *,
     stop: Callable[[], bool] = never,
-    ahead: int = _PER_WORKER,
+    ahead: int = PER_WORKER,
     local: tuple[Workers, Watchdog, bytes] | None = None,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks on an executor, yielding outcomes as they come.
@@ -242,20 +237,6 @@ def run_task(order: bytes) -> bytes:
         except KeyboardInterrupt:  # nobody presses Ctrl-C at a worker: the objective itself raised it
             outcome = Outcome("failed", {}, {}, 0.0, traceback.format_exc(), None)
         return pickle.dumps(tuple(outcome))
-
-
-def check_workers(workers: int, threads: int, executor: Executor | None = None) -> None:
-    """Raises DesignError unless both are whole numbers >= 1, and an executor is one."""
-    for name, value in (("workers", workers), ("threads", threads)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            hint = f"{name}=2 is two at a time" if name == "workers" else "1 is the default"
-            hint = "an objective is given by name: run(objective=...)" if callable(value) else hint
-            raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; {hint}")
-    if executor is not None and not isinstance(executor, Executor):
-        raise DesignError(
-            f"executor must be one of concurrent.futures, got {executor!r}; such as ThreadPoolExecutor(2), or of a Dask "
-            "client client.get_executor()"
-        )
 
 
 def _prepare(objective: Objective, threads: int) -> None:

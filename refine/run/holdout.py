@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import time
 import warnings
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import sqlalchemy as sa
 
 from refine.errors import AnalysisError, ObjectiveError, RefineWarning
-from refine.run.executor import check_workers, outcomes_of
+from refine.run.executor import outcomes_of
 from refine.run.identity import Objective
-from refine.run.limits import limits_of
-from refine.run.objective import Outcome, RunningTrial, Task
-from refine.run.replicates import again, best_keys, check_times, known_best, planned
+from refine.run.objective import RunningTrial, Task
+from refine.run.options import Resources
+from refine.run.replicates import check_times, known_best
 from refine.run.signals import interruptible
-from refine.space.encoding import digest, dumps, seed_of
-from refine.store.schema import t
+from refine.space.encoding import seed_of
+from refine.store.reader import Reader
 from refine.store.store import Store
-from refine.tree.context import Context
 from refine.trials.frame import Records, table
-from refine.trials.goal import sign_of
+from refine.trials.goal import Goal
 from refine.trials.metric import Metric
-from refine.trials.round_record import Node, StoredNode
+from refine.trials.replicates import again, best_keys, planned
+from refine.trials.round_record import HoldoutRun, Node, StoredNode, StoredOpening
 from refine.utils.display import Cell, Items, Page, Shown
 from refine.utils.format import plural, score
 
@@ -43,28 +39,6 @@ class Visit(NamedTuple):
 
     note: str
     author: str
-
-
-class StoredOpening(NamedTuple):
-    """An opening as the store holds it.
-
-    Attributes:
-        pk: Its row.
-        node: Row of the round.
-        keys: Hashes of the configurations that are measured.
-        seeds: Models of each.
-        author: Who opened.
-        note: Why.
-        created: When, in seconds since the epoch.
-    """
-
-    pk: int
-    node: int
-    keys: tuple[str, ...]
-    seeds: int
-    author: str
-    note: str
-    created: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,41 +119,28 @@ def branch_of(node: Node, nodes: Mapping[str, StoredNode]) -> dict[str, StoredNo
 
 
 def open_holdout(
-    home: Context,
-    node: Node,
+    store: Store,
+    stored: StoredNode,
     branch: Mapping[str, StoredNode],
-    metric: Metric,
-    direction: str,
+    objective: Objective,
+    goal: Goal,
     top: int,
     seeds: int,
     visit: Visit,
-    *,
-    workers: int = 1,
-    executor: Executor | None = None,
-    threads: int = 1,
-    timeout: float | None = None,
-    memory: int | str | None = None,
-    objective: Objective | None = None,
-    name: str | None = None,
+    resources: Resources,
 ) -> HoldoutResult:
     """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`.
 
     Args:
-        home: Where the round lives.
-        node: The round.
+        store: The store.
+        stored: The round.
         branch: The rounds on its root-to-leaf paths, where earlier openings are looked for.
-        metric: Which metric is the value.
-        direction: ``"maximize"`` or ``"minimize"``.
+        objective: What to call.
+        goal: What trials are judged by.
         top: How many configurations.
         seeds: How many models of each.
         visit: Who opens and why.
-        workers: This and the rest: see :meth:`refine.Round.run`.
-        executor: See there.
-        threads: See there.
-        timeout: See there.
-        memory: See there.
-        objective: See there.
-        name: See there.
+        resources: What the models are trained on.
 
     Raises:
         ObjectiveError: The objective has no hold-out.
@@ -187,50 +148,39 @@ def open_holdout(
         DesignError: An option is no whole number >= 1.
     """
     check_times(top, seeds)
-    check_workers(workers, threads, executor)
-    limits = limits_of(timeout, memory, executor)
-    chosen = home.objective_of(node, objective, name)
-    if not callable(getattr(chosen, "holdout", None)):
+    node = stored.node
+    if not callable(getattr(objective, "holdout", None)):
         raise ObjectiveError(
             f"round {node.id}: the objective {node.objective!r} has no hold-out; make it with "
             "KerasObjective(..., holdout=0.2), or give it a method holdout(params, trial)"
         )
-    stored = home.store.nodes(home.tree)[node.id]
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(interruptible(f"hold-out of round {node.id}"))
-        held = stack.enter_context(home.store.lease(stored.pk, f"round {node.id}"))
-        records = home.store.records([stored.pk], curves=metric.curves, replicates=True)
-        keys = _chosen(node, records, metric, direction, top)
-        found = _begin(home.store, stored.pk, keys, seeds, visit, branch)
-        tasks = _tasks(home.store, node, found, planned(records))
-        outcomes = outcomes_of(
-            stack,
-            OnHoldout(chosen),
-            tasks,
-            max(1, len(tasks)),
-            workers=workers,
-            executor=executor,
-            threads=threads,
-            limits=limits,
-            stop=stop,
-        )
+        held = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
+        records = store.records([stored.pk], curves=goal.metric.curves, replicates=True)
+        keys = _chosen(node, records, goal, top)
+        found = _begin(store, stored.pk, keys, seeds, visit, branch)
+        tasks = _tasks(node, found, planned(records))
+        outcomes = outcomes_of(stack, OnHoldout(objective), tasks, max(1, len(tasks)), resources, stop=stop)
         for task, outcome in outcomes if tasks else ():
             held()
-            _keep(home.store, found.pk, task, outcome)
-    return holdout_result_of(home.store, node, found, metric)
+            run = (outcome.state, outcome.metrics, outcome.seconds, outcome.error)
+            store.add_holdout_run(found.pk, HoldoutRun(task.key, task.replicate, task.seed, *run))
+    shown = next(o for o in store.openings(stored.pk) if o.pk == found.pk)
+    return holdout_result_of(store, node, shown, goal.metric)
 
 
-def _chosen(node: Node, records: Records, metric: Metric, direction: str, top: int) -> list[str]:
+def _chosen(node: Node, records: Records, goal: Goal, top: int) -> list[str]:
     """Keys of the best configurations: those that were run again by the mean of the new runs, then the others."""
     ranked = known_best(
-        best_keys(node.space, records, metric, direction, node.allow_degenerate),
+        best_keys(node.space, records, goal),
         len(records.metrics),
         node.id,
     )
     fresh = again(records)
-    frame = table(node.space, fresh, metric)
+    frame = table(node.space, fresh, goal.metric)
     means = frame["value"].groupby(np.asarray(fresh.columns["key"], dtype=object)).mean().dropna()
-    sign = -sign_of(direction)
+    sign = -goal.sign
     tried = sorted((k for k in ranked if k in means.index), key=lambda k: sign * float(means[k]))
     return [*tried, *(k for k in ranked if k not in means.index)][:top]
 
@@ -239,19 +189,13 @@ def _begin(
     store: Store, pk: int, keys: Sequence[str], seeds: int, visit: Visit, branch: Mapping[str, StoredNode]
 ) -> StoredOpening:
     """Logs an opening before anything is seen, and warns where it is not the first."""
-    content = dumps({"keys": list(keys), "seeds": seeds})
-    mark = digest(content, 16)
-    c = t.opening.c
-    with store.engine.connect() as connection:
-        known = connection.execute(sa.select(c.pk).where(c.node == pk, c.digest == mark)).scalar()
-    if known is None:
-        before = [(s.node.id, o) for s in branch.values() for o in holdout_results_of(store, s.pk)]
+    same = (tuple(keys), seeds)
+    if all((o.keys, o.seeds) != same for o in store.openings(pk)):
+        before = [(s.node.id, o) for s in branch.values() for o in store.openings(s.pk)]
         if before:
             _warn(before, branch, pk, keys)
-        row = {"node": pk, "digest": mark, "content": content, **visit._asdict(), "created": time.time()}
-        with store.engine.begin() as connection:
-            connection.execute(t.opening.insert().values(row))
-    return next(o for o in holdout_results_of(store, pk) if (o.keys, o.seeds) == (tuple(keys), seeds))
+        store.add_opening(pk, keys, seeds, visit.note, visit.author)
+    return next(o for o in store.openings(pk) if (o.keys, o.seeds) == same)
 
 
 def _warn(
@@ -277,8 +221,8 @@ def _warn(
     )
 
 
-def _tasks(store: Store, node: Node, found: StoredOpening, records: Records) -> list[Task]:
-    done = {(row.key, row.replicate) for row in _results(store, found.pk)}
+def _tasks(node: Node, found: StoredOpening, records: Records) -> list[Task]:
+    done = {(row.key, row.replicate) for row in found.runs}
     at = {key: i for i, key in enumerate(records.columns["key"])}
     return [
         Task(
@@ -296,44 +240,7 @@ def _tasks(store: Store, node: Node, found: StoredOpening, records: Records) -> 
     ]
 
 
-def _keep(store: Store, pk: int, task: Task, outcome: Outcome) -> None:
-    row = {
-        "opening": pk,
-        "key": task.key,
-        "replicate": task.replicate,
-        "seed": task.seed,
-        "state": outcome.state,
-        "metrics": json.dumps(outcome.metrics),
-        "seconds": outcome.seconds,
-        "error": outcome.error,
-        "finished": time.time(),
-    }
-    with store.engine.begin() as connection:
-        connection.execute(t.opened.insert().values(row))
-
-
-def holdout_results_of(store: Store, pk: int) -> list[StoredOpening]:
-    """Openings of a node's hold-out, oldest first."""
-    c = t.opening.c
-    query = sa.select(c.pk, c.content, c.author, c.note, c.created).where(c.node == pk).order_by(c.pk)
-    with store.engine.connect() as connection:
-        rows = connection.execute(query).all()
-    out = []
-    for row in rows:
-        content = json.loads(row.content)
-        keys = tuple(content["keys"])
-        out.append(StoredOpening(row.pk, pk, keys, content["seeds"], row.author, row.note, row.created))
-    return out
-
-
-def _results(store: Store, pk: int) -> Sequence[Any]:
-    c = t.opened.c
-    query = sa.select(t.opened).where(c.opening == pk).order_by(c.replicate, c.key)
-    with store.engine.connect() as connection:
-        return connection.execute(query).all()
-
-
-def holdout_result_of(store: Store, node: Node, found: StoredOpening, metric: Metric) -> HoldoutResult:
+def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: Metric) -> HoldoutResult:
     """What an opening showed.
 
     Args:
@@ -348,12 +255,11 @@ def holdout_result_of(store: Store, node: Node, found: StoredOpening, metric: Me
     import pandas as pd
 
     rows = []
-    for row in _results(store, found.pk):
-        metrics = json.loads(row.metrics)
-        value = metric.of(metrics, {}) if row.state == "complete" else None
+    for row in found.runs:
+        value = metric.of(row.metrics, {}) if row.state == "complete" else None
         if row.state == "complete" and value is None:
             raise AnalysisError(
-                f"round {node.id}: the hold-out gave no metric {metric.name!r}, it gave {', '.join(metrics)}; "
+                f"round {node.id}: the hold-out gave no metric {metric.name!r}, it gave {', '.join(row.metrics)}; "
                 "holdout(params, trial) must return the metrics that calling the objective does"
             )
         place = found.keys.index(row.key)

@@ -11,7 +11,7 @@ from typing import Any
 from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
 from refine.run.objective import Outcome
 from refine.trials.frame import Records
-from refine.trials.goal import sign_of
+from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
 from refine.trials.trial import DEGENERATE
@@ -27,10 +27,9 @@ _ALIKE = 5
 class Watch:
     """Watches a round go by: progress for the person, and an early end where all goes wrong."""
 
-    def __init__(
-        self, node: Node, n: int, todo: int, records: Records, metric: Metric, direction: str, show: bool
-    ) -> None:
-        self.node, self.metric, self.sign = node, metric, sign_of(direction)
+    def __init__(self, node: Node, n: int, todo: int, records: Records, goal: Goal, show: bool) -> None:
+        metric = goal.metric
+        self.node, self.metric, self.sign = node, metric, goal.sign
         self.total, self.done, self.show = n, n - todo, show
         self.alike: dict[str, int] = {}
         self.seen = self.failed = self.pruned = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,17 +12,16 @@ import numpy as np
 
 from refine.errors import AnalysisError, DesignError
 from refine.run.environment import environment
-from refine.run.executor import check_workers, outcomes_of
+from refine.run.executor import outcomes_of
 from refine.run.identity import Objective, objective_code, source_file
-from refine.run.limits import limits_of
 from refine.run.objective import Task
-from refine.run.replicates import planned
+from refine.run.options import Resources
 from refine.run.runner import plan
 from refine.space.encoding import check_seed
-from refine.tree.context import Context
-from refine.trials.frame import Records
+from refine.store.store import Store
+from refine.trials.frame import Records, table
 from refine.trials.metric import Metric
-from refine.trials.round_record import Node
+from refine.trials.round_record import Node, StoredNode
 from refine.utils.display import Cell, Items, Page, Shown
 from refine.utils.format import plural, score
 
@@ -88,20 +86,14 @@ class Replay(Shown):
 
 
 def replay(
-    home: Context,
-    node: Node,
+    store: Store,
+    stored: StoredNode,
+    objective: Objective,
     metric: Metric,
     sample: int | None,
     seed: int,
     tolerance: float,
-    *,
-    workers: int = 1,
-    executor: Executor | None = None,
-    threads: int = 1,
-    timeout: float | None = None,
-    memory: int | str | None = None,
-    objective: Objective | None = None,
-    name: str | None = None,
+    resources: Resources,
 ) -> Replay:
     """Runs stored trials again: see :meth:`refine.Round.replay`.
 
@@ -114,11 +106,8 @@ def replay(
     if not isinstance(tolerance, int | float) or not tolerance >= 0:
         raise DesignError(f"tolerance must be a number >= 0, got {tolerance!r}; 0 asks for equal bits")
     seed = check_seed(seed, 0)
-    check_workers(workers, threads, executor)
-    limits = limits_of(timeout, memory, executor)
-    chosen = home.objective_of(node, objective, name)
-    stored = home.store.nodes(home.tree)[node.id]
-    records = planned(home.store.records([stored.pk], curves=metric.curves))
+    node = stored.node
+    records = store.records([stored.pk], curves=metric.curves)
     ended = [i for i, state in enumerate(records.columns["state"]) if state in _ENDED]
     if not ended:
         raise AnalysisError(
@@ -127,7 +116,7 @@ def replay(
     if sample is not None and sample < len(ended):
         rng = np.random.Generator(np.random.PCG64(seed))
         ended = sorted(rng.choice(ended, sample, replace=False).tolist())
-    as_planned = _as_planned(home, node, records)  # before anything runs: an imported round has no plan
+    as_planned = _as_planned(store, stored, records)  # before anything runs: an imported round has no plan
     c = records.columns
     tasks = [
         Task(
@@ -144,19 +133,10 @@ def replay(
     at = {task.key: i for i, task in zip(ended, tasks, strict=True)}
     rows = {}
     with ExitStack() as stack:
-        for task, outcome in outcomes_of(
-            stack,
-            chosen,
-            tasks,
-            len(tasks),
-            workers=workers,
-            executor=executor,
-            threads=threads,
-            limits=limits,
-        ):
+        for task, outcome in outcomes_of(stack, objective, tasks, len(tasks), resources):
             rows[task.key] = _row(records, at[task.key], outcome, metric, tolerance)
-    then = home.store.environments(stored.pk)
-    now = environment(threads, source_file(chosen))
+    then = store.environments(stored.pk)
+    now = environment(resources.threads, source_file(objective))
     return Replay(
         node.id,
         str(metric),
@@ -164,7 +144,7 @@ def replay(
         float(tolerance),
         as_planned,
         _differences(then[-1] if then else {}, now),
-        (tuple(sorted(set(c["code"]))), objective_code(chosen)),
+        (tuple(sorted(set(c["code"]))), objective_code(objective)),
     )
 
 
@@ -202,20 +182,18 @@ def _apart(a: float | None, b: float | None) -> float:
 def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    from refine.trials.frame import table
-
     frame = table(node.space, records, Metric("value"))[list(node.space)].iloc[at].reset_index(drop=True)
     return pd.concat([frame, pd.DataFrame(rows)], axis=1)
 
 
-def _as_planned(home: Context, node: Node, records: Records) -> bool:
+def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
     """Whether the design that follows from the node's content has every stored configuration, with its seed.
 
     What a sampler asked for follows from what it was told, so that only its seeds can be checked.
     """
-    stored = home.store.nodes(home.tree)[node.id]
+    node = stored.node
     nothing = Records([], [], (), {name: [] for name in records.columns})
-    inherited, beside = home.store.inherited(stored.pk), home.store.beside(stored.pk)
+    inherited, beside = store.inherited(stored.pk), store.beside(stored.pk)
     _, tasks = plan(node, stored.n, inherited, beside, nothing, frozenset())
     seeds = {task.key: task.seed for task in tasks}
     columns = (records.columns[name] for name in ("key", "seed", "origin"))

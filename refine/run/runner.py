@@ -5,29 +5,30 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
 import numpy as np
 
 from refine.design.space_filling import design_named, draw, how_many
-from refine.errors import AnalysisError, DesignError, ObjectiveError, did_you_mean
+from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.run.environment import environment
-from refine.run.executor import check_workers, outcomes_of
+from refine.run.executor import PER_WORKER, outcomes_of
 from refine.run.identity import Objective, called, objective_code, source_file
-from refine.run.limits import Limits, limits_of
 from refine.run.objective import Outcome, Task, wants_trial
+from refine.run.options import RunOptions
 from refine.run.progress import Watch
 from refine.run.signals import interruptible
 from refine.space.encoding import decode, encode, freeze
 from refine.space.space import configuration_key
+from refine.store.reader import Reader
 from refine.store.store import Store
 from refine.trials.frame import Records
+from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.round_record import Node, StoredNode
-from refine.trials.trial import STATES, Trial
+from refine.trials.trial import Trial
 
 
 class Steering(Protocol):
@@ -58,16 +59,9 @@ def run_round(
     store: Store,
     stored: StoredNode,
     objective: Objective,
-    metric: Metric,
-    direction: str,
+    goal: Goal,
+    options: RunOptions,
     *,
-    workers: int = 1,
-    executor: Executor | None = None,
-    threads: int = 1,
-    progress: bool = True,
-    rerun: str | Collection[str] | None = None,
-    timeout: float | None = None,
-    memory: int | str | None = None,
     choose: Callable[[Records], list[Task]] | None = None,
     steer: Callable[[Records], Steering] | None = None,
 ) -> None:
@@ -77,27 +71,19 @@ def run_round(
         store: Where trials go, each when it is finished.
         stored: The round.
         objective: What to call.
-        metric: Whose finite value makes a trial complete.
-        direction: For the best so far in the progress bar.
-        workers: 1 runs in this process; more start a local cluster of subprocesses.
-        executor: Runs on this instead; ``workers`` then says how many trials it runs at a time.
-        threads: Threads per trial.
-        progress: Whether to show a progress bar.
-        rerun: A state, such as ``"failed"``, or several: trials that ended so are run again as a new attempt.
-        timeout: Seconds a trial may run.
-        memory: Resident bytes of its worker.
+        goal: Its metric's finite value makes a trial complete; its direction says what the progress bar shows as best.
+        options: What trials run on, what is shown, and which run again.
         choose: Says what to run instead of the plan, given all trials so far, replicates among them.
         steer: Makes the tasks of a round that results steer, given its trials so far with their curves.
 
     Raises:
-        DesignError: An option out of range.
         ObjectiveError: The objective can't be called with a configuration, or its outcome lacks the metric, or the metric
             is a function that is not at hand or can't score a trial.
         RoundStoppedError: The first trials all failed in the same way.
         RoundBusyError: Another process is running this round.
     """
-    limits, again = check_options(workers, executor, threads, progress, rerun, timeout, memory)
     wants_trial(objective)
+    metric = goal.metric
     node, code = stored.node, objective_code(objective)
     if metric.reduction == FUNCTION and metric.function is None:
         raise ObjectiveError(
@@ -118,7 +104,7 @@ def run_round(
         elif choose is None:
             total = stored.n
             todo, tasks = plan(
-                node, total, store.inherited(stored.pk), store.beside(stored.pk), records, again
+                node, total, store.inherited(stored.pk), store.beside(stored.pk), records, options.again
             )
         else:
             chosen = choose(records)
@@ -130,25 +116,15 @@ def run_round(
             tasks = itertools.chain([first], tasks)
         elif not todo:
             return
-        ran_on = environment(threads, source_file(objective))
+        ran_on = environment(options.threads, source_file(objective))
         store.add_environment(stored.pk, {**ran_on, **called(node.objective, objective)})
         writer = stack.enter_context(store.writer(stored.pk))
-        watch = stack.enter_context(
-            Watch(
-                node,
-                total,
-                todo,
-                records,
-                metric,
-                direction,
-                progress,
-            )
-        )
-        where: dict[str, Any] = {"workers": workers, "executor": executor, "threads": threads}
+        watch = stack.enter_context(Watch(node, total, todo, records, goal, options.progress))
+        ahead = PER_WORKER
         if steered is not None:
             steered.begin(writer.keep_curve)
-            where["ahead"] = steered.ahead
-        outcomes = outcomes_of(stack, objective, tasks, todo, limits=limits, stop=stop, **where)
+            ahead = steered.ahead
+        outcomes = outcomes_of(stack, objective, tasks, todo, options, stop=stop, ahead=ahead)
         for task, outcome in outcomes:
             held()
             state = outcome.state
@@ -172,43 +148,6 @@ def run_round(
                 writer.add(_trial(task, outcome, state, code)._replace(shown=steered.shown(task)))
                 steered.check(outcome, state)
             watch.see(outcome, state, value if state == "complete" else None)
-
-
-def check_options(
-    workers: int,
-    executor: Executor | None,
-    threads: int,
-    progress: bool,
-    rerun: str | Collection[str] | None,
-    timeout: float | None,
-    memory: int | str | None,
-) -> tuple[Limits, frozenset[str]]:
-    """The limits of a trial and the states that run again, of what a person gave to :func:`run_round`.
-
-    Raises:
-        DesignError: An option out of range.
-    """
-    check_workers(workers, threads, executor)
-    if not isinstance(progress, bool):
-        raise DesignError(f"progress must be True or False, got {progress!r}; False shows no bar")
-    return limits_of(timeout, memory, executor), check_rerun(rerun)
-
-
-def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
-    """The states whose trials run again.
-
-    Raises:
-        DesignError: Something else than a state of trials, or several.
-    """
-    states = (rerun,) if isinstance(rerun, str) else () if rerun is None else rerun
-    if not isinstance(states, Collection):
-        raise DesignError(f"rerun must be a state of trials, or a list of them, got {rerun!r}")
-    for state in states:
-        if state not in STATES:
-            raise DesignError(
-                f"rerun must be a state of trials, got {state!r}; {did_you_mean(str(state), STATES)}"
-            )
-    return frozenset(states)
 
 
 def plan(
@@ -271,7 +210,7 @@ def plan(
     return max(1, left), tasks()
 
 
-def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
+def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int]:
     """Numbers of the first ``n`` cells of a round's design; default all that are planned evenly.
 
     Raises:
@@ -283,9 +222,9 @@ def planned_cells(store: Store, stored: StoredNode, n: int | None) -> list[int]:
             f"round {stored.node.id}: design {stored.node.method!r} asks for one configuration after the other, so that "
             "no cells are planned; what it asked for is in round.trials"
         )
-    extra = store.beside(stored.pk)
+    extra = reader.beside(stored.pk)
     count = stored.n - len(extra) if n is None else how_many(space, n, None)
-    skip = store.inherited(stored.pk) | {
+    skip = reader.inherited(stored.pk) | {
         configuration_key({m: decode(v) for m, v in p.items()}) for _, p in extra
     }
     rows = draw(design_named(stored.node.method), space, count, stored.node.design_seed, skip)

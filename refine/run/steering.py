@@ -16,14 +16,15 @@ from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError, RefineWarning
 from refine.run.identity import Objective
 from refine.run.objective import Outcome, Task
+from refine.run.options import Resources
 from refine.run.runner import plan
 from refine.space.encoding import decode
 from refine.space.space import encode_configuration
-from refine.tree.context import Context
+from refine.store.store import Store
 from refine.trials.frame import Records
 from refine.trials.goal import sign_of
 from refine.trials.metric import FUNCTION, Metric
-from refine.trials.round_record import OPTUNA, Node
+from refine.trials.round_record import OPTUNA, Node, StoredNode
 from refine.trials.trial import DEGENERATE
 from refine.utils.format import score
 
@@ -32,27 +33,27 @@ class Steered:
     """The tasks of a steered round, made when they are asked for. It hears how each of them ended.
 
     Args:
-        home: Where the round lives.
-        path: Nodes from the root to the round.
-        n: How many configurations it plans.
+        store: The store.
+        path: The nodes from the root to the round.
         metric: Which metric is the value.
+        tools: Samplers and pruners of Optuna given in this process, by what they are called in a node.
         records: Its trials so far, with their curves.
         rerun: Trials that ended in one of these states come again.
     """
 
     def __init__(
         self,
-        home: Context,
-        path: Sequence[Node],
-        n: int,
+        store: Store,
+        path: Sequence[StoredNode],
         metric: Metric,
+        tools: Mapping[str, Any],
         records: Records,
         rerun: frozenset[str],
     ) -> None:
-        self._context, self._node, self._metric = home, path[-1], metric
+        pk, self._node, n = path[-1].pk, path[-1].node, path[-1].n
+        self._store, self._tools, self._metric = store, tools, metric
         self._sign = sign_of(self._node.direction)
-        node, store = self._node, home.store
-        pk = store.nodes(home.tree)[node.id].pk
+        node = self._node
         inherited, beside = store.inherited(pk), store.beside(pk)
         tasks = list(plan(node, n, inherited, beside, records, rerun)[1])
         self._taken = {*inherited, *records.columns["key"], *(t.key for t in tasks)}
@@ -187,18 +188,18 @@ class Steered:
             )
 
     def _conversation(
-        self, path: Sequence[Node], records: Records, pk: int, asked: int
+        self, path: Sequence[StoredNode], records: Records, pk: int, asked: int
     ) -> Conversation | None:
-        node, store = self._node, self._context.store
+        node, store = self._node, self._store
         if not node.adaptive and not self._races:
             return None
         sampler = pruner = None
         if node.method.startswith(OPTUNA):
-            sampler = self._context.tool(node, node.method, "design")
+            sampler = _tool(self._tools, node, node.method, "design")
         check_needs(node.method)
         if self._races:
             assert node.pruner is not None
-            pruner = self._context.tool(node, node.pruner["optuna"], "pruner")
+            pruner = _tool(self._tools, node, node.pruner["optuna"], "pruner")
         own = told_of(node.space, records, records.configurations, self._metric, node.allow_degenerate)
         if pruner is not None:
             # Off the grid of one space nothing lies: all its own trials but audit trials are inside.
@@ -206,15 +207,28 @@ class Steered:
             inside = [n for n, o in zip(noted, records.columns["origin"], strict=True) if o != "audit"]
             own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
         before: list[Told] = []
-        nodes = store.nodes(self._context.tree)
+        nodes = [stored.node for stored in path]
         for origin, ancestor in enumerate(path[:-1] if node.adaptive else ()):
-            past = store.records(
-                [nodes[ancestor.id].pk], curves=self._metric.curves or ancestor.pruner is not None
-            )
-            moved = translate(node.space, path, origin, past.configurations)
+            curves = self._metric.curves or ancestor.node.pruner is not None
+            past = store.records([ancestor.pk], curves=curves)
+            moved = translate(node.space, nodes, origin, past.configurations)
             if moved is not None:
                 before += told_of(node.space, past, moved, self._metric, node.allow_degenerate)
         return Conversation(node, sampler, [*before, *own], len(own), asked, pruner)
+
+
+def _tool(tools: Mapping[str, Any], node: Node, name: str, what: str) -> Any:
+    """A sampler or pruner of Optuna that was given in this process.
+
+    Raises:
+        DesignError: It was not: the round was reopened.
+    """
+    if name not in tools:
+        raise DesignError(
+            f"round {node.id}: its {what} is {name}, an object that is not at hand after reopening; give it: "
+            f"run({what}=...)"
+        )
+    return tools[name]
 
 
 def how_text(node: Node, states: Mapping[str, int]) -> str:
@@ -266,7 +280,7 @@ def check_pruner(pruner: Any, metric: Metric) -> tuple[dict[str, Any] | None, An
     )
 
 
-def check_place(node: Node, objective: Objective, workers: int, executor: Any, limited: bool) -> None:
+def check_place(node: Node, objective: Objective, resources: Resources) -> None:
     """Raises where a pruner can't work in the place or on the objective that a round is to be run.
 
     Raises:
@@ -275,10 +289,10 @@ def check_place(node: Node, objective: Objective, workers: int, executor: Any, l
     """
     if node.pruner is None:
         return
-    if "optuna" in node.pruner and (workers > 1 or executor is not None or limited):
+    if "optuna" in node.pruner and not resources.in_this_process:
         raise DesignError(
             f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs workers=1, no "
-            f"executor, timeout or memory, got workers={workers}; refine.Pruner() works anywhere"
+            f"executor, timeout or memory, got workers={resources.workers}; refine.Pruner() works anywhere"
         )
     if getattr(objective, "stops", True) is False:
         raise ObjectiveError(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import itertools
 import json
+import operator
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -196,8 +198,8 @@ def read_curves(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Cu
 
 def read_records(
     engine: sa.Engine, pks: Sequence[int], curves: bool = False, replicates: bool = False
-) -> Records:
-    """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
+) -> dict[int, Records]:
+    """Trials of some nodes as columns, by node, in the order of finishing; the last attempt of each.
 
     Args:
         engine: The store's.
@@ -207,7 +209,7 @@ def read_records(
     """
     c = t.trial.c
     where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
-    columns = [c.pk, c.configuration, c.metrics, *(c[name] for name in _PLAIN)]
+    columns = [c.node, c.pk, c.configuration, c.metrics, *(c[name] for name in _PLAIN)]
     query = sa.select(*columns).where(where).order_by(c.node, c.pk)
     with _without_collector(), engine.connect() as connection:
         if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
@@ -220,13 +222,16 @@ def read_records(
             )
             for trial, data in connection.execute(pairs):
                 found[trial] = json.loads(zlib.decompress(data))
-        parts: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-        return Records(
-            _loads(parts[1]),
-            _loads(parts[2]),
-            [found.get(pk, {}) for pk in parts[0]] if curves else (),
-            {name: list(part) for name, part in zip(_PLAIN, parts[3:], strict=True)},
-        )
+        out = {pk: Records([], [], [] if curves else (), {name: [] for name in _PLAIN}) for pk in pks}
+        for node, mine in itertools.groupby(rows, operator.itemgetter(0)):
+            parts: list[Sequence[Any]] = list(zip(*mine, strict=True))
+            out[node] = Records(
+                _loads(parts[2]),
+                _loads(parts[3]),
+                [found.get(pk, {}) for pk in parts[1]] if curves else (),
+                {name: list(part) for name, part in zip(_PLAIN, parts[4:], strict=True)},
+            )
+        return out
 
 
 def store_scores(engine: sa.Engine, pk: int, metric: Metric) -> None:

@@ -10,39 +10,30 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from refine.errors import NotFoundError, StoreError, did_you_mean
-from refine.space.encoding import dumps
+from refine.space.encoding import digest, dumps
 from refine.store.engine import check_place, engine_of, url_of
 from refine.store.failures import say_the_rest
 from refine.store.lease import lease
-from refine.store.log import (
-    TrialWriter,
-    count_states,
-    last_rows,
-    read_curves,
-    read_examples,
-    read_records,
-    read_shown,
-    store_scores,
-)
+from refine.store.log import TrialWriter, read_records, store_scores
+from refine.store.reader import Reader, Snapshot
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t
 from refine.trials.frame import Records
-from refine.trials.metric import Curve, Metric
-from refine.trials.round_record import Node, StoredDecision, StoredNode
-from refine.trials.trial import Examples
+from refine.trials.metric import Metric
+from refine.trials.round_record import HoldoutRun, Node, StoredDecision
 
 T = TypeVar("T")
 
 _TRIES = 20
 
 
-class Store:
+class Store(Reader):
     """One database.
 
     Args:
@@ -96,6 +87,20 @@ class Store:
                 "refine.Tree(name, store=...)"
             )
         return self._engine
+
+    def snapshot(self) -> Snapshot:
+        """A reader that reads everything once: for what looks at a whole tree."""
+        return Snapshot(self)
+
+    def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
+        return read(self.engine, tree)
+
+    def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
+        return read(self.engine, [pk]).get(pk)
+
+    def _records(self, pks: Sequence[int], curves: bool, replicates: bool) -> list[Records]:
+        found = read_records(self.engine, pks, curves, replicates)
+        return [found[pk] for pk in pks]
 
     def close(self) -> None:
         """Closes every connection; after that nothing is read or written any more."""
@@ -209,47 +214,6 @@ class Store:
             named = [name for name in {*kept, *said} if said.get(name, name in kept)]
             connection.execute(t.node.update().where(*mine).values(scientific=dumps(sorted(named))))
 
-    def nodes(self, tree: int) -> dict[str, StoredNode]:
-        """All nodes of a tree by id, oldest first."""
-        n = t.plan.c.n
-        sizes = sa.select(t.plan.c.node, sa.func.max(n).label("n"), sa.func.min(n).label("first"))
-        size = sizes.group_by(t.plan.c.node).subquery()
-        query = (
-            sa.select(t.node, size.c.n, size.c.first)
-            .join(size, size.c.node == t.node.c.pk)
-            .where(t.node.c.tree == tree)
-            .order_by(t.node.c.pk)
-        )
-        with self.engine.connect() as connection:
-            rows = connection.execute(query).all()
-        out = {}
-        for order, row in enumerate(rows):
-            rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
-            rest["allow_degenerate"] = bool(row.allow_degenerate)
-            rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
-            try:
-                node = Node.from_json(json.loads(row.content), **rest)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise StoreError(
-                    f"store {self.name}: what is stored of round {row.id} is damaged ({type(error).__name__}: {error}); "
-                    "take the store, or a folder that tree.export wrote, from before that"
-                ) from None
-            out[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
-        return out
-
-    def inherited(self, pk: int) -> frozenset[str]:
-        """Keys of the configurations that a node does not run again."""
-        with self.engine.connect() as connection:
-            query = sa.select(t.inherited.c.key).where(t.inherited.c.node == pk)
-            return frozenset(connection.execute(query).scalars())
-
-    def beside(self, pk: int) -> list[tuple[str, dict[str, Any]]]:
-        """``(origin, encoded configuration)`` of what a node runs beside its design's cells."""
-        c = t.cell_plan.c
-        query = sa.select(c.origin, c.configuration).where(c.node == pk).order_by(c.position)
-        with self.engine.connect() as connection:
-            return [(origin, json.loads(text)) for origin, text in connection.execute(query)]
-
     # Tags.
 
     def set_tag(self, tree: int, name: str, pk: int) -> None:
@@ -261,50 +225,15 @@ class Store:
 
         self._written(write)
 
-    def tags(self, tree: int) -> dict[str, str]:
-        """Tag -> node id."""
-        query = (
-            sa.select(t.tag.c.name, t.node.c.id)
-            .join(t.node, t.node.c.pk == t.tag.c.node)
-            .where(t.tag.c.tree == tree)
-            .order_by(t.tag.c.name)
-        )
-        with self.engine.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
-
     # Trials, and the right to run them.
 
     def writer(self, pk: int) -> TrialWriter:
         """A context manager that records trials of one node over a connection of its own."""
         return TrialWriter(self.engine, pk)
 
-    def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
-        """See :func:`refine.store.log.read_records`."""
-        return read_records(self.engine, pks, curves, replicates)
-
-    def shown(self, pk: int) -> list[dict[str, Any]]:
-        """See :func:`refine.store.log.read_shown`."""
-        return read_shown(self.engine, pk)
-
-    def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
-        """See :func:`refine.store.log.read_examples`."""
-        return read_examples(self.engine, pk, keys)
-
-    def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
-        """See :func:`refine.store.log.read_curves`."""
-        return read_curves(self.engine, pk, keys)
-
     def store_scores(self, pk: int, metric: Metric) -> None:
         """See :func:`refine.store.log.store_scores`."""
         store_scores(self.engine, pk, metric)
-
-    def counts(self, tree: int) -> dict[int, dict[str, int]]:
-        """See :func:`refine.store.log.count_states`."""
-        return count_states(self.engine, tree)
-
-    def last_rows(self, tree: int) -> dict[int, int]:
-        """See :func:`refine.store.log.last_rows`."""
-        return last_rows(self.engine, tree)
 
     def lease(self, pk: int, what: str) -> AbstractContextManager[Callable[[], None]]:
         """See :func:`refine.store.lease.lease`."""
@@ -319,12 +248,6 @@ class Store:
                 connection.execute(
                     t.run.insert().values(node=pk, environment=dumps(found), created=time.time())
                 )
-
-    def environments(self, pk: int) -> list[dict[str, str]]:
-        """Everything a round ran on, oldest first."""
-        query = sa.select(t.run.c.environment).where(t.run.c.node == pk).order_by(t.run.c.pk)
-        with self.engine.connect() as connection:
-            return [json.loads(text) for text in connection.execute(query).scalars()]
 
     # Proposals and decisions.
 
@@ -350,15 +273,35 @@ class Store:
 
         self._written(write)
 
-    def proposals(self, pk: int) -> dict[str, str]:
-        """Digest -> content of every proposal that was made, the one that was made last at the end."""
-        query = sa.select(t.proposal.c.digest, t.proposal.c.content).where(t.proposal.c.node == pk)
-        with self.engine.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(query.order_by(t.proposal.c.pk))}
-
     def add_decision(self, decision: StoredDecision) -> None:
         """Keeps a decision; the same decision on the same proposal again is nothing new."""
         self._written(lambda connection: _write_decision(connection, decision))
+
+    # Hold-outs.
+
+    def add_opening(self, pk: int, keys: Sequence[str], seeds: int, note: str, author: str) -> None:
+        """Logs that the hold-out is opened at a node, unless it was for the same models."""
+        content = dumps({"keys": list(keys), "seeds": seeds})
+        c, mark = t.opening.c, digest(content, 16)
+
+        def write(connection: sa.Connection) -> None:
+            known = sa.select(c.pk).where(c.node == pk, c.digest == mark)
+            if connection.execute(known).scalar() is None:
+                row = {"node": pk, "digest": mark, "content": content, "note": note, "author": author}
+                connection.execute(t.opening.insert().values({**row, "created": time.time()}))
+
+        self._written(write)
+
+    def add_holdout_run(self, opening: int, run: HoldoutRun) -> None:
+        """Keeps what one model showed on the hold-out."""
+        row = {
+            **run._asdict(),
+            "opening": opening,
+            "metrics": json.dumps(run.metrics),
+            "finished": time.time(),
+        }
+        with self.engine.begin() as connection:
+            connection.execute(t.opened.insert().values(row))
 
     def _written(self, write: Callable[[sa.Connection], T]) -> T:
         """A transaction; again where somebody else wrote the same between its look and its write."""
@@ -367,12 +310,6 @@ class Store:
                 return write(connection)
         with self.engine.begin() as connection:
             return write(connection)
-
-    def decisions(self, pk: int) -> list[tuple[str, float]]:
-        """(content, time) of every decision taken on a node's proposals, oldest first."""
-        query = sa.select(t.decision.c.content, t.decision.c.created).where(t.decision.c.node == pk)
-        with self.engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(query.order_by(t.decision.c.pk))]
 
 
 def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:

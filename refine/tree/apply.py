@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,8 +18,10 @@ from refine.proposal.forecast import forecast
 from refine.review.decision import Decision, not_written
 from refine.space.encoding import check_seed, decode, freeze, seed_of
 from refine.space.space import Space, configuration_key, encode_configuration
+from refine.store.reader import Snapshot
 from refine.store.store import Store
-from refine.trials.round_record import Node, StoredDecision, StoredNode
+from refine.trials.frame import Records
+from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
 
 
 class How(NamedTuple):
@@ -103,7 +105,7 @@ def add_child(
         before: frozenset[str] = frozenset()
     else:
         path = (*path_to(parent, nodes), node)
-        records = {p.id: store.records([nodes[p.id].pk]) for p in path[:-1]}
+        records = _records(store.snapshot(), nodes, path[:-1])
         inherited = frozenset(completed_keys(node.space, path, records))
         before = inherited | completed_keys(parent.space, path[:-1], records) if audit else inherited
     if n is None and downsample is None:
@@ -162,9 +164,16 @@ def left_to_run(store: Store, tree: int, parent: Node, space: Space) -> int:
     """
     nodes = store.nodes(tree)
     path = path_to(parent, nodes)
-    records = {p.id: store.records([nodes[p.id].pk]) for p in path}
+    records = _records(store.snapshot(), nodes, path)
     done = completed_keys(space, (*path, replace(parent, parent=parent.id, space=space)), records)
     return max(0, feasible(space).high - len(done))
+
+
+def _records(snapshot: Snapshot, nodes: Mapping[str, StoredNode], path: Sequence[Node]) -> dict[str, Records]:
+    """The trials of some nodes by id, read by one statement."""
+    pks = {node.id: nodes[node.id].pk for node in path}
+    snapshot.together(pks.values())
+    return {i: snapshot.records([pk]) for i, pk in pks.items()}
 
 
 def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, float]:
@@ -189,14 +198,6 @@ def _extra(
     return [("exploit", encode_configuration(p)) for p in inside] + [
         ("audit", encode_configuration(parent.space.frozen(p))) for p in outside
     ]
-
-
-def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
-    """Nodes from the root to this one."""
-    path = [node]
-    while (parent := path[-1].parent) is not None:
-        path.append(nodes[parent].node)
-    return tuple(reversed(path))
 
 
 def check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:

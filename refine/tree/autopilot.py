@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from refine.design.space_filling import IMPORTED
 from refine.errors import DesignError, ReviewError
 from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
+from refine.run.options import RunKeywords, RunOptions
 from refine.tree.apply import left_to_run
 from refine.tree.round import Round
 from refine.tree.tree import Tree
@@ -30,9 +31,7 @@ def autopilot(
     risk: float = 0.05,
     exploit: float = 0.5,
     audit: float = 0.05,
-    workers: int = 1,
-    executor: Executor | None = None,
-    progress: bool = True,
+    **options: Unpack[RunKeywords],
 ) -> Round:
     """Runs rounds one after the other, accepting each proposal as it is.
 
@@ -47,9 +46,8 @@ def autopilot(
         risk: Accepted probability of losing the best value, per narrowing.
         exploit: Share of a child's configurations spent where the optimum is plausible.
         audit: Share spent outside its space.
-        workers: How many trials run at a time.
-        executor: See :meth:`Round.run`.
-        progress: Whether to show progress bars.
+        options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
+            :meth:`Round.run`.
 
     Returns:
         The last round.
@@ -63,6 +61,7 @@ def autopilot(
             continue
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; such as {what}=5")
+    RunOptions(**options)  # what is out of range is said before anything runs
     check_risk(risk)
     check_shares(exploit, audit)
     if not isinstance(start, Tree | Round):
@@ -79,7 +78,7 @@ def autopilot(
         start = known[-1]
     current = start
     if start.node.method != IMPORTED:
-        current = start.run(workers, executor=executor, progress=progress)
+        current = start.run(**options)
     for _ in range(rounds - 1):
         review = current.propose(risk=risk)
         home = current.context
@@ -93,7 +92,7 @@ def autopilot(
             audit=audit,
             author=AUTHOR,
         )
-        child.run(workers, executor=executor, progress=progress)
+        child.run(**options)
         over = _only_noise(current, child)
         current = child
         if over:

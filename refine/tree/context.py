@@ -1,4 +1,4 @@
-"""Where the rounds of one tree live, and what was given to them in this process."""
+"""What the rounds of one tree have in common: their store, and what was given to them in this process."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 from refine.design.samplers import described
 from refine.errors import DesignError, ObjectiveError
 from refine.run.identity import UNNAMED, Objective, called, check_name, objective_data, objective_name
+from refine.store.reader import Reader, Snapshot
 from refine.store.store import Store
 from refine.trials.metric import Metric, Score
-from refine.trials.round_record import Node
+from refine.trials.round_record import Node, StoredNode, path_to
 
 
 class Context(NamedTuple):
-    """Where rounds live.
+    """What the rounds of a tree have in common.
 
     Attributes:
-        store: The database.
+        store: The database, for writing.
+        reader: What is read from: the store, or a snapshot of it while one operation looks at many rounds.
         tree: Row of the tree in it.
         name: Name of the tree.
         objectives: Objectives given in this process, by name and fingerprint of their data.
@@ -25,11 +27,36 @@ class Context(NamedTuple):
     """
 
     store: Store
+    reader: Reader
     tree: int
     name: str
     objectives: dict[tuple[str, str | None], Objective]
     scores: dict[str, Score]
     tools: dict[str, Any]
+
+    @property
+    def nodes(self) -> dict[str, StoredNode]:
+        """All nodes by id, oldest first."""
+        return self.reader.nodes(self.tree)
+
+    @property
+    def counts(self) -> dict[int, dict[str, int]]:
+        """Node row -> state -> number of planned trials."""
+        return self.reader.counts(self.tree)
+
+    def path(self, node: Node) -> list[StoredNode]:
+        """The nodes from the root to this one."""
+        nodes = self.nodes
+        return [nodes[above.id] for above in path_to(node, nodes)]
+
+    def at_once(self, around: Node | None = None) -> Context:
+        """The same, reading each thing once, for all rounds or for those from the root to one of them."""
+        if isinstance(self.reader, Snapshot):
+            return self
+        snapshot = self.store.snapshot()
+        found = self._replace(reader=snapshot)
+        snapshot.together([s.pk for s in (found.nodes.values() if around is None else found.path(around))])
+        return found
 
     def objective_of(self, node: Node, given: Objective | None, name: str | None = None) -> Objective:
         """What a round calls: what was given, if it is the round's, else what was given before.
@@ -60,19 +87,6 @@ class Context(NamedTuple):
                     )
             self.objectives[node.objective, node.data] = given
         return chosen
-
-    def tool(self, node: Node, name: str, what: str) -> Any:
-        """A sampler or pruner of Optuna that was given in this process.
-
-        Raises:
-            DesignError: It was not: the round was reopened.
-        """
-        if name not in self.tools:
-            raise DesignError(
-                f"round {node.id}: its {what} is {name}, an object that is not at hand after reopening; give it: "
-                f"run({what}=...)"
-            )
-        return self.tools[name]
 
     def know_tools(self, node: Node, design: Any, pruner: Any) -> None:
         """Takes samplers and pruners that were given after reopening, if they are the round's.
@@ -105,9 +119,9 @@ class Context(NamedTuple):
                 "leave name out, or name it at the import: tree.add_frame(frame, objective=..., name=...)"
             )
         mine = called(node.objective, chosen)
-        for other in self.store.nodes(self.tree).values():
+        for other in self.nodes.values():
             if other.node.objective == node.objective:
-                for ran in self.store.environments(other.pk):
+                for ran in self.reader.environments(other.pk):
                     bound = {key: ran[key] for key in mine if key in ran}
                     if bound and bound != mine:
                         raise ObjectiveError(

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.analysis.analysis import Analysis, analyze
-from refine.analysis.pooling import Fresh, read_masks, replicate_groups, translate
+from refine.analysis.pooling import read_masks, replicate_groups, translate
 from refine.errors import AnalysisError, did_you_mean
-from refine.run.replicates import fresh_runs
-from refine.store.store import Store
+from refine.store.reader import Reader
 from refine.trials.frame import table
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan
-from refine.trials.round_record import Node
+from refine.trials.replicates import Fresh, fresh_runs
+from refine.trials.round_record import StoredNode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,26 +43,24 @@ class Lineage(NamedTuple):
     codes: tuple[str, ...]
 
 
-def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Lineage:
+def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Lineage:
     """Reads the trials of a round and its ancestors.
 
     Args:
-        store: The store.
-        tree: Row of the tree.
-        path: Nodes from the root to the round.
+        reader: Where trials are read; a snapshot, where it is to be few statements.
+        path: The nodes from the root to the round.
         metric: Which metric is the value.
 
     Raises:
         AnalysisError: No trial has such a metric.
     """
-    nodes, space = store.nodes(tree), path[-1].space
-    curves = metric.curves
+    nodes, pks = [stored.node for stored in path], [stored.pk for stored in path]
+    space, curves = nodes[-1].space, metric.curves
     first = len(path) - 1
     # Nothing was selected between rounds on the very same space: they are one sample.
-    while first and path[first - 1].space == space and not path[first].previous:
+    while first and nodes[first - 1].space == space and not nodes[first].previous:
         first -= 1
-    before = [nodes[node.id].pk for node in path[first:-1]]
-    records = store.records([*before, nodes[path[-1].id].pk], curves=curves)  # ancestors come first
+    records = reader.records(pks[first:], curves=curves)  # ancestors come first
     names = dict.fromkeys(name for m in records.metrics if not is_bare_nan(m) for name in m)
     if names and metric.function is None and metric.name not in names:
         if metric.reduction == FUNCTION:
@@ -72,35 +70,37 @@ def lineage(store: Store, tree: int, path: Sequence[Node], metric: Metric) -> Li
             )
         raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
     earlier = []
-    for origin, node in enumerate(path[:first]):
-        past = store.records([nodes[node.id].pk], curves=curves)
-        moved = translate(space, path, origin, past.configurations)
+    for origin, pk in enumerate(pks[:first]):
+        past = reader.records([pk], curves=curves)
+        moved = translate(space, nodes, origin, past.configurations)
         if moved is not None:
             earlier.append(table(space, past._replace(configurations=moved), metric))
     return Lineage(
         frame=table(space, records, metric),
-        pooled=len(store.records(before).metrics) if before else 0,
+        pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         earlier=_together(earlier),
         read=read_masks(space, records),
         groups=replicate_groups(records),
         fresh=fresh_runs(
-            store, [nodes[node.id].pk for node in path], metric, nodes[path[-1].id].node.allow_degenerate
+            {pk: reader.records([pk], curves, replicates=True) for pk in pks},
+            metric,
+            nodes[-1].allow_degenerate,
         ),
         codes=tuple(dict.fromkeys(records.columns["code"])),
     )
 
 
 def analysis_of(
-    store: Store, tree: int, path: Sequence[Node], metric: Metric, direction: str, seed: int
+    reader: Reader, path: Sequence[StoredNode], metric: Metric, direction: str, seed: int
 ) -> Analysis:
     """The analysis of the last round of a path: see :meth:`refine.Round.analyze`.
 
     Raises:
         AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
     """
-    found = lineage(store, tree, path, metric)
+    found, node = lineage(reader, path, metric), path[-1].node
     analysis = analyze(
-        path[-1].space,
+        node.space,
         found.frame,
         direction=direction,
         seed=seed,
@@ -111,7 +111,7 @@ def analysis_of(
         read=found.read,
         groups=found.groups,
         fresh=found.fresh[:2],
-        allow_degenerate=store.nodes(tree)[path[-1].id].node.allow_degenerate,
+        allow_degenerate=node.allow_degenerate,
     )
     return replace(analysis, codes=found.codes)
 

@@ -29,7 +29,7 @@ def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
     known = {r.id: r for r in rounds}
     entries = []
     for found in rounds:
-        kept = found.context.store.proposals(found._stored.pk)
+        kept = found.context.reader.proposals(found._stored.pk)
         for decision in found.decisions:
             if decision.child in known:
                 text = kept.get(decision.proposal)
@@ -46,7 +46,7 @@ def seen(child: Round, decision: Decision) -> Seen:
         decision: The decision.
     """
     stored = child._stored
-    extra = len(child.context.store.beside(stored.pk))
+    extra = len(child.context.reader.beside(stored.pk))
     planned = (stored.n if decision.n is None else decision.n) - extra
     frame = _judged(child, child.trials)
     if frame.empty:
@@ -58,15 +58,14 @@ def seen(child: Round, decision: Decision) -> Seen:
     # A configuration that was run again is one trial.
     values = space_filling[np.isfinite(space_filling["value"])].drop_duplicates("cell")["value"]
     audit = frame.loc[frame["origin"] == "audit", "value"]
-    found = lineage(child.context.store, child.context.tree, child.path, child._metric)
+    found = lineage(child.context.reader, child.context.path(child.node), child._metric)
     tables = [_judged(child, t) for t in (found.frame, found.earlier) if t is not None]
     inside = [v for t in tables for v in _finite(t.loc[child.space.contains(t), "value"])]
-    best = max if child.direction == "maximize" else min
     return Seen(
         planned=planned,
         ended=int(space_filling["cell"].nunique()),
         space_filling=tuple(_finite(values)),
-        inside=best(inside, default=math.nan),
+        inside=child.goal.best(inside),
         audit=tuple(_finite(audit)),
         direction=child.direction,
     )

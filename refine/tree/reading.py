@@ -8,79 +8,73 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.learning_curves import TrialCurves, curves_of, how_many
 from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of
 from refine.errors import AnalysisError
-from refine.run.replicates import again, best_keys, fresh_runs
 from refine.space.space import Space
-from refine.store.store import Store
+from refine.store.reader import Reader
 from refine.trials.frame import best_first, table
-from refine.trials.goal import sign_of
-from refine.trials.metric import Metric
+from refine.trials.goal import Goal
+from refine.trials.replicates import again, best_keys, fresh_runs
 
 
 def read_curves(
-    store: Store,
+    reader: Reader,
     pk: int,
     space: Space,
-    metric: Metric,
-    direction: str,
-    allow_degenerate: bool,
+    goal: Goal,
     noise: float | None = None,
     top: int | None = None,
 ) -> tuple[TrialCurves, ...]:
     """The curves of a round's best trials, best first; those that reported none are left out.
 
     Args:
-        store: The store.
+        reader: Where trials are read.
         pk: Row of the round.
         space: Its space.
-        metric: Which metric is the value.
-        direction: ``"maximize"`` or ``"minimize"``.
-        allow_degenerate: Whether degenerate trials may be best.
+        goal: What they are judged by.
         noise: Standard deviation of the value when trained again; ``None`` where it is unknown.
         top: How many trials; default the best 20 or the best tenth, whichever is more, but at most 100.
     """
-    records = store.records([pk], curves=metric.curves)
-    ranked = best_first(table(space, records, metric), direction, space, allow_degenerate)
+    metric = goal.metric
+    records = reader.records([pk], curves=metric.curves)
+    ranked = best_first(table(space, records, metric), goal.direction, space, goal.allow_degenerate)
     best = ranked["value"].iloc[: how_many(len(ranked), top)]
     keys = [str(records.columns["key"][i]) for i in best.index]
     pairs = list(zip(keys, best.astype(float).tolist(), strict=True))
-    return curves_of(pairs, store.curves(pk, keys), metric, direction, noise)
+    return curves_of(pairs, reader.curves(pk, keys), metric, goal.direction, noise)
 
 
 def read_optimism(
-    store: Store,
+    reader: Reader,
     pk: int,
     space: Space,
-    metric: Metric,
-    direction: str,
-    allow_degenerate: bool,
+    goal: Goal,
     analysis: Analysis | None,
     seed: int = 0,
 ) -> Optimism:
     """How much of a round's best value is chance: see :meth:`refine.Round.optimism`.
 
     Args:
-        store: The store.
+        reader: Where trials are read.
         pk: Row of the round.
         space: Its space.
-        metric: Which metric is the value.
-        direction: ``"maximize"`` or ``"minimize"``.
-        allow_degenerate: Whether degenerate trials may be best.
+        goal: What they are judged by.
         analysis: Of the round, for the noise; ``None`` where too few trials have finished.
         seed: Of simulations and bootstraps.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
     """
-    records = store.records([pk], curves=metric.curves)
-    keys = best_keys(space, records, metric, direction, allow_degenerate)
+    metric = goal.metric
+    records = reader.records([pk], curves=metric.curves)
+    keys = best_keys(space, records, goal)
     if not keys:
         raise AnalysisError("no trial has finished that may be called best; run the round first: .run()")
     curves = records.curves or [{}] * len(records.metrics)
     rows = zip(records.columns["key"], records.metrics, curves, strict=True)
     values = {key: value for key, m, c in rows if (value := metric.of(m, c)) is not None}
-    ended = again(store.records([pk], replicates=True)).columns["key"].count(keys[0])
-    examples = store.examples(pk, keys[:MODELS]) if metric.reduction == "last" else {}
-    fresh = fresh_runs(store, [pk], metric, allow_degenerate)
+    every = reader.records([pk], curves=metric.curves, replicates=True)
+    ended = again(every).columns["key"].count(keys[0])
+    examples = reader.examples(pk, keys[:MODELS]) if metric.reduction == "last" else {}
+    fresh = fresh_runs({pk: every}, metric, goal.allow_degenerate)
     runs = Runs(keys, values, fresh, f"{pk} {keys[0]}", ended, examples)
     noise = np.nan if analysis is None else analysis.noise.sd
-    return optimism_of(runs, metric, sign_of(direction), noise, seed)
+    return optimism_of(runs, metric, goal.sign, noise, seed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import warnings
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
@@ -29,35 +28,34 @@ from refine.run.holdout import (
     Visit,
     branch_of,
     holdout_result_of,
-    holdout_results_of,
     open_holdout,
 )
 from refine.run.identity import Objective
+from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
 from refine.run.replay import Replay, replay
-from refine.run.replicates import replicate_table
-from refine.run.retrain import HowOptions, RunOptions, run_replicates
-from refine.run.runner import check_options, check_rerun, planned_cells, run_round
+from refine.run.replicates import run_replicates
+from refine.run.runner import planned_cells, run_round
 from refine.run.steering import Steered, check_place, check_pruner
 from refine.space.encoding import decode, thaw
 from refine.space.roles import roles_of, scientific_of
 from refine.space.space import Space
 from refine.store.engine import check_folder
-from refine.store.store import Store
+from refine.store.reader import Reader
 from refine.tree.apply import (
     How,
     add_child,
     check_previous,
     loss,
     mistyped,
-    path_to,
 )
 from refine.tree.context import Context
 from refine.tree.lineage import analysis_of
 from refine.tree.reading import read_curves, read_optimism
 from refine.trials.frame import Records, best_first, table
-from refine.trials.goal import check_direction, sign_of
+from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
-from refine.trials.round_record import Node, StoredDecision, StoredNode
+from refine.trials.replicates import replicate_table
+from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 
@@ -119,13 +117,13 @@ class Round(Shown):
     @property
     def children(self) -> tuple[Round, ...]:
         """The rounds that came from this one, oldest first."""
-        nodes = self.context.store.nodes(self.context.tree)
+        nodes = self.context.nodes
         return tuple(self._other(i) for i, s in nodes.items() if s.node.parent == self.id)
 
     @property
     def path(self) -> tuple[Node, ...]:
         """Nodes from the root to this one."""
-        return path_to(self.node, self.context.store.nodes(self.context.tree))
+        return path_to(self.node, self.context.nodes)
 
     @property
     def _metric(self) -> Metric:
@@ -133,16 +131,24 @@ class Round(Shown):
 
     @property
     def _stored(self) -> StoredNode:
-        return self.context.store.nodes(self.context.tree)[self.id]
+        return self.context.nodes[self.id]
 
     @property
-    def _judged(self) -> tuple[Store, int, Space, Metric, str, bool]:
-        """Where its trials are, and what they are judged by."""
-        allow = self.node.allow_degenerate
-        return self.context.store, self._stored.pk, self.space, self._metric, self.direction, allow
+    def goal(self) -> Goal:
+        """What its trials are judged by."""
+        return Goal(self._metric, self.direction, self.node.allow_degenerate)
+
+    @property
+    def _judged(self) -> tuple[Reader, int, Space, Goal]:
+        """Where its trials are read, and what they are judged by."""
+        return self.context.reader, self._stored.pk, self.space, self.goal
+
+    def _at_once(self) -> Round:
+        """This round as one operation looks at it: whatever is read of it and of its ancestors is read once."""
+        return replace(self, context=self.context.at_once(self.node))
 
     def _other(self, node_id: str) -> Round:
-        node = self.context.store.nodes(self.context.tree)[node_id].node
+        node = self.context.nodes[node_id].node
         if node.steered or self.node.steered:  # what steered a round is part of it, and of no other
             return Round(self.context, node, node.metric, node.direction)
         return Round(self.context, node, self.metric, self.direction)
@@ -153,7 +159,7 @@ class Round(Shown):
         Raises:
             DesignError: More than exist.
         """
-        return planned_cells(self.context.store, self._stored, n)
+        return planned_cells(self.context.reader, self._stored, n)
 
     # Running it.
 
@@ -216,38 +222,41 @@ class Round(Shown):
         """
         if not self.node.adaptive:
             design_named(self.node.method)
-        chosen = self.context.objective_of(self.node, objective, name)
-        self.context.know_score(self.id, self.metric, metric)
-        self.context.know_tools(self.node, design, pruner)
-        check_options(workers, executor, threads, progress, rerun, timeout, memory)
-        check_place(self.node, chosen, workers, executor, timeout is not None or memory is not None)
-        if n is not None:
-            taken = len(self.context.store.inherited(self._stored.pk))
-            sized = how_many_asked if self.node.adaptive else how_many
-            self.context.store.add_node(self.context.tree, self.node, sized(self.space, n, None, taken))
-        planned = self._stored.n
-
-        def steer(records: Records) -> Steered:
-            return Steered(self.context, self.path, planned, self._metric, records, check_rerun(rerun))
-
-        run_round(
-            self.context.store,
-            self._stored,
-            chosen,
-            self._metric,
-            self.direction,
+        options = RunOptions(
             workers=workers,
             executor=executor,
             threads=threads,
             progress=progress,
             rerun=rerun,
-            steer=steer if self.node.steered else None,
             timeout=timeout,
             memory=memory,
         )
+        context, node = self.context, self.node
+        chosen = context.objective_of(node, objective, name)
+        context.know_score(self.id, self.metric, metric)
+        context.know_tools(node, design, pruner)
+        check_place(node, chosen, options)
+        if n is not None:
+            taken = len(context.store.inherited(self._stored.pk))
+            sized = how_many_asked if node.adaptive else how_many
+            context.store.add_node(context.tree, node, sized(self.space, n, None, taken))
+        path = context.path(node)
+
+        def steer(records: Records) -> Steered:
+            return Steered(context.store, path, self._metric, context.tools, records, options.again)
+
+        run_round(context.store, path[-1], chosen, self.goal, options, steer=steer if node.steered else None)
         return self
 
-    def replicate(self, top: int = 5, seeds: int = 3, **options: Unpack[RunOptions]) -> Round:
+    def replicate(
+        self,
+        top: int = 5,
+        seeds: int = 3,
+        *,
+        objective: Objective | None = None,
+        name: str | None = None,
+        **options: Unpack[RunKeywords],
+    ) -> Round:
         """Runs the best configurations again under new seeds; again, it runs what is missing.
 
         They go to :attr:`replicates`, measure the noise, and say how much of the best is luck: :meth:`optimism`.
@@ -256,14 +265,18 @@ class Round(Shown):
         Args:
             top: How many configurations, by the value of their planned run.
             seeds: How many runs of each. The noise needs 5 more runs than configurations.
-            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``,
-                ``objective``, ``name``: as in :meth:`run`.
+            objective: As in :meth:`run`.
+            name: As in :meth:`run`.
+            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
+                :meth:`run`.
 
         Raises:
             AnalysisError: No trial has finished that may be called best.
             DesignError: ``top`` or ``seeds`` is no whole number >= 1.
         """
-        run_replicates(self.context, self.node, self._metric, self.direction, top, seeds, **options)
+        chosen = self.context.objective_of(self.node, objective, name)
+        place = self.context.store, self._stored, chosen, self.goal
+        run_replicates(*place, top, seeds, RunOptions(**options))
         return self
 
     def open_holdout(
@@ -273,7 +286,9 @@ class Round(Shown):
         *,
         note: str = "",
         author: str | None = None,
-        **options: Unpack[HowOptions],
+        objective: Objective | None = None,
+        name: str | None = None,
+        **resources: Unpack[ResourceKeywords],
     ) -> HoldoutResult:
         """Trains the best configurations again under new seeds and measures them on rows that no round has seen.
 
@@ -284,8 +299,9 @@ class Round(Shown):
             seeds: How many models of each.
             note: Why, in your words.
             author: Who opens; default the user name.
-            options: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``objective``, ``name``: as in
-                :meth:`run`.
+            objective: As in :meth:`run`.
+            name: As in :meth:`run`.
+            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``: as in :meth:`run`.
 
         Raises:
             ObjectiveError: The objective has no hold-out.
@@ -294,10 +310,11 @@ class Round(Shown):
             UserWarning: It was opened before on this branch, and what that costs.
         """
         who = Visit(check_note(note), check_author(author))
-        nodes = branch_of(self.node, self.context.store.nodes(self.context.tree))
-        return open_holdout(
-            self.context, self.node, nodes, self._metric, self.direction, top, seeds, who, **options
-        )
+        options = Resources(**resources)
+        chosen = self.context.objective_of(self.node, objective, name)
+        branch = branch_of(self.node, self.context.nodes)
+        place = self.context.store, branch[self.id], branch, chosen, self.goal
+        return open_holdout(*place, top, seeds, who, options)
 
     def replay(
         self,
@@ -305,7 +322,9 @@ class Round(Shown):
         *,
         seed: int = 0,
         tolerance: float = 0.0,
-        **options: Unpack[HowOptions],
+        objective: Objective | None = None,
+        name: str | None = None,
+        **resources: Unpack[ResourceKeywords],
     ) -> Replay:
         """Runs stored trials again from their seeds and compares; the store is left as it is.
 
@@ -316,13 +335,18 @@ class Round(Shown):
             sample: How many, drawn at random; ``None`` for every trial that has ended.
             seed: Of that draw.
             tolerance: Difference of a metric that counts as none.
-            options: ``workers``, ``executor``, ``threads``, ``objective``, ``name``: as in :meth:`run`.
+            objective: As in :meth:`run`.
+            name: As in :meth:`run`.
+            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``: as in :meth:`run`.
 
         Raises:
             AnalysisError: No trial has ended.
             DesignError: An option out of range.
         """
-        return replay(self.context, self.node, self._metric, sample, seed, tolerance, **options)
+        options = Resources(**resources)
+        chosen = self.context.objective_of(self.node, objective, name)
+        place = self.context.store, self._stored, chosen, self._metric
+        return replay(*place, sample, seed, tolerance, options)
 
     def best_model(
         self,
@@ -355,43 +379,36 @@ class Round(Shown):
             RuntimeWarning: Trained again, it gives other metrics than were stored.
         """
         where = None if folder is None else check_folder(folder)
-        return best_model(
-            self.context,
-            self.node,
-            self._metric,
-            self.direction,
-            where,
-            rank=rank,
-            threads=threads,
-            objective=objective,
-            name=name,
-        )
+        chosen = self.context.objective_of(self.node, objective, name)
+        return best_model(self.context.store, self._stored, chosen, self.goal, where, rank, threads)
 
     # What came of it.
 
     @property
     def holdout_results(self) -> tuple[HoldoutResult, ...]:
         """What the hold-out showed, each time it was opened at this round, oldest first."""
-        found = holdout_results_of(self.context.store, self._stored.pk)
-        return tuple(holdout_result_of(self.context.store, self.node, o, self._metric) for o in found)
+        reader, metric = self.context.reader, self._metric
+        return tuple(
+            holdout_result_of(reader, self.node, o, metric) for o in reader.openings(self._stored.pk)
+        )
 
     @property
     def trials(self) -> pd.DataFrame:
         """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
-        records = self.context.store.records([self._stored.pk], curves=self._metric.curves)
+        records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
         return table(self.space, records, self._metric)
 
     @property
     def replicates(self) -> pd.DataFrame:
         """Runs again, as :attr:`trials`, with their numbers in ``replicate``."""
         metric = self._metric
-        records = self.context.store.records([self._stored.pk], curves=metric.curves, replicates=True)
+        records = self.context.reader.records([self._stored.pk], curves=metric.curves, replicates=True)
         return replicate_table(self.space, records, metric)
 
     @property
     def failures(self) -> pd.DataFrame:
         """Trials that did not complete, with their tracebacks in ``error``."""
-        records = self.context.store.records([self._stored.pk])
+        records = self.context.reader.records([self._stored.pk])
         frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
         return frame[frame["state"] != "complete"].reset_index(drop=True)
 
@@ -407,7 +424,7 @@ class Round(Shown):
         """
         import pandas as pd
 
-        rows = self.context.store.shown(self._stored.pk)
+        rows = self.context.reader.shown(self._stored.pk)
         names = dict.fromkeys(name for row in rows for name in row if name != "rungs")
         return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)))
 
@@ -426,7 +443,7 @@ class Round(Shown):
 
         Reading it imports what the space refers to.
         """
-        records = self.context.store.records([self._stored.pk], curves=self._metric.curves)
+        records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
         frame = table(self.space, records, self._metric)
         ranked = best_first(frame, self.direction, self.space, self.node.allow_degenerate)
         if ranked.empty:
@@ -457,7 +474,7 @@ class Round(Shown):
     def decisions(self) -> tuple[Decision, ...]:
         """Everything decided on this round, oldest first."""
         return tuple(
-            Decision.from_json(json.loads(c)) for c, _ in self.context.store.decisions(self._stored.pk)
+            Decision.from_json(json.loads(c)) for c, _ in self.context.reader.decisions(self._stored.pk)
         )
 
     # What it teaches.
@@ -477,7 +494,8 @@ class Round(Shown):
         """
         chosen = Metric.parse(metric or self.metric, self.context.scores)
         direction = check_direction(direction or self.direction)
-        return analysis_of(self.context.store, self.context.tree, self.path, chosen, direction, seed)
+        here = self.context.at_once(self.node)
+        return analysis_of(here.reader, here.path(self.node), chosen, direction, seed)
 
     def checks(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
         """Questions to ask before deciding: a card each, with pass, warn or fail, its number and its picture.
@@ -489,22 +507,22 @@ class Round(Shown):
         Raises:
             AnalysisError: The round can't be analysed yet, or no trial may be called best.
         """
-        found = self.analyze() if analysis is None else analysis
-        curves = read_curves(*self._judged, found.noise.sd)
+        here = self._at_once()
+        found = here.analyze() if analysis is None else analysis
+        curves = read_curves(*here._judged, found.noise.sd)
         allow_degenerate = self.node.allow_degenerate
-        known = Known(proposal, self.roles, self.node.note, curves, self._best_before(), allow_degenerate)
+        known = Known(proposal, here.roles, self.node.note, curves, here._best_before(), allow_degenerate)
         return checks_of(self.id, found, known)
 
     def _best_before(self) -> float:
         """Best value of the rounds that this one came from; NaN without one that is judged by the same."""
-        sign = sign_of(self.direction)
         values = []
         above = self.parent
         while above is not None:
             if (above.node.metric, above.node.direction) == (self.metric, self.direction):
-                values += [] if above.best is None else [sign * float(above.best["value"])]
+                values += [] if above.best is None else [float(above.best["value"])]
             above = above.parent
-        return sign * max(values) if values else math.nan
+        return self.goal.best(values)
 
     def propose(
         self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0, *, keep: bool = True
@@ -536,10 +554,11 @@ class Round(Shown):
         Raises:
             AnalysisError: No trial has finished that may be called best.
         """
+        here = self._at_once()
         if analysis is None:
             with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
-                analysis = self.analyze(seed=seed)
-        return read_optimism(*self._judged, analysis, seed)
+                analysis = here.analyze(seed=seed)
+        return read_optimism(*here._judged, analysis, seed)
 
     # Deciding.
 
@@ -643,7 +662,7 @@ class Round(Shown):
 
     def _as_stored(self, proposal: Proposal) -> Proposal:
         """The proposal under the digest of an equal one that is stored, whichever version of refine stored it."""
-        kept = self.context.store.proposals(self._stored.pk).values()
+        kept = self.context.reader.proposals(self._stored.pk).values()
         known = [Proposal.from_json(json.loads(content)) for content in kept]
         same = [stored for stored in known if proposal.same_as(stored)]
         return proposal.known_as(same[-1]) if same else proposal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import time
@@ -15,7 +16,6 @@ from refine.design.space_filling import how_many
 from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
 from refine.review.calibration import Calibration
 from refine.review.decision import Decision, check_note, user
-from refine.run.holdout import holdout_results_of
 from refine.run.identity import Objective, check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
 from refine.run.replay import Replay
@@ -65,7 +65,7 @@ class Tree(Exchange, Shown):
             raise StoreError(f"a tree's name {bad}")
         database = Store(store, create)
         try:
-            self._context = Context(database, database.tree(name, create), name, {}, {}, {})
+            self._context = Context(database, database, database.tree(name, create), name, {}, {}, {})
         except BaseException:
             database.close()
             raise
@@ -161,7 +161,7 @@ class Tree(Exchange, Shown):
             author=user(),
             created=time.time(),
         )
-        known = self._context.store.nodes(self._context.tree).get(node.id)
+        known = self._context.nodes.get(node.id)
         if roles is None and known is not None:
             node = replace(node, scientific=known.node.scientific)
         sized = how_many_asked if node.adaptive else how_many
@@ -176,11 +176,11 @@ class Tree(Exchange, Shown):
     @property
     def rounds(self) -> tuple[Round, ...]:
         """All rounds, oldest first."""
-        stored = self._context.store.nodes(self._context.tree).values()
+        stored = self._context.nodes.values()
         return tuple(Round(self._context, s.node, s.node.metric, s.node.direction) for s in stored)
 
     def __len__(self) -> int:
-        return len(self._context.store.nodes(self._context.tree))
+        return len(self._context.nodes)
 
     def __getitem__(self, key: str) -> Round:
         """The round of an id, of the unambiguous beginning of one, or of a tag.
@@ -193,7 +193,7 @@ class Tree(Exchange, Shown):
                 f"a round is found by its id, the beginning of one, or a tag, got {key!r}; tree.rounds has all in order"
             )
         rounds = {r.id: r for r in self.rounds}
-        tags = self._context.store.tags(self._context.tree)
+        tags = self._context.reader.tags(self._context.tree)
         if key in tags:
             return rounds[tags[key]]
         found = [r for i, r in rounds.items() if i.startswith(key)] if key else []
@@ -204,6 +204,12 @@ class Tree(Exchange, Shown):
         raise NotFoundError(
             f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(key, [*tags, *rounds])}"
         )
+
+    def _at_once(self) -> Tree:
+        """This tree as one operation looks at it: whatever is read of its rounds is read once, for all of them."""
+        found = copy.copy(self)
+        found._context = self._context.at_once()
+        return found
 
     def _resolve(self, which: Round | str) -> Round:
         return which if isinstance(which, Round) else self[which]
@@ -231,7 +237,7 @@ class Tree(Exchange, Shown):
             StoreError: The name is no text or looks like an id.
             NotFoundError: No such round in this tree.
         """
-        nodes = self._context.store.nodes(self._context.tree)
+        nodes = self._context.nodes
         if not isinstance(name, str) or not name.strip() or name in nodes:
             raise StoreError(
                 f"a tag must be a text that is no round's id, got {name!r}; such as tree.tag(round, 'paper')"
@@ -243,7 +249,7 @@ class Tree(Exchange, Shown):
     @property
     def tags(self) -> dict[str, str]:
         """Tag -> round id."""
-        return self._context.store.tags(self._context.tree)
+        return self._context.reader.tags(self._context.tree)
 
     # Looking back.
 
@@ -256,7 +262,7 @@ class Tree(Exchange, Shown):
 
         Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
         """
-        found = best_of(self.rounds)
+        found = best_of(self._at_once().rounds)
         if found is None:
             return None
         import pandas as pd
@@ -268,14 +274,15 @@ class Tree(Exchange, Shown):
         import pandas as pd
 
         rows: list[tuple[float, str, str, str, str, str]] = []
-        for stored in self._context.store.nodes(self._context.tree).values():
+        here = self._context.at_once()
+        for stored in here.nodes.values():
             node = stored.node
             if node.parent is None:
                 rows.append((node.created, "root", node.id, "", node.author, node.note))
-            for content, created in self._context.store.decisions(stored.pk):
+            for content, created in here.reader.decisions(stored.pk):
                 d = Decision.from_json(json.loads(content))
                 rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
-            opened = holdout_results_of(self._context.store, stored.pk)
+            opened = here.reader.openings(stored.pk)
             rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
@@ -296,7 +303,7 @@ class Tree(Exchange, Shown):
         One entry per decision that led to a child. The space-filling trials that were planned at the decision count for
         its forecast; what was added to the child later does not.
         """
-        return Calibration(self.name, entries_of(self.rounds))
+        return Calibration(self.name, entries_of(self._at_once().rounds))
 
     @property
     def plot(self) -> Any:

@@ -157,3 +157,57 @@ class StoredDecision(NamedTuple):
     digest: str
     content: str
     child: str | None
+
+
+class HoldoutRun(NamedTuple):
+    """What one model showed on a hold-out.
+
+    Attributes:
+        key: Hash of its configuration.
+        replicate: Its number among the models of that.
+        seed: What the random generators were seeded with.
+        state: How training ended.
+        metrics: Metric name -> value on the hold-out.
+        seconds: Wall time.
+        error: Traceback of a failed one, else ``None``.
+    """
+
+    key: str
+    replicate: int
+    seed: int
+    state: str
+    metrics: Mapping[str, float]
+    seconds: float
+    error: str | None
+
+
+class StoredOpening(NamedTuple):
+    """An opening of a hold-out as the store holds it.
+
+    Attributes:
+        pk: Its row.
+        node: Row of the round.
+        keys: Hashes of the configurations that are measured.
+        seeds: Models of each.
+        author: Who opened.
+        note: Why.
+        created: When, in seconds since the epoch.
+        runs: What the models showed so far.
+    """
+
+    pk: int
+    node: int
+    keys: tuple[str, ...]
+    seeds: int
+    author: str
+    note: str
+    created: float
+    runs: tuple[HoldoutRun, ...]
+
+
+def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
+    """Nodes from the root to this one."""
+    path = [node]
+    while (parent := path[-1].parent) is not None:
+        path.append(nodes[parent].node)
+    return tuple(reversed(path))

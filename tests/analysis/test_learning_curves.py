@@ -33,9 +33,7 @@ def learns(params, trial):
 
 
 def known(found, top=None):
-    return read_curves(
-        found.context.store, found._stored.pk, found.space, found._metric, found.direction, False, None, top
-    )
+    return read_curves(*found._judged, None, top)
 
 
 def test_the_best_are_read_best_first(tree, space):

@@ -39,11 +39,11 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         proposal: Which proposal to show; default the one that was decided upon last, else the last one
             stored, else none.
     """
-    home = found.context
-    stored = home.store.nodes(home.tree)[found.id]
+    found = found._at_once()
+    home, stored = found.context, found._stored
     decisions = found.decisions
     if proposal is None:
-        kept = home.store.proposals(stored.pk)
+        kept = home.reader.proposals(stored.pk)
         decided = [d.proposal for d in decisions if d.proposal in kept]
         chosen = decided[-1] if decided else next(reversed(kept), None)
         proposal = None if chosen is None else Proposal.from_json(json.loads(kept[chosen]))
@@ -59,8 +59,8 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
             checks = found.checks(analysis, proposal)
     curves = read_curves(*found._judged, None if analysis is None else analysis.noise.sd)
-    records = home.store.records([stored.pk])
-    environments = home.store.environments(stored.pk)
+    records = home.reader.records([stored.pk])
+    environments = home.reader.environments(stored.pk)
     return Facts(
         tree=home.name,
         node=found.node,

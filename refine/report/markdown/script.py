@@ -32,7 +32,7 @@ def reproduce(found: Round) -> str:
         lines.append(f"from your_script import {metric}")
     lines.append("")
     lines.append(f'tree = refine.Tree({found.context.name!r}, store="again.db")')
-    stored = found.context.store.nodes(found.context.tree)
+    stored = found.context.nodes
     node_of = {node.id: node for node in found.path}
     for i, node in enumerate(found.path):
         lines += ["", f"space = {space_code(node.space)}"]

@@ -37,6 +37,7 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
         tree: A tree with at least one round.
         winner: Where the story leads; default the round with the best trial.
     """
+    tree = tree._at_once()
     rounds = tree.rounds
     first = rounds[0]
     entries = entries_of(rounds)

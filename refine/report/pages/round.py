@@ -30,7 +30,8 @@ def round_page(found: Round) -> Page:
     Args:
         found: The round.
     """
-    counts = found.context.store.counts(found.context.tree).get(found._stored.pk, {})
+    found = found._at_once()
+    counts = found.context.counts.get(found._stored.pk, {})
     trials, best = found.trials, found.best
     ended = sum(counts.values()) - counts.get("running", 0)
     # In a finished round failed trials have ended as well; in one that goes on they may be run again.

@@ -20,13 +20,14 @@ def tree_page(tree: Tree) -> Page:
     Args:
         tree: The tree.
     """
+    tree = tree._at_once()
     rounds = tree.rounds
     if not rounds:
         return Page(tree.name, (Text("No round yet."),), ("tree.add_round(space, objective, n=100)",))
     tags: dict[str, list[str]] = {}
     for tag, node_id in tree.tags.items():
         tags.setdefault(node_id, []).append(tag)
-    counts = tree._context.store.counts(tree._context.tree)
+    counts = tree._context.counts
     best = tree.best()
     winner = None if best is None else str(best["round"])
 

@@ -60,7 +60,8 @@ def plain(value: Any) -> Any:
 
 def round_data(found: Round) -> dict[str, Any]:
     """A round: what it is, how far, its best, and what was decided."""
-    counts = found.context.store.counts(found.context.tree).get(found._stored.pk, {})
+    found = found._at_once()
+    counts = found.context.counts.get(found._stored.pk, {})
     node = found.node
     return {
         "id": found.id,

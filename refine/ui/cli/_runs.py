@@ -172,7 +172,7 @@ def _made(
 def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
     from refine.design.space_filling import IMPORTED
     from refine.errors import NotFoundError
-    from refine.run.runner import check_rerun
+    from refine.run.options import check_rerun
 
     again = check_rerun(rerun)
     for found in reversed(tree.rounds):

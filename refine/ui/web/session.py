@@ -18,8 +18,8 @@ from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
 from refine.review.decision import Decision
-from refine.tree.apply import path_to
 from refine.tree.overview import best_of
+from refine.trials.round_record import path_to
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import pair_content, preview_content, review_content, trials_content
 from refine.ui.web.edits import STARTED_EDIT, edit_meant, edits_back

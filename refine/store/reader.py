@@ -1,0 +1,278 @@
+"""Reading a store: at once, or each thing once for all rounds that an operation looks at. Executes nothing stored."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+
+from refine.errors import StoreError
+from refine.store.log import (
+    count_states,
+    last_rows,
+    read_curves,
+    read_examples,
+    read_records,
+    read_shown,
+)
+from refine.store.schema import shown_url, t
+from refine.trials.frame import Records
+from refine.trials.metric import Curve
+from refine.trials.replicates import planned
+from refine.trials.round_record import HoldoutRun, Node, StoredNode, StoredOpening
+from refine.trials.trial import Examples
+
+T = TypeVar("T")
+
+
+class Reader(ABC):
+    """What can be read of a store. :class:`Store` reads what it is asked for; a :class:`Snapshot` remembers."""
+
+    @property
+    @abstractmethod
+    def engine(self) -> sa.Engine:
+        """Where connections come from."""
+
+    @abstractmethod
+    def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
+        """What a function reads of a tree."""
+
+    @abstractmethod
+    def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
+        """What a function that reads several nodes gives for one."""
+
+    @abstractmethod
+    def _records(self, pks: Sequence[int], curves: bool, replicates: bool) -> list[Records]:
+        """Trials of nodes, node by node."""
+
+    # A tree.
+
+    def nodes(self, tree: int) -> dict[str, StoredNode]:
+        """All nodes of a tree by id, oldest first."""
+        return self._once(_nodes, tree)
+
+    def tags(self, tree: int) -> dict[str, str]:
+        """Tag -> node id."""
+        return self._once(_tags, tree)
+
+    def counts(self, tree: int) -> dict[int, dict[str, int]]:
+        """See :func:`refine.store.log.count_states`."""
+        return self._once(count_states, tree)
+
+    def last_rows(self, tree: int) -> dict[int, int]:
+        """See :func:`refine.store.log.last_rows`."""
+        return self._once(last_rows, tree)
+
+    # A node.
+
+    def inherited(self, pk: int) -> frozenset[str]:
+        """Keys of the configurations that a node does not run again."""
+        return frozenset(self._of(_inherited, pk) or ())
+
+    def beside(self, pk: int) -> list[tuple[str, dict[str, Any]]]:
+        """``(origin, encoded configuration)`` of what a node runs beside its design's cells."""
+        return self._of(_beside, pk) or []
+
+    def environments(self, pk: int) -> list[dict[str, str]]:
+        """Everything a round ran on, oldest first."""
+        return self._of(_environments, pk) or []
+
+    def proposals(self, pk: int) -> dict[str, str]:
+        """Digest -> content of every proposal that was made, the one that was made last at the end."""
+        return dict(self._of(_proposals, pk) or ())
+
+    def decisions(self, pk: int) -> list[tuple[str, float]]:
+        """(content, time) of every decision taken on a node's proposals, oldest first."""
+        return self._of(_decisions, pk) or []
+
+    def openings(self, pk: int) -> list[StoredOpening]:
+        """Openings of a node's hold-out with what they showed, oldest first."""
+        return self._of(_openings, pk) or []
+
+    # Its trials.
+
+    def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
+        """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
+
+        Args:
+            pks: Rows of nodes.
+            curves: Whether to read values per epoch as well.
+            replicates: Whether to read replicates too, and not the planned runs alone.
+        """
+        return _joined(self._records(sorted(set(pks)) or [0], curves, replicates))
+
+    def shown(self, pk: int) -> list[dict[str, Any]]:
+        """See :func:`refine.store.log.read_shown`."""
+        return read_shown(self.engine, pk)
+
+    def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
+        """See :func:`refine.store.log.read_examples`."""
+        return read_examples(self.engine, pk, keys)
+
+    def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
+        """See :func:`refine.store.log.read_curves`."""
+        return read_curves(self.engine, pk, keys)
+
+
+class Snapshot(Reader):
+    """Reads everything once. What is read of one of some rounds is read of all of them by the same statement.
+
+    Args:
+        reader: The store.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._together: frozenset[int] = frozenset()
+        self._known: dict[Any, Any] = {}
+
+    def together(self, pks: Collection[int]) -> Snapshot:
+        """Says which nodes are looked at by one operation, so that they are read together."""
+        self._together = frozenset(pks)
+        return self
+
+    @property
+    def engine(self) -> sa.Engine:
+        """Where connections come from."""
+        return self._reader.engine
+
+    def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
+        if (read, tree) not in self._known:
+            self._known[read, tree] = read(self.engine, tree)
+        return cast(T, self._known[read, tree])
+
+    def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
+        known: dict[int, T | None] = self._known.setdefault(read, {})
+        if pk not in known:
+            wanted = self._wanted(known, pk)
+            known |= {**dict.fromkeys(wanted), **read(self.engine, wanted)}
+        return known[pk]
+
+    def _records(self, pks: Sequence[int], curves: bool, replicates: bool) -> list[Records]:
+        known: dict[int, Records] = self._known.setdefault((read_records, curves), {})
+        for pk in pks:
+            if pk not in known:
+                known.update(read_records(self.engine, self._wanted(known, pk), curves, replicates=True))
+        found = [known[pk] for pk in pks]
+        return found if replicates else [planned(r) for r in found]
+
+    def _wanted(self, known: dict[int, Any], pk: int) -> list[int]:
+        others = self._together - known.keys() if pk in self._together else frozenset()
+        return sorted({pk} | others)
+
+
+def _joined(parts: Sequence[Records]) -> Records:
+    if len(parts) == 1:
+        return parts[0]
+    names = parts[0].columns
+    return Records(
+        [c for part in parts for c in part.configurations],
+        [m for part in parts for m in part.metrics],
+        [c for part in parts for c in part.curves],
+        {name: [v for part in parts for v in part.columns[name]] for name in names},
+    )
+
+
+def _nodes(engine: sa.Engine, tree: int) -> dict[str, StoredNode]:
+    n = t.plan.c.n
+    sizes = sa.select(t.plan.c.node, sa.func.max(n).label("n"), sa.func.min(n).label("first"))
+    size = sizes.group_by(t.plan.c.node).subquery()
+    query = (
+        sa.select(t.node, size.c.n, size.c.first)
+        .join(size, size.c.node == t.node.c.pk)
+        .where(t.node.c.tree == tree)
+        .order_by(t.node.c.pk)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(query).all()
+    out = {}
+    for order, row in enumerate(rows):
+        rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
+        rest["allow_degenerate"] = bool(row.allow_degenerate)
+        rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
+        try:
+            node = Node.from_json(json.loads(row.content), **rest)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"store {shown_url(engine.url)}: what is stored of round {row.id} is damaged ({type(error).__name__}: "
+                f"{error}); take the store, or a folder that tree.export wrote, from before that"
+            ) from None
+        out[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
+    return out
+
+
+def _tags(engine: sa.Engine, tree: int) -> dict[str, str]:
+    query = (
+        sa.select(t.tag.c.name, t.node.c.id)
+        .join(t.node, t.node.c.pk == t.tag.c.node)
+        .where(t.tag.c.tree == tree)
+        .order_by(t.tag.c.name)
+    )
+    with engine.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _grouped(
+    engine: sa.Engine, query: sa.Select[Any], made: Callable[[sa.Row[Any]], T]
+) -> dict[int, list[T]]:
+    """Rows of a query by their first column, a node."""
+    out: dict[int, list[T]] = {}
+    with engine.connect() as connection:
+        for row in connection.execute(query):
+            out.setdefault(row[0], []).append(made(row))
+    return out
+
+
+def _inherited(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[str]]:
+    c = t.inherited.c
+    return _grouped(engine, sa.select(c.node, c.key).where(c.node.in_(pks)), lambda row: row.key)
+
+
+def _beside(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, dict[str, Any]]]]:
+    c = t.cell_plan.c
+    query = sa.select(c.node, c.origin, c.configuration).where(c.node.in_(pks)).order_by(c.position)
+    return _grouped(engine, query, lambda row: (row.origin, json.loads(row.configuration)))
+
+
+def _environments(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[dict[str, str]]]:
+    c = t.run.c
+    query = sa.select(c.node, c.environment).where(c.node.in_(pks)).order_by(c.pk)
+    return _grouped(engine, query, lambda row: json.loads(row.environment))
+
+
+def _proposals(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, str]]]:
+    c = t.proposal.c
+    query = sa.select(c.node, c.digest, c.content).where(c.node.in_(pks)).order_by(c.pk)
+    return _grouped(engine, query, lambda row: (row.digest, row.content))
+
+
+def _decisions(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, float]]]:
+    c = t.decision.c
+    query = sa.select(c.node, c.content, c.created).where(c.node.in_(pks)).order_by(c.pk)
+    return _grouped(engine, query, lambda row: (row.content, row.created))
+
+
+def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredOpening]]:
+    c, o = t.opening.c, t.opened.c
+    columns = (o.opening, o.key, o.replicate, o.seed, o.state, o.metrics, o.seconds, o.error)
+    runs = _grouped(
+        engine,
+        sa.select(*columns)
+        .join(t.opening, c.pk == o.opening)
+        .where(c.node.in_(pks))
+        .order_by(o.replicate, o.key),
+        lambda row: HoldoutRun(
+            row.key, row.replicate, row.seed, row.state, json.loads(row.metrics), row.seconds, row.error
+        ),
+    )
+
+    def opening(row: sa.Row[Any]) -> StoredOpening:
+        content, own = json.loads(row.content), tuple(runs.get(row.pk, ()))
+        keys = tuple(content["keys"])
+        return StoredOpening(row.pk, row.node, keys, content["seeds"], row.author, row.note, row.created, own)
+
+    query = sa.select(c.node, c.pk, c.content, c.author, c.note, c.created).where(c.node.in_(pks))
+    return _grouped(engine, query.order_by(c.pk), opening)

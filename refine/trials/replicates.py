@@ -1,0 +1,120 @@
+"""Replicates: the best configurations run again under new seeds.
+
+They are kept beside the planned trials and count for the noise and for how much of the best value is chance. They are in
+no table, test or density, where one configuration would count several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.space.space import Space
+from refine.trials.frame import Records, best_first, table
+from refine.trials.goal import Goal
+from refine.trials.metric import Metric
+from refine.trials.trial import DEGENERATE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Fresh(NamedTuple):
+    """Finished replicates.
+
+    Attributes:
+        values: (n,) values, in the metric's own sign.
+        groups: n labels, equal for one configuration of one round.
+        splits: (n, s) values by split, where the objective gave them as ``name@1``, ``name@2``, ...; else ``None``.
+    """
+
+    values: npt.NDArray[np.float64]
+    groups: list[str]
+    splits: npt.NDArray[np.float64] | None = None
+
+
+def planned(records: Records) -> Records:
+    """The planned runs among records."""
+    if not any(records.columns["replicate"]):
+        return records
+    return _where(records, [r == 0 for r in records.columns["replicate"]])
+
+
+def again(records: Records) -> Records:
+    """The replicates among records."""
+    return _where(records, [r > 0 for r in records.columns["replicate"]])
+
+
+def _where(records: Records, keep: Sequence[bool]) -> Records:
+    def some(values: Sequence[Any]) -> list[Any]:
+        return [v for v, k in zip(values, keep, strict=True) if k]
+
+    return Records(
+        some(records.configurations),
+        some(records.metrics),
+        some(records.curves) if records.curves else (),
+        {name: some(values) for name, values in records.columns.items()},
+    )
+
+
+def best_keys(space: Space, records: Records, goal: Goal) -> list[str]:
+    """Keys of the configurations whose planned run may be called best, best first.
+
+    Args:
+        space: Whose parameters they set.
+        records: Trials of a round; replicates among them say nothing here.
+        goal: What they are judged by.
+    """
+    first = planned(records)
+    ranked = best_first(table(space, first, goal.metric), goal.direction, space, goal.allow_degenerate)
+    return list(dict.fromkeys(first.columns["key"][i] for i in ranked.index))
+
+
+def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
+    """The table of a round's replicates, as :func:`refine.trials.frame.table`, with their numbers in ``replicate``."""
+    found = again(records)
+    frame = table(space, found, metric)
+    title = "replicate (trial)" if "replicate" in frame else "replicate"
+    frame.insert(len(space), title, found.columns["replicate"])
+    return frame
+
+
+def fresh_runs(rounds: Mapping[int, Records], metric: Metric, allow_degenerate: bool = False) -> Fresh:
+    """Finished replicates of some rounds.
+
+    A training that came to a constant prediction is left out where such a model can't be called best: it is another
+    thing than the noise of a training that works, and one of them would be most of the deviation.
+
+    Args:
+        rounds: Row of a round -> its trials, replicates among them.
+        metric: Which metric is the value.
+        allow_degenerate: Whether degenerate trials may be best.
+    """
+    values: list[float] = []
+    groups: list[str] = []
+    splits: list[list[float]] = []
+    for pk, records in rounds.items():
+        found = again(records)
+        curves = found.curves or [{}] * len(found.metrics)
+        for metrics, curve, state, key in zip(
+            found.metrics, curves, found.columns["state"], found.columns["key"], strict=True
+        ):
+            value = metric.of(metrics, curve) if state == "complete" else None
+            usable = allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
+            if value is not None and np.isfinite(value) and usable:
+                values.append(value)
+                groups.append(f"{pk} {key}")
+                splits.append(_by_split(metric.name, metrics))
+    several = len({len(s) for s in splits}) == 1 and len(splits[0]) > 1
+    by_split = np.asarray(splits, dtype=float) if several else None
+    return Fresh(np.asarray(values, dtype=float), groups, by_split)
+
+
+def _by_split(name: str, metrics: Mapping[str, float]) -> list[float]:
+    found: list[float] = []
+    while (value := metrics.get(f"{name}@{len(found) + 1}")) is not None:
+        found.append(value)
+    return found

@@ -1,0 +1,79 @@
+"""How often the store is asked: as often for a tree of a hundred rounds as for one of ten."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+import refine
+from refine.review.decision import Decision
+from refine.run.objective import Outcome, Task
+from refine.run.runner import _trial
+from refine.space.space import configuration_key
+from refine.trials.round_record import Node, StoredDecision
+
+
+def bowl(params):
+    return -((params["x"] - 3) ** 2) - params["y"]
+
+
+def _grown(tree, rounds):
+    """Two branches of rounds, each on a space of its own, with decisions, tags and a few trials."""
+    store, row = tree._context.store, tree._context.tree
+    nodes = []
+    for i in range(rounds):
+        parent = nodes[-2 if i > 1 else -1] if nodes else None
+        space = refine.Space({"x": (0, 9), "y": (0.0, 1.0 + i, 5)})
+        made = {"method": "sobol", "seed": 1, "objective": "bowl", "note": f"step {i}", "author": "ann"}
+        node = Node(parent and parent.id, space, **made, created=float(i))
+        link = None
+        if parent:
+            decision = Decision("branched", "", space, {}, (), node.id, node.note, node.author, n=12)
+            on = store.nodes(row)[parent.id].pk
+            link = StoredDecision(on, decision.digest, decision.dumps(), node.id)
+        pk = store.add_node(row, node, 12, decision=link)
+        _run(store, pk, node, 12 if i == rounds - 1 else 4)
+        if i % 5 == 0:
+            store.set_tag(row, f"tag {i}", pk)
+        nodes.append(node)
+    return tree[nodes[-1].id]
+
+
+def _run(store, pk, node, n):
+    with store.writer(pk) as writer:
+        for cell in range(n):
+            params = node.space.configuration(cell)
+            key = configuration_key(params)
+            told = Outcome("complete", {"value": bowl(params)}, {}, 1.0, None, None, None)
+            task = Task(key, params, str(cell), 0, 0, "space_filling", cell)
+            writer.add(_trial(task, told, "complete", "code"))
+
+
+@pytest.fixture(scope="module", params=[10, 100])
+def grown(request, tmp_path_factory):
+    with refine.Tree("many", store=tmp_path_factory.mktemp("many") / "refine.db") as tree:
+        last = _grown(tree, request.param)
+        yield tree, last, tmp_path_factory.mktemp("reports")
+
+
+LOOKS = {
+    "print(tree)": lambda tree, last, folder: str(tree),
+    "tree.best()": lambda tree, last, folder: tree.best(),
+    "tree.log()": lambda tree, last, folder: tree.log(),
+    "tree.calibration()": lambda tree, last, folder: tree.calibration(),
+    "tree.report()": lambda tree, last, folder: tree.report(folder),
+    "print(round)": lambda tree, last, folder: str(last),
+    "round.analyze()": lambda tree, last, folder: last.analyze(),
+    "round.report()": lambda tree, last, folder: last.report(folder),
+}
+SEEN: dict[str, int] = {}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_looking_asks_as_often_whatever_the_number_of_rounds(grown, look):
+    tree, last, folder = grown
+    asked = []
+    sa.event.listen(tree._context.store.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    LOOKS[look](tree, last, folder)
+    assert len(asked) <= 30, asked
+    assert SEEN.setdefault(look, len(asked)) == len(asked)
