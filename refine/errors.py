@@ -21,10 +21,37 @@ so code that knows nothing of refine treats them sensibly.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 
-class RefineError(Exception):
+class Hinted(Exception):  # noqa: N818  # warnings derive from it as well
+    """A message that may name what to do next, as data: whoever shows it spells that their way.
+
+    Args:
+        text: The message.
+        actions: What to do, each an :class:`refine.utils.action.Action`; said behind the text and a colon.
+    """
+
+    def __init__(self, text: object = "", *actions: object) -> None:
+        super().__init__(text, *actions)
+
+    @property
+    def actions(self) -> tuple[object, ...]:
+        """What to do next."""
+        return self.args[1:]
+
+    def spelled(self, spell: Callable[[Any], str] = str) -> str:
+        """The message, with its actions spelled by a function; by default as Python's calls."""
+        return ": ".join(
+            [str(self.args[0]), *([" or ".join(map(spell, self.actions))] if self.actions else [])]
+        )
+
+    def __str__(self) -> str:
+        return self.spelled()
+
+
+class RefineError(Hinted):
     """Base of everything refine raises on purpose."""
 
 
@@ -40,7 +67,7 @@ class ObjectiveError(RefineError, RuntimeError):
     """An objective can't be called, or returned something that is no outcome."""
 
 
-class RefineWarning(RuntimeWarning, UserWarning):
+class RefineWarning(Hinted, RuntimeWarning, UserWarning):
     """Something of this package that a person should know of, and that stops nothing."""
 
 
@@ -58,9 +85,6 @@ class ReviewError(RefineError, ValueError):
 
 class UnknownNameError(RefineError, ValueError, KeyError):
     """A name that is looked up in something that has none of that name."""
-
-    def __str__(self) -> str:
-        return Exception.__str__(self)  # a KeyError shows its text in quotes
 
 
 class StoreError(RefineError, RuntimeError):

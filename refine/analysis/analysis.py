@@ -33,6 +33,7 @@ from refine.space.space import Space
 from refine.trials.frame import check_frame, degenerate_rows
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.trial import FAILED, STATES
+from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.format import plural
 from refine.utils.threads import one_thread
@@ -307,13 +308,17 @@ def _check_enough(space_filling: Bools, rows: Rows, n_earlier: int, count: int) 
         raise AnalysisError(
             f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got none: {plural(chosen, 'trial')} "
             "of this table were chosen by the results of others, and say nothing about what would have come of a space-filling "
-            "draw, so that nothing can be tested on them; draw some evenly: round.branch(round.space, n=...)"
+            "draw, so that nothing can be tested on them; draw some of those",
+            Action("round.branch", Symbol("round.space"), n=...),
         )
     if int(space_filling.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:
+        got = f"got {int(space_filling.sum())} of {plural(count, 'row')}{_lost(rows, count)}"
+        more = (
+            "; look at why trials failed, then run more" if rows.failed.any() else "; run more configurations"
+        )
         raise AnalysisError(
-            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got {int(space_filling.sum())} of "
-            f"{plural(count, 'row')}{_lost(rows, count)}; run more configurations"
-            + (", and see round.failures" if rows.failed.any() else "")
+            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, {got}{more}",
+            *([Action("round.failures")] if rows.failed.any() else []),
         )
 
 

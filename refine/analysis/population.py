@@ -10,6 +10,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
 from refine.trials.goal import check_direction, sign_of
+from refine.utils.action import Action
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,8 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
         if "state" in part and (stopped := int((part["state"] == "pruned").sum())):
             raise AnalysisError(
                 f"rounds can't be compared where trials were stopped for being behind, got {stopped} in the {which} table: "
-                "those left are the better ones; run them to their end by run(rerun='pruned')"
+                "those left are the better ones; run them to their end",
+                Action("round.run", rerun="pruned"),
             )
     old, new = space_filling_values(parent_table), space_filling_values(child_table)
     found = stats.Compare()(sign * old, sign * new)

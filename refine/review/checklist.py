@@ -12,6 +12,7 @@ from refine.review import checks
 from refine.review.checks import VERDICTS, Check, Known
 from refine.space.roles import SCIENTIFIC
 from refine.trials.frame import best_first
+from refine.utils.action import Action
 from refine.utils.display import Shown
 
 
@@ -55,7 +56,9 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
     """
     ranked = best_first(analysis.table, analysis.direction, analysis.space, known.allow_degenerate)
     if ranked.empty:
-        raise AnalysisError("no trial has finished that may be called best; run the round first: .run()")
+        raise AnalysisError(
+            "no trial has finished that may be called best; run the round first", Action("round.run")
+        )
     values = analysis.sign * np.asarray(ranked["value"], dtype=float)
     scientific = [n for n, role in known.roles.items() if role == SCIENTIFIC]
     found = [

@@ -137,7 +137,7 @@ def goal(known: Known, scientific: list[str]) -> Check:
         return _check(*found, WARN, "narrows_question", "isolation", decided[0])
     if scientific or note:
         return _check(*found, PASS, "question" if scientific else "explores")
-    roles = Action("round.set_roles", {"name": "scientific"})
+    roles = Action("round.set_roles", {Symbol("name"): "scientific"})
     return _check(*found, WARN, "no_goal", action=roles)
 
 

@@ -16,6 +16,7 @@ from refine.store.store import Store
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys
 from refine.trials.round_record import Node, StoredNode
+from refine.utils.action import Action
 
 
 class _Keeper:
@@ -60,7 +61,8 @@ def best_model(
     if len(keys) < rank:
         raise AnalysisError(
             f"round {node.id}: has {len(keys)} finished trials that may be called best, but rank is {rank}; "
-            "run more: .run()"
+            "run more",
+            Action("round.run", n=...),
         )
     # The same configuration may have been run more than once; the table's first best row is what is meant.
     rows = [i for i, k in enumerate(records.columns["key"]) if k == keys[rank - 1]]

@@ -22,6 +22,7 @@ from refine.store.store import Store
 from refine.trials.frame import Records, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node, StoredNode
+from refine.utils.action import Action
 from refine.utils.display import Cell, Items, Page, Shown
 from refine.utils.format import plural, score
 
@@ -111,7 +112,7 @@ def replay(
     ended = [i for i, state in enumerate(records.columns["state"]) if state in _ENDED]
     if not ended:
         raise AnalysisError(
-            f"round {node.id}: no trial has ended that could be run again; run it first: .run()"
+            f"round {node.id}: no trial has ended that could be run again; run it first", Action("round.run")
         )
     if sample is not None and sample < len(ended):
         rng = np.random.Generator(np.random.PCG64(seed))

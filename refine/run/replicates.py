@@ -14,6 +14,7 @@ from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys
 from refine.trials.round_record import Node, StoredNode
+from refine.utils.action import Action
 
 
 def run_replicates(
@@ -95,6 +96,7 @@ def known_best(keys: Sequence[str], top: int, round_id: str) -> list[str]:
     """
     if not keys:
         raise AnalysisError(
-            f"round {round_id}: has no finished trial that may be called best; run it first: .run()"
+            f"round {round_id}: has no finished trial that may be called best; run it first",
+            Action("round.run"),
         )
     return list(keys[:top])

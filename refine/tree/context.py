@@ -11,6 +11,7 @@ from refine.store.reader import Reader, Snapshot
 from refine.store.store import Store
 from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node, StoredNode, path_to
+from refine.utils.action import Action
 
 
 class Context(NamedTuple):
@@ -71,7 +72,7 @@ class Context(NamedTuple):
                 if node.objective.startswith(UNNAMED)
                 else f"was reopened without its objective {node.objective!r}"
             )
-            raise ObjectiveError(f"round {node.id}: {how}; give it: run(objective=...)")
+            raise ObjectiveError(f"round {node.id}: {how}; give it", Action("round.run", objective=...))
         if node.objective.startswith(UNNAMED):
             self._check_bound(node, chosen, name)
             self.objectives[node.objective, node.data] = chosen
@@ -83,7 +84,8 @@ class Context(NamedTuple):
                 if mine != theirs:
                     raise ObjectiveError(
                         f"round {node.id}: runs the objective with {what} {mine!r}, got one with {theirs!r}; "
-                        "another objective is another round: tree.add_round(...)"
+                        "another objective is another round",
+                        Action("tree.add_round", ...),
                     )
             self.objectives[node.objective, node.data] = given
         return chosen

@@ -13,6 +13,7 @@ from refine.store.reader import Reader
 from refine.trials.frame import best_first, table
 from refine.trials.goal import Goal
 from refine.trials.replicates import again, best_keys, fresh_runs
+from refine.utils.action import Action
 
 
 def read_curves(
@@ -67,7 +68,9 @@ def read_optimism(
     records = reader.records([pk], curves=metric.curves)
     keys = best_keys(space, records, goal)
     if not keys:
-        raise AnalysisError("no trial has finished that may be called best; run the round first: .run()")
+        raise AnalysisError(
+            "no trial has finished that may be called best; run the round first", Action("round.run")
+        )
     curves = records.curves or [{}] * len(records.metrics)
     rows = zip(records.columns["key"], records.metrics, curves, strict=True)
     values = {key: value for key, m, c in rows if (value := metric.of(m, c)) is not None}

@@ -163,7 +163,7 @@ TREES = {
     "replay before run": (
         lambda p: p.empty.replay(),
         AnalysisError,
-        "round EMPTY: no trial has ended that could be run again; run it first: .run()",
+        "round EMPTY: no trial has ended that could be run again; run it first: round.run()",
     ),
     "a model of no model": (
         lambda p: p.root.best_model(),

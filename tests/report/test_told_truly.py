@@ -11,8 +11,9 @@ import pytest
 import refine
 from refine.errors import DesignError, RefineWarning
 from refine.report.markdown.script import reproduce
+from refine.report.pages.checks import says
 from refine.report.pages.proposal import why
-from refine.report.pages.reasons import failing
+from refine.report.pages.reasons import sentences
 from refine.review.checklist import Checks
 
 SPACE = refine.Space(
@@ -46,12 +47,12 @@ def test_a_level_where_all_failed_was_tried(root):
     review = root.propose()
     reason = next(why(c) for c in review.proposal.changes if c.name == "kind")
     assert "100 % at gelu" in reason
-    assert "No trial at gelu finished." in reason
+    assert "No trial at gelu gave a value." in reason
     assert "No trial lies" not in reason
     space = review.edit(kind=["gelu"]).preview().space
     inside = int(np.sum(space.contains(root.trials)))
     assert 0 < inside <= count
-    assert f"; of the {inside} trials inside none gave a value." in str(
+    assert f"; none of the {inside} trials inside gave a value." in str(
         review.preview(kind=["gelu"])
     ).replace("\n", " ")
 
@@ -63,11 +64,10 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
     assert analysis["lr"].bad.below == 0.0
     count = int((root.trials["kind"] == "gelu").sum())
     assert analysis["lr"].apart == count
-    assert f", apart from {count} trials at levels of others where everything fails, more often" in failing(
-        analysis, analysis["lr"]
-    )
+    told = sentences(analysis.findings["lr"].of("fails_at", "fails_towards"))
+    assert f", apart from {count} trials at levels of others where everything fails, more often" in told
     checks: Checks = root.checks()
-    assert "They are more frequent at some values of lr and kind." in checks["infeasible"].says
+    assert "They are more frequent at some values of lr and kind." in says(checks["infeasible"])
     # What always fails is asked of its own parameter alone.
     assert max(level.bad for level in analysis["kind"].levels) == 1.0
     assert not analysis["batch"].fails
@@ -98,7 +98,7 @@ def test_a_peak_inside_is_not_called_a_rise(tmp_path):
     with refine.Tree("hill", store=tmp_path / "refine.db") as tree:
         found = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, hill, n=100).run(progress=False)
         reason = next(why(c) for c in found.propose().proposal.changes if c.name == "x")
-        assert "rises with x over most of its range, but few of the best lie at its high end" in reason
+        assert "rises with x over most of its range, but few of the best trials lie at its high end" in reason
         down = tree.add_round(
             {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)},
             lambda p: -hill(p),
@@ -107,7 +107,7 @@ def test_a_peak_inside_is_not_called_a_rise(tmp_path):
             name="down",
         )
         reason = next(why(c) for c in down.run(progress=False).propose().proposal.changes if c.name == "x")
-        assert "falls with x over most of its range, but few of the best lie at its high end" in reason
+        assert "falls with x over most of its range, but few of the best trials lie at its high end" in reason
         slope = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: p["x"], n=21, name="slope").run(
             progress=False
         )

@@ -82,7 +82,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
         "They would have found a better region that holds 10 % of what was cut off with probability 0.34."
         in text
     )
-    assert "Scored on 24 space-filling trials: its median is better than" in text
+    assert "Scored on 24 space-filling trials: its median is" in text
     assert "90 % intervals of the best held in" in text
 
 

@@ -132,7 +132,7 @@ def test_curves():
     sound = checks(frame, curves=curves_of(*[flat] * 8))["curves"]
     assert (sound.verdict, figure(sound)) == ("pass", "0 of the best 8")
     third = checks(frame, curves=curves_of(*[rising] * 3, *[flat] * 6))["curves"]
-    assert (third.verdict, figure(third)) == ("warn", "3 of the best 9 still improve at the end")
+    assert (third.verdict, figure(third)) == ("warn", "3 of the best 9: still improving at the end")
     assert checks(frame, curves=curves_of(*[rising] * 5, *[flat] * 3))["curves"].verdict == "fail"
 
 

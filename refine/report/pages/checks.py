@@ -7,8 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from refine.analysis.finding import MATTERS
-from refine.report.pages.analysis import VERDICTS
+from refine.analysis import finding as f
 from refine.review.checklist import Checks
 from refine.review.checks import FAIL, TIES, WARN, Check
 from refine.utils.action import Action
@@ -31,11 +30,11 @@ _QUESTIONS = {
 }
 
 _FLAGS = {
-    "overfitting": "overfit",
-    "unsteady": "are unsteady at the end",
-    "improving": "still improve at the end",
-    "saturated": "were as good within the first quarter",
-    "rising": "end with a rising training loss",
+    "overfitting": "overfitting",
+    "unsteady": "an unsteady end",
+    "improving": "still improving at the end",
+    "saturated": "as good within the first quarter",
+    "rising": "a rising training loss at the end",
 }
 
 
@@ -104,7 +103,7 @@ def _lost(v: Any) -> str:
 
 def _flagged(v: Any) -> str:
     count = v.counts[v.worst]
-    return f"{count} of the best {v.of}{' ' + _FLAGS[v.worst] if count else ''}"
+    return f"{count} of the best {v.of}{': ' + _FLAGS[v.worst] if count else ''}"
 
 
 def _gain(v: Any) -> str:
@@ -146,6 +145,11 @@ def _judged(v: Any) -> str:
     return f"Every parameter {can}. {_covered(v)}"
 
 
+def _too_few(v: Any) -> str:
+    alone = "on its own" if len(v.parameters) == 1 else "on their own"
+    return f"There are too few good trials to judge {join(v.parameters)} {alone}. {_covered(v)}"
+
+
 def _few_lost(v: Any) -> str:
     return f"Few trials are lost.{_where(v)}"
 
@@ -160,19 +164,27 @@ def _many_lost(v: Any) -> str:
 
 
 def _curves(v: Any) -> str:
-    return f"Of the best {v.of}, {join([f'{v.counts[flag]} {_FLAGS[flag]}' for flag in v.frequent])}."
+    return (
+        f"Seen among the best {v.of}: {join([f'{_FLAGS[flag]} ({v.counts[flag]})' for flag in v.frequent])}."
+    )
 
 
 def _fair(v: Any) -> str:
-    return f"{_found(v)} Compare the best values at equal numbers of trials."
+    return f"{_FOUND[v.finding]} Compare the best values at equal numbers of trials."
 
 
 def _few_per_level(v: Any) -> str:
-    return f"{_found(v)} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
+    return f"{_FOUND[v.finding]} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
 
 
-def _found(v: Any) -> str:
-    return "It matters." if v.finding == MATTERS else f"Verdict on it: {VERDICTS[v.finding].text}."
+_FOUND = {
+    f.MATTERS: "It matters.",
+    f.FAILS: "Trials fail more often at some of its levels.",
+    f.COUPLED: "It matters together with others.",
+    f.NOT_SEEN: "No effect of it is seen.",
+    f.CANNOT_BE_JUDGED: "It can't be judged yet.",
+    f.NEVER_READ: "It was never read.",
+}
 
 
 def _ties(v: Any) -> str:
@@ -209,7 +221,7 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("enough", "nothing_varies"): "No parameter varies.",
     ("enough", "nothing_read"): "No parameter that varies was read.",
     ("enough", "judged"): _judged,
-    ("enough", "too_few"): lambda v: f"Can't be judged yet: {join(v.parameters)}. {_covered(v)}",
+    ("enough", "too_few"): _too_few,
     ("infeasible", "few"): _few_lost,
     ("infeasible", "many"): _many_lost,
     ("curves", "no_curves"): "No loss or metric was reported by epoch.",

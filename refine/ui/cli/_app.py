@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from refine.errors import RefineError
+from refine.errors import Hinted, RefineError
 from refine.ui.cli._complete import complete_rounds, complete_trees
-from refine.ui.cli._words import in_shell
+from refine.ui.cli._words import command, in_shell
 
 if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 DONE, ERROR, USAGE, NO, STOPPED = 0, 1, 2, 3, 130
 """Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no; Ctrl-C."""
+
+
+def _spelled(said: Warning | Exception | str) -> str:
+    """A message with commands in place of the actions that it names."""
+    if isinstance(said, Hinted):
+        return said.spelled(command)
+    return str(said.args[0] if isinstance(said, KeyError) and said.args else said)
 
 
 class _Commands(TyperGroup):
@@ -39,7 +46,7 @@ class _Commands(TyperGroup):
 
         def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
             if issubclass(category, RefineWarning):
-                typer.echo(f"warning: {shown(in_shell(str(message)))}", err=True)
+                typer.echo(f"warning: {shown(in_shell(_spelled(message)))}", err=True)
             else:
                 python_s(message, category, *where)
 
@@ -52,8 +59,7 @@ class _Commands(TyperGroup):
             typer.echo(str(stop) or "stopped", err=True)
             raise typer.Exit(STOPPED) from None
         except (RefineError, OSError, KeyError) as error:
-            text = error.args[0] if isinstance(error, KeyError) and error.args else error
-            typer.echo(f"error: {shown(in_shell(' '.join(str(text).split())))}", err=True)
+            typer.echo(f"error: {shown(in_shell(' '.join(_spelled(error).split())))}", err=True)
             raise typer.Exit(ERROR) from None
         finally:
             warnings.showwarning = python_s

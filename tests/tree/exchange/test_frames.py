@@ -58,7 +58,9 @@ def test_the_same_rows_are_the_same_root(tree, frame):
 def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_path):
     root = tree.add_frame(frame, value="acc")
     child = root.branch(root.space, n=4)
-    with pytest.raises(ObjectiveError, match=r"was imported without an objective; give it: run\(objective"):
+    with pytest.raises(
+        ObjectiveError, match=r"was imported without an objective; give it: round.run\(objective"
+    ):
         child.run(progress=False)
     with pytest.raises(ObjectiveError, match="leave name out, or name it at the import"):
         child.run(objective=exchanged.trained, name="x", progress=False)
