@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,40 @@ def test_the_error_tree_in_the_docstring_is_the_one_that_is_defined() -> None:
     }
     assert drawn == defined
     assert path[0] == "RefineError"
+
+
+FOLDERS = sorted({path.parent.name for path in (ROOT / "refine").glob("*/__init__.py")} - {"keras"})
+
+
+def test_the_design_names_what_there_is() -> None:
+    text = (ROOT / "docs" / "design.md").read_text()
+    names = re.findall(rf"`(?:refine\.)?((?:{'|'.join(FOLDERS)})(?:\.\w+)+)`", text)
+    assert len(names) > 20
+    for name in names:
+        folder, module, *rest = name.split(".")
+        found = importlib.import_module(f"refine.{folder}.{module}")
+        if rest and hasattr(found, "__path__"):
+            found = importlib.import_module(f"refine.{folder}.{module}.{rest.pop(0)}")
+        for part in rest:
+            assert hasattr(found, part), f"docs/design.md: {name}"
+            found = getattr(found, part)
+
+
+def test_no_step_of_a_walk_goes_up_the_layers() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    height = {
+        folder: -i for i, level in enumerate(contract["layers"]) for folder in re.findall(r"\w+", level)
+    }
+    steps = re.findall(
+        r"^\| [^|]+ \| `(\w+)\.[\w.]+` \| (.+) \|$", (ROOT / "docs" / "design.md").read_text(), re.M
+    )
+    assert len(steps) > 10
+    for caller, called in steps:
+        for folder in re.findall(r"`(\w+)\.", called):
+            assert height[folder] <= height[caller], f"{caller} calls {folder}"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md"])
+def test_files_that_a_page_names_are_there(page: str) -> None:
+    for path in re.findall(r"`((?:refine|tests|docs|frontend)/[\w./]*)`", (ROOT / page).read_text()):
+        assert "NAME" in path or (ROOT / path).exists(), f"{page}: {path}"
