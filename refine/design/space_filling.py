@@ -16,6 +16,7 @@ import numpy as np
 
 from refine.errors import DesignError, did_you_mean
 from refine.space.space import Indices, Space, configuration_key
+from refine.utils.action import Action, Symbol
 
 IMPORTED = "imported"
 """Method of a round whose trials were finished elsewhere: it visits no cells of its own."""
@@ -115,8 +116,9 @@ def design_named(method: str) -> Design:
     """
     if method == IMPORTED:
         raise DesignError(
-            "an imported round has nothing to run: its trials were finished elsewhere; go on from it with "
-            ".propose().accept(n=100) or .branch(space, n=100) and run the child"
+            "an imported round has nothing to run: its trials were finished elsewhere; make a child and run that",
+            Action("round.propose"),
+            Action("round.branch", Symbol("space"), n=...),
         )
     if method not in DESIGNS:
         raise DesignError(f"design: unknown design {method!r}; {did_you_mean(str(method), DESIGNS)}")
@@ -221,7 +223,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
     if (n is None) == (downsample is None):
         given = "both" if n is not None else "none"
         raise DesignError(
-            f"{where}say how many configurations to run by n= (a number) or downsample= (a share), got {given}"
+            f"{where}say how many configurations to run: n (a number) or downsample (a share), got {given}"
         )
     exist = feasible(space)
     if not exist.high:

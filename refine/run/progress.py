@@ -15,6 +15,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
 from refine.trials.trial import DEGENERATE
+from refine.utils.action import Action
 from refine.utils.format import score
 
 _READ_BY = 10
@@ -103,8 +104,10 @@ class Watch:
             if self.alike[how] == self.first > 1:
                 raise RoundStoppedError(
                     f"round {self.node.id}: stopped, its first {self.first} trials all failed alike: "
-                    f"{outcome.error.strip().splitlines()[-1]}; fix it and run again with rerun={state!r}; "
-                    "tracebacks are in round.failures"
+                    f"{outcome.error.strip().splitlines()[-1]}; look at the tracebacks, fix "
+                    "it and run again",
+                    Action("round.failures"),
+                    Action("round.run", rerun=state),
                 )
 
 

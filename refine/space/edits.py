@@ -15,6 +15,7 @@ from refine.space.encoding import Reference, freeze, label, round_significant, v
 from refine.space.parameters import Float, Integer, Parameter, Range, number_of
 from refine.space.parsing import level_count, parse
 from refine.space.space import Space
+from refine.utils.action import Action, Symbol
 
 
 def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
@@ -32,8 +33,8 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
     for name, value in edits.items():
         if name not in space:
             raise ReviewError(
-                f"edit: unknown parameter {name!r}; {did_you_mean(name, space)}; to add a parameter use "
-                "round.branch(space, previous={...})"
+                f"edit: unknown parameter {name!r}; {did_you_mean(name, space)}; to add a parameter",
+                Action("round.branch", Symbol("space"), previous=...),
             )
         try:
             changes[name] = edited(old.get(name, space[name]), value)

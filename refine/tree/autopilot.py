@@ -19,6 +19,7 @@ from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import best_first
 from refine.trials.goal import sign_of
+from refine.utils.action import Action
 
 AUTHOR = "autopilot"
 
@@ -73,7 +74,8 @@ def autopilot(
         known = start.rounds
         if not known:
             raise ReviewError(
-                "autopilot needs a round to start from, but the tree has none; add one first: tree.add_round(...)"
+                "autopilot needs a round to start from, but the tree has none; add one first",
+                Action("tree.add_round", ...),
             )
         start = known[-1]
     current = start

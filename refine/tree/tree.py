@@ -34,6 +34,7 @@ from refine.tree.round import Round
 from refine.trials.goal import check_direction
 from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node
+from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 
@@ -226,7 +227,8 @@ class Tree(Exchange, Shown):
         ):
             raise NotFoundError(
                 f"round {found.id} is one of tree {found.context.name!r}, and tree {self.name!r} has none like it; use that "
-                "tree, or take its rounds over: tree.merge(other)"
+                "tree, or take its rounds over",
+                Action("tree.merge", Symbol("other")),
             )
         return found
 
@@ -240,7 +242,8 @@ class Tree(Exchange, Shown):
         nodes = self._context.nodes
         if not isinstance(name, str) or not name.strip() or name in nodes:
             raise StoreError(
-                f"a tag must be a text that is no round's id, got {name!r}; such as tree.tag(round, 'paper')"
+                f"a tag must be a text that is no round's id, got {name!r}; such as",
+                Action("tree.tag", Symbol("round"), "paper"),
             )
         if bad := unstorable(name):
             raise StoreError(f"a tag {bad}")
@@ -327,7 +330,9 @@ class Tree(Exchange, Shown):
         """
         where = check_folder(folder)
         if not len(self):
-            raise NotFoundError(f"tree {self.name!r} has no round to report on; add one: tree.add_round(...)")
+            raise NotFoundError(
+                f"tree {self.name!r} has no round to report on; add one", Action("tree.add_round", ...)
+            )
         chosen = None if winner is None else self._own(winner)
         written: Path = provided("tree.report")(self, where, chosen, html)
         return written

@@ -20,6 +20,7 @@ from refine.space.literals import typed_value
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.ui.prompts import Dialogue, Stopped
+from refine.utils.action import Action, Symbol
 from refine.utils.calls import arguments
 from refine.utils.display import Cell, Grid, Page, Shown, Text, without_sentences
 from refine.utils.format import percent, score
@@ -95,7 +96,8 @@ def guide(
         )
     if not len(tree):
         raise ReviewError(
-            f"guide: tree {tree.name!r} has no round yet; begin with tree.add_round(space, objective, n=100)"
+            f"guide: tree {tree.name!r} has no round yet; begin with ",
+            Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),
         )
     walk = _Walk(tree, Dialogue(ask, tell), objective, name)
     found = None if round is None else tree._own(round)

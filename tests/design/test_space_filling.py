@@ -288,7 +288,7 @@ def test_how_many(space, n, downsample, taken, expected):
     assert type(found) is int
 
 
-SAY = "say how many configurations to run by n= (a number) or downsample= (a share), got"
+SAY = "say how many configurations to run: n (a number) or downsample (a share), got"
 SHARE = "downsample must be a share > 0 and <= 1, got"
 HUNDRED = "0.01 runs one in a hundred, n= takes a number"
 FEWER = "ask for fewer, or give ranges more levels"

@@ -13,7 +13,7 @@ from refine.errors import (
     UnknownNameError,
 )
 
-ADD = "to add a parameter use round.branch(space, previous={...})"
+ADD = "to add a parameter: round.branch(space, previous=...)"
 NUMBERS = "write (low, high), [numbers] or a number"
 RISK = "it is the accepted probability of losing the best value, 0.05 for 5 %, and smaller ones can't be told from none"
 TEN = "an analysis needs at least 10 finished space-filling trials inside the space, got"

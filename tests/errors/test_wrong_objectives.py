@@ -73,8 +73,8 @@ def test_the_round_stops_and_says_what_to_write(objective, text):
         with pytest.raises(RoundStoppedError) as caught:
             found.run(progress=False)
         assert str(caught.value) == (
-            f"round {found.id}: stopped, its first 5 trials all failed alike: {text}; fix it and run again with "
-            "rerun='failed'; tracebacks are in round.failures"
+            f"round {found.id}: stopped, its first 5 trials all failed alike: {text}; look at the tracebacks, fix it and run "
+            "again: round.failures or round.run(rerun='failed')"
         )
         assert found.failures["error"].str.strip().str.endswith(text).all()
         assert len(found.trials) == 5  # and none of them is lost

@@ -95,12 +95,12 @@ TREES = {
     "a tag that is an id": (
         lambda p: p.tree.tag(p.root, p.empty.id),
         StoreError,
-        "a tag must be a text that is no round's id, got 'EMPTY'; such as tree.tag(round, 'paper')",
+        "a tag must be a text that is no round's id, got 'EMPTY'; such as: tree.tag(round, 'paper')",
     ),
     "a tag before its round": (
         lambda p: p.tree.tag("paper", p.root),
         StoreError,
-        "a tag must be a text that is no round's id, got <Round ROOT of question>; such as tree.tag(round, 'paper')",
+        "a tag must be a text that is no round's id, got <Round ROOT of question>; such as: tree.tag(round, 'paper')",
     ),
     "a tag for another tree's round": (lambda p: p.tree.tag(p.foreign, "paper"), NotFoundError, ANOTHER),
     "a story of another tree's round": (

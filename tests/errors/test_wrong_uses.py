@@ -196,7 +196,7 @@ ROUNDS = {
     "no size": (
         adding(n=None),
         DesignError,
-        "say how many configurations to run by n= (a number) or downsample= (a share), got none",
+        "say how many configurations to run: n (a number) or downsample (a share), got none",
     ),
     "n is a float": (
         adding(n=5.0),

@@ -145,8 +145,8 @@ def test_the_round_stops_and_says_what_to_write(model: Any, text: str) -> None:
             found.run(progress=False)
         kind = "UnknownNameError" if model is mistyped else "ObjectiveError"
         assert str(caught.value) == (
-            f"round {found.id}: stopped, its first 2 trials all failed alike: refine.errors.{kind}: {text}; fix it and run "
-            "again with rerun='failed'; tracebacks are in round.failures"
+            f"round {found.id}: stopped, its first 2 trials all failed alike: refine.errors.{kind}: {text}; look at the tracebacks, fix it and run "
+            "again: round.failures or round.run(rerun='failed')"
         )
 
 

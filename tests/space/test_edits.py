@@ -102,8 +102,8 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
     [
         (
             {"drop": (0, 0.2)},
-            "edit: unknown parameter 'drop'; did you mean 'dropout'?; to add a parameter use "
-            "round.branch(space, previous={...})",
+            "edit: unknown parameter 'drop'; did you mean 'dropout'?; to add a parameter: "
+            "round.branch(space, previous=...)",
         ),
         ({"dropout": (0.5, 0.2)}, "edit: dropout: low must be < high, got (0.5, 0.2); swap them?"),
         (

@@ -183,7 +183,7 @@ def test_nonsense_returned_fails_the_trial_with_a_way_out(tree, space, returned,
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({}, r"say how many configurations to run by n= \(a number\) or downsample= \(a share\), got none"),
+        ({}, r"say how many configurations to run: n \(a number\) or downsample \(a share\), got none"),
         ({"n": 5, "downsample": 0.1}, "got both"),
         ({"n": 0}, "n must be >= 1, got 0"),
         ({"n": 1e3}, "n must be a whole number, got 1000.0; for a share use downsample="),

@@ -220,8 +220,8 @@ class Exchange:
                 ""
                 if new
                 else (
-                    f"load: tree {title!r} is in the store already and must hold nothing else than the folder; give "
-                    "another name=, or merge: tree.merge(folder)"
+                    f"load: tree {title!r} is in the store already and must hold nothing else than the folder; give it "
+                    "another name, or merge it in Python: tree.merge(folder)"
                 )
             )
             merge_into(tree._context.store, tree._context.tree, found.parts, strict)

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from refine.errors import Hinted, RefineError
 from refine.ui.cli._complete import complete_rounds, complete_trees
-from refine.ui.cli._words import command, in_shell
+from refine.ui.cli.spelling import in_shell
 
 if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal
@@ -29,7 +29,7 @@ DONE, ERROR, USAGE, NO, STOPPED = 0, 1, 2, 3, 130
 def _spelled(said: Warning | Exception | str) -> str:
     """A message with commands in place of the actions that it names."""
     if isinstance(said, Hinted):
-        return said.spelled(command)
+        return said.spelled(in_shell)
     return str(said.args[0] if isinstance(said, KeyError) and said.args else said)
 
 
@@ -46,7 +46,7 @@ class _Commands(TyperGroup):
 
         def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
             if issubclass(category, RefineWarning):
-                typer.echo(f"warning: {shown(in_shell(_spelled(message)))}", err=True)
+                typer.echo(f"warning: {shown(_spelled(message))}", err=True)
             else:
                 python_s(message, category, *where)
 
@@ -59,7 +59,7 @@ class _Commands(TyperGroup):
             typer.echo(str(stop) or "stopped", err=True)
             raise typer.Exit(STOPPED) from None
         except (RefineError, OSError, KeyError) as error:
-            typer.echo(f"error: {shown(in_shell(' '.join(_spelled(error).split())))}", err=True)
+            typer.echo(f"error: {shown(' '.join(_spelled(error).split()))}", err=True)
             raise typer.Exit(ERROR) from None
         finally:
             warnings.showwarning = python_s

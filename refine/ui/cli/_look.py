@@ -26,7 +26,7 @@ from refine.ui.cli._app import (
 )
 from refine.ui.cli._complete import complete_rounds
 from refine.ui.cli._open import opened
-from refine.ui.cli._words import command
+from refine.ui.cli.spelling import in_shell
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
@@ -126,7 +126,7 @@ def checks(
             return
         from refine.report.pages.checks import checks_page
 
-        show(checks_page(checks, command), typed(store, "propose", found))
+        show(checks_page(checks, in_shell), typed(store, "propose", found))
 
 
 @app.command(rich_help_panel=LOOK)

@@ -104,9 +104,8 @@ class Session:
                 return answer(message)
         except NotFoundError as error:
             return {"error": str(error), "gone": True}
-        except (RefineError, KeyError) as error:
-            text = error.args[0] if isinstance(error, KeyError) and error.args else error
-            return {"error": str(text)}
+        except RefineError as error:
+            return {"error": str(error)}
         except Exception as error:  # noqa: BLE001  # a page that gets no answer waits for ever
             _log.exception("the review page could not be answered")
             return {"error": f"This went wrong, which it should not: {type(error).__name__}: {error}"}

@@ -1,0 +1,71 @@
+"""Actions as commands: what one would type in a shell for what a message or a page suggests."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from refine.utils.action import Action, Symbol
+
+_COMMANDS = {
+    "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
+    "tree.report": "report STORE",
+    "tree.tag": "tag STORE ROUND",
+    "tree.calibration": "calibration STORE",
+    "round.run": "run STORE ROUND",
+    "round.replicate": "replicate STORE ROUND",
+    "round.analyze": "analyze STORE ROUND",
+    "round.checks": "checks STORE ROUND",
+    "round.propose": "propose STORE ROUND",
+    "round.report": "report STORE ROUND",
+    "round.failures": "failures STORE ROUND",
+    "round.set_roles": "roles STORE ROUND",
+    "round.branch": "branch STORE ROUND",
+    "review.edit": "preview STORE ROUND",
+    "review.accept": "accept STORE ROUND",
+    "review.decline": "decline STORE ROUND",
+}
+_PLOT = "round.plot."
+_FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
+
+
+def in_shell(action: Action) -> str:
+    """An action as a command; as Python where no command does it."""
+    name = action.name
+    if name.startswith(_PLOT):
+        return _command(f"plot STORE ROUND {name.removeprefix(_PLOT)}", action.arguments)
+    if name == "round.set_roles":
+        roles = [f"{_name(n)}={role}" for n, role in _pairs(action)]
+        return _command(_COMMANDS[name], roles)
+    if name not in _COMMANDS:
+        return str(action)
+    words = [word for n, value in _pairs(action) for word in ("--edit", f"{_name(n)}={_typed(value)}")]
+    for argument in action.arguments:
+        if argument == "space" and name == "round.branch":
+            words += ["--edit", "NAME=VALUE"]
+        elif not isinstance(argument, Mapping | Symbol) and argument is not ...:
+            words.append(str(argument))
+    for option, value in action.options.items():
+        given = _FILL.get(option, option.upper()) if value is ... else _typed(value)
+        words += [f"--{option}", given]
+    return _command(_COMMANDS[name], words)
+
+
+def _command(start: str, words: Any) -> str:
+    return " ".join(["refine", start, *(w if w.isupper() else shlex.quote(str(w)) for w in map(str, words))])
+
+
+def _pairs(action: Action) -> list[tuple[str, Any]]:
+    return [
+        pair for argument in action.arguments if isinstance(argument, Mapping) for pair in argument.items()
+    ]
+
+
+def _name(name: str) -> str:
+    """A name as it stands; a symbol is for the reader to fill in."""
+    return name.upper() if isinstance(name, Symbol) else name
+
+
+def _typed(value: Any) -> str:
+    return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else str(value)
