@@ -15,6 +15,8 @@ from refine.errors import NotFoundError, StoreError
 from refine.store.failures import patience_of, say_clearly
 from refine.store.schema import shown_url
 
+URL = sa.URL
+
 _open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
 """Engines with sockets, which a forked process must not share with its parent."""
 

@@ -35,6 +35,7 @@ _PLAIN = (
     "code",
     "read",
     "error",
+    "finished",
 )
 
 
@@ -86,7 +87,6 @@ class TrialWriter:
             "node": self._pk,
             "configuration": dumps(trial.configuration),
             "metrics": json.dumps(dict(trial.metrics)),
-            "finished": trial.finished,
             **{name: getattr(trial, name) for name in _PLAIN},
             "read": None if trial.read is None else dumps(list(trial.read)),
         }

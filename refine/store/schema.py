@@ -8,13 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from refine.errors import StoreError
+from refine.trials.trial import OLDER_ORIGINS
 
 SCHEMA_VERSION = 5
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
-
-OLDER_ORIGINS = {"even": "space_filling", "focus": "exploit", "counter": "audit"}
-"""What stores of schema 1 to 4, and folders exported from them, call the origins of trials."""
 
 _CHANGES = {
     # A version -> what makes a store of the version before one of it; new tables are made beforehand.
@@ -23,17 +21,8 @@ _CHANGES = {
     4: ("ALTER TABLE node ADD COLUMN scientific TEXT",),
     5: (
         "ALTER TABLE node RENAME COLUMN degenerate TO allow_degenerate",
-        *(
-            statement
-            for table in ("cell_plan", "trial")
-            for statement in (
-                f"ALTER TABLE {table} RENAME COLUMN permutation TO configuration",
-                *(
-                    f"UPDATE {table} SET origin = '{now}' WHERE origin = '{then}'"
-                    for then, now in OLDER_ORIGINS.items()
-                ),
-            )
-        ),
+        "ALTER TABLE cell_plan RENAME COLUMN permutation TO configuration",
+        "ALTER TABLE trial RENAME COLUMN permutation TO configuration",
     ),
 }
 
@@ -253,6 +242,10 @@ def migrate(connection: sa.Connection) -> int:
     for version in range(found + 1, SCHEMA_VERSION + 1):
         for change in _CHANGES[version]:
             connection.execute(sa.text(change))
+        if version == 5:
+            for table in (t.cell_plan, t.trial):
+                for then, now in OLDER_ORIGINS.items():
+                    connection.execute(table.update().where(table.c.origin == then).values(origin=now))
     connection.execute(t.meta.update().where(c.key == "schema").values(value=str(SCHEMA_VERSION)))
     return found
 

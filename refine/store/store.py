@@ -20,7 +20,7 @@ from refine.errors import NotFoundError, StoreError, did_you_mean
 from refine.space.encoding import digest, dumps
 from refine.store.engine import check_place, engine_of, url_of
 from refine.store.failures import say_the_rest
-from refine.store.lease import lease
+from refine.store.lease import Held, lease, leases
 from refine.store.log import TrialWriter, read_records, store_scores
 from refine.store.reader import Reader, Snapshot
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t
@@ -106,6 +106,15 @@ class Store(Reader):
         """Closes every connection; after that nothing is read or written any more."""
         self.closed = True
         self._engine.dispose()
+
+    def integrity(self) -> str:
+        """What SQLite says of its file: ``"ok"``, or what is wrong with it."""
+        with self.engine.connect() as connection:
+            return str(connection.execute(sa.text("PRAGMA integrity_check")).scalar())
+
+    def leases(self) -> list[Held]:
+        """Which rounds are being run, and by whom."""
+        return leases(self.engine)
 
     # Trees and nodes.
 

@@ -467,7 +467,7 @@ class Round(Shown):
         from refine.tree.exchange.optuna import to_study
 
         title = f"{self.context.name} {self.id}" if study_name is None else study_name
-        where = (self.context.store, self._stored.pk, self.space, self._metric, self.direction, self.id)
+        where = (self.context.reader, self._stored.pk, self.space, self._metric, self.direction, self.id)
         return to_study(*where, storage, title)
 
     @property

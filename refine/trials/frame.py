@@ -41,7 +41,7 @@ class Records(NamedTuple):
         metrics: Per trial metric name -> last value.
         curves: Per trial its curve; empty tuple where they were not read.
         columns: ``key``, ``cell``, ``replicate``, ``attempt``, ``origin``, ``seed``, ``state``,
-            ``seconds``, ``code``, ``read``, ``error``, each a list as long as the others.
+            ``seconds``, ``code``, ``read``, ``error``, ``finished``, each a list as long as the others.
     """
 
     configurations: list[dict[str, Any]]

@@ -17,6 +17,9 @@ FAILED = ("failed", "diverged", "crashed", "timeout")
 
 ORIGINS = ("space_filling", "exploit", "audit", "adaptive", "imported")
 
+OLDER_ORIGINS = {"even": "space_filling", "focus": "exploit", "counter": "audit"}
+"""What stores of schema 1 to 4, and folders exported from them, call the origins of trials."""
+
 DEGENERATE = "degenerate"
 """Metric that says whether a model predicts the same for everything: 1 if so, else 0."""
 

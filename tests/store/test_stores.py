@@ -20,6 +20,7 @@ from refine.store import schema
 from refine.store import store as store_module
 from refine.store.engine import engine_of, url_of
 from refine.store.store import Store
+from refine.trials.trial import ORIGINS
 
 SPACE = {
     "lr": (0.5, 5.0, 10),
@@ -112,52 +113,72 @@ def test_stores_that_cannot_be_opened_say_why(tmp_path):
     assert "ann" in str(caught.value)
 
 
-NEWER = (
-    "node.degenerate",
-    "node.scientific",
-    "opened",
-    "opening",
-    "prediction",
-    "shown",
-    "target",
-    "threshold",
+RENAMED = (
+    "ALTER TABLE node RENAME COLUMN allow_degenerate TO degenerate",
+    "ALTER TABLE cell_plan RENAME COLUMN configuration TO permutation",
+    "ALTER TABLE trial RENAME COLUMN configuration TO permutation",
+    "UPDATE trial SET origin = 'even' WHERE origin = 'space_filling'",
+    "UPDATE trial SET origin = 'focus' WHERE origin = 'exploit'",
+    "UPDATE trial SET origin = 'counter' WHERE origin = 'audit'",
+    "UPDATE cell_plan SET origin = 'focus' WHERE origin = 'exploit'",
+    "UPDATE cell_plan SET origin = 'counter' WHERE origin = 'audit'",
 )
-"""What later versions added: a table, or a column of one."""
+BACK = {
+    # A version -> what makes a store of the version before out of one.
+    5: RENAMED,
+    4: ("ALTER TABLE node DROP COLUMN scientific",),
+    3: ("DROP TABLE shown", "DROP TABLE threshold"),
+    2: (
+        "ALTER TABLE node DROP COLUMN degenerate",
+        "DROP TABLE opened",
+        "DROP TABLE opening",
+        "DROP TABLE prediction",
+        "DROP TABLE target",
+    ),
+}
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "stores"
+
+
+def _older(url, version):
+    """Makes a store as an earlier version wrote it: for SQLite one that it really wrote."""
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.executescript((FIXTURES / f"version{version}.sql").read_text())
+        return
+    with refine.Tree("question", store=url) as tree:
+        root = tree.add_round(SPACE, objectives.bowl, n=30, seed=3).run(progress=False)
+        root.propose().accept(n=12, exploit=0.2, audit=0.1).run(progress=False)
+        with tree._context.store.engine.begin() as connection:
+            for change in (c for v in range(schema.SCHEMA_VERSION, version, -1) for c in BACK[v]):
+                connection.execute(sa.text(change))
+            connection.execute(sa.text(f"UPDATE meta SET value = '{version}' WHERE key = 'schema'"))
 
 
 @pytest.fixture
 def first_version(url):
-    """URL of a store as version 1 wrote it: for SQLite one that it really wrote."""
-    if url.startswith("sqlite"):
-        text = (Path(__file__).parent / "stores" / "version1.sql").read_text()
-        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            connection.executescript(text)
-        return url
-    with refine.Tree("question", store=url) as tree:
-        tree.add_round(SPACE, objectives.bowl, n=20, seed=3).run(progress=False)
-        with tree._context.store.engine.begin() as connection:
-            for what in NEWER:
-                table, _, column = what.partition(".")
-                change = f"ALTER TABLE {table} DROP COLUMN {column}" if column else f"DROP TABLE {table}"
-                connection.execute(sa.text(change))
-            connection.execute(sa.text("UPDATE meta SET value = '1' WHERE key = 'schema'"))
+    """URL of a store as version 1 wrote it."""
+    _older(url, 1)
     return url
 
 
-def test_a_store_of_the_first_version_is_brought_up_to_date(first_version):
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_store_of_an_earlier_version_is_brought_up_to_date(url, version):
+    _older(url, version)
     for _ in range(2):
-        with refine.Tree("question", store=first_version, create=False) as tree:
-            root = tree.rounds[0]
-            assert len(root.trials) == 20
-            assert root.best["value"] == root.trials["value"].max()
-            assert not root.node.allow_degenerate
-            assert tree.add_round(SPACE, objectives.bowl, n=20, seed=3).id == root.id
+        with refine.Tree("question", store=url, create=False) as tree:
+            assert f"{len(tree.rounds[0].trials)}/{tree.rounds[0].n}" in str(tree)
+            for found in tree.rounds:
+                assert set(found.trials["origin"]) <= set(ORIGINS)
+                beside = tree._context.store.beside(found._stored.pk)
+                assert {origin for origin, _ in beside} <= set(ORIGINS)
+            assert tree.rounds[0].best["value"] == tree.rounds[0].trials["value"].max()
+            assert tree.rounds[0].analyze().n_space_filling >= 20
+            inspector = sa.inspect(tree._context.store.engine)
+            for name, table in schema.metadata.tables.items():
+                assert {c["name"] for c in inspector.get_columns(name)} == {c.name for c in table.columns}
             with tree._context.store.engine.connect() as connection:
-                version = connection.execute(sa.text("SELECT value FROM meta WHERE key = 'schema'")).scalar()
-                columns = {c["name"] for c in sa.inspect(connection).get_columns("node")}
-                tables = sa.inspect(connection).get_table_names()
-            assert version == "4"
-            assert all(w.partition(".")[2] in columns if "." in w else w in tables for w in NEWER)
+                found = connection.execute(sa.text("SELECT value FROM meta WHERE key = 'schema'")).scalar()
+            assert found == str(schema.SCHEMA_VERSION)
 
 
 def opened_at_once(url, processes):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from refine.errors import StoreError
-from refine.store.schema import SCHEMA_VERSION, renamed, t
-from refine.tree.exchange.bundle import Part, Row, from_plain, hanging_on, own_columns, to_plain
+from refine.store.rows import NODE_FIELDS, NODE_TABLES, Part, Row, from_plain, to_plain
+from refine.store.schema import SCHEMA_VERSION, renamed
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -56,10 +56,9 @@ def write_part(folder: Path, part: Part) -> Path:
         if place.is_symlink():
             raise StoreError(f"export: {place} must not be a link, which leads out of the folder; remove it")
     home.mkdir(parents=True, exist_ok=True)
-    row = to_plain(t.node, part.row)
+    row = to_plain("node", part.row)
     content = row.pop("content")
-    tables = {other.name: other for other in hanging_on(t.node)}
-    plain = {name: [to_plain(tables[name], r) for r in rows] for name, rows in part.rows.items()}
+    plain = {name: [to_plain(name, r) for r in rows] for name, rows in part.rows.items()}
     found = {
         "id": row.pop("id"),
         "identity": content,
@@ -155,31 +154,31 @@ def _read_part(folder: Path, key: str) -> Part:
             f"{path}: must be the object of round {key}, with its identity; the folder is damaged"
         )
     found = renamed("node", found)
-    own = {c.name for c in own_columns(t.node)} - {"content"}
+    own = NODE_FIELDS - {"content"}
     if unknown := sorted(set(found) - own - set(_INSIDE) - {"identity", "n"}):
         raise StoreError(f"{path}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
     row = from_plain(
-        t.node, {"content": found["identity"], **{k: v for k, v in found.items() if k in own}}, str(path)
+        "node", {"content": found["identity"], **{k: v for k, v in found.items() if k in own}}, str(path)
     )
     inside = {name: found[title] for title, name in _INSIDE.items() if found.get(title)}
     rows: dict[str, list[Row]] = {}
-    for table in hanging_on(t.node):
-        if table.name in _INSIDE.values():
-            given = inside.get(table.name, [])
+    for table in NODE_TABLES:
+        if table in _INSIDE.values():
+            given = inside.get(table, [])
             if not isinstance(given, list):
-                raise StoreError(f"{path}: {table.name} must be a list, got {type(given).__name__}")
-            parsed = [from_plain(table, r, f"{path}: {table.name} {i + 1}") for i, r in enumerate(given)]
+                raise StoreError(f"{path}: {table} must be a list, got {type(given).__name__}")
+            parsed = [from_plain(table, r, f"{path}: {table} {i + 1}") for i, r in enumerate(given)]
         else:
             parsed = list(_lines(folder, key, table))
         if parsed:
-            rows[table.name] = parsed
+            rows[table] = parsed
     if "plan" not in rows or any(r["n"] < 1 for r in rows["plan"]):
         raise StoreError(f"{path}: a round plans at least one configuration, got {rows.get('plan', [])}")
     return Part(row, rows)
 
 
-def _lines(folder: Path, key: str, table: Any) -> Iterator[Row]:
-    path = folder / key / f"{table.name}.jsonl"
+def _lines(folder: Path, key: str, table: str) -> Iterator[Row]:
+    path = folder / key / f"{table}.jsonl"
     if not path.exists() and not path.is_symlink():
         return
     _inside(path, folder)

@@ -14,10 +14,9 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import label, round_significant, value_key
 from refine.space.parameters import Float, Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space
-from refine.store.schema import OLDER_ORIGINS
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.frame import check_frame
-from refine.trials.trial import DEGENERATE, ORIGINS, STATES
+from refine.trials.trial import DEGENERATE, OLDER_ORIGINS, ORIGINS, STATES
 from refine.utils.format import plural
 
 if TYPE_CHECKING:

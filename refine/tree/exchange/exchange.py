@@ -13,13 +13,13 @@ from refine.run.identity import Objective, check_name, objective_data, objective
 from refine.run.objective import wants_trial
 from refine.space.space import Space
 from refine.store.engine import check_folder
+from refine.store.merge import Merged, merge_into
+from refine.store.rows import Part, parts_of
 from refine.store.store import Store
 from refine.tree.context import Context
-from refine.tree.exchange.bundle import Part, parts_of
 from refine.tree.exchange.bundle_files import read_folder, write_index, write_part
 from refine.tree.exchange.dataframe import runs_of
 from refine.tree.exchange.imported import part_of
-from refine.tree.exchange.merge import Merged, merge_into
 from refine.tree.round import Round
 from refine.trials.goal import check_direction
 from refine.trials.metric import FUNCTION, Metric

@@ -15,9 +15,9 @@ from refine.review.decision import user
 from refine.run.identity import UNNAMED
 from refine.space.encoding import digest, dumps, round_significant, seed_of, value_key
 from refine.space.space import Space, configuration_key, encode_configuration
-from refine.store.schema import OLDER_ORIGINS
-from refine.tree.exchange.bundle import Part
+from refine.store.rows import Part
 from refine.trials.round_record import Node
+from refine.trials.trial import OLDER_ORIGINS
 
 _HASHED = {now: then for then, now in OLDER_ORIGINS.items()}  # the same rows are the same root as ever
 

@@ -11,16 +11,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import sqlalchemy as sa
-
 from refine.errors import AnalysisError, NotFoundError, RefineError, SpaceError, StoreError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, decode, freeze, label, value_key
 from refine.space.parameters import ALL_INTEGERS_UP_TO, DEFAULT_LEVELS, Float, Integer, Parameter, Range
 from refine.space.space import Space
-from refine.store.engine import url_of
-from refine.store.schema import shown_url, t
-from refine.store.store import Store
+from refine.store.engine import URL, url_of
+from refine.store.reader import Reader
+from refine.store.schema import shown_url
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.metric import Metric
 
@@ -212,7 +210,7 @@ def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: i
     )
 
 
-def _cannot_open(url: sa.URL | None, error: Exception) -> StoreError:
+def _cannot_open(url: URL | None, error: Exception) -> StoreError:
     """The error of a storage that can't be opened, without the password that drivers may repeat."""
     reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
     if url is None:
@@ -226,7 +224,7 @@ def _cannot_open(url: sa.URL | None, error: Exception) -> StoreError:
 
 
 def to_study(
-    store: Store,
+    reader: Reader,
     pk: int,
     space: Space,
     metric: Metric,
@@ -238,7 +236,7 @@ def to_study(
     """A study of all trials of a round, replicates among them; the last attempt of each.
 
     Args:
-        store: The store.
+        reader: Where trials are read.
         pk: Row of the round.
         space: Its space.
         metric: Which metric is the value.
@@ -252,11 +250,10 @@ def to_study(
     """
     import optuna
 
-    records = store.records([pk], curves=True, replicates=True)
+    records = reader.records([pk], curves=True, replicates=True)
     c = records.columns
     values = [{n: decode(p[n]) for n in space if n in p} for p in records.configurations]
     axes = {n: _axis(p, [v[n] for v in values if n in v]) for n, p in space.items()}
-    ended = _ended(store, pk)
     trials = []
     for i, configuration in enumerate(values):
         read = None if c["origin"][i] != "imported" or c["read"][i] is None else _names(c["read"][i])
@@ -265,7 +262,7 @@ def to_study(
         params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
         state, value = _state(c["state"][i], metric.of(records.metrics[i], records.curves[i]))
         curve = records.curves[i].get(metric.name, ())
-        stop = datetime.fromtimestamp(ended[c["key"][i], c["replicate"][i], c["attempt"][i]])  # as Optuna's
+        stop = datetime.fromtimestamp(c["finished"][i])  # as Optuna's
         attributes = {
             "round": round_id,
             **{n: c[n][i] for n in ("cell", "seed", "origin", "replicate", "attempt")},
@@ -313,15 +310,6 @@ def _names(read: Any) -> set[str]:
     import json
 
     return set(json.loads(read) if isinstance(read, str) else read)
-
-
-def _ended(store: Store, pk: int) -> dict[tuple[str, int, int], float]:
-    c = t.trial.c
-    with store.engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(c.key, c.replicate, c.attempt, c.finished).where(c.node == pk)
-        ).all()
-    return {(key, replicate, attempt): finished for key, replicate, attempt, finished in rows}
 
 
 def _state(state: str, value: float | None) -> tuple[str, float | None]:

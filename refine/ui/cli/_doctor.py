@@ -183,9 +183,6 @@ def _store(store: str) -> Iterator[Probe]:
 
 
 def _contents(database: Store, file: Path | None) -> Iterator[Probe]:
-    import sqlalchemy as sa
-
-    from refine.store.lease import leases
     from refine.store.schema import SCHEMA_VERSION
 
     trees = database.trees()
@@ -194,11 +191,10 @@ def _contents(database: Store, file: Path | None) -> Iterator[Probe]:
     }
     yield Probe("store", "good", f"{database.name}: {', '.join(trees) or 'no tree'}; schema {SCHEMA_VERSION}")
     if file is not None:
-        with database.engine.connect() as connection:
-            said = connection.execute(sa.text("PRAGMA integrity_check")).scalar()
+        said = database.integrity()
         text = "every page is sound" if said == "ok" else f"{said}; export what can be read: refine export"
         yield Probe("file", "good" if said == "ok" else "bad", text)
-    for held in leases(database.engine):
+    for held in database.leases():
         now = "is being run by" if held.alive else "was left behind by"
         more = "" if held.alive else "; whoever runs it next takes over"
         yield Probe("lease", "good", f"{rounds[held.node]} {now} process {held.pid} on {held.host}{more}")

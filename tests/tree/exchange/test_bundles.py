@@ -14,8 +14,8 @@ from exchanged import SPACE
 
 import refine
 from refine.errors import RoundBusyError, StoreError
+from refine.store.rows import parts_of
 from refine.store.schema import t
-from refine.tree.exchange.bundle import parts_of
 
 
 class Sealed:
@@ -221,8 +221,8 @@ def test_imported_rounds_travel(tree, frame, tmp_path):
 
 
 def test_every_table_travels():
+    from refine.store.rows import hanging_on
     from refine.store.schema import metadata
-    from refine.tree.exchange.bundle import hanging_on
 
     reached, todo = set(), [t.node]
     while todo:

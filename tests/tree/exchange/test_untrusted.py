@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.tree.exchange.bundle import parts_of
+from refine.store.rows import parts_of
 
 MODULE = "import pathlib\npathlib.Path({mark!r}).write_text('ran')\ndef chosen():\n    return 1\ndef other():\n    return 2\n"
 

@@ -1,4 +1,4 @@
-"""A tree as plain data, independent of row numbers: what a folder holds, and what is merged.
+"""A tree as rows independent of their numbers, and rows as plain data: what a folder holds, and what is merged.
 
 Everything is read off the schema, so that a table or column that is added to it travels as well. Rows of a table
 hang on the row that they refer to: trials on their node, a curve on its trial.
@@ -106,6 +106,13 @@ def identity_of(table: sa.Table) -> list[str]:
     return keys if keys or linked else sorted(named)
 
 
+NODE_TABLES = tuple(table.name for table in hanging_on(t.node))
+"""Tables whose rows belong to a node."""
+
+NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))
+"""What a row of a node says of its own."""
+
+
 def parts_of(store: Store, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
     """Nodes of a tree with all that belongs to them, oldest first, one at a time.
 
@@ -150,8 +157,9 @@ def _read(connection: sa.Connection, table: sa.Table, owner: sa.Table, pk: int) 
 # To plain data and back.
 
 
-def to_plain(table: sa.Table, row: Row) -> Row:
-    """A row as strict JSON data."""
+def to_plain(name: str, row: Row) -> Row:
+    """A row of the table of that name as strict JSON data."""
+    table = metadata.tables[name]
     out: Row = {}
     for column in own_columns(table):
         value = row[column.name]
@@ -168,11 +176,11 @@ def to_plain(table: sa.Table, row: Row) -> Row:
             out[column.name] = value
     for inner in hanging_on(table):
         if row.get(inner.name):
-            out[inner.name] = [to_plain(inner, r) for r in row[inner.name]]
+            out[inner.name] = [to_plain(inner.name, r) for r in row[inner.name]]
     return out
 
 
-def from_plain(table: sa.Table, data: Any, where: str) -> Row:
+def from_plain(name: str, data: Any, where: str) -> Row:
     """The row of :func:`to_plain`'s output, checked; nothing of it is executed or imported.
 
     Raises:
@@ -180,29 +188,29 @@ def from_plain(table: sa.Table, data: Any, where: str) -> Row:
     """
     if not isinstance(data, dict):
         raise StoreError(f"{where}: a row must be an object, got {type(data).__name__}")
-    data = renamed(table.name, data)
+    table, data = metadata.tables[name], renamed(name, data)
     inner = {other.name: other for other in hanging_on(table)}
     columns = {c.name: c for c in own_columns(table)}
     if unknown := sorted(set(data) - set(columns) - set(inner)):
         raise StoreError(f"{where}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
     row: Row = {}
-    for name, column in columns.items():
-        if name not in data or data[name] is None:
+    for field, column in columns.items():
+        if field not in data or data[field] is None:
             if not column.nullable and column.server_default is None:
-                raise StoreError(f"{where}: the field {name!r} is missing; the folder is damaged")
+                raise StoreError(f"{where}: the field {field!r} is missing; the folder is damaged")
             if column.nullable:
-                row[name] = None
+                row[field] = None
             else:
-                row[name] = int(str(column.server_default.arg))  # type: ignore[union-attr]
+                row[field] = int(str(column.server_default.arg))  # type: ignore[union-attr]
             continue
-        row[name] = _value(table, column, data[name], f"{where}: {name}")
-    for name, other in inner.items():
-        if name in data:
-            rows = data[name]
+        row[field] = _value(table, column, data[field], f"{where}: {field}")
+    for below, other in inner.items():
+        if below in data:
+            rows = data[below]
             if not isinstance(rows, list):
-                raise StoreError(f"{where}: {name} must be a list, got {type(rows).__name__}")
-            row[name] = [from_plain(other, r, f"{where}: {name} {i + 1}") for i, r in enumerate(rows)]
-    check = _CHECKS.get(table.name)
+                raise StoreError(f"{where}: {below} must be a list, got {type(rows).__name__}")
+            row[below] = [from_plain(other.name, r, f"{where}: {below} {i + 1}") for i, r in enumerate(rows)]
+    check = _CHECKS.get(name)
     if check is not None:
         try:
             check(row)

@@ -19,10 +19,10 @@ import sqlalchemy as sa
 
 from refine.errors import StoreError
 from refine.space.encoding import dumps
+from refine.store.rows import Part, Row, hanging_on, identity_of, link, own_columns, parts_of
 from refine.store.schema import t
 from refine.store.store import Store
-from refine.tree.exchange.bundle import Part, Row, hanging_on, identity_of, link, own_columns, parts_of
-from refine.utils.display import Cell, Items, Page, Shown
+from refine.utils.display import Shown
 from refine.utils.format import plural, score
 
 _WITH_NODE = {
@@ -76,23 +76,8 @@ class Merged(Shown):
     unequal: tuple[Unequal, ...]
     kept: tuple[str, ...]
 
-    def page(self) -> Page:
-        """How much is new, and what differs."""
-        title = (
-            f"merged: {plural(len(self.rounds), 'new round')}, {plural(self.trials, 'new trial')}, "
-            f"{len(self.unequal)} unequal"
-        )
-        lines: list[str | Cell] = [str(found) for found in self.unequal[:_SHOWN]]
-        if len(self.unequal) > _SHOWN:
-            lines.append(f"and {len(self.unequal) - _SHOWN:,} more, in .unequal")
-        lines += self.kept
-        return Page(title, (Items(tuple(lines)),) if lines else ())
-
     def __repr__(self) -> str:
         return str(self)
-
-
-_SHOWN = 20
 
 
 def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "") -> Merged:
