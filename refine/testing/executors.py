@@ -1,0 +1,72 @@
+"""What an executor has to keep to so that a round can run on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.run.identity import Objective
+from refine.tree.tree import Tree
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPACE = {"x": (0.0, 1.0, 11), "n": (1, 4), "act": ["relu", "elu"]}
+
+
+def noisy(params: Mapping[str, Any]) -> float:
+    """An objective that draws from numpy's generator."""
+    return float(params["x"] * params["n"] + np.random.normal())  # which a round seeds
+
+
+def failing(params: Mapping[str, Any]) -> float:
+    """An objective that raises for some of the configurations."""
+    if params["act"] == "elu":
+        raise ValueError("no elu")
+    return float(params["x"])
+
+
+class ExecutorContract(ABC):
+    """The contract of a ``concurrent.futures`` executor, or of ``workers=`` alone where :meth:`executor` gives ``None``."""
+
+    workers = 2
+    compare_values = True
+    """Whether trials draw from generators of their own; threads of one process share numpy's."""
+
+    @abstractmethod
+    def executor(self) -> Executor | None:
+        """What is tested; it is asked for once per round."""
+
+    def _trials(self, objective: Objective, n: int = 12, *, here: bool = False) -> pd.DataFrame:
+        with Tree("contract", store="sqlite://") as tree:
+            found = tree.add_round(SPACE, objective, n=n, seed=4)
+            if here:
+                found.run(progress=False)
+            else:
+                found.run(self.workers, executor=self.executor(), progress=False)
+            return found.trials.sort_values("cell").reset_index(drop=True)
+
+    def test_trials_are_those_of_this_process(self) -> None:
+        """The same cells under the same seeds, with the same values, in whatever order they end."""
+        ours, theirs = self._trials(noisy, here=True), self._trials(noisy)
+        columns = ["cell", "seed", "state", *(["value"] if self.compare_values else [])]
+        assert ours[columns].equals(theirs[columns]), f"{theirs[columns]}\nis not\n{ours[columns]}"
+
+    def test_what_an_objective_raises_is_a_failed_trial(self) -> None:
+        """And stops nothing."""
+        found = self._trials(failing)
+        assert len(found) == 12, f"{len(found)} of 12 trials came back"
+        states = found["state"].where(found["act"] == "relu", "failed")
+        assert (found["state"] == states).all(), found[["act", "state"]]
+
+    def test_a_round_can_go_on(self) -> None:
+        """Run again with more configurations, it runs those that are new."""
+        with Tree("contract", store="sqlite://") as tree:
+            found = tree.add_round(SPACE, noisy, n=4, seed=4)
+            for n in (4, 9):
+                found.run(self.workers, n=n, executor=self.executor(), progress=False)
+                assert len(found.trials) == n

@@ -1,0 +1,269 @@
+"""What an objective has to keep to, so that its trials can be trusted, repeated and run anywhere."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refine.design.space_filling import Uniform, draw, feasible
+from refine.errors import ObjectiveError
+from refine.run.identity import Objective
+from refine.run.objective import Outcome, Task, evaluate, wants_trial
+from refine.space.space import Space, configuration_key, encode_configuration
+
+_SEEDS = (20_231, 977)
+
+
+class Finding(NamedTuple):
+    """Something that an objective does not keep to.
+
+    Attributes:
+        check: Name of the check.
+        text: What was found, in a sentence.
+    """
+
+    check: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.text}"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """An objective with what it is called with."""
+
+    objective: Objective
+    space: Space
+    n: int
+
+    @property
+    def configurations(self) -> list[dict[str, Any]]:
+        """Up to ``n`` configurations that meet the constraints, as frozen values; the same ones every time."""
+        rows = draw(Uniform(), self.space, min(self.n, feasible(self.space).low), seed=0)
+        return [self.space.frozen(self.space.at(row)) for row in rows]
+
+    def run(self, configuration: Mapping[str, Any], seed: int, objective: Objective | None = None) -> Outcome:
+        """One trial in this process, as a round runs it."""
+        called = self.objective if objective is None else objective
+        key, encoded = configuration_key(configuration), encode_configuration(configuration)
+        task = Task(key, encoded, None, 0, 0, "space_filling", seed)
+        return evaluate(called, task, wants_trial(called, list(self.space)))
+
+
+def returns(case: _Case) -> Iterator[str]:
+    """A number, or a mapping of metrics to numbers, of the same names for every configuration."""
+    names: dict[tuple[str, ...], dict[str, Any]] = {}
+    for configuration in case.configurations:
+        outcome = case.run(configuration, _SEEDS[0])
+        if outcome.state == "failed":
+            yield f"with {configuration} it failed: {_last_line(outcome)}"
+        else:
+            names.setdefault(tuple(sorted(outcome.metrics)), configuration)
+    if len(names) > 1:
+        (a, first), (b, second) = list(names.items())[:2]
+        yield f"it gives the metrics {', '.join(a)} with {first}, but {', '.join(b)} with {second}"
+
+
+def repeats(case: _Case) -> Iterator[str]:
+    """Equal seeds give equal metrics and curves."""
+    for configuration in case.configurations[:1]:
+        first, second = (case.run(configuration, _SEEDS[0]) for _ in range(2))
+        if "failed" not in (first.state, second.state):
+            for what, a, b in (
+                ("metrics", first.metrics, second.metrics),
+                ("curves", first.curve, second.curve),
+            ):
+                if not _equal(a, b):
+                    yield f"run twice under seed {_SEEDS[0]} with {configuration} it gave {what} {a}, then {b}"
+
+
+def keeps_seeds(case: _Case) -> Iterator[str]:
+    """Other seeds leave other random states: whoever seeds with a number of their own makes all replicates one run."""
+    after = []
+    for seed in _SEEDS:
+        for configuration in case.configurations[:1]:
+            case.run(configuration, seed)
+        state: Any = np.random.get_state()  # this is the generator that objectives use
+        after.append((state[1].tobytes(), state[2]))
+    if case.configurations and after[0] == after[1]:
+        yield "it seeds numpy itself, so that runs under different seeds are the same run; leave that to the round"
+
+
+def keeps_params(case: _Case) -> Iterator[str]:
+    """The configuration is not written into."""
+    for configuration in case.configurations[:1]:
+        changed: list[str] = []
+
+        def watching(params: Any, trial: Any, changed: list[str] = changed) -> Any:
+            before = copy.deepcopy(dict(params))
+            try:
+                return (
+                    case.objective(params, trial) if wants_trial(case.objective) else case.objective(params)
+                )
+            finally:
+                after = dict(params)
+                changed += [
+                    n
+                    for n in {**before, **after}
+                    if n not in after or (before.get(n) is not after[n] and before.get(n) != after[n])
+                ]
+
+        case.run(configuration, _SEEDS[0], watching)
+        if changed:
+            yield f"it writes into its configuration ({', '.join(map(repr, changed))}); work on dict(params) instead"
+
+
+def travels(case: _Case) -> Iterator[str]:
+    """It can be sent to a worker process and gives the same there."""
+    import cloudpickle
+
+    try:
+        sent = cloudpickle.loads(cloudpickle.dumps(case.objective))
+    except Exception as error:  # whatever pickling raises is what is found
+        yield f"it can't be sent to a worker: {type(error).__name__}: {error}"
+        return
+    for configuration in case.configurations[:1]:
+        here, there = case.run(configuration, _SEEDS[0]), case.run(configuration, _SEEDS[0], sent)
+        if here.state != there.state or not _equal(here.metrics, there.metrics):
+            yield f"a copy of it, as workers get one, gave {there.metrics or there.state}, it {here.metrics or here.state}"
+
+
+def reports(case: _Case) -> Iterator[str]:
+    """Every epoch has every metric that any epoch has."""
+    for configuration in case.configurations[:1]:
+        outcome = case.run(configuration, _SEEDS[0])
+        last = {name for name in outcome.curve if name in outcome.metrics}
+        for name, series in outcome.curve.items():
+            missing = [i for i, value in enumerate(series) if math.isnan(value)]
+            if missing and len(missing) < len(series):
+                yield f"metric {name} has no number in {len(missing)} of {len(series)} reported epochs, first the {missing[0] + 1}."
+        if outcome.curve and not last and outcome.state == "complete":
+            yield "none of the metrics that it reports by epoch is among those that it returns"
+
+
+def takes_every_level(case: _Case) -> Iterator[str]:
+    """No level of any parameter makes it raise."""
+    space, seen = case.space, set()
+    for i in range(max((p.size for p in space.values()), default=0)):
+        indices = [i % p.size for p in space.values()]
+        if not space.valid(np.array([indices]))[0]:
+            continue
+        configuration = space.frozen(space.at(indices))
+        outcome = case.run(configuration, _SEEDS[0])
+        line = _last_line(outcome)
+        if outcome.state == "failed" and line not in seen:
+            seen.add(line)
+            yield f"with {configuration} it failed: {line}"
+
+
+CHECKS: tuple[Callable[[_Case], Iterator[str]], ...] = (
+    returns,
+    repeats,
+    keeps_seeds,
+    keeps_params,
+    travels,
+    reports,
+    takes_every_level,
+)
+
+
+def findings_of(objective: Objective, space: Space | Mapping[str, Any], n: int = 3) -> list[Finding]:
+    """What an objective does not keep to; empty where nothing was found. Stores nothing.
+
+    Args:
+        objective: ``f(params)`` or ``f(params, trial)``.
+        space: What it is to be searched on.
+        n: With how many configurations it is called where one would do; besides, every level is tried once.
+    """
+    case = _Case(objective, space if isinstance(space, Space) else Space(space), n)
+    try:
+        wants_trial(objective, list(case.space))
+    except ObjectiveError as error:
+        return [Finding("call", str(error))]
+    return [Finding(check.__name__, text) for check in CHECKS for text in check(case)]
+
+
+def check_objective(objective: Objective, space: Space | Mapping[str, Any], n: int = 3) -> None:
+    """Checks that an objective can be trusted, repeated and run anywhere; see :func:`findings_of`.
+
+    Args:
+        objective: ``f(params)`` or ``f(params, trial)``.
+        space: What it is to be searched on.
+        n: With how many configurations it is called where one would do; besides, every level is tried once.
+
+    Raises:
+        AssertionError: With a line per finding.
+    """
+    found = findings_of(objective, space, n)
+    if found:
+        raise AssertionError(
+            "\n".join(["the objective breaks its contract:", *(f"- {each}" for each in found)])
+        )
+
+
+class ObjectiveContract(ABC):
+    """The same checks, one test each."""
+
+    n = 3
+
+    @abstractmethod
+    def objective(self) -> Objective:
+        """What is tested."""
+
+    @abstractmethod
+    def space(self) -> Space | Mapping[str, Any]:
+        """What it is to be searched on."""
+
+    def _holds(self, check: Callable[[_Case], Iterator[str]]) -> None:
+        space = self.space()
+        found = list(
+            check(_Case(self.objective(), space if isinstance(space, Space) else Space(space), self.n))
+        )
+        assert not found, "\n".join(found)
+
+    def test_it_can_be_called(self) -> None:
+        """With a configuration, or a configuration and the running trial."""
+        wants_trial(self.objective(), list(self.space()))
+
+    def test_it_returns_numbers(self) -> None:
+        """A number, or a mapping of metrics to numbers."""
+        self._holds(returns)
+
+    def test_equal_seeds_give_equal_runs(self) -> None:
+        """Metrics and curves."""
+        self._holds(repeats)
+
+    def test_it_leaves_seeding_to_the_round(self) -> None:
+        """Other seeds leave other random states."""
+        self._holds(keeps_seeds)
+
+    def test_it_does_not_write_into_its_configuration(self) -> None:
+        """What it got is what it leaves."""
+        self._holds(keeps_params)
+
+    def test_it_travels_to_workers(self) -> None:
+        """And gives the same there."""
+        self._holds(travels)
+
+    def test_it_reports_whole_epochs(self) -> None:
+        """Every epoch has every metric."""
+        self._holds(reports)
+
+    def test_it_takes_every_level(self) -> None:
+        """No level of any parameter makes it raise."""
+        self._holds(takes_every_level)
+
+
+def _last_line(outcome: Outcome) -> str:
+    return (outcome.error or "").strip().rpartition("\n")[2]
+
+
+def _equal(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[n], b[n], equal_nan=True) for n in a)

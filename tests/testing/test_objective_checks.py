@@ -1,0 +1,97 @@
+"""What `check_objective` finds, and what it lets pass."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import objectives
+from refine.testing import ObjectiveContract, check_objective, findings_of
+
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]}
+
+
+class TestBowl(ObjectiveContract):
+    def objective(self):
+        return objectives.bowl
+
+    def space(self):
+        return SPACE
+
+
+class TestWithCurves(TestBowl):
+    def objective(self):
+        return objectives.metrics
+
+
+def unseeded(params):
+    return np.random.default_rng().normal()
+
+
+def seeded(params):
+    np.random.seed(1)
+    return np.random.normal()
+
+
+def writes(params):
+    params["lr"] = 0.0
+    return 1.0
+
+
+def picky(params):
+    if params["optimizer"] == "SGD":
+        raise ValueError("no SGD")
+    return params["lr"]
+
+
+def other_names(params):
+    return {"a": 1.0} if params["optimizer"] == "Adam" else {"b": 1.0}
+
+
+def gaps(params, trial):
+    for epoch in range(4):
+        trial.report(epoch, {"acc": 1.0} | ({"loss": 2.0} if epoch != 1 else {}))
+    return {"acc": 1.0}
+
+
+class Locked:
+    def __call__(self, params):
+        return 1.0
+
+    def __reduce__(self):
+        raise TypeError("it holds a lock")
+
+
+@pytest.mark.parametrize(
+    ("objective", "text"),
+    [
+        (unseeded, "repeats: run twice under seed"),
+        (seeded, "keeps_seeds: it seeds numpy itself"),
+        (writes, "keeps_params: it writes into its configuration ('lr')"),
+        (picky, "takes_every_level: with {"),
+        (other_names, "returns: it gives the metrics"),
+        (gaps, "reports: metric loss has no number in 1 of 4 reported epochs, first the 2."),
+        (Locked(), "travels: it can't be sent to a worker: TypeError: it holds a lock"),
+        (lambda: 1, "call: "),
+        (lambda params: None, "returns: with {"),
+    ],
+)
+def test_what_is_broken_is_said(objective, text):
+    found = [str(f) for f in findings_of(objective, SPACE)]
+    assert any(f.startswith(text) for f in found), found
+    with pytest.raises(AssertionError, match="the objective breaks its contract:\n- "):
+        check_objective(objective, SPACE)
+
+
+def test_what_keeps_to_it_passes():
+    check_objective(objectives.bowl, SPACE)
+    check_objective(lambda p: p["lr"] + np.random.normal(), SPACE)
+
+
+def test_it_needs_no_pytest():
+    code = "import sys, refine.testing; print({'pytest', 'tensorflow', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
