@@ -209,6 +209,32 @@ def _apart(a: np.ndarray, b: np.ndarray, cardinality: int) -> np.ndarray:
 # Rivals
 
 
+def ratio_bounds(
+    ratio: stats.Ratio, threshold: float = 1.0, keep_doubtful: bool = False
+) -> tuple[int, int] | None:
+    """The contiguous run of levels around the best one that stays over a threshold.
+
+    Args:
+        ratio: of an ordered parameter.
+        threshold: 1 asks for places where good trials are over-represented.
+        keep_doubtful: False asks every level to be over the threshold for certain (its lower end);
+            True only leaves out what is under it for certain (its upper end).
+
+    Returns:
+        First and last index into `ratio.levels`, both included; None if no level passes.
+    """
+    passes = (ratio.high if keep_doubtful else ratio.low) > threshold
+    if not passes.any():
+        return None
+    score = np.where(passes, np.nan_to_num(ratio.ratio, nan=0.0), -1.0)
+    first = last = int(np.argmax(score))
+    while first > 0 and passes[first - 1]:
+        first -= 1
+    while last < passes.size - 1 and passes[last + 1]:
+        last += 1
+    return first, last
+
+
 def by_ratio(t: Trials) -> Iterator[Found]:
     """Levels where the best fifth is over-represented: l/g of Bergstra et al. (2011), one axis at a time.
 
@@ -220,7 +246,7 @@ def by_ratio(t: Trials) -> Iterator[Found]:
         for j, (axis, unordered) in enumerate(zip(t.axes, t.cardinalities, strict=True)):
             places = axis.levels if unordered else axis.levels / max(len(axis.levels) - 1, 1)
             ratio = stats.DensityRatio()(t.unit(t.rows)[:, j], good, places, unordered=bool(unordered))
-            run = stats.ratio_bounds(ratio, keep_doubtful=doubtful)
+            run = ratio_bounds(ratio, keep_doubtful=doubtful)
             passes = (ratio.high if doubtful else ratio.low) > 1.0
             if run and not unordered:
                 passes = np.isin(np.arange(len(places)), np.arange(run[0], run[1] + 1))

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 
-class Hinted(Exception):  # noqa: N818  # warnings derive from it as well
+class Hinted(Exception):  # warnings derive from it as well
     """A message that may name what to do next, as data: whoever shows it spells that their way.
 
     Args:

@@ -112,12 +112,10 @@ def test_every_kind_of_import_counts():
     assert rest_of({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set(), "e": {"d"}}) == ["a", "b", "c"]
 
 
-@pytest.mark.xfail(strict=False, reason="modules still move")
 def test_no_module_leads_back_to_itself(graph):
     assert rest_of(graph) == []
 
 
-@pytest.mark.xfail(strict=False, reason="modules still move")
 def test_no_folder_leads_back_to_itself(graph):
     folders = {}
     for name, others in graph.items():

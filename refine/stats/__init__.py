@@ -19,12 +19,11 @@ from refine.stats.box import (
     contains,
     grow,
     shrinking_boxes,
-    smallest_box,
 )
 from refine.stats.budget import expected_best
 from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stages
 from refine.stats.components import Components, VarianceComponents
-from refine.stats.correlation import Correlation, Kendall, Spearman, benjamini_hochberg
+from refine.stats.correlation import Correlation, Spearman, benjamini_hochberg
 from refine.stats.coverage import (
     Boundary,
     Edge,
@@ -33,10 +32,8 @@ from refine.stats.coverage import (
     Rate,
     RateTrend,
     Trend,
-    good_trials_needed,
     good_trials_to_judge,
     hit_probability,
-    unseen_levels,
     wilson,
 )
 from refine.stats.curves import CurveCheck, CurveFlags, Flag
@@ -45,13 +42,11 @@ from refine.stats.density import (
     BoundedDensity2D,
     DensityRatio,
     Ratio,
-    ratio_bounds,
     scott_bandwidth,
 )
 from refine.stats.frontier import Frontier, RiskBox, RiskPath, risk_of, untried
 from refine.stats.gaussian import PosteriorPaths
 from refine.stats.importance import (
-    Detect,
     Detection,
     Importance,
     PedAnova,
@@ -63,7 +58,7 @@ from refine.stats.noise import Noise, RetrainingNoise, pooled_deviation
 from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
 from refine.stats.optimum import Forest, Plausible, Retention, retention
 from refine.stats.outlook import ChildOutlook, Outlook
-from refine.stats.population import BestRange, Compare, Comparison, Curve, Edf, Range
+from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior
 from refine.stats.rescore import scorer
 from refine.stats.resolution import LeftOver, Resolution, TopNoise, left_over
@@ -72,7 +67,6 @@ __all__ = [
     "AdditiveTest",
     "Association",
     "Axis",
-    "BestRange",
     "Boundary",
     "BoundedDensity",
     "BoundedDensity2D",
@@ -87,7 +81,6 @@ __all__ = [
     "CurveCheck",
     "CurveFlags",
     "DensityRatio",
-    "Detect",
     "Detection",
     "Edf",
     "Edge",
@@ -101,7 +94,6 @@ __all__ = [
     "Inflation",
     "Interactions",
     "Interval",
-    "Kendall",
     "KruskalWallis",
     "LeftOver",
     "Level",
@@ -116,7 +108,6 @@ __all__ = [
     "Plausible",
     "Posterior",
     "PosteriorPaths",
-    "Range",
     "Rate",
     "RateTrend",
     "Ratio",
@@ -136,7 +127,6 @@ __all__ = [
     "contains",
     "distinct",
     "expected_best",
-    "good_trials_needed",
     "good_trials_to_judge",
     "grow",
     "hit_probability",
@@ -145,16 +135,13 @@ __all__ = [
     "looks_spent",
     "permutations_needed",
     "pooled_deviation",
-    "ratio_bounds",
     "retention",
     "risk_of",
     "scorer",
     "scott_bandwidth",
     "shrinking_boxes",
-    "smallest_box",
     "stages",
     "top_mask",
-    "unseen_levels",
     "untried",
     "wilson",
 ]

@@ -84,41 +84,6 @@ def contains(box: Box, axes: Sequence[Axis], X: ArrayLike) -> BoolArray:
     return _inside(box.keep, _level_table(X, axes))
 
 
-def smallest_box(
-    points: ArrayLike,
-    axes: Sequence[Axis],
-    cover: float,
-    keep: ArrayLike | None = None,
-    margin: int = 0,
-) -> Box:
-    """Shrink the space to a small box that still holds most points, greedily.
-
-    Again and again the edge levels of an ordered axis, or the choice of an unordered one, go that
-    lose the fewest points per log-volume, as long as `cover` of all points stay inside.
-
-    Source: our own; greedy as in the Patient Rule Induction Method, Friedman and Fisher (1999).
-
-    Args:
-        points: (p, d) plausible optima, positions or codes.
-        axes: d axes.
-        cover: share of the points to keep inside, in (0, 1].
-        keep: (r, d) points that must stay inside, such as the three best trials.
-        margin: levels added back at either side of what was narrowed on ordered axes.
-
-    Raises:
-        AnalysisError: if shapes differ, there is no point or `cover` isn't in (0, 1].
-    """
-    if not 0.0 < cover <= 1.0:
-        raise AnalysisError(f"cover: must lie in (0, 1], got {cover!r}")
-    result: Box | None = None
-    for box in shrinking_boxes(points, axes, keep):
-        if box.covered < cover - 1e-12:
-            break
-        result = box
-    assert result is not None  # the first box is the whole space
-    return grow(result, axes, points, margin) if margin else result
-
-
 def box_for_risk(
     plausible: Plausible,
     candidates: ArrayLike,

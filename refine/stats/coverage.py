@@ -10,7 +10,6 @@ import numpy as np
 from refine.errors import AnalysisError
 from refine.stats._common import (
     FloatArray,
-    IntArray,
     check_count,
     check_share,
     codes_of,
@@ -157,44 +156,6 @@ def hit_probability(n: int, share: float, size: int | None = None) -> float:
     return float(-np.expm1(np.log1p(-good / (size - np.arange(n, dtype=np.float64))).sum()))
 
 
-def good_trials_needed(axes: int, share: float = 0.9, confidence: float = 0.95) -> int:
-    """Best trials needed before trimming both ends of every axis may claim anything.
-
-    The top m trials of an even round lie evenly over the region above the next best value; without
-    the smallest and the largest of each axis in turn they leave a box that holds a share of it
-    distributed as Beta(m + 1 - 2d, 2d). An exact yardstick for 'this round is too small to narrow'.
-
-    Source: Wald (1943) and Tukey (1947), tolerance regions.
-
-    Args:
-        axes: number d of axes to be narrowed.
-        share: of the good region that the box must keep.
-        confidence: with which it must.
-
-    Returns:
-        The smallest m: 46 for one axis, 129 for four, 227 for eight at 0.9 and 0.95.
-
-    Raises:
-        AnalysisError: if `axes` < 1, or a share isn't strictly between 0 and 1.
-    """
-    from scipy.special import betainc
-
-    check_count(axes, "axes")
-    check_share(share, "share")
-    check_share(confidence, "confidence")
-
-    def enough(m: int) -> bool:
-        return bool(1.0 - betainc(m + 1 - 2 * axes, 2 * axes, share) >= confidence)
-
-    low, high = 2 * axes, 4 * axes
-    while not enough(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
 def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, half: float = 0.8) -> int:
     """Good trials it takes to see that most of them lie in one half of a parameter's levels.
 
@@ -230,19 +191,6 @@ def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, hal
         if enough.size:
             return int(enough[0])
     raise AnalysisError(f"half: {half!r} is too near to 0.5 to be seen in 100,000 good trials")
-
-
-def unseen_levels(codes: ArrayLike, k: int) -> IntArray:
-    """Levels that no trial visited, which nothing can be said about.
-
-    Args:
-        codes: (n,) level numbers from 0 to k - 1.
-        k: number of declared levels.
-
-    Returns:
-        (u,) increasing level numbers.
-    """
-    return np.flatnonzero(np.bincount(codes_of(codes, k), minlength=k) == 0)
 
 
 @dataclass(frozen=True, slots=True)

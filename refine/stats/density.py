@@ -249,30 +249,6 @@ class DensityRatio:
         return Ratio(places, rate / share, low, high, np.where(known, n, 0.0))
 
 
-def ratio_bounds(ratio: Ratio, threshold: float = 1.0, keep_doubtful: bool = False) -> tuple[int, int] | None:
-    """The contiguous run of levels around the best one that stays over a threshold.
-
-    Args:
-        ratio: of an ordered parameter.
-        threshold: 1 asks for places where good trials are over-represented.
-        keep_doubtful: False asks every level to be over the threshold for certain (its lower end);
-            True only leaves out what is under it for certain (its upper end).
-
-    Returns:
-        First and last index into `ratio.levels`, both included; None if no level passes.
-    """
-    passes = (ratio.high if keep_doubtful else ratio.low) > threshold
-    if not passes.any():
-        return None
-    score = np.where(passes, np.nan_to_num(ratio.ratio, nan=0.0), -1.0)
-    first = last = int(np.argmax(score))
-    while first > 0 and passes[first - 1]:
-        first -= 1
-    while last < passes.size - 1 and passes[last + 1]:
-        last += 1
-    return first, last
-
-
 def _weighted(x: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
     position = column(x, "x")
     weight = np.ones(position.size) if weights is None else column(weights, "weights")

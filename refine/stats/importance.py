@@ -23,8 +23,6 @@ from refine.stats._common import (
     same_length,
     top_mask,
 )
-from refine.stats.association import KruskalWallis
-from refine.stats.correlation import Spearman
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -168,45 +166,6 @@ class PedAnova:
         estimate = raw - floor
         low, high = min(float(low), estimate), max(float(high), estimate)
         return Importance(estimate, low, high, float(p), raw, floor, n, m)
-
-
-@dataclass(frozen=True, slots=True)
-class Detect:
-    """The smaller of PED-ANOVA's and the rank test's p-value, times two.
-
-    An interior optimum escapes a correlation, a weak monotone trend escapes PED-ANOVA; feed the
-    result of all parameters to `benjamini_hochberg`.
-
-    Attributes:
-        top: share of trials that counts as best. A fifth found a broad interior optimum at n = 240
-            in 70 % of runs, Optuna's tenth in 39 %, at the same rate of false discoveries.
-        permutations: of PED-ANOVA's null.
-        seed: of all draws.
-    """
-
-    top: float = 0.2
-    permutations: int = 999
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_share(self.top, "top")
-        check_count(self.permutations, "permutations")
-
-    def __call__(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        cardinality: int = 0,
-        levels: ArrayLike | None = None,
-    ) -> Detection:
-        """Test one parameter; arguments and errors as for `PedAnova`."""
-        measure = PedAnova(top=self.top, permutations=self.permutations, resamples=1, seed=self.seed)
-        importance = measure(x, y, cardinality, levels)
-        if cardinality:
-            trend = KruskalWallis(resamples=1, seed=self.seed)(x, y, cardinality).p
-        else:
-            trend = Spearman(resamples=1, seed=self.seed)(x, y).p
-        return combine(importance.p, trend)
 
 
 def combine(p_importance: float, p_trend: float, p_additive: float | None = None) -> Detection:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, check_count, check_share, column, columns
+from refine.stats._common import FloatArray, check_count, check_share, column
 from refine.stats.coverage import wilson
 
 if TYPE_CHECKING:
@@ -56,22 +56,6 @@ class Comparison(NamedTuple):
     ks_p: float
     n_parent: int
     n_child: int
-
-
-class Range(NamedTuple):
-    """Where the best position lies, were the round smaller and run again.
-
-    Attributes:
-        low: lower end, in units of x.
-        best: the median of the resampled best positions.
-        high: upper end.
-        n: number of trials.
-    """
-
-    low: float
-    best: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,54 +168,3 @@ class Compare:
             n,
             m,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class BestRange:
-    """Best-range bootstrap: how much of an ordered axis could hold the best trial.
-
-    Draw a quarter of the trials with replacement, keep the best one's x, repeat. The best of m
-    draws with replacement has rank floor(n (1 - U^(1/m))), so each repetition costs one random
-    number.
-
-    Source: Radosavovic et al. (2020), section 3.2 ('empirical bootstrap').
-
-    Attributes:
-        share: of the trials drawn each time.
-        resamples: repetitions.
-        confidence: of the interval.
-        seed: of the draws and of the order of ties.
-    """
-
-    share: float = 0.25
-    resamples: int = 10_000
-    confidence: float = 0.95
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_share(self.share, "share")
-        check_share(self.confidence, "confidence")
-        check_count(self.resamples, "resamples")
-
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Range:
-        """Find the range.
-
-        Args:
-            x: (n,) positions of an ordered parameter, in any unit.
-            y: (n,) values.
-
-        Raises:
-            AnalysisError: if there is no trial, lengths differ or something isn't finite.
-        """
-        position, values = columns(x, y)
-        n = values.size
-        if n == 0:
-            raise AnalysisError("y: the best range needs at least one trial, got none")
-        rng = np.random.default_rng(self.seed)
-        ranked = position[np.lexsort((rng.random(n), -values))]
-        drawn = max(1, int(np.ceil(self.share * n)))
-        ranks = np.floor(n * -np.expm1(np.log(rng.random(self.resamples)) / drawn)).astype(np.int64)
-        bests = ranked[np.minimum(ranks, n - 1)]
-        tail = 50.0 * (1.0 - self.confidence)
-        ends = np.percentile(bests, [tail, 50.0, 100.0 - tail], method="inverted_cdf")
-        return Range(float(ends[0]), float(ends[1]), float(ends[2]), n)

@@ -126,7 +126,7 @@ def travels(case: _Case) -> Iterator[str]:
 
     try:
         sent = cloudpickle.loads(cloudpickle.dumps(case.objective))
-    except Exception as error:  # whatever pickling raises is what is found
+    except Exception as error:  # noqa: BLE001  # whatever pickling raises is what is found
         yield f"it can't be sent to a worker: {type(error).__name__}: {error}"
         return
     for configuration in case.configurations[:1]:

@@ -41,8 +41,9 @@ class StatisticContract(ABC):
         states: list[Any] = []
         results = []
         for _ in range(2):
+            statistic, data = self.statistic(), self.data()
             before: Any = random.getstate(), np.random.get_state()
-            results.append(self.statistic()(*self.data()))
+            results.append(statistic(*data))
             states.append(_equal(before, (random.getstate(), np.random.get_state())))
             np.random.seed(7)
             random.seed(7)

@@ -71,11 +71,3 @@ def join(items: Sequence[str], last: str = "and") -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """``1 trial``, ``1,200 trials``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned with spaces."""
-    cells = [list(head), *[list(r) for r in rows]]
-    widths = [max(len(r[j]) for r in cells) for j in range(len(head))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in cells]
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])

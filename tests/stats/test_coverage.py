@@ -13,10 +13,8 @@ from refine.stats import (
     Boundary,
     LevelRates,
     RateTrend,
-    good_trials_needed,
     good_trials_to_judge,
     hit_probability,
-    unseen_levels,
     wilson,
 )
 
@@ -50,12 +48,6 @@ def test_hit_probability_is_exact_on_grids():
         hit_probability(11, 0.1, 10)
 
 
-def test_tolerance_regions_need_as_many_trials_as_wald_and_tukey_say():
-    assert [good_trials_needed(d) for d in (1, 4, 8)] == [46, 129, 227]
-    with pytest.raises(AnalysisError, match="axes: must be a whole number >= 1, got 0"):
-        good_trials_needed(0)
-
-
 def judges(m: int, tests: int, alpha: float, power: float, half: float) -> bool:
     """Whether m good trials are enough, by the exact binomial distribution."""
     least = next(
@@ -86,10 +78,6 @@ def test_more_parameters_take_more_good_trials_to_judge():
         good_trials_to_judge(1, half=0.4)
     with pytest.raises(AnalysisError, match="half: 0.5001 is too near to 0.5 to be seen"):
         good_trials_to_judge(1, half=0.5001)
-
-
-def test_unseen_levels():
-    assert unseen_levels([0, 3, 3], 5).tolist() == [1, 2, 4]
 
 
 def test_an_optimum_at_the_edge_piles_up_there_and_only_there():

@@ -7,13 +7,20 @@ import pytest
 
 from refine.errors import AnalysisError
 from refine.stats import (
-    Detect,
+    KruskalWallis,
     PedAnova,
     Spearman,
     benjamini_hochberg,
     combine,
     permutations_needed,
 )
+
+
+def detect(x, y, cardinality=0, permutations=999, seed=0):
+    """Both tests of one parameter, joined."""
+    importance = PedAnova(top=0.2, permutations=permutations, resamples=1, seed=seed)(x, y, cardinality)
+    trend = KruskalWallis(resamples=1)(x, y, cardinality) if cardinality else Spearman(resamples=1)(x, y)
+    return combine(importance.p, trend.p)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -72,7 +79,7 @@ def test_an_interior_optimum_escapes_the_correlation_only():
     for seed in range(25):
         x = rng.random((240, 4))
         y = -((x[:, 0] - 0.5) ** 2) + 0.15 * rng.normal(size=240)
-        both = [Detect(seed=seed)(x[:, j], y).p for j in range(4)]
+        both = [detect(x[:, j], y, seed=seed).p for j in range(4)]
         trend = [Spearman(resamples=1)(x[:, j], y).p for j in range(4)]
         found_by_both += benjamini_hochberg(both)[0] <= 0.1
         found_by_trend += benjamini_hochberg(trend)[0] <= 0.1
@@ -85,8 +92,8 @@ def test_detect_controls_false_discoveries_on_noise():
     alarms = 0
     for seed in range(60):
         y = rng.random(150)
-        p = [Detect(permutations=499, seed=seed)(rng.integers(0, 5, 150) / 4, y).p for _ in range(5)]
-        p.append(Detect(permutations=499, seed=seed)(rng.integers(0, 3, 150), y, 3).p)
+        p = [detect(rng.integers(0, 5, 150) / 4, y, 0, 499, seed).p for _ in range(5)]
+        p.append(detect(rng.integers(0, 3, 150), y, 3, 499, seed).p)
         alarms += bool(np.any(benjamini_hochberg(p) <= 0.1))
     assert alarms <= 12
 

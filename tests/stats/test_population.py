@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from refine.errors import AnalysisError
-from refine.stats import BestRange, Compare, Edf
+from refine.stats import Compare, Edf
 
 
 def test_edf_counts_trials_at_least_as_good():
@@ -60,31 +60,10 @@ def test_complete_separation_stays_inside_zero_and_one():
     assert same.low < 0.5 < same.high
 
 
-def test_best_range_follows_the_optimum_and_equals_brute_force():
-    rng = np.random.default_rng(3)
-    x = rng.random(200)
-    y = -((x - 0.7) ** 2) + 0.01 * rng.normal(size=200)
-    found = BestRange()(x, y)
-    assert found.low < 0.7 < found.high
-    assert found.high - found.low < 0.4
-    drawn = rng.integers(0, 200, size=(4000, 50))
-    bests = x[np.take_along_axis(drawn, y[drawn].argmax(axis=1)[:, None], axis=1)[:, 0]]
-    slow = np.percentile(bests, [2.5, 50, 97.5])
-    assert [found.low, found.best, found.high] == pytest.approx(slow, abs=0.03)
-
-
-def test_best_range_without_effect_is_wide():
-    rng = np.random.default_rng(4)
-    found = BestRange()(rng.random(400), np.ones(400))
-    assert found.high - found.low > 0.6
-
-
 def test_empty_rounds_are_errors():
     with pytest.raises(AnalysisError, match="needs at least one trial, got none"):
         Edf()([])
     with pytest.raises(AnalysisError, match="at least 2 trials each, got 1 and 5; run more"):
         Compare()([1], [1, 2, 3, 4, 5])
-    with pytest.raises(AnalysisError, match="needs at least one trial"):
-        BestRange()([], [])
     with pytest.raises(AnalysisError, match="at: must increase strictly"):
         Edf()([1, 2], at=[2, 1])

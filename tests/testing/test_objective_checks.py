@@ -48,7 +48,7 @@ def picky(params):
 
 
 def other_names(params):
-    return {"a": 1.0} if params["optimizer"] == "Adam" else {"b": 1.0}
+    return {f"score_{params['lr']:g}": 1.0}
 
 
 def gaps(params, trial):

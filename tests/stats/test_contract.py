@@ -1,0 +1,91 @@
+"""The public contract over every statistic that is exported."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+
+from refine import stats
+from refine.testing import StatisticContract
+
+rng = np.random.default_rng(0)
+N = 60
+X = rng.choice(np.linspace(0, 1, 7), (N, 3))
+CODES = rng.integers(0, 3, N)
+Y = -((X[:, 0] - 0.4) ** 2) + 0.3 * X[:, 1] + 0.05 * rng.normal(size=N)
+GROUPS = np.repeat(np.arange(N // 3), 3)
+CELLS = rng.choice(np.linspace(0, 1, 7), (80, 3))
+PLAIN = [0, 0, 0]
+AXES = [stats.Axis(np.linspace(0, 1, 7))] * 3
+
+
+@functools.cache
+def posterior():
+    return stats.MixedPosterior(forest_draws=40, process_draws=40, trees=20)(X, Y, CELLS, PLAIN)
+
+
+DATA = {
+    "AdditiveTest": (X, Y, PLAIN),
+    "Boundary": (X[:, 0], Y),
+    "BoundedDensity": (X[:, 0], X[:5, 0]),
+    "BoundedDensity2D": (X[:, 0], Y, X[:5, 0], Y[:5]),
+    "ChildOutlook": lambda: (posterior(), stats.LeftOver(np.sort(Y), np.sort(Y) + 0.1, np.full(N, 0.5)), 20),
+    "Compare": (Y[:30], Y[30:]),
+    "CurveCheck": (np.linspace(1, 0.1, 20), np.linspace(1, 0.5, 20), np.linspace(0, 1, 20)),
+    "DensityRatio": (X[:, 0], stats.top_mask(Y, 0.2), np.linspace(0, 1, 7)),
+    "Edf": (Y,),
+    "ExampleBootstrap": None,
+    "Forest": (X, Y, CELLS, PLAIN),
+    "FreshSeeds": (float(Y.max()), Y, GROUPS, 0),
+    "Interactions": (X, Y, PLAIN),
+    "KruskalWallis": (CODES, Y, 3),
+    "LevelRates": (CODES, Y > 0, 3),
+    "LevelSummary": (CODES, Y, 3),
+    "MixedPosterior": (X, Y, CELLS, PLAIN),
+    "Optimism": (Y, 0.05),
+    "PedAnova": (X[:, 0], Y),
+    "PosteriorPaths": (X, Y, CELLS, PLAIN, 5),
+    "RateTrend": (X[:, 0], Y > 0),
+    "RetrainingNoise": (X, Y, PLAIN, GROUPS),
+    "RiskPath": lambda: (posterior(), CELLS, AXES, 0.05),
+    "Spearman": (X[:, 0], Y),
+    "TopNoise": (X, Y, PLAIN, GROUPS),
+    "VarianceComponents": (Y, GROUPS),
+}
+"""Statistic -> what it is called with."""
+FEWER = {
+    "resamples": 50,
+    "permutations": 99,
+    "groups": 10,
+    "forest_draws": 40,
+    "process_draws": 40,
+    "trees": 20,
+    "repeats": 50,
+}
+EXPORTED = [
+    name
+    for name in stats.__all__
+    if dataclasses.is_dataclass(getattr(stats, name)) and "__call__" in vars(getattr(stats, name))
+]
+
+
+def test_every_statistic_has_data():
+    assert sorted(DATA) == sorted(EXPORTED)
+
+
+@pytest.mark.parametrize("name", [name for name in DATA if DATA[name] is not None])
+class TestStatistics(StatisticContract):
+    @pytest.fixture(autouse=True)
+    def _named(self, name):
+        self.name = name
+
+    def statistic(self):
+        kind = getattr(stats, self.name)
+        return kind(**{f.name: FEWER[f.name] for f in dataclasses.fields(kind) if f.name in FEWER})
+
+    def data(self):
+        found = DATA[self.name]
+        return found() if callable(found) else found
