@@ -19,6 +19,7 @@ REFERENCE = {
     "refine.keras": "api-keras.html",
     "refine.report.figures": "api-figures.html",
     "refine.stats": "api-stats.html",
+    "refine.testing": "api-testing.html",
 }
 """Module -> the page that its names stand on."""
 
