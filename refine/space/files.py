@@ -10,10 +10,10 @@ from typing import Any
 
 from refine.errors import SpaceError, did_you_mean
 from refine.space.encoding import Reference
-from refine.space.literals import found_object
 from refine.space.parameters import Float, Integer, Parameter
 from refine.space.parsing import parse
 from refine.space.space import Space
+from refine.utils.objects import found_object
 
 _RANGE = ("low", "high", "levels", "log", "type")
 

@@ -1,16 +1,26 @@
-"""What people type: values in Python's notation, names as they are, objectives by where they are found."""
+"""One edit, three spellings: the Python value, the text typed in a shell, and the review page's object.
+
+Each is read into the value that :meth:`refine.Review.edit` takes, and written from it::
+
+    (0, 0.2)    'dropout=(0, 0.2)'    {"bounds": [0, 0.2]}
+    ["Adam"]    optimizer=[Adam]      {"keep": [0]}
+"""
 
 from __future__ import annotations
 
 import ast
-import importlib
-import importlib.util
-import sys
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from refine.errors import ObjectiveError, ReviewError, did_you_mean
+from refine.errors import RefineError, ReviewError
+from refine.space.categorical import Categorical
+from refine.space.edits import bounds_text, edited
+from refine.space.encoding import Reference
+from refine.space.parameters import Parameter, Range
+from refine.utils.action import Symbol
+
+STARTED = {"as": "started"}
+"""The page's object for an edit that it began with, where neither bounds nor kept levels say it."""
 
 
 def typed_value(text: str) -> Any:
@@ -102,70 +112,65 @@ def typed_pairs(pairs: Iterable[str], option: str) -> dict[str, Any]:
     return found
 
 
-def found_object(where: str, what: str = "objective") -> Any:
-    """The object at ``module:name`` or ``path/to/file.py:name``.
+def python_text(value: Any) -> str:
+    """An edit as Python code."""
+    if isinstance(value, Range):
+        return f"refine.{value!r}"
+    plain = list(value.grid) if isinstance(value, Categorical) else value
+    if isinstance(plain, list):
+        return repr([v.label if isinstance(v, Reference) else v for v in plain])
+    return repr(plain.label if isinstance(plain, Reference) else plain)
+
+
+def python_symbols(edits: Mapping[str, Any]) -> dict[str, Symbol]:
+    """Edits as the argument of a call that is shown."""
+    return {name: Symbol(python_text(value)) for name, value in edits.items()}
+
+
+def page_value(parameter: Parameter, name: str, form: Any) -> Any:
+    """An edit as the review page sends it.
 
     Args:
-        where: Where it is found. The working folder is looked in as well.
-        what: What it is, for the error.
+        parameter: The parameter that it is an edit of.
+        name: Its name, for the error.
+        form: ``{"bounds": [low, high]}``, or ``{"keep": [numbers of levels]}``.
 
     Raises:
-        ObjectiveError: There is no such module, file or name, or importing it raises.
+        ReviewError: Neither of the two.
     """
-    place, sign, name = where.rpartition(":")
-    if not sign or not place or not name:
-        raise ObjectiveError(f"{what}: give it as module:name or path/to/file.py:name, got {where!r}")
-    module = _module(place, what)
-    found: Any = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            known = [n for n in vars(module) if not n.startswith("_")]
-            raise ObjectiveError(f"{what}: {place} has no {name!r}; {did_you_mean(name, known)}")
-        found = getattr(found, part)
-    return found
+    if isinstance(form, Mapping) and set(form) == {"bounds"} and isinstance(form["bounds"], list):
+        return tuple(_whole(v) for v in form["bounds"])
+    if isinstance(form, Mapping) and set(form) == {"keep"} and isinstance(form["keep"], list):
+        kept = form["keep"]
+        if not kept or not all(isinstance(i, int) and 0 <= i < parameter.size for i in kept):
+            raise ReviewError(
+                f"edit: {name}: keep must be numbers of its {parameter.size} levels, and not empty, got {kept!r}"
+            )
+        return Categorical([parameter.grid[i] for i in sorted(set(kept))])
+    raise ReviewError(f"edit: {name}: must be bounds or keep, got {form!r}")
 
 
-def named_object(name: str) -> Any:
-    """The objective that a round recorded by its qualified name, such as ``"package.module.function"``.
+def page_form(old: Parameter, new: Parameter) -> dict[str, Any]:
+    """An edited parameter as the review page has it; what it has no form for is drawn as far as it can be, and named.
 
-    Raises:
-        ObjectiveError: It can't be imported by that name.
+    Args:
+        old: The parameter before.
+        new: The parameter after the edit.
     """
-    module, _, last = name.rpartition(".")
-    if not module:
-        raise ObjectiveError(
-            f"objective {name!r} was defined in a script or notebook, so it can't be found by its name; say where it is: "
-            f"--objective path/to/script.py:{name}"
-        )
+    form: dict[str, Any]
+    if isinstance(old, Range):
+        form = {"bounds": [float(min(new.grid)), float(max(new.grid))]}
+    else:
+        form = {"keep": [i for i, v in enumerate(old.grid) if v in new.grid]}
     try:
-        return found_object(f"{module}:{last}")
-    except ObjectiveError as error:
-        raise ObjectiveError(f"{error}; say where it is: --objective module:name") from None
+        same = edited(old, page_value(old, "", form)) == new
+    except RefineError:
+        same = False
+    return form if same else {**STARTED, **form, "text": bounds_text(new)}
 
 
-def _module(place: str, what: str) -> Any:
-    path = Path(place)
-    as_file = path.suffix == ".py" or path.is_file()
-    if as_file and not path.is_file():
-        raise ObjectiveError(f"{what}: no such file {place!r}; give module:name or path/to/file.py:name")
-    # Workers get the same path, so that they import it by the same name.
-    folder = str(path.resolve().parent if as_file else Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    name = path.stem if as_file else place
-    try:
-        found = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name.partition(".")[0] and error.name != name:
-            raise ObjectiveError(f"{what}: importing {place!r} fails: {error}") from error
-        raise ObjectiveError(
-            f"{what}: no module {place!r} here or among what is installed; give module:name or path/to/file.py:name"
-        ) from None
-    except Exception as error:
-        raise ObjectiveError(f"{what}: importing {place!r} fails: {type(error).__name__}: {error}") from error
-    file = getattr(found, "__file__", None)
-    if as_file and (file is None or Path(file).resolve() != path.resolve()):
-        raise ObjectiveError(
-            f"{what}: {place!r} would be imported as {name!r}, which is another module ({file}); rename the file"
-        )
-    return found
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: a whole one is an int, so that ranges of integers stay such."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value

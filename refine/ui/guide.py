@@ -16,12 +16,11 @@ from refine.review.review import Review
 from refine.run.identity import UNNAMED, Objective, objective_data, objective_name
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text
-from refine.space.literals import typed_value
+from refine.space.literals import python_symbols, typed_value
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.ui.prompts import Dialogue, Stopped
 from refine.utils.action import Action, Symbol
-from refine.utils.calls import arguments
 from refine.utils.display import Cell, Grid, Page, Shown, Text, without_sentences
 from refine.utils.format import percent, score
 
@@ -96,7 +95,7 @@ def guide(
         )
     if not len(tree):
         raise ReviewError(
-            f"guide: tree {tree.name!r} has no round yet; begin with ",
+            f"guide: tree {tree.name!r} has no round yet; begin with",
             Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),
         )
     walk = _Walk(tree, Dialogue(ask, tell), objective, name)
@@ -213,7 +212,7 @@ class _Walk:
             answer = self.dialogue.letter(question, {"a": "accept", "e": "edit", "r": "reject"}, "a")
             if answer == "r":
                 review = review.reject(change.name)
-                self.script.add(f"review = review.reject({change.name!r})")
+                self.script.add(f"review = {Action('review.reject', change.name)}")
             elif answer == "e":
                 review = self.edit(review, change.name)
         while name := self.dialogue.one_of(
@@ -244,7 +243,7 @@ class _Walk:
                 self.dialogue.say(str(error), "bad")
                 continue
             if self.dialogue.yes("Keep this edit?"):
-                self.script.add(f"review = review.edit({arguments({name: repr(value)})})")
+                self.script.add(f"review = {Action('review.edit', python_symbols({name: value}))}")
                 return edited
 
     # Deciding.

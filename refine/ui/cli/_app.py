@@ -213,7 +213,7 @@ def objective_for(found: Round, where: str | None) -> dict[str, Any]:
         ObjectiveError: It can't be found.
     """
     from refine.run.identity import UNNAMED
-    from refine.space.literals import found_object, named_object
+    from refine.utils.objects import found_object, named_object
 
     name = found.node.objective
     if where is None:

@@ -151,7 +151,8 @@ def _made(
     import refine
     from refine.errors import ObjectiveError
     from refine.space.files import read_space
-    from refine.space.literals import found_object, typed_pairs
+    from refine.space.literals import typed_pairs
+    from refine.utils.objects import found_object
 
     if objective is None:
         raise ObjectiveError("a new root needs --objective module:name or path/to/file.py:name")

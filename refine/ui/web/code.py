@@ -1,13 +1,11 @@
-"""The Python call that makes the same decision."""
+"""The Python calls that make the same decision."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from refine.space.categorical import Categorical
-from refine.space.encoding import Reference
-from refine.space.parameters import Range
-from refine.utils.calls import arguments
+from refine.space.literals import python_symbols
+from refine.utils.action import Action
 
 if TYPE_CHECKING:
     from refine.review.review import Review
@@ -21,25 +19,14 @@ def decision_code(review: Review, note: str, n: int | None) -> str:
         note: Why.
         n: Configurations of the next round; ``None`` for as many as this one.
     """
-    proposal = review.proposal
-    epsilon = f", epsilon={proposal.claim.epsilon!r}" if proposal.claim.epsilon_source == "given" else ""
-    lines = [f'review = tree["{review.round.id}"].propose(risk={proposal.risk!r}{epsilon})']
-    edits = {name: _notation(value) for name, value in review.edits.items()}
-    if edits:
-        lines.append(f"review = review.edit({arguments(edits)})")
+    claim = review.proposal.claim
+    given = {"epsilon": claim.epsilon} if claim.epsilon_source == "given" else {}
+    proposed = Action("propose", risk=review.proposal.risk, **given)
+    lines = [f'review = tree["{review.round.id}"].{proposed}']
+    if review.edits:
+        lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
     if review.rejected:
-        lines.append(f"review = review.reject({', '.join(repr(name) for name in review.rejected)})")
-    size = "" if n is None else f", n={n}"
-    lines.append(f"child = review.accept(note={note!r}{size})")
+        lines.append(f"review = {Action('review.reject', *review.rejected)}")
+    size = {} if n is None else {"n": n}
+    lines.append(f"child = {Action('review.accept', note=note, **size)}")
     return "\n".join(lines)
-
-
-def _notation(edit: Any) -> str:
-    """An edit as one would type it."""
-    if isinstance(edit, Range):
-        return f"refine.{edit!r}"
-    if isinstance(edit, Categorical):
-        edit = list(edit.grid)
-    if isinstance(edit, list):
-        edit = [v.label if isinstance(v, Reference) else v for v in edit]
-    return repr(edit.label if isinstance(edit, Reference) else edit)

@@ -18,11 +18,11 @@ from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
 from refine.review.decision import Decision
+from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import best_of
 from refine.trials.round_record import path_to
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import pair_content, preview_content, review_content, trials_content
-from refine.ui.web.edits import STARTED_EDIT, edit_meant, edits_back
 from refine.utils.format import percent, plural, score
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Session:
     # What there is.
 
     def _start(self, _: Mapping[str, Any]) -> Answer:
-        edits = {} if self._started is None else edits_back(self._started)
+        edits = {} if self._started is None else _forms(self._started)
         rejected = [] if self._started is None else list(self._started.rejected)
         return {
             "tree": self.shown.context.name,
@@ -298,12 +298,20 @@ class Session:
         return review.edit(meant) if meant else review
 
     def _meant(self, review: Review, name: str, edit: Any) -> Any:
-        if not isinstance(edit, Mapping) or edit.get("as") != STARTED_EDIT["as"]:
-            return edit_meant(review, name, edit)
+        if not isinstance(edit, Mapping) or edit.get("as") != STARTED["as"]:
+            old = review.proposal.old
+            if name not in old:
+                raise ReviewError(f"edit: unknown parameter {name!r}; {did_you_mean(name, old)}")
+            return page_value(old[name], name, edit)
         started = self._started
         if started is None or started.round.id != review.round.id or name not in started.edits:
             raise ReviewError(f"edit: {name}: the page did not begin with an edit of it")
         return started.edits[name]
+
+
+def _forms(review: Review) -> dict[str, Any]:
+    """A review's edits as the front end has them."""
+    return {name: page_form(review.proposal.old[name], review.space[name]) for name in review.edits}
 
 
 def _progress(counts: Mapping[str, int], n: int) -> Answer:

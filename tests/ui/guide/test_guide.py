@@ -129,7 +129,7 @@ def test_the_person_sees_what_decides(walk, tmp_path, objective):
     shown = "\n".join(person.shown)
     assert "What 100 trials say about value" in shown
     assert "dropout, level by level" in shown
-    assert "The proposed box keeps" in shown
+    assert "The proposed space keeps" in shown
     assert "Before you decide on round" in shown
     assert "If you accept this" in shown
     assert "next:" not in shown  # the next question says that
@@ -241,5 +241,5 @@ def test_a_tree_without_rounds(tmp_path):
     with refine.Tree("question", store=tmp_path / "t.db") as tree, pytest.raises(ReviewError) as caught:
         refine.guide(tree)
     assert str(caught.value) == (
-        "guide: tree 'question' has no round yet; begin with tree.add_round(space, objective, n=100)"
+        "guide: tree 'question' has no round yet; begin with: tree.add_round(space, objective, n=100)"
     )
