@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sqlite3
@@ -55,6 +56,7 @@ CLAIMS = {
 """The names of what states a claim."""
 
 
+@functools.cache
 def recorded(store: str) -> dict:
     return json.loads((FIXTURES / "recorded" / f"{store}.json").read_text(encoding="utf-8"))
 

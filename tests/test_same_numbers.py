@@ -21,7 +21,12 @@ EVERY = [
     for tree, content in recorded(store)["trees"].items()
     for found in content["rounds"]
 ]
-ANALYSED = [case for case in EVERY if "analysis" in recorded(case[0])["trees"][case[1]]["rounds"][case[2]]]
+# The rounds of version 2 are those of version 3.
+ANALYSED = [
+    case
+    for case in EVERY
+    if case[0] != "version2" and "analysis" in recorded(case[0])["trees"][case[1]]["rounds"][case[2]]
+]
 each = pytest.mark.parametrize("case", EVERY, ids="-".join)
 each_analysed = pytest.mark.parametrize("case", ANALYSED, ids="-".join)
 
