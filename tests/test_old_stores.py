@@ -27,7 +27,7 @@ ROUNDS = [
     for found, content in trees["rounds"].items()
 ]
 ACCEPTED = [
-    case for case in ROUNDS if case[3]["accepting"] and case[0] not in ("version2", "conditional", "refuted")
+    case for case in ROUNDS if case[3]["accepting"] and case[0] not in ("version2", "version3", "conditional", "refuted")
 ]
 STORED = [
     (store, tree, found, kept["risk"])
@@ -42,6 +42,7 @@ def ids(cases):
     return ["-".join(map(str, case[:3])) for case in cases]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
 @pytest.mark.parametrize("case", ACCEPTED, ids=ids(ACCEPTED))
 def test_accepting_makes_the_same_child(case, tmp_path):
@@ -117,6 +118,7 @@ for store_, tree_, round_, _ in ROUNDS:
         REPORTED[store_, tree_] = round_  # the last one of each
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REPORTED, ids="-".join)
 def test_reports_say_the_same_numbers(case, tmp_path, no_pictures):
     store, tree = case
