@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from refine.analysis.evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
 from refine.analysis.reason import Reason
-from refine.space.edits import widened
+from refine.space.limits import widened
 from refine.space.parameters import Range
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def open_ends(e: ParameterEvidence) -> tuple[str, ...]:
     """Ends at which the best pile up; a natural limit, such as a rate of 0, is none to look beyond."""
     p = e.parameter
     sides = [edge.side for edge, _ in e.piled_up]
-    return tuple(s for s in sides if isinstance(p, Range) and widened(p, p, s) is not None)
+    return tuple(s for s in sides if isinstance(p, Range) and widened(e.name, p, p, s) is not None)
 
 
 def _failing(e: ParameterEvidence, degenerate: bool) -> Reason:

@@ -24,6 +24,8 @@ CODES = {
     "fails_at": "levels where trials fail more often: parameter, degenerate, apart, levels (label, share), q",
     "fails_towards": "trials fail more often towards an end: parameter, degenerate, apart, way, below, above, q",
     "piled_up": "the best trials pile up at an end: parameter, side, level, count, of, share, q",
+    "improves_to_end": "values improve up to an end: parameter, metric, side, level, q",
+    "limited": "a hard limit ends the range: parameter, side, limit, why (declared, sign, share), widened",
     "not_seen": "no effect is seen: parameter, q, alpha, and estimate, low, high or effect",
     "too_few": "there are too few good trials to judge it: the same, good, needed",
     "constant": "every trial has the same value: parameter, metric",

@@ -12,7 +12,7 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.analysis.reason import Reason
 from refine.space.categorical import Categorical
-from refine.space.edits import refined
+from refine.space.edits import between_levels, refined
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
@@ -94,6 +94,6 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
         # The new gap gets the outer space's spacing; the levels there are stay.
         edge = refined(now, levels[:2], parts) if at < now.low else refined(now, levels[-2:], parts)
         grid = [*edge.grid, *now.grid[1:]] if at < now.low else [*now.grid[:-1], *edge.grid]
-        return type(now)(grid[0], grid[-1], levels=grid, log=now.log)  # type: ignore[call-arg]
+        return between_levels(now, grid)
     level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
     return Categorical([*now.grid, level])

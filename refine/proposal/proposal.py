@@ -20,7 +20,8 @@ from refine.proposal import version1
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, reopened
 from refine.proposal.reasons import reasons_of
-from refine.space.edits import narrowed, on_levels, widened
+from refine.proposal.widening import beyond
+from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
@@ -373,24 +374,22 @@ def _change(
     old = e.parameter
     new: Parameter = old
     kind = "keep"
+    ends: tuple[Reason, ...] = ()
     if not keep.all():
         levels = [int(i) for i in np.flatnonzero(keep)]
         new = narrowed(old, levels, between=not on_levels(old, positions))
         kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
     if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
-        for edge, _ in e.piled_up:
-            at_edge = keep[-1] if edge.side == "high" else keep[0]
-            if at_edge:
-                wider = widened(old, new, edge.side)
-                if wider is not None:
-                    new, kind = wider, "widen"
+        looked = beyond(analysis, e, new, positions)
+        ends, kind = looked.reasons, "keep" if looked.new == old else "widen" if looked.new != new else kind
+        new = looked.new
     if kind == "keep":
-        return _keep(analysis, e)
-    return Change(e.name, kind, old, new, old.volume_kept(new), e.q, reasons_of(analysis, e, kind, new))
+        return _keep(analysis, e, ends)
+    return Change(e.name, kind, old, new, old.volume_kept(new), e.q, reasons_of(analysis, e, kind, new, ends))
 
 
-def _keep(analysis: Analysis, e: ParameterEvidence) -> Change:
-    reasons = reasons_of(analysis, e, "keep", e.parameter)
+def _keep(analysis: Analysis, e: ParameterEvidence, ends: Sequence[Reason] = ()) -> Change:
+    reasons = reasons_of(analysis, e, "keep", e.parameter, ends)
     return Change(e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reasons)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import GOOD, ParameterEvidence
-from refine.analysis.finding import mean_ratio, piled_up
+from refine.analysis.finding import mean_ratio
 from refine.analysis.reason import Reason
 from refine.space.parameters import Parameter, Range
 
@@ -17,7 +19,11 @@ HARDLY = 0.05
 
 
 def reasons_of(
-    analysis: Analysis, evidence: ParameterEvidence, kind: str, new: Parameter
+    analysis: Analysis,
+    evidence: ParameterEvidence,
+    kind: str,
+    new: Parameter,
+    ends: Sequence[Reason] = (),
 ) -> tuple[Reason, ...]:
     """Why a parameter is proposed to change, or to stay.
 
@@ -26,14 +32,13 @@ def reasons_of(
         evidence: The part about this parameter.
         kind: The kind of change.
         new: The parameter after it.
+        ends: Why it goes beyond an end, or does not.
     """
     found = analysis.findings[evidence.name]
     if kind == "keep":
         seen = found.of(*_EFFECTS, *_FAILS)
-        return (*seen, Reason("all_plausible")) if seen else found.of(*_QUIET)
-    out = [*found.of(*_EFFECTS, "read_in", *_FAILS)]
-    if kind == "widen":
-        out += [piled_up(evidence, edge, q) for edge, q in evidence.piled_up]
+        return (*seen, *ends, Reason("all_plausible")) if seen else found.of(*_QUIET)
+    out = [*found.of(*_EFFECTS, "read_in", *_FAILS), *ends]
     return (*out, *_contrast(evidence, new))
 
 

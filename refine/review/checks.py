@@ -23,7 +23,7 @@ from refine.analysis.learning_curves import FLAGS, TrialCurves
 from refine.analysis.population import space_filling_rows
 from refine.analysis.reason import plain
 from refine.proposal.proposal import Proposal
-from refine.space.edits import widened
+from refine.space.limits import widened
 from refine.space.parameters import Range
 from refine.trials.frame import degenerate_rows
 from refine.trials.trial import FAILED
@@ -168,7 +168,7 @@ def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Che
         p = e.parameter
         if e.matters and isinstance(p, Range):
             limits = {"low": p.low, "high": p.high}
-            beyond = [side for side in limits if widened(p, p, side) is not None]
+            beyond = [side for side in limits if widened(e.name, p, p, side) is not None]
             at_end += [[e.name, side, limits[side]] for side in beyond if best[e.name] == limits[side]]
     # The pile and the best trial may be at the same end.
     count = len({(name, side) for name, side, *_ in (*piled, *at_end)})

@@ -84,6 +84,7 @@ def edited(old: Parameter, value: Any) -> Parameter:
     low, high = value[:2]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return Float(low, high)  # raises, with the text of the notation
+    within = old.within
     whole = isinstance(old, Integer) and float(low).is_integer() and float(high).is_integer()
     log = old.log
     if log and low <= 0:
@@ -94,13 +95,16 @@ def edited(old: Parameter, value: Any) -> Parameter:
         )
     if len(value) == 3:
         count = level_count(value)
-        return Integer(int(low), int(high), count, log=log) if whole else Float(low, high, count, log=log)
+        if whole:
+            return Integer(int(low), int(high), count, log=log, within=within)
+        return Float(low, high, count, log=log, within=within)
     width = math.log(high / low) if log else high - low
     span = math.log(old.high / old.low) if log else old.high - old.low
     count = max(2, round(width / (span / (old.size - 1))) + 1)
     if whole:
-        return Integer(int(low), int(high), min(count, int(high) - int(low) + 1), log=log)
-    return Float(low, high, count, log=log)
+        most = int(high) - int(low) + 1
+        return Integer(int(low), int(high), min(count, most), log=log, within=within)
+    return Float(low, high, count, log=log, within=within)
 
 
 def _check_numbers(value: Any) -> None:
@@ -193,36 +197,13 @@ def refined(old: Range, levels: Sequence[float], parts: int) -> Parameter:
             if out[-1] < at < b:
                 out.append(at)
         out.append(b)
+    return between_levels(old, out)
+
+
+def between_levels(old: Range, levels: Sequence[float]) -> Range:
+    """A range of ``old``'s kind, scale and limits with these levels."""
     kind = type(old)
-    return kind(out[0], out[-1], levels=out, log=old.log)  # type: ignore[call-arg]
-
-
-def widened(old: Range, new: Range, side: str, steps: int = 2) -> Range | None:
-    """``new`` with its range continued past one end of ``old``, by up to ``steps`` of the old spacing.
-
-    Natural limits hold: what was never negative does not become negative, a zero stays the end, and shares
-    that end at 1 do not pass it.
-
-    Returns:
-        The wider parameter, or ``None`` where the end is a natural limit.
-    """
-    grid: list[float] = list(new.grid)
-    edge: float = old.high if side == "high" else old.low
-    if edge == 0 or (side == "high" and edge == 1 and isinstance(old, Float) and old.low >= 0):
-        return None
-    near = old.grid[-2] if side == "high" else old.grid[1]
-    for _ in range(steps):
-        following = edge * (edge / near) if old.log else edge + (edge - near)
-        if edge > 0 >= following:
-            following = edge / 2  # a positive parameter stays positive
-        following = math.floor(following + 0.5) if isinstance(old, Integer) else round_significant(following)
-        if edge > 0 >= following or following == edge:
-            break
-        grid = [*grid, following] if side == "high" else [following, *grid]
-        near, edge = edge, following
-    if len(grid) == new.size:
-        return None
-    return type(old)(grid[0], grid[-1], levels=grid, log=old.log)  # type: ignore[call-arg,return-value]
+    return kind(levels[0], levels[-1], levels=levels, log=old.log, within=old.within)  # type: ignore[call-arg]
 
 
 def bounds_text(parameter: Parameter) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from refine.space.parsing import parse
 from refine.space.space import Space
 from refine.utils.objects import found_object
 
-_RANGE = ("low", "high", "levels", "log", "type")
+_RANGE = ("low", "high", "levels", "log", "type", "within")
 
 
 def read_space(where: str) -> Space:
@@ -92,7 +93,16 @@ def _range(value: Mapping[str, Any]) -> Parameter:
     if kind not in ("float", "int"):
         raise SpaceError(f"type must be 'float' or 'int', got {kind!r}")
     rest = {key: value[key] for key in ("levels", "log") if key in value}
+    if "within" in value:
+        rest["within"] = _within(value["within"])
     return (Integer if kind == "int" else Float)(value["low"], value["high"], **rest)
+
+
+def _within(value: Any) -> Any:
+    """Hard limits; an infinite one, as TOML has it, is none."""
+    if not isinstance(value, list):
+        return value
+    return tuple(None if isinstance(v, float) and math.isinf(v) else v for v in value)
 
 
 def _value(value: Any) -> Any:

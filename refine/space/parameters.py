@@ -22,6 +22,8 @@ MOST_LEVELS = 100_000
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Within = tuple[float | None, float | None]
+"""Hard limits of a range, below and above; ``None`` where there is none."""
 
 
 class Parameter(ABC):
@@ -91,6 +93,7 @@ class Range(Parameter):
     low: float
     high: float
     log: bool
+    within: Within | None
 
     @property
     def ordered(self) -> bool:
@@ -157,20 +160,23 @@ class Range(Parameter):
         return self.grid == type(self)(self.low, self.high, self.size, log=self.log).grid  # type: ignore[call-arg]
 
     def to_json(self) -> dict[str, Any]:
-        """Kind, explicit levels and scale."""
+        """Kind, explicit levels and scale; limits only where they are declared, so that other ids stay as they were."""
         kind = "int" if isinstance(self, Integer) else "float"  # as every version has hashed it
-        return {"type": kind, "levels": list(self.grid), "log": self.log}
+        limits = {} if self.within is None else {"within": list(self.within)}
+        return {"type": kind, "levels": list(self.grid), "log": self.log, **limits}
 
     def describe(self) -> str:
         """``float, log: 0.001, 0.01, 0.1``."""
         kind = type(self).__name__.lower() + (", log" if self.log else "")
-        return f"{kind}: {_levels_text(self.grid)}"
+        limits = f", within {_limits_text(self.within)}" if self.within else ""
+        return f"{kind}{limits}: {_levels_text(self.grid)}"
 
     def __repr__(self) -> str:
         levels = str(self.size) if self.evenly_spaced else f"[{', '.join(label(v) for v in self.grid)}]"
         log = ", log=True" if self.log else ""
+        limits = f", within={_limits_text(self.within)}" if self.within else ""
         kind = type(self).__name__
-        return f"{kind}({label(self.low)}, {label(self.high)}, levels={levels}{log})"
+        return f"{kind}({label(self.low)}, {label(self.high)}, levels={levels}{log}{limits})"
 
 
 @final
@@ -184,6 +190,8 @@ class Float(Range):
         levels: How many levels, spaced evenly (by ratio if ``log``), or the levels themselves, increasing
             from ``low`` to ``high``.
         log: Whether the scale is logarithmic; then ``low`` must be positive.
+        within: Hard limits ``(low, high)`` that no proposal and no edit may pass, both allowed as values; ``None`` for
+            an end without one. Left out, limits are inferred: see :func:`refine.space.limits.limit_of`.
 
     Raises:
         SpaceError: Ends that are no finite numbers, reversed or equal; fewer than 2 levels; a logarithm
@@ -195,6 +203,7 @@ class Float(Range):
     levels: int | Sequence[float] = field(default=DEFAULT_LEVELS, compare=False)
     log: bool = False
     grid: tuple[float, ...] = field(init=False)
+    within: Within | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_ends(self.low, self.high, self.log)
@@ -229,6 +238,7 @@ class Integer(Range):
         levels: How many levels, spaced as evenly as integers allow, or the levels themselves. Without it
             every integer up to 20 of them, else 10.
         log: Whether the scale is logarithmic; then ``low`` must be positive.
+        within: As for :class:`Float`.
 
     Raises:
         SpaceError: Ends that are no integers, reversed, equal or beyond 2**53; more levels than integers.
@@ -239,6 +249,7 @@ class Integer(Range):
     levels: int | Sequence[int] | None = field(default=None, compare=False)
     log: bool = False
     grid: tuple[int, ...] = field(init=False)
+    within: Within | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_ends(self.low, self.high, self.log)
@@ -277,10 +288,37 @@ class Integer(Range):
 
 
 def _freeze_range(target: Any, grid: tuple[Any, ...]) -> None:
+    object.__setattr__(target, "within", _check_within(target.within, grid[0], grid[-1]))
     object.__setattr__(target, "grid", grid)
     object.__setattr__(target, "low", grid[0])
     object.__setattr__(target, "high", grid[-1])
     object.__setattr__(target, "levels", len(grid))
+
+
+def _check_within(within: Any, low: float, high: float) -> Within | None:
+    """Declared limits, checked; ``None`` where there are none."""
+    if within is None:
+        return None
+    if not isinstance(within, tuple | list) or len(within) != 2:
+        raise SpaceError(
+            f"within must be the hard limits (low, high), got {within!r}; such as within=(0, 1), or within=(0, None) for "
+            "a lower one alone"
+        )
+    if any(v is not None and (number_of(v) is None or not _finite(v)) for v in within):
+        raise SpaceError(
+            f"a hard limit must be a finite number, or None for no limit, got within={tuple(within)!r}"
+        )
+    least, most = (None if v is None else round_significant(float(v)) for v in within)
+    if (least is not None and low < least) or (most is not None and high > most):
+        raise SpaceError(
+            f"({label(low)}, {label(high)}) must lie within its hard limits {_limits_text((least, most))}; change the range, or "
+            "declare other limits with within="
+        )
+    return least, most
+
+
+def _limits_text(within: Within) -> str:
+    return f"({', '.join('None' if v is None else label(v) for v in within)})"
 
 
 def number_of(value: Any) -> float | int | None:

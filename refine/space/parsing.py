@@ -128,4 +128,11 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
     if kind not in kinds:
         raise SpaceError(f"a stored parameter must be a float, int or choice, got {kind!r}")
     levels = data["levels"]
-    return kinds[kind](levels[0], levels[-1], levels=levels, log=data["log"])
+    within = data.get("within")
+    return kinds[kind](
+        levels[0],
+        levels[-1],
+        levels=levels,
+        log=data["log"],
+        within=None if within is None else tuple(within),
+    )

@@ -117,10 +117,11 @@ def test_best_trials_at_an_end_widen_the_range():
     frame["value"] = frame["lr"] - frame["dropout"] + rng.normal(0, 0.05, 36)
     proposal = refine.propose(refine.analyze(space, frame))
     assert proposal["lr"].kind == "widen"
-    assert proposal["lr"].new.high == pytest.approx(2.4)
+    assert proposal["lr"].new.high == pytest.approx(3.0)  # by its own width
     assert "may be beyond" in why(proposal["lr"])
     assert proposal["dropout"].kind == "narrow"  # zero is a natural limit
     assert proposal["dropout"].new.low == 0
+    assert "It does not go beyond 0, a limit inferred" in why(proposal["dropout"])
 
 
 def test_a_parameter_that_is_never_read_is_not_narrowed():

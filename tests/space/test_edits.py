@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from refine import Categorical, Float, Integer, Space
 from refine.errors import ReviewError, SpaceError
-from refine.space.edits import bounds_text, edit_space, edited, narrowed, on_levels, refined, widened
+from refine.space.edits import bounds_text, edit_space, edited, narrowed, on_levels, refined
 
 FAST = settings(max_examples=100, deadline=None)
 LOG = Float(1e-4, 1, 5, log=True)
@@ -276,69 +276,6 @@ def test_refined_cuts_every_gap():
     assert refined(Float(0, 1), [0, 0.5, 1], 1).grid == (0, 0.5, 1)
     assert refined(Integer(0, 10), [0, 3, 4], 5).grid == (0, 1, 2, 3, 4)
     assert refined(Float(1, 100, log=True), [1, 100], 2).grid == (1, 10, 100)
-
-
-# Wider.
-
-
-@pytest.mark.parametrize(
-    ("old", "side", "levels"),
-    [
-        (Float(0.5, 5, 10), "high", (*np.arange(0.5, 5.1, 0.5), 5.5, 6)),
-        (Float(0.5, 5, 10), "low", (0.125, 0.25, *np.arange(0.5, 5.1, 0.5))),  # positive stays positive
-        (Float(2, 5, 4), "low", (0.5, 1, 2, 3, 4, 5)),
-        (Float(4, 6, 3), "low", (2, 3, 4, 5, 6)),
-        (Float(0, 0.5, 6), "low", None),  # a zero stays the end
-        (Float(0, 1, 11), "high", None),  # shares end at 1
-        (Float(0, 2, 3), "high", (0, 1, 2, 3, 4)),
-        (Float(-2, 1, 4), "high", (-2, -1, 0, 1, 2, 3)),  # no share
-        (Float(-2, -1, 2), "low", (-4, -3, -2, -1)),
-        (Float(-2, 0, 3), "high", None),
-        (LOG, "high", None),
-        (LOG, "low", (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1)),
-        (Float(1e-4, 0.1, 4, log=True), "high", (1e-4, 1e-3, 1e-2, 0.1, 1, 10)),
-        (Integer(1, 10), "low", None),
-        (Integer(3, 5), "low", (1, 2, 3, 4, 5)),
-        (Integer(2, 5), "low", (1, 2, 3, 4, 5)),
-        (Integer(0, 10), "low", None),
-        (Integer(0, 3), "high", (0, 1, 2, 3, 4, 5)),
-        (Integer(0, 1), "high", (0, 1, 2, 3)),
-        (Integer(2, 30, 8), "high", (2, 6, 10, 14, 18, 22, 26, 30, 34, 38)),
-        (Integer(1, 1000, 4, log=True), "high", (1, 10, 100, 1000, 10_000, 100_000)),
-        (Integer(1, 1000, 4, log=True), "low", None),
-    ],
-)
-def test_widened(old, side, levels):
-    new = widened(old, old, side)
-    if levels is None:
-        assert new is None
-    else:
-        assert type(new) is type(old)
-        assert new.log == old.log
-        assert new.grid == pytest.approx(levels, rel=1e-11)
-
-
-@FAST
-@given(ranges(), some.sampled_from(["low", "high"]), some.integers(1, 3))
-def test_wider_ranges_hold_the_old_one_and_natural_limits(old, side, steps):
-    new = widened(old, old, side, steps)
-    if new is None:
-        return
-    assert set(old.grid) < set(new.grid)
-    assert old.size < new.size <= old.size + steps
-    assert (new.high == old.high) is (side == "low")
-    assert (new.low == old.low) is (side == "high")
-    if old.low > 0:
-        assert new.low > 0
-    if old.low >= 0:
-        assert new.low >= 0
-
-
-def test_only_one_end_moves_of_a_narrowed_parameter():
-    old = Float(0.5, 5, 10)
-    new = widened(old, narrowed(old, [7, 8, 9]), "high")
-    assert (new.low, new.high) == (4, 6)
-    assert {4, 4.5, 5, 5.5, 6} <= set(new.grid)
 
 
 # Small helpers.

@@ -21,7 +21,7 @@ from refine.report.figures.style import (
     title_letters,
     wrapped,
 )
-from refine.space.edits import widened
+from refine.space.limits import widened
 from refine.space.parameters import Range
 from refine.utils.format import number, p_value, percent
 
@@ -96,7 +96,7 @@ def _end(ax: Axes, e: ParameterEvidence, k: int, at: float) -> float:
     grid = e.parameter.grid
     ends = stats.wilson(edge.top_count, max(1, edge.top_n))
     share = edge.top_count / max(1, edge.top_n)
-    limit = isinstance(e.parameter, Range) and widened(e.parameter, e.parameter, edge.side) is None
+    limit = isinstance(e.parameter, Range) and widened(e.name, e.parameter, e.parameter, edge.side) is None
     piled = any(found is edge for found, _ in e.piled_up)
     colour = AMBER if piled and limit else ORANGE if piled else GREY
     ax.plot([float(ends.low), float(ends.high)], [at, at], color=colour, linewidth=1.6, solid_capstyle="butt")

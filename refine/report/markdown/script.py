@@ -114,8 +114,9 @@ def space_code(space: Space) -> str:
                 else "[" + ", ".join(map(repr, parameter.grid)) + "]"
             )
             log = ", log=True" if parameter.log else ""
+            limits = f", within={parameter.within!r}" if parameter.within else ""
             kind = type(parameter).__name__
-            text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log})"
+            text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log}{limits})"
         else:
             assert isinstance(parameter, Categorical)
             text = f"Categorical([{', '.join(_value(v) for v in parameter.grid)}])"

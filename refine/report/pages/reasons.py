@@ -161,6 +161,26 @@ def _piled_up(v: Any) -> str:
     )
 
 
+@_says("improves_to_end")
+def _improves_to_end(v: Any) -> str:
+    return (
+        f"Its values improve up to its {v.side} end, {v.level} (q {p_value(v.q)}): the optimum may be beyond."
+    )
+
+
+@_says("limited")
+def _limited(v: Any) -> str:
+    past = "It goes no further than" if v.widened else "It does not go beyond"
+    if v.why == "declared":
+        return f"{past} {v.limit}, its declared limit."
+    inferred = (
+        f"no value of {v.parameter} is on the other side of 0"
+        if v.why == "sign"
+        else "its name and its values are those of a share"
+    )
+    return f"{past} {v.limit}, a limit inferred ({inferred}); within= declares another one, or none."
+
+
 def _effect_so_far(v: Any) -> str:
     if hasattr(v, "estimate"):
         return f"{_correlation(v)}, q {p_value(v.q)}"

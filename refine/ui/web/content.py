@@ -21,7 +21,8 @@ from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import sentence, sentences
-from refine.space.edits import bounds_text, widened
+from refine.space.edits import bounds_text
+from refine.space.limits import widened
 from refine.space.parameters import Parameter, Range
 from refine.utils.format import duration, number, p_value, percent, plural, score
 
@@ -105,7 +106,7 @@ def panel(analysis: Analysis, e: ParameterEvidence, change: Change, role: str) -
         "now": bounds_text(p),
     }
     if isinstance(p, Range):
-        return {**found, **_range(p, change.new), "density": _densities(analysis, e.name)}
+        return {**found, **_range(e.name, p, change.new), "density": _densities(analysis, e.name)}
     inside = [bool(v) for v in change.new.contains(np.asarray([*p.grid, None], dtype=object)[:-1])]
     levels = [
         {
@@ -127,11 +128,11 @@ def _summary(change: Change) -> str:
     return f"Why it is {_CHANGED[change.kind]}: keeps {percent(change.volume_kept)}{risk}"
 
 
-def _range(p: Range, new: Parameter) -> dict[str, Any]:
+def _range(name: str, p: Range, new: Parameter) -> dict[str, Any]:
     low, high = p.edges()
     stops = {float(v) for v in p.grid}
     for side in ("low", "high"):
-        wider = widened(p, p, side, steps=1)
+        wider = widened(name, p, p, side)
         stops |= set() if wider is None else {float(v) for v in wider.grid}
     bounds = [float(new.low), float(new.high)] if isinstance(new, Range) else None
     if isinstance(new, Range):

@@ -1,0 +1,113 @@
+"""Ends of a range beyond which the optimum may be, and the range continued past them. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import ParameterEvidence
+from refine.analysis.finding import piled_up
+from refine.analysis.reason import Reason
+from refine.space.encoding import label
+from refine.space.limits import limit_of, widened
+from refine.space.parameters import Range
+
+NEAR = 0.9
+"""A curve whose best lies within the last tenth of the range, or beyond, improves up to its end."""
+
+
+class Widening(NamedTuple):
+    """A range after looking at its ends.
+
+    Attributes:
+        new: The range, continued where the optimum may be beyond; what was given where nothing was to be done.
+        reasons: Why it goes on, and which limit stops it.
+    """
+
+    new: Range
+    reasons: tuple[Reason, ...]
+
+
+def beyond(
+    analysis: Analysis, e: ParameterEvidence, new: Range, positions: npt.NDArray[np.float64]
+) -> Widening:
+    """A range continued past the ends at which the best trials pile up, or up to which the values improve.
+
+    A trend counts where the parameter matters (so that its false alarms are those of the tests), few of the best lie short
+    of that end, and a quadratic through the scores of all evidence has its best at the end or beyond. What is narrowed onto
+    the end that its trend leads to is continued past it whatever that curve says.
+
+    Args:
+        analysis: What was measured.
+        e: The part about this parameter.
+        new: What is left of its range.
+        positions: (n,) its positions in all evidence.
+    """
+    old = e.parameter
+    assert isinstance(old, Range)
+    why = {edge.side: piled_up(e, edge, q) for edge, q in e.piled_up}
+    side = _improves_towards(analysis, e)
+    if side and side not in why:
+        onto = new.low > old.low if side == "high" else new.high < old.high
+        if onto or _best_at(positions, analysis.y, side):
+            why[side] = _trend(analysis, e, side)
+    reasons: list[Reason] = []
+    for at, reason in why.items():
+        if (new.high < old.high) if at == "high" else (new.low > old.low):
+            continue  # that end leaves
+        wider = widened(e.name, old, new, at)
+        reasons += [reason] if wider is not None or reason.code == "piled_up" else []
+        reasons += _limited(e.name, old, wider, at)
+        new = wider or new
+    return Widening(new, tuple(reasons))
+
+
+def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:
+    """The end that the trend of a parameter that matters leads to; empty where none does."""
+    found = analysis.findings[e.name]
+    if found.shape not in ("rises", "falls") or found.few_at:
+        return ""
+    return "high" if (found.shape == "rises") == (analysis.sign > 0) else "low"
+
+
+def _best_at(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], side: str) -> bool:
+    """Whether a quadratic of the normal scores is best at an end, or beyond it."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    if np.unique(x).size < 3:
+        return np.unique(x).size == 2
+    score = ndtri((rankdata(y) - 0.5) / y.size)
+    bend, slope, _ = np.polyfit(x if side == "high" else 1 - x, score, 2)
+    return bool(slope + 2 * bend * NEAR > 0)
+
+
+def _trend(analysis: Analysis, e: ParameterEvidence, side: str) -> Reason:
+    level = e.levels[-1 if side == "high" else 0].label
+    return Reason(
+        "improves_to_end",
+        {"parameter": e.name, "metric": analysis.metric, "side": side, "level": level, "q": e.q},
+    )
+
+
+def _limited(name: str, old: Range, wider: Range | None, side: str) -> list[Reason]:
+    """The limit that stops a range, where it does."""
+    limit = limit_of(name, old, side)
+    if limit is None:
+        return []
+    far = None if wider is None else wider.high if side == "high" else wider.low
+    short = (
+        far is None
+        or far == limit.at
+        or (
+            not limit.closed
+            and abs(far - limit.at) < 0.5 * abs(limit.at - (old.high if side == "high" else old.low))
+        )
+    )
+    if not short:
+        return []
+    values = {"parameter": name, "side": side, "limit": label(float(limit.at)), "why": limit.why}
+    return [Reason("limited", {**values, "widened": wider is not None})]

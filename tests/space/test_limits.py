@@ -1,0 +1,147 @@
+"""Hard limits, declared and inferred, and ranges that go on past an end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from refine import Float, Integer, Space
+from refine.errors import SpaceError
+from refine.space.edits import edited, narrowed
+from refine.space.limits import limit_of, widened
+from refine.space.parsing import parameter_from_json
+
+RECORDED = Path(__file__).parents[1] / "fixtures" / "recorded" / "identities.json"
+
+
+def test_ids_of_spaces_without_declared_limits_are_those_recorded():
+    for recorded in json.loads(RECORDED.read_text())["spaces"].values():
+        space = Space.from_json(recorded["json"])
+        assert space.digest == recorded["digest"]
+        assert "within" not in json.dumps(space.to_json())
+    plain, limited = Space({"x": Float(0, 0.5)}), Space({"x": Float(0, 0.5, within=(0, 1))})
+    assert plain.digest != limited.digest
+
+
+@pytest.mark.parametrize("within", [(0, 1), (0, None), (None, 1), (None, None)])
+@pytest.mark.parametrize("kind", [Float, Integer])
+def test_declared_limits_survive_json_repr_and_edits(kind, within):
+    parameter = kind(0, 1, within=within)
+    assert parameter_from_json(parameter.to_json()) == parameter
+    assert eval(repr(parameter), {kind.__name__: kind}) == parameter
+    assert parameter != kind(0, 1)
+    wide = kind(0, 20, 5, within=(-5, 100))
+    for new in (edited(wide, (0, 40)), edited(wide, (0, 40, 3)), narrowed(wide, [0, 1])):
+        assert new.within == (-5, 100)
+    assert edited(wide, kind(0, 500)).within is None
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: Float(0, 0.5, within=1),
+            "within must be the hard limits (low, high), got 1; such as within=(0, 1), or within=(0, None) for a lower one alone",
+        ),
+        (
+            lambda: Float(0, 0.5, within=("a", 1)),
+            "a hard limit must be a finite number, or None for no limit, got within=('a', 1)",
+        ),
+        (
+            lambda: Float(0, 0.5, within=(0.1, 1)),
+            "(0, 0.5) must lie within its hard limits (0.1, 1); change the range, or declare other limits with within=",
+        ),
+        (
+            lambda: edited(Integer(1, 4, within=(1, 8)), (1, 9)),
+            "(1, 9) must lie within its hard limits (1, 8); change the range, or declare other limits with within=",
+        ),
+    ],
+)
+def test_errors(make, text):
+    with pytest.raises(SpaceError) as caught:
+        make()
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "side", "why"),
+    [
+        ("x", Float(0, 1), "high", None),  # a range that ends at 1 is no wall by that
+        ("x", Float(0, 1), "low", (0, True, "sign")),
+        ("x", Float(0.1, 1), "low", (0, False, "sign")),
+        ("x", Float(-1, 0), "high", (0, True, "sign")),
+        ("lr", Float(1e-4, 1, log=True), "low", None),
+        ("lr", Float(1e-4, 1, log=True), "high", None),
+        ("layers", Integer(1, 4), "low", (1, True, "sign")),
+        ("layers", Integer(0, 4), "low", (0, True, "sign")),
+        ("dropout", Float(0, 0.5), "high", (1, False, "share")),
+        ("dropout_rate", Float(0, 2), "high", None),  # no share
+        ("momentum", Float(0, 0.9), "high", (1, False, "share")),
+        ("subsample", Float(0.5, 0.9), "high", (1, True, "share")),
+        ("dropout", Float(0, 0.5, within=(0, 0.6)), "high", (0.6, True, "declared")),
+        ("dropout", Float(0, 0.5, within=(None, None)), "low", None),
+    ],
+)
+def test_limits(name, old, side, why):
+    assert limit_of(name, old, side) == why
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "side", "levels"),
+    [
+        ("x", Float(0.5, 5, 10), "high", np.linspace(0.5, 9.5, 12)),
+        ("x", Float(1, 2, 6), "high", np.linspace(1, 3, 11)),
+        ("x", Float(2, 5, 4), "low", np.linspace(0.2, 5, 6)),  # a positive range stays positive
+        ("x", Float(4, 6, 3), "low", (2, 3, 4, 5, 6)),
+        ("x", Float(0, 0.5, 6), "low", None),
+        ("x", Float(0, 1, 3), "high", (0, 0.5, 1, 1.5, 2)),
+        ("dropout", Float(0, 0.5, 6), "high", np.linspace(0, 0.95, 10)),
+        ("dropout", Float(0, 0.5, 6, within=(0, 0.6)), "high", np.linspace(0, 0.6, 7)),
+        ("dropout", Float(0, 0.5, 6, within=(0, 0.5)), "high", None),
+        ("x", Float(0, 0.5, 6, within=(None, None)), "low", np.linspace(-0.5, 0.5, 11)),
+        ("lr", Float(1e-5, 1e-3, 5, log=True), "high", np.geomspace(1e-5, 0.1, 9)),
+        ("lr", Float(1e-3, 2e-3, 9, log=True), "high", np.geomspace(1e-3, 2e-2, 12)),  # a decade at least
+        ("lr", Float(1e-6, 1e-1, 6, log=True), "high", np.geomspace(1e-6, 10, 8)),  # and two at most
+        ("layers", Integer(1, 4), "high", (1, 2, 3, 4, 5, 6, 7)),
+        ("layers", Integer(3, 5), "low", (1, 2, 3, 4, 5)),
+        ("layers", Integer(1, 4), "low", None),
+        ("units", Integer(1, 100, 3, log=True), "high", (1, 10, 100, 1000, 10_000)),
+    ],
+)
+def test_widened(name, old, side, levels):
+    new = widened(name, old, old, side)
+    if levels is None:
+        assert new is None
+        return
+    assert new.grid == pytest.approx(levels, rel=1e-9, abs=1e-12)
+    assert (type(new), new.log, new.within) == (type(old), old.log, old.within)
+
+
+def test_levels_are_spread_over_what_is_new_after_a_narrowing_too():
+    old = Float(1e-5, 1e-3, 9, log=True)
+    new = widened("lr", old, narrowed(old, [5, 6, 7, 8]), "high")
+    assert new.high == pytest.approx(0.1)
+    assert sum(v > old.high for v in new.grid) >= new.size / 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    some.floats(-1e3, 1e3), some.floats(0.01, 1e3), some.integers(2, 20), some.sampled_from(["low", "high"])
+)
+def test_a_wider_range_holds_the_old_one_and_passes_no_limit(low, width, size, side):
+    old = Float(low, low + width, size)
+    new = widened("x", old, old, side)
+    limit = limit_of("x", old, side)
+    if new is None:
+        assert limit is not None
+        assert limit.at in (old.low, old.high)
+        return
+    assert (new.low < old.low) is (side == "low")
+    assert (new.high > old.high) is (side == "high")
+    if limit is not None:
+        assert new.high <= limit.at if side == "high" else new.low >= limit.at
