@@ -15,8 +15,8 @@ from refine.space.encoding import label
 from refine.space.limits import limit_of, widened
 from refine.space.parameters import Range
 
-NEAR = 0.9
-"""A curve whose best lies within the last tenth of the range, or beyond, improves up to its end."""
+NEAR = 1.0
+"""Part of the range, from its other end, up to which a curve must improve to count as improving up to the end."""
 
 
 class Widening(NamedTuple):
