@@ -1,6 +1,6 @@
 """The exceptions of refine.
 
-Every error states the rule, the value that broke it and the way out::
+Every error states the rule, the value that broke it and what to do instead::
 
     RefineError
     ├── SpaceError          a space, parameter, constraint or configuration

@@ -30,7 +30,7 @@ def sometimes(params):
 
 
 def learner(params, trial):
-    """Climbs to its own height over 20 epochs, and stops when it is told to."""
+    """Climbs to its own height over 20 epochs, and stops when it should be pruned."""
     reached = 0.0
     for epoch in range(20):
         reached = height(params) * (1 - 0.8 ** (epoch + 1))
@@ -44,7 +44,7 @@ def height(params):
     return 1.0 - 0.1 * abs(params["lr"] - 1.5) - params["dropout"] - 0.2 * (params["optimizer"] == "SGD")
 
 
-def deaf(params, trial):
+def never_stops(params, trial):
     """Reports, and never asks whether to stop."""
     for epoch in range(20):
         trial.report(epoch, {"acc": height(params) * (1 - 0.8 ** (epoch + 1))})

@@ -27,7 +27,9 @@ ROUNDS = [
     for found, content in trees["rounds"].items()
 ]
 ACCEPTED = [
-    case for case in ROUNDS if case[3]["accepting"] and case[0] not in ("version2", "version3", "conditional", "refuted")
+    case
+    for case in ROUNDS
+    if case[3]["accepting"] and case[0] not in ("version2", "version3", "conditional", "refuted")
 ]
 STORED = [
     (store, tree, found, kept["risk"])

@@ -58,7 +58,7 @@ class Analysis(Shown):
         space: The space analysed.
         metric: Name of the metric, for display.
         direction: ``"maximize"`` or ``"minimize"``.
-        seed: Seed of every bootstrap and configuration.
+        seed: Seed of every bootstrap and permutation test.
         states: State -> number of the round's own trials.
         n_space_filling: Finished space-filling trials that are tested on.
         n_pooled: How many of them are of earlier rounds on the very same space.
@@ -179,7 +179,7 @@ def analyze(
             (default: complete), ``origin`` (default: space_filling) and ``seconds``.
         value: Name of the value's column.
         direction: ``"maximize"`` or ``"minimize"``.
-        seed: Seed of every bootstrap and configuration.
+        seed: Seed of every bootstrap and permutation test.
         metric: How to call the value; default ``value``.
         earlier: Trials of earlier rounds, in the same columns. They help to find where the optimum may be
             and are never tested on.

@@ -199,7 +199,7 @@ def evidence_of(
             have changed anything, so that they are left out.
         beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
         sign: 1 to maximize, -1 to minimize.
-        seed: Seed of every bootstrap and configuration.
+        seed: Seed of every bootstrap and permutation test.
         permutations: Of the importance's null.
     """
     tested = rows.ranked

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
+from refine import stats
 from refine.errors import DesignError, did_you_mean
 from refine.space.space import Indices, Space, configuration_key
 from refine.utils.action import Action, Symbol
@@ -47,7 +48,7 @@ class Design(ABC):
 @final
 @dataclass(frozen=True)
 class Uniform(Design):
-    """A keyed configuration of the cell numbers: every order is as likely, nothing is stored.
+    """A keyed shuffle of the cell numbers: every order is as likely, nothing is stored.
 
     A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway
     2002, 'Ciphers with Arbitrary Finite Domains').
@@ -197,12 +198,10 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
             rows = np.stack(np.unravel_index(cells, space.radices), axis=1)
             count += int(space.valid(rows).sum())
         return Feasible(count, count, count, exact=True)
-    from statsmodels.stats.proportion import proportion_confint
-
     rng = np.random.Generator(np.random.PCG64(seed))
     rows = rng.integers(0, space.radices, size=(_SAMPLE, len(space)))
     hits = int(space.valid(rows).sum())
-    low, high = proportion_confint(hits, _SAMPLE, method="wilson")
+    low, high = (float(end) for end in stats.wilson(hits, _SAMPLE))
     estimate, least, most = (_share_of(space.size, s) for s in (hits / _SAMPLE, low, high))
     return Feasible(estimate, least, most, exact=False)
 

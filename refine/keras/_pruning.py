@@ -16,7 +16,7 @@ def watched() -> bool:
     return trial is not None and trial.watched
 
 
-def told(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
+def is_stopped(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
     """Whether training is to stop after an epoch, since the trial is behind.
 
     Args:
@@ -43,5 +43,5 @@ class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Asks the running trial."""
-        if told(epoch, logs, int((self.params or {}).get("epochs") or epoch + 2)):
+        if is_stopped(epoch, logs, int((self.params or {}).get("epochs") or epoch + 2)):
             self.model.stop_training = True

@@ -16,7 +16,7 @@ from refine.errors import RefineWarning
 from refine.keras._data import Rows, Unsupported, rows, split_tail
 from refine.keras._epochs import Epochs, Logs, is_rowwise
 from refine.keras._plain import Plain, is_plain
-from refine.keras._pruning import PruningCallback, told, watched
+from refine.keras._pruning import PruningCallback, is_stopped, watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,7 +157,7 @@ def _traced(
 
 
 def _run(runner: Plain | Epochs, arguments: dict[str, Any], batch: int, val_batch: int, *, many: bool) -> Any:
-    """Trains, by several epochs a call where nobody needs to be told in between."""
+    """Trains, by several epochs a call where nothing watches the epochs in between."""
     model = runner.model
     callbacks, verbose = arguments["callbacks"], arguments["verbose"]
     epochs, frequency = int(arguments["epochs"]), arguments["validation_freq"]
@@ -197,7 +197,7 @@ def _many(runner: Plain | Epochs, callbacks: Any, span: range, batch: int, val_b
                 callbacks.on_epoch_begin(epoch)
                 callbacks.on_epoch_end(epoch, dict(logs))
                 epoch += 1
-                if told(epoch - 1, logs, span.stop):
+                if is_stopped(epoch - 1, logs, span.stop):
                     return logs
             each = (time.perf_counter() - start) / size
             size = max(1, min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each) or 1))
@@ -233,7 +233,7 @@ def _one_by_one(
             callbacks.on_test_end(tested)
             logs |= {f"val_{name}": value for name, value in tested.items()}
         callbacks.on_epoch_end(epoch, logs)
-        if model.stop_training or told(epoch, logs, span.stop):
+        if model.stop_training or is_stopped(epoch, logs, span.stop):
             break
     return logs
 

@@ -22,7 +22,7 @@ _DEFAULT_SPLIT = 0.3
 _SAYS = {"holdout": "0.2 seals 20 % of the rows", "val_split": "0.3 validates on 30 %"}
 # Enough rows to see whether predictions differ; more would only cost time.
 _DEGENERATE_ROWS = 1000
-# Rows whose predictions a trial is told; it keeps no more.
+# Rows whose predictions a trial gets; it keeps no more.
 _TOLD_ROWS = 2000
 
 ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
@@ -313,7 +313,7 @@ class KerasObjective:
             tell(out, right[rows], len(right))
 
     def _degenerate(self, model: Any, x_val: Any, y_val: Any) -> bool | None:
-        """Whether predictions are constant; `None` if that can't be told (several outputs, no model)."""
+        """Whether predictions are constant; `None` where that is unknown (several outputs, no model)."""
         if not isinstance(model, keras.Model) or not isinstance(y_val, np.ndarray):
             return None
         head = keras.tree.map_structure(lambda leaf: leaf[:_DEGENERATE_ROWS], x_val)

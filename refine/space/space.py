@@ -68,7 +68,7 @@ class Space(Shown, Mapping[str, Parameter]):
 
     Raises:
         SpaceError: A name or an entry breaks a rule; the text names the parameter, the rule, the value and
-            the way out.
+            what to write instead.
 
     The grid is never built: ``size`` is an exact integer, ``configuration`` and ``cell`` convert between a
     configuration and its number (mixed radix, the last parameter fastest) at any size.

@@ -1,4 +1,4 @@
-"""How much of the best value is luck of the validation examples: they are drawn again."""
+"""How much of the best value is chance of the validation examples: they are drawn again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ExampleBootstrap:
     scores. Choosing sees 63 % of the examples only, and measuring 37 %, so that the value errs to the low side
     and the interval to the wide one.
 
-    Models are taken as trained: it corrects for the luck of the examples, not for that of seeds.
+    Models are taken as trained: it corrects for the chance of the examples, not for that of seeds.
 
     Source: Tsamardinos, Greasidou and Borboudakis (2018), BBC-CV, on one split instead of pooled folds.
 

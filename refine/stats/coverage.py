@@ -101,8 +101,6 @@ class Trend(NamedTuple):
 def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of a share, vectorised; effective (fractional) counts are welcome.
 
-    Four lines of algebra instead of statsmodels, whose import costs more than a whole analysis.
-
     Source: Wilson (1927), 'Probable inference'.
 
     Args:

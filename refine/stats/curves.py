@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 _HALF = 8  # fewest epochs that the scatter is taken from: a parabola leaves five of them
 _QUARTER = 6  # fewest epochs of a trend
-_WINDOW = 3  # fewest epochs that are averaged: one alone is luck
+_WINDOW = 3  # fewest epochs that are averaged: one alone is chance
 _WEIGHTS = 3  # of a parabola
 _DOUBT = 0.2  # one-sided; noise that is itself an estimate deserves no more certainty
-_SHARE = 0.5  # of the variance between trainings; above, the last epoch's luck is most of it
+_SHARE = 0.5  # of the variance between trainings; above, the last epoch's noise is most of it
 _STICKY = 0.9  # largest autocorrelation that is believed; nearer 1 no number of epochs would suffice
 
 

@@ -1,4 +1,4 @@
-"""How much of the best value is luck: the winner's curse of looking at many noisy values."""
+"""How much of the best value is chance: the winner's curse of looking at many noisy values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Optimism:
     its own truth.
 
     This corrects for the noise of retraining only. Seeds don't renew the validation split: all
-    trials share its luck, which a sealed hold-out alone can show.
+    trials share its chance, which a sealed hold-out alone can show.
 
     Source: the shrinkage is James and Stein's (1961); the simulation of the upper half is ours.
 
@@ -115,7 +115,7 @@ class FreshSeeds:
     would give an interval twice as wide, or wider, for want of degrees of freedom. The best of the new means
     would be a selection again, so it isn't used.
 
-    It corrects for the luck of seeds, not for that of the validation rows: see `ExampleBootstrap`.
+    It corrects for the chance of seeds, not for that of the validation rows: see `ExampleBootstrap`.
 
     Source: Student (1908), with the pooled variance of the one-way layout.
 

@@ -30,7 +30,7 @@ _ROUNDING = 1e-6  # metrics are often means in single precision
 
 
 class Resolution(NamedTuple):
-    """What can be told apart.
+    """The smallest difference that can be distinguished.
 
     Attributes:
         epsilon: the larger of `sd` and `step`, in units of the metric; NaN where `source` is 'none'.
@@ -91,7 +91,7 @@ class TopNoise:
         groups: ArrayLike | None = None,
         read: ArrayLike | None = None,
     ) -> Resolution:
-        """Estimate what can be told apart.
+        """Estimate the smallest difference that can be distinguished.
 
         Args:
             X: (n, d) positions or codes.

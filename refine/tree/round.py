@@ -487,7 +487,7 @@ class Round(Shown):
         Args:
             metric: Another metric than the round's own.
             direction: Another direction.
-            seed: Seed of every bootstrap and configuration.
+            seed: Seed of every bootstrap and permutation test.
 
         Raises:
             AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.

@@ -168,7 +168,7 @@ def test_pruners_of_optuna_in_this_process(tmp_path, space, pruner, design):
 
 
 def test_tests_rank_pruned_trials_last(tree, space):
-    whole = tree.add_round(space, objectives.deaf, metric="acc", n=100).run(progress=False).analyze()
+    whole = tree.add_round(space, objectives.never_stops, metric="acc", n=100).run(progress=False).analyze()
     found = pruned_round(tree, space, n=100)
     some = found.analyze()
     assert some.states["pruned"] > 20
@@ -193,7 +193,7 @@ def test_nothing_to_go_by_is_an_error_and_going_on_a_warning(tree, space):
         ObjectiveError, match="compares 'value' epoch by epoch, but the objective reports nothing"
     ):
         tree.add_round(space, objectives.bowl, n=20, pruner="median").run(progress=False)
-    deaf = tree.add_round(space, objectives.deaf, metric="acc", n=40, pruner=PRUNER)
+    deaf = tree.add_round(space, objectives.never_stops, metric="acc", n=40, pruner=PRUNER)
     with pytest.warns(RuntimeWarning, match=r"ask trial.should_prune\(\)") as caught:
         deaf.run(progress=False)
     assert len(caught) == 1

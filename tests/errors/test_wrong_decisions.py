@@ -102,7 +102,7 @@ REVIEWS = {
         ReviewError,
         "an author must be text, got 3; leave it out for the user's name",
     ),
-    "accept with too large a focus": (
+    "accept with too large an exploit share": (
         accepting(exploit=1.5),
         ReviewError,
         "exploit must be a share >= 0 and < 1 of the configurations, got 1.5; such as exploit=0.5",

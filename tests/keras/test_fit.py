@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test may be told every reason once more."""
+    """Each test may be warned of every reason once more."""
     monkeypatch.setitem(fit_function.__globals__, "_said", set())
 
 

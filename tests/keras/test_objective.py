@@ -86,7 +86,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 
 def given(*outcome: Any) -> Any:
-    """A model function that returns what it is told to."""
+    """A model function that returns what it was given."""
 
     def model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
         return outcome if len(outcome) != 1 else outcome[0]

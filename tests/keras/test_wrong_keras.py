@@ -1,4 +1,4 @@
-"""Wrong uses of the Keras edge that people new to it make, and what they are told. Tiny data, one epoch."""
+"""Wrong uses of the Keras edge that people new to it make, and what the errors say. Tiny data, one epoch."""
 
 from __future__ import annotations
 

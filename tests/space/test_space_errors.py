@@ -1,4 +1,4 @@
-"""Every bad input of a space, with the whole text of its SpaceError: the rule, the value, the way out."""
+"""Every bad input of a space, with the whole text of its SpaceError: the rule, the value, what to write instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of the best is luck: bias and coverage on Gaussian and skewed populations, and metrics against scikit-learn."""
+"""How much of the best is chance: bias and coverage on Gaussian and skewed populations, and metrics against scikit-learn."""
 
 from __future__ import annotations
 

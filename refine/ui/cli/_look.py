@@ -88,7 +88,7 @@ def analyze(
     direction: Annotated[
         str | None, typer.Option(help="maximize or minimize; default the round's own.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every bootstrap and configuration.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every bootstrap and permutation test.")] = 0,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -14,7 +14,7 @@ FLAGS = CurveFlags._fields
 EPOCHS = (12, 30, 100)
 RUNS = 200
 SCATTER = 0.01
-NOISE = 2 * SCATTER  # between trainings: a quarter of its variance is the last epoch's luck
+NOISE = 2 * SCATTER  # between trainings: a quarter of its variance is the last epoch's noise
 
 
 def _noise(rng: np.random.Generator, n: int, alike: float) -> np.ndarray:
