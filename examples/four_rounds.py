@@ -25,9 +25,9 @@ from keras.losses import binary_crossentropy
 from keras.optimizers import Adam, Nadam
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import StandardScaler
-from statsmodels.stats.proportion import proportion_confint
 
 import refine
+from refine import stats
 from refine.keras import KerasObjective
 
 # Best validation accuracy that the people reported, on a split of their own.
@@ -108,11 +108,11 @@ def row(who: str, number: int, found: refine.Round, workers: int, sealed: int) -
         warnings.simplefilter("ignore", UserWarning)
         opening = found.open_holdout(top=1, seeds=5, note="after all rounds", workers=workers)
     value = float(opening.table["holdout"].iloc[0])
-    low, high = proportion_confint(value * sealed, sealed, method="wilson")
+    interval = stats.wilson(value * sealed, sealed)
     reported = f"{REPORTED[number - 1]:.3f}" if who != "autopilot" else ""
     return (
         f"| {who} | {number} | {len(found.trials):,} | {reported} | {optimism.best:.4f} | {again} | "
-        f"{value:.3f} ({low:.3f} to {high:.3f}) |"
+        f"{value:.3f} ({float(interval.low):.3f} to {float(interval.high):.3f}) |"
     )
 
 
