@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from refine.errors import AnalysisError, DesignError, ObjectiveError, RefineWarning
-from refine.run.identity import Objective
 from refine.run.objective import Task, evaluate
 from refine.run.options import Resources
+from refine.run.protocols import KeepsModels, Objective, Prepares, WithModel
 from refine.store.store import Store
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys
@@ -51,7 +51,7 @@ def best_model(
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
     Resources(threads=threads)
     node, chosen = stored.node, cast(Any, objective)
-    if not callable(getattr(chosen, "trained", None)):
+    if not isinstance(objective, WithModel):
         raise ObjectiveError(
             f"round {node.id}: the objective {node.objective!r} gives no model; use refine.keras.KerasObjective, or "
             "give it a method trained(params, trial) that returns (model, metrics)"
@@ -73,17 +73,15 @@ def best_model(
             f"round {node.id}: the best trial was imported without its seed, so it can't be trained again to the same "
             "weights; give the frame a column 'seed', or replicate() it under new seeds"
         )
-    prepare = getattr(chosen, "prepare", None)
-    if callable(prepare):
-        prepare(threads)
+    if isinstance(objective, Prepares):
+        objective.prepare(threads)
     place = None if folder is None else folder / f"{node.id}-{keys[rank - 1][:12]}-{seed}"
     if place is not None:
-        for method in ("load_model", "save_model"):
-            if not callable(getattr(chosen, method, None)):
-                raise ObjectiveError(
-                    f"round {node.id}: the objective {node.objective!r} can't keep models; leave folder out, or give "
-                    "it the methods save_model(model, path) and load_model(path)"
-                )
+        if not isinstance(objective, KeepsModels):
+            raise ObjectiveError(
+                f"round {node.id}: the objective {node.objective!r} can't keep models; leave folder out, or give "
+                "it the methods save_model(model, path) and load_model(path)"
+            )
         model = chosen.load_model(place)
         if model is not None:
             return model

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.dask import Workers, local_cluster
-from refine.run.identity import Objective
 from refine.run.monitor import Watchdog
 from refine.run.objective import Outcome, Task, evaluate, wants_trial
 from refine.run.options import Resources
+from refine.run.protocols import Objective, Prepares
 from refine.run.worker import ENDED, mark
 
 PER_WORKER = 2
@@ -240,9 +240,8 @@ def run_task(order: bytes) -> bytes:
 
 
 def _prepare(objective: Objective, threads: int) -> None:
-    prepare = getattr(objective, "prepare", None)
-    if callable(prepare):
-        prepare(threads)
+    if isinstance(objective, Prepares):
+        objective.prepare(threads)
 
 
 def _pack(objective: Objective) -> bytes:

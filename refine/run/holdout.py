@@ -14,9 +14,9 @@ import numpy as np
 
 from refine.errors import AnalysisError, ObjectiveError, RefineWarning
 from refine.run.executor import outcomes_of
-from refine.run.identity import Objective
 from refine.run.objective import RunningTrial, Task
 from refine.run.options import Resources
+from refine.run.protocols import Objective, Prepares, WithHoldout
 from refine.run.replicates import check_times, known_best
 from refine.run.signals import interruptible
 from refine.space.encoding import seed_of
@@ -98,9 +98,8 @@ class OnHoldout:
 
     def prepare(self, threads: int) -> None:
         """Sets up the process, as the objective does."""
-        prepare = getattr(self.objective, "prepare", None)
-        if callable(prepare):
-            prepare(threads)
+        if isinstance(self.objective, Prepares):
+            self.objective.prepare(threads)
 
 
 def branch_of(node: Node, nodes: Mapping[str, StoredNode]) -> dict[str, StoredNode]:
@@ -149,7 +148,7 @@ def open_holdout(
     """
     check_times(top, seeds)
     node = stored.node
-    if not callable(getattr(objective, "holdout", None)):
+    if not isinstance(objective, WithHoldout):
         raise ObjectiveError(
             f"round {node.id}: the objective {node.objective!r} has no hold-out; make it with "
             "KerasObjective(..., holdout=0.2), or give it a method holdout(params, trial)"

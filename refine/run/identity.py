@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from refine.errors import ObjectiveError
+from refine.run.protocols import BuildsModel, Named, Objective, WithCode, WithData, Wraps
 
 UNNAMED = "imported:"
 """How the objective of a round begins that was imported without one, and of the rounds that came of it."""
 
-Objective = Callable[..., Any]
-"""``f(params)`` or ``f(params, trial)`` -> a number or a mapping of metrics to numbers."""
-
 
 def objective_name(objective: Objective) -> str:
     """The name that goes into a round's identity: ``objective.name``, else the qualified name."""
-    name = getattr(objective, "name", None)
-    if isinstance(name, str) and name:
-        return name
-    target = getattr(objective, "func", objective)
+    if isinstance(objective, Named) and isinstance(objective.name, str) and objective.name:
+        return objective.name
+    target = objective.func if isinstance(objective, Wraps) else objective
     qualname = getattr(target, "__qualname__", type(target).__qualname__)
     module = getattr(target, "__module__", None) or type(target).__module__
     if "<lambda>" in qualname:
@@ -46,16 +42,16 @@ def check_name(name: str | None) -> str | None:
 
 def objective_data(objective: Objective) -> str | None:
     """The fingerprint of the objective's data, where it has one."""
-    found = getattr(objective, "fingerprint", None)
-    return found if isinstance(found, str) else None
+    if isinstance(objective, WithData) and isinstance(objective.fingerprint, str):
+        return objective.fingerprint
+    return None
 
 
 def objective_code(objective: Objective) -> str:
     """A fingerprint of the objective's own source, 12 hexadecimal digits."""
-    found = getattr(objective, "code", None)
-    if isinstance(found, str):
-        return found
-    target = inspect.unwrap(getattr(objective, "func", objective))
+    if isinstance(objective, WithCode) and isinstance(objective.code, str):
+        return objective.code
+    target = inspect.unwrap(objective.func if isinstance(objective, Wraps) else objective)
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)
     code = getattr(target, "__code__", None)
@@ -72,9 +68,10 @@ def objective_code(objective: Objective) -> str:
 def source_file(objective: Objective) -> str | None:
     """The file that the objective was written in; ``None`` in a notebook or at a prompt."""
     target: Any = objective
-    for attribute in ("model", "func"):  # of a KerasObjective, and of functools.partial
-        inner = getattr(target, attribute, None)
-        target = inner if callable(inner) else target
+    if isinstance(target, BuildsModel) and callable(target.model):
+        target = target.model
+    if isinstance(target, Wraps) and callable(target.func):
+        target = target.func
     target = inspect.unwrap(target)
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)

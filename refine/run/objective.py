@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from refine.design.pruning import Limit
 from refine.errors import ObjectiveError, UnknownNameError, did_you_mean
-from refine.run.identity import Objective, objective_name
+from refine.run.identity import objective_name
+from refine.run.protocols import Objective
 from refine.space.encoding import decode, thaw
 from refine.trials.trial import Examples
 

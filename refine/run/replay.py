@@ -13,9 +13,10 @@ import numpy as np
 from refine.errors import AnalysisError, DesignError
 from refine.run.environment import environment
 from refine.run.executor import outcomes_of
-from refine.run.identity import Objective, objective_code, source_file
+from refine.run.identity import objective_code, source_file
 from refine.run.objective import Task
 from refine.run.options import Resources
+from refine.run.protocols import Objective
 from refine.run.runner import plan
 from refine.space.encoding import check_seed
 from refine.store.store import Store

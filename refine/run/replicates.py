@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refine.errors import AnalysisError, DesignError
-from refine.run.identity import Objective
 from refine.run.objective import Task
 from refine.run.options import RunOptions
+from refine.run.protocols import Objective
 from refine.run.runner import run_round
 from refine.store.store import Store
 from refine.trials.frame import Records

@@ -15,10 +15,11 @@ from refine.design.space_filling import design_named, draw, how_many
 from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.run.environment import environment
 from refine.run.executor import PER_WORKER, outcomes_of
-from refine.run.identity import Objective, called, objective_code, source_file
+from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import Outcome, Task, wants_trial
 from refine.run.options import RunOptions
 from refine.run.progress import Watch
+from refine.run.protocols import Objective
 from refine.run.signals import interruptible
 from refine.space.encoding import decode, encode, freeze
 from refine.space.space import configuration_key

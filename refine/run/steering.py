@@ -14,9 +14,9 @@ from refine.design.optuna_samplers import Conversation, OptunaRace, Told, told, 
 from refine.design.pruning import Limit, Pruner, best_so_far
 from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError, RefineWarning
-from refine.run.identity import Objective
 from refine.run.objective import Outcome, Task
 from refine.run.options import Resources
+from refine.run.protocols import Objective, Prunable
 from refine.run.runner import plan
 from refine.space.encoding import decode
 from refine.space.space import encode_configuration
@@ -294,7 +294,7 @@ def check_place(node: Node, objective: Objective, resources: Resources) -> None:
             f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs workers=1, no "
             f"executor, timeout or memory, got workers={resources.workers}; refine.Pruner() works anywhere"
         )
-    if getattr(objective, "stops", True) is False:
+    if isinstance(objective, Prunable) and objective.stops is False:
         raise ObjectiveError(
             f"round {node.id}: a pruner can't stop an objective that trains every configuration on several splits; use "
             "splits=1, or leave the pruner out"

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from refine.design.samplers import described
 from refine.errors import DesignError, ObjectiveError
-from refine.run.identity import UNNAMED, Objective, called, check_name, objective_data, objective_name
+from refine.run.identity import UNNAMED, called, check_name, objective_data, objective_name
+from refine.run.protocols import Objective
 from refine.store.reader import Reader, Snapshot
 from refine.store.store import Store
 from refine.trials.metric import Metric, Score

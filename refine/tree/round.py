@@ -30,8 +30,8 @@ from refine.run.holdout import (
     holdout_result_of,
     open_holdout,
 )
-from refine.run.identity import Objective
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
+from refine.run.protocols import Objective
 from refine.run.replay import Replay, replay
 from refine.run.replicates import run_replicates
 from refine.run.runner import planned_cells, run_round

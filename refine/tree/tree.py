@@ -16,8 +16,9 @@ from refine.design.space_filling import how_many
 from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
 from refine.review.calibration import Calibration
 from refine.review.decision import Decision, check_note, user
-from refine.run.identity import Objective, check_name, objective_data, objective_name
+from refine.run.identity import check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
+from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.steering import check_pruner
 from refine.space.encoding import check_seed

@@ -13,7 +13,8 @@ from refine.report.pages.proposal import why
 from refine.report.pages.reasons import times
 from refine.review.checklist import Checks
 from refine.review.review import Review
-from refine.run.identity import UNNAMED, Objective, objective_data, objective_name
+from refine.run.identity import UNNAMED, objective_data, objective_name
+from refine.run.protocols import Objective
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text
 from refine.space.literals import python_symbols, typed_value

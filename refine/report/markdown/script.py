@@ -6,7 +6,8 @@ import sys
 
 from refine.design.pruning import code_of
 from refine.design.space_filling import IMPORTED
-from refine.run.identity import UNNAMED, Objective
+from refine.run.identity import UNNAMED
+from refine.run.protocols import Objective
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
 from refine.space.parameters import Range

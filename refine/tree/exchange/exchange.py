@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from refine.errors import AnalysisError, NotFoundError, StoreError
 from refine.review.decision import check_note
-from refine.run.identity import Objective, check_name, objective_data, objective_name
+from refine.run.identity import check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
+from refine.run.protocols import Objective
 from refine.space.space import Space
 from refine.store.engine import check_folder
 from refine.store.merge import Merged, merge_into
