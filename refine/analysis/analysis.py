@@ -30,7 +30,7 @@ from refine.analysis.ruled_out import without_hopeless
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.encoding import check_seed
 from refine.space.space import Space
-from refine.trials.frame import check_frame, degenerate_rows
+from refine.trials.frame import check_frame, degenerate_rows, space_filling
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.trial import FAILED, STATES
 from refine.utils.action import Action, Symbol
@@ -392,9 +392,6 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
             y = np.where(pruned, (y[finished].min() if sign > 0 else y[finished].max()), y)
         else:
             pruned = np.zeros(len(table), dtype=np.bool_)
-    space_filling = np.ones(len(table), dtype=np.bool_)
-    if "origin" in table:
-        # Somebody's table of finished runs is all there is: it is analysed as if drawn evenly.
-        space_filling = table["origin"].isin(["space_filling", "imported"]).to_numpy()
+    evenly = space_filling(table)
     unworthy = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
-    return Rows(table, space.unit(table), y, finished, failed, space_filling, mask, unworthy, pruned)
+    return Rows(table, space.unit(table), y, finished, failed, evenly, mask, unworthy, pruned)

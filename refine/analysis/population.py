@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
+from refine.trials.frame import space_filling
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.action import Action
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 LEAST_COMPARED = 2
 """Fewest finished space-filling trials of a round that is compared."""
-
-SPACE_FILLING = ("space_filling", "imported")
-"""Origins of trials that were drawn without looking at results, or are all there is of somebody's table."""
 
 _SHAPES = 0.05  # two-sided p of the largest distance below which distributions are said to differ in shape
 
@@ -109,9 +107,7 @@ def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     keep = np.isfinite(np.asarray(table["value"], dtype=float))
     if "state" in table:
         keep &= (table["state"] == "complete").to_numpy()
-    if "origin" in table:
-        keep &= table["origin"].isin(SPACE_FILLING).to_numpy()
-    return np.asarray(keep, dtype=np.bool_)
+    return np.asarray(keep & space_filling(table), dtype=np.bool_)
 
 
 def space_filling_values(table: pd.DataFrame) -> npt.NDArray[np.float64]:

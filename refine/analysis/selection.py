@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import GOOD
-from refine.analysis.population import SPACE_FILLING, space_filling_rows
-from refine.trials.frame import degenerate_rows
+from refine.analysis.population import space_filling_rows
+from refine.trials.frame import degenerate_rows, space_filling
 from refine.trials.trial import FAILED
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
     table = analysis.table
     finished, pruned = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
     if "state" in table and finished.any():
-        pruned = (table["state"] == "pruned").to_numpy() & _space_filling(table)
+        pruned = (table["state"] == "pruned").to_numpy() & space_filling(table)
     value = np.asarray(table["value"], dtype=float)
     if pruned.any():
         worst = min if analysis.sign > 0 else max
@@ -55,10 +55,10 @@ def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
     finished, failed = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
     pruned = failed
     if "state" in table:
-        failed = table["state"].isin(FAILED).to_numpy() & _space_filling(table)
-        pruned = (table["state"] == "pruned").to_numpy() & _space_filling(table)
+        failed = table["state"].isin(FAILED).to_numpy() & space_filling(table)
+        pruned = (table["state"] == "pruned").to_numpy() & space_filling(table)
     else:
-        failed = ~finished & _space_filling(table)
+        failed = ~finished & space_filling(table)
     bad = failed | (finished & degenerate_rows(table, analysis.space))
     keep = finished | failed | pruned
     return table[keep], bad[keep]
@@ -112,9 +112,3 @@ def stays(old: Parameter, new: Parameter) -> list[bool]:
     values = np.empty(old.size, dtype=object)
     values[:] = old.grid
     return [bool(v) for v in new.contains(values)]
-
-
-def _space_filling(table: pd.DataFrame) -> Bools:
-    if "origin" not in table:
-        return np.ones(len(table), dtype=np.bool_)
-    return np.asarray(table["origin"].isin(SPACE_FILLING).to_numpy(), dtype=np.bool_)

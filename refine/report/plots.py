@@ -22,6 +22,7 @@ from refine.report.figures.interactive import check_kind, interactive
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
 from refine.tree.lineage import lineage
+from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.reading import read_curves
 from refine.tree.round import Round
 from refine.tree.tree import Tree
@@ -200,7 +201,7 @@ class Plots:
 
     def _lineage(self) -> list[Round]:
         """The rounds from the root to this one that are judged alike."""
-        rounds = [self._round]
+        rounds = [self._round._at_once()]
         while (parent := rounds[-1].parent) is not None:
             rounds.append(parent)
         judged = self._round.metric, self._round.direction
@@ -223,29 +224,22 @@ class TreePlots:
 
     def tree(self, ax: Any = None) -> Any:
         """The rounds with their best values, tags, notes and the decisions between them."""
-        rounds, alike = self._tree.rounds, {r.id for r in self._alike()}
-        home = self._tree._context
-        counts = home.store.counts(home.tree)
-        nodes = []
-        for r in rounds:
-            states = counts.get(r._stored.pk, {})
-            best = r.best if r.id in alike else None
-            nodes.append(
-                figures.TreeNode(
-                    id=r.id,
-                    parent=r.node.parent,
-                    best=np.nan if best is None else float(best["value"]),
-                    n=sum(number for state, number in states.items() if state != "running"),
-                    planned=r.n,
-                    kind=_kind(r),
-                    tags=tuple(tag for tag, node_id in self._tree.tags.items() if node_id == r.id),
-                    note=r.node.note,
-                )
+        rounds = self._tree._at_once().rounds
+        nodes = [
+            figures.TreeNode(
+                id=each.id,
+                parent=each.parent,
+                best=np.nan if each.best is None or not each.comparable else float(each.best["value"]),
+                n=each.ended,
+                planned=each.n,
+                kind=_kind(each),
+                tags=each.tags,
+                note=each.round.node.note,
             )
-        first = rounds[0] if rounds else None
-        return figures.tree(
-            nodes, first.direction if first else "maximize", first.metric if first else "value", ax=ax
-        )
+            for each in overview_of(rounds).rounds
+        ]
+        goal = (rounds[0].direction, rounds[0].metric) if rounds else ("maximize", "value")
+        return figures.tree(nodes, *goal, ax=ax)
 
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial of all rounds, along every branch."""
@@ -279,7 +273,7 @@ class TreePlots:
         return figures.reliability(self._tree.calibration(), ax=ax)
 
     def _alike(self) -> list[Round]:
-        rounds = self._tree.rounds
+        rounds = self._tree._at_once().rounds
         return [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
 
 
@@ -299,13 +293,11 @@ def _best(rounds: Sequence[Round]) -> float | None:
     values = [float(table["value"].iloc[0]) for table in tables if len(table)]
     if not values:
         return None
-    return max(values) if rounds[0].direction == "maximize" else min(values)
+    return rounds[0].goal.best(values)
 
 
-def _kind(r: Round) -> str:
+def _kind(each: RoundOverview) -> str:
     """What led to a round."""
-    parent = r.parent
-    if parent is None:
-        return IMPORTED if r.node.method == IMPORTED else ""
-    kinds = [d.kind for d in parent.decisions if d.child == r.id]
-    return kinds[-1] if kinds else "branched"
+    if each.parent is None:
+        return IMPORTED if each.round.node.method == IMPORTED else ""
+    return each.kinds[-1] if each.kinds else "branched"

@@ -148,7 +148,7 @@ def open_holdout(
     """
     check_times(top, seeds)
     node = stored.node
-    if not isinstance(objective, WithHoldout):
+    if not isinstance(objective, WithHoldout) or not callable(objective.holdout):
         raise ObjectiveError(
             f"round {node.id}: the objective {node.objective!r} has no hold-out; make it with "
             "KerasObjective(..., holdout=0.2), or give it a method holdout(params, trial)"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine.run.identity import Objective
+from refine.run.protocols import Objective
 from refine.tree.tree import Tree
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import ObjectiveError
-from refine.run.identity import Objective
 from refine.run.objective import Outcome, Task, evaluate, wants_trial
+from refine.run.protocols import Objective
 from refine.space.space import Space, configuration_key, encode_configuration
 
 _SEEDS = (20_231, 977)

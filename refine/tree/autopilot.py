@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis.population import SPACE_FILLING
 from refine.design.space_filling import IMPORTED
 from refine.errors import DesignError, ReviewError
 from refine.proposal.allocation import check_shares
@@ -17,7 +16,7 @@ from refine.run.options import RunKeywords, RunOptions
 from refine.tree.apply import left_to_run
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.trials.frame import best_first
+from refine.trials.frame import best_first, space_filling
 from refine.trials.goal import sign_of
 from refine.utils.action import Action
 
@@ -115,10 +114,9 @@ def _only_noise(parent: Round, child: Round) -> bool:
         return not len(after)
     if after.max() > before.max():
         return False
-    space_filling = [
-        sign * t.loc[t["origin"].isin(SPACE_FILLING), "value"].dropna().to_numpy()
-        for t in (parent.trials, child.trials)
+    drawn = [
+        sign * t.loc[space_filling(t), "value"].dropna().to_numpy() for t in (parent.trials, child.trials)
     ]
-    if min(len(e) for e in space_filling) < 2:
+    if min(len(e) for e in drawn) < 2:
         return True
-    return bool(stats.Compare()(np.asarray(space_filling[0]), np.asarray(space_filling[1])).low <= 0.5)
+    return bool(stats.Compare()(np.asarray(drawn[0]), np.asarray(drawn[1])).low <= 0.5)

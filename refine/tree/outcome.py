@@ -14,7 +14,7 @@ from refine.review.calibration import Entry, Seen
 from refine.review.decision import Decision
 from refine.tree.lineage import lineage
 from refine.tree.round import Round
-from refine.trials.frame import degenerate_rows
+from refine.trials.frame import degenerate_rows, space_filling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,19 +51,19 @@ def seen(child: Round, decision: Decision) -> Seen:
     frame = _judged(child, child.trials)
     if frame.empty:
         return Seen(planned, 0, (), math.nan, (), child.direction)
-    space_filling = frame[(frame["origin"] == "space_filling") & (frame["state"] != "running")]
+    drawn = frame[space_filling(frame) & (frame["state"] != "running")]
     if planned < stored.n - extra and not child.node.adaptive:
         first = child.cells(planned) if planned > 0 else []
-        space_filling = space_filling[space_filling["cell"].isin([str(cell) for cell in first])]
+        drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]
     # A configuration that was run again is one trial.
-    values = space_filling[np.isfinite(space_filling["value"])].drop_duplicates("cell")["value"]
+    values = drawn[np.isfinite(drawn["value"])].drop_duplicates("cell")["value"]
     audit = frame.loc[frame["origin"] == "audit", "value"]
     found = lineage(child.context.reader, child.context.path(child.node), child._metric)
     tables = [_judged(child, t) for t in (found.frame, found.earlier) if t is not None]
     inside = [v for t in tables for v in _finite(t.loc[child.space.contains(t), "value"])]
     return Seen(
         planned=planned,
-        ended=int(space_filling["cell"].nunique()),
+        ended=int(drawn["cell"].nunique()),
         space_filling=tuple(_finite(values)),
         inside=child.goal.best(inside),
         audit=tuple(_finite(audit)),

@@ -1,15 +1,111 @@
-"""A tree as a whole: which of its rounds has the best trial."""
+"""A tree at a glance: how far its rounds are, what led to each, and which has the best trial. Every view of it draws this."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from refine.space.space import SpaceDiff
 from refine.tree.round import Round
 from refine.trials.goal import sign_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class RoundOverview:
+    """One round of a tree.
+
+    Attributes:
+        round: The round.
+        n: How many configurations it plans.
+        states: State -> number of its planned trials.
+        best: Its best trial; ``None`` before the first has finished.
+        comparable: Whether it is judged as the oldest round is.
+        tags: Its tags.
+        kinds: Kinds of the decisions that led to it, oldest first.
+        change: What differs from its parent's space; ``None`` for a root.
+    """
+
+    round: Round
+    n: int
+    states: Mapping[str, int]
+    best: pd.Series | None
+    comparable: bool
+    tags: tuple[str, ...]
+    kinds: tuple[str, ...]
+    change: SpaceDiff | None
+
+    @property
+    def id(self) -> str:
+        """The short node id."""
+        return self.round.id
+
+    @property
+    def parent(self) -> str | None:
+        """Id of the round it came from."""
+        return self.round.node.parent
+
+    @property
+    def ended(self) -> int:
+        """How many of its planned trials have ended."""
+        return sum(number for state, number in self.states.items() if state != "running")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A tree at a glance.
+
+    Attributes:
+        rounds: Its rounds, oldest first.
+        winner: Id of the round with the best trial of those that can be compared; ``None`` before the first one.
+    """
+
+    rounds: tuple[RoundOverview, ...]
+    winner: str | None
+
+    def below(self, parent: str | None) -> tuple[RoundOverview, ...]:
+        """The rounds that came from one, oldest first; the roots for ``None``."""
+        return tuple(each for each in self.rounds if each.parent == parent)
+
+
+def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | None = None) -> Overview:
+    """A tree at a glance.
+
+    Args:
+        rounds: All of its rounds, oldest first, read at once.
+        best: Best trials by id, where they were read already.
+    """
+    if not rounds:
+        return Overview((), None)
+    context = rounds[0].context
+    nodes, counts = context.nodes, context.counts
+    tags: dict[str, list[str]] = {}
+    for tag, node_id in context.reader.tags(context.tree).items():
+        tags.setdefault(node_id, []).append(tag)
+    kinds: dict[str, list[str]] = {}
+    for decision in (d for found in rounds for d in found.decisions if d.child):
+        kinds.setdefault(str(decision.child), []).append(decision.kind)
+    spaces = {found.id: found.space for found in rounds}
+    each = []
+    for found in rounds:
+        above = found.node.parent
+        each.append(
+            RoundOverview(
+                found,
+                nodes[found.id].n,
+                counts.get(nodes[found.id].pk, {}),
+                found.best if best is None else best[found.id],
+                (found.metric, found.direction) == (rounds[0].metric, rounds[0].direction),
+                tuple(tags.get(found.id, ())),
+                tuple(kinds.get(found.id, ())),
+                None if above is None else spaces[above].diff(found.space),
+            )
+        )
+    top = best_of(rounds, {e.id: e.best for e in each})
+    return Overview(tuple(each), None if top is None else top[0].id)
 
 
 def best_of(

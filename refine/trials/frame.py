@@ -16,7 +16,7 @@ from refine.space.parameters import Parameter
 from refine.space.space import RESERVED, Space
 from refine.trials.goal import sign_of
 from refine.trials.metric import Curve, Metric
-from refine.trials.trial import DEGENERATE
+from refine.trials.trial import DEGENERATE, SPACE_FILLING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,17 @@ def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArr
     if title not in frame.columns:
         return np.zeros(len(frame), dtype=np.bool_)
     return np.asarray(np.asarray(frame[title], dtype=float) >= 0.5, dtype=np.bool_)
+
+
+def space_filling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which trials were drawn without looking at results: the one rule, by their ``origin``; all where there is none.
+
+    Returns:
+        (n,) mask.
+    """
+    if "origin" not in frame:
+        return np.ones(len(frame), dtype=np.bool_)
+    return np.asarray(frame["origin"].isin(SPACE_FILLING), dtype=np.bool_)
 
 
 def best_first(

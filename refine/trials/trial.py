@@ -17,6 +17,10 @@ FAILED = ("failed", "diverged", "crashed", "timeout")
 
 ORIGINS = ("space_filling", "exploit", "audit", "adaptive", "imported")
 
+SPACE_FILLING = ("space_filling", "imported")
+"""Origins of trials that count as drawn without looking at results. Somebody's table of finished runs is all there is of
+it, and counts as if it were."""
+
 OLDER_ORIGINS = {"even": "space_filling", "focus": "exploit", "counter": "audit"}
 """What stores of schema 1 to 4, and folders exported from them, call the origins of trials."""
 

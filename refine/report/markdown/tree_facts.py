@@ -17,6 +17,7 @@ from refine.report.markdown.tree import Step, TreeFacts, tree_report
 from refine.report.pages.analysis import seen as seen_in
 from refine.review.calibration import Calibration, Entry
 from refine.tree.outcome import entries_of
+from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import degenerate_rows
@@ -42,13 +43,9 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
     first = rounds[0]
     entries = entries_of(rounds)
     by_child = {e.child: e for e in entries}
-    best = tree.best()
-    if winner is None and best is not None:
-        winner = tree[str(best["round"])]
-    tags: dict[str, list[str]] = {}
-    for tag, node_id in tree.tags.items():
-        tags.setdefault(node_id, []).append(tag)
-    comparable = {r.id for r in rounds if (r.metric, r.direction) == (first.metric, first.direction)}
+    seen = overview_of(rounds)
+    chosen = seen.winner if winner is None else winner.id
+    winner = next((r for r in rounds if r.id == chosen), None)
     optimism = None
     with contextlib.suppress(AnalysisError):
         optimism = None if winner is None else winner.optimism()
@@ -56,9 +53,7 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
         name=tree.name,
         metric=first.metric,
         direction=first.direction,
-        steps=tuple(
-            _step(r, by_child.get(r.id), tuple(tags.get(r.id, ())), r.id in comparable) for r in rounds
-        ),
+        steps=tuple(_step(each, by_child.get(each.id)) for each in seen.rounds),
         way=() if winner is None else tuple(node.id for node in winner.path),
         optimism=optimism,
         calibration=Calibration(tree.name, entries),
@@ -66,8 +61,9 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
     )
 
 
-def _step(found: Round, entry: Entry | None, tags: tuple[str, ...], comparable: bool) -> Step:
-    trials, node, best = found.trials, found.node, found.best if comparable else None
+def _step(each: RoundOverview, entry: Entry | None) -> Step:
+    found, comparable = each.round, each.comparable
+    trials, node, best = found.trials, found.node, each.best if comparable else None
     values = np.asarray(trials["value"], dtype=float) if comparable else np.full(len(trials), np.nan)
     worthy = np.isfinite(values) & (trials["state"] == "complete").to_numpy()
     if not node.allow_degenerate:
@@ -78,14 +74,14 @@ def _step(found: Round, entry: Entry | None, tags: tuple[str, ...], comparable: 
     seconds = np.asarray(trials["seconds"], dtype=float)
     return Step(
         node=node,
-        n=found.n,
+        n=each.n,
         states={str(k): int(v) for k, v in trials["state"].value_counts().items()},
         seconds=float(np.nansum(seconds)) if np.isfinite(seconds).any() else float("nan"),
         values=np.where(worthy, values, np.nan),
         space_filling=space_filling_values(trials) if comparable else np.zeros(0),
         best=float("nan") if best is None else float(best["value"]),
         at={} if best is None else {n: shown(best[n]) for n in node.space.varied},
-        tags=tags,
+        tags=each.tags,
         seen=seen,
         decision=None if entry is None else entry.decision,
         proposal=None if entry is None else entry.proposal,

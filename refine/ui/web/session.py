@@ -6,12 +6,11 @@ an answer with ``error``, in words; nothing is written then. Decisions are made 
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
@@ -19,7 +18,7 @@ from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarni
 from refine.proposal.proposal import check_risk
 from refine.review.decision import Decision
 from refine.space.literals import STARTED, page_form, page_value
-from refine.tree.overview import best_of
+from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import pair_content, preview_content, review_content, trials_content
@@ -127,14 +126,14 @@ class Session:
     def _pulse(self, _: Mapping[str, Any]) -> Answer:
         """How far every round is, and which evidence it has: cheap enough to ask for all the time."""
         home = self.shown.context
-        counts = home.store.counts(home.tree)
-        progress = {i: _progress(counts.get(s.pk, {}), s.n) for i, s in home.store.nodes(home.tree).items()}
+        counts = home.counts
+        progress = {i: _progress(counts.get(s.pk, {}), s.n) for i, s in home.nodes.items()}
         return {"progress": progress, "versions": self._versions()}
 
     def _versions(self) -> dict[str, str]:
         """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
         home = self.shown.context
-        nodes, last = home.store.nodes(home.tree), home.store.last_rows(home.tree)
+        nodes, last = home.nodes, home.reader.last_rows(home.tree)
         found = {}
         for node_id, stored in nodes.items():
             rows = [str(last.get(nodes[n.id].pk, 0)) for n in path_to(stored.node, nodes)]
@@ -142,48 +141,37 @@ class Session:
         return found
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
-        home = self.shown.context
-        tags: dict[str, list[str]] = {}
-        for tag, node_id in home.store.tags(home.tree).items():
-            tags.setdefault(node_id, []).append(tag)
-        nodes, counts = home.store.nodes(home.tree), home.store.counts(home.tree)
-        decided = {}
-        for stored in nodes.values():
-            decisions = [Decision.from_json(json.loads(c)) for c, _ in home.store.decisions(stored.pk)]
-            decided.update({d.child: d.kind for d in decisions if d.child})
-        rounds = {node_id: self._at(stored) for node_id, stored in nodes.items()}
-        tops = self._tops(nodes, rounds)
-        best = best_of(list(rounds.values()), tops)
+        home = self.shown.context.at_once()
+        rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
+        seen = overview_of(rounds, self._tops(rounds))
         return {
             "name": home.name,
             "rounds": [
                 {
-                    "id": node_id,
-                    "parent": stored.node.parent,
-                    "about": _node_text(counts.get(stored.pk, {}), stored.n, tops[node_id]),
-                    "tags": tags.get(node_id, []),
-                    "note": ": ".join(t for t in (decided.get(node_id, ""), stored.node.note) if t),
+                    "id": each.id,
+                    "parent": each.parent,
+                    "about": _node_text(each.states, each.n, each.best),
+                    "tags": list(each.tags),
+                    "note": ": ".join(t for t in (*each.kinds[-1:], each.round.node.note) if t),
                 }
-                for node_id, stored in nodes.items()
+                for each in seen.rounds
             ],
-            "winner": None if best is None else best[0].id,
+            "winner": seen.winner,
         }
 
-    def _tops(
-        self, nodes: Mapping[str, StoredNode], rounds: Mapping[str, Round]
-    ) -> dict[str, pd.Series | None]:
+    def _tops(self, rounds: Sequence[Round]) -> dict[str, pd.Series | None]:
         """The best trial of every round, read again only where there are other trials."""
-        home = self.shown.context
-        last = home.store.last_rows(home.tree)
+        home = rounds[0].context
+        last = home.reader.last_rows(home.tree)
         known, self._best = self._best, {}
-        for node_id, stored in nodes.items():
-            key = node_id, last.get(stored.pk, 0)
-            self._best[key] = known[key] if key in known else rounds[node_id].best
+        for found in rounds:
+            key = found.id, last.get(home.nodes[found.id].pk, 0)
+            self._best[key] = known[key] if key in known else found.best  # noqa: SIM401  # read only then
         return {node_id: best for (node_id, _), best in self._best.items()}
 
     def _round(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
-        counts = found.context.store.counts(found.context.tree).get(found._stored.pk, {})
+        counts = found.context.counts.get(found._stored.pk, {})
         head = {
             "id": found.id,
             "about": _about(found),
@@ -244,11 +232,11 @@ class Session:
 
     def _found(self, message: Mapping[str, Any]) -> Round:
         key, home = message.get("round"), self.shown.context
-        if not isinstance(key, str) or key not in home.store.nodes(home.tree):
+        if not isinstance(key, str) or key not in home.nodes:
             raise NotFoundError(
                 f"no round {key!r} in tree {home.name!r}; it may have been removed since the page was opened"
             )
-        return self._at(home.store.nodes(home.tree)[key])
+        return self._at(home.nodes[key])
 
     def _at(self, stored: StoredNode) -> Round:
         """A round of the tree, judged as it is stored; the one shown first as whoever opened the page judges it."""
