@@ -26,7 +26,7 @@ from refine.analysis.evidence import (
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.pooling import noise_of
 from refine.analysis.reason import Reason
-from refine.analysis.ruled_out import without_hopeless
+from refine.analysis.ruled_out import without_ruled_out
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.encoding import check_seed
 from refine.space.space import Space
@@ -51,7 +51,7 @@ class Analysis(Shown):
 
     P-values, intervals and levels use space-filling trials only, the round's own and those of earlier rounds on the very
     same space, of which those that were pruned rank with the worst; the evidence for where the optimum may be (``X``,
-    ``y``) also holds focused and adaptive trials, those of other earlier rounds inside the space, and failed, pruned
+    ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, and failed, pruned
     and degenerate ones at the worst value seen.
 
     Attributes:
@@ -75,7 +75,7 @@ class Analysis(Shown):
         X: Unit-scale positions of all evidence, shape (n, parameters).
         y: Values of all evidence, higher is better, shape (n,).
         digest: Hash of the evidence.
-        codes: Fingerprints of the code that its trials ran, where they come from a store; several are said in print.
+        codes: Fingerprints of the code that its trials ran, where they come from a store; several make a caution.
         n_imported: How many of ``n_space_filling`` were imported without saying how they were drawn.
     """
 
@@ -225,7 +225,7 @@ def analyze(
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: _read_mask(n, read, len(frame))[rows.mask] for n in names if read and n in read}
     beside = list(zip(at, cardinalities, strict=True))
-    each = without_hopeless(rows, [(space[n], at[j]) for j, n in enumerate(names)])
+    each = without_ruled_out(rows, [(space[n], at[j]) for j, n in enumerate(names)])
     found = [
         evidence_of(space[n], n, at[j], each[j], masks.get(n), beside, sign, seed, permutations)
         for j, n in enumerate(names)
@@ -259,9 +259,9 @@ def analyze(
         if "state" not in table
         else table["state"].value_counts().to_dict()
     )
-    worthy = rows.finished & ~rows.allow_degenerate
-    worthy = worthy if worthy[own].any() else rows.finished
-    best = int(np.argmax(np.where(worthy[own], sign * rows.y[own], -np.inf)))
+    eligible = rows.finished & ~rows.degenerate
+    eligible = eligible if eligible[own].any() else rows.finished
+    best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
     return Analysis(
         space=space,
         metric=metric or value,
@@ -341,8 +341,8 @@ def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tupl
     y = np.concatenate(
         [np.where(part.finished, sign * part.y, np.nan)[e] for part, e in zip(parts, ended, strict=True)]
     )
-    unworthy = np.concatenate([part.allow_degenerate[e] for part, e in zip(parts, ended, strict=True)])
-    y = np.where(np.isnan(y) | unworthy, np.nanmin(y), y)
+    degenerate = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
+    y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
     order = np.lexsort((*X.T, y))
     return X[order], y[order]
 
@@ -393,5 +393,5 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
         else:
             pruned = np.zeros(len(table), dtype=np.bool_)
     evenly = space_filling(table)
-    unworthy = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
-    return Rows(table, space.unit(table), y, finished, failed, evenly, mask, unworthy, pruned)
+    degenerate = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
+    return Rows(table, space.unit(table), y, finished, failed, evenly, mask, degenerate, pruned)

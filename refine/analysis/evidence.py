@@ -156,7 +156,7 @@ class Rows(NamedTuple):
     failed: Bools
     space_filling: Bools
     mask: Bools
-    allow_degenerate: Bools
+    degenerate: Bools
     pruned: Bools
     lost: Bools | None = None  # see refine.analysis.ruled_out
 
@@ -174,7 +174,7 @@ class Rows(NamedTuple):
     @property
     def bad(self) -> Bools:
         """Trials that gave no value, or a degenerate model."""
-        return self.failed | self.allow_degenerate
+        return self.failed | self.degenerate
 
 
 def evidence_of(
@@ -243,7 +243,7 @@ def evidence_of(
         share,
         n=len(x),
         good=int(stats.top_mask(y, GOOD).sum()) if len(y) else 0,
-        # What a test of the parameter alone sees as well is said in its plainer words.
+        # What a test of the parameter alone sees as well is reported as that test's.
         seen_by=seen.seen_by
         if 3 * min(seen.p_importance, seen.p_trend) > ALPHA
         else stats.combine(seen.p_importance, seen.p_trend).seen_by,

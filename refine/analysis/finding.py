@@ -27,7 +27,7 @@ VERDICTS = (MATTERS, FAILS, COUPLED, NOT_SEEN, CANNOT_BE_JUDGED, NEVER_READ)
 """In this order: a parameter that matters may fail at some of its levels as well."""
 
 _LEAST = 5
-"""Trials that a level, or an end, must have before anything is said of it."""
+"""Trials that a level, or an end, must have before it is judged."""
 
 _MOST_SHOWN = 4
 
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
         rich: Numbers of the levels at which the best trials are over-represented.
         open_ends: Ends at which the best trials pile up and the range could go on.
         partners: Parameters that it is coupled with among the best trials.
-        reasons: What the verdict rests on, in the order of telling.
+        reasons: What the verdict rests on, in the order in which they are read.
     """
 
     name: str
@@ -185,7 +185,7 @@ def _effect(e: ParameterEvidence, about: Whole, shape: str, few_at: str) -> Reas
     assert a is not None
     judged = sorted((v for v in e.levels if v.n), key=lambda v: -about.sign * v.median)
     shown = judged if len(judged) <= _MOST_SHOWN else [judged[0], judged[-1]]
-    # What a test of the parameter alone sees as well is said in its plainer words.
+    # What a test of the parameter alone sees as well is reported as that test's.
     seen_by = "trend" if e.seen_by == "importance" and 3 * a.p <= ALPHA else e.seen_by
     medians = [[v.label, v.median] for v in shown]
     return _about(e, "choices", effect=a.effect, q=e.q, seen_by=seen_by, medians=medians)

@@ -32,7 +32,7 @@ class Optimism(Shown):
         seeds: What it did show under new seeds; ``None`` where it wasn't run again.
         failed: How many of its new runs gave no value, or a degenerate model that may not be best, and are not in ``seeds``.
         examples: What the winner is worth on validation examples that took no part in choosing it; ``None`` where
-            that can't be told.
+            it is not known.
         why_not: Why ``examples`` is ``None``; ``None`` where it isn't.
         components: What configuration and seed contribute to the spread of the new runs; ``None`` without such.
     """

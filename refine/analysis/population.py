@@ -92,7 +92,7 @@ def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
     Args:
         table: One row per trial with ``value``; without ``state`` every row is complete, without ``origin``
-            every row is even. Somebody's table of finished runs counts as drawn evenly, as in an analysis.
+            every row is space-filling. An imported table of finished runs counts as space-filling, as in an analysis.
 
     Returns:
         (n,) mask.

@@ -1,4 +1,4 @@
-"""Levels at which everything fails, which hide where else trials fail."""
+"""Levels at which everything fails; they would hide where else trials fail. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from refine.analysis.evidence import Bools, Rows, level_positions
 from refine.space.parameters import Parameter
 
 _LEAST = 5
-"""Trials at a level before it is called hopeless."""
+"""Trials at a level before it is ruled out."""
 _ALPHA = 0.01
 
 
-def without_hopeless(rows: Rows, columns: Sequence[tuple[Parameter, int]]) -> list[Rows]:
-    """Rows for every parameter, in which trials at hopeless levels of the others are not asked why they failed.
+def without_ruled_out(rows: Rows, columns: Sequence[tuple[Parameter, int]]) -> list[Rows]:
+    """Rows for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
 
-    A level is hopeless where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
+    A level is ruled out where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
     fails whatever the other parameters are, and would drown what they have to do with it.
 
     Args:
         rows: All trials.
         columns: Parameter and its column in ``rows.X``, of all that vary.
     """
-    ended, lost = rows.ended, [_hopeless(rows, parameter, column) for parameter, column in columns]
+    ended, lost = rows.ended, [_ruled_out(rows, parameter, column) for parameter, column in columns]
     out = []
     for mine in range(len(columns)):
         others = np.zeros(len(ended), dtype=np.bool_)
@@ -36,7 +36,7 @@ def without_hopeless(rows: Rows, columns: Sequence[tuple[Parameter, int]]) -> li
     return out
 
 
-def _hopeless(rows: Rows, parameter: Parameter, column: int) -> Bools:
+def _ruled_out(rows: Rows, parameter: Parameter, column: int) -> Bools:
     axis = stats.Axis(level_positions(parameter), unordered=not parameter.ordered)
     codes, ended = axis.index(rows.X[:, column]), rows.ended
     rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)

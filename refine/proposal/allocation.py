@@ -56,7 +56,7 @@ def exploit_rows(
 
     Half of them are picks of a bootstrapped forest, each the best candidate of three members; half are picks of a
     Gaussian process, each the best candidate of one random function (Thompson 1933). Candidates are space-filling draws, and
-    neighbours of the trials that the forest thinks best, which luck alone did not make look good.
+    neighbours of the trials of which the forest expects most: it is misled less by chance than their own values are.
 
     Args:
         analysis: Evidence to learn from.

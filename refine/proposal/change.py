@@ -34,7 +34,7 @@ class Change:
         q: Adjusted p-value of 'does not matter'.
         reasons: Why; see :data:`refine.analysis.reason.CODES`.
         risk: Probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
-            that can't be said.
+            that can't be stated.
     """
 
     name: str

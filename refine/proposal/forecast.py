@@ -1,4 +1,4 @@
-"""What a child's space-filling trials will show, said before they run: quantiles of their median and of their best. Pure."""
+"""What a child's space-filling trials will show, stated before they run: quantiles of their median and of their best. Pure."""
 
 from __future__ import annotations
 

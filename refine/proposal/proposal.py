@@ -121,7 +121,7 @@ class Proposal(Shown):
 
         Returns:
             The probability that the best value inside ``space`` is at least the best one anywhere in the old
-            space minus epsilon. NaN where it can't be said: this proposal was read back and its surrogate is
+            space minus epsilon. NaN where it can't be stated: this proposal was read back and its surrogate is
             gone, or too few of the candidate cells lie inside.
         """
         if self._plausible is None:

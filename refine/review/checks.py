@@ -63,7 +63,7 @@ CODES = {
     "optimism": ("unknown", "small", "large"),
     "cost": ("unknown", "no_cheaper", "cheaper"),
 }
-"""What every check may find; said in :mod:`refine.report.pages.checks`."""
+"""What every check may find; the sentences are in :mod:`refine.report.pages.checks`."""
 
 
 class Check(NamedTuple):
@@ -126,7 +126,7 @@ class Known:
 
 
 def goal(known: Known, scientific: list[str]) -> Check:
-    """Whether it is said what the round asks, and whether the proposal would answer it."""
+    """Whether it is clear what the round asks, and whether the proposal would answer it."""
     changes = known.proposal.changes if known.proposal else ()
     decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
     nuisance = sum(role == "nuisance" for role in known.roles.values())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.facts import Facts, finished, metric_of, shown, states_text, that_matter
 from refine.report.markdown.text import Raw, code, escape, joined, quote, table
-from refine.report.pages.proposal import claim_sentence, offer_action, why
+from refine.report.pages.proposal import claim_sentence, offer_action, own_why, quiet_sentences
 from refine.report.pages.reasons import sentence
 from refine.space.edits import bounds_text
 from refine.utils.format import duration, percent, plural, score
@@ -109,6 +109,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "n": plural(proposal.n, "trial"),
         "metric": proposal.metric,
         "evidence": code(proposal.evidence),
+        "quiet": quiet_sentences(proposal),
         "offers": [
             Raw(escape(f"{sentence(o.reason)} To fix it: {offer_action(o)}")) for o in proposal.offers
         ],
@@ -127,7 +128,7 @@ def _advice(proposal: Proposal) -> str | None:
 
 def _change_row(c: Change) -> list[object]:
     new = "-" if c.kind == "keep" else bounds_text(c.new)
-    return [c.name, bounds_text(c.old), new, c.kind, percent(c.volume_kept), why(c)]
+    return [c.name, bounds_text(c.old), new, c.kind, percent(c.volume_kept), own_why(c) or "-"]
 
 
 def decision_section(facts: Facts, d: Decision) -> dict[str, Any]:

@@ -23,8 +23,7 @@ def proposal_page(proposal: Proposal) -> Page:
     head = ("parameter", "now", "proposed", "levels", "kept", "risk", "why")
     grid = Grid(head, tuple(_row(c) for c in order), right=(4, 5), wide=(6,))
     blocks: list[Block] = [Text(claim_sentence(proposal)), grid]
-    quiet = together({c.name: c.reasons for c in order if c.kind == "keep"})
-    if quiet:
+    if quiet := quiet_sentences(proposal):
         blocks.append(Items(tuple(Cell(line, "faint") for line in quiet)))
     if any(math.isfinite(c.risk) for c in order):
         risk = "risk: probability that this change alone loses more than epsilon; the risks do not add up."
@@ -56,6 +55,17 @@ def why(change: Change) -> str:
     return sentences(change.reasons)
 
 
+def own_why(change: Change) -> str:
+    """Why one parameter is to change, or to stay; empty where :func:`quiet_sentences` tells it of several at once."""
+    kept = change.kind == "keep"
+    return sentences(r for r in change.reasons if not (kept and r.code in (*QUIET, "read_in")))
+
+
+def quiet_sentences(proposal: Proposal) -> list[str]:
+    """Why parameters stay of which nothing was seen, those with the same reason in one sentence."""
+    return together({c.name: c.reasons for c in proposal.changes if c.kind == "keep"})
+
+
 def offer_action(offer: Offer) -> Action:
     """The edit that an offer suggests."""
     value = offer.value
@@ -66,8 +76,6 @@ def offer_action(offer: Offer) -> Action:
 def _row(c: Change) -> tuple[str | Cell, ...]:
     kept = c.kind == "keep"
     risk = "-" if kept or not math.isfinite(c.risk) else percent(c.risk)
-    # What is said of many parameters stands below the table, once.
-    own = [r for r in c.reasons if not (kept and r.code in (*QUIET, "read_in"))]
     return (
         Cell(c.name, "strong"),
         bounds_text(c.old),
@@ -75,5 +83,5 @@ def _row(c: Change) -> tuple[str | Cell, ...]:
         strip(c.old, c.new),
         percent(c.volume_kept),
         risk,
-        Cell(sentences(own), "faint" if kept else ""),
+        Cell(own_why(c), "faint" if kept else ""),
     )
