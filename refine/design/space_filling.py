@@ -14,7 +14,6 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
-from refine import stats
 from refine.errors import DesignError, did_you_mean
 from refine.space.space import Indices, Space, configuration_key
 from refine.utils.action import Action, Symbol
@@ -201,7 +200,9 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     rng = np.random.Generator(np.random.PCG64(seed))
     rows = rng.integers(0, space.radices, size=(_SAMPLE, len(space)))
     hits = int(space.valid(rows).sum())
-    low, high = (float(end) for end in stats.wilson(hits, _SAMPLE))
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(hits, _SAMPLE, method="wilson")
     estimate, least, most = (_share_of(space.size, s) for s in (hits / _SAMPLE, low, high))
     return Feasible(estimate, least, most, exact=False)
 
