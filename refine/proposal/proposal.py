@@ -116,6 +116,10 @@ class Proposal(Shown):
         """This proposal under the digest of an equal one that is stored."""
         return replace(self, _stored=stored.to_json() if stored._stored is None else stored._stored)
 
+    def judged_by(self, drafted: Proposal) -> Proposal:
+        """This proposal, read back from a store, with the surrogate of one that was drafted on the same evidence."""
+        return drafted if drafted.digest == self.digest else replace(self, _plausible=drafted._plausible)
+
     def probability_of(self, space: Space) -> float:
         """The same statement for another space, such as an edited one.
 

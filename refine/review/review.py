@@ -142,6 +142,8 @@ class Review(Shown, Generic[R]):
     @property
     def claim(self) -> Claim:
         """What is claimed of this space, as :attr:`Proposal.claim` is of the one proposed."""
+        if self.space == self.proposal.space:
+            return self.proposal.claim
         return replace(self.proposal.claim, probability=self.proposal.probability_of(self.space))
 
     def accept(

@@ -15,7 +15,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.optimism import Optimism
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import design_named, how_many
-from refine.errors import AnalysisError, RefineWarning
+from refine.errors import AnalysisError, RefineWarning, ReviewError
 from refine.proposal.allocation import Shares, check_shares
 from refine.proposal.proposal import Proposal, check_risk, propose
 from refine.review.checklist import Checks, checks_of
@@ -56,6 +56,7 @@ from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
 from refine.trials.replicates import replicate_table
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
+from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 
@@ -543,6 +544,24 @@ class Round(Shown):
         if keep:
             self._keep_proposal(proposal, again=True)
         return Review(self, proposal, analysis)
+
+    def review(self, proposal: Proposal) -> Review[Round]:
+        """Opens a proposal that was stored for review again, as it was made, whichever version of refine made it.
+
+        Args:
+            proposal: The proposal.
+
+        Raises:
+            ReviewError: The evidence has changed since it was made.
+        """
+        given = proposal.claim.epsilon if proposal.claim.epsilon_source == "given" else None
+        drafted = self.propose(proposal.risk, given, keep=False)
+        if drafted.proposal.evidence != proposal.evidence:
+            raise ReviewError(
+                f"round {self.id}: its evidence has changed since the proposal; look again",
+                Action("round.propose", risk=proposal.risk),
+            )
+        return Review(self, proposal.judged_by(drafted.proposal), drafted.analysis)
 
     def optimism(self, seed: int = 0, analysis: Analysis | None = None) -> Optimism:
         """How much of the best value is chance: of seeds, by its replicates, and of the validation examples.

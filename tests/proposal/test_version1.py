@@ -42,6 +42,10 @@ def opened(tmp_path: Path, version: str) -> refine.Tree:
     return refine.Tree("question", store=path, create=False)
 
 
+def read_back(found: refine.Round, digest: str) -> Proposal:
+    return Proposal.from_json(json.loads(found.context.store.proposals(found._stored.pk)[digest]))
+
+
 @pytest.mark.parametrize("version", ["version2", "version4"])
 def test_a_stored_proposal_is_accepted_and_gives_the_recorded_child(tmp_path, version):
     recorded = json.loads((FIXTURES / "recorded" / f"{version}.json").read_text())["trees"]["question"][
@@ -55,7 +59,7 @@ def test_a_stored_proposal_is_accepted_and_gives_the_recorded_child(tmp_path, ve
             if set(case["options"]) != {"n", "note"}:
                 continue
             kept = known[case["proposal"]]
-            review = tree[node_id].propose(kept["risk"], kept["given_epsilon"], keep=False)
+            review = tree[node_id].review(read_back(tree[node_id], kept["digest"]))
             assert review.proposal.digest == kept["digest"]
             child = review.accept(author="cat", **case["options"])
             assert child.id == case["child"]
@@ -69,8 +73,7 @@ def test_accepting_again_what_an_earlier_version_accepted_writes_nothing(tmp_pat
     root = tree.rounds[0]
     first = next(d for d in root.decisions if d.kind == "accepted")
     count, node = len(root.decisions), tree[first.child].node
-    review = root.propose(0.05)
-    assert review.proposal.digest == first.proposal
+    review = root.review(read_back(root, first.proposal))
     child = review.accept(first.note, author=first.author, n=first.n, exploit=node.exploit, audit=node.audit)
     assert (child.id, len(root.decisions)) == (first.child, count)
 

@@ -344,15 +344,7 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: f
             f"round {at.id}: no proposal of risk {risk:g}, there are {known}; make it first: "
             f"refine propose STORE {at.id} --risk {risk:g}"
         )
-    last = meant[-1]
-    given = last.claim.epsilon if last.claim.epsilon_source == "given" else None
-    review = at.propose(
-        last.risk, given, keep=False
-    )  # looking changes nothing: the last proposal stays the last one
-    if review.proposal.digest != last.digest:
-        raise ReviewError(
-            f"round {at.id}: its evidence has changed since the last proposal; look again: refine propose STORE {at.id}"
-        )
+    review = at.review(meant[-1])  # looking changes nothing: the last proposal stays the last one
     review = review.edit(typed_pairs(edit, "--edit")) if edit else review
     return review.reject(*reject) if reject else review
 

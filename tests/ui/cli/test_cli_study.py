@@ -218,7 +218,7 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(here: Path)
     for _ in range(2):  # being told once is not having looked
         text = refused("accept", "s.db", root)
         assert text == (
-            f"round {root}: its evidence has changed since the last proposal; look again: refine propose STORE {root}"
+            f"round {root}: its evidence has changed since the proposal; look again: refine propose STORE ROUND --risk 0.05"
         )
     assert len(data("tree", "s.db")["rounds"]) == 1
 
