@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import refine
-from refine.store import reader
 from refine.errors import AnalysisError
 from refine.report.pages.proposal import why
+from refine.store import reader
 from refine.ui.web.content import MISSING
 from refine.ui.web.session import Session
 
