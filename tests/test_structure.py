@@ -91,13 +91,13 @@ def graph():
 
 def test_every_kind_of_import_counts():
     source = (
-        "import numpy, refine.stats.box\nfrom refine import errors\nfrom refine.space.space import Space\n"
+        "import numpy, refine.stats.axis\nfrom refine import errors\nfrom refine.space.space import Space\n"
         "from .tree import Tree\nfrom refine.stats import noise\nfrom refinery import x\n"
         "if TYPE_CHECKING:\n    from refine.tree.round import Round\n"
         "def f():\n    from refine.trials.trial import states\n"
     )
     inner = (
-        "stats.box",
+        "stats.axis",
         "errors",
         "space.space",
         "tree",

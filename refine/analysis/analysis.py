@@ -22,6 +22,7 @@ from refine.analysis.evidence import (
     adjusted,
     condition_of,
     evidence_of,
+    once,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.pooling import noise_of
@@ -63,11 +64,11 @@ class Analysis(Shown):
         n_space_filling: Finished space-filling trials that are tested on.
         n_pooled: How many of them are of earlier rounds on the very same space.
         n_earlier: Other finished trials of earlier rounds inside the space.
-        look: Which round of its branch this is; the q-values are multiplied by look (look + 1) / 2.
+        look: Which stage of looking at its branch this is; the q-values are multiplied by look (look + 1) / 2.
         parameters: Evidence for every parameter that is not fixed, in the space's order.
         pairs: Couplings among the best trials, of parameters that are read; ``i`` and ``j`` count within
             ``parameters``.
-        noise: Retraining noise, with its source.
+        noise: What can be told apart: the noise of retraining, with its source, and the smallest step of the metric.
         covered: Probability that the round hit the best 1 % of the grid.
         best: The table row of the best trial of the round; of a degenerate one where all are.
         table: The round's own trials inside the space.
@@ -90,7 +91,7 @@ class Analysis(Shown):
     look: int
     parameters: tuple[ParameterEvidence, ...]
     pairs: tuple[stats.Pair, ...]
-    noise: stats.Noise
+    noise: stats.Resolution
     covered: float
     best: pd.Series
     table: pd.DataFrame = field(repr=False)
@@ -143,6 +144,19 @@ class Analysis(Shown):
             found.append(Reason("code", {"codes": list(self.codes)}))
         return tuple(found)
 
+    @cached_property
+    def validation_rows(self) -> int:
+        """Of how many rows of a validation set the metric is a share; 0 where that can't be told."""
+        step = self.noise.step
+        values = self.y[np.isfinite(self.y)]
+        if not step > 0 or np.abs(values).max() > 1:
+            return 0
+        count = round(1 / step)
+        apart = np.abs(values * count - np.rint(values * count)).max()
+        return (
+            count if apart <= 1e-6 * max(count, 1000) and abs(step * count - 1) < 0.01 / count + 1e-4 else 0
+        )
+
     @property
     def never_read(self) -> tuple[str, ...]:
         """Parameters that the objective read in no trial."""
@@ -185,8 +199,9 @@ def analyze(
             and are never tested on.
         pooled: How many rows at the head of ``frame`` are of earlier rounds on this very space. Nothing was selected
             between these rounds and this one, so that their space-filling trials are tested on as well.
-        look: Which round of its branch this is, from 1. The q-values of the r-th are multiplied by r (r + 1) / 2, so
-            that testing again in every round doesn't add up to false alarms.
+        look: Which stage of looking at its branch this is, from 1: every round is one, and a round that grew by three
+            tenths between two looks is one more; see :func:`refine.stats.stages`. The q-values of the k-th are
+            multiplied by k (k + 1) / 2, so that testing again doesn't add up to false alarms.
         read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
         groups: One label per row of ``frame``, equal for replicates of one configuration.
         allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
@@ -205,7 +220,7 @@ def analyze(
         raise AnalysisError(f"value {value!r} is no column of the table; {did_you_mean(value, columns)}")
     if isinstance(look, bool) or not isinstance(look, int) or look < 1:
         raise AnalysisError(
-            f"look must be a whole number >= 1, the round's place in its branch, got {look!r}"
+            f"look must be a whole number >= 1, the stage of looking at its branch, got {look!r}"
         )
     sign = sign_of(direction)
     rows = _inside(space, frame, value, allow_degenerate, sign)
@@ -249,9 +264,10 @@ def analyze(
     order = np.lexsort((*X_space_filling.T, y_space_filling))
     X_space_filling, y_space_filling = X_space_filling[order], y_space_filling[order]
     labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][space_filling][order]
+    distinct, score = once(X_ranked, y_ranked, cardinalities)
     asked = [j for j, e in enumerate(found) if e.read != 0]  # what is never read is coupled with nothing
     pairs = stats.Interactions(top=GOOD, seed=seed)(
-        X_ranked[:, asked], y_ranked, [cardinalities[j] for j in asked]
+        X_ranked[distinct][:, asked], score, [cardinalities[j] for j in asked]
     )
     table = rows.table[own].reset_index(drop=True)
     states = (
@@ -274,7 +290,7 @@ def analyze(
         look=look,
         parameters=adjusted(found, spent),
         pairs=tuple(p._replace(i=asked[p.i], j=asked[p.j], q=min(1.0, p.q * spent)) for p in pairs),
-        noise=noise_of(X_space_filling, y_space_filling, cardinalities, labels, fresh, seed),
+        noise=noise_of(X_space_filling, y_space_filling, cardinalities, labels, fresh),
         covered=stats.hit_probability(int(space_filling.sum()), 0.01),
         best=table.iloc[best],
         table=table,
@@ -286,6 +302,13 @@ def analyze(
         if "origin" in rows.table
         else 0,
     )
+
+
+def tested_on(space: Space, frame: pd.DataFrame) -> int:
+    """How many finished space-filling trials of a table of trials lie inside a space."""
+    mask = space.contains(frame) & np.isfinite(np.asarray(frame["value"], dtype=float))
+    mask &= (frame["state"] == "complete").to_numpy() & space_filling(frame)
+    return int(mask.sum())
 
 
 def _check_pooled(pooled: int, rows: Rows, count: int) -> int:

@@ -70,8 +70,8 @@ class ParameterEvidence(NamedTuple):
             the parameter has no order.
         association: Kruskal-Wallis over its choices; ``None`` where it has an order.
         importance: PED-ANOVA importance for being among the best fifth.
-        p: P-value of 'does not matter': three times the smallest of the rank test's, the importance's and the
-            additive model's.
+        p: P-value of 'does not matter': the rank test's, the importance's and the additive model's joined, half of the
+            weight on the last; see :func:`refine.stats.joined`.
         q: The same after Benjamini-Hochberg over all parameters of the round.
         edges: Pile-up tests at the low and the high end; empty where there is no order.
         edge_q: Their p-values after Benjamini-Hochberg over all edges of the round.
@@ -80,7 +80,8 @@ class ParameterEvidence(NamedTuple):
         condition: What those trials have in common, such as ``"layers is 2 or 3"``; empty where it is read
             always or nothing tells the trials apart.
         seen_by: Which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not.
-        n: Space-filling trials behind the tests: those that read the parameter and finished or were pruned.
+        n: Space-filling configurations behind the tests: those whose trials read the parameter and finished or were
+            pruned. One that ran several times counts once.
         good: How many of them are among the best fifth.
         needed: How many good trials it takes to judge a parameter in this round.
         cost_q: Adjusted p-value of 'the time of a trial does not depend on it'.
@@ -213,22 +214,25 @@ def evidence_of(
     k = parameter.size
     positions = level_positions(parameter)
     grid = None if not parameter.ordered else positions
+    others, sizes = rows.X[at][:, [c for c, _ in beside]], [size for _, size in beside]
+    # Rows given twice are no more evidence: tests see every configuration once, with the mean score of its values.
+    alone, score = once(others, y, sizes)
     importance = stats.PedAnova(top=GOOD, permutations=permutations, seed=seed)(
-        x, y, 0 if parameter.ordered else k, grid
+        x[alone], score, 0 if parameter.ordered else k, grid
     )
-    additive = stats.AdditiveTest()(rows.X[at][:, [c for c, _ in beside]], y, [size for _, size in beside])
+    additive = stats.AdditiveTest()(others[alone], score, sizes)
     p_additive = float(additive[[c for c, _ in beside].index(column)])
     correlation = association = None
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:
-        found = stats.Spearman(seed=seed)(x, y)
+        found = stats.Spearman(seed=seed)(x[alone], score)
         low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
         correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
-        edges = stats.Boundary(top=GOOD)(x, y, positions)
-        seen = stats.combine(importance.p, found.p, p_additive)
+        edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
+        seen = stats.joined(importance.p, found.p, p_additive)
     else:
-        association = stats.KruskalWallis(seed=seed)(x, y, k)
-        seen = stats.combine(importance.p, association.p, p_additive)
+        association = stats.KruskalWallis(seed=seed)(x[alone], score, k)
+        seen = stats.joined(importance.p, association.p, p_additive)
     return ParameterEvidence(
         name,
         parameter,
@@ -241,18 +245,25 @@ def evidence_of(
         (),
         _levels(parameter, column, rows, x, y, sign, rows.pruned[at]),
         share,
-        n=len(x),
-        good=int(stats.top_mask(y, GOOD).sum()) if len(y) else 0,
+        n=len(alone),
+        good=int(stats.top_mask(score, GOOD).sum()) if len(alone) else 0,
         # What a test of the parameter alone sees as well is reported as that test's.
         seen_by=seen.seen_by
-        if 3 * min(seen.p_importance, seen.p_trend) > ALPHA
-        else stats.combine(seen.p_importance, seen.p_trend).seen_by,
+        if 2 * min(seen.p_importance, seen.p_trend) > ALPHA
+        else stats.joined(seen.p_importance, seen.p_trend).seen_by,
         cost_q=_cost(parameter, column, rows),
         bad=stats.RateTrend()(rows.X[rows.ended, column], rows.bad[rows.ended])
         if parameter.ordered
         else None,
         apart=int(rows._replace(lost=None).ended.sum() - rows.ended.sum()),
     )
+
+
+def once(X: Floats, y: Floats, cardinalities: Sequence[int]) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Row numbers of different configurations, in their order, and the mean normal scores of their values."""
+    found, score = stats.distinct(X, y, cardinalities)
+    order = np.argsort(found)
+    return found[order], score[order]
 
 
 def _levels(

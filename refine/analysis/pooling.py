@@ -86,9 +86,8 @@ def noise_of(
     cardinalities: Sequence[int],
     groups: npt.ArrayLike | None,
     fresh: tuple[npt.ArrayLike, Sequence[Any]] | None,
-    seed: int,
-) -> stats.Noise:
-    """The noise of retraining: from runs again where there are enough, else from the space-filling trials.
+) -> stats.Resolution:
+    """What can be told apart: from runs again where there are enough, else from the space-filling trials.
 
     The planned run of a configuration that was run again takes no part: it was chosen for its value, so that it lies
     above what the configuration's seeds give.
@@ -99,13 +98,15 @@ def noise_of(
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
         groups: n labels, equal for space-filling trials that agree on all that was read.
         fresh: Values of runs again, and a label of its configuration for each.
-        seed: Of the surrogate.
     """
-    measure = stats.RetrainingNoise(seed=seed)
+    measure = stats.TopNoise()
     if fresh is not None and len(fresh[1]):
-        found = stats.pooled_deviation(fresh[0], np.asarray(list(fresh[1])))
-        if found.n >= measure.least:
-            return found
+        labels = np.unique(np.asarray(list(fresh[1])), return_inverse=True)[1]
+        again = np.asarray(fresh[0], dtype=float)
+        sd, freedom = stats.within_groups(again, labels)
+        if freedom >= measure.least:
+            step = stats.smallest_step(y)
+            return stats.Resolution(max(sd, step), sd, step, "replicates", freedom)
     return measure(X, y, cardinalities, groups)
 
 

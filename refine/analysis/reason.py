@@ -33,6 +33,8 @@ CODES = {
     "all_plausible": "the optimum may be at any of its levels",
     "contrast": "good trials are more frequent in what stays: share, bounds, stay, go, here, there, n_here, n_there",
     "model_only": "the model cuts, not the frequencies alone: the same",
+    "seen_earlier": "an earlier round, or look, saw it to matter: parameter",
+    "not_tried": "levels stay because no trial tells anything of them: parameter, levels",
     "untried": "no trial lies at what goes: go; no_value: whether trials there ended without a value",
     "refuted": "an audit trial refutes an earlier narrowing: parameter, value, reached, inside, epsilon",
     "flat": "fixing it loses nothing and saves time: parameter, epsilon, level, saving, value (as typed)",

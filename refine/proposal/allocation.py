@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import DesignError, ReviewError
+from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_of
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
@@ -19,7 +19,6 @@ _CANDIDATES = 4000
 _NEIGHBOURS = 2000
 _CENTRES = 15
 _LEARNED = 1500
-_MEMBERS = 3
 
 
 class Shares(NamedTuple):
@@ -54,28 +53,28 @@ def exploit_rows(
 ) -> Indices:
     """Cells of a space where the optimum is plausible.
 
-    Half of them are picks of a bootstrapped forest, each the best candidate of three members; half are picks of a
-    Gaussian process, each the best candidate of one random function (Thompson 1933). Candidates are space-filling draws, and
-    neighbours of the trials of which the forest expects most: it is misled less by chance than their own values are.
+    Each is the best candidate of one draw of the posterior that is not chosen yet (Thompson 1933); half of the draws are
+    the forest's, half those of Gaussian processes. Candidates are space-filling draws, and neighbours of the trials that
+    a forest thinks best, which chance alone did not make look good.
 
     Args:
         analysis: Evidence to learn from.
         space: The space to draw from, usually a narrower or wider one than was analysed.
         n: How many cells.
-        seed: Of candidates and surrogates.
+        seed: Of candidates, and of which draws.
         skip: Keys of configurations to pass over.
 
     Returns:
         Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
     """
     nothing = np.zeros((0, len(space)), dtype=np.int32)
-    if n < 1 or not analysis.parameters:
+    if n < 1 or not known_enough(analysis):
         return nothing
     try:
         rows = draw(Uniform(), space, max(1, min(_CANDIDATES, feasible(space).low - len(skip))), seed, skip)
     except DesignError:
         return nothing
-    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in analysis.parameters]
+    cardinalities = cardinalities_of(analysis)
     rows = np.unique(np.concatenate([rows, _neighbours(analysis, space, cardinalities, seed, skip)]), axis=0)
     positions = _positions(analysis, space, rows)
     known = np.isfinite(positions).all(axis=1)
@@ -83,17 +82,15 @@ def exploit_rows(
     if not len(rows):
         return rows
     n = min(n, len(rows))
-    smooth = n // 2
+    posterior = posterior_of(analysis, positions)
+    rng = np.random.default_rng(seed)
+    process = len(posterior.scores) - posterior.forest
+    smooth = rng.permutation(process)[: n // 2] + posterior.forest
+    trees = rng.permutation(posterior.forest)[: n - n // 2]
     chosen: dict[int, None] = {}
-    if smooth:
-        paths = stats.PosteriorPaths(seed=seed)(analysis.X, analysis.y, positions, cardinalities, smooth)
-        chosen.update(dict.fromkeys(paths.tolist()))
-    share = min(0.5, (n + 1) / len(rows))
-    forest = stats.Forest(groups=max(2, n - smooth), members=_MEMBERS, share=share, seed=seed)
-    for group in forest(analysis.X, analysis.y, positions, cardinalities).votes[: n - smooth]:
-        fresh = next((int(i) for i in group if int(i) not in chosen), None)
-        if fresh is not None:
-            chosen[fresh] = None
+    for draw_ in [*smooth, *trees]:
+        order = np.argsort(-posterior.scores[draw_], kind="stable")
+        chosen[next(int(i) for i in order if int(i) not in chosen)] = None
     return rows[list(chosen)]
 
 

@@ -94,7 +94,7 @@ class Advice:
 
 def offers(
     analysis: Analysis,
-    draws: npt.NDArray[np.float64],
+    good: npt.NDArray[np.bool_],
     levels: Sequence[npt.NDArray[np.intp]],
     epsilon: float,
     risk: float,
@@ -102,20 +102,19 @@ def offers(
     """Flat parameters that could be fixed at their cheapest good level.
 
     Flat means equivalent, not just 'nothing seen': at every level the loss of fixing the parameter there, with the
-    others free to make up for it, is within epsilon in all but a share ``risk`` of the surrogate's draws. And the
+    others free to make up for it, is within epsilon in all but a share ``risk`` of the posterior's draws. And the
     time of a trial must depend on it.
 
     Source: Schuirmann (1987) for testing equivalence by intervals.
 
     Args:
         analysis: What was measured.
-        draws: (g, c) values of the candidate cells in the surrogate's draws, higher is better.
+        good: (S, c) whether a candidate cell is within epsilon of the best of a draw of the posterior.
         levels: Per parameter (c,) level numbers of the candidates.
         epsilon: Loss that counts as none.
         risk: Accepted probability of losing more.
     """
     coupled = {k for pair in analysis.pairs if pair.q <= ALPHA for k in (pair.i, pair.j)}
-    best = draws.max(axis=1)
     out = []
     for j, e in enumerate(analysis.parameters):
         if e.matters or e.fails or j in coupled or e.cost_q > ALPHA or e.parameter.size < 2:
@@ -127,12 +126,12 @@ def offers(
         for level in range(e.parameter.size):
             here = levels[j] == level
             if here.any():
-                holds[level] = (draws[:, here].max(axis=1) >= best - epsilon).mean()
+                holds[level] = good[:, here].any(axis=1).mean()
         if holds.min() < 1 - risk:
             continue
         value = e.parameter.grid[cheapest]
         measured = {"epsilon": epsilon, "saving": saving, "level": label(value), "value": encode(value)}
-        claim = (holds[cheapest] * len(draws) + 0.5) / (len(draws) + 1)
+        claim = (holds[cheapest] * len(good) + 0.5) / (len(good) + 1)
         reason = Reason("flat", {"parameter": e.name, **measured})
         out.append(Offer(e.name, value, saving, float(claim), reason))
     return tuple(out)

@@ -8,30 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.allocation import _extended
+from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_of
 from refine.space.space import Space
 from refine.utils.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
 
-LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-"""Levels of the quantiles that are stored."""
-
 WHAT = ("median", "best")
 """What is forecast."""
 
 _CANDIDATES = 2000
-_ROWS = 2000
-_TREES = 300
-_MEMBERS = 5
-_NEAR = 30
-_TAIL = 0.1
-_REPEATS = 1000
-_MOST_DRAWS = 20_000_000
-
 
 _ROUNDING = 1e-6
 """Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few parts in
@@ -126,21 +117,14 @@ def forecast(
 ) -> Forecast | None:
     """Forecasts the space-filling trials of a round on another space from the evidence of an analysis.
 
-    A forest learns the normal scores of the evidence: what a value's rank would be in a standard normal sample.
-    On that scale errors are about as large everywhere, and a saturated or heavy-tailed metric is no special case.
-    Then, many times over: `n` of the space's cells get the forest's expectation, a common error (how much the mean
-    of a few of its bootstrapped trees differs from that of all), and each an out-of-bag residual of a trial with
-    a similar expectation. Scores become values by the evidence's quantiles, whose own scores are drawn anew each
-    time, since where a sample lies in its population is not known; beyond the best and the worst
-    value the line through the best or worst tenth is followed. Median and best of each repetition are kept.
-
-    Source: Breiman (2001) for out-of-bag residuals; Hazen (1914) for the scores; the recipe is our own.
+    Every time one draw of the posterior is the truth, and every trial shows it with the noise of its own: see
+    :class:`refine.stats.ChildOutlook`.
 
     Args:
         analysis: The evidence.
         space: What the round will search. What lies beyond the analysed space is taken to be as at its edge.
         n: How many space-filling trials it will run.
-        seed: Of every random draw.
+        seed: Of the cells and of what is simulated on them.
         skip: Keys of configurations that it will not run.
 
     Returns:
@@ -148,23 +132,21 @@ def forecast(
         fixed one has another value, most of its cells hold choices that were never tried, nothing was varied,
         or no space-filling trial is planned.
     """
-    if n < 1 or not analysis.parameters:
+    if n < 1 or not known_enough(analysis):
         return None
     cells = _cells(analysis, space, n, seed, skip)
     if cells is None:
         return None
-    rng = np.random.default_rng(seed)
-    sample = _fit(analysis, cells.positions, rng, seed)
-    repeats = int(np.clip(_MOST_DRAWS // n, 200, _REPEATS))
-    shown = np.empty((2, repeats))
-    for r in range(repeats):
-        values = sample(rng.choice(len(cells.positions), n, replace=not cells.all_there_are), rng)
-        shown[:, r] = np.median(values), values.max()
-    levels = [level if analysis.sign > 0 else 1 - level for level in LEVELS]
-    quantiles = np.clip(analysis.sign * np.quantile(shown, levels, axis=1), *_limits(analysis))
+    cardinalities = cardinalities_of(analysis)
+    left = stats.left_over(analysis.X, analysis.y, cardinalities)
+    posterior = posterior_of(analysis, cells.positions)
+    found = stats.ChildOutlook(seed=seed)(posterior, left, int(n), all_cells=cells.all_there_are)
+    quantiles = np.array([found.median, found.best])
+    if analysis.sign < 0:
+        quantiles = -quantiles[:, ::-1]
     # Floats of statistics differ in their last digits between machines.
-    median, best = (tuple(float(f"{v:.9g}") for v in column) for column in quantiles.T)
-    return Forecast(LEVELS, median, best, int(n))
+    median, best = (tuple(float(f"{v:.9g}") for v in row) for row in np.clip(quantiles, *_limits(analysis)))
+    return Forecast(found.levels, median, best, int(n))
 
 
 def _limits(analysis: Analysis) -> tuple[float, float]:
@@ -199,86 +181,3 @@ def _cells(analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[
         return None
     complete = bool(known.all()) and exist.exact and n <= len(rows) < _CANDIDATES
     return _Cells(positions[known], complete)
-
-
-class _Sampler:
-    """Draws of what trials at some cells may show; made by :func:`_fit`.
-
-    Attributes:
-        mean: (c,) the forest's expectation per cell, as normal scores.
-        shifts: (g,) common errors.
-        residuals: (m,) out-of-bag residuals in the order of what was expected.
-        start: (c,) number of the first residual that a cell may get.
-        values: (k,) the evidence, increasing.
-        spread: Standard deviation of the evidence's scores.
-        ends: Values per score beyond the worst and the best value.
-    """
-
-    def __init__(
-        self,
-        mean: Floats,
-        shifts: Floats,
-        expected: Floats,
-        residuals: Floats,
-        values: Floats,
-        scores: Floats,
-    ) -> None:
-        order = np.argsort(expected, kind="stable")
-        self.mean, self.shifts, self.residuals = mean, shifts, residuals[order]
-        self.near = min(_NEAR, len(order))
-        at = np.searchsorted(expected[order], mean)
-        self.start = np.clip(at - self.near // 2, 0, len(order) - self.near)
-        self.values, self.spread = np.sort(values), float(scores.std())
-        tail = min(len(values), max(5, int(np.ceil(_TAIL * len(values)))))
-        knots = normal_scores(np.arange(1.0, len(values) + 1), len(values))
-        self.ends = tuple(
-            float(np.polyfit(knots[part], self.values[part], 1)[0]) for part in (np.s_[:tail], np.s_[-tail:])
-        )
-
-    def __call__(self, pick: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats:
-        """(n,) values of the cells of these numbers, higher is better."""
-        at = self.start[pick] + rng.integers(0, self.near, len(pick))
-        score = self.mean[pick] + self.residuals[at] + self.shifts[rng.integers(len(self.shifts))]
-        knots = np.sort(rng.standard_normal(len(self.values)))
-        knots = (knots - knots.mean()) * (self.spread / knots.std())
-        low, high = self.ends
-        beyond = high * np.maximum(0.0, score - knots[-1]) - low * np.maximum(0.0, knots[0] - score)
-        return np.asarray(np.interp(score, knots, self.values) + beyond)
-
-
-def _fit(analysis: Analysis, cells: Floats, rng: np.random.Generator, seed: int) -> _Sampler:
-    from scipy.stats import rankdata
-
-    from refine.stats.forest import encode, fit_forest
-
-    total = len(analysis.y)
-    rows = np.sort(rng.choice(total, min(_ROWS, total), replace=False))
-    values = analysis.y[rows]
-    scores = normal_scores(np.asarray(rankdata(values)), len(values))
-    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in analysis.parameters]
-    features = encode(analysis.X[rows], cardinalities)
-    forest = fit_forest(features, scores, None, _TREES, seed, leaf=2)
-    predicted = forest.predict(encode(cells, cardinalities))
-    groups = predicted.mean(axis=1).reshape(-1, _MEMBERS).mean(axis=1)
-    expected, count = forest.out_of_bag(features)
-    known = count > 0
-    return _Sampler(
-        predicted.mean(axis=0),
-        groups - groups.mean(),
-        expected[known],
-        (scores - expected)[known],
-        values,
-        scores,
-    )
-
-
-def normal_scores(ranks: Floats, n: int) -> Floats:
-    """Where values of these ranks would lie in a standard normal sample of that size (Hazen 1914).
-
-    Args:
-        ranks: 1 for the smallest; ties at their mean rank.
-        n: Size of the sample.
-    """
-    from scipy.special import ndtri
-
-    return np.asarray(ndtri((ranks - 0.5) / n))

@@ -107,7 +107,7 @@ def preview_of(
         allow_degenerate: Whether degenerate trials may be called best.
     """
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
-    top = min(len(ranked), max(_LEAST_TOP, math.ceil(_TOP * len(ranked))))
+    top = _top_of(len(ranked))
     inside = np.asarray(space.contains(ranked), dtype=bool) if _comparable(space, analysis.space) else None
     if inside is None:  # a branch that adds parameters: no trial says where it lies
         inside = np.zeros(len(ranked), dtype=bool)
@@ -142,6 +142,23 @@ def preview_of(
         new_values=new_values(proposal.old, space, proposal.space),
         no_value=_without_value(analysis, space),
     )
+
+
+def kept_of_top(analysis: Analysis, space: Space, allow_degenerate: bool = False) -> tuple[int, int]:
+    """How many of a round's trials are its top, and how many of those lie inside a space.
+
+    Args:
+        analysis: Of the round.
+        space: A space of the same parameters.
+        allow_degenerate: Whether degenerate trials may be called best.
+    """
+    ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
+    top = ranked.iloc[: _top_of(len(ranked))]
+    return len(top), int(np.asarray(space.contains(top), dtype=bool).sum())
+
+
+def _top_of(count: int) -> int:
+    return min(count, max(_LEAST_TOP, math.ceil(_TOP * count)))
 
 
 def _without_value(analysis: Analysis, space: Space) -> int:

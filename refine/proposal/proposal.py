@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,14 +12,15 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ALPHA, Bools, ParameterEvidence, level_positions
+from refine.analysis.evidence import Bools, ParameterEvidence, level_positions
 from refine.analysis.reason import Reason
-from refine.design.space_filling import Uniform, draw, feasible
+from refine.design.space_filling import feasible
 from refine.errors import AnalysisError
 from refine.proposal import version1
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, reopened
 from refine.proposal.reasons import reasons_of
+from refine.proposal.surrogate import MENU, Menu, Surrogate, menu_of, surrogate_of
 from refine.proposal.widening import beyond
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import digest, dumps
@@ -34,10 +35,6 @@ LEAST_RISK = 0.01
 VERSION = 2
 """Of the JSON of a proposal. Version 1 has sentences in place of reasons; see :mod:`refine.proposal.version1`."""
 
-_CANDIDATES = 4000
-_LEAST_INSIDE = 20
-_BEST_STAY = 3
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -46,14 +43,18 @@ class Claim:
     Attributes:
         probability: The stated probability; NaN where none can be stated.
         epsilon: Loss that counts as none, in units of the metric.
-        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"none"`` or ``"given"``.
-        draws: Draws of the surrogate that the probability is counted in; 0 where it is not.
+        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"step"`` (the smallest difference that
+            the metric can show), ``"none"`` or ``"given"``.
+        draws: Draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
+            it is not.
+        rows: Of how many rows of a validation set the metric is a share; 0 where that can't be told.
     """
 
     probability: float
     epsilon: float
     epsilon_source: str
     draws: int = 0
+    rows: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,8 @@ class Proposal(Shown):
         volume_kept: measure(new within old) / measure(old), over all axes.
         claim: What it may cost.
         risk: The probability of losing more that was asked for.
-        n: Trials that the surrogate learned from.
+        n: Trials that the posterior learned from.
+        tested: Space-filling configurations that were tested on.
         evidence: Digest of the evidence.
         metric: Name of the metric.
         offers: Flat parameters that could be fixed where they cost least; no part of ``space``.
@@ -85,7 +87,8 @@ class Proposal(Shown):
     metric: str
     offers: tuple[Offer, ...] = ()
     advice: Advice | None = None
-    _plausible: _Surrogate | None = field(default=None, repr=False)
+    tested: int = 0
+    _made_of: _MadeOf | None = field(default=None, repr=False)
     _stored: Mapping[str, Any] | None = field(
         default=None, repr=False
     )  # its JSON, where a store has it already
@@ -125,12 +128,35 @@ class Proposal(Shown):
 
         Returns:
             The probability that the best value inside ``space`` is at least the best one anywhere in the old
-            space minus epsilon. NaN where it can't be stated: this proposal was read back and its surrogate is
+            space minus epsilon. NaN where it can't be stated: this proposal was read back and its posterior is
             gone, or too few of the candidate cells lie inside.
         """
-        if self._plausible is None:
+        if self._made_of is None or self._made_of.surrogate is None:
             return math.nan
-        return self._plausible.retention(self.old, space, self.claim.epsilon)
+        return self._made_of.surrogate.probability(space, self.claim.epsilon)
+
+    def at(self, risk: float) -> Proposal:
+        """The proposal for another risk, of the same posterior.
+
+        Args:
+            risk: Accepted probability of losing more than epsilon, from 0.01 to 0.3, or to what this one was made for.
+
+        Raises:
+            AnalysisError: ``risk`` out of range, or this proposal was read back and its posterior is gone.
+        """
+        check_risk(risk)
+        if self._made_of is None:
+            raise AnalysisError("a proposal that was read back can't be moved; make it anew: round.propose()")
+        most = max(*MENU, self._made_of.most)
+        if risk > most:
+            raise AnalysisError(
+                f"risk must be <= {most:g} here, got {risk:g}; propose it: round.propose(risk={risk:g})"
+            )
+        return _at(self._made_of, float(risk))
+
+    def resting_on(self, other: Proposal) -> Proposal:
+        """This proposal, read back, with the posterior of one that was made just now of the same evidence."""
+        return replace(self, _made_of=other._made_of)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without the surrogate."""
@@ -155,9 +181,11 @@ class Proposal(Shown):
                 "epsilon": _round(self.claim.epsilon),
                 "epsilon_source": self.claim.epsilon_source,
                 "draws": self.claim.draws,
+                "rows": self.claim.rows,
             },
             "risk": self.risk,
             "n": self.n,
+            "tested": self.tested,
             "evidence": self.evidence,
             "metric": self.metric,
             "offers": [offer.to_json() for offer in self.offers],
@@ -192,6 +220,7 @@ class Proposal(Shown):
             claim=claim,
             risk=data["risk"],
             n=data["n"],
+            tested=data.get("tested", data["n"]),
             evidence=data["evidence"],
             metric=data["metric"],
             offers=tuple(Offer.from_json(offer) for offer in data["offers"]),
@@ -208,28 +237,16 @@ class Proposal(Shown):
 
 
 @dataclass(frozen=True, eq=False)
-class _Surrogate:
-    """Draws of what the objective may look like over candidate cells of the old space."""
+class _MadeOf:
+    """What proposals of every risk are read off."""
 
-    plausible: stats.Plausible
-    names: tuple[str, ...]
-    candidates: npt.NDArray[np.float64]
-    columns: dict[str, npt.NDArray[Any]]
-    exhaustive: bool  # whether the candidates are all the cells there are
-
-    def retention(self, old: Space, new: Space, epsilon: float) -> float:
-        import pandas as pd
-
-        frame = pd.DataFrame(self.columns)
-        inside = np.ones(len(frame), dtype=np.bool_)
-        for name in old:
-            if name in new:
-                inside &= new[name].contains(frame[name].to_numpy())
-        if inside.all():
-            return 1.0
-        if int(inside.sum()) < _LEAST_INSIDE and not self.exhaustive:
-            return math.nan
-        return stats.retention(self.plausible.draws, inside, epsilon).probability
+    analysis: Analysis
+    surrogate: Surrogate | None
+    menu: Menu | None
+    claim: Claim  # without its probability
+    outer: Space | None
+    eligible: frozenset[str]
+    most: float
 
 
 def check_risk(risk: float, epsilon: float | None = None) -> None:
@@ -239,32 +256,49 @@ def check_risk(risk: float, epsilon: float | None = None) -> None:
             f"risk must be >= {LEAST_RISK} and < 1, got {risk!r}; it is the accepted probability of losing the best "
             "value, 0.05 for 5 %, and smaller ones can't be told from none"
         )
-    if epsilon is not None and (
-        isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf
-    ):
+    check_epsilon(epsilon)
+
+
+def check_epsilon(epsilon: float | None) -> float | None:
+    """``epsilon`` if it is a loss that can count as none, or ``None``.
+
+    Raises:
+        AnalysisError: It is not.
+    """
+    if epsilon is None:
+        return None
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf:
         raise AnalysisError(
-            f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; left out it is the noise of "
-            "retraining"
+            f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; left out it is what the trials can "
+            "tell apart"
         )
+    return float(epsilon)
 
 
 @one_thread
 def propose(
-    analysis: Analysis, risk: float = 0.05, epsilon: float | None = None, outer: Space | None = None
+    analysis: Analysis,
+    risk: float = 0.05,
+    epsilon: float | None = None,
+    outer: Space | None = None,
+    eligible: Collection[str] = (),
 ) -> Proposal:
     """Proposes bounds from what was measured.
 
-    A parameter is narrowed only if it, or a pair it belongs to, was seen to matter (q <= 0.1). Which
-    levels go is decided jointly: the smallest box around the plausible optima of a bootstrapped forest that
-    keeps, with probability ``1 - risk``, a value within ``epsilon`` of the best. The three best trials stay
-    inside. Where the best trials pile up at an end that is no natural limit, the range is widened past it.
+    A parameter is narrowed only if it, or a pair it belongs to, was seen to matter (q <= 0.1). Which levels go is decided
+    jointly: the smallest box of a path of nested ones that keeps, with probability ``1 - risk``, a value within
+    ``epsilon`` of the best, by draws from a forest and Gaussian processes. The configuration that is best by posterior
+    mean stays inside, and so do levels without trials. Where the best trials pile up at an end that is no natural
+    limit, the range is widened past it.
 
     Args:
         analysis: Of :func:`refine.analyze`.
         risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
-        epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
+        epsilon: Loss that counts as none, in units of the metric; default what the evidence can tell apart.
         outer: The space of the round before, inside which audit trials were drawn. One that beats the best
             value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
+        eligible: Parameters that an earlier look at this round or its ancestors saw to matter: they may be narrowed
+            though they are not seen to matter now.
 
     Raises:
         AnalysisError: ``risk`` or ``epsilon`` out of range.
@@ -275,105 +309,78 @@ def propose(
             f"propose needs an analysis, got {type(analysis).__name__}; refine.propose(refine.analyze(space, frame)), or "
             "round.propose()"
         )
-    source = "given"
+    noise = analysis.noise
+    source = noise.source if epsilon is None else "given"
     if epsilon is None:
-        source = analysis.noise.source
-        epsilon = analysis.noise.sd if math.isfinite(analysis.noise.sd) else 0.0
-    space = analysis.space
-    names = tuple(e.name for e in analysis.parameters)
-    surrogate = _surrogate(analysis, names) if names else None
-    keep = _levels_that_stay(analysis, surrogate, float(epsilon), risk) if surrogate else []
-    changes = tuple(
-        _change(analysis, e, levels, analysis.X[:, j])
-        for j, (e, levels) in enumerate(zip(analysis.parameters, keep, strict=True))
+        epsilon = noise.epsilon if math.isfinite(noise.epsilon) else 0.0
+    surrogate = surrogate_of(analysis)
+    menu = None if surrogate is None else menu_of(analysis, surrogate, float(epsilon), risk, eligible)
+    draws = 0 if surrogate is None else surrogate.draws
+    claim = Claim(math.nan, float(epsilon), source, draws, analysis.validation_rows)
+    return _at(
+        _MadeOf(analysis, surrogate, menu, claim, outer, frozenset(eligible), float(risk)), float(risk)
     )
-    if surrogate:
+
+
+def _at(made_of: _MadeOf, risk: float) -> Proposal:
+    """The proposal of one risk."""
+    analysis, surrogate, epsilon = made_of.analysis, made_of.surrogate, made_of.claim.epsilon
+    space = analysis.space
+    changes = tuple(_keep(made_of, e) for e in analysis.parameters)
+    if surrogate is not None and made_of.menu is not None:
+        changes = tuple(
+            _change(made_of, e, levels, analysis.X[:, j])
+            for j, (e, levels) in enumerate(zip(analysis.parameters, made_of.menu.levels(risk), strict=True))
+        )
         narrowed_space = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
-        if math.isnan(surrogate.retention(space, narrowed_space, float(epsilon))):
+        if math.isnan(surrogate.probability(narrowed_space, epsilon)):
             # A risk that can't be stated is not taken.
-            changes = tuple(_keep(analysis, e) for e in analysis.parameters)
-    changes = reopened(analysis, changes, float(epsilon), outer)
+            changes = tuple(_keep(made_of, e) for e in analysis.parameters)
+    changes = reopened(analysis, changes, epsilon, made_of.outer)
     new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
     if new.constraints and feasible(new).high == 0:
         # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.
-        changes = tuple(_keep(analysis, e) for e in analysis.parameters)
+        changes = tuple(_keep(made_of, e) for e in analysis.parameters)
         new = space
-    claimed = surrogate.retention(space, new, float(epsilon)) if surrogate else 1.0
-    if surrogate:
-        changes = tuple(replace(c, risk=_risk_alone(surrogate, space, c, float(epsilon))) for c in changes)
+    probability = 1.0
+    if surrogate is not None:
+        probability = surrogate.probability(new, epsilon)
+        changes = tuple(replace(c, risk=_risk_alone(surrogate, c, epsilon)) for c in changes)
     return Proposal(
         old=space,
         space=new,
         changes=changes,
         volume_kept=space.volume_kept(new),
-        claim=Claim(claimed, float(epsilon), source, len(surrogate.plausible.draws) if surrogate else 0),
-        risk=float(risk),
+        claim=replace(made_of.claim, probability=probability),
+        risk=risk,
         n=len(analysis.y),
+        tested=analysis.n_space_filling,
         evidence=analysis.digest,
         metric=analysis.metric,
-        offers=_offers(analysis, surrogate, float(epsilon), risk) if surrogate else (),
+        offers=_offers(analysis, surrogate, epsilon, risk) if surrogate else (),
         advice=advice(analysis, new, left_to_run(analysis, new)),
-        _plausible=surrogate,
+        _made_of=made_of,
     )
 
 
-def _risk_alone(surrogate: _Surrogate, space: Space, change: Change, epsilon: float) -> float:
+def _risk_alone(surrogate: Surrogate, change: Change, epsilon: float) -> float:
     if change.kind == "keep":
         return 0.0
-    return 1.0 - surrogate.retention(space, space.replace({change.name: change.new}), epsilon)
+    return 1.0 - surrogate.probability(surrogate.space.replace({change.name: change.new}), epsilon)
 
 
-def _surrogate(analysis: Analysis, names: Sequence[str]) -> _Surrogate:
-    space = analysis.space
-    # With constraints a part of a small grid may be all there is.
-    exist = feasible(space)
-    rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), analysis.seed)
-    columns = space.columns(rows)
-    positions = np.column_stack([space[n].unit(columns[n]) for n in names])
-    cardinalities = [0 if space[n].ordered else space[n].size for n in names]
-    plausible = stats.Forest(seed=analysis.seed)(analysis.X, analysis.y, positions, cardinalities)
-    return _Surrogate(plausible, tuple(names), positions, columns, exist.exact and len(rows) == exist.count)
-
-
-def _levels_that_stay(analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float) -> list[Bools]:
-    found = analysis.parameters
-    pairs = [(pair.i, pair.j) for pair in analysis.pairs if pair.q <= ALPHA]
-    coupled = {k for pair in pairs for k in pair}
-    frozen = {j for j, e in enumerate(found) if not (e.matters or e.fails or j in coupled) or e.read == 0}
-    best = analysis.X[np.argsort(-analysis.y, kind="stable")[:_BEST_STAY]]
-    while True:
-        axes = [
-            stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
-            for j, e in enumerate(found)
-        ]
-        box, _ = stats.box_for_risk(surrogate.plausible, surrogate.candidates, axes, epsilon, risk, keep=best)
-        cut = {j for j, keep in enumerate(box.keep) if not keep.all()}
-        # The box is chosen for all parameters together. What only a coupling lets in is narrowed with its partner or
-        # not at all. A veto on parameters that matter by themselves kept more of the space on real grids and, at equal
-        # volume, fewer of the best cells.
-        halves = {
-            k
-            for pair in pairs
-            for k in cut.intersection(pair)
-            if len(cut.intersection(pair)) == 1 and not (found[k].matters or found[k].fails)
-        }
-        if not halves:
-            return list(box.keep)
-        frozen |= halves
-
-
-def _offers(analysis: Analysis, surrogate: _Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:
+def _offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:
     levels = [
         stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered).index(
             surrogate.candidates[:, j]
         )
         for j, e in enumerate(analysis.parameters)
     ]
-    return offers(analysis, surrogate.plausible.draws, levels, epsilon, risk)
+    return offers(analysis, surrogate.posterior.within(epsilon), levels, epsilon, risk)
 
 
 def _change(
-    analysis: Analysis, e: ParameterEvidence, keep: npt.NDArray[np.bool_], positions: npt.NDArray[np.float64]
+    made_of: _MadeOf, e: ParameterEvidence, keep: Bools, positions: npt.NDArray[np.float64]
 ) -> Change:
     old = e.parameter
     new: Parameter = old
@@ -384,16 +391,24 @@ def _change(
         new = narrowed(old, levels, between=not on_levels(old, positions))
         kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
     if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
-        looked = beyond(analysis, e, new, positions)
+        looked = beyond(made_of.analysis, e, new, positions)
         ends, kind = looked.reasons, "keep" if looked.new == old else "widen" if looked.new != new else kind
         new = looked.new
     if kind == "keep":
-        return _keep(analysis, e, ends)
-    return Change(e.name, kind, old, new, old.volume_kept(new), e.q, reasons_of(analysis, e, kind, new, ends))
+        return _keep(made_of, e, ends)
+    return Change(e.name, kind, old, new, old.volume_kept(new), e.q, _reasons(made_of, e, kind, new, ends))
 
 
-def _keep(analysis: Analysis, e: ParameterEvidence, ends: Sequence[Reason] = ()) -> Change:
-    reasons = reasons_of(analysis, e, "keep", e.parameter, ends)
+def _reasons(
+    made_of: _MadeOf, e: ParameterEvidence, kind: str, new: Parameter, ends: Sequence[Reason] = ()
+) -> tuple[Reason, ...]:
+    j = made_of.analysis.parameters.index(e)
+    untried = None if made_of.menu is None else made_of.menu.untried[j]
+    return reasons_of(made_of.analysis, e, kind, new, ends, e.name in made_of.eligible, untried)
+
+
+def _keep(made_of: _MadeOf, e: ParameterEvidence, ends: Sequence[Reason] = ()) -> Change:
+    reasons = _reasons(made_of, e, "keep", e.parameter, ends)
     return Change(e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reasons)
 
 
@@ -402,7 +417,7 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         name: content[name] for name in ("old", "space", "volume_kept", "risk", "n", "evidence", "metric")
     }
-    claim = {name: value for name, value in content["claim"].items() if name != "draws"}
+    claim = {name: value for name, value in content["claim"].items() if name not in ("draws", "rows")}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
     return {**found, "claim": claim, "changes": changes}
 

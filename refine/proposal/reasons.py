@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import GOOD, ParameterEvidence
+from refine.analysis.evidence import GOOD, Bools, ParameterEvidence
 from refine.analysis.finding import mean_ratio
 from refine.analysis.reason import Reason
 from refine.space.parameters import Parameter, Range
@@ -24,6 +24,8 @@ def reasons_of(
     kind: str,
     new: Parameter,
     ends: Sequence[Reason] = (),
+    seen_earlier: bool = False,
+    untried: Bools | None = None,
 ) -> tuple[Reason, ...]:
     """Why a parameter is proposed to change, or to stay.
 
@@ -33,13 +35,24 @@ def reasons_of(
         kind: The kind of change.
         new: The parameter after it.
         ends: Why it goes beyond an end, or does not.
+        seen_earlier: Whether an earlier look saw it to matter.
+        untried: (levels,) which levels stay because no trial tells anything of them.
     """
     found = analysis.findings[evidence.name]
+    seen = found.of(*_EFFECTS, *_FAILS)
+    earlier = [Reason("seen_earlier", {"parameter": evidence.name})] if seen_earlier and not seen else []
+    levels = (
+        [v.label for v, only in zip(evidence.levels, untried, strict=True) if only]
+        if untried is not None
+        else []
+    )
+    stays = [Reason("not_tried", {"parameter": evidence.name, "levels": levels})] if levels else []
     if kind == "keep":
-        seen = found.of(*_EFFECTS, *_FAILS)
-        return (*seen, *ends, Reason("all_plausible")) if seen else found.of(*_QUIET)
-    out = [*found.of(*_EFFECTS, "read_in", *_FAILS), *ends]
-    return (*out, *_contrast(evidence, new))
+        if not seen and not earlier:
+            return found.of(*_QUIET)
+        return (*seen, *earlier, *ends, Reason("all_plausible"), *stays)
+    out = [*found.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
+    return (*out, *_contrast(evidence, new), *stays)
 
 
 def _contrast(e: ParameterEvidence, new: Parameter) -> list[Reason]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 from refine.analysis.analysis import Analysis
 from refine.errors import DesignError, ReviewError
 from refine.proposal.allocation import Shares
+from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Claim, Proposal
 from refine.review.checklist import Checks
@@ -51,6 +52,9 @@ class Subject(Protocol):
 
     def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path:
         """Writes a report."""
+
+    def _as_stored(self, proposal: Proposal) -> Proposal:
+        """The proposal under the digest of an equal one that is stored."""
 
     def _keep_proposal(self, proposal: Proposal) -> None:
         """Stores a proposal, unless it is."""
@@ -123,6 +127,27 @@ class Review(Shown, Generic[R]):
         changed = replace(self, edits=dict(edits), rejected=rejected)
         _ = changed.space  # an edit that can't be made is refused now
         return changed
+
+    def options(self) -> Options:
+        """What more or less risk would buy: what leaves at risks of 1, 5, 15 and 30 %, and what stays.
+
+        All are read off one posterior; :meth:`at` picks one.
+
+        Raises:
+            AnalysisError: The proposal was read back, so that its posterior is gone.
+        """
+        return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
+
+    def at(self, risk: float) -> Self:
+        """The same review with the proposal of another risk; edits and rejections stay.
+
+        Args:
+            risk: From 0.01 to 0.3, or to the one that was proposed.
+
+        Raises:
+            AnalysisError: ``risk`` out of range.
+        """
+        return replace(self, proposal=self.round._as_stored(self.proposal.at(risk)))
 
     @property
     def space(self) -> Space:

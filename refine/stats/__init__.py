@@ -11,15 +11,8 @@ from __future__ import annotations
 from refine.stats._common import top_mask
 from refine.stats.additive import AdditiveTest
 from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
+from refine.stats.axis import Axis
 from refine.stats.bootstrap import Corrected, ExampleBootstrap
-from refine.stats.box import (
-    Axis,
-    Box,
-    box_for_risk,
-    contains,
-    grow,
-    shrinking_boxes,
-)
 from refine.stats.budget import expected_best
 from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stages
 from refine.stats.components import Components, VarianceComponents
@@ -45,23 +38,21 @@ from refine.stats.density import (
     scott_bandwidth,
 )
 from refine.stats.frontier import Frontier, RiskBox, RiskPath, risk_of, untried
-from refine.stats.gaussian import PosteriorPaths
-from refine.stats.importance import (
-    Detection,
-    Importance,
-    PedAnova,
-    combine,
-    permutations_needed,
-)
+from refine.stats.importance import Detection, Importance, PedAnova, permutations_needed
 from refine.stats.interaction import Interactions, Pair
-from refine.stats.noise import Noise, RetrainingNoise, pooled_deviation
 from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
-from refine.stats.optimum import Forest, Plausible, Retention, retention
 from refine.stats.outlook import ChildOutlook, Outlook
 from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior
 from refine.stats.rescore import scorer
-from refine.stats.resolution import LeftOver, Resolution, TopNoise, left_over
+from refine.stats.resolution import (
+    LeftOver,
+    Resolution,
+    TopNoise,
+    left_over,
+    smallest_step,
+    within_groups,
+)
 
 __all__ = [
     "AdditiveTest",
@@ -70,7 +61,6 @@ __all__ = [
     "Boundary",
     "BoundedDensity",
     "BoundedDensity2D",
-    "Box",
     "ChildOutlook",
     "Compare",
     "Comparison",
@@ -86,7 +76,6 @@ __all__ = [
     "Edge",
     "ExampleBootstrap",
     "Flag",
-    "Forest",
     "FreshBest",
     "FreshSeeds",
     "Frontier",
@@ -100,20 +89,15 @@ __all__ = [
     "LevelRates",
     "LevelSummary",
     "MixedPosterior",
-    "Noise",
     "Optimism",
     "Outlook",
     "Pair",
     "PedAnova",
-    "Plausible",
     "Posterior",
-    "PosteriorPaths",
     "Rate",
     "RateTrend",
     "Ratio",
     "Resolution",
-    "Retention",
-    "RetrainingNoise",
     "RiskBox",
     "RiskPath",
     "Spearman",
@@ -121,27 +105,22 @@ __all__ = [
     "Trend",
     "VarianceComponents",
     "benjamini_hochberg",
-    "box_for_risk",
     "cauchy_p",
-    "combine",
-    "contains",
     "distinct",
     "expected_best",
     "good_trials_to_judge",
-    "grow",
     "hit_probability",
     "joined",
     "left_over",
     "looks_spent",
     "permutations_needed",
-    "pooled_deviation",
-    "retention",
     "risk_of",
     "scorer",
     "scott_bandwidth",
-    "shrinking_boxes",
+    "smallest_step",
     "stages",
     "top_mask",
     "untried",
     "wilson",
+    "within_groups",
 ]

@@ -73,7 +73,9 @@ def joined(p_importance: float, p_trend: float, p_additive: float | None = None)
     if p_additive is not None and p_additive < 1.0:
         tests["additive"] = p_additive
     seen_by = min(tests, key=lambda name: (tests[name], name != "trend"))
-    p = cauchy_p(list(tests.values()), [_WEIGHTS[name] for name in tests])
+    # Where no test could be made, nothing was seen.
+    nothing = min(tests.values()) >= 1.0
+    p = 1.0 if nothing else cauchy_p(list(tests.values()), [_WEIGHTS[name] for name in tests])
     return Detection(p, p_importance, p_trend, seen_by)
 
 

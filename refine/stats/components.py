@@ -9,7 +9,6 @@ import numpy as np
 
 from refine.errors import AnalysisError
 from refine.stats._common import column, same_length
-from refine.stats.noise import pooled_deviation
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -58,7 +57,9 @@ class VarianceComponents:
         same_length(labels.size, values.size)
         names, index = np.unique(labels, return_inverse=True)
         size = np.bincount(index) if values.size else np.zeros(0, dtype=np.int64)
-        seed = pooled_deviation(values, labels).sd
+        freedom = int(np.sum(size - 1))
+        centred = values - (np.bincount(index, weights=values) / np.maximum(size, 1))[index]
+        seed = float(np.sqrt(centred @ centred / freedom)) if freedom else np.nan
         configuration = np.nan
         if len(names) > 1 and np.isfinite(seed):
             means = np.bincount(index, weights=values) / size

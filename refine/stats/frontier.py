@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from refine.stats.box import Axis
+    from refine.stats.axis import Axis
     from refine.stats.posterior import Posterior
 
 Bits = NDArray[np.uint8]

@@ -1,7 +1,7 @@
 """What decides whether a trial is among the best: PED-ANOVA with the noise floor taken off.
 
 A rank correlation is blind to an optimum in the middle of a range; PED-ANOVA sees it, because it
-compares where the best trials lie with where all lie. `Detect` asks both.
+compares where the best trials lie with where all lie. :func:`refine.stats.joined` asks both.
 """
 
 from __future__ import annotations
@@ -166,21 +166,6 @@ class PedAnova:
         estimate = raw - floor
         low, high = min(float(low), estimate), max(float(high), estimate)
         return Importance(estimate, low, high, float(p), raw, floor, n, m)
-
-
-def combine(p_importance: float, p_trend: float, p_additive: float | None = None) -> Detection:
-    """Join the p-values of one parameter that were computed already, by Bonferroni.
-
-    Args:
-        p_importance: PED-ANOVA's.
-        p_trend: the rank test's.
-        p_additive: `AdditiveTest`'s, where it was made.
-    """
-    tests = {"importance": p_importance, "trend": p_trend}
-    if p_additive is not None:
-        tests["additive"] = p_additive
-    seen_by = min(tests, key=lambda name: (tests[name], name != "trend"))
-    return Detection(min(1.0, len(tests) * tests[seen_by]), p_importance, p_trend, seen_by)
 
 
 def permutations_needed(parameters: int, alpha: float) -> int:

@@ -157,10 +157,10 @@ class _Union:
     def meet(self, mine: Part, part: Part) -> None:
         """A round that both have."""
         pk = self.pks[part.id]
-        for name in ("metric", "direction", "allow_degenerate", "scientific", "note"):
+        for name in ("metric", "direction", "allow_degenerate", "scientific", "epsilon", "note"):
             if mine.row.get(name) != part.row.get(name):
                 self.kept.append(
-                    f"round {part.id}: {name} is {mine.row[name]!r} here, {part.row[name]!r} there"
+                    f"round {part.id}: {name} is {mine.row.get(name)!r} here, {part.row.get(name)!r} there"
                 )
         for table in hanging_on(t.node):
             ours, theirs = mine.rows.get(table.name, []), part.rows.get(table.name, [])

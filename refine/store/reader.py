@@ -192,6 +192,7 @@ def _nodes(engine: sa.Engine, tree: int) -> dict[str, StoredNode]:
     for order, row in enumerate(rows):
         rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
         rest["allow_degenerate"] = bool(row.allow_degenerate)
+        rest["epsilon"] = row.epsilon
         rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
         try:
             node = Node.from_json(json.loads(row.content), **rest)

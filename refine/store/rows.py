@@ -69,7 +69,13 @@ class Part(NamedTuple):
         content = json.loads(self.row["content"])
         scientific = tuple(json.loads(self.row.get("scientific") or "[]"))
         allow_degenerate = bool(self.row["allow_degenerate"])
-        return Node.from_json(content, **rest, allow_degenerate=allow_degenerate, scientific=scientific)
+        return Node.from_json(
+            content,
+            **rest,
+            allow_degenerate=allow_degenerate,
+            scientific=scientific,
+            epsilon=self.row.get("epsilon"),
+        )
 
 
 def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:

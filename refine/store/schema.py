@@ -23,6 +23,7 @@ _CHANGES = {
         "ALTER TABLE node RENAME COLUMN degenerate TO allow_degenerate",
         "ALTER TABLE cell_plan RENAME COLUMN permutation TO configuration",
         "ALTER TABLE trial RENAME COLUMN permutation TO configuration",
+        "ALTER TABLE node ADD COLUMN epsilon DOUBLE PRECISION",
     ),
 }
 
@@ -74,6 +75,9 @@ t = SimpleNamespace(
         _text("direction"),
         sa.Column("allow_degenerate", sa.Integer, nullable=False, server_default="0"),
         _text("scientific", nullable=True),  # JSON: names, see refine.space.roles
+        sa.Column(
+            "epsilon", sa.Double, nullable=True
+        ),  # the loss that counts as none, where somebody said it
         _text("note"),
         _text("author"),
         _number("created"),

@@ -175,6 +175,7 @@ class Store(Reader):
                     "direction": node.direction,
                     "allow_degenerate": int(node.allow_degenerate),
                     "scientific": dumps(list(node.scientific)),
+                    "epsilon": node.epsilon,
                     "note": node.note,
                     "author": node.author,
                     "created": node.created,
@@ -201,13 +202,14 @@ class Store(Reader):
         return self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
-        """Takes over a node's metric, direction, what may be best and what is scientific, which are no part of its id."""
+        """Takes over a node's metric, direction, what may be best, what is scientific and which loss counts as none, which are no part of its id."""
         c = t.node.c
         row = {
             "metric": node.metric,
             "direction": node.direction,
             "allow_degenerate": int(node.allow_degenerate),
             "scientific": dumps(list(node.scientific)),
+            "epsilon": node.epsilon,
         }
         with self.engine.begin() as connection:
             connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))
@@ -222,6 +224,12 @@ class Store(Reader):
             kept = json.loads(connection.execute(sa.select(c.scientific).where(*mine)).scalar() or "[]")
             named = [name for name in {*kept, *said} if said.get(name, name in kept)]
             connection.execute(t.node.update().where(*mine).values(scientific=dumps(sorted(named))))
+
+    def set_epsilon(self, tree: int, node_id: str, epsilon: float | None) -> None:
+        """Says which loss counts as none on a node."""
+        mine = (t.node.c.tree == tree, t.node.c.id == node_id)
+        with self.engine.begin() as connection:
+            connection.execute(t.node.update().where(*mine).values(epsilon=epsilon))
 
     # Tags.
 

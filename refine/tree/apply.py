@@ -95,6 +95,7 @@ def add_child(
         direction=parent.direction,
         allow_degenerate=parent.allow_degenerate,
         scientific=tuple(n for n in parent.scientific if n in decision.space),
+        epsilon=parent.epsilon,
         note=decision.note,
         author=decision.author,
         created=time.time(),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refine.analysis.analysis import Analysis, analyze
+from refine import stats
+from refine.analysis.analysis import Analysis, analyze, tested_on
+from refine.analysis.evidence import ALPHA
 from refine.analysis.pooling import read_masks, replicate_groups, translate
 from refine.errors import AnalysisError, did_you_mean
 from refine.store.reader import Reader
@@ -107,13 +110,38 @@ def analysis_of(
         metric=str(metric),
         earlier=found.earlier,
         pooled=found.pooled,
-        look=len(path),
+        look=_looks(reader, path, tested_on(node.space, found.frame)),
         read=found.read,
         groups=found.groups,
         fresh=found.fresh[:2],
         allow_degenerate=node.allow_degenerate,
     )
     return replace(analysis, codes=found.codes)
+
+
+def _looks(reader: Reader, path: Sequence[StoredNode], now: int) -> int:
+    """Stages of looking at a branch: at least one a round, and more where one was proposed on while it grew."""
+    sizes = [_sizes(reader, stored.pk) for stored in path]
+    before = sum(stats.stages(found) if found else 1 for found in sizes[:-1])
+    return before + stats.stages([*(size for size in sizes[-1] if size < now), max(1, now)])
+
+
+def _sizes(reader: Reader, pk: int) -> list[int]:
+    """How many space-filling configurations every proposal stored on a round was tested on, increasing."""
+    kept = [json.loads(content) for content in reader.proposals(pk).values()]
+    return sorted(max(1, int(content.get("tested", content["n"]))) for content in kept)
+
+
+def seen_earlier(reader: Reader, path: Sequence[StoredNode]) -> frozenset[str]:
+    """Parameters that a proposal stored on the path's rounds saw to matter: they stay eligible.
+
+    Args:
+        reader: Of the store.
+        path: From the root to the round.
+    """
+    kept = [json.loads(content) for stored in path for content in reader.proposals(stored.pk).values()]
+    changes = [change for content in kept for change in content["changes"]]
+    return frozenset(c["name"] for c in changes if c["q"] is not None and c["q"] <= ALPHA)
 
 
 def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame | None:

@@ -17,7 +17,7 @@ from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import design_named, how_many
 from refine.errors import AnalysisError, RefineWarning, ReviewError
 from refine.proposal.allocation import Shares, check_shares
-from refine.proposal.proposal import Proposal, check_risk, propose
+from refine.proposal.proposal import Proposal, check_epsilon, check_risk, propose
 from refine.review.checklist import Checks, checks_of
 from refine.review.checks import Known
 from refine.review.decision import Decision, check_author, check_note
@@ -49,7 +49,7 @@ from refine.tree.apply import (
     mistyped,
 )
 from refine.tree.context import Context
-from refine.tree.lineage import analysis_of
+from refine.tree.lineage import analysis_of, seen_earlier
 from refine.tree.reading import read_curves, read_optimism
 from refine.trials.frame import Records, best_first, table
 from refine.trials.goal import Goal, check_direction
@@ -104,6 +104,11 @@ class Round(Shown):
     def roles(self) -> dict[str, str]:
         """The role of every parameter: ``"scientific"``, ``"nuisance"`` or ``"fixed"``; see :meth:`Round.set_roles`."""
         return roles_of(self.space, self._stored.node.scientific)
+
+    @property
+    def epsilon(self) -> float | None:
+        """The loss of the metric that counts as none, where somebody said it; see :meth:`set_epsilon`."""
+        return self._stored.node.epsilon
 
     @property
     def n(self) -> int:
@@ -532,7 +537,8 @@ class Round(Shown):
 
         Args:
             risk: Accepted probability of losing the best value.
-            epsilon: Loss that counts as none, in units of the metric; default the retraining noise.
+            epsilon: Loss that counts as none, in units of the metric; default the round's own (:meth:`set_epsilon`), else
+                what its trials can tell apart.
             seed: Seed of every random draw of the analysis.
             keep: Whether to store the proposal now; else it is stored when it is decided upon.
         """
@@ -540,7 +546,11 @@ class Round(Shown):
         analysis = self.analyze(seed=seed)
         # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
         outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
-        proposal = self._as_stored(propose(analysis, risk=risk, epsilon=epsilon, outer=outer))
+        epsilon = self.epsilon if epsilon is None else epsilon
+        eligible = seen_earlier(self.context.reader, self.context.path(self.node))
+        proposal = self._as_stored(
+            propose(analysis, risk=risk, epsilon=epsilon, outer=outer, eligible=eligible)
+        )
         if keep:
             self._keep_proposal(proposal, again=True)
         return Review(self, proposal, analysis)
@@ -602,6 +612,18 @@ class Round(Shown):
         self.context.store.set_scientific(self.context.tree, self.id, {n: n in asked for n in said})
         return self
 
+    def set_epsilon(self, epsilon: float | None) -> Round:
+        """Says which loss makes no difference to you. Proposals on this round, and children made later, take it over.
+
+        Args:
+            epsilon: In units of the metric; ``None`` takes back what was said: then it is what the trials can tell apart.
+
+        Raises:
+            AnalysisError: No number >= 0.
+        """
+        self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
+        return self
+
     def branch(
         self,
         space: Space | Mapping[str, Any],
@@ -660,8 +682,14 @@ class Round(Shown):
     ) -> Round:
         """Creates the child that a decision leads to."""
         # The child takes over what this handle calls its metric, not what the store does.
-        now = self._stored.node.scientific
-        parent = replace(self.node, metric=self.metric, direction=self.direction, scientific=now)
+        now = self._stored.node
+        parent = replace(
+            self.node,
+            metric=self.metric,
+            direction=self.direction,
+            scientific=now.scientific,
+            epsilon=now.epsilon,
+        )
         method, sampler = (None, None) if design is None else design_of(design)
         rule, tool = check_pruner(pruner, self._metric)
         node, _ = add_child(
@@ -678,6 +706,28 @@ class Round(Shown):
         )
         self.context.keep_tools(node, sampler, tool)
         return Round(self.context, node, self.metric, self.direction)
+
+    def review(self, stored: Proposal) -> Review[Round]:
+        """A proposal that was stored on this round, open for review again if it rests on what is known now.
+
+        Whichever version of refine made it, its bounds are those that were stored; probabilities of edited spaces are
+        today's.
+
+        Args:
+            stored: One of the round's proposals.
+
+        Raises:
+            ReviewError: The evidence has changed since.
+        """
+        given = stored.claim.epsilon if stored.claim.epsilon_source == "given" else None
+        review = self.propose(stored.risk, given, keep=False)
+        if review.proposal.evidence != stored.evidence:
+            raise ReviewError(
+                f"round {self.id}: its evidence has changed since the last proposal; look again: refine propose STORE {self.id}"
+            )
+        if review.proposal.digest == stored.digest:
+            return review
+        return replace(review, proposal=stored.resting_on(review.proposal))
 
     def _as_stored(self, proposal: Proposal) -> Proposal:
         """The proposal under the digest of an equal one that is stored, whichever version of refine stored it."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
 from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
+from refine.proposal.proposal import check_epsilon
 from refine.review.calibration import Calibration
 from refine.review.decision import Decision, check_note, user
 from refine.run.identity import check_name, objective_data, objective_name
@@ -109,6 +110,7 @@ class Tree(Exchange, Shown):
         pruner: Any = None,
         name: str | None = None,
         roles: Mapping[str, str] | None = None,
+        epsilon: float | None = None,
         note: str = "",
     ) -> Round:
         """Adds a root, or finds it again: a script that is run twice goes on with the same round.
@@ -132,6 +134,7 @@ class Tree(Exchange, Shown):
             name: Name of the objective in the round's identity; default its qualified name.
             roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
                 :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
+            epsilon: Loss of the metric that makes no difference to you: see :meth:`Round.set_epsilon`.
             note: Why, in your words.
 
         Raises:
@@ -159,6 +162,7 @@ class Tree(Exchange, Shown):
             direction=direction,
             allow_degenerate=allow_degenerate,
             scientific=scientific_of({} if roles is None else roles, searched),
+            epsilon=check_epsilon(epsilon),
             note=check_note(note),
             author=user(),
             created=time.time(),
@@ -166,6 +170,8 @@ class Tree(Exchange, Shown):
         known = self._context.nodes.get(node.id)
         if roles is None and known is not None:
             node = replace(node, scientific=known.node.scientific)
+        if epsilon is None and known is not None:
+            node = replace(node, epsilon=known.node.epsilon)
         sized = how_many_asked if node.adaptive else how_many
         self._context.store.add_node(self._context.tree, node, sized(node.space, n, downsample))
         self._context.keep_tools(node, sampler, tool)

@@ -36,6 +36,7 @@ class Node:
         direction: Default direction; the same.
         allow_degenerate: Whether a degenerate trial may be called best; the same.
         scientific: Parameters whose effect is the question, see :mod:`refine.space.roles`; no part of the id.
+        epsilon: Loss that counts as none, in units of the metric; ``None`` where nobody said it; no part of the id.
         note: Why the round exists; no part of the id.
         author: Who decided it; no part of the id.
         created: Seconds since the epoch; no part of the id.
@@ -57,6 +58,7 @@ class Node:
     direction: str = "maximize"
     allow_degenerate: bool = False
     scientific: tuple[str, ...] = ()
+    epsilon: float | None = None
     note: str = ""
     author: str = ""
     created: float = 0.0

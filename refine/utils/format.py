@@ -42,6 +42,24 @@ def percent(share: float | None) -> str:
     return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
 
 
+def probability(share: float | None) -> str:
+    """A probability counted in some hundreds of draws, no finer than that: ``about 0.95``, ``more than 0.99``."""
+    if share is None or not math.isfinite(share):
+        return "unknown"
+    if share in (0, 1):
+        return f"{share:.0f}"
+    if share >= 0.995:
+        return "more than 0.99"
+    return "less than 0.01" if share < 0.005 else f"about {share:.2f}"
+
+
+def risk_percent(share: float | None) -> str:
+    """A risk counted in some hundreds of draws, in whole percent: ``5 %``, ``< 1 %``."""
+    if share is None or not math.isfinite(share):
+        return "-"
+    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
 def p_value(p: float) -> str:
     """``= 0.013`` or ``< 0.001``."""
     if not math.isfinite(p):

@@ -112,8 +112,8 @@ def test_choices_that_differ_at_the_top_alone_are_said_so():
     value = rng.normal(size=200)
     wide = kind == "c"  # its middle is that of the others, its best are the best of all
     value[wide] = np.where(np.arange(wide.sum()) % 2, 4.0, -4.0) + value[wide]
-    frame = pd.DataFrame({"kind": kind, "junk": rng.integers(1, 9, 200), "value": value})
-    analysis = refine.analyze(refine.Space({"kind": ["a", "b", "c", "d"], "junk": (1, 8)}), frame)
+    frame = pd.DataFrame({"kind": kind, "junk": rng.integers(1, 1000, 200), "value": value})
+    analysis = refine.analyze(refine.Space({"kind": ["a", "b", "c", "d"], "junk": (1, 999)}), frame)
     assert analysis["kind"].seen_by == "importance"
     assert analysis["kind"].association.p > 0.1
     (told,) = [s for s in seen(analysis) if "kind" in s]
@@ -294,7 +294,7 @@ def test_a_later_look_at_a_branch_multiplies_every_q():
 @pytest.mark.parametrize("look", [0, -1, 1.5, True, "2"])
 def test_a_look_is_a_place_in_a_branch(look):
     with pytest.raises(
-        AnalysisError, match="look must be a whole number >= 1, the round's place in its branch, got"
+        AnalysisError, match="look must be a whole number >= 1, the stage of looking at its branch, got"
     ):
         refine.analyze(SPACE, failing(), look=look)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,8 @@ from scipy.stats import binom
 import refine
 from refine.design.space_filling import Uniform, draw
 from refine.errors import AnalysisError
-from refine.proposal.forecast import LEVELS, Forecast, forecast, normal_scores
+from refine.proposal.forecast import Forecast, forecast
+from refine.stats.outlook import LEVELS
 
 SPACE = refine.Space(
     {"x": (0.0, 1.0, 21), "z": (0.0, 1.0, 21), "kind": ["a", "b", "c"], "junk": (1, 9), "epochs": 20}
@@ -152,13 +152,6 @@ def test_intervals():
     assert MADE.interval("median", 0.7) == pytest.approx((1.5, 4.5))
     with pytest.raises(AnalysisError, match=r"level must lie between the forecast's levels 0.05 and 0.95"):
         MADE.interval("median", 0.99)
-
-
-def test_normal_scores_are_symmetric():
-    found = normal_scores(np.arange(1.0, 8), 7)
-    assert found[3] == 0
-    assert np.allclose(found, -found[::-1])
-    assert math.isclose(float(normal_scores(np.array([84.63]), 100)[0]), 1.0, abs_tol=0.01)
 
 
 def test_rounding_in_single_precision_is_no_difference():

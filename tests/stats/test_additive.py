@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from scipy.stats import binom, norm, rankdata
 
 from refine.errors import AnalysisError
-from refine.stats import AdditiveTest, Spearman, combine
+from refine.stats import AdditiveTest, Spearman
 
 
 def mixed(seed: int, n: int = 80):
@@ -127,11 +127,3 @@ def test_misuse_says_what_is_wrong():
         AdditiveTest()(x, y[:-1], kinds)
     with pytest.raises(AnalysisError, match="least: must be a whole number >= 1, got 0"):
         AdditiveTest(least=0)
-
-
-def test_three_tests_of_one_parameter_are_corrected_together():
-    assert combine(0.5, 0.02).p == pytest.approx(0.04)
-    joined = combine(0.5, 0.02, 0.01)
-    assert (joined.p, joined.seen_by) == (pytest.approx(0.03), "additive")
-    assert combine(0.5, 0.02, 0.9).seen_by == "trend"
-    assert combine(0.9, 0.8, 0.7).p == 1

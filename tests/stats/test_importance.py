@@ -7,20 +7,12 @@ import pytest
 
 from refine.errors import AnalysisError
 from refine.stats import (
-    KruskalWallis,
     PedAnova,
     Spearman,
     benjamini_hochberg,
-    combine,
+    joined,
     permutations_needed,
 )
-
-
-def detect(x, y, cardinality=0, permutations=999, seed=0):
-    """Both tests of one parameter, joined."""
-    importance = PedAnova(top=0.2, permutations=permutations, resamples=1, seed=seed)(x, y, cardinality)
-    trend = KruskalWallis(resamples=1)(x, y, cardinality) if cardinality else Spearman(resamples=1)(x, y)
-    return combine(importance.p, trend.p)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -79,23 +71,13 @@ def test_an_interior_optimum_escapes_the_correlation_only():
     for seed in range(25):
         x = rng.random((240, 4))
         y = -((x[:, 0] - 0.5) ** 2) + 0.15 * rng.normal(size=240)
-        both = [detect(x[:, j], y, seed=seed).p for j in range(4)]
         trend = [Spearman(resamples=1)(x[:, j], y).p for j in range(4)]
+        best = [PedAnova(resamples=1, seed=seed)(x[:, j], y).p for j in range(4)]
+        both = [joined(*p).p for p in zip(best, trend, strict=True)]
         found_by_both += benjamini_hochberg(both)[0] <= 0.1
         found_by_trend += benjamini_hochberg(trend)[0] <= 0.1
     assert found_by_trend <= 6
     assert found_by_both >= 20
-
-
-def test_detect_controls_false_discoveries_on_noise():
-    rng = np.random.default_rng(2)
-    alarms = 0
-    for seed in range(60):
-        y = rng.random(150)
-        p = [detect(rng.integers(0, 5, 150) / 4, y, 0, 499, seed).p for _ in range(5)]
-        p.append(detect(rng.integers(0, 3, 150), y, 3, 499, seed).p)
-        alarms += bool(np.any(benjamini_hochberg(p) <= 0.1))
-    assert alarms <= 12
 
 
 def test_nothing_to_tell_apart():
@@ -117,11 +99,6 @@ def test_the_interval_holds_the_large_sample_value():
         result = PedAnova(permutations=99, resamples=200, seed=seed)(*draw(300))
         held += result.low <= truth <= result.high
     assert held >= 50
-
-
-def test_combine_doubles_the_smaller():
-    assert combine(0.01, 0.3) == (0.02, 0.01, 0.3, "importance")
-    assert combine(0.9, 0.8) == (1.0, 0.9, 0.8, "trend")
 
 
 def test_enough_permutations_for_the_smallest_level():

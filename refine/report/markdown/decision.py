@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.facts import Facts, finished, metric_of, shown, states_text, that_matter
 from refine.report.markdown.text import Raw, code, escape, joined, quote, table
-from refine.report.pages.proposal import claim_sentence, offer_action, own_why, quiet_sentences
+from refine.report.pages.options import OPTIONS_HEAD, option_rows
+from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
 from refine.report.pages.reasons import sentence
 from refine.space.edits import bounds_text
-from refine.utils.format import duration, percent, plural, score
+from refine.utils.format import duration, percent, plural, probability, score
 
 if TYPE_CHECKING:
     from refine.proposal.change import Change
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _EPSILON_WORDS = {
     "replicates": "the noise of retraining, measured on replicates",
     "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
+    "step": "the smallest difference that the metric shows",
     "none": "no noise could be measured, so every loss counts",
     "given": "as asked for",
 }
@@ -101,10 +102,11 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "digest": code(proposal.digest),
         "claim": claim_sentence(proposal),
         "table": table(["parameter", "now", "proposed", "change", "kept", "why"], rows),
-        "epsilon": score(claim.epsilon),
+        "options": _options(facts),
+        "epsilon": epsilon_text(claim),
         "source": _EPSILON_WORDS.get(claim.epsilon_source, claim.epsilon_source),
         "risk": percent(proposal.risk),
-        "probability": "unknown" if math.isnan(claim.probability) else f"{claim.probability:.2f}",
+        "probability": probability(claim.probability),
         "volume_kept": percent(proposal.volume_kept),
         "n": plural(proposal.n, "trial"),
         "metric": proposal.metric,
@@ -115,6 +117,11 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         ],
         "advice": _advice(proposal),
     }
+
+
+def _options(facts: Facts) -> Raw | None:
+    """What more or less risk would buy."""
+    return None if facts.options is None else table(OPTIONS_HEAD, option_rows(facts.options))
 
 
 def _advice(proposal: Proposal) -> str | None:
@@ -162,9 +169,9 @@ def _risk(facts: Facts, d: Decision) -> Raw | None:
         return Raw(f"{kept or 'The space previous decided'}; {unknown}.")
     within = "is at least as good as"
     if facts.proposal is not None and d.proposal == facts.proposal.digest:
-        within = f"is within {score(facts.proposal.claim.epsilon)} of"
+        within = f"is within {epsilon_text(facts.proposal.claim)} of"
     says = (
-        f"with probability {d.probability:.2f} the best {escape(metric_of(facts))} inside {within} the best "
+        f"with probability {probability(d.probability)} the best {escape(metric_of(facts))} inside {within} the best "
         "anywhere in this round's space"
     )
     return Raw(f"{kept + '; ' if kept else ''}{says}.")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
     from refine.analysis.learning_curves import TrialCurves
     from refine.analysis.optimism import Optimism
+    from refine.proposal.options import Options
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
     from refine.review.decision import Decision
@@ -48,6 +49,7 @@ class Facts:
         n: Configurations planned.
         analysis: Of the round's evidence; ``None`` where too few trials have finished.
         proposal: What is proposed; ``None`` where nothing was asked for.
+        options: What more or less risk would buy; ``None`` without a proposal, or where trials have come since.
         decisions: What was decided, in the order taken.
         table: The round's own trials. A column ``error`` may hold their error texts.
         codes: Fingerprints of the code its trials ran.
@@ -74,6 +76,7 @@ class Facts:
     environment: Mapping[str, str]
     reproduce: str
     store: str
+    options: Options | None = None
     parent: pd.DataFrame | None = None
     optimism: Optimism | None = None
     curves: tuple[TrialCurves, ...] = ()

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, ReviewError
+from refine.proposal.options import Options, options_of
 from refine.proposal.proposal import Proposal
 from refine.report.markdown import proposal_report, round_report
 from refine.report.markdown.facts import Facts
@@ -20,6 +21,8 @@ from refine.utils.provided import provides
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from refine.analysis.analysis import Analysis
 
 
 @provides("round.report")
@@ -51,6 +54,9 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         analysis = found.analyze()
     except AnalysisError:
         analysis = None  # too few trials yet: the report says what ran
+    options = None
+    if proposal is not None and analysis is not None:
+        options = _options(found, proposal, analysis)
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
         optimism = read_optimism(*found._judged, analysis, 0)
@@ -68,6 +74,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         n=stored.n,
         analysis=analysis,
         proposal=proposal,
+        options=options,
         decisions=decisions,
         table=found.trials.assign(error=records.columns["error"]),
         codes=tuple(dict.fromkeys(records.columns["code"])),
@@ -81,6 +88,18 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         checks=checks,
         before=found._best_before(),
     )
+
+
+def _options(found: Round, proposal: Proposal, analysis: Analysis) -> Options | None:
+    """What more or less risk would buy; ``None`` where trials have come since it was proposed."""
+    if proposal.evidence != analysis.digest:
+        return None
+    try:
+        return options_of(proposal, analysis, found.node.allow_degenerate)
+    except AnalysisError:  # read from the store, without its posterior
+        with contextlib.suppress(ReviewError):
+            return found.review(proposal).options()
+    return None
 
 
 def _parent_trials(found: Round) -> pd.DataFrame | None:

@@ -17,9 +17,9 @@ from refine.report import figures
 from refine.report.markdown.files import published
 from refine.report.markdown.text import Raw, code, escape, fence, joined, picture, quote, slug, table
 from refine.report.pages.calibration import coverage_sentences, entry_sentences
-from refine.report.pages.proposal import why
+from refine.report.pages.proposal import epsilon_text, why
 from refine.space.edits import bounds_text, strip
-from refine.utils.format import duration, percent, plural, score
+from refine.utils.format import duration, percent, plural, probability, score
 
 if TYPE_CHECKING:
     from refine.analysis.optimism import Optimism
@@ -271,13 +271,13 @@ def _decided(s: Step, d: Decision, old: Space | None) -> dict[str, Any]:
             )
     claim = None
     within = (
-        f"within {score(proposal.claim.epsilon)} of"
+        f"within {epsilon_text(proposal.claim)} of"
         if proposal is not None and proposal.claim.epsilon
         else "as good as"
     )
     if d.probability is not None and proposal is not None:
         claim = Raw(
-            f"The claim: with probability {d.probability:.2f} the best inside is {within} the best anywhere in the space "
+            f"The claim: with probability {probability(d.probability)} the best inside is {within} the best anywhere in the space "
             f"before, of which it keeps {percent(d.volume_kept)}."
         )
     return {

@@ -6,7 +6,7 @@ from refine.proposal.forecast import WHAT
 from refine.review.calibration import SHARE, Calibration, Entry
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import number, percent, plural, score
+from refine.utils.format import number, percent, plural, probability, score
 from refine.utils.provided import page_for
 
 
@@ -94,7 +94,7 @@ def _verdict(e: Entry) -> str:
 
 def _cells(e: Entry) -> list[str]:
     d = e.decision
-    claimed = "-" if d.probability is None else f"{d.probability:.2f}"
+    claimed = "-" if d.probability is None else probability(d.probability)
     cells = [e.round, e.child, d.kind, percent(d.volume_kept), claimed]
     for what in WHAT:
         made = "-"

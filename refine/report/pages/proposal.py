@@ -6,13 +6,13 @@ import math
 
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Claim, Proposal
 from refine.report.pages.reasons import QUIET, sentence, sentences, together
 from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import percent, score
+from refine.utils.format import percent, plural, probability, risk_percent, score
 from refine.utils.provided import page_for
 
 
@@ -42,12 +42,40 @@ def claim_sentence(proposal: Proposal) -> str:
     if math.isnan(claim.probability):
         return f"The proposed space keeps {kept} of the present one; the risk of that can't be stated."
     beyond = any(c.kind in ("widen", "reopen") for c in proposal.changes)
-    within = f"within {score(claim.epsilon)} of" if claim.epsilon else "as good as"
+    within = f"within {epsilon_text(claim)} of" if claim.epsilon else "as good as"
     return (
-        f"The proposed space keeps {kept} of the present one; with probability {claim.probability:.2f} the best "
+        f"The proposed space keeps {kept} of the present one; with probability {probability(claim.probability)} the best "
         f"{proposal.metric} inside is {within} the best anywhere in the present space"
         f"{', and it looks beyond' if beyond else ''}."
     )
+
+
+_WORDS = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
+
+
+def epsilon_text(claim: Claim) -> str:
+    """Epsilon, in rows of the validation set as well where the metric is a share of them."""
+    if not (claim.rows and claim.epsilon):
+        return score(claim.epsilon)
+    many = claim.epsilon * claim.rows
+    whole = round(many)
+    exact = abs(many - whole) < 0.01 and whole > 0
+    count = (_WORDS[whole] if whole < len(_WORDS) else f"{whole:,}") if exact else f"about {many:.2g}"
+    return f"{score(claim.epsilon)} ({count} of {plural(claim.rows, 'validation row')})"
 
 
 def why(change: Change) -> str:
@@ -75,7 +103,7 @@ def offer_action(offer: Offer) -> Action:
 
 def _row(c: Change) -> tuple[str | Cell, ...]:
     kept = c.kind == "keep"
-    risk = "-" if kept or not math.isfinite(c.risk) else percent(c.risk)
+    risk = "-" if kept else risk_percent(c.risk)
     return (
         Cell(c.name, "strong"),
         bounds_text(c.old),

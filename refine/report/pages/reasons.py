@@ -246,6 +246,16 @@ def _model_only(v: Any) -> str:
     )
 
 
+@_says("seen_earlier")
+def _seen_earlier(v: Any) -> str:
+    return f"{v.parameter} was seen to matter earlier in this branch; the trials of this round alone do not show it."
+
+
+@_says("not_tried")
+def _not_tried(v: Any) -> str:
+    return f"{_levels(v.levels)[:1].upper()}{_levels(v.levels)[1:]} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
+
+
 @_says("refuted")
 def _refuted(v: Any) -> str:
     by = f" by more than {score(v.epsilon)}" if v.epsilon else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from refine.report.pages.proposal import proposal_page
+from refine.report.pages.proposal import epsilon_text, proposal_page
 from refine.report.pages.reasons import sentence
 from refine.report.pages.space import as_choices
 from refine.review.review import Review
@@ -12,7 +12,7 @@ from refine.space.edits import bounds_text
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Grid, Page, Text
-from refine.utils.format import percent, score
+from refine.utils.format import percent, probability
 from refine.utils.provided import page_for
 
 
@@ -27,6 +27,7 @@ def review_page(review: Review) -> Page:
     ]
     bounds = {"name": (Symbol("low"), Symbol("high"))}
     calls = (
+        Action("review.options"),
         Action("review.checks"),
         Action("review.preview", bounds),
         Action("review.edit", bounds),
@@ -57,7 +58,5 @@ def _claimed(review: Review) -> str:
     claim = review.claim
     if math.isnan(claim.probability):
         return "the risk can't be stated: too few of the candidate configurations lie inside"
-    within = f"within {score(claim.epsilon)} of" if claim.epsilon else "as good as"
-    return (
-        f"with probability {claim.probability:.2f} the best inside is {within} the best in the present space"
-    )
+    within = f"within {epsilon_text(claim)} of" if claim.epsilon else "as good as"
+    return f"with probability {probability(claim.probability)} the best inside is {within} the best in the present space"

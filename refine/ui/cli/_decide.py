@@ -60,7 +60,8 @@ WhichRiskOption = Annotated[
     typer.Option("--risk", help="Which of the proposals, by its risk; default the one proposed last."),
 ]
 EpsilonOption = Annotated[
-    float | None, typer.Option(help="Loss that counts as none; default the noise of retraining.")
+    float | None,
+    typer.Option(help="Loss that counts as none; default what was said of the round, else its noise."),
 ]
 
 
@@ -74,15 +75,21 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Propose bounds for the next round, and keep the proposal for a decision."""
+    from dataclasses import replace
+
+    from refine.utils.display import Text
+
     with opened(store, name) as found:
         at = found[which]
         review = at.propose(risk, epsilon)
         if as_json:
             from refine.ui.cli._data import proposal_data
 
-            put_json(proposal_data(review.proposal))
+            put_json({**proposal_data(review.proposal), "options": review.options().to_json()})
             return
-        show(review.page(), *_next(store, at))
+        page, options = review.page(), review.options().page()
+        whole = replace(page, blocks=(*page.blocks, Text(options.title), *options.blocks))
+        show(whole, *_next(store, at))
 
 
 def _next(store: str, at: Round) -> tuple[str, ...]:

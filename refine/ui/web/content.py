@@ -19,12 +19,13 @@ from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import good_rows, unusable
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
+from refine.report.pages.options import leaves_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import sentence, sentences
 from refine.space.edits import bounds_text
 from refine.space.limits import widened
 from refine.space.parameters import Parameter, Range
-from refine.utils.format import duration, number, p_value, percent, plural, score
+from refine.utils.format import duration, number, p_value, percent, plural, probability, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ def review_content(review: Review, checks: Checks) -> dict[str, Any]:
         review: The review, without edits.
         checks: The checks of its round.
     """
-    analysis, proposal = review.analysis, review.proposal
+    analysis, proposal, options = review.analysis, review.proposal, review.options()
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
@@ -66,6 +67,10 @@ def review_content(review: Review, checks: Checks) -> dict[str, Any]:
         "claim": " ".join([claim_sentence(proposal), *(f"Caution: {text}" for text in cautions)]),
         "risk": proposal.risk,
         "epsilon": known(proposal.claim.epsilon),
+        "options": [
+            {**row, "leaves": leaves_text(option), "stated": probability(option.probability)}
+            for option, row in zip(options.rows, options.to_json(), strict=True)
+        ],
         "metric": analysis.metric,
         "direction": analysis.direction,
         "trials": len(analysis.table),

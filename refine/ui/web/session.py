@@ -6,6 +6,7 @@ an answer with ``error``, in words; nothing is written then. Decisions are made 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import warnings
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
+from refine.proposal.surrogate import MENU
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
@@ -136,7 +138,7 @@ class Session:
         found = {}
         for node_id, stored in nodes.items():
             rows = [str(last.get(nodes[n.id].pk, 0)) for n in path_to(stored.node, nodes)]
-            found[node_id] = " ".join([*rows, str(stored.node.allow_degenerate)])
+            found[node_id] = " ".join([*rows, str(stored.node.allow_degenerate), str(stored.node.epsilon)])
         return found
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
@@ -251,6 +253,11 @@ class Session:
             mine = drawn.review.round.id, drawn.review.proposal.risk, drawn.version
             if mine == (found.id, float(risk), version):
                 return self._keep(drawn)
+        for drawn in self._drawn:
+            review = drawn.review
+            if (review.round.id, drawn.version) == (found.id, version) and risk <= max(MENU):
+                with contextlib.suppress(AnalysisError):  # read back, without its posterior
+                    return self._keep(_Drawn(version, review.at(float(risk))))
         epsilon = self._epsilon if found.id == self.shown.id else None
         return self._keep(_Drawn(version, found.propose(float(risk), epsilon, keep=False)))
 

@@ -9,10 +9,11 @@ import pytest
 from scipy.stats import norm
 
 from refine.errors import AnalysisError
-from refine.proposal.forecast import LEVELS, Forecast
+from refine.proposal.forecast import Forecast
 from refine.report import figures
 from refine.review.calibration import Calibration, Entry, Seen
 from refine.review.decision import Decision
+from refine.stats.outlook import LEVELS
 
 if TYPE_CHECKING:
     from pathlib import Path

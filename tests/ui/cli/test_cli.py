@@ -38,7 +38,8 @@ def grow(store: Path) -> tuple[str, str]:
     with refine.Tree("[bold]fruit", store=store) as tree:
         root = tree.add_round(space, objective, n=24, seed=3)
         root.run(progress=False)
-        child = root.propose().edit(lr=(1.0, 3.0)).accept(note="[red]close to 2", n=4, author="ada")
+        mine = root.propose().edit(lr=(1.0, 3.0), optimizer=["Adam", "Nadam"])
+        child = mine.accept(note="[red]close to 2", n=4, author="ada")
         child.run(progress=False)
         tree.tag(root, "first")
         return root.id, child.id

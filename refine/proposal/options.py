@@ -1,0 +1,104 @@
+"""What more or less risk would buy: proposals of several risks beside each other, of one posterior. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refine.analysis.analysis import Analysis
+from refine.proposal.preview import kept_of_top
+from refine.proposal.proposal import Proposal
+from refine.proposal.surrogate import MENU
+from refine.space.encoding import label
+from refine.space.space import Space
+from refine.utils.display import Shown
+
+
+@dataclass(frozen=True)
+class Option:
+    """The proposal of one risk, in short.
+
+    Attributes:
+        risk: Accepted probability of losing more than epsilon.
+        leaves: Parameter -> labels of the levels that leave.
+        volume_kept: Volume kept of the present space.
+        probability: That the best value inside is within epsilon of the best in the present space; NaN where that can't
+            be stated.
+        top: How many of the round's trials are its top, and
+        top_kept: how many of them lie inside.
+        space: What is proposed.
+    """
+
+    risk: float
+    leaves: dict[str, tuple[str, ...]]
+    volume_kept: float
+    probability: float
+    top: int
+    top_kept: int
+    space: Space
+
+
+@dataclass(frozen=True)
+class Options(Shown):
+    """Proposals by risk, the smallest first; each lies inside the one before, but where a range is widened.
+
+    Attributes:
+        rows: One per risk.
+        chosen: The risk of the proposal under review.
+        epsilon: Loss that counts as none.
+        metric: Name of the metric.
+    """
+
+    rows: tuple[Option, ...]
+    chosen: float
+    epsilon: float
+    metric: str
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Plain data, a row per risk."""
+        return [
+            {
+                "risk": o.risk,
+                "leaves": {name: list(labels) for name, labels in o.leaves.items()},
+                "volume_kept": float(f"{o.volume_kept:.9g}"),
+                "probability": o.probability if o.probability == o.probability else None,
+                "top": o.top,
+                "top_kept": o.top_kept,
+            }
+            for o in self.rows
+        ]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = False) -> Options:
+    """The proposals of the risks of :data:`refine.proposal.surrogate.MENU`, and of the proposal's own.
+
+    Args:
+        proposal: Made in this process.
+        analysis: What it rests on.
+        allow_degenerate: Whether degenerate trials may be called best.
+
+    Raises:
+        AnalysisError: The proposal was read back and its posterior is gone.
+    """
+    risks = sorted({*MENU, proposal.risk})
+    made = [proposal if risk == proposal.risk else proposal.at(risk) for risk in risks]
+    rows = tuple(_option(each, analysis, allow_degenerate) for each in made)
+    return Options(rows, proposal.risk, proposal.claim.epsilon, proposal.metric)
+
+
+def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> Option:
+    kept = kept_of_top(analysis, proposal.space, allow_degenerate)
+    leaves = {}
+    for change in proposal.changes:
+        levels = np.empty(change.old.size, dtype=object)
+        levels[:] = change.old.grid
+        gone = ~change.new.contains(levels)
+        if gone.any():
+            leaves[change.name] = tuple(label(v) for v in levels[gone])
+    probability = proposal.claim.probability
+    return Option(proposal.risk, leaves, proposal.volume_kept, probability, *kept, proposal.space)

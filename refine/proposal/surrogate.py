@@ -1,0 +1,199 @@
+"""What the objective may look like over the cells of a space, and which levels may go at which risk. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import ALPHA, Bools, Floats, level_positions
+from refine.design.space_filling import Uniform, draw, feasible
+from refine.space.parameters import Range
+from refine.space.space import Space
+
+MENU = (0.01, 0.05, 0.15, 0.3)
+"""Risks that are listed beside each other."""
+
+_CANDIDATES = 4000
+_LEAST_INSIDE = 20
+_FEWEST = 5
+_SEED = 0
+"""Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's seed."""
+
+
+def cardinalities_of(analysis: Analysis) -> list[int]:
+    """Per parameter 0 where it is ordered, else its number of choices."""
+    return [0 if e.parameter.ordered else e.parameter.size for e in analysis.parameters]
+
+
+def known_enough(analysis: Analysis) -> bool:
+    """Whether there are enough different configurations for a posterior."""
+    return bool(analysis.parameters) and int(analysis.configurations.max()) + 1 >= _FEWEST
+
+
+def posterior_of(analysis: Analysis, positions: Floats) -> stats.Posterior:
+    """The posterior over cells, whichever they are.
+
+    Args:
+        analysis: The evidence.
+        positions: (c, parameters) where the cells lie on the analysed axes.
+    """
+    return stats.MixedPosterior(seed=_SEED)(analysis.X, analysis.y, positions, cardinalities_of(analysis))
+
+
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """The posterior over candidate cells of the analysed space.
+
+    Attributes:
+        space: The space.
+        posterior: Of the candidates.
+        candidates: (c, parameters) their positions.
+        columns: Name -> (c,) their values.
+        exhaustive: Whether they are all the cells there are.
+    """
+
+    space: Space
+    posterior: stats.Posterior
+    candidates: Floats
+    columns: dict[str, npt.NDArray[Any]]
+    exhaustive: bool
+
+    @property
+    def draws(self) -> int:
+        """Number of draws that a probability is counted in."""
+        return len(self.posterior.scores)
+
+    @cached_property
+    def _good(self) -> dict[float, Bools]:
+        return {}
+
+    def probability(self, new: Space, epsilon: float) -> float:
+        """Probability that the best value inside ``new`` is within epsilon of the best; NaN where it can't be told."""
+        inside = np.ones(len(self.candidates), dtype=np.bool_)
+        for name in self.space:
+            if name in new:
+                inside &= new[name].contains(self.columns[name])
+        if inside.all():
+            return 1.0
+        if int(inside.sum()) < _LEAST_INSIDE and not self.exhaustive:
+            return math.nan
+        if epsilon not in self._good:
+            self._good[epsilon] = self.posterior.within(epsilon)
+        good = self._good[epsilon]
+        kept = int(np.count_nonzero(good[:, inside].any(axis=1)))
+        return (kept + 0.5) / (len(good) + 1)
+
+
+def surrogate_of(analysis: Analysis) -> Surrogate | None:
+    """The posterior of an analysis over its own space; ``None`` under five different configurations."""
+    if not known_enough(analysis):
+        return None
+    space, names = analysis.space, [e.name for e in analysis.parameters]
+    # With constraints a part of a small grid may be all there is.
+    exist = feasible(space)
+    rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), _SEED)
+    columns = space.columns(rows)
+    positions = np.column_stack([space[n].unit(columns[n]) for n in names])
+    exhaustive = exist.exact and len(rows) == exist.count
+    return Surrogate(space, posterior_of(analysis, positions), positions, columns, exhaustive)
+
+
+@dataclass(frozen=True, eq=False)
+class Menu:
+    """Boxes by risk, each inside those of smaller risks.
+
+    Attributes:
+        frontier: The path of boxes.
+        couplings: Pairs of parameter numbers that are coupled.
+        ranges: Numbers of the parameters that are ranges: at least two levels of theirs stay.
+        alone: Numbers of the parameters that may be narrowed without a partner.
+        untried: Per parameter, which levels stay because no trial tells anything of them.
+    """
+
+    frontier: stats.Frontier
+    couplings: tuple[tuple[int, int], ...]
+    ranges: frozenset[int]
+    alone: frozenset[int]
+    untried: tuple[Bools, ...]
+
+    def levels(self, risk: float) -> list[Bools]:
+        """Per parameter, which levels stay at that risk."""
+        box = self.frontier.at(risk)
+        halves = _halves(box.keep, self.couplings, self.alone)
+        return [
+            np.ones_like(mask)
+            if j in halves
+            else self._two(j, risk)
+            if j in self.ranges and mask.sum() == 1
+            else mask
+            for j, mask in enumerate(box.keep)
+        ]
+
+    def _two(self, j: int, risk: float) -> Bools:
+        """The level of a range that stays alone, and its neighbour that stayed longest."""
+        kept = [box.keep[j] for box in self.frontier.boxes if box.risk <= risk]
+        before = next(mask for mask in reversed(kept) if mask.sum() > 1)
+        level = int(np.flatnonzero(kept[-1])[0])
+        near = [at for at in (level + 1, level - 1) if 0 <= at < before.size and before[at]]
+        pair = kept[-1].copy()
+        pair[near[0]] = True
+        return pair
+
+
+def menu_of(
+    analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float, eligible: Collection[str] = ()
+) -> Menu:
+    """Which levels stay, by risk.
+
+    Nothing is dropped of a parameter unless it, or a pair it belongs to, was seen to matter; the best configuration by
+    posterior mean stays, and so do levels without trials. What only a coupling lets in is narrowed with its partner or
+    not at all.
+
+    Args:
+        analysis: The evidence.
+        surrogate: Its posterior.
+        epsilon: Loss that counts as none.
+        risk: The largest risk that will be asked for.
+        eligible: Parameters that were seen to matter earlier.
+    """
+    found = analysis.parameters
+    pairs = tuple((pair.i, pair.j) for pair in analysis.pairs if pair.q <= ALPHA)
+    alone = frozenset(j for j, e in enumerate(found) if e.matters or e.fails or e.name in eligible)
+    ranges = frozenset(
+        j for j, e in enumerate(found) if isinstance(e.parameter, Range) and e.parameter.size > 1
+    )
+    coupled = {k for pair in pairs for k in pair}
+    frozen = {j for j, e in enumerate(found) if not (j in alone or j in coupled) or e.read == 0}
+    best = analysis.X[surrogate.posterior.best_known(1)]
+    walk = stats.RiskPath(most=max(*MENU, risk), inside=1 if surrogate.exhaustive else _LEAST_INSIDE)
+    while True:
+        axes = [
+            stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
+            for j, e in enumerate(found)
+        ]
+        stays = tuple(stats.untried(axis, analysis.X[:, j]) for j, axis in enumerate(axes))
+        path = walk(surrogate.posterior, surrogate.candidates, axes, epsilon, keep=best, stays=stays)
+        # What is cut alone at the largest risk is cut with its partner at none.
+        halves = _halves(path.boxes[-1].keep, pairs, alone)
+        if not halves:
+            return Menu(path, pairs, ranges, alone, stays)
+        frozen |= halves
+
+
+def _halves(keep: Sequence[Bools], couplings: Sequence[tuple[int, int]], alone: Collection[int]) -> set[int]:
+    """Parameters that are cut while their partner is not, and that may not be cut alone."""
+    cut = {j for j, mask in enumerate(keep) if not mask.all()}
+    halves: set[int] = set()
+    for k in cut.difference(alone):
+        partners = {j for pair in couplings if k in pair for j in pair if j != k}
+        if not partners & cut:
+            halves.add(k)
+    return halves
