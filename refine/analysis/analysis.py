@@ -149,7 +149,8 @@ class Analysis(Shown):
         """Of how many rows of a validation set the metric is a share; 0 where that can't be told."""
         step = self.noise.step
         values = self.y[np.isfinite(self.y)]
-        if not step > 0 or np.abs(values).max() > 1:
+        share = any(word in self.metric.lower() for word in ("acc", "err"))  # other metrics count no rows
+        if not (share and step > 0) or np.abs(values).max() > 1:
             return 0
         count = round(1 / step)
         apart = np.abs(values * count - np.rint(values * count)).max()

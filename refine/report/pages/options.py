@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from refine.proposal.options import Option, Options
+from refine.space.edits import bounds_text
+from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text
 from refine.utils.format import join, percent, probability, risk_percent, score
@@ -49,6 +51,8 @@ def leaves_text(option: Option) -> str:
     if not option.leaves:
         return "nothing"
     return "; ".join(
-        f"{name}: {join(labels) if len(labels) <= _MOST_LABELS else f'{len(labels)} levels, {labels[0]} to {labels[-1]}'}"
+        f"{name}: outside {bounds_text(option.space[name])}"
+        if isinstance(option.space[name], Range)
+        else f"{name}: {join(labels) if len(labels) <= _MOST_LABELS else f'{len(labels)} levels, {labels[0]} to {labels[-1]}'}"
         for name, labels in option.leaves.items()
     )
