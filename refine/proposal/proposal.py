@@ -120,8 +120,8 @@ class Proposal(Shown):
         return replace(self, _stored=stored.to_json() if stored._stored is None else stored._stored)
 
     def judged_by(self, drafted: Proposal) -> Proposal:
-        """This proposal, read back from a store, with the surrogate of one that was drafted on the same evidence."""
-        return drafted if drafted.digest == self.digest else replace(self, _plausible=drafted._plausible)
+        """This proposal, read back from a store, with the posterior of one that was drafted on the same evidence."""
+        return drafted if drafted.digest == self.digest else replace(self, _made_of=drafted._made_of)
 
     def probability_of(self, space: Space) -> float:
         """The same statement for another space, such as an edited one.
@@ -153,10 +153,6 @@ class Proposal(Shown):
                 f"risk must be <= {most:g} here, got {risk:g}; propose it: round.propose(risk={risk:g})"
             )
         return _at(self._made_of, float(risk))
-
-    def resting_on(self, other: Proposal) -> Proposal:
-        """This proposal, read back, with the posterior of one that was made just now of the same evidence."""
-        return replace(self, _made_of=other._made_of)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without the surrogate."""

@@ -707,28 +707,6 @@ class Round(Shown):
         self.context.keep_tools(node, sampler, tool)
         return Round(self.context, node, self.metric, self.direction)
 
-    def review(self, stored: Proposal) -> Review[Round]:
-        """A proposal that was stored on this round, open for review again if it rests on what is known now.
-
-        Whichever version of refine made it, its bounds are those that were stored; probabilities of edited spaces are
-        today's.
-
-        Args:
-            stored: One of the round's proposals.
-
-        Raises:
-            ReviewError: The evidence has changed since.
-        """
-        given = stored.claim.epsilon if stored.claim.epsilon_source == "given" else None
-        review = self.propose(stored.risk, given, keep=False)
-        if review.proposal.evidence != stored.evidence:
-            raise ReviewError(
-                f"round {self.id}: its evidence has changed since the last proposal; look again: refine propose STORE {self.id}"
-            )
-        if review.proposal.digest == stored.digest:
-            return review
-        return replace(review, proposal=stored.resting_on(review.proposal))
-
     def _as_stored(self, proposal: Proposal) -> Proposal:
         """The proposal under the digest of an equal one that is stored, whichever version of refine stored it."""
         kept = self.context.reader.proposals(self._stored.pk).values()
