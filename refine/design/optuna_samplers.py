@@ -28,8 +28,8 @@ _WARM_START = 20
 """So many finished trials a new CMA-ES takes its first mean and covariance from."""
 
 
-class Told(NamedTuple):
-    """An ended trial, as a sampler is told of it.
+class EndedTrial(NamedTuple):
+    """An ended trial, as a sampler gets it.
 
     Attributes:
         configuration: Name -> canonical value, or label of a choice, inside the space.
@@ -71,7 +71,7 @@ class Conversation:
     Args:
         node: The round.
         sampler: The object, where the design is one.
-        told: Ended trials inside the space: those of earlier rounds, then the round's own in the order of ending.
+        ended: Ended trials inside the space: those of earlier rounds, then the round's own in the order of ending.
         own: How many of them are the round's own.
         asked: How many configurations the sampler has asked for by now.
         pruner: A pruner of Optuna.
@@ -81,7 +81,7 @@ class Conversation:
         self,
         node: Node,
         sampler: Any,
-        told: Sequence[Told],
+        ended: Sequence[EndedTrial],
         own: int,
         asked: int,
         pruner: Any = None,
@@ -94,13 +94,13 @@ class Conversation:
         self._ordered = node.method == "qmc"
         self._whole = pruner is not None
         self._distributions = distributions(node.space, self._ordered)
-        self._earlier, self._own, self._asked = len(told) - own, own, asked
+        self._earlier, self._own, self._asked = len(ended) - own, own, asked
         self._running: dict[str, Any] = {}
         with quietly():
             self._study = optuna.create_study(
                 study_name=node.id, direction=node.direction, pruner=pruner or optuna.pruners.NopPruner()
             )
-            frozen = [self._frozen(t) for t in told]
+            frozen = [self._frozen(t) for t in ended]
             self._study.add_trials(frozen)
             done = [f for f in frozen if f.state == optuna.trial.TrialState.COMPLETE]
         self._source = done if len(done) >= _WARM_START else None
@@ -143,7 +143,7 @@ class Conversation:
 
     @property
     def own(self) -> int:
-        """How many of the round's trials the study has been told of."""
+        """How many of the round's trials the study has."""
         return self._own
 
     def running(self, key: str) -> Any:
@@ -157,7 +157,7 @@ class Conversation:
         self._running[key] = trial
         return trial
 
-    def tell(self, key: str, told: Told) -> dict[str, float]:
+    def tell(self, key: str, ended: EndedTrial) -> dict[str, float]:
         """How a trial ended, whoever chose it; returns what a pruner noted on it."""
         from optuna.trial import TrialState
 
@@ -165,25 +165,25 @@ class Conversation:
         trial = self._running.pop(key, None)
         with quietly():
             if trial is None:
-                self._study.add_trial(self._frozen(told))
+                self._study.add_trial(self._frozen(ended))
                 return {}
             if self._node.method in ("tpe", "gp") and not self._whole:
-                # Told as what a resumed round tells: with values rounded as they are stored.
+                # As a resumed round gives it: with values rounded as they are stored.
                 self._study.tell(trial, state=TrialState.FAIL)
-                self._study.add_trial(self._frozen(told))
+                self._study.add_trial(self._frozen(ended))
                 return {}
-            if told.state == "complete":
-                self._study.tell(trial, told.value)
-            elif told.state == "pruned":
-                if not self._whole and math.isfinite(told.value):
-                    trial.report(told.value, len(told.series))
+            if ended.state == "complete":
+                self._study.tell(trial, ended.value)
+            elif ended.state == "pruned":
+                if not self._whole and math.isfinite(ended.value):
+                    trial.report(ended.value, len(ended.series))
                 self._study.tell(trial, state=TrialState.PRUNED)
             else:
                 self._study.tell(trial, state=TrialState.FAIL)
             noted = self._study.trials[trial.number].system_attrs if self._whole else {}
         return {name: float(v) for name, v in noted.items() if name.startswith("completed_rung_")}
 
-    def _frozen(self, told: Told) -> Any:
+    def _frozen(self, ended: EndedTrial) -> Any:
         from optuna.trial import TrialState, create_trial
 
         states = {
@@ -191,16 +191,16 @@ class Conversation:
             "pruned": TrialState.PRUNED,
             "failed": TrialState.FAIL,
         }
-        reached = dict(enumerate(told.series, 1)) if self._whole else {}
-        if told.state == "pruned" and not reached and math.isfinite(told.value):
-            reached = {max(1, len(told.series)): told.value}
+        reached = dict(enumerate(ended.series, 1)) if self._whole else {}
+        if ended.state == "pruned" and not reached and math.isfinite(ended.value):
+            reached = {max(1, len(ended.series)): ended.value}
         return create_trial(
-            state=states[told.state],
-            value=told.value if told.state == "complete" else None,
-            params=params_of(self._space, told.configuration, self._ordered),
+            state=states[ended.state],
+            value=ended.value if ended.state == "complete" else None,
+            params=params_of(self._space, ended.configuration, self._ordered),
             distributions=self._distributions,
             intermediate_values={step: v for step, v in reached.items() if math.isfinite(v)},
-            system_attrs=dict(told.rungs),
+            system_attrs=dict(ended.rungs),
         )
 
     def _enter(self, configuration: Mapping[str, Any]) -> Any:
@@ -272,14 +272,14 @@ class OptunaRace:
             return bool(self._trial.should_prune())
 
 
-def told_of(
+def ended_trials(
     space: Space,
     records: Records,
     configurations: Sequence[Mapping[str, Any]],
     metric: Metric,
     allow_degenerate: bool,
-) -> list[Told]:
-    """Ended trials inside a space as a sampler is told of them.
+) -> list[EndedTrial]:
+    """Ended trials inside a space as a sampler gets them.
 
     A degenerate model counts as pruned without having reached anything: worse than every value, whatever its own.
 
@@ -301,20 +301,22 @@ def told_of(
     for i in np.flatnonzero(inside).tolist():
         configuration = {name: column[i] for name, column in columns.items()}
         state, value = str(records.columns["state"][i]), float(frame["value"].iloc[i])
-        found.append(told(configuration, state, value, curves[i].get(metric.name, ()), bool(flat[i])))
+        found.append(ended_trial(configuration, state, value, curves[i].get(metric.name, ()), bool(flat[i])))
     return found
 
 
-def told(
+def ended_trial(
     configuration: Mapping[str, Any], state: str, value: float | None, series: Sequence[float], flat: bool
-) -> Told:
+) -> EndedTrial:
     """An ended trial, from how it was recorded; ``flat`` is one that can't be best."""
     if state == "pruned":
         finite = [v for v in series if math.isfinite(v)]
-        return Told(configuration, "pruned", finite[-1] if finite else math.nan, series)
+        return EndedTrial(configuration, "pruned", finite[-1] if finite else math.nan, series)
     if state != "complete" or value is None or not math.isfinite(value):
-        return Told(configuration, "failed", math.nan, series)
-    return Told(configuration, "pruned") if flat else Told(configuration, "complete", value, series)
+        return EndedTrial(configuration, "failed", math.nan, series)
+    return (
+        EndedTrial(configuration, "pruned") if flat else EndedTrial(configuration, "complete", value, series)
+    )
 
 
 def _reseed(sampler: Any, seed: int) -> None:

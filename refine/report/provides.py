@@ -14,6 +14,7 @@ from refine.report.pages import (
     preview,
     proposal,
     review,
+    runs,
     space,
     tree,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "proposal",
     "review",
     "round_page",
+    "runs",
     "space",
     "tree",
     "tree_facts",

@@ -27,8 +27,8 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.replicates import again, best_keys, planned
 from refine.trials.round_record import HoldoutRun, Node, StoredNode, StoredOpening
-from refine.utils.display import Cell, Items, Page, Shown
-from refine.utils.format import plural, score
+from refine.utils.display import Shown
+from refine.utils.format import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,18 +64,6 @@ class HoldoutResult(Shown):
     metric: str
     table: pd.DataFrame
     runs: pd.DataFrame
-
-    def page(self) -> Page:
-        """What it showed of every configuration, beside what validation had shown."""
-        day = datetime.fromtimestamp(self.created, UTC).date().isoformat()
-        title = f"hold-out of round {self.round}, opened by {self.author} on {day}; {self.metric}"
-        lines: list[str | Cell] = []
-        for _, row in self.table.iterrows():
-            lines.append(
-                f"validation {score(row['validation'])}, hold-out {score(row['holdout'])} "
-                f"(mean of {plural(int(row['runs']), 'model')}, sd {score(row['sd'])})"
-            )
-        return Page(title, (Items(tuple(lines), numbered=True),))
 
     def __repr__(self) -> str:
         return str(self)
@@ -246,7 +234,7 @@ def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: M
         store: The store.
         node: The round.
         found: The opening.
-        metric: Which metric is the value; its best epoch can't be told on a hold-out, so the last one counts.
+        metric: Which metric is the value; its best epoch isn't known on a hold-out, so the last one counts.
 
     Raises:
         AnalysisError: Models were measured, but none gave the metric.

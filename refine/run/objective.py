@@ -104,7 +104,7 @@ class RunningTrial:
 
     Attributes:
         seed: The trial's seed; ``random``, ``numpy`` and Keras were seeded with it already.
-        pruned: Whether it was told to stop because it is behind, and has reported nothing since.
+        pruned: Whether ``should_prune()`` said so because it is behind, and it has reported nothing since.
     """
 
     def __init__(self, seed: int, limit: Limit | None = None) -> None:
@@ -142,7 +142,7 @@ class RunningTrial:
         for series in self._curve.values():
             series.extend([math.nan] * (len(self._epochs) - len(series)))
         if self._race is not None and not self._watched:
-            # Who goes on after being told to stop has not stopped.
+            # An objective that goes on after that has not stopped.
             self._behind = self._race.behind(float(metrics.get(self._race.metric, math.nan)))
             self.pruned = False
 
@@ -154,7 +154,7 @@ class RunningTrial:
     def watch(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """For what trains whole epochs by itself, such as :func:`refine.keras.fit`: whether to stop after this one.
 
-        Nothing is noted but that the trial was told; the curve is still what is reported.
+        Nothing is noted but the answer; the curve is still what is reported.
 
         Args:
             epoch: 0, 1, 2, ...; the same one again is answered as before, an earlier one begins another training.
@@ -171,7 +171,7 @@ class RunningTrial:
         return self.pruned
 
     def predicted(self, predictions: npt.ArrayLike, targets: npt.ArrayLike, total: int | None = None) -> None:
-        """Notes what was predicted for the validation examples, so that their luck can be told from skill.
+        """Notes what was predicted for the validation examples, so that chance can be separated from skill.
 
         At most 2,000 examples and 20,000 numbers are kept, evenly spaced over the rows, in half precision.
 
@@ -203,7 +203,7 @@ class RunningTrial:
         """Whether going on is useless: the last reported epoch held NaN or infinity, or the trial is behind.
 
         In a round with a pruner a trial is behind where its best value so far is worse than what it was shown for
-        this epoch. Ask only if there is more to do: a trial that stops when it was told so has no final value.
+        this epoch. Ask only if there is more to do: a trial that stops then has no final value.
         """
         if self._behind:
             self.pruned = True

@@ -43,7 +43,7 @@ class Watch:
         finite = [
             self.sign * v
             for v, m in zip(known, records.metrics, strict=True)
-            if v is not None and math.isfinite(v) and self._worthy(m)
+            if v is not None and math.isfinite(v) and self._may_be_best(m)
         ]
         self.best = max(finite, default=-math.inf)
         # A trial that read everything is recorded as None, and one that ended without a value may not have got there.
@@ -75,7 +75,7 @@ class Watch:
     def __exit__(self, *exc: object) -> None:
         self.bar.close()
 
-    def _worthy(self, metrics: Mapping[str, float]) -> bool:
+    def _may_be_best(self, metrics: Mapping[str, float]) -> bool:
         return self.node.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
 
     def see(self, outcome: Outcome, state: str, value: float | None) -> None:
@@ -83,7 +83,7 @@ class Watch:
         self.seen += 1
         self.failed += state not in ("complete", "pruned")
         self.pruned += state == "pruned"
-        if value is not None and math.isfinite(value) and self._worthy(outcome.metrics):
+        if value is not None and math.isfinite(value) and self._may_be_best(outcome.metrics):
             self.best = max(self.best, self.sign * value)
         best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
         self._notice(outcome.read, state)

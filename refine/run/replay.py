@@ -24,8 +24,7 @@ from refine.trials.frame import Records, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node, StoredNode
 from refine.utils.action import Action
-from refine.utils.display import Cell, Items, Page, Shown
-from refine.utils.format import plural, score
+from refine.utils.display import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,26 +61,6 @@ class Replay(Shown):
     def same(self) -> bool:
         """Whether every trial gave what is stored, and the design gives every trial."""
         return self.planned and bool(self.table["same"].all())
-
-    def page(self) -> Page:
-        """How many gave what is stored, and what has changed since."""
-        n = len(self.table)
-        equal = int((self.table["apart"] == 0).sum())
-        title = f"round {self.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"
-        lines: list[str | Cell] = []
-        if equal < n:
-            within = int(self.table["same"].sum())
-            worst = float(self.table["apart"].max())
-            title += (
-                f", {within} within {self.tolerance:g} in every metric; largest difference {score(worst)}"
-            )
-        if not self.planned:
-            lines.append(Cell("the design gives other configurations or seeds than are stored", "bad"))
-        then, now = self.code
-        if then != (now,):
-            lines.append(f"code then {', '.join(then) or '-'}, now {now}")
-        lines += [f"{name} then {a}, now {b}" for name, (a, b) in self.environment.items()]
-        return Page(title, (Items(tuple(lines)),) if lines else ())
 
     def __repr__(self) -> str:
         return str(self)
@@ -191,7 +170,7 @@ def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any
 def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
     """Whether the design that follows from the node's content has every stored configuration, with its seed.
 
-    What a sampler asked for follows from what it was told, so that only its seeds can be checked.
+    What a sampler asked for follows from the trials that it got, so that only its seeds can be checked.
     """
     node = stored.node
     nothing = Records([], [], (), {name: [] for name in records.columns})

@@ -46,7 +46,7 @@ class Steering(Protocol):
     def begin(self, keep: Callable[[Sequence[float]], str]) -> None:
         """Takes what keeps a curve in the store and returns its digest."""
 
-    def heard(self, task: Task, outcome: Outcome, state: str, value: float | None) -> None:
+    def tell(self, task: Task, outcome: Outcome, state: str, value: float | None) -> None:
         """Takes in how a task ended, before it is stored."""
 
     def shown(self, task: Task) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def run_round(
             if steered is None:
                 writer.add(_trial(task, outcome, state, code))
             else:
-                steered.heard(task, outcome, state, value)
+                steered.tell(task, outcome, state, value)
                 writer.add(_trial(task, outcome, state, code)._replace(shown=steered.shown(task)))
                 steered.check(outcome, state)
             watch.see(outcome, state, value if state == "complete" else None)

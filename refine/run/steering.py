@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from refine.analysis.pooling import translate
-from refine.design.optuna_samplers import Conversation, OptunaRace, Told, told, told_of
+from refine.design.optuna_samplers import Conversation, EndedTrial, OptunaRace, ended_trial, ended_trials
 from refine.design.pruning import Limit, Pruner, best_so_far
 from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError, RefineWarning
@@ -109,7 +109,7 @@ class Steered:
         """What a task was shown; plain data."""
         return self._shown.pop((task.key, task.attempt), {})
 
-    def heard(self, task: Task, outcome: Outcome, state: str, value: float | None) -> None:
+    def tell(self, task: Task, outcome: Outcome, state: str, value: float | None) -> None:
         """Takes in how a task ended, before it is stored.
 
         Raises:
@@ -120,7 +120,7 @@ class Steered:
             flat = not self._node.allow_degenerate and outcome.metrics.get(DEGENERATE, 0.0) >= 0.5
             configuration = {name: decode(v) for name, v in task.configuration.items()}
             if task.origin != "audit":
-                noted = self._talk.tell(task.key, told(configuration, state, value, series, flat))
+                noted = self._talk.tell(task.key, ended_trial(configuration, state, value, series, flat))
                 if noted:
                     self._shown[task.key, task.attempt]["rungs"] = noted
         if self._pruner is not None:
@@ -200,20 +200,20 @@ class Steered:
         if self._races:
             assert node.pruner is not None
             pruner = _tool(self._tools, node, node.pruner["optuna"], "pruner")
-        own = told_of(node.space, records, records.configurations, self._metric, node.allow_degenerate)
+        own = ended_trials(node.space, records, records.configurations, self._metric, node.allow_degenerate)
         if pruner is not None:
             # Off the grid of one space nothing lies: all its own trials but audit trials are inside.
             noted = [s.get("rungs", {}) for s in store.shown(pk)]
             inside = [n for n, o in zip(noted, records.columns["origin"], strict=True) if o != "audit"]
             own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
-        before: list[Told] = []
+        before: list[EndedTrial] = []
         nodes = [stored.node for stored in path]
         for origin, ancestor in enumerate(path[:-1] if node.adaptive else ()):
             curves = self._metric.curves or ancestor.node.pruner is not None
             past = store.records([ancestor.pk], curves=curves)
             moved = translate(node.space, nodes, origin, past.configurations)
             if moved is not None:
-                before += told_of(node.space, past, moved, self._metric, node.allow_degenerate)
+                before += ended_trials(node.space, past, moved, self._metric, node.allow_degenerate)
         return Conversation(node, sampler, [*before, *own], len(own), asked, pruner)
 
 

@@ -101,7 +101,7 @@ def autopilot(
     return current
 
 
-def _worthy(found: Round) -> npt.NDArray[np.float64]:
+def _best_values(found: Round) -> npt.NDArray[np.float64]:
     """Values of the trials that may be called best."""
     frame = best_first(found.trials, found.direction, found.space, found.node.allow_degenerate)
     return np.asarray(frame["value"], dtype=float)
@@ -109,7 +109,7 @@ def _worthy(found: Round) -> npt.NDArray[np.float64]:
 
 def _only_noise(parent: Round, child: Round) -> bool:
     sign = sign_of(child.direction)
-    before, after = (sign * _worthy(r) for r in (parent, child))
+    before, after = (sign * _best_values(r) for r in (parent, child))
     if not len(after) or not len(before):
         return not len(after)
     if after.max() > before.max():

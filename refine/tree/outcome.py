@@ -1,4 +1,4 @@
-"""What the children of decisions showed, read from the store for the ledger."""
+"""What the children of decisions showed, read from the store for the calibration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
-    """One entry of the ledger per decision that led to a child.
+    """One entry of the calibration per decision that led to a child.
 
     Args:
         rounds: All rounds of a tree.

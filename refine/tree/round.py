@@ -265,7 +265,7 @@ class Round(Shown):
     ) -> Round:
         """Runs the best configurations again under new seeds; again, it runs what is missing.
 
-        They go to :attr:`replicates`, measure the noise, and say how much of the best is luck: :meth:`optimism`.
+        They go to :attr:`replicates`, measure the noise, and say how much of the best is chance: :meth:`optimism`.
         They are in no table of trials and no test.
 
         Args:
@@ -504,7 +504,7 @@ class Round(Shown):
         return analysis_of(here.reader, here.path(self.node), chosen, direction, seed)
 
     def checks(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
-        """Questions to ask before deciding: a card each, with pass, warn or fail, its number and its picture.
+        """Questions to ask before deciding: each with pass, warn or fail, its number and its picture.
 
         Args:
             analysis: Of this round, where it was made already.
