@@ -2,7 +2,7 @@
 
 from refine.report import plots
 from refine.report.markdown import comparison as comparison_report
-from refine.report.markdown import gather, tree_facts
+from refine.report.markdown import round_reading, tree_reading
 from refine.report.pages import (
     analysis,
     calibration,
@@ -26,7 +26,6 @@ __all__ = [
     "checks",
     "comparison",
     "comparison_report",
-    "gather",
     "merge",
     "optimism",
     "options",
@@ -35,8 +34,9 @@ __all__ = [
     "proposal",
     "review",
     "round_page",
+    "round_reading",
     "runs",
     "space",
     "tree",
-    "tree_facts",
+    "tree_reading",
 ]

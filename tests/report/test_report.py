@@ -18,9 +18,9 @@ from refine.analysis.reason import Reason
 from refine.errors import ReviewError
 from refine.proposal.proposal import Change, Claim, Proposal
 from refine.report.markdown import Facts, proposal_report, round_report
-from refine.report.markdown.gather import gather
-from refine.report.markdown.population import against_parent
-from refine.report.markdown.text import code, escape, fence, quote, slug, table
+from refine.report.markdown.against_parent import against_parent
+from refine.report.markdown.round_reading import gather
+from refine.report.markdown.text import code, escape, fence, grid, quote, slug, table
 from refine.report.pages.population import CAUTION, population_sentence
 from refine.report.pages.proposal import claim_sentence
 from refine.review.checklist import checks_of
@@ -271,7 +271,7 @@ def test_declined_and_branched(facts: Facts, tmp_path: Path) -> None:
     bare = replace(facts, decisions=(declined, branched), analysis=None)
     text = round_report(bare, tmp_path).read_text(encoding="utf-8")
     assert "### 2. Branched without regard to the proposal" in text
-    assert "| l2 | - | - | 0 to 0.1 | added |" in text
+    assert "| l2 | - | - | 0 to 0.1 | - | added |" in text
 
 
 def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
@@ -406,7 +406,7 @@ def test_escape() -> None:
     assert fence("```", "python") == "````python\n```\n````"
     assert quote("1. one\n# two") == r"> 1\. one<br>\# two"
     assert quote("- a") == r"> \- a"
-    assert table(["a"], [["x|y"], [""]]) == "| a |\n| --- |\n| x\\|y |\n| - |"
+    assert table(grid(["a"], [["x|y"], [""]])) == "| a |\n| --- |\n| x\\|y |\n| - |"
 
 
 def test_slug() -> None:

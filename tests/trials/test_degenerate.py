@@ -8,8 +8,8 @@ import pytest
 
 import objectives
 import refine
-from refine.report.markdown.facts import finished
-from refine.report.markdown.gather import gather
+from refine.report.markdown.round_facts import finished
+from refine.report.markdown.round_reading import gather
 from refine.report.pages.proposal import why
 from refine.trials.frame import best_first, degenerate_rows
 

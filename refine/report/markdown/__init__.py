@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from refine.errors import ReviewError
+from refine.report.markdown.against_parent import against_parent
 from refine.report.markdown.checks import checks_section
 from refine.report.markdown.curves import curves_section
 from refine.report.markdown.decision import decision_section, proposal_section, summary
-from refine.report.markdown.facts import Facts
-from refine.report.markdown.files import published
 from refine.report.markdown.optimism import optimism_section
 from refine.report.markdown.pairs import pairs
-from refine.report.markdown.population import against_parent
+from refine.report.markdown.rendering import published
+from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.sections import best_trials, densities, failures, what_mattered, what_ran
 from refine.report.markdown.text import code, fence, quote
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from refine.analysis.population import space_filling_values
 from refine.report import figures
-from refine.report.markdown.files import in_one_file, published
-from refine.report.markdown.text import Raw, code, picture, table
+from refine.report.markdown.rendering import in_one_file, published
+from refine.report.markdown.text import Raw, code, grid, picture, table
+from refine.report.pages.difference import difference_grid
 from refine.report.pages.population import population_sentence
-from refine.space.edits import bounds_text, strip
 from refine.tree.comparison import Comparison
 from refine.utils.format import percent, score
 from refine.utils.provided import provides
@@ -40,17 +40,19 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         "tree": first.context.name,
         "a": code(found.a),
         "b": code(found.b),
-        "space": _space(found),
+        "space": table(difference_grid(found.space, found.a, found.b)) if found.space else None,
         "kept": percent(found.volume_kept),
         "values": table(
-            ["round", f"best {first.metric}", "configurations planned"],
-            [
-                [Raw(code(key)), score(best), f"{n:,}"]
-                for key, best, n in zip((found.a, found.b), found.best, found.n, strict=True)
-            ],
+            grid(
+                ["round", f"best {first.metric}", "configurations planned"],
+                [
+                    [Raw(code(key)), score(best), f"{n:,}"]
+                    for key, best, n in zip((found.a, found.b), found.best, found.n, strict=True)
+                ],
+            )
         ),
         "other": table(
-            ["setting", found.a, found.b], [[k, str(x), str(y)] for k, (x, y) in found.other.items()]
+            grid(["setting", found.a, found.b], [[k, str(x), str(y)] for k, (x, y) in found.other.items()])
         )
         if found.other
         else None,
@@ -64,14 +66,3 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         figures.save(figures.edf(curves, first.metric, first.direction), where / name / "edf.png")
         context["picture"] = picture(f"Distribution of {first.metric} in both rounds", f"{name}/edf.png")
     return published(where / f"{name}.md", "comparison.md.j2", context)
-
-
-def _space(found: Comparison) -> Raw | None:
-    rows: list[list[object]] = [
-        [n, bounds_text(p), bounds_text(q), strip(p, q)] for n, (p, q) in found.space.changed.items()
-    ]
-    rows += [[n, "-", bounds_text(p), "added"] for n, p in found.space.added.items()]
-    rows += [[n, bounds_text(p), "-", "removed"] for n, p in found.space.removed.items()]
-    rows += [["constraint", "-", c, "added"] for c in found.space.constraints_added]
-    rows += [["constraint", c, "-", "removed"] for c in found.space.constraints_removed]
-    return table(["parameter", found.a, found.b, "levels"], rows) if rows else None

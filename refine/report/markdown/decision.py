@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
-from refine.report.markdown.facts import Facts, finished, metric_of, shown, states_text, that_matter
-from refine.report.markdown.text import Raw, code, escape, joined, quote, table
+from refine.report.markdown.round_facts import Facts, finished, metric_of, shown, states_text, that_matter
+from refine.report.markdown.text import Raw, code, escape, grid, joined, quote, table
+from refine.report.pages.difference import decision_grid
 from refine.report.pages.options import OPTIONS_HEAD, option_rows
 from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
 from refine.report.pages.reasons import sentence
@@ -101,7 +102,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
     return {
         "digest": code(proposal.digest),
         "claim": claim_sentence(proposal),
-        "table": table(["parameter", "now", "proposed", "change", "kept", "why"], rows),
+        "table": table(grid(["parameter", "now", "proposed", "change", "kept", "why"], rows)),
         "options": _options(facts),
         "epsilon": epsilon_text(claim),
         "source": _EPSILON_WORDS.get(claim.epsilon_source, claim.epsilon_source),
@@ -121,7 +122,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
 
 def _options(facts: Facts) -> Raw | None:
     """What more or less risk would buy."""
-    return None if facts.options is None else table(OPTIONS_HEAD, option_rows(facts.options))
+    return None if facts.options is None else table(grid(OPTIONS_HEAD, option_rows(facts.options)))
 
 
 def _advice(proposal: Proposal) -> str | None:
@@ -140,11 +141,13 @@ def _change_row(c: Change) -> list[object]:
 
 def decision_section(facts: Facts, d: Decision) -> dict[str, Any]:
     """One decision: who, what, why, at which risk."""
+    about = facts.proposal if facts.proposal is not None and d.proposal == facts.proposal.digest else None
+    decided = decision_grid(facts.node.space, d, about)
     return {
         "title": _KIND_WORDS.get(d.kind, d.kind),
         "by": Raw(_by(d)),
         "note": quote(d.note) if d.note.strip() else None,
-        "table": _decided_table(facts, d),
+        "table": None if decided is None else table(decided),
         "edited": joined([_edit_text(n, a, b) for n, (a, b) in d.edits.items()]) or None,
         "rejected": joined(d.rejected) or None,
         "child": code(d.child) if d.child else None,
@@ -166,7 +169,7 @@ def _risk(facts: Facts, d: Decision) -> Raw | None:
     )
     if d.probability is None:
         unknown = "no probability is stated for it"
-        return Raw(f"{kept or 'The space previous decided'}; {unknown}.")
+        return Raw(f"{kept or 'The space was decided without a proposal'}; {unknown}.")
     within = "is at least as good as"
     if facts.proposal is not None and d.proposal == facts.proposal.digest:
         within = f"is within {epsilon_text(facts.proposal.claim)} of"
@@ -175,23 +178,3 @@ def _risk(facts: Facts, d: Decision) -> Raw | None:
         "anywhere in this round's space"
     )
     return Raw(f"{kept + '; ' if kept else ''}{says}.")
-
-
-def _decided_table(facts: Facts, d: Decision) -> Raw | None:
-    if d.space is None:
-        return None
-    old, new = facts.node.space, d.space
-    proposed = facts.proposal if facts.proposal is not None and d.proposal == facts.proposal.digest else None
-    rows = []
-    for name in [*old, *(n for n in new if n not in old)]:
-        now = bounds_text(old[name]) if name in old else "-"
-        after = bounds_text(new[name]) if name in new else "removed"
-        before = proposed.space[name] if proposed is not None and name in proposed.space else None
-        differs = name not in old or name not in new or old[name] != new[name]
-        if not differs and (before is None or before == old.get(name)):
-            continue
-        how = "edited" if name in d.edits else "rejected" if name in d.rejected else "as proposed"
-        if proposed is None:
-            how = "added" if name not in old else "removed" if name not in new else "changed"
-        rows.append([name, now, bounds_text(before) if before is not None else "-", after, how])
-    return table(["parameter", "now", "proposed", "decided", "how"], rows) if rows else None

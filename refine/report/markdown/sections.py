@@ -15,7 +15,7 @@ from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.design.pruning import words_of
 from refine.design.space_filling import IMPORTED
 from refine.report import figures
-from refine.report.markdown.facts import (
+from refine.report.markdown.round_facts import (
     ORIGIN_WORDS,
     Facts,
     changed_bounds,
@@ -28,7 +28,7 @@ from refine.report.markdown.facts import (
     states_text,
     that_matter,
 )
-from refine.report.markdown.text import Raw, code, joined, picture, slug, table
+from refine.report.markdown.text import Raw, code, grid, joined, picture, slug, table
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.reasons import sentence
 from refine.space.edits import bounds_text
@@ -87,12 +87,12 @@ def what_ran(facts: Facts) -> dict[str, Any]:
     if previous:
         rest.append(["earlier trials count as", joined(previous)])
     return {
-        "space": table(["parameter", "kind", "levels"], rows),
+        "space": table(grid(["parameter", "kind", "levels"], rows)),
         "constraints": [code(c) for c in node.space.constraints],
-        "facts": table(["what", "value"], rest),
+        "facts": table(grid(["what", "value"], rest)),
         "mixed": len(facts.codes) > 1,
         "codes": len(facts.codes),
-        "versions": table(["what", "version"], sorted(facts.environment.items()))
+        "versions": table(grid(["what", "version"], sorted(facts.environment.items())))
         if facts.environment
         else None,
     }
@@ -167,8 +167,16 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
     equal = int((done["value"] == done["value"].iloc[0]).sum())
     return {
         "table": table(
-            ["rank", metric_of(facts), *names, *(["drawn"] if mixed else []), *(["time"] if timed else [])],
-            rows,
+            grid(
+                [
+                    "rank",
+                    metric_of(facts),
+                    *names,
+                    *(["drawn"] if mixed else []),
+                    *(["time"] if timed else []),
+                ],
+                rows,
+            )
         ),
         "rows": len(rows),
         "equal": plural(equal, "trial") if equal > 1 else None,
@@ -197,7 +205,7 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
     figures.save(figures.correlation(analysis), where / facts.node.id / "correlation.png")
     return {
         "table": table(
-            ["parameter", "measure", "effect", "95 % interval", "q", "importance", "verdict"], rows
+            grid(["parameter", "measure", "effect", "95 % interval", "q", "importance", "verdict"], rows)
         ),
         "picture": picture(
             "Correlation of every parameter with the metric", f"{facts.node.id}/correlation.png"
@@ -298,7 +306,7 @@ def failures(facts: Facts) -> Raw | None:
         others = sum(c for _, c in lines.most_common()[ERRORS:])
         if others:
             rows.append([state, others, _STATE_WORDS.get(state, state), "other errors"])
-    return table(["state", "trials", "what happened", "error"], rows)
+    return table(grid(["state", "trials", "what happened", "error"], rows))
 
 
 def _last_line(error: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from refine.utils.display import shown
+from refine.utils.display import Cell, Grid, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +64,17 @@ def quote(text: str) -> Raw:
     return Raw(f"> {_LINE_START.sub(_escaped_start, said)}")
 
 
-def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:
-    """A table of escaped cells."""
-    lines = [[escape(c) or "-" for c in row] for row in [head, *rows]]
-    rule = "|".join([" --- "] * len(head))
+def grid(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Grid:
+    """A table of values; those that are markdown stay such."""
+    texts = [tuple(v if isinstance(v, str) else str(v) for v in row) for row in [head, *rows]]
+    return Grid(texts[0], tuple(texts[1:]))
+
+
+def table(found: Grid) -> Raw:
+    """A table as markdown, its cells escaped."""
+    rows = [found.head, *([c.text if isinstance(c, Cell) else c for c in row] for row in found.rows)]
+    lines = [[escape(c) or "-" for c in row] for row in rows]
+    rule = "|".join([" --- "] * len(found.head))
     body = [f"| {' | '.join(row)} |" for row in lines]
     return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))
 

@@ -14,11 +14,12 @@ import numpy as np
 
 from refine.design.space_filling import IMPORTED
 from refine.report import figures
-from refine.report.markdown.files import published
-from refine.report.markdown.text import Raw, code, escape, fence, joined, picture, quote, slug, table
+from refine.report.markdown.rendering import published
+from refine.report.markdown.text import Raw, code, escape, fence, grid, joined, picture, quote, slug, table
 from refine.report.pages.calibration import coverage_sentences, entry_sentences
+from refine.report.pages.difference import decision_grid, difference_grid
 from refine.report.pages.proposal import epsilon_text, why
-from refine.space.edits import bounds_text, strip
+from refine.space.edits import bounds_text
 from refine.utils.format import duration, percent, plural, probability, score
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def _rounds(facts: TreeFacts) -> Raw:
             ]
         )
     head = ["round", "from", "how", "by", "trials", f"median {facts.metric}", "best", "tags"]
-    return table(head, rows)
+    return table(grid(head, rows))
 
 
 def _step(facts: TreeFacts, s: Step, number: int) -> dict[str, Any]:
@@ -244,31 +245,9 @@ _DECIDED = {
 
 
 def _decided(s: Step, d: Decision, old: Space | None) -> dict[str, Any]:
-    proposal, rows = s.proposal, []
-    if d.space is not None and proposal is not None:
-        for change in proposal.changes:
-            after = d.space.get(change.name, change.old)
-            if change.kind == "keep" and after == change.old:
-                continue
-            how = (
-                "edited"
-                if change.name in d.edits
-                else "rejected"
-                if change.name in d.rejected
-                else "as proposed"
-            )
-            new = "-" if change.kind == "keep" else bounds_text(change.new)
-            rows.append(
-                [
-                    change.name,
-                    bounds_text(change.old),
-                    new,
-                    bounds_text(after),
-                    strip(change.old, after),
-                    how,
-                    why(change),
-                ]
-            )
+    proposal = s.proposal
+    decided = None if old is None or proposal is None else decision_grid(old, d, proposal)
+    reasons = [] if proposal is None else [c for c in proposal.changes if c.kind != "keep"]
     claim = None
     within = (
         f"within {epsilon_text(proposal.claim)} of"
@@ -285,11 +264,8 @@ def _decided(s: Step, d: Decision, old: Space | None) -> dict[str, Any]:
             f"{_DECIDED.get(d.kind, escape(d.kind))}{f' by {escape(d.author)}' if d.author.strip() else ''}"
         ),
         "note": quote(d.note) if d.note.strip() else None,
-        "table": table(
-            ["parameter", "before", "proposed", "decided", "levels", "how", "why it was proposed"], rows
-        )
-        if rows
-        else None,
+        "table": None if decided is None else table(decided),
+        "reasons": [Raw(f"{escape(c.name)}: {escape(why(c))}") for c in reasons],
         "claim": claim,
         "branch": _branched(old, d) if d.kind == "branched" and old is not None else None,
     }
@@ -300,12 +276,7 @@ def _branched(old: Space, d: Decision) -> Raw | None:
     if d.space is None:
         return None
     found = old.diff(d.space)
-    rows: list[list[object]] = [
-        [n, bounds_text(p), bounds_text(q), strip(p, q)] for n, (p, q) in found.changed.items()
-    ]
-    rows += [[n, "-", bounds_text(p), "added"] for n, p in found.added.items()]
-    rows += [[n, bounds_text(p), "-", "removed"] for n, p in found.removed.items()]
-    return table(["parameter", "before", "decided", "levels"], rows) if rows else None
+    return table(difference_grid(found, "before", "decided")) if found else None
 
 
 def _declined(d: Decision) -> Raw:
@@ -339,8 +310,8 @@ def _winner(facts: TreeFacts) -> dict[str, Any] | None:
     values += _holdout_results(facts)
     return {
         "round": code(s.node.id),
-        "table": table(["parameter", "value"], rows),
-        "worth": table([facts.metric, "value", "how"], values),
+        "table": table(grid(["parameter", "value"], rows)),
+        "worth": table(grid([facts.metric, "value", "how"], values)),
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from refine.report.pages.difference import difference_line
 from refine.run.steering import how_text
-from refine.space.edits import bounds_text
 from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.tree import Tree
 from refine.utils.display import Branch, Cell, Page, Text
@@ -64,13 +64,10 @@ def story_of(each: RoundOverview) -> str:
     Args:
         each: The round.
     """
-    node, diff = each.round.node, each.change
+    node = each.round.node
     said = f'"{node.note}"' if node.note else ""
-    if diff is None:
+    if each.change is None:
         return said
-    parts = [f"{name} {bounds_text(b)}" for name, (_, b) in diff.changed.items() if bounds_text(b)]
-    parts += [f"+{name} {bounds_text(p)}" for name, p in diff.added.items()]
-    parts += [f"-{name}" for name in diff.removed]
     who = f"({', '.join(dict.fromkeys(each.kinds))} by {node.author})" if each.kinds else ""
-    what = ", ".join(parts) or "same space"
+    what = difference_line(each.change)
     return " ".join(s for s in (f"{what};" if said else what, said, who) if s)

@@ -136,13 +136,13 @@ def test_diff_as_a_report(made: Made, tmp_path: Path) -> None:
     assert "data:image/png;base64," in page.read_text()
 
 
-def test_ledger(made: Made) -> None:
+def test_calibration(made: Made) -> None:
     text = good("calibration", made.store)
-    assert text.startswith("Ledger of [bold]fruit\n")
-    assert f"- {made.root} -> {made.child}: Scored on 4 space-filling trials: median at the " in text
+    assert text.startswith("Calibration of [bold]fruit\n")
+    assert f"- {made.root} -> {made.child}: " in text
     assert "Not tested: no audit trial has finished." in text
     assert good("calibration", made.both, "--tree", "later") == (
-        "Ledger of later\n\nNo decision has led to a child yet.\n"
+        "Calibration of later\n\nNo decision has led to a child yet.\n"
     )
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from refine.ui.cli._app import (
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import (
     BRING,
     JsonOption,
     NoteOption,
@@ -20,7 +21,6 @@ from refine.ui.cli._app import (
     show,
     typed,
 )
-from refine.ui.cli._open import opened
 
 
 @app.command(rich_help_panel=BRING)
@@ -109,7 +109,7 @@ def load(
 
     with refine.Tree.load(folder, store, name) as found:
         if as_json:
-            from refine.ui.cli._data import tree_data
+            from refine.ui.cli.json_data import tree_data
 
             put_json(tree_data(found))
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from refine.ui.cli._open import opened
+from refine.ui.cli.opening import opened
 
 if TYPE_CHECKING:
     import refine

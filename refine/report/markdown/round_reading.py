@@ -12,8 +12,8 @@ from refine.errors import AnalysisError, ReviewError
 from refine.proposal.options import Options, options_of
 from refine.proposal.proposal import Proposal
 from refine.report.markdown import proposal_report, round_report
-from refine.report.markdown.facts import Facts
-from refine.report.markdown.files import in_one_file
+from refine.report.markdown.rendering import in_one_file
+from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.script import reproduce
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.round import Round

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from refine.errors import Hinted, RefineError
-from refine.ui.cli._complete import complete_rounds, complete_trees
+from refine.ui.cli.completion import complete_rounds, complete_trees
 from refine.ui.cli.spelling import in_shell
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def put_json(data: Any) -> None:
 def put_round(found: Round, as_json: bool, *calls: str) -> None:
     """Prints a round."""
     if as_json:
-        from refine.ui.cli._data import round_data
+        from refine.ui.cli.json_data import round_data
 
         put_json(round_data(found))
     else:

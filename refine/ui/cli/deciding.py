@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refine.ui.cli._app import (
+from refine.ui.cli.completion import complete_parameters
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import (
     DECIDE,
     AuthorOption,
     JsonOption,
@@ -21,8 +23,6 @@ from refine.ui.cli._app import (
     show,
     typed,
 )
-from refine.ui.cli._complete import complete_parameters
-from refine.ui.cli._open import opened
 from refine.utils.format import percent
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def propose(
         at = found[which]
         review = at.propose(risk, epsilon)
         if as_json:
-            from refine.ui.cli._data import proposal_data
+            from refine.ui.cli.json_data import proposal_data
 
             put_json({**proposal_data(review.proposal), "options": review.options().to_json()})
             return
@@ -119,7 +119,7 @@ def preview(
         review = _review(found[which], edit, reject, risk)
         seen = review.preview(n=n, workers=workers)
         if as_json:
-            from refine.ui.cli._data import plain
+            from refine.ui.cli.json_data import plain
 
             put_json({**plain(seen), "warning": plain(seen.warning)})
             return

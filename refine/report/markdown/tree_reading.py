@@ -10,8 +10,8 @@ import numpy as np
 
 from refine.analysis.population import space_filling_values
 from refine.errors import AnalysisError
-from refine.report.markdown.facts import shown
-from refine.report.markdown.files import in_one_file
+from refine.report.markdown.rendering import in_one_file
+from refine.report.markdown.round_facts import shown
 from refine.report.markdown.script import reproduce
 from refine.report.markdown.tree import Step, TreeFacts, tree_report
 from refine.report.pages.analysis import seen as seen_in

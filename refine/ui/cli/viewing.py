@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refine.ui.cli._app import (
+from refine.ui.cli.completion import complete_rounds
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import (
     LOOK,
     JsonOption,
     OtherArgument,
@@ -24,8 +26,6 @@ from refine.ui.cli._app import (
     show,
     typed,
 )
-from refine.ui.cli._complete import complete_rounds
-from refine.ui.cli._open import opened
 from refine.ui.cli.spelling import in_shell
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def tree(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = Fa
     """Print the tree with best values and decisions."""
     with opened(store, name) as found:
         if as_json:
-            from refine.ui.cli._data import tree_data
+            from refine.ui.cli.json_data import tree_data
 
             put_json(tree_data(found))
             return
@@ -54,7 +54,7 @@ def tree(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = Fa
 @app.command(rich_help_panel=LOOK)
 def log(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
     """Print everything that happened, oldest first."""
-    from refine.ui.cli._data import plain
+    from refine.ui.cli.json_data import plain
     from refine.utils.display import Cell, Grid, Page
 
     with opened(store, name) as found:
@@ -97,7 +97,7 @@ def analyze(
         found = opened_tree[which]
         analysis = found.analyze(metric, direction, seed)
         if as_json:
-            from refine.ui.cli._data import analysis_data
+            from refine.ui.cli.json_data import analysis_data
 
             put_json(analysis_data(analysis))
             return
@@ -120,7 +120,7 @@ def checks(
         analysis = found.analyze()
         checks = found.checks(analysis, _proposed(found, analysis))
         if as_json:
-            from refine.ui.cli._data import plain
+            from refine.ui.cli.json_data import plain
 
             put_json(plain(checks))
             return
@@ -147,7 +147,7 @@ def diff(
         if out is not None or html:
             put_path(comparison.report(out or Path("reports"), html=html), as_json)
         elif as_json:
-            from refine.ui.cli._data import comparison_data
+            from refine.ui.cli.json_data import comparison_data
 
             put_json(comparison_data(comparison))
         else:
@@ -170,7 +170,7 @@ def best(
 ) -> None:
     """Print the best trial."""
     from refine.errors import AnalysisError
-    from refine.ui.cli._data import plain
+    from refine.ui.cli.json_data import plain
     from refine.utils.display import Cell, Grid, Page
 
     with opened(store, name) as opened_tree:
@@ -189,7 +189,7 @@ def best(
 
 
 def _shown(value: Any) -> str:
-    from refine.report.markdown.facts import shown
+    from refine.report.markdown.round_facts import shown
 
     return shown(value)
 
@@ -200,7 +200,7 @@ def calibration(store: StoreArgument, name: TreeOption = None, as_json: JsonOpti
     with opened(store, name) as found:
         kept = found.calibration()
         if as_json:
-            from refine.ui.cli._data import plain
+            from refine.ui.cli.json_data import plain
 
             put_json(plain(kept.frame))
             return

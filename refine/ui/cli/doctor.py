@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from refine.ui.cli._app import LOOK, NO, JsonOption, app, put_json, show
+from refine.ui.cli.shared import LOOK, NO, JsonOption, app, put_json, show
 
 if TYPE_CHECKING:
     from refine.store.store import Store

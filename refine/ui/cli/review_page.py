@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from refine.ui.cli._app import DECIDE, RoundArgument, StoreArgument, TreeOption, app
-from refine.ui.cli._open import opened
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import DECIDE, RoundArgument, StoreArgument, TreeOption, app
 
 
 @app.command(rich_help_panel=DECIDE)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refine.ui.cli._app import (
+from refine.ui.cli.completion import complete_rounds
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import (
     NO,
     RUN,
     AuthorOption,
@@ -30,8 +32,6 @@ from refine.ui.cli._app import (
     show,
     typed,
 )
-from refine.ui.cli._complete import complete_rounds
-from refine.ui.cli._open import opened
 
 if TYPE_CHECKING:
     import refine
@@ -81,7 +81,7 @@ def run(
         list[str] | None, typer.Option(metavar="NAME=ROLE", help="New root: scientific, nuisance or fixed.")
     ] = None,
     allow_degenerate: Annotated[
-        bool, typer.Option("--degenerate", help="New root: a constant prediction may be best.")
+        bool, typer.Option("--allow-degenerate", help="New root: a constant prediction may be best.")
     ] = False,
     note: NoteOption = "",
     workers: WorkersOption = 1,
@@ -200,7 +200,7 @@ def replicate(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the best configurations again under new seeds: how much of the best is luck."""
+    """Run the best configurations again under new seeds: how much the best value overstates itself."""
     with opened(store, name) as tree:
         found = tree[which]
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
@@ -208,7 +208,7 @@ def replicate(
             found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
         optimism = found.optimism()
         if as_json:
-            from refine.ui.cli._data import plain
+            from refine.ui.cli.json_data import plain
 
             put_json(plain(optimism))
         else:
@@ -240,7 +240,7 @@ def holdout(
                 top, seeds, note=note, author=author, **options, **objective_for(found, objective)
             )
         if as_json:
-            from refine.ui.cli._data import plain
+            from refine.ui.cli.json_data import plain
 
             put_json(plain(opening))
         else:
@@ -276,7 +276,7 @@ def replay(
                 **objective_for(found, objective),
             )
         if as_json:
-            from refine.ui.cli._data import plain
+            from refine.ui.cli.json_data import plain
 
             put_json({**plain(again), "same": again.same})
         else:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from refine.analysis.population import LEAST_COMPARED, compare_rounds, space_filling_values
 from refine.report import figures
-from refine.report.markdown.facts import Facts, direction_of, metric_of
-from refine.report.markdown.text import Raw, code, picture, table
+from refine.report.markdown.round_facts import Facts, direction_of, metric_of
+from refine.report.markdown.text import Raw, code, grid, picture, table
 from refine.report.pages.population import CAUTION, population_sentence
 from refine.trials.frame import degenerate_rows
 from refine.utils.format import score
@@ -51,7 +51,10 @@ def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
         "sentence": population_sentence(found),
         "caution": CAUTION,
         "table": table(
-            ["round", "finished space-filling trials", f"median {metric_of(facts)}", "best of these"], rows
+            grid(
+                ["round", "finished space-filling trials", f"median {metric_of(facts)}", "best of these"],
+                rows,
+            )
         ),
         "picture": picture(f"Distribution of {metric_of(facts)} in this round and its parent", path),
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refine.ui.cli._app import (
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import (
     LOOK,
     JsonOption,
     RoundArgument,
@@ -15,7 +16,6 @@ from refine.ui.cli._app import (
     show,
     typed,
 )
-from refine.ui.cli._open import opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def failures(
         found = opened_tree[which]
         rows = found.failures
         if as_json:
-            from refine.ui.cli._data import plain
+            from refine.ui.cli.json_data import plain
 
             put_json(plain(rows))
             return
