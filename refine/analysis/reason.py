@@ -48,6 +48,13 @@ CODES = {
     "few_examples": "there are too few validation examples: n",
     "no_formula": "how the metric follows from predictions is not known: metric",
     "not_reproduced": "the metric as recorded does not follow from the predictions in the usual way: metric",
+    # Of what to do next: see refine.review.next_step.
+    "decide": "a proposal is to be decided: parameters, n, seconds",
+    "more": "more configurations would let parameters be judged: parameters, more, n, power, effect, seconds",
+    "settled": "whatever is read can be judged, and nothing is to be narrowed: runs, seconds, effect, power",
+    "exhausted": "every configuration was run: the same",
+    "nothing_read": "the objective reads no parameter that varies: parameters",
+    "tried": "what was tried: n, parameters",
     # Of a preview.
     "new_value": "a value that the present space does not have: parameter, value, meant",
     "best_outside": "the best trial lies outside, others as good stay: metric, best",

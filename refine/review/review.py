@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 
@@ -16,6 +17,7 @@ from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Claim, Proposal
 from refine.review.checklist import Checks
 from refine.review.decision import Decision, check_author, check_note, decided_space
+from refine.review.next_step import NextStep, next_step_of
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.trials.round_record import Node
@@ -170,6 +172,11 @@ class Review(Shown, Generic[R]):
         if self.space == self.proposal.space:
             return self.proposal.claim
         return replace(self.proposal.claim, probability=self.proposal.probability_of(self.space))
+
+    @cached_property
+    def next_step(self) -> NextStep:
+        """What to do next: decide, run more of this round, or run its best again; with reasons and cost."""
+        return next_step_of(self.analysis, self.proposal, self.round.n)
 
     def accept(
         self,

@@ -44,6 +44,7 @@ from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
 from refine.stats.outlook import ChildOutlook, Outlook
 from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior
+from refine.stats.power import Power
 from refine.stats.rescore import scorer
 from refine.stats.resolution import (
     LeftOver,
@@ -94,6 +95,7 @@ __all__ = [
     "Pair",
     "PedAnova",
     "Posterior",
+    "Power",
     "Rate",
     "RateTrend",
     "Ratio",

@@ -10,7 +10,8 @@ from refine.report.markdown.text import Raw, code, escape, grid, joined, quote, 
 from refine.report.pages.difference import decision_grid
 from refine.report.pages.options import OPTIONS_HEAD, option_rows
 from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
-from refine.report.pages.reasons import sentence
+from refine.report.pages.reasons import next_sentence, sentence
+from refine.review.next_step import next_step_of
 from refine.space.edits import bounds_text
 from refine.utils.format import duration, percent, plural, probability, score
 
@@ -101,6 +102,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
     claim, rows = proposal.claim, [_change_row(c) for c in proposal.changes]
     return {
         "digest": code(proposal.digest),
+        "next": _next(facts, proposal),
         "claim": claim_sentence(proposal),
         "table": table(grid(["parameter", "now", "proposed", "change", "kept", "why"], rows)),
         "options": _options(facts),
@@ -123,6 +125,14 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
 def _options(facts: Facts) -> Raw | None:
     """What more or less risk would buy."""
     return None if facts.options is None else table(grid(OPTIONS_HEAD, option_rows(facts.options)))
+
+
+def _next(facts: Facts, proposal: Proposal) -> Raw | None:
+    """What to do next, with the call that does it."""
+    if facts.analysis is None:
+        return None
+    step = next_step_of(facts.analysis, proposal, facts.n)
+    return Raw(escape(next_sentence(step.reasons, str(step.action))))
 
 
 def _advice(proposal: Proposal) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from refine.analysis.reason import Reason
 from refine.proposal.reasons import HARDLY
-from refine.utils.format import join, number, p_value, percent, plural, score, signed
+from refine.utils.format import duration, join, number, p_value, percent, plural, score, signed
 
 Maker = Callable[[Any], str]
 _SENTENCES: dict[str, Maker] = {}
@@ -336,6 +336,62 @@ def _no_formula(v: Any) -> str:
 @_says("not_reproduced")
 def _not_reproduced(v: Any) -> str:
     return f"{v.metric} as recorded does not follow from the predictions in the usual way."
+
+
+def _time(seconds: float) -> str:
+    return f", about {duration(seconds)}" if seconds >= 1 else ""
+
+
+@_says("decide")
+def _decide(v: Any) -> str:
+    time = (
+        f"; the advised {plural(v.n, 'configuration')} of the next round take{_time(v.seconds).removeprefix(',')}"
+        if _time(v.seconds)
+        else ""
+    )
+    return f"Decide about {join(v.parameters)}{time}."
+
+
+@_says("more")
+def _more(v: Any) -> str:
+    return (
+        f"{plural(v.more, 'more configuration')} of this round{_time(v.seconds)}, would let {join(v.parameters)} be judged with power "
+        f"{v.power:.2g} (to see an effect that explains {percent(v.effect)} of the differences between trials)."
+    )
+
+
+@_says("settled")
+def _settled(v: Any) -> str:
+    return (
+        "Nothing is to be narrowed: an effect that explains "
+        f"{percent(v.effect)} of the differences between trials would have been seen with power {v.power:.2g}. "
+        f"{v.runs} runs again of the best{_time(v.seconds)}, tell which of them is best."
+    )
+
+
+@_says("exhausted")
+def _exhausted(v: Any) -> str:
+    return f"Every configuration was run: {v.runs} runs again of the best{_time(v.seconds)}, tell which of them is best."
+
+
+@_says("nothing_read")
+def _nothing_read(v: Any) -> str:
+    return f"The objective reads none of {join(v.parameters)}: make it read them, or vary what it reads."
+
+
+@_says("tried")
+def _tried(v: Any) -> str:
+    return f"Tested so far: {plural(v.n, 'space-filling trial')} on {plural(v.parameters, 'parameter')} that were read."
+
+
+def next_sentence(reasons: Sequence[Reason], action: str) -> str:
+    """What to do next in one paragraph, with the call that does it.
+
+    Args:
+        reasons: Of the step.
+        action: How its action is spelled.
+    """
+    return f"Do this next: {sentences(reasons)} {action}"
 
 
 @_says("new_value")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from refine.report.pages.proposal import epsilon_text, proposal_page
-from refine.report.pages.reasons import sentence
+from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
 from refine.review.review import Review
 from refine.space.edits import bounds_text
@@ -19,7 +19,9 @@ from refine.utils.provided import page_for
 @page_for(Review)
 def review_page(review: Review) -> Page:
     """The proposal as a table, what you changed of it, and what to do next."""
-    blocks = list(proposal_page(review.proposal).blocks)
+    step = review.next_step
+    blocks: list[Block] = [Text(next_sentence(step.reasons, str(step.action)), "strong")]
+    blocks += proposal_page(review.proposal).blocks
     if review.edits or review.rejected:
         blocks += _changes(review)
     blocks += [

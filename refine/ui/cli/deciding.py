@@ -85,7 +85,8 @@ def propose(
         if as_json:
             from refine.ui.cli.json_data import proposal_data
 
-            put_json({**proposal_data(review.proposal), "options": review.options().to_json()})
+            step, options = review.next_step.to_json(), review.options().to_json()
+            put_json({"next_step": step, **proposal_data(review.proposal), "options": options})
             return
         page, options = review.page(), review.options().page()
         whole = replace(page, blocks=(*page.blocks, Text(options.title), *options.blocks))

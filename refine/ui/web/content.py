@@ -21,7 +21,7 @@ from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
 from refine.report.pages.options import leaves_text
 from refine.report.pages.proposal import claim_sentence, why
-from refine.report.pages.reasons import sentence, sentences
+from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.space.edits import bounds_text
 from refine.space.limits import widened
 from refine.space.parameters import Parameter, Range
@@ -62,9 +62,17 @@ def review_content(review: Review, checks: Checks) -> dict[str, Any]:
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
     cautions = [sentence(c) for c in analysis.cautions if c.code == "imported"]
+    step = review.next_step
     return {
         "proposal": proposal.digest,
-        "claim": " ".join([claim_sentence(proposal), *(f"Caution: {text}" for text in cautions)]),
+        "next_step": step.to_json(),
+        "claim": " ".join(
+            [
+                next_sentence(step.reasons, str(step.action)),
+                claim_sentence(proposal),
+                *(f"Caution: {text}" for text in cautions),
+            ]
+        ),
         "risk": proposal.risk,
         "epsilon": known(proposal.claim.epsilon),
         "options": [

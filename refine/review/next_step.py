@@ -1,0 +1,142 @@
+"""What to do next after a round, with its reasons and what it costs. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import ALPHA, ParameterEvidence
+from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
+from refine.analysis.reason import Reason
+from refine.proposal.alternatives import left_to_run
+from refine.proposal.proposal import Proposal
+from refine.trials.trial import FAILED
+from refine.utils.action import Action
+
+POWER = 0.8
+"""A parameter can be judged where an effect of :data:`EFFECT` would be seen with this probability."""
+
+EFFECT = 0.1
+"""Share of the differences between trials that an effect explains which a round should be able to see."""
+
+_GROWTH = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8)
+_COMBINED = 2.0
+"""The combination of three tests asks for a p-value about so many times smaller than one test would."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """One thing to do.
+
+    Attributes:
+        action: What to call.
+        reasons: Why: the first one says what is to be done, the others what was tried and found.
+        n: Trials that it takes.
+        seconds: How long they take one after the other; NaN where no times are known.
+    """
+
+    action: Action
+    reasons: tuple[Reason, ...]
+    n: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "action": str(self.action),
+            "reasons": [reason.to_json() for reason in self.reasons],
+            "n": self.n,
+            "seconds": float(f"{self.seconds:.6g}") if math.isfinite(self.seconds) else None,
+        }
+
+
+def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextStep:
+    """What a round asks for next.
+
+    A proposal that changes something is to be decided. Where none does, more configurations of the same round would
+    settle what can't be judged yet; where everything can be judged, or nothing is left to run, the best are to be run
+    again.
+
+    Args:
+        analysis: What was measured.
+        proposal: What is proposed.
+        planned: Configurations planned for the round.
+    """
+    changed = [c.name for c in proposal.changes if c.kind != "keep"]
+    each = _seconds(analysis)
+    if changed:
+        n = proposal.advice.n if proposal.advice is not None else planned
+        reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each})
+        return NextStep(Action("review.accept", n=n), (reason,), n, n * each)
+    read = [e for e in analysis.parameters if e.read != 0]
+    tried = Reason("tried", {"n": analysis.n_space_filling, "parameters": len(read)})
+    if not read and analysis.parameters:
+        names = [e.name for e in analysis.parameters]
+        return NextStep(
+            Action("round.analyze"), (Reason("nothing_read", {"parameters": names}), tried), 0, 0.0
+        )
+    unsettled = [e for e in read if analysis.findings[e.name].verdict in (CANNOT_BE_JUDGED, NOT_SEEN)]
+    left = left_to_run(analysis, analysis.space)
+    if unsettled and left and np.ptp(analysis.y) > 0:
+        more, power, settled = _more(analysis, unsettled, left)
+        if more:
+            total = planned + more
+            values = {"parameters": settled, "more": more, "n": total, "power": power, "effect": EFFECT}
+            reason = Reason("more", {**values, "seconds": more * each})
+            return NextStep(Action("round.run", n=total), (reason, tried), more, more * each)
+    runs = 15
+    code = "exhausted" if not left else "settled"
+    reason = Reason(code, {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER})
+    return NextStep(Action("round.replicate", top=5, seeds=3), (reason, tried), runs, runs * each)
+
+
+def _more(analysis: Analysis, open_: list[ParameterEvidence], left: int) -> tuple[int, float, list[str]]:
+    """How many more configurations bring what is open to be judged, with the smallest power then and their names.
+
+    0 where everything can be judged already: a test that would have seen an effect saw none.
+    """
+    live = sum(e.read != 0 for e in analysis.parameters)
+    alpha = ALPHA / (analysis.look * (analysis.look + 1) / 2) / live / _COMBINED
+    finished = max(1, analysis.n_space_filling)
+    yields = _usable(analysis)
+    sizes = [math.ceil(finished * (growth - 1) / yields / 10) * 10 for growth in _GROWTH]
+    sizes = sorted({min(size, left) for size in sizes})
+    names = [e.name for e in analysis.parameters]
+    measure = stats.Power(effect=EFFECT, seed=analysis.seed)
+
+    def power(e: ParameterEvidence, size: int) -> float:
+        share = e.read if 0 < e.read < 1 else 1.0
+        count = max(2, round((finished + size * yields) * share))
+        cardinality = 0 if e.parameter.ordered else e.parameter.size
+        column = analysis.X[:, names.index(e.name)]
+        return float(measure(column, analysis.y, cardinality, [count], alpha)[0])
+
+    weak = [e for e in open_ if power(e, 0) < POWER]
+    if not weak:
+        return 0, POWER, []
+    for size in sizes:
+        least = min(power(e, size) for e in weak)
+        if least >= POWER:
+            break
+    return size, least, [e.name for e in weak]
+
+
+def _usable(analysis: Analysis) -> float:
+    """Share of the ended trials that gave a value."""
+    lost = sum(count for state, count in analysis.states.items() if state in FAILED)
+    ended = lost + analysis.states.get("complete", 0) + analysis.states.get("pruned", 0)
+    return max(0.1, 1 - lost / ended) if ended else 1.0
+
+
+def _seconds(analysis: Analysis) -> float:
+    """Median time of a trial; NaN where none is known."""
+    if "seconds" not in analysis.table:
+        return math.nan
+    times = np.asarray(analysis.table["seconds"], dtype=float)
+    times = times[np.isfinite(times)]
+    return float(np.median(times)) if times.size else math.nan

@@ -1,0 +1,77 @@
+"""What to do next: one action, its reasons and what it costs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.design.space_filling import Sobol, draw
+from refine.report.pages.reasons import next_sentence
+from refine.review.next_step import next_step_of
+
+SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "c"]})
+
+
+def step_of(value, n=40, space=SPACE, seed=1, **given):
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
+    frame = frame.assign(value=value(frame, np.random.default_rng(seed)), seconds=2.0)
+    analysis = refine.analyze(space, frame, **given)
+    return next_step_of(analysis, refine.propose(analysis), n)
+
+
+def noise(frame, rng):
+    return rng.normal(size=len(frame))
+
+
+def codes(step):
+    return [reason.code for reason in step.reasons]
+
+
+def about(step, i):
+    return step.to_json()["reasons"][i]["values"]
+
+
+def test_a_proposal_that_changes_something_is_to_be_decided():
+    step = step_of(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
+    assert codes(step) == ["decide"]
+    assert str(step.action) == f"review.accept(n={step.n})"
+    assert "lr" in about(step, 0)["parameters"]
+
+
+def test_a_small_round_without_findings_names_what_would_settle_it():
+    step = step_of(noise)
+    more = about(step, 0)
+    assert codes(step) == ["more", "tried"]
+    assert str(step.action) == f"round.run(n={40 + step.n})"
+    assert more["parameters"] == ["lr", "depth", "kind"]
+    assert more["power"] >= 0.8
+    assert step.seconds == pytest.approx(2.0 * step.n)
+    said = next_sentence(step.reasons, str(step.action))
+    assert said.startswith(f"Do this next: {step.n} more configurations of this round")
+    assert "40 space-filling trials" in said
+    assert json.loads(json.dumps(step.to_json()))["action"] == str(step.action)
+
+
+def test_a_larger_round_needs_less_and_a_large_one_nothing_more():
+    small, larger = step_of(noise), step_of(noise, 80)
+    assert larger.n < small.n
+    assert codes(step_of(noise, 160)) in (["settled", "tried"], ["exhausted", "tried"])
+
+
+def test_what_no_trial_reads_is_not_counted():
+    step = step_of(noise, read={"kind": 0.0})
+    assert about(step, 0)["parameters"] == ["lr", "depth"]
+    assert about(step, 1)["parameters"] == 2
+    none = step_of(noise, read=dict.fromkeys(SPACE, 0.0))
+    assert codes(none) == ["nothing_read", "tried"]
+
+
+def test_nothing_left_to_run_is_no_reason_to_run_more():
+    space = refine.Space({"x": (1, 5), "kind": ["a", "b", "c"]})
+    step = step_of(noise, 15, space)
+    assert codes(step) == ["exhausted", "tried"]
+    assert str(step.action) == "round.replicate(top=5, seeds=3)"
