@@ -85,8 +85,8 @@ def propose(
         if as_json:
             from refine.ui.cli.json_data import proposal_data
 
-            step, options = review.next_step.to_json(), review.options().to_json()
-            put_json({"next_step": step, **proposal_data(review.proposal), "options": options})
+            step, menu = review.next_step.to_json(), review.options().to_json()
+            put_json({"next_step": step, **proposal_data(review.proposal), "options": menu})
             return
         page, options = review.page(), review.options().page()
         whole = replace(page, blocks=(*page.blocks, Text(options.title), *options.blocks))
