@@ -104,16 +104,16 @@ def test_a_guided_round(terminal: Terminal) -> None:
         ("Keep this edit?", "y"),
         ("optimizer: Adam, Nadam, SGD becomes", "r"),
         ("Another parameter to edit", ""),
-        ("How many configurations", "60"),
+        ("How many configurations", "30"),
         ("And now", "a"),
         ("Why?", "low dropout only"),
-        ("Run the 60 configurations", "y"),
+        ("Run the 30 configurations", "y"),
         ("How many trials at a time?", "2"),
     )
     with refine.Tree("study", terminal.folder / "study.db", create=False) as tree:
         root, child = tree.rounds
-        assert (root.decisions[0].kind, child.node.note, child.n) == ("edited", "low dropout only", 60)
-        assert len(child.trials) == 60
+        assert (root.decisions[0].kind, child.node.note, child.n) == ("edited", "low dropout only", 30)
+        assert len(child.trials) == 30
         before = [(r.id, r.n, len(r.trials)) for r in tree.rounds]
     # The script makes the very same calls on a store of its own.
     (terminal.folder / "study.db").rename(terminal.folder / "walked.db")
