@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 import refine
@@ -40,6 +42,7 @@ ROUND = {
     "cells": lambda r, p: r.cells(),
     "children": lambda r, p: r.children,
     "decisions": lambda r, p: r.decisions,
+    "epsilon": lambda r, p: r.epsilon,
     "failures": lambda r, p: r.failures,
     "checks": lambda r, p: r.checks(),
     "n": lambda r, p: r.n,
@@ -54,8 +57,10 @@ ROUND = {
     "replicate": lambda r, p: r.replicate(progress=False),
     "replicates": lambda r, p: r.replicates,
     "report": lambda r, p: r.report(FOLDER),
+    "review": lambda r, p: r.review(p.review.proposal),
     "roles": lambda r, p: r.roles,
     "run": lambda r, p: r.run(progress=False),
+    "set_epsilon": lambda r, p: r.set_epsilon(0.1),
     "set_roles": lambda r, p: r.set_roles(lr="scientific"),
     "shown": lambda r, p: r.shown,
     "to_optuna": lambda r, p: r.to_optuna(),
@@ -120,8 +125,9 @@ def test_a_tree(closed, place, monkeypatch, tmp_path, name):
 
 @pytest.mark.parametrize("name", ROUND)
 def test_a_round(closed, place, monkeypatch, tmp_path, name):
-    tree, found, _ = closed
-    _says_so(tree, lambda: ROUND[name](found, place), monkeypatch, tmp_path)
+    tree, found, review = closed
+    at = SimpleNamespace(review=review) if name == "review" else place
+    _says_so(tree, lambda: ROUND[name](found, at), monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("name", REVIEW)
