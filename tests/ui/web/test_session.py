@@ -54,7 +54,7 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(session, root):
     # Stops: levels, what is proposed, and beyond ends that are no natural limit; 0 is one for a rate.
     assert set(by_name["dropout"]["grid"]) <= set(by_name["dropout"]["stops"])
     assert by_name["dropout"]["stops"][0] == 0
-    assert by_name["lr"]["stops"][-1] == 5.5
+    assert by_name["lr"]["stops"][-1] == 9.5  # by its own width
     assert by_name["lr"]["reason"] == why(proposal["lr"])
     assert {c["key"] for c in review["checks"]} >= {"edges", "enough", "noise"}
     assert review["fixed"] == [{"name": "epochs", "value": "20"}]
