@@ -1,5 +1,6 @@
 # make demo   the main job on a fresh machine
 # make check  format, lint, types, layers, and the tests that need no TensorFlow, browser, cluster or patience
+# make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make page   the review page's script, from frontend/; needs Node
@@ -13,7 +14,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo check test docs bench bench-keras bench-scale bench-proposals clean page
+.PHONY: demo check slow test docs bench bench-keras bench-scale bench-proposals clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -31,6 +32,9 @@ check: $(READY)
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m pytest -n 2 --dist loadfile -m 'not (slow or keras or browser or cluster)'
+
+slow: $(READY)
+	$(RUN) -m pytest -m 'not (keras or browser or cluster)' --ignore tests/docs --note-slow
 
 test: $(READY)
 	$(RUN) -m ruff format --check .
