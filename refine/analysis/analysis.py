@@ -20,9 +20,11 @@ from refine.analysis.evidence import (
     ParameterEvidence,
     Rows,
     adjusted,
-    condition_of,
+    condition_text,
     evidence_of,
+    level_positions,
     once,
+    read_where,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.pooling import noise_of
@@ -30,6 +32,7 @@ from refine.analysis.reason import Reason
 from refine.analysis.ruled_out import without_ruled_out
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.encoding import check_seed
+from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.trials.frame import check_frame, degenerate_rows, space_filling
 from refine.trials.goal import check_direction, sign_of
@@ -114,6 +117,19 @@ class Analysis(Shown):
     def sign(self) -> float:
         """1 to maximize, -1 to minimize."""
         return sign_of(self.direction)
+
+    @cached_property
+    def read_positions(self) -> Floats:
+        """``X`` with NaN at what the condition of a parameter says is not read."""
+        X = self.X.copy()
+        names = [e.name for e in self.parameters]
+        for j, e in enumerate(self.parameters):
+            if e.read_where is not None:
+                k = names.index(e.read_where.name)
+                parent = self.parameters[k].parameter
+                axis = stats.Axis(level_positions(parent), unordered=not parent.ordered)
+                X[~np.isin(axis.index(self.X[:, k]), e.read_where.levels), j] = np.nan
+        return X
 
     @cached_property
     def configurations(self) -> npt.NDArray[np.intp]:
@@ -249,14 +265,7 @@ def analyze(
     # A trial that raised may have read little: only those with a value tell what is read.
     ended = rows.finished
     positions = {n: (space[n], rows.X[ended, j]) for n, j in zip(names, at, strict=True)}
-    found = [
-        e._replace(
-            condition=condition_of(masks[e.name][ended], {n: v for n, v in positions.items() if n != e.name})
-        )
-        if 0 < e.read < 1
-        else e
-        for e in found
-    ]
+    found = [_conditional(e, masks[e.name][ended], positions) if 0 < e.read < 1 else e for e in found]
     ranked = rows.ranked
     X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
     order = np.lexsort((*X_ranked.T, y_ranked))
@@ -310,6 +319,15 @@ def tested_on(space: Space, frame: pd.DataFrame) -> int:
     mask = space.contains(frame) & np.isfinite(np.asarray(frame["value"], dtype=float))
     mask &= (frame["state"] == "complete").to_numpy() & space_filling(frame)
     return int(mask.sum())
+
+
+def _conditional(
+    e: ParameterEvidence, read: Bools, positions: Mapping[str, tuple[Parameter, Floats]]
+) -> ParameterEvidence:
+    """A parameter that some trials read, with the condition under which they do."""
+    where = read_where(read, {n: v for n, v in positions.items() if n != e.name})
+    parameters = {n: parameter for n, (parameter, _) in positions.items()}
+    return e._replace(condition=condition_text(where, parameters), read_where=where)
 
 
 def _check_pooled(pooled: int, rows: Rows, count: int) -> int:

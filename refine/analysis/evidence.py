@@ -60,6 +60,18 @@ class LevelEvidence(NamedTuple):
     seconds: float
 
 
+class ReadWhere(NamedTuple):
+    """When a parameter is read.
+
+    Attributes:
+        name: Another parameter.
+        levels: Numbers of its levels at which all trials read the parameter, while at the others none does.
+    """
+
+    name: str
+    levels: tuple[int, ...]
+
+
 class ParameterEvidence(NamedTuple):
     """What a round taught about one parameter.
 
@@ -88,6 +100,7 @@ class ParameterEvidence(NamedTuple):
         bad: How the share of trials that gave no value or a degenerate model changes along it, with its adjusted
             p-value; ``None`` where it has no order.
         apart: Ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another.
+        read_where: The same condition as data; ``None`` where there is none.
     """
 
     name: str
@@ -109,6 +122,7 @@ class ParameterEvidence(NamedTuple):
     cost_q: float = 1.0
     bad: stats.Trend | None = None
     apart: int = 0
+    read_where: ReadWhere | None = None
 
     @property
     def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
@@ -381,16 +395,16 @@ def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[Paramete
     )
 
 
-def condition_of(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> str:
-    """What tells the trials that read a parameter from the others, in words.
+def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:
+    """What tells the trials that read a parameter from the others.
 
     Args:
         read: (n,) whether each trial read it.
         others: Name -> parameter and (n,) unit-scale positions of the other parameters.
 
     Returns:
-        Such as ``"layers is 2 or 3"``: levels of one parameter at which all trials read it, while at its others
-        none does. Empty where there is no such parameter.
+        Levels of one parameter at which all trials read it, while at its others none does; ``None`` where there is no
+        such parameter.
     """
     for name, (parameter, x) in others.items():
         if parameter.size > 12:
@@ -398,13 +412,19 @@ def condition_of(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) ->
         level = stats.Axis(level_positions(parameter), unordered=not parameter.ordered).index(x)
         yes, no = set(level[read].tolist()), set(level[~read].tolist())
         if yes and no and not yes & no:
-            labels = (
-                parameter.labels
-                if isinstance(parameter, Categorical)
-                else [number(v, 6) for v in parameter.grid]
-            )
-            return f"{name} is {join([str(labels[i]) for i in sorted(yes)], 'or')}"
-    return ""
+            return ReadWhere(name, tuple(sorted(yes)))
+    return None
+
+
+def condition_text(where: ReadWhere | None, parameters: Mapping[str, Parameter]) -> str:
+    """A condition in words, such as ``"layers is 2 or 3"``; empty where there is none."""
+    if where is None:
+        return ""
+    parameter = parameters[where.name]
+    labels = (
+        parameter.labels if isinstance(parameter, Categorical) else [number(v, 6) for v in parameter.grid]
+    )
+    return f"{where.name} is {join([str(labels[i]) for i in where.levels], 'or')}"
 
 
 def level_positions(parameter: Parameter) -> Floats:

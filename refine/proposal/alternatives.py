@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import different
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
@@ -157,14 +158,17 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
         space: A space; of one that lacks a parameter, or has another one, nothing has been run.
     """
     ran = np.ones(len(analysis.X), dtype=np.bool_)
+    X, exist = analysis.read_positions, feasible(space).high
     for j, e in enumerate(analysis.parameters):
         if e.name not in space:
-            return feasible(space).high
+            return exist
         levels = np.empty(e.parameter.size, dtype=object)
         levels[:] = e.parameter.grid
         stay = level_positions(e.parameter)[space[e.name].contains(levels)]
-        ran &= (np.abs(analysis.X[:, j, None] - stay) < 1e-9).any(axis=1)
-    return max(0, feasible(space).high - int(np.unique(analysis.configurations[ran]).size))
+        unread = np.isnan(X[:, j])
+        ran &= unread | (np.abs(analysis.X[:, j, None] - stay) < 1e-9).any(axis=1)
+    done = int(np.unique(np.nan_to_num(X[ran], nan=-1.0), axis=0).shape[0])
+    return max(0, different(space, analysis.parameters, exist) - done)
 
 
 def advice(analysis: Analysis, space: Space, left: int, audit: float = 0.05) -> Advice:
@@ -178,7 +182,7 @@ def advice(analysis: Analysis, space: Space, left: int, audit: float = 0.05) -> 
     """
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
-    some = [e for e in analysis.parameters if 0 < e.read < 1]
+    some = [e for e in analysis.parameters if 0 < e.read < 1 and e.name in space and not space[e.name].fixed]
     rarest = min(some, key=lambda e: e.read, default=None)
     judge = math.ceil(needed / GOOD / (rarest.read if rarest else 1))
     wanted = math.ceil(max(hit, judge) / (1 - audit) / 10) * 10

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import unread_in
 from refine.analysis.reason import Reason
+from refine.design.space_filling import feasible
 from refine.space.categorical import Categorical
 from refine.space.edits import between_levels, refined
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 
-KINDS = ("narrow", "drop", "widen", "reopen", "keep")
+KINDS = ("narrow", "drop", "widen", "reopen", "fix", "keep")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Change:
     Attributes:
         name: The parameter's.
         kind: ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` (past an end), ``"reopen"`` (an earlier
-            narrowing was refuted) or ``"keep"``.
+            narrowing was refuted), ``"fix"`` (nothing that stays reads it) or ``"keep"``.
         old: The parameter now.
         new: The parameter proposed; equal to ``old`` for ``"keep"``.
         volume_kept: measure(new within old) / measure(old) on this axis.
@@ -45,6 +47,39 @@ class Change:
     q: float
     reasons: tuple[Reason, ...]
     risk: float = math.nan
+
+
+def fixed_where_unread(analysis: Analysis, changes: Sequence[Change], space: Space) -> tuple[Change, ...]:
+    """The changes with those parameters fixed that nothing of the proposed space reads, so that no grid is spent on them.
+
+    A parameter is fixed at its value of the best trial, or its first level with which configurations exist.
+
+    Args:
+        analysis: What was measured.
+        changes: What is proposed without that.
+        space: The space proposed without that.
+    """
+    unread = unread_in(space, analysis.parameters)
+    out = []
+    for change in changes:
+        if change.name in unread and (new := _fixed(change.old, change.name, analysis, space)) is not None:
+            where = analysis[change.name].condition
+            reason = Reason("not_read_in_box", {"parameter": change.name, "condition": where})
+            change = replace(
+                change, kind="fix", new=new, volume_kept=change.old.volume_kept(new), reasons=(reason,)
+            )
+        out.append(change)
+    return tuple(out)
+
+
+def _fixed(old: Parameter, name: str, analysis: Analysis, space: Space) -> Parameter | None:
+    best = analysis.best[name]
+    column = old.column(np.arange(old.size))
+    for i in sorted(range(old.size), key=lambda i: column[i] != best):
+        new = Categorical([old.grid[i]])
+        if not space.constraints or feasible(space.replace({name: new})).high:
+            return new
+    return None
 
 
 def reopened(

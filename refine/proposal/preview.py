@@ -9,6 +9,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import as_read, different
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.errors import closest
@@ -108,11 +109,15 @@ def preview_of(
     """
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = _top_of(len(ranked))
-    inside = np.asarray(space.contains(ranked), dtype=bool) if _comparable(space, analysis.space) else None
+    inside = (
+        np.asarray(space.contains(as_read(space, analysis.parameters, ranked)), dtype=bool)
+        if _comparable(space, analysis.space)
+        else None
+    )
     if inside is None:  # a branch that adds parameters: no trial says where it lies
         inside = np.zeros(len(ranked), dtype=bool)
     values = np.asarray(ranked["value"], dtype=float)
-    exist, left = feasible(space), left_to_run(analysis, space)
+    exist, left = different(space, analysis.parameters, feasible(space).count), left_to_run(analysis, space)
     n = min(n, left)
     seconds = (
         np.asarray(ranked["seconds"], dtype=float) if "seconds" in ranked else np.full(len(ranked), np.nan)
@@ -134,7 +139,7 @@ def preview_of(
         best_kept=float(values[inside][0]) if inside.any() else math.nan,
         lost=tuple(int(i) + 1 for i in np.flatnonzero(~inside[:10])),
         n=n,
-        exist=exist.count,
+        exist=exist,
         left=left,
         hit=float(stats.hit_probability(n, 0.05)),
         seconds=each * math.ceil(n / workers) if workers else math.nan,
@@ -166,7 +171,11 @@ def _without_value(analysis: Analysis, space: Space) -> int:
     if not _comparable(space, analysis.space):
         return 0
     table = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
-    return int(np.asarray(space.contains(table), dtype=bool).sum()) if len(table) else 0
+    return (
+        int(np.asarray(space.contains(as_read(space, analysis.parameters, table)), dtype=bool).sum())
+        if len(table)
+        else 0
+    )
 
 
 def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[Reason, ...]:

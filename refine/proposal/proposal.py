@@ -18,7 +18,7 @@ from refine.design.space_filling import feasible
 from refine.errors import AnalysisError
 from refine.proposal import version1
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
-from refine.proposal.change import Change, reopened
+from refine.proposal.change import Change, fixed_where_unread, reopened
 from refine.proposal.reasons import reasons_of
 from refine.proposal.surrogate import MENU, Menu, Surrogate, menu_of, surrogate_of
 from refine.proposal.widening import beyond
@@ -338,6 +338,8 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
         # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.
         changes = tuple(_keep(made_of, e) for e in analysis.parameters)
         new = space
+    changes = fixed_where_unread(analysis, changes, new)
+    new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
     probability = 1.0
     if surrogate is not None:
         probability = surrogate.probability(new, epsilon)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ALPHA, Bools, Floats, level_positions
+from refine.analysis.conditions import inside_of
+from refine.analysis.evidence import ALPHA, Bools, Floats, ParameterEvidence, level_positions
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.space.parameters import Range
 from refine.space.space import Space
@@ -58,6 +59,7 @@ class Surrogate:
         candidates: (c, parameters) their positions.
         columns: Name -> (c,) their values.
         exhaustive: Whether they are all the cells there are.
+        found: Evidence of the parameters, which says where they are read.
     """
 
     space: Space
@@ -65,6 +67,7 @@ class Surrogate:
     candidates: Floats
     columns: dict[str, npt.NDArray[Any]]
     exhaustive: bool
+    found: tuple[ParameterEvidence, ...]
 
     @property
     def draws(self) -> int:
@@ -77,10 +80,7 @@ class Surrogate:
 
     def probability(self, new: Space, epsilon: float) -> float:
         """Probability that the best value inside ``new`` is within epsilon of the best; NaN where it can't be told."""
-        inside = np.ones(len(self.candidates), dtype=np.bool_)
-        for name in self.space:
-            if name in new:
-                inside &= new[name].contains(self.columns[name])
+        inside = inside_of(new, self.space, self.found, self.columns)
         if inside.all():
             return 1.0
         if int(inside.sum()) < _LEAST_INSIDE and not self.exhaustive:
@@ -103,7 +103,9 @@ def surrogate_of(analysis: Analysis) -> Surrogate | None:
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    return Surrogate(space, posterior_of(analysis, positions), positions, columns, exhaustive)
+    return Surrogate(
+        space, posterior_of(analysis, positions), positions, columns, exhaustive, analysis.parameters
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import read_at
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import candidates, space_filling_trials
@@ -78,7 +79,8 @@ def parallel(
     Parameters stand in the order of what is known of them, the clearest first, on their declared scales; the metric
     stands last, better upwards. Trials at one level spread a little around it, so that their number shows. At most
     300 other and 120 good trials are drawn, evenly spread over the table; the legend counts all. The round's
-    finished space-filling trials count, and of these degenerate ones only where one may be best.
+    finished space-filling trials count, and of these degenerate ones only where one may be best. A line has a gap where
+    its trial did not read the parameter.
 
     Args:
         analysis: Of :func:`refine.analyze`.
@@ -104,6 +106,13 @@ def parallel(
     good = stats.top_mask(analysis.sign * y, float(top))
     with style():
         uprights = [_upright(e, table[e.name].to_numpy(), new, analysis.sign, len(chosen)) for e in chosen]
+        read = read_at(
+            analysis.parameters, {n: table[n].to_numpy() for n in (e.name for e in analysis.parameters)}
+        )
+        uprights = [
+            u._replace(at=np.where(read[e.name], u.at, np.nan)) if e.name in read else u
+            for e, u in zip(chosen, uprights, strict=True)
+        ]
         uprights.append(_metric(analysis, y, view))
         return _draw(analysis, uprights, good, y, (float(top), label, view, names is None), ax)
 

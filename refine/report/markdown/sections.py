@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import read_at
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.design.pruning import words_of
 from refine.design.space_filling import IMPORTED
@@ -148,10 +149,12 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
     names = [n for n in node.space.varied if n in done.columns]
     timed = "seconds" in done.columns
     mixed = origins_text(facts) is not None
+    evidence = facts.analysis.parameters if facts.analysis is not None else ()
+    read = read_at(evidence, {n: done[n].to_numpy() for n in names})
     rows = []
     for i in range(min(BEST, len(done))):
         # Cell by cell, since a whole row would turn integers into floats.
-        cells = [shown(done[n].iloc[i]) for n in names]
+        cells = ["-" if n in read and not read[n][i] else shown(done[n].iloc[i]) for n in names]
         if mixed:
             cells.append(ORIGIN_WORDS.get(done["origin"].iloc[i], done["origin"].iloc[i]))
         if timed:

@@ -256,6 +256,11 @@ def _not_tried(v: Any) -> str:
     return f"{_levels(v.levels)[:1].upper()}{_levels(v.levels)[1:]} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
 
 
+@_says("not_read_in_box")
+def _not_read_in_box(v: Any) -> str:
+    return f"{v.parameter} was read only where {v.condition}, which leaves: it is fixed, since nothing that stays reads it."
+
+
 @_says("refuted")
 def _refuted(v: Any) -> str:
     by = f" by more than {score(v.epsilon)}" if v.epsilon else ""

@@ -42,7 +42,7 @@ MISSING = 0xFFFF
 
 _POINTS = 120  # of a density: as many as a panel is wide enough for
 _ORDER = ("fail", "warn", "unknown", "pass")
-_CHANGED = {"narrow": "narrowed", "drop": "dropped", "widen": "widened", "reopen": "reopened"}
+_CHANGED = {"narrow": "narrowed", "drop": "dropped", "widen": "widened", "reopen": "reopened", "fix": "fixed"}
 
 
 def known(value: float) -> float | None:

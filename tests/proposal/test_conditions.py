@@ -1,0 +1,89 @@
+"""Conditions seen from what the objective read: what nothing reads is fixed, not counted, and shuts nothing out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.analysis.conditions import different, read_at, unread_in
+from refine.design.space_filling import Sobol, draw
+from refine.proposal.alternatives import left_to_run
+from refine.proposal.preview import preview_of
+from refine.report.pages.proposal import why
+
+SPACE = refine.Space(
+    {
+        "lr": refine.Float(1e-4, 1e-1, levels=7, log=True),
+        "optimizer": ["adam", "nadam", "sgd"],
+        "momentum": (0.0, 0.9, 4),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 60, 1)))
+    sgd = (frame["optimizer"] == "sgd").to_numpy()
+    value = -((np.log10(frame["lr"]) + 2.5) ** 2) / 4 - 2.0 * sgd + 0.3 * sgd * frame["momentum"]
+    return refine.analyze(
+        SPACE, frame.assign(value=value + rng.normal(0, 0.05, len(frame))), read={"momentum": sgd}
+    )
+
+
+@pytest.fixture(scope="module")
+def proposal(analysis):
+    return refine.propose(analysis)
+
+
+def test_the_condition_is_data(analysis):
+    assert analysis["momentum"].condition == "optimizer is sgd"
+    assert analysis["momentum"].read_where == ("optimizer", (2,))
+    columns = {"optimizer": np.array(["adam", "sgd", "other"], dtype=object), "momentum": np.zeros(3)}
+    assert read_at(analysis.parameters, columns)["momentum"].tolist() == [False, True, True]
+    assert np.isnan(analysis.read_positions[:, 2]).mean() == pytest.approx(
+        1 - analysis["momentum"].read, abs=0.05
+    )
+
+
+def test_dropping_what_reads_a_parameter_fixes_it(analysis, proposal):
+    assert proposal["optimizer"].kind == "drop"
+    assert "sgd" not in proposal["optimizer"].new.grid
+    change = proposal["momentum"]
+    assert change.kind == "fix"
+    assert proposal.space["momentum"].fixed
+    assert "momentum was read only where optimizer is sgd" in why(change)
+    assert change.risk < 0.01
+    again = refine.Proposal.from_json(proposal.to_json())
+    assert (again["momentum"].kind, again["momentum"].new) == ("fix", change.new)
+
+
+def test_fixing_it_changes_no_claim(analysis, proposal):
+    varied = proposal.space.replace({"momentum": SPACE["momentum"]})
+    assert proposal.probability_of(varied) == proposal.claim.probability
+    assert unread_in(varied, analysis.parameters) == ("momentum",)
+
+
+def test_counts_are_of_configurations_that_differ_in_what_is_read(analysis, proposal):
+    assert different(SPACE, analysis.parameters, SPACE.size) == 7 * (2 + 4)
+    assert left_to_run(analysis, SPACE) < 7 * (2 + 4)
+    fixed = SPACE.replace({"optimizer": ["adam"], "momentum": 0.3})
+    seen = preview_of(proposal, analysis, fixed, 20, 1)
+    assert seen.exist == 7
+    ran = analysis.table.query("optimizer == 'adam'")["lr"].nunique()
+    assert seen.left == 7 - ran
+    # Trials lie inside whatever their momentum was, which they did not read.
+    best = analysis.table.nlargest(10, "value")
+    assert seen.top_kept == (best["optimizer"] == "adam").sum()
+
+
+def test_a_line_of_the_parallel_plot_has_a_gap_where_a_parameter_was_not_read(analysis):
+    pytest.importorskip("matplotlib")
+    from refine.report.figures import parallel
+
+    ax = parallel(analysis, ["momentum", "lr"])
+    lines = [line for drawn in ax.collections for line in drawn.get_segments()]
+    gaps = sum(np.isnan(line).any() or len(line) == 2 for line in lines)
+    assert gaps >= 0.5 * len(lines)
