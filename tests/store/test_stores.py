@@ -113,7 +113,8 @@ def test_stores_that_cannot_be_opened_say_why(tmp_path):
     assert "ann" in str(caught.value)
 
 
-RENAMED = (
+FIFTH = (
+    "ALTER TABLE node DROP COLUMN epsilon",
     "ALTER TABLE node RENAME COLUMN allow_degenerate TO degenerate",
     "ALTER TABLE cell_plan RENAME COLUMN configuration TO permutation",
     "ALTER TABLE trial RENAME COLUMN configuration TO permutation",
@@ -125,7 +126,7 @@ RENAMED = (
 )
 BACK = {
     # A version -> what makes a store of the version before out of one.
-    5: RENAMED,
+    5: FIFTH,
     4: ("ALTER TABLE node DROP COLUMN scientific",),
     3: ("DROP TABLE shown", "DROP TABLE threshold"),
     2: (
