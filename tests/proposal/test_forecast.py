@@ -44,12 +44,12 @@ def sums(space, n, seed):
 
 
 def test_intervals_hold_as_often_as_they_say():
-    """Counts of 40 repetitions lie where 99 % of binomial counts would, at 50 % and at 90 %."""
+    """Counts of 20 repetitions lie where 99 % of binomial counts would, at 50 % and at 90 %."""
     space = refine.Space({**{f"x{i}": (0.0, 1.0, 11) for i in range(4)}, "kind": ["a", "b", "c"]})
     box = space.replace({"x0": refine.Float(0.5, 1.0, 6), "kind": refine.Categorical(["a", "b"])})
     found = refine.analyze(space, sums(space, 100, 0))
     held = {(what, share): 0 for what in ("median", "best") for share in (0.5, 0.9)}
-    for seed in range(40):
+    for seed in range(20):
         frame = sums(space, 100, seed)
         # Only the evidence counts; the tests of the analysis would take most of the time.
         found = replace(found, X=space.unit(frame), y=frame["value"].to_numpy())
@@ -59,7 +59,7 @@ def test_intervals_hold_as_often_as_they_say():
             low, high = made.interval(what, share)
             held[what, share] += low <= (value.median() if what == "median" else value.max()) <= high
     for (what, share), count in held.items():
-        low, high = binom.interval(0.99, 40, share)
+        low, high = binom.interval(0.99, 20, share)
         assert low <= count <= high, (what, share, count)
 
 
