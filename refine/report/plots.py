@@ -116,7 +116,7 @@ class Plots:
         """Median of the metric by the levels of up to four parameters; (rows, columns) axes."""
         return figures.bars(self._analysis, x, hue, column, row)
 
-    # What the gate asks.
+    # What the checks ask.
 
     def edges(self, ax: Any = None) -> Any:
         """How many of the best trials lie at either end of every ordered parameter."""

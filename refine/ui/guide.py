@@ -289,7 +289,7 @@ def _in_short(page: Page) -> Page:
 
 
 def _to_heed(checks: Checks) -> Page:
-    """The cards that do not pass."""
+    """The checks that do not pass."""
     shown = replace(checks, checks=tuple(c for c in checks.checks if c.verdict != "pass"))
     return Page(checks.page().title, shown.page().blocks if shown.checks else ())
 

@@ -70,7 +70,7 @@ def test_report_and_figure(tree, space, tmp_path):
     found = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
     text = found.report(tmp_path).read_text()
     section = text.split("## Training curves\n")[1].split("\n## ")[0]
-    assert text.index("## How much of the best is luck") < text.index("## Training curves")
+    assert text.index("## How optimistic the best value is") < text.index("## Training curves")
     assert f"]({found.id}/curves.png)" in section
     count = sum("overfitting" in c.seen for c in gather(found).curves)
     assert 0 < count < 20

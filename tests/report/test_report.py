@@ -215,7 +215,7 @@ def test_sections_come_in_order(written: Path) -> None:
         "What ran",
         "Best trials",
         "Training curves",
-        "What mattered",
+        "What matters",
         "Densities",
         "Failures",
         "Before deciding",
@@ -243,7 +243,7 @@ def test_all_failed(facts: Facts, tmp_path: Path) -> None:
     table = facts.table.assign(state="failed", value=np.nan)
     bare = replace(facts, analysis=None, proposal=None, decisions=(), table=table)
     text = round_report(bare, tmp_path).read_text(encoding="utf-8")
-    assert "No trial has finished with a value." in text
+    assert "No trial has a value yet." in text
     assert "| failed |" in text
 
 
@@ -345,13 +345,13 @@ def test_no_comparison_without_enough_trials(facts: Facts, child: Facts, tmp_pat
 
 def test_how_trials_were_drawn(facts: Facts, child: Facts, tmp_path: Path) -> None:
     text = round_report(child, tmp_path).read_text(encoding="utf-8")
-    assert f"| drawn | {len(child.table) - 4} evenly, 3 focused, 1 outside |" in text
+    assert f"| drawn | {len(child.table) - 4} space-filling, 3 exploit, 1 audit |" in text
     head = next(line for line in text.splitlines() if line.startswith("| rank |"))
     assert head.endswith("| drawn | time |")
     best = child.table[child.table["state"] == "complete"].sort_values(
         "value", ascending=False, kind="stable"
     )
-    words = {"space_filling": "evenly", "exploit": "focused", "audit": "outside"}
+    words = {"space_filling": "space-filling", "exploit": "exploit", "audit": "audit"}
     for rank, origin in enumerate(best["origin"][:10], start=1):
         row = next(line for line in text.splitlines() if line.startswith(f"| {rank} |"))
         assert row.split(" | ")[-2] == words[origin]

@@ -51,7 +51,7 @@ def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
     assert re.search(r"\| dropout \| 0 to 0.5 \| .* \| 0 to 0.2 \| ■■■□□□ \| edited \|", way)
     assert re.search(r"\| optimizer \| .* \| Adam, SGD \| ■■ \| rejected \|", way)
     assert "The claim: with probability" in way
-    assert "How it turned out: Scored on " in way
+    assert "Outcome: Scored on " in way
     assert "A proposal on it was declined by ann: enough" in way
     assert "| l2 | - | 0 to 0.1 | added |" in others
     assert f"Round `{first.id}` has the best trial:" in text

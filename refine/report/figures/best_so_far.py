@@ -24,7 +24,7 @@ def best_so_far(
     direction: str,
     metric: str = "value",
     ax: Axes | None = None,
-    worthy: npt.ArrayLike | None = None,
+    candidates: npt.ArrayLike | None = None,
 ) -> Axes:
     """Every trial's value in the table's order, and the best up to each.
 
@@ -33,7 +33,7 @@ def best_so_far(
         direction: ``"maximize"`` or ``"minimize"``.
         metric: How to call the value.
         ax: Axes to draw into; default those of a new figure.
-        worthy: (n,) mask of the trials that may be called best; default all that have a value.
+        candidates: (n,) mask of the trials that may be called best; default all that have a value.
 
     Raises:
         AnalysisError: No trial has a value, or ``direction`` is neither.
@@ -46,7 +46,7 @@ def best_so_far(
     finished = np.isfinite(y)
     if "state" in table:
         finished &= (table["state"] == "complete").to_numpy()
-    may_win = finished if worthy is None else finished & np.asarray(worthy, dtype=np.bool_)
+    may_win = finished if candidates is None else finished & np.asarray(candidates, dtype=np.bool_)
     if not may_win.any():
         raise AnalysisError("best_so_far: no trial has a value yet; run the round first")
     at = np.arange(1, len(y) + 1)
@@ -76,9 +76,9 @@ def best_so_far(
         if not finished.all():
             bad = at[thinned(~finished)]
             # Crosses that would cover each other become strokes.
-            crowded = len(bad) > 80
-            look: dict[str, Any] = {"marker": "|" if crowded else "x", "color": INK, "linewidth": 0}
-            look |= {"markersize": 4, "markeredgewidth": 0.6 if crowded else 0.9}
+            dense = len(bad) > 80
+            look: dict[str, Any] = {"marker": "|" if dense else "x", "color": INK, "linewidth": 0}
+            look |= {"markersize": 4, "markeredgewidth": 0.6 if dense else 0.9}
             ax.plot(
                 bad,
                 np.full(len(bad), 0.02 if direction == "maximize" else 0.98),

@@ -59,7 +59,7 @@ def close_up(
 
     Above the trials and their median with its 95 % interval: at every place where trials lie on few, as levels do,
     else running over the nearest 15 % of the trials shown. Below the densities of the best fifth of the whole
-    round and of all trials, each relative to an even spread between the bounds. Pruned trials count as some of the
+    round and of all trials, each relative to a uniform spread between the bounds. Pruned trials count as some of the
     worst in the median and are not drawn.
 
     Args:

@@ -47,7 +47,7 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
             marks.append(Line2D([], [], color=INK, marker="D", linewidth=1.4, label="unordered"))
         marks += [
             Patch(color=BLUE, alpha=0.45, label="q ≤ 0.1"),
-            Patch(color=LIGHT, label="not seen to matter"),
+            Patch(color=LIGHT, label="no effect seen"),
         ]
         title(
             ax,

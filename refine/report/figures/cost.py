@@ -1,4 +1,4 @@
-"""Picture of the card 'is it worth its time?'."""
+"""Figure of the check 'cost': is there a cheaper trial that is as good?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
 
     The line is the Pareto front: trials that no other beats in both. Marked are the best trial and the cheapest one
     within the noise of the best, one standard deviation of retraining. All of the round's finished trials that may
-    be called best count, focused ones too. Times of trials that ran beside each other are longer than alone.
+    be called best count, exploit trials too. Times of trials that ran beside each other are longer than alone.
 
     Args:
         analysis: Of :func:`refine.analyze`.

@@ -50,7 +50,7 @@ def density(
 ) -> Axes:
     """Where the good trials lie and where all lie, on the parameter's declared scale.
 
-    A range shows two densities that end where the range ends (1 is an even spread); choices show bars per
+    A range shows two densities that end where the range ends (1 is a uniform spread); choices show bars per
     level with the interval of the good trials' share. The new bounds are shaded.
 
     Args:
@@ -85,7 +85,7 @@ def _density_range(
     ]
     scale.dress(ax, e.name, _shade(ax, old, new, label, marks), _ends(new))
     ax.set_ylim(0, 1.08 * max(1.0, float(everyone.max()), float(best.max())))
-    ax.set_ylabel("density (1 = even spread)")
+    ax.set_ylabel("density (1 = uniform)")
     title(ax, f"{shorten(e.name, 40)}: where the good trials lie", marks)
     return ax
 

@@ -1,4 +1,4 @@
-"""Picture of the card 'is the best point near an edge?'."""
+"""Figure of the check 'edges': do the best trials lie at an end?"""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
-    """How many of the best trials lie at either end of every ordered parameter, against an even spread.
+    """How many of the best trials lie at either end of every ordered parameter, against a uniform spread.
 
     Two rows per parameter, its low and its high end: the share of the best fifth on that level with Wilson's 95 %
-    interval, and as a tick the share of all trials there, which an even spread would give. An end where the best
+    interval, and as a tick the share of all trials there, which a uniform spread would give. An end where the best
     pile up, so that the range would be widened, is orange; a natural limit, which nothing passes, is a square. An end
     with a small q is no pile-up where the level next to it is richer still (no peak), or where it holds less than
     1.25 times its share (small). Parameters with the clearest ends stand first.
@@ -82,7 +82,7 @@ def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
                 markersize=9,
                 markeredgewidth=1.6,
                 linewidth=0,
-                label="even spread",
+                label="uniform spread",
             ),
         ]
         text = f"Do the best trials lie at an end? ({shorten(analysis.metric, 20)})"

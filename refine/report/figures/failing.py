@@ -1,4 +1,4 @@
-"""Picture of the card 'which regions fail?'."""
+"""Figure of the check 'infeasible': where do trials fail?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Picture of the card 'is the gain larger than the noise?'."""
+"""Figure of the check 'noise': is the gain larger than the noise of retraining?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
 
     Trials within the band can't be told from the best by one run each: it reaches one standard deviation of
     retraining from it, two where it is pale. All of the round's finished trials that may be called best count. The
-    best of many is lucky: see ``round.optimism()`` for how much it overstates itself.
+    best of many is biased upwards; ``round.optimism()`` says by how much.
 
     Args:
         analysis: Of :func:`refine.analyze`.

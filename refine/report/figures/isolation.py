@@ -52,7 +52,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     stands the expected best of as many of its trials as the level with the fewest has, and at the right how many it
     had. A band marks what retraining alone could explain below the best, one standard deviation of the noise.
 
-    The round's space-filling trials count, pruned ones as some of the worst: focused ones were chosen by results, more of them
+    The round's space-filling trials count, pruned ones as some of the worst: exploit trials were chosen by results, more of them
     at some levels than at others. Degenerate ones count only where one may be best. Ordered parameters of many levels
     share rows.
 

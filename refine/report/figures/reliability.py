@@ -35,7 +35,7 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
     forecast, with the band in which 90 % of curves of true forecasts lie at each percentile.
 
     Args:
-        calibration: Of :meth:`Tree.ledger`.
+        calibration: Of :meth:`Tree.calibration`.
         ax: Axes to draw into; default those of a new figure.
 
     Raises:

@@ -62,9 +62,9 @@ def summary(facts: Facts) -> Raw:
     if facts.analysis is not None:
         names = that_matter(facts)
         parts.append(
-            f"Seen to matter: {joined(names)}."
+            f"{joined(names)} {'matter' if len(names) > 1 else 'matters'}."
             if names
-            else "No parameter was seen to matter on this evidence."
+            else "No effect of any parameter is seen on this evidence."
         )
     if facts.proposal is not None:
         parts.append(_proposed_sentence(facts.proposal))

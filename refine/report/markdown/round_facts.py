@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from refine.trials.round_record import Node
 
 ORIGIN_WORDS = {
-    "space_filling": "evenly",
-    "exploit": "focused",
-    "audit": "outside",
-    "adaptive": "adaptively",
+    "space_filling": "space-filling",
+    "exploit": "exploit",
+    "audit": "audit",
+    "adaptive": "adaptive",
     "imported": "imported",
 }
 """How a trial was drawn, by its origin: short enough for a column."""
@@ -109,7 +109,7 @@ def passed_over(facts: Facts) -> int:
 
 
 def that_matter(facts: Facts) -> list[str]:
-    """Parameters seen to matter, the clearest first. One that nobody read can't, whatever chance says."""
+    """Parameters that matter, the clearest first; one that no trial read does not."""
     return [e.name for e in facts.analysis.ranked if e.matters and e.read != 0] if facts.analysis else []
 
 
@@ -123,7 +123,7 @@ def states_text(facts: Facts) -> str:
 
 
 def origins_text(facts: Facts) -> str | None:
-    """``72 evenly, 4 outside``; ``None`` where all trials were drawn in one way."""
+    """``72 space-filling, 4 audit``; ``None`` where all trials were drawn in one way."""
     if "origin" not in facts.table:
         return None
     counts = facts.table["origin"].value_counts()

@@ -163,7 +163,7 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
         rows.append([i + 1, score(float(done["value"].iloc[i])), *cells])
     figures.save(
         figures.best_so_far(
-            facts.table, direction_of(facts), metric_of(facts), worthy=facts.table.index.isin(done.index)
+            facts.table, direction_of(facts), metric_of(facts), candidates=facts.table.index.isin(done.index)
         ),
         where / node.id / "best-so-far.png",
     )

@@ -65,9 +65,9 @@ def _step(each: RoundOverview, entry: Entry | None) -> Step:
     found, comparable = each.round, each.comparable
     trials, node, best = found.trials, found.node, each.best if comparable else None
     values = np.asarray(trials["value"], dtype=float) if comparable else np.full(len(trials), np.nan)
-    worthy = np.isfinite(values) & (trials["state"] == "complete").to_numpy()
+    candidates = np.isfinite(values) & (trials["state"] == "complete").to_numpy()
     if not node.allow_degenerate:
-        worthy &= ~degenerate_rows(trials, node.space)
+        candidates &= ~degenerate_rows(trials, node.space)
     seen: tuple[str, ...] = ()
     with contextlib.suppress(AnalysisError):  # too few trials yet
         seen = tuple(seen_in(found.analyze()))
@@ -77,7 +77,7 @@ def _step(each: RoundOverview, entry: Entry | None) -> Step:
         n=each.n,
         states={str(k): int(v) for k, v in trials["state"].value_counts().items()},
         seconds=float(np.nansum(seconds)) if np.isfinite(seconds).any() else float("nan"),
-        values=np.where(worthy, values, np.nan),
+        values=np.where(candidates, values, np.nan),
         space_filling=space_filling_values(trials) if comparable else np.zeros(0),
         best=float("nan") if best is None else float(best["value"]),
         at={} if best is None else {n: shown(best[n]) for n in node.space.varied},

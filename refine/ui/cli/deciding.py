@@ -49,7 +49,9 @@ RejectOption = Annotated[
 ]
 SizeOption = Annotated[int | None, typer.Option("-n", "--n", help="Configurations of the next round.")]
 DownsampleOption = Annotated[float | None, typer.Option(help="The same as a share of what is left.")]
-ExploitOption = Annotated[float, typer.Option(help="Share spent where the optimum is plausible.")]
+ExploitOption = Annotated[
+    float, typer.Option(help="Share of exploit trials, drawn where the optimum is plausible.")
+]
 DesignOption = Annotated[
     str | None, typer.Option(help="sobol, uniform, tpe, gp, cmaes or qmc; default this round's.")
 ]
@@ -138,7 +140,9 @@ def accept(
     n: SizeOption = None,
     downsample: DownsampleOption = None,
     exploit: ExploitOption = 0.0,
-    audit: Annotated[float, typer.Option(help="Share spent outside, where a mistake would show.")] = 0.05,
+    audit: Annotated[
+        float, typer.Option(help="Share of audit trials, drawn outside the new space to test the claim.")
+    ] = 0.05,
     design: DesignOption = None,
     pruner: PrunerOption = None,
     author: AuthorOption = None,
@@ -146,7 +150,7 @@ def accept(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Accept the last proposal, with edits and rejections: makes the child round."""
+    """Accept the last proposal, with edits and rejections, and make the child round."""
     with opened(store, name) as found:
         review = _review(found[which], edit, reject, risk)
         child = review.accept(
@@ -176,7 +180,7 @@ def decline(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Turn the last proposal down altogether."""
+    """Decline the last proposal."""
     with opened(store, name) as found:
         at = found[which]
         review = _review(at, None, None, risk)
@@ -208,14 +212,16 @@ def branch(
     downsample: DownsampleOption = None,
     seed: Annotated[int | None, typer.Option(help="Default this round's.")] = None,
     exploit: ExploitOption = 0.0,
-    audit: Annotated[float, typer.Option(help="Share spent outside, where a mistake would show.")] = 0.0,
+    audit: Annotated[
+        float, typer.Option(help="Share of audit trials, drawn outside the new space to test the claim.")
+    ] = 0.0,
     design: DesignOption = None,
     pruner: PrunerOption = None,
     author: AuthorOption = None,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a child on another space, without regard to a proposal; --edit may add parameters."""
+    """Make a child on another space, independent of any proposal; --edit may add parameters."""
     from refine.errors import ReviewError
     from refine.space.literals import typed_pairs
 
@@ -308,7 +314,7 @@ def roles(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print or set the roles of a round's parameters: what it asks about, and what it only tunes."""
+    """Print or set the roles of a round's parameters: scientific, nuisance or fixed."""
     from refine.space.literals import typed_pairs
     from refine.utils.display import Cell, Grid, Page
 

@@ -52,7 +52,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Probe that what refine needs works here; exit code 3 where something does not."""
+    """Check that what refine needs works here; exit code 3 where something does not."""
     from refine.utils.display import Cell, Grid, Page
 
     steps: list[Callable[[], Iterator[Probe]]] = [_python, _packages, _disk]

@@ -31,7 +31,7 @@ _KINDS = 10
 def failures(
     store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
 ) -> None:
-    """Print why trials did not complete: what they said, how often, where first, and a traceback."""
+    """Print why trials did not complete: errors by frequency, and the first traceback."""
     from refine.design.space_filling import IMPORTED
 
     with opened(store, name) as opened_tree:

@@ -23,7 +23,7 @@ def review(
     risk: Annotated[float, typer.Option(help="Accepted probability of losing the best value.")] = 0.05,
     name: TreeOption = None,
 ) -> None:
-    """Decide by looking: a page with densities, bounds to drag, and what they would mean. Ctrl-C ends it."""
+    """Open the review page: densities, bounds to drag, and a preview of the decision. Ctrl-C ends it."""
     from refine.ui.web.server import Server
     from refine.ui.web.session import Session
 

@@ -95,7 +95,7 @@ def run(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a round, or make a new root from a space and run it. Again, it goes on where it was."""
+    """Run a round, or make a new root from a space and run it. Run again, it resumes."""
     asked = locals()
     making = {key: asked[key] for key in _MAKING if asked[key] not in (None, "") and asked[key] is not False}
     if space is not None:
@@ -140,7 +140,7 @@ def _refuse_making(making: dict[str, Any]) -> None:
     if making:
         option = f"--{next(iter(making))}"
         raise SpaceError(
-            f"{option} is said where a round is made, with --space; leave it out for a round that exists"
+            f"{option} is set where a round is made, with --space; leave it out for a round that exists"
         )
 
 
@@ -300,7 +300,7 @@ def guide(
     ] = None,
     name: TreeOption = None,
 ) -> None:
-    """Walk through a round, question by question; leaves what the same commands would."""
+    """Walk through a round, question by question; the result is that of the same commands."""
     from refine.errors import ObjectiveError
     from refine.ui.guide import guide as walk
 

@@ -1,4 +1,4 @@
-"""Commands that look: tree, log, show, analyze, gate, diff, best, ledger, report, plot."""
+"""Commands that show what is known: tree, log, show, analyze, checks, diff, best, calibration, report, plot."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tree(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = Fa
 
 @app.command(rich_help_panel=LOOK)
 def log(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
-    """Print everything that happened, oldest first."""
+    """Print the log of the tree, oldest first."""
     from refine.ui.cli.json_data import plain
     from refine.utils.display import Cell, Grid, Page
 
@@ -74,7 +74,7 @@ def log(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = Fal
 def show_round(
     store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
 ) -> None:
-    """Print a round: how far it is, its best, its space, what was decided."""
+    """Print a round: progress, best trial, space and decisions."""
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
         put_round(found, as_json, *calls_on(store, found))
@@ -92,7 +92,7 @@ def analyze(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what a round taught, the clearest first."""
+    """Print what a round found about each parameter, the clearest first."""
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
         analysis = found.analyze(metric, direction, seed)
@@ -114,7 +114,7 @@ def _proposed(found: Round, analysis: Analysis) -> Proposal | None:
 def checks(
     store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
 ) -> None:
-    """Print the questions to ask before deciding, of what was proposed last, with pass, warn or fail."""
+    """Print the checks before a decision on the last proposal: PASS, WARN, FAIL or UNKNOWN."""
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
         analysis = found.analyze()
@@ -196,7 +196,7 @@ def _shown(value: Any) -> str:
 
 @app.command(rich_help_panel=LOOK)
 def calibration(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
-    """Print what proposals forecast, what their children showed, and what was refuted."""
+    """Print the forecasts of proposals, what their children showed, and which narrowings were refuted."""
     with opened(store, name) as found:
         kept = found.calibration()
         if as_json:
@@ -260,7 +260,7 @@ def plot(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a figure of a round as PNG: any of round.plot's, with its parameters' names behind it."""
+    """Draw a figure of round.plot as PNG; its arguments follow its name."""
     from refine.errors import AnalysisError, did_you_mean
     from refine.report import figures
     from refine.utils.format import join

@@ -47,7 +47,7 @@ def _rising(n: int = 400) -> Analysis:
 # Ends.
 
 
-def test_ends_against_an_even_spread() -> None:
+def test_ends_against_a_uniform_spread() -> None:
     analysis = _rising()
     ax = figures.edges(analysis)
     names = [t.get_text() for t in ax.get_yticklabels()]
@@ -70,7 +70,7 @@ def test_ends_against_an_even_spread() -> None:
     ] == [
         "o",
         "s",
-        "s",
+        "o",
         "o",
     ]
     space_filling = [x for x, _ in points(ax, "space_filling")]

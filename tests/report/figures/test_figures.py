@@ -143,7 +143,7 @@ def test_density_of_a_range(analysis: Analysis) -> None:
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((0.5, 2))
     assert "proposed: 0.5 to 2" in _legend(ax)
     assert ax.get_xlabel() == "lr"
-    assert ax.get_ylabel() == "density (1 = even spread)"
+    assert ax.get_ylabel() == "density (1 = uniform)"
     _inside(ax)
 
 
