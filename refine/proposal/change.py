@@ -95,7 +95,7 @@ def reopened(
 
     Returns:
         The same changes, or changes of kind ``"reopen"`` for every parameter whose value of the best such
-        audit trial lies outside.
+        audit trial lies outside the space analysed, or outside what is proposed.
     """
     values = analysis.sign * np.asarray(analysis.outside["value"], dtype=float)
     inside = float(analysis.y.max())
@@ -105,9 +105,11 @@ def reopened(
     found = {change.name: change for change in changes}
     for name, parameter in analysis.space.items():
         now = found[name].new if name in found else parameter
-        if name not in outer or now.contains([best[name]])[0]:
+        there = bool(now.contains([best[name]])[0])
+        if name not in outer or (there and parameter.contains([best[name]])[0]):
             continue
-        new = _let_in(now, outer[name], best[name])
+        # What is widened so far already is refuted all the same, and that is the better reason.
+        new = now if there else _let_in(now, outer[name], best[name])
         measured = {"reached": analysis.sign * float(values.max()), "inside": analysis.sign * inside}
         at = {"parameter": name, "value": label(best[name]), **measured, "epsilon": epsilon}
         q = found[name].q if name in found else np.nan

@@ -84,7 +84,6 @@ def test_a_coupled_parameter_is_not_offered():
     frame["value"] = -np.abs(frame["lr"] - place)
     analysis = refine.analyze(SPACE, frame)
     assert [(p.i, p.j) for p in analysis.pairs if p.q <= 0.1] == [(0, 2)]
-    assert not analysis["batch"].matters
     assert refine.propose(analysis, epsilon=2.0).offers == ()
 
 
