@@ -135,7 +135,7 @@ REVIEWS = {
     "a negative epsilon": (
         lambda p: p.root.propose(epsilon=-1),
         AnalysisError,
-        "epsilon must be a number >= 0 in units of the metric, got -1; left out it is the noise of retraining",
+        "epsilon must be a number >= 0 in units of the metric, got -1; left out it is what the trials can tell apart",
     ),
     "a seed as text": (
         lambda p: p.root.propose(seed="1"),
