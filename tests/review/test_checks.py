@@ -87,7 +87,7 @@ def test_enough_points():
     assert checks(trials(middle, n=400))["enough"].verdict == "pass"
     few = checks(trials(middle, n=40))["enough"]
     assert few.verdict == "fail"
-    assert figure(few).startswith("8 good trials, ")
+    assert figure(few).startswith("7 good trials, ")
     between = checks(trials(middle, n=100))["enough"]
     assert between.verdict == "warn"
     assert 0.5 <= between.value < 1
@@ -96,7 +96,7 @@ def test_enough_points():
     clear = checks(
         trials(lambda f, rng: f["rate"] + rng.normal(0, 0.01, len(f)), n=40, space=space), space=space
     )["enough"]
-    assert (clear.verdict, figure(clear)) == ("pass", "8 good trials, 18 needed")
+    assert (clear.verdict, figure(clear)) == ("pass", "3 good trials, 18 needed")
     assert says(clear).startswith("Every parameter that is read was seen to matter, with fewer. ")
 
 
