@@ -117,7 +117,7 @@ def test_a_study_from_the_shell(here: Path) -> None:
 
     analysis = data("analyze", "s.db", root["id"])
     assert analysis["parameters"][0]["name"] == "lr"
-    assert analysis["parameters"][0]["matters"] is True
+    assert analysis["parameters"][0]["finding"]["verdict"] == "matters"
     assert {c["key"] for c in data("checks", "s.db", root["id"])["checks"]} >= {"edges", "noise", "isolation"}
 
     assert "nothing was proposed on it yet" in refused("accept", "s.db", root["id"])
@@ -126,7 +126,7 @@ def test_a_study_from_the_shell(here: Path) -> None:
     assert {c["name"]: c["kind"] for c in proposal["changes"]}["dropout"] == "narrow"
     seen = data("preview", "s.db", root["id"], "--edit", "dropout=(0.3, 0.5)", "--n", 60)
     assert seen["n"] == min(60, seen["left"]) < seen["exist"]
-    assert seen["warning"].startswith("Careful: this throws away the best trial")
+    assert seen["warning"]["code"] == "best_lost"
     assert [r["id"] for r in data("tree", "s.db")["rounds"]] == [root["id"]]  # a preview decides nothing
 
     options = (
