@@ -283,7 +283,7 @@ def _other_name(found: Round, given: Objective) -> str | None:
 
 def _in_short(page: Page) -> Page:
     """A page whose tables leave out their sentences: those come with the questions."""
-    blocks = [b for b in page.blocks if isinstance(b, Text)][:1]
+    blocks = [b for b in page.blocks if isinstance(b, Text)][:2]  # what to do next, and the claim
     grids = [b for b in page.blocks if isinstance(b, Grid)]
     return Page(page.title, (*blocks, *map(without_sentences, grids)))
 

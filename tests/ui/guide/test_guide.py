@@ -129,7 +129,7 @@ def test_the_person_sees_what_decides(walk, tmp_path, objective):
     shown = "\n".join(person.shown)
     assert "What 100 trials say about value" in shown
     assert "dropout, level by level" in shown
-    assert "The proposed space keeps" in shown
+    assert "The proposed space keeps" in " ".join(shown.split())
     assert "Before you decide on round" in shown
     assert "If you accept this" in shown
     assert "next:" not in shown  # the next question says that
