@@ -132,7 +132,7 @@ def test_the_person_sees_what_decides(walk, tmp_path, objective):
     assert "The proposed space keeps" in " ".join(shown.split())
     assert "Before you decide on round" in shown
     assert "If you accept this" in shown
-    assert "next:" not in shown  # the next question says that
+    assert "\nnext:" not in shown  # the next question says that
     assert found.round.parent.id == root
     assert len(found.round.trials) == 0
 
