@@ -390,7 +390,8 @@ def _change(
         kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
     if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
         looked = beyond(made_of.analysis, e, new, positions)
-        ends, kind = looked.reasons, "keep" if looked.new == old else "widen" if looked.new != new else kind
+        ends, wider = looked.reasons, looked.new.low < old.low or looked.new.high > old.high
+        kind = "keep" if looked.new == old else "widen" if wider else "narrow"
         new = looked.new
     if kind == "keep":
         return _keep(made_of, e, ends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +12,13 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.finding import piled_up
 from refine.analysis.reason import Reason
+from refine.space.edits import between_levels
 from refine.space.encoding import label
 from refine.space.limits import limit_of, widened
 from refine.space.parameters import Range
 
-NEAR = 1.0
-"""Part of the range, from its other end, up to which a curve must improve to count as improving up to the end."""
+NEAR = 0.85
+"""An end stays where a curve is best at this part of the range or beyond; at 1 or beyond the range goes on."""
 
 
 class Widening(NamedTuple):
@@ -38,7 +40,8 @@ def beyond(
 
     A trend counts where the parameter matters (so that its false alarms are those of the tests), few of the best lie short
     of that end, and a quadratic through the scores of all evidence has its best at the end or beyond. What is narrowed onto
-    the end that its trend leads to is continued past it whatever that curve says.
+    the end that its trend leads to is continued past it whatever that curve says; and an end that a box would cut off
+    stays where the curve has its best near it: with few trials the two are not told apart.
 
     Args:
         analysis: What was measured.
@@ -51,8 +54,11 @@ def beyond(
     why = {edge.side: piled_up(e, edge, q) for edge, q in e.piled_up}
     side = _improves_towards(analysis, e)
     if side and side not in why:
+        best = _best_at(positions, analysis.y, side)
+        if best >= NEAR:
+            new = _up_to_end(old, new, side)
         onto = new.low > old.low if side == "high" else new.high < old.high
-        if onto or _best_at(positions, analysis.y, side):
+        if best >= 1 or onto:
             why[side] = _trend(analysis, e, side)
     reasons: list[Reason] = []
     for at, reason in why.items():
@@ -73,16 +79,27 @@ def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:
     return "high" if (found.shape == "rises") == (analysis.sign > 0) else "low"
 
 
-def _best_at(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], side: str) -> bool:
-    """Whether a quadratic of the normal scores is best at an end, or beyond it."""
+def _up_to_end(old: Range, new: Range, side: str) -> Range:
+    """What is left of a range, and the levels from there up to one of its ends."""
+    if side == "high" and new.high < old.high:
+        return between_levels(old, [*new.grid, *(v for v in old.grid if v > new.high)])
+    if side == "low" and new.low > old.low:
+        return between_levels(old, [*(v for v in old.grid if v < new.low), *new.grid])
+    return new
+
+
+def _best_at(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], side: str) -> float:
+    """Where a quadratic of the normal scores is best, from 0 at the other end of the range to 1 at this one and beyond."""
     from scipy.special import ndtri
     from scipy.stats import rankdata
 
     if np.unique(x).size < 3:
-        return np.unique(x).size == 2
+        return 1.0
     score = ndtri((rankdata(y) - 0.5) / y.size)
     bend, slope, _ = np.polyfit(x if side == "high" else 1 - x, score, 2)
-    return bool(slope + 2 * bend * NEAR > 0)
+    if bend >= 0:
+        return math.inf if slope + bend > 0 else -math.inf
+    return float(-slope / (2 * bend))
 
 
 def _trend(analysis: Analysis, e: ParameterEvidence, side: str) -> Reason:
