@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.proposal.preview import kept_of_top
 from refine.proposal.proposal import Proposal
-from refine.proposal.surrogate import MENU
 from refine.space.encoding import label
 from refine.space.space import Space
 from refine.utils.display import Shown
@@ -18,25 +17,29 @@ from refine.utils.display import Shown
 
 @dataclass(frozen=True)
 class Option:
-    """The proposal of one risk, in short.
+    """What is proposed at one risk, or at all from one to another, in short.
 
     Attributes:
-        risk: Accepted probability of losing more than epsilon.
+        risk: Accepted probability of losing more than epsilon: the smallest at which this is proposed, and
+        up_to: the largest that is listed; more risk up to there buys nothing more.
         leaves: Parameter -> labels of the levels that leave.
         volume_kept: Volume kept of the present space.
         probability: That the best value inside is within epsilon of the best in the present space; NaN where that can't
             be stated.
         top: How many of the round's trials are its top, and
         top_kept: how many of them lie inside.
+        old: The present space.
         space: What is proposed.
     """
 
     risk: float
+    up_to: float
     leaves: dict[str, tuple[str, ...]]
     volume_kept: float
     probability: float
     top: int
     top_kept: int
+    old: Space
     space: Space
 
 
@@ -45,7 +48,7 @@ class Options(Shown):
     """Proposals by risk, the smallest first; each lies inside the one before, but where a range is widened.
 
     Attributes:
-        rows: One per risk.
+        rows: One per proposal: risks that lead to the same bounds share a row.
         chosen: The risk of the proposal under review.
         epsilon: Loss that counts as none.
         metric: Name of the metric.
@@ -57,10 +60,11 @@ class Options(Shown):
     metric: str
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Plain data, a row per risk."""
+        """Plain data, a row per proposal."""
         return [
             {
                 "risk": o.risk,
+                "up_to": o.up_to,
                 "leaves": {name: list(labels) for name, labels in o.leaves.items()},
                 "volume_kept": float(f"{o.volume_kept:.9g}"),
                 "probability": o.probability if o.probability == o.probability else None,
@@ -70,12 +74,17 @@ class Options(Shown):
             for o in self.rows
         ]
 
+    @property
+    def now(self) -> Option:
+        """The row of the proposal under review."""
+        return next(o for o in self.rows if o.risk <= self.chosen <= o.up_to)
+
     def __repr__(self) -> str:
         return str(self)
 
 
 def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = False) -> Options:
-    """The proposals of the risks of :data:`refine.proposal.surrogate.MENU`, and of the proposal's own.
+    """The proposals of the risks of :attr:`Proposal.risks <refine.proposal.proposal.Proposal.risks>`.
 
     Args:
         proposal: Made in this process.
@@ -85,14 +94,18 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
     Raises:
         AnalysisError: The proposal was read back and its posterior is gone.
     """
-    risks = sorted({*MENU, proposal.risk})
-    made = [proposal if risk == proposal.risk else proposal.at(risk) for risk in risks]
-    rows = tuple(_option(each, analysis, allow_degenerate) for each in made)
-    return Options(rows, proposal.risk, proposal.claim.epsilon, proposal.metric)
+    rows: list[Option] = []
+    for risk in proposal.risks:
+        made = proposal if risk == proposal.risk else proposal.at(risk)
+        if rows and rows[-1].space == made.space:
+            rows[-1] = replace(rows[-1], up_to=risk)
+        else:
+            rows.append(_option(made, analysis, allow_degenerate))
+    return Options(tuple(rows), proposal.risk, proposal.claim.epsilon, proposal.metric)
 
 
 def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> Option:
-    kept = kept_of_top(analysis, proposal.space, allow_degenerate)
+    top, top_kept = kept_of_top(analysis, proposal.space, allow_degenerate)
     leaves = {}
     for change in proposal.changes:
         levels = np.empty(change.old.size, dtype=object)
@@ -100,5 +113,14 @@ def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> O
         gone = ~change.new.contains(levels)
         if gone.any():
             leaves[change.name] = tuple(label(v) for v in levels[gone])
-    probability = proposal.claim.probability
-    return Option(proposal.risk, leaves, proposal.volume_kept, probability, *kept, proposal.space)
+    return Option(
+        risk=proposal.risk,
+        up_to=proposal.risk,
+        leaves=leaves,
+        volume_kept=proposal.volume_kept,
+        probability=proposal.claim.probability,
+        top=top,
+        top_kept=top_kept,
+        old=proposal.old,
+        space=proposal.space,
+    )

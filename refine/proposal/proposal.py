@@ -135,6 +135,12 @@ class Proposal(Shown):
             return math.nan
         return self._made_of.surrogate.probability(space, self.claim.epsilon)
 
+    @property
+    def risks(self) -> tuple[float, ...]:
+        """Risks that are listed beside each other: 1, 5, 15 and 30 %, and those that were asked for."""
+        asked = self.risk if self._made_of is None else self._made_of.most
+        return tuple(sorted({*MENU, asked, self.risk}))
+
     def at(self, risk: float) -> Proposal:
         """The proposal for another risk, of the same posterior.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from refine.proposal.options import Option, Options
-from refine.space.edits import bounds_text
+from refine.space.encoding import label
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text
@@ -16,14 +18,14 @@ _MOST_LABELS = 4
 
 @page_for(Options)
 def options_page(found: Options) -> Page:
-    """A row per risk."""
+    """A row per proposal."""
     within = f"within {score(found.epsilon)} of" if found.epsilon else "as good as"
     about = Text(
         f"probability: that the best {found.metric} inside is {within} the best anywhere in the present space.",
         "faint",
     )
     rows: tuple[tuple[str | Cell, ...], ...] = tuple(
-        (Cell(row[0], "strong" if option.risk == found.chosen else ""), *row[1:])
+        (Cell(row[0], "strong" if option is found.now else ""), *row[1:])
         for option, row in zip(found.rows, option_rows(found), strict=True)
     )
     grid = Grid(OPTIONS_HEAD, rows, right=(0, 2, 4), wide=(1,))
@@ -36,7 +38,7 @@ def option_rows(found: Options) -> list[tuple[str, ...]]:
     """The rows as texts, in the order of :data:`OPTIONS_HEAD`."""
     return [
         (
-            risk_percent(option.risk),
+            risks_text(option),
             leaves_text(option),
             percent(option.volume_kept),
             probability(option.probability),
@@ -46,13 +48,37 @@ def option_rows(found: Options) -> list[tuple[str, ...]]:
     ]
 
 
+def risks_text(option: Option) -> str:
+    """``5 %``, or ``5 to 15 %`` where more risk up to there buys nothing more."""
+    if option.up_to == option.risk:
+        return risk_percent(option.risk)
+    return f"{risk_percent(option.risk).removesuffix(' %')} to {risk_percent(option.up_to)}"
+
+
 def leaves_text(option: Option) -> str:
-    """``dropout 0.3 and 0.4; losses log_cosh``."""
-    if not option.leaves:
-        return "nothing"
-    return "; ".join(
-        f"{name}: outside {bounds_text(option.space[name])}"
-        if isinstance(option.space[name], Range)
-        else f"{name}: {join(labels) if len(labels) <= _MOST_LABELS else f'{len(labels)} levels, {labels[0]} to {labels[-1]}'}"
-        for name, labels in option.leaves.items()
-    )
+    """``dropout above 0.2; losses log_cosh (widened: lr up to 10)``."""
+    leaves = [f"{name} {_gone(option, name, labels)}" for name, labels in option.leaves.items()]
+    wider = [f"{name} {text}" for name in option.old if (text := _gained(option, name))]
+    return "; ".join(leaves or ["nothing"]) + (f" (widened: {', '.join(wider)})" if wider else "")
+
+
+def _gone(option: Option, name: str, labels: Sequence[str]) -> str:
+    old, new = option.old[name], option.space[name]
+    if isinstance(old, Range) and isinstance(new, Range):
+        below = f"below {label(new.low)}" if new.low > old.low else ""
+        above = f"above {label(new.high)}" if new.high < old.high else ""
+        return join([text for text in (below, above) if text])
+    if len(labels) <= _MOST_LABELS:
+        return join(labels)
+    return f"{len(labels)} levels, {labels[0]} to {labels[-1]}"
+
+
+def _gained(option: Option, name: str) -> str:
+    """How far a range goes beyond its present ends, or which choices come back; empty where none does."""
+    old, new = option.old[name], option.space[name]
+    if not (isinstance(old, Range) and isinstance(new, Range)):
+        added = [label(v) for v in new.grid if not old.contains([v])[0]]
+        return f"by {join(added)}" if added else ""
+    below = f"down to {label(new.low)}" if new.low < old.low else ""
+    above = f"up to {label(new.high)}" if new.high > old.high else ""
+    return join([text for text in (below, above) if text])
