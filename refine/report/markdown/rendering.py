@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from refine.report.glossary import terms_section
 from refine.report.markdown.text import escape
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ summary { cursor: pointer; }
 
 
 def published(path: Path, template: str, context: Mapping[str, Any]) -> Path:
-    """Renders a template to a markdown file.
+    """Renders a template to a markdown file, and explains at its end the terms that it uses.
 
     Args:
         path: Of the file; its folder exists.
@@ -41,7 +42,8 @@ def published(path: Path, template: str, context: Mapping[str, Any]) -> Path:
     Returns:
         The file.
     """
-    path.write_text(rendered(template, context), encoding="utf-8", newline="\n")
+    text = rendered(template, context)
+    path.write_text(text + terms_section(text), encoding="utf-8", newline="\n")
     return path
 
 

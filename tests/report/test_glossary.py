@@ -1,0 +1,64 @@
+"""The glossary: one text for documentation, reports and page. ``REFINE_GOLDEN=1`` writes the documentation's copy anew."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from refine.report.glossary import _USED, meanings, source, terms, terms_section, terms_used
+from refine.report.markdown.rendering import to_html
+from refine.report.pages.analysis import VERDICTS
+
+DOCS = Path(__file__).parents[2] / "docs" / "glossary.md"
+
+
+def test_the_documentation_publishes_the_same_text():
+    if os.environ.get("REFINE_GOLDEN"):
+        DOCS.write_text(source(), encoding="utf-8")
+    assert DOCS.read_text(encoding="utf-8") == source(), (
+        "edit refine/report/glossary.md, then REFINE_GOLDEN=1"
+    )
+
+
+def test_every_term_has_a_definition_without_links():
+    found = terms()
+    assert len(found) > 50
+    assert set(_USED) <= set(found)
+    for name, term in found.items():
+        assert re.search(r"[a-z]", term.plain), name
+        assert "](" not in term.text
+        assert not re.search(r"[*`\n]", term.plain), name
+    assert found["Space"].plain.endswith("to parameters, with constraints.")
+    assert found["Hard limit"].plain.endswith("otherwise inferred.")
+
+
+def test_every_verdict_has_a_meaning():
+    assert set(meanings("Verdict")) == {cell.text for cell in VERDICTS.values()}
+    assert meanings("Verdict")["matters with others"] == "no effect alone, but it is coupled"
+    assert set(meanings("Role")) == {"scientific", "nuisance", "fixed"}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("the q of 40 space-filling trials", ["Space-filling trial", "q-value"]),
+        ("within ε = 0.01 of the best", ["Epsilon"]),
+        ("ε² 0.04, quite unique", []),
+        ("```python\nroot.propose(risk=0.05)\n```\n", []),
+    ],
+)
+def test_what_a_text_uses(text, names):
+    assert [term.name for term in terms_used(text)] == names
+
+
+def test_a_report_ends_with_the_terms_it_uses_and_folds_them(tmp_path):
+    assert terms_section("nothing special") == ""
+    made = to_html("# Report\n\nThe verdict.\n" + terms_section("the verdict, at q <= 0.1"), tmp_path)
+    folded = made[made.index("<details>") :]
+    assert folded.index("<strong>Verdict</strong>") < folded.index("<strong>q-value</strong>")
+    assert "<li><strong>matters</strong>: q &lt;= 0.1;</li>" in folded
+    assert "Benjamini" in folded
+    assert folded.index("</details>") > folded.rindex("</li>")
