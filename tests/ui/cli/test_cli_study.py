@@ -365,7 +365,7 @@ def test_a_replay_that_differs_is_exit_code_3(here: Path) -> None:
         ),
         (
             ("--space", "bad.toml", "--objective", "scores:score"),
-            "space bad.toml: lr: a range has low, high, levels, log, type, got 'hgh'; did you mean 'high'?",
+            "space bad.toml: lr: a range has low, high, levels, log, type, within, got 'hgh'; did you mean 'high'?",
         ),
         (
             ("--space", "broken.json", "--objective", "scores:score"),
@@ -381,11 +381,11 @@ def test_a_replay_that_differs_is_exit_code_3(here: Path) -> None:
         ),
         (
             ("abc", "--seed", 0),
-            "--seed is said where a round is made, with --space; leave it out for a round that exists",
+            "--seed is set where a round is made, with --space; leave it out for a round that exists",
         ),
         (
             ("abc", "--note", "x"),
-            "--note is said where a round is made, with --space; leave it out for a round that exists",
+            "--note is set where a round is made, with --space; leave it out for a round that exists",
         ),
     ],
 )
