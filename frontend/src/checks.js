@@ -4,10 +4,10 @@ import { h, replace, s } from "./dom.js";
 
 const MARKS = { pass: "✓", warn: "▲", fail: "✗", unknown: "?" };
 
-export function drawChecks(element, checks) {
+export function drawChecks(element, checks, meaning) {
   replace(
     element,
-    h("h2", {}, "Before you decide"),
+    h("h2", { title: meaning }, "Before you decide"),
     h(
       "ul",
       { class: "refine-checks" },
@@ -23,14 +23,14 @@ export function drawChecks(element, checks) {
   );
 }
 
-export function drawPairs(element, pairs, open) {
+export function drawPairs(element, pairs, meaning, open) {
   if (pairs.length === 0) {
     replace(element);
     return;
   }
   replace(
     element,
-    h("h2", {}, "Coupled parameters"),
+    h("h2", { title: meaning }, "Coupled parameters"),
     h("p", {}, "Among the best trials, what is good for one of these depends on the other. Look at both before you move one alone."),
     h(
       "div",

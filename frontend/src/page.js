@@ -4,6 +4,7 @@ import { Choices } from "./choices.js";
 import { h, replace } from "./dom.js";
 import { columnsOf } from "./dots.js";
 import { Panel } from "./panel.js";
+import { RiskSlider } from "./risk.js";
 import { drawTree } from "./tree.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
@@ -33,6 +34,7 @@ export class Page {
 
   close() {
     clearTimeout(this.timer);
+    this.slider.close();
     this.closed = true;
     this.observer.disconnect();
     this.dark.removeEventListener("change", this.redraw);
@@ -49,14 +51,17 @@ export class Page {
     this.warning = h("p", { class: "refine-warning", role: "status" });
     this.undoButton = h("button", { type: "button", onclick: () => this.undo() }, "undo");
     this.resetButton = h("button", { type: "button", onclick: () => this.change(() => this.choices.reset()) }, "back to the proposal");
-    this.risk = h("select", { "aria-label": "Accepted risk of the proposal", onchange: () => this.propose() });
-    this.tools = h("div", { class: "refine-tools" }, h("label", {}, "risk ", this.risk), this.undoButton, this.resetButton);
+    this.slider = new RiskSlider((option) => this.slide(option), () => this.propose());
+    this.epsilon = h("input", { type: "number", min: 0, step: "any", class: "refine-epsilon", onchange: () => this.sayEpsilon() });
+    this.epsilonLabel = h("label", {}, "difference that matters ", this.epsilon);
+    this.tools = h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel, this.undoButton, this.resetButton);
     this.header = h(
       "header",
       { class: "refine-header" },
       h("div", { class: "refine-head" }, h("div", {}, this.title, this.about), this.tools),
       this.progress,
       this.fresh,
+      this.slider.leaves,
       this.numbers,
       this.warning,
     );
@@ -65,7 +70,7 @@ export class Page {
     this.legend = h(
       "p",
       { class: "refine-legend refine-faint" },
-      h("span", { class: "refine-key best" }, "the best fifth"),
+      (this.bestKey = h("span", { class: "refine-key best" }, "the best fifth")),
       h("span", { class: "refine-key everyone" }, "all trials"),
       h("span", { class: "refine-key bad" }, "without a usable model"),
       h("span", { class: "refine-key kept" }, "what would stay"),
@@ -115,8 +120,10 @@ export class Page {
   async start() {
     const found = await this.send({ type: "start" });
     if (found === null) return;
-    replace(this.risk, found.risks.map((risk) => h("option", { value: risk.value }, risk.text)));
-    this.risk.value = String(found.risk);
+    this.terms = found.terms;
+    this.slider.begin(found.risk, this.terms.risk);
+    this.epsilonLabel.title = this.terms.epsilon;
+    this.bestKey.title = this.terms.best;
     // What comes after this moment is news.
     const pulse = await this.send({ type: "pulse" });
     this.seen = JSON.stringify(pulse);
@@ -147,44 +154,61 @@ export class Page {
   async open(id, begun) {
     this.turn += 1;
     const { turn } = this;
-    const round = await this.send({ type: "round", round: id, risk: Number(this.risk.value) });
+    const round = await this.send({ type: "round", round: id, risk: this.slider.risk });
     if (round === null || turn !== this.turn) return;
+    this.draw(round, begun);
+    await this.fetchTrials();
+  }
+
+  draw(round, begun) {
     if (this.review !== null) this.left.set(this.round.id, this.begun);
-    const was = begun ?? this.left.get(id) ?? {};
-    const another = id !== this.round?.id;
+    const was = begun ?? this.left.get(round.id) ?? {};
+    const another = round.id !== this.round?.id;
+    const sameTrials = !another && round.version === this.round.version && round.review !== null;
+    const unfolded = new Set(another ? [] : this.panels.filter((panel) => panel.why.open).map((panel) => panel.panel.name));
     this.round = round;
     this.review = round.review;
     this.preview = null;
-    this.trials = null;
+    if (!sameTrials) this.trials = null;
+    this.sliding = false;
     this.drawHead();
     const panels = this.review?.panels ?? [];
     this.choices = new Choices(panels, was.edits, was.rejected, was.history);
     this.panels = panels.map((panel) => new Panel(panel, this));
+    for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     replace(this.grid, this.panels.map((panel) => panel.element));
     const nothing = this.review === null;
-    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.claim]) part.hidden = nothing;
+    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.claim, this.slider.leaves]) part.hidden = nothing;
     replace(this.fixed);
     if (nothing) {
       this.say(round.why);
       return;
     }
     const { review } = this;
+    this.view = review.view;
+    this.slider.show(review.options, review.option);
+    this.epsilon.value = review.epsilon_given ?? "";
+    this.epsilon.placeholder = review.epsilon_text;
     this.claim.textContent = review.claim;
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
     this.scale.textContent = review.view.text;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
-    drawChecks(this.checks, review.checks);
-    drawPairs(this.pairs, review.pairs, (pair, opener) => this.openPair(pair, opener));
+    drawChecks(this.checks, review.checks, this.terms.checks);
+    drawPairs(this.pairs, review.pairs, this.terms.coupled, (pair, opener) => this.openPair(pair, opener));
     this.advised = review.advised;
     this.sized = (was.size ?? null) !== null;
     this.size.value = this.sized ? was.size : String(this.advised);
     if (another) this.note.value = was.note ?? "";
     this.layout();
     this.changed();
+  }
+
+  async fetchTrials() {
+    const { round, review } = this;
+    if (review === null || this.trials !== null) return;
     const buffer = await this.send({ type: "trials", ...this.drawn });
     if (buffer === null || this.round !== round) return;
     this.trials = columnsOf(buffer, review.panels.map((panel) => panel.name), review.trials);
-    this.view = review.view;
     this.paint();
   }
 
@@ -198,6 +222,38 @@ export class Page {
 
   propose() {
     if (this.round) this.open(this.round.id);
+  }
+
+  // The slider moves: what is proposed at that risk shows at once, and its reasons when the session has answered.
+  slide(option) {
+    this.turn += 1; // an answer for a risk that was passed over comes too late
+    this.sliding = true;
+    this.acceptButton.disabled = true;
+    this.header.classList.add("stale");
+    for (const panel of this.panels) {
+      panel.panel.proposed = option.proposed[panel.panel.name];
+      panel.update();
+    }
+    if (this.choices.changed) return; // what it means together with edits is for the session to say
+    for (const [name, value] of Object.entries(option.numbers)) {
+      const shown = this.numbers.querySelector(`[data-number="${name}"] dd`);
+      if (shown) shown.textContent = value;
+    }
+  }
+
+  async sayEpsilon() {
+    const { round } = this;
+    if (!this.epsilon.validity.valid) {
+      this.say("The difference that matters is a number, 0 or more; leave it empty for what the trials can tell apart.", "bad");
+      return;
+    }
+    this.turn += 1;
+    const { turn } = this;
+    const value = this.epsilon.value === "" ? null : Number(this.epsilon.value);
+    const found = await this.send({ type: "epsilon", round: round.id, risk: this.slider.risk, value });
+    if (found === null || turn !== this.turn) return;
+    this.draw(found);
+    await this.fetchTrials();
   }
 
   // Following what goes on elsewhere.
@@ -246,7 +302,7 @@ export class Page {
   }
 
   offer(count) {
-    const news = count > 0 ? `${count} more ${count === 1 ? "trial has" : "trials have"} ended` : "Trials were run again";
+    const news = count > 0 ? `${count} more ${count === 1 ? "trial has" : "trials have"} ended` : "The round has changed";
     replace(this.fresh, `${news} since this was drawn. `, h("button", { type: "button", onclick: () => this.open(this.round.id) }, "look again, with your edits"));
   }
 
@@ -308,17 +364,17 @@ export class Page {
         this.again = false;
         const { round } = this;
         const answer = await this.transport.ask({ type: "preview", ...this.message() });
-        if (this.round === round) this.show(answer);
+        if (this.round === round && !this.sliding) this.show(answer);
       }
     } finally {
       this.asking = false;
-      this.header.classList.remove("stale");
+      if (!this.sliding) this.header.classList.remove("stale");
     }
   }
 
   show(answer) {
     this.refused = Boolean(answer.error) || answer.refused;
-    this.acceptButton.disabled = this.refused;
+    this.acceptButton.disabled = this.refused || this.sliding;
     this.declineButton.disabled = false;
     this.warning.textContent = answer.error ?? answer.warning;
     if (answer.error) {

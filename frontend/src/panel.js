@@ -25,14 +25,15 @@ export class Panel {
     this.svg = s("svg", { class: "refine-plot", role: "group", "aria-label": `${panel.name}: densities and bounds` });
     this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
     this.controls = h("div", { class: "refine-controls" });
+    this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason));
     this.element = h(
       "section",
       { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
-      h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel)),
+      h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel, page.terms)),
       h("p", { class: "refine-line" }, this.bounds, this.status),
       this.plot,
       this.controls,
-      h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason)),
+      this.why,
     );
     this.build();
   }
@@ -316,10 +317,11 @@ function rank(grid, value) {
   return 1 + Math.abs(i - (grid.length - 1) / 2) / grid.length + (i % 2 ? 0.5 : 0);
 }
 
-function badges(panel) {
+function badges(panel, terms) {
+  const { badge, role } = panel;
   return [
-    h("span", { class: `refine-badge ${panel.badge.tone}` }, panel.badge.text),
-    panel.role === "scientific" ? h("span", { class: "refine-badge scientific" }, "scientific") : null,
-    h("span", { class: "refine-faint" }, panel.q),
+    h("span", { class: `refine-badge ${badge.tone}`, title: badge.title }, badge.text),
+    role.name === "scientific" ? h("span", { class: "refine-badge scientific", title: role.title }, role.name) : null,
+    h("span", { class: "refine-faint", title: terms.q }, panel.q),
   ];
 }

@@ -17,21 +17,26 @@ from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.analysis.levels import cells_of, level_shares
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import good_rows, unusable
+from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
-from refine.report.pages.options import leaves_text
+from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.space.edits import bounds_text
+from refine.space.encoding import round_significant
 from refine.space.limits import widened
-from refine.space.parameters import Parameter, Range
+from refine.space.parameters import Integer, Parameter, Range
 from refine.utils.format import duration, number, p_value, percent, plural, probability, score
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
     from refine.proposal.change import Change
+    from refine.proposal.options import Option, Options
     from refine.proposal.preview import Preview
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
@@ -40,7 +45,11 @@ if TYPE_CHECKING:
 MISSING = 0xFFFF
 """Position of a trial that has none, such as one outside the range."""
 
+_MOST_OUTSIDE = 40  # stops beyond an end of a range
 _POINTS = 120  # of a density: as many as a panel is wide enough for
+TOP_KEPT, VOLUME_KEPT, PROBABILITY = "best trials kept", "volume kept", "P(regret ≤ ε)"
+"""Names of numbers in the header that a proposal of another risk has as well."""
+
 _ORDER = ("fail", "warn", "unknown", "pass")
 _CHANGED = {"narrow": "narrowed", "drop": "dropped", "widen": "widened", "reopen": "reopened", "fix": "fixed"}
 
@@ -50,14 +59,15 @@ def known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def review_content(review: Review, checks: Checks) -> dict[str, Any]:
-    """A round under review: a panel per parameter, the proposal, the checks.
+def review_content(review: Review, checks: Checks, options: Options) -> dict[str, Any]:
+    """A round under review: a panel per parameter, the proposal and those of other risks, the checks.
 
     Args:
         review: The review, without edits.
         checks: The checks of its round.
+        options: Its proposals by risk.
     """
-    analysis, proposal, options = review.analysis, review.proposal, review.options()
+    analysis, proposal = review.analysis, review.proposal
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
@@ -75,15 +85,20 @@ def review_content(review: Review, checks: Checks) -> dict[str, Any]:
         ),
         "risk": proposal.risk,
         "epsilon": known(proposal.claim.epsilon),
-        "options": [
-            {**row, "leaves": leaves_text(option), "stated": probability(option.probability)}
-            for option, row in zip(options.rows, options.to_json(), strict=True)
-        ],
+        "epsilon_given": known(proposal.claim.epsilon) if proposal.claim.epsilon_source == "given" else None,
+        "epsilon_text": score(proposal.claim.epsilon),
+        "options": [option_content(option) for option in options.rows],
+        "option": options.rows.index(options.now),
         "metric": analysis.metric,
         "direction": analysis.direction,
         "trials": len(analysis.table),
         "view": _view(analysis, review.round.node.allow_degenerate),
-        "panels": [panel(analysis, e, changes[e.name], roles[e.name]) for e in analysis.ranked],
+        "panels": [
+            panel(
+                analysis, e, changes[e.name], roles[e.name], [option.space[e.name] for option in options.rows]
+            )
+            for e in analysis.ranked
+        ],
         "fixed": [{"name": n, "value": bounds_text(p)} for n, p in analysis.space.items() if p.fixed],
         "pairs": [
             {"a": names[p.i], "b": names[p.j], "q": f"q {p_value(p.q)}"}
@@ -105,13 +120,70 @@ def review_content(review: Review, checks: Checks) -> dict[str, Any]:
     }
 
 
-def panel(analysis: Analysis, e: ParameterEvidence, change: Change, role: str) -> dict[str, Any]:
-    """One parameter: its axis, what is proposed and why, and where the good trials lie."""
+def option_content(option: Option) -> dict[str, Any]:
+    """The proposal of one risk, or of risks that lead to the same: its texts, its numbers and its bounds.
+
+    Args:
+        option: A row of the proposals by risk.
+    """
+    risk, leaves, kept = risks_text(option), leaves_text(option), f"{option.top_kept} of {option.top}"
+    likely = probability(option.probability)
+    return {
+        "risk": option.risk,
+        "up_to": option.up_to,
+        "name": risk,
+        "leaves": leaves,
+        "text": (
+            f"{risk}; leaves: {leaves}; volume kept {percent(option.volume_kept)}; probability {likely}; "
+            f"best trials kept {kept}"
+        ),
+        "numbers": {
+            TOP_KEPT: kept,
+            VOLUME_KEPT: percent(option.volume_kept),
+            PROBABILITY: _probability(option.probability),
+        },
+        "proposed": {name: _proposed(option.old[name], option.space[name]) for name in option.old},
+    }
+
+
+def _proposed(old: Parameter, new: Parameter) -> list[Any] | None:
+    """Bounds of a range, numbers of the levels of choices that stay; ``None`` where a range becomes one value."""
+    if isinstance(old, Range):
+        return [float(new.low), float(new.high)] if isinstance(new, Range) else None
+    inside = new.contains(np.asarray([*old.grid, None], dtype=object)[:-1])
+    return [i for i, stays in enumerate(inside) if stays]
+
+
+def page_terms() -> dict[str, str]:
+    """What the words on the page mean, as the glossary has it."""
+    words = {
+        "risk": "Risk",
+        "epsilon": "Epsilon",
+        "q": "q-value",
+        "best": "Good trial",
+        "checks": "Check",
+        "coupled": "Coupled",
+    }
+    return {word: terms()[name].plain for word, name in words.items()}
+
+
+def panel(
+    analysis: Analysis, e: ParameterEvidence, change: Change, role: str, listed: Sequence[Parameter] = ()
+) -> dict[str, Any]:
+    """One parameter: its axis, what is proposed and why, and where the good trials lie.
+
+    Args:
+        analysis: Of the round.
+        e: The part about the parameter.
+        change: What is proposed.
+        role: The parameter's.
+        listed: What the proposals of other risks make of it: their bounds can be shown as well.
+    """
     p, badge = e.parameter, VERDICTS[analysis.findings[e.name].verdict]
     found: dict[str, Any] = {
         "name": e.name,
-        "role": role,
-        "badge": {"text": badge.text, "tone": badge.tone},
+        "role": {"name": role, "title": meanings("Role")[role]},
+        "badge": {"text": badge.text, "tone": badge.tone, "title": meanings("Verdict")[badge.text]},
         "q": f"q {p_value(e.q)}",
         "change": change.kind,
         "summary": _summary(change),
@@ -119,8 +191,7 @@ def panel(analysis: Analysis, e: ParameterEvidence, change: Change, role: str) -
         "now": bounds_text(p),
     }
     if isinstance(p, Range):
-        return {**found, **_range(e.name, p, change.new), "density": _densities(analysis, e.name)}
-    inside = [bool(v) for v in change.new.contains(np.asarray([*p.grid, None], dtype=object)[:-1])]
+        return {**found, **_range(e.name, p, change.new, listed), "density": _densities(analysis, e.name)}
     levels = [
         {
             "label": v.label,
@@ -130,8 +201,7 @@ def panel(analysis: Analysis, e: ParameterEvidence, change: Change, role: str) -
         }
         for v, s in zip(e.levels, level_shares(e), strict=True)
     ]
-    proposed = [i for i, stay in enumerate(inside) if stay]
-    return {**found, "kind": "choice", "levels": levels, "proposed": proposed}
+    return {**found, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
 
 
 def _summary(change: Change) -> str:
@@ -141,15 +211,13 @@ def _summary(change: Change) -> str:
     return f"Why it is {_CHANGED[change.kind]}: keeps {percent(change.volume_kept)}{risk}"
 
 
-def _range(name: str, p: Range, new: Parameter) -> dict[str, Any]:
+def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> dict[str, Any]:
     low, high = p.edges()
     stops = {float(v) for v in p.grid}
     for side in ("low", "high"):
         wider = widened(name, p, p, side)
-        stops |= set() if wider is None else {float(v) for v in wider.grid}
-    bounds = [float(new.low), float(new.high)] if isinstance(new, Range) else None
-    if isinstance(new, Range):
-        stops |= {float(v) for v in new.grid}
+        stops |= set() if wider is None else _outside(p, float(wider.high if side == "high" else wider.low))
+    stops |= {float(v) for each in (new, *listed) if isinstance(each, Range) for v in (each.low, each.high)}
     return {
         "kind": "range",
         "log": p.log,
@@ -157,8 +225,22 @@ def _range(name: str, p: Range, new: Parameter) -> dict[str, Any]:
         "grid": [float(v) for v in p.grid],
         "stops": sorted(stops),
         "labels": [number(v, 6) for v in sorted(stops)],
-        "proposed": bounds,
+        "proposed": _proposed(p, new),
     }
+
+
+def _outside(p: Range, far: float) -> set[float]:
+    """Where a bound can be beyond an end of a range: on its spacing as far as it may go, and there."""
+    levels = [float(v) for v in (p.grid if far > p.high else p.grid[::-1])]
+    edge, before = levels[-1], levels[-2]
+    most = (math.log(far / edge) / math.log(edge / before)) if p.log else (far - edge) / (edge - before)
+    if most > _MOST_OUTSIDE:  # levels that somebody listed, which lie close together there
+        return {far}
+    found = {far}
+    for step in range(1, math.ceil(most)):
+        value = edge * (edge / before) ** step if p.log else edge + step * (edge - before)
+        found.add(float(round(value)) if isinstance(p, Integer) else round_significant(value))
+    return found
 
 
 def _densities(analysis: Analysis, name: str) -> dict[str, Any]:
@@ -265,10 +347,14 @@ def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> di
     bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
     hit = percent(found.hit)
     numbers = [
-        _shown("best trials kept", f"{found.top_kept} of {found.top}", tone="bad" if found.throws else ""),
-        _shown("volume kept", _beside(percent(found.volume_kept), percent(found.proposed_volume_kept))),
+        _shown(TOP_KEPT, f"{found.top_kept} of {found.top}", tone="bad" if found.throws else ""),
         _shown(
-            "P(regret ≤ ε)",
+            VOLUME_KEPT,
+            _beside(percent(found.volume_kept), percent(found.proposed_volume_kept)),
+            terms()["Volume kept"].plain,
+        ),
+        _shown(
+            PROBABILITY,
             _beside(_probability(found.probability), _probability(found.proposed_probability)),
             f"Probability that the best value inside is within ε = {score(found.epsilon)} of the best in the present "
             "space",

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
-from refine.proposal.surrogate import MENU
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web.code import decision_code
-from refine.ui.web.content import pair_content, preview_content, review_content, trials_content
-from refine.utils.format import percent, plural, score
+from refine.ui.web.content import page_terms, pair_content, preview_content, review_content, trials_content
+from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refine.proposal.options import Options
     from refine.review.review import Review
     from refine.tree.round import Round
     from refine.trials.round_record import StoredNode
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 _LONGEST_NOTE = 10_000
-_RISKS = (0.01, 0.05, 0.1, 0.2)
 _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
@@ -47,6 +46,7 @@ class _Drawn:
 
     version: str
     review: Review
+    options: Options | None = None
     roles: str = ""
     content: Answer | None = None
 
@@ -90,6 +90,7 @@ class Session:
             "trials": self._trials,
             "pair": self._pair,
             "preview": self._preview,
+            "epsilon": self._say_epsilon,
             "decide": self._decide,
         }
         try:
@@ -119,7 +120,7 @@ class Session:
             "tree": self.shown.context.name,
             "shown": self.shown.id,
             "risk": self.risk,
-            "risks": [{"value": risk, "text": percent(risk)} for risk in sorted({*_RISKS, self.risk})],
+            "terms": page_terms(),
             "edits": edits,
             "rejected": rejected,
         }
@@ -188,8 +189,29 @@ class Session:
         except AnalysisError as error:  # too few trials yet
             return {**head, "review": None, "why": str(error)}
         if drawn.content is None or drawn.roles != str(found.roles):
-            drawn.roles, drawn.content = str(found.roles), review_content(drawn.review, drawn.review.checks())
+            review, drawn.roles = drawn.review, str(found.roles)
+            drawn.content = review_content(review, review.checks(), self._options(drawn))
         return {**head, "review": drawn.content}
+
+    def _options(self, drawn: _Drawn) -> Options:
+        """The proposals by risk, which are the same whichever of them is drawn."""
+        review, proposal = drawn.review, drawn.review.proposal
+        for other in self._drawn:
+            same = (other.review.round.id, other.version) == (review.round.id, drawn.version)
+            if same and other.options is not None and other.review.proposal.risks == proposal.risks:
+                drawn.options = replace(other.options, chosen=proposal.risk)
+        if drawn.options is None:
+            drawn.options = review.options()
+        return drawn.options
+
+    def _say_epsilon(self, message: Mapping[str, Any]) -> Answer:
+        """Keeps with the round which difference matters to the person, and shows the round anew."""
+        found = self._found(message)
+        found.set_epsilon(message.get("value"))
+        if found.id == self.shown.id:
+            self._epsilon = None  # the last word counts
+        self._drawn = [drawn for drawn in self._drawn if drawn.review.round.id != found.id]
+        return self._round(message)
 
     def _trials(self, message: Mapping[str, Any]) -> bytes:
         review = self._shown(message)
@@ -255,8 +277,8 @@ class Session:
                 return self._keep(drawn)
         for drawn in self._drawn:
             review = drawn.review
-            if (review.round.id, drawn.version) == (found.id, version) and risk <= max(MENU):
-                with contextlib.suppress(AnalysisError):  # read back, without its posterior
+            if (review.round.id, drawn.version) == (found.id, version):
+                with contextlib.suppress(AnalysisError):  # read back without its posterior, or made for less
                     return self._keep(_Drawn(version, review.at(float(risk))))
         epsilon = self._epsilon if found.id == self.shown.id else None
         return self._keep(_Drawn(version, found.propose(float(risk), epsilon, keep=False)))

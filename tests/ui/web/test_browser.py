@@ -16,8 +16,12 @@ from pages import SPACE, bounds, drag, handle, number, served, settled, until, v
 
 import refine
 from refine.design.space_filling import design_named, draw
+from refine.report.glossary import terms
+from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
+from refine.report.pages.reasons import next_sentence
 from refine.utils.format import percent
+from refine.utils.format import score as score_text
 
 pytestmark = pytest.mark.browser
 
@@ -93,7 +97,7 @@ def test_the_keyboard_moves_bounds_and_they_never_meet(opened, root):
     assert bounds(opened, "lr")[1] > first[1]
     upper.press("End")
     settled(opened)
-    assert bounds(opened, "lr")[1] == 5.5  # beyond the present end, which is no natural limit
+    assert bounds(opened, "lr")[1] == 9.5  # beyond the present end, which is no natural limit
     upper.press("Home")
     settled(opened)
     low, high = bounds(opened, "lr")
@@ -205,9 +209,10 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
         mine = bounds(page, "dropout")
         page.get_by_label("Note", exact=True).fill("for the first")
         page.get_by_label("Configurations of the next round").fill("17")
-        page.get_by_label("Accepted risk of the proposal").select_option("0.2")
+        slider = page.get_by_label("Accepted risk of the proposal")
+        slider.press("End")
         settled(page)
-        until(page, "document.querySelectorAll('.refine-panel').length === 4")
+        assert slider.get_attribute("aria-valuetext").startswith("30 %; leaves: lr above 1.5")
         assert bounds(page, "dropout") == mine
         page.locator(f'[data-round="{other.id}"]').click()
         until(page, f"document.querySelector('h1').textContent === 'Round {other.id}'")
@@ -260,13 +265,82 @@ def test_declining(opened, root, tree):
     assert len(tree) == 1
 
 
-def test_another_risk_is_another_proposal(opened, root):
-    opened.get_by_label("Accepted risk of the proposal").select_option("0.2")
-    until(
-        opened,
-        f"!document.querySelector('.refine-claim').textContent.includes({json.dumps(claim_sentence(root.propose().proposal))})",
-    )
-    assert opened.locator(".refine-claim").inner_text() == claim_sentence(root.propose(risk=0.2).proposal)
+def claimed(found, **how):
+    """What the page says of a proposal above its panels."""
+    review = found.propose(**how, keep=False)
+    step = review.next_step
+    return f"{next_sentence(step.reasons, str(step.action))} {claim_sentence(review.proposal)}"
+
+
+def test_the_slider_moves_along_the_proposals_by_risk(opened, root):
+    slider = opened.get_by_label("Accepted risk of the proposal")
+    leaves, name = opened.locator(".refine-leaves"), opened.locator(".refine-risk output")
+    options = root.propose(keep=False).options()
+    assert [slider.get_attribute(a) for a in ("min", "max")] == ["0", str(len(options.rows) - 1)]
+    assert slider.input_value() == "1"
+    assert name.inner_text() == "5 to 15 %"  # risks that lead to the same are one stop
+    assert opened.locator(".refine-risk").get_attribute("title") == terms()["Risk"].plain
+    slider.focus()
+    for key, at in (("ArrowLeft", 0), ("End", 2), ("ArrowLeft", 1)):
+        opened.keyboard.press(key)
+        option = options.rows[at]
+        # At once, before the session has answered.
+        assert leaves.inner_text() == f"Leaves: {leaves_text(option)}"
+        assert slider.get_attribute("aria-valuetext").startswith(f"{risks_text(option)}; leaves: ")
+        assert tuple(bounds(opened, "lr")) == (option.space["lr"].low, option.space["lr"].high)
+        assert number(opened, "volume kept") == percent(option.volume_kept)
+        assert number(opened, "best trials kept") == f"{option.top_kept} of {option.top}"
+        settled(opened)
+        assert opened.evaluate("document.activeElement.getAttribute('aria-label')") == (
+            "Accepted risk of the proposal"
+        )
+        risk = root.propose(keep=False).proposal.risk if at == 1 else option.risk
+        assert opened.locator(".refine-claim").inner_text() == claimed(root, risk=risk)
+        assert tuple(bounds(opened, "units")) == (option.space["units"].low, option.space["units"].high)
+        assert number(opened, "volume kept") == percent(option.volume_kept)
+        assert opened.locator(".refine-accept").is_enabled()
+    # The risk that was asked for first is the one that the stop it leads to stands for.
+    assert "risk=0.05" in opened.locator(".refine-bar pre").text_content()
+
+
+def test_what_the_slider_shows_is_accepted_with_the_edits_and_reasons_stay_open(opened, root, tree):
+    drag(opened, "dropout", "upper", 120)
+    mine = bounds(opened, "dropout")
+    opened.locator('[data-parameter="lr"] summary').click()
+    slider = opened.get_by_label("Accepted risk of the proposal")
+    slider.press("End")
+    settled(opened)
+    assert bounds(opened, "dropout") == mine
+    assert opened.locator('[data-parameter="lr"] details').get_attribute("open") is not None
+    assert "(proposed " in number(opened, "volume kept")
+    opened.locator(".refine-accept").click()
+    opened.wait_for_selector(".refine-said.good")
+    bold = root.propose(risk=0.3, keep=False)
+    assert tree.rounds[1].space["units"] == bold.proposal.space["units"]
+    assert tree.rounds[1].space["dropout"].high == mine[1]
+
+
+def test_the_difference_that_matters_is_kept_with_the_round(opened, root):
+    field = opened.get_by_label("difference that matters")
+    assert field.input_value() == ""
+    assert field.get_attribute("placeholder") == score_text(root.propose(keep=False).proposal.claim.epsilon)
+    field.fill("0.05")
+    field.press("Enter")
+    until(opened, "document.querySelector('.refine-claim').textContent.includes('within 0.05')")
+    settled(opened)
+    assert root.epsilon == 0.05
+    assert opened.locator(".refine-claim").inner_text() == claimed(root)
+    assert "epsilon=0.05" in opened.locator(".refine-bar pre").text_content()
+    opened.wait_for_timeout(2500)  # its own change is no news
+    assert opened.locator(".refine-fresh").inner_text() == ""
+    field.fill("-1")
+    field.press("Enter")
+    assert "is a number, 0 or more" in opened.locator(".refine-said").inner_text()
+    assert root.epsilon == 0.05
+    field.fill("")
+    field.press("Enter")
+    until(opened, "!document.querySelector('.refine-claim').textContent.includes('within 0.05')")
+    assert root.epsilon is None
 
 
 def test_coupled_parameters_open_as_a_picture(browser, tree):

@@ -10,6 +10,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError
+from refine.report.glossary import terms
 from refine.report.pages.proposal import why
 from refine.store import reader
 from refine.ui.web.content import MISSING
@@ -54,10 +55,82 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(session, root):
     # Stops: levels, what is proposed, and beyond ends that are no natural limit; 0 is one for a rate.
     assert set(by_name["dropout"]["grid"]) <= set(by_name["dropout"]["stops"])
     assert by_name["dropout"]["stops"][0] == 0
-    assert by_name["lr"]["stops"][-1] == 9.5  # by its own width
+    assert by_name["lr"]["stops"][-10:] == [
+        5,
+        5.5,
+        6,
+        6.5,
+        7,
+        7.5,
+        8,
+        8.5,
+        9,
+        9.5,
+    ]  # by its own width and spacing
+    assert by_name["units"]["stops"] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
     assert by_name["lr"]["reason"] == why(proposal["lr"])
     assert {c["key"] for c in review["checks"]} >= {"edges", "enough", "noise"}
     assert review["fixed"] == [{"name": "epochs", "value": "20"}]
+
+
+def test_proposals_by_risk_and_their_bounds(session, root):
+    review = shown(session, root)["review"]
+    options = root.propose(keep=False).options()
+    assert [(o["risk"], o["up_to"]) for o in review["options"]] == [(o.risk, o.up_to) for o in options.rows]
+    assert [o["name"] for o in review["options"]] == ["1 %", "5 to 15 %", "30 %"]
+    assert review["option"] == 1
+    panels = {p["name"]: p for p in review["panels"]}
+    for row, option in zip(review["options"], options.rows, strict=True):
+        there = shown(session, root, risk=option.risk)["review"]
+        assert {p["name"]: p["proposed"] for p in there["panels"]} == {
+            name: row["proposed"][name] for name in panels
+        }
+        # Wherever the slider stands, its bounds are stops of the same axis.
+        for name, panel in panels.items():
+            if panel["kind"] == "range":
+                assert set(row["proposed"][name]) <= set(panel["stops"])
+                assert {p["name"]: p.get("stops") for p in there["panels"]}[name] == panel["stops"]
+    bold = review["options"][-1]
+    assert bold["leaves"] == (
+        "lr above 1.5; dropout above 0.1; units below 8 and above 16; optimizer SGD (widened: lr down to 0.05)"
+    )
+    assert bold["text"] == (
+        f"30 %; leaves: {bold['leaves']}; volume kept 0.8 %; probability about 0.91; best trials kept 4 of 12"
+    )
+    assert bold["numbers"] == {"best trials kept": "4 of 12", "volume kept": "0.8 %", "P(regret ≤ ε)": "0.91"}
+
+
+def test_a_risk_between_is_a_stop_of_its_own_wherever_the_slider_stands(root):
+    session = Session(root, 0.2)
+    for risk in (0.2, 0.01):
+        found = shown(session, root, risk=risk)["review"]["options"]
+        assert any(o["risk"] <= 0.2 <= o["up_to"] for o in found)
+        assert found[-1]["up_to"] == 0.3
+
+
+def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
+    session = Session(root, started=root.propose(epsilon=0.02, keep=False))
+    before = shown(session, root)
+    assert before["review"]["epsilon_given"] == 0.02
+    said = session.handle({"type": "epsilon", **about(session, root), "value": 0.05})
+    assert (said["review"]["epsilon_given"], said["review"]["epsilon_text"]) == (0.05, "0.0500")
+    assert said["version"] != before["version"]
+    assert root.epsilon == 0.05
+    taken_back = session.handle({"type": "epsilon", "round": root.id, "value": None})["review"]
+    assert taken_back["epsilon_given"] is None
+    assert taken_back["epsilon"] == root.propose(keep=False).proposal.claim.epsilon
+    for wrong in (-1, "much", True, [0.1]):
+        error = session.handle({"type": "epsilon", "round": root.id, "value": wrong})["error"]
+        assert error.startswith("epsilon must be a number >= 0 in units of the metric")
+    assert root.epsilon is None
+
+
+def test_words_have_the_glossary_s_meaning(session, root):
+    meanings = session.handle({"type": "start"})["terms"]
+    assert meanings["risk"] == terms()["Risk"].plain
+    for panel in shown(session, root)["review"]["panels"]:
+        assert panel["badge"]["title"]
+        assert panel["role"]["title"].startswith("tuned only so that")
 
 
 def test_trials_column_by_column(session, root):
