@@ -58,14 +58,17 @@ export class Page {
     this.header = h(
       "header",
       { class: "refine-header" },
-      h("div", { class: "refine-head" }, h("div", {}, this.title, this.about), this.tools),
+      h("div", { class: "refine-head" }, this.title, this.about),
+      this.tools,
       this.progress,
       this.fresh,
       this.slider.leaves,
       this.numbers,
       this.warning,
     );
+    this.next = h("p", { class: "refine-claim" });
     this.claim = h("p", { class: "refine-claim" });
+    this.advice = h("section", { "aria-label": "What is proposed" }, this.next, this.claim);
     this.grid = h("div", { class: "refine-grid" });
     this.legend = h(
       "p",
@@ -100,7 +103,7 @@ export class Page {
     this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "configurations ", this.size), this.acceptButton, this.declineButton);
     this.python = h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton);
     this.bar = h("footer", { class: "refine-bar" }, this.decideRow, this.python, this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.claim, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
+    this.main = h("main", { class: "refine-main" }, this.header, this.advice, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
     element.append(this.root);
   }
@@ -178,7 +181,7 @@ export class Page {
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     replace(this.grid, this.panels.map((panel) => panel.element));
     const nothing = this.review === null;
-    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.claim, this.slider.leaves]) part.hidden = nothing;
+    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.advice, this.slider.leaves]) part.hidden = nothing;
     replace(this.fixed);
     if (nothing) {
       this.say(round.why);
@@ -189,6 +192,7 @@ export class Page {
     this.slider.show(review.options, review.option);
     this.epsilon.value = review.epsilon_given ?? "";
     this.epsilon.placeholder = review.epsilon_text;
+    replace(this.next, `${review.next} `, h("code", {}, review.call));
     this.claim.textContent = review.claim;
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
     this.scale.textContent = review.view.text;

@@ -76,13 +76,9 @@ def review_content(review: Review, checks: Checks, options: Options) -> dict[str
     return {
         "proposal": proposal.digest,
         "next_step": step.to_json(),
-        "claim": " ".join(
-            [
-                next_sentence(step.reasons, str(step.action)),
-                claim_sentence(proposal),
-                *(f"Caution: {text}" for text in cautions),
-            ]
-        ),
+        "next": next_sentence(step.reasons, "").strip(),
+        "call": str(step.action),
+        "claim": " ".join([claim_sentence(proposal), *(f"Caution: {text}" for text in cautions)]),
         "risk": proposal.risk,
         "epsilon": known(proposal.claim.epsilon),
         "epsilon_given": known(proposal.claim.epsilon) if proposal.claim.epsilon_source == "given" else None,
@@ -345,7 +341,6 @@ def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> di
         asked: How many configurations the person asked for; ``None`` where it was left to the page.
     """
     bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
-    hit = percent(found.hit)
     numbers = [
         _shown(TOP_KEPT, f"{found.top_kept} of {found.top}", tone="bad" if found.throws else ""),
         _shown(
@@ -359,8 +354,11 @@ def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> di
             f"Probability that the best value inside is within ε = {score(found.epsilon)} of the best in the present "
             "space",
         ),
+        _shown("next round", f"{found.n:,} of {found.left:,} left"),
         _shown(
-            "next round", f"{found.n:,} of {found.left:,} left; one of the best 5 % with probability {hit}"
+            "P(best 5 % hit)",
+            probability(found.hit).removeprefix("about "),
+            "Probability that the next round, drawn evenly, includes one of the best 5 % of configurations",
         ),
         _shown("time", "not known" if math.isnan(found.seconds) else f"about {duration(found.seconds)}"),
     ]

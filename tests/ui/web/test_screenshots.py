@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pages import drag, served, settled, until, visit
+from pages import bounds, drag, served, settled, until, visit
 from PIL import Image
 
 import refine
@@ -48,10 +48,13 @@ def test_the_page_on_the_document_s_experiment(browser, tmp_path, scheme):
     assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same configuration
     with served(found) as running, visit(browser, running.url, color_scheme=scheme) as page:
         until(page, "[...document.querySelectorAll('canvas')].every((c) => c.width > 200)")
-        drag(page, "dropout", "lower", 55)
+        drag(page, "dropout", "lower", -70)  # to 0.1
         settled(page)
         assert page.locator('[data-parameter="dropout"]').get_attribute("data-source") == "edited"
         page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
+        assert bounds(page, "dropout")[0] == 0.1
+        # What stays in view while one scrolls leaves the cards four fifths of it.
+        assert page.locator(".refine-header").bounding_box()["height"] < 900 / 5
         page.mouse.move(5, 895)
         picture = page.screenshot()
     tree.close()
