@@ -133,4 +133,8 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
         grid = [*edge.grid, *now.grid[1:]] if at < now.low else [*now.grid[:-1], *edge.grid]
         return between_levels(now, grid)
     level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
-    return Categorical([*now.grid, level])
+    if not isinstance(outer, Categorical):
+        return Categorical([*now.grid, level])
+    if outer.ordered and set(now.grid) <= set(outer.grid):
+        return outer.like([v for v in outer.grid if v in now.grid or v == level])
+    return outer.like([*now.grid, level])

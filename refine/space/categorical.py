@@ -19,17 +19,20 @@ from refine.space.parameters import Floats, Mask, Parameter, number_of
 class Categorical(Parameter):
     """A list of values to choose from.
 
-    Numbers make an ordered choice, sorted; with a bool, ``None``, text, class, function or tuple in it the choice
-    is unordered. One value makes a fixed parameter.
+    Numbers are sorted, and ordered unless ``ordered=False`` says otherwise; anything else keeps its order of writing,
+    which means something only with ``ordered=True``. One value makes a fixed parameter, which has no order to declare.
 
     Args:
         values: What to choose from.
+        ordered: Whether the choices have an order that statistics, samplers and proposals may use; ``None`` for: if all
+            are numbers. Holds the answer afterwards.
 
     Raises:
-        SpaceError: No values, a value twice, NaN, or an object that can't be imported again.
+        SpaceError: No values, a value twice, NaN, an object that can't be imported again, or ``ordered`` is no bool.
     """
 
     values: Sequence[Any] = field(compare=False)
+    ordered: bool | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     grid: tuple[Any, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,9 +49,15 @@ class Categorical(Parameter):
         twice = [label(v) for i, v in enumerate(grid) if keys[i] in keys[:i]]
         if twice:
             raise SpaceError(f"choices must differ, got {twice[0]} twice; leave one out")
-        if all(number_of(v) is not None for v in grid):
+        if self.ordered is not None and not isinstance(self.ordered, bool):
+            raise SpaceError(f"ordered must be True, False or None, got {self.ordered!r}")
+        numeric = all(number_of(v) is not None for v in grid)
+        if numeric:
             grid = tuple(sorted(grid))  # statistics go by the numbers, however they were written down
         object.__setattr__(self, "grid", grid)
+        object.__setattr__(
+            self, "ordered", numeric if self.ordered is None or len(grid) == 1 else self.ordered
+        )
         object.__setattr__(self, "values", tuple(surface(v) for v in grid))
 
     def __eq__(self, other: object) -> bool:
@@ -59,9 +68,18 @@ class Categorical(Parameter):
         return hash(dumps(self.to_json()))
 
     @property
-    def ordered(self) -> bool:
+    def numeric(self) -> bool:
         """Whether every value is a number."""
         return all(number_of(v) is not None for v in self.grid)
+
+    @property
+    def declared_order(self) -> bool | None:
+        """``ordered`` where it does not follow from the values, else ``None``."""
+        return None if self.ordered == self.numeric else self.ordered
+
+    def like(self, values: Sequence[Any]) -> Categorical:
+        """Other choices, with the order, or the lack of one, that is declared of these."""
+        return Categorical(values, ordered=self.declared_order)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -85,8 +103,8 @@ class Categorical(Parameter):
         raise SpaceError(f"{value!r} is none of the choices; {did_you_mean(str(value), self.labels)}")
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
-        """Numbers of an ordered choice, labels of an unordered one."""
-        if self.ordered:
+        """Numbers where all choices are such, else labels."""
+        if self.numeric:
             return np.asarray(self.grid)[indices]
         return np.asarray(self.labels, dtype=object)[indices]
 
@@ -131,8 +149,9 @@ class Categorical(Parameter):
         return float(np.mean(new.contains(np.asarray([*self.grid, None], dtype=object)[:-1])))
 
     def to_json(self) -> dict[str, Any]:
-        """Kind and encoded values."""
-        return {"type": "choice", "values": [encode(v) for v in self.grid]}
+        """Kind and encoded values; the order only where it is declared, so that other ids stay as they were."""
+        order = {} if self.declared_order is None else {"ordered": self.ordered}
+        return {"type": "choice", "values": [encode(v) for v in self.grid], **order}
 
     def describe(self) -> str:
         """``categorical: Adam, Nadam`` or ``fixed: 150``."""
@@ -141,7 +160,9 @@ class Categorical(Parameter):
         return f"{'ordered ' if self.ordered else ''}categorical: {', '.join(self.labels)}"
 
     def __repr__(self) -> str:
-        return f"Categorical([{', '.join(repr(v) if isinstance(v, str) else label(v) for v in self.grid)}])"
+        order = "" if self.declared_order is None else f", ordered={self.ordered}"
+        values = ", ".join(repr(v) if isinstance(v, str) else label(v) for v in self.grid)
+        return f"Categorical([{values}]{order})"
 
 
 def surface(value: Any) -> Any:

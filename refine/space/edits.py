@@ -61,6 +61,7 @@ def edited(old: Parameter, value: Any) -> Parameter:
         and len(value) == 2
         and isinstance(old, Categorical)
         and old.ordered
+        and old.numeric
         and set(value) <= set(old.grid)
     ):
         return Categorical([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
@@ -69,18 +70,20 @@ def edited(old: Parameter, value: Any) -> Parameter:
     if (
         bounds
         and isinstance(old, Categorical)
-        and all(isinstance(v, str | bool | Reference) for v in old.grid)
+        and (old.declared_order is not None or all(isinstance(v, str | bool | Reference) for v in old.grid))
     ):
         raise SpaceError(
             f"a choice has no bounds, got {value!r}; write a list of some of {', '.join(old.labels)}"
         )
     if not bounds or not isinstance(old, Range):
         new = parse(_by_label(old, value))
-        if isinstance(new, Categorical) and isinstance(old, Categorical) and set(new.grid) <= set(old.grid):
-            return Categorical(
-                [v for v in old.grid if v in new.grid]
-            )  # the order of writing makes no other space
-        return new
+        if not isinstance(new, Categorical) or not isinstance(old, Categorical):
+            return new
+        says = new if isinstance(value, Parameter) else old
+        if set(new.grid) <= set(old.grid) and not (says is new and new.ordered):
+            # The order of writing makes no other space.
+            return says.like([v for v in old.grid if v in new.grid])
+        return says.like(new.grid)
     low, high = value[:2]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return Float(low, high)  # raises, with the text of the notation
@@ -168,7 +171,8 @@ def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Para
     """
     kept = list(keep)
     if not isinstance(old, Range):
-        return Categorical([old.grid[i] for i in kept])
+        assert isinstance(old, Categorical)
+        return old.like([old.grid[i] for i in kept])
     if len(kept) == 1:
         kept = [kept[0], kept[0] + 1] if kept[0] + 1 < old.size else [kept[0] - 1, kept[0]]
     levels: list[float] = [old.grid[i] for i in kept]

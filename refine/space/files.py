@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.errors import SpaceError, did_you_mean
+from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
 from refine.space.parameters import Float, Integer, Parameter
 from refine.space.parsing import parse
@@ -17,6 +18,7 @@ from refine.space.space import Space
 from refine.utils.objects import found_object
 
 _RANGE = ("low", "high", "levels", "log", "type", "within")
+_CHOICES = ("values", "ordered")
 
 
 def read_space(where: str) -> Space:
@@ -24,7 +26,8 @@ def read_space(where: str) -> Space:
 
     A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed
     value, or a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high``
-    are needed; two whole numbers make integers. A class or function is ``{ import = "keras.optimizers.Adam" }``. What
+    are needed; two whole numbers make integers. Choices whose order is declared are
+    ``{ values = ["small", "large"], ordered = true }``. A class or function is ``{ import = "keras.optimizers.Adam" }``. What
     ``space.to_json()`` gives is read as well.
 
     Args:
@@ -73,6 +76,8 @@ def _space(data: Any) -> Space:
 
 def _parameter(name: str, value: Any) -> Any:
     try:
+        if isinstance(value, Mapping) and "values" in value:
+            return _choices(value)
         if isinstance(value, Mapping) and "import" not in value:
             return _range(value)
         if isinstance(value, list):
@@ -80,6 +85,17 @@ def _parameter(name: str, value: Any) -> Any:
         return parse(_value(value))
     except SpaceError as error:
         raise SpaceError(f"{name}: {error}") from None
+
+
+def _choices(value: Mapping[str, Any]) -> Parameter:
+    for key in value:
+        if key not in _CHOICES:
+            raise SpaceError(
+                f"choices have {', '.join(_CHOICES)}, got {key!r}; {did_you_mean(key, _CHOICES)}"
+            )
+    if not isinstance(value["values"], list):
+        raise SpaceError(f"values must be a list, got {value['values']!r}")
+    return Categorical([_value(v) for v in value["values"]], ordered=value.get("ordered"))
 
 
 def _range(value: Mapping[str, Any]) -> Parameter:

@@ -118,7 +118,9 @@ def python_text(value: Any) -> str:
         return f"refine.{value!r}"
     plain = list(value.grid) if isinstance(value, Categorical) else value
     if isinstance(plain, list):
-        return repr([v.label if isinstance(v, Reference) else v for v in plain])
+        text = repr([v.label if isinstance(v, Reference) else v for v in plain])
+        declared = value.declared_order if isinstance(value, Categorical) else None
+        return text if declared is None else f"refine.Categorical({text}, ordered={declared})"
     return repr(plain.label if isinstance(plain, Reference) else plain)
 
 
@@ -146,7 +148,8 @@ def page_value(parameter: Parameter, name: str, form: Any) -> Any:
             raise ReviewError(
                 f"edit: {name}: keep must be numbers of its {parameter.size} levels, and not empty, got {kept!r}"
             )
-        return Categorical([parameter.grid[i] for i in sorted(set(kept))])
+        assert isinstance(parameter, Categorical)
+        return parameter.like([parameter.grid[i] for i in sorted(set(kept))])
     raise ReviewError(f"edit: {name}: must be bounds or keep, got {form!r}")
 
 

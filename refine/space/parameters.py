@@ -50,6 +50,11 @@ class Parameter(ABC):
     def ordered(self) -> bool:
         """Whether levels have an order that statistics may use."""
 
+    @property
+    @abstractmethod
+    def numeric(self) -> bool:
+        """Whether all levels are numbers."""
+
     @abstractmethod
     def index(self, value: Any) -> int:
         """The level number of a value.
@@ -98,6 +103,11 @@ class Range(Parameter):
     @property
     def ordered(self) -> bool:
         """Ranges are ordered."""
+        return True
+
+    @property
+    def numeric(self) -> bool:
+        """Ranges are of numbers."""
         return True
 
     def index(self, value: Any) -> int:

@@ -123,7 +123,7 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
     """
     kind = data.get("type")
     if kind == "choice":
-        return Categorical([decode(v) for v in data["values"]])
+        return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"))
     kinds: dict[Any, type[Float] | type[Integer]] = {"float": Float, "int": Integer}
     if kind not in kinds:
         raise SpaceError(f"a stored parameter must be a float, int or choice, got {kind!r}")

@@ -366,7 +366,7 @@ def _as_objects(values: Sequence[Any]) -> npt.NDArray[Any]:
 
 def _plain(parameter: Parameter) -> npt.NDArray[Any]:
     """The levels as constraints see them: numbers as floats; classes, functions and tuples by label."""
-    if parameter.ordered:
+    if parameter.numeric:
         # Integers would overflow, and refuse negative powers, where the same column of a table does not.
         return np.asarray(parameter.grid, dtype=float)
     return _as_objects([label(v) if isinstance(v, Reference | tuple) else v for v in parameter.grid])

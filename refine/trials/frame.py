@@ -154,7 +154,7 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
 
 
 def _parameter_column(parameter: Parameter, encoded: list[Any]) -> npt.NDArray[Any]:
-    if parameter.ordered:
+    if parameter.numeric:
         column = np.asarray(encoded)
         if column.dtype.kind in "if":
             return column

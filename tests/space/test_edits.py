@@ -21,6 +21,24 @@ LOG_INT = Integer(1, 1000, 4, log=True)
 # A person's edit.
 
 
+def test_edits_keep_a_declared_order():
+    sizes = Categorical(["small", "medium", "large"], ordered=True)
+    two = Categorical(["small", "large"], ordered=True)
+    assert edited(sizes, ["large", "small"]) == two  # the order is the old one's, not that of writing
+    assert (
+        edited(sizes, Categorical(["small", "large"])).ordered is False
+    )  # given as a parameter, it says itself
+    assert edited(sizes, ["small", "large", "huge"]).ordered is True
+    assert narrowed(sizes, [0, 2]) == two
+    assert narrowed(sizes, [0]) == Categorical(["small"])
+    codes = Categorical([3, 5, 7], ordered=False)
+    assert edited(codes, [7, 3]) == Categorical([3, 7], ordered=False)
+    with pytest.raises(
+        SpaceError, match="a choice has no bounds, got \\(3, 5\\); write a list of some of 3, 5, 7"
+    ):
+        edited(codes, (3, 5))
+
+
 @pytest.mark.parametrize(
     ("old", "value", "new"),
     [

@@ -145,6 +145,29 @@ def test_order_of_choices():
     assert Categorical(["b", "a"]).grid == ("b", "a")
 
 
+SIZES = Categorical(["small", "medium", "large"], ordered=True)
+CODES = Categorical([7, 3, 5], ordered=False)
+
+
+def test_a_declared_order_is_used_and_stored():
+    assert [(p.ordered, p.numeric) for p in (SIZES, CODES)] == [(True, False), (False, True)]
+    assert SIZES.unit(["small", "large", "huge"])[:2].tolist() == [1 / 6, 5 / 6]
+    assert CODES.unit([3, 7]).tolist() == [0, 2]
+    assert CODES.column(np.array([0])).tolist() == [3]
+    for parameter, plain in ((SIZES, ["small", "medium", "large"]), (CODES, [3, 5, 7])):
+        assert parameter_from_json(parameter.to_json()) == parameter != Categorical(plain)
+        assert repr(parameter) == f"Categorical({plain!r}, ordered={parameter.ordered})"
+    assert SIZES.describe() == "ordered categorical: small, medium, large"
+
+
+def test_an_order_that_follows_from_the_values_makes_no_other_parameter():
+    assert Categorical([4, 8], ordered=True) == Categorical([4, 8])
+    assert Categorical(["a", "b"], ordered=False).to_json() == Categorical(["a", "b"]).to_json()
+    assert Categorical(["a"], ordered=True) == Categorical(["a"])  # a fixed value has no order
+    with pytest.raises(SpaceError, match="ordered must be True, False or None, got 'yes'"):
+        Categorical([1, 2], ordered="yes")
+
+
 def test_parameters_are_immutable():
     for parameter, name in ((Float(0, 1), "low"), (Integer(0, 9), "grid"), (Categorical([1]), "grid")):
         with pytest.raises(FrozenInstanceError):

@@ -93,9 +93,9 @@ def close_up(
 
 def _check(e: ParameterEvidence, low: float, high: float) -> None:
     p = e.parameter
-    if not p.ordered:
+    if not (p.ordered and p.numeric):
         raise AnalysisError(
-            f"close_up: {e.name} has no order, so that nothing lies between two bounds; use levels({e.name!r})"
+            f"close_up: {e.name} has no order of numbers, so that nothing lies between two bounds; use levels({e.name!r})"
         )
     for which, end in (("low", low), ("high", high)):
         if number_of(end) is None or not math.isfinite(end):

@@ -14,6 +14,7 @@ from refine.report.figures.style import (
     INK,
     ORANGE,
     PALE,
+    Scale,
     axes,
     shorten,
     style,
@@ -23,7 +24,7 @@ from refine.report.figures.style import (
 )
 from refine.space.limits import widened
 from refine.space.parameters import Range
-from refine.utils.format import number, p_value, percent
+from refine.utils.format import p_value, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,6 @@ def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
 def _end(ax: Axes, e: ParameterEvidence, k: int, at: float) -> float:
     """Draws one end; returns how far the axis must reach for it."""
     edge, q = e.edges[k], e.edge_q[k]
-    grid = e.parameter.grid
     ends = stats.wilson(edge.top_count, max(1, edge.top_n))
     share = edge.top_count / max(1, edge.top_n)
     limit = isinstance(e.parameter, Range) and widened(e.name, e.parameter, e.parameter, edge.side) is None
@@ -105,7 +105,7 @@ def _end(ax: Axes, e: ParameterEvidence, k: int, at: float) -> float:
     )
     ax.plot(edge.share, at, "|", color=INK, markersize=9, markeredgewidth=1.6, zorder=3, gid="space_filling")
     place: dict[str, Any] = {"va": "center", "fontsize": 7.5, "transform": ax.get_yaxis_transform()}
-    value = number(float(grid[0 if edge.side == "low" else -1]))
+    value = Scale(e.parameter).labels[0 if edge.side == "low" else -1]
     ax.text(-0.016, at, f"{edge.side} {value}", ha="right", color=INK, **place)
     words = f"q {p_value(q)}"
     if e.read == 0:

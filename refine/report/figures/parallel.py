@@ -146,7 +146,7 @@ def _upright(
         at = levels[cells.of(values)]
     most = max(6, letters)
     labels = told_apart(cells.labels, most)
-    if p.ordered:  # a number can't be shortened in its middle
+    if p.numeric:  # a number can't be shortened in its middle
         labels = [text if len(text) <= most else f"{float(text):.2g}" for text in cells.labels]
     gap = float(np.diff(levels).min()) if len(levels) > 1 else 1.0
     on = np.abs(at[:, None] - levels[None, :]).min(axis=1).max() < 1e-6 if len(at) else True

@@ -120,7 +120,8 @@ def space_code(space: Space) -> str:
             text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log}{limits})"
         else:
             assert isinstance(parameter, Categorical)
-            text = f"Categorical([{', '.join(_value(v) for v in parameter.grid)}])"
+            order = "" if parameter.declared_order is None else f", ordered={parameter.ordered}"
+            text = f"Categorical([{', '.join(_value(v) for v in parameter.grid)}]{order})"
         rows.append(f"    {name!r}: {text},")
     tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
     return "\n".join(["Space({", *rows, f"}}{tail})"])

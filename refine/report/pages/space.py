@@ -16,7 +16,7 @@ def space_page(space: Space) -> Page:
     """The parameters with their actual levels, the constraints and the size."""
     size = f"{space.size:,} configurations{' before constraints' if space.constraints else ''}"
     halves = [
-        n for n, p in space.items() if isinstance(p, Categorical) and any(v % 1 for v in p.grid if p.ordered)
+        n for n, p in space.items() if isinstance(p, Categorical) and any(v % 1 for v in p.grid if p.numeric)
     ]
     hints = [Text(text, "faint") for n in halves if (text := as_choices(n, space[n]))]
     return Page(size, (space_grid(space), *hints), ("tree.add_round(space, objective, n=200)",))
@@ -24,7 +24,7 @@ def space_page(space: Space) -> Page:
 
 def as_choices(name: str, parameter: Parameter) -> str:
     """What to say of a list of two numbers, which may be meant as a range; empty where it is none."""
-    if not (isinstance(parameter, Categorical) and parameter.ordered and parameter.size == 2):
+    if not (isinstance(parameter, Categorical) and parameter.numeric and parameter.size == 2):
         return ""
     low, high = parameter.labels
     return f"{name}: a list is choices, here {low} and {high} alone; a range is written ({low}, {high})"

@@ -152,7 +152,7 @@ def test_refusals(analysis: Analysis, between: Analysis) -> None:
         AnalysisError, match="within dropout's range, 0 to 0.5, got 0.1 and 0.7; outside it no trial ran"
     ):
         figures.close_up(analysis, "dropout", 0.1, 0.7)
-    with pytest.raises(AnalysisError, match="optimizer has no order.*use levels\\('optimizer'\\)"):
+    with pytest.raises(AnalysisError, match="optimizer has no order of numbers.*use levels\\('optimizer'\\)"):
         figures.close_up(analysis, "optimizer", 0, 1)
     with pytest.raises(
         AnalysisError,

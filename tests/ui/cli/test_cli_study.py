@@ -424,11 +424,20 @@ def test_a_space_in_json_or_in_a_module(here: Path) -> None:
         assert read_space(where) == space
     (here / "kinds.toml").write_text(
         '[parameters]\nopt = [{ import = "collections.OrderedDict" }, { import = "collections.Counter" }]\nx = { low = 1, high = 3, type = "float" }\n'
+        'size = { values = ["small", "large"], ordered = true }\n'
     )
     import collections
 
     read = read_space("kinds.toml")
-    assert read == refine.Space({"opt": [collections.OrderedDict, collections.Counter], "x": (1.0, 3.0)})
+    size = refine.Categorical(["small", "large"], ordered=True)
+    assert read == refine.Space(
+        {"opt": [collections.OrderedDict, collections.Counter], "x": (1.0, 3.0), "size": size}
+    )
+    (here / "kinds.toml").write_text("[parameters]\nsize = { values = [1, 2], order = true }\n")
+    with pytest.raises(
+        refine.errors.SpaceError, match="choices have values, ordered, got 'order'; did you mean 'ordered'"
+    ):
+        read_space("kinds.toml")
 
 
 @pytest.mark.parametrize(
