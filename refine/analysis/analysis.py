@@ -20,7 +20,6 @@ from refine.analysis.evidence import (
     ParameterEvidence,
     Rows,
     adjusted,
-    condition_text,
     evidence_of,
     level_positions,
     once,
@@ -124,11 +123,11 @@ class Analysis(Shown):
         X = self.X.copy()
         names = [e.name for e in self.parameters]
         for j, e in enumerate(self.parameters):
-            if e.read_where is not None:
-                k = names.index(e.read_where.name)
+            if e.condition is not None:
+                k = names.index(e.condition.name)
                 parent = self.parameters[k].parameter
                 axis = stats.Axis(level_positions(parent), unordered=not parent.ordered)
-                X[~np.isin(axis.index(self.X[:, k]), e.read_where.levels), j] = np.nan
+                X[~np.isin(axis.index(self.X[:, k]), e.condition.levels), j] = np.nan
         return X
 
     @cached_property
@@ -326,8 +325,7 @@ def _conditional(
 ) -> ParameterEvidence:
     """A parameter that some trials read, with the condition under which they do."""
     where = read_where(read, {n: v for n, v in positions.items() if n != e.name})
-    parameters = {n: parameter for n, (parameter, _) in positions.items()}
-    return e._replace(condition=condition_text(where, parameters), read_where=where)
+    return e._replace(condition=where)
 
 
 def _check_pooled(pooled: int, rows: Rows, count: int) -> int:

@@ -57,6 +57,8 @@ class Cost(NamedTuple):
         front: Rows of the Pareto front by time: each better than all that are cheaper.
         noise: Standard deviation of retraining; NaN where it is not known.
         untimed: How many trials that may be called best have no time.
+        rank: Rank of the cheapest one among all that may be called best; equal ones in the table's order.
+        leads: Whether the best one is the best of those without a time as well.
     """
 
     seconds: Floats
@@ -66,6 +68,8 @@ class Cost(NamedTuple):
     front: Ints
     noise: float
     untimed: int
+    rank: int
+    leads: bool
 
 
 def gain_of(analysis: Analysis, before: float | None = None) -> Gain:
@@ -106,7 +110,11 @@ def cost_of(analysis: Analysis) -> Cost:
     best = int(np.argmax(value))  # of trials that tie the first, as everywhere
     near = np.flatnonzero(value >= value[best] - (noise if math.isfinite(noise) else 0.0))
     cheapest = int(near[np.lexsort((-value[near], x[near]))[0]])
-    return Cost(x, y, best, cheapest, _front(x, value), noise, int((may_win & ~timed).sum()))
+    everyone = analysis.sign * np.asarray(table["value"], dtype=float)[may_win]
+    row = int(np.flatnonzero(timed[may_win])[cheapest])
+    rank = int(np.flatnonzero(np.argsort(-everyone, kind="stable") == row)[0]) + 1
+    untimed, leads = int((may_win & ~timed).sum()), bool(value[best] == everyone.max())
+    return Cost(x, y, best, cheapest, _front(x, value), noise, untimed, rank, leads)
 
 
 def _front(x: Floats, value: Floats) -> Ints:

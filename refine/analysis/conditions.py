@@ -33,7 +33,7 @@ def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArra
     parameters = {e.name: e.parameter for e in found}
     masks = {}
     for e in found:
-        where = e.read_where
+        where = e.condition
         if where is None or where.name not in columns:
             continue
         parent = parameters[where.name]
@@ -91,7 +91,7 @@ def unread_in(space: Space, found: Sequence[ParameterEvidence]) -> tuple[str, ..
     parameters = {e.name: e.parameter for e in found}
     unread = []
     for e in found:
-        where = e.read_where
+        where = e.condition
         if where is None or where.name not in space:
             continue
         values = np.empty(len(where.levels), dtype=object)
@@ -109,7 +109,7 @@ def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> i
     parameters = {e.name: e.parameter for e in found}
     share = 1.0
     for e in found:
-        where = e.read_where
+        where = e.condition
         if where is None or where.name not in space or e.name not in space:
             continue
         parent = space[where.name]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter
-from refine.utils.format import join, number
+from refine.utils.format import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,10 +66,12 @@ class ReadWhere(NamedTuple):
     Attributes:
         name: Another parameter.
         levels: Numbers of its levels at which all trials read the parameter, while at the others none does.
+        labels: Those levels as tables show them.
     """
 
     name: str
     levels: tuple[int, ...]
+    labels: tuple[str, ...]
 
 
 class ParameterEvidence(NamedTuple):
@@ -89,8 +91,6 @@ class ParameterEvidence(NamedTuple):
         edge_q: Their p-values after Benjamini-Hochberg over all edges of the round.
         levels: Evidence per level.
         read: Share of trials in which the objective read the parameter; NaN where it wasn't noted.
-        condition: What those trials have in common, such as ``"layers is 2 or 3"``; empty where it is read
-            always or nothing tells the trials apart.
         seen_by: Which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not.
         n: Space-filling configurations behind the tests: those whose trials read the parameter and finished or were
             pruned. One that ran several times counts once.
@@ -100,7 +100,8 @@ class ParameterEvidence(NamedTuple):
         bad: How the share of trials that gave no value or a degenerate model changes along it, with its adjusted
             p-value; ``None`` where it has no order.
         apart: Ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another.
-        read_where: The same condition as data; ``None`` where there is none.
+        condition: What the trials that read it have in common; ``None`` where it is read always or nothing tells the
+            trials apart.
     """
 
     name: str
@@ -114,7 +115,6 @@ class ParameterEvidence(NamedTuple):
     edge_q: tuple[float, ...]
     levels: tuple[LevelEvidence, ...]
     read: float
-    condition: str = ""
     seen_by: str = "trend"
     n: int = 0
     good: int = 0
@@ -122,7 +122,7 @@ class ParameterEvidence(NamedTuple):
     cost_q: float = 1.0
     bad: stats.Trend | None = None
     apart: int = 0
-    read_where: ReadWhere | None = None
+    condition: ReadWhere | None = None
 
     @property
     def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
@@ -298,15 +298,13 @@ def _levels(
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
     overall = float(bad[ended].mean()) if ended.any() else 0.0
     everyone, seconds = axis.index(rows.X[:, column]), _seconds(rows)
-    labels = (
-        parameter.labels if isinstance(parameter, Categorical) else [number(v, 6) for v in parameter.grid]
-    )
+    labels = level_labels(parameter)
     out = []
     for i, (level, rate) in enumerate(zip(medians, rates, strict=True)):
         time = seconds[(everyone == i) & rows.finished]
         out.append(
             LevelEvidence(
-                str(labels[i]),
+                labels[i],
                 level.n,
                 level.median,
                 level.low,
@@ -412,19 +410,17 @@ def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> R
         level = stats.Axis(level_positions(parameter), unordered=not parameter.ordered).index(x)
         yes, no = set(level[read].tolist()), set(level[~read].tolist())
         if yes and no and not yes & no:
-            return ReadWhere(name, tuple(sorted(yes)))
+            at = tuple(sorted(yes))
+            labels = level_labels(parameter)
+            return ReadWhere(name, at, tuple(labels[i] for i in at))
     return None
 
 
-def condition_text(where: ReadWhere | None, parameters: Mapping[str, Parameter]) -> str:
-    """A condition in words, such as ``"layers is 2 or 3"``; empty where there is none."""
-    if where is None:
-        return ""
-    parameter = parameters[where.name]
-    labels = (
-        parameter.labels if isinstance(parameter, Categorical) else [number(v, 6) for v in parameter.grid]
-    )
-    return f"{where.name} is {join([str(labels[i]) for i in where.levels], 'or')}"
+def level_labels(parameter: Parameter) -> tuple[str, ...]:
+    """The levels of a parameter as tables show them."""
+    if isinstance(parameter, Categorical):
+        return parameter.labels
+    return tuple(number(v, 6) for v in parameter.grid)
 
 
 def level_positions(parameter: Parameter) -> Floats:

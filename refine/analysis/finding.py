@@ -100,7 +100,7 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
     elif not e.fails:
         reasons.append(_quiet(e, about))
     if 0 < e.read < 1:
-        reasons.append(_about(e, "read_in", n=e.n, share=e.read, condition=e.condition))
+        reasons.append(_about(e, "read_in", n=e.n, share=e.read, condition=condition_of(e)))
     if rich:
         levels = [e.levels[i].label for i in rich]
         times = max(e.levels[i].ratio for i in rich)
@@ -111,6 +111,12 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
     if e.matters and partners:
         reasons.append(_about(e, "depends_on", partners=partners))
     return Finding(e.name, verdict, shape, few_at, rich, ends, tuple(partners), tuple(reasons))
+
+
+def condition_of(e: ParameterEvidence) -> dict[str, object] | None:
+    """When a parameter is read, as the value of a reason."""
+    where = e.condition
+    return None if where is None else {"parameter": where.name, "levels": where.labels}
 
 
 def coupled_with(name: str, names: Sequence[str], pairs: Sequence[stats.Pair]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.errors import AnalysisError, did_you_mean
 from refine.trials.frame import space_filling
-from refine.trials.goal import check_direction, sign_of
+from refine.trials.goal import best_of, check_direction, sign_of
 from refine.utils.action import Action
 
 if TYPE_CHECKING:
@@ -81,10 +81,8 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
             )
     old, new = space_filling_values(parent_table), space_filling_values(child_table)
     found = stats.Compare()(sign * old, sign * new)
-    best = np.max if direction == "maximize" else np.min
-    return RoundComparison(
-        direction, found, float(np.median(old)), float(np.median(new)), float(best(old)), float(best(new))
-    )
+    medians = float(np.median(old)), float(np.median(new))
+    return RoundComparison(direction, found, *medians, best_of(old, direction), best_of(new, direction))
 
 
 def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.evidence import GOOD
 from refine.analysis.population import space_filling_rows
-from refine.trials.frame import degenerate_rows, space_filling
+from refine.trials.frame import degenerate_rows, may_be_best, space_filling
 from refine.trials.trial import FAILED
 
 if TYPE_CHECKING:
@@ -62,22 +62,6 @@ def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
     bad = failed | (finished & degenerate_rows(table, analysis.space))
     keep = finished | failed | pruned
     return table[keep], bad[keep]
-
-
-def may_be_best(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools:
-    """Which rows finished with a value and may be called best.
-
-    Args:
-        table: One row per trial with ``value``; without ``state`` every row is complete.
-        space: The space.
-        allow_degenerate: Whether a degenerate trial may be best.
-    """
-    keep = np.isfinite(np.asarray(table["value"], dtype=float))
-    if "state" in table:
-        keep &= (table["state"] == "complete").to_numpy()
-    if not allow_degenerate:
-        keep &= ~degenerate_rows(table, space)
-    return np.asarray(keep, dtype=np.bool_)
 
 
 def candidates(analysis: Analysis, table: pd.DataFrame) -> Bools:

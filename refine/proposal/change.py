@@ -11,6 +11,7 @@ import numpy as np
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import unread_in
+from refine.analysis.finding import condition_of
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.space.categorical import Categorical
@@ -63,7 +64,7 @@ def fixed_where_unread(analysis: Analysis, changes: Sequence[Change], space: Spa
     out = []
     for change in changes:
         if change.name in unread and (new := _fixed(change.old, change.name, analysis, space)) is not None:
-            where = analysis[change.name].condition
+            where = condition_of(analysis[change.name])
             reason = Reason("not_read_in_box", {"parameter": change.name, "condition": where})
             change = replace(
                 change, kind="fix", new=new, volume_kept=change.old.volume_kept(new), reasons=(reason,)

@@ -26,6 +26,7 @@ from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
+from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.threads import one_thread
 
@@ -152,11 +153,14 @@ class Proposal(Shown):
         """
         check_risk(risk)
         if self._made_of is None:
-            raise AnalysisError("a proposal that was read back can't be moved; make it anew: round.propose()")
+            raise AnalysisError(
+                "a proposal that was read back can't be moved; make it anew",
+                Action("round.propose", risk=risk),
+            )
         most = max(*MENU, self._made_of.most)
         if risk > most:
             raise AnalysisError(
-                f"risk must be <= {most:g} here, got {risk:g}; propose it: round.propose(risk={risk:g})"
+                f"risk must be <= {most:g} here, got {risk:g}; propose it", Action("round.propose", risk=risk)
             )
         return _at(self._made_of, float(risk))
 

@@ -26,14 +26,11 @@ from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.reading import read_curves
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.trials.frame import best_first, degenerate_rows
+from refine.trials.frame import best_first, may_be_best
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy.typing as npt
-    import pandas as pd
 
     from refine.analysis.analysis import Analysis
 
@@ -139,7 +136,9 @@ class Plots:
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial; from the first trial on."""
         r, table = self._round, self._round.trials
-        return figures.best_so_far(table, r.direction, r.metric, ax, _may_be_best(r, table))
+        return figures.best_so_far(
+            table, r.direction, r.metric, ax, may_be_best(table, r.space, r.node.allow_degenerate)
+        )
 
     def edf(self, ax: Any = None) -> Any:
         """Distribution of this round's values and its ancestors', by their finished space-filling trials."""
@@ -249,7 +248,11 @@ class TreePlots:
         found = []
         for r in alike:
             table = r.trials
-            values = np.where(_may_be_best(r, table), np.asarray(table["value"], dtype=float), np.nan)
+            values = np.where(
+                may_be_best(table, r.space, r.node.allow_degenerate),
+                np.asarray(table["value"], dtype=float),
+                np.nan,
+            )
             parents = [node.id for node in r.path[:-1] if node.id in known]
             parent = parents[-1] if parents else None
             found.append(figures.RoundValues(r.id, parent, values, tags.get(r.id, "")))
@@ -275,16 +278,6 @@ class TreePlots:
     def _alike(self) -> list[Round]:
         rounds = self._tree._at_once().rounds
         return [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
-
-
-def _may_be_best(r: Round, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which trials may be called best."""
-    finished = (
-        np.isfinite(np.asarray(table["value"], dtype=float)) & (table["state"] == "complete").to_numpy()
-    )
-    if not r.node.allow_degenerate:
-        finished &= ~degenerate_rows(table, r.space)
-    return np.asarray(finished, dtype=np.bool_)
 
 
 def _best(rounds: Sequence[Round]) -> float | None:

@@ -13,7 +13,7 @@ from refine import stats
 from refine.proposal.forecast import WHAT
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
-from refine.trials.goal import sign_of
+from refine.trials.goal import best_of, sign_of
 from refine.utils.display import Shown
 
 if TYPE_CHECKING:
@@ -90,11 +90,7 @@ class Entry:
             return math.nan
         if what == "median":
             return float(np.median(self.seen.space_filling))
-        return float(
-            max(self.seen.space_filling)
-            if self.seen.direction == "maximize"
-            else min(self.seen.space_filling)
-        )
+        return best_of(self.seen.space_filling, self.seen.direction)
 
     def percentile(self, what: str) -> float:
         """Where in its forecast the realised value lies, in [0, 1]; NaN where it is not scored."""
@@ -112,7 +108,7 @@ class Entry:
         if not self.seen.audit or math.isnan(self.seen.inside):
             return math.nan
         sign = sign_of(self.seen.direction)
-        return max(sign * v for v in self.seen.audit) - sign * self.seen.inside
+        return sign * (best_of(self.seen.audit, self.seen.direction) - self.seen.inside)
 
     @property
     def refuted(self) -> bool | None:

@@ -68,8 +68,8 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
         checks.infeasible(analysis, known.allow_degenerate),
         checks.curves(known.curves),
         *(checks.isolation(analysis, name) for name in scientific),
-        checks.noise(analysis, known, values),
+        checks.noise(analysis, known),
         checks.optimism(analysis, values),
-        checks.cost(analysis, ranked),
+        checks.cost(analysis),
     ]
     return Checks(round_id, tuple(found))

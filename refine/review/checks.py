@@ -17,16 +17,17 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.best_trials import cost_of, gain_of
 from refine.analysis.evidence import level_positions
 from refine.analysis.finding import open_ends
 from refine.analysis.learning_curves import FLAGS, TrialCurves
 from refine.analysis.population import space_filling_rows
 from refine.analysis.reason import plain
+from refine.analysis.selection import unusable
+from refine.errors import AnalysisError
 from refine.proposal.proposal import Proposal
 from refine.space.limits import widened
 from refine.space.parameters import Range
-from refine.trials.frame import degenerate_rows
-from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
 
 if TYPE_CHECKING:
@@ -197,12 +198,8 @@ def enough(analysis: Analysis) -> Check:
 def infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     """Which share of the trials gave no usable model."""
     table = analysis.table
-    state = table.get("state")
-    bad = np.zeros(len(table), dtype=bool) if state is None else state.isin(FAILED).to_numpy()
-    if not allow_degenerate:
-        bad = bad | degenerate_rows(table, analysis.space)
-    ended = len(table) if state is None else int((state != "running").sum())
-    count = int(bad.sum())
+    ended = int((table["state"] != "running").sum()) if "state" in table else len(table)
+    count = int(unusable(table, analysis.space, allow_degenerate).sum())
     share = count / ended if ended else math.nan
     interval = stats.wilson(count, ended)
     fails = [e.name for e in analysis.parameters if e.fails]
@@ -249,15 +246,15 @@ def isolation(analysis: Analysis, name: str) -> Check:
     return Check("isolation", verdict, code, values, least, "isolation", name)
 
 
-def noise(analysis: Analysis, known: Known, values: Floats) -> Check:
+def noise(analysis: Analysis, known: Known) -> Check:
     """Whether the gain is more than noise, and how many trials are as good."""
     sd = _noise(analysis)
     if not math.isfinite(sd):
         return _unknown("noise", "unknown", "gain", _REPLICATE)
-    best = float(values[0])
-    ties = int((values >= best - sd).sum())
     first = not math.isfinite(known.before)
-    gain = best - (float(np.median(values)) if first else analysis.sign * known.before)
+    found = gain_of(analysis, None if first else known.before)
+    gain = analysis.sign * (found.best - float(np.median(found.values))) if first else found.gained
+    ties = found.near
     figures = _values(gain=gain + 0.0, noise=sd, ties=ties, over="median" if first else "before")
     if first:
         verdict = PASS if gain > _SURE * sd and ties <= TIES else WARN
@@ -287,19 +284,16 @@ def optimism(analysis: Analysis, values: Floats) -> Check:
     return Check("optimism", verdict, code, figures, over)
 
 
-def cost(analysis: Analysis, ranked: pd.DataFrame) -> Check:
+def cost(analysis: Analysis) -> Check:
     """Whether a trial that is as good takes much less time."""
-    seconds = (
-        np.asarray(ranked["seconds"], dtype=float) if "seconds" in ranked else np.full(len(ranked), math.nan)
-    )
-    values = analysis.sign * np.asarray(ranked["value"], dtype=float)
-    if not math.isfinite(seconds[0]) or seconds[0] <= 0:
+    try:
+        found = cost_of(analysis)
+    except AnalysisError:  # no trial has a time
         return _unknown("cost", "unknown")
-    sd = analysis.noise.sd if math.isfinite(analysis.noise.sd) else 0.0
-    near = (values >= values[0] - sd) & np.isfinite(seconds)
-    cheapest = float(seconds[near].min())
-    saving = 1 - cheapest / float(seconds[0])
-    rank = int(np.flatnonzero(near & (seconds == cheapest))[0]) + 1
-    figures = _values(saving=saving, rank=rank, share=cheapest / float(seconds[0]))
+    if not found.leads:
+        return _unknown("cost", "unknown")
+    share = float(found.seconds[found.cheapest] / found.seconds[found.best])
+    saving = 1 - share
+    figures = _values(saving=saving, rank=found.rank, share=share)
     verdict, code = (PASS, "no_cheaper") if saving < CHEAPER else (WARN, "cheaper")
     return Check("cost", verdict, code, figures, saving, "cost")

@@ -21,6 +21,7 @@ from refine.review.next_step import NextStep, next_step_of
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.trials.round_record import Node
+from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 
@@ -119,7 +120,9 @@ class Review(Shown, Generic[R]):
             ReviewError: An unknown name, or none.
         """
         if not names:
-            raise ReviewError("reject takes the names of parameters; to turn everything down use decline()")
+            raise ReviewError(
+                "reject takes the names of parameters; to turn everything down", Action("review.decline")
+            )
         if not all(isinstance(name, str) for name in names):
             raise ReviewError(f"reject takes names as text, reject('lr', 'dropout'), got {names!r}")
         edits = {n: v for n, v in self.edits.items() if n not in names}

@@ -78,6 +78,22 @@ def space_filling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.asarray(frame["origin"].isin(SPACE_FILLING), dtype=np.bool_)
 
 
+def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
+    """Which rows finished with a value and may be called best.
+
+    Args:
+        frame: One row per trial with ``value``; without ``state`` every row is complete.
+        space: Names of parameters, see :func:`degenerate_rows`.
+        allow_degenerate: Whether degenerate trials may be best.
+    """
+    keep = np.isfinite(np.asarray(frame["value"], dtype=float))
+    if "state" in frame:
+        keep &= (frame["state"] == "complete").to_numpy()
+    if not allow_degenerate:
+        keep &= ~degenerate_rows(frame, space)
+    return np.asarray(keep, dtype=np.bool_)
+
+
 def best_first(
     frame: pd.DataFrame, direction: str, space: Iterable[str] = (), allow_degenerate: bool = False
 ) -> pd.DataFrame:
@@ -89,12 +105,7 @@ def best_first(
         space: Names of parameters, see :func:`degenerate_rows`.
         allow_degenerate: Whether degenerate trials may be.
     """
-    keep = np.isfinite(np.asarray(frame["value"], dtype=float))
-    if "state" in frame:
-        keep &= (frame["state"] == "complete").to_numpy()
-    if not allow_degenerate:
-        keep &= ~degenerate_rows(frame, space)
-    found: pd.DataFrame = frame[keep]
+    found: pd.DataFrame = frame[may_be_best(frame, space, allow_degenerate)]
     return found.iloc[
         np.argsort(-sign_of(direction) * np.asarray(found["value"], dtype=float), kind="stable")
     ]

@@ -36,13 +36,18 @@ class Goal(NamedTuple):
 
     def best(self, values: Iterable[float]) -> float:
         """The best of some values; NaN where there is none."""
-        known = [v for v in values if v == v]
-        return max(known, key=lambda v: self.sign * v, default=math.nan)
+        return best_of(values, self.direction)
 
 
 def sign_of(direction: str) -> float:
     """1 where larger is better, else -1."""
     return 1.0 if direction == "maximize" else -1.0
+
+
+def best_of(values: Iterable[float], direction: str) -> float:
+    """The best of some values; NaN where there is none."""
+    sign = sign_of(direction)
+    return float(max((v for v in values if v == v), key=lambda v: sign * v, default=math.nan))
 
 
 def check_direction(direction: str) -> str:

@@ -45,14 +45,14 @@ class Action:
         return f"Action({self!s})"
 
     def __str__(self) -> str:
-        if self.name in _READ:
+        if self.name.endswith(_READ):
             return self.name
         parts = [_mapping(a) if isinstance(a, Mapping) else _typed(a) for a in self.arguments]
         inside = ", ".join([*parts, *(f"{name}={_typed(value)}" for name, value in self.options.items())])
         return f"{self.name[:-1]}{inside}]" if self.name.endswith("[]") else f"{self.name}({inside})"
 
 
-_READ = ("round.failures",)
+_READ = ".failures"
 
 
 def _typed(value: Any) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refine.utils.action import Action
 from refine.utils.provided import page_maker
 
 if TYPE_CHECKING:
@@ -115,12 +116,12 @@ class Page:
     Attributes:
         title: Its first line.
         blocks: What follows.
-        calls: What one would sensibly call next.
+        calls: What one would sensibly call next, or type where a shell shows the page.
     """
 
     title: str
     blocks: tuple[Block, ...] = ()
-    calls: tuple[str, ...] = ()
+    calls: tuple[Action | str, ...] = ()
 
 
 class Shown:
@@ -181,7 +182,7 @@ def to_html(page: Page) -> str:
     parts = [f'<p style="margin:.2em 0;font-weight:600">{_escaped(page.title)}</p>'] if page.title else []
     parts += [_HTML[type(block)](block) for block in page.blocks]
     if page.calls:
-        calls = " ".join(_span(call, "code") for call in page.calls)
+        calls = " ".join(_span(str(call), "code") for call in page.calls)
         parts.append(f'<p style="margin:.5em 0;opacity:.8">next: {calls}</p>')
     return f'<div style="line-height:1.4;max-width:64em;overflow-x:auto">{"".join(parts)}</div>'
 
@@ -221,12 +222,12 @@ def _styled(text: str, tone: str) -> RichText:
     return RichText(shown(text), style=_TONES[tone][0])
 
 
-def _next_line(calls: Sequence[str]) -> RichText:
+def _next_line(calls: Sequence[Action | str]) -> RichText:
     from rich.text import Text as RichText
 
     line = RichText("next: ", style="dim")
     for i, call in enumerate(calls):
-        line.append(", " if i else "", style="dim").append(call, style=_TONES["code"][0])
+        line.append(", " if i else "", style="dim").append(str(call), style=_TONES["code"][0])
     return line
 
 

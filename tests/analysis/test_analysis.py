@@ -174,13 +174,13 @@ def test_a_conditional_parameter_is_tested_where_it_is_read():
     analysis = refine.analyze(SPACE, frame, read={"units_2": reads})
     e = analysis["units_2"]
     assert e.read == pytest.approx(reads.mean())
-    assert e.condition == "layers is 2 or 3"
+    assert e.condition == ("layers", (1, 2), ("2", "3"))
     assert e.n == reads.sum()
     assert sum(v.n for v in e.levels) == reads.sum()
     assert e.matters
     everywhere = refine.analyze(SPACE, frame)["units_2"]
     assert e.p < everywhere.p
-    assert everywhere.condition == ""
+    assert everywhere.condition is None
     alone = refine.analyze(SPACE, frame[reads])["units_2"]
     assert (e.p, e.correlation) == (alone.p, alone.correlation)
     # The others are tested on all trials.
@@ -201,14 +201,14 @@ def test_a_trial_that_failed_before_it_read_a_parameter_does_not_blur_its_condit
     early = np.arange(len(frame)) % 10 == 0
     frame.loc[early, "value"] = np.nan
     analysis = refine.analyze(SPACE, frame, read={"units_2": reads & ~early})
-    assert analysis["units_2"].condition == "layers is 2 or 3"
+    assert analysis["units_2"].condition == ("layers", (1, 2), ("2", "3"))
     assert analysis["units_2"].read == pytest.approx(reads[~early].mean())
 
 
 def test_without_one_parameter_that_tells_them_apart_there_is_no_condition():
     frame, reads = conditional()
     mixed = reads & (frame["dropout"] > 0.1).to_numpy()
-    assert refine.analyze(SPACE, frame, read={"units_2": mixed})["units_2"].condition == ""
+    assert refine.analyze(SPACE, frame, read={"units_2": mixed})["units_2"].condition is None
 
 
 def test_what_no_even_trial_reads_cannot_be_judged():

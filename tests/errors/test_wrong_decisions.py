@@ -70,7 +70,7 @@ REVIEWS = {
     "reject of nothing": (
         lambda p: p.review.reject(),
         ReviewError,
-        "reject takes the names of parameters; to turn everything down use decline()",
+        "reject takes the names of parameters; to turn everything down: review.decline()",
     ),
     "reject of a typo": (
         lambda p: p.review.reject("drpout"),

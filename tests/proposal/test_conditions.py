@@ -39,8 +39,7 @@ def proposal(analysis):
 
 
 def test_the_condition_is_data(analysis):
-    assert analysis["momentum"].condition == "optimizer is sgd"
-    assert analysis["momentum"].read_where == ("optimizer", (2,))
+    assert analysis["momentum"].condition == ("optimizer", (2,), ("sgd",))
     columns = {"optimizer": np.array(["adam", "sgd", "other"], dtype=object), "momentum": np.zeros(3)}
     assert read_at(analysis.parameters, columns)["momentum"].tolist() == [False, True, True]
     assert np.isnan(analysis.read_positions[:, 2]).mean() == pytest.approx(

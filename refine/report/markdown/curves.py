@@ -10,6 +10,7 @@ from refine.report.figures.curves import MOST
 from refine.report.markdown.round_facts import Facts, direction_of, metric_of
 from refine.report.markdown.text import grid, picture, table
 from refine.report.pages.curves import FLAG_WORDS
+from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.utils.format import number
 
@@ -47,7 +48,7 @@ def curves_section(facts: Facts, where: Path) -> dict[str, Any] | None:
     metric = Metric.parse(metric_of(facts))
     path = f"{facts.node.id}/curves.png"
     figures.save(figures.curves(found[:MOST], metric.name, direction_of(facts)), where / path)
-    reduction = "max" if direction_of(facts) == "maximize" else "min"
+    reduction = "max" if sign_of(direction_of(facts)) > 0 else "min"
     best = f", or judge by the best epoch ({reduction}:{metric.name})" if metric.reduction == "last" else ""
     rows = []
     for name, word in FLAG_WORDS.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refine.analysis.finding import MATTERS
 from refine.trials.frame import best_first, degenerate_rows
 from refine.trials.trial import ORIGINS, STATES
 from refine.utils.format import number
@@ -110,7 +111,8 @@ def passed_over(facts: Facts) -> int:
 
 def that_matter(facts: Facts) -> list[str]:
     """Parameters that matter, the clearest first; one that no trial read does not."""
-    return [e.name for e in facts.analysis.ranked if e.matters and e.read != 0] if facts.analysis else []
+    found = facts.analysis
+    return [e.name for e in found.ranked if found.findings[e.name].verdict == MATTERS] if found else []
 
 
 def states_text(facts: Facts) -> str:

@@ -42,10 +42,13 @@ def analysis_page(analysis: Analysis) -> Page:
     if rest:
         blocks.append(Items(tuple(Cell(line, "faint") for line in rest)))
     blocks += [Text(f"Caution: {sentence(caution)}", "warn") for caution in analysis.cautions]
-    first = next((e.name for e in ranked if e.matters), ranked[0].name if ranked else None)
+    first = next(
+        (e.name for e in ranked if analysis.findings[e.name].verdict == f.MATTERS),
+        ranked[0].name if ranked else None,
+    )
     plots = (Action("round.plot.density", first), Action("round.plot.correlation")) if first else ()
     title = f"What {plural(analysis.n_space_filling, 'trial')} say about {analysis.metric}"
-    return Page(title, tuple(blocks), (*map(str, plots), str(Action("round.propose", risk=0.05))))
+    return Page(title, tuple(blocks), (*plots, Action("round.propose", risk=0.05)))
 
 
 def seen(analysis: Analysis) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refine.proposal.forecast import WHAT
 from refine.review.calibration import SHARE, Calibration, Entry
+from refine.trials.goal import best_of, sign_of
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
 from refine.utils.format import number, percent, plural, probability, score
@@ -15,7 +16,9 @@ def calibration_page(found: Calibration) -> Page:
     """Every decision: what was forecast, what was seen, whether it was refuted; and how often forecasts held."""
     title = f"Calibration of {found.tree}"
     if not found.entries:
-        return Page(title, (Text("No decision has led to a child yet."),), ("round.propose().accept(n=100)",))
+        return Page(
+            title, (Text("No decision has led to a child yet."),), (Action("round.propose().accept", n=100),)
+        )
     median, best = ("median: forecast", "seen"), ("best: forecast", "seen")
     head = ("round", "child", "decision", "kept", "claimed", *median, *best)
     items = (
@@ -28,7 +31,7 @@ def calibration_page(found: Calibration) -> Page:
     ]
     held = coverage_sentences(found)
     blocks += [Items(tuple(held))] if held else []
-    return Page(title, tuple(blocks), (str(Action("tree.plot.reliability")),))
+    return Page(title, tuple(blocks), (Action("tree.plot.reliability"),))
 
 
 def coverage_sentences(found: Calibration) -> list[str]:
@@ -61,7 +64,7 @@ def _state(e: Entry) -> str:
 def _place(e: Entry, what: str) -> str:
     """Where the realised value lies in its forecast, by how much of the forecast is worse."""
     share = e.percentile(what)
-    worse = share if e.seen.direction == "maximize" else 1 - share
+    worse = share if sign_of(e.seen.direction) > 0 else 1 - share
     if worse <= _TAIL:
         return "is worse than almost all of the forecast"
     if worse >= 1 - _TAIL:
@@ -82,7 +85,7 @@ def _verdict(e: Entry) -> str:
     epsilon = e.proposal.claim.epsilon
     more = f" by more than {number(epsilon)}" if epsilon else ""
     if e.verdict == "refuted":
-        best = max(e.seen.audit) if e.seen.direction == "maximize" else min(e.seen.audit)
+        best = best_of(e.seen.audit, e.seen.direction)
         return f"Refuted: an audit trial reached {score(best)}; the best inside is {score(e.seen.inside)}, worse{more}."
     count = len(e.seen.audit)
     it = "It" if count == 1 else "They"

@@ -51,7 +51,7 @@ def checks_page(found: Checks, spell: Spell = str) -> Page:
         (question(c), Cell(c.verdict, tones[c.verdict]), figure(c), says(c, spell)) for c in found.checks
     )
     counts = ", ".join(f"{count} {verdict}" for verdict, count in found.counts.items() if count)
-    calls = tuple(spell(c.call) for c in found.checks if c.call and c.verdict in (WARN, FAIL))
+    calls = tuple(c.call for c in found.checks if c.call and c.verdict in (WARN, FAIL))
     grid = Grid(("question", "verdict", "number", "what follows"), rows, wide=(3,))
     return Page(f"Before you decide on round {found.round}: {counts}", (grid,), calls[:3])
 

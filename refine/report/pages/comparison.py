@@ -7,6 +7,7 @@ from dataclasses import replace
 from refine.report.pages.difference import difference_grid
 from refine.report.pages.population import population_sentence
 from refine.tree.comparison import Comparison
+from refine.utils.action import Action
 from refine.utils.display import Block, Page, Text
 from refine.utils.format import percent, score
 from refine.utils.provided import page_for
@@ -26,4 +27,4 @@ def comparison_page(found: Comparison) -> Page:
     blocks.append(Text(f"The second space keeps {percent(found.volume_kept)} of the first."))
     if found.populations is not None:
         blocks.append(Text(population_sentence(found.populations, found.b, found.a)))
-    return Page(f"{found.a} -> {found.b}", tuple(blocks), ('.report("reports")',))
+    return Page(f"{found.a} -> {found.b}", tuple(blocks), (Action("comparison.report", "reports"),))

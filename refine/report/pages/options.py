@@ -30,7 +30,7 @@ def options_page(found: Options) -> Page:
     )
     grid = Grid(OPTIONS_HEAD, rows, right=(0, 2, 4), wide=(1,))
     return Page(
-        "What more or less risk would buy", (grid, about), (str(Action("review.at", risk=Symbol("risk"))),)
+        "What more or less risk would buy", (grid, about), (Action("review.at", risk=Symbol("risk")),)
     )
 
 

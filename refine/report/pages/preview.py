@@ -31,9 +31,7 @@ def preview_page(found: Preview) -> Page:
         Action("review.edit", {"name": (Symbol("low"), Symbol("high"))}),
         Action("review.accept", note=..., n=...),
     )
-    return Page(
-        "If you accept this", (Grid(("what", "what it would be"), rows), *warning), tuple(map(str, calls))
-    )
+    return Page("If you accept this", (Grid(("what", "what it would be"), rows), *warning), calls)
 
 
 def _risk(mine: float, proposed: float) -> str:

@@ -118,10 +118,17 @@ def _depends_on(v: Any) -> str:
 
 @_says("read_in")
 def _read_in(v: Any) -> str:
-    where = f", those where {v.condition}" if v.condition else ""
+    where = f", those where {_condition(v)}" if _condition(v) else ""
     return (
         f"Tested on the {plural(v.n, 'space-filling trial')} that read it ({percent(v.share)} of all{where})."
     )
+
+
+def _condition(v: Any) -> str:
+    """``layers is 2 or 3``; empty where no condition is known."""
+    if not isinstance(v.condition, Mapping):
+        return v.condition if isinstance(v.condition, str) else ""  # a proposal may be stored with the text
+    return f"{v.condition['parameter']} is {join(v.condition['levels'], 'or')}"
 
 
 @_says("rich")
@@ -258,7 +265,7 @@ def _not_tried(v: Any) -> str:
 
 @_says("not_read_in_box")
 def _not_read_in_box(v: Any) -> str:
-    return f"{v.parameter} was read only where {v.condition}, which leaves: it is fixed, since nothing that stays reads it."
+    return f"{v.parameter} was read only where {_condition(v)}, which leaves: it is fixed, since nothing that stays reads it."
 
 
 @_says("refuted")

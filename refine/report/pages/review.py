@@ -37,7 +37,7 @@ def review_page(review: Review) -> Page:
         Action("review.accept", note=..., n=...),
         Action("review.decline", note=...),
     )
-    return Page(f"Review of round {review.round.id}", tuple(blocks), tuple(map(str, calls)))
+    return Page(f"Review of round {review.round.id}", tuple(blocks), calls)
 
 
 def _changes(review: Review) -> list[Block]:

@@ -13,6 +13,7 @@ from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
 from refine.tree.round import Round
 from refine.trials.trial import FAILED
+from refine.utils.action import Action
 from refine.utils.display import Block, Items, Page, Text
 from refine.utils.format import duration, join, number, percent, plural, score
 from refine.utils.provided import page_for
@@ -84,13 +85,18 @@ def _text(value: object) -> str:
     return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
 
 
-def _calls(found: Round, ended: int, left: int, failed: int) -> tuple[str, ...]:
-    look: tuple[str, ...] = (".analyze()", ".propose(risk=0.05)", '.report("reports")')
+def _calls(found: Round, ended: int, left: int, failed: int) -> tuple[Action, ...]:
+    run, failures = Action("round.run", workers=2), Action("round.failures")
+    look: tuple[Action, ...] = (
+        Action("round.analyze"),
+        Action("round.propose", risk=0.05),
+        Action("round.report", "reports"),
+    )
     if left and not ended:
-        return (".run(workers=2)",)
+        return (run,)
     if failed:
-        look = (".failures", *look) if failed < ended else (".failures",)
+        look = (failures, *look) if failed < ended else (failures,)
     if left:
-        return (".run(workers=2)", *look)
+        return (run, *look)
     children = [d.child for d in found.decisions if d.child]
-    return (*look, *(f'tree["{child}"]' for child in children[-1:]))
+    return (*look, *(Action("tree[]", child) for child in children[-1:]))

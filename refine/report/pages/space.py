@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter
 from refine.space.space import Space
+from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text
 from refine.utils.provided import page_for
 
@@ -19,7 +20,8 @@ def space_page(space: Space) -> Page:
         n for n, p in space.items() if isinstance(p, Categorical) and any(v % 1 for v in p.grid if p.numeric)
     ]
     hints = [Text(text, "faint") for n in halves if (text := as_choices(n, space[n]))]
-    return Page(size, (space_grid(space), *hints), ("tree.add_round(space, objective, n=200)",))
+    add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=200)
+    return Page(size, (space_grid(space), *hints), (add,))
 
 
 def as_choices(name: str, parameter: Parameter) -> str:

@@ -8,6 +8,7 @@ from refine.report.pages.difference import difference_line
 from refine.run.steering import how_text
 from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.tree import Tree
+from refine.utils.action import Action, Symbol
 from refine.utils.display import Branch, Cell, Page, Text
 from refine.utils.format import score
 from refine.utils.provided import page_for
@@ -22,7 +23,11 @@ def tree_page(tree: Tree) -> Page:
     """
     seen = overview_of(tree._at_once().rounds)
     if not seen.rounds:
-        return Page(tree.name, (Text("No round yet."),), ("tree.add_round(space, objective, n=100)",))
+        return Page(
+            tree.name,
+            (Text("No round yet."),),
+            (Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),),
+        )
 
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
         found = []
@@ -33,14 +38,12 @@ def tree_page(tree: Tree) -> Page:
         return tuple(found)
 
     last = seen.rounds[-1]
-    next_ = (
-        "propose(risk=0.05)"
-        if last.states.get("complete")
-        else "failures"
-        if last.states
-        else "run(workers=2)"
-    )
-    calls = (f'tree["{last.id}"].{next_}', 'tree.report("reports")', "refine.guide(tree)")
+    at = Action("tree[]", last.id)
+    if last.states.get("complete"):
+        first = Action(f"{at}.propose", risk=0.05)
+    else:
+        first = Action(f"{at}.failures") if last.states else Action(f"{at}.run", workers=2)
+    calls = (first, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
     return Page("", (Branch(((Cell(tree.name, "strong"),),), grow(seen.below(None))),), calls)
 
 

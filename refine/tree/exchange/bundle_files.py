@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from refine.errors import StoreError
 from refine.store.rows import NODE_FIELDS, NODE_TABLES, Part, Row, from_plain, to_plain
 from refine.store.schema import SCHEMA_VERSION, renamed
+from refine.utils.action import Action, Symbol
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -105,10 +106,12 @@ def read_folder(folder: Path) -> Bundle:
     """
     index = folder / "tree.json"
     if not index.is_file():
-        way = "tree.export(folder) writes one"
+        text = f"{folder}: is no exported tree, tree.json is not there; "
         if folder.is_file():
-            way = "of a store open the tree: refine.Tree(name, store=...)"
-        raise StoreError(f"{folder}: is no exported tree, tree.json is not there; {way}")
+            raise StoreError(
+                f"{text}of a store open the tree", Action("refine.Tree", Symbol("name"), store=...)
+            )
+        raise StoreError(f"{text}one is written by", Action("tree.export", Symbol("folder")))
     head = _json(index.read_bytes(), index, folder)
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
         raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")

@@ -11,6 +11,7 @@ from refine.utils.action import Action, Symbol
 _COMMANDS = {
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
     "tree.report": "report STORE",
+    "tree.export": "export STORE",
     "tree.tag": "tag STORE ROUND",
     "tree.calibration": "calibration STORE",
     "round.run": "run STORE ROUND",

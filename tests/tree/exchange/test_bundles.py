@@ -126,7 +126,8 @@ def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path
         with loaded._context.store.engine.begin() as connection:
             connection.execute(t.trial.update().where(t.trial.c.pk == 1).values(metrics='{"acc": 9.0}'))
     with pytest.raises(
-        StoreError, match=r"is in the store already and must hold nothing else .* merge: tree\.merge"
+        StoreError,
+        match=r"is in the store already and must hold nothing else .* merge it in Python: tree\.merge",
     ):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db")
     with refine.Tree("question", store=tmp_path / "own.db") as own:
@@ -199,7 +200,7 @@ def test_rounds_without_an_analysis_have_reports_too(tmp_path):
         new = tree.add_round({"x": (0, 9)}, lambda p: p["x"], n=3, name="new")
         tree.export(tmp_path / "out")
         text = (tmp_path / "out" / flat.id / f"{flat.id}.md").read_text()
-        assert "Every trial that has finished is degenerate" in text
+        assert "Every finished trial is degenerate" in text
         assert (tmp_path / "out" / new.id / f"{new.id}.md").is_file()
         refine.Tree.load(tmp_path / "out", tmp_path / "l.db").close()
 
