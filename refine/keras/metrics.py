@@ -66,12 +66,13 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
             binary for binary targets, else macro.
         threshold: Predictions above it are positive; for binary and multi-label.
         multilabel: Whether every column is a problem of its own.
-        name: Name in the history.
+        name: Name in the history; default the metric's own.
         dtype: Type of the result.
     """
 
-    # What each score makes of the counts; `_ratio` by those that are averaged over classes.
-    _score: Callable[[Any], Any]
+    _called: str
+
+    # What a score that is averaged over classes makes of their counts.
     _ratio: Callable[[Any, Any, Any], Any]
 
     def __init__(
@@ -82,7 +83,7 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name or self._called, dtype=dtype)
         if average not in _AVERAGES:
             raise ObjectiveError(
                 f"average: must be one of {', '.join(_AVERAGES)}, got {average!r}; "
@@ -172,7 +173,7 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         matrix = matrix[0]
         return ops.diagonal(matrix), ops.sum(matrix, axis=0), ops.sum(matrix, axis=1)
 
-    def _averaged(self, matrix: Any) -> Any:
+    def _score(self, matrix: Any) -> Any:
         hits, predicted, true = self._counts(matrix)
         binary = not self.multilabel and self._matrix.shape[-1] == 2
         if self.average == "binary" or (self.average == "auto" and binary):
@@ -199,9 +200,11 @@ class FBeta(_Confusion):
         average: See the module's text.
         threshold: Predictions above it are positive.
         multilabel: Whether every column is a problem of its own.
-        name: Name in the history.
+        name: Name in the history; default ``"fbeta"``.
         dtype: Type of the result.
     """
+
+    _called = "fbeta"
 
     def __init__(
         self,
@@ -209,7 +212,7 @@ class FBeta(_Confusion):
         average: str = "auto",
         threshold: float = 0.5,
         multilabel: bool = False,
-        name: str = "fbeta",
+        name: str | None = None,
         dtype: Any = None,
     ) -> None:
         super().__init__(average, threshold, multilabel, name, dtype)
@@ -225,81 +228,39 @@ class FBeta(_Confusion):
         square = self.beta**2
         return _divide((1 + square) * hits, predicted + square * true)
 
-    def _score(self, matrix: Any) -> Any:
-        return self._averaged(matrix)
-
 
 @keras.saving.register_keras_serializable("refine")
 class FMeasure(FBeta):
     """The F1 score, named ``fmeasure`` as Talos calls it; arguments as `FBeta`."""
 
-    def __init__(
-        self,
-        beta: float = 1.0,
-        average: str = "auto",
-        threshold: float = 0.5,
-        multilabel: bool = False,
-        name: str = "fmeasure",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(beta, average, threshold, multilabel, name, dtype)
+    _called = "fmeasure"
 
 
 @keras.saving.register_keras_serializable("refine")
 class Precision(_Confusion):
     """Share of right ones among those predicted positive; 0 if none is predicted positive."""
 
-    def __init__(
-        self,
-        average: str = "auto",
-        threshold: float = 0.5,
-        multilabel: bool = False,
-        name: str = "precision",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(average, threshold, multilabel, name, dtype)
+    _called = "precision"
 
     def _ratio(self, hits: Any, predicted: Any, true: Any) -> Any:  # noqa: ARG002
         return _divide(hits, predicted)
-
-    def _score(self, matrix: Any) -> Any:
-        return self._averaged(matrix)
 
 
 @keras.saving.register_keras_serializable("refine")
 class Recall(_Confusion):
     """Share of positives that are found; 0 if there is no positive."""
 
-    def __init__(
-        self,
-        average: str = "auto",
-        threshold: float = 0.5,
-        multilabel: bool = False,
-        name: str = "recall",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(average, threshold, multilabel, name, dtype)
+    _called = "recall"
 
     def _ratio(self, hits: Any, predicted: Any, true: Any) -> Any:  # noqa: ARG002
         return _divide(hits, true)
 
-    def _score(self, matrix: Any) -> Any:
-        return self._averaged(matrix)
 
-
-@keras.saving.register_keras_serializable("refine")
-class BalancedAccuracy(_Confusion):
-    """Mean recall of the classes that occur in the targets; a constant prediction gets 1 / classes.
-
-    With ``multilabel=True`` the mean over labels. 0 before anything is counted.
-    """
+class _OfAll(_Confusion):
+    """A score of all classes together, with nothing to average."""
 
     def __init__(
-        self,
-        threshold: float = 0.5,
-        multilabel: bool = False,
-        name: str = "balanced_accuracy",
-        dtype: Any = None,
+        self, threshold: float = 0.5, multilabel: bool = False, name: str | None = None, dtype: Any = None
     ) -> None:
         super().__init__("auto", threshold, multilabel, name, dtype)
 
@@ -308,6 +269,16 @@ class BalancedAccuracy(_Confusion):
         config = super().get_config()
         del config["average"]
         return config
+
+
+@keras.saving.register_keras_serializable("refine")
+class BalancedAccuracy(_OfAll):
+    """Mean recall of the classes that occur in the targets; a constant prediction gets 1 / classes.
+
+    With ``multilabel=True`` the mean over labels. 0 before anything is counted.
+    """
+
+    _called = "balanced_accuracy"
 
     def _score(self, matrix: Any) -> Any:
         true = ops.sum(matrix, axis=2)
@@ -317,27 +288,14 @@ class BalancedAccuracy(_Confusion):
 
 
 @keras.saving.register_keras_serializable("refine")
-class Matthews(_Confusion):
+class Matthews(_OfAll):
     """Matthews' correlation coefficient, for any number of classes (Gorodkin, 2004).
 
     0 where it is undefined: all targets or all predictions of one class. With ``multilabel=True`` the
     mean over labels.
     """
 
-    def __init__(
-        self,
-        threshold: float = 0.5,
-        multilabel: bool = False,
-        name: str = "matthews",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__("auto", threshold, multilabel, name, dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Options, for saving a model with the metric."""
-        config = super().get_config()
-        del config["average"]
-        return config
+    _called = "matthews"
 
     def _score(self, matrix: Any) -> Any:
         # In shares rather than counts: squares of counts would lose digits in float32.

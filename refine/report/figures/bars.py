@@ -25,6 +25,7 @@ from refine.report.figures.style import (
     PINK,
     SKY,
     WIDTH,
+    dot_mark,
     panels,
     shorten,
     style,
@@ -289,25 +290,23 @@ def _limit(analysis: Analysis, grid: _Grid, ax: Axes) -> None:
 
 
 def _legend(grid: _Grid, drawn: Sequence[Axes]) -> list[Any]:
-    from matplotlib.lines import Line2D
-
     hue = grid.axes[2]
     marks: list[Any] = []
     if hue is not None:
         marks += [
-            Line2D([], [], color=c, marker=m, linewidth=0, markersize=5.5, label=shorten(text, 28))
+            dot_mark(shorten(text, 28), c, m, markersize=5.5)
             for text, c, m in zip(hue.labels, _COLOURS, _MARKERS, strict=False)
         ]
-    marks.append(Line2D([], [], color=INK, marker="|", markersize=9, linewidth=0, label="95 % interval"))
+    marks.append(dot_mark("95 % interval", INK, "|", markersize=9))
     few = sum(math.isfinite(v.median) and not math.isfinite(v.low + v.high) for v in grid.found)
     if few:
         hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 5}
         text = f"too few for one ({few:,})"
-        marks.append(Line2D([], [], color=GREY, marker="o", linewidth=0, label=text, **hollow))
+        marks.append(dot_mark(text, GREY, **hollow))
     for gid, marker, text in (("lost", "x", "median unfinished"), ("none", "_", "no trial")):
         lines = [line for ax in drawn for line in ax.lines if line.get_gid() == gid]
         count = sum(np.size(line.get_xdata()) for line in lines)
         if count:
             label = f"{text} ({count:,})"
-            marks.append(Line2D([], [], color=GREY, marker=marker, linewidth=0, markersize=5, label=label))
+            marks.append(dot_mark(label, GREY, marker, markersize=5))
     return marks

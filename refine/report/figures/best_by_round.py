@@ -21,6 +21,8 @@ from refine.report.figures.style import (
     SKY,
     WIDTH,
     axes,
+    dot_mark,
+    line_mark,
     short_ids,
     shorten,
     style,
@@ -95,7 +97,6 @@ def best_by_round(
         AnalysisError: No trial has a value, a parent doesn't stand before its child, an id stands twice, ``winner``
             is the id of no round with a value, or ``direction`` is neither.
     """
-    from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
     check_direction(direction)
@@ -136,12 +137,12 @@ def best_by_round(
         ax.grid(axis="y")
         ax.set_xlabel("trials of all rounds")
         lift, left_out = _names(ax, rounds, pieces, way)
-        marks = [Line2D([], [], color=BLUE, linewidth=2.2, label="best so far")]
+        marks = [line_mark("best so far", BLUE, linewidth=2.2)]
         if len(way) < len(pieces):
-            marks.append(Line2D([], [], color=GREEN, linewidth=1.6, label="side branches"))
+            marks.append(line_mark("side branches", GREEN, linewidth=1.6))
         where = f"{score(float(y[best]))} at trial {best + 1:,}"
-        marks.append(Line2D([], [], color=ORANGE, marker="o", linewidth=0, label=where))
-        marks.append(Line2D([], [], color=GREY, marker=".", linewidth=0, label="trial"))
+        marks.append(dot_mark(where, ORANGE))
+        marks.append(dot_mark("trial", GREY, "."))
         notes = [hidden_note(view)] if hidden_note(view) else []
         notes += [f"{plural(left_out, 'id')} left out"] if left_out else []
         text = f"Best {shorten(metric, 24)} over {plural(len(pieces), 'round')}"

@@ -10,8 +10,20 @@ import numpy.typing as npt
 from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError
 from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import BLUE, GREY, INK, ORANGE, axes, shorten, style, thinned, title
-from refine.trials.goal import check_direction
+from refine.report.figures.style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    axes,
+    dot_mark,
+    line_mark,
+    shorten,
+    style,
+    thinned,
+    title,
+)
+from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import score
 
 if TYPE_CHECKING:
@@ -38,7 +50,6 @@ def best_so_far(
     Raises:
         AnalysisError: No trial has a value, or ``direction`` is neither.
     """
-    from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
     check_direction(direction)
@@ -50,9 +61,8 @@ def best_so_far(
     if not may_win.any():
         raise AnalysisError("best_so_far: no trial has a value yet; run the round first")
     at = np.arange(1, len(y) + 1)
-    better = np.maximum if direction == "maximize" else np.minimum
-    worst = -np.inf if direction == "maximize" else np.inf
-    best = better.accumulate(np.where(may_win, y, worst))
+    sign = sign_of(direction)
+    best = sign * np.maximum.accumulate(np.where(may_win, sign * y, -np.inf))
     view = MetricView(y[finished], direction)
     with style():
         ax = axes(ax, 2.8)
@@ -67,11 +77,9 @@ def best_so_far(
         first = int(np.argmax(best == last))
         ax.plot(at[first], last, "o", color=ORANGE, markersize=6, zorder=5)
         marks = [
-            Line2D([], [], color=BLUE, linewidth=2, label="best so far"),
-            Line2D(
-                [], [], color=ORANGE, marker="o", linewidth=0, label=f"{score(last)} at trial {at[first]:,}"
-            ),
-            Line2D([], [], color=GREY, marker=".", linewidth=0, label="trial"),
+            line_mark("best so far", BLUE, linewidth=2),
+            dot_mark(f"{score(last)} at trial {at[first]:,}", ORANGE),
+            dot_mark("trial", GREY, "."),
         ]
         if not finished.all():
             bad = at[thinned(~finished)]
@@ -81,11 +89,11 @@ def best_so_far(
             look |= {"markersize": 4, "markeredgewidth": 0.6 if dense else 0.9}
             ax.plot(
                 bad,
-                np.full(len(bad), 0.02 if direction == "maximize" else 0.98),
+                np.full(len(bad), 0.02 if sign > 0 else 0.98),
                 transform=ax.get_xaxis_transform(),
                 **look,
             )
-            marks.append(Line2D([], [], label=f"without a value ({(~finished).sum():,})", **look))
+            marks.append(line_mark(f"without a value ({(~finished).sum():,})", **look))
         ax.set_xlim(0.5 - 0.01 * len(y), len(y) + 0.5 + 0.01 * len(y))
         metric_axis(ax, view, metric)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

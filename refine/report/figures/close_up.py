@@ -23,7 +23,10 @@ from refine.report.figures.style import (
     LIGHT,
     ORANGE,
     Scale,
+    area_mark,
     axes,
+    dot_mark,
+    line_mark,
     shorten,
     spread,
     style,
@@ -119,8 +122,6 @@ def _draw(
     label: str,
     ax: Axes | None,
 ) -> Axes:
-    from matplotlib.lines import Line2D
-
     table, y, pruned, inside = trials
     scale = Scale(e.parameter)
     unit = e.parameter.unit(table[e.name].to_numpy())
@@ -139,12 +140,10 @@ def _draw(
     size = 5.0 if len(few) <= 300 else 3.6
     look: dict[str, Any] = {"markersize": size, "alpha": 0.45, "markeredgewidth": 0, "rasterized": True}
     ax.plot(scale.at(at), y[few], ".", color=INK, **look)
-    marks: list[Any] = [Line2D([], [], color=INK, marker=".", alpha=0.6, linewidth=0, label="trial")]
+    marks: list[Any] = [dot_mark("trial", INK, ".", alpha=0.6)]
     _medians(ax, scale, line, view)
     words = "running median, 95 % band" if line.running else "median, 95 % interval"
-    marks.append(
-        Line2D([], [], color=ORANGE, marker=None if line.running else "o", markersize=4, label=words)
-    )
+    marks.append(line_mark(words, ORANGE, marker=None if line.running else "o", markersize=4))
     limits = tuple(float(v) for v in scale.at(ends))
     scale.dress(ax, e.name, (limits[0], limits[1]), [float(v) for v in bounds])
     _mark(ax, scale, new, e.parameter, label, marks)
@@ -187,8 +186,6 @@ def _mark(
     ax: Axes, scale: Scale, new: Parameter | None, old: Parameter, label: str, marks: list[Any]
 ) -> None:
     """Shades what stays of a change."""
-    from matplotlib.patches import Patch
-
     if new is None or new == old:
         return
     if isinstance(scale.parameter, Range) and isinstance(new, Range):
@@ -203,14 +200,11 @@ def _mark(
         ax.axvspan(min(ends), max(ends), color=AMBER, alpha=0.18, linewidth=0, zorder=0)
     for v in ends if len(ends) <= 2 else (min(ends), max(ends)):
         ax.axvline(v, color=AMBER, linewidth=1.6, linestyle=(0, (4, 2)))
-    marks.append(Patch(color=AMBER, alpha=0.35, label=f"{label}: {shorten(bounds_text(new), 24)}"))
+    marks.append(area_mark(f"{label}: {shorten(bounds_text(new), 24)}", AMBER, alpha=0.35))
 
 
 def _strip(ax: Axes, scale: Scale, found: Densities, marks: list[Any]) -> None:
     """Densities of the best fifth and of all between the bounds, below the trials."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     place = scale.at(found.at)
     below = ax.inset_axes((0.0, 0.0, 1.0, _STRIP), sharex=ax)
     below.patch.set_alpha(0.0)
@@ -233,13 +227,5 @@ def _strip(ax: Axes, scale: Scale, found: Densities, marks: list[Any]) -> None:
     ax.axhspan(ax.get_ylim()[0], low, color="white", zorder=2, linewidth=0)
     ax.axhline(low, color=GREY, linewidth=0.8, zorder=2.1)
     ax.set_yticks([v for v in ax.get_yticks() if low <= v <= high])
-    marks.append(
-        Line2D(
-            [],
-            [],
-            color=BLUE,
-            linewidth=1.8,
-            label=f"density of the best {percent(GOOD)} ({found.good:,} here)",
-        )
-    )
-    marks.append(Patch(color=LIGHT, alpha=0.6, label=f"of all ({found.n:,})"))
+    marks.append(line_mark(f"density of the best {percent(GOOD)} ({found.good:,} here)", BLUE, linewidth=1.8))
+    marks.append(area_mark(f"of all ({found.n:,})", LIGHT, alpha=0.6))

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine.report.figures.style import BLUE, GREY, INK, LIGHT, axes, shorten, style, title, wrapped
+from refine.analysis.finding import MATTERS
+from refine.report.figures.style import (
+    BLUE,
+    GREY,
+    INK,
+    LIGHT,
+    area_mark,
+    axes,
+    line_mark,
+    shorten,
+    style,
+    title,
+    wrapped,
+)
 from refine.utils.format import p_value
 
 if TYPE_CHECKING:
@@ -27,14 +40,11 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
         analysis: Of :func:`refine.analyze`.
         ax: Axes to draw into; default those of a new figure.
     """
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     shown = analysis.ranked
     with style():
         ax = axes(ax, 1.5 + 0.3 * max(1, len(shown)))
         for row, e in enumerate(shown):
-            _effect_row(ax, row, e)
+            _effect_row(ax, row, e, analysis.findings[e.name].verdict == MATTERS)
         ax.axvline(0, color=GREY, linewidth=1)
         ax.set_yticks(range(len(shown)), [wrapped(e.name, 26) for e in shown])
         ax.set_ylim(len(shown) - 0.4, -0.6)
@@ -42,12 +52,12 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel(f"rank correlation with {shorten(analysis.metric)}; without an order: √ε², no sign")
-        marks: list[Any] = [Line2D([], [], color=INK, marker="o", linewidth=1.4, label="ordered")]
+        marks: list[Any] = [line_mark("ordered", INK, marker="o", linewidth=1.4)]
         if any(e.association for e in shown):
-            marks.append(Line2D([], [], color=INK, marker="D", linewidth=1.4, label="unordered"))
+            marks.append(line_mark("unordered", INK, marker="D", linewidth=1.4))
         marks += [
-            Patch(color=BLUE, alpha=0.45, label="q ≤ 0.1"),
-            Patch(color=LIGHT, label="no effect seen"),
+            area_mark("q ≤ 0.1", BLUE, alpha=0.45),
+            area_mark("no effect seen", LIGHT),
         ]
         title(
             ax,
@@ -57,9 +67,9 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _effect_row(ax: Axes, row: int, e: ParameterEvidence) -> None:
-    color = BLUE if e.matters else LIGHT
-    edge = BLUE if e.matters else GREY
+def _effect_row(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None:
+    color = BLUE if matters else LIGHT
+    edge = BLUE if matters else GREY
     if e.correlation is not None:
         at, low, high = e.correlation.estimate, e.correlation.low, e.correlation.high
         marker, hatch = "o", None
@@ -81,5 +91,5 @@ def _effect_row(ax: Axes, row: int, e: ParameterEvidence) -> None:
         transform=ax.get_yaxis_transform(),
         va="center",
         fontsize=8,
-        color=INK if e.matters else GREY,
+        color=INK if matters else GREY,
     )

@@ -11,7 +11,20 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of
 from refine.analysis.metric_view import MetricView
 from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import BLUE, GREEN, GREY, LIGHT, ORANGE, axes, shorten, style, thinned, title
+from refine.report.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT,
+    ORANGE,
+    area_mark,
+    axes,
+    line_mark,
+    shorten,
+    style,
+    thinned,
+    title,
+)
 from refine.utils.format import duration, score
 
 if TYPE_CHECKING:
@@ -36,9 +49,6 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     Raises:
         AnalysisError: No trial that may be called best has a time.
     """
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     found = cost_of(analysis)
     x, y, best, cheapest, front, noise = found[:6]
     known = bool(np.isfinite(noise))
@@ -73,21 +83,12 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
         words = "cheapest within noise" if known and noise > 0 else "cheapest as good"
         dot: dict[str, Any] = {"linewidth": 0, "markersize": 6}
         marks: list[Any] = [
-            Line2D(
-                [], [], color=ORANGE, marker="o", label=f"best: {score(y[best])}, {duration(x[best])}", **dot
-            ),
-            Line2D(
-                [],
-                [],
-                color=GREEN,
-                marker="D",
-                label=f"{words}: {score(y[cheapest])}, {duration(x[cheapest])}",
-                **dot,
-            ),
-            Line2D([], [], color=BLUE, linewidth=1.6, label="Pareto front"),
+            line_mark(f"best: {score(y[best])}, {duration(x[best])}", ORANGE, marker="o", **dot),
+            line_mark(f"{words}: {score(y[cheapest])}, {duration(x[cheapest])}", GREEN, marker="D", **dot),
+            line_mark("Pareto front", BLUE, linewidth=1.6),
         ]
         if known and noise > 0:
-            marks.append(Patch(color=LIGHT, alpha=0.6, label=f"noise ({score(noise)})"))
+            marks.append(area_mark(f"noise ({score(noise)})", LIGHT, alpha=0.6))
         notes = [hidden_note(view)] if hidden_note(view) else []
         notes += [f"{found.untimed:,} without a time"] if found.untimed else []
         notes += ["noise unknown"] if not known else []

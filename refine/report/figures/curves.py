@@ -11,7 +11,7 @@ from refine.analysis.learning_curves import Pair, TrialCurves
 from refine.errors import AnalysisError
 from refine.report.figures.style import BLUE, GREY, INK, ORANGE, panels, shorten, style
 from refine.report.pages.curves import FLAG_WORDS
-from refine.trials.goal import check_direction
+from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import number, score
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _limit(ax: Axes, pairs: Sequence[Pair], kind: str, direction: str) -> None:
         ax.yaxis.set_major_formatter(lambda v, _: number(v))
         ax.yaxis.set_minor_formatter(NullFormatter())
     elif values.size:
-        high_is_good = kind == "score" and direction == "maximize"
+        high_is_good = kind == "score" and sign_of(direction) > 0
         low, high = np.quantile(values, [_SQUEEZING, 1.0] if high_is_good else [0.0, 1.0 - _SQUEEZING])
         pad = 0.06 * (high - low) or 0.05 * (abs(high) or 1.0)
         ax.set_ylim(low - pad, high + pad)

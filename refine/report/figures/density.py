@@ -22,7 +22,9 @@ from refine.report.figures.style import (
     LIGHT,
     ORANGE,
     Scale,
+    area_mark,
     axes,
+    line_mark,
     shorten,
     spread,
     style,
@@ -70,8 +72,6 @@ def density(
 def _density_range(
     analysis: Analysis, e: ParameterEvidence, old: Range, new: Parameter | None, label: str, ax: Axes | None
 ) -> Axes:
-    from matplotlib.lines import Line2D
-
     scale = Scale(old)
     found = density_curves(analysis, e.name)
     at, everyone, best = found.at, found.everyone, found.best
@@ -80,8 +80,8 @@ def _density_range(
     ax.plot(scale.at(at), everyone, color=GREY, linewidth=1.4)
     ax.plot(scale.at(at), best, color=BLUE, linewidth=2)
     marks: list[Any] = [
-        Line2D([], [], color=BLUE, linewidth=2, label=_good_text(found)),
-        Line2D([], [], color=GREY, linewidth=1.4, label=f"all ({found.n:,})"),
+        line_mark(_good_text(found), BLUE, linewidth=2),
+        line_mark(f"all ({found.n:,})", GREY, linewidth=1.4),
     ]
     scale.dress(ax, e.name, _shade(ax, old, new, label, marks), _ends(new))
     ax.set_ylim(0, 1.08 * max(1.0, float(everyone.max()), float(best.max())))
@@ -92,9 +92,6 @@ def _density_range(
 
 def _shade(ax: Axes, old: Range, new: Parameter | None, label: str, marks: list[Any]) -> tuple[float, float]:
     """Marks the new bounds and returns the limits that show both old and new."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     low, high = (float(v) for v in old.edges())
     if new is None or new == old:
         return low, high
@@ -102,13 +99,13 @@ def _shade(ax: Axes, old: Range, new: Parameter | None, label: str, marks: list[
     if isinstance(new, Range):
         a, b = (float(v) for v in new.edges())
         ax.axvspan(a, b, color=AMBER, alpha=0.22, linewidth=0, zorder=0)
-        marks.append(Patch(color=AMBER, alpha=0.35, label=text))
+        marks.append(area_mark(text, AMBER, alpha=0.35))
         ends = [a, b]
     else:
         ends = [float(v) for v in new.grid if number_of(v) is not None]
         for v in ends:
             ax.axvline(v, color=AMBER, linewidth=2, zorder=0)
-        marks.append(Line2D([], [], color=AMBER, linewidth=2, label=text))
+        marks.append(line_mark(text, AMBER, linewidth=2))
     if not old.log or min(ends, default=1.0) > 0:
         outside = min([low, *ends]), max([high, *ends])
     else:
@@ -117,7 +114,7 @@ def _shade(ax: Axes, old: Range, new: Parameter | None, label: str, marks: list[
         # The range grew: lines say where it ended.
         for v in (low, high):
             ax.axvline(v, color=INK, linewidth=1, linestyle="--")
-        marks.append(Line2D([], [], color=INK, linewidth=1, linestyle="--", label=f"now: {bounds_text(old)}"))
+        marks.append(line_mark(f"now: {bounds_text(old)}", INK, linewidth=1, linestyle="--"))
     return outside
 
 
@@ -150,9 +147,6 @@ def density_2d(
 def _surface(
     analysis: Analysis, e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None
 ) -> Axes:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     table, y = space_filling_trials(analysis)
     x = e.parameter.unit(table[e.name].to_numpy())
     scale, view, step = Scale(e.parameter), MetricView(y, analysis.direction), level_spacing(e.parameter)
@@ -174,16 +168,8 @@ def _surface(
         rasterized=True,
     )
     marks: list[Any] = [
-        Patch(color="#6baed6", label="density of trials"),
-        Line2D(
-            [],
-            [],
-            color=ORANGE,
-            marker="o",
-            markersize=4,
-            linewidth=1.4,
-            label="median per level, 95 % interval",
-        ),
+        area_mark("density of trials", "#6baed6"),
+        line_mark("median per level, 95 % interval", ORANGE, marker="o", markersize=4, linewidth=1.4),
     ]
     seen = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)]
     ax.plot([at for _, at in seen], [v.median for v, _ in seen], color=ORANGE, linewidth=1, alpha=0.8)
@@ -206,8 +192,6 @@ def _surface(
 def _bounds_lines(
     ax: Axes, old: Parameter, new: Parameter | None, label: str, marks: list[Any]
 ) -> tuple[float, float] | None:
-    from matplotlib.lines import Line2D
-
     if new is None or new == old:
         return None
     text = f"{label}: {shorten(bounds_text(new), 24)}"
@@ -237,7 +221,7 @@ def _bounds_lines(
     for v in ends:
         if limits[0] < v < limits[1]:
             ax.axvline(v, color=AMBER, linewidth=1.6, linestyle=(0, (4, 2)))
-    marks.append(Line2D([], [], color=AMBER, linewidth=5, label=text))
+    marks.append(line_mark(text, AMBER, linewidth=5))
     return limits
 
 

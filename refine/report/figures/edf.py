@@ -21,6 +21,7 @@ from refine.report.figures.style import (
     PINK,
     SKY,
     axes,
+    line_mark,
     shorten,
     style,
     title,
@@ -58,8 +59,6 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
 
     Source: Radosavovic et al. (2020), 'Designing Network Design Spaces', arXiv:2003.13678, equation 1.
     """
-    from matplotlib.lines import Line2D
-
     check_direction(direction)
     rounds = {label: np.asarray(v, dtype=float).ravel() for label, v in curves.items()}
     if not rounds:
@@ -81,7 +80,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
             ax.fill_between(x, low, high, step="pre", color=color, alpha=0.07 * width, linewidth=0)
             ax.plot(x, middle, color=color, linestyle=dash, linewidth=width, drawstyle="steps-pre")
             text = f"{shorten(label, 32)} (n = {curve.n:,})"
-            marks.append(Line2D([], [], color=color, linestyle=dash, linewidth=width, label=text))
+            marks.append(line_mark(text, color, linestyle=dash, linewidth=width))
         metric_axis(ax, view, metric, "x")
         ax.set_ylim(0, 1.02)
         ax.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")

@@ -16,6 +16,8 @@ from refine.report.figures.style import (
     PALE,
     Scale,
     axes,
+    dot_mark,
+    line_mark,
     shorten,
     style,
     title,
@@ -46,8 +48,6 @@ def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
     Raises:
         AnalysisError: No parameter that varies has an order.
     """
-    from matplotlib.lines import Line2D
-
     shown = [e for e in analysis.parameters if e.edges]
     if not shown:
         raise AnalysisError(
@@ -72,19 +72,10 @@ def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax.set_xlabel(f"share of the best {percent(GOOD)} at that end")
         dot: dict[str, Any] = {"linewidth": 0, "markersize": 5.5}
         marks = [
-            Line2D([], [], color=ORANGE, marker="o", label="pile-up: widen", **dot),
-            Line2D([], [], color=GREY, marker="o", label="no pile-up", **dot),
-            Line2D([], [], color=GREY, marker="s", label="natural limit", **dot),
-            Line2D(
-                [],
-                [],
-                color=INK,
-                marker="|",
-                markersize=9,
-                markeredgewidth=1.6,
-                linewidth=0,
-                label="uniform spread",
-            ),
+            line_mark("pile-up: widen", ORANGE, marker="o", **dot),
+            line_mark("no pile-up", GREY, marker="o", **dot),
+            line_mark("natural limit", GREY, marker="s", **dot),
+            dot_mark("uniform spread", INK, "|", markersize=9, markeredgewidth=1.6),
         ]
         text = f"Do the best trials lie at an end? ({shorten(analysis.metric, 20)})"
         title(ax, text, marks, letters=title_letters([f"{name}{' ' * 18}" for name in names]))

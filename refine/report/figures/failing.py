@@ -10,7 +10,17 @@ from refine.analysis.levels import by_failures, failure_rates
 from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import cell_axis
-from refine.report.figures.style import GREY, INK, ORANGE, axes, shorten, style, title, title_letters
+from refine.report.figures.style import (
+    GREY,
+    INK,
+    ORANGE,
+    axes,
+    line_mark,
+    shorten,
+    style,
+    title,
+    title_letters,
+)
 from refine.utils.format import p_value, percent, plural
 
 if TYPE_CHECKING:
@@ -39,8 +49,6 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     Raises:
         AnalysisError: No parameter varies.
     """
-    from matplotlib.lines import Line2D
-
     table, bad = ended_trials(analysis)
     if not analysis.parameters or not len(table):
         raise AnalysisError("failing: no parameter varies, so that there are no levels to compare")
@@ -86,10 +94,8 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax.set_xlabel("share of ended trials that failed, diverged or are degenerate")
         text = f"all: {int(bad.sum()):,} of {len(bad):,} ({percent(overall)})"
         marks = [
-            Line2D(
-                [], [], color=ORANGE, marker="o", linewidth=1.6, label="more often than elsewhere, q ≤ 0.1"
-            ),
-            Line2D([], [], color=INK, linewidth=1, linestyle=(0, (4, 2)), label=text),
+            line_mark("more often than elsewhere, q ≤ 0.1", ORANGE, marker="o", linewidth=1.6),
+            line_mark(text, INK, linewidth=1, linestyle=(0, (4, 2))),
         ]
         if not any(q <= ALPHA for _, rate, q in rows if rate is not None):
             marks = marks[1:]

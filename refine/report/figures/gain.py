@@ -10,7 +10,20 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import gain_of
 from refine.errors import AnalysisError
-from refine.report.figures.style import AMBER, BLUE, INK, ORANGE, axes, shorten, style, title, wrapped
+from refine.report.figures.style import (
+    AMBER,
+    BLUE,
+    INK,
+    ORANGE,
+    area_mark,
+    axes,
+    dot_mark,
+    line_mark,
+    shorten,
+    style,
+    title,
+    wrapped,
+)
 from refine.space.parameters import number_of
 from refine.utils.format import number, plural, score
 
@@ -35,9 +48,6 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
     Raises:
         AnalysisError: ``before`` is no finite number, or no trial may be called best.
     """
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     if before is not None and (number_of(before) is None or not math.isfinite(before)):
         raise AnalysisError(f"gain: before must be a finite number or None, got {before!r}")
     found = gain_of(analysis, before)
@@ -58,12 +68,12 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
         ax.plot(at[1:], shown[1:], "o", color=BLUE, markersize=5, gid="top")
         ax.plot(1, best, "o", color=ORANGE, markersize=7, zorder=4, gid="best")
         marks: list[Any] = [
-            Line2D([], [], color=ORANGE, marker="o", linewidth=0, label=f"best: {score(best)}"),
-            Line2D([], [], color=BLUE, marker="o", linewidth=0, markersize=5, label="next best"),
+            dot_mark(f"best: {score(best)}", ORANGE),
+            dot_mark("next best", BLUE, markersize=5),
         ]
         if known:
             text = f"within {score(noise)}, the noise: {plural(found.near, 'trial')}"
-            marks.append(Patch(color=AMBER, alpha=0.4, label=text))
+            marks.append(area_mark(text, AMBER, alpha=0.4))
         if before is not None:
             ax.axhline(before, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), gid="before")
             won = found.gained
@@ -71,7 +81,7 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
             if won and known:
                 said += f", {number(abs(won) / noise, 2)} × noise"
             text = f"best before: {score(before)} ({said})"
-            marks.append(Line2D([], [], color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=text))
+            marks.append(line_mark(text, INK, linewidth=1.4, linestyle=(0, (4, 2))))
         _limit(ax, np.array([*shown, *([] if before is None else [before])]), best, noise if known else 0.0)
         ax.set_xlim(0.3, max(len(shown), 5) + 0.7)
         ax.set_xticks([1, *range(5, max(len(shown), 5) + 1, 5)])

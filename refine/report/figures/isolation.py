@@ -19,7 +19,10 @@ from refine.report.figures.style import (
     BLUE,
     GREY,
     ORANGE,
+    area_mark,
     axes,
+    dot_mark,
+    line_mark,
     shorten,
     spread,
     style,
@@ -68,9 +71,6 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), Deep Learning Tuning Playbook, for the plot; Dodge et al.
     (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
     """
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     e = analysis[name]
     rows = cell_axis(e, None, analysis.sign, letters=_LETTERS, by_median=False)
     bests = level_bests(analysis, lambda table: rows.of(table[name].to_numpy()), rows.count)
@@ -87,9 +87,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
             within = sorted((top, top - analysis.sign * analysis.noise.sd))
             ax.axvspan(within[0], within[1], color=AMBER, alpha=0.25, linewidth=0, zorder=0)
             text = f"best ± noise ({score(analysis.noise.sd)})"
-            marks.append(
-                Patch(color=AMBER, alpha=0.35, label=text.replace("±", "−" if analysis.sign > 0 else "+"))
-            )
+            marks.append(area_mark(text.replace("±", "−" if analysis.sign > 0 else "+"), AMBER, alpha=0.35))
         for row, n in enumerate(bests.n):
             if not np.isfinite(best[row]):
                 place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
@@ -105,9 +103,9 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
             ax.plot(equal[row], row, zorder=4, gid="equal", **_HOLLOW)
             beside(ax, row, f"n = {n:,}")
         handles = [
-            Line2D([], [], color=ORANGE, marker="o", linewidth=0, markersize=6, label="best trial"),
-            Line2D([], [], label=f"expected best of {plural(fewest, 'trial')}", **_HOLLOW),
-            Line2D([], [], color=GREY, marker=".", linewidth=0, label="trial"),
+            dot_mark("best trial", ORANGE, markersize=6),
+            line_mark(f"expected best of {plural(fewest, 'trial')}", **_HOLLOW),
+            dot_mark("trial", GREY, "."),
         ]
         mark_rows(ax, rows, "", marks)
         metric_axis(ax, view, analysis.metric, "x")

@@ -22,7 +22,9 @@ from refine.report.figures.style import (
     INK,
     LIGHT,
     ORANGE,
+    area_mark,
     axes,
+    line_mark,
     shorten,
     spread,
     style,
@@ -77,8 +79,6 @@ def levels(
 
 def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None) -> Axes:
     """Bars per level: how often it is among the good trials, and among all."""
-    from matplotlib.patches import Patch
-
     rows = cell_axis(e, new, 1.0, most=len(e.levels), letters=_LETTERS, by_median=False)
     ax = axes(ax, 1.5 + row_height(rows.count) * (rows.limits[1] - rows.limits[0]))
     total = sum(v.n for v in e.levels)
@@ -90,8 +90,8 @@ def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes
         ax.barh(row + 0.19, v.good, height=0.36, color=BLUE)
         ax.plot([v.low, v.high], [row + 0.19] * 2, color=INK, linewidth=1.1, solid_capstyle="butt")
     marks = [
-        Patch(color=BLUE, label=f"best {percent(GOOD)} (90 % interval)"),
-        Patch(color=LIGHT, label=f"all ({total:,})"),
+        area_mark(f"best {percent(GOOD)} (90 % interval)", BLUE),
+        area_mark(f"all ({total:,})", LIGHT),
     ]
     mark_rows(ax, rows, label, marks)
     ax.set_xlim(left=0)
@@ -107,9 +107,6 @@ def violins(
     analysis: Analysis, e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None
 ) -> Axes:
     """The values at every level: density, trials, median with its interval."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     rows = cell_axis(e, new, analysis.sign, letters=_LETTERS, by_median=False)
     table, y, pruned = ranked_trials(analysis)
     at = rows.of(table[e.name].to_numpy())
@@ -135,8 +132,8 @@ def violins(
         if v.n:
             beside(ax, row, f"n = {v.n:,}")
     marks = [
-        Patch(color=BLUE, alpha=0.28, label="density of trials"),
-        Line2D([], [], color=ORANGE, marker="o", markersize=5, linewidth=2, label="median, 95 % interval"),
+        area_mark("density of trials", BLUE, alpha=0.28),
+        line_mark("median, 95 % interval", ORANGE, marker="o", markersize=5, linewidth=2),
     ]
     mark_rows(ax, rows, label, marks)
     metric_axis(ax, view, analysis.metric, "x")
@@ -191,8 +188,6 @@ def mark_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
         label: What the change is called.
         marks: Handles of the legend, to which the shade is added.
     """
-    from matplotlib.patches import Patch
-
     high, low = rows.limits
     places, _ = rows.ticks()
     ax.set_yticks(places, row_names(rows))
@@ -213,7 +208,7 @@ def mark_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
     text = f"{sum(inside)} of {len(inside)}"
     if isinstance(old, Range) and isinstance(new, Range) and (rows.low or rows.high):
         text += f", and to {rows.high or rows.low}"
-    marks.append(Patch(color=AMBER, alpha=0.3, label=f"{label}: {text}"))
+    marks.append(area_mark(f"{label}: {text}", AMBER, alpha=0.3))
 
 
 def row_names(rows: CellAxis) -> list[str]:

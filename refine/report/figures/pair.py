@@ -17,7 +17,10 @@ from refine.report.figures.style import (
     AMBER,
     INK,
     LIGHT,
+    area_mark,
     axes,
+    dot_mark,
+    line_mark,
     shorten,
     style,
     title,
@@ -75,9 +78,6 @@ def pair(
 
 
 def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | None) -> Axes:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     names = y.evidence.name, x.evidence.name
 
     def cell_of(table: pd.DataFrame) -> Ints:
@@ -114,23 +114,17 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
 
     ties = " with ties" if found.ties else ""
     marks: list[Any] = [
-        Line2D(
-            [],
-            [],
-            color="white",
-            marker="o",
-            markeredgecolor=INK,
-            linewidth=0,
-            label=f"best {percent(GOOD)}{ties}: area = number, at most {good.max():,}",
+        dot_mark(
+            f"best {percent(GOOD)}{ties}: area = number, at most {good.max():,}", "white", markeredgecolor=INK
         )
     ]
     if np.isnan(medians).sum() > len(lost[0]) or any(v.low or v.high for v in (x, y)):
-        marks.append(Patch(facecolor="white", edgecolor=LIGHT, hatch="////", label="no trial"))
+        marks.append(area_mark("no trial", facecolor="white", edgecolor=LIGHT, hatch="////"))
     if len(lost[0]):
-        marks.append(Line2D([], [], color=INK, marker="x", linewidth=0, label=_LOST))
+        marks.append(dot_mark(_LOST, INK, "x"))
     if any(v.new is not None and v.new != v.evidence.parameter for v in (x, y)):
         _outline(ax, x, y)
-        marks.append(Line2D([], [], color=AMBER, linewidth=3, label=word))
+        marks.append(line_mark(word, AMBER, linewidth=3))
     _dress(ax, x, y)
     end = number(low if analysis.sign > 0 else high, 4)
     side = "below" if analysis.sign > 0 else "above"

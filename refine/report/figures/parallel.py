@@ -24,6 +24,7 @@ from refine.report.figures.style import (
     ORANGE,
     WIDTH,
     axes,
+    line_mark,
     shorten,
     spread,
     style,
@@ -216,7 +217,6 @@ def _draw(
     ax: Axes | None,
 ) -> Axes:
     from matplotlib.collections import LineCollection
-    from matplotlib.lines import Line2D
 
     top, label, view, default = rest
     ax = axes(ax, 4.2)
@@ -252,20 +252,14 @@ def _draw(
         ax.text(x, foot, text, ha="center", va="top", fontsize=size, fontweight=bold)
     ties = ", with ties" if good.sum() > 1.1 * top * len(good) + 1 else ""
     marks: list[Any] = [
-        Line2D([], [], color=ORANGE, linewidth=2, label="best trial"),
-        Line2D(
-            [],
-            [],
-            color=BLUE,
-            linewidth=1.4,
-            label=_counted(f"best {percent(top)}{ties}", good.sum(), len(shown)),
-        ),
+        line_mark("best trial", ORANGE, linewidth=2),
+        line_mark(_counted(f"best {percent(top)}{ties}", good.sum(), len(shown)), BLUE, linewidth=1.4),
     ]
     if len(other):
         text = _counted("others", (~good).sum(), len(other))
-        marks.append(Line2D([], [], color=GREY, linewidth=1, label=text))
+        marks.append(line_mark(text, GREY, linewidth=1))
     if marked:
-        marks.append(Line2D([], [], color=AMBER, linewidth=5, alpha=0.8, label=label))
+        marks.append(line_mark(label, AMBER, linewidth=5, alpha=0.8))
     left = len(analysis.parameters) - len(uprights) + 1
     notes = [f"{plural(left, 'parameter')} of less effect left out"] if default and left else []
     notes += [f"{plural(view.hidden, 'trial')} {view.side} the axis"] if view.hidden else []

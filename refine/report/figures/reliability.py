@@ -8,7 +8,20 @@ import numpy as np
 
 from refine.errors import AnalysisError
 from refine.proposal.forecast import WHAT
-from refine.report.figures.style import BLUE, GREY, INK, LIGHT, ORANGE, PALE, axes, style, title
+from refine.report.figures.style import (
+    BLUE,
+    GREY,
+    INK,
+    LIGHT,
+    ORANGE,
+    PALE,
+    area_mark,
+    axes,
+    dot_mark,
+    line_mark,
+    style,
+    title,
+)
 from refine.trials.goal import sign_of
 from refine.utils.format import plural, score
 
@@ -51,9 +64,6 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
 
 
 def _rows(found: tuple[Entry, ...], ax: Axes | None) -> Axes:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     ax = axes(ax, 1.45 + 0.56 * len(found))
     reach = 1.3
     for row, entry in enumerate(found):
@@ -67,17 +77,14 @@ def _rows(found: tuple[Entry, ...], ax: Axes | None) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
     ax.set_xlabel("distance from the forecast's median, in half widths of its 90 % interval; better →")
-    marks: list[Any] = [
-        Line2D([], [], color=_COLORS[w], marker=_MARKERS[w], linewidth=0, markersize=5.5, label=f"{w} seen")
-        for w in WHAT
-    ]
+    marks: list[Any] = [dot_mark(f"{w} seen", _COLORS[w], _MARKERS[w], markersize=5.5) for w in WHAT]
     marks += [
-        Patch(color=GREY, alpha=0.55, label="50 % interval"),
-        Line2D([], [], color=GREY, linewidth=1.4, label="90 % interval"),
+        area_mark("50 % interval", GREY, alpha=0.55),
+        line_mark("90 % interval", GREY, linewidth=1.4),
     ]
     if not all(e.covers(what, 0.9) for e in found for what in WHAT):
         hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.4, "markersize": 5.5}
-        marks.append(Line2D([], [], color=GREY, marker="o", linewidth=0, label="outside it", **hollow))
+        marks.append(dot_mark("outside it", GREY, **hollow))
     title(ax, f"Forecasts of {plural(len(found), 'child', 'children')} and what was seen", marks, columns=5)
     return ax
 
@@ -128,8 +135,6 @@ def _row(ax: Axes, entry: Entry, what: str, at: float) -> float:
 
 
 def _curve(found: tuple[Entry, ...], ax: Axes | None) -> Axes:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
     from scipy.stats import binom
 
     ax = axes(ax, 3.9)
@@ -151,9 +156,9 @@ def _curve(found: tuple[Entry, ...], ax: Axes | None) -> Axes:
     ax.set_xlabel("percentile of the forecast")
     ax.set_ylabel("share seen at or below it")
     marks = [
-        *(Line2D([], [], color=_COLORS[w], linewidth=1.8, label=w) for w in WHAT),
-        Line2D([], [], color=GREY, linewidth=1, label="true forecasts"),
-        Patch(color=LIGHT, alpha=0.5, label="90 % of such curves"),
+        *(line_mark(w, _COLORS[w], linewidth=1.8) for w in WHAT),
+        line_mark("true forecasts", GREY, linewidth=1),
+        area_mark("90 % of such curves", LIGHT, alpha=0.5),
     ]
     title(ax, f"Calibration of {n:,} forecasts", marks)
     return ax

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
 Floats = npt.NDArray[np.float64]
 
@@ -347,6 +349,25 @@ def _fitting(share: Floats, texts: Sequence[str]) -> list[int]:
         if all(abs(share[i] - share[j]) >= (wide[i] + wide[j]) / 2 for j in shown):
             shown.append(i)
     return sorted(shown)
+
+
+def line_mark(label: str, color: str = INK, **look: Any) -> Line2D:
+    """A line in a legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **{"color": color, "label": label, **look})
+
+
+def dot_mark(label: str, color: str, marker: str = "o", **look: Any) -> Line2D:
+    """A marker in a legend."""
+    return line_mark(label, color, marker=marker, linewidth=0, **look)
+
+
+def area_mark(label: str, color: str | None = None, **look: Any) -> Patch:
+    """An area in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(color=color, label=label, **look)
 
 
 def thinned(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
