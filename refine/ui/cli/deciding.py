@@ -18,8 +18,8 @@ from refine.ui.cli.shared import (
     TreeOption,
     app,
     proposals_of,
+    put,
     put_json,
-    put_round,
     show,
     typed,
 )
@@ -164,10 +164,8 @@ def accept(
             author=author,
         )
         _say_new(review.proposal.old, child, review.proposal.space)
-        if as_json:
-            put_round(child, as_json)
-            return
-        show(_of_which(review, child.page()), typed(store, "run", child, "--workers 2"))
+        after = typed(store, "run", child, "--workers 2")
+        put(child, as_json, after, page=lambda: _of_which(review, child.page()))
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -185,10 +183,8 @@ def decline(
         at = found[which]
         review = _review(at, None, None, risk)
         review.decline(note, author=author)
-        if as_json:
-            put_round(at, as_json)
-            return
-        show(_of_which(review, at.page()), typed(store, "branch", at, "--edit ..."))
+        after = typed(store, "branch", at, "--edit ...")
+        put(at, as_json, after, page=lambda: _of_which(review, at.page()))
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -253,7 +249,7 @@ def branch(
             author=author,
         )
         _say_new(at.space, child)
-        put_round(child, as_json, typed(store, "run", child, "--workers 2"))
+        put(child, as_json, typed(store, "run", child, "--workers 2"))
 
 
 def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
@@ -322,13 +318,9 @@ def roles(
         at = found[which]
         if given:
             at.set_roles(typed_pairs(given, "roles"))
-        if as_json:
-            put_json(at.roles)
-            return
         rows = tuple((Cell(n, "strong"), role) for n, role in at.roles.items())
-        show(
-            Page(f"Roles in round {at.id}", (Grid(("parameter", "role"), rows),)), typed(store, "checks", at)
-        )
+        page = Page(f"Roles in round {at.id}", (Grid(("parameter", "role"), rows),))
+        put(at.roles, as_json, typed(store, "checks", at), page=lambda: page)
 
 
 def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: float | None) -> Review:

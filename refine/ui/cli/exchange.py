@@ -15,10 +15,8 @@ from refine.ui.cli.shared import (
     StoreArgument,
     TreeOption,
     app,
-    put_json,
+    put,
     put_path,
-    put_round,
-    show,
     typed,
 )
 
@@ -77,7 +75,7 @@ def import_(
     if url:
         with refine.Tree(name, store) as tree:
             found = tree.add_study(source, study, metric=metric, space_filling=space_filling, note=note)
-            put_round(found, as_json, typed(store, "propose", found))
+            put(found, as_json, typed(store, "propose", found))
         return
     from refine.tree.exchange.dataframe import read_table
 
@@ -92,7 +90,7 @@ def import_(
             space_filling=space_filling,
             note=note,
         )
-        put_round(found, as_json, typed(store, "propose", found))
+        put(found, as_json, typed(store, "propose", found))
 
 
 @app.command(rich_help_panel=BRING)
@@ -108,9 +106,4 @@ def load(
     import refine
 
     with refine.Tree.load(folder, store, name) as found:
-        if as_json:
-            from refine.ui.cli.json_data import tree_data
-
-            put_json(tree_data(found))
-        else:
-            show(found.page())
+        put(found, as_json)

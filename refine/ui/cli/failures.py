@@ -12,8 +12,7 @@ from refine.ui.cli.shared import (
     StoreArgument,
     TreeOption,
     app,
-    put_json,
-    show,
+    put,
     typed,
 )
 
@@ -37,15 +36,11 @@ def failures(
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
         rows = found.failures
-        if as_json:
-            from refine.ui.cli.json_data import plain
-
-            put_json(plain(rows))
-            return
         # What was finished elsewhere can't be run again.
         states = [] if found.node.method == IMPORTED else dict.fromkeys(rows["state"])
         again = [str(state) for state in states if state != "running"]
-        show(_page(found, rows), *(typed(store, "run", found, f"--rerun {state}") for state in again))
+        calls = [typed(store, "run", found, f"--rerun {state}") for state in again]
+        put(rows, as_json, *calls, page=lambda: _page(found, rows))
 
 
 def _page(found: Round, rows: pd.DataFrame) -> Page:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,22 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | np.ndarray):
         return [plain(v) for v in value]
     return str(value)
+
+
+def data_of(found: Any) -> Any:
+    """What is printed of a result, as JSON data."""
+    from refine.analysis.analysis import Analysis
+    from refine.tree.comparison import Comparison
+    from refine.tree.round import Round
+    from refine.tree.tree import Tree
+
+    of: dict[type, Callable[[Any], Any]] = {
+        Analysis: analysis_data,
+        Comparison: comparison_data,
+        Round: round_data,
+        Tree: tree_data,
+    }
+    return of.get(type(found), plain)(found)
 
 
 def round_data(found: Round) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from refine.ui.cli.shared import (
     calls_on,
     objective_for,
     only_json,
+    put,
     put_json,
-    put_round,
     show,
     typed,
 )
@@ -122,7 +122,7 @@ def run(
                 memory=memory,
                 **given,
             )
-        put_round(found, as_json, *calls_on(store, found))
+        put(found, as_json, *calls_on(store, found))
 
 
 def _refuse_round(which: str | None) -> None:
@@ -206,13 +206,7 @@ def replicate(
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
         with only_json(as_json):
             found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
-        optimism = found.optimism()
-        if as_json:
-            from refine.ui.cli.json_data import plain
-
-            put_json(plain(optimism))
-        else:
-            show(optimism.page(), typed(store, "checks", found))
+        put(found.optimism(), as_json, typed(store, "checks", found))
 
 
 @app.command(rich_help_panel=RUN)
@@ -239,12 +233,7 @@ def holdout(
             opening = found.open_holdout(
                 top, seeds, note=note, author=author, **options, **objective_for(found, objective)
             )
-        if as_json:
-            from refine.ui.cli.json_data import plain
-
-            put_json(plain(opening))
-        else:
-            show(opening.page())
+        put(opening, as_json)
 
 
 @app.command(rich_help_panel=RUN)

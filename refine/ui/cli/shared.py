@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,14 +132,21 @@ def put_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False))
 
 
-def put_round(found: Round, as_json: bool, *calls: str) -> None:
-    """Prints a round."""
-    if as_json:
-        from refine.ui.cli.json_data import round_data
+def put(found: Any, as_json: bool, *calls: str, page: Callable[[], Page] | None = None) -> None:
+    """Prints a result: as JSON, or as its page.
 
-        put_json(round_data(found))
+    Args:
+        found: The result.
+        as_json: Whether as JSON.
+        calls: What one would type next.
+        page: Makes another page than its own.
+    """
+    if as_json:
+        from refine.ui.cli.json_data import data_of
+
+        put_json(data_of(found))
     else:
-        show(found.page(), *calls)
+        show(page() if page else found.page(), *calls)
 
 
 def put_path(path: Path, as_json: bool) -> None:

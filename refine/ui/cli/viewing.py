@@ -20,10 +20,9 @@ from refine.ui.cli.shared import (
     app,
     calls_on,
     proposals_of,
+    put,
     put_json,
     put_path,
-    put_round,
-    show,
     typed,
 )
 from refine.ui.cli.spelling import in_shell
@@ -41,33 +40,24 @@ HtmlOption = Annotated[bool, typer.Option("--html", help="One self-contained HTM
 def tree(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
     """Print the tree with best values and decisions."""
     with opened(store, name) as found:
-        if as_json:
-            from refine.ui.cli.json_data import tree_data
-
-            put_json(tree_data(found))
-            return
         rounds = found.rounds
         last = (typed(store, "show", rounds[-1]), *calls_on(store, rounds[-1])) if rounds else ()
-        show(found.page(), *last)
+        put(found, as_json, *last)
 
 
 @app.command(rich_help_panel=LOOK)
 def log(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
     """Print the log of the tree, oldest first."""
-    from refine.ui.cli.json_data import plain
     from refine.utils.display import Cell, Grid, Page
 
     with opened(store, name) as found:
         frame = found.log()
-        if as_json:
-            put_json(plain(frame))
-            return
         rows = tuple(
             (when.strftime("%Y-%m-%d %H:%M:%S"), Cell(event, "strong"), at, child or "-", author, note or "-")
             for when, event, at, child, author, note in frame.itertuples(index=False)
         )
         head = ("time (UTC)", "event", "round", "child", "author", "note")
-        show(Page(f"Log of {found.name}", (Grid(head, rows),)))
+        put(frame, as_json, page=lambda: Page(f"Log of {found.name}", (Grid(head, rows),)))
 
 
 @app.command("show", rich_help_panel=LOOK)
@@ -77,7 +67,7 @@ def show_round(
     """Print a round: progress, best trial, space and decisions."""
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
-        put_round(found, as_json, *calls_on(store, found))
+        put(found, as_json, *calls_on(store, found))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -96,12 +86,7 @@ def analyze(
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
         analysis = found.analyze(metric, direction, seed)
-        if as_json:
-            from refine.ui.cli.json_data import analysis_data
-
-            put_json(analysis_data(analysis))
-            return
-        show(analysis.page(), typed(store, "propose", found), typed(store, "checks", found))
+        put(analysis, as_json, typed(store, "propose", found), typed(store, "checks", found))
 
 
 def _proposed(found: Round, analysis: Analysis) -> Proposal | None:
@@ -115,18 +100,13 @@ def checks(
     store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
 ) -> None:
     """Print the checks before a decision on the last proposal: PASS, WARN, FAIL or UNKNOWN."""
+    from refine.report.pages.checks import checks_page
+
     with opened(store, name) as opened_tree:
         found = opened_tree[which]
         analysis = found.analyze()
         checks = found.checks(analysis, _proposed(found, analysis))
-        if as_json:
-            from refine.ui.cli.json_data import plain
-
-            put_json(plain(checks))
-            return
-        from refine.report.pages.checks import checks_page
-
-        show(checks_page(checks, in_shell), typed(store, "propose", found))
+        put(checks, as_json, typed(store, "propose", found), page=lambda: checks_page(checks, in_shell))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -146,12 +126,8 @@ def diff(
         comparison = found.diff(first, second)
         if out is not None or html:
             put_path(comparison.report(out or Path("reports"), html=html), as_json)
-        elif as_json:
-            from refine.ui.cli.json_data import comparison_data
-
-            put_json(comparison_data(comparison))
         else:
-            show(comparison.page())
+            put(comparison, as_json)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -170,7 +146,7 @@ def best(
 ) -> None:
     """Print the best trial."""
     from refine.errors import AnalysisError
-    from refine.ui.cli.json_data import plain
+    from refine.report.markdown.round_facts import shown
     from refine.utils.display import Cell, Grid, Page
 
     with opened(store, name) as opened_tree:
@@ -181,17 +157,8 @@ def best(
             row, where = found.best, f"round {found.id}"
         if row is None:
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
-        if as_json:
-            put_json(plain(row))
-            return
-        rows = tuple((Cell(str(k), "strong"), _shown(v)) for k, v in row.items())
-        show(Page(f"Best trial of {where}", (Grid(("what", "value"), rows),)))
-
-
-def _shown(value: Any) -> str:
-    from refine.report.markdown.round_facts import shown
-
-    return shown(value)
+        rows = tuple((Cell(str(k), "strong"), shown(v)) for k, v in row.items())
+        put(row, as_json, page=lambda: Page(f"Best trial of {where}", (Grid(("what", "value"), rows),)))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -199,12 +166,7 @@ def calibration(store: StoreArgument, name: TreeOption = None, as_json: JsonOpti
     """Print the forecasts of proposals, what their children showed, and which narrowings were refuted."""
     with opened(store, name) as found:
         kept = found.calibration()
-        if as_json:
-            from refine.ui.cli.json_data import plain
-
-            put_json(plain(kept.frame))
-            return
-        show(kept.page())
+        put(kept.frame, as_json, page=kept.page)
 
 
 @app.command(rich_help_panel=LOOK)
