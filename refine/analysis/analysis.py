@@ -15,8 +15,6 @@ from refine import stats
 from refine.analysis.evidence import (
     ALPHA,
     GOOD,
-    Bools,
-    Floats,
     ParameterEvidence,
     Rows,
     adjusted,
@@ -37,6 +35,7 @@ from refine.trials.frame import check_frame, degenerate_rows, space_filling
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.trial import FAILED, STATES
 from refine.utils.action import Action, Symbol
+from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
 from refine.utils.format import plural
 from refine.utils.threads import one_thread

@@ -6,16 +6,13 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.selection import candidates
 from refine.errors import AnalysisError
+from refine.utils.arrays import Floats, Ints
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class Gain(NamedTuple):

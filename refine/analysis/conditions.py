@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import ParameterEvidence, level_positions
+from refine.utils.arrays import Bools
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from refine.space.space import Space
-
-Bools = npt.NDArray[np.bool_]
 
 
 def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Bools]:

@@ -9,7 +9,6 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import GOOD, level_medians, level_positions
@@ -17,12 +16,11 @@ from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import ranked_trials, space_filling_trials
 from refine.space.edits import on_levels
 from refine.space.parameters import Parameter, Range
+from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 SINGLE = 15
 """Different places up to which each has a median of its own; trials at more get a running median."""

@@ -11,13 +11,12 @@ import numpy.typing as npt
 from refine import stats
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter
+from refine.utils.arrays import Bools, Floats
 from refine.utils.format import number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 GOOD = 0.2
 """Share of the trials that counts as good in densities, edges and pairs."""

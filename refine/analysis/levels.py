@@ -9,21 +9,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import GOOD, ParameterEvidence, level_medians
 from refine.analysis.selection import candidates, ended_trials, ranked_trials
 from refine.errors import AnalysisError
+from refine.utils.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 CellOf = Callable[["pd.DataFrame"], Ints]
 """Gives the cell of every row of a table of trials, from 0."""

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.trials.goal import sign_of
-
-Floats = npt.NDArray[np.float64]
+from refine.utils.arrays import Floats
 
 _DECADES = 30.0  # of a loss's 90 % to its 10 % quantile, from which on the axis is logarithmic
 

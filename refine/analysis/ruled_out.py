@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from refine import stats
-from refine.analysis.evidence import Bools, Rows, level_positions
+from refine.analysis.evidence import Rows, level_positions
 from refine.space.parameters import Parameter
+from refine.utils.arrays import Bools
 
 _LEAST = 5
 """Trials at a level before it is ruled out."""

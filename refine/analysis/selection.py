@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import GOOD
 from refine.analysis.population import space_filling_rows
 from refine.trials.frame import degenerate_rows, may_be_best, space_filling
 from refine.trials.trial import FAILED
+from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
     from refine.space.parameters import Parameter
     from refine.space.space import Space
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
@@ -15,9 +14,8 @@ from refine.errors import AnalysisError, DesignError
 from refine.proposal.allocation import _extended
 from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_of
 from refine.space.space import Space
+from refine.utils.arrays import Floats
 from refine.utils.threads import one_thread
-
-Floats = npt.NDArray[np.float64]
 
 WHAT = ("median", "best")
 """What is forecast."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import Bools, ParameterEvidence, level_positions
+from refine.analysis.evidence import ParameterEvidence, level_positions
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError
@@ -27,6 +27,7 @@ from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.utils.action import Action
+from refine.utils.arrays import Bools
 from refine.utils.display import Shown
 from refine.utils.threads import one_thread
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import GOOD, Bools, ParameterEvidence
+from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.finding import mean_ratio
 from refine.analysis.reason import Reason
 from refine.space.parameters import Parameter, Range
+from refine.utils.arrays import Bools
 
 _EFFECTS = ("trend", "no_trend", "choices", "coupled")
 _FAILS = ("fails_at", "fails_towards")

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import inside_of
-from refine.analysis.evidence import ALPHA, Bools, Floats, ParameterEvidence, level_positions
+from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.space.parameters import Range
 from refine.space.space import Space
+from refine.utils.arrays import Bools, Floats
 
 MENU = (0.01, 0.05, 0.15, 0.3)
 """Risks that are listed beside each other."""

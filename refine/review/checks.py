@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
@@ -29,11 +28,11 @@ from refine.proposal.proposal import Proposal
 from refine.space.limits import widened
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
+from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = npt.NDArray[np.float64]
 
 INFEASIBLE = (0.05, 0.25)
 """Share of trials without a usable model from which to warn, and to fail."""

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError, did_you_mean
 from refine.space.encoding import Reference, dumps, encode, freeze, label, value_key
-from refine.space.parameters import Floats, Mask, Parameter, number_of
+from refine.space.parameters import Mask, Parameter, number_of
+from refine.utils.arrays import Floats
 
 
 @final

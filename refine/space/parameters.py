@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError
 from refine.space.encoding import label, round_significant, value_key
+from refine.utils.arrays import Floats
 
 DEFAULT_LEVELS = 10
 ALL_INTEGERS_UP_TO = 20
@@ -21,7 +22,6 @@ LARGEST_INTEGER = 2**53
 MOST_LEVELS = 100_000
 
 Mask = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 Within = tuple[float | None, float | None]
 """Hard limits of a range, below and above; ``None`` where there is none."""
 

@@ -17,11 +17,10 @@ from refine.trials.frame import table
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan
 from refine.trials.replicates import Fresh, fresh_runs
 from refine.trials.round_record import StoredNode
+from refine.utils.arrays import Bools
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from refine.analysis.evidence import Bools
 
 
 class Lineage(NamedTuple):

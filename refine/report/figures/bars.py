@@ -31,6 +31,7 @@ from refine.report.figures.style import (
     style,
     wrapped,
 )
+from refine.utils.arrays import Ints
 from refine.utils.format import join
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     from refine import stats
 
-Ints = npt.NDArray[np.int64]
 
 _COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY)
 _MARKERS = ("o", "s", "^", "D", "v", "P")

@@ -30,6 +30,7 @@ from refine.report.figures.style import (
     title,
 )
 from refine.trials.goal import check_direction, sign_of
+from refine.utils.arrays import Floats
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
 
 _SIDES = (GREEN, PINK, SKY, INK)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1.5, 1.5)))

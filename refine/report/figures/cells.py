@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.evidence import ParameterEvidence, level_positions
 from refine.analysis.selection import stays
 from refine.report.figures.style import WIDTH, Scale, _fitting, shorten, told_apart, wrapped
 from refine.space.parameters import Parameter, Range
+from refine.utils.arrays import Floats, Ints
 from refine.utils.format import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 _MOST = 12  # levels of an ordered axis that are shown one by one; more share cells
 

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.densities import Densities, MedianLine, density_between, level_spacing, median_line
@@ -35,13 +34,12 @@ from refine.report.figures.style import (
 )
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range, number_of
+from refine.utils.arrays import Bools, Floats
 from refine.utils.format import number, percent, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 LEAST = 10
 """Fewest trials within the bounds that are drawn."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of
@@ -25,12 +24,12 @@ from refine.report.figures.style import (
     thinned,
     title,
 )
+from refine.utils.arrays import Floats
 from refine.utils.format import duration, score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
 
 _FACTOR = 20.0  # of longest to shortest time, from which on the axis is logarithmic
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.densities import Densities, density_curves, density_surface, level_spacing
@@ -38,7 +37,6 @@ from refine.utils.format import percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
 
 _FEW = 4  # an ordered parameter of fewer levels is shown level by level
 

@@ -27,6 +27,7 @@ from refine.report.figures.style import (
     title,
 )
 from refine.trials.goal import check_direction, sign_of
+from refine.utils.arrays import Floats
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
 
 _MOST = 8  # rounds that are told apart
 _EARLIER = (ORANGE, GREEN, AMBER, PINK, SKY, INK)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.levels import level_bests
@@ -30,12 +29,12 @@ from refine.report.figures.style import (
     title,
     title_letters,
 )
+from refine.utils.arrays import Floats
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
 
 _HOLLOW: dict[str, Any] = {
     "marker": "D",

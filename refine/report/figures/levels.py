@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.densities import metric_density
@@ -35,6 +34,7 @@ from refine.report.figures.style import (
     wrapped,
 )
 from refine.space.parameters import Range
+from refine.utils.arrays import Floats
 from refine.utils.format import percent
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from refine import stats
     from refine.space.parameters import Parameter
 
-Floats = npt.NDArray[np.float64]
 
 _LETTERS = 46  # of a level's label, on two lines
 

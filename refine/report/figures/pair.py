@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import GOOD
@@ -26,14 +25,13 @@ from refine.report.figures.style import (
     title,
 )
 from refine.space.parameters import Parameter
+from refine.utils.arrays import Floats, Ints
 from refine.utils.format import number, percent, plural
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 _COLOURS = "viridis"  # even in lightness, told apart with every kind of colour vision and in grey print
 _LOST = "median unfinished"

@@ -32,12 +32,12 @@ from refine.report.figures.style import (
 )
 from refine.report.figures.style import title as set_title
 from refine.space.parameters import Parameter, Range
+from refine.utils.arrays import Floats
 from refine.utils.format import number, percent, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = npt.NDArray[np.float64]
 
 MOST = 10
 """Parameters that are shown where none are named."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from refine.errors import AnalysisError
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter, Range
+from refine.utils.arrays import Floats
 from refine.utils.format import number
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-Floats = npt.NDArray[np.float64]
 
 WIDTH = 7.2
 """Inches: a report's text width."""
