@@ -19,7 +19,7 @@ from refine.analysis.evidence import (
     Rows,
     adjusted,
     evidence_of,
-    level_positions,
+    level_axis,
     once,
     read_where,
 )
@@ -125,7 +125,7 @@ class Analysis(Shown):
             if e.condition is not None:
                 k = names.index(e.condition.name)
                 parent = self.parameters[k].parameter
-                axis = stats.Axis(level_positions(parent), unordered=not parent.ordered)
+                axis = level_axis(parent)
                 X[~np.isin(axis.index(self.X[:, k]), e.condition.levels), j] = np.nan
         return X
 

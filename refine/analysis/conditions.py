@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
-from refine.analysis.evidence import ParameterEvidence, level_positions
+from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.utils.arrays import Bools
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArra
         parent = parameters[where.name]
         at = parent.unit(columns[where.name])
         known = np.isfinite(at)
-        axis = stats.Axis(level_positions(parent), unordered=not parent.ordered)
+        axis = level_axis(parent)
         level = axis.index(np.where(known, at, 0.0))
         masks[e.name] = ~known | np.isin(level, where.levels)
     return masks
@@ -117,7 +116,7 @@ def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> i
         levels = np.empty(parent.size, dtype=object)
         levels[:] = parent.grid
         at = parameters[where.name].unit(levels)
-        axis = stats.Axis(level_positions(parameters[where.name]), unordered=not parent.ordered)
+        axis = level_axis(parameters[where.name])
         reading = np.isin(axis.index(np.where(np.isfinite(at), at, 0.0)), where.levels) | ~np.isfinite(at)
         read, size = float(reading.mean()), space[e.name].size
         share *= read + (1 - read) / size

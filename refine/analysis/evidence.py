@@ -406,7 +406,7 @@ def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> R
     for name, (parameter, x) in others.items():
         if parameter.size > 12:
             continue
-        level = stats.Axis(level_positions(parameter), unordered=not parameter.ordered).index(x)
+        level = level_axis(parameter).index(x)
         yes, no = set(level[read].tolist()), set(level[~read].tolist())
         if yes and no and not yes & no:
             at = tuple(sorted(yes))
@@ -427,3 +427,8 @@ def level_positions(parameter: Parameter) -> Floats:
     values = np.empty(parameter.size, dtype=object)
     values[:] = parameter.grid
     return parameter.unit(values)
+
+
+def level_axis(parameter: Parameter) -> stats.Axis:
+    """The levels of a parameter as statistics want them."""
+    return stats.Axis(level_positions(parameter), unordered=not parameter.ordered)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from refine import stats
-from refine.analysis.evidence import Rows, level_positions
+from refine.analysis.evidence import Rows, level_axis
 from refine.space.parameters import Parameter
 from refine.utils.arrays import Bools
 
@@ -38,7 +38,7 @@ def without_ruled_out(rows: Rows, columns: Sequence[tuple[Parameter, int]]) -> l
 
 
 def _ruled_out(rows: Rows, parameter: Parameter, column: int) -> Bools:
-    axis = stats.Axis(level_positions(parameter), unordered=not parameter.ordered)
+    axis = level_axis(parameter)
     codes, ended = axis.index(rows.X[:, column]), rows.ended
     rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)
     levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]

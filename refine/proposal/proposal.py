@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ParameterEvidence, level_positions
+from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError
@@ -380,10 +379,7 @@ def _risk_alone(surrogate: Surrogate, change: Change, epsilon: float) -> float:
 
 def _offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:
     levels = [
-        stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered).index(
-            surrogate.candidates[:, j]
-        )
-        for j, e in enumerate(analysis.parameters)
+        level_axis(e.parameter).index(surrogate.candidates[:, j]) for j, e in enumerate(analysis.parameters)
     ]
     return offers(analysis, surrogate.posterior.within(epsilon), levels, epsilon, risk)
 

@@ -17,7 +17,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of, gain_of
-from refine.analysis.evidence import level_positions
+from refine.analysis.evidence import level_axis
 from refine.analysis.finding import open_ends
 from refine.analysis.learning_curves import FLAGS, TrialCurves
 from refine.analysis.population import space_filling_rows
@@ -234,7 +234,7 @@ def isolation(analysis: Analysis, name: str) -> Check:
     if e is None:
         return _unknown("isolation", "fixed", parameter=name)
     own = analysis.table[space_filling_rows(analysis.table)]
-    axis = stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered)
+    axis = level_axis(e.parameter)
     at = np.bincount(axis.index(e.parameter.unit(own[name].to_numpy())), minlength=len(e.levels))
     counts = {v.label: int(n) for v, n in zip(e.levels, at, strict=True)}
     label = min(counts, key=lambda k: counts[k])

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine import stats
-from refine.analysis.evidence import ParameterEvidence, level_positions
+from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.analysis.selection import stays
 from refine.report.figures.style import WIDTH, Scale, _fitting, shorten, told_apart, wrapped
 from refine.space.parameters import Parameter, Range
@@ -59,7 +58,7 @@ class CellAxis:
         p = self.evidence.parameter
         unit = p.unit(values)
         known = np.isfinite(unit)
-        nearest = stats.Axis(level_positions(p), unordered=not p.ordered).index(np.where(known, unit, 0.0))
+        nearest = level_axis(p).index(np.where(known, unit, 0.0))
         return np.where(known, self.cell[nearest], -1)
 
     def ticks(self) -> tuple[Floats, list[str]]:
