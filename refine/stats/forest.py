@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refine.stats._common import FloatArray, IntArray, matrix
+from refine.stats._common import FloatArray, matrix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +46,9 @@ class Members:
     Attributes:
         trees: the low-level trees, which skip the per-call checks that would cost more than
             predicting.
-        samples: one array of in-bag row numbers per tree.
     """
 
     trees: tuple[Any, ...]
-    samples: tuple[IntArray, ...]
 
     def predict(self, features: NDArray[np.float32]) -> FloatArray:
         """Every tree's prediction.
@@ -62,24 +60,6 @@ class Members:
             (trees, c) predictions in units of the target.
         """
         return np.stack([tree.predict(features)[:, 0] for tree in self.trees])
-
-    def out_of_bag(self, features: NDArray[np.float32]) -> tuple[FloatArray, IntArray]:
-        """Mean prediction of each training row over the trees that haven't seen it.
-
-        Args:
-            features: (n, d') the rows the forest was fitted on.
-
-        Returns:
-            (n,) means, 0 where every tree has seen the row, and (n,) numbers of trees behind them.
-        """
-        n = features.shape[0]
-        total, count = np.zeros(n), np.zeros(n, dtype=np.int64)
-        for tree, sample in zip(self.trees, self.samples, strict=True):
-            out = np.ones(n, dtype=np.bool_)
-            out[sample] = False
-            total[out] += tree.predict(features[out])[:, 0]
-            count += out
-        return total / np.maximum(count, 1), count
 
 
 def fit_forest(
@@ -116,5 +96,4 @@ def fit_forest(
     )
     forest.fit(features, target, sample_weight=weights)
     members = tuple(member.tree_ for member in forest.estimators_)
-    samples = tuple(np.asarray(sample) for sample in forest.estimators_samples_)
-    return Members(members, samples)
+    return Members(members)

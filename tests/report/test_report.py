@@ -20,7 +20,7 @@ from refine.proposal.proposal import Change, Claim, Proposal
 from refine.report.markdown import Facts, proposal_report, round_report
 from refine.report.markdown.against_parent import against_parent
 from refine.report.markdown.round_reading import gather
-from refine.report.markdown.text import code, escape, fence, grid, quote, slug, table
+from refine.report.markdown.text import code, escape, fence, quote, slug, values_table
 from refine.report.pages.population import CAUTION, population_sentence
 from refine.report.pages.proposal import claim_sentence
 from refine.review.checklist import checks_of
@@ -406,7 +406,7 @@ def test_escape() -> None:
     assert fence("```", "python") == "````python\n```\n````"
     assert quote("1. one\n# two") == r"> 1\. one<br>\# two"
     assert quote("- a") == r"> \- a"
-    assert table(grid(["a"], [["x|y"], [""]])) == "| a |\n| --- |\n| x\\|y |\n| - |"
+    assert values_table(["a"], [["x|y"], [""]]) == "| a |\n| --- |\n| x\\|y |\n| - |"
 
 
 def test_slug() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refine.analysis.population import LEAST_COMPARED, compare_rounds, space_filling_values
 from refine.report import figures
 from refine.report.markdown.round_facts import Facts, direction_of, metric_of
-from refine.report.markdown.text import Raw, code, grid, picture, table
+from refine.report.markdown.text import Raw, code, picture, values_table
 from refine.report.pages.population import CAUTION, population_sentence
 from refine.trials.frame import degenerate_rows
 from refine.utils.format import score
@@ -50,11 +50,8 @@ def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
     return {
         "sentence": population_sentence(found),
         "caution": CAUTION,
-        "table": table(
-            grid(
-                ["round", "finished space-filling trials", f"median {metric_of(facts)}", "best of these"],
-                rows,
-            )
+        "table": values_table(
+            ["round", "finished space-filling trials", f"median {metric_of(facts)}", "best of these"], rows
         ),
         "picture": picture(f"Distribution of {metric_of(facts)} in this round and its parent", path),
     }

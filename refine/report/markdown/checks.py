@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.markdown.round_facts import Facts
-from refine.report.markdown.text import Raw, grid, picture, slug, table
+from refine.report.markdown.text import Raw, picture, slug, values_table
 from refine.report.pages.checks import figure, question, says
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def checks_section(facts: Facts, where: Path) -> dict[str, Any] | None:
         if _drawn(facts, check, where / path):
             (folded if check.verdict == "pass" else shown).append(picture(question(check), path))
     return {
-        "table": table(grid(["question", "verdict", "number", "what follows"], rows)),
+        "table": values_table(["question", "verdict", "number", "what follows"], rows),
         "shown": shown,
         "folded": folded,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from refine.analysis.population import space_filling_values
 from refine.report import figures
 from refine.report.markdown.rendering import in_one_file, published
-from refine.report.markdown.text import Raw, code, grid, picture, table
+from refine.report.markdown.text import Raw, code, picture, table, values_table
 from refine.report.pages.difference import difference_grid
 from refine.report.pages.population import population_sentence
 from refine.tree.comparison import Comparison
@@ -42,17 +42,15 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         "b": code(found.b),
         "space": table(difference_grid(found.space, found.a, found.b)) if found.space else None,
         "kept": percent(found.volume_kept),
-        "values": table(
-            grid(
-                ["round", f"best {first.metric}", "configurations planned"],
-                [
-                    [Raw(code(key)), score(best), f"{n:,}"]
-                    for key, best, n in zip((found.a, found.b), found.best, found.n, strict=True)
-                ],
-            )
+        "values": values_table(
+            ["round", f"best {first.metric}", "configurations planned"],
+            [
+                [Raw(code(key)), score(best), f"{n:,}"]
+                for key, best, n in zip((found.a, found.b), found.best, found.n, strict=True)
+            ],
         ),
-        "other": table(
-            grid(["setting", found.a, found.b], [[k, str(x), str(y)] for k, (x, y) in found.other.items()])
+        "other": values_table(
+            ["setting", found.a, found.b], [[k, str(x), str(y)] for k, (x, y) in found.other.items()]
         )
         if found.other
         else None,

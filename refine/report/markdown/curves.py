@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refine.report import figures
 from refine.report.figures.curves import MOST
 from refine.report.markdown.round_facts import Facts, direction_of, metric_of
-from refine.report.markdown.text import grid, picture, table
+from refine.report.markdown.text import picture, values_table
 from refine.report.pages.curves import FLAG_WORDS
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
@@ -60,7 +60,7 @@ def curves_section(facts: Facts, where: Path) -> dict[str, Any] | None:
     return {
         "picture": picture("Training curves of the best trials", path),
         "sentence": _sentence(len(found), sum(not trial.judged for trial in found), bool(rows)),
-        "table": table(grid(["seen", "trials", "what it is", "size", "what may help"], rows))
+        "table": values_table(["seen", "trials", "what it is", "size", "what may help"], rows)
         if rows
         else None,
     }

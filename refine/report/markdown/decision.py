@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.round_facts import Facts, finished, metric_of, shown, states_text, that_matter
-from refine.report.markdown.text import Raw, code, escape, grid, joined, quote, table
+from refine.report.markdown.text import Raw, code, escape, joined, quote, table, values_table
 from refine.report.pages.difference import decision_grid
 from refine.report.pages.options import OPTIONS_HEAD, option_rows
 from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
@@ -104,7 +104,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "digest": code(proposal.digest),
         "next": _next(facts, proposal),
         "claim": claim_sentence(proposal),
-        "table": table(grid(["parameter", "now", "proposed", "change", "kept", "why"], rows)),
+        "table": values_table(["parameter", "now", "proposed", "change", "kept", "why"], rows),
         "options": _options(facts),
         "epsilon": epsilon_text(claim),
         "source": _EPSILON_WORDS.get(claim.epsilon_source, claim.epsilon_source),
@@ -124,7 +124,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
 
 def _options(facts: Facts) -> Raw | None:
     """What more or less risk would buy."""
-    return None if facts.options is None else table(grid(OPTIONS_HEAD, option_rows(facts.options)))
+    return None if facts.options is None else values_table(OPTIONS_HEAD, option_rows(facts.options))
 
 
 def _next(facts: Facts, proposal: Proposal) -> Raw | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from refine.report.markdown.round_facts import Facts
-from refine.report.markdown.text import Raw, escape, grid, table
+from refine.report.markdown.text import Raw, escape, values_table
 from refine.report.pages.reasons import sentence
 from refine.utils.format import percent, plural, score
 
@@ -38,7 +38,7 @@ def optimism_section(facts: Facts) -> dict[str, Any] | None:
         why = "" if found.why_not is None else f" {escape(sentence(found.why_not))}"
         missing.append(f"What other validation examples would show is not known.{why}")
     return {
-        "table": table(grid(["what", found.metric, "95 % interval", "how"], rows)),
+        "table": values_table(["what", found.metric, "95 % interval", "how"], rows),
         "missing": Raw(" ".join(missing)) or None,
         "components": _components(facts),
         "holdout_results": [_holdout_result(facts, i) for i in range(len(facts.holdout_results))],
@@ -85,5 +85,5 @@ def _holdout_result(facts: Facts, i: int) -> dict[str, Any]:
     return {
         "who": f"{o.author} on {day}",
         "note": o.note or None,
-        "table": table(grid([*names, "validation", "hold-out", "sd", "models"], rows)),
+        "table": values_table([*names, "validation", "hold-out", "sd", "models"], rows),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refine.analysis.evidence import ALPHA
 from refine.report import figures
 from refine.report.markdown.round_facts import Facts, changed_bounds
-from refine.report.markdown.text import grid, picture, slug, table
+from refine.report.markdown.text import picture, slug, values_table
 from refine.utils.format import p_value, plural, signed
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def pairs(facts: Facts, where: Path) -> dict[str, Any] | None:
     if len(found) > PICTURES:
         legend.append(f"{plural(len(found) - PICTURES, 'more pair')} of the table: not drawn.")
     return {
-        "table": table(grid(["parameter", "and", "measure", "among the best", "q"], rows)),
+        "table": values_table(["parameter", "and", "measure", "among the best", "q"], rows),
         "pictures": pictures,
         "legend": " ".join(legend),
     }

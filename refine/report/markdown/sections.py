@@ -29,7 +29,7 @@ from refine.report.markdown.round_facts import (
     states_text,
     that_matter,
 )
-from refine.report.markdown.text import Raw, code, grid, joined, picture, slug, table
+from refine.report.markdown.text import Raw, code, joined, picture, slug, values_table
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.reasons import sentence
 from refine.space.edits import bounds_text
@@ -88,12 +88,12 @@ def what_ran(facts: Facts) -> dict[str, Any]:
     if previous:
         rest.append(["earlier trials count as", joined(previous)])
     return {
-        "space": table(grid(["parameter", "kind", "levels"], rows)),
+        "space": values_table(["parameter", "kind", "levels"], rows),
         "constraints": [code(c) for c in node.space.constraints],
-        "facts": table(grid(["what", "value"], rest)),
+        "facts": values_table(["what", "value"], rest),
         "mixed": len(facts.codes) > 1,
         "codes": len(facts.codes),
-        "versions": table(grid(["what", "version"], sorted(facts.environment.items())))
+        "versions": values_table(["what", "version"], sorted(facts.environment.items()))
         if facts.environment
         else None,
     }
@@ -169,17 +169,15 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
     )
     equal = int((done["value"] == done["value"].iloc[0]).sum())
     return {
-        "table": table(
-            grid(
-                [
-                    "rank",
-                    metric_of(facts),
-                    *names,
-                    *(["drawn"] if mixed else []),
-                    *(["time"] if timed else []),
-                ],
-                rows,
-            )
+        "table": values_table(
+            [
+                "rank",
+                metric_of(facts),
+                *names,
+                *(["drawn"] if mixed else []),
+                *(["time"] if timed else []),
+            ],
+            rows,
         ),
         "rows": len(rows),
         "equal": plural(equal, "trial") if equal > 1 else None,
@@ -207,8 +205,8 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
     ]
     figures.save(figures.correlation(analysis), where / facts.node.id / "correlation.png")
     return {
-        "table": table(
-            grid(["parameter", "measure", "effect", "95 % interval", "q", "importance", "verdict"], rows)
+        "table": values_table(
+            ["parameter", "measure", "effect", "95 % interval", "q", "importance", "verdict"], rows
         ),
         "picture": picture(
             "Correlation of every parameter with the metric", f"{facts.node.id}/correlation.png"
@@ -309,7 +307,7 @@ def failures(facts: Facts) -> Raw | None:
         others = sum(c for _, c in lines.most_common()[ERRORS:])
         if others:
             rows.append([state, others, _STATE_WORDS.get(state, state), "other errors"])
-    return table(grid(["state", "trials", "what happened", "error"], rows))
+    return values_table(["state", "trials", "what happened", "error"], rows)
 
 
 def _last_line(error: Any) -> str:

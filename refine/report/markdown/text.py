@@ -64,10 +64,10 @@ def quote(text: str) -> Raw:
     return Raw(f"> {_LINE_START.sub(_escaped_start, said)}")
 
 
-def grid(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Grid:
-    """A table of values; those that are markdown stay such."""
+def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:
+    """A table of values as markdown; those that are markdown stay such."""
     texts = [tuple(v if isinstance(v, str) else str(v) for v in row) for row in [head, *rows]]
-    return Grid(texts[0], tuple(texts[1:]))
+    return table(Grid(texts[0], tuple(texts[1:])))
 
 
 def table(found: Grid) -> Raw:

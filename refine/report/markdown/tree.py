@@ -15,7 +15,18 @@ import numpy as np
 from refine.design.space_filling import IMPORTED
 from refine.report import figures
 from refine.report.markdown.rendering import published
-from refine.report.markdown.text import Raw, code, escape, fence, grid, joined, picture, quote, slug, table
+from refine.report.markdown.text import (
+    Raw,
+    code,
+    escape,
+    fence,
+    joined,
+    picture,
+    quote,
+    slug,
+    table,
+    values_table,
+)
 from refine.report.pages.calibration import coverage_sentences, entry_sentences
 from refine.report.pages.difference import decision_grid, difference_grid
 from refine.report.pages.proposal import epsilon_text, why
@@ -211,7 +222,7 @@ def _rounds(facts: TreeFacts) -> Raw:
             ]
         )
     head = ["round", "from", "how", "by", "trials", f"median {facts.metric}", "best", "tags"]
-    return table(grid(head, rows))
+    return values_table(head, rows)
 
 
 def _step(facts: TreeFacts, s: Step, number: int) -> dict[str, Any]:
@@ -310,8 +321,8 @@ def _winner(facts: TreeFacts) -> dict[str, Any] | None:
     values += _holdout_results(facts)
     return {
         "round": code(s.node.id),
-        "table": table(grid(["parameter", "value"], rows)),
-        "worth": table(grid([facts.metric, "value", "how"], values)),
+        "table": values_table(["parameter", "value"], rows),
+        "worth": values_table([facts.metric, "value", "how"], values),
     }
 
 

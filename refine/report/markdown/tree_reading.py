@@ -20,7 +20,7 @@ from refine.tree.outcome import entries_of
 from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.trials.frame import degenerate_rows
+from refine.trials.frame import may_be_best
 from refine.utils.provided import provides
 
 
@@ -65,9 +65,6 @@ def _step(each: RoundOverview, entry: Entry | None) -> Step:
     found, comparable = each.round, each.comparable
     trials, node, best = found.trials, found.node, each.best if comparable else None
     values = np.asarray(trials["value"], dtype=float) if comparable else np.full(len(trials), np.nan)
-    candidates = np.isfinite(values) & (trials["state"] == "complete").to_numpy()
-    if not node.allow_degenerate:
-        candidates &= ~degenerate_rows(trials, node.space)
     seen: tuple[str, ...] = ()
     with contextlib.suppress(AnalysisError):  # too few trials yet
         seen = tuple(seen_in(found.analyze()))
@@ -77,7 +74,7 @@ def _step(each: RoundOverview, entry: Entry | None) -> Step:
         n=each.n,
         states={str(k): int(v) for k, v in trials["state"].value_counts().items()},
         seconds=float(np.nansum(seconds)) if np.isfinite(seconds).any() else float("nan"),
-        values=np.where(candidates, values, np.nan),
+        values=np.where(may_be_best(trials, node.space, node.allow_degenerate), values, np.nan),
         space_filling=space_filling_values(trials) if comparable else np.zeros(0),
         best=float("nan") if best is None else float(best["value"]),
         at={} if best is None else {n: shown(best[n]) for n in node.space.varied},
