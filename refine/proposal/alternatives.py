@@ -21,6 +21,7 @@ from refine.space.space import Space
 _LEAST_SAVING = 0.05
 _LEAST_TRIALS = 5
 _HIT, _SURE = 0.05, 0.95
+_AUDIT = 0.05  # share of a round that is spent outside
 
 
 @dataclass(frozen=True)
@@ -171,21 +172,20 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
     return max(0, different(space, analysis.parameters, exist) - done)
 
 
-def advice(analysis: Analysis, space: Space, left: int, audit: float = 0.05) -> Advice:
+def advice(analysis: Analysis, space: Space, left: int) -> Advice:
     """How large a round on a space should be.
 
     Args:
         analysis: What was measured.
         space: The space of the next round.
         left: How many configurations it has that have not been run.
-        audit: Share of the round that is spent outside.
     """
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
     some = [e for e in analysis.parameters if 0 < e.read < 1 and e.name in space and not space[e.name].fixed]
     rarest = min(some, key=lambda e: e.read, default=None)
     judge = math.ceil(needed / GOOD / (rarest.read if rarest else 1))
-    wanted = math.ceil(max(hit, judge) / (1 - audit) / 10) * 10
+    wanted = math.ceil(max(hit, judge) / (1 - _AUDIT) / 10) * 10
     n = min(wanted, left)
     times = np.asarray(analysis.table["seconds"], dtype=float) if "seconds" in analysis.table else np.zeros(0)
     times = times[np.isfinite(times)]

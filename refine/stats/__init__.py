@@ -37,7 +37,7 @@ from refine.stats.density import (
     Ratio,
     scott_bandwidth,
 )
-from refine.stats.frontier import Frontier, RiskBox, RiskPath, risk_of, untried
+from refine.stats.frontier import Frontier, RiskBox, RiskPath, untried
 from refine.stats.importance import Detection, Importance, PedAnova, permutations_needed
 from refine.stats.interaction import Interactions, Pair
 from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
@@ -116,7 +116,6 @@ __all__ = [
     "left_over",
     "looks_spent",
     "permutations_needed",
-    "risk_of",
     "scorer",
     "scott_bandwidth",
     "smallest_step",

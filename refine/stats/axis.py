@@ -22,20 +22,16 @@ class Axis:
         levels: (L,) increasing positions, or the codes 0..L-1 of an unordered one.
         unordered: whether any subset may stay, instead of a contiguous run.
         frozen: whether nothing may be dropped, e.g. because no test found the parameter to matter.
-        measure: (L,) positive share of the axis that each level stands for; None counts levels.
     """
 
     levels: FloatArray
     unordered: bool = False
     frozen: bool = False
-    measure: FloatArray | None = None
 
     def __post_init__(self) -> None:
         levels = column(self.levels, "levels")
         if levels.size == 0 or np.any(np.diff(levels) <= 0):
             raise AnalysisError("levels: must increase strictly and not be empty; sort them")
-        if self.measure is not None and (np.shape(self.measure) != levels.shape or np.min(self.measure) <= 0):
-            raise AnalysisError("measure: needs one positive share per level")
 
     def index(self, x: ArrayLike) -> IntArray:
         """Number of the level nearest to each position.
@@ -49,5 +45,4 @@ class Axis:
     def shares(self) -> FloatArray:
         """(L,) measure of the levels, summing to 1."""
         size = np.asarray(self.levels).size
-        weight = np.ones(size) if self.measure is None else np.asarray(self.measure, np.float64)
-        return np.asarray(weight / weight.sum())
+        return np.full(size, 1.0 / size)

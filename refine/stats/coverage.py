@@ -126,32 +126,22 @@ def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(np.where(hits <= 0, 0.0, low), np.where(hits >= tries, 1.0, high))
 
 
-def hit_probability(n: int, share: float, size: int | None = None) -> float:
+def hit_probability(n: int, share: float) -> float:
     """Probability that at least one of `n` configurations lies in the best `share` of the space.
 
-    1 - (1 - share)^n; on a grid, where a round never repeats a configuration, the exact
-    hypergeometric.
-
-    Source: Bergstra and Bengio (2012), section 2, for the formula without a grid.
+    Source: 1 - (1 - share)^n, Bergstra and Bengio (2012), section 2.
 
     Args:
         n: configurations drawn.
         share: of the space that would do, in (0, 1).
-        size: number of configurations of the grid; None for a continuous space. Best are then the
-            ceil(share * size) best.
 
     Raises:
-        AnalysisError: if `n` is negative or exceeds `size`.
+        AnalysisError: if `n` is negative.
     """
     check_share(share, "share")
-    if n < 0 or (size is not None and n > size):
-        raise AnalysisError(f"n: must lie between 0 and the grid's size {size}, got {n}")
-    if size is None or size > 10**12:
-        return float(-np.expm1(n * np.log1p(-share)))
-    good = max(1, int(np.ceil(share * size - 1e-9)))
-    if n > size - good:
-        return 1.0
-    return float(-np.expm1(np.log1p(-good / (size - np.arange(n, dtype=np.float64))).sum()))
+    if n < 0:
+        raise AnalysisError(f"n: must be >= 0, got {n}")
+    return float(-np.expm1(n * np.log1p(-share)))
 
 
 def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, half: float = 0.8) -> int:
@@ -201,24 +191,20 @@ class Boundary:
 
     Attributes:
         top: share of trials that counts as best.
-        width: share of the range, next to its end, that counts as 'on the edge' where there are no
-            levels.
     """
 
     top: float = 0.2
-    width: float = 0.1
 
     def __post_init__(self) -> None:
         check_share(self.top, "top")
-        check_share(self.width, "width")
 
-    def __call__(self, x: ArrayLike, y: ArrayLike, levels: ArrayLike | None = None) -> tuple[Edge, Edge]:
+    def __call__(self, x: ArrayLike, y: ArrayLike, levels: ArrayLike) -> tuple[Edge, Edge]:
         """Test one parameter; adjust the p-values over all edges of a round.
 
         Args:
             x: (n,) positions in [0, 1].
             y: (n,) values.
-            levels: (L,) increasing positions; None cuts the range into strips of `width`.
+            levels: (L,) increasing positions.
 
         Returns:
             The low and the high edge, p = 1 where there is nothing to compare.
@@ -230,13 +216,9 @@ class Boundary:
 
         position, values = columns(x, y)
         n = values.size
-        if levels is None:
-            strips = max(2, round(1.0 / self.width))
-            step = np.clip((position * strips).astype(np.int64), 0, strips - 1)
-        else:
-            declared = column(levels, "levels")
-            strips = declared.size
-            step = np.searchsorted((declared[1:] + declared[:-1]) / 2.0, position)
+        declared = column(levels, "levels")
+        strips = declared.size
+        step = np.searchsorted((declared[1:] + declared[:-1]) / 2.0, position)
         best = top_mask(values, self.top) if n else np.zeros(0, np.bool_)
         m = int(best.sum())
         everywhere = np.bincount(step, minlength=strips)

@@ -183,16 +183,12 @@ class DensityRatio:
 
     Attributes:
         confidence: of the pointwise intervals.
-        bandwidth: in units of x, for ordered parameters; None takes Scott's rule on the good
-            trials.
     """
 
     confidence: float = 0.9
-    bandwidth: float | None = None
 
     def __post_init__(self) -> None:
         check_share(self.confidence, "confidence")
-        _check_bandwidth(self.bandwidth)
 
     def __call__(self, x: ArrayLike, good: ArrayLike, levels: ArrayLike, unordered: bool = False) -> Ratio:
         """Compare good trials with all trials.
@@ -220,7 +216,7 @@ class DensityRatio:
         else:
             _inside(position, 0.0, 1.0, "x")
             one = BoundedDensity()
-            width = self.bandwidth or _usable_width(scott_bandwidth(position[mask]), position[mask], one)
+            width = _usable_width(scott_bandwidth(position[mask]), position[mask], one)
             spots, everywhere = _binned(position, np.ones(position.size))
             hits = _onto(position[mask], spots)
             kernels = _reflected(places, spots, width, 0.0, 1.0)

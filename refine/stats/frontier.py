@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from refine.stats.posterior import Posterior
 
 Bits = NDArray[np.uint8]
+_REACH = 0.1
 _COUNT = np.array([bin(i).count("1") for i in range(256)], dtype=np.uint8)
 
 
@@ -63,10 +64,6 @@ class Frontier(NamedTuple):
         """
         check_share(risk, "risk")
         return [box for box in self.boxes if box.risk <= risk][-1]
-
-    def menu(self, risks: Sequence[float] = (0.01, 0.05, 0.15, 0.3)) -> tuple[RiskBox, ...]:
-        """The boxes for several risks, each inside the one before."""
-        return tuple(self.at(risk) for risk in sorted(risks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,38 +145,15 @@ class RiskPath:
         return Frontier(tuple(boxes), float(epsilon), draws)
 
 
-def risk_of(posterior: Posterior, inside: ArrayLike, epsilon: float) -> float:
-    """Posterior probability that some of the candidates hold nothing within epsilon of the best of all.
-
-    Args:
-        posterior: of `MixedPosterior`.
-        inside: (c,) bools, whether the candidate stays.
-        epsilon: tolerated loss >= 0, in units of the metric.
-
-    Returns:
-        (draws that lose + 1/2) / (draws + 1); 0 where all candidates stay.
-
-    Raises:
-        AnalysisError: if shapes differ or epsilon is negative or NaN.
-    """
-    kept = np.asarray(inside, dtype=np.bool_)
-    if kept.shape != posterior.scores.shape[1:]:
-        raise AnalysisError(f"inside: needs shape {posterior.scores.shape[1:]}, got {kept.shape}")
-    if kept.all():
-        return 0.0
-    good = posterior.within(epsilon)
-    lost = int(np.count_nonzero(~good[:, kept].any(axis=1)))
-    return (lost + 0.5) / (good.shape[0] + 1)
-
-
-def untried(axis: Axis, x: ArrayLike, reach: float = 0.1) -> BoolArray:
+def untried(axis: Axis, x: ArrayLike) -> BoolArray:
     """Levels of which no trial tells anything.
+
+    On an ordered axis they are a tenth of its range beyond all trials, or further: between tried levels a level is known
+    by its neighbours.
 
     Args:
         axis: the axis.
         x: (n,) positions or codes of the trials.
-        reach: an ordered level counts as tried if a trial is so near, in units of the axis's range. Between tried levels
-            a level of an ordered axis is known by its neighbours.
 
     Returns:
         (L,) bools: choices without a trial; of an ordered axis, levels beyond all trials.
@@ -190,7 +164,7 @@ def untried(axis: Axis, x: ArrayLike, reach: float = 0.1) -> BoolArray:
         return np.ones(levels.size, dtype=np.bool_)
     if axis.unordered:
         return ~np.isin(np.arange(levels.size), axis.index(tried))
-    slack = reach * float(levels[-1] - levels[0]) + 1e-12
+    slack = _REACH * float(levels[-1] - levels[0]) + 1e-12
     return np.asarray((levels < tried.min() - slack) | (levels > tried.max() + slack))
 
 

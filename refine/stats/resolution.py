@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _MAD = 1.4826  # median absolute deviation to standard deviation, for normal errors
+_ROWS = 300  # most configurations learned from
 _ROUNDING = 1e-6  # metrics are often means in single precision
 
 
@@ -149,14 +150,7 @@ class LeftOver(NamedTuple):
     share: FloatArray
 
 
-def left_over(
-    X: ArrayLike,
-    y: ArrayLike,
-    cardinalities: Sequence[int],
-    read: ArrayLike | None = None,
-    rows: int = 300,
-    seed: int = 0,
-) -> LeftOver:
+def left_over(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> LeftOver:
     """Leave every configuration out once, with a Gaussian process on the normal scores of the values.
 
     Source: Rasmussen and Williams (2006), section 5.4.2.
@@ -165,19 +159,14 @@ def left_over(
         X: (n, d) positions or codes.
         y: (n,) values.
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-        read: (n, d) bools, whether the objective read the parameter; None where all are read.
-        rows: most configurations learned from.
-        seed: of thinning.
 
     Raises:
         AnalysisError: if shapes differ or something isn't finite.
     """
     values, table = column(y, "y"), matrix(X, cardinalities)
     same_length(table.shape[0], values.size)
-    seen = _seen(read, table.shape)
-    table = np.where(seen, table, 0.0)
-    known = evidence(table if read is None else np.concatenate([table, seen], axis=1), values)
-    return _left_over(table, seen, known, cardinalities, rows, seed)
+    everywhere = np.ones(table.shape, dtype=np.bool_)
+    return _left_over(table, everywhere, evidence(table, values), cardinalities, _ROWS, 0)
 
 
 def _left_over(

@@ -29,7 +29,7 @@ def posterior():
 
 DATA = {
     "AdditiveTest": (X, Y, PLAIN),
-    "Boundary": (X[:, 0], Y),
+    "Boundary": (X[:, 0], Y, np.linspace(0, 1, 7)),
     "BoundedDensity": (X[:, 0], X[:5, 0]),
     "BoundedDensity2D": (X[:, 0], Y, X[:5, 0], Y[:5]),
     "ChildOutlook": lambda: (posterior(), stats.LeftOver(np.sort(Y), np.sort(Y) + 0.1, np.full(N, 0.5)), 20),

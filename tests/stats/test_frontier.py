@@ -7,7 +7,7 @@ import pytest
 
 from refine.errors import AnalysisError
 from refine.stats import Axis
-from refine.stats.frontier import RiskPath, levels_of, risk_of, untried
+from refine.stats.frontier import RiskPath, levels_of, untried
 from refine.stats.posterior import MixedPosterior, Posterior
 
 LEVELS = np.linspace(0.0, 1.0, 6)
@@ -46,10 +46,8 @@ def test_risks_are_those_of_the_draws():
         inside = _inside(box)
         lost = values[:, inside].max(axis=1) < values.max(axis=1) - 0.05 - 1e-6
         assert np.isclose(box.risk, (lost.sum() + 0.5) / 201)
-        assert np.isclose(box.risk, risk_of(found, inside, 0.05))
         assert np.isclose(box.kept, inside.mean())
     assert path.boxes[0].kept == 1.0
-    assert risk_of(found, np.ones(len(CELLS), bool), 0.05) == 0.0
 
 
 def test_the_path_is_nested_and_the_menu_binds_at_what_was_asked():
@@ -58,8 +56,9 @@ def test_the_path_is_nested_and_the_menu_binds_at_what_was_asked():
         assert narrow.risk >= wide.risk
         assert narrow.kept < wide.kept
         assert all(not np.any(b & ~a) for a, b in zip(wide.keep, narrow.keep, strict=True))
-    menu = path.menu()
-    assert [box.risk <= risk for box, risk in zip(menu, (0.01, 0.05, 0.15, 0.3), strict=True)] == [True] * 4
+    risks = (0.01, 0.05, 0.15, 0.3)
+    menu = [path.at(risk) for risk in risks]
+    assert all(box.risk <= risk for box, risk in zip(menu, risks, strict=True))
     assert menu[0].kept > menu[3].kept
     assert path.boxes[-1].risk <= 0.3
     # The second choice is the best one in 3 % of the draws: it goes at 0.05, and not at 0.01.
@@ -112,8 +111,6 @@ def test_errors():
         RiskPath()(found, CELLS, AXES, -0.1)
     with pytest.raises(AnalysisError, match="column"):
         levels_of(CELLS[:, :2], AXES)
-    with pytest.raises(AnalysisError, match="inside"):
-        risk_of(found, np.ones(3, bool), 0.1)
     with pytest.raises(AnalysisError, match="risk"):
         RiskPath()(found, CELLS, AXES, 0.1).at(0.0)
     with pytest.raises(AnalysisError, match="cover"):
