@@ -38,7 +38,6 @@ DATA = {
     "DensityRatio": (X[:, 0], stats.top_mask(Y, 0.2), np.linspace(0, 1, 7)),
     "Edf": (Y,),
     "ExampleBootstrap": None,
-    "Forest": (X, Y, CELLS, PLAIN),
     "FreshSeeds": (float(Y.max()), Y, GROUPS, 0),
     "Interactions": (X, Y, PLAIN),
     "KruskalWallis": (CODES, Y, 3),
@@ -47,9 +46,8 @@ DATA = {
     "MixedPosterior": (X, Y, CELLS, PLAIN),
     "Optimism": (Y, 0.05),
     "PedAnova": (X[:, 0], Y),
-    "PosteriorPaths": (X, Y, CELLS, PLAIN, 5),
+    "Power": (X[:, 0], Y, 0, [60, 120], 0.05),
     "RateTrend": (X[:, 0], Y > 0),
-    "RetrainingNoise": (X, Y, PLAIN, GROUPS),
     "RiskPath": lambda: (posterior(), CELLS, AXES, 0.05),
     "Spearman": (X[:, 0], Y),
     "TopNoise": (X, Y, PLAIN, GROUPS),
@@ -64,6 +62,7 @@ FEWER = {
     "process_draws": 40,
     "trees": 20,
     "repeats": 50,
+    "simulations": 20,
 }
 EXPORTED = [
     name
