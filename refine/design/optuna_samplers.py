@@ -78,13 +78,7 @@ class Conversation:
     """
 
     def __init__(
-        self,
-        node: Node,
-        sampler: Any,
-        ended: Sequence[EndedTrial],
-        own: int,
-        asked: int,
-        pruner: Any = None,
+        self, node: Node, sampler: Any, ended: Sequence[EndedTrial], own: int, asked: int, pruner: Any = None
     ) -> None:
         import optuna
 
@@ -186,11 +180,7 @@ class Conversation:
     def _frozen(self, ended: EndedTrial) -> Any:
         from optuna.trial import TrialState, create_trial
 
-        states = {
-            "complete": TrialState.COMPLETE,
-            "pruned": TrialState.PRUNED,
-            "failed": TrialState.FAIL,
-        }
+        states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         reached = dict(enumerate(ended.series, 1)) if self._whole else {}
         if ended.state == "pruned" and not reached and math.isfinite(ended.value):
             reached = {max(1, len(ended.series)): ended.value}

@@ -109,11 +109,7 @@ class Epochs:
     """
 
     def __init__(
-        self,
-        model: keras.Model,
-        train: Rows,
-        validation: Rows | None,
-        shuffle_seed: int | None,
+        self, model: keras.Model, train: Rows, validation: Rows | None, shuffle_seed: int | None
     ) -> None:
         self.model = model
         self.train = train

@@ -187,10 +187,7 @@ class Program:
 
         zero = tf.zeros((), keras.config.floatx())
         _, total, predictions, state = tf.while_loop(
-            lambda i, *_: i < steps,
-            body,
-            (tf.constant(0), zero, predictions, state),
-            parallel_iterations=1,
+            lambda i, *_: i < steps, body, (tf.constant(0), zero, predictions, state), parallel_iterations=1
         )
         predicted, _ = tf.raw_ops.TensorListConcatV2(
             input_handle=predictions,

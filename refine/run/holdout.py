@@ -159,11 +159,7 @@ def open_holdout(
 
 def _chosen(node: Node, records: Records, goal: Goal, top: int) -> list[str]:
     """Keys of the best configurations: those that were run again by the mean of the new runs, then the others."""
-    ranked = known_best(
-        best_keys(node.space, records, goal),
-        len(records.metrics),
-        node.id,
-    )
+    ranked = known_best(best_keys(node.space, records, goal), len(records.metrics), node.id)
     fresh = again(records)
     frame = table(node.space, fresh, goal.metric)
     means = frame["value"].groupby(np.asarray(fresh.columns["key"], dtype=object)).mean().dropna()

@@ -50,11 +50,7 @@ def check_times(top: int, seeds: int) -> None:
 
 
 def replicate_tasks(
-    node: Node,
-    records: Records,
-    keys: Sequence[str],
-    seeds: int,
-    rerun: frozenset[str] = frozenset(),
+    node: Node, records: Records, keys: Sequence[str], seeds: int, rerun: frozenset[str] = frozenset()
 ) -> list[Task]:
     """What is left to run of some configurations' replicates, seed by seed.
 

@@ -30,13 +30,7 @@ from refine.stats.coverage import (
     wilson,
 )
 from refine.stats.curves import CurveCheck, CurveFlags, Flag
-from refine.stats.density import (
-    BoundedDensity,
-    BoundedDensity2D,
-    DensityRatio,
-    Ratio,
-    scott_bandwidth,
-)
+from refine.stats.density import BoundedDensity, BoundedDensity2D, DensityRatio, Ratio, scott_bandwidth
 from refine.stats.frontier import Frontier, RiskBox, RiskPath, untried
 from refine.stats.importance import Detection, Importance, PedAnova, permutations_needed
 from refine.stats.interaction import Interactions, Pair
@@ -46,14 +40,7 @@ from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior
 from refine.stats.power import Power
 from refine.stats.rescore import scorer
-from refine.stats.resolution import (
-    LeftOver,
-    Resolution,
-    TopNoise,
-    left_over,
-    smallest_step,
-    within_groups,
-)
+from refine.stats.resolution import LeftOver, Resolution, TopNoise, left_over, smallest_step, within_groups
 
 __all__ = [
     "AdditiveTest",

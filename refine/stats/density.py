@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import (
-    BoolArray,
-    FloatArray,
-    check_share,
-    codes_of,
-    column,
-    same_length,
-)
+from refine.stats._common import BoolArray, FloatArray, check_share, codes_of, column, same_length
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -223,12 +216,7 @@ class DensityRatio:
         return self._ratio(places, kernels, everywhere, hits, float(mask.mean()))
 
     def _ratio(
-        self,
-        places: FloatArray,
-        kernels: FloatArray,
-        everywhere: FloatArray,
-        hits: FloatArray,
-        share: float,
+        self, places: FloatArray, kernels: FloatArray, everywhere: FloatArray, hits: FloatArray, share: float
     ) -> Ratio:
         from refine.stats.coverage import wilson
 

@@ -112,11 +112,7 @@ class PedAnova:
             )
 
     def __call__(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        cardinality: int = 0,
-        levels: ArrayLike | None = None,
+        self, x: ArrayLike, y: ArrayLike, cardinality: int = 0, levels: ArrayLike | None = None
     ) -> Importance:
         """Measure one parameter.
 

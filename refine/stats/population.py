@@ -160,11 +160,5 @@ class Compare:
         low, high = wilson(better * tosses, tosses, self.confidence)
         distance = ks_2samp(old, new)
         return Comparison(
-            better,
-            float(low),
-            float(high),
-            float(distance.statistic),
-            float(distance.pvalue),
-            n,
-            m,
+            better, float(low), float(high), float(distance.statistic), float(distance.pvalue), n, m
         )

@@ -10,14 +10,7 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 
 from refine.errors import StoreError
-from refine.store.log import (
-    count_states,
-    last_rows,
-    read_curves,
-    read_examples,
-    read_records,
-    read_shown,
-)
+from refine.store.log import count_states, last_rows, read_curves, read_examples, read_records, read_shown
 from refine.store.schema import shown_url, t
 from refine.trials.frame import Records
 from refine.trials.metric import Curve

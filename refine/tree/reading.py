@@ -17,12 +17,7 @@ from refine.utils.action import Action
 
 
 def read_curves(
-    reader: Reader,
-    pk: int,
-    space: Space,
-    goal: Goal,
-    noise: float | None = None,
-    top: int | None = None,
+    reader: Reader, pk: int, space: Space, goal: Goal, noise: float | None = None, top: int | None = None
 ) -> tuple[TrialCurves, ...]:
     """The curves of a round's best trials, best first; those that reported none are left out.
 
@@ -44,12 +39,7 @@ def read_curves(
 
 
 def read_optimism(
-    reader: Reader,
-    pk: int,
-    space: Space,
-    goal: Goal,
-    analysis: Analysis | None,
-    seed: int = 0,
+    reader: Reader, pk: int, space: Space, goal: Goal, analysis: Analysis | None, seed: int = 0
 ) -> Optimism:
     """How much of a round's best value is chance: see :meth:`refine.Round.optimism`.
 

@@ -23,13 +23,7 @@ from refine.review.checks import Known
 from refine.review.decision import Decision, check_author, check_note
 from refine.review.review import Review
 from refine.run.best_model import best_model
-from refine.run.holdout import (
-    HoldoutResult,
-    Visit,
-    branch_of,
-    holdout_result_of,
-    open_holdout,
-)
+from refine.run.holdout import HoldoutResult, Visit, branch_of, holdout_result_of, open_holdout
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
 from refine.run.protocols import Objective
 from refine.run.replay import Replay, replay
@@ -41,13 +35,7 @@ from refine.space.roles import roles_of, scientific_of
 from refine.space.space import Space
 from refine.store.engine import check_folder
 from refine.store.reader import Reader
-from refine.tree.apply import (
-    How,
-    add_child,
-    check_previous,
-    loss,
-    mistyped,
-)
+from refine.tree.apply import How, add_child, check_previous, loss, mistyped
 from refine.tree.context import Context
 from refine.tree.lineage import analysis_of, seen_earlier
 from refine.tree.reading import read_curves, read_optimism

@@ -301,10 +301,7 @@ def _levels(evidence: Any) -> Page:
             v.label,
             f"{v.n:,}",
             score(v.median),
-            Cell(
-                times(v.ratio),
-                "good" if v.ratio_low > 1 else "bad" if v.ratio_high < 1 else "",
-            ),
+            Cell(times(v.ratio), "good" if v.ratio_low > 1 else "bad" if v.ratio_high < 1 else ""),
             percent(v.bad) if v.bad else "-",
         )
         for v in evidence.levels

@@ -88,10 +88,7 @@ def best_so_far(
             look: dict[str, Any] = {"marker": "|" if dense else "x", "color": INK, "linewidth": 0}
             look |= {"markersize": 4, "markeredgewidth": 0.6 if dense else 0.9}
             ax.plot(
-                bad,
-                np.full(len(bad), 0.02 if sign > 0 else 0.98),
-                transform=ax.get_xaxis_transform(),
-                **look,
+                bad, np.full(len(bad), 0.02 if sign > 0 else 0.98), transform=ax.get_xaxis_transform(), **look
             )
             marks.append(line_mark(f"without a value ({(~finished).sum():,})", **look))
         ax.set_xlim(0.5 - 0.01 * len(y), len(y) + 0.5 + 0.01 * len(y))

@@ -55,10 +55,7 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
         marks: list[Any] = [line_mark("ordered", INK, marker="o", linewidth=1.4)]
         if any(e.association for e in shown):
             marks.append(line_mark("unordered", INK, marker="D", linewidth=1.4))
-        marks += [
-            area_mark("q ≤ 0.1", BLUE, alpha=0.45),
-            area_mark("no effect seen", LIGHT),
-        ]
+        marks += [area_mark("q ≤ 0.1", BLUE, alpha=0.45), area_mark("no effect seen", LIGHT)]
         title(
             ax,
             f"What {shorten(analysis.metric, 18)} depends on ({analysis.n_space_filling:,} trials, 95 % intervals)",

@@ -88,10 +88,7 @@ def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes
             continue
         ax.barh(row + 0.19, v.good, height=0.36, color=BLUE)
         ax.plot([v.low, v.high], [row + 0.19] * 2, color=INK, linewidth=1.1, solid_capstyle="butt")
-    marks = [
-        area_mark(f"best {percent(GOOD)} (90 % interval)", BLUE),
-        area_mark(f"all ({total:,})", LIGHT),
-    ]
+    marks = [area_mark(f"best {percent(GOOD)} (90 % interval)", BLUE), area_mark(f"all ({total:,})", LIGHT)]
     mark_rows(ax, rows, label, marks)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")

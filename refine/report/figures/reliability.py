@@ -78,10 +78,7 @@ def _rows(found: tuple[Entry, ...], ax: Axes | None) -> Axes:
     ax.grid(axis="x")
     ax.set_xlabel("distance from the forecast's median, in half widths of its 90 % interval; better →")
     marks: list[Any] = [dot_mark(f"{w} seen", _COLORS[w], _MARKERS[w], markersize=5.5) for w in WHAT]
-    marks += [
-        area_mark("50 % interval", GREY, alpha=0.55),
-        line_mark("90 % interval", GREY, linewidth=1.4),
-    ]
+    marks += [area_mark("50 % interval", GREY, alpha=0.55), line_mark("90 % interval", GREY, linewidth=1.4)]
     if not all(e.covers(what, 0.9) for e in found for what in WHAT):
         hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.4, "markersize": 5.5}
         marks.append(dot_mark("outside it", GREY, **hollow))

@@ -183,11 +183,7 @@ def _numbers(nodes: Sequence[TreeNode]) -> Mapping[str, int]:
 
 
 def _edges(
-    ax: Axes,
-    nodes: Sequence[TreeNode],
-    parents: Sequence[int | None],
-    places: Sequence[Place],
-    way: set[int],
+    ax: Axes, nodes: Sequence[TreeNode], parents: Sequence[int | None], places: Sequence[Place], way: set[int]
 ) -> None:
     for i, parent in enumerate(parents):
         if parent is None:

@@ -170,13 +170,7 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
     equal = int((done["value"] == done["value"].iloc[0]).sum())
     return {
         "table": values_table(
-            [
-                "rank",
-                metric_of(facts),
-                *names,
-                *(["drawn"] if mixed else []),
-                *(["time"] if timed else []),
-            ],
+            ["rank", metric_of(facts), *names, *(["drawn"] if mixed else []), *(["time"] if timed else [])],
             rows,
         ),
         "rows": len(rows),

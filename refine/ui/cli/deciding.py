@@ -302,9 +302,7 @@ def roles(
     given: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME=ROLE...",
-            help="scientific, nuisance or fixed.",
-            autocompletion=complete_parameters,
+            metavar="NAME=ROLE...", help="scientific, nuisance or fixed.", autocompletion=complete_parameters
         ),
     ] = None,
     name: TreeOption = None,

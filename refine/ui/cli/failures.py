@@ -5,16 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refine.ui.cli.opening import opened
-from refine.ui.cli.shared import (
-    LOOK,
-    JsonOption,
-    RoundArgument,
-    StoreArgument,
-    TreeOption,
-    app,
-    put,
-    typed,
-)
+from refine.ui.cli.shared import LOOK, JsonOption, RoundArgument, StoreArgument, TreeOption, app, put, typed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -136,9 +136,7 @@ def best(
     which: Annotated[
         str | None,
         typer.Argument(
-            metavar="ROUND",
-            help="Of this round; default of the whole tree.",
-            autocompletion=complete_rounds,
+            metavar="ROUND", help="Of this round; default of the whole tree.", autocompletion=complete_rounds
         ),
     ] = None,
     name: TreeOption = None,
