@@ -28,6 +28,7 @@ _BLOCK = 1024
 _MOST_DRAWS = 20_000_000
 _SAMPLE = 100_000
 _SOBOL_BITS = 30
+_ROUNDS = 6  # of the keyed bijection
 
 
 class Design(ABC):
@@ -207,7 +208,7 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     return Feasible(estimate, least, most, exact=False)
 
 
-def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0, where: str = "") -> int:
+def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
     """The number of configurations a person asked for, checked against what exists.
 
     Args:
@@ -215,7 +216,6 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
         n: A number, or
         downsample: a share in (0, 1] of the configurations that are left; one of the two must be given.
         taken: How many configurations of the space have been run already.
-        where: What to call the thing asked for, in front of errors.
 
     Raises:
         DesignError: Both or none given, or out of range.
@@ -223,32 +223,32 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
     if (n is None) == (downsample is None):
         given = "both" if n is not None else "none"
         raise DesignError(
-            f"{where}say how many configurations to run: n (a number) or downsample (a share), got {given}"
+            f"say how many configurations to run: n (a number) or downsample (a share), got {given}"
         )
     exist = feasible(space)
     if not exist.high:
         alone = [c for c in space.constraints if not feasible(Space(dict(space), [str(c)])).high]
         which = f"the constraint {str(alone[0])!r}" if alone else "all constraints together"
-        raise DesignError(f"{where}no configuration meets {which}; relax it, or give parameters more levels")
+        raise DesignError(f"no configuration meets {which}; relax it, or give parameters more levels")
     left = exist.count - taken
     if n is None:
         share = downsample
         if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share <= 1:
             raise DesignError(
-                f"{where}downsample must be a share > 0 and <= 1, got {downsample!r}; 0.01 runs one in a hundred, n= "
+                f"downsample must be a share > 0 and <= 1, got {downsample!r}; 0.01 runs one in a hundred, n= "
                 "takes a number"
             )
         if left < 1:
-            raise DesignError(f"{where}no configuration is left to run: {exist} exist, {taken:,} were run")
+            raise DesignError(f"no configuration is left to run: {exist} exist, {taken:,} were run")
         return max(1, round(float(share) * left))
     if isinstance(n, bool) or not isinstance(n, int | np.integer):
-        raise DesignError(f"{where}n must be a whole number, got {n!r}; for a share use downsample=")
+        raise DesignError(f"n must be a whole number, got {n!r}; for a share use downsample=")
     if n < 1:
-        raise DesignError(f"{where}n must be >= 1, got {n}")
+        raise DesignError(f"n must be >= 1, got {n}")
     if n > (exist.high - taken):
         run = f", of which {taken:,} were run by earlier rounds" if taken else ""
         raise DesignError(
-            f"{where}n must be <= the number of configurations left, got {n:,}, but {exist} exist{run}; "
+            f"n must be <= the number of configurations left, got {n:,}, but {exist} exist{run}; "
             "ask for fewer, or give ranges more levels"
         )
     return int(n)
@@ -294,9 +294,9 @@ def _keyed_order(size: int, seed: int) -> Iterator[int]:
             yield cell
 
 
-def _feistel(bits: int, seed: int, rounds: int = 6) -> Callable[[int], int]:
+def _feistel(bits: int, seed: int) -> Callable[[int], int]:
     """A keyed bijection of 0 .. 2^bits - 1; halves of unequal width swap places every round."""
-    keys = [hashlib.sha256(f"refine:{seed}:{r}".encode()).digest() for r in range(rounds)]
+    keys = [hashlib.sha256(f"refine:{seed}:{r}".encode()).digest() for r in range(_ROUNDS)]
     widths = (bits - bits // 2, bits // 2)
     nbytes = math.ceil(bits / 8)
 
@@ -307,7 +307,7 @@ def _feistel(bits: int, seed: int, rounds: int = 6) -> Callable[[int], int]:
             hashed = hashlib.blake2b(right.to_bytes(nbytes, "big"), key=key, digest_size=16).digest()
             mask = (1 << width) - 1
             left, right = right, left ^ (int.from_bytes(_stretch(hashed, width), "big") & mask)
-        return (left << widths[(rounds + 1) % 2]) | right
+        return (left << widths[(_ROUNDS + 1) % 2]) | right
 
     return mix
 

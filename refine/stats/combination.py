@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _MOST_P = 0.99
 """Larger p-values count as this: one of exactly 1 would outweigh any evidence."""
 
+_GROWTH = 1.3
+"""Factor from the first look of a stage to that of the next."""
+
 _WEIGHTS = {"importance": 0.25, "trend": 0.25, "additive": 0.5}
 
 
@@ -104,12 +107,11 @@ def looks_spent(sizes: Sequence[int], before: int = 0) -> float:
     return k * (k + 1) / 2.0
 
 
-def stages(sizes: Sequence[int], growth: float = 1.3) -> int:
+def stages(sizes: Sequence[int]) -> int:
     """Number of stages that looks at a growing round make.
 
     Args:
         sizes: configurations behind each look, the latest one last.
-        growth: factor from the first look of a stage to that of the next.
 
     Raises:
         AnalysisError: there is no look, or a size isn't a positive whole number.
@@ -120,7 +122,7 @@ def stages(sizes: Sequence[int], growth: float = 1.3) -> int:
         check_count(size, "sizes")
     count, start = 1, sizes[0]
     for size in sizes[1:]:
-        if size > growth * start:
+        if size > _GROWTH * start:
             count, start = count + 1, size
     return count
 

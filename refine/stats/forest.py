@@ -69,7 +69,6 @@ def fit_forest(
     trees: int,
     seed: int,
     leaf: int = 1,
-    columns: float = 0.7,
 ) -> Members:
     """Fit bootstrapped, extremely randomised trees.
 
@@ -82,7 +81,6 @@ def fit_forest(
         trees: number of members.
         seed: of bootstrap and splits.
         leaf: fewest rows of a leaf.
-        columns: share of the columns tried at each split.
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
@@ -90,7 +88,7 @@ def fit_forest(
         n_estimators=trees,
         bootstrap=True,
         min_samples_leaf=leaf,
-        max_features=columns,
+        max_features=0.7,
         random_state=seed,
         n_jobs=1,
     )

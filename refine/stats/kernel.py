@@ -83,9 +83,7 @@ def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: 
     return Kernel(np.concatenate(blocks, axis=1), np.array(owner, dtype=np.int64), len(cardinalities))
 
 
-def fit_kernel(
-    known: Kernel, score: FloatArray, sets: int, rng: np.random.Generator, rows: int = _FIT_ROWS
-) -> list[Parameters]:
+def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Generator) -> list[Parameters]:
     """Draw the kernel's parameters from a normal approximation of their posterior.
 
     The most probable ones are the better of two ascents; the curvature there, from differences of the gradient, tells
@@ -98,11 +96,10 @@ def fit_kernel(
         score: (n,) values, about standard normal.
         sets: how many to draw; 1 gives the most probable ones.
         rng: source of the draws, and of the thinning.
-        rows: most configurations looked at.
     """
     from scipy.optimize import minimize
 
-    take = subsample(score.size, rows, rng)
+    take = subsample(score.size, _FIT_ROWS, rng)
     table, values = known.table[take], score[take] - score[take].mean()
     d = known.size
     gaps = np.zeros((d, len(table), len(table)))

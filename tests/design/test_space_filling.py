@@ -328,9 +328,6 @@ def test_what_cannot_be_asked_for(n, downsample, taken, text):
     with pytest.raises(DesignError) as caught:
         how_many(HALF, n, downsample, taken)
     assert str(caught.value) == text
-    with pytest.raises(DesignError) as caught:
-        how_many(HALF, n, downsample, taken, where="add_round: ")
-    assert str(caught.value) == f"add_round: {text}"
 
 
 def test_more_than_an_estimate_allows():
