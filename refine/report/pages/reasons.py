@@ -12,7 +12,6 @@ from refine.proposal.reasons import HARDLY
 from refine.utils.format import duration, join, number, p_value, percent, plural, score, signed
 
 Maker = Callable[[Any], str]
-_SENTENCES: dict[str, Maker] = {}
 
 
 def sentence(reason: Reason) -> str:
@@ -33,22 +32,6 @@ def times(ratio: float) -> str:
     return f"{ratio:.1f} times" if 0.95 <= ratio < 1.05 else f"{number(ratio, 2)} times"
 
 
-def _says(code: str) -> Callable[[Maker], Maker]:
-    def register(make: Maker) -> Maker:
-        _SENTENCES[code] = make
-        return make
-
-    return register
-
-
-# What was seen of a parameter.
-
-
-@_says("never_read")
-def _never_read(v: Any) -> str:
-    return never_read([v.parameter])
-
-
 def never_read(names: Sequence[str]) -> str:
     """About parameters that no trial read."""
     it, they = ("it", "it") if len(names) == 1 else ("them", "they")
@@ -59,7 +42,6 @@ def never_read(names: Sequence[str]) -> str:
     )
 
 
-@_says("trend")
 def _trend(v: Any) -> str:
     but = f" over most of its range, but few of the best trials lie at its {v.few_at} end" if v.few_at else ""
     return f"{v.metric} {v.way} with {v.parameter}{but}: {_correlation(v)}, q {p_value(v.q)}."
@@ -69,7 +51,6 @@ def _correlation(v: Any) -> str:
     return f"rank correlation {signed(v.estimate)} (95 % interval {signed(v.low)} to {signed(v.high)})"
 
 
-@_says("no_trend")
 def _no_trend(v: Any) -> str:
     but = (
         "it has an effect once those of the other parameters are removed"
@@ -82,7 +63,6 @@ def _no_trend(v: Any) -> str:
     )
 
 
-@_says("choices")
 def _choices(v: Any) -> str:
     medians = join([f"{score(_known(median))} with {label}" for label, median in v.medians])
     if v.seen_by == "additive":
@@ -103,20 +83,6 @@ def _known(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-@_says("coupled")
-def _coupled(v: Any) -> str:
-    return (
-        f"No effect of {v.parameter} alone is seen (q {p_value(v.q)}), but among the best trials it is coupled with "
-        f"{join(v.partners)}."
-    )
-
-
-@_says("depends_on")
-def _depends_on(v: Any) -> str:
-    return f"Its best value depends on {join(v.partners)}."
-
-
-@_says("read_in")
 def _read_in(v: Any) -> str:
     where = f", those where {_condition(v)}" if _condition(v) else ""
     return (
@@ -131,14 +97,6 @@ def _condition(v: Any) -> str:
     return f"{v.condition['parameter']} is {join(v.condition['levels'], 'or')}"
 
 
-@_says("rich")
-def _rich(v: Any) -> str:
-    return (
-        f"The best {percent(v.share)} of trials are concentrated at {join(v.levels)} (up to {number(v.times, 2)} times as "
-        "frequent as overall)."
-    )
-
-
 def _fail(v: Any) -> str:
     what = "fail or are degenerate" if v.degenerate else "fail"
     if not v.apart:
@@ -146,36 +104,11 @@ def _fail(v: Any) -> str:
     return f"{what}, apart from {plural(v.apart, 'trial')} at levels of others where everything fails,"
 
 
-@_says("fails_at")
 def _fails_at(v: Any) -> str:
     shares = join([f"{percent(share)} at {label}" for label, share in v.levels])
     return f"Trials {_fail(v)} more often at some levels of {v.parameter} than at the others: {shares} (q {p_value(v.q)})."
 
 
-@_says("fails_towards")
-def _fails_towards(v: Any) -> str:
-    return (
-        f"Trials {_fail(v)} more often the {v.way} {v.parameter} is: {percent(v.below)} up to the middle of its range, "
-        f"{percent(v.above)} beyond (q {p_value(v.q)})."
-    )
-
-
-@_says("piled_up")
-def _piled_up(v: Any) -> str:
-    return (
-        f"{v.count} of the {v.of} best trials lie at its {v.side} end, {v.level}, where {percent(v.share)} of all trials lie "
-        f"(q {p_value(v.q)}): the optimum may be beyond."
-    )
-
-
-@_says("improves_to_end")
-def _improves_to_end(v: Any) -> str:
-    return (
-        f"Its values improve up to its {v.side} end, {v.level} (q {p_value(v.q)}): the optimum may be beyond."
-    )
-
-
-@_says("limited")
 def _limited(v: Any) -> str:
     past = "It goes no further than" if v.widened else "It does not go beyond"
     if v.why == "declared":
@@ -194,33 +127,6 @@ def _effect_so_far(v: Any) -> str:
     return f"epsilon squared {v.effect:.2f}, q {p_value(v.q)}"
 
 
-@_says("not_seen")
-def _not_seen(v: Any) -> str:
-    return f"No effect of {v.parameter} is seen: {_effect_so_far(v)}."
-
-
-@_says("too_few")
-def _too_few(v: Any) -> str:
-    return (
-        f"{v.parameter} can't be judged yet: {plural(v.good, 'good trial')} of {v.needed} needed. No effect is seen so far: "
-        f"{_effect_so_far(v)}."
-    )
-
-
-@_says("constant")
-def _constant(v: Any) -> str:
-    return f"Every trial has the same {v.metric}, so no effect can be seen."
-
-
-# What a change cuts off, or lets in.
-
-
-@_says("all_plausible")
-def _all_plausible(_: Any) -> str:
-    return "At this risk the optimum may be at any of its levels, so all stay."
-
-
-@_says("untried")
 def _untried(v: Any) -> str:
     where = _levels(v.go)
     return f"No trial at {where} gave a value." if v.no_value else f"No trial lies at {where}."
@@ -236,7 +142,6 @@ def _stay(v: Any) -> str:
     return join(v.stay)
 
 
-@_says("contrast")
 def _contrast(v: Any) -> str:
     there = "hardly ever occur" if v.there < HARDLY else f"are {times(v.there)} as frequent"
     return (
@@ -245,30 +150,6 @@ def _contrast(v: Any) -> str:
     )
 
 
-@_says("model_only")
-def _model_only(v: Any) -> str:
-    return (
-        f"The model of all parameters together favours {_stay(v)}; the frequencies of the best {percent(v.share)} of trials "
-        f"alone do not ({times(v.here)} as frequent as overall there, {times(v.there)} at {_levels(v.go)})."
-    )
-
-
-@_says("seen_earlier")
-def _seen_earlier(v: Any) -> str:
-    return f"{v.parameter} was seen to matter earlier in this branch; the trials of this round alone do not show it."
-
-
-@_says("not_tried")
-def _not_tried(v: Any) -> str:
-    return f"{_levels(v.levels)[:1].upper()}{_levels(v.levels)[1:]} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
-
-
-@_says("not_read_in_box")
-def _not_read_in_box(v: Any) -> str:
-    return f"{v.parameter} was read only where {_condition(v)}, which leaves: it is fixed, since nothing that stays reads it."
-
-
-@_says("refuted")
 def _refuted(v: Any) -> str:
     by = f" by more than {score(v.epsilon)}" if v.epsilon else ""
     return (
@@ -277,18 +158,6 @@ def _refuted(v: Any) -> str:
     )
 
 
-# What else is suggested.
-
-
-@_says("flat")
-def _flat(v: Any) -> str:
-    return (
-        f"{v.parameter} makes no difference beyond {score(v.epsilon)} at any of its levels, and a trial with {v.level} takes "
-        f"{percent(v.saving)} less time than the median one."
-    )
-
-
-@_says("size")
 def _size(v: Any) -> str:
     rarest = (
         f", {v.rarest} among them, which {percent(v.read)} of the trials read" if v.rarest == v.rarest else ""
@@ -304,57 +173,10 @@ def _size(v: Any) -> str:
     return f"{join(parts)}, so {plural(v.wanted, 'configuration')} suffice{few}."
 
 
-# What to keep in mind.
-
-
-@_says("imported")
-def _imported(v: Any) -> str:
-    return (
-        f"{plural(v.n, 'trial')} of {v.of:,} were imported and count as space-filling. If an adaptive sampler (TPE, a Gaussian "
-        "process, CMA-ES) or a person chose them by results, p-values are too small, effects and densities follow the "
-        "choice, and the stated probabilities are too large: repeat the tests on a space-filling round of your own. Trials "
-        "drawn at random or on a grid are imported with space_filling=True."
-    )
-
-
-@_says("code")
-def _code(v: Any) -> str:
-    return (
-        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may "
-        "come from the code."
-    )
-
-
-@_says("other_metric")
-def _other_metric(v: Any) -> str:
-    return f"{v.metric} is not computed from the predictions of the trained model alone."
-
-
-@_says("no_predictions")
-def _no_predictions(_: Any) -> str:
-    return "The trials stored no predictions: trial.predicted(predictions, targets)."
-
-
-@_says("few_examples")
-def _few_examples(v: Any) -> str:
-    return f"There are only {plural(v.n, 'validation example')}."
-
-
-@_says("no_formula")
-def _no_formula(v: Any) -> str:
-    return f"How {v.metric} follows from predictions is not known."
-
-
-@_says("not_reproduced")
-def _not_reproduced(v: Any) -> str:
-    return f"{v.metric} as recorded does not follow from the predictions in the usual way."
-
-
 def _time(seconds: float) -> str:
     return f", about {duration(seconds)}" if seconds >= 1 else ""
 
 
-@_says("decide")
 def _decide(v: Any) -> str:
     time = (
         f"; the advised {plural(v.n, 'configuration')} of the next round take{_time(v.seconds).removeprefix(',')}"
@@ -362,38 +184,6 @@ def _decide(v: Any) -> str:
         else ""
     )
     return f"Decide about {join(v.parameters)}{time}."
-
-
-@_says("more")
-def _more(v: Any) -> str:
-    return (
-        f"{plural(v.more, 'more configuration')} of this round{_time(v.seconds)}, would let {join(v.parameters)} be judged with power "
-        f"{v.power:.2g} (to see an effect that explains {percent(v.effect)} of the differences between trials)."
-    )
-
-
-@_says("settled")
-def _settled(v: Any) -> str:
-    return (
-        "Nothing is to be narrowed: an effect that explains "
-        f"{percent(v.effect)} of the differences between trials would have been seen with power {v.power:.2g}. "
-        f"{v.runs} runs again of the best{_time(v.seconds)}, tell which of them is best."
-    )
-
-
-@_says("exhausted")
-def _exhausted(v: Any) -> str:
-    return f"Every configuration was run: {v.runs} runs again of the best{_time(v.seconds)}, tell which of them is best."
-
-
-@_says("nothing_read")
-def _nothing_read(v: Any) -> str:
-    return f"The objective reads none of {join(v.parameters)}: make it read them, or vary what it reads."
-
-
-@_says("tried")
-def _tried(v: Any) -> str:
-    return f"Tested so far: {plural(v.n, 'space-filling trial')} on {plural(v.parameters, 'parameter')} that were read."
 
 
 def next_sentence(reasons: Sequence[Reason], action: str) -> str:
@@ -406,18 +196,11 @@ def next_sentence(reasons: Sequence[Reason], action: str) -> str:
     return f"Do this next: {sentences(reasons)} {action}"
 
 
-@_says("new_value")
 def _new_value(v: Any) -> str:
     meant = f"; did you mean {v.meant!r}?" if v.meant else "."
     return f"{v.value} of {v.parameter} is new to this space{meant}"
 
 
-@_says("best_outside")
-def _best_outside(v: Any) -> str:
-    return f"The best trial lies outside; others as good ({v.metric} {score(v.best)}) stay inside."
-
-
-@_says("best_lost")
 def _best_lost(v: Any) -> str:
     inside = f"the best inside is {score(v.best_kept)}"
     if math.isnan(v.best_kept):
@@ -426,15 +209,9 @@ def _best_lost(v: Any) -> str:
     return f"The best trial lies outside ({v.metric} {score(v.best)}); {inside}."
 
 
-@_says("some_outside")
 def _some_outside(v: Any) -> str:
     lie = "lies" if len(v.ranks) == 1 else "lie"
     return f"{plural(len(v.ranks), 'trial')} of the best 10 {lie} outside: rank {join([str(r) for r in v.ranks])}."
-
-
-@_says("text")
-def _text(v: Any) -> str:
-    return str(v.text)
 
 
 # Several parameters in one sentence.
@@ -493,3 +270,109 @@ _TOGETHER: dict[str, Callable[[Sequence[Reason]], str]] = {
 }
 QUIET = tuple(_TOGETHER)
 """Codes of what is said of several parameters in one sentence."""
+
+
+_SENTENCES: dict[str, Maker] = {
+    # What was seen of a parameter.
+    "never_read": lambda v: never_read([v.parameter]),
+    "trend": _trend,
+    "no_trend": _no_trend,
+    "choices": _choices,
+    "coupled": lambda v: (
+        f"No effect of {v.parameter} alone is seen (q {p_value(v.q)}), but among the best trials it is coupled with "
+        f"{join(v.partners)}."
+    ),
+    "depends_on": lambda v: f"Its best value depends on {join(v.partners)}.",
+    "read_in": _read_in,
+    "rich": lambda v: (
+        f"The best {percent(v.share)} of trials are concentrated at {join(v.levels)} (up to {number(v.times, 2)} times as "
+        "frequent as overall)."
+    ),
+    "fails_at": _fails_at,
+    "fails_towards": lambda v: (
+        f"Trials {_fail(v)} more often the {v.way} {v.parameter} is: {percent(v.below)} up to the middle of its range, "
+        f"{percent(v.above)} beyond (q {p_value(v.q)})."
+    ),
+    "piled_up": lambda v: (
+        f"{v.count} of the {v.of} best trials lie at its {v.side} end, {v.level}, where {percent(v.share)} of all trials lie "
+        f"(q {p_value(v.q)}): the optimum may be beyond."
+    ),
+    "improves_to_end": lambda v: (
+        f"Its values improve up to its {v.side} end, {v.level} (q {p_value(v.q)}): the optimum may be beyond."
+    ),
+    "limited": _limited,
+    "not_seen": lambda v: f"No effect of {v.parameter} is seen: {_effect_so_far(v)}.",
+    "too_few": lambda v: (
+        f"{v.parameter} can't be judged yet: {plural(v.good, 'good trial')} of {v.needed} needed. No effect is seen so far: "
+        f"{_effect_so_far(v)}."
+    ),
+    "constant": lambda v: f"Every trial has the same {v.metric}, so no effect can be seen.",
+    # What a change cuts off, or lets in.
+    "all_plausible": lambda _: "At this risk the optimum may be at any of its levels, so all stay.",
+    "untried": _untried,
+    "contrast": _contrast,
+    "model_only": lambda v: (
+        f"The model of all parameters together favours {_stay(v)}; the frequencies of the best {percent(v.share)} of trials "
+        f"alone do not ({times(v.here)} as frequent as overall there, {times(v.there)} at {_levels(v.go)})."
+    ),
+    "seen_earlier": lambda v: (
+        f"{v.parameter} was seen to matter earlier in this branch; the trials of this round alone do not show it."
+    ),
+    "not_tried": lambda v: (
+        f"{_levels(v.levels)[:1].upper()}{_levels(v.levels)[1:]} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
+    ),
+    "not_read_in_box": lambda v: (
+        f"{v.parameter} was read only where {_condition(v)}, which leaves: it is fixed, since nothing that stays reads it."
+    ),
+    "refuted": _refuted,
+    # What else is suggested.
+    "flat": lambda v: (
+        f"{v.parameter} makes no difference beyond {score(v.epsilon)} at any of its levels, and a trial with {v.level} takes "
+        f"{percent(v.saving)} less time than the median one."
+    ),
+    "size": _size,
+    # What to keep in mind.
+    "imported": lambda v: (
+        f"{plural(v.n, 'trial')} of {v.of:,} were imported and count as space-filling. If an adaptive sampler (TPE, a Gaussian "
+        "process, CMA-ES) or a person chose them by results, p-values are too small, effects and densities follow the "
+        "choice, and the stated probabilities are too large: repeat the tests on a space-filling round of your own. Trials "
+        "drawn at random or on a grid are imported with space_filling=True."
+    ),
+    "code": lambda v: (
+        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may "
+        "come from the code."
+    ),
+    "other_metric": lambda v: f"{v.metric} is not computed from the predictions of the trained model alone.",
+    "no_predictions": lambda _: "The trials stored no predictions: trial.predicted(predictions, targets).",
+    "few_examples": lambda v: f"There are only {plural(v.n, 'validation example')}.",
+    "no_formula": lambda v: f"How {v.metric} follows from predictions is not known.",
+    "not_reproduced": lambda v: (
+        f"{v.metric} as recorded does not follow from the predictions in the usual way."
+    ),
+    "decide": _decide,
+    "more": lambda v: (
+        f"{plural(v.more, 'more configuration')} of this round{_time(v.seconds)}, would let {join(v.parameters)} be judged with power "
+        f"{v.power:.2g} (to see an effect that explains {percent(v.effect)} of the differences between trials)."
+    ),
+    "settled": lambda v: (
+        "Nothing is to be narrowed: an effect that explains "
+        f"{percent(v.effect)} of the differences between trials would have been seen with power {v.power:.2g}. "
+        f"{v.runs} runs again of the best{_time(v.seconds)}, tell which of them is best."
+    ),
+    "exhausted": lambda v: (
+        f"Every configuration was run: {v.runs} runs again of the best{_time(v.seconds)}, tell which of them is best."
+    ),
+    "nothing_read": lambda v: (
+        f"The objective reads none of {join(v.parameters)}: make it read them, or vary what it reads."
+    ),
+    "tried": lambda v: (
+        f"Tested so far: {plural(v.n, 'space-filling trial')} on {plural(v.parameters, 'parameter')} that were read."
+    ),
+    "new_value": _new_value,
+    "best_outside": lambda v: (
+        f"The best trial lies outside; others as good ({v.metric} {score(v.best)}) stay inside."
+    ),
+    "best_lost": _best_lost,
+    "some_outside": _some_outside,
+    "text": lambda v: str(v.text),
+}
