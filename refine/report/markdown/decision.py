@@ -28,12 +28,13 @@ _EPSILON_WORDS = {
     "given": "as asked for",
 }
 
-_KIND_WORDS = {
+KIND_WORDS = {
     "accepted": "Accepted as proposed",
     "edited": "Accepted with changes",
     "declined": "Declined",
     "branched": "Branched without regard to the proposal",
 }
+"""How every kind of decision is called."""
 
 
 def _planned(facts: Facts) -> str:
@@ -86,11 +87,11 @@ def _decided_sentence(facts: Facts) -> str:
     child = f"; the next round is {code(last.child)}" if last.child else ""
     before = [code(d.child) for d in facts.decisions[:-1] if d.child and d.child != last.child]
     earlier = f" Earlier decisions led to {joined(before)}." if before else ""
-    return f"{_KIND_WORDS.get(last.kind, escape(last.kind))}{_by(last)}{child}.{earlier}"
+    return f"{KIND_WORDS.get(last.kind, escape(last.kind))}{by_whom(last)}{child}.{earlier}"
 
 
-def _by(decision: Decision) -> str:
-    """`` by Ann``, or nothing."""
+def by_whom(decision: Decision) -> str:
+    """`` by Ann``, or nothing, as markdown."""
     return f" by {escape(decision.author)}" if decision.author.strip() else ""
 
 
@@ -154,8 +155,8 @@ def decision_section(facts: Facts, d: Decision) -> dict[str, Any]:
     about = facts.proposal if facts.proposal is not None and d.proposal == facts.proposal.digest else None
     decided = decision_grid(facts.node.space, d, about)
     return {
-        "title": _KIND_WORDS.get(d.kind, d.kind),
-        "by": Raw(_by(d)),
+        "title": KIND_WORDS.get(d.kind, d.kind),
+        "by": Raw(by_whom(d)),
         "note": quote(d.note) if d.note.strip() else None,
         "table": None if decided is None else table(decided),
         "edited": joined([_edit_text(n, a, b) for n, (a, b) in d.edits.items()]) or None,

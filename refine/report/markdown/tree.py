@@ -14,6 +14,7 @@ import numpy as np
 
 from refine.design.space_filling import IMPORTED
 from refine.report import figures
+from refine.report.markdown.decision import KIND_WORDS, by_whom
 from refine.report.markdown.rendering import published
 from refine.report.markdown.text import (
     Raw,
@@ -29,7 +30,7 @@ from refine.report.markdown.text import (
 )
 from refine.report.pages.calibration import coverage_sentences, entry_sentences
 from refine.report.pages.difference import decision_grid, difference_grid
-from refine.report.pages.proposal import epsilon_text, why
+from refine.report.pages.proposal import why, within_text
 from refine.space.edits import bounds_text
 from refine.utils.format import duration, percent, plural, probability, score
 
@@ -56,7 +57,7 @@ class Step:
         states: State -> number of trials.
         seconds: Time of all trials together; NaN where it is not known.
         values: (n,) value of every trial in the order of running; NaN where it has none or may not be best.
-        even: (n,) values of finished space-filling trials.
+        space_filling: (n,) values of finished space-filling trials.
         best: Best value; NaN before the first.
         at: The best configuration as shown: name -> text.
         tags: Its names.
@@ -248,32 +249,18 @@ def _step(facts: TreeFacts, s: Step, number: int) -> dict[str, Any]:
     }
 
 
-_DECIDED = {
-    "accepted": "Accepted as proposed",
-    "edited": "Accepted with changes",
-    "branched": "Branched without regard to a proposal",
-}
-
-
 def _decided(s: Step, d: Decision, old: Space | None) -> dict[str, Any]:
     proposal = s.proposal
     decided = None if old is None or proposal is None else decision_grid(old, d, proposal)
     reasons = [] if proposal is None else [c for c in proposal.changes if c.kind != "keep"]
     claim = None
-    within = (
-        f"within {epsilon_text(proposal.claim)} of"
-        if proposal is not None and proposal.claim.epsilon
-        else "as good as"
-    )
     if d.probability is not None and proposal is not None:
         claim = Raw(
-            f"The claim: with probability {probability(d.probability)} the best inside is {within} the best anywhere in the space "
+            f"The claim: with probability {probability(d.probability)} the best inside is {within_text(proposal.claim)} the best anywhere in the space "
             f"before, of which it keeps {percent(d.volume_kept)}."
         )
     return {
-        "how": Raw(
-            f"{_DECIDED.get(d.kind, escape(d.kind))}{f' by {escape(d.author)}' if d.author.strip() else ''}"
-        ),
+        "how": Raw(f"{KIND_WORDS.get(d.kind, escape(d.kind))}{by_whom(d)}"),
         "note": quote(d.note) if d.note.strip() else None,
         "table": None if decided is None else table(decided),
         "reasons": [Raw(f"{escape(c.name)}: {escape(why(c))}") for c in reasons],
@@ -292,7 +279,7 @@ def _branched(old: Space, d: Decision) -> Raw | None:
 
 def _declined(d: Decision) -> Raw:
     note = f": {escape(d.note)}" if d.note.strip() else "."
-    return Raw(f"A proposal on it was declined{f' by {escape(d.author)}' if d.author.strip() else ''}{note}")
+    return Raw(f"A proposal on it was declined{by_whom(d)}{note}")
 
 
 def _winner(facts: TreeFacts) -> dict[str, Any] | None:

@@ -42,10 +42,9 @@ def claim_sentence(proposal: Proposal) -> str:
     if math.isnan(claim.probability):
         return f"The proposed space keeps {kept} of the present one; the risk of that can't be stated."
     beyond = any(c.kind in ("widen", "reopen") for c in proposal.changes)
-    within = f"within {epsilon_text(claim)} of" if claim.epsilon else "as good as"
     return (
         f"The proposed space keeps {kept} of the present one; with probability {probability(claim.probability)} the best "
-        f"{proposal.metric} inside is {within} the best anywhere in the present space"
+        f"{proposal.metric} inside is {within_text(claim)} the best anywhere in the present space"
         f"{', and it looks beyond' if beyond else ''}."
     )
 
@@ -65,6 +64,11 @@ _WORDS = (
     "eleven",
     "twelve",
 )
+
+
+def within_text(claim: Claim) -> str:
+    """How near to the best a value is by the claim: ``within 0.01 of``, or ``as good as`` where every loss counts."""
+    return f"within {epsilon_text(claim)} of" if claim.epsilon else "as good as"
 
 
 def epsilon_text(claim: Claim) -> str:

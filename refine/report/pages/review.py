@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from refine.report.pages.proposal import epsilon_text, proposal_page
+from refine.report.pages.proposal import proposal_page, within_text
 from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
 from refine.review.review import Review
@@ -60,5 +60,4 @@ def _claimed(review: Review) -> str:
     claim = review.claim
     if math.isnan(claim.probability):
         return "the risk can't be stated: too few of the candidate configurations lie inside"
-    within = f"within {epsilon_text(claim)} of" if claim.epsilon else "as good as"
-    return f"with probability {probability(claim.probability)} the best inside is {within} the best in the present space"
+    return f"with probability {probability(claim.probability)} the best inside is {within_text(claim)} the best in the present space"
