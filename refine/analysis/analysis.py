@@ -47,7 +47,7 @@ LEAST = 10
 """Fewest finished space-filling trials that are analysed."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Analysis(Shown):
     """Everything measured on a round's evidence.
 
@@ -176,9 +176,6 @@ class Analysis(Shown):
     def never_read(self) -> tuple[str, ...]:
         """Parameters that the objective read in no trial."""
         return tuple(e.name for e in self.parameters if e.read == 0)
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 @one_thread

@@ -21,7 +21,7 @@ MODELS = 200
 _LEAST_EXAMPLES = 10
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Optimism(Shown):
     """What the best value of a round is worth. All values in the metric's own sign.
 
@@ -45,9 +45,6 @@ class Optimism(Shown):
     examples: stats.Corrected | None
     why_not: Reason | None
     components: stats.Components | None
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class Runs(NamedTuple):

@@ -43,7 +43,7 @@ class Option:
     space: Space
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Options(Shown):
     """Proposals by risk, the smallest first; each lies inside the one before, but where a range is widened.
 
@@ -78,9 +78,6 @@ class Options(Shown):
     def now(self) -> Option:
         """The row of the proposal under review."""
         return next(o for o in self.rows if o.risk <= self.chosen <= o.up_to)
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = False) -> Options:

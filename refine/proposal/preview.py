@@ -26,7 +26,7 @@ _LEAST_TOP = 10
 _LEAST_TIMED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Preview(Shown):
     """What a space would mean for the next round.
 
@@ -89,9 +89,6 @@ class Preview(Shown):
         if 1 in self.lost:
             return Reason("best_outside", at)
         return Reason("some_outside", {"ranks": list(self.lost)}) if self.lost else None
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def preview_of(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence, level_axis
-from refine.analysis.reason import Reason
+from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError
 from refine.proposal import version1
@@ -58,7 +58,7 @@ class Claim:
     rows: int = 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Proposal(Shown):
     """A narrowed (or widened) space with its reasons and its risk.
 
@@ -174,17 +174,17 @@ class Proposal(Shown):
                 {
                     "name": c.name,
                     "kind": c.kind,
-                    "volume_kept": _round(c.volume_kept),
-                    "q": _round(c.q),
+                    "volume_kept": plain(c.volume_kept),
+                    "q": plain(c.q),
                     "reasons": [reason.to_json() for reason in c.reasons],
-                    "risk": _round(c.risk),
+                    "risk": plain(c.risk),
                 }
                 for c in self.changes
             ],
-            "volume_kept": _round(self.volume_kept),
+            "volume_kept": plain(self.volume_kept),
             "claim": {
-                "probability": _round(self.claim.probability),
-                "epsilon": _round(self.claim.epsilon),
+                "probability": plain(self.claim.probability),
+                "epsilon": plain(self.claim.epsilon),
                 "epsilon_source": self.claim.epsilon_source,
                 "draws": self.claim.draws,
                 "rows": self.claim.rows,
@@ -237,9 +237,6 @@ class Proposal(Shown):
     def dumps(self) -> str:
         """Canonical JSON, as it is stored: what its digest is of."""
         return dumps(self.to_json() if self._stored is None else self._stored)
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -430,8 +427,3 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _round(value: float) -> float | None:
-    # Floats of statistics differ in their last digits between machines; digests must not.
-    return float(f"{value:.9g}") if math.isfinite(value) else None

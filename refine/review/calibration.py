@@ -167,7 +167,7 @@ class Coverage(NamedTuple):
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibration(Shown):
     """Every decision that led to a child, oldest round first, with what came of it.
 
@@ -220,9 +220,6 @@ class Calibration(Shown):
 
         frame = pd.DataFrame([_row(e) for e in self.entries], columns=list(_COLUMNS))
         return frame.astype({"refuted": "boolean"})
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 _COLUMNS = (

@@ -16,7 +16,7 @@ from refine.utils.action import Action
 from refine.utils.display import Shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checks(Shown):
     """All checks of a round.
 
@@ -38,9 +38,6 @@ class Checks(Shown):
     def counts(self) -> dict[str, int]:
         """Verdict -> number of checks."""
         return {v: sum(c.verdict == v for c in self.checks) for v in VERDICTS}
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:

@@ -78,7 +78,7 @@ class Subject(Protocol):
         """Stores a decision that leads to no child."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Review(Shown, Generic[R]):
     """A proposal under review. ``edit`` and ``reject`` return a new review; ``accept`` and ``decline`` decide.
 
@@ -288,6 +288,3 @@ class Review(Shown, Generic[R]):
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes this proposal as markdown, or as one HTML file; see :meth:`Round.report`."""
         return self.round.report(folder, proposal=self.proposal, only_proposal=True, html=html)
-
-    def __repr__(self) -> str:
-        return str(self)

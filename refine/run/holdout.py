@@ -41,7 +41,7 @@ class Visit(NamedTuple):
     author: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HoldoutResult(Shown):
     """What a hold-out showed.
 
@@ -64,9 +64,6 @@ class HoldoutResult(Shown):
     metric: str
     table: pd.DataFrame
     runs: pd.DataFrame
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class OnHoldout:

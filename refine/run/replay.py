@@ -33,7 +33,7 @@ _ENDED = ("complete", "diverged", "failed")
 """States that the configuration and the seed alone lead to."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Replay(Shown):
     """What running stored trials again gave.
 
@@ -61,9 +61,6 @@ class Replay(Shown):
     def same(self) -> bool:
         """Whether every trial gave what is stored, and the design gives every trial."""
         return self.planned and bool(self.table["same"].all())
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def replay(

@@ -60,7 +60,7 @@ class Unequal(NamedTuple):
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Merged(Shown):
     """What a merge brought.
 
@@ -75,9 +75,6 @@ class Merged(Shown):
     trials: int
     unequal: tuple[Unequal, ...]
     kept: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "") -> Merged:

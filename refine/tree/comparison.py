@@ -18,7 +18,7 @@ from refine.utils.provided import provided
 _SETTINGS = ("method", "seed", "objective", "data", "pruner", "metric", "direction", "allow_degenerate")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Shown):
     """What differs between two rounds.
 
@@ -59,9 +59,6 @@ class Comparison(Shown):
         """
         written: Path = provided("comparison.report")(self, check_folder(folder), html)
         return written
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def compare(first: Round, second: Round) -> Comparison:

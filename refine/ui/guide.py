@@ -26,7 +26,7 @@ from refine.utils.display import Cell, Grid, Page, Shown, Text, without_sentence
 from refine.utils.format import percent, score
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Guided(Shown):
     """What a guided walk left behind.
 
@@ -41,9 +41,6 @@ class Guided(Shown):
     def page(self) -> Page:
         """The script."""
         return Page("The same as Python", (Text(self.script),))
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 @dataclass

@@ -137,6 +137,9 @@ class Shown:
     def __str__(self) -> str:
         return to_text(self.page())
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __rich__(self) -> RenderableType:
         return to_rich(self.page())
 
