@@ -1,4 +1,4 @@
-"""The surrogate behind box and residual noise: a forest whose members are asked one by one."""
+"""A forest whose members are asked one by one."""
 
 from __future__ import annotations
 
@@ -40,12 +40,11 @@ def encode(X: ArrayLike, cardinalities: Sequence[int]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class Forest:
     """A fitted forest as its separate trees.
 
     Attributes:
-        trees: the low-level trees, which skip the per-call checks that would cost more than
-            predicting.
+        trees: the low-level trees, which skip the checks that would cost more than predicting.
     """
 
     trees: tuple[Any, ...]
@@ -69,7 +68,7 @@ def fit_forest(
     trees: int,
     seed: int,
     leaf: int = 1,
-) -> Members:
+) -> Forest:
     """Fit bootstrapped, extremely randomised trees.
 
     Source: Geurts, Ernst and Wehenkel (2006), with Breiman's bootstrap, which makes members differ.
@@ -82,16 +81,20 @@ def fit_forest(
         seed: of bootstrap and splits.
         leaf: fewest rows of a leaf.
     """
-    from sklearn.ensemble import ExtraTreesRegressor
+    from sklearn import config_context
+    from sklearn.tree import ExtraTreeRegressor
 
-    forest = ExtraTreesRegressor(
-        n_estimators=trees,
-        bootstrap=True,
-        min_samples_leaf=leaf,
-        max_features=0.7,
-        random_state=seed,
-        n_jobs=1,
-    )
-    forest.fit(features, target, sample_weight=weights)
-    members = tuple(member.tree_ for member in forest.estimators_)
-    return Members(members)
+    # The library's ensemble clones and checks every tree anew, which takes longer than growing one on a hundred rows; and
+    # its bootstrap of weighted rows has changed between versions.
+    n, own = features.shape[0], np.random.RandomState(seed)
+    chance = None if weights is None else weights / weights.sum()
+    seeds = [int(own.randint(np.iinfo(np.int32).max)) for _ in range(trees)]
+    members = []
+    with config_context(skip_parameter_validation=True, assume_finite=True):
+        for number in seeds:
+            rng = np.random.RandomState(number)
+            rows = rng.randint(0, n, n) if chance is None else rng.choice(n, n, p=chance)
+            tree = ExtraTreeRegressor(min_samples_leaf=leaf, max_features=0.7, random_state=number)
+            tree.fit(features, target[:, None], np.bincount(rows, minlength=n), check_input=False)
+            members.append(tree.tree_)
+    return Forest(tuple(members))

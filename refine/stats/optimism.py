@@ -64,7 +64,7 @@ class Optimism:
 
         Args:
             y: (n,) values of one round.
-            sd: noise of retraining, in units of the metric, as from `RetrainingNoise`.
+            sd: noise of retraining, in units of the metric, as from `TopNoise`.
 
         Raises:
             AnalysisError: if there is no value, something isn't finite or `sd` is negative.
