@@ -33,7 +33,7 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     facts = gather(found)
     assert finished(facts).iloc[0]["value"] == found.best["value"]
     text = found.report(tmp_path).read_text()
-    assert "gave a model that predicts the same for everything (`degenerate`): passed over here" in text
+    assert "gave a model that predicts a constant (`degenerate`). They are left out here" in text
     assert "The best f1 is 2.0" not in text
     child = found.branch(space.replace({"lr": refine.Float(0.5, 5.0, 10)}), n=5)
     assert not child.node.allow_degenerate
@@ -72,7 +72,7 @@ def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
     assert found.best is None
     assert tree.best() is None
     assert found.analyze().best["value"] == found.trials["value"].max()
-    assert "Every trial that has finished is degenerate" in found.report(tmp_path).read_text()
+    assert "Every finished trial is degenerate: its model predicts a constant." in found.report(tmp_path).read_text()
 
 
 def test_which_rows_are_degenerate():
