@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +18,9 @@ from refine.utils.display import Shown
 
 MODELS = 200
 """Models that the bootstrap over examples chooses from: the best so many."""
+
+COMPARED = 10
+"""Best models whose differences on the validation examples are looked at."""
 
 _LEAST_EXAMPLES = 10
 
@@ -86,7 +90,7 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
     if runs.label in fresh.groups:
         found = stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, runs.label)
         seeds = _seeds_turned(found, sign)
-    examples = _examples(runs, metric, sign, seed)
+    examples = _corrected(runs, metric, sign, seed)
     corrected, why_not = (None, examples) if isinstance(examples, Reason) else (examples, None)
     components = (
         stats.VarianceComponents()(fresh.values, fresh.groups, fresh.splits) if fresh.groups else None
@@ -100,12 +104,46 @@ def _seeds_turned(found: stats.FreshBest, sign: float) -> stats.FreshBest:
     return found._replace(best=sign * found.best, value=sign * found.value, low=low, high=high)
 
 
-def _examples(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corrected | Reason:
+def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corrected | Reason:
     """The bootstrap over examples, or why there is none."""
+    found = scores_of(runs.examples, runs.values, metric)
+    if isinstance(found, Reason):
+        return found
+    scores, count = found
+    e = stats.ExampleBootstrap(seed=seed)(lambda weights: sign * scores(weights), count)
+    low, high = (e.low, e.high) if sign > 0 else (-e.high, -e.low)
+    return e._replace(best=sign * e.best, value=sign * e.value, low=low, high=high)
+
+
+def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float], metric: Metric) -> float:
+    """Standard error of the difference of two good models over the validation examples; 0 where it can't be told.
+
+    Args:
+        examples: Key -> predictions of the best trials.
+        values: Key -> value of the planned run.
+        metric: Which metric is the value.
+    """
+    found = scores_of(examples, values, metric)
+    if isinstance(found, Reason):
+        return 0.0
+    scores, count = found
+    # Where only some of the examples were stored, all of them tell more.
+    return stats.paired_error(scores, count) * math.sqrt(count / next(iter(examples.values())).total)
+
+
+def scores_of(
+    found: Mapping[str, Examples], values: Mapping[str, float], metric: Metric
+) -> tuple[stats.Scorer, int] | Reason:
+    """What gives some models' metric on reweighted examples, and the number of examples; or why there is none.
+
+    Args:
+        found: Key -> predictions.
+        values: Key -> recorded value, which the predictions must reproduce.
+        metric: Which metric is the value.
+    """
     about = {"metric": str(metric)}
     if metric.reduction != "last":
         return Reason("other_metric", about)
-    found = runs.examples
     if len(found) < 2:
         return Reason("no_predictions")
     one = next(iter(found.values()))
@@ -118,10 +156,8 @@ def _examples(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corre
     if scores is None:
         return Reason("no_formula", about)
     # A name says little about a metric's options: what is computed must be what was recorded.
-    apart = np.abs(scores(np.ones((1, count)))[:, 0] - [runs.values[key] for key in known])
+    apart = np.abs(scores(np.ones((1, count)))[:, 0] - [values[key] for key in known])
     most = 0.003 if one.total == count else 0.05
-    if not np.median(apart) <= most * max(1.0, float(np.median(np.abs(list(runs.values.values()))))):
+    if not np.median(apart) <= most * max(1.0, float(np.median(np.abs(list(values.values()))))):
         return Reason("not_reproduced", about)
-    e = stats.ExampleBootstrap(seed=seed)(lambda weights: sign * scores(weights), count)
-    low, high = (e.low, e.high) if sign > 0 else (-e.high, -e.low)
-    return e._replace(best=sign * e.best, value=sign * e.value, low=low, high=high)
+    return scores, count

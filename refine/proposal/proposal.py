@@ -44,8 +44,8 @@ class Claim:
     Attributes:
         probability: The stated probability; NaN where none can be stated.
         epsilon: Loss that counts as none, in units of the metric.
-        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"step"`` (the smallest difference that
-            the metric can show), ``"none"`` or ``"given"``.
+        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"examples"`` (the paired standard error over
+            validation examples), ``"step"`` (the smallest difference that the metric can show), ``"none"`` or ``"given"``.
         draws: Draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
             it is not.
         rows: Of how many rows of a validation set the metric is a share; 0 where that can't be told.
@@ -313,7 +313,7 @@ def propose(
             "round.propose()"
         )
     noise = analysis.noise
-    source = noise.source if epsilon is None else "given"
+    source = noise.epsilon_source if epsilon is None else "given"
     if epsilon is None:
         epsilon = noise.epsilon if math.isfinite(noise.epsilon) else 0.0
     surrogate = surrogate_of(analysis)

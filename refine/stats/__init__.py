@@ -12,7 +12,7 @@ from refine.stats._common import top_mask
 from refine.stats.additive import AdditiveTest
 from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
 from refine.stats.axis import Axis
-from refine.stats.bootstrap import Corrected, ExampleBootstrap
+from refine.stats.bootstrap import Corrected, ExampleBootstrap, paired_error
 from refine.stats.budget import expected_best
 from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stages
 from refine.stats.components import Components, VarianceComponents
@@ -102,6 +102,7 @@ __all__ = [
     "joined",
     "left_over",
     "looks_spent",
+    "paired_error",
     "permutations_needed",
     "scorer",
     "scott_bandwidth",

@@ -26,12 +26,13 @@ class Resolution(NamedTuple):
     """The smallest difference that can be distinguished.
 
     Attributes:
-        epsilon: the larger of `sd` and `step`, in units of the metric; NaN where `source` is 'none'.
+        epsilon: the largest of `sd`, `step` and `paired`, in units of the metric; NaN where `source` is 'none'.
         sd: deviation of one training from the mean of its configuration, near the best values; NaN if unknown.
         step: smallest difference between two different values, such as one row of the validation set; 0 where values
             don't repeat often enough to tell.
         source: 'replicates', 'residuals' or 'none', for `sd`; 'step' where only that is known.
         n: degrees of freedom behind 'replicates', number of configurations behind 'residuals'.
+        paired: standard error of the difference of two good models over validation examples; 0 where it is unknown.
     """
 
     epsilon: float
@@ -39,6 +40,16 @@ class Resolution(NamedTuple):
     step: float
     source: str
     n: int
+    paired: float = 0.0
+
+    def on_examples(self, paired: float) -> Resolution:
+        """The same, where no difference below the paired standard error counts; see `paired_error`."""
+        return self._replace(epsilon=float(np.fmax(self.epsilon, paired)), paired=paired)
+
+    @property
+    def epsilon_source(self) -> str:
+        """Where `epsilon` comes from: 'examples', or `source`."""
+        return "examples" if 0 < self.paired == self.epsilon else self.source
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +14,9 @@ from refine.analysis.evidence import ALPHA
 from refine.analysis.pooling import read_masks, replicate_groups, translate
 from refine.errors import AnalysisError, did_you_mean
 from refine.store.reader import Reader
+from refine.tree.reading import read_paired_error
 from refine.trials.frame import table
+from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan
 from refine.trials.replicates import Fresh, fresh_runs
 from refine.trials.round_record import StoredNode
@@ -101,6 +104,7 @@ def analysis_of(
         AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
     """
     found, node = lineage(reader, path, metric), path[-1].node
+    goal = Goal(metric, direction, node.allow_degenerate)
     analysis = analyze(
         node.space,
         found.frame,
@@ -115,7 +119,10 @@ def analysis_of(
         fresh=found.fresh[:2],
         allow_degenerate=node.allow_degenerate,
     )
-    return replace(analysis, codes=found.codes)
+    noise = analysis.noise
+    if math.isfinite(noise.sd):
+        noise = noise.on_examples(read_paired_error(reader, path[-1].pk, node.space, goal))
+    return replace(analysis, codes=found.codes, noise=noise)
 
 
 def _looks(reader: Reader, path: Sequence[StoredNode], now: int) -> int:

@@ -6,12 +6,13 @@ import numpy as np
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.learning_curves import TrialCurves, curves_of, how_many
-from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of
+from refine.analysis.optimism import COMPARED, MODELS, Optimism, Runs, optimism_of, paired_error_of
 from refine.errors import AnalysisError
 from refine.space.space import Space
 from refine.store.reader import Reader
-from refine.trials.frame import best_first, table
+from refine.trials.frame import Records, best_first, table
 from refine.trials.goal import Goal
+from refine.trials.metric import Metric
 from refine.trials.replicates import again, best_keys, fresh_runs
 from refine.utils.action import Action
 
@@ -38,6 +39,23 @@ def read_curves(
     return curves_of(pairs, reader.curves(pk, keys), metric, goal.direction, noise)
 
 
+def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> float:
+    """Standard error of the difference of two of a round's best models over the validation examples; 0 if unknown.
+
+    Args:
+        reader: Where trials are read.
+        pk: Row of the round.
+        space: Its space.
+        goal: What they are judged by.
+    """
+    if goal.metric.reduction != "last":
+        return 0.0
+    records = reader.records([pk], curves=False)
+    keys = best_keys(space, records, goal)[:COMPARED]
+    examples = reader.examples(pk, keys)
+    return paired_error_of(examples, _values(records, goal.metric), goal.metric) if examples else 0.0
+
+
 def read_optimism(
     reader: Reader, pk: int, space: Space, goal: Goal, analysis: Analysis | None, seed: int = 0
 ) -> Optimism:
@@ -61,9 +79,7 @@ def read_optimism(
         raise AnalysisError(
             "no trial has finished that may be called best; run the round first", Action("round.run")
         )
-    curves = records.curves or [{}] * len(records.metrics)
-    rows = zip(records.columns["key"], records.metrics, curves, strict=True)
-    values = {key: value for key, m, c in rows if (value := metric.of(m, c)) is not None}
+    values = _values(records, metric)
     every = reader.records([pk], curves=metric.curves, replicates=True)
     ended = again(every).columns["key"].count(keys[0])
     examples = reader.examples(pk, keys[:MODELS]) if metric.reduction == "last" else {}
@@ -71,3 +87,9 @@ def read_optimism(
     runs = Runs(keys, values, fresh, f"{pk} {keys[0]}", ended, examples)
     noise = np.nan if analysis is None else analysis.noise.sd
     return optimism_of(runs, metric, goal.sign, noise, seed)
+
+
+def _values(records: Records, metric: Metric) -> dict[str, float]:
+    curves = records.curves or [{}] * len(records.metrics)
+    rows = zip(records.columns["key"], records.metrics, curves, strict=True)
+    return {key: value for key, m, c in rows if (value := metric.of(m, c)) is not None}

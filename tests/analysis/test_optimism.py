@@ -46,6 +46,20 @@ def test_both_kinds_of_luck(tree, space, tmp_path):
     assert "of the variance of single runs comes from the seed" in text
 
 
+def test_the_examples_say_which_differences_count(tree, space):
+    found = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
+    analysis = found.analyze()
+    # Models that err independently of each other, in a fifth of 60 rows at most: the two errors add up.
+    assert 0.03 < analysis.noise.paired < np.sqrt(2 * 0.8 * 0.2 / 60)
+    assert analysis.noise.epsilon >= max(analysis.noise.paired, 1 / 60)
+    claim = found.propose(keep=False).proposal.claim
+    assert claim.epsilon == analysis.noise.epsilon
+    if claim.epsilon_source == "examples":
+        assert claim.epsilon == analysis.noise.paired
+    loss = found.analyze(metric="val_loss", direction="minimize")
+    assert loss.noise.paired == 0.0
+
+
 def test_less_is_better_too(tree, space):
     def loss(params):
         return params["lr"] + 0.2 * np.random.normal()

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from refine.errors import AnalysisError
-from refine.stats import ExampleBootstrap, FreshSeeds, scorer
+from refine.stats import ExampleBootstrap, FreshSeeds, paired_error, scorer
 
 N, K, R, SD = 80, 5, 3, 0.3
 
@@ -122,3 +122,25 @@ def test_errors_of_quantities_and_what_is_not_known():
     assert scorer("acc", said, [0.5, 1.0]) is None  # no classes
     assert scorer("acc", said, [0.0, 2.0]) is None  # two outputs would be needed
     assert scorer("mse", np.zeros((1, 2, 3)), right) is None
+
+
+def test_the_paired_error_is_that_of_the_rows_on_which_models_differ():
+    rng = np.random.default_rng(3)
+    right = rng.random((2, 200)) < 0.9
+    right[1] = right[0]
+    swapped = rng.choice(200, 12, replace=False)
+    right[1, swapped] = ~right[1, swapped]
+
+    def accuracy(weights):
+        return right.astype(float) @ weights.T / weights.sum(axis=1)
+
+    apart = right[0].astype(float) - right[1]
+    exact = apart.std() / np.sqrt(200)
+    assert paired_error(accuracy, 200, resamples=4000) == pytest.approx(exact, rel=0.05)
+    assert exact < 0.7 * np.sqrt(2) * right[0].std() / np.sqrt(
+        200
+    )  # less than what unpaired scores would say
+    right[1] = right[0]
+    assert paired_error(accuracy, 200) == 0.0
+    with pytest.raises(AnalysisError, match="at least 10"):
+        paired_error(accuracy, 9)

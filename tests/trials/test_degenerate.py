@@ -72,7 +72,10 @@ def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
     assert found.best is None
     assert tree.best() is None
     assert found.analyze().best["value"] == found.trials["value"].max()
-    assert "Every finished trial is degenerate: its model predicts a constant." in found.report(tmp_path).read_text()
+    assert (
+        "Every finished trial is degenerate: its model predicts a constant."
+        in found.report(tmp_path).read_text()
+    )
 
 
 def test_which_rows_are_degenerate():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _EPSILON_WORDS = {
     "replicates": "the noise of retraining, measured on replicates",
     "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
+    "examples": "the standard error of the difference of two good models on the same validation rows",
     "step": "the smallest difference that the metric shows",
     "none": "no noise could be measured, so every loss counts",
     "given": "as asked for",
