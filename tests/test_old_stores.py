@@ -16,6 +16,7 @@ from refine.proposal.proposal import Proposal
 from refine.report import figures
 from refine.space.space import configuration_key
 from refine.ui.cli import app
+from refine.utils.format import score
 
 OBJECTIVES = {
     found.name: found
@@ -129,7 +130,14 @@ def test_reports_say_the_same_numbers(case, tmp_path, no_pictures):
         for what, old in ((copy[REPORTED[case]], then["rounds"][REPORTED[case]]), (copy, then)):
             text = what.report(tmp_path / "reports").read_text(encoding="utf-8")
             missing = telling(old["report"]["numbers"]) - telling(NUMBER.findall(text))
-            assert not missing
+            assert not missing - by_the_engine(then)
+
+
+def by_the_engine(then):
+    """Printed numbers that rest on the noise or on a posterior, which have changed: expected bests and probabilities."""
+    bests = [found["optimism"]["expected"] for found in then["rounds"].values() if "optimism" in found]
+    drafts = [found["proposal"]["retention"] for found in then["rounds"].values() if "proposal" in found]
+    return {score(v) for v in bests if v is not None} | {f"{v:.2f}" for v in drafts if v is not None}
 
 
 @pytest.mark.parametrize("name", ["three_rounds", "imported"])
