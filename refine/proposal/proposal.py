@@ -393,7 +393,9 @@ def _change(
         new = narrowed(old, levels, between=not on_levels(old, positions))
         kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
     if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
-        looked = beyond(made_of.analysis, e, new, positions)
+        at = made_of.analysis.parameters.index(e)
+        optima = None if made_of.surrogate is None else made_of.surrogate.optima[:, at]
+        looked = beyond(made_of.analysis, e, new, optima)
         ends, wider = looked.reasons, looked.new.low < old.low or looked.new.high > old.high
         kind = "keep" if looked.new == old else "widen" if wider else "narrow"
         new = looked.new

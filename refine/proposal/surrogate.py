@@ -76,6 +76,11 @@ class Surrogate:
         return len(self.posterior.scores)
 
     @cached_property
+    def optima(self) -> Floats:
+        """(draws, parameters) positions of every draw's best candidate."""
+        return self.candidates[self.posterior.scores.argmax(axis=1)]
+
+    @cached_property
     def _good(self) -> dict[float, Bools]:
         return {}
 

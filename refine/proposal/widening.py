@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ParameterEvidence
+from refine.analysis.evidence import ParameterEvidence, level_positions
 from refine.analysis.finding import piled_up
 from refine.analysis.reason import Reason
 from refine.space.edits import between_levels
@@ -17,8 +17,11 @@ from refine.space.encoding import label
 from refine.space.limits import limit_of, widened
 from refine.space.parameters import Range
 
-NEAR = 0.85
-"""An end stays where a curve is best at this part of the range or beyond; at 1 or beyond the range goes on."""
+BEYOND = 0.5
+"""The range goes on past an end at which this share of the draws of the posterior have their best value, ..."""
+
+NEAR = 0.25
+"""... and past one with this share where the range would be narrowed onto it; a box doesn't cut such an end off."""
 
 
 class Widening(NamedTuple):
@@ -34,31 +37,31 @@ class Widening(NamedTuple):
 
 
 def beyond(
-    analysis: Analysis, e: ParameterEvidence, new: Range, positions: npt.NDArray[np.float64]
+    analysis: Analysis, e: ParameterEvidence, new: Range, optima: npt.NDArray[np.float64] | None
 ) -> Widening:
     """A range continued past the ends at which the best trials pile up, or up to which the values improve.
 
-    A trend counts where the parameter matters (so that its false alarms are those of the tests), few of the best lie short
-    of that end, and a quadratic through the scores of all evidence has its best at the end or beyond. What is narrowed onto
-    the end that its trend leads to is continued past it whatever that curve says; and an end that a box would cut off
-    stays where the curve has its best near it: with few trials the two are not told apart.
+    A trend counts where the parameter matters (so that its false alarms are those of the tests), and the posterior says
+    whether it leads beyond: an optimum beyond shows as draws whose best value lies at the very end. With it at four fifths
+    of the range few draws do (5 to 40 % in simulated rounds of 40 trials), with it at the end or beyond most (45 to 98 %).
 
     Args:
         analysis: What was measured.
         e: The part about this parameter.
         new: What is left of its range.
-        positions: (n,) its positions in all evidence.
+        optima: (draws,) its position at every draw's best value; ``None`` without a posterior.
     """
     old = e.parameter
     assert isinstance(old, Range)
     why = {edge.side: piled_up(e, edge, q) for edge, q in e.piled_up}
     side = _improves_towards(analysis, e)
-    if side and side not in why:
-        best = _best_at(positions, analysis.y, side)
-        if best >= NEAR:
+    if side and side not in why and optima is not None:
+        end = stats.Axis(level_positions(old)).index(optima) == (old.size - 1 if side == "high" else 0)
+        share = float(end.mean())
+        if share >= NEAR:
             new = _up_to_end(old, new, side)
         onto = new.low > old.low if side == "high" else new.high < old.high
-        if best >= 1 or onto:
+        if share >= BEYOND or (onto and share >= NEAR):
             why[side] = _trend(analysis, e, side)
     reasons: list[Reason] = []
     for at, reason in why.items():
@@ -86,20 +89,6 @@ def _up_to_end(old: Range, new: Range, side: str) -> Range:
     if side == "low" and new.low > old.low:
         return between_levels(old, [*(v for v in old.grid if v < new.low), *new.grid])
     return new
-
-
-def _best_at(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], side: str) -> float:
-    """Where a quadratic of the normal scores is best, from 0 at the other end of the range to 1 at this one and beyond."""
-    from scipy.special import ndtri
-    from scipy.stats import rankdata
-
-    if np.unique(x).size < 3:
-        return 1.0
-    score = ndtri((rankdata(y) - 0.5) / y.size)
-    bend, slope, _ = np.polyfit(x if side == "high" else 1 - x, score, 2)
-    if bend >= 0:
-        return math.inf if slope + bend > 0 else -math.inf
-    return float(-slope / (2 * bend))
 
 
 def _trend(analysis: Analysis, e: ParameterEvidence, side: str) -> Reason:
