@@ -11,6 +11,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.reason import Reason
+from refine.stats.bootstrap import Scorer
 from refine.trials.metric import Metric
 from refine.trials.replicates import Fresh
 from refine.trials.trial import Examples
@@ -133,7 +134,7 @@ def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float
 
 def scores_of(
     found: Mapping[str, Examples], values: Mapping[str, float], metric: Metric
-) -> tuple[stats.Scorer, int] | Reason:
+) -> tuple[Scorer, int] | Reason:
     """What gives some models' metric on reweighted examples, and the number of examples; or why there is none.
 
     Args:
