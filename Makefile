@@ -31,7 +31,7 @@ check: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) -m pytest -n 2 --dist loadfile -m 'not (slow or keras or browser or cluster)'
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not (slow or keras or browser or cluster)'
 
 slow: $(READY)
 	$(RUN) -m pytest -m 'not (keras or browser or cluster)' --ignore tests/docs --note-slow
@@ -41,7 +41,7 @@ test: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py

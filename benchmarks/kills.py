@@ -1,7 +1,7 @@
 """Random kill -9 of coordinators and workers during a Keras round; then the table must be that of a calm round.
 
     python benchmarks/kills.py                      20 kills
-    python benchmarks/kills.py --kills 3 --n 12     as the tests do it
+    python benchmarks/kills.py --kills 2 --n 8      as the tests do it
 
 Each kill hits a process drawn among the coordinator and its workers, at a random moment after at least one more trial
 has been stored. A dead coordinator is started again, as anybody would: the same script. Two kills in a row may meet the

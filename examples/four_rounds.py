@@ -5,7 +5,7 @@ autopilot accepts every proposal. A fifth of the rows is sealed as a hold-out an
 so that nothing was selected by it.
 
     python examples/four_rounds.py             1,800 configurations, then 200 a round: an hour on two cores
-    python examples/four_rounds.py --quick     24 a round and a tenth of the epochs, to see the path
+    python examples/four_rounds.py --quick     20, then 10 a round, and a twentieth of the epochs, to see the path
 
 Run again, it resumes. Prints the table as markdown.
 """
@@ -94,9 +94,9 @@ def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]
     return found
 
 
-def row(who: str, number: int, found: refine.Round, workers: int, sealed: int) -> str:
+def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, seeds: int) -> str:
     """The best of a round: as observed, under new seeds, and on the hold-out."""
-    found.replicate(top=3, seeds=5, workers=workers, progress=False)
+    found.replicate(top=3, seeds=seeds, workers=workers, progress=False)
     optimism = found.optimism()
     again = (
         f"{optimism.seeds.value:.3f} ({optimism.seeds.low:.3f} to {optimism.seeds.high:.3f})"
@@ -106,7 +106,7 @@ def row(who: str, number: int, found: refine.Round, workers: int, sealed: int) -
     with warnings.catch_warnings():
         # Every opening after the first warns against selecting by it. Nothing is selected by these.
         warnings.simplefilter("ignore", UserWarning)
-        opening = found.open_holdout(top=1, seeds=5, note="after all rounds", workers=workers)
+        opening = found.open_holdout(top=1, seeds=seeds, note="after all rounds", workers=workers)
     value = float(opening.table["holdout"].iloc[0])
     interval = stats.wilson(value * sealed, sealed)
     reported = f"{REPORTED[number - 1]:.3f}" if who != "autopilot" else ""
@@ -134,14 +134,14 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
             "people": by_people(root, n[1], scale, workers),
             "autopilot": by_autopilot(root, n[1], workers),
         }
-        sealed = round(0.2 * len(y))
+        sealed, seeds = round(0.2 * len(y)), 5 if scale == 1 else 2
         lines = [
             "| decided by | round | configurations | reported | best validation | its mean under new seeds | hold-out |",
             "|---|---:|---:|---:|---:|---:|---:|",
-            row("both", 1, root, workers, sealed),
+            row("both", 1, root, workers, sealed, seeds),
         ]
         for who, rounds in paths.items():
-            lines += [row(who, i, found, workers, sealed) for i, found in enumerate(rounds, 2)]
+            lines += [row(who, i, found, workers, sealed, seeds) for i, found in enumerate(rounds, 2)]
         # The people ended with their last round; by value alone all rounds are equal.
         print("the tree's report:", tree.report(out / "reports", winner=paths["people"][-1]))
         for found in tree.rounds:
@@ -159,9 +159,9 @@ if __name__ == "__main__":
         "--out", type=Path, default=Path("four-rounds-output"), help="folder for store and reports"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="24 configurations a round, a tenth of the epochs"
+        "--quick", action="store_true", help="20, then 10 configurations a round, a twentieth of the epochs"
     )
     parser.add_argument("--workers", type=int, default=2, help="how many configurations run at a time")
     arguments = parser.parse_args()
-    sizes, scale = ((24, 24), 0.1) if arguments.quick else ((1800, 200), 1.0)
+    sizes, scale = ((20, 10), 0.05) if arguments.quick else ((1800, 200), 1.0)
     main(arguments.out, sizes, scale, arguments.workers)

@@ -43,7 +43,25 @@ def pytest_addoption(parser):
     parser.addoption("--note-slow", action="store_true", help="write tests/slow.txt anew")
 
 
+FIRST = (
+    "docs/test_examples.py",
+    "proposal/test_proposal.py",
+    "run/test_kills.py",
+    "keras/test_fit_contract.py",
+    "keras/test_pruning_keras.py",
+    "docs/test_sessions.py",
+    "run/test_interrupted.py",
+    "tree/exchange/test_bundles.py",
+    "stats/test_posterior.py",
+    "ui/web/test_browser.py",
+    "docs/test_tutorial.py",
+)
+"""Files that take a minute or more: begun first, so that no process is left alone with one at the end."""
+
+
 def pytest_collection_modifyitems(items):
+    place = {name: i for i, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(HERE).as_posix(), len(FIRST)))
     slow = set(SLOW.read_text(encoding="utf-8").split())
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]

@@ -61,7 +61,7 @@ def test_trainings_stop_when_they_are_behind(tmp_path, model):
     objective = KerasObjective(model, *_rows())
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(
-            SPACE, objective, metric="val_loss", direction="minimize", n=20, pruner=PRUNER
+            SPACE, objective, metric="val_loss", direction="minimize", n=14, pruner=PRUNER
         ).run(progress=False)
         frame, shown = found.trials, found.shown
         curves = found.context.store.records([found._stored.pk], curves=True).curves
