@@ -1,7 +1,8 @@
 """The article's experiment: Wisconsin breast cancer, its model, its dictionary, two rounds.
 
-Round 1 draws configurations from the 180,000 of the dictionary. The proposal is then edited as the article's author
-decided, dropout to 0-0.2, and round 2 runs on the edited space. Run again, it resumes.
+Round 1 draws configurations from the 180,000 of the dictionary. The proposal on them is edited by the first of the offers
+that come with it, to fix a parameter where that costs nothing and saves time, and round 2 runs on what is left. Run
+again, it resumes.
 
     python examples/breast_cancer.py             120 + 80 configurations, all 150 epochs
     python examples/breast_cancer.py --full      the article's 1,800 + 600
@@ -97,14 +98,22 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     run(root, workers)
     print(root.analyze(), end="\n\n")
 
-    print("The proposal, and the edit of the article's author: dropout 0 to 0.2.\n")
-    review = root.propose(risk=0.05).edit(dropout=(0, 0.2))
-    print(review, end="\n\n")
-    child = review.accept(note="low dropout does slightly better: keep 0 to 0.2", n=n[1])
+    review = root.propose(risk=0.05)
+    print(review, review.options(), sep="\n\n", end="\n\n")
+    note = "as proposed"
+    offers = sorted(review.proposal.offers, key=lambda offer: -offer.saving)
+    if offers:
+        name, value = offers[0].name, offers[0].value
+        note = f"{name} fixed at {value}: no loss is seen there, and a trial takes {offers[0].saving:.0%} less time"
+        print(f"The edit: {note}.\n")
+        review = review.edit({name: value})
+    # Most of the next round covers the space that is left evenly; the rest goes where the best values are expected.
+    child = review.accept(note=note, n=n[1], exploit=0.3)
     run(child, workers)
     print(child.analyze(), end="\n\n")
     print(child.propose(risk=0.05), end="\n\n")
 
+    print("What came of it:", tree.diff(root, child), tree.calibration(), sep="\n\n", end="\n\n")
     print("the tree's report:", tree.report(out / "reports"))
     for found in (root, child):
         print("report:", found.report(out / "reports"))
