@@ -6,7 +6,9 @@ by the sources that they rest on, so that a benchmark that is run again costs li
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import json
 import warnings
 import zlib
@@ -16,18 +18,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from grids import Grid
-from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
-from scipy.special import ndtri
+import pandas as pd
+from grids import FAMILIES, Grid, grid, names
 from scipy.stats import rankdata
+from synthetic import COUNT, KINDS, synthetic
 
 import refine
+import refine.proposal.proposal
 from refine import stats
 from refine.design.space_filling import design_named, draw
+from refine.stats.kernel import embed, fit_kernel
+from refine.stats.posterior import evidence
 
-RISKS = (0.01, 0.05, 0.10, 0.15, 0.30)
-REFINE = ("refine", "refine, noise known", "refine, quarter of the noise")
+RISKS = (0.01, 0.05, 0.15, 0.30)
+BOLD = (0.5, 0.8)
+"""Risks beyond the menu, for boxes whose claims often fail."""
+
+VOLUMES = (0.3, 0.2, 0.1, 0.05, 0.02)
+REFINE, QUARTER = "refine", "refine, epsilon / 4"
 _HERE = Path(__file__).parent
 _CACHE = _HERE / ".cache"
 _CANDIDATES = 4000
@@ -66,19 +74,20 @@ class Trials(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A box: for every axis the level numbers that stay; where it makes a claim, the claim."""
+    """A box: for every axis the level numbers that stay; where it makes a claim, the claim, and the noise it assumes."""
 
     method: str
     setting: str
     levels: list[list[int]]
     claim: float = float("nan")
     epsilon: float = float("nan")
+    noise: float = float("nan")
 
 
-def trials(table: Grid, n: int, seed: int, design: str = "sobol") -> Trials:
-    """A round in one of refine's designs; every table has its own."""
+def trials(table: Grid, n: int, seed: int) -> Trials:
+    """A round of Sobol' points; every table has its own."""
     own = 1000 * seed + zlib.crc32(f"{table.family}-{table.name}".encode()) % 1000
-    rows = draw(design_named(design), table.space, n, own).astype(int)
+    rows = draw(design_named("sobol"), table.space, n, own).astype(int)
     rng = np.random.default_rng([own, n])
     return Trials(table, rows, np.array([table.draw(table.cell(row), rng) for row in rows]), seed)
 
@@ -87,123 +96,98 @@ def trials(table: Grid, n: int, seed: int, design: str = "sobol") -> Trials:
 
 
 def by_refine(t: Trials) -> Iterator[Found]:
-    """The product: `refine.analyze` and `refine.propose`, epsilon estimated, the true noise, or a quarter of that."""
-    import pandas as pd
+    """The product: `refine.analyze` and `refine.propose`, by risk, with its own epsilon and with a quarter of that.
 
-    import refine.proposal.proposal
+    One posterior serves them all. Beside the boxes of risks stand those of the path by their volume, whatever they risk.
+    """
+    analysis, grids = analysis_of(t)
+    plain = refine.proposal.proposal.surrogate_of
+    try:
+        refine.proposal.proposal.surrogate_of = lru_cache(maxsize=1)(plain)
+        noise = analysis.noise
+        # The menu's boxes come from one path, the bolder ones from another.
+        for method, epsilon, risks in (
+            (REFINE, None, RISKS),
+            (REFINE, None, BOLD),
+            (QUARTER, noise.epsilon / 4, RISKS),
+            (QUARTER, noise.epsilon / 4, BOLD),
+        ):
+            proposal = refine.propose(analysis, risk=risks[-1], epsilon=epsilon)
+            for risk in risks:
+                p = proposal.at(risk)
+                keep = [np.flatnonzero(p.space[k].contains(v)).tolist() for k, v in grids.items()]
+                yield Found(method, f"risk {risk:g}", keep, p.claim.probability, p.claim.epsilon, noise.sd)
+            if risks == RISKS:
+                yield from _by_volume(method, proposal._made_of.menu.frontier)
+    finally:
+        refine.proposal.proposal.surrogate_of = plain
 
-    memo, plain = (
-        lru_cache(maxsize=1)(refine.proposal.proposal._surrogate),
-        refine.proposal.proposal._surrogate,
-    )
+
+def _by_volume(method: str, path: stats.Frontier) -> Iterator[Found]:
+    """The smallest boxes of a path that keep at least these volumes."""
+    for volume in VOLUMES:
+        box = [box for box in path.boxes if box.kept >= volume][-1]
+        yield Found(f"{method}, path", f"volume {volume:g}", _levels(box.keep), 1 - box.risk, path.epsilon)
+
+
+def analysis_of(t: Trials) -> tuple[refine.Analysis, dict[str, np.ndarray]]:
+    """What refine makes of a round, and the values of every axis."""
     grids = {
         k: np.array(v) if k in t.table.unordered else np.arange(len(v)) for k, v in t.table.levels.items()
     }
     frame = pd.DataFrame({k: grids[k][t.rows[:, j]] for j, k in enumerate(grids)}).assign(value=t.y)
-    analysis = refine.analyze(t.table.space, frame, seed=t.seed)
-    try:
-        refine.proposal.proposal._surrogate = memo  # one forest serves all risks
-        for method, epsilon in zip(REFINE, (None, t.table.noise, t.table.noise / 4), strict=True):
-            for risk in RISKS:
-                p = refine.propose(analysis, risk=risk, epsilon=epsilon)
-                keep = [np.flatnonzero(p.space[k].contains(v)).tolist() for k, v in grids.items()]
-                yield Found(method, f"risk {risk:g}", keep, p.retention, p.epsilon)
-    finally:
-        refine.proposal.proposal._surrogate = plain
+    return refine.analyze(t.table.space, frame, seed=t.seed), grids
 
 
-def by_votes(t: Trials) -> Iterator[Found]:
-    """Smallest boxes around what forest draws, Gaussian process paths, or both, take for the optimum.
+def by_posterior(t: Trials) -> Iterator[Found]:
+    """Paths of boxes by the forest's draws alone, by the Gaussian process's alone, and by both.
 
-    No test decides which parameters may be narrowed. The three best trials stay inside.
+    No test decides which parameters may be narrowed.
     """
-    cells = draw(design_named("uniform"), t.table.space, min(_CANDIDATES, len(t.table.truth)), t.seed).astype(
-        int
-    )
-    X, C = t.unit(t.rows), t.unit(cells)
-    epsilon = stats.RetrainingNoise(seed=t.seed)(X, t.y, t.cardinalities).sd
-    forest = stats.Forest(seed=t.seed)(X, t.y, C, t.cardinalities)
-    process = gaussian_process(X, t.y, C, t.cardinalities, t.seed)
-    both = stats.Plausible(*(np.concatenate(pair) for pair in zip(forest, process, strict=True)))
-    narrow = process._replace(votes=process.votes[:, :1])
-    for method, plausible in (
-        ("forest", forest),
-        ("Gaussian process", process),
-        ("Gaussian process, argmax", narrow),
-        ("forest and Gaussian process", both),
+    cells = _candidates(t)
+    X = t.unit(t.rows)
+    noise = stats.TopNoise()(X, t.y, t.cardinalities)
+    posterior = stats.MixedPosterior()(X, t.y, t.unit(cells), t.cardinalities)
+    half = posterior.forest
+    for method, part in (
+        ("forest alone", np.s_[:half]),
+        ("Gaussian process alone", np.s_[half:]),
+        ("both, no tests", np.s_[:]),
     ):
+        drawn = posterior._replace(scores=posterior.scores[part])
+        path = stats.RiskPath()(drawn, cells, t.axes, noise.epsilon, keep=t.rows[posterior.best_known(1)])
         for risk in RISKS:
-            box, claim = stats.box_for_risk(plausible, cells, t.axes, epsilon, risk, keep=t.best(3))
-            yield Found(method, f"risk {risk:g}", _levels(box.keep), claim.probability, epsilon)
+            box = path.at(risk)
+            yield Found(method, f"risk {risk:g}", _levels(box.keep), 1 - box.risk, noise.epsilon, noise.sd)
+        yield from _by_volume(method, path)
 
 
-def gaussian_process(
-    X: np.ndarray, y: np.ndarray, C: np.ndarray, cardinalities: Sequence[int], seed: int, paths: int = 60
-) -> stats.Plausible:
-    """Posterior paths of a Gaussian process: ARD Matern 5/2 plus noise on normal scores of the values.
-
-    Choices are as far apart as they differ (one-hot with one length per parameter). Lengths, scale and noise are the
-    best of three starts, under wide log-normal priors; paths are prior ones from 2,000 random Fourier features,
-    conditioned on the trials (Wilson et al. 2020, 'Efficiently sampling functions from Gaussian process posteriors').
-    """
-    rng = np.random.default_rng(seed)
-    n, d = X.shape
-    score = ndtri((rankdata(y) - 0.5) / n)
-    apart = np.stack([_apart(X[:, j], X[:, j], k) for j, k in enumerate(cardinalities)])
-    centre, spread = (
-        np.r_[np.full(d, np.log(0.5 * np.sqrt(d))), 0.0, np.log(0.4)],
-        np.r_[np.ones(d), 0.7, 1.0],
-    )
-
-    def matern(theta: np.ndarray, gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        r = np.sqrt(5.0 * np.tensordot(np.exp(-2.0 * theta[:d]), gaps, 1))
-        fall = np.exp(2.0 * theta[d] - r)
-        return fall * (1.0 + r + r * r / 3.0), fall * (1.0 + r)
-
-    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        k, slope = matern(theta, apart)
-        noise = np.exp(2.0 * theta[d + 1])
-        factor = cho_factor(k + (noise + 1e-6) * np.eye(n), lower=True)
-        inverse = cho_solve(factor, np.eye(n))
-        weight = inverse @ score
-        z = (theta - centre) / spread
-        M = inverse - np.outer(weight, weight)
-        lengths = 5.0 / 6.0 * np.exp(-2.0 * theta[:d]) * np.tensordot(apart, M * slope, 2)
-        gradient = np.r_[lengths, np.sum(M * k), noise * np.trace(M)] + z / spread
-        return 0.5 * score @ weight + np.log(np.diag(factor[0])).sum() + 0.5 * z @ z, gradient
-
-    starts = [centre, centre - np.r_[np.ones(d), 0.0, 1.0], centre + np.r_[np.ones(d), 0.0, 0.5]]
-    bounds = list(zip(centre - 4.0 * spread, centre + 4.0 * spread, strict=True))
-    fits = [
-        minimize(loss, s, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100})
-        for s in starts
-    ]
-    theta = min(fits, key=lambda fit: fit.fun).x
-    blocks = [np.eye(k) / np.sqrt(2.0) if k else None for k in cardinalities]
-
-    def embed(Z: np.ndarray) -> np.ndarray:
-        parts = [(Z[:, [j]] if b is None else b[Z[:, j].astype(int)]) for j, b in enumerate(blocks)]
-        return np.concatenate([p / np.exp(theta[j]) for j, p in enumerate(parts)], axis=1)
-
-    x, c = embed(X), embed(C)
-    omega = rng.normal(size=(x.shape[1], 2000)) * np.sqrt(5.0 / rng.chisquare(5.0, 2000))
-    phase = rng.uniform(0.0, 2.0 * np.pi, 2000)
-    weights = np.exp(theta[d]) * np.sqrt(2.0 / 2000) * rng.normal(size=(2000, paths))
-    noise = np.exp(theta[d + 1])
-    missing = score[:, None] - np.cos(x @ omega + phase) @ weights - noise * rng.normal(size=(n, paths))
-    factor = cho_factor(matern(theta, apart)[0] + (noise**2 + 1e-6) * np.eye(n))
-    across = matern(theta, np.stack([_apart(C[:, j], X[:, j], k) for j, k in enumerate(cardinalities)]))[0]
-    draws = (np.cos(c @ omega + phase) @ weights + across @ cho_solve(factor, missing)).T
-    votes = np.argsort(-draws, axis=1)[:, : max(1, round(0.002 * len(C)))]
-    # Back to the metric; over the best trial it goes on as steeply as through the best tenth.
-    at, values = ndtri((np.arange(n) + 0.5) / n), np.sort(y)
-    rise = (values[-1] - values[-n // 10]) / (at[-1] - at[-n // 10])
-    return stats.Plausible(votes, np.interp(draws, at, values) + rise * np.maximum(draws - at[-1], 0.0))
+def by_first_engine(t: Trials) -> Iterator[Found]:
+    """The boxes of refine before its engine was rebuilt, as recorded on these very rounds."""
+    key = f"{t.table.family}-{t.table.name}-{len(t.y)}-{t.seed}"
+    for line in _first_engine().get(key, ()):
+        if line["rows"] != _crc(t):
+            raise SystemExit(f"{key}: the recorded boxes are of another round")
+        levels = [[i for i, kept in enumerate(axis) if kept == "1"] for axis in line["keep"]]
+        yield Found("the first engine", f"risk {line['risk']:g}", levels, line["claim"], line["epsilon"])
 
 
-def _apart(a: np.ndarray, b: np.ndarray, cardinality: int) -> np.ndarray:
-    gap = a[:, None] - b[None, :]
-    return (gap != 0).astype(float) if cardinality else gap * gap
+@cache
+def _first_engine() -> dict[str, list[dict]]:
+    lines: dict[str, list[dict]] = {}
+    for line in map(json.loads, (_HERE / "recorded" / "first-engine.jsonl").read_text().splitlines()):
+        lines.setdefault(line["round"], []).append(line)
+    return lines
+
+
+def _crc(t: Trials) -> int:
+    return zlib.crc32(np.r_[t.rows.ravel(), t.y].tobytes())
+
+
+def _candidates(t: Trials) -> np.ndarray:
+    """Level numbers of cells all over the grid."""
+    count = min(_CANDIDATES, len(t.table.truth))
+    return draw(design_named("uniform"), t.table.space, count, t.seed).astype(int)
 
 
 # Rivals
@@ -317,7 +301,7 @@ def by_pedanova(t: Trials) -> Iterator[Found]:
     """
     weight = np.array(
         [
-            stats.PedAnova(top=0.1, configurations=19, resamples=20)(x, t.y, k).raw
+            stats.PedAnova(top=0.1, permutations=19, resamples=20)(x, t.y, k).raw
             for x, k in zip(t.unit(t.rows).T, t.cardinalities, strict=True)
         ]
     )
@@ -330,6 +314,73 @@ def by_pedanova(t: Trials) -> Iterator[Found]:
             _run(best, t, j, 0.05) if j in chosen else list(range(n)) for j, n in enumerate(t.table.shape)
         ]
         yield Found("PED-ANOVA", f"{100 * share:g} %", keep)
+
+
+def by_trust_region(t: Trials) -> Iterator[Found]:
+    """TuRBO's region (Eriksson et al. 2019): around the trial with the best expectation, longer along flat axes.
+
+    Sides are L times a Gaussian process's lengths, whose geometric mean is 1; L is 0.8 at first, 1.6 at most and halved
+    after failures. Choices stay: the method has none.
+    """
+    X = t.unit(t.rows)
+    known = evidence(X, t.y)
+    features = embed(X[known.rows], np.ones(X[known.rows].shape, bool), t.cardinalities, ())
+    fitted = fit_kernel(features, known.score, 1, np.random.default_rng(t.seed))[0]
+    x = features.scaled(fitted.lengths)
+    covariance = fitted.covariance(x, x)
+    mean = covariance @ np.linalg.solve(covariance + (fitted.noise + 1e-6) * np.eye(len(x)), known.score)
+    centre = t.rows[known.rows[np.argmax(mean)]]
+    ordered = np.array([k == 0 for k in t.cardinalities])
+    weight = fitted.lengths / np.exp(np.log(fitted.lengths[ordered]).mean()) if ordered.any() else np.ones(1)
+    for side in (1.6, 0.8, 0.4):
+        keep = [
+            np.abs(np.arange(size) - centre[j]) <= side * weight[j] * (size - 1) / 2.0 + 1e-9
+            if ordered[j]
+            else np.ones(size, bool)
+            for j, size in enumerate(t.table.shape)
+        ]
+        yield Found("TuRBO", f"side {side:g}", _levels(keep))
+
+
+def by_partition(t: Trials) -> Iterator[Found]:
+    """LA-MCTS's partition (Wang, Fonseca and Tian 2020): the better part of the better part, and the box around it.
+
+    Two means of positions and value split a node's trials; a support vector machine on the positions is the border, and
+    the part with the better mean goes on, as without exploration. Of every axis stay the levels that hold cells of the
+    part, 5 % trimmed at each end; of choices those with half of what would be their share.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.svm import SVC
+
+    def features(rows: np.ndarray) -> np.ndarray:
+        columns = [
+            np.eye(n)[rows[:, j]] / np.sqrt(2) if k else rows[:, [j]] / max(n - 1, 1)
+            for j, (n, k) in enumerate(zip(t.table.shape, t.cardinalities, strict=True))
+        ]
+        return np.concatenate(columns, axis=1)
+
+    rows, score, cells = t.rows, (rankdata(t.y) - 0.5) / len(t.y), _candidates(t)
+    for depth in range(1, 6):
+        if len(rows) < 10:
+            return
+        points = features(rows)
+        part = KMeans(2, n_init=5, random_state=t.seed).fit_predict(np.c_[points, 2.0 * score])
+        if min(np.bincount(part, minlength=2)) == 0:
+            return
+        border = SVC(kernel="rbf", gamma="scale").fit(points, part)
+        better = int(score[part == 1].mean() > score[part == 0].mean())
+        inside, there = border.predict(points) == better, border.predict(features(cells)) == better
+        if inside.sum() < 2 or not there.any():
+            return
+        rows, score, cells = rows[inside], score[inside], cells[there]
+        keep = []
+        for j, (n, k) in enumerate(zip(t.table.shape, t.cardinalities, strict=True)):
+            if k:
+                keep.append(np.bincount(cells[:, j], minlength=n) * n > 0.5 * len(cells))
+                continue
+            low, high = np.quantile(cells[:, j], [0.05, 0.95], method="nearest")
+            keep.append((np.arange(n) >= low) & (np.arange(n) <= high))
+        yield Found("LA-MCTS", f"depth {depth}", _levels(keep))
 
 
 def _run(best: np.ndarray, t: Trials, j: int, trim: float) -> list[int]:
@@ -346,34 +397,47 @@ def _levels(keep: Sequence[np.ndarray]) -> list[list[int]]:
     return [np.flatnonzero(mask).tolist() for mask in keep]
 
 
-_STATS = ("stats/box.py", "stats/optimum.py", "stats/forest.py", "stats/noise.py")
-_REFINE = ("analysis.py", "proposal.py", "parameter_evidence.py", "edits.py", "change.py", "stats/*.py")
 METHODS: dict[str, tuple[Callable[[Trials], Iterator[Found]], tuple[str, ...]]] = {
-    "refine": (by_refine, _REFINE),
-    "votes": (by_votes, _STATS),
+    "refine": (by_refine, ("stats/*.py", "analysis/*.py", "proposal/*.py")),
+    "first engine": (by_first_engine, ()),
+    "posterior": (by_posterior, ("stats/posterior.py", "stats/frontier.py", "stats/kernel.py")),
     "density ratio": (by_ratio, ("stats/density.py",)),
     "top boxes": (by_top, ()),
     "domain reduction": (by_domain_reduction, ()),
     "irace": (by_irace, ()),
     "PED-ANOVA": (by_pedanova, ("stats/importance.py",)),
+    "TuRBO": (by_trust_region, ("stats/kernel.py",)),
+    "LA-MCTS": (by_partition, ()),
 }
 """Group -> what gives its boxes, and the sources of refine that they depend on."""
 
 
-def found(group: str, table: Grid, n: int, seed: int, design: str = "sobol") -> list[Found]:
+def found(group: str, table: Grid, n: int, seed: int) -> list[Found]:
     """The boxes of a group of methods on one round, from the cache if they are there."""
+    return [Found(*f) for f in cached(group, *METHODS[group], table, n, seed)]
+
+
+def cached(
+    group: str,
+    make: Callable[[Trials], Iterator[tuple]],
+    sources: Sequence[str],
+    table: Grid,
+    n: int,
+    seed: int,
+) -> list[list]:
+    """What is made of one round, kept by what it rests on."""
     data = zlib.crc32(np.append(table.truth, table.noise).tobytes())
-    key = f"{table.family}-{table.name}-{data:08x}-{n}-{seed}-{design}-{_digest(group)}"
+    key = f"{table.family}-{table.name}-{data:08x}-{n}-{seed}-{digest(make, tuple(sources))}"
     path = _CACHE / f"{group.replace(' ', '-')}.jsonl"
     known = _known(path)
     if key not in known:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            known[key] = [list(f) for f in METHODS[group][0](trials(table, n, seed, design))]
+            known[key] = [list(row) for row in make(trials(table, n, seed))]
         path.parent.mkdir(exist_ok=True)
         with path.open("ab", buffering=0) as file:  # one write a line: several processes share the file
             file.write((json.dumps({"key": key, "found": known[key]}) + "\n").encode())
-    return [Found(*f) for f in known[key]]
+    return known[key]
 
 
 @cache
@@ -383,24 +447,13 @@ def _known(path: Path) -> dict[str, list]:
 
 
 @cache
-def _digest(group: str) -> str:
-    """Of the sources that a group's boxes rest on."""
+def digest(make: Callable, sources: tuple[str, ...]) -> str:
+    """Of a function here and of the parts of refine that it rests on."""
     home = Path(refine.__file__).parent
-    files = [_HERE / "boxes.py", *(f for pattern in METHODS[group][1] for f in sorted(home.glob(pattern)))]
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
-
-
-@cache
-def sources() -> str:
-    """Digest of all of refine and of what runs it here."""
-    home = Path(refine.__file__).parent
-    files = [
-        *sorted(home.glob("*.py")),
-        *sorted(home.glob("stats/*.py")),
-        _HERE / "grids.py",
-        _HERE / "search.py",
-    ]
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+    files = [f.read_text() for pattern in sources for f in sorted(home.glob(pattern))]
+    here = [ast.dump(ast.parse(inspect.getsource(function))) for function in (make, trials)]
+    text = "".join([*here, *files])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 # What a box is worth
@@ -415,6 +468,7 @@ class Worth(NamedTuple):
         rank: Mean rank inside, 1 for the best of the grid and 0 for its worst.
         top: Share of the grid's best 1 % that is inside.
         loss: best - best mean inside, in units of the metric.
+        luck: the same of one training a cell.
     """
 
     kept: float
@@ -422,20 +476,48 @@ class Worth(NamedTuple):
     rank: float
     top: float
     loss: float
+    luck: float
 
 
 def worth(table: Grid, levels: Sequence[Sequence[int]]) -> Worth:
     """Measures a box."""
-    ranks, top = _ranks(table)
+    ranks, top, single = _ranks(table)
     inside = np.ix_(*levels)
     part = ranks[inside]
     loss = table.best - float(table.truth.reshape(table.shape)[inside].max())
     kept = part.size / table.truth.size
     share = float(top[inside].sum() / top.sum())
-    return Worth(kept, loss / (table.best - table.median), float(part.mean()), share, loss)
+    luck = float(single.max() - single[inside].max())
+    return Worth(kept, loss / (table.best - table.median), float(part.mean()), share, loss, luck)
 
 
 @lru_cache(maxsize=32)
-def _ranks(table: Grid) -> tuple[np.ndarray, np.ndarray]:
+def _ranks(table: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rank = (rankdata(table.truth) - 1) / (table.truth.size - 1)
-    return rank.reshape(table.shape), (rank >= 0.99).reshape(table.shape)
+    return tuple(a.reshape(table.shape) for a in (rank, rank >= 0.99, table.single(0)))
+
+
+def measured(
+    seeds: int, families: Sequence[str], sizes: Sequence[int], groups: Sequence[str] = tuple(METHODS)
+) -> pd.DataFrame:
+    """Every box of these methods with what it is worth, one row each; synthetic grids have half of the seeds."""
+    lines = []
+    for family in families:
+        for table in tables(family):
+            for n in sizes:
+                for seed in range(seeds if family in FAMILIES else -(-seeds // 2)):
+                    for group in groups:
+                        for box in found(group, table, n, seed):
+                            about = (family, table.name, n, seed, box.method, box.setting)
+                            said = (box.claim, box.epsilon, box.noise / table.noise)
+                            lines.append((*about, *said, *worth(table, box.levels)))
+    columns = ["family", "table", "n", "seed", "method", "setting", "claim", "epsilon", "noise"]
+    return pd.DataFrame(lines, columns=[*columns, *Worth._fields])
+
+
+def tables(family: str) -> Iterator[Grid]:
+    """The grids of a family."""
+    if family in KINDS:
+        yield from (synthetic(family, i) for i in range(COUNT))
+    else:
+        yield from (grid(family, name) for name in names(family))

@@ -71,6 +71,11 @@ class Grid:
         row = self.values[cell]
         return float(rng.choice(row[np.isfinite(row)]))
 
+    def single(self, seed: int) -> np.ndarray:
+        """One training of every cell, as if nothing else had been recorded."""
+        order = np.where(np.isfinite(self.values), np.random.default_rng(seed).random(self.values.shape), -1)
+        return self.values[np.arange(len(self.values)), order.argmax(axis=1)]
+
     def regret(self, cell: int) -> float:
         """(best - mean of the cell) / (best - median)."""
         return (self.best - float(self.truth[cell])) / (self.best - self.median)

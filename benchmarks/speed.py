@@ -21,7 +21,7 @@ import pandas as pd
 import refine
 
 SIZES = ((2_000, 8), (20_000, 8), (100_000, 12))
-TARGETS = {(20_000, 8): 3.0, (100_000, 12): 15.0}
+TARGETS = {(2_000, 8): 2.0, (20_000, 8): 4.0, (100_000, 12): 10.0}
 """Trials and parameters -> most wall seconds of analysis and proposal together, on 2 cores."""
 
 
