@@ -352,35 +352,36 @@ def by_partition(t: Trials) -> Iterator[Found]:
     from sklearn.cluster import KMeans
     from sklearn.svm import SVC
 
+    sizes = list(zip(t.table.shape, t.cardinalities, strict=True))
+
     def features(rows: np.ndarray) -> np.ndarray:
         columns = [
             np.eye(n)[rows[:, j]] / np.sqrt(2) if k else rows[:, [j]] / max(n - 1, 1)
-            for j, (n, k) in enumerate(zip(t.table.shape, t.cardinalities, strict=True))
+            for j, (n, k) in enumerate(sizes)
         ]
         return np.concatenate(columns, axis=1)
 
     rows, score, cells = t.rows, (rankdata(t.y) - 0.5) / len(t.y), _candidates(t)
-    for depth in range(1, 6):
-        if len(rows) < 10:
-            return
+    keep = [np.ones(n, bool) for n in t.table.shape]
+    for depth in range(1, 5):
         points = features(rows)
         part = KMeans(2, n_init=5, random_state=t.seed).fit_predict(np.c_[points, 2.0 * score])
-        if min(np.bincount(part, minlength=2)) == 0:
-            return
-        border = SVC(kernel="rbf", gamma="scale").fit(points, part)
-        better = int(score[part == 1].mean() > score[part == 0].mean())
-        inside, there = border.predict(points) == better, border.predict(features(cells)) == better
-        if inside.sum() < 2 or not there.any():
-            return
-        rows, score, cells = rows[inside], score[inside], cells[there]
-        keep = []
-        for j, (n, k) in enumerate(zip(t.table.shape, t.cardinalities, strict=True)):
-            if k:
-                keep.append(np.bincount(cells[:, j], minlength=n) * n > 0.5 * len(cells))
-                continue
-            low, high = np.quantile(cells[:, j], [0.05, 0.95], method="nearest")
-            keep.append((np.arange(n) >= low) & (np.arange(n) <= high))
+        border = SVC(kernel="rbf", gamma="scale").fit(points, part) if len(set(part)) == 2 else None
+        if border is not None:
+            better = int(score[part == 1].mean() > score[part == 0].mean())
+            inside, there = border.predict(points) == better, border.predict(features(cells)) == better
+            # A part of few trials is not divided further.
+            if inside.sum() >= 5 and there.any():
+                rows, score, cells = rows[inside], score[inside], cells[there]
+                keep = [_spanned(cells[:, j], n, k) for j, (n, k) in enumerate(sizes)]
         yield Found("LA-MCTS", f"depth {depth}", _levels(keep))
+
+
+def _spanned(x: np.ndarray, size: int, unordered: int) -> np.ndarray:
+    if unordered:
+        return np.bincount(x, minlength=size) * size > 0.5 * len(x)
+    low, high = np.quantile(x, [0.05, 0.95], method="nearest")
+    return (np.arange(size) >= low) & (np.arange(size) <= high)
 
 
 def _run(best: np.ndarray, t: Trials, j: int, trim: float) -> list[int]:
@@ -465,7 +466,6 @@ class Worth(NamedTuple):
     Attributes:
         kept: Share of the cells inside.
         regret: (best - best mean inside) / (best - median).
-        rank: Mean rank inside, 1 for the best of the grid and 0 for its worst.
         top: Share of the grid's best 1 % that is inside.
         loss: best - best mean inside, in units of the metric.
         luck: the same of one training a cell.
@@ -473,7 +473,6 @@ class Worth(NamedTuple):
 
     kept: float
     regret: float
-    rank: float
     top: float
     loss: float
     luck: float
@@ -481,20 +480,19 @@ class Worth(NamedTuple):
 
 def worth(table: Grid, levels: Sequence[Sequence[int]]) -> Worth:
     """Measures a box."""
-    ranks, top, single = _ranks(table)
+    top, single = _judges(table)
     inside = np.ix_(*levels)
-    part = ranks[inside]
     loss = table.best - float(table.truth.reshape(table.shape)[inside].max())
-    kept = part.size / table.truth.size
-    share = float(top[inside].sum() / top.sum())
     luck = float(single.max() - single[inside].max())
-    return Worth(kept, loss / (table.best - table.median), float(part.mean()), share, loss, luck)
+    share = float(top[inside].sum() / top.sum())
+    return Worth(top[inside].size / top.size, loss / (table.best - table.median), share, loss, luck)
 
 
 @lru_cache(maxsize=32)
-def _ranks(table: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _judges(table: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Which cells are the best 1 %, and one training of each."""
     rank = (rankdata(table.truth) - 1) / (table.truth.size - 1)
-    return tuple(a.reshape(table.shape) for a in (rank, rank >= 0.99, table.single(0)))
+    return (rank >= 0.99).reshape(table.shape), table.single(0).reshape(table.shape)
 
 
 def measured(

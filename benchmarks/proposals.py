@@ -5,7 +5,7 @@
 runs everything in about an hour on one core, most of it the first time; results are kept under `benchmarks/.cache/`, and
 the rivals' long runs in `benchmarks/recorded/`. A part alone:
 
-    python benchmarks/proposals.py search --seeds 3
+    python benchmarks/proposals.py search --seeds 5
 
 The parts are `oneshot` (one narrowing, beside other ways to narrow), `calibration` (claims against how many were true,
 epsilon, forecasts), `power` (what the tests detect and their false alarms), `speed`, and `search` (five automatic rounds,
@@ -52,7 +52,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", default=list(PARTS), help="default: all of them")
-    parser.add_argument("--seeds", type=int, default=3, help="per table")
+    parser.add_argument("--seeds", type=int, default=2, help="per table")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     a = parser.parse_args()
     if unknown := [part for part in a.parts if part not in PARTS]:

