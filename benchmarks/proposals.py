@@ -52,7 +52,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", default=list(PARTS), help="default: all of them")
-    parser.add_argument("--seeds", type=int, default=2, help="per table")
+    parser.add_argument("--seeds", type=int, default=3, help="per table")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     a = parser.parse_args()
     if unknown := [part for part in a.parts if part not in PARTS]:
