@@ -91,7 +91,7 @@ def looks_spent(sizes: Sequence[int], before: int = 0) -> float:
     often.
 
     Source: alpha spending, Lan and DeMets (1983); stages of geometric growth as in confidence sequences by stitching,
-    Howard et al. (2021). That looks within a stage add little is measured, not proved: see `benchmarks/engine.py`.
+    Howard et al. (2021). That looks within a stage add little is measured, not proved: see `benchmarks/power.py`.
 
     Args:
         sizes: configurations behind each look at this round so far, the latest one last.
