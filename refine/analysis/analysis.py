@@ -12,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.analysis.couplings import couplings
 from refine.analysis.evidence import (
     ALPHA,
-    GOOD,
     ParameterEvidence,
     Rows,
     adjusted,
     evidence_of,
     level_axis,
-    once,
     read_where,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
@@ -263,17 +262,15 @@ def analyze(
     found = [_conditional(e, masks[e.name][ended], positions) if 0 < e.read < 1 else e for e in found]
     ranked = rows.ranked
     X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
-    order = np.lexsort((*X_ranked.T, y_ranked))
-    X_ranked, y_ranked = X_ranked[order], y_ranked[order]
+    order_ranked = np.lexsort((*X_ranked.T, y_ranked))
+    X_ranked, y_ranked = X_ranked[order_ranked], y_ranked[order_ranked]
     X_space_filling, y_space_filling = rows.X[space_filling][:, at], sign * rows.y[space_filling]
     order = np.lexsort((*X_space_filling.T, y_space_filling))
     X_space_filling, y_space_filling = X_space_filling[order], y_space_filling[order]
     labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][space_filling][order]
-    distinct, score = once(X_ranked, y_ranked, cardinalities)
-    asked = [j for j, e in enumerate(found) if e.read != 0]  # what is never read is coupled with nothing
-    pairs = stats.Interactions(top=GOOD, seed=seed)(
-        X_ranked[distinct][:, asked], score, [cardinalities[j] for j in asked]
-    )
+    seen = [masks.get(n, np.ones(len(rows.ranked), np.bool_))[ranked] for n in names]
+    read_ranked = np.column_stack(seen)[order_ranked] if names else np.ones((len(y_ranked), 0), np.bool_)
+    pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     table = rows.table[own].reset_index(drop=True)
     states = (
         {"complete": int(rows.finished[own].sum())}
@@ -294,7 +291,7 @@ def analyze(
         n_earlier=n_earlier,
         look=look,
         parameters=adjusted(found, spent),
-        pairs=tuple(p._replace(i=asked[p.i], j=asked[p.j], q=min(1.0, p.q * spent)) for p in pairs),
+        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
         noise=noise_of(X_space_filling, y_space_filling, cardinalities, labels, fresh),
         covered=stats.hit_probability(int(space_filling.sum()), 0.01),
         best=table.iloc[best],

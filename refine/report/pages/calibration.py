@@ -19,14 +19,21 @@ def calibration_page(found: Calibration) -> Page:
         return Page(
             title, (Text("No decision has led to a child yet."),), (Action("round.propose().accept", n=100),)
         )
-    median, best = ("median: forecast", "seen"), ("best: forecast", "seen")
-    head = ("round", "child", "decision", "kept", "claimed", *median, *best)
     items = (
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
         for e in found.entries
     )
     blocks: list[Block] = [
-        Grid(head, tuple(tuple(_cells(e)) for e in found.entries), right=(3, 4, 6, 8)),
+        Grid(
+            ("round", "child", "decision", "kept", "claimed"),
+            tuple(_decided(e) for e in found.entries),
+            right=(3, 4),
+        ),
+        Grid(
+            ("child", "value", "forecast", "90 % interval", "seen"),
+            tuple(row for e in found.entries for row in _forecast(e)),
+            right=(2, 4),
+        ),
         Items(tuple(items)),
     ]
     held = coverage_sentences(found)
@@ -95,14 +102,18 @@ def _verdict(e: Entry) -> str:
     )
 
 
-def _cells(e: Entry) -> list[str]:
+def _decided(e: Entry) -> tuple[str, ...]:
     d = e.decision
     claimed = "-" if d.probability is None else probability(d.probability)
-    cells = [e.round, e.child, d.kind, percent(d.volume_kept), claimed]
+    return e.round, e.child, d.kind, percent(d.volume_kept), claimed
+
+
+def _forecast(e: Entry) -> list[tuple[str, ...]]:
+    made, rows = e.decision.forecast, []
     for what in WHAT:
-        made = "-"
-        if d.forecast is not None:
-            low, high = d.forecast.interval(what, 0.9)
-            made = f"{score(d.forecast.quantile(what, 0.5))} ({score(low)} to {score(high)})"
-        cells += [made, score(e.realised(what))]
-    return cells
+        middle = interval = "-"
+        if made is not None:
+            low, high = made.interval(what, 0.9)
+            middle, interval = score(made.quantile(what, 0.5)), f"{score(low)} to {score(high)}"
+        rows.append((e.child, what, middle, interval, score(e.realised(what))))
+    return rows
