@@ -292,7 +292,7 @@ def analyze(
         look=look,
         parameters=adjusted(found, spent),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
-        noise=noise_of(X_space_filling, y_space_filling, cardinalities, labels, fresh),
+        noise=noise_of(X_space_filling, y_space_filling, cardinalities, labels, fresh, (X, y)),
         covered=stats.hit_probability(int(space_filling.sum()), 0.01),
         best=table.iloc[best],
         table=table,

@@ -86,8 +86,9 @@ def noise_of(
     cardinalities: Sequence[int],
     groups: npt.ArrayLike | None,
     fresh: tuple[npt.ArrayLike, Sequence[Any]] | None,
+    evidence: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
 ) -> stats.Resolution:
-    """What can be told apart: from runs again where there are enough, else from the space-filling trials.
+    """What can be told apart: from runs again where there are enough, else from the space-filling trials, else from all.
 
     The planned run of a configuration that was run again takes no part: it was chosen for its value, so that it lies
     above what the configuration's seeds give.
@@ -98,6 +99,8 @@ def noise_of(
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
         groups: n labels, equal for space-filling trials that agree on all that was read.
         fresh: Values of runs again, and a label of its configuration for each.
+        evidence: Positions and values of all trials, those of earlier rounds and those that were chosen for what they
+            promise included: asked where there are too few space-filling ones.
     """
     measure = stats.TopNoise()
     if fresh is not None and len(fresh[1]):
@@ -107,7 +110,8 @@ def noise_of(
         if freedom >= measure.least:
             step = stats.smallest_step(y)
             return stats.Resolution(max(sd, step), sd, step, "replicates", freedom)
-    return measure(X, y, cardinalities, groups)
+    found = measure(X, y, cardinalities, groups)
+    return measure(*evidence, cardinalities) if np.isnan(found.sd) else found
 
 
 def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:

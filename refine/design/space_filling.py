@@ -134,7 +134,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         space: The grid.
         n: How many cells.
         seed: Non-negative; another seed is another order.
-        skip: Keys (:func:`refine.space.space.permutation_key`) of configurations to pass over.
+        skip: Keys (:func:`refine.space.space.configuration_key`) of configurations to pass over.
 
     Returns:
         Level numbers, shape (n, parameters).

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.design.space_filling import IMPORTED
-from refine.errors import DesignError, ReviewError
+from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.run.options import RunKeywords, RunOptions
@@ -36,8 +36,8 @@ def autopilot(
     """Runs rounds one after the other, accepting each proposal as it is.
 
     The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. It stops early when a
-    round left nothing to run, or brought nothing more than noise: its best is no better than what was known, and its space-filling trials are no
-    better as a population than those of the round before.
+    round left nothing to run or too little to analyse, or brought nothing more than noise: its best is no better than what
+    was known, and its space-filling trials are no better as a population than those of the round before.
 
     Args:
         start: The round to start from, run first if need be; of a tree the latest one.
@@ -55,6 +55,7 @@ def autopilot(
     Raises:
         ReviewError: A tree without rounds.
         DesignError: ``rounds`` below 1.
+        AnalysisError: Too few trials of the first round have finished.
     """
     for what, count in (("rounds", rounds), ("n", n)):
         if what == "n" and count is None:
@@ -81,7 +82,12 @@ def autopilot(
     if start.node.method != IMPORTED:
         current = start.run(**options)
     for _ in range(rounds - 1):
-        review = current.propose(risk=risk)
+        try:
+            review = current.propose(risk=risk)
+        except AnalysisError:
+            if current.id == start.id:
+                raise
+            break  # so little was left to run that nothing can be said
         home = current.context
         left = left_to_run(home.store, home.tree, current.node, review.space)
         if not left:

@@ -371,3 +371,17 @@ def test_few_good_trials_are_no_judgement():
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28
     assert why(refine.propose(large)["dropout"]).startswith("No effect of dropout is seen: ")
+
+
+def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():
+    rng = np.random.default_rng(2)
+    space = refine.Space({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)})
+    frame = pd.DataFrame({"x": rng.integers(0, 11, 40) / 10, "y": rng.integers(0, 11, 40) / 10})
+    frame["value"] = -((frame["x"] - 0.4) ** 2) + rng.normal(0, 0.1, 40)
+    frame["origin"] = ["space_filling"] * 13 + ["exploit"] * 27
+    noise = refine.analyze(space, frame).noise
+    assert noise.source == "residuals"
+    assert 0.03 < noise.epsilon < 0.3
+    alone = refine.analyze(space, frame[:13]).noise
+    assert alone.source == "none"
+    assert np.isnan(alone.epsilon)

@@ -109,7 +109,8 @@ def _decided(e: Entry) -> tuple[str, ...]:
 
 
 def _forecast(e: Entry) -> list[tuple[str, ...]]:
-    made, rows = e.decision.forecast, []
+    made = e.decision.forecast
+    rows: list[tuple[str, ...]] = []
     for what in WHAT:
         middle = interval = "-"
         if made is not None:
