@@ -46,10 +46,17 @@ _LINE = "1px solid rgba(128,128,128,.35)"
 
 
 class Cell(NamedTuple):
-    """A text with a tone: ``"strong"``, ``"faint"``, ``"good"``, ``"warn"``, ``"bad"``, ``"code"`` or none."""
+    """A text with a tone: ``"strong"``, ``"faint"``, ``"good"``, ``"warn"``, ``"bad"``, ``"code"`` or none.
+
+    Attributes:
+        text: The text.
+        tone: Its tone.
+        call: What to call, or to type, where the text says so; it follows the text.
+    """
 
     text: str
     tone: str = ""
+    call: Action | str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,12 @@ class Text:
     Attributes:
         text: Its text; line breaks are kept.
         tone: See :class:`Cell`.
+        call: See :class:`Cell`.
     """
 
     text: str
     tone: str = ""
+    call: Action | str | None = None
 
 
 @dataclass(frozen=True)
@@ -225,6 +234,11 @@ def _styled(text: str, tone: str) -> RichText:
     return RichText(shown(text), style=_TONES[tone][0])
 
 
+def _called(said: Text | Cell) -> RichText:
+    line = _styled(said.text, said.tone)
+    return line if said.call is None else line.append(f" {said.call}", style=_TONES["code"][0])
+
+
 def _next_line(calls: Sequence[Action | str]) -> RichText:
     from rich.text import Text as RichText
 
@@ -245,7 +259,7 @@ def shown(text: str) -> str:
 
 
 def _rich_text(block: Text) -> list[RenderableType]:
-    return [_styled(block.text, block.tone)]
+    return [_called(block)]
 
 
 class _Grid:
@@ -298,7 +312,7 @@ def _rich_items(block: Items) -> list[RenderableType]:
 
     lines = Table.grid(padding=(0, 1, 0, 0))
     for number, item in enumerate(map(_cell, block.items), 1):
-        lines.add_row(f"{number}." if block.numbered else "-", _styled(item.text, item.tone))
+        lines.add_row(f"{number}." if block.numbered else "-", _called(item))
     return [lines]
 
 
@@ -339,8 +353,13 @@ def _span(text: str, tone: str) -> str:
     return f'<span style="{style}">{_escaped(text)}</span>' if style else _escaped(text)
 
 
+def _html_called(said: Text | Cell) -> str:
+    call = "" if said.call is None else f" {_span(str(said.call), 'code')}"
+    return _span(said.text, said.tone) + call
+
+
 def _html_text(block: Text) -> str:
-    return f'<p style="margin:.4em 0">{_span(block.text, block.tone)}</p>'
+    return f'<p style="margin:.4em 0">{_html_called(block)}</p>'
 
 
 def _html_grid(block: Grid) -> str:
@@ -362,12 +381,12 @@ def _html_grid(block: Grid) -> str:
 
 def _html_items(block: Items) -> str:
     tag = "ol" if block.numbered else "ul"
-    items = "".join(f"<li>{_span(*_cell(item))}</li>" for item in block.items)
+    items = "".join(f"<li>{_html_called(_cell(item))}</li>" for item in block.items)
     return f'<{tag} style="margin:.4em 0;padding-left:1.6em">{items}</{tag}>'
 
 
 def _html_branch(block: Branch) -> str:
-    lines = "<br>".join("".join(_span(*cell) for cell in cells) for cells in block.lines)
+    lines = "<br>".join("".join(_html_called(cell) for cell in cells) for cells in block.lines)
     if not block.children:
         return f"<div>{lines}</div>"
     items = "".join(f'<li style="margin:.2em 0">{_html_branch(child)}</li>' for child in block.children)

@@ -134,7 +134,7 @@ def _next(facts: Facts, proposal: Proposal) -> Raw | None:
     if facts.analysis is None:
         return None
     step = next_step_of(facts.analysis, proposal, facts.n)
-    return Raw(escape(next_sentence(step.reasons, str(step.action))))
+    return Raw(escape(f"{next_sentence(step.reasons)} {step.action}"))
 
 
 def _advice(proposal: Proposal) -> str | None:

@@ -28,9 +28,12 @@ def proposal_page(proposal: Proposal) -> Page:
     if any(math.isfinite(c.risk) for c in order):
         risk = "risk: probability that this change alone loses more than epsilon; the risks do not add up."
         blocks.append(Text(risk, "faint"))
-    rest = [f"could be fixed: {sentence(o.reason)} To fix it: {offer_action(o)}" for o in proposal.offers]
+    rest = [
+        Cell(f"could be fixed: {sentence(o.reason)} To fix it:", call=offer_action(o))
+        for o in proposal.offers
+    ]
     if proposal.advice is not None:
-        rest.append(f"next round: {sentence(proposal.advice.reason)}")
+        rest.append(Cell(f"next round: {sentence(proposal.advice.reason)}"))
     return Page("", (*blocks, *([Items(tuple(rest))] if rest else [])))
 
 

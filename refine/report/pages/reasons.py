@@ -186,14 +186,9 @@ def _decide(v: Any) -> str:
     return f"Decide about {join(v.parameters)}{time}."
 
 
-def next_sentence(reasons: Sequence[Reason], action: str) -> str:
-    """What to do next in one paragraph, with the call that does it.
-
-    Args:
-        reasons: Of the step.
-        action: How its action is spelled.
-    """
-    return f"Do this next: {sentences(reasons)} {action}"
+def next_sentence(reasons: Sequence[Reason]) -> str:
+    """What to do next in one paragraph, in front of the call that does it."""
+    return f"Do this next: {sentences(reasons)}"
 
 
 def _new_value(v: Any) -> str:

@@ -20,7 +20,7 @@ from refine.utils.provided import page_for
 def review_page(review: Review) -> Page:
     """The proposal as a table, what you changed of it, and what to do next."""
     step = review.next_step
-    blocks: list[Block] = [Text(next_sentence(step.reasons, str(step.action)), "strong")]
+    blocks: list[Block] = [Text(next_sentence(step.reasons), "strong", step.action)]
     blocks += proposal_page(review.proposal).blocks
     if review.edits or review.rejected:
         blocks += _changes(review)

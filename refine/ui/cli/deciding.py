@@ -77,6 +77,7 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Propose bounds for the next round, and keep the proposal for a decision."""
+    import shlex
     from dataclasses import replace
 
     from refine.utils.display import Text
@@ -92,7 +93,7 @@ def propose(
             return
         page, options = review.page(), review.options().page()
         whole = replace(page, blocks=(*page.blocks, Text(options.title), *options.blocks))
-        show(whole, *_next(store, at))
+        show(whole, *_next(store, at), where=f"{shlex.quote(store)} {at.id}")
 
 
 def _next(store: str, at: Round) -> tuple[str, ...]:

@@ -16,11 +16,12 @@ from typer.core import TyperGroup
 from refine.errors import Hinted, RefineError
 from refine.ui.cli.completion import complete_rounds, complete_trees
 from refine.ui.cli.spelling import in_shell
+from refine.utils.action import Action
 
 if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal
     from refine.tree.round import Round
-    from refine.utils.display import Page
+    from refine.utils.display import Block, Page
 
 DONE, ERROR, USAGE, NO, STOPPED = 0, 1, 2, 3, 130
 """Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no; Ctrl-C."""
@@ -110,21 +111,47 @@ NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
 AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
 
 
-def show(page: Page, *calls: str) -> None:
-    """Prints a page, in colours at a terminal, with what one would type next in place of what one would call."""
+_WHERE = "STORE ROUND"  # as the spelling of commands has it
+
+
+def show(page: Page, *calls: str, where: str = _WHERE) -> None:
+    """Prints a page, in colours at a terminal, with what one would type in place of what one would call.
+
+    Args:
+        page: The page.
+        calls: What one would type next.
+        where: Store and round, as they are typed.
+    """
     from dataclasses import replace
 
     from rich.console import Console
 
     from refine.utils.display import to_rich, to_text
 
-    page = replace(page, calls=calls)
+    page = replace(page, blocks=tuple(_in_shell(block, where) for block in page.blocks), calls=calls)
     # Values come from people and objectives: nothing in them is markup.
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         console.print(to_rich(page))
     else:
         typer.echo(to_text(page))
+
+
+def _in_shell(block: Block, where: str) -> Block:
+    """A block whose calls are commands."""
+    from dataclasses import replace
+
+    from refine.utils.display import Cell, Items, Text
+
+    def command(call: Action | str | None) -> str | None:
+        return in_shell(call).replace(_WHERE, where) if isinstance(call, Action) else call
+
+    if isinstance(block, Text):
+        return replace(block, call=command(block.call))
+    if isinstance(block, Items):
+        cells = (item if isinstance(item, Cell) else Cell(item) for item in block.items)
+        return replace(block, items=tuple(c._replace(call=command(c.call)) for c in cells))
+    return block
 
 
 def put_json(data: Any) -> None:

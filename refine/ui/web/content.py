@@ -76,7 +76,7 @@ def review_content(review: Review, checks: Checks, options: Options) -> dict[str
     return {
         "proposal": proposal.digest,
         "next_step": step.to_json(),
-        "next": next_sentence(step.reasons, "").strip(),
+        "next": next_sentence(step.reasons),
         "call": str(step.action),
         "claim": " ".join([claim_sentence(proposal), *(f"Caution: {text}" for text in cautions)]),
         "risk": proposal.risk,
