@@ -189,7 +189,7 @@ def test_previews(place, case):
             if not k.startswith("review_") and k not in ("edits", "rejected", "unknown")
         }
         # What exists and is left counts what differs in what is read, since conditions are honoured.
-        conditional = any(e.read_where for e in review.analysis.parameters)
+        conditional = any(e.condition for e in review.analysis.parameters)
         counts = {"exist", "left", "n", "hit", "seconds"} if conditional else set()
         assert differences(seen, without(rest, NO_NUMBERS | CLAIMED | counts)) == []
         assert differences(review.proposal.old.volume_kept(space), then["review_kept"]) == []
@@ -229,7 +229,7 @@ def test_optimism_and_curves(place, case):
 @each_analysed
 def test_the_review_page(place, case):
     review, then = place.draft(case), place.of(case)[1]["page"]
-    content = review_content(review, review.checks())
+    content = review_content(review, review.checks(), review.options())
     sha = hashlib.sha256(trials_content(review.analysis, review.round.node.allow_degenerate)).hexdigest()
     if [panel["name"] for panel in content["panels"]] == [card["name"] for card in then["cards"]]:
         assert sha[:16] == then["trials_sha"]  # its columns are in the order of the panels

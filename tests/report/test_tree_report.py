@@ -27,7 +27,7 @@ def tree(tmp_path_factory):
             root.propose()
             .edit(dropout=(0, 0.2), lr=(0.5, 4.0, 15))
             .reject("optimizer")
-            .accept("low dropout", n=15, author="ann")
+            .accept("low dropout", n=40, author="ann")
         )
         first.run(progress=False)
         side = root.branch(

@@ -77,7 +77,7 @@ def test_proposals_by_risk_and_their_bounds(session, root):
     review = shown(session, root)["review"]
     options = root.propose(keep=False).options()
     assert [(o["risk"], o["up_to"]) for o in review["options"]] == [(o.risk, o.up_to) for o in options.rows]
-    assert [o["name"] for o in review["options"]] == ["1 %", "5 to 15 %", "30 %"]
+    assert [o["name"] for o in review["options"]] == ["1 %", "5 %", "15 %", "30 %"]
     assert review["option"] == 1
     panels = {p["name"]: p for p in review["panels"]}
     for row, option in zip(review["options"], options.rows, strict=True):
@@ -91,13 +91,14 @@ def test_proposals_by_risk_and_their_bounds(session, root):
                 assert set(row["proposed"][name]) <= set(panel["stops"])
                 assert {p["name"]: p.get("stops") for p in there["panels"]}[name] == panel["stops"]
     bold = review["options"][-1]
-    assert bold["leaves"] == (
-        "lr above 1.5; dropout above 0.1; units below 8 and above 16; optimizer SGD (widened: lr down to 0.05)"
+    assert (
+        bold["leaves"]
+        == "lr below 1 and above 1.5; dropout above 0.1; units below 8 and above 16; optimizer SGD"
     )
     assert bold["text"] == (
-        f"30 %; leaves: {bold['leaves']}; volume kept 0.8 %; probability about 0.91; best trials kept 4 of 12"
+        f"30 %; leaves: {bold['leaves']}; volume kept 0.4 %; probability about 0.90; best trials kept 3 of 12"
     )
-    assert bold["numbers"] == {"best trials kept": "4 of 12", "volume kept": "0.8 %", "P(regret ≤ ε)": "0.91"}
+    assert bold["numbers"] == {"best trials kept": "3 of 12", "volume kept": "0.4 %", "P(regret ≤ ε)": "0.90"}
 
 
 def test_a_risk_between_is_a_stop_of_its_own_wherever_the_slider_stands(root):
