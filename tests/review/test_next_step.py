@@ -50,7 +50,7 @@ def test_a_small_round_without_findings_names_what_would_settle_it():
     assert more["parameters"] == ["lr", "depth", "kind"]
     assert more["power"] >= 0.8
     assert step.seconds == pytest.approx(2.0 * step.n)
-    said = next_sentence(step.reasons, str(step.action))
+    said = next_sentence(step.reasons)
     assert said.startswith(f"Do this next: {step.n} more configurations of this round")
     assert "40 space-filling trials" in said
     assert json.loads(json.dumps(step.to_json()))["action"] == str(step.action)
