@@ -21,7 +21,8 @@ _LOOK = """
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
 p, li, blockquote, pre, h1 { max-width: 54rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; }
-table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto; }
+table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto;
+  margin: .6rem 0 1.2rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
 img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
 pre { background: var(--soft); padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 4px; } code { font-size: .92em; }
