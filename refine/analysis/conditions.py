@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.evidence import ParameterEvidence, level_axis
-from refine.utils.arrays import Bools
+from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,24 @@ def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArra
         level = axis.index(np.where(known, at, 0.0))
         masks[e.name] = ~known | np.isin(level, where.levels)
     return masks
+
+
+def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | None:
+    """Which conditional parameters configurations would read, by their positions; ``None`` without such parameters.
+
+    What no trial reads counts as read: where that is all there is, one configuration would be left.
+
+    Args:
+        found: Evidence of all parameters.
+        positions: (n, parameters) where they lie on the axes of these.
+    """
+    at = {e.name: j for j, e in enumerate(found)}
+    read = np.ones(positions.shape, dtype=np.bool_)
+    for j, e in enumerate(found):
+        if e.condition is not None:
+            axis = level_axis(found[at[e.condition.name]].parameter)
+            read[:, j] = np.isin(axis.index(positions[:, at[e.condition.name]]), e.condition.levels)
+    return None if read.all() else read
 
 
 def inside_of(

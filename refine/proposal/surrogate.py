@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import inside_of
+from refine.analysis.conditions import inside_of, reading
 from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.space.parameters import Range
@@ -37,7 +37,10 @@ def cardinalities_of(analysis: Analysis) -> list[int]:
 
 def known_enough(analysis: Analysis) -> bool:
     """Whether there are enough different configurations for a posterior."""
-    return bool(analysis.parameters) and int(analysis.configurations.max()) + 1 >= _FEWEST
+    if not analysis.parameters or int(analysis.configurations.max()) + 1 < _FEWEST:
+        return False
+    read = reading(analysis.parameters, analysis.X)
+    return read is None or len(np.unique(np.where(read, analysis.X, -1.0), axis=0)) >= _FEWEST
 
 
 def posterior_of(analysis: Analysis, positions: Floats) -> stats.Posterior:
@@ -47,7 +50,15 @@ def posterior_of(analysis: Analysis, positions: Floats) -> stats.Posterior:
         analysis: The evidence.
         positions: (c, parameters) where the cells lie on the analysed axes.
     """
-    return stats.MixedPosterior(seed=_SEED)(analysis.X, analysis.y, positions, cardinalities_of(analysis))
+    found = analysis.parameters
+    return stats.MixedPosterior(seed=_SEED)(
+        analysis.X,
+        analysis.y,
+        positions,
+        cardinalities_of(analysis),
+        reading(found, analysis.X),
+        reading(found, positions),
+    )
 
 
 @dataclass(frozen=True, eq=False)

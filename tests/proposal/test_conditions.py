@@ -11,6 +11,7 @@ from refine.analysis.conditions import different, read_at, unread_in
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.preview import preview_of
+from refine.proposal.surrogate import posterior_of
 from refine.report.pages.proposal import why
 
 SPACE = refine.Space(
@@ -86,3 +87,15 @@ def test_a_line_of_the_parallel_plot_has_a_gap_where_a_parameter_was_not_read(an
     lines = [line for drawn in ax.collections for line in drawn.get_segments()]
     gaps = sum(np.isnan(line).any() or len(line) == 2 for line in lines)
     assert gaps >= 0.5 * len(lines)
+
+
+def test_the_posterior_is_equal_where_only_what_is_not_read_differs(analysis):
+    names = [e.name for e in analysis.parameters]
+    cells = np.zeros((3, len(names)))
+    cells[:, names.index("lr")] = 0.5
+    cells[:, names.index("momentum")] = [0.0, 1.0, 1.0]
+    cells[:, names.index("optimizer")] = [0, 0, 2]  # adam twice, then sgd
+    posterior = posterior_of(analysis, cells)
+    assert np.array_equal(posterior.scores[:, 0], posterior.scores[:, 1])
+    assert (posterior.scores[:, 2] < posterior.scores[:, 0]).mean() > 0.9
+    assert posterior.n < len(np.unique(analysis.X, axis=0))  # what differs in nothing that was read counts once
