@@ -17,6 +17,7 @@ from refine.report.pages import (
     runs,
     space,
     tree,
+    winner,
 )
 from refine.report.pages import round as round_page
 
@@ -39,4 +40,5 @@ __all__ = [
     "space",
     "tree",
     "tree_reading",
+    "winner",
 ]

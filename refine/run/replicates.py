@@ -42,9 +42,15 @@ def run_replicates(
     run_round(store, stored, objective, goal, options, choose=choose)
 
 
-def check_times(top: int, seeds: int) -> None:
-    """Raises DesignError unless both are whole numbers >= 1."""
-    for name, value in (("top", top), ("seeds", seeds)):
+def check_times(top: int, runs: int, called: str = "seeds") -> None:
+    """Raises DesignError unless both are whole numbers >= 1.
+
+    Args:
+        top: How many configurations.
+        runs: How many runs.
+        called: What the caller calls these.
+    """
+    for name, value in (("top", top), (called, runs)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
 

@@ -39,6 +39,7 @@ from refine.stats.outlook import ChildOutlook, Outlook
 from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior
 from refine.stats.power import Power
+from refine.stats.race import KnowledgeGradient, NextRuns
 from refine.stats.rescore import scorer
 from refine.stats.resolution import LeftOver, Resolution, TopNoise, left_over, smallest_step, within_groups
 
@@ -71,12 +72,14 @@ __all__ = [
     "Inflation",
     "Interactions",
     "Interval",
+    "KnowledgeGradient",
     "KruskalWallis",
     "LeftOver",
     "Level",
     "LevelRates",
     "LevelSummary",
     "MixedPosterior",
+    "NextRuns",
     "Optimism",
     "Outlook",
     "Pair",

@@ -89,6 +89,7 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
     for decision in (d for found in rounds for d in found.decisions if d.child):
         kinds.setdefault(str(decision.child), []).append(decision.kind)
     spaces = {found.id: found.space for found in rounds}
+    alike = {found.id for found in comparable(rounds)}
     each = []
     for found in rounds:
         above = found.node.parent
@@ -98,7 +99,7 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
                 nodes[found.id].n,
                 counts.get(nodes[found.id].pk, {}),
                 found.best if best is None else best[found.id],
-                (found.metric, found.direction) == (rounds[0].metric, rounds[0].direction),
+                found.id in alike,
                 tuple(tags.get(found.id, ())),
                 tuple(kinds.get(found.id, ())),
                 None if above is None else spaces[above].diff(found.space),
@@ -106,6 +107,11 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
         )
     top = best_of(rounds, {e.id: e.best for e in each})
     return Overview(tuple(each), None if top is None else top[0].id)
+
+
+def comparable(rounds: Sequence[Round]) -> list[Round]:
+    """The rounds that are judged by the same metric and direction as the oldest, which stands first."""
+    return [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
 
 
 def best_of(
@@ -117,8 +123,7 @@ def best_of(
         rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and are left out.
         known: Best trials by id, where they were read already.
     """
-    comparable = [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
-    rows = [(r, b) for r in comparable if (b := r.best if known is None else known[r.id]) is not None]
+    rows = [(r, b) for r in comparable(rounds) if (b := r.best if known is None else known[r.id]) is not None]
     if not rows:
         return None
     sign = sign_of(rows[0][0].direction)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.optimism import Optimism
+from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import design_named, how_many
 from refine.errors import AnalysisError, RefineWarning, ReviewError
@@ -39,6 +40,7 @@ from refine.tree.apply import How, add_child, check_previous, loss, mistyped
 from refine.tree.context import Context
 from refine.tree.lineage import analysis_of, seen_earlier
 from refine.tree.reading import read_curves, read_optimism
+from refine.tree.winner import winner_of
 from refine.trials.frame import Records, best_first, table
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
@@ -424,7 +426,7 @@ class Round(Shown):
 
     @property
     def best(self) -> pd.Series | None:
-        """The row of the best trial; ``None`` before the first has finished.
+        """The row of the best observed trial; ``None`` before the first has finished. See :meth:`recommend`.
 
         A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
         """
@@ -433,7 +435,7 @@ class Round(Shown):
 
     @property
     def best_params(self) -> dict[str, Any] | None:
-        """The best configuration as the objective got it: classes and functions themselves, where ``best`` has labels.
+        """The configuration of the best observed trial as the objective got it: classes and functions themselves, where ``best`` has labels.
 
         Reading it imports what the space refers to.
         """
@@ -443,6 +445,20 @@ class Round(Shown):
         if ranked.empty:
             return None
         return {name: thaw(decode(v)) for name, v in records.configurations[ranked.index[0]].items()}
+
+    def recommend(self) -> Winner | None:
+        """The configuration of this round to hand over; ``None`` before the first trial has finished.
+
+        It has the best posterior mean of those that the round evaluated, of whatever origin, given the trials of this
+        round and of those it came from. :attr:`best` is the best observed trial, which overstates its configuration.
+        """
+        here = self._at_once()
+        path, above = [here], here.parent
+        while above is not None:
+            path, above = [above, *path], above.parent
+        mine = self.metric, self.direction
+        known = [(r._stored, r.goal) for r in path if (r.metric, r.direction) == mine]
+        return winner_of(here.context.reader, known, f"round {self.id}", self.epsilon, self.id)
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
         """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.

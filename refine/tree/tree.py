@@ -9,8 +9,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
 from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
@@ -19,6 +20,7 @@ from refine.review.calibration import Calibration
 from refine.review.decision import Decision, check_note, user
 from refine.run.identity import check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
+from refine.run.options import RunKeywords, RunOptions
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.steering import check_pruner
@@ -28,11 +30,13 @@ from refine.space.space import Space
 from refine.store.engine import check_folder
 from refine.store.store import Store
 from refine.tree.comparison import Comparison, compare
+from refine.tree.confirm import confirm
 from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
 from refine.tree.outcome import entries_of
-from refine.tree.overview import best_of
+from refine.tree.overview import best_of, comparable
 from refine.tree.round import Round
+from refine.tree.winner import winner_of
 from refine.trials.goal import check_direction
 from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node
@@ -268,7 +272,9 @@ class Tree(Exchange, Shown):
         return compare(self._resolve(a), self._resolve(b))
 
     def best(self) -> pd.Series | None:
-        """The best trial of all rounds, with its round's id in ``round``; ``None`` before the first one.
+        """The best observed trial of all rounds, with its round's id in ``round``; ``None`` before the first one.
+
+        The best of many noisy values overstates its configuration; :meth:`winner` is the one to hand over.
 
         Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
         """
@@ -278,6 +284,56 @@ class Tree(Exchange, Shown):
         import pandas as pd
 
         return pd.concat([pd.Series({"round": found[0].id}), found[1]])
+
+    def winner(self) -> Winner | None:
+        """The configuration to hand over; ``None`` before the first trial has finished.
+
+        It has the best posterior mean of all that were evaluated, of whatever origin, by one posterior on the trials of
+        all rounds; runs under new seeds count as more values of theirs. It says what to expect when it is trained again.
+
+        Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
+        """
+        here = self._at_once()
+        known = [(r._stored, r.goal) for r in comparable(here.rounds)]
+        epsilon = known[-1][0].node.epsilon if known else None
+        return winner_of(here._context.reader, known, f"tree {self.name}", epsilon)
+
+    def confirm(
+        self,
+        budget: int = 20,
+        top: int = 5,
+        *,
+        objective: Objective | None = None,
+        name: str | None = None,
+        **options: Unpack[RunKeywords],
+    ) -> Winner:
+        """Runs the plausible winners again under new seeds, until it is decided which one to hand over.
+
+        The configurations with the best posterior means race; observed values choose nothing. Runs go where they are
+        expected to improve what is handed over the most. The race ends early when the leader is the best of them, or
+        loses no more than what counts as no loss, with probability 0.95, and has run three times again; or when retraining changes no more than
+        that. What counts as no loss is :attr:`Round.epsilon` of the latest round, else the smallest step of the metric or
+        a tenth of the noise, whichever is larger.
+
+        The runs are replicates of their rounds, each stored when it has finished: called again, the race goes on.
+
+        Args:
+            budget: How many runs under new seeds these configurations shall have together; those that they have count.
+            top: How many configurations.
+            objective: As in :meth:`Round.run`.
+            name: As in :meth:`Round.run`.
+            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
+                :meth:`Round.run`.
+
+        Raises:
+            AnalysisError: No trial has finished that may be called best.
+            DesignError: ``budget`` or ``top`` is no whole number >= 1.
+            ObjectiveError: A round was reopened and no objective given.
+        """
+        known = [(r._stored, r.goal) for r in comparable(self.rounds)]
+        epsilon = known[-1][0].node.epsilon if known else None
+        place = self._context, known, f"tree {self.name}", epsilon
+        return confirm(*place, budget, top, (objective, name), RunOptions(**options))
 
     def log(self) -> pd.DataFrame:
         """Everything that happened, oldest first: ``time, event, round, child, author, note``."""
@@ -325,7 +381,7 @@ class Tree(Exchange, Shown):
 
         Args:
             folder: Created if need be; holds ``<name>.md`` and a folder of figures.
-            winner: The round that the story leads to, its id or a tag; default the one with the best trial.
+            winner: The round that the story leads to, its id or a tag; default the one with the best observed trial.
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:

@@ -54,7 +54,7 @@ def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
     assert "Outcome: Scored on " in way
     assert "A proposal on it was declined by ann: enough" in way
     assert "| l2 | - | 0 to 0.1 | added |" in others
-    assert f"Round `{first.id}` has the best trial:" in text
+    assert f"Round `{first.id}` has it:" in text
     assert f"assert round.id == '{first.id}'" in text
     for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
         assert (tmp_path / link).read_bytes().startswith(b"\x89PNG")

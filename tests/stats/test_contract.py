@@ -40,6 +40,7 @@ DATA = {
     "ExampleBootstrap": None,
     "FreshSeeds": (float(Y.max()), Y, GROUPS, 0),
     "Interactions": (X, Y, PLAIN),
+    "KnowledgeGradient": (Y[:5], Y[:5] ** 2, 0.1, 4),
     "KruskalWallis": (CODES, Y, 3),
     "LevelRates": (CODES, Y > 0, 3),
     "LevelSummary": (CODES, Y, 3),

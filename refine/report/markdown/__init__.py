@@ -20,6 +20,7 @@ from refine.report.markdown.rendering import published
 from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.sections import best_trials, densities, failures, what_mattered, what_ran
 from refine.report.markdown.text import code, fence, quote
+from refine.report.markdown.winner import winner_section
 
 __all__ = ["Facts", "proposal_report", "round_report"]
 
@@ -36,6 +37,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         **_header(facts),
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
+        "winner": winner_section(facts.winner),
         "optimism": optimism_section(facts),
         "curves": curves_section(facts, where),
         "parent": against_parent(facts, where),

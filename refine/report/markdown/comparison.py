@@ -43,7 +43,7 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         "space": table(difference_grid(found.space, found.a, found.b)) if found.space else None,
         "kept": percent(found.volume_kept),
         "values": values_table(
-            ["round", f"best {first.metric}", "configurations planned"],
+            ["round", f"best observed {first.metric}", "configurations planned"],
             [
                 [Raw(code(key)), score(best), f"{n:,}"]
                 for key, best, n in zip((found.a, found.b), found.best, found.n, strict=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.round_facts import Facts, finished, metric_of, shown, states_text, that_matter
 from refine.report.markdown.text import Raw, code, escape, joined, quote, table, values_table
+from refine.report.markdown.winner import winner_sentence
 from refine.report.pages.difference import decision_grid
 from refine.report.pages.options import OPTIONS_HEAD, option_rows
 from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
@@ -57,8 +58,9 @@ def summary(facts: Facts) -> Raw:
         rest = [f"{len(varied) - 8} more"] if len(varied) > 8 else []
         at = joined([f"{n} = {shown(top[n])}" for n in varied[:8]] + rest)
         parts.append(
-            f"The best {escape(metric_of(facts))} is {score(top['value'])}{', with ' + at if at else ''}."
+            f"The best observed {escape(metric_of(facts))} is {score(top['value'])}{', with ' + at if at else ''}."
         )
+        parts.append(winner_sentence(facts.winner))
     else:
         parts.append("No trial has a value yet.")
     if facts.analysis is not None:

@@ -17,7 +17,7 @@ def optimism_section(facts: Facts) -> dict[str, Any] | None:
     found = facts.optimism
     if found is None:
         return None
-    rows: list[list[object]] = [["as measured", score(found.best), "-", "chosen because it was the best"]]
+    rows: list[list[object]] = [["best observed", score(found.best), "-", "chosen because it was the best"]]
     if math.isfinite(found.expected):
         rows.append(
             ["noise alone", score(found.expected), "-", "simulated: new noise on values drawn together"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
     from refine.analysis.learning_curves import TrialCurves
     from refine.analysis.optimism import Optimism
+    from refine.analysis.winner import Winner
     from refine.proposal.options import Options
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
@@ -63,6 +64,7 @@ class Facts:
         holdout_results: What the hold-out showed, each time it was opened at this round.
         checks: Questions to ask before deciding; ``None`` where too few trials have finished.
         before: Best value known before this round; NaN for a root.
+        winner: The configuration of this round to hand over; ``None`` where no trial may be called best.
     """
 
     tree: str
@@ -84,6 +86,7 @@ class Facts:
     holdout_results: tuple[HoldoutResult, ...] = ()
     checks: Checks | None = None
     before: float = math.nan
+    winner: Winner | None = None
 
 
 def metric_of(facts: Facts) -> str:

@@ -87,6 +87,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         holdout_results=found.holdout_results,
         checks=checks,
         before=found._best_before(),
+        winner=found.recommend(),
     )
 
 

@@ -28,6 +28,7 @@ from refine.report.markdown.text import (
     table,
     values_table,
 )
+from refine.report.markdown.winner import winner_section, winner_sentence
 from refine.report.pages.calibration import coverage_sentences, entry_sentences
 from refine.report.pages.difference import decision_grid, difference_grid
 from refine.report.pages.proposal import why, within_text
@@ -36,6 +37,7 @@ from refine.utils.format import duration, percent, plural, probability, score
 
 if TYPE_CHECKING:
     from refine.analysis.optimism import Optimism
+    from refine.analysis.winner import Winner
     from refine.proposal.proposal import Proposal
     from refine.review.calibration import Calibration, Entry
     from refine.review.decision import Decision
@@ -95,10 +97,11 @@ class TreeFacts:
         metric: What rounds are judged by.
         direction: ``"maximize"`` or ``"minimize"``.
         steps: All rounds, oldest first.
-        way: Ids from the root to the winner; empty before the first value.
-        optimism: How much of the winner's best is chance; ``None`` where that can't be told.
+        way: Ids from the root to the round that the story leads to; empty before the first value.
+        optimism: How much of that round's best is chance; ``None`` where that can't be told.
         calibration: Forecasts and claims.
-        reproduce: Python that makes the winner's round again.
+        reproduce: Python that makes the round with the best observed trial again.
+        winner: The configuration to hand over; ``None`` where no trial may be called best.
     """
 
     name: str
@@ -109,6 +112,7 @@ class TreeFacts:
     optimism: Optimism | None
     calibration: Calibration
     reproduce: str
+    winner: Winner | None = None
 
 
 def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
@@ -128,7 +132,8 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
         "rounds": _rounds(facts),
         "steps": [_step(facts, s, i) for i, s in enumerate(on_way, 1)],
         "others": [_step(facts, s, 0) for s in off_way],
-        "winner": _winner(facts),
+        "winner": winner_section(facts.winner),
+        "best": _best(facts),
         "held": [Raw(line) for line in coverage_sentences(facts.calibration)],
         "reproduce": fence(facts.reproduce, "python") if facts.way else None,
     }
@@ -147,16 +152,17 @@ def _summary(facts: TreeFacts) -> Raw:
     first, last = by_id[facts.way[0]], by_id[facts.way[-1]]
     kept = first.node.space.volume_kept(last.node.space)
     parts.append(
-        f"The best {escape(facts.metric)} of round {code(last.node.id)} is {score(last.best)}, after "
+        f"The best observed {escape(facts.metric)} of round {code(last.node.id)} is {score(last.best)}, after "
         f"{plural(len(facts.way) - 1, 'decision')}."
         if len(facts.way) > 1
-        else f"The best {escape(facts.metric)} is {score(last.best)}, in the first round {code(last.node.id)}."
+        else f"The best observed {escape(facts.metric)} is {score(last.best)}, in the first round {code(last.node.id)}."
     )
     if len(facts.way) > 1:
         parts.append(f"Its space keeps {percent(kept)} of the first one.")
     equal = sum(s.best == last.best for s in facts.steps) - 1
     if equal:
         parts.append(f"{plural(equal, 'other round')} {'reaches' if equal == 1 else 'reach'} the same value.")
+    parts.append(winner_sentence(facts.winner))
     tested = [e for e in facts.calibration.entries if e.refuted is not None]
     if tested:
         refuted = sum(bool(e.refuted) for e in tested)
@@ -169,7 +175,7 @@ def _summary(facts: TreeFacts) -> Raw:
         if holdout_results
         else "No hold-out was opened."
     )
-    return Raw(" ".join(parts))
+    return Raw(" ".join(part for part in parts if part))
 
 
 def _pictures(facts: TreeFacts, where: Path, name: str) -> list[Raw]:
@@ -222,7 +228,7 @@ def _rounds(facts: TreeFacts) -> Raw:
                 ", ".join(s.tags) or "-",
             ]
         )
-    head = ["round", "from", "how", "by", "trials", f"median {facts.metric}", "best", "tags"]
+    head = ["round", "from", "how", "by", "trials", f"median {facts.metric}", "best observed", "tags"]
     return values_table(head, rows)
 
 
@@ -232,7 +238,7 @@ def _step(facts: TreeFacts, s: Step, number: int) -> dict[str, Any]:
     of = "finished elsewhere" if s.node.method == IMPORTED else f"of {s.node.space.size:,} configurations"
     at = joined([f"{name} = {value}" for name, value in s.at.items()])
     best = (
-        f" The best {escape(facts.metric)} is {score(s.best)}{', with ' + at if at else ''}."
+        f" The best observed {escape(facts.metric)} is {score(s.best)}{', with ' + at if at else ''}."
         if np.isfinite(s.best)
         else ""
     )
@@ -282,13 +288,13 @@ def _declined(d: Decision) -> Raw:
     return Raw(f"A proposal on it was declined{by_whom(d)}{note}")
 
 
-def _winner(facts: TreeFacts) -> dict[str, Any] | None:
+def _best(facts: TreeFacts) -> dict[str, Any] | None:
     if not facts.way:
         return None
     s = next(s for s in facts.steps if s.node.id == facts.way[-1])
     rows: list[list[object]] = [[name, value] for name, value in s.at.items()]
     rows += [[name, bounds_text(p)] for name, p in s.node.space.items() if p.fixed]
-    values: list[list[object]] = [["as measured", score(s.best), "chosen because it was the best"]]
+    values: list[list[object]] = [["best observed", score(s.best), "chosen because it was the best"]]
     if facts.optimism is not None:
         optimism = facts.optimism
         if np.isfinite(optimism.expected):

@@ -36,7 +36,7 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
 
     Args:
         tree: A tree with at least one round.
-        winner: Where the story leads; default the round with the best trial.
+        winner: Where the story leads; default the round with the best observed trial.
     """
     tree = tree._at_once()
     rounds = tree.rounds
@@ -45,19 +45,20 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
     by_child = {e.child: e for e in entries}
     seen = overview_of(rounds)
     chosen = seen.winner if winner is None else winner.id
-    winner = next((r for r in rounds if r.id == chosen), None)
+    last = next((r for r in rounds if r.id == chosen), None)
     optimism = None
     with contextlib.suppress(AnalysisError):
-        optimism = None if winner is None else winner.optimism()
+        optimism = None if last is None else last.optimism()
     return TreeFacts(
         name=tree.name,
         metric=first.metric,
         direction=first.direction,
         steps=tuple(_step(each, by_child.get(each.id)) for each in seen.rounds),
-        way=() if winner is None else tuple(node.id for node in winner.path),
+        way=() if last is None else tuple(node.id for node in last.path),
         optimism=optimism,
         calibration=Calibration(tree.name, entries),
-        reproduce="" if winner is None else reproduce(winner),
+        reproduce="" if last is None else reproduce(last),
+        winner=tree.winner(),
     )
 
 

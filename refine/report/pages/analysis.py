@@ -68,7 +68,7 @@ def _facts(analysis: Analysis) -> str:
         earlier += f", {plural(analysis.n_earlier, 'trial')} of earlier rounds inside"
     return (
         f"{plural(analysis.n_space_filling, 'finished space-filling trial')} ({states}{earlier}); "
-        f"{analysis.metric}, {analysis.direction}; best {score(analysis.best['value'])}, "
+        f"{analysis.metric}, {analysis.direction}; best observed {score(analysis.best['value'])}, "
         f"noise {score(analysis.noise.sd)} ({analysis.noise.source}); "
         f"one of the best 1 % of configurations was run with probability {percent(analysis.covered)}"
     )

@@ -18,7 +18,7 @@ def comparison_page(found: Comparison) -> Page:
     """Parameters side by side, then settings, best values and populations."""
     metric = found.rounds[0].metric
     more = [(name, str(x), str(y), "") for name, (x, y) in found.other.items()]
-    more.append((f"best {metric}", score(found.best[0]), score(found.best[1]), ""))
+    more.append((f"best observed {metric}", score(found.best[0]), score(found.best[1]), ""))
     more.append(("configurations", f"{found.n[0]:,}", f"{found.n[1]:,}", ""))
     grid = replace(
         difference_grid(found.space, found.a, found.b, tuple(more)), head=("what", found.a, found.b, "levels")

@@ -33,4 +33,4 @@ def optimism_page(found: Optimism) -> Page:
     elif found.why_not is not None:
         lines.append(f"other examples: not known. {sentence(found.why_not)}")
     calls = (Action("round.replicate", top=5, seeds=3),) if found.seeds is None else ()
-    return Page(f"best {found.metric} {score(found.best)}", (Items(tuple(lines)),), calls)
+    return Page(f"best observed {found.metric} {score(found.best)}", (Items(tuple(lines)),), calls)

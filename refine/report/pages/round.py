@@ -74,7 +74,9 @@ def _progress(found: Round, counts: dict[str, int], ended: int, left: int, trial
 
 
 def _best(found: Round, best: pd.Series | None) -> str:
-    line = f"{found.metric}, {found.direction}; best {score(None if best is None else best['value'])}"
+    line = (
+        f"{found.metric}, {found.direction}; best observed {score(None if best is None else best['value'])}"
+    )
     if best is None:
         return line
     at = [f"{n} = {_text(best[n])}" for n in found.space.varied if n in best.index]
@@ -90,6 +92,7 @@ def _calls(found: Round, ended: int, left: int, failed: int) -> tuple[Action, ..
     look: tuple[Action, ...] = (
         Action("round.analyze"),
         Action("round.propose", risk=0.05),
+        Action("round.recommend"),
         Action("round.report", "reports"),
     )
     if left and not ended:

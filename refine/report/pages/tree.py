@@ -16,7 +16,7 @@ from refine.utils.provided import page_for
 
 @page_for(Tree)
 def tree_page(tree: Tree) -> Page:
-    """The rounds as a tree; the one with the best trial is marked.
+    """The rounds as a tree; the one with the best observed trial is marked.
 
     Args:
         tree: The tree.
@@ -43,7 +43,8 @@ def tree_page(tree: Tree) -> Page:
         first = Action(f"{at}.propose", risk=0.05)
     else:
         first = Action(f"{at}.failures") if last.states else Action(f"{at}.run", workers=2)
-    calls = (first, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
+    hand_over = (Action("tree.winner"),) if seen.winner else ()
+    calls = (first, *hand_over, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
     return Page("", (Branch(((Cell(tree.name, "strong"),),), grow(seen.below(None))),), calls)
 
 
@@ -52,7 +53,7 @@ def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
     cells = [
         Cell(each.id, "strong"),
         Cell(f"  {sum(each.states.values())}/{each.n}{how_text(each.round.node, each.states)}"),
-        Cell(f"  best {each.round.metric} {best}"),
+        Cell(f"  best observed {each.round.metric} {best}"),
     ]
     if each.tags:
         cells.append(Cell(f"  [{', '.join(each.tags)}]", "code"))

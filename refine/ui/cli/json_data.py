@@ -19,6 +19,7 @@ from refine.utils.action import Action
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
+    from refine.analysis.winner import Winner
     from refine.proposal.proposal import Proposal
     from refine.tree.comparison import Comparison
     from refine.tree.round import Round
@@ -61,6 +62,7 @@ def plain(value: Any) -> Any:
 def data_of(found: Any) -> Any:
     """What is printed of a result, as JSON data."""
     from refine.analysis.analysis import Analysis
+    from refine.analysis.winner import Winner
     from refine.tree.comparison import Comparison
     from refine.tree.round import Round
     from refine.tree.tree import Tree
@@ -70,6 +72,7 @@ def data_of(found: Any) -> Any:
         Comparison: comparison_data,
         Round: round_data,
         Tree: tree_data,
+        Winner: winner_data,
     }
     return of.get(type(found), plain)(found)
 
@@ -110,6 +113,21 @@ def tree_data(tree: Tree) -> dict[str, Any]:
         "rounds": [round_data(r) for r in tree.rounds],
         "tags": tree.tags,
         "best": plain(best),
+    }
+
+
+def winner_data(found: Winner) -> dict[str, Any]:
+    """The configuration to hand over, what to expect of it, and the best observed beside it."""
+    interval = [plain(end) for end in found.interval]
+    first = found.candidates[0]
+    return {
+        "round": found.round,
+        "configuration": plain(first.configuration),
+        "expected": plain(found.expected),
+        "interval": interval,
+        "observed": plain(found.observed),
+        "is_best_observed": found.is_best_observed,
+        **plain(found),
     }
 
 

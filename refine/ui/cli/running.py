@@ -1,4 +1,4 @@
-"""Commands that run: run, replicate, holdout, replay, guide."""
+"""Commands that run: run, replicate, confirm, holdout, replay, guide."""
 
 from __future__ import annotations
 
@@ -207,6 +207,32 @@ def replicate(
         with only_json(as_json):
             found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
         put(found.optimism(), as_json, typed(store, "checks", found))
+
+
+@app.command(rich_help_panel=RUN)
+def confirm(
+    store: StoreArgument,
+    budget: Annotated[
+        int, typer.Option(help="How many runs under new seeds; those that there are count.")
+    ] = 20,
+    top: Annotated[int, typer.Option(help="How many configurations, by posterior mean.")] = 5,
+    objective: ObjectiveOption = None,
+    workers: WorkersOption = 1,
+    threads: ThreadsOption = 1,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
+    quiet: QuietOption = False,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the plausible winners again under new seeds until it is decided which to hand over. Run again, it goes on."""
+    with opened(store, name) as tree:
+        found = tree.winner()
+        given = {} if found is None else objective_for(tree[found.round], objective)
+        options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
+        with only_json(as_json):
+            won = tree.confirm(budget, top, progress=not quiet, **options, **given)
+        put(won, as_json)
 
 
 @app.command(rich_help_panel=RUN)

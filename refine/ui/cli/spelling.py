@@ -11,6 +11,8 @@ from refine.utils.action import Action, Symbol
 _COMMANDS = {
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
     "tree.report": "report STORE",
+    "tree.winner": "winner STORE",
+    "tree.confirm": "confirm STORE",
     "tree.export": "export STORE",
     "tree.tag": "tag STORE ROUND",
     "tree.calibration": "calibration STORE",
@@ -20,6 +22,7 @@ _COMMANDS = {
     "round.checks": "checks STORE ROUND",
     "round.propose": "propose STORE ROUND",
     "round.report": "report STORE ROUND",
+    "round.recommend": "winner STORE ROUND",
     "round.failures": "failures STORE ROUND",
     "round.set_roles": "roles STORE ROUND",
     "round.branch": "branch STORE ROUND",

@@ -1,4 +1,4 @@
-"""Commands that show what is known: tree, log, show, analyze, checks, diff, best, calibration, report, plot."""
+"""Commands that show what is known: tree, log, show, analyze, checks, diff, best, winner, calibration, report, plot."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def best(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the best trial."""
+    """Print the best observed trial; what to hand over says `winner`."""
     from refine.errors import AnalysisError
     from refine.report.markdown.round_facts import shown
     from refine.utils.display import Cell, Grid, Page
@@ -156,7 +156,34 @@ def best(
         if row is None:
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
         rows = tuple((Cell(str(k), "strong"), shown(v)) for k, v in row.items())
-        put(row, as_json, page=lambda: Page(f"Best trial of {where}", (Grid(("what", "value"), rows),)))
+        put(
+            row,
+            as_json,
+            page=lambda: Page(f"Best observed trial of {where}", (Grid(("what", "value"), rows),)),
+        )
+
+
+@app.command(rich_help_panel=LOOK)
+def winner(
+    store: StoreArgument,
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ROUND", help="Of this round; default of the whole tree.", autocompletion=complete_rounds
+        ),
+    ] = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the configuration to hand over: the best posterior mean, with what to expect when it is trained again."""
+    from refine.errors import AnalysisError
+
+    with opened(store, name) as opened_tree:
+        found = opened_tree.winner() if which is None else opened_tree[which].recommend()
+        if found is None:
+            where = f"tree {opened_tree.name}" if which is None else f"round {opened_tree[which].id}"
+            raise AnalysisError(f"{where}: no trial has finished that may be called best")
+        put(found, as_json)
 
 
 @app.command(rich_help_panel=LOOK)

@@ -92,7 +92,7 @@ def test_show(made: Made, which: str) -> None:
     text = good("show", made.store, key)
     assert text.startswith(f"round {made.root} of [bold]fruit: 24 configurations of 57\n")
     assert "100 %: 24 complete" in text
-    assert "best 1.0000 with lr = 2 and optimizer = " in text
+    assert "best observed 1.0000 with lr = 2 and optimizer = " in text
     assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
     assert f'- edited by ada: round {made.child}, "[red]close to 2"' in text
     assert text.endswith(
@@ -103,7 +103,7 @@ def test_show(made: Made, which: str) -> None:
 def test_analyze(made: Made) -> None:
     text = good("analyze", made.store, "first")
     assert text.startswith("What 24 trials say about value\n")
-    assert "24 finished space-filling trials (24 complete); value, maximize; best 1.0000" in text
+    assert "24 finished space-filling trials (24 complete); value, maximize; best observed 1.0000" in text
     assert "an analysis needs at least 10 finished space-filling trials" in refused(
         "analyze", made.store, made.child
     )
@@ -312,7 +312,11 @@ def test_the_console_script(made: Made, tmp_path: Path) -> None:
 
     found = shell("tree", made.store)
     assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.splitlines()[1].strip("└─ ").startswith(f"{made.root}  24/24  best value 1.0000")
+    assert (
+        found.stdout.splitlines()[1]
+        .strip("└─ ")
+        .startswith(f"{made.root}  24/24  best observed value 1.0000")
+    )
 
     missing = shell("tree", "no.db")
     assert (missing.returncode, missing.stdout) == (1, "")
@@ -342,3 +346,38 @@ def test_help_loads_nothing_heavy() -> None:
     assert "typer" in loaded
     heavy = {"tensorflow", "keras", "pandas", "sqlalchemy", "matplotlib", "seaborn", "scipy", "sklearn"}
     assert not loaded & (heavy | {"statsmodels", "distributed", "optuna", "numpy"})
+
+
+def test_winner(made: Made) -> None:
+    with refine.Tree("[bold]fruit", store=made.store) as tree:
+        won = tree.winner()
+        own = tree[made.root].recommend()
+        expected = str(won).partition("\n\nnext: ")[0]
+    assert good("winner", made.store).strip() == expected
+    data = json.loads(good("winner", made.store, "--json"))
+    assert data["round"] == won.round
+    assert data["expected"] == won.expected
+    assert data["best_value"] == won.best_value
+    assert (
+        json.loads(good("winner", made.store, made.root, "--json"))["configuration"]
+        == own.candidates[0].configuration
+    )
+    assert "no trial has finished" in run("winner", made.both, "--tree", "later").stderr
+
+
+def test_confirm_runs_and_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "refine.db"
+    grow(store)
+    file = tmp_path / "objective.py"
+    file.write_text(
+        "def objective(p):\n    return 1 - 0.1 * (p['lr'] - 2) ** 2 - 0.2 * (p['optimizer'] == 'SGD')\n"
+    )
+    where = ("--objective", f"{file}:objective", "--budget", "6", "--quiet")
+    refused = run("confirm", store, "--budget", "0")
+    assert refused.exit_code == 1
+    done = run("confirm", store, *where, "--json")
+    data = json.loads(done.stdout) if done.exit_code == 0 else {}
+    if done.exit_code:
+        assert "another objective is another round" in done.stderr
+    else:
+        assert data["race"]["verdict"] in ("noise", "decided", "budget")

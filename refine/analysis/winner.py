@@ -1,0 +1,495 @@
+"""Which configuration to hand over: the one with the best posterior mean among those that were evaluated. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.pooling import noise_of
+from refine.space.categorical import Categorical
+from refine.space.encoding import decode, label, thaw, value_key
+from refine.space.parameters import Parameter, Range
+from refine.space.space import Space
+from refine.trials.frame import Records, may_be_best, table
+from refine.trials.goal import Goal
+from refine.utils.arrays import Bools, Floats, Ints
+from refine.utils.display import Shown
+from refine.utils.threads import one_thread
+
+_POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
+"""At configurations that were evaluated the process is the better judge: a tree remembers the values it has seen."""
+
+_FEWEST = 5
+_MOST = 1000
+_SHOWN = 5
+_SEED = 0
+
+
+class RanRound(NamedTuple):
+    """A round whose trials are evidence.
+
+    Attributes:
+        id: Its id.
+        space: Its space.
+        added: Encoded values that its trials had of parameters that a later round added.
+        records: Its trials, replicates among them.
+        goal: What they are judged by; metric and direction are those of all others.
+    """
+
+    id: str
+    space: Space
+    added: Mapping[str, Any]
+    records: Records
+    goal: Goal
+
+
+class Candidate(NamedTuple):
+    """A configuration that was evaluated, and what it is worth. Values in the metric's own sign.
+
+    Attributes:
+        round: Id of the round that ran it first.
+        key: Its hash there.
+        configuration: Name -> encoded value.
+        observed: Value of its planned run; the mean where several rounds planned it.
+        fresh: Values of its runs under new seeds.
+        expected: Mean of the posterior of its mean over seeds; the mean of all its runs where there is no posterior.
+        low: Lower end of the 95 % interval of that mean; NaN where there is no posterior.
+        high: Upper end.
+        probability: That it is the best of all that were evaluated; NaN where there is no posterior.
+    """
+
+    round: str
+    key: str
+    configuration: Mapping[str, Any]
+    observed: float
+    fresh: tuple[float, ...] = ()
+    expected: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    probability: float = math.nan
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The configuration as the objective got it; reading it imports what it refers to."""
+        return {name: thaw(decode(value)) for name, value in self.configuration.items()}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The configuration as tables show it."""
+        return {name: label(decode(value)) for name, value in self.configuration.items()}
+
+
+class Race(NamedTuple):
+    """How a race stands.
+
+    Attributes:
+        racers: Numbers of the candidates that take part.
+        runs: How many runs under new seeds they have together, whatever came of them.
+        verdict: ``"decided"``: the leader is the best of them, or loses no more than ``tolerance``, with probability 0.95,
+            three runs of its own under new seeds among the evidence;
+            ``"noise"``: retraining changes no more than what counts as no loss; ``"budget"``: it is spent; ``"open"``.
+        probability: That the leader is the best of them or loses no more than the tolerance; NaN where there is no
+            posterior.
+        tolerance: Loss that counts as none, in units of the metric: what was said, else the smallest step of the metric or a
+            tenth of the noise's deviation, whichever is larger.
+        following: Per racer how many runs come next.
+    """
+
+    racers: tuple[int, ...]
+    runs: int
+    verdict: str
+    probability: float
+    tolerance: float
+    following: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Winner(Shown):
+    """The configuration to hand over. Values in the metric's own sign.
+
+    It has the best posterior mean of those that were evaluated; the best observed trial, beside it, is a lucky draw.
+
+    Attributes:
+        of: Name of the tree, or id of the round, that it is the winner of.
+        metric: Name of the metric.
+        direction: ``"maximize"`` or ``"minimize"``.
+        candidates: The configurations with the best posterior means, best first; the first is the winner.
+        best_observed: The configuration of the best observed trial.
+        best_value: The value of that trial.
+        evaluated: How many different configurations have a value.
+        noise: What retraining changes, and the smallest step of the metric.
+        within: Probability that the winner is the best of all evaluated or loses less than ``epsilon`` against it;
+            NaN where there is no posterior.
+        epsilon: Loss that counts as none, in units of the metric: what was said, else the smallest step.
+        race: How the race stood that confirmed it; ``None`` where it was not asked for.
+    """
+
+    of: str
+    metric: str
+    direction: str
+    candidates: tuple[Candidate, ...]
+    best_observed: Candidate
+    best_value: float
+    evaluated: int
+    noise: stats.Resolution
+    within: float
+    epsilon: float
+    race: Race | None = None
+
+    @property
+    def round(self) -> str:
+        """Id of the round that ran it first."""
+        return self.candidates[0].round
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The configuration as the objective got it; reading it imports what it refers to."""
+        return self.candidates[0].params
+
+    @property
+    def expected(self) -> float:
+        """Its expected value when it is trained again."""
+        return self.candidates[0].expected
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of its mean over seeds; NaN where there are too few configurations for a posterior."""
+        return self.candidates[0].low, self.candidates[0].high
+
+    @property
+    def observed(self) -> float:
+        """Value of its planned run."""
+        return self.candidates[0].observed
+
+    @property
+    def is_best_observed(self) -> bool:
+        """Whether it is the configuration of the best observed trial as well."""
+        return _name(self.candidates[0]) == _name(self.best_observed)
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """The configurations that were evaluated, and draws of their means over seeds from the planned runs alone.
+
+    Attributes:
+        goal: What trials are judged by.
+        candidates: Those that may be handed over, in the order of rounds and trials; the best 1,000 of many, by
+            their planned runs.
+        draws: (draws, candidates) means, larger is better; ``None`` where there are too few for a posterior.
+        noise: What retraining changes, by the planned runs alone.
+        evaluated: How many different configurations have a value.
+        best: Number of the candidate with the best observed trial.
+        best_value: The value of that trial.
+        places: ``(round, key)`` of every run of theirs -> number of the candidate.
+    """
+
+    goal: Goal
+    candidates: tuple[Candidate, ...]
+    draws: Floats | None
+    noise: stats.Resolution
+    evaluated: int
+    best: int
+    best_value: float
+    places: Mapping[tuple[str, str], int]
+
+    def plausible(self, top: int) -> list[int]:
+        """Numbers of the candidates that may be the best, by the posterior of the planned runs alone, best first.
+
+        Runs under new seeds take no part, so that a race among them goes on with the same ones.
+
+        Args:
+            top: How many.
+        """
+        judged = self._planned() if self.draws is None else self.draws.mean(axis=0)
+        return [int(i) for i in np.argsort(-judged, kind="stable")[:top]]
+
+    def _planned(self) -> Floats:
+        return np.array([self.goal.sign * c.observed for c in self.candidates])
+
+    def judged(self, rounds: Sequence[RanRound]) -> Judged:
+        """What the candidates are worth, given their runs under new seeds as well.
+
+        Args:
+            rounds: The rounds with their replicates, which may have become more.
+        """
+        sign, noise = self.goal.sign, self.noise
+        fresh = self._fresh(rounds)
+        values = np.array([v for runs in fresh for v in runs], dtype=float)
+        labels = [i for i, runs in enumerate(fresh) for _ in runs]
+        sd, freedom = stats.within_groups(values, labels) if labels else (math.nan, 0)
+        if freedom >= stats.TopNoise().least or (freedom and not math.isfinite(noise.sd)):
+            noise = stats.Resolution(max(sd, noise.step), sd, noise.step, "replicates", freedom)
+        draws = self.draws
+        if draws is not None and labels:
+            counts = np.array([len(runs) for runs in fresh])
+            means = np.array([sign * float(np.mean(runs)) if len(runs) else 0.0 for runs in fresh])
+            spread = noise.sd if math.isfinite(noise.sd) else float(np.std(draws))
+            draws = _conditioned(draws, means, counts, spread**2)
+        return Judged(self, tuple(map(tuple, fresh)), draws, noise)
+
+    def _fresh(self, rounds: Sequence[RanRound]) -> list[list[float]]:
+        """Per candidate the values of its runs under new seeds, in the metric's own sign."""
+        fresh: list[list[float]] = [[] for _ in self.candidates]
+        for each in rounds:
+            columns = each.records.columns
+            if not any(columns["replicate"]):
+                continue
+            values, good = _values(each)
+            for i, (key, replicate) in enumerate(zip(columns["key"], columns["replicate"], strict=True)):
+                number = self.places.get((each.id, key))
+                if replicate and good[i] and number is not None:
+                    fresh[number].append(float(values[i]))
+        return fresh
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The candidates, given all of their runs.
+
+    Attributes:
+        field: Which ones.
+        fresh: Per candidate the values of its runs under new seeds, in the metric's own sign.
+        draws: (draws, candidates) means over seeds, larger is better; ``None`` where there is no posterior.
+        noise: What retraining changes.
+    """
+
+    field: Field
+    fresh: tuple[tuple[float, ...], ...]
+    draws: Floats | None
+    noise: stats.Resolution
+
+    @property
+    def expected(self) -> Floats:
+        """(candidates,) expected values, larger is better."""
+        if self.draws is not None:
+            return np.asarray(self.draws.mean(axis=0))
+        sign = self.field.goal.sign
+        runs = zip(self.field.candidates, self.fresh, strict=True)
+        return np.array([sign * float(np.mean(fresh or (c.observed,))) for c, fresh in runs])
+
+    def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
+        """The configuration to hand over.
+
+        Args:
+            of: Name of the tree or id of the round.
+            epsilon: Loss that counts as none, in units of the metric; default the smallest step of the metric.
+            race: How the race among them stood, where there was one.
+        """
+        field, expected = self.field, self.expected
+        order = np.argsort(-expected, kind="stable")
+        tolerated = self.noise.step if epsilon is None else epsilon
+        within = math.nan if self.draws is None else best_within(self.draws, int(order[0]), tolerated)
+        return Winner(
+            of=of,
+            metric=str(field.goal.metric),
+            direction=field.goal.direction,
+            candidates=tuple(self._told(int(i), expected) for i in order[:_SHOWN]),
+            best_observed=self._told(field.best, expected),
+            best_value=field.best_value,
+            evaluated=field.evaluated,
+            noise=self.noise,
+            within=within,
+            epsilon=tolerated,
+            race=race,
+        )
+
+    def _told(self, i: int, expected: Floats) -> Candidate:
+        sign = self.field.goal.sign
+        found = self.field.candidates[i]._replace(fresh=self.fresh[i], expected=sign * float(expected[i]))
+        if self.draws is None:
+            return found
+        low, high = sorted(sign * np.quantile(self.draws[:, i], (0.025, 0.975)))
+        share = best_within(self.draws, i, 0.0)
+        return found._replace(low=float(low), high=float(high), probability=share)
+
+
+def best_within(draws: Floats, i: int, epsilon: float) -> float:
+    """Share of the draws in which one candidate is the best, or loses no more than epsilon against it.
+
+    Args:
+        draws: (draws, candidates) means, larger is better.
+        i: Number of the candidate.
+        epsilon: Tolerated loss, >= 0.
+    """
+    top = draws.max(axis=1)
+    slack = epsilon + 1e-9 * float(np.ptp(draws))
+    return float(np.mean(draws[:, i] >= top - slack))
+
+
+def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:
+    """Draws, moved by what means of further runs say of some of them.
+
+    Every draw is moved by what it misses at the runs, as Matheron's rule moves the draw of a Gaussian process, with the
+    draws' own covariance for the process's. So runs of one configuration inform on those that are like it.
+
+    Source: Evensen (2003), 'The ensemble Kalman filter'; Wilson et al. (2020) for Matheron's rule.
+
+    Args:
+        draws: (draws, candidates).
+        means: (candidates,) means of the further runs; whatever where there are none.
+        counts: (candidates,) how many runs.
+        variance: Of a single run.
+    """
+    seen = np.flatnonzero(counts)
+    rng = np.random.default_rng(_SEED)
+    centred = draws - draws.mean(axis=0)
+    across = centred[:, seen].T @ centred / (len(draws) - 1)
+    inside = across[:, seen]
+    error = variance / counts[seen] + 1e-9 * float(np.trace(inside)) / len(seen) + 1e-300
+    chance = rng.standard_normal((len(draws), len(seen))) * np.sqrt(error)
+    chance -= chance.mean(axis=0)
+    gain = np.linalg.solve(inside + np.diag(error), across)
+    return np.asarray(draws + (means[seen] + chance - draws[:, seen]) @ gain)
+
+
+@one_thread
+def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | None:
+    """What is known of the configurations that some rounds evaluated.
+
+    All planned trials are one sample: space-filling, exploit, audit, adaptive and imported ones. Failed, pruned and
+    degenerate ones count as the worst value seen. A parameter that a round did not have counts as not read.
+
+    Args:
+        rounds: Rounds that are judged alike, oldest first.
+        only: Id of the round whose configurations may be handed over; default all.
+
+    Returns:
+        ``None`` where no trial may be called best.
+    """
+    runs = [run for each in rounds for run in _planned_runs(each)]
+    good = np.array([run.good for run in runs], dtype=np.bool_)
+    allowed = good & np.array([only in (None, run.round) for run in runs], dtype=np.bool_)
+    if not allowed.any():
+        return None
+    sign = rounds[0].goal.sign
+    X, read, cardinalities = _positions(runs, rounds)
+    y = sign * np.array([run.value for run in runs])
+    y = np.where(good, y, y[good].min())
+    group = np.unique(np.concatenate([np.where(read, X, 0.0), read], axis=1), axis=0, return_inverse=True)[1]
+    group = group.reshape(-1)
+    firsts, best = _firsts(group, allowed, y)
+    number = {int(group[i]): k for k, i in enumerate(firsts)}
+    observed = sign * np.bincount(group[good], y[good], group.max() + 1)
+    observed /= np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
+    draws = None
+    if group.max() + 1 >= _FEWEST:
+        masks = (None, None) if read.all() else (read, read[firsts])
+        posterior = _POSTERIOR(X, y, X[firsts], cardinalities, *masks)
+        draws = posterior.value(posterior.scores)
+    return Field(
+        goal=rounds[0].goal,
+        candidates=tuple(
+            Candidate(runs[i].round, runs[i].key, runs[i].configuration, float(observed[group[i]]))
+            for i in firsts
+        ),
+        draws=draws,
+        noise=noise_of(X[good], y[good], cardinalities, None, None),
+        evaluated=len(np.unique(group[good])),
+        best=number[int(group[best])],
+        best_value=float(sign * y[best]),
+        places={
+            (run.round, run.key): number[g]
+            for run, g in zip(runs, group.tolist(), strict=True)
+            if g in number
+        },
+    )
+
+
+def _firsts(group: Ints, allowed: Bools, y: Floats) -> tuple[list[int], int]:
+    """The first row of every configuration that may be handed over, in order, and the row of the best trial."""
+    rows = np.flatnonzero(allowed)
+    best = int(rows[np.argmax(y[rows])])
+    firsts: dict[int, int] = {}
+    for i in rows:
+        firsts.setdefault(int(group[i]), int(i))
+    if len(firsts) > _MOST:
+        top = np.zeros(int(group.max()) + 1) - np.inf
+        np.maximum.at(top, group[rows], y[rows])
+        keep = sorted(firsts, key=lambda g: -top[g])[:_MOST]
+        firsts = {g: firsts[g] for g in firsts if g in set(keep)}
+    return list(firsts.values()), best
+
+
+class _Run(NamedTuple):
+    round: str
+    key: str
+    configuration: Mapping[str, Any]
+    known: Mapping[str, Any]
+    read: frozenset[str] | None
+    value: float
+    good: bool
+
+
+def _values(found: RanRound) -> tuple[Floats, Bools]:
+    frame = table(found.space, found.records, found.goal.metric)
+    good = may_be_best(frame, found.space, found.goal.allow_degenerate)
+    return np.asarray(frame["value"], dtype=float), good
+
+
+def _planned_runs(found: RanRound) -> list[_Run]:
+    """The planned runs of a round that have ended."""
+    values, good = _values(found)
+    columns = found.records.columns
+    runs = []
+    for i, configuration in enumerate(found.records.configurations):
+        if columns["replicate"][i] or columns["state"][i] == "running":
+            continue
+        noted = columns["read"][i]
+        names = json.loads(noted) if isinstance(noted, str) else noted
+        read = None if names is None else frozenset(names) | frozenset(found.added)
+        known = {**found.added, **configuration}
+        runs.append(
+            _Run(found.id, columns["key"][i], configuration, known, read, float(values[i]), bool(good[i]))
+        )
+    return runs
+
+
+def _positions(runs: Sequence[_Run], rounds: Sequence[RanRound]) -> tuple[Floats, Bools, list[int]]:
+    """Where the runs lie on axes that all rounds share, which values were read, and numbers of choices."""
+    names = dict.fromkeys(name for each in rounds for name in [*each.space, *each.added])
+    columns, masks, cardinalities = [], [], []
+    for name in names:
+        has = np.array([name in run.known for run in runs])
+        known = [decode(run.known[name]) for run in runs if name in run.known]
+        if len({value_key(v) for v in known}) < 2:
+            continue  # what has one value tells nothing
+        parameters = [each.space[name] for each in rounds if name in each.space]
+        at, cardinality = _axis(parameters, known)
+        column = np.zeros(len(runs))
+        column[has] = at
+        columns.append(column)
+        masks.append(has & np.array([run.read is None or name in run.read for run in runs]))
+        cardinalities.append(cardinality)
+    if not columns:
+        return np.zeros((len(runs), 0)), np.zeros((len(runs), 0), dtype=np.bool_), []
+    return np.column_stack(columns), np.column_stack(masks), cardinalities
+
+
+def _axis(parameters: Sequence[Parameter], values: Sequence[Any]) -> tuple[Floats, int]:
+    """Positions of a parameter's values, in [0, 1] on its scale or by their order, and 0; or codes and their number."""
+    keys = [value_key(v) for v in values]
+    varied = [p for p in parameters if not p.fixed] or list(parameters)
+    ordered = all(p.ordered for p in varied)
+    if ordered and all(p.numeric for p in parameters):
+        x = np.array([float(v) for v in values])
+        ranges = [p for p in varied if isinstance(p, Range)]
+        if not ranges:
+            x = np.unique(x, return_inverse=True)[1].reshape(-1).astype(float)
+        elif any(p.log for p in ranges) and x.min() > 0:
+            x = np.log(x)
+        return (x - x.min()) / np.ptp(x), 0
+    listed = [value_key(v) for p in parameters if isinstance(p, Categorical) for v in p.grid]
+    order = {key: i for i, key in enumerate(dict.fromkeys([*listed, *sorted(keys)]))}
+    codes = np.array([order[key] for key in keys], dtype=float)
+    codes = np.unique(codes, return_inverse=True)[1].reshape(-1).astype(float)
+    return (codes / codes.max(), 0) if ordered else (codes, int(codes.max()) + 1)
+
+
+def _name(found: Candidate) -> tuple[str, str]:
+    return found.round, found.key

@@ -1,0 +1,45 @@
+"""Section of a report about the configuration to hand over."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from refine.report.markdown.text import Raw, escape, joined, table, values_table
+from refine.report.pages.winner import candidates_grid, differing, worth_lines
+from refine.utils.format import score
+
+if TYPE_CHECKING:
+    from refine.analysis.winner import Winner
+
+
+def winner_section(found: Winner | None) -> dict[str, Any] | None:
+    """The recommended configuration, what to expect of it, and those that come next; ``None`` without one.
+
+    Args:
+        found: The winner.
+    """
+    if found is None:
+        return None
+    return {
+        "table": values_table(
+            ["parameter", "value"], [[n, v] for n, v in found.candidates[0].labels.items()]
+        ),
+        "lines": [Raw(escape(str(line))) for line in worth_lines(found)],
+        "candidates": table(candidates_grid(found)) if len(found.candidates) > 1 else None,
+    }
+
+
+def winner_sentence(found: Winner | None) -> str:
+    """The sentence that names it beside the best observed trial; empty without one.
+
+    Args:
+        found: The winner.
+    """
+    if found is None:
+        return ""
+    best, (low, high) = found.candidates[0], found.interval
+    differ = [f"{name} = {best.labels[name]}" for name in differing(found.best_observed, best)]
+    which = "the same one" if found.is_best_observed else f"another one, with {joined(differ)}"
+    interval = f" ({score(low)} to {score(high)})" if math.isfinite(low) else ""
+    return f"The configuration to hand over is {which}: expect {score(found.expected)}{interval} when it is trained again."

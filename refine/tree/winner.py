@@ -1,0 +1,63 @@
+"""Which configuration to hand over, of a round or of a tree, read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from refine.analysis.winner import RanRound, Winner, field_of
+from refine.space.encoding import encode
+from refine.store.reader import Reader
+from refine.trials.goal import Goal
+from refine.trials.round_record import StoredNode
+
+Goals = Sequence[tuple[StoredNode, Goal]]
+"""Rounds with what their trials are judged by, oldest first; metric and direction are the same for all."""
+
+
+def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
+    """The trials of some rounds, replicates among them.
+
+    Args:
+        reader: Where trials are read.
+        rounds: The rounds.
+    """
+    return [
+        RanRound(
+            stored.node.id,
+            stored.node.space,
+            _added(stored, rounds),
+            reader.records([stored.pk], curves=goal.metric.curves, replicates=True),
+            goal,
+        )
+        for stored, goal in rounds
+    ]
+
+
+def _added(found: StoredNode, rounds: Goals) -> dict[str, Any]:
+    """Encoded values that a round's trials had of parameters that were added below it; the first that was said."""
+    below, added = {found.node.id}, dict[str, Any]()
+    for each, _ in rounds:  # oldest first, so parents before children
+        if each.node.parent in below:
+            below.add(each.node.id)
+            for name, value in each.node.previous.items():
+                if name not in found.node.space:
+                    added.setdefault(name, encode(value))
+    return added
+
+
+def winner_of(
+    reader: Reader, rounds: Goals, of: str, epsilon: float | None, only: str | None = None
+) -> Winner | None:
+    """The configuration to hand over; ``None`` where no trial may be called best.
+
+    Args:
+        reader: Where trials are read.
+        rounds: Whose trials are evidence.
+        of: What it is the winner of, as it is shown.
+        epsilon: Loss that counts as none; ``None`` for the smallest step of the metric.
+        only: Id of the round whose configurations may be handed over; default all.
+    """
+    found = ran(reader, rounds)
+    field = field_of(found, only) if found else None
+    return None if field is None else field.judged(found).winner(of, epsilon)

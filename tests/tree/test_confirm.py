@@ -1,0 +1,137 @@
+"""The race among the plausible winners: what runs, when it ends, and that it goes on where it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import AnalysisError, DesignError, ObjectiveError
+
+SPACE = {"x": (0.0, 9.0, 10), "c": ["a", "b", "d"]}
+
+
+def truth(params):
+    return 1.0 - 0.01 * abs(params["x"] - 4) + 0.02 * (params["c"] == "b")
+
+
+def noisy(params, trial):
+    return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05)
+
+
+def deterministic(params):
+    return truth(params)
+
+
+def test_nothing_races_before_a_trial_has_finished(tree):
+    with pytest.raises(AnalysisError, match="no trial has finished that may be called best"):
+        tree.confirm()
+    with pytest.raises(DesignError, match="budget must be a whole number >= 1, got 0"):
+        tree.confirm(budget=0)
+    with pytest.raises(DesignError, match="top must be"):
+        tree.confirm(top=True)
+
+
+def test_the_budget_is_kept_and_runs_are_replicates_of_their_rounds(tree):
+    found = tree.add_round(SPACE, noisy, n=24).run(progress=False)
+    before = tree.winner()
+    trials = found.trials
+    won = tree.confirm(budget=14, top=4, progress=False)
+    assert won.race.verdict in ("budget", "decided")
+    assert won.race.runs == len(found.replicates) <= 14
+    assert len(found.replicates) >= 3
+    assert found.trials.equals(trials)
+    assert won.noise.source in ("replicates", "residuals")
+    assert abs(won.expected - truth(won.params)) < abs(before.best_value - truth(before.params)) + 0.05
+    assert won.interval[1] - won.interval[0] < before.interval[1] - before.interval[0]
+    assert tree.winner().params == won.params
+
+
+def test_called_again_it_goes_on_and_runs_nothing_twice(tmp_path):
+    results = []
+    for name, steps in (("once", [18]), ("twice", [18, 18]), ("more", [6, 18])):
+        with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
+            found = tree.add_round(SPACE, noisy, n=24).run(progress=False)
+            for budget in steps:
+                tree.confirm(budget=budget, top=4, progress=False)
+            results.append(found.replicates)
+    assert results[0].drop(columns="seconds").equals(results[1].drop(columns="seconds"))
+    assert len(results[2]) <= 18
+
+
+def test_an_interrupted_race_goes_on(tmp_path):
+    calls = []
+
+    def stopping(params, trial):
+        calls.append(trial.seed)
+        if len(calls) == 28:
+            raise KeyboardInterrupt
+        return noisy(params, trial)
+
+    with refine.Tree("stopped", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(SPACE, stopping, n=24, name="same").run(progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            tree.confirm(budget=12, progress=False)
+        kept = found.replicates
+        won = tree.confirm(budget=12, progress=False)
+        assert won.race.runs == len(found.replicates)
+        assert found.replicates.iloc[: len(kept)].equals(kept)
+
+
+def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tmp_path):
+    lucky = {"seed": None}
+
+    def spiked(params, trial):
+        if params["x"] == 9.0 and params["c"] == "d" and lucky["seed"] in (None, trial.seed):
+            lucky["seed"] = trial.seed
+            return 1.3
+        return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.01)
+
+    with refine.Tree("lucky", store=tmp_path / "refine.db") as tree:
+        tree.add_round(SPACE, spiked, n=30).run(progress=False)
+        won = tree.confirm(budget=15, progress=False)
+    assert won.best_value == 1.3
+    assert not won.is_best_observed
+    assert truth(won.params) > 0.99
+
+
+def test_without_noise_the_race_ends_early(tree):
+    found = tree.add_round(SPACE, deterministic, n=24).run(progress=False)
+    won = tree.confirm(budget=20, progress=False)
+    assert won.race.verdict == "noise"
+    assert len(found.replicates) <= 4
+    assert won.expected == pytest.approx(truth(won.params), abs=0.02)
+
+
+def test_a_loss_that_counts_as_none_decides_earlier(tree):
+    found = tree.add_round(SPACE, noisy, n=24, epsilon=0.5).run(progress=False)
+    won = tree.confirm(budget=20, progress=False)
+    assert won.race.verdict in ("noise", "decided")
+    assert won.race.tolerance == 0.5
+    assert len(found.replicates) <= 3
+
+
+def test_under_five_configurations_all_run_in_turn(tree):
+    found = tree.add_round(SPACE, noisy, n=3).run(progress=False)
+    won = tree.confirm(budget=6, progress=False)
+    assert found.replicates.groupby(["x", "c"]).size().tolist() == [2, 2, 2]
+    assert won.race.verdict == "budget"
+    best = found.replicates.groupby(["x", "c"])["value"].mean().max()
+    assert won.expected == pytest.approx(best)
+
+
+def test_a_reopened_tree_needs_its_objective(tmp_path):
+    path = tmp_path / "refine.db"
+    with refine.Tree("again", store=path) as tree:
+        tree.add_round(SPACE, noisy, n=12).run(progress=False)
+    with refine.Tree("again", store=path) as tree:
+        with pytest.raises(ObjectiveError, match="was reopened without its objective"):
+            tree.confirm(progress=False)
+        assert tree.confirm(budget=4, objective=noisy, progress=False).race.runs <= 4
+
+
+def test_the_page_says_how_the_race_ended(tree):
+    tree.add_round(SPACE, noisy, n=24).run(progress=False)
+    text = str(tree.confirm(budget=8, top=3, progress=False))
+    assert "race of 3 configurations with " in text
+    assert "under new seeds" in text

@@ -1,0 +1,170 @@
+"""The configuration to hand over: by posterior mean, from all rounds, beside the best observed trial."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import objectives
+import refine
+
+
+def truth(params):
+    return 1.0 - 0.02 * (params["x"] - 4) ** 2 - 0.2 * params["y"] - 0.02 * (params["z"] == "c")
+
+
+def noisy(params, trial):
+    return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05)
+
+
+SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"]}
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    with refine.Tree("winner", store=tmp_path_factory.mktemp("winner") / "refine.db") as tree:
+        root = tree.add_round(SPACE, noisy, n=60).run(progress=False)
+        child = root.propose().accept(n=30, exploit=0.5, audit=0.1).run(progress=False)
+        yield tree, root, child
+
+
+def test_there_is_none_before_the_first_trial(tree, space):
+    assert tree.winner() is None
+    found = tree.add_round(space, objectives.bowl, n=4)
+    assert found.recommend() is None
+    assert tree.winner() is None
+
+
+def test_it_has_the_best_posterior_mean_and_not_the_best_value(grown):
+    tree, _, _ = grown
+    won = tree.winner()
+    assert won.evaluated == 90
+    assert [c.expected for c in won.candidates] == sorted((c.expected for c in won.candidates), reverse=True)
+    assert won.best_value == tree.best()["value"]
+    assert won.expected < won.best_value  # what was lucky is not expected again
+    low, high = won.interval
+    assert low < won.expected < high
+    assert abs(won.expected - truth(won.params)) < 0.03
+    assert truth(won.params) > 0.95
+    assert 0 < won.within <= 1
+
+
+def test_a_round_recommends_one_of_its_own_whatever_its_origin(grown):
+    _, root, child = grown
+    assert root.recommend().round == root.id
+    won = child.recommend()
+    assert {c.round for c in won.candidates} == {child.id}
+    assert won.evaluated == 90  # ancestors are evidence
+    assert won.best_value == child.best["value"]
+    row = child.trials[(child.trials["x"] - won.params["x"]).abs() < 1e-9]
+    assert won.observed in row["value"].to_numpy()
+
+
+def test_what_was_run_again_counts_as_more_values(tmp_path):
+    with refine.Tree("again", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(SPACE, noisy, n=40, seed=3).run(progress=False)
+        before = tree.winner()
+        found.replicate(3, 6, progress=False)
+        won = tree.winner()
+        again = [c for c in won.candidates if c.fresh]
+        assert again
+        for each in again:
+            assert len(each.fresh) == 6
+            assert abs(each.expected - np.mean(each.fresh)) < 0.03
+        wide = before.interval[1] - before.interval[0]
+        assert won.interval[1] - won.interval[0] < wide
+        assert won.noise.source == "replicates"
+
+
+def test_minimizing_is_the_mirror_of_maximizing(tmp_path):
+    def mirrored(params, trial):
+        return -noisy(params, trial)
+
+    with refine.Tree("mirror", store=tmp_path / "refine.db") as tree:
+        up = tree.add_round(SPACE, noisy, n=40, name="same").run(progress=False)
+        won = up.recommend()
+        with refine.Tree("other", store=tmp_path / "other.db") as other:
+            down = other.add_round(SPACE, mirrored, n=40, direction="minimize", name="same").run(
+                progress=False
+            )
+            lost = down.recommend()
+    assert lost.params == won.params
+    assert lost.expected == pytest.approx(-won.expected)
+    assert lost.interval == pytest.approx((-won.interval[1], -won.interval[0]))
+    assert lost.best_value == -won.best_value
+
+
+def test_few_trials_have_no_interval(tree):
+    tree.add_round(SPACE, noisy, n=3).run(progress=False)
+    won = tree.winner()
+    assert won.is_best_observed
+    assert won.expected == won.observed == tree.best()["value"]
+    assert all(math.isnan(end) for end in won.interval)
+    assert math.isnan(won.within)
+    assert "too few configurations for an interval" in str(won)
+
+
+def test_a_degenerate_trial_is_never_handed_over(tree):
+    def constant(params):
+        return {"acc": 2.0 if params["x"] > 8 else params["x"] / 10, "degenerate": float(params["x"] > 8)}
+
+    tree.add_round({"x": (0.0, 9.0, 40)}, constant, metric="acc", n=30).run(progress=False)
+    won = tree.winner()
+    assert won.params["x"] <= 8
+    assert won.best_value < 1
+
+
+def test_branches_with_other_parameters_are_judged_together(tmp_path):
+    def wider(params, trial):
+        return noisy(params, trial) + 0.3 * params.get("extra", 0.0)
+
+    with refine.Tree("branches", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(SPACE, wider, n=40).run(progress=False)
+        told = {**SPACE, "extra": (0.0, 1.0, 5)}
+        child = root.branch(told, previous={"extra": 0.0}, n=30).run(progress=False)
+        other = root.branch({"x": (2.0, 6.0, 9), "y": 0.0, "z": "a"}, n=6).run(progress=False)
+        won = tree.winner()
+        assert won.evaluated == 76
+        assert won.round == child.id
+        assert won.params["extra"] > 0.5
+        assert other.recommend().round == other.id
+
+
+def test_imported_runs_are_candidates(tree):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"x": float(x), "c": c, "value": -abs(x - 5) + rng.normal(0, 0.3)} for x in range(10) for c in "ab"
+    ]
+    tree.add_frame(pd.DataFrame(rows), space={"x": (0.0, 9.0, 10), "c": ["a", "b"]}, value="value")
+    won = tree.winner()
+    assert abs(won.params["x"] - 5) <= 1
+
+
+def test_rounds_of_another_metric_are_left_out(tree):
+    def two(params, trial):
+        return {"acc": noisy(params, trial), "loss": 100.0}
+
+    tree.add_round(SPACE, two, metric="acc", n=12).run(progress=False)
+    tree.add_round(SPACE, two, metric="loss", n=12, seed=1).run(progress=False)
+    assert tree.winner().evaluated == 12
+
+
+def test_the_page_says_which_is_which(grown):
+    tree, _, _ = grown
+    text = str(tree.winner())
+    assert text.startswith("winner of tree winner: value ")
+    assert "expected when trained again" in text
+    assert "best observed" in text
+    assert "best observed value" in str(tree)
+    assert "tree.winner()" in str(tree)
+
+
+def test_the_tree_report_hands_over_the_winner(grown, tmp_path):
+    tree, _, child = grown
+    text = tree.report(tmp_path).read_text()
+    assert "## What to hand over" in text
+    assert "The configuration to hand over is " in text
+    assert "## What to hand over" in child.report(tmp_path).read_text()
