@@ -117,7 +117,7 @@ def main(out: Path, n: tuple[int, int], workers: int) -> None:
     print("the tree's report:", tree.report(out / "reports"))
     for found in (root, child):
         print("report:", found.report(out / "reports"))
-    print(f"\n{tree}\n\nbest configuration\n{tree.best().to_string()}")
+    print("", tree, tree.winner(), sep="\n\n")
     print(f"\n{time.perf_counter() - started:.0f} s; everything is in {out}/: refine.db, reports/*.md")
     command = Path(sys.executable).with_name("refine")
     print(f"\nDecide on the next round by looking:\n\n    {command} review {out / 'refine.db'} {child.id}")

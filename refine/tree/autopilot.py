@@ -37,7 +37,8 @@ def autopilot(
 
     The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. It stops early when a
     round left nothing to run or too little to analyse, or brought nothing more than noise: its best is no better than what
-    was known, and its space-filling trials are no better as a population than those of the round before.
+    was known, and its space-filling trials are no better as a population than those of the round before. What to
+    hand over then is :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so many is a lucky one.
 
     Args:
         start: The round to start from, run first if need be; of a tree the latest one.
@@ -50,7 +51,7 @@ def autopilot(
             :meth:`Round.run`.
 
     Returns:
-        The last round.
+        The last round; ``tree.winner()`` is the configuration to hand over.
 
     Raises:
         ReviewError: A tree without rounds.
