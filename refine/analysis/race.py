@@ -35,14 +35,14 @@ def race_of(
         judged: The candidates, given all of their runs.
         spent: Per candidate how many runs under new seeds have ended, in whatever way.
         top: How many take part.
-        budget: How many runs they shall have together at most.
+        budget: How many runs under new seeds there shall be at most.
         batch: How many come next at most.
         epsilon: Loss that counts as none; ``None`` where nobody said it.
     """
     racers = judged.field.plausible(top)
     leader = int(np.argmax(judged.expected))
     racers += [leader] if leader not in racers else []
-    runs, sd = sum(spent[i] for i in racers), judged.noise.sd
+    runs, sd = sum(spent), judged.noise.sd
     step = judged.noise.step
     tolerance = epsilon if epsilon is not None else max(step, _SHARE * sd if math.isfinite(sd) else 0.0)
     none = (0,) * len(racers)
@@ -83,13 +83,12 @@ def _noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
 
 
 def _following(judged: Judged, racers: Sequence[int], spent: Sequence[int], runs: int) -> tuple[int, ...]:
-    sd = judged.noise.sd
-    if judged.draws is None or not math.isfinite(sd):  # turn by turn, until something is known
+    if judged.draws is None or not math.isfinite(judged.noise.sd):  # turn by turn, until something is known
         given = [0] * len(racers)
         for _ in range(runs):
             i = min(range(len(racers)), key=lambda k: spent[racers[k]] + given[k])
             given[i] += 1
         return tuple(given)
     draws = judged.draws[:, racers]
-    shared = stats.KnowledgeGradient()(draws.mean(axis=0), draws.var(axis=0), sd**2, runs)
+    shared = stats.KnowledgeGradient()(draws.mean(axis=0), draws.var(axis=0), judged.variance, runs)
     return tuple(map(int, shared.runs))

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refine import stats
-from refine.analysis.pooling import noise_of
 from refine.space.categorical import Categorical
 from refine.space.encoding import decode, label, thaw, value_key
 from refine.space.parameters import Parameter, Range
@@ -24,6 +23,9 @@ from refine.utils.threads import one_thread
 
 _POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
 """At configurations that were evaluated the process is the better judge: a tree remembers the values it has seen."""
+
+_PLANNED_FREEDOM = 4
+"""Degrees of freedom that the noise by the planned runs alone is worth."""
 
 _FEWEST = 5
 _MOST = 1000
@@ -90,7 +92,7 @@ class Race(NamedTuple):
 
     Attributes:
         racers: Numbers of the candidates that take part.
-        runs: How many runs under new seeds they have together, whatever came of them.
+        runs: How many runs under new seeds there are, whatever came of them.
         verdict: ``"decided"``: the leader is the best of them, or loses no more than ``tolerance``, with probability 0.95,
             three runs of its own under new seeds among the evidence;
             ``"noise"``: retraining changes no more than what counts as no loss; ``"budget"``: it is spent; ``"open"``.
@@ -225,13 +227,15 @@ class Field:
         sd, freedom = stats.within_groups(values, labels) if labels else (math.nan, 0)
         if freedom >= stats.TopNoise().least or (freedom and not math.isfinite(noise.sd)):
             noise = stats.Resolution(max(sd, noise.step), sd, noise.step, "replicates", freedom)
-        draws = self.draws
+        draws, variance = self.draws, math.nan
+        if draws is not None:
+            before = self.noise.sd if math.isfinite(self.noise.sd) else float(np.std(draws))
+            variance = _variance(before, sd if freedom else 0.0, freedom)
         if draws is not None and labels:
             counts = np.array([len(runs) for runs in fresh])
             means = np.array([sign * float(np.mean(runs)) if len(runs) else 0.0 for runs in fresh])
-            spread = noise.sd if math.isfinite(noise.sd) else float(np.std(draws))
-            draws = _conditioned(draws, means, counts, spread**2)
-        return Judged(self, tuple(map(tuple, fresh)), draws, noise)
+            draws = _conditioned(draws, means, counts, variance)
+        return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
 
     def _fresh(self, rounds: Sequence[RanRound]) -> list[list[float]]:
         """Per candidate the values of its runs under new seeds, in the metric's own sign."""
@@ -257,12 +261,14 @@ class Judged:
         fresh: Per candidate the values of its runs under new seeds, in the metric's own sign.
         draws: (draws, candidates) means over seeds, larger is better; ``None`` where there is no posterior.
         noise: What retraining changes.
+        variance: Of a single run, as the draws take it; NaN where there is no posterior.
     """
 
     field: Field
     fresh: tuple[tuple[float, ...], ...]
     draws: Floats | None
     noise: stats.Resolution
+    variance: float
 
     @property
     def expected(self) -> Floats:
@@ -320,6 +326,23 @@ def best_within(draws: Floats, i: int, epsilon: float) -> float:
     top = draws.max(axis=1)
     slack = epsilon + 1e-9 * float(np.ptp(draws))
     return float(np.mean(draws[:, i] >= top - slack))
+
+
+def _variance(before: float, sd: float, freedom: int) -> float:
+    """Expected variance of a single run: what the planned runs say counts like a few runs again.
+
+    What a smooth model leaves over is too little at times, and a few runs again say little too; so their mean is what a
+    scaled inverse chi-square posterior expects, which is more than either where little is known.
+
+    Source: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
+
+    Args:
+        before: Deviation by the planned runs.
+        sd: Deviation within configurations that were run again.
+        freedom: Its degrees of freedom.
+    """
+    known = _PLANNED_FREEDOM + freedom
+    return (_PLANNED_FREEDOM * before**2 + freedom * sd**2) / (known - 2)
 
 
 def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:
@@ -389,7 +412,7 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
             for i in firsts
         ),
         draws=draws,
-        noise=noise_of(X[good], y[good], cardinalities, None, None),
+        noise=stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good]),
         evaluated=len(np.unique(group[good])),
         best=number[int(group[best])],
         best_value=float(sign * y[best]),

@@ -318,7 +318,7 @@ class Tree(Exchange, Shown):
         The runs are replicates of their rounds, each stored when it has finished: called again, the race goes on.
 
         Args:
-            budget: How many runs under new seeds these configurations shall have together; those that they have count.
+            budget: How many runs under new seeds there shall be; those that there are count.
             top: How many configurations.
             objective: As in :meth:`Round.run`.
             name: As in :meth:`Round.run`.
