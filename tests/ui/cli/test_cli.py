@@ -365,19 +365,22 @@ def test_winner(made: Made) -> None:
     assert "no trial has finished" in run("winner", made.both, "--tree", "later").stderr
 
 
-def test_confirm_runs_and_goes_on(tmp_path: Path) -> None:
-    store = tmp_path / "refine.db"
-    grow(store)
-    file = tmp_path / "objective.py"
-    file.write_text(
-        "def objective(p):\n    return 1 - 0.1 * (p['lr'] - 2) ** 2 - 0.2 * (p['optimizer'] == 'SGD')\n"
+def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    (tmp_path / "noisy_task.py").write_text(
+        "import random\n\n\ndef noisy(p):\n    return -((p['x'] - 3) ** 2) / 10 + random.gauss(0, 0.2)\n"
     )
-    where = ("--objective", f"{file}:objective", "--budget", "6", "--quiet")
-    refused = run("confirm", store, "--budget", "0")
-    assert refused.exit_code == 1
-    done = run("confirm", store, *where, "--json")
-    data = json.loads(done.stdout) if done.exit_code == 0 else {}
-    if done.exit_code:
-        assert "another objective is another round" in done.stderr
-    else:
-        assert data["race"]["verdict"] in ("noise", "decided", "budget")
+    monkeypatch.syspath_prepend(tmp_path)
+    store = tmp_path / "refine.db"
+    with refine.Tree("noisy", store=store) as tree:
+        found = tree.add_round({"x": (0.0, 9.0, 40)}, importlib.import_module("noisy_task").noisy, n=20)
+        found.run(progress=False)
+        assert "budget must be" in run("confirm", store, "--budget", 0).stderr
+        data = json.loads(good("confirm", store, "--budget", 4, "--quiet", "--json"))
+        assert data["race"]["runs"] == len(found.replicates) == 4
+        assert data["race"]["verdict"] == "budget"
+        text = good("confirm", store, "--budget", 6, "--top", 3, "--quiet")
+        assert "with 6 runs under new seeds" in text
+        assert len(found.replicates) == 6
+        assert f"round {found.id}" in text
