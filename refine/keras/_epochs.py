@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from refine.keras._structure import is_mean_over_rows, is_public
+from refine.keras._known import is_standard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,46 +23,6 @@ if TYPE_CHECKING:
     from refine.keras._data import Rows
 
 Logs = dict[str, Any]
-
-_STANDARD = (
-    "train_step",
-    "test_step",
-    "compute_loss",
-    "compute_metrics",
-    "get_metrics_result",
-    "reset_metrics",
-)
-
-
-def is_standard(model: keras.Model) -> bool:
-    """Whether all of the model's steps and metric bookkeeping are Keras' own."""
-    return all(getattr(type(model), name) is getattr(keras.Model, name) for name in _STANDARD)
-
-
-def is_rowwise(model: keras.Model) -> bool:
-    """Whether validation losses and metrics don't depend on how rows are batched.
-
-    Then validation may use large batches: the same result up to rounding, far fewer steps. Anything
-    not known to be a mean over rows counts as dependent.
-    """
-    loss = model.loss
-    if isinstance(loss, keras.losses.Loss) and loss.reduction != "sum_over_batch_size":
-        return False
-    if not is_standard(model) or not (isinstance(loss, str) or is_mean_over_rows(loss)):
-        return False
-    if type(model) not in (keras.Model, keras.Sequential) and not is_public(type(model)):
-        return False
-    layers = list(model._flatten_layers(include_self=False))
-    return all(
-        is_public(type(layer)) and getattr(layer, "activity_regularizer", None) is None for layer in layers
-    ) and all(is_mean_over_rows(metric) for metric in _metrics(model))
-
-
-def _metrics(model: keras.Model) -> list[Any]:
-    """The model's metrics, those given to ``compile`` one by one."""
-    compiled = model._compile_metrics
-    others = [metric for metric in model.metrics if metric is not compiled]
-    return others + ([] if compiled is None else list(compiled.metrics))
 
 
 @contextlib.contextmanager
@@ -95,6 +55,25 @@ def _take(data: Any, index: Callable[[Any], Any]) -> Any:
     return keras.tree.map_structure(lambda t: None if t is None else index(t), data)
 
 
+def _flattened(logs: Logs) -> Logs:
+    """Logs with the metrics of nested results at the top, as Keras gives them to callbacks."""
+    found: Logs = {}
+    for name, value in sorted(logs.items()):
+        found |= _flattened(value) if isinstance(value, dict) else {name: np.asarray(value)}
+    return found
+
+
+def build(model: keras.Model, examples: Rows) -> None:
+    """Creates all variables (weights, metrics, optimizer) before a trace, in Keras' own way.
+
+    Args:
+        model: A compiled model; what is built stays as it is.
+        examples: Examples with targets, and perhaps weights; shapes and types count.
+    """
+    symbolic = _take(examples.data, lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name))
+    model._symbolic_build(data_batch=symbolic)
+
+
 class Epochs:
     """The traced epochs of one model on one set of data.
 
@@ -116,9 +95,7 @@ class Epochs:
         self.validation = validation
         self.shuffle_seed = shuffle_seed
         self.standard = is_standard(model)
-        symbolic = _take(train.data, lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name))
-        # Keras' own way of creating all variables (weights, metrics, optimizer) before a trace.
-        model._symbolic_build(data_batch=symbolic)
+        build(model, train)
         self._functions: dict[str, Any] = {}
 
     def train_epoch(self, epoch: int, batch_size: int) -> Logs:
@@ -169,7 +146,7 @@ class Epochs:
         """Runs one of the graphs. The data are arguments, or the graph would hold a copy of them."""
         arguments = [tf.constant(number, tf.int32) for number in numbers]
         logs: Logs = self._functions[kind](data, *arguments)
-        return {name: np.asarray(value) for name, value in logs.items()}
+        return _flattened(logs)
 
     def _train(self, data: Any, epoch: Any, batch_size: Any) -> Logs:
         count = self.train.size

@@ -47,10 +47,11 @@ class Program:
     """What is traced: epochs and validation of one model on data of certain shapes.
 
     Args:
-        model: A built and compiled model for which `is_plain` holds.
+        model: A built and compiled model that is plain.
         train: Training examples; only shapes count.
         validation: Validation examples, or `None`.
-        scores: What is logged.
+        scores: What is logged of training.
+        val_scores: What is logged of validation, where targets and weights may have other types.
         shuffle: Whether rows get a new order every epoch.
         whole: Whether validation takes all rows in one batch.
         shapes: Shapes of the trainable variables, `None` where other models may differ.
@@ -64,6 +65,7 @@ class Program:
         train: Rows,
         validation: Rows | None,
         scores: Scores,
+        val_scores: Scores | None,
         *,
         shuffle: bool,
         whole: bool,
@@ -73,7 +75,7 @@ class Program:
     ) -> None:
         self._model = model
         self._train, self._validation = train, validation
-        self._scores = scores
+        self._scores, self._val_scores = scores, val_scores
         self._shuffle, self._whole = shuffle, whole
         self._shapes = shapes
         self._dropouts, self._penalties = dropouts, penalties
@@ -113,7 +115,7 @@ class Program:
             (weights, state, rest), total, predicted = self._pass(
                 self._train_step, examples, size, batch, (weights, state, rest)
             )
-            logs = self._score(total, examples, predicted)
+            logs = _score(self._scores, total, examples, predicted)
             if validation is not None:
                 logs = tf.concat([logs, self._evaluate(weights, rest, validation, val_batch)], 0)
             return epoch + 1, weights, state, rest, table.write(epoch - first, logs)
@@ -135,10 +137,11 @@ class Program:
 
     def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> Any:
         assert self._validation is not None
+        assert self._val_scores is not None
         size = self._validation.size
         if self._whole:
             predicted, loss, _ = self._forward(self._unpack(weights), rest, data, training=False)
-            return self._score(loss * size, data, predicted)
+            return _score(self._val_scores, loss * size, data, predicted)
         variables = self._unpack(weights)
 
         def step(examples: Any, nothing: Any) -> tuple[Any, ...]:
@@ -146,7 +149,7 @@ class Program:
             return predicted, loss, nothing
 
         _, total, predicted = self._pass(step, data, size, batch, ())
-        return self._score(total, data, predicted)
+        return _score(self._val_scores, total, data, predicted)
 
     def _pass(
         self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
@@ -217,16 +220,21 @@ class Program:
             for variable, value in zip(self._trainable + self._rest, [*variables, *rest], strict=True):
                 give(scope, variable, value)
             predicted = model(x, training=training)
+            if getattr(predicted, "_keras_mask", None) is not None:
+                raise ValueError("the outputs carry a mask")
             loss = model.compute_loss(x, y, predicted, weight, training=training)
             model._clear_losses()
         if len(scope.state_mapping) != len(self._trainable) + len(self._rest):
             raise ValueError("a layer has state of its own")
-        return predicted, loss, [scope.get_current_value(v) for v in self._rest]
-
-    def _score(self, total: Any, examples: Any, predicted: Any) -> Any:
-        """What Keras would log after an epoch whose losses times rows have this sum."""
-        _, y, weight = (*examples, None)[:3]
-        return self._scores.function(total, y, predicted, weight)
+        if any(
+            scope.get_current_value(v) is not value
+            for v, value in zip(self._trainable, variables, strict=True)
+        ):
+            raise ValueError("a call assigns a trainable variable")
+        after = [scope.get_current_value(v) for v in self._rest]
+        if not training and any(new is not old for new, old in zip(after, rest, strict=True)):
+            raise ValueError("a layer changes its state in validation")
+        return predicted, loss, after
 
     def _unpack(self, weights: Any) -> list[Any]:
         """Trainable variables from the flat tensor."""
@@ -261,6 +269,12 @@ class Program:
                 vars(layer).pop("call", None)
             for penalty, attributes in zip(self._penalties, kept, strict=True):
                 vars(penalty).update(attributes)
+
+
+def _score(scores: Scores, total: Any, examples: Any, predicted: Any) -> Any:
+    """What Keras would log after an epoch whose losses times rows have this sum."""
+    _, y, weight = (*examples, None)[:3]
+    return scores.function(total, y, predicted, weight)
 
 
 def _dropout(layer: Any, rate: Any, scale: Any) -> Callable[..., Any]:

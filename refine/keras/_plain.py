@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import keras
 import tensorflow as tf
 
-from refine.keras._epochs import Logs, is_standard
+from refine.keras._epochs import Logs
 from refine.keras._flat import is_elementwise, optimizer_state, read_flat, write_flat
+from refine.keras._known import unknown_layer, unknown_metric
 from refine.keras._lean import Program, Settings
 from refine.keras._scores import Scores, trace_scores
 from refine.keras._structure import (
     Uncacheable,
     dropouts_of,
-    is_public,
     metrics,
     open_shapes,
     penalties_of,
@@ -50,36 +50,53 @@ _Traced = TypeVar("_Traced", Trace, Scores)
 _traces: OrderedDict[Hashable, Any] = OrderedDict()
 
 
-def is_plain(model: keras.Model, train: Rows, validation: Rows | None) -> bool:
-    """Whether `Plain` gives what ``model.fit`` gives.
+def unfit(model: keras.Model, train: Rows, validation: Rows | None) -> str | None:
+    """Why `Plain` may not give what ``model.fit`` gives; `None` if it does.
 
-    A functional model of Keras' own layers with one output and one loss, metrics that are sums over
-    rows, an optimizer that treats every number alike, data that fit in memory twice.
+    Plain is a functional model of known layers with one output and one loss, known metrics, an optimizer that
+    treats every number alike, and data that fit in memory twice.
+
+    Args:
+        model: A built, compiled model.
+        train: Training examples.
+        validation: Validation examples, or `None`.
+
+    Returns:
+        Words that complete "because".
     """
-    if not model.built or not is_standard(model) or not is_public(type(model)):
-        return False
+    reason = unknown_layer(model)
+    if reason:
+        return reason
     functional = getattr(model, "_functional", None) or model
     output = getattr(functional, "_outputs_struct", None)
     if not isinstance(output, keras.KerasTensor):
-        return False
-    if not is_elementwise(model.optimizer) or not all(
-        is_public(type(layer)) for layer in model._flatten_layers(include_self=False)
-    ):
-        return False
-    if not all(_fits(rows, output.shape) for rows in (train, validation) if rows is not None):
-        return False
+        return "the model has several outputs"
+    if getattr(output, "_keras_mask", None) is not None:
+        return "the model's output carries a mask"
+    if not is_elementwise(model.optimizer):
+        return f"{type(model.optimizer).__name__} does not update every weight by the same rule"
+    for rows in (train, validation):
+        if rows is not None and not _is_pair(rows):
+            return "targets and weights are not one array each"
+        if rows is not None and not _fits(rows, output.shape):
+            return "predictions and data of an epoch don't fit in memory"
     variables = model.trainable_variables
-    return len({v.dtype for v in variables}) == 1 and not any(
-        v.constraint is not None or v.overwrite_with_gradient for v in variables
-    )
+    if len({v.dtype for v in variables}) != 1:
+        return "there are no trainable variables of one type"
+    if any(v.constraint is not None or v.overwrite_with_gradient for v in variables):
+        return "a variable has a constraint"
+    return unknown_metric(model)
+
+
+def _is_pair(rows: Rows) -> bool:
+    """Whether there are targets, and single tensors of targets and weights."""
+    parts = rows.data
+    return isinstance(parts, tuple) and len(parts) > 1 and all(tf.is_tensor(p) for p in parts[1:])
 
 
 def _fits(rows: Rows, output: tuple[int | None, ...]) -> bool:
-    """Whether examples are small enough, with single tensors of targets and weights."""
-    parts = rows.data
-    if not isinstance(parts, tuple) or len(parts) < 2 or not all(tf.is_tensor(p) for p in parts[1:]):
-        return False
-    leaves = keras.tree.flatten(parts)
+    """Whether examples and their predictions are small enough."""
+    leaves = keras.tree.flatten(rows.data)
     if None in output[1:] or not all(tf.is_tensor(leaf) for leaf in leaves):
         return False
     numbers = rows.size * math.prod(n or 0 for n in output[1:]) + sum(
@@ -119,7 +136,7 @@ class Plain:
     """Trains a plain model; the same interface as `Epochs`.
 
     Args:
-        model: A compiled model for which `is_plain` holds.
+        model: A compiled model for which `unfit` finds nothing.
         train: Training examples.
         validation: Validation examples, or `None`.
         shuffle_seed: Seed of the order of rows, or `None` to keep them in order.
@@ -133,7 +150,7 @@ class Plain:
         self.model = model
         self.train = train
         self.validation = validation
-        self._seed = shuffle_seed
+        self.shuffle_seed = shuffle_seed
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._variables = list(model.trainable_variables)
@@ -207,7 +224,7 @@ class Plain:
         if self._state is None:
             self._state = self._read()
         trace = self._functions[kind]
-        numbers = tf.constant([self._seed or 0, first, last, batch_size, val_batch], tf.int32)
+        numbers = tf.constant([self.shuffle_seed or 0, first, last, batch_size, val_batch], tf.int32)
         with _graphs_optimised(self._optimise):
             *state, table = trace.function(*self._state, self._settings, self._data(kind), numbers)
         self._state = tuple(state)
@@ -239,17 +256,19 @@ class Plain:
             described = keras.tree.map_structure(
                 lambda t: None if t is None else (tuple(t.shape), t.dtype.name), self._data("many")
             )
-            key = (kind, self._key, repr(described), self._seed is None, self._whole)
+            key = (kind, self._key, repr(described), self.shuffle_seed is None, self._whole)
         self._functions[kind] = _remembered(key, lambda: self._trace(kind))
 
     def _trace(self, kind: str) -> Trace:
-        scores = self._find_scores()
+        scores = self._find_scores(self.train)
+        tested = None if kind == "train" or self.validation is None else self._find_scores(self.validation)
         program = Program(
             self.model,
             self.train,
             self.validation if kind != "train" else None,
             scores,
-            shuffle=self._seed is not None,
+            tested,
+            shuffle=self.shuffle_seed is not None,
             whole=self._whole,
             shapes=self._shapes,
             dropouts=self._dropouts,
@@ -271,16 +290,16 @@ class Plain:
             function = tf.function(program.epochs, autograph=False).get_concrete_function(
                 open_flat, state, rest, self._settings, self._data(kind), tf.TensorSpec([5], tf.int32)
             )
-        tested = tuple(f"val_{name}" for name in scores.names)
-        return Trace(function, scores.names + (tested if kind == "many" else ()))
+        names = tuple(f"val_{name}" for name in scores.names)
+        return Trace(function, scores.names + (names if kind == "many" else ()))
 
-    def _find_scores(self) -> Scores:
-        """The function of losses and metrics, perhaps another model's."""
-        model, data = self.model, self.train.data[1:]
+    def _find_scores(self, data: Rows) -> Scores:
+        """The function of losses and metrics of such data, perhaps another model's."""
+        model = self.model
         output = model.outputs[0]
         key: Hashable = None
         if self._key is not None:
-            described = [(tuple(t.shape[1:]), t.dtype.name) for t in data]
+            described = [(tuple(t.shape[1:]), t.dtype.name) for t in data.data[1:]]
             key = (
                 "scores",
                 metrics(model),
@@ -289,4 +308,4 @@ class Plain:
                 output.dtype,
                 keras.config.floatx(),
             )
-        return _remembered(key, lambda: trace_scores(model, self.train, output))
+        return _remembered(key, lambda: trace_scores(model, data, output))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from refine.keras._epochs import build
 from refine.keras._flat import give
-from refine.keras._structure import is_mean_over_rows
 
 if TYPE_CHECKING:
     from refine.keras._data import Rows
@@ -27,27 +27,21 @@ class Scores(NamedTuple):
     names: tuple[str, ...]
 
 
-def trace_scores(model: keras.Model, train: Rows, output: Any) -> Scores:
+def trace_scores(model: keras.Model, data: Rows, output: Any) -> Scores:
     """Traces what Keras logs after an epoch, for any number of rows.
 
     Args:
         model: A compiled model whose metrics are sums over rows; their variables are created here.
-        train: Examples with targets, and perhaps weights, of the right shapes.
+        data: Examples with targets, and perhaps weights, of the right shapes.
         output: The model's output, symbolic.
 
     Raises:
         ValueError: Metrics that need more than the epoch's predictions, or have several values.
     """
-    symbolic = keras.tree.map_structure(
-        lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name), train.data
-    )
-    # Keras' own way of creating what losses and metrics need before a trace.
-    model._symbolic_build(data_batch=symbolic)
+    build(model, data)
     compiled = model._compile_metrics
     if set(map(id, model.metrics)) - {id(model._loss_tracker), id(compiled)}:
         raise ValueError("the model has metrics of its own")
-    if compiled is not None and not all(map(is_mean_over_rows, compiled.metrics)):
-        raise ValueError("a metric is not a mean over rows")
     names: list[str] = []
 
     def score(total: Any, y: Any, predicted: Any, weight: Any) -> Any:
@@ -68,7 +62,7 @@ def trace_scores(model: keras.Model, train: Rows, output: Any) -> Scores:
     def spec(tensor: Any) -> Any:
         return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
 
-    _, y, weight = (*train.data, None)[:3]
+    _, y, weight = (*data.data, None)[:3]
     function = tf.function(score, autograph=False).get_concrete_function(
         tf.TensorSpec((), keras.config.floatx()),
         spec(y),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from refine.keras._known import is_public
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -39,29 +41,12 @@ _KNOWN = (
 # Layers for which the number of columns may be open while they are traced.
 _ANY_WIDTH = (keras.layers.Activation, keras.layers.Dropout, keras.layers.ELU, keras.layers.ReLU)
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2)
-# Public functions of a whole batch, unlike all others, which are means over rows.
-_OF_BATCHES = ("dice", "tversky", "circle", "Dice", "Tversky", "Circle")
 
 Shape = tuple[int | None, ...]
 
 
 class Uncacheable(Exception):  # no error: such a model is traced for itself
     """The model holds something that can't be compared with another model's."""
-
-
-def is_public(obj: Any) -> bool:
-    """Whether a class, function or instance is one of Keras' own or of refine's metrics."""
-    module = str(getattr(obj, "__module__", type(obj).__module__))
-    return module.startswith(("keras.", "refine.keras."))
-
-
-def is_mean_over_rows(thing: Any) -> bool:
-    """Whether a metric or loss of Keras is a sum over rows, or follows from such sums."""
-    kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)
-    inner = getattr(thing, "_fn", None) or getattr(thing, "fn", None)
-    if not is_public(kind) or kind.__name__ in _OF_BATCHES:
-        return False
-    return inner is None or is_mean_over_rows(inner)
 
 
 def dropouts_of(model: keras.Model) -> list[Any]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from refine.errors import RefineWarning
 from refine.keras._data import Rows, Unsupported, rows, split_tail
-from refine.keras._epochs import Epochs, Logs, is_rowwise
-from refine.keras._plain import Plain, is_plain
+from refine.keras._epochs import Epochs, Logs, build
+from refine.keras._known import is_rowwise
+from refine.keras._notices import say_once
+from refine.keras._plain import Plain, unfit
 from refine.keras._pruning import PruningCallback, is_stopped, watched
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ _VALIDATION_NUMBERS = 2**20
 _SECONDS_PER_CALL = 0.5
 # Epochs of one call where the trial may be stopped after each of them: what is trained beyond that is lost.
 _EPOCHS_WATCHED = 5
-
-_said: set[str] = set()
 
 
 def fit(
@@ -67,11 +64,13 @@ def fit(
     shuffling they are as good but in another order of rows: the order follows from Python's random
     state, which `keras.utils.set_random_seed` sets.
 
-    What can't be done this way is handed to ``model.fit``, with one `RefineWarning` per reason and
-    process: datasets and generators, sparse or non-numeric data, callbacks that act on batches,
-    ``steps_per_epoch``, ``validation_steps``, ``shuffle="batch"``, ``run_eagerly``, fixed batch sizes,
-    distribution strategies, another backend than TensorFlow, a step that can't be traced with a
-    variable number of rows.
+    Models made of layers, losses and metrics whose meaning is known are trained with fewer operations than
+    Keras' step has. All others run that step as it is, with one `RefineWarning` per reason and process.
+
+    What can't be done in a graph of epochs is handed to ``model.fit``, with such a warning too: datasets and
+    generators, sparse or non-numeric data, callbacks that act on batches, ``steps_per_epoch``,
+    ``validation_steps``, ``shuffle="batch"``, ``run_eagerly``, fixed batch sizes, distribution strategies,
+    another backend than TensorFlow, a step that can't be traced with a variable number of rows.
 
     Args:
         model: A compiled model.
@@ -113,17 +112,20 @@ def fit(
         alone = not callbacks and not verbose and validation_freq == 1
         batch = int(batch_size or 32)
         val_batch = int(validation_batch_size or 0)
-        if not val_batch:
-            val_batch = batch if validation is None else _validation_batch(model, validation, batch)
         try:
+            if not model.built:
+                build(model, train)
+            if not val_batch:
+                val_batch = batch if validation is None else _validation_batch(model, validation, batch)
             steps = -(-train.size // batch) * max(0, epochs - initial_epoch)
-            runner, many = _traced(model, train, validation, seed, steps, val_batch, alone=alone)
+            runner, many, slower = _traced(model, train, validation, seed, steps, val_batch, alone=alone)
         except Exception as error:
-            first_line = str(error).strip().partition("\n")[0][:200]
-            raise Unsupported(f"it could not be traced ({first_line})") from error
+            raise Unsupported(f"it could not be traced ({_first_line(error)})") from error
+        if slower:
+            say_once("running Keras' own step", slower)
         return _run(runner, arguments, batch, val_batch, many=many)
     except Unsupported as reason:
-        _say_once(str(reason))
+        say_once("using model.fit", str(reason))
         if watched():
             if isinstance(callbacks, keras.callbacks.CallbackList):
                 callbacks.append(PruningCallback())
@@ -143,17 +145,25 @@ def _traced(
     val_batch: int,
     *,
     alone: bool,
-) -> tuple[Plain | Epochs, bool]:
-    """The fastest runner that does what the model does, and whether epochs may run many at a time."""
-    if is_plain(model, train, validation):
-        with contextlib.suppress(Exception):  # whatever is wrong, the general runner says it better
+) -> tuple[Plain | Epochs, bool, str | None]:
+    """The fastest runner that does what the model does, whether epochs may run many at a time, and why not faster."""
+    reason = unfit(model, train, validation)
+    if reason is None:
+        try:
             plain = Plain(model, train, validation, seed)
             plain.trace(many=alone, steps=steps, val_batch=val_batch)
-            return plain, alone
+        except Exception as error:  # noqa: BLE001  # whatever is wrong, the general runner says it better
+            reason = f"its step has no short form ({_first_line(error)})"
+        else:
+            return plain, alone, None
     runner = Epochs(model, train, validation, seed)
     many = alone and runner.standard
     runner.trace(many=many)
-    return runner, many
+    return runner, many, reason
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
 
 
 def _run(runner: Plain | Epochs, arguments: dict[str, Any], batch: int, val_batch: int, *, many: bool) -> Any:
@@ -223,7 +233,7 @@ def _one_by_one(
     for epoch in span:
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
-        logs = runner.train_epoch(epoch, batch)
+        logs = _one_batch(runner, batch) if model.stop_training else runner.train_epoch(epoch, batch)
         for watcher in watchers:
             # It looks at the loss after a batch; here that is after the last one.
             watcher.on_batch_end(last_step, logs)
@@ -235,6 +245,17 @@ def _one_by_one(
         callbacks.on_epoch_end(epoch, logs)
         if model.stop_training or is_stopped(epoch, logs, span.stop):
             break
+    return logs
+
+
+def _one_batch(runner: Plain | Epochs, batch: int) -> Logs:
+    """What Keras still trains after a callback has ended training before an epoch: its first batch."""
+    model, train = runner.model, runner.train
+    rows = np.arange(train.size) if runner.shuffle_seed is None else np.random.permutation(train.size)
+    examples = keras.tree.map_structure(
+        lambda t: None if t is None else tf.gather(t, rows[:batch]), train.data
+    )
+    logs: Logs = model.train_on_batch(*keras.utils.unpack_x_y_sample_weight(examples), return_dict=True)
     return logs
 
 
@@ -255,6 +276,8 @@ def _validation(validation_data: Any) -> Rows:
         raise ValueError(
             f"validation_data: must be (x, y) or (x, y, sample_weight), got {len(data)} elements"
         )
+    if any(np.shape(leaf)[:1] == (0,) for leaf in keras.tree.flatten(data) if hasattr(leaf, "shape")):
+        raise Unsupported("the validation data has no rows")
     return rows(*data)
 
 
@@ -316,14 +339,3 @@ def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
             continue
         return name
     return None
-
-
-def _say_once(reason: str) -> None:
-    if reason in _said:
-        return
-    _said.add(reason)
-    warnings.warn(
-        f"refine.keras.fit: using model.fit, because {reason}; results are the same, only slower",
-        RefineWarning,
-        stacklevel=3,
-    )

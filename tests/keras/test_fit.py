@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 import refine.keras
-from refine.keras import fit as fit_function
+from refine.keras import _notices
 
 if TYPE_CHECKING:
     import pathlib
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test may be warned of every reason once more."""
-    monkeypatch.setitem(fit_function.__globals__, "_said", set())
+    monkeypatch.setattr(_notices, "said", set())
 
 
 def small(rate: float = 0.0, lr: float = 0.01) -> keras.Model:
@@ -159,6 +159,7 @@ def test_a_seed_gives_the_same_bits_after_anything(cancer: Any) -> None:
     assert run(12) != first
 
 
+@pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
 def test_shuffling_takes_every_row_once_an_epoch() -> None:
     class Rows(keras.Model):
         def __init__(self) -> None:
@@ -193,6 +194,7 @@ def test_model_is_freed(cancer: Any) -> None:
     assert reference() is None
 
 
+@pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
 def test_batches_are_values_of_one_trace(cancer: Any) -> None:
     traces = []
 

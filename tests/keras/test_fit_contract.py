@@ -15,6 +15,9 @@ from refine.keras import fmeasure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Which way a model is trained is in the contract of models; here all ways count.
+pytestmark = pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
+
 
 def dense(*hidden: Any, out: int = 1, last: str | None = "sigmoid", **compiled: Any) -> Any:
     model = keras.Sequential(

@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 
 import refine.keras
+from refine.errors import RefineWarning
 from refine.keras import KerasObjective, _plain, _session, fmeasure, hidden_layers
 from refine.keras._epochs import Epochs
 from refine.keras._plain import Plain
@@ -129,8 +130,9 @@ def test_shared_penalties_differ_from_separate_ones(cancer: Any) -> None:
 
 def test_the_lean_step_is_the_step_of_keras(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lean = train(cancer, {})
-    monkeypatch.setitem(refine.keras.fit.__globals__, "is_plain", lambda *_: False)
-    whole = train(cancer, {})
+    monkeypatch.setitem(refine.keras.fit.__globals__, "unfit", lambda *_: "told so")
+    with pytest.warns(RefineWarning, match="Keras' own step, because told so"):
+        whole = train(cancer, {})
     for name, values in whole[0].items():
         np.testing.assert_allclose(lean[0][name], values, atol=1e-6, err_msg=name)
     for mine, other in zip(lean[1], whole[1], strict=True):
@@ -163,11 +165,11 @@ def test_what_is_plain(cancer: Any) -> None:
 
     data = rows(cancer.x, cancer.y)
     model = model_of(BASE)
-    assert _plain.is_plain(model, data, data)
+    assert _plain.unfit(model, data, data) is None
     model.compile(keras.optimizers.Adam(clipnorm=1.0), "mse")
-    assert not _plain.is_plain(model, data, data)
+    assert "Adam does not update every weight" in str(_plain.unfit(model, data, data))
     model.compile(keras.optimizers.Adam(), "mse")
-    assert not _plain.is_plain(model, rows(cancer.x), None)
+    assert "targets" in str(_plain.unfit(model, rows(cancer.x), None))
     monitored = Plain(model, data, None, None)
     assert Plain.standard
     assert set(dir(monitored)) >= {"train_epochs", "train_epoch", "validate", "finish", "trace"}
