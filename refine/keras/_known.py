@@ -25,8 +25,8 @@ RMSNormalization ReLU RepeatVector Rescaling Reshape SeparableConv1D SeparableCo
 Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract TimeDistributed UnitNormalization
 UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """
-# Arithmetic between tensors of a functional model (`x + y`), and what makes the mask of an embedding.
-_OPERATIONS = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "NotEqual")
+# Arithmetic between tensors of a functional model (`x + y`), and what `Embedding` and `Masking` make masks with.
+_OPERATIONS = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "NotEqual", "Any")
 
 # Means over rows of something that follows from the row alone. Not here: dice, tversky, circle and ctc, and the
 # hinge losses, which look at all labels of a batch to tell what the labels are.
@@ -99,26 +99,22 @@ def unknown_layer(model: keras.Model) -> str | None:
             return f"layer {type(layer).__name__} works across rows"
         for operation in getattr(getattr(layer, "_functional", None) or layer, "operations", ()):
             kind = type(operation)
-            if not isinstance(operation, keras.Layer) and not (
-                is_public(kind) and kind.__name__ in _OPERATIONS
-            ):
+            if isinstance(operation, keras.Layer):
+                continue
+            if not is_public(kind) or kind.__name__ not in _OPERATIONS or not _keeps_rows(operation):
                 return f"nothing is known of operation {kind.__name__}"
     return None
 
 
 def _keeps_rows(layer: Any) -> bool:
-    """Whether a known layer's options leave the first axis alone."""
+    """Whether the options of a known layer or operation leave the first axis alone."""
     if type(layer) is keras.layers.EinsumDense:
         before, after = layer.equation.split(",")[0], layer.equation.split("->")[-1]
         return bool(before[:1] == after[:1])
     ranks = {len(t.shape) for node in layer._inbound_nodes for t in node.input_tensors}
     rank = min(ranks, default=2)
-    for name in ("axis", "axes", "attention_axes"):
-        axes = getattr(layer, name, None)
-        for axis in keras.tree.flatten(axes if axes is not None else ()):
-            if not (axis > 0 or -rank < axis < 0):
-                return False
-    return True
+    axes = keras.tree.flatten([getattr(layer, name, ()) for name in ("axis", "axes")])
+    return all(axis is not None and (axis > 0 or -rank < axis < 0) for axis in axes)
 
 
 def unknown_metric(model: keras.Model) -> str | None:

@@ -1,26 +1,35 @@
-"""What `refine.keras.fit` can't do in its fastest way is said once per reason and process."""
+"""Warnings that are given once per text and process."""
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 
 from refine.errors import RefineWarning
 
 said: set[str] = set()
 
 
-def say_once(way: str, reason: str) -> None:
-    """Warns of a slower way, unless this reason was given before.
+def warn_once(text: str, stacklevel: int = 2) -> None:
+    """Warns, unless it was said before.
 
     Args:
-        way: What is done instead: ``"using model.fit"``.
-        reason: Completes "because".
+        text: The warning.
+        stacklevel: As of `warnings.warn`, from the caller's point of view.
     """
-    if reason in said:
-        return
-    said.add(reason)
-    warnings.warn(
-        f"refine.keras.fit: {way}, because {reason}; results are the same, only slower",
-        RefineWarning,
-        stacklevel=3,
-    )
+    if text not in said:
+        said.add(text)
+        warnings.warn(text, RefineWarning, stacklevel=stacklevel + 1)
+
+
+@contextlib.contextmanager
+def heard_anew() -> Iterator[None]:
+    """While the block runs, everything may be said once more; afterwards it counts as said as before."""
+    before = set(said)
+    said.clear()
+    try:
+        yield
+    finally:
+        said.clear()
+        said.update(before)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import keras
 import tensorflow as tf
 
-from refine.keras._epochs import Logs
+from refine.keras._epochs import Logs, build
 from refine.keras._flat import is_elementwise, optimizer_state, read_flat, write_flat
 from refine.keras._known import unknown_layer, unknown_metric
 from refine.keras._lean import Program, Settings
@@ -176,6 +176,9 @@ class Plain:
             steps: Batches in all epochs together.
             val_batch: Rows per validation batch.
         """
+        if not many:
+            # Callbacks ask the model's metrics which way is better, also where another model's trace is taken.
+            build(self.model, self.train)
         self._optimise = steps >= _WORTH_OPTIMISING
         self._whole = self.validation is not None and val_batch >= self.validation.size
         self._find("many" if many and self.validation is not None else "train")

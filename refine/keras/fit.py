@@ -13,7 +13,7 @@ import tensorflow as tf
 from refine.keras._data import Rows, Unsupported, rows, split_tail
 from refine.keras._epochs import Epochs, Logs, build
 from refine.keras._known import is_rowwise
-from refine.keras._notices import say_once
+from refine.keras._notices import warn_once
 from refine.keras._plain import Plain, unfit
 from refine.keras._pruning import PruningCallback, is_stopped, watched
 
@@ -122,10 +122,10 @@ def fit(
         except Exception as error:
             raise Unsupported(f"it could not be traced ({_first_line(error)})") from error
         if slower:
-            say_once("running Keras' own step", slower)
+            _announce("running Keras' own step", slower)
         return _run(runner, arguments, batch, val_batch, many=many)
     except Unsupported as reason:
-        say_once("using model.fit", str(reason))
+        _announce("using model.fit", str(reason))
         if watched():
             if isinstance(callbacks, keras.callbacks.CallbackList):
                 callbacks.append(PruningCallback())
@@ -339,3 +339,11 @@ def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
             continue
         return name
     return None
+
+
+def _announce(way: str, reason: str) -> None:
+    """Says once that a training goes a slower way."""
+    warn_once(
+        f"refine.keras.fit: {way}, because {reason}; results are the same, only slower",
+        stacklevel=3,
+    )

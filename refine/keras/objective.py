@@ -13,6 +13,7 @@ import numpy as np
 from refine.errors import ObjectiveError
 from refine.keras._code import check_model, digest_code, name_of
 from refine.keras._history import curves_of
+from refine.keras._kept import kept_values, noting_kept
 from refine.keras._repeats import Listener, averaged
 from refine.keras._session import own_session, prepare
 from refine.keras._split import as_arrays, classes_of, digest, labels_of, rows_of, take, validation_rows
@@ -42,8 +43,9 @@ class KerasObjective:
 
     The function builds, compiles and trains a model and returns ``(history, model)``. Inside,
     ``model.fit`` works as ever and `refine.keras.fit` is the faster replacement. Call the objective
-    with a configuration and the running trial; it returns the last epoch's value of every metric in the
-    history, and ``degenerate``: 1.0 if the model predicts the same for all validation rows (the same
+    with a configuration and the running trial; it returns every metric's value at the epoch whose weights the
+    model keeps (the last one, or the one that ``EarlyStopping(restore_best_weights=True)`` went back to), and
+    ``degenerate``: 1.0 if the model predicts the same for all validation rows (the same
     class, where the targets are classes), else 0.0.
 
     Every call starts from a cleared Keras session seeded with ``trial.seed``, so that the result
@@ -194,13 +196,13 @@ class KerasObjective:
         assert self._sealed is not None
         try:
             with own_session(int(trial.seed)):
-                curves, model = curves_of(self.model(*self._data, params))
+                _, metrics, model = self._fit(params)
                 if not isinstance(model, keras.Model):
                     raise ObjectiveError(
                         f"the hold-out needs the trained keras model, got {type(model).__name__}: "
                         "return (history, model)"
                     )
-                metrics = {k: v[-1] for k, v in curves.items() if not k.startswith("val_")}
+                metrics = {k: v for k, v in metrics.items() if not k.startswith("val_")}
                 found = model.evaluate(*self._sealed, verbose=0, return_dict=True)
                 metrics |= {f"val_{name}": float(value) for name, value in found.items()}
                 flag = self._degenerate(model, *self._sealed)
@@ -217,7 +219,7 @@ class KerasObjective:
                 epochs from 0, once training has ended.
 
         Returns:
-            The last epoch's metrics and ``degenerate``.
+            The metrics of the epoch whose weights are kept, and ``degenerate``.
 
         Raises:
             ObjectiveError: The function returned something else than ``(history, model)``.
@@ -234,12 +236,18 @@ class KerasObjective:
             # Models are cycles of objects: only a collection frees them, once no name holds them.
             gc.collect()
 
+    def _fit(self, params: Mapping[str, Any]) -> tuple[dict[str, list[float]], dict[str, float], Any]:
+        """Curves of one training, the values of the epoch whose weights are kept, and the model."""
+        with noting_kept():
+            returned = self.model(*self._data, params)
+        curves, model = curves_of(returned)
+        return curves, kept_values(returned[0], model, curves), model
+
     def _train(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[dict[str, float], Any]:
-        curves, model = curves_of(self.model(*self._data, params))
+        curves, metrics, model = self._fit(params)
         for epoch in range(max(map(len, curves.values()))):
             here = {name: values[epoch] for name, values in curves.items() if epoch < len(values)}
             trial.report(epoch, here)
-        metrics = {name: values[-1] for name, values in curves.items()}
         flag = self._degenerate(model, *self._data[2:])
         self._tell(model, trial)
         if flag is not None:

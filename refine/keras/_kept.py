@@ -1,0 +1,123 @@
+"""Of which epoch the weights are that a model keeps, so that the same epoch is recorded.
+
+Keras tells nobody: ``EarlyStopping(restore_best_weights=True)`` puts weights back as training ends, and the history still
+ends with another epoch. While a trial runs, the list of callbacks of every training writes it to its history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from refine.keras._notices import warn_once
+from refine.keras._pruning import PruningCallback
+
+# Callbacks that leave weights alone after they were measured, or, as the last but one, put them back as they were then.
+_HARMLESS = (
+    keras.callbacks.BackupAndRestore,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.History,
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ProgbarLogger,
+    keras.callbacks.ReduceLROnPlateau,
+    keras.callbacks.SwapEMAWeights,
+    keras.callbacks.TensorBoard,
+    keras.callbacks.TerminateOnNaN,
+    PruningCallback,
+)
+_NOTED = "refine_kept"
+
+
+@contextlib.contextmanager
+def noting_kept() -> Iterator[None]:
+    """While the block runs, every training notes which epoch its weights are of; see `kept_values`."""
+    kind = keras.callbacks.CallbackList
+    hooks = kind.on_epoch_end, kind.on_train_end
+    kind.on_epoch_end, kind.on_train_end = _epoch_end(hooks[0]), _train_end(hooks[1])
+    try:
+        yield
+    finally:
+        kind.on_epoch_end, kind.on_train_end = hooks
+
+
+def kept_values(returned: Any, model: Any, curves: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The value of every metric at the epoch whose weights the model keeps.
+
+    Args:
+        returned: The history that a model function returned.
+        model: The model that it returned.
+        curves: The history as lists of numbers.
+
+    Returns:
+        The value of that epoch, or of the last one where no callback put weights back.
+    """
+    history: Any = returned if hasattr(returned, "history") else getattr(model, "history", None)
+    noted = getattr(history, _NOTED, None)
+    if noted is None or (history is not returned and history.history is not returned):
+        return {name: values[-1] for name, values in curves.items()}
+    epoch, monitor, best = noted
+    places = {len(history.epoch): history.epoch.index(epoch)}
+    watched = list(curves.get(monitor, ()))
+    if best in watched:  # validated every few epochs alone, a curve is shorter
+        places.setdefault(len(watched), watched.index(best))
+    return {name: values[places.get(len(values), -1)] for name, values in curves.items()}
+
+
+def _epoch_end(hook: Any) -> Any:
+    def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:
+        own, model = _own(self.callbacks), self.callbacks[0].model
+        before = model.get_weights() if own else None
+        hook(self, epoch, logs)
+        vars(self)["_changed_by"] = own if before is not None and _differ(model, before) else ""
+
+    return on_epoch_end
+
+
+def _train_end(hook: Any) -> Any:
+    def on_train_end(self: Any, logs: Any = None) -> None:
+        own, model = _own(self.callbacks), self.callbacks[0].model
+        restoring = [
+            callback
+            for callback in self.callbacks
+            if isinstance(callback, keras.callbacks.EarlyStopping)
+            and callback.restore_best_weights
+            and callback.best_weights is not None
+        ]
+        before = model.get_weights() if own or restoring else None
+        hook(self, logs)
+        changed_by = "" if restoring else getattr(self, "_changed_by", "")
+        if restoring:
+            last = restoring[-1]
+            setattr(model.history, _NOTED, (last.best_epoch, last.monitor, last.best))
+            before = last.best_weights
+        if before is not None and _differ(model, before):
+            changed_by = own or "EarlyStopping"
+        swaps = any(isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in self.callbacks)
+        if getattr(model.optimizer, "use_ema", False) and not swaps and not restoring:
+            changed_by = f"{type(model.optimizer).__name__}(use_ema=True)"
+        if changed_by:
+            warn_once(
+                f"refine.keras: {changed_by} changed weights after they were measured, so that the model which is kept "
+                "is not the one whose value is recorded; change them before validation (SwapEMAWeights does), or "
+                "use EarlyStopping(restore_best_weights=True)"
+            )
+
+    return on_train_end
+
+
+def _own(callbacks: Sequence[Any]) -> str:
+    """Names of the callbacks that may change weights."""
+    return ", ".join(type(callback).__name__ for callback in callbacks if type(callback) not in _HARMLESS)
+
+
+def _differ(model: keras.Model, weights: Sequence[Any]) -> bool:
+    now = model.get_weights()
+    return len(now) != len(weights) or not all(
+        np.array_equal(one, other) for one, other in zip(now, weights, strict=True)
+    )

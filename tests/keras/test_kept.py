@@ -1,0 +1,127 @@
+"""What a trial records and the weights that its model keeps are of one epoch."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import refine.keras
+from refine.errors import RefineWarning
+from refine.keras import KerasObjective, _kept, _notices
+
+
+@pytest.fixture(autouse=True)
+def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_notices, "said", set())
+
+
+class Trial:
+    """A trial that keeps what is reported."""
+
+    seed = 3
+
+    def __init__(self) -> None:
+        self.curve: dict[str, list[float]] = {}
+
+    def report(self, epoch: int, metrics: Any) -> None:
+        for name, value in metrics.items():
+            self.curve.setdefault(name, []).append(value)
+
+
+def trained(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+    """A network that gets worse after a while, under the callbacks that are asked for."""
+    model = keras.Sequential([keras.Input((30,)), layers.Dense(8), layers.Dense(1, activation="sigmoid")])
+    optimizer = keras.optimizers.SGD(params.get("lr", 3.0), momentum=0.9, use_ema=params.get("ema", False))
+    model.compile(optimizer, "binary_crossentropy", metrics=["acc"], jit_compile=False)
+    fit = partial(refine.keras.fit, model) if params["fast"] else partial(model.fit, verbose=0)
+    history = fit(
+        x,
+        y,
+        validation_data=(x_val, y_val),
+        epochs=6,
+        validation_freq=params.get("freq", 1),
+        callbacks=[make() for make in params["callbacks"]],
+    )
+    return (history.history if params.get("plain") else history), model
+
+
+restoring = partial(keras.callbacks.EarlyStopping, "val_loss", patience=6, restore_best_weights=True)
+
+
+def run(cancer: Any, **params: Any) -> tuple[dict[str, float], Trial, Any]:
+    objective = KerasObjective(trained, cancer.x, cancer.y, x_val=cancer.x_val, y_val=cancer.y_val)
+    trial = Trial()
+    model, metrics = objective.trained({"callbacks": (), **params}, trial)
+    return metrics, trial, model
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")  # between validations
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("more", [{}, {"freq": 2}, {"plain": True}], ids=str)
+def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(fast: bool, more: Any, cancer: Any) -> None:
+    metrics, trial, model = run(cancer, fast=fast, callbacks=(restoring,), **more)
+    found = model.evaluate(cancer.x_val, cancer.y_val, verbose=0, return_dict=True)
+    assert metrics["val_acc"] == pytest.approx(found["acc"], abs=1e-6)
+    assert metrics["val_loss"] == pytest.approx(found["loss"], rel=1e-4)
+    assert metrics["val_loss"] == min(trial.curve["val_loss"])
+    assert metrics["val_loss"] != trial.curve["val_loss"][-1]  # or this would show nothing
+    if "freq" not in more:
+        best = int(np.argmin(trial.curve["val_loss"]))
+        assert metrics["acc"] == trial.curve["acc"][best]
+
+
+def test_without_such_a_callback_it_is_the_last_epoch(cancer: Any) -> None:
+    stops = partial(keras.callbacks.EarlyStopping, "val_acc", patience=2)
+    metrics, trial, model = run(cancer, fast=True, callbacks=(stops,))
+    assert metrics["val_acc"] == trial.curve["val_acc"][-1]
+    assert metrics["val_acc"] == pytest.approx(model.evaluate(cancer.x_val, cancer.y_val, verbose=0)[1])
+
+
+class Halves(keras.callbacks.Callback):
+    """Changes weights when an epoch has been measured."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.set_weights([0.5 * weight for weight in self.model.get_weights()])
+
+
+class AtTheEnd(Halves):
+    """Changes weights when training has ended."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        pass
+
+    def on_train_end(self, logs: Any = None) -> None:
+        Halves.on_epoch_end(self, 0)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize(
+    ("params", "who"),
+    [
+        ({"callbacks": (Halves,)}, "Halves"),
+        ({"callbacks": (AtTheEnd,)}, "AtTheEnd"),
+        ({"callbacks": (restoring, AtTheEnd)}, "AtTheEnd"),
+        ({"ema": True}, r"SGD\(use_ema=True\)"),
+    ],
+    ids=["epoch end", "train end", "after restoring", "average"],
+)
+@pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
+def test_who_breaks_the_rule_is_named(params: Any, who: str, fast: bool, cancer: Any) -> None:
+    with pytest.warns(RefineWarning, match=f"{who} changed weights after they were measured"):
+        run(cancer, fast=fast, **params)
+
+
+def test_callbacks_that_keep_to_it_are_not_named_and_nothing_stays(cancer: Any) -> None:
+    watch = partial(keras.callbacks.LambdaCallback, on_epoch_end=lambda *_: None)
+    hooks = keras.callbacks.CallbackList.on_epoch_end, keras.callbacks.CallbackList.on_train_end
+    run(cancer, fast=True, callbacks=(watch, restoring))
+    assert hooks == (keras.callbacks.CallbackList.on_epoch_end, keras.callbacks.CallbackList.on_train_end)
+
+
+def test_a_history_of_ones_own_ends_with_its_last_value() -> None:
+    assert _kept.kept_values({"acc": [0.5, 0.7]}, None, {"acc": [0.5, 0.7]}) == {"acc": 0.7}
