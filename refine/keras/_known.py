@@ -52,8 +52,8 @@ Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity SparseCat
 SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy SpecificityAtSensitivity TopKCategoricalAccuracy
 TrueNegatives TruePositives
 """
-# Keras chooses between known metrics by the shapes of targets and predictions.
-_CHOSEN = ("acc", "accuracy", "ce", "crossentropy")
+# Keras chooses between known ones by the shapes of targets and predictions.
+_CHOSEN_METRICS, _CHOSEN_LOSSES = ("acc", "accuracy"), ("ce", "crossentropy")
 
 
 def _found(module: Any, names: str) -> frozenset[Any]:
@@ -131,7 +131,7 @@ def unknown_metric(model: keras.Model) -> str | None:
 
 def _is_known_metric(metric: Any) -> bool:
     if isinstance(metric, str):
-        if metric in _CHOSEN:
+        if metric.lower() in _CHOSEN_METRICS:
             return True
         metric = keras.metrics.get(metric)
     kind = metric if inspect.isclass(metric) else type(metric)
@@ -143,9 +143,9 @@ def _is_known_metric(metric: Any) -> bool:
 def unknown_loss(model: keras.Model) -> str | None:
     """What about the loss is not known to be a mean over rows, as `unknown_layer` says it."""
     for loss in _parts(model._compile_loss._user_loss):
-        known = keras.losses.get(loss) if isinstance(loss, str) and loss not in _CHOSEN else loss
-        if known in _CHOSEN:
+        if isinstance(loss, str) and loss.lower() in _CHOSEN_LOSSES:
             continue
+        known = keras.losses.get(loss) if isinstance(loss, str) else loss
         if not _is_mean(known, _KNOWN_LOSSES) or getattr(known, "reduction", "mean") not in (
             "sum_over_batch_size",
             "mean",

@@ -302,7 +302,7 @@ class Plain:
         output = model.outputs[0]
         key: Hashable = None
         if self._key is not None:
-            described = [(tuple(t.shape[1:]), t.dtype.name) for t in data.data[1:]]
+            described = [(tuple(t.shape[1:]), t.dtype.name) for t in (*data.data[1:], *self.train.data[1:])]
             key = (
                 "scores",
                 metrics(model),
@@ -311,4 +311,9 @@ class Plain:
                 output.dtype,
                 keras.config.floatx(),
             )
-        return _remembered(key, lambda: trace_scores(model, data, output))
+
+        def traced() -> Scores:
+            build(model, self.train)
+            return trace_scores(model, data, output)
+
+        return _remembered(key, traced)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from refine.keras._epochs import build
 from refine.keras._flat import give
 
 if TYPE_CHECKING:
@@ -31,14 +30,13 @@ def trace_scores(model: keras.Model, data: Rows, output: Any) -> Scores:
     """Traces what Keras logs after an epoch, for any number of rows.
 
     Args:
-        model: A compiled model whose metrics are sums over rows; their variables are created here.
+        model: A compiled model whose metrics are sums over rows, built.
         data: Examples with targets, and perhaps weights, of the right shapes.
         output: The model's output, symbolic.
 
     Raises:
         ValueError: Metrics that need more than the epoch's predictions, or have several values.
     """
-    build(model, data)
     compiled = model._compile_metrics
     if set(map(id, model.metrics)) - {id(model._loss_tracker), id(compiled)}:
         raise ValueError("the model has metrics of its own")

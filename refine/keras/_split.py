@@ -14,12 +14,13 @@ from refine.errors import ObjectiveError
 _MOST_CLASSES = 100
 
 
-def as_arrays(name: str, data: Any) -> Any:
+def as_arrays(name: str, data: Any, *, copy: bool = False) -> Any:
     """Data as numpy arrays: floats in Keras' ``floatx``, structure kept, checked.
 
     Args:
         name: For errors.
         data: An array, a pandas frame, or a tuple, list or dict of them.
+        copy: Whether nothing may be shared with ``data``.
 
     Returns:
         The same structure of arrays with at least one dimension.
@@ -45,8 +46,8 @@ def as_arrays(name: str, data: Any) -> Any:
                     f"{name}: must be finite, got {bad} NaN or infinite of {array.size} numbers; "
                     "drop or impute those rows first"
                 )
-            array = array.astype(keras.config.floatx())
-        return array
+            return array.astype(keras.config.floatx(), copy=copy)
+        return array.copy() if copy else array
 
     if isinstance(data, list) and not any(hasattr(leaf, "shape") for leaf in data):
         data = np.asarray(data)  # a plain list of numbers

@@ -81,6 +81,7 @@ def open_shapes(model: keras.Model) -> list[Shape]:
         or not all(type(layer) in (keras.layers.Dense, *_ANY_WIDTH) for layer in layers)
         or len(model.inputs[0].shape) != 2
         or sum(1 + layer.use_bias for layer in dense) != len(shapes)
+        or not all(map(_has_simple_penalties, dense))
     ):
         return shapes
     opened: list[Shape] = []
@@ -91,6 +92,13 @@ def open_shapes(model: keras.Model) -> list[Shape]:
         if layer.use_bias:
             opened.append((columns,))
     return opened
+
+
+def _has_simple_penalties(layer: Any) -> bool:
+    """Whether regularisers add up over numbers, whatever their shape."""
+    simple = (*_PENALTIES, keras.regularizers.L1L2, type(None))
+    names = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
+    return all(type(getattr(layer, name)) in simple for name in names)
 
 
 def structure(model: keras.Model, shapes: list[Shape]) -> Hashable:

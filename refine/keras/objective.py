@@ -61,9 +61,11 @@ class KerasObjective:
         y_val: Targets to validate on, with ``x_val``.
         preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied
             to both sides. For one two-dimensional ``x``.
-        split_seed: Seed of the split, and of the hold-out.
+        split_seed: Seed of the split.
         holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
             proportion. `Round.open_holdout` measures on them; see `holdout` below.
+        holdout_seed: Seed of the hold-out alone: another ``split_seed`` splits the other rows anew and leaves the sealed
+            ones sealed.
         splits: How many times to split anew, under seeds that follow from ``split_seed``. Every configuration is
             trained on each, which takes as many times as long; its metrics are the means, and those of
             validation are given by split as well: ``val_acc@1``, ``val_acc@2``, ... The hold-out stays the
@@ -94,6 +96,7 @@ class KerasObjective:
         preprocess: Any = None,
         split_seed: int = 0,
         holdout: float | None = None,
+        holdout_seed: int = 0,
         splits: int = 1,
         name: str | None = None,
     ) -> None:
@@ -107,23 +110,22 @@ class KerasObjective:
                 isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share < 1
             ):
                 raise ObjectiveError(f"{option}: must be between 0 and 1, got {share!r}; {_SAYS[option]}")
-        if (
-            isinstance(split_seed, bool)
-            or not hasattr(split_seed, "__index__")
-            or not 0 <= split_seed < 2**32
-        ):
-            raise ObjectiveError(
-                f"split_seed: must be a whole number >= 0 and < 2**32, got {split_seed!r}; 0 is the default"
-            )
+        for option, seed in (("split_seed", split_seed), ("holdout_seed", holdout_seed)):
+            if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
+                raise ObjectiveError(
+                    f"{option}: must be a whole number >= 0 and < 2**32, got {seed!r}; 0 is the default"
+                )
         self.code = digest_code(model)
-        x, y = as_arrays("x", x), as_arrays("y", y)
+        # Rows that are drawn are copies; those that are taken as they come stay the caller's.
+        whole_sides = x_val is not None and holdout is None
+        x, y = as_arrays("x", x, copy=whole_sides), as_arrays("y", y, copy=whole_sides)
         count = _same_rows("x", x, "y", y)
         sealed = None
         if holdout is not None:
-            seal = int(digest("holdout", int(split_seed))[:8], 16)
+            seal = int(digest("holdout", int(holdout_seed))[:8], 16)
             mask = validation_rows(y, count, float(holdout), seal, "holdout")
             sealed = take(x, mask), take(y, mask)
-            whole = (x, y, "holdout", float(holdout), int(split_seed))
+            whole = (x, y, "holdout", float(holdout), int(holdout_seed))
             x, y = take(x, ~mask), take(y, ~mask)
             count = int((~mask).sum())
         if (x_val is None) != (y_val is None):
@@ -137,7 +139,7 @@ class KerasObjective:
                 raise ObjectiveError(
                     f"val_split: can't be combined with x_val, got {val_split}; leave one of them out"
                 )
-            x_val, y_val = as_arrays("x_val", x_val), as_arrays("y_val", y_val)
+            x_val, y_val = as_arrays("x_val", x_val, copy=True), as_arrays("y_val", y_val, copy=True)
             _same_rows("x_val", x_val, "y_val", y_val)
             parts: tuple[Any, ...] = (x, y, x_val, y_val)
             train_x, train_y = x, y

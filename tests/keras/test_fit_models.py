@@ -13,7 +13,8 @@ import pytest
 from refine.keras import _known, _notices
 from refine.testing import keras_models
 from refine.testing.keras_fit import ModelCase, compare_fits
-from refine.testing.keras_models import model_cases, network, table
+from refine.testing.keras_models import model_cases
+from refine.testing.keras_parts import Averaged, network, table
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +37,8 @@ def test_there_are_150_models_of_different_names() -> None:
 
 
 def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = ModelCase("mixed rows", partial(network, keras_models.Averaged), table)
-    monkeypatch.setattr(_known, "_KNOWN_LAYERS", _known._KNOWN_LAYERS | {keras_models.Averaged})
+    case = ModelCase("mixed rows", partial(network, Averaged), table)
+    monkeypatch.setattr(_known, "_KNOWN_LAYERS", _known._KNOWN_LAYERS | {Averaged})
     found = compare_fits(case)
     assert found.way == "fast"
     assert not found.is_equal

@@ -50,11 +50,34 @@ def test_it_is_part_of_the_identity():
         mark(holdout=0.2),
         mark(holdout=0.3),
         mark(holdout=0.2, split_seed=1),
+        mark(holdout=0.2, holdout_seed=1),
         mark(split_seed=1),
     ]
-    assert len(set(marks)) == 5
+    assert len(set(marks)) == 6
     assert mark(holdout=0.2) == marks[1]
     assert KerasObjective(small, X, Y).holdout is None
+
+
+def test_another_split_seals_the_same_rows():
+    def sealed(**options):
+        return KerasObjective(small, X, Y, holdout=0.2, **options)._sealed[0]
+
+    assert np.array_equal(sealed(), sealed(split_seed=1))
+    assert np.array_equal(sealed(), sealed(splits=2, split_seed=7))
+    assert not np.array_equal(sealed(), sealed(holdout_seed=1))
+
+
+@pytest.mark.parametrize("options", [{}, {"holdout": 0.2}])
+def test_the_callers_arrays_are_neither_frozen_nor_shared(options):
+    x, y, x_val, y_val = X[:150].copy(), Y[:150].copy(), X[150:].copy(), Y[150:].copy()
+    objective = KerasObjective(small, x, y, x_val=x_val, y_val=y_val, **options)
+    for part in (x, y, x_val, y_val):
+        assert part.flags.writeable
+        assert not any(np.shares_memory(part, own) for own in objective._data)
+    drawn = KerasObjective(small, x, y, **options)
+    assert x.flags.writeable
+    assert y.flags.writeable
+    assert not any(np.shares_memory(x, own) or np.shares_memory(y, own) for own in drawn._data)
 
 
 def test_a_round_and_its_hold_out(tmp_path):
