@@ -95,6 +95,10 @@ def unknown_layer(model: keras.Model) -> str | None:
         nested = isinstance(layer, keras.Model)
         if not (is_public(type(layer)) if nested else type(layer) in _KNOWN_LAYERS):
             return f"nothing is known of layer {type(layer).__name__}"
+        if layer.compute_dtype in ("float16", "bfloat16"):
+            return f"{layer.compute_dtype} rounds batches of other sizes in another way"
+        if hasattr(layer, "recurrent_dropout") and (layer.dropout or layer.recurrent_dropout):
+            return f"the dropout of {type(layer).__name__} draws in validation too"
         if not nested and not _keeps_rows(layer):
             return f"layer {type(layer).__name__} works across rows"
         for operation in getattr(getattr(layer, "_functional", None) or layer, "operations", ()):

@@ -328,13 +328,14 @@ def _series() -> Iterator[ModelCase]:
         "LSTM": (lstm,),
         "GRU": (gru,),
         "SimpleRNN": (partial(layers.SimpleRNN, 3),),
-        "LSTM, dropout": (partial(lstm, dropout=0.2, recurrent_dropout=0.2, seed=1),),
         "two LSTM": (partial(lstm, **sequence), lstm),
         "Bidirectional": (lambda: layers.Bidirectional(lstm()),),
         "TimeDistributed": (lambda: layers.TimeDistributed(layers.Dense(3)), gru),
     }
     for name, inner in listed.items():
         yield ModelCase(f"series: {name}", partial(stack, (6, 3), *inner), series)
+    noisy = partial(lstm, dropout=0.2, recurrent_dropout=0.2, seed=1)
+    yield ModelCase("series: LSTM, dropout", partial(stack, (6, 3), noisy), series, "step", short=True)
     masked = partial(stack, (6, 3), layers.Masking)
     yield ModelCase("mask: Masking, LSTM", partial(masked, lstm), padded, short=True)
     yield ModelCase("mask: Masking, GRU, backwards", partial(masked, partial(gru, go_backwards=True)), padded)
@@ -405,7 +406,7 @@ def _structures() -> Iterator[ModelCase]:
         "step",
         given(validation_data=None),
     )
-    yield ModelCase("model: mixed_bfloat16", partial(of_policy, "mixed_bfloat16"), table)
+    yield ModelCase("model: mixed_bfloat16", partial(of_policy, "mixed_bfloat16"), table, "step")
     yield ModelCase("model: mixed_float16", partial(of_policy, "mixed_float16"), table, "step")
     yield ModelCase("model: float64", partial(of_policy, "float64"), table)
     yield ModelCase("model: eager", partial(network, run_eagerly=True), table, "fit")
