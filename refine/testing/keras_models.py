@@ -132,7 +132,7 @@ def _optimizers() -> Iterator[ModelCase]:
     ways: tuple[tuple[Way, dict[str, Callable[[], Any]]], ...] = (("fast", fast), ("step", slow))
     for way, group in ways:
         for name, make in group.items():
-            short = name in ("SGD, momentum", "accumulation")
+            short = name == "SGD, momentum"
             yield ModelCase(f"optimizer: {name}", partial(network, optimizer=make), table, way, short=short)
 
 
@@ -182,7 +182,7 @@ def _losses() -> Iterator[ModelCase]:
         ("own function", "binary", one, lambda: own_loss),
         ("own class", "positive", linear, OwnLoss),
     ]
-    short = ("dice", "tversky", "ignored class", "cosine, axis 0")
+    short = ("dice", "ignored class", "cosine, axis 0")
     for name, targets, end, loss in listed:
         build = partial(network, loss=loss, **end)
         yield ModelCase(f"loss: {name}", build, partial(table, targets), short=name in short)
@@ -286,7 +286,6 @@ def _layers() -> Iterator[ModelCase]:
         "UnitNormalization, axis 0",
         "SpectralNormalization",
         "Lambda across rows",
-        "own, with a loss",
     )
     ways: tuple[tuple[Way, dict[str, Callable[[], Any]]], ...] = (("fast", fast), ("step", slow))
     for way, group in ways:
@@ -309,9 +308,7 @@ def _images() -> Iterator[ModelCase]:
         "Rescaling": (partial(layers.Rescaling, 0.5), conv),
     }
     for name, inner in listed.items():
-        yield ModelCase(
-            f"image: {name}", partial(stack, (8, 8, 2), *inner), images, short=name == "Conv2D, norm"
-        )
+        yield ModelCase(f"image: {name}", partial(stack, (8, 8, 2), *inner), images)
     for name, make in {
         "RandomFlip": partial(layers.RandomFlip, seed=1),
         "RandomTranslation": partial(layers.RandomTranslation, 0.2, 0.2, seed=1),
@@ -351,7 +348,11 @@ def _series() -> Iterator[ModelCase]:
         "Embedding, dropout": (embedding, partial(layers.Dropout, 0.2)),
     }.items():
         yield ModelCase(
-            f"mask: {name}, per step", partial(per_step, *inner), steps, way, short=name != "Embedding"
+            f"mask: {name}, per step",
+            partial(per_step, *inner),
+            steps,
+            way,
+            short=name == "Embedding, dropout",
         )
     last = partial(per_step, layers.Masking, shape=(6, 3), loss="mse", metrics=["mae"])
     yield ModelCase("mask: Masking, per step", last, _padded_steps, way, short=True)
@@ -389,7 +390,7 @@ def _structures() -> Iterator[ModelCase]:
     yield ModelCase("functional: across rows", partial(functional, across), table, "step", short=True)
     yield ModelCase("functional: two inputs", two_inputs, partial(changed, in_two))
     yield ModelCase("functional: named inputs", partial(two_inputs, True), partial(changed, by_name))
-    yield ModelCase("functional: two outputs", two_outputs, partial(changed, twice), "step", short=True)
+    yield ModelCase("functional: two outputs", two_outputs, partial(changed, twice), "step")
     yield ModelCase(
         "functional: listed outputs", partial(two_outputs, False), partial(changed, twice_listed), "step"
     )
@@ -459,7 +460,7 @@ def _options() -> Iterator[ModelCase]:
         "hooks of batches": (called(OnBatches), "fit"),
         "steps_per_epoch": (given(steps_per_epoch=2), "fit"),
     }
-    short = ("empty validation", "class_weight", "stopped as an epoch begins", "hooks of batches")
+    short = ("empty validation", "class_weight", "stopped as an epoch begins")
     for name, (options, way) in listed.items():
         yield ModelCase(f"fit: {name}", network, table, way, options, short=name in short)
     stops = called(partial(StopsAtBegin, 1))
