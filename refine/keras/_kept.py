@@ -71,7 +71,7 @@ def kept_values(returned: Any, model: Any, curves: Mapping[str, Sequence[float]]
 
 def _epoch_end(hook: Any) -> Any:
     def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:
-        own, model = _own(self.callbacks), self.callbacks[0].model
+        own, model = _own(self.callbacks), _model(self.callbacks)
         before = model.get_weights() if own else None
         hook(self, epoch, logs)
         vars(self)["_changed_by"] = own if before is not None and _differ(model, before) else ""
@@ -81,7 +81,7 @@ def _epoch_end(hook: Any) -> Any:
 
 def _train_end(hook: Any) -> Any:
     def on_train_end(self: Any, logs: Any = None) -> None:
-        own, model = _own(self.callbacks), self.callbacks[0].model
+        own, model = _own(self.callbacks), _model(self.callbacks)
         restoring = [
             callback
             for callback in self.callbacks
@@ -99,7 +99,7 @@ def _train_end(hook: Any) -> Any:
         if before is not None and _differ(model, before):
             changed_by = own or "EarlyStopping"
         swaps = any(isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in self.callbacks)
-        if getattr(model.optimizer, "use_ema", False) and not swaps and not restoring:
+        if getattr(getattr(model, "optimizer", None), "use_ema", False) and not swaps and not restoring:
             changed_by = f"{type(model.optimizer).__name__}(use_ema=True)"
         if changed_by:
             warn_once(
@@ -109,6 +109,11 @@ def _train_end(hook: Any) -> Any:
             )
 
     return on_train_end
+
+
+def _model(callbacks: Sequence[Any]) -> Any:
+    """The model that the callbacks belong to."""
+    return callbacks[0].model if callbacks else None
 
 
 def _own(callbacks: Sequence[Any]) -> str:
