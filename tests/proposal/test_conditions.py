@@ -98,4 +98,6 @@ def test_the_posterior_is_equal_where_only_what_is_not_read_differs(analysis):
     posterior = posterior_of(analysis, cells)
     assert np.array_equal(posterior.scores[:, 0], posterior.scores[:, 1])
     assert (posterior.scores[:, 2] < posterior.scores[:, 0]).mean() > 0.9
-    assert posterior.n < len(np.unique(analysis.X, axis=0))  # what differs in nothing that was read counts once
+    assert posterior.n < len(
+        np.unique(analysis.X, axis=0)
+    )  # what differs in nothing that was read counts once
