@@ -48,7 +48,7 @@ def test_the_page_on_the_document_s_experiment(browser, tmp_path, scheme):
     assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same configuration
     with served(found) as running, visit(browser, running.url, color_scheme=scheme) as page:
         until(page, "[...document.querySelectorAll('canvas')].every((c) => c.width > 200)")
-        drag(page, "dropout", "lower", -70)  # to 0.1
+        drag(page, "dropout", "lower", -40)  # to 0.1
         settled(page)
         assert page.locator('[data-parameter="dropout"]').get_attribute("data-source") == "edited"
         page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
