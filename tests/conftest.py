@@ -30,7 +30,7 @@ NEEDS = {"keras": "keras", "docs": "slow"}
 HERE = Path(__file__).parent
 SLOW = HERE / "slow.txt"
 """Tests that `make check` leaves out for their time, as `make slow` has measured them."""
-SLOW_FROM = 0.5
+SLOW_FROM = 0.4
 """Seconds of CPU, of the slowest parameters, with those of fixtures that the test was the first to need."""
 
 
