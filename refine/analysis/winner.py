@@ -58,12 +58,13 @@ class Candidate(NamedTuple):
         round: Id of the round that ran it first.
         key: Its hash there.
         configuration: Name -> encoded value.
-        observed: Value of its planned run; the mean where several rounds planned it.
+        observed: Value of its planned run; the mean where several trials agree on all that was read.
         fresh: Values of its runs under new seeds.
         expected: Mean of the posterior of its mean over seeds; the mean of all its runs where there is no posterior.
         low: Lower end of the 95 % interval of that mean; NaN where there is no posterior.
         high: Upper end.
         probability: That it is the best of all that were evaluated; NaN where there is no posterior.
+        unread: Names of the parameters that its trial did not read.
     """
 
     round: str
@@ -75,6 +76,7 @@ class Candidate(NamedTuple):
     low: float = math.nan
     high: float = math.nan
     probability: float = math.nan
+    unread: tuple[str, ...] = ()
 
     @property
     def params(self) -> dict[str, Any]:
@@ -83,8 +85,11 @@ class Candidate(NamedTuple):
 
     @property
     def labels(self) -> dict[str, str]:
-        """The configuration as tables show it."""
-        return {name: label(decode(value)) for name, value in self.configuration.items()}
+        """The configuration as tables show it: ``-`` where a value was not read."""
+        return {
+            name: "-" if name in self.unread else label(decode(value))
+            for name, value in self.configuration.items()
+        }
 
 
 class Race(NamedTuple):
@@ -409,7 +414,13 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
     return Field(
         goal=rounds[0].goal,
         candidates=tuple(
-            Candidate(runs[i].round, runs[i].key, runs[i].configuration, float(observed[group[i]]))
+            Candidate(
+                runs[i].round,
+                runs[i].key,
+                runs[i].configuration,
+                float(observed[group[i]]),
+                unread=runs[i].unread,
+            )
             for i in firsts
         ),
         draws=draws,
@@ -435,8 +446,8 @@ def _firsts(group: Ints, allowed: Bools, y: Floats) -> tuple[list[int], int]:
     if len(firsts) > _MOST:
         top = np.zeros(int(group.max()) + 1) - np.inf
         np.maximum.at(top, group[rows], y[rows])
-        keep = sorted(firsts, key=lambda g: -top[g])[:_MOST]
-        firsts = {g: firsts[g] for g in firsts if g in set(keep)}
+        keep = set(sorted(firsts, key=lambda g: -top[g])[:_MOST])
+        firsts = {g: i for g, i in firsts.items() if g in keep}
     return list(firsts.values()), best
 
 
@@ -448,6 +459,10 @@ class _Run(NamedTuple):
     read: frozenset[str] | None
     value: float
     good: bool
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        return () if self.read is None else tuple(n for n in self.configuration if n not in self.read)
 
 
 def _values(found: RanRound) -> tuple[Floats, Bools]:

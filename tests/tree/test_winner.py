@@ -10,6 +10,7 @@ import pytest
 
 import objectives
 import refine
+from refine.report.pages.winner import differing
 
 
 def truth(params):
@@ -168,3 +169,21 @@ def test_the_tree_report_hands_over_the_winner(grown, tmp_path):
     assert "## What to hand over" in text
     assert "The configuration to hand over is " in text
     assert "## What to hand over" in child.report(tmp_path).read_text()
+
+
+def test_what_was_not_read_is_no_value_and_no_difference(tmp_path):
+    def score(p):
+        return p["lr"] + (p["momentum"] if p["optimizer"] == "sgd" else 0.5)
+
+    space = {"lr": (0.0, 1.0, 6), "momentum": (0.0, 0.4, 5), "optimizer": ["adam", "sgd"]}
+    with refine.Tree("q", store=tmp_path / "t.db") as tree:
+        tree.add_round(space, score, n=40, seed=1).run(progress=False)
+        won = tree.winner()
+    first = won.candidates[0]
+    assert (first.unread, first.labels["momentum"]) == (("momentum",), "-")
+    assert won.params["momentum"] in (0.0, 0.1, 0.2, 0.3, 0.4)  # it is handed over all the same
+    seen = [c for c in won.candidates if c.configuration["optimizer"] == "adam"]
+    assert (
+        len({c.labels["lr"] for c in seen}) == len(seen) > 1
+    )  # equal in all that was read is one configuration
+    assert all("momentum" not in differing(first, c) for c in seen)

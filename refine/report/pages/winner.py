@@ -74,13 +74,13 @@ def observed_line(found: Winner) -> str:
 
 
 def differing(a: Candidate, b: Candidate) -> list[str]:
-    """Names of the parameters of one configuration that are different, or missing, in another.
+    """Names of the parameters that one configuration reads and that are different, or missing, in another.
 
     Args:
         a: The other one.
         b: The one whose names are given.
     """
-    return [name for name, value in b.configuration.items() if a.configuration.get(name, ...) != value]
+    return [name for name, shown in b.labels.items() if name not in b.unread and a.labels.get(name) != shown]
 
 
 def _within_line(found: Winner) -> tuple[str, ...]:
