@@ -86,6 +86,12 @@ _ROUND_HELP = "Id of a round, the beginning of one, or a tag."
 RoundArgument = Annotated[
     str, typer.Argument(metavar="ROUND", help=_ROUND_HELP, autocompletion=complete_rounds)
 ]
+OfArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ROUND", help="Of this round; default of the whole tree.", autocompletion=complete_rounds
+    ),
+]
 OtherArgument = Annotated[
     str, typer.Argument(metavar="OTHER", help=_ROUND_HELP, autocompletion=complete_rounds)
 ]

@@ -13,6 +13,7 @@ from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import (
     LOOK,
     JsonOption,
+    OfArgument,
     OtherArgument,
     RoundArgument,
     StoreArgument,
@@ -133,12 +134,7 @@ def diff(
 @app.command(rich_help_panel=LOOK)
 def best(
     store: StoreArgument,
-    which: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="ROUND", help="Of this round; default of the whole tree.", autocompletion=complete_rounds
-        ),
-    ] = None,
+    which: OfArgument = None,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -166,12 +162,7 @@ def best(
 @app.command(rich_help_panel=LOOK)
 def winner(
     store: StoreArgument,
-    which: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="ROUND", help="Of this round; default of the whole tree.", autocompletion=complete_rounds
-        ),
-    ] = None,
+    which: OfArgument = None,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
