@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.space.encoding import decode, encode
-from refine.space.space import Space, configuration_key
+from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.frame import Records
 from refine.trials.round_record import Node
 
@@ -60,8 +60,8 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
             p for p, s in zip(found.configurations, found.columns["state"], strict=True) if s == "complete"
         ]
         for configuration in translate(space, path, origin, done) or ():
-            frozen = {n: decode(v) for n, v in configuration.items()}
-            if _on_grid(space, frozen):
+            frozen = decode_configuration(configuration)
+            if space.on_grid(frozen):
                 keys.add(configuration_key(frozen))
     return keys
 
@@ -127,11 +127,3 @@ def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_
 
 def _names(read: Any) -> list[str]:
     return list(json.loads(read)) if isinstance(read, str) else list(read)
-
-
-def _on_grid(space: Space, frozen: Mapping[str, Any]) -> bool:
-    try:
-        space.cell(frozen)
-    except ValueError:
-        return False
-    return True

@@ -40,7 +40,7 @@ def race_of(
         epsilon: Loss that counts as none; ``None`` where nobody said it.
     """
     racers = judged.field.plausible(top)
-    leader = int(np.argmax(judged.expected))
+    leader = int(np.argmax(judged.expected[: judged.field.eligible]))
     racers += [leader] if leader not in racers else []
     runs, sd = sum(spent), judged.noise.sd
     step = judged.noise.step

@@ -42,6 +42,7 @@ class RanRound(NamedTuple):
         added: Encoded values that its trials had of parameters that a later round added.
         records: Its trials, replicates among them.
         goal: What they are judged by; metric and direction are those of all others.
+        baseline: Hash of the configuration that others are compared with; ``None`` where nobody gave one.
     """
 
     id: str
@@ -49,6 +50,7 @@ class RanRound(NamedTuple):
     added: Mapping[str, Any]
     records: Records
     goal: Goal
+    baseline: str | None = None
 
 
 class Candidate(NamedTuple):
@@ -90,6 +92,33 @@ class Candidate(NamedTuple):
             name: "-" if name in self.unread else label(decode(value))
             for name, value in self.configuration.items()
         }
+
+
+class Gain(NamedTuple):
+    """What a winner is worth beside the baseline. Differences are larger where the winner is better.
+
+    Attributes:
+        baseline: The configuration to beat.
+        expected: Mean of the posterior of the difference of their means over seeds.
+        low: Lower end of its 95 % interval; NaN where there is no posterior.
+        high: Upper end.
+        probability: That the winner is better; NaN where there is no posterior.
+        same: Whether the winner is the baseline.
+    """
+
+    baseline: Candidate
+    expected: float
+    low: float
+    high: float
+    probability: float
+    same: bool
+
+    @property
+    def verdict(self) -> str:
+        """``"better"`` or ``"worse"`` where the interval lies on one side of 0; ``"open"``; ``"same"``."""
+        if self.same:
+            return "same"
+        return "better" if self.low > 0 else "worse" if self.high < 0 else "open"
 
 
 class Race(NamedTuple):
@@ -135,6 +164,7 @@ class Winner(Shown):
             NaN where there is no posterior.
         epsilon: Loss that counts as none, in units of the metric: what was said, else the smallest step.
         race: How the race stood that confirmed it; ``None`` where it was not asked for.
+        gain: What it is worth beside the baseline; ``None`` where nobody gave one, or it has no value.
     """
 
     of: str
@@ -148,6 +178,7 @@ class Winner(Shown):
     within: float
     epsilon: float
     race: Race | None = None
+    gain: Gain | None = None
 
     @property
     def round(self) -> str:
@@ -194,6 +225,8 @@ class Field:
         best: Number of the candidate with the best observed trial.
         best_value: The value of that trial.
         places: ``(round, key)`` of every run of theirs -> number of the candidate.
+        baseline: Number of the candidate that others are compared with; ``None`` without one that has a value.
+        eligible: How many may be handed over: the first ones; a baseline that may not be comes last.
     """
 
     goal: Goal
@@ -204,6 +237,8 @@ class Field:
     best: int
     best_value: float
     places: Mapping[tuple[str, str], int]
+    baseline: int | None
+    eligible: int
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the candidates that may be the best, by the posterior of the planned runs alone, best first.
@@ -213,7 +248,7 @@ class Field:
         Args:
             top: How many.
         """
-        judged = self._planned() if self.draws is None else self.draws.mean(axis=0)
+        judged = (self._planned() if self.draws is None else self.draws.mean(axis=0))[: self.eligible]
         return [int(i) for i in np.argsort(-judged, kind="stable")[:top]]
 
     def _planned(self) -> Floats:
@@ -284,6 +319,11 @@ class Judged:
         runs = zip(self.field.candidates, self.fresh, strict=True)
         return np.array([sign * float(np.mean(fresh or (c.observed,))) for c, fresh in runs])
 
+    @property
+    def ranked(self) -> list[int]:
+        """Numbers of the candidates that may be handed over, the best expected first."""
+        return [int(i) for i in np.argsort(-self.expected[: self.field.eligible], kind="stable")]
+
     def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
         """The configuration to hand over.
 
@@ -292,15 +332,16 @@ class Judged:
             epsilon: Loss that counts as none, in units of the metric; default the smallest step of the metric.
             race: How the race among them stood, where there was one.
         """
-        field, expected = self.field, self.expected
-        order = np.argsort(-expected, kind="stable")
+        field, expected, order = self.field, self.expected, self.ranked
         tolerated = self.noise.step if epsilon is None else epsilon
-        within = math.nan if self.draws is None else best_within(self.draws, int(order[0]), tolerated)
+        within = math.nan
+        if self.draws is not None:
+            within = best_within(self.draws[:, : field.eligible], order[0], tolerated)
         return Winner(
             of=of,
             metric=str(field.goal.metric),
             direction=field.goal.direction,
-            candidates=tuple(self._told(int(i), expected) for i in order[:_SHOWN]),
+            candidates=tuple(self._told(i, expected) for i in order[:_SHOWN]),
             best_observed=self._told(field.best, expected),
             best_value=field.best_value,
             evaluated=field.evaluated,
@@ -308,7 +349,22 @@ class Judged:
             within=within,
             epsilon=tolerated,
             race=race,
+            gain=self._gain(order[0], expected),
         )
+
+    def _gain(self, i: int, expected: Floats) -> Gain | None:
+        """What a candidate is worth beside the baseline."""
+        b = self.field.baseline
+        if b is None:
+            return None
+        told, apart = self._told(b, expected), float(expected[i] - expected[b])
+        if i == b or self.draws is None:
+            return Gain(told, apart, *(math.nan,) * 3, same=i == b)
+        drawn = self.draws[:, i] - self.draws[:, b]
+        low, high = np.quantile(drawn, (0.025, 0.975))
+        # Half a draw more and half a draw less than counted: draws never make anything certain.
+        share = float((np.count_nonzero(drawn > 0) + 0.5) / (len(drawn) + 1))
+        return Gain(told, apart, float(low), float(high), share, same=False)
 
     def _told(self, i: int, expected: Floats) -> Candidate:
         sign = self.field.goal.sign
@@ -316,7 +372,9 @@ class Judged:
         if self.draws is None:
             return found
         low, high = sorted(sign * np.quantile(self.draws[:, i], (0.025, 0.975)))
-        share = best_within(self.draws, i, 0.0)
+        share = math.nan
+        if i < self.field.eligible:
+            share = best_within(self.draws[:, : self.field.eligible], i, 0.0)
         return found._replace(low=float(low), high=float(high), probability=share)
 
 
@@ -381,7 +439,7 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
 def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | None:
     """What is known of the configurations that some rounds evaluated.
 
-    All planned trials are one sample: space-filling, exploit, audit, adaptive and imported ones. Failed, pruned and
+    All planned trials are one sample: given, space-filling, exploit, audit, adaptive and imported ones. Failed, pruned and
     degenerate ones count as the worst value seen. A parameter that a round did not have counts as not read.
 
     Args:
@@ -403,6 +461,9 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
     group = np.unique(np.concatenate([np.where(read, X, 0.0), read], axis=1), axis=0, return_inverse=True)[1]
     group = group.reshape(-1)
     firsts, best = _firsts(group, allowed, y)
+    eligible, baseline = len(firsts), _baseline(runs, rounds, good)
+    if baseline is not None and group[baseline] not in group[firsts]:
+        firsts = [*firsts, baseline]
     number = {int(group[i]): k for k, i in enumerate(firsts)}
     observed = sign * np.bincount(group[good], y[good], group.max() + 1)
     observed /= np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
@@ -433,7 +494,18 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
             for run, g in zip(runs, group.tolist(), strict=True)
             if g in number
         },
+        baseline=None if baseline is None else number[int(group[baseline])],
+        eligible=eligible,
     )
+
+
+def _baseline(runs: Sequence[_Run], rounds: Sequence[RanRound], good: Bools) -> int | None:
+    """The run of the configuration to beat, the latest that somebody gave and that has a value."""
+    for each in reversed(rounds):
+        for i, run in enumerate(runs):
+            if good[i] and (run.round, run.key) == (each.id, each.baseline):
+                return i
+    return None
 
 
 def _firsts(group: Ints, allowed: Bools, y: Floats) -> tuple[list[int], int]:

@@ -17,6 +17,8 @@ _USED = {
     "Volume kept": r"volume kept|keeps \S+ % of",
     "Role": r"scientific|nuisance",
     "Space-filling trial": r"space-filling",
+    "Baseline": r"baseline",
+    "Given trial": r"\bgiven\b(?! by)",
     "Exploit trial": r"exploit",
     "Audit trial": r"audit",
     "Adaptive trial": r"adaptive",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from refine.proposal.proposal import Claim, Proposal
 from refine.review.checklist import Checks
 from refine.review.decision import Decision, check_author, check_note, decided_space
 from refine.review.next_step import NextStep, next_step_of
+from refine.space.given import given_configurations
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.trials.round_record import Node
@@ -69,6 +70,7 @@ class Subject(Protocol):
         downsample: float | None,
         *,
         shares: Shares,
+        given: Sequence[dict[str, Any]],
         design: Any,
         pruner: Any,
     ) -> Self:
@@ -189,6 +191,7 @@ class Review(Shown, Generic[R]):
         downsample: float | None = None,
         exploit: float = 0.0,
         audit: float = 0.05,
+        given: Sequence[Mapping[str, Any]] = (),
         design: Any = None,
         pruner: Any = None,
         author: str | None = None,
@@ -203,6 +206,7 @@ class Review(Shown, Generic[R]):
                 drawn evenly over its space.
             audit: Share that is spent outside its space but inside this round's, so that a narrowing that
                 lost something can be found out. 0 turns it off.
+            given: Configurations that the child runs first, as in :meth:`Tree.add_round`.
             design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
             pruner: As in :meth:`Tree.add_round`; default none, whatever this round had.
             author: Who decides; default the user name.
@@ -229,8 +233,11 @@ class Review(Shown, Generic[R]):
             volume_kept=self.volume_kept,
         )
         shares = Shares(exploit, audit, self.analysis)
+        first = given_configurations(space, given)
         self.round._keep_proposal(self.proposal)
-        return self.round._create_child(decision, n, downsample, shares=shares, design=design, pruner=pruner)
+        return self.round._create_child(
+            decision, n, downsample, shares=shares, given=first, design=design, pruner=pruner
+        )
 
     def preview(
         self,

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from refine.errors import AnalysisError, ObjectiveError, RefineWarning
 from refine.run.executor import outcomes_of
 from refine.run.objective import RunningTrial, Task
 from refine.run.options import Resources
 from refine.run.protocols import Objective, Prepares, WithHoldout
-from refine.run.replicates import check_times, known_best
+from refine.run.replicates import known_best
 from refine.run.signals import interruptible
 from refine.space.encoding import seed_of
 from refine.store.reader import Reader
@@ -25,7 +23,6 @@ from refine.store.store import Store
 from refine.trials.frame import Records, table
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
-from refine.trials.replicates import again, best_keys, planned
 from refine.trials.round_record import HoldoutRun, Node, StoredNode, StoredOpening
 from refine.utils.display import Shown
 from refine.utils.format import plural
@@ -108,7 +105,7 @@ def open_holdout(
     branch: Mapping[str, StoredNode],
     objective: Objective,
     goal: Goal,
-    top: int,
+    choose: Callable[[], Sequence[str]],
     seeds: int,
     visit: Visit,
     resources: Resources,
@@ -121,7 +118,7 @@ def open_holdout(
         branch: The rounds on its root-to-leaf paths, where earlier openings are looked for.
         objective: What to call.
         goal: What trials are judged by.
-        top: How many configurations.
+        choose: Gives the hashes of the configurations to measure, best first.
         seeds: How many models of each.
         visit: Who opens and why.
         resources: What the models are trained on.
@@ -131,7 +128,6 @@ def open_holdout(
         AnalysisError: No trial has finished that may be called best.
         DesignError: An option is no whole number >= 1.
     """
-    check_times(top, seeds)
     node = stored.node
     if not isinstance(objective, WithHoldout) or not callable(objective.holdout):
         raise ObjectiveError(
@@ -141,10 +137,10 @@ def open_holdout(
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(interruptible(f"hold-out of round {node.id}"))
         held = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
-        records = store.records([stored.pk], curves=goal.metric.curves, replicates=True)
-        keys = _chosen(node, records, goal, top)
+        records = store.records([stored.pk], curves=goal.metric.curves)
+        keys = known_best(choose(), len(records.metrics), node.id)
         found = _begin(store, stored.pk, keys, seeds, visit, branch)
-        tasks = _tasks(node, found, planned(records))
+        tasks = _tasks(node, found, records)
         outcomes = outcomes_of(stack, OnHoldout(objective), tasks, max(1, len(tasks)), resources, stop=stop)
         for task, outcome in outcomes if tasks else ():
             held()
@@ -152,17 +148,6 @@ def open_holdout(
             store.add_holdout_run(found.pk, HoldoutRun(task.key, task.replicate, task.seed, *run))
     shown = next(o for o in store.openings(stored.pk) if o.pk == found.pk)
     return holdout_result_of(store, node, shown, goal.metric)
-
-
-def _chosen(node: Node, records: Records, goal: Goal, top: int) -> list[str]:
-    """Keys of the best configurations: those that were run again by the mean of the new runs, then the others."""
-    ranked = known_best(best_keys(node.space, records, goal), len(records.metrics), node.id)
-    fresh = again(records)
-    frame = table(node.space, fresh, goal.metric)
-    means = frame["value"].groupby(np.asarray(fresh.columns["key"], dtype=object)).mean().dropna()
-    sign = -goal.sign
-    tried = sorted((k for k in ranked if k in means.index), key=lambda k: sign * float(means[k]))
-    return [*tried, *(k for k in ranked if k not in means.index)][:top]
 
 
 def _begin(

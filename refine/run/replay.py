@@ -173,7 +173,7 @@ def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
     nothing = Records([], [], (), {name: [] for name in records.columns})
     inherited, beside = store.inherited(stored.pk), store.beside(stored.pk)
     _, tasks = plan(node, stored.n, inherited, beside, nothing, frozenset())
-    seeds = {task.key: task.seed for task in tasks}
+    seeds = {task.key: task.seed for task in tasks if not task.replicate}
     columns = (records.columns[name] for name in ("key", "seed", "origin"))
     return all(
         seed == (node.trial_seed(key, 0) if origin == "adaptive" else seeds.get(key))

@@ -21,14 +21,14 @@ from refine.run.options import RunOptions
 from refine.run.progress import Watch
 from refine.run.protocols import Objective
 from refine.run.signals import interruptible
-from refine.space.encoding import decode, encode, freeze
+from refine.space.encoding import encode, freeze
 from refine.space.space import configuration_key
 from refine.store.reader import Reader
 from refine.store.store import Store
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric
-from refine.trials.round_record import Node, StoredNode
+from refine.trials.round_record import Beside, Node, StoredNode
 from refine.trials.trial import Trial
 
 
@@ -97,16 +97,17 @@ def run_round(
         if metric.function is not None:
             store.store_scores(stored.pk, metric)
         curves = metric.curves or steer is not None
-        records = store.records([stored.pk], curves=curves, replicates=choose is not None)
+        beside = store.beside(stored.pk)
+        several = choose is not None or any(b.seeds > 1 for b in beside)
+        records = store.records([stored.pk], curves=curves, replicates=several)
         steered = None if steer is None else steer(records)
         tasks: Iterator[Task]
         if steered is not None:
-            total, todo, tasks = stored.n, len(steered), iter(steered)
+            todo, tasks = len(steered), iter(steered)
+            total = stored.n + sum(b.seeds - 1 for b in beside)
         elif choose is None:
-            total = stored.n
-            todo, tasks = plan(
-                node, total, store.inherited(stored.pk), store.beside(stored.pk), records, options.again
-            )
+            todo, tasks = plan(node, stored.n, store.inherited(stored.pk), beside, records, options.again)
+            total = stored.n + sum(b.seeds - 1 for b in beside)
         else:
             chosen = choose(records)
             total = todo = len(chosen)
@@ -155,58 +156,63 @@ def plan(
     node: Node,
     n: int,
     inherited: frozenset[str],
-    extra: Sequence[tuple[str, dict[str, Any]]],
+    extra: Sequence[Beside],
     records: Records,
     again: frozenset[str] = frozenset(),
 ) -> tuple[int, Iterator[Task]]:
-    """What is left to run: the design's first cells and the extra ones, less those that have ended.
+    """What is left to run, less what has ended: what was given, under all its seeds; the design's first cells; the rest.
 
     Args:
         node: The round.
         n: How many configurations it plans, the extra ones among them.
         inherited: Keys that ancestors had completed.
-        extra: ``(origin, encoded configuration)`` of what runs beside the design's cells.
-        records: The round's trials so far.
+        extra: What runs beside the design's cells.
+        records: The round's trials so far, with the replicates of what runs under several seeds.
         again: Trials that ended in one of these states come again.
 
     Returns:
         How many tasks (1 where there is none), and the tasks. They are made when they are taken: a million of them would take gigabytes.
     """
-    ended: dict[str, tuple[str, int]] = {}
-    columns = records.columns
-    for key, replicate, state, attempt in zip(
-        *(columns[c] for c in ("key", "replicate", "state", "attempt")), strict=True
-    ):
-        if replicate == 0:
-            ended[key] = state, attempt
+    columns = (records.columns[c] for c in ("key", "replicate", "state", "attempt"))
+    ended = {(key, r): (state, attempt) for key, r, state, attempt in zip(*columns, strict=True)}
     space = node.space
-    others = [(configuration_key({m: decode(v) for m, v in p.items()}), origin, p) for origin, p in extra]
-    skip = inherited | {key for key, _, _ in others}
+    skip = inherited | {b.key for b in extra}
     # Before anything runs, so that a design with too few cells is an error and not half a round.
     # What a sampler asks for is not known beforehand.
     rows = (
         np.zeros((0, len(space)), dtype=np.int32)
         if node.adaptive
-        else draw(design_named(node.method), space, n - len(others), node.design_seed, skip)
+        else draw(design_named(node.method), space, n - len(extra), node.design_seed, skip)
     )
-    left = n - sum(state not in again for state, _ in ended.values())
+    left = n - sum(state not in again for (_, r), (state, _) in ended.items() if not r)
+    copies = [(b, r) for b in extra for r in range(1, b.seeds)]
+    left += sum(ended.get((b.key, r), ("",))[0] in ("", *again) for b, r in copies)
+
+    def runs(found: Beside) -> Iterator[Task]:
+        for replicate in range(found.seeds):
+            state, attempt = ended.get((found.key, replicate), ("", -1))
+            if not state or state in again:
+                seed = node.trial_seed(found.key, replicate)
+                yield Task(found.key, found.configuration, None, replicate, attempt + 1, found.origin, seed)
 
     def tasks() -> Iterator[Task]:
+        for found in extra:
+            if found.origin == "given":
+                yield from runs(found)
         encoded = [[encode(v) for v in p.grid] for p in space.values()]
         for row in rows:
             frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
             key = configuration_key(frozen)
-            state, attempt = ended.get(key, ("", -1))
+            state, attempt = ended.get((key, 0), ("", -1))
             if not state or state in again:
                 configuration = {
                     name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))
                 }
                 cell = str(space.number(row))
                 yield Task(key, configuration, cell, 0, attempt + 1, "space_filling", node.trial_seed(key, 0))
-        for key, origin, configuration in others:
-            state, attempt = ended.get(key, ("", -1))
-            if not state or state in again:
-                yield Task(key, configuration, None, 0, attempt + 1, origin, node.trial_seed(key, 0))
+        for found in extra:
+            if found.origin != "given":
+                yield from runs(found)
 
     return max(1, left), tasks()
 
@@ -225,9 +231,7 @@ def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int
         )
     extra = reader.beside(stored.pk)
     count = stored.n - len(extra) if n is None else how_many(space, n, None)
-    skip = reader.inherited(stored.pk) | {
-        configuration_key({m: decode(v) for m, v in p.items()}) for _, p in extra
-    }
+    skip = reader.inherited(stored.pk) | {b.key for b in extra}
     rows = draw(design_named(stored.node.method), space, count, stored.node.design_seed, skip)
     return [space.number(row) for row in rows]
 

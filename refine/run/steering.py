@@ -18,12 +18,12 @@ from refine.run.objective import Outcome, Task
 from refine.run.options import Resources
 from refine.run.protocols import Objective, Prunable
 from refine.run.runner import plan
-from refine.space.encoding import decode
-from refine.space.space import encode_configuration
+from refine.space.space import decode_configuration, encode_configuration
 from refine.store.store import Store
 from refine.trials.frame import Records
 from refine.trials.goal import sign_of
 from refine.trials.metric import FUNCTION, Metric
+from refine.trials.replicates import planned
 from refine.trials.round_record import OPTUNA, Node, StoredNode
 from refine.trials.trial import DEGENERATE
 from refine.utils.format import score
@@ -55,7 +55,9 @@ class Steered:
         self._sign = sign_of(self._node.direction)
         node = self._node
         inherited, beside = store.inherited(pk), store.beside(pk)
+        self._outside = {b.key for b in beside if not node.space.holds(decode_configuration(b.configuration))}
         tasks = list(plan(node, n, inherited, beside, records, rerun)[1])
+        records = planned(records)
         self._taken = {*inherited, *records.columns["key"], *(t.key for t in tasks)}
         asked = [i for i, origin in enumerate(records.columns["origin"]) if origin == "adaptive"]
         self._asks = max(0, n - len(beside) - len(asked)) if node.adaptive else 0
@@ -118,12 +120,12 @@ class Steered:
         series = outcome.curve.get(self._metric.name, [])
         if self._talk is not None:
             flat = not self._node.allow_degenerate and outcome.metrics.get(DEGENERATE, 0.0) >= 0.5
-            configuration = {name: decode(v) for name, v in task.configuration.items()}
-            if task.origin != "audit":
+            configuration = decode_configuration(task.configuration)
+            if task.key not in self._outside and not task.replicate:
                 noted = self._talk.tell(task.key, ended_trial(configuration, state, value, series, flat))
                 if noted:
                     self._shown[task.key, task.attempt]["rungs"] = noted
-        if self._pruner is not None:
+        if self._pruner is not None and not task.replicate:
             self._note(state, series)
             self._check_asked(task, series, state)
 
@@ -148,14 +150,15 @@ class Steered:
 
     def _limited(self, task: Task) -> Task:
         """The task with what it is measured by, if it is."""
-        if self._node.pruner is None or task.key in self._free or task.origin == "audit":
+        # What is compared with others, or lies outside, runs to its end.
+        if self._node.pruner is None or task.key in self._free or task.origin in ("audit", "given"):
             return task
         shown = self._shown[task.key, task.attempt]
         if self._races:
             assert self._talk is not None
             running = self._talk.running(task.key)
             if running is None:
-                configuration = {name: decode(v) for name, v in task.configuration.items()}
+                configuration = decode_configuration(task.configuration)
                 running = self._talk.follow(task.key, configuration)
             shown["told"] = self._talk.own
             return task._replace(limit=OptunaRace(self._metric.name, running))  # type: ignore[arg-type]
@@ -202,9 +205,9 @@ class Steered:
             pruner = _tool(self._tools, node, node.pruner["optuna"], "pruner")
         own = ended_trials(node.space, records, records.configurations, self._metric, node.allow_degenerate)
         if pruner is not None:
-            # Off the grid of one space nothing lies: all its own trials but audit trials are inside.
             noted = [s.get("rungs", {}) for s in store.shown(pk)]
-            inside = [n for n, o in zip(noted, records.columns["origin"], strict=True) if o != "audit"]
+            keys = records.columns["key"]
+            inside = [n for n, key in zip(noted, keys, strict=True) if key not in self._outside]
             own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
         before: list[EndedTrial] = []
         nodes = [stored.node for stored in path]

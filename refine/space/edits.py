@@ -139,11 +139,11 @@ def _by_label(old: Parameter, value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(meant.get(v, v) if isinstance(v, str) else v for v in value)
     if isinstance(value, list):
-        return [_as_before(old, meant.get(v, v) if isinstance(v, str) else v) for v in value]
-    return _as_before(old, meant.get(value, value) if isinstance(value, str) else value)
+        return [as_before(old, meant.get(v, v) if isinstance(v, str) else v) for v in value]
+    return as_before(old, meant.get(value, value) if isinstance(value, str) else value)
 
 
-def _as_before(old: Categorical, value: Any) -> Any:
+def as_before(old: Categorical, value: Any) -> Any:
     """A value that a table shows like one of the choices is that one: the text "8" is no other choice beside 8."""
     try:
         frozen = freeze(value)

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from refine.errors import SpaceError, UnknownNameError, did_you_mean
 from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint
-from refine.space.encoding import Reference, digest, encode, freeze, label, value_key
-from refine.space.parameters import Mask, Parameter
+from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
+from refine.space.parameters import Mask, Parameter, number_of
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 from refine.utils.display import Shown
 
@@ -203,6 +203,14 @@ class Space(Shown, Mapping[str, Parameter]):
                 raise SpaceError(f"{name}: {error}") from None
         return self.number(found)
 
+    def on_grid(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether every value is a level."""
+        try:
+            self.cell(configuration)
+        except ValueError:
+            return False
+        return True
+
     def check_names(self, names: Iterable[str]) -> None:
         """Raises SpaceError unless ``names`` are exactly this space's."""
         given = list(names)
@@ -265,6 +273,19 @@ class Space(Shown, Mapping[str, Parameter]):
     def unit(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Positions for statistics, shape (rows, parameters): see :meth:`Parameter.unit`."""
         return np.column_stack([p.unit(frame[n].to_numpy()) for n, p in self.items()])
+
+    def broken_constraints(self, configuration: Mapping[str, Any]) -> list[Constraint]:
+        """The constraints that a frozen configuration does not meet; its values need not be levels."""
+        columns = {
+            n: np.array([float(v)]) if p.numeric and number_of(v) is not None else _as_objects([_bare(v)])
+            for (n, p), v in zip(self.items(), (configuration[n] for n in self), strict=True)
+        }
+        return [c for c in self.constraints if not c(columns)[0]]
+
+    def holds(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether a frozen configuration lies inside: bounds and choices, then the constraints; on a level or not."""
+        inside = all(bool(p.contains(_as_objects([configuration[n]]))[0]) for n, p in self.items())
+        return inside and not self.broken_constraints(configuration)
 
     # Identity and relations.
 
@@ -349,6 +370,11 @@ def encode_configuration(frozen: Mapping[str, Any]) -> dict[str, Any]:
     return {name: encode(value) for name, value in frozen.items()}
 
 
+def decode_configuration(encoded: Mapping[str, Any]) -> dict[str, Any]:
+    """The frozen configuration of :func:`encode_configuration`'s output. Imports nothing."""
+    return {name: decode(value) for name, value in encoded.items()}
+
+
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name.strip():
         raise SpaceError(f"a parameter's name must be a text that is not empty, got {name!r}")
@@ -369,7 +395,12 @@ def _plain(parameter: Parameter) -> npt.NDArray[Any]:
     if parameter.numeric:
         # Integers would overflow, and refuse negative powers, where the same column of a table does not.
         return np.asarray(parameter.grid, dtype=float)
-    return _as_objects([label(v) if isinstance(v, Reference | tuple) else v for v in parameter.grid])
+    return _as_objects([_bare(v) for v in parameter.grid])
+
+
+def _bare(value: Any) -> Any:
+    """A choice as constraints see it."""
+    return label(value) if isinstance(value, Reference | tuple) else value
 
 
 def _plain_column(parameter: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

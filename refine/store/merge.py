@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ from refine.space.encoding import dumps
 from refine.store.rows import Part, Row, hanging_on, identity_of, link, own_columns, parts_of
 from refine.store.schema import t
 from refine.store.store import Store
+from refine.trials.round_record import BASELINE
 from refine.utils.display import Shown
 from refine.utils.format import plural, score
 
 _WITH_NODE = {
     # Written with the node and never again.
     "inherited": "what its ancestors had run when it was made",
-    "cell_plan": "what it runs beside its design's cells",
     "target": "what is right for the validation examples",
 }
 
@@ -165,6 +166,8 @@ class _Union:
                 self.meet_trials(part.id, pk, ours, theirs, _targets(mine) in ([], _targets(part)))
             elif table is t.tag:
                 self.insert(table, t.node, pk, self.free_tags(part.id, theirs))
+            elif table is t.cell_plan:
+                self.meet_plans(part.id, pk, ours, theirs)
             elif table.name in _WITH_NODE:
                 if table is t.target and not ours:
                     self.insert(table, t.node, pk, theirs)
@@ -194,6 +197,28 @@ class _Union:
                     )
             for below in inner:
                 self.meet_inner(node, table, pk, below, same, row, names)
+
+    def meet_plans(self, node: str, pk: int, ours: list[Row], theirs: list[Row]) -> None:
+        """What a round runs beside its design: drawn when it was made, and what somebody gave, which may have become more."""
+
+        def drawn(rows: list[Row]) -> list[Row]:
+            return [row for row in rows if row["origin"] not in ("given", BASELINE)]
+
+        if _unordered(drawn(ours)) != _unordered(drawn(theirs)):
+            self.kept.append(f"round {node}: what it runs beside its design's cells differs; ours was kept")
+        there = Counter(row["configuration"] for row in ours)
+        last = max((row["position"] for row in ours), default=-1)
+        for row in theirs:
+            if row["origin"] not in ("given", BASELINE):
+                continue
+            if there[row["configuration"]] > 0:
+                there[row["configuration"]] -= 1
+                continue
+            last += 1
+            # Two baselines make none of both: the one that is here stays it.
+            named = any(mine["origin"] == BASELINE for mine in ours)
+            origin = "given" if named and row["configuration"] not in there else row["origin"]
+            self.insert(t.cell_plan, t.node, pk, [{**row, "position": last, "origin": origin}])
 
     def meet_inner(
         self, node: str, table: sa.Table, pk: int, below: sa.Table, same: Row, row: Row, names: list[str]

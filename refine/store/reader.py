@@ -15,7 +15,7 @@ from refine.store.schema import shown_url, t
 from refine.trials.frame import Records
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
-from refine.trials.round_record import HoldoutRun, Node, StoredNode, StoredOpening
+from refine.trials.round_record import Beside, HoldoutRun, Node, StoredNode, StoredOpening, beside_of
 from refine.trials.trial import Examples
 
 T = TypeVar("T")
@@ -65,9 +65,10 @@ class Reader(ABC):
         """Keys of the configurations that a node does not run again."""
         return frozenset(self._of(_inherited, pk) or ())
 
-    def beside(self, pk: int) -> list[tuple[str, dict[str, Any]]]:
-        """``(origin, encoded configuration)`` of what a node runs beside its design's cells."""
-        return self._of(_beside, pk) or []
+    def beside(self, pk: int) -> list[Beside]:
+        """What a node runs beside its design's cells: first what somebody gave, the baseline before all."""
+        planned = self._of(_beside, pk)
+        return beside_of(planned or ())
 
     def environments(self, pk: int) -> list[dict[str, str]]:
         """Everything a round ran on, oldest first."""

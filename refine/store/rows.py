@@ -19,7 +19,7 @@ from refine.errors import RefineError, StoreError
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
 from refine.space.encoding import decode, digest, dumps
-from refine.space.space import configuration_key
+from refine.space.space import configuration_key, decode_configuration
 from refine.store.schema import metadata, renamed, t
 from refine.store.store import Store
 from refine.trials.round_record import Node
@@ -317,7 +317,7 @@ def _check_node(row: Row) -> None:
 
 def _check_trial(row: Row) -> None:
     configuration = json.loads(row["configuration"])
-    if row["key"] != configuration_key({n: decode(v) for n, v in configuration.items()}):
+    if row["key"] != configuration_key(decode_configuration(configuration)):
         raise ValueError("the key is not that of the configuration")
     for name, known in (("state", STATES), ("origin", ORIGINS)):
         if row[name] not in known:

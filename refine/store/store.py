@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 
 from refine.errors import NotFoundError, StoreError, did_you_mean
 from refine.space.encoding import digest, dumps
+from refine.space.space import configuration_key, decode_configuration
 from refine.store.engine import check_place, engine_of, url_of
 from refine.store.failures import say_the_rest
 from refine.store.lease import Held, lease, leases
@@ -26,7 +28,7 @@ from refine.store.reader import Reader, Snapshot
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t
 from refine.trials.frame import Records
 from refine.trials.metric import Metric
-from refine.trials.round_record import HoldoutRun, Node, StoredDecision
+from refine.trials.round_record import BASELINE, HoldoutRun, Node, StoredDecision
 
 T = TypeVar("T")
 
@@ -149,6 +151,7 @@ class Store(Reader):
         inherited: Iterable[str] = (),
         extra: Sequence[tuple[str, dict[str, Any]]] = (),
         decision: StoredDecision | None = None,
+        given: Sequence[tuple[str, dict[str, Any]]] = (),
     ) -> int:
         """Writes a node with all that belongs to it in one transaction, unless it is there already.
 
@@ -159,6 +162,8 @@ class Store(Reader):
             inherited: Keys of configurations that ancestors had completed at this moment.
             extra: ``(origin, encoded configuration)`` of what runs beside the design's cells; part of ``n``.
             decision: The one that led to the node; no node of a decision is ever without it.
+            given: The same of what somebody gave, ``"baseline"`` or ``"given"``, once per seed; of a node that is there
+                already, what it has not is added, and it plans so many more. Another baseline takes the place of an earlier one.
 
         Returns:
             Row of the node.
@@ -190,11 +195,13 @@ class Store(Reader):
                 ]
                 if rows:
                     connection.execute(t.cell_plan.insert(), rows)
+            added = _write_given(connection, pk, given)
             planned = connection.execute(
                 sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
             ).scalar()
-            if planned is None or n > planned:
-                connection.execute(t.plan.insert().values(node=pk, n=n, created=time.time()))
+            wanted = n if planned is None else max(n, planned + added)
+            if planned is None or wanted > planned:
+                connection.execute(t.plan.insert().values(node=pk, n=wanted, created=time.time()))
             if decision is not None:
                 _write_decision(connection, decision)
             return pk
@@ -332,6 +339,39 @@ class Store(Reader):
 def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
     query = sa.select(t.node.c.pk).where(t.node.c.tree == tree, t.node.c.id == node_id)
     return connection.execute(query).scalar()
+
+
+def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, dict[str, Any]]]) -> int:
+    """Adds what somebody gave to what a node runs beside its design's cells; how many configurations are new to it."""
+    if not given:
+        return 0
+    c = t.cell_plan.c
+    if any(origin == BASELINE for origin, _ in given):
+        earlier = t.cell_plan.update().where(c.node == pk, c.origin == BASELINE)
+        connection.execute(earlier.values(origin="given"))
+    query = sa.select(c.position, c.origin, c.configuration).where(c.node == pk).order_by(c.position)
+    rows = connection.execute(query).all()
+    there = Counter(row.configuration for row in rows)
+    last = max((row.position for row in rows), default=-1)
+    known = set(there)
+    for origin, configuration in given:
+        text = dumps(configuration)
+        if origin == BASELINE:
+            same = t.cell_plan.update().where(c.node == pk, c.configuration == text)
+            connection.execute(same.values(origin=BASELINE))
+        if there[text] > 0:
+            there[text] -= 1
+            continue
+        last += 1
+        row = {"node": pk, "position": last, "origin": origin, "configuration": text}
+        connection.execute(t.cell_plan.insert().values(row))
+    run = sa.select(t.trial.c.key).where(t.trial.c.node == pk)
+    keys = set(connection.execute(run).scalars())
+    new = {dumps(configuration): configuration for _, configuration in given}
+    return sum(
+        text not in known and configuration_key(decode_configuration(configuration)) not in keys
+        for text, configuration in new.items()
+    )
 
 
 def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None:

@@ -16,8 +16,8 @@ from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, d
 from refine.proposal.allocation import Shares, audit_configurations, check_shares, exploit_rows
 from refine.proposal.forecast import forecast
 from refine.review.decision import Decision, not_written
-from refine.space.encoding import check_seed, decode, freeze, seed_of
-from refine.space.space import Space, configuration_key, encode_configuration
+from refine.space.encoding import check_seed, freeze, seed_of
+from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
 from refine.store.reader import Snapshot
 from refine.store.store import Store
 from refine.trials.frame import Records
@@ -47,6 +47,7 @@ def add_child(
     seed: int | None,
     shares: Shares | None = None,
     how: How | None = None,
+    given: Sequence[dict[str, Any]] = (),
 ) -> tuple[Node, int]:
     """Writes the child that a decision leads to, and the decision, in one transaction.
 
@@ -67,6 +68,7 @@ def add_child(
         seed: Default the parent's.
         shares: What to spend beside the space-filling design; the cells are stored with the child.
         how: Its design and pruner; default the parent's space-filling design, without a pruner.
+        given: Frozen configurations that it runs first, as part of ``n``.
 
     Returns:
         The child and the number of its configurations.
@@ -117,26 +119,49 @@ def add_child(
             )
         n = known.n if known else max(1, min(stored.n, feasible(node.space).count - len(inherited)))
     sized = how_many_asked if node.adaptive else how_many
-    count = sized(node.space, n, downsample, len(inherited))
+    asked = [("given", encode_configuration(p)) for p in given]
+    count = sized(node.space, n, downsample, len(inherited) - off_grid(node.space, asked))
+    check_count(count, asked)
     extra: list[tuple[str, dict[str, Any]]] = []
     if shares is not None and known is None:
-        extra = _extra(node, parent, shares, count, inherited, before)
+        mine = {configuration_key(p) for p in given}
+        extra = _extra(node, parent, shares, count, inherited | mine, before | mine)
     decision = replace(decision, child=node.id, n=count)
     # A forecast speaks of space-filling trials that run to their end.
     if known is None and decision.proposal and shares is not None and not node.steered:
-        skip = inherited | {configuration_key({m: decode(v) for m, v in p.items()}) for _, p in extra}
+        skip = inherited | {configuration_key(decode_configuration(p)) for _, p in [*extra, *asked]}
         seed = seed_of(node.id, "forecast")
-        made = forecast(shares.analysis, node.space, count - len(extra), seed, skip)
+        made = forecast(shares.analysis, node.space, count - len(skip - inherited), seed, skip)
         decision = replace(decision, forecast=made)
     lost = loss(store, stored, decision, None if known is None else known.n)
     link = StoredDecision(stored.pk, decision.digest, decision.dumps(), node.id)
-    store.add_node(tree, node, count, inherited, extra, link)
+    store.add_node(tree, node, count, inherited, extra, link, asked)
     if lost:
         warnings.warn(lost, RefineWarning, stacklevel=4)
     if known is not None:  # who made it first, and why, stays
         first = known.node
         node = replace(node, note=first.note, author=first.author, created=first.created)
     return node, count
+
+
+def off_grid(space: Space, given: Sequence[tuple[str, Mapping[str, Any]]]) -> int:
+    """How many of the configurations that were given are not among those of the grid.
+
+    Args:
+        space: The grid.
+        given: ``(origin, encoded configuration)``.
+    """
+    unlike = {configuration_key(decode_configuration(p)): p for _, p in given}
+    return sum(not space.on_grid(decode_configuration(p)) for p in unlike.values())
+
+
+def check_count(n: int, given: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Raises DesignError where a round is to run fewer configurations than it was given."""
+    unlike = {configuration_key(decode_configuration(p)) for _, p in given}
+    if n < len(unlike):
+        raise DesignError(
+            f"n counts the configurations that are given, and {len(unlike)} are; got n={n}, ask for more"
+        )
 
 
 def loss(store: Store, on: StoredNode, decision: Decision, planned: int | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,19 +28,20 @@ from refine.run.holdout import HoldoutResult, Visit, branch_of, holdout_result_o
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
 from refine.run.protocols import Objective
 from refine.run.replay import Replay, replay
-from refine.run.replicates import run_replicates
+from refine.run.replicates import check_times, run_replicates
 from refine.run.runner import planned_cells, run_round
 from refine.run.steering import Steered, check_place, check_pruner
 from refine.space.encoding import decode, thaw
+from refine.space.given import given_configurations
 from refine.space.roles import roles_of, scientific_of
 from refine.space.space import Space
 from refine.store.engine import check_folder
 from refine.store.reader import Reader
-from refine.tree.apply import How, add_child, check_previous, loss, mistyped
+from refine.tree.apply import How, add_child, check_previous, loss, mistyped, off_grid
 from refine.tree.context import Context
 from refine.tree.lineage import analysis_of, seen_earlier
 from refine.tree.reading import read_curves, read_optimism
-from refine.tree.winner import winner_of
+from refine.tree.winner import ranked_keys, winner_of
 from refine.trials.frame import Records, best_first, table
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
@@ -233,7 +234,9 @@ class Round(Shown):
         context.know_tools(node, design, pruner)
         check_place(node, chosen, options)
         if n is not None:
-            taken = len(context.store.inherited(self._stored.pk))
+            pk = self._stored.pk
+            beside = [(b.origin, b.configuration) for b in context.store.beside(pk) if b.origin == "given"]
+            taken = len(context.store.inherited(pk)) - off_grid(self.space, beside)
             sized = how_many_asked if node.adaptive else how_many
             context.store.add_node(context.tree, node, sized(self.space, n, None, taken))
         path = context.path(node)
@@ -291,7 +294,7 @@ class Round(Shown):
         Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what it gave.
 
         Args:
-            top: How many configurations: by the mean of their replicates where there are such, else by their value.
+            top: How many configurations: those that :meth:`recommend` ranks first.
             seeds: How many models of each.
             note: Why, in your words.
             author: Who opens; default the user name.
@@ -305,12 +308,17 @@ class Round(Shown):
         Warns:
             UserWarning: It was opened before on this branch, and what that costs.
         """
+        check_times(top, seeds)
         who = Visit(check_note(note), check_author(author))
         options = Resources(**resources)
         chosen = self.context.objective_of(self.node, objective, name)
         branch = branch_of(self.node, self.context.nodes)
         place = self.context.store, branch[self.id], branch, chosen, self.goal
-        return open_holdout(*place, top, seeds, who, options)
+
+        def choose() -> list[str]:
+            return ranked_keys(self.context.store, self._at_once()._judged_alike, self.id)[:top]
+
+        return open_holdout(*place, choose, seeds, who, options)
 
     def replay(
         self,
@@ -453,12 +461,17 @@ class Round(Shown):
         round and of those it came from. :attr:`best` is the best observed trial, which overstates its configuration.
         """
         here = self._at_once()
-        path, above = [here], here.parent
+        place = here.context.reader, here._judged_alike, f"round {self.id}"
+        return winner_of(*place, self.epsilon, self.id)
+
+    @property
+    def _judged_alike(self) -> list[tuple[StoredNode, Goal]]:
+        """This round and those it came from that are judged by the same, oldest first."""
+        path, above = [self], self.parent
         while above is not None:
             path, above = [above, *path], above.parent
         mine = self.metric, self.direction
-        known = [(r._stored, r.goal) for r in path if (r.metric, r.direction) == mine]
-        return winner_of(here.context.reader, known, f"round {self.id}", self.epsilon, self.id)
+        return [(r._stored, r.goal) for r in path if (r.metric, r.direction) == mine]
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
         """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
@@ -639,6 +652,7 @@ class Round(Shown):
         seed: int | None = None,
         exploit: float = 0.0,
         audit: float = 0.0,
+        given: Sequence[Mapping[str, Any]] = (),
         design: Any = None,
         pruner: Any = None,
         author: str | None = None,
@@ -655,6 +669,7 @@ class Round(Shown):
             seed: Default this round's.
             exploit: See :meth:`Review.accept`.
             audit: See :meth:`Review.accept`.
+            given: See :meth:`Review.accept`.
             design: See :meth:`Review.accept`.
             pruner: See :meth:`Review.accept`.
             author: Who decides; default the user name.
@@ -670,7 +685,10 @@ class Round(Shown):
         for text in mistyped(self.space, new, added):
             warnings.warn(text, RefineWarning, stacklevel=2)
         shares = Shares(exploit, audit, self.analyze()) if exploit or audit else None
-        return self._create_child(decision, n, downsample, added, seed, shares, design=design, pruner=pruner)
+        first = given_configurations(new, given)
+        return self._create_child(
+            decision, n, downsample, added, seed, shares, given=first, design=design, pruner=pruner
+        )
 
     def _create_child(
         self,
@@ -681,6 +699,7 @@ class Round(Shown):
         seed: int | None = None,
         shares: Shares | None = None,
         *,
+        given: Sequence[dict[str, Any]] = (),
         design: Any = None,
         pruner: Any = None,
     ) -> Round:
@@ -707,6 +726,7 @@ class Round(Shown):
             seed,
             shares,
             How(method, rule),
+            given,
         )
         self.context.keep_tools(node, sampler, tool)
         return Round(self.context, node, self.metric, self.direction)

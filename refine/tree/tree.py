@@ -6,7 +6,7 @@ import copy
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -23,12 +23,15 @@ from refine.run.objective import wants_trial
 from refine.run.options import RunKeywords, RunOptions
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
+from refine.run.replicates import check_times
 from refine.run.steering import check_pruner
 from refine.space.encoding import check_seed
+from refine.space.given import given_configuration, given_configurations
 from refine.space.roles import scientific_of
-from refine.space.space import Space
+from refine.space.space import Space, encode_configuration
 from refine.store.engine import check_folder
 from refine.store.store import Store
+from refine.tree.apply import check_count, off_grid
 from refine.tree.comparison import Comparison, compare
 from refine.tree.confirm import confirm
 from refine.tree.context import Context
@@ -39,7 +42,7 @@ from refine.tree.round import Round
 from refine.tree.winner import winner_of
 from refine.trials.goal import check_direction
 from refine.trials.metric import Metric, Score
-from refine.trials.round_record import Node
+from refine.trials.round_record import BASELINE, Node
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.provided import provided
@@ -115,6 +118,9 @@ class Tree(Exchange, Shown):
         name: str | None = None,
         roles: Mapping[str, str] | None = None,
         epsilon: float | None = None,
+        baseline: Mapping[str, Any] | None = None,
+        baseline_seeds: int = 3,
+        given: Sequence[Mapping[str, Any]] = (),
         note: str = "",
     ) -> Round:
         """Adds a root, or finds it again: a script that is run twice goes on with the same round.
@@ -139,6 +145,12 @@ class Tree(Exchange, Shown):
             roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
                 :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
             epsilon: Loss of the metric that makes no difference to you: see :meth:`Round.set_epsilon`.
+            baseline: The configuration to beat, such as today's or the defaults. It runs first, and reports say by how
+                much what is handed over beats it. Its values need not be levels nor lie inside the space. Of a round that
+                exists it takes the place of an earlier one.
+            baseline_seeds: Under how many seeds the baseline runs, so that a lucky run is no bar.
+            given: Other configurations that run first. What is given counts towards ``n``, is evidence for what is best,
+                and is in no test, since nobody drew it by chance. Of a round that exists, new ones are added.
             note: Why, in your words.
 
         Raises:
@@ -176,8 +188,11 @@ class Tree(Exchange, Shown):
             node = replace(node, scientific=known.node.scientific)
         if epsilon is None and known is not None:
             node = replace(node, epsilon=known.node.epsilon)
+        asked = _given(searched, baseline, baseline_seeds, given)
         sized = how_many_asked if node.adaptive else how_many
-        self._context.store.add_node(self._context.tree, node, sized(node.space, n, downsample))
+        count = sized(node.space, n, downsample, -off_grid(node.space, asked))
+        check_count(count, asked)
+        self._context.store.add_node(self._context.tree, node, count, given=asked)
         self._context.keep_tools(node, sampler, tool)
         self._context.store.set_defaults(self._context.tree, node)
         self._context.objectives[node.objective, node.data] = objective
@@ -403,3 +418,15 @@ class Tree(Exchange, Shown):
     def __repr__(self) -> str:
         how_many = "closed" if self._context.store.closed else f"{len(self)} rounds"
         return f"<Tree {self.name}: {how_many} in {self.store}>"
+
+
+def _given(
+    space: Space, baseline: Mapping[str, Any] | None, seeds: int, given: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """What runs first: ``(what a plan calls it, encoded configuration)``, the baseline once per seed."""
+    check_times(1, seeds, "baseline_seeds")
+    others = [("given", encode_configuration(p)) for p in given_configurations(space, given)]
+    if baseline is None:
+        return others
+    mine = encode_configuration(given_configuration(space, baseline, "baseline"))
+    return [(BASELINE, mine)] * seeds + [o for o in others if o[1] != mine]

@@ -29,6 +29,7 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
             _added(stored, rounds),
             reader.records([stored.pk], curves=goal.metric.curves, replicates=True),
             goal,
+            next((b.key for b in reader.beside(stored.pk) if b.baseline), None),
         )
         for stored, goal in rounds
     ]
@@ -44,6 +45,19 @@ def _added(found: StoredNode, rounds: Goals) -> dict[str, Any]:
                 if name not in found.node.space:
                     added.setdefault(name, encode(value))
     return added
+
+
+def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:
+    """Hashes of a round's configurations that may be handed over, the best expected first; none where there is none.
+
+    Args:
+        reader: Where trials are read.
+        rounds: Whose trials are evidence.
+        only: Id of the round.
+    """
+    found = ran(reader, rounds)
+    field = field_of(found, only) if found else None
+    return [] if field is None else [field.candidates[i].key for i in field.judged(found).ranked]
 
 
 def winner_of(

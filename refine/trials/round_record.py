@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from refine.space.encoding import decode, digest, encode, freeze, seed_of
-from refine.space.space import Space
+from refine.space.space import Space, configuration_key, decode_configuration
 
 ADAPTIVE = ("tpe", "gp", "cmaes", "qmc")
 """Designs in which a sampler of Optuna asks for one configuration after the other."""
@@ -143,6 +143,44 @@ class StoredNode(NamedTuple):
     n: int
     first: int
     order: int
+
+
+class Beside(NamedTuple):
+    """A configuration that a round runs beside those that its design draws.
+
+    Attributes:
+        key: Its hash.
+        origin: Of its trials: ``"given"``, ``"exploit"`` or ``"audit"``.
+        configuration: Name -> encoded value.
+        seeds: How many times it is run, each under its own seed; the first is the planned run, the others are replicates.
+        baseline: Whether it is what others are compared with.
+    """
+
+    key: str
+    origin: str
+    configuration: dict[str, Any]
+    seeds: int = 1
+    baseline: bool = False
+
+
+BASELINE = "baseline"
+"""What a plan calls the configuration that others are compared with; its trials have the origin ``"given"``."""
+
+
+def beside_of(planned: Iterable[tuple[str, dict[str, Any]]]) -> list[Beside]:
+    """What a plan says runs beside the design, each configuration once: the baseline, others that were given, the rest.
+
+    Args:
+        planned: ``(what the plan calls it, encoded configuration)``; a configuration that is to run under several seeds
+            stands there as often.
+    """
+    found: dict[str, Beside] = {}
+    for name, configuration in planned:
+        key = configuration_key(decode_configuration(configuration))
+        one = Beside(key, "given" if name == BASELINE else name, configuration, 0)
+        known = found.get(key, one)
+        found[key] = known._replace(seeds=known.seeds + 1, baseline=known.baseline or name == BASELINE)
+    return sorted(found.values(), key=lambda b: (not b.baseline, b.origin != "given"))
 
 
 class StoredDecision(NamedTuple):

@@ -15,7 +15,7 @@ STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pr
 FAILED = ("failed", "diverged", "crashed", "timeout")
 """States of trials that ended without a value."""
 
-ORIGINS = ("space_filling", "exploit", "audit", "adaptive", "imported")
+ORIGINS = ("given", "space_filling", "exploit", "audit", "adaptive", "imported")
 
 SPACE_FILLING = ("space_filling", "imported")
 """Origins of trials that count as drawn without looking at results. Somebody's table of finished runs is all there is of

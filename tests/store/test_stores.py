@@ -171,7 +171,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(url, version):
             for found in tree.rounds:
                 assert set(found.trials["origin"]) <= set(ORIGINS)
                 beside = tree._context.store.beside(found._stored.pk)
-                assert {origin for origin, _ in beside} <= set(ORIGINS)
+                assert {found.origin for found in beside} <= set(ORIGINS)
             assert tree.rounds[0].best["value"] == tree.rounds[0].trials["value"].max()
             assert tree.rounds[0].analyze().n_space_filling >= 20
             inspector = sa.inspect(tree._context.store.engine)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from refine.trials.round_record import Node
 
 ORIGIN_WORDS = {
+    "given": "given",
     "space_filling": "space-filling",
     "exploit": "exploit",
     "audit": "audit",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from refine.design.pruning import code_of
 from refine.design.space_filling import IMPORTED
@@ -11,7 +13,7 @@ from refine.run.protocols import Objective
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
 from refine.space.parameters import Range
-from refine.space.space import Space
+from refine.space.space import Space, decode_configuration
 from refine.tree.round import Round
 from refine.trials.metric import FUNCTION
 from refine.trials.round_record import OPTUNA, Node
@@ -41,6 +43,7 @@ def reproduce(found: Round) -> str:
         # What is drawn beside the design was drawn when the round was made, and stays what it is when it grows.
         drawn = bool(node.exploit or node.audit) and first < n
         size = f"n={first if drawn else n}"
+        given = _given(found, stored[node.id].pk)
         if node.method == IMPORTED:
             lines += [
                 "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make another round.",
@@ -55,7 +58,7 @@ def reproduce(found: Round) -> str:
             )
             extra += ", allow_degenerate=True" if node.allow_degenerate else ""
             lines.append(
-                f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)})"
+                f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)}{given})"
             )
         else:
             previous = (
@@ -68,7 +71,7 @@ def reproduce(found: Round) -> str:
             same = node.method == before and not node.adaptive
             how = "" if same else f", design={_design(node)}"
             lines.append(
-                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{previous})"
+                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{given}{previous})"
             )
         if found.path[0].method != IMPORTED:
             lines.append(f"assert round.id == {node.id!r}")
@@ -77,6 +80,23 @@ def reproduce(found: Round) -> str:
         )
         lines.append(f"round.run({', '.join(options)})")
     return "\n".join(lines)
+
+
+def _given(found: Round, pk: int) -> str:
+    """What somebody gave a round, as arguments."""
+    beside = [b for b in found.context.reader.beside(pk) if b.origin == "given"]
+    first = [b for b in beside if b.baseline]
+    others = [_configuration(b.configuration) for b in beside if not b.baseline]
+    said = (
+        f", baseline={_configuration(first[0].configuration)}, baseline_seeds={first[0].seeds}"
+        if first
+        else ""
+    )
+    return f"{said}, given=[{', '.join(others)}]" if others else said
+
+
+def _configuration(encoded: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{n!r}: {_value(v)}" for n, v in decode_configuration(encoded).items()) + "}"
 
 
 def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from refine.report.markdown.text import Raw, escape, joined, table, values_table
-from refine.report.pages.winner import candidates_grid, differing, worth_lines
+from refine.report.pages.winner import candidates_grid, differing, gain_line, worth_lines
 from refine.utils.format import score
 
 if TYPE_CHECKING:
@@ -42,4 +42,18 @@ def winner_sentence(found: Winner | None) -> str:
     differ = [f"{name} = {best.labels[name]}" for name in differing(found.best_observed, best)]
     which = "the same one" if found.is_best_observed else f"another one, with {joined(differ)}"
     interval = f" ({score(low)} to {score(high)})" if math.isfinite(low) else ""
-    return f"The configuration to hand over is {which}: expect {score(found.expected)}{interval} when it is trained again."
+    sentence = f"The configuration to hand over is {which}: expect {score(found.expected)}{interval} when it is trained again."
+    return " ".join(
+        [sentence, *(f"{escape(line[0].upper() + line[1:])}." for line in map(_with_it, gain_line(found)))]
+    )
+
+
+def _with_it(line: str) -> str:
+    """The line about the baseline as a sentence."""
+    return (
+        line
+        if line.startswith("it ")
+        else f"it {line}"
+        if line.startswith(("beats", "does"))
+        else f"it is {line}"
+    )

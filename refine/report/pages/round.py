@@ -12,6 +12,7 @@ from refine.report.pages.space import space_grid
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
 from refine.tree.round import Round
+from refine.trials.frame import table
 from refine.trials.trial import FAILED
 from refine.utils.action import Action
 from refine.utils.display import Block, Items, Page, Text
@@ -38,6 +39,7 @@ def round_page(found: Round) -> Page:
     # In a finished round failed trials have ended as well; in one that goes on they may be run again.
     left = 0 if found.node.method == IMPORTED else max(0, found.n - ended)
     blocks: list[Block] = [Text(_progress(found, counts, ended, left, trials)), Text(_best(found, best))]
+    blocks += [Text(line) for line in _baseline(found)]
     blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
     decided = [
         f"{d.kind} by {d.author}"
@@ -81,6 +83,23 @@ def _best(found: Round, best: pd.Series | None) -> str:
         return line
     at = [f"{n} = {_text(best[n])}" for n in found.space.varied if n in best.index]
     return f"{line} with {join(at)}" if at else line
+
+
+def _baseline(found: Round) -> list[str]:
+    """What the baseline's runs showed; nothing of a round without one, or before it has run."""
+    reader, pk = found.context.reader, found._stored.pk
+    key = next((b.key for b in reader.beside(pk) if b.baseline), None)
+    if key is None:
+        return []
+    metric = found.goal.metric
+    records = reader.records([pk], curves=metric.curves, replicates=True)
+    mine = [i for i, k in enumerate(records.columns["key"]) if k == key]
+    values = np.asarray(table(found.space, records, metric)["value"], dtype=float)[mine]
+    good = values[np.isfinite(values)]
+    runs = plural(len(mine), "run")
+    if good.size:
+        return [f"baseline: {score(float(good.mean()))} in the mean of {runs}"]
+    return [f"baseline: no value, {runs} ended without one"] if mine else []
 
 
 def _text(value: object) -> str:

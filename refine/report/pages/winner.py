@@ -41,7 +41,8 @@ def worth_lines(found: Winner) -> tuple[str | Cell, ...]:
     Args:
         found: The winner.
     """
-    return (expected_line(found), observed_line(found), *_within_line(found), *_race_line(found))
+    lines = expected_line(found), *gain_line(found), observed_line(found)
+    return (*lines, *_within_line(found), *_race_line(found))
 
 
 def expected_line(found: Winner) -> str:
@@ -57,6 +58,36 @@ def expected_line(found: Winner) -> str:
     return (
         f"expected when trained again: {score(best.expected)} "
         f"(95 % interval of its mean {score(best.low)} to {score(best.high)}; {runs})"
+    )
+
+
+def gain_line(found: Winner) -> tuple[str, ...]:
+    """What the winner is worth beside the baseline, in one sentence; none without a baseline.
+
+    Args:
+        found: The winner.
+    """
+    gain = found.gain
+    if gain is None:
+        return ()
+    runs = plural(1 + len(gain.baseline.fresh), "run")
+    beside = f"{score(gain.baseline.expected)} is expected of the baseline after {runs}"
+    if gain.same:
+        return (f"it is the baseline: nothing that was evaluated is expected to beat it ({runs} of it)",)
+    apart = score(abs(gain.expected))
+    if math.isnan(gain.low):
+        word = "better" if gain.expected > 0 else "worse"
+        return (
+            f"{apart} {word} than the baseline; {beside}, and too few configurations were evaluated for an interval",
+        )
+    interval = f"({score(gain.low)} to {score(gain.high)})"
+    if gain.verdict == "better":
+        return (f"beats the baseline by {apart} {interval}; {beside}",)
+    if gain.verdict == "worse":
+        return (f"does not beat the baseline: the gain is {score(gain.expected)} {interval}; {beside}",)
+    return (
+        f"not shown to beat the baseline: the gain is {score(gain.expected)} {interval}, more than 0 with probability "
+        f"{probability(gain.probability)}; {beside}",
     )
 
 

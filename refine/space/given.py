@@ -1,0 +1,109 @@
+"""Configurations that a person gives: every parameter has a value that it could have, on a level or between or beyond."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from refine.errors import SpaceError, did_you_mean
+from refine.space.categorical import Categorical
+from refine.space.edits import as_before
+from refine.space.encoding import freeze, label, round_significant
+from refine.space.parameters import Integer, Parameter, Range, number_of
+from refine.space.space import Space, configuration_key
+
+
+def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
+    """A configuration that somebody gives, in canonical form.
+
+    Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level
+    is that level, so that the configuration is no other one than the grid's. A fixed parameter may be left out.
+
+    Args:
+        space: Whose parameters it has.
+        given: Name -> value.
+        what: What it is called in errors, such as ``"baseline"``.
+
+    Raises:
+        SpaceError: No mapping, a name that is missing or unknown, or a value that the parameter can't have.
+    """
+    if not isinstance(given, Mapping):
+        raise SpaceError(
+            f"{what} must be a configuration, name -> value, got {given!r}; such as {{'lr': 0.001}}"
+        )
+    for name in given:
+        if name not in space:
+            raise SpaceError(f"{what}: unknown parameter {name!r}; {did_you_mean(str(name), space)}")
+    found, missing = dict[str, Any](), list[str]()
+    for name, parameter in space.items():
+        if name in given:
+            try:
+                found[name] = _value(parameter, given[name])
+            except SpaceError as error:
+                raise SpaceError(f"{what}: {name}: {error}") from None
+        elif parameter.fixed:
+            found[name] = parameter.grid[0]
+        else:
+            missing.append(name)
+    if missing:
+        raise SpaceError(f"{what} needs a value of every parameter, missing: {', '.join(missing)}")
+    _check_constraints(space, found, what)
+    return found
+
+
+def given_configurations(space: Space, given: Any) -> list[dict[str, Any]]:
+    """Several configurations that somebody gives, each once: see :func:`given_configuration`.
+
+    Args:
+        space: Whose parameters they have.
+        given: The configurations.
+
+    Raises:
+        SpaceError: No list, or one of them breaks a rule.
+    """
+    if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
+        raise SpaceError(f"given must be a list of configurations, got {given!r}; put it in [...]")
+    found = [given_configuration(space, g, f"given[{i}]") for i, g in enumerate(given)]
+    return list({configuration_key(f): f for f in found}.values())
+
+
+def _value(parameter: Parameter, value: Any) -> Any:
+    if isinstance(parameter, Range) and not _finite(value):
+        raise SpaceError(f"must be a finite number, got {value!r}")
+    try:
+        return parameter.grid[parameter.index(value)]
+    except SpaceError:
+        if isinstance(parameter, Range):
+            return _number(parameter, value)
+        assert isinstance(parameter, Categorical)
+        return freeze(as_before(parameter, value))
+
+
+def _finite(value: Any) -> bool:
+    number = number_of(value)
+    return number is not None and math.isfinite(number)
+
+
+def _number(parameter: Range, number: float) -> float | int:
+    if parameter.log and number <= 0:
+        raise SpaceError(f"must be > 0 on a logarithmic scale, got {number!r}")
+    least, most = parameter.within or (None, None)
+    if (least is not None and number < least) or (most is not None and number > most):
+        raise SpaceError(
+            f"must lie within the hard limits {label(parameter.within)}, got {number!r}; declare others with within="
+        )
+    if isinstance(parameter, Integer):
+        if number != int(number):
+            raise SpaceError(f"must be a whole number, got {number!r}")
+        return int(number)
+    return round_significant(float(number))
+
+
+def _check_constraints(space: Space, found: Mapping[str, Any], what: str) -> None:
+    broken = space.broken_constraints(found)
+    if broken:
+        raise SpaceError(
+            f"{what}: breaks the constraint {str(broken[0])!r}; give a configuration that meets it, or leave the "
+            "constraint out of the space"
+        )

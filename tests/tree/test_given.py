@@ -1,0 +1,248 @@
+"""Configurations that a person gives: a baseline to beat, and others that run first."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import DesignError, SpaceError
+
+SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"], "fixed": 3}
+POOR = {"x": 8.13, "y": 0.9, "z": "c"}
+IDEA = {"x": 12.5, "y": 0.1, "z": "d"}
+
+
+def truth(params):
+    return 1.0 - 0.02 * (params["x"] - 4) ** 2 - 0.2 * params["y"] - 0.02 * (params["z"] == "c")
+
+
+def noisy(params, trial):
+    return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05)
+
+
+@pytest.fixture
+def found(tree):
+    root = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
+    return root.run(progress=False)
+
+
+def test_they_run_first_with_the_baseline_under_its_seeds(found):
+    trials = found.trials
+    assert found.n == len(trials) == 40
+    assert trials["origin"].tolist() == ["given"] * 2 + ["space_filling"] * 38
+    assert trials.loc[0, ["x", "y", "z", "fixed"]].tolist() == [8.13, 0.9, "c", 3]
+    assert trials.loc[1, ["x", "y", "z"]].tolist() == [12.5, 0.1, "d"]
+    again = found.replicates
+    assert again["replicate"].tolist() == [1, 2, 3]
+    assert set(again["x"]) == {8.13}
+    assert len({*again["seed"], trials["seed"][0]}) == 4
+
+
+def test_they_are_in_no_test_and_leave_the_design_as_it_is(tree, found):
+    analysis = found.analyze()
+    assert analysis.n_space_filling == 38
+    cells = found.trials["cell"].dropna().tolist()
+    assert cells == [str(c) for c in found.cells()]
+    assert len(cells) == 38
+
+
+def test_a_killed_round_goes_on_and_gives_the_same(tree, tmp_path, found):
+    calls = []
+
+    def dies(params, trial):
+        calls.append(params)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return noisy(params, trial)
+
+    with refine.Tree("other", store=tmp_path / "other.db") as other:
+        options = {
+            "n": 40,
+            "seed": 3,
+            "baseline": POOR,
+            "baseline_seeds": 4,
+            "given": [IDEA],
+            "name": "noisy",
+        }
+        half = other.add_round(SPACE, dies, **options)
+        with pytest.raises(KeyboardInterrupt):
+            half.run(progress=False)
+        half.run(progress=False)
+        same = tree.add_round(SPACE, noisy, **options).run(progress=False)
+        assert half.id == same.id
+        assert half.trials["value"].tolist() == same.trials["value"].tolist()
+        assert half.replicates["value"].tolist() == same.replicates["value"].tolist()
+        assert (
+            len(calls) == 44
+        )  # 40 configurations, 3 runs more of the baseline, and the one that was stopped
+
+
+def test_workers_and_a_replay_give_the_same(tree, tmp_path, found):
+    assert found.replay(None).same
+    with refine.Tree("two", store=tmp_path / "two.db") as other:
+        root = other.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
+        root.run(workers=2, progress=False)
+        key = ["seed", "value"]
+        assert sorted(map(tuple, root.trials[key].to_numpy())) == sorted(
+            map(tuple, found.trials[key].to_numpy())
+        )
+
+
+def test_the_same_again_adds_nothing_and_more_is_added(tree, found):
+    same = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
+    assert (same.id, same.n) == (found.id, 40)
+    more = tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 4.01, "y": 0, "z": "a"}])
+    assert (more.id, more.n) == (found.id, 41)
+    before = found.trials
+    more.run(progress=False)
+    assert more.trials.iloc[:40].equals(before)
+    assert more.trials.iloc[40]["x"] == 4.01
+
+
+def test_another_baseline_takes_the_place_of_the_first(tree, found):
+    better = {"x": 4.5, "y": 0.0, "z": "a"}
+    changed = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=better).run(progress=False)
+    assert changed.recommend().gain.baseline.params == {**better, "fixed": 3}
+    back = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR).run(progress=False)
+    assert back.n == changed.n
+    assert back.recommend().gain.baseline.params["x"] == 8.13
+
+
+def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, found):
+    won = tree.winner()
+    gain = won.gain
+    assert gain.verdict == "better"
+    assert len(gain.baseline.fresh) == 3
+    assert 0 < gain.low < gain.expected < gain.high
+    assert gain.low < truth(won.params) - truth(POOR) < gain.high
+    assert gain.probability > 0.99
+    text = f"beats the baseline by {gain.expected:.4f} ({gain.low:.4f} to {gain.high:.4f})"
+    assert text in str(won)
+    assert "baseline: " in str(found)
+    child = found.propose().accept(n=20).run(progress=False)
+    assert child.recommend().gain.baseline.key == gain.baseline.key
+
+
+def test_a_loss_that_is_minimized_gains_by_being_smaller(tree):
+    def loss(params, trial):
+        return -noisy(params, trial)
+
+    root = tree.add_round(SPACE, loss, direction="minimize", n=40, seed=3, baseline=POOR).run(progress=False)
+    won = root.recommend()
+    assert won.expected < won.gain.baseline.expected
+    assert won.gain.expected > 0
+
+
+def test_what_does_not_beat_the_baseline_says_so_in_the_headline(tree, tmp_path):
+    best = {"x": 4.0, "y": 0.0, "z": "a"}
+    root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=best, baseline_seeds=8).run(progress=False)
+    assert root.recommend().gain.verdict == "open"
+    headline = root.report(tmp_path).read_text().split("\n\n")[1]
+    assert "It is not shown to beat the baseline: the gain is " in headline
+    exact = tree.add_round(SPACE, truth, n=30, seed=3, baseline=best).run(progress=False)
+    assert exact.recommend().gain.same
+    headline = exact.report(tmp_path).read_text().split("\n\n")[1]
+    assert "It is the baseline: nothing that was evaluated is expected to beat it (3 runs of it)." in headline
+
+
+def test_a_baseline_without_a_value_is_seen(tree):
+    def refuses(params, trial):
+        if params["x"] == 8.13:
+            raise ValueError("too large")
+        return noisy(params, trial)
+
+    root = tree.add_round(SPACE, refuses, n=30, seed=3, baseline=POOR).run(progress=False)
+    assert "baseline: no value, 3 runs ended without one" in str(root)
+    assert root.recommend().gain is None
+
+
+def test_with_few_trials_the_gain_has_no_interval(tree):
+    root = tree.add_round(SPACE, noisy, n=3, seed=3, baseline=POOR).run(progress=False)
+    gain = root.recommend().gain
+    assert math.isnan(gain.low)
+    assert gain.verdict == "open"
+    assert "too few configurations were evaluated for an interval" in str(root.recommend())
+
+
+def test_children_take_given_configurations_too(found):
+    on_grid = {"x": 4.0, "y": 0.0, "z": "a"}
+    child = found.propose().accept(n=20, exploit=0.3, given=[on_grid, POOR]).run(progress=False)
+    assert child.trials["origin"].tolist()[:2] == ["given", "given"]
+    assert child.trials.loc[0, ["x", "y", "z"]].tolist() == [4.0, 0.0, "a"]
+    assert child.n == 20
+    other = found.branch(SPACE, n=20, seed=8, given=[on_grid]).run(progress=False)
+    assert other.trials["origin"].tolist()[0] == "given"
+    assert other.trials.duplicated(["x", "y", "z"]).sum() == 0
+
+
+def test_an_adaptive_round_begins_with_them(tree):
+    root = tree.add_round(SPACE, noisy, n=12, seed=3, design="tpe", baseline=POOR, given=[IDEA])
+    root.run(progress=False)
+    assert root.trials["origin"].tolist() == ["given"] * 2 + ["adaptive"] * 10
+
+
+def test_a_round_off_the_grid_can_be_run_whole(tree):
+    small = {"x": [1, 2, 3], "y": [1, 2]}
+
+    def objective(params):
+        return params["x"] * params["y"]
+
+    whole = tree.add_round(small, objective, downsample=1.0, baseline={"x": 5, "y": 5}).run(progress=False)
+    assert len(whole.trials) == 7
+    with pytest.raises(DesignError, match="n must be <= the number of configurations left, got 8"):
+        tree.add_round(small, objective, n=8, baseline={"x": 5, "y": 5})
+
+
+def test_merging_brings_what_was_given(tree, tmp_path, found):
+    with refine.Tree("mine", store=tmp_path / "mine.db") as mine:
+        mine.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 1.23, "y": 1, "z": "b"}]).run(progress=False)
+        mine.merge(tree)
+        root = mine.rounds[0]
+        assert root.recommend().gain.baseline.params["x"] == 8.13
+        assert (root.trials["origin"] == "given").sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": 1.0}, "baseline needs a value of every parameter, missing: y, z"),
+        ({**POOR, "lr": 1}, "baseline: unknown parameter 'lr'"),
+        ({**POOR, "x": "1"}, "baseline: x: must be a finite number, got '1'"),
+        ({**POOR, "x": math.nan}, "baseline: x: must be a finite number, got nan"),
+        ({**POOR, "z": object()}, "baseline: z: .*a choice must be a number, string"),
+        ([POOR], "baseline must be a configuration, name -> value"),
+    ],
+)
+def test_what_is_no_configuration_is_refused_before_anything_is_written(tree, given, message):
+    with pytest.raises(SpaceError, match=message):
+        tree.add_round(SPACE, noisy, n=20, baseline=given)
+    assert len(tree) == 0
+
+
+def test_limits_scales_whole_numbers_and_constraints_hold(tree):
+    space = refine.Space(
+        {
+            "lr": refine.Float(1e-4, 1e-1, log=True, within=(0, 1)),
+            "k": refine.Integer(1, 9),
+            "m": refine.Integer(1, 9),
+        },
+        ["k < m"],
+    )
+    for bad, message in (
+        ({"lr": -1.0, "k": 1, "m": 2}, "must be > 0 on a logarithmic scale"),
+        ({"lr": 2.0, "k": 1, "m": 2}, r"hard limits \(0, 1\), got 2.0"),
+        ({"lr": 0.1, "k": 1.5, "m": 2}, "must be a whole number, got 1.5"),
+        ({"lr": 0.1, "k": 12, "m": 2}, "breaks the constraint 'k < m'"),
+    ):
+        with pytest.raises(SpaceError, match=message):
+            tree.add_round(space, noisy, n=20, given=[bad])
+    with pytest.raises(DesignError, match="2 are; got n=1, ask for more"):
+        both = [{"lr": 0.5, "k": 1, "m": 20}, {"lr": 0.5, "k": 2, "m": 20}]
+        tree.add_round(space, noisy, n=1, given=both)
+    with pytest.raises(SpaceError, match="given must be a list of configurations"):
+        tree.add_round(space, noisy, n=20, given={"lr": 0.5, "k": 1, "m": 20})
+    with pytest.raises(DesignError, match="baseline_seeds must be a whole number >= 1"):
+        tree.add_round(space, noisy, n=20, baseline={"lr": 0.5, "k": 1, "m": 20}, baseline_seeds=0)
