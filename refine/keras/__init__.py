@@ -10,6 +10,7 @@ with quietly():
     import tensorflow as tf  # noqa: F401
 
 from refine.keras._pruning import PruningCallback
+from refine.keras.defaults import defaults
 from refine.keras.fit import fit
 from refine.keras.layers import SHAPES, hidden_layers, layer_widths
 from refine.keras.metrics import (
@@ -41,6 +42,7 @@ __all__ = [
     "Recall",
     "balanced_accuracy",
     "default_learning_rate",
+    "defaults",
     "fbeta",
     "fit",
     "fmeasure",

@@ -239,8 +239,8 @@ def test_limits_scales_whole_numbers_and_constraints_hold(tree):
     ):
         with pytest.raises(SpaceError, match=message):
             tree.add_round(space, noisy, n=20, given=[bad])
+    both = [{"lr": 0.5, "k": 1, "m": 20}, {"lr": 0.5, "k": 2, "m": 20}]
     with pytest.raises(DesignError, match="2 are; got n=1, ask for more"):
-        both = [{"lr": 0.5, "k": 1, "m": 20}, {"lr": 0.5, "k": 2, "m": 20}]
         tree.add_round(space, noisy, n=1, given=both)
     with pytest.raises(SpaceError, match="given must be a list of configurations"):
         tree.add_round(space, noisy, n=20, given={"lr": 0.5, "k": 1, "m": 20})

@@ -48,7 +48,18 @@ OptionalRound = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 # Options that make a round, by the name of their argument of `run`.
-_MAKING = ("metric", "minimize", "downsample", "seed", "design", "pruner", "note", "role", "allow_degenerate")
+_MAKING = (
+    "metric",
+    "minimize",
+    "downsample",
+    "seed",
+    "design",
+    "pruner",
+    "note",
+    "role",
+    "baseline",
+    "allow_degenerate",
+)
 
 
 @app.command(rich_help_panel=RUN)
@@ -83,6 +94,10 @@ def run(
     allow_degenerate: Annotated[
         bool, typer.Option("--allow-degenerate", help="New root: a constant prediction may be best.")
     ] = False,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="New root: the configuration to beat, one value at a time."),
+    ] = None,
     note: NoteOption = "",
     workers: WorkersOption = 1,
     threads: ThreadsOption = 1,
@@ -157,9 +172,11 @@ def _made(
     if objective is None:
         raise ObjectiveError("a new root needs --objective module:name or path/to/file.py:name")
     searched, called = read_space(space), found_object(objective)
-    options = {key: value for key, value in making.items() if key not in ("minimize", "role")}
+    options = {key: value for key, value in making.items() if key not in ("minimize", "role", "baseline")}
     if "minimize" in making:
         options["direction"] = "minimize"
+    if "baseline" in making:
+        options["baseline"] = typed_pairs(making["baseline"], "--baseline")
     if "role" in making:
         options["roles"] = typed_pairs(making["role"], "--role")
     tree = refine.Tree(name or Path(space.partition(":")[0]).stem, store)

@@ -102,6 +102,14 @@ MAKE = (
 )
 
 
+def test_a_baseline_from_the_shell(here: Path) -> None:
+    values = ("lr=0.7", "dropout=0.1", "optimizer=SGD")
+    root = data(*MAKE, *(part for value in values for part in ("--baseline", value)))
+    gain = data("winner", "s.db", root["id"])["gain"]
+    assert gain["baseline"]["configuration"]["lr"] == 0.7
+    assert len(gain["baseline"]["fresh"]) == 2
+
+
 def test_a_study_from_the_shell(here: Path) -> None:
     root = data(*MAKE, "--seed", 3, "--note", "first look", "--role", "optimizer=scientific")
     assert (root["tree"], root["n"], root["metric"], root["note"]) == ("space", 120, "acc", "first look")
