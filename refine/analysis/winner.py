@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refine import stats
-from refine.space.categorical import Categorical
-from refine.space.encoding import decode, label, thaw, value_key
-from refine.space.parameters import Parameter, Range
-from refine.space.space import Space
-from refine.trials.frame import Records, may_be_best, table
+from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, values_of
+from refine.errors import AnalysisError
+from refine.space.encoding import decode, label, thaw
 from refine.trials.goal import Goal
+from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats, Ints
 from refine.utils.display import Shown
+from refine.utils.provided import provided
 from refine.utils.threads import one_thread
 
-_POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
+POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
 """At configurations that were evaluated the process is the better judge: a tree remembers the values it has seen."""
 
 _PLANNED_FREEDOM = 4
@@ -32,25 +32,8 @@ _MOST = 1000
 _SHOWN = 5
 _SEED = 0
 
-
-class RanRound(NamedTuple):
-    """A round whose trials are evidence.
-
-    Attributes:
-        id: Its id.
-        space: Its space.
-        added: Encoded values that its trials had of parameters that a later round added.
-        records: Its trials, replicates among them.
-        goal: What they are judged by; metric and direction are those of all others.
-        baseline: Hash of the configuration that others are compared with; ``None`` where nobody gave one.
-    """
-
-    id: str
-    space: Space
-    added: Mapping[str, Any]
-    records: Records
-    goal: Goal
-    baseline: str | None = None
+_CHEAPER = 0.8
+"""Share of the winner's time from which on something counts as cheaper."""
 
 
 class Candidate(NamedTuple):
@@ -67,6 +50,7 @@ class Candidate(NamedTuple):
         high: Upper end.
         probability: That it is the best of all that were evaluated; NaN where there is no posterior.
         unread: Names of the parameters that its trial did not read.
+        seconds: Mean time of its planned runs; NaN where nobody measured it.
     """
 
     round: str
@@ -79,6 +63,7 @@ class Candidate(NamedTuple):
     high: float = math.nan
     probability: float = math.nan
     unread: tuple[str, ...] = ()
+    seconds: float = math.nan
 
     @property
     def params(self) -> dict[str, Any]:
@@ -165,6 +150,9 @@ class Winner(Shown):
         epsilon: Loss that counts as none, in units of the metric: what was said, else the smallest step.
         race: How the race stood that confirmed it; ``None`` where it was not asked for.
         gain: What it is worth beside the baseline; ``None`` where nobody gave one, or it has no value.
+        tolerance: What counts as nearly as good: ``epsilon`` where somebody said it, else the noise's deviation.
+        cheaper: Configurations that are expected to lose no more than the tolerance and take four fifths of its time or
+            less, the best expected first.
     """
 
     of: str
@@ -179,6 +167,9 @@ class Winner(Shown):
     epsilon: float
     race: Race | None = None
     gain: Gain | None = None
+    tolerance: float = 0.0
+    cheaper: tuple[Candidate, ...] = ()
+    _home: Any = None  # the tree or round that it is of
 
     @property
     def round(self) -> str:
@@ -204,6 +195,33 @@ class Winner(Shown):
     def observed(self) -> float:
         """Value of its planned run."""
         return self.candidates[0].observed
+
+    def kept_in(self, home: Any) -> Winner:
+        """The same, knowing the tree or round that it is of, so that :meth:`report` finds the records."""
+        return replace(self, _home=home)
+
+    def report(self, folder: str | Path, *, html: bool = False) -> Path:
+        """Writes its certificate: what it is worth and how that is known, how it was found, how to train it again.
+
+        Sentences for a methods section and answers to a reproducibility checklist are made from the records.
+
+        Args:
+            folder: Created if need be; holds ``<tree>-winner.md``, or ``<round>-winner.md`` of a round's.
+            html: Whether to write one self-contained HTML file instead of markdown.
+
+        Returns:
+            The file.
+
+        Raises:
+            AnalysisError: It was made without a tree.
+        """
+        if self._home is None:
+            raise AnalysisError(
+                "this winner was made without a tree, so that there are no records to report; ask a tree",
+                Action("tree.winner"),
+            )
+        written: Path = provided("winner.report")(self, self._home, Path(folder), html)
+        return written
 
     @property
     def is_best_observed(self) -> bool:
@@ -284,7 +302,7 @@ class Field:
             columns = each.records.columns
             if not any(columns["replicate"]):
                 continue
-            values, good = _values(each)
+            values, good = values_of(each)
             for i, (key, replicate) in enumerate(zip(columns["key"], columns["replicate"], strict=True)):
                 number = self.places.get((each.id, key))
                 if replicate and good[i] and number is not None:
@@ -337,6 +355,13 @@ class Judged:
         within = math.nan
         if self.draws is not None:
             within = best_within(self.draws[:, : field.eligible], order[0], tolerated)
+        near = (
+            epsilon
+            if epsilon is not None
+            else max(self.noise.sd, tolerated)
+            if math.isfinite(self.noise.sd)
+            else tolerated
+        )
         return Winner(
             of=of,
             metric=str(field.goal.metric),
@@ -350,7 +375,19 @@ class Judged:
             epsilon=tolerated,
             race=race,
             gain=self._gain(order[0], expected),
+            tolerance=near,
+            cheaper=self._cheaper(order, expected, near),
         )
+
+    def _cheaper(self, order: Sequence[int], expected: Floats, tolerance: float) -> tuple[Candidate, ...]:
+        """Candidates that are nearly as good as the first one and take much less time."""
+        seconds = [self.field.candidates[i].seconds for i in order]
+        near = [
+            i
+            for i, time in zip(order, seconds, strict=True)
+            if time <= _CHEAPER * seconds[0] and expected[i] >= expected[order[0]] - tolerance
+        ]
+        return tuple(self._told(i, expected) for i in near[:_SHOWN])
 
     def _gain(self, i: int, expected: Floats) -> Gain | None:
         """What a candidate is worth beside the baseline."""
@@ -439,9 +476,6 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
 def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | None:
     """What is known of the configurations that some rounds evaluated.
 
-    All planned trials are one sample: given, space-filling, exploit, audit, adaptive and imported ones. Failed, pruned and
-    degenerate ones count as the worst value seen. A parameter that a round did not have counts as not read.
-
     Args:
         rounds: Rounds that are judged alike, oldest first.
         only: Id of the round whose configurations may be handed over; default all.
@@ -449,17 +483,14 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
     Returns:
         ``None`` where no trial may be called best.
     """
-    runs = [run for each in rounds for run in _planned_runs(each)]
-    good = np.array([run.good for run in runs], dtype=np.bool_)
+    found = evaluated(rounds)
+    if found is None:
+        return None
+    runs, good, group, sign = found.runs, found.good, found.group, rounds[0].goal.sign
+    X, read, y, cardinalities = found.X, found.read, found.y, found.cardinalities
     allowed = good & np.array([only in (None, run.round) for run in runs], dtype=np.bool_)
     if not allowed.any():
         return None
-    sign = rounds[0].goal.sign
-    X, read, cardinalities = _positions(runs, rounds)
-    y = sign * np.array([run.value for run in runs])
-    y = np.where(good, y, y[good].min())
-    group = np.unique(np.concatenate([np.where(read, X, 0.0), read], axis=1), axis=0, return_inverse=True)[1]
-    group = group.reshape(-1)
     firsts, best = _firsts(group, allowed, y)
     eligible, baseline = len(firsts), _baseline(runs, rounds, good)
     if baseline is not None and group[baseline] not in group[firsts]:
@@ -467,10 +498,10 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
     number = {int(group[i]): k for k, i in enumerate(firsts)}
     observed = sign * np.bincount(group[good], y[good], group.max() + 1)
     observed /= np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
-    draws = None
+    seconds, draws = _seconds(found), None
     if group.max() + 1 >= _FEWEST:
         masks = (None, None) if read.all() else (read, read[firsts])
-        posterior = _POSTERIOR(X, y, X[firsts], cardinalities, *masks)
+        posterior = POSTERIOR(X, y, X[firsts], cardinalities, *masks)
         draws = posterior.value(posterior.scores)
     return Field(
         goal=rounds[0].goal,
@@ -481,6 +512,7 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
                 runs[i].configuration,
                 float(observed[group[i]]),
                 unread=runs[i].unread,
+                seconds=float(seconds[group[i]]),
             )
             for i in firsts
         ),
@@ -499,13 +531,25 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
     )
 
 
-def _baseline(runs: Sequence[_Run], rounds: Sequence[RanRound], good: Bools) -> int | None:
+def _baseline(runs: Sequence[Run], rounds: Sequence[RanRound], good: Bools) -> int | None:
     """The run of the configuration to beat, the latest that somebody gave and that has a value."""
     for each in reversed(rounds):
         for i, run in enumerate(runs):
             if good[i] and (run.round, run.key) == (each.id, each.baseline):
                 return i
     return None
+
+
+def _seconds(found: Evaluated) -> Floats:
+    """(groups,) mean times of the runs of a configuration; NaN where nobody measured it."""
+    seconds = np.array([run.seconds for run in found.runs])
+    timed = found.good & np.isfinite(seconds)
+    most = int(found.group.max()) + 1
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            np.bincount(found.group[timed], seconds[timed], most)
+            / np.bincount(found.group[timed], minlength=most)
+        )
 
 
 def _firsts(group: Ints, allowed: Bools, y: Floats) -> tuple[list[int], int]:
@@ -521,85 +565,6 @@ def _firsts(group: Ints, allowed: Bools, y: Floats) -> tuple[list[int], int]:
         keep = set(sorted(firsts, key=lambda g: -top[g])[:_MOST])
         firsts = {g: i for g, i in firsts.items() if g in keep}
     return list(firsts.values()), best
-
-
-class _Run(NamedTuple):
-    round: str
-    key: str
-    configuration: Mapping[str, Any]
-    known: Mapping[str, Any]
-    read: frozenset[str] | None
-    value: float
-    good: bool
-
-    @property
-    def unread(self) -> tuple[str, ...]:
-        return () if self.read is None else tuple(n for n in self.configuration if n not in self.read)
-
-
-def _values(found: RanRound) -> tuple[Floats, Bools]:
-    frame = table(found.space, found.records, found.goal.metric)
-    good = may_be_best(frame, found.space, found.goal.allow_degenerate)
-    return np.asarray(frame["value"], dtype=float), good
-
-
-def _planned_runs(found: RanRound) -> list[_Run]:
-    """The planned runs of a round that have ended."""
-    values, good = _values(found)
-    columns = found.records.columns
-    runs = []
-    for i, configuration in enumerate(found.records.configurations):
-        if columns["replicate"][i] or columns["state"][i] == "running":
-            continue
-        noted = columns["read"][i]
-        names = json.loads(noted) if isinstance(noted, str) else noted
-        read = None if names is None else frozenset(names) | frozenset(found.added)
-        known = {**found.added, **configuration}
-        runs.append(
-            _Run(found.id, columns["key"][i], configuration, known, read, float(values[i]), bool(good[i]))
-        )
-    return runs
-
-
-def _positions(runs: Sequence[_Run], rounds: Sequence[RanRound]) -> tuple[Floats, Bools, list[int]]:
-    """Where the runs lie on axes that all rounds share, which values were read, and numbers of choices."""
-    names = dict.fromkeys(name for each in rounds for name in [*each.space, *each.added])
-    columns, masks, cardinalities = [], [], []
-    for name in names:
-        has = np.array([name in run.known for run in runs])
-        known = [decode(run.known[name]) for run in runs if name in run.known]
-        if len({value_key(v) for v in known}) < 2:
-            continue  # what has one value tells nothing
-        parameters = [each.space[name] for each in rounds if name in each.space]
-        at, cardinality = _axis(parameters, known)
-        column = np.zeros(len(runs))
-        column[has] = at
-        columns.append(column)
-        masks.append(has & np.array([run.read is None or name in run.read for run in runs]))
-        cardinalities.append(cardinality)
-    if not columns:
-        return np.zeros((len(runs), 0)), np.zeros((len(runs), 0), dtype=np.bool_), []
-    return np.column_stack(columns), np.column_stack(masks), cardinalities
-
-
-def _axis(parameters: Sequence[Parameter], values: Sequence[Any]) -> tuple[Floats, int]:
-    """Positions of a parameter's values, in [0, 1] on its scale or by their order, and 0; or codes and their number."""
-    keys = [value_key(v) for v in values]
-    varied = [p for p in parameters if not p.fixed] or list(parameters)
-    ordered = all(p.ordered for p in varied)
-    if ordered and all(p.numeric for p in parameters):
-        x = np.array([float(v) for v in values])
-        ranges = [p for p in varied if isinstance(p, Range)]
-        if not ranges:
-            x = np.unique(x, return_inverse=True)[1].reshape(-1).astype(float)
-        elif any(p.log for p in ranges) and x.min() > 0:
-            x = np.log(x)
-        return (x - x.min()) / np.ptp(x), 0
-    listed = [value_key(v) for p in parameters if isinstance(p, Categorical) for v in p.grid]
-    order = {key: i for i, key in enumerate(dict.fromkeys([*listed, *sorted(keys)]))}
-    codes = np.array([order[key] for key in keys], dtype=float)
-    codes = np.unique(codes, return_inverse=True)[1].reshape(-1).astype(float)
-    return (codes / codes.max(), 0) if ordered else (codes, int(codes.max()) + 1)
 
 
 def _name(found: Candidate) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Imports what registers pages, figures and reports; see :mod:`refine.utils.provided`."""
 
 from refine.report import plots
+from refine.report.markdown import certificate_reading, round_reading, tree_reading
 from refine.report.markdown import comparison as comparison_report
-from refine.report.markdown import round_reading, tree_reading
 from refine.report.pages import (
     analysis,
     calibration,
@@ -24,6 +24,7 @@ from refine.report.pages import round as round_page
 __all__ = [
     "analysis",
     "calibration",
+    "certificate_reading",
     "checks",
     "comparison",
     "comparison_report",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,6 +61,17 @@ class HoldoutResult(Shown):
     metric: str
     table: pd.DataFrame
     runs: pd.DataFrame
+
+    def only(self, number: int) -> HoldoutResult:
+        """What it showed of one configuration.
+
+        Args:
+            number: Row of ``table``.
+        """
+        runs = self.runs[self.runs["configuration"] == number].assign(configuration=0)
+        return replace(
+            self, table=self.table.iloc[[number]].reset_index(drop=True), runs=runs.reset_index(drop=True)
+        )
 
 
 class OnHoldout:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
+from refine.analysis.evaluated import RanRound
 from refine.analysis.race import race_of
-from refine.analysis.winner import Candidate, Judged, Race, RanRound, Winner, field_of
+from refine.analysis.winner import Candidate, Judged, Race, Winner, field_of
 from refine.errors import AnalysisError
 from refine.run.objective import Task
 from refine.run.options import RunOptions

@@ -462,7 +462,8 @@ class Round(Shown):
         """
         here = self._at_once()
         place = here.context.reader, here._judged_alike, f"round {self.id}"
-        return winner_of(*place, self.epsilon, self.id)
+        found = winner_of(*place, self.epsilon, self.id)
+        return None if found is None else found.kept_in(self)
 
     @property
     def _judged_alike(self) -> list[tuple[StoredNode, Goal]]:

@@ -311,7 +311,8 @@ class Tree(Exchange, Shown):
         here = self._at_once()
         known = [(r._stored, r.goal) for r in comparable(here.rounds)]
         epsilon = known[-1][0].node.epsilon if known else None
-        return winner_of(here._context.reader, known, f"tree {self.name}", epsilon)
+        found = winner_of(here._context.reader, known, f"tree {self.name}", epsilon)
+        return None if found is None else found.kept_in(self)
 
     def confirm(
         self,
@@ -348,7 +349,7 @@ class Tree(Exchange, Shown):
         known = [(r._stored, r.goal) for r in comparable(self.rounds)]
         epsilon = known[-1][0].node.epsilon if known else None
         place = self._context, known, f"tree {self.name}", epsilon
-        return confirm(*place, budget, top, (objective, name), RunOptions(**options))
+        return confirm(*place, budget, top, (objective, name), RunOptions(**options)).kept_in(self)
 
     def log(self) -> pd.DataFrame:
         """Everything that happened, oldest first: ``time, event, round, child, author, note``."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refine.analysis.winner import RanRound, Winner, field_of
+from refine.analysis.evaluated import RanRound
+from refine.analysis.winner import Winner, field_of
 from refine.space.encoding import encode
 from refine.store.reader import Reader
 from refine.trials.goal import Goal

@@ -86,16 +86,21 @@ def _given(found: Round, pk: int) -> str:
     """What somebody gave a round, as arguments."""
     beside = [b for b in found.context.reader.beside(pk) if b.origin == "given"]
     first = [b for b in beside if b.baseline]
-    others = [_configuration(b.configuration) for b in beside if not b.baseline]
+    others = [configuration_code(b.configuration) for b in beside if not b.baseline]
     said = (
-        f", baseline={_configuration(first[0].configuration)}, baseline_seeds={first[0].seeds}"
+        f", baseline={configuration_code(first[0].configuration)}, baseline_seeds={first[0].seeds}"
         if first
         else ""
     )
     return f"{said}, given=[{', '.join(others)}]" if others else said
 
 
-def _configuration(encoded: Mapping[str, Any]) -> str:
+def configuration_code(encoded: Mapping[str, Any]) -> str:
+    """A configuration as Python.
+
+    Args:
+        encoded: Name -> encoded value.
+    """
     return "{" + ", ".join(f"{n!r}: {_value(v)}" for n, v in decode_configuration(encoded).items()) + "}"
 
 

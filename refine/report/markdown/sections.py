@@ -82,7 +82,7 @@ def what_ran(facts: Facts) -> dict[str, Any]:
     rest += [
         ["data", code(node.data[:12]) if node.data else "no fingerprint: the objective names no data"],
         ["code", joined([code(c[:12]) for c in facts.codes]) if facts.codes else "no fingerprint"],
-        ["store", code(_store_name(facts.store))],
+        ["store", code(store_name(facts.store))],
     ]
     previous = [f"{n} = {shown(v)}" for n, v in sorted(node.previous.items())]
     if previous:
@@ -130,7 +130,7 @@ def _design_text(facts: Facts) -> str:
     return f"{node.method}, without replacement{'; ' + ', '.join(shares) if shares else ''}"
 
 
-def _store_name(store: str) -> str:
+def store_name(store: str) -> str:
     """A store's name without folders, user, password or options."""
     if "://" not in store:
         return Path(store.replace("\\", "/")).name or store

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as quote_url
 
 import numpy as np
 
@@ -102,6 +103,7 @@ class TreeFacts:
         calibration: Forecasts and claims.
         reproduce: Python that makes the round with the best observed trial again.
         winner: The configuration to hand over; ``None`` where no trial may be called best.
+        certificate: Name of the file with its certificate, beside the report; ``None`` without one.
     """
 
     name: str
@@ -113,6 +115,7 @@ class TreeFacts:
     calibration: Calibration
     reproduce: str
     winner: Winner | None = None
+    certificate: str | None = None
 
 
 def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
@@ -133,6 +136,9 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
         "steps": [_step(facts, s, i) for i, s in enumerate(on_way, 1)],
         "others": [_step(facts, s, 0) for s in off_way],
         "winner": winner_section(facts.winner),
+        "certificate": None
+        if facts.certificate is None
+        else Raw(f"[certificate]({quote_url(facts.certificate)})"),
         "best": _best(facts),
         "held": [Raw(line) for line in coverage_sentences(facts.calibration)],
         "reproduce": fence(facts.reproduce, "python") if facts.way else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +27,10 @@ from refine.utils.provided import provides
 
 @provides("tree.report")
 def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Path:
-    """Writes the report of a tree: see :meth:`refine.Tree.report`."""
-    write = partial(tree_report, facts_of(tree, winner))
+    """Writes the report of a tree, and its winner's certificate beside it: see :meth:`refine.Tree.report`."""
+    facts = facts_of(tree, winner)
+    beside = None if facts.winner is None else facts.winner.report(folder, html=html).name
+    write = partial(tree_report, replace(facts, certificate=beside))
     return in_one_file(write, folder) if html else write(folder)
 
 

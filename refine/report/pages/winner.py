@@ -42,7 +42,7 @@ def worth_lines(found: Winner) -> tuple[str | Cell, ...]:
         found: The winner.
     """
     lines = expected_line(found), *gain_line(found), observed_line(found)
-    return (*lines, *_within_line(found), *_race_line(found))
+    return (*lines, *within_line(found), *race_line(found))
 
 
 def expected_line(found: Winner) -> str:
@@ -114,7 +114,12 @@ def differing(a: Candidate, b: Candidate) -> list[str]:
     return [name for name, shown in b.labels.items() if name not in b.unread and a.labels.get(name) != shown]
 
 
-def _within_line(found: Winner) -> tuple[str, ...]:
+def within_line(found: Winner) -> tuple[str, ...]:
+    """How sure it is that the winner is the best of those evaluated; nothing without a posterior.
+
+    Args:
+        found: The winner.
+    """
     if not math.isfinite(found.within):
         return ()
     less = f" or loses no more than {score(found.epsilon)}" if found.epsilon > 0 else ""
@@ -129,7 +134,12 @@ _VERDICTS = {
 }
 
 
-def _race_line(found: Winner) -> tuple[str, ...]:
+def race_line(found: Winner) -> tuple[str, ...]:
+    """How the race stood that confirmed it; nothing without one.
+
+    Args:
+        found: The winner.
+    """
     race = found.race
     if race is None:
         return ()

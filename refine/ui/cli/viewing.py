@@ -163,6 +163,10 @@ def best(
 def winner(
     store: StoreArgument,
     which: OfArgument = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Writes its certificate into this folder, instead of printing it.")
+    ] = None,
+    html: HtmlOption = False,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -174,7 +178,10 @@ def winner(
         if found is None:
             where = f"tree {opened_tree.name}" if which is None else f"round {opened_tree[which].id}"
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
-        put(found, as_json)
+        if out is None:
+            put(found, as_json)
+        else:
+            put_path(found.report(out, html=html), as_json)
 
 
 @app.command(rich_help_panel=LOOK)

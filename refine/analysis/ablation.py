@@ -1,0 +1,142 @@
+"""Which changes make a winner of a baseline: an ablation by posterior mean. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from refine.analysis.evaluated import Evaluated, RanRound, evaluated
+from refine.analysis.winner import POSTERIOR, Candidate
+from refine.space.encoding import decode, label
+from refine.utils.arrays import Bools, Floats
+from refine.utils.threads import one_thread
+
+_MOST = 7
+"""Parameters of which every combination is looked at; others change together in one last step."""
+
+
+class Change(NamedTuple):
+    """One step of the way from a baseline to a winner. Values in the metric's own sign.
+
+    Attributes:
+        names: Of the parameters that change: one, or the rest together.
+        before: What they are in the baseline, as tables show it.
+        after: What they are in the winner.
+        expected: Value expected after the step.
+        gain: By how much that is better than before it; below 0 where it is worse.
+        low: Lower end of the 95 % interval of the gain.
+        high: Upper end.
+        evaluated: Whether a trial ran the configuration that the step leads to; else the posterior alone says it.
+    """
+
+    names: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    expected: float
+    gain: float
+    low: float
+    high: float
+    evaluated: bool
+
+
+@one_thread
+def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candidate) -> tuple[Change, ...]:
+    """The changes that lead from a baseline to a winner, one parameter at a time, the one that gains most first.
+
+    Every value is a mean of the posterior of the planned runs, at configurations of which most were not evaluated.
+
+    Source: Fawcett and Hoos (2016), 'Analysing differences between algorithm configurations through ablation', who
+    evaluate every step; here the posterior takes the place of runs.
+
+    Args:
+        rounds: The rounds that evaluated both, oldest first.
+        baseline: Where the way begins.
+        winner: Where it ends.
+
+    Returns:
+        The steps; none where the two agree on all that was read, or there are too few configurations for a posterior.
+    """
+    found = evaluated(rounds)
+    if found is None or not math.isfinite(winner.low):
+        return ()
+    at = {(run.round, run.key): i for i, run in enumerate(found.runs)}
+    a, b = at[baseline.round, baseline.key], at[winner.round, winner.key]
+    differ = np.flatnonzero(
+        (found.read[a] | found.read[b]) & ((found.X[a] != found.X[b]) | (found.read[a] != found.read[b]))
+    )
+    if not len(differ):
+        return ()
+    sets = _blocks(found, a, b, differ)
+    codes = np.array(list(product((False, True), repeat=len(sets))))
+    taken = np.zeros((len(codes), found.X.shape[1]), dtype=np.bool_)
+    for j, columns in enumerate(sets):
+        taken[:, columns] = codes[:, j, None]
+    draws = _draws(
+        found, np.where(taken, found.X[b], found.X[a]), np.where(taken, found.read[b], found.read[a])
+    )
+    place = {tuple(code): i for i, code in enumerate(codes.tolist())}
+    expected, sign = draws.mean(axis=0), rounds[0].goal.sign
+    now, steps = (False,) * len(sets), []
+    for _ in sets:
+        after = [(*now[:j], True, *now[j + 1 :]) for j in range(len(sets)) if not now[j]]
+        chosen = max(after, key=lambda code: expected[place[code]])
+        j = next(j for j in range(len(sets)) if chosen[j] != now[j])
+        drawn = draws[:, place[chosen]] - draws[:, place[now]]
+        low, high = np.quantile(drawn, (0.025, 0.975))
+        mixed = taken[place[chosen]]
+        row, read = np.where(mixed, found.X[b], found.X[a]), np.where(mixed, found.read[b], found.read[a])
+        alike = (found.read == read) & ((row == found.X) | ~read)
+        steps.append(
+            Change(
+                *_said(found, a, b, sets[j]),
+                expected=sign * float(expected[place[chosen]]),
+                gain=float(drawn.mean()),
+                low=float(low),
+                high=float(high),
+                evaluated=bool(alike[found.good].all(axis=1).any()),
+            )
+        )
+        now = chosen
+    return tuple(steps)
+
+
+def _blocks(found: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndarray) -> list[list[int]]:
+    """Columns that change one at a time; beyond seven those that matter least go together."""
+    columns = [int(j) for j in differ]
+    if len(columns) <= _MOST:
+        return [[j] for j in columns]
+    # What is lost where one of them alone goes back to the baseline's.
+    taken = np.ones((len(columns) + 1, found.X.shape[1]), dtype=np.bool_)
+    for i, j in enumerate(columns):
+        taken[i, j] = False
+    draws = _draws(
+        found, np.where(taken, found.X[b], found.X[a]), np.where(taken, found.read[b], found.read[a])
+    )
+    lost = draws[:, -1].mean() - draws[:, :-1].mean(axis=0)
+    order = [columns[i] for i in np.argsort(-lost, kind="stable")]
+    return [*([j] for j in order[: _MOST - 1]), order[_MOST - 1 :]]
+
+
+def _draws(found: Evaluated, X: Floats, read: Bools) -> Floats:
+    masks = (None, None) if found.read.all() and read.all() else (found.read, read)
+    posterior = POSTERIOR(found.X, found.y, X, found.cardinalities, *masks)
+    return np.asarray(posterior.value(posterior.scores))
+
+
+def _said(
+    found: Evaluated, a: int, b: int, columns: Sequence[int]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    names = tuple(found.names[j] for j in columns)
+
+    def values(i: int) -> tuple[str, ...]:
+        run = found.runs[i]
+        return tuple(
+            label(decode(run.known[n])) if n in run.known and found.read[i, j] else "-"
+            for n, j in zip(names, columns, strict=True)
+        )
+
+    return names, values(a), values(b)

@@ -1,0 +1,193 @@
+"""What some rounds evaluated, as arrays: the configurations of all of them on axes that they share. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refine.space.categorical import Categorical
+from refine.space.encoding import decode, value_key
+from refine.space.parameters import Parameter, Range
+from refine.space.space import Space
+from refine.trials.frame import Records, may_be_best, table
+from refine.trials.goal import Goal
+from refine.utils.arrays import Bools, Floats, Ints
+
+
+class RanRound(NamedTuple):
+    """A round whose trials are evidence.
+
+    Attributes:
+        id: Its id.
+        space: Its space.
+        added: Encoded values that its trials had of parameters that a later round added.
+        records: Its trials, replicates among them.
+        goal: What they are judged by; metric and direction are those of all others.
+        baseline: Hash of the configuration that others are compared with; ``None`` where nobody gave one.
+    """
+
+    id: str
+    space: Space
+    added: Mapping[str, Any]
+    records: Records
+    goal: Goal
+    baseline: str | None = None
+
+
+class Run(NamedTuple):
+    """The planned run of a configuration.
+
+    Attributes:
+        round: Id of the round that ran it.
+        key: Hash of the configuration.
+        configuration: Name -> encoded value.
+        known: The same with values of parameters that were added later.
+        read: Names of the parameters that it read; ``None`` for all.
+        value: Its value.
+        good: Whether it may be called best.
+        seconds: How long it took.
+    """
+
+    round: str
+    key: str
+    configuration: Mapping[str, Any]
+    known: Mapping[str, Any]
+    read: frozenset[str] | None
+    value: float
+    good: bool
+    seconds: float
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Names of the parameters that it did not read."""
+        return () if self.read is None else tuple(n for n in self.configuration if n not in self.read)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """The planned runs of some rounds.
+
+    Attributes:
+        runs: In the order of rounds and trials.
+        X: (runs, axes) positions, or codes of choices; an axis whose runs all agree is left out.
+        read: (runs, axes) whether the value was read.
+        names: Of the axes.
+        cardinalities: Per axis the number of choices, 0 where it is ordered.
+        y: (runs,) values, larger is better; the worst one for those that may not be called best.
+        good: (runs,) which may be called best.
+        group: (runs,) numbers, equal where two agree on all that was read.
+    """
+
+    runs: Sequence[Run]
+    X: Floats
+    read: Bools
+    names: Sequence[str]
+    cardinalities: Sequence[int]
+    y: Floats
+    good: Bools
+    group: Ints
+
+
+def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
+    """The planned runs of some rounds; ``None`` where no trial may be called best.
+
+    All planned trials are one sample: given, space-filling, exploit, audit, adaptive and imported ones. Failed, pruned and
+    degenerate ones count as the worst value seen. A parameter that a round did not have counts as not read.
+
+    Args:
+        rounds: Rounds that are judged alike, oldest first.
+    """
+    runs = [run for each in rounds for run in _planned_runs(each)]
+    good = np.array([run.good for run in runs], dtype=np.bool_)
+    if not good.any():
+        return None
+    X, read, names, cardinalities = _positions(runs, rounds)
+    y = rounds[0].goal.sign * np.array([run.value for run in runs])
+    y = np.where(good, y, y[good].min())
+    seen = np.concatenate([np.where(read, X, 0.0), read], axis=1)
+    group = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
+    return Evaluated(runs, X, read, names, cardinalities, y, good, group)
+
+
+def values_of(found: RanRound) -> tuple[Floats, Bools]:
+    """The values of a round's trials, replicates among them, and which of them may be called best.
+
+    Args:
+        found: The round.
+    """
+    frame = table(found.space, found.records, found.goal.metric)
+    good = may_be_best(frame, found.space, found.goal.allow_degenerate)
+    return np.asarray(frame["value"], dtype=float), good
+
+
+def _planned_runs(found: RanRound) -> list[Run]:
+    """The planned runs of a round that have ended."""
+    values, good = values_of(found)
+    columns = found.records.columns
+    runs = []
+    for i, configuration in enumerate(found.records.configurations):
+        if columns["replicate"][i] or columns["state"][i] == "running":
+            continue
+        noted = columns["read"][i]
+        names = json.loads(noted) if isinstance(noted, str) else noted
+        read = None if names is None else frozenset(names) | frozenset(found.added)
+        known = {**found.added, **configuration}
+        runs.append(
+            Run(
+                found.id,
+                columns["key"][i],
+                configuration,
+                known,
+                read,
+                float(values[i]),
+                bool(good[i]),
+                float(columns["seconds"][i]),
+            )
+        )
+    return runs
+
+
+def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats, Bools, list[str], list[int]]:
+    """Where the runs lie on axes that all rounds share, which values were read, names of the axes, numbers of choices."""
+    names = dict.fromkeys(name for each in rounds for name in [*each.space, *each.added])
+    columns, masks, varied, cardinalities = [], [], [], []
+    for name in names:
+        has = np.array([name in run.known for run in runs])
+        known = [decode(run.known[name]) for run in runs if name in run.known]
+        if len({value_key(v) for v in known}) < 2:
+            continue  # what has one value tells nothing
+        parameters = [each.space[name] for each in rounds if name in each.space]
+        at, cardinality = _axis(parameters, known)
+        column = np.zeros(len(runs))
+        column[has] = at
+        columns.append(column)
+        masks.append(has & np.array([run.read is None or name in run.read for run in runs]))
+        varied.append(name)
+        cardinalities.append(cardinality)
+    if not columns:
+        return np.zeros((len(runs), 0)), np.zeros((len(runs), 0), dtype=np.bool_), [], []
+    return np.column_stack(columns), np.column_stack(masks), varied, cardinalities
+
+
+def _axis(parameters: Sequence[Parameter], values: Sequence[Any]) -> tuple[Floats, int]:
+    """Positions of a parameter's values, in [0, 1] on its scale or by their order, and 0; or codes and their number."""
+    keys = [value_key(v) for v in values]
+    varied = [p for p in parameters if not p.fixed] or list(parameters)
+    ordered = all(p.ordered for p in varied)
+    if ordered and all(p.numeric for p in parameters):
+        x = np.array([float(v) for v in values])
+        ranges = [p for p in varied if isinstance(p, Range)]
+        if not ranges:
+            x = np.unique(x, return_inverse=True)[1].reshape(-1).astype(float)
+        elif any(p.log for p in ranges) and x.min() > 0:
+            x = np.log(x)
+        return (x - x.min()) / np.ptp(x), 0
+    listed = [value_key(v) for p in parameters if isinstance(p, Categorical) for v in p.grid]
+    order = {key: i for i, key in enumerate(dict.fromkeys([*listed, *sorted(keys)]))}
+    codes = np.array([order[key] for key in keys], dtype=float)
+    codes = np.unique(codes, return_inverse=True)[1].reshape(-1).astype(float)
+    return (codes / codes.max(), 0) if ordered else (codes, int(codes.max()) + 1)

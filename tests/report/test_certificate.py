@@ -1,0 +1,160 @@
+"""The certificate of a winner: from the records, with its ablation, its hold-out and sentences for a paper."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import refine
+from refine.analysis.ablation import ablation_of
+from refine.errors import AnalysisError
+from refine.tree.winner import ran
+
+SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"], "idle": (0, 5)}
+POOR = {"x": 8.13, "y": 1.0, "z": "c", "idle": 2}
+
+
+def truth(params):
+    return 1.0 - 0.02 * (params["x"] - 4) ** 2 - 0.2 * params["y"] - 0.1 * (params["z"] == "c")
+
+
+class Sealed:
+    """A model with noise of its seed, whose hold-out is a little worse."""
+
+    name = "sealed"
+    fingerprint = "0123456789abcdef"
+
+    def __call__(self, params, trial):
+        return {"acc": truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05)}
+
+    def holdout(self, params, trial):
+        return {"acc": truth(params) - 0.05 + np.random.default_rng(trial.seed).normal(0, 0.01)}
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    with refine.Tree("paper", store=tmp_path_factory.mktemp("winner") / "refine.db") as tree:
+        root = tree.add_round(SPACE, Sealed(), metric="acc", n=60, baseline=POOR).run(progress=False)
+        child = root.propose(risk=0.15).accept(n=30, exploit=0.4).run(progress=False)
+        tree.confirm(budget=10, progress=False)
+        yield tree, root, child
+
+
+def test_the_ablation_leads_from_the_baseline_to_the_winner(grown):
+    tree, _root, child = grown
+    won = tree.winner()
+    rounds = ran(tree._context.reader, child._judged_alike)
+    steps = ablation_of(rounds, won.gain.baseline, won.candidates[0])
+    names = [name for step in steps for name in step.names]
+    assert set(names) <= {"x", "y", "z"}  # what nobody reads makes no difference
+    assert names[0] == "x"
+    assert steps[0].gain == max(step.gain for step in steps)
+    true = {"x": 0.02 * 4.13**2, "y": 0.2, "z": 0.1}
+    for step in steps:
+        assert step.low <= true[step.names[0]] + 0.01
+        assert step.high >= true[step.names[0]] - 0.05
+    total = sum(step.gain for step in steps)
+    assert total == pytest.approx(won.gain.expected, abs=0.1)
+    assert steps[-1].evaluated
+    assert not ablation_of(rounds, won.candidates[0], won.candidates[0])
+
+
+def test_many_parameters_change_together_at_the_end(tree):
+    space = {f"p{i}": (0.0, 1.0, 5) for i in range(9)}
+
+    def objective(params):
+        return sum((9 - i) * params[f"p{i}"] for i in range(9))
+
+    root = tree.add_round(space, objective, n=60, baseline=dict.fromkeys(space, 0.1)).run(progress=False)
+    won = root.recommend()
+    steps = ablation_of(ran(tree._context.reader, root._judged_alike), won.gain.baseline, won.candidates[0])
+    assert len(steps) <= 7
+    assert sorted(name for step in steps for name in step.names) == sorted(space)
+
+
+def test_it_says_what_the_records_say(grown, tmp_path):
+    tree, _, child = grown
+    won = tree.winner()
+    text = won.report(tmp_path).read_text()
+    assert (tmp_path / "paper-winner.md").exists()
+    assert f"Expect acc {won.expected:.4f}" in text
+    assert "It beats the baseline by " in text
+    origins = [o for r in tree.rounds for o in r.trials["origin"]]
+    assert f"1 given, {origins.count('space_filling')} space-filling, " in text
+    replicates = sum(len(r.replicates) for r in tree.rounds)
+    assert f"| runs under new seeds | {replicates} |" in text
+    assert "| looks at the results | 1 proposal, 0 openings of the hold-out |" in text
+    assert "No hold-out was opened for it" in text
+    assert f"assert round.id == {won.round!r}" in text
+    assert "| x: 8.13 to " in text
+    assert "Nothing that takes four fifths" in text or "and cheaper to train" in text
+
+
+def test_the_hold_out_is_in_it_once_it_was_opened(grown, tmp_path):
+    tree, _root, _child = grown
+    won = tree.winner()
+    home = next(r for r in tree.rounds if r.id == won.round)
+    shown = home.open_holdout(top=2, seeds=3)
+    row = [c.key for c in home.recommend().candidates[:2]].index(won.candidates[0].key)
+    text = won.report(tmp_path).read_text()
+    assert f"On the hold-out it has {shown.table['holdout'][row]:.4f}, the mean of 3 models" in text
+    assert "1 proposal, 1 opening of the hold-out" in text
+    assert "| Was it measured on data that the search never saw? | yes |" in text
+
+
+def test_a_round_has_one_of_its_own_and_html_is_one_file(grown, tmp_path):
+    _, root, _ = grown
+    page = root.recommend().report(tmp_path, html=True)
+    assert page.name == f"{root.id}-winner.html"
+    text = page.read_text()
+    assert f"Certificate of the winner of paper, round <code>{root.id}</code>" in text
+    assert "in 1 round" in text
+
+
+def test_the_report_of_the_tree_links_it(grown, tmp_path):
+    tree, _, _ = grown
+    report = tree.report(tmp_path).read_text()
+    assert "its [certificate](paper-winner.md)" in report
+    assert (tmp_path / "paper-winner.md").exists()
+    tree.report(tmp_path, html=True)
+    assert 'href="paper-winner.html"' in (tmp_path / "paper.html").read_text()
+    assert (tmp_path / "paper-winner.html").exists()
+
+
+def test_what_is_cheaper_and_nearly_as_good_is_named(tree, tmp_path):
+    frame = []
+    rng = np.random.default_rng(0)
+    for x in range(10):
+        for y in range(6):
+            frame.append(
+                {"x": x, "y": y, "value": 1 - 0.01 * (x - 4) ** 2 + rng.normal(0, 0.01), "seconds": 1.0 + y}
+            )
+    import pandas as pd
+
+    root = tree.add_frame(pd.DataFrame(frame), {"x": (0, 9), "y": (0, 5)}, value="value")
+    won = root.recommend()
+    assert won.cheaper or won.candidates[0].seconds == 1.0
+    for other in won.cheaper:
+        assert other.seconds <= 0.8 * won.candidates[0].seconds
+        assert other.expected >= won.expected - won.tolerance
+    text = won.report(tmp_path).read_text()
+    assert ("and cheaper to train" in text) == bool(won.cheaper)
+
+
+def test_without_a_baseline_or_a_posterior_it_says_so(tree, tmp_path):
+    root = tree.add_round(SPACE, Sealed(), metric="acc", n=3).run(progress=False)
+    text = root.recommend().report(tmp_path).read_text()
+    assert "No baseline was given" in text
+    assert "What makes the difference" not in text
+    assert "nan" not in text.lower().replace("finance", "")
+    assert math.isnan(root.recommend().interval[0])
+
+
+def test_a_winner_without_a_tree_has_no_records(grown):
+    tree, _, _ = grown
+    from dataclasses import replace
+
+    with pytest.raises(AnalysisError, match="made without a tree"):
+        replace(tree.winner(), _home=None).report("anywhere")
