@@ -91,6 +91,22 @@ class Evaluated:
     good: Bools
     group: Ints
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """What no value can pass: see :func:`natural_limits`."""
+        return natural_limits(self.y[self.good])
+
+
+def natural_limits(y: Floats) -> tuple[float, float]:
+    """What no value can pass: what was never negative does not become so, nor a share more than 1.
+
+    Args:
+        y: Values, larger is better: losses have the sign turned.
+    """
+    if y.min() >= 0:
+        return 0.0, 1.0 if y.max() <= 1 else np.inf
+    return (-1.0 if y.min() >= -1 else -np.inf, 0.0) if y.max() <= 0 else (-np.inf, np.inf)
+
 
 def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     """The planned runs of some rounds; ``None`` where no trial may be called best.

@@ -245,6 +245,7 @@ class Field:
         places: ``(round, key)`` of every run of theirs -> number of the candidate.
         baseline: Number of the candidate that others are compared with; ``None`` without one that has a value.
         eligible: How many may be handed over: the first ones; a baseline that may not be comes last.
+        limits: See :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better.
     """
 
     goal: Goal
@@ -257,6 +258,7 @@ class Field:
     places: Mapping[tuple[str, str], int]
     baseline: int | None
     eligible: int
+    limits: tuple[float, float]
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the candidates that may be the best, by the posterior of the planned runs alone, best first.
@@ -292,7 +294,11 @@ class Field:
         if draws is not None and labels:
             counts = np.array([len(runs) for runs in fresh])
             means = np.array([sign * float(np.mean(runs)) if len(runs) else 0.0 for runs in fresh])
-            draws = _conditioned(draws, means, counts, variance)
+            # The baseline may lie anywhere, where forest and processes disagree most: its runs inform on it alone.
+            apart = np.arange(len(fresh)) == self.baseline
+            draws = _conditioned(draws, means, np.where(apart, 0, counts), variance)
+            draws[:, apart] = _conditioned(draws[:, apart], means[apart], counts[apart], variance)
+            draws = np.clip(draws, *self.limits)
         return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
 
     def _fresh(self, rounds: Sequence[RanRound]) -> list[list[float]]:
@@ -461,6 +467,8 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
         variance: Of a single run.
     """
     seen = np.flatnonzero(counts)
+    if not len(seen):
+        return draws.copy()
     rng = np.random.default_rng(_SEED)
     centred = draws - draws.mean(axis=0)
     across = centred[:, seen].T @ centred / (len(draws) - 1)
@@ -502,7 +510,7 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
     if group.max() + 1 >= _FEWEST:
         masks = (None, None) if read.all() else (read, read[firsts])
         posterior = POSTERIOR(X, y, X[firsts], cardinalities, *masks)
-        draws = posterior.value(posterior.scores)
+        draws = np.clip(posterior.value(posterior.scores), *found.limits)
     return Field(
         goal=rounds[0].goal,
         candidates=tuple(
@@ -528,6 +536,7 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
         },
         baseline=None if baseline is None else number[int(group[baseline])],
         eligible=eligible,
+        limits=found.limits,
     )
 
 

@@ -28,7 +28,7 @@ def defaults(space: Space | Mapping[str, Any], /, **given: Any) -> dict[str, Any
 
     Parameters are known by their names: ``optimizer`` is that of ``model.compile``; ``learning_rate`` or ``lr`` the rate of
     the optimizer, or 1 where the space is on the scale of :func:`lr_normalizer`; ``batch_size`` that of ``model.fit``;
-    ``kernel_initializer`` that of ``Dense``; ``activation`` is ``"linear"`` where that is a choice; ``dropout``, ``l1`` and ``l2`` are 0; other arguments of the
+    ``kernel_initializer`` that of ``Dense``; ``activation`` is ``"linear"`` where that is a choice; ``dropout``, ``l1`` and ``l2`` are 0, where their scale has one; other arguments of the
     optimizer, such as ``momentum`` or ``weight_decay``, are its own. For layers, epochs and other activations Keras has no default.
 
     Args:
@@ -76,7 +76,9 @@ def _default(space: Space, name: str, optimizer: Any) -> dict[str, Any]:
     if name == "batch_size":
         return {name: _BATCH}
     if name in _NONE:
-        return {name: 0}
+        parameter = space[name]
+        # A logarithmic scale has no 0: how little stands for none is the person's to say.
+        return {} if isinstance(parameter, Range) and parameter.log else {name: 0}
     if name == "kernel_initializer":
         return _choice(space, name, _argument(keras.layers.Dense.__init__, name))
     if name == "activation":

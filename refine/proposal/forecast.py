@@ -9,6 +9,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.evaluated import natural_limits
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.allocation import _extended
@@ -148,11 +149,8 @@ def forecast(
 
 
 def _limits(analysis: Analysis) -> tuple[float, float]:
-    # As with ranges that are widened: what was never negative does not become so, nor a share more than 1.
-    values = analysis.sign * analysis.y
-    low = 0.0 if values.min() >= 0 else -np.inf
-    high = 1.0 if low == 0 and values.max() <= 1 else 0.0 if values.max() <= 0 else np.inf
-    return low, high
+    low, high = natural_limits(analysis.y)
+    return (low, high) if analysis.sign > 0 else (-high, -low)
 
 
 class _Cells(NamedTuple):

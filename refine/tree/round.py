@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -310,14 +310,24 @@ class Round(Shown):
         """
         check_times(top, seeds)
         who = Visit(check_note(note), check_author(author))
-        options = Resources(**resources)
-        chosen = self.context.objective_of(self.node, objective, name)
-        branch = branch_of(self.node, self.context.nodes)
-        place = self.context.store, branch[self.id], branch, chosen, self.goal
 
         def choose() -> list[str]:
             return ranked_keys(self.context.store, self._at_once()._judged_alike, self.id)[:top]
 
+        return self._open_holdout(choose, seeds, who, (objective, name), Resources(**resources))
+
+    def _open_holdout(
+        self,
+        choose: Callable[[], Sequence[str]],
+        seeds: int,
+        who: Visit,
+        objective: tuple[Objective | None, str | None],
+        options: Resources,
+    ) -> HoldoutResult:
+        """Opens the hold-out for the configurations whose hashes ``choose`` gives, once nobody else runs the round."""
+        chosen = self.context.objective_of(self.node, *objective)
+        branch = branch_of(self.node, self.context.nodes)
+        place = self.context.store, branch[self.id], branch, chosen, self.goal
         return open_holdout(*place, choose, seeds, who, options)
 
     def replay(

@@ -17,10 +17,11 @@ from refine.design.space_filling import how_many
 from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
 from refine.proposal.proposal import check_epsilon
 from refine.review.calibration import Calibration
-from refine.review.decision import Decision, check_note, user
+from refine.review.decision import Decision, check_author, check_note, user
+from refine.run.holdout import HoldoutResult, Visit
 from refine.run.identity import check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
-from refine.run.options import RunKeywords, RunOptions
+from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replicates import check_times
@@ -350,6 +351,47 @@ class Tree(Exchange, Shown):
         epsilon = known[-1][0].node.epsilon if known else None
         place = self._context, known, f"tree {self.name}", epsilon
         return confirm(*place, budget, top, (objective, name), RunOptions(**options)).kept_in(self)
+
+    def open_holdout(
+        self,
+        seeds: int = 3,
+        *,
+        note: str = "",
+        author: str | None = None,
+        objective: Objective | None = None,
+        name: str | None = None,
+        **resources: Unpack[ResourceKeywords],
+    ) -> HoldoutResult:
+        """Trains the winner again under new seeds and measures it on rows that no round has seen.
+
+        Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what it gave.
+
+        Args:
+            seeds: How many models.
+            note: Why, in your words.
+            author: Who opens; default the user name.
+            objective: As in :meth:`Round.run`.
+            name: As in :meth:`Round.run`.
+            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``: as in :meth:`Round.run`.
+
+        Raises:
+            AnalysisError: No trial has finished that may be called best.
+            ObjectiveError: The objective has no hold-out.
+
+        Warns:
+            UserWarning: It was opened before on this branch, and what that costs.
+        """
+        check_times(1, seeds)
+        who = Visit(check_note(note), check_author(author))
+        won = self.winner()
+        if won is None:
+            raise AnalysisError(
+                f"tree {self.name}: no trial has finished that may be called best; run a round first",
+                Action("round.run"),
+            )
+        key = won.candidates[0].key
+        options = Resources(**resources)
+        return self[won.round]._open_holdout(lambda: [key], seeds, who, (objective, name), options)
 
     def log(self) -> pd.DataFrame:
         """Everything that happened, oldest first: ``time, event, round, child, author, note``."""

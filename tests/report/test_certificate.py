@@ -75,7 +75,7 @@ def test_many_parameters_change_together_at_the_end(tree):
 
 
 def test_it_says_what_the_records_say(grown, tmp_path):
-    tree, _, child = grown
+    tree, _, _child = grown
     won = tree.winner()
     text = won.report(tmp_path).read_text()
     assert (tmp_path / "paper-winner.md").exists()

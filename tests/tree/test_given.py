@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import refine
+from refine.analysis.winner import field_of
 from refine.errors import DesignError, SpaceError
+from refine.tree.winner import ran
 
 SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"], "fixed": 3}
 POOR = {"x": 8.13, "y": 0.9, "z": "c"}
@@ -137,8 +139,8 @@ def test_a_loss_that_is_minimized_gains_by_being_smaller(tree):
 
 
 def test_what_does_not_beat_the_baseline_says_so_in_the_headline(tree, tmp_path):
-    best = {"x": 4.0, "y": 0.0, "z": "a"}
-    root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=best, baseline_seeds=8).run(progress=False)
+    best, good = {"x": 4.0, "y": 0.0, "z": "a"}, {"x": 4.5, "y": 0.3, "z": "b"}
+    root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run(progress=False)
     assert root.recommend().gain.verdict == "open"
     headline = root.report(tmp_path).read_text().split("\n\n")[1]
     assert "It is not shown to beat the baseline: the gain is " in headline
@@ -246,3 +248,26 @@ def test_limits_scales_whole_numbers_and_constraints_hold(tree):
         tree.add_round(space, noisy, n=20, given={"lr": 0.5, "k": 1, "m": 20})
     with pytest.raises(DesignError, match="baseline_seeds must be a whole number >= 1"):
         tree.add_round(space, noisy, n=20, baseline={"lr": 0.5, "k": 1, "m": 20}, baseline_seeds=0)
+
+
+def test_runs_of_the_baseline_inform_on_the_baseline_alone(tree, found):
+    rounds = ran(tree._context.reader, found._judged_alike)
+    field = field_of(rounds)
+    judged = field.judged(rounds)
+    others = [i for i in range(len(field.candidates)) if i != field.baseline]
+    assert len(judged.fresh[field.baseline]) == 3
+    assert np.array_equal(judged.draws[:, others], field.draws[:, others])
+    before, after = (
+        np.ptp(np.quantile(d[:, field.baseline], (0.1, 0.9))) for d in (field.draws, judged.draws)
+    )
+    assert after < before
+
+
+def test_shares_are_never_expected_beyond_one(tree):
+    def accuracy(params, trial):
+        return float(np.clip(truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05), 0, 1))
+
+    root = tree.add_round({**SPACE, "x": (3.0, 5.0, 9)}, accuracy, n=30, seed=3).run(progress=False)
+    won = root.recommend()
+    assert won.interval[1] <= 1
+    assert won.expected <= 1

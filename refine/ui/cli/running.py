@@ -17,6 +17,7 @@ from refine.ui.cli.shared import (
     MemoryOption,
     NoteOption,
     ObjectiveOption,
+    OfArgument,
     RoundArgument,
     StoreArgument,
     ThreadsOption,
@@ -255,8 +256,8 @@ def confirm(
 @app.command(rich_help_panel=RUN)
 def holdout(
     store: StoreArgument,
-    which: RoundArgument,
-    top: Annotated[int, typer.Option(help="How many of the best configurations.")] = 1,
+    which: OfArgument = None,
+    top: Annotated[int, typer.Option(help="How many of the best; of the whole tree it is the winner.")] = 1,
     seeds: Annotated[int, typer.Option(help="How many models of each.")] = 3,
     note: NoteOption = "",
     author: AuthorOption = None,
@@ -268,14 +269,18 @@ def holdout(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open the sealed hold-out for the best configurations; every opening is logged."""
+    """Open the sealed hold-out for the winner, or for the best of a round; every opening is logged."""
     with opened(store, name) as tree:
-        found = tree[which]
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
+        said: Any = {"seeds": seeds, "note": note, "author": author, **options}
         with only_json(as_json):
-            opening = found.open_holdout(
-                top, seeds, note=note, author=author, **options, **objective_for(found, objective)
-            )
+            if which is not None:
+                found = tree[which]
+                opening = found.open_holdout(top, **said, **objective_for(found, objective))
+            else:
+                won = tree.winner()
+                given = {} if won is None else objective_for(tree[won.round], objective)
+                opening = tree.open_holdout(**said, **given)
         put(opening, as_json)
 
 
