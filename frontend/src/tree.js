@@ -25,7 +25,7 @@ export function drawTree(element, tree, shown, choose) {
         "span",
         { class: "refine-node" },
         h("code", {}, round.id),
-        round.id === tree.winner ? h("span", { class: "refine-star", title: "has the best trial", "aria-label": "has the best trial" }, "★") : null,
+        round.id === tree.winner ? h("span", { class: "refine-star", title: "has the best observed trial", "aria-label": "has the best observed trial" }, "★") : null,
         round.tags.map((tag) => h("span", { class: "refine-badge scientific" }, tag)),
       ),
       h("span", { class: "refine-faint" }, round.about),
