@@ -5,7 +5,7 @@ round before span, as people often decide; and by autopilot. Half of the rows is
 everything has ended, so that nothing was selected by it. What Keras takes by itself is the baseline.
 
     python examples/digits_rounds.py             200 trainings a way, three splits: 15 minutes on two cores
-    python examples/digits_rounds.py --quick     48 trainings a way, one split, few epochs, to see the path
+    python examples/digits_rounds.py --quick     two rounds of 12 trainings, one split, few epochs, to see the path
 
 Run again, it resumes. Prints the table as markdown.
 """
@@ -70,11 +70,11 @@ def space(epochs: int) -> refine.Space:
     )
 
 
-def by_people(root: refine.Round, n: int, workers: int) -> list[refine.Round]:
-    """Four rounds; each searches what the ten best trials of the one before span."""
-    rounds = [root.run(workers)]
-    for _ in range(3):
-        last = rounds[-1]
+def by_people(root: refine.Round, rounds: int, n: int, workers: int) -> list[refine.Round]:
+    """Each round searches what the ten best trials of the one before span."""
+    found = [root.run(workers)]
+    while len(found) < rounds:
+        last = found[-1]
         best = last.trials.nlargest(10, "value")
         edits = {}
         for name in last.space.varied:
@@ -88,13 +88,13 @@ def by_people(root: refine.Round, n: int, workers: int) -> list[refine.Round]:
         others = [change.name for change in review.proposal.changes if change.name not in edits]
         review = review.reject(*others) if others else review
         child = review.accept("what the ten best span", n=n, audit=0, author="people")
-        rounds.append(child.run(workers))
-    return rounds
+        found.append(child.run(workers))
+    return found
 
 
-def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]:
-    """Four rounds; each proposal is accepted as it is."""
-    last: refine.Round | None = refine.autopilot(root, rounds=4, n=n, risk=0.15, workers=workers)
+def by_autopilot(root: refine.Round, rounds: int, n: int, workers: int) -> list[refine.Round]:
+    """Each proposal is accepted as it is."""
+    last: refine.Round | None = refine.autopilot(root, rounds, n=n, risk=0.15, workers=workers)
     found: list[refine.Round] = []
     while last is not None:
         found.insert(0, last)
@@ -169,7 +169,7 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def main(out: Path, n: int, epochs: int, splits: int, workers: int) -> None:
+def main(out: Path, rounds: int, n: int, epochs: int, splits: int, workers: int) -> None:
     """All ways on every split, and the table, into the folder ``out``."""
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
@@ -178,8 +178,8 @@ def main(out: Path, n: int, epochs: int, splits: int, workers: int) -> None:
     baseline = refine.keras.defaults(searched, units=64, layers=2, activation="relu", noise=0.0, l2=1e-6)
     ways = {
         "nobody, one round": lambda root: [root.run(workers)],
-        "people, what the ten best span": lambda root: by_people(root, n, workers),
-        "autopilot": lambda root: by_autopilot(root, n, workers),
+        "people, what the ten best span": lambda root: by_people(root, rounds, n, workers),
+        "autopilot": lambda root: by_autopilot(root, rounds, n, workers),
     }
     rows = []
     for split in range(splits):
@@ -189,7 +189,7 @@ def main(out: Path, n: int, epochs: int, splits: int, workers: int) -> None:
         )
         for way, go in ways.items():
             with refine.Tree(f"{way}, split {split}", store=out / "digits_rounds.db") as tree:
-                size = 4 * n if way.startswith("nobody") else n
+                size = rounds * n if way.startswith("nobody") else n
                 root = tree.add_round(
                     searched, objective, metric="val_accuracy", n=size, seed=split, baseline=baseline
                 )
@@ -206,8 +206,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--out", type=Path, default=Path("digits-rounds-output"), help="folder for store and reports"
     )
-    parser.add_argument("--quick", action="store_true", help="12 trainings a round, one split, few epochs")
+    parser.add_argument("--quick", action="store_true", help="two rounds of 12, one split, few epochs")
     parser.add_argument("--workers", type=int, default=2, help="how many trainings run at a time")
     arguments = parser.parse_args()
-    n, epochs, splits = (12, 3, 1) if arguments.quick else (50, 30, 3)
-    main(arguments.out, n, epochs, splits, arguments.workers)
+    sizes = (2, 12, 3, 1) if arguments.quick else (4, 50, 30, 3)
+    main(arguments.out, *sizes, arguments.workers)

@@ -50,6 +50,19 @@ def test_four_rounds_of_people_and_of_autopilot(tmp_path):
     assert [line for line in again.splitlines() if line in rows] == rows
 
 
+def test_rounds_on_harder_ground(tmp_path):
+    said = run("digits_rounds.py", "--out", str(tmp_path), "--quick", "--workers", "1")
+    rows = [line.strip("| ").split(" | ") for line in said.splitlines() if re.match(r"\| \D+ \| \d \|", line)]
+    assert [row[:2] for row in rows[:3]] == [
+        ["nobody, one round", "1"],
+        ["people, what the ten best span", "1"],
+        ["people, what the ten best span", "2"],
+    ]
+    for row in (row for row in rows if len(row) == 8 and row[5]):
+        assert 0.5 < float(row[5]) <= 1
+        assert 0.5 < float(row[7].split()[0]) <= 1
+
+
 def test_a_dask_cluster_of_separate_processes(tmp_path):
     said = run("dask_cluster.py", "--out", str(tmp_path), "--n", "60")
     assert re.search(r"^60 trials on tcp://127\.0\.0\.1:\d+, best ", said, flags=re.MULTILINE)
