@@ -46,7 +46,8 @@ class Candidate(NamedTuple):
         observed: Value of its planned run; the mean where several trials agree on all that was read.
         fresh: Values of its runs under new seeds.
         expected: Mean of the posterior of its mean over seeds; the mean of all its runs where there is no posterior.
-        low: Lower end of the 95 % interval of that mean; NaN where there is no posterior.
+        low: Lower end of the 95 % interval of that mean, which is as wide as to hold ``observed``; NaN where there is no
+            posterior.
         high: Upper end.
         probability: That it is the best of all that were evaluated; NaN where there is no posterior.
         unread: Names of the parameters that its trial did not read.
@@ -188,7 +189,7 @@ class Winner(Shown):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of its mean over seeds; NaN where there are too few configurations for a posterior."""
+        """The 95 % interval of its mean over seeds, as wide as to hold its planned run; NaN where there is no posterior."""
         return self.candidates[0].low, self.candidates[0].high
 
     @property
@@ -415,6 +416,8 @@ class Judged:
         if self.draws is None:
             return found
         low, high = sorted(sign * np.quantile(self.draws[:, i], (0.025, 0.975)))
+        # Where its neighbours say one thing and its own run another, the interval holds both: the model may be wrong.
+        low, high = min(low, found.observed), max(high, found.observed)
         share = math.nan
         if i < self.field.eligible:
             share = best_within(self.draws[:, : self.field.eligible], i, 0.0)

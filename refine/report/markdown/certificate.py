@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refine.space.space import Space
 
 _INTERVAL = (
-    "The interval is of the mean over seeds, by the posterior of all runs. The posterior draws values towards what its "
+    "The interval is of the mean over seeds, by the posterior of all runs, and as wide as to hold its planned run. The posterior draws values towards what its "
     "neighbours showed, so that having been chosen as the best of many is accounted for: what is chosen by a posterior "
     "mean is not biased by the choice where the posterior is right (Dawid 1994; Efron 2011)."
 )
