@@ -1,8 +1,9 @@
-"""Validation rows: checked, drawn by a seed, in the classes' proportions; and a digest of it all."""
+"""Rows in memory: checked, drawn by a seed in the classes' proportions, taken, and digested."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -12,15 +13,20 @@ from refine.errors import ObjectiveError
 
 # With more distinct whole numbers than this, targets are taken for quantities, not classes.
 _MOST_CLASSES = 100
+# What is looked at needs a few temporary arrays: numbers at a time.
+_AT_ONCE = 2**20
+# TensorFlow uses memory that begins at a multiple of so many bytes as it is, and copies other.
+_ALIGNED = 64
 
 
-def as_arrays(name: str, data: Any, *, copy: bool = False) -> Any:
+def as_arrays(name: str, data: Any, *, copy: bool = False, nan: bool = False) -> Any:
     """Data as numpy arrays: floats in Keras' ``floatx``, structure kept, checked.
 
     Args:
         name: For errors.
         data: An array, a pandas frame, or a tuple, list or dict of them.
         copy: Whether nothing may be shared with ``data``.
+        nan: Whether NaN may be among the numbers; infinity never may.
 
     Returns:
         The same structure of arrays with at least one dimension.
@@ -40,18 +46,43 @@ def as_arrays(name: str, data: Any, *, copy: bool = False) -> Any:
         if array.ndim == 0:
             raise ObjectiveError(f"{name}: must have one row per example, got the scalar {array}")
         if array.dtype.kind == "f":
-            bad = int(np.count_nonzero(~np.isfinite(array)))
-            if bad:
-                raise ObjectiveError(
-                    f"{name}: must be finite, got {bad} NaN or infinite of {array.size} numbers; "
-                    "drop or impute those rows first"
-                )
-            return array.astype(keras.config.floatx(), copy=copy)
-        return array.copy() if copy else array
+            _check_finite(name, array, nan=nan)
+            array = array.astype(keras.config.floatx(), copy=False)
+        return take(array, slice(None)) if copy else array
 
     if isinstance(data, list) and not any(hasattr(leaf, "shape") for leaf in data):
         data = np.asarray(data)  # a plain list of numbers
     return keras.tree.map_structure(one, data)
+
+
+def _check_finite(name: str, array: np.ndarray, *, nan: bool) -> None:
+    missing = sum(int(np.count_nonzero(np.isnan(part))) for part in _parts(array))
+    infinite = sum(int(np.count_nonzero(np.isinf(part))) for part in _parts(array))
+    if nan and infinite:
+        raise ObjectiveError(
+            f"{name}: must not be infinite, got {infinite} of {array.size} numbers; drop those rows or clip them first"
+        )
+    if missing + infinite and not nan:
+        out = ""
+        if name in ("x", "x_val") and not infinite:
+            out = ", give an imputer as preprocess=, or allow_nan=True if the model itself takes NaN"
+        raise ObjectiveError(
+            f"{name}: must be finite, got {missing + infinite} NaN or infinite of {array.size} numbers; "
+            f"drop or impute those rows first{out}"
+        )
+
+
+def has_nan(data: Any) -> bool:
+    """Whether NaN is among the numbers of a structure of arrays."""
+    floats = (leaf for leaf in keras.tree.flatten(data) if leaf.dtype.kind == "f")
+    return any(bool(np.isnan(part).any()) for leaf in floats for part in _parts(leaf))
+
+
+def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
+    """An array, some rows at a time."""
+    step = max(1, _AT_ONCE // max(1, array[:1].size))
+    for start in range(0, len(array), step):
+        yield array[start : start + step]
 
 
 def rows_of(name: str, data: Any) -> int:
@@ -80,7 +111,9 @@ def classes_of(y: Any) -> np.ndarray | None:
     if not isinstance(y, np.ndarray):
         return None
     if y.ndim == 2 and y.shape[1] > 1:
-        one_hot = bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
+        one_hot = all(
+            bool(((part == 0) | (part == 1)).all() and (part.sum(axis=1) == 1).all()) for part in _parts(y)
+        )
         return y.argmax(axis=1) if one_hot else None
     if y.ndim > 2:
         return None
@@ -146,9 +179,32 @@ def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "va
     return mask
 
 
-def take(data: Any, mask: np.ndarray) -> Any:
-    """The rows of a structure of arrays that a mask selects."""
-    return keras.tree.map_structure(lambda leaf: leaf[mask], data)
+def take(data: Any, rows: np.ndarray | slice) -> Any:
+    """Copies of the rows of a structure of arrays that a mask, their numbers or a slice selects.
+
+    They lie in memory so that TensorFlow can use them as they are.
+    """
+
+    def one(leaf: np.ndarray) -> np.ndarray:
+        if isinstance(rows, slice):
+            numbers = np.arange(len(leaf))[rows]
+        else:
+            numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
+        found = _aligned((len(numbers), *leaf.shape[1:]), leaf.dtype)
+        if isinstance(rows, slice):
+            found[...] = leaf[rows]
+        else:
+            np.take(leaf, numbers, axis=0, out=found, mode="clip")  # another mode takes them twice
+        return found
+
+    return keras.tree.map_structure(one, data)
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.empty(size + _ALIGNED, np.uint8)
+    start = -raw.ctypes.data % _ALIGNED
+    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def digest(*parts: Any) -> str:
@@ -159,10 +215,18 @@ def digest(*parts: Any) -> str:
             total.update(repr(sorted(part)).encode())
         for leaf in keras.tree.flatten(part):
             if isinstance(leaf, np.ndarray):
-                little = np.ascontiguousarray(leaf, leaf.dtype.newbyteorder("<"))
-                total.update(f"{little.dtype.str}{little.shape}".encode())
-                total.update(little.tobytes())
+                little = leaf.dtype.newbyteorder("<")
+                total.update(f"{little.str}{leaf.shape}".encode())
+                for some in _parts(leaf):
+                    total.update(_canonical(some).astype(little, copy=False).tobytes())
             else:
                 total.update(repr(leaf).encode())
         total.update(b"\0")
     return total.hexdigest()
+
+
+def _canonical(array: np.ndarray) -> np.ndarray:
+    """The same numbers with one NaN instead of the many that there are."""
+    if array.dtype.kind != "f" or not (missing := np.isnan(array)).any():
+        return array
+    return np.where(missing, array.dtype.type(np.nan), array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,9 +15,19 @@ from refine.errors import ObjectiveError
 from refine.keras._code import check_model, digest_code, name_of
 from refine.keras._history import curves_of
 from refine.keras._kept import kept_values, noting_kept
+from refine.keras._partition import partition
 from refine.keras._repeats import Listener, averaged
 from refine.keras._session import own_session, prepare
-from refine.keras._split import as_arrays, classes_of, digest, labels_of, rows_of, take, validation_rows
+from refine.keras._split import (
+    as_arrays,
+    classes_of,
+    digest,
+    has_nan,
+    labels_of,
+    rows_of,
+    take,
+    validation_rows,
+)
 from refine.run.identity import check_name
 
 _DEFAULT_SPLIT = 0.3
@@ -54,22 +65,31 @@ class KerasObjective:
     Args:
         model: The function. It may live in a script or notebook.
         x: Inputs, one row per example: an array, a pandas frame, or a tuple, list or dict of arrays.
-        y: Targets: shape (n,), (n, 1), or (n, outputs), or a structure of such.
+        y: Targets: shape (n,), (n, 1), or (n, outputs), or a structure of such. Never NaN.
         val_split: Share of rows to validate on, in (0, 1); 0.3 unless ``x_val`` is given. Rows are
             drawn by ``split_seed``, classes (binary, integer, one-hot) in proportion.
         x_val: Inputs to validate on, instead of a split.
         y_val: Targets to validate on, with ``x_val``.
         preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied
-            to both sides. For one two-dimensional ``x``.
+            to both sides. For one two-dimensional ``x``, which may then hold NaN for it to impute.
         split_seed: Seed of the split.
         holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
             proportion. `Round.open_holdout` measures on them; see `holdout` below.
         holdout_seed: Seed of the hold-out alone: another ``split_seed`` splits the other rows anew and leaves the sealed
             ones sealed.
-        splits: How many times to split anew, under seeds that follow from ``split_seed``. Every configuration is
-            trained on each, which takes as many times as long; its metrics are the means, and those of
-            validation are given by split as well: ``val_acc@1``, ``val_acc@2``, ... The hold-out stays the
-            same, and is measured with the model of the first split.
+        splits: How many times to split anew, under seeds that follow from ``split_seed``; or which rows to train and to
+            validate on: one of scikit-learn's splitters (``KFold(5)``, ``StratifiedKFold(5, shuffle=True,
+            random_state=0)``, ``GroupKFold(5)``, ``TimeSeriesSplit(5)``), the number of each row's fold (-1: never
+            validated on, as in ``PredefinedSplit``), or a list of (training, validation) row numbers of ``x``. Every
+            configuration is trained on each, which takes as many times as long; its metrics are the means, and those
+            of validation are given by split as well: ``val_acc@1``, ``val_acc@2``, ... The hold-out stays the
+            same, its rows belong to no split, and it is measured with the model of the first one.
+        groups: Group of each row, shape (n,), numbers or text: all rows of a group are on one side, in every split and
+            in the hold-out. What is drawn is whole groups, rows and classes as near to the share as they allow.
+        time: Moment of each row, shape (n,), numbers or datetimes; or True, if rows are in order. Validation rows then
+            follow all training rows, and the hold-out's follow both; rows of one moment stay together.
+        allow_nan: Whether NaN in inputs may reach the model function, because its model takes it. By default NaN is an
+            error unless ``preprocess`` removes it.
         name: What the objective is called in node ids; by default the function's qualified name.
 
     Attributes:
@@ -80,8 +100,8 @@ class KerasObjective:
             `Round.best_model`.
 
     Raises:
-        ObjectiveError: Arguments that can't work: different lengths, NaN, a share out of range, a
-            function with other arguments, and so on.
+        ObjectiveError: Arguments that can't work: different lengths, NaN, a share out of range, splits that part a
+            group or train on what comes later, a function with other arguments, and so on.
     """
 
     def __init__(
@@ -97,7 +117,10 @@ class KerasObjective:
         split_seed: int = 0,
         holdout: float | None = None,
         holdout_seed: int = 0,
-        splits: int = 1,
+        splits: Any = 1,
+        groups: Any = None,
+        time: Any = None,
+        allow_nan: bool = False,
         name: str | None = None,
     ) -> None:
         check_model(model)
@@ -116,74 +139,91 @@ class KerasObjective:
                     f"{option}: must be a whole number >= 0 and < 2**32, got {seed!r}; 0 is the default"
                 )
         self.code = digest_code(model)
-        # Rows that are drawn are copies; those that are taken as they come stay the caller's.
-        whole_sides = x_val is not None and holdout is None
-        x, y = as_arrays("x", x, copy=whole_sides), as_arrays("y", y, copy=whole_sides)
+        if not isinstance(allow_nan, bool):
+            raise ObjectiveError(f"allow_nan: must be True or False, got {allow_nan!r}; False is the default")
+        self._allow_nan = allow_nan
+        _check_combination(val_split, x_val, y_val, splits, groups, time, (split_seed, holdout_seed))
+        nan = allow_nan or preprocess is not None
+        x, y = as_arrays("x", x, nan=nan), as_arrays("y", y)
         count = _same_rows("x", x, "y", y)
+        share = _DEFAULT_SPLIT if val_split is None else float(val_split)
         sealed = None
+        parts: tuple[Any, ...] = (x, y)
         if holdout is not None:
-            seal = int(digest("holdout", int(holdout_seed))[:8], 16)
-            mask = validation_rows(y, count, float(holdout), seal, "holdout")
-            sealed = take(x, mask), take(y, mask)
-            whole = (x, y, "holdout", float(holdout), int(holdout_seed))
-            x, y = take(x, ~mask), take(y, ~mask)
-            count = int((~mask).sum())
-        if (x_val is None) != (y_val is None):
-            missing, given = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
-            raise ObjectiveError(
-                f"{missing}: must be given together with {given}, got None; pass both or neither"
-            )
-        drawn = x_val is None
+            parts = (*parts, "holdout", float(holdout), int(holdout_seed))
         if x_val is not None:
-            if val_split is not None:
-                raise ObjectiveError(
-                    f"val_split: can't be combined with x_val, got {val_split}; leave one of them out"
-                )
-            x_val, y_val = as_arrays("x_val", x_val, copy=True), as_arrays("y_val", y_val, copy=True)
+            x_val, y_val = as_arrays("x_val", x_val, nan=nan), as_arrays("y_val", y_val)
             _same_rows("x_val", x_val, "y_val", y_val)
-            parts: tuple[Any, ...] = (x, y, x_val, y_val)
-            train_x, train_y = x, y
+            parts = (*parts, x_val, y_val)
+            repeated: tuple[Any, ...] = ()
+            rows: Any = slice(None)
+            if holdout is not None:
+                seal = int(digest("holdout", int(holdout_seed))[:8], 16)
+                mask = validation_rows(y, count, float(holdout), seal, "holdout")
+                sealed, rows = mask, ~mask
+            folds: list[Any] = []
+            first = (take(x, rows), take(y, rows), take(x_val, slice(None)), take(y_val, slice(None)))
         else:
-            share = _DEFAULT_SPLIT if val_split is None else val_split
-            mask = validation_rows(y, count, float(share), split_seed)
-            train_x, train_y = take(x, ~mask), take(y, ~mask)
-            x_val, y_val = take(x, mask), take(y, mask)
-            parts = (x, y, float(share), int(split_seed))
-        if sealed is not None:
-            parts = (*whole, *parts[2:])
-        if isinstance(splits, bool) or not isinstance(splits, int) or splits < 1:
-            raise ObjectiveError(f"splits: must be a whole number >= 1, got {splits!r}; 5 trains on 5 splits")
-        if splits > 1 and not drawn:
-            raise ObjectiveError(
-                f"splits: can't be combined with x_val, got {splits}; leave x_val and y_val out"
-            )
-        repeated = ("splits", splits) if splits > 1 else ()
-        self.fingerprint = digest(*parts, _describe(preprocess), *repeated)
-        self._others = tuple(
-            KerasObjective(
-                model,
-                x,
+            found = partition(
                 y,
-                val_split=val_split,
-                preprocess=preprocess,
-                split_seed=_nth(split_seed, j),
-                name=self.name,
+                count,
+                val_split=share,
+                split_seed=int(split_seed),
+                holdout=holdout,
+                holdout_seed=int(holdout_seed),
+                splits=splits,
+                groups=groups,
+                time=time,
             )
-            for j in range(1, splits)
-        )
+            sealed, folds = found.sealed, list(found.folds)
+            first = _sides(x, y, folds[0])
+            parts = (*parts, share, int(split_seed))
+            repeated = ("splits", len(folds)) if len(folds) > 1 else ()
+            if not found.plain:  # which rows it came to counts, whatever led there
+                repeated = (*repeated, "rows", *((None,) if sealed is None else (sealed,)), *found.folds)
+        self.fingerprint = digest(*parts, _describe(preprocess), *repeated)
+        self._sealed = None if sealed is None else (take(x, sealed), take(y, sealed))
+        # Of several splits the rows are kept once, and taken anew for each training.
+        self._pool: Any = None
+        self._folds: list[Any] = folds[1:]
+        if self._folds:
+            kept = np.unique(np.concatenate([*folds[0], *(side for fold in self._folds for side in fold)]))
+            self._pool = take(x, kept), take(y, kept)
+            self._folds = [tuple(np.searchsorted(kept, side) for side in fold) for fold in self._folds]
         self.transformer = None
+        self._transformers: list[Any] = []
         if preprocess is not None:
-            others = (x_val,) if sealed is None else (x_val, sealed[0])
-            self.transformer, (train_x, x_val, *rest) = _preprocess(preprocess, train_x, *others)
-            sealed = None if sealed is None else (rest[0], sealed[1])
-        self._data = (train_x, train_y, x_val, y_val)
-        self._sealed = sealed
+            self.transformer = _fitted(preprocess, first[0])
+            self._transformers = [_fitted(preprocess, take(self._pool[0], fold[0])) for fold in self._folds]
+            first = self._transformed(first, self.transformer)
+            if self._sealed is not None:
+                self._sealed = (*self._transformed(self._sealed, self.transformer)[:1], self._sealed[1])
+        self._data = first
         self._freeze()
+
+    def _transformed(self, data: Any, transformer: Any) -> Any:
+        """The same data with inputs, which come first and third, as ``preprocess`` gives them."""
+        made = [
+            _transform(transformer, part, nan=self._allow_nan) if i % 2 == 0 else part
+            for i, part in enumerate(data)
+        ]
+        return tuple(made)
+
+    def _of_split(self, j: int) -> Any:
+        """The four arrays, or structures of such, of the j-th split."""
+        if j == 0:
+            return self._data
+        x, y = self._pool
+        data = _sides(x, y, self._folds[j - 1])
+        if self._transformers:
+            data = self._transformed(data, self._transformers[j - 1])
+        _freeze(data)
+        return data
 
     @property
     def stops(self) -> bool:
         """Whether a round may stop a training early: not where one configuration is several trainings."""
-        return not self._others
+        return not self._folds
 
     @property
     def holdout(self) -> Callable[[Mapping[str, Any], RunningTrial], dict[str, float]] | None:
@@ -198,7 +238,7 @@ class KerasObjective:
         assert self._sealed is not None
         try:
             with own_session(int(trial.seed)):
-                _, metrics, model = self._fit(params)
+                _, metrics, model = self._fit(params, self._data)
                 if not isinstance(model, keras.Model):
                     raise ObjectiveError(
                         f"the hold-out needs the trained keras model, got {type(model).__name__}: "
@@ -206,6 +246,11 @@ class KerasObjective:
                     )
                 metrics = {k: v for k, v in metrics.items() if not k.startswith("val_")}
                 found = model.evaluate(*self._sealed, verbose=0, return_dict=True)
+                if has_nan(self._sealed[0]) and not all(map(np.isfinite, found.values())):
+                    raise ObjectiveError(
+                        "the hold-out's inputs have NaN and the model doesn't take it: impute by preprocess= or in a layer "
+                        "of the model, not before it"
+                    )
                 metrics |= {f"val_{name}": float(value) for name, value in found.items()}
                 flag = self._degenerate(model, *self._sealed)
                 return metrics if flag is None else {**metrics, "degenerate": float(flag)}
@@ -226,32 +271,38 @@ class KerasObjective:
         Raises:
             ObjectiveError: The function returned something else than ``(history, model)``.
         """
-        if self._others:
-            return averaged([each._once for each in (self, *self._others)], params, trial)
+        if self._folds:
+            calls = [functools.partial(self._once, split=j) for j in range(1 + len(self._folds))]
+            return averaged(calls, params, trial)
         return self._once(params, trial)
 
-    def _once(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
+    def _once(self, params: Mapping[str, Any], trial: RunningTrial, split: int = 0) -> dict[str, float]:
         try:
             with own_session(int(trial.seed)):
-                return self._train(params, trial)[0]
+                return self._train(params, trial, self._of_split(split))[0]
         finally:
             # Models are cycles of objects: only a collection frees them, once no name holds them.
             gc.collect()
 
-    def _fit(self, params: Mapping[str, Any]) -> tuple[dict[str, list[float]], dict[str, float], Any]:
+    def _fit(
+        self, params: Mapping[str, Any], data: Any
+    ) -> tuple[dict[str, list[float]], dict[str, float], Any]:
         """Curves of one training, the values of the epoch whose weights are kept, and the model."""
+        x_train, y_train, x_val, y_val = data
         with noting_kept():
-            returned = self.model(*self._data, params)
+            returned = self.model(x_train, y_train, x_val, y_val, params)
         curves, model = curves_of(returned)
         return curves, kept_values(returned[0], model, curves), model
 
-    def _train(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[dict[str, float], Any]:
-        curves, metrics, model = self._fit(params)
+    def _train(
+        self, params: Mapping[str, Any], trial: RunningTrial, data: Any
+    ) -> tuple[dict[str, float], Any]:
+        curves, metrics, model = self._fit(params, data)
         for epoch in range(max(map(len, curves.values()))):
             here = {name: values[epoch] for name, values in curves.items() if epoch < len(values)}
             trial.report(epoch, here)
-        flag = self._degenerate(model, *self._data[2:])
-        self._tell(model, trial)
+        flag = self._degenerate(model, *data[2:])
+        self._tell(model, trial, *data[2:])
         if flag is not None:
             metrics.setdefault("degenerate", float(flag))
         return metrics, model
@@ -273,15 +324,15 @@ class KerasObjective:
         try:
             with own_session(int(trial.seed)):
                 # The curve of one split is not the trial's.
-                hears = Listener(int(trial.seed)) if self._others else trial
-                metrics, model = self._train(params, hears)
+                hears = Listener(int(trial.seed)) if self._folds else trial
+                metrics, model = self._train(params, hears, self._data)
         finally:
             gc.collect()
         if not isinstance(model, keras.Model):
             raise ObjectiveError(
                 f"the function gives no keras model, got {type(model).__name__}: return (history, model)"
             )
-        if self._others:
+        if self._folds:
             metrics = {f"{k}@1": v for k, v in metrics.items() if k.startswith("val_")}
         return model, metrics
 
@@ -305,9 +356,8 @@ class KerasObjective:
             raise ObjectiveError(f"threads: must be at least 1, got {threads!r}; 1 is the default")
         prepare(int(threads))
 
-    def _tell(self, model: Any, trial: RunningTrial) -> None:
+    def _tell(self, model: Any, trial: RunningTrial, x_val: Any, y_val: Any) -> None:
         """Tells a trial that wants to know what the model predicts for the validation rows."""
-        _, _, x_val, y_val = self._data
         tell = getattr(trial, "predicted", None)
         right = labels_of(y_val)
         if tell is None or right is None or not isinstance(model, keras.Model):
@@ -333,6 +383,8 @@ class KerasObjective:
             return None
         if out.ndim > 2 or len(out) < 2 or len(out) != len(keras.tree.flatten(head)[0]):
             return None
+        if not np.isfinite(out).all() and has_nan(head):  # the function may impute before its model
+            return None
         out = out.reshape(len(out), -1)
         if classes_of(y_val) is not None:
             if out.shape[1] > 1:
@@ -344,17 +396,76 @@ class KerasObjective:
 
     def _freeze(self) -> None:
         """Makes the data read-only: a function that changed them would change later trials."""
-        for leaf in keras.tree.flatten((self._data, self._sealed or ())):
-            leaf.flags.writeable = False
+        _freeze((self._data, self._sealed or (), self._pool or ()))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._freeze()
 
 
-def _nth(split_seed: int, j: int) -> int:
-    """Seed of the j-th split after the first."""
-    return int(digest("split", int(split_seed), j)[:8], 16)
+def _freeze(data: Any) -> None:
+    for leaf in keras.tree.flatten(data):
+        leaf.flags.writeable = False
+
+
+def _sides(x: Any, y: Any, fold: Any) -> tuple[Any, Any, Any, Any]:
+    """The four arrays, or structures of such, that a split comes to."""
+    train, validation = fold
+    return take(x, train), take(y, train), take(x, validation), take(y, validation)
+
+
+def _check_combination(
+    val_split: Any, x_val: Any, y_val: Any, splits: Any, groups: Any, time: Any, seeds: tuple[int, int]
+) -> None:
+    """Raises `ObjectiveError` for options that contradict each other."""
+    if (x_val is None) != (y_val is None):
+        missing, given = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
+        raise ObjectiveError(
+            f"{missing}: must be given together with {given}, got None; pass both or neither"
+        )
+    if isinstance(splits, bool) or (
+        isinstance(splits, int | float | np.number | str) and not _is_count(splits)
+    ):
+        raise ObjectiveError(f"splits: must be a whole number >= 1, got {splits!r}; 5 trains on 5 splits")
+    one = isinstance(splits, int | np.integer) and splits == 1
+    if x_val is not None:
+        if val_split is not None:
+            raise ObjectiveError(
+                f"val_split: can't be combined with x_val, got {val_split}; leave one of them out"
+            )
+        if not one:
+            raise ObjectiveError(
+                f"splits: can't be combined with x_val, got {splits!r:.60}; leave x_val and y_val out"
+            )
+        for option, value in (("groups", groups), ("time", time)):
+            if value is not None:
+                raise ObjectiveError(
+                    f"{option}: can't be combined with x_val, whose rows it says nothing of; give all rows as x and y, "
+                    "and splits=[(training rows, validation rows)]"
+                )
+    drawn = isinstance(splits, int | np.integer)
+    for option, value in (("val_split", val_split), ("split_seed", seeds[0] or None)):
+        if not drawn and value is not None:
+            raise ObjectiveError(
+                f"{option}: can't be combined with splits that say which rows they take, got {value}; leave one of them out"
+            )
+    if time is None:
+        return
+    if groups is not None:
+        raise ObjectiveError(
+            "groups: can't be combined with time, since a group may last through all of it; leave one of them out"
+        )
+    if drawn and not one:
+        raise ObjectiveError(
+            f"splits: with time nothing is drawn, got {splits}; TimeSeriesSplit({splits}) gives as many splits in order"
+        )
+    for option, seed in zip(("split_seed", "holdout_seed"), seeds, strict=True):
+        if seed:
+            raise ObjectiveError(f"{option}: with time nothing is drawn, got {seed}; leave it out")
+
+
+def _is_count(splits: Any) -> bool:
+    return isinstance(splits, int | np.integer) and bool(splits >= 1)
 
 
 def _same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:
@@ -389,7 +500,8 @@ def _check_transformer(preprocess: Any) -> None:
         )
 
 
-def _preprocess(preprocess: Any, train: Any, *others: Any) -> tuple[Any, list[np.ndarray]]:
+def _fitted(preprocess: Any, train: Any) -> Any:
+    """A clone of the transformer, fitted on the training inputs."""
     from sklearn.base import clone
 
     if not isinstance(train, np.ndarray):
@@ -397,11 +509,14 @@ def _preprocess(preprocess: Any, train: Any, *others: Any) -> tuple[Any, list[np
             f"preprocess: needs x to be one array, got a {type(train).__name__}; "
             "transform several inputs inside the model function"
         )
-    fitted = clone(preprocess).fit(train)
-    parts = [fitted.transform(part) for part in (train, *others)]
-    if any(hasattr(part, "tocsr") for part in parts):
+    return clone(preprocess).fit(train)
+
+
+def _transform(fitted: Any, part: np.ndarray, *, nan: bool) -> np.ndarray:
+    found = fitted.transform(part)
+    if hasattr(found, "tocsr"):
         raise ObjectiveError(
-            f"preprocess: must give dense arrays, got sparse from {type(preprocess).__name__}; "
+            f"preprocess: must give dense arrays, got sparse from {type(fitted).__name__}; "
             "set sparse_output=False"
         )
-    return fitted, [as_arrays("x after preprocess", part) for part in parts]
+    return as_arrays("x after preprocess", found, nan=nan)

@@ -102,7 +102,7 @@ def test_several_splits_are_averaged(tmp_path):
     single = KerasObjective(small, X, Y, holdout=0.2, preprocess=StandardScaler())
     assert objective.fingerprint != single.fingerprint
     assert all(np.array_equal(a, b) for a, b in zip(objective._data, single._data, strict=True))
-    assert len({each._data[2].tobytes() for each in (objective, *objective._others)}) == 3
+    assert len({data[2].tobytes() for data in map(objective._of_split, range(3))}) == 3
     space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=3, log=True)})
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         found = tree.add_round(space, objective, metric="val_acc", n=3).run(progress=False)

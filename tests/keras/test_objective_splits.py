@@ -1,0 +1,304 @@
+"""Rows by groups, by time, by scikit-learn's splitters and by hand; and NaN in inputs."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    PredefinedSplit,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
+
+import refine
+from refine.errors import ObjectiveError
+from refine.keras import KerasObjective, fit
+
+N = 120
+X = np.arange(N, dtype="float32")[:, None]  # an input is its row's number
+RANDOM = np.random.RandomState(0)
+Y = RANDOM.randint(0, 2, N)
+GROUPS = RANDOM.randint(0, 15, N)
+MOMENTS = RANDOM.randint(0, 40, N)
+
+
+def idle(x_train, y_train, x_val, y_val, params):
+    return {"val_acc": [float(x_val[0, 0])]}, None
+
+
+class Trial:
+    seed = 5
+
+    def report(self, epoch, metrics):
+        pass
+
+
+def rows(**options):
+    """Row numbers of (training, validation) of every split, and of the hold-out."""
+    objective = KerasObjective(idle, X, options.pop("y", Y), **options)
+    data = [objective._of_split(j) for j in range(1 + len(objective._folds))]
+    sealed = [] if objective._sealed is None else objective._sealed[0][:, 0].astype(int)
+    return [(d[0][:, 0].astype(int), d[2][:, 0].astype(int)) for d in data], np.asarray(sealed, int)
+
+
+@pytest.mark.parametrize("splits", [1, 3, GroupKFold(4)])
+def test_a_group_is_on_one_side(splits):
+    folds, sealed = rows(groups=GROUPS, holdout=0.2, splits=splits)
+    assert 0.1 < len(sealed) / N < 0.3
+    assert len(folds) == (splits if isinstance(splits, int) else 4)
+    for train, validation in folds:
+        sides = [set(GROUPS[side]) for side in (train, validation, sealed)]
+        assert sum(map(len, sides)) == len(set.union(*sides)) == 15
+        assert sorted([*train, *validation, *sealed]) == list(range(N))
+    other, resealed = rows(
+        groups=GROUPS, holdout=0.2, splits=splits, **({"split_seed": 1} if splits == 1 else {})
+    )
+    assert (resealed == sealed).all()
+    assert splits != 1 or set(other[0][1]) != set(folds[0][1])
+
+
+def test_classes_and_share_are_kept_by_many_groups():
+    groups = RANDOM.randint(0, 200, 2000)
+    y = (RANDOM.uniform(size=2000) < 0.1 + 0.2 * (groups % 2)).astype(int)
+    found = KerasObjective(idle, np.arange(2000.0)[:, None], y, groups=groups, val_split=0.25)._data
+    assert len(found[3]) / 2000 == pytest.approx(0.25, abs=0.01)
+    assert found[3].mean() == pytest.approx(y.mean(), abs=0.01)
+
+
+def test_names_of_groups_may_be_text():
+    named, _ = rows(groups=[f"patient {g}" for g in GROUPS])
+    numbered, _ = rows(groups=GROUPS)
+    for side in (0, 1):
+        assert {f"patient {g}" for g in GROUPS[named[0][side]]}.isdisjoint(
+            {f"patient {g}" for g in GROUPS[named[0][1 - side]]}
+        )
+    assert len(named[0][1]) > 0
+    assert len(numbered[0][1]) > 0
+
+
+@pytest.mark.parametrize(
+    "moments", [True, MOMENTS, pd.Timestamp("2024-01-01") + pd.to_timedelta(MOMENTS, "D")]
+)
+def test_validation_follows_training_and_the_hold_out_follows_both(moments):
+    ((train, validation),), sealed = rows(time=moments, holdout=0.2, val_split=0.25)
+    at = np.arange(N) if moments is True else MOMENTS
+    assert at[train].max() < at[validation].min() <= at[validation].max() < at[sealed].min()
+    assert sorted([*train, *validation, *sealed]) == list(range(N))
+    assert len(sealed) == pytest.approx(24, abs=5)
+    assert len(validation) == pytest.approx(24, abs=5)
+
+
+def test_time_series_split_goes_by_the_moments():
+    folds, sealed = rows(time=MOMENTS, holdout=0.2, splits=TimeSeriesSplit(4))
+    assert len(folds) == 4
+    for train, validation in folds:
+        assert MOMENTS[train].max() <= MOMENTS[validation].min()
+        assert MOMENTS[validation].max() < MOMENTS[sealed].min()
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        KFold(5),
+        StratifiedKFold(5, shuffle=True, random_state=0),
+        np.arange(N) % 5,
+        PredefinedSplit(np.arange(N) % 5),
+    ],
+)
+def test_k_folds_validate_on_every_row_once(splits):
+    folds, _ = rows(splits=splits)
+    assert len(folds) == 5
+    assert sorted(np.concatenate([validation for _, validation in folds])) == list(range(N))
+    for train, validation in folds:
+        assert sorted([*train, *validation]) == list(range(N))
+
+
+def test_folds_by_hand_lose_their_sealed_rows():
+    numbers = np.arange(N) % 3
+    numbers[:10] = -1
+    folds, sealed = rows(splits=numbers, holdout=0.25)
+    assert len(sealed) == 30
+    assert all(set(range(10)) - set(sealed) <= set(train) for train, _ in folds)
+    pairs = [(np.arange(60), np.arange(60, 90)), (np.arange(60, 120), list(range(30)))]
+    folds, sealed = rows(splits=pairs, holdout=0.25)
+    for (train, validation), (given, given_validation) in zip(folds, pairs, strict=True):
+        assert set(train) == set(given) - set(sealed)
+        assert set(validation) == set(given_validation) - set(sealed)
+    ((train, validation),), _ = rows(splits=iter(pairs[:1]))
+    assert (train.tolist(), validation.tolist()) == (list(range(60)), list(range(60, 90)))
+
+
+def test_every_way_is_another_identity_and_the_same_each_time():
+    def mark(**options):
+        return KerasObjective(idle, X, Y, **options).fingerprint
+
+    marks = [
+        mark(),
+        mark(groups=GROUPS),
+        mark(time=True),
+        mark(time=MOMENTS),
+        mark(splits=5),
+        mark(splits=KFold(5)),
+        mark(splits=KFold(5, shuffle=True, random_state=1)),
+        mark(splits=KFold(5), holdout=0.2),
+        mark(splits=KFold(4)),
+    ]
+    assert len(set(marks)) == len(marks)
+    assert (
+        mark(splits=KFold(5))
+        == marks[5]
+        == mark(splits=[*KFold(5).split(X)])
+        == mark(splits=np.arange(N) // 24)
+    )
+    assert mark(groups=GROUPS + 7) == marks[1]
+
+
+def test_a_round_of_folds_with_a_hold_out(tmp_path):
+    x = RANDOM.normal(size=(N, 3)).astype("float32")
+    objective = KerasObjective(
+        network, x, (x[:, 0] > 0).astype(int), splits=GroupKFold(3), groups=GROUPS, holdout=0.2
+    )
+    space = refine.Space({"lr": refine.Float(0.01, 0.1, levels=3, log=True)})
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(space, objective, metric="val_acc", n=3).run(progress=False)
+        folds = found.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
+        assert np.allclose(found.trials["value"], folds.mean(axis=1))
+        assert found.open_holdout(seeds=1).table["runs"].tolist() == [1]
+
+
+def network(x_train, y_train, x_val, y_val, params):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(keras.optimizers.Adam(params["lr"]), "binary_crossentropy", metrics=["acc"])
+    return fit(model, x_train, y_train, validation_data=(x_val, y_val), epochs=2), model
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"groups": GROUPS, "time": True}, "groups: can't be combined with time"),
+        ({"groups": GROUPS[1:]}, "groups: must have one value for each of 120 rows, got shape (119,)"),
+        ({"groups": [None, *GROUPS[1:]]}, "groups: must be known for every row, got NaN or None"),
+        (
+            {"groups": np.zeros(N)},
+            "val_split: no whole group fits into 0.3 of 120 rows; the smallest of 1 groups",
+        ),
+        ({"groups": GROUPS, "splits": KFold(3)}, "splits: a group must be on one side, got that of row"),
+        ({"splits": GroupKFold(3)}, "splits: GroupKFold can't split these rows (The 'groups' parameter"),
+        ({"time": list("ab") * 60}, "time: must be True or numbers or datetimes, got dtype <U1"),
+        ({"time": np.where(MOMENTS == 3, np.nan, MOMENTS)}, "time: must be known for every row"),
+        ({"time": np.zeros(N)}, "val_split: must leave rows on both sides, got 0.3 of 120 rows at 1 moments"),
+        ({"time": True, "splits": 3}, "splits: with time nothing is drawn, got 3; TimeSeriesSplit(3)"),
+        ({"time": True, "split_seed": 1}, "split_seed: with time nothing is drawn, got 1"),
+        ({"time": True, "holdout_seed": 2}, "holdout_seed: with time nothing is drawn, got 2"),
+        (
+            {"time": True, "splits": KFold(3)},
+            "splits: with time, validation must come after training, but split 1",
+        ),
+        ({"splits": TimeSeriesSplit(3)}, "splits: TimeSeriesSplit needs to know the order, got no time"),
+        (
+            {"splits": ShuffleSplit(2)},
+            "splits: must give the same rows every time, got a ShuffleSplit that draws",
+        ),
+        ({"splits": KFold(500)}, "splits: KFold can't split these rows"),
+        (
+            {"splits": KFold(3), "val_split": 0.2},
+            "val_split: can't be combined with splits that say which rows",
+        ),
+        (
+            {"splits": KFold(3), "split_seed": 2},
+            "split_seed: can't be combined with splits that say which rows",
+        ),
+        ({"splits": "k"}, "splits: must be a whole number >= 1, got 'k'"),
+        ({"splits": 2.5}, "splits: must be a whole number >= 1, got 2.5"),
+        ({"splits": []}, "splits: must be a whole number >= 1, got []"),
+        ({"splits": np.arange(5)}, "splits: must number the fold of each of 120 rows, got 5"),
+        ({"splits": np.zeros(N, int)}, "splits: split 1 has no rows to train on; use other splits"),
+        ({"splits": [([0, 1], [1, 2])]}, "splits: a row must be on one side, got row 1 on both in split 1"),
+        ({"splits": [([0, 1], [500])]}, "splits: rows are numbered from 0 to 119, got 500"),
+        ({"splits": [([0, 1], [2]), 3]}, "splits: must be pairs of row numbers, got 3"),
+        ({"splits": [([0, 1], [0.5])]}, "splits: must be pairs of row numbers, got [0.5]"),
+        ({"splits": KFold(2), "x_val": X, "y_val": Y}, "splits: can't be combined with x_val, got KFold"),
+        ({"groups": GROUPS, "x_val": X, "y_val": Y}, "groups: can't be combined with x_val"),
+        ({"time": True, "x_val": X, "y_val": Y}, "time: can't be combined with x_val"),
+        ({"allow_nan": 1}, "allow_nan: must be True or False, got 1"),
+    ],
+)
+def test_what_can_not_be_is_said_before_anything_runs(options, text):
+    with pytest.raises(ObjectiveError, match=re.escape(text)):
+        KerasObjective(idle, X, Y, **options)
+
+
+HOLES = RANDOM.normal(size=(N, 3)).astype("float32")
+LABELS = (HOLES[:, 0] > 0).astype(int)
+HOLES[RANDOM.uniform(size=HOLES.shape) < 0.2] = np.nan
+
+
+@keras.saving.register_keras_serializable("tests")
+class Impute(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.where(keras.ops.isnan(x), 0.0, x)
+
+
+def imputing(x_train, y_train, x_val, y_val, params):
+    model = keras.Sequential([keras.Input((3,)), Impute(), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["acc"])
+    return fit(model, x_train, y_train, validation_data=(x_val, y_val), epochs=1), model
+
+
+def imputing_outside(x_train, y_train, x_val, y_val, params):
+    return network(np.nan_to_num(x_train), y_train, np.nan_to_num(x_val), y_val, {"lr": 0.01})
+
+
+def test_nan_is_for_an_imputer():
+    objective = KerasObjective(network, HOLES, LABELS, preprocess=SimpleImputer(), holdout=0.2)
+    assert all(
+        np.isfinite(part).all() for part in (objective._data[0], objective._data[2], objective._sealed[0])
+    )
+    assert np.isfinite(objective({"lr": 0.01}, Trial())["val_loss"])
+    with pytest.raises(ObjectiveError, match="x: must be finite, got .* NaN or infinite .* allow_nan=True"):
+        KerasObjective(network, HOLES, LABELS)
+    from sklearn.preprocessing import StandardScaler
+
+    with pytest.raises(ObjectiveError, match="x after preprocess: must be finite"):
+        KerasObjective(network, HOLES, LABELS, preprocess=StandardScaler())
+    with pytest.raises(ObjectiveError, match="x: must not be infinite, got 1 of 360 numbers"):
+        KerasObjective(
+            network, np.where(np.arange(360).reshape(N, 3) == 5, np.inf, HOLES), LABELS, allow_nan=True
+        )
+    with pytest.raises(ObjectiveError, match="y: must be finite, got 1 NaN"):
+        KerasObjective(network, HOLES, np.where(np.arange(N) == 5, np.nan, LABELS), allow_nan=True)
+
+
+@pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
+def test_nan_is_for_a_model_that_takes_it():
+    objective = KerasObjective(imputing, HOLES, LABELS, allow_nan=True, holdout=0.2)
+    assert np.isnan(objective._data[0]).any()
+    metrics = objective({}, Trial())
+    assert np.isfinite(metrics["val_loss"])
+    assert metrics["degenerate"] == 0
+    assert np.isfinite(objective.holdout({}, Trial())["val_loss"])
+
+
+def test_a_function_that_imputes_before_its_model_has_no_hold_out():
+    objective = KerasObjective(imputing_outside, HOLES, LABELS, allow_nan=True, holdout=0.2)
+    metrics = objective({}, Trial())
+    assert np.isfinite(metrics["val_loss"])
+    assert "degenerate" not in metrics
+    with pytest.raises(ObjectiveError, match="the hold-out's inputs have NaN and the model doesn't take it"):
+        objective.holdout({}, Trial())
+
+
+def test_one_nan_is_as_good_as_another():
+    other = HOLES.copy()
+    other.view(np.uint32)[np.isnan(other)] |= 0x80000001
+    assert other.tobytes() != HOLES.tobytes()
+    marks = {KerasObjective(network, x, LABELS, allow_nan=True).fingerprint for x in (HOLES, other)}
+    assert len(marks) == 1
