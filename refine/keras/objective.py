@@ -18,6 +18,7 @@ from refine.keras._kept import kept_values, noting_kept
 from refine.keras._partition import partition
 from refine.keras._repeats import Listener, averaged
 from refine.keras._session import own_session, prepare
+from refine.keras._sources import is_source, read
 from refine.keras._split import (
     as_arrays,
     classes_of,
@@ -64,11 +65,13 @@ class KerasObjective:
 
     Args:
         model: The function. It may live in a script or notebook.
-        x: Inputs, one row per example: an array, a pandas frame, or a tuple, list or dict of arrays.
-        y: Targets: shape (n,), (n, 1), or (n, outputs), or a structure of such. Never NaN.
+        x: Inputs, one row per example: an array, a pandas frame, or a tuple, list or dict of arrays. Or a finite
+            ``tf.data.Dataset`` or ``keras.utils.PyDataset`` of inputs and targets, which is read into memory.
+        y: Targets: shape (n,), (n, 1), or (n, outputs), or a structure of such. Never NaN. Left out where
+            ``x`` is a dataset.
         val_split: Share of rows to validate on, in (0, 1); 0.3 unless ``x_val`` is given. Rows are
             drawn by ``split_seed``, classes (binary, integer, one-hot) in proportion.
-        x_val: Inputs to validate on, instead of a split.
+        x_val: Inputs to validate on, instead of a split; or a dataset, as ``x``.
         y_val: Targets to validate on, with ``x_val``.
         preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied
             to both sides. For one two-dimensional ``x``, which may then hold NaN for it to impute.
@@ -108,7 +111,7 @@ class KerasObjective:
         self,
         model: ModelFunction,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         val_split: float | None = None,
         x_val: Any = None,
@@ -142,6 +145,9 @@ class KerasObjective:
         if not isinstance(allow_nan, bool):
             raise ObjectiveError(f"allow_nan: must be True or False, got {allow_nan!r}; False is the default")
         self._allow_nan = allow_nan
+        x, y = _arrays_of("x", x, "y", y)
+        if x_val is not None:
+            x_val, y_val = _arrays_of("x_val", x_val, "y_val", y_val)
         _check_combination(val_split, x_val, y_val, splits, groups, time, (split_seed, holdout_seed))
         nan = allow_nan or preprocess is not None
         x, y = as_arrays("x", x, nan=nan), as_arrays("y", y)
@@ -466,6 +472,19 @@ def _check_combination(
 
 def _is_count(splits: Any) -> bool:
     return isinstance(splits, int | np.integer) and bool(splits >= 1)
+
+
+def _arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
+    """Inputs and targets, those of a dataset too."""
+    if is_source(x):
+        if y is not None:
+            raise ObjectiveError(
+                f"{y_name}: can't be combined with a {type(x).__name__}, which gives targets itself; leave it out"
+            )
+        return read(x_name, x)
+    if y is None and x_name == "x":
+        raise ObjectiveError("y: must be given with x, got None; only a dataset as x gives targets itself")
+    return x, y
 
 
 def _same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:

@@ -1,0 +1,152 @@
+"""Datasets instead of arrays."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import refine
+from refine.errors import ObjectiveError
+from refine.keras import KerasObjective, PruningCallback, fit
+
+X = np.random.RandomState(0).normal(size=(50, 3)).astype("float32")
+Y = (X[:, 0] > 0).astype("int32")
+
+
+def network(x_train, y_train, x_val, y_val, params):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["acc"])
+    return fit(model, x_train, y_train, validation_data=(x_val, y_val), epochs=1), model
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, i):
+        return X[10 * i : 10 * i + 10], Y[10 * i : 10 * i + 10]
+
+
+def rows():
+    return tf.data.Dataset.from_tensor_slices((X, Y))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: rows(),
+        lambda: rows().batch(8),
+        lambda: rows().batch(10, drop_remainder=True),
+        lambda: rows().batch(10, drop_remainder=True).prefetch(1),
+        lambda: rows().batch(8).prefetch(1),
+        Batches,
+    ],
+)
+def test_a_dataset_is_its_arrays(source):
+    plain = KerasObjective(network, X, Y, holdout=0.2)
+    objective = KerasObjective(network, source(), holdout=0.2)
+    assert objective.fingerprint == plain.fingerprint
+    for own, other in zip(
+        (*objective._data, *objective._sealed), (*plain._data, *plain._sealed), strict=True
+    ):
+        assert np.array_equal(own, other)
+
+
+def test_validation_may_be_a_dataset():
+    given = KerasObjective(network, rows().batch(8), x_val=Batches())
+    assert given.fingerprint == KerasObjective(network, X, Y, x_val=X, y_val=Y).fingerprint
+
+
+def test_images_on_disk(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for i in range(4):
+            pixels = np.full((6, 6, 1), 40 * i + 100 * (label == "dog"))
+            keras.utils.save_img(tmp_path / label / f"{i}.png", pixels, scale=False)
+    options = {"image_size": (6, 6), "color_mode": "grayscale", "batch_size": 3}
+    found = KerasObjective(
+        network,
+        keras.utils.image_dataset_from_directory(tmp_path, shuffle=False, verbose=False, **options),
+        val_split=0.5,
+    )
+    assert [part.shape for part in found._data] == [(4, 6, 6, 1), (4,), (4, 6, 6, 1), (4,)]
+    assert np.bincount(found._data[3]).tolist() == [2, 2]
+    shuffled = keras.utils.image_dataset_from_directory(
+        tmp_path, shuffle=True, seed=1, verbose=False, **options
+    )
+    with pytest.raises(ObjectiveError, match="x: must give the same rows in the same order every time"):
+        KerasObjective(network, shuffled)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "text"),
+    [
+        (rows().repeat(), None, "x: must be a dataset that ends, got a _RepeatDataset without end"),
+        (
+            rows().filter(lambda x, y: y > 0),
+            None,
+            "x: must be a dataset that ends, got a _FilterDataset of unknown",
+        ),
+        (
+            (row for row in zip(X, Y, strict=True)),
+            None,
+            "got a generator, which gives its rows once; read it into arrays",
+        ),
+        (rows(), Y, "y: can't be combined with a _TensorSliceDataset, which gives targets itself"),
+        (
+            tf.data.Dataset.from_tensor_slices(X),
+            None,
+            "a dataset must give pairs (inputs, targets), got inputs alone",
+        ),
+        (
+            tf.data.Dataset.from_tensor_slices((X, Y, Y)),
+            None,
+            "must give pairs (inputs, targets), got 3 of them",
+        ),
+        (rows().take(0), None, "x: needs at least one row, got an empty"),
+        (X, None, "y: must be given with x, got None"),
+    ],
+)
+def test_what_can_not_be_read_is_said_with_what_to_do_instead(x, y, text):
+    with pytest.raises(ObjectiveError, match=re.escape(text)):
+        KerasObjective(network, x, y)
+
+
+def read(rows, y):
+    found = tf.data.Dataset.from_tensor_slices((rows, y))
+    return found.map(lambda i, target: (tf.gather(X, i), target)).batch(16)
+
+
+def from_disk(rows, y, rows_val, y_val, params):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(keras.optimizers.Adam(params["lr"]), "binary_crossentropy", metrics=["acc"])
+    epochs = params["epochs"]
+    data = read(rows, y), read(rows_val, y_val)
+    history = model.fit(
+        data[0],
+        validation_data=data[1],
+        epochs=epochs,
+        verbose=0,
+        shuffle=False,
+        callbacks=[PruningCallback()],
+    )
+    return history, model
+
+
+def test_row_numbers_stand_for_data_on_disk(tmp_path):
+    objective = KerasObjective(from_disk, np.arange(50), Y, groups=np.arange(50) // 2)
+    space = {"lr": refine.Float(0.0001, 0.1, levels=8, log=True), "epochs": 4}
+    pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3)
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(
+            space, objective, metric="val_loss", direction="minimize", n=6, pruner=pruner
+        ).run(progress=False)
+        assert set(found.trials["state"]) == {"complete", "pruned"}
+        model = found.best_model()
+        _, _, rows_val, y_val = objective._data
+        loss, _ = model.evaluate(read(rows_val, y_val), verbose=0)
+        assert loss == pytest.approx(found.trials["value"].min(), rel=1e-5)
