@@ -6,11 +6,11 @@ One coordinator hands out tasks and takes in outcomes; whoever runs a task touch
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import pickle
 import sys
 import tempfile
+import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +22,7 @@ from refine.run.dask import Workers, local_cluster
 from refine.run.monitor import Watchdog
 from refine.run.objective import Outcome, Task, evaluate, wants_trial
 from refine.run.options import Resources
+from refine.run.parcel import Parcel, pack, unpack
 from refine.run.protocols import Objective, Prepares
 from refine.run.worker import ENDED, mark
 
@@ -38,6 +39,9 @@ Loaded = tuple[Objective, bool]
 
 
 _loaded: dict[str, Loaded] = {}
+_loading = threading.Lock()
+_WANTED = b""
+"""What a worker answers that has not got the objective yet."""
 
 
 def never() -> bool:
@@ -68,22 +72,32 @@ def outcomes_of(
     """
     workers, threads, limits = resources.workers, resources.threads, resources.limits
     tasks = itertools.takewhile(lambda _: not stop(), tasks)
+    wants_trial(objective)
     if resources.executor is not None:
-        return run_on(resources.executor, objective, tasks, threads, workers, stop=stop, ahead=ahead)
+        parcel = pack(objective)
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="refine-", ignore_cleanup_errors=True)
+        )
+        return run_on(
+            resources.executor, parcel, Path(folder), tasks, threads, workers, stop=stop, ahead=ahead
+        )
     if workers > 1 or limits.any:
-        payload = _pack(objective)  # what can't travel is said before anything is started
+        parcel = pack(objective)  # what can't travel is said before anything is started
         found = stack.enter_context(local_cluster(min(workers, count), threads))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="refine-"))
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="refine-", ignore_cleanup_errors=True)
+        )
         watchdog = stack.enter_context(Watchdog(Path(folder), limits, found.deaths))
         return run_on(
             found.executor,
-            objective,
+            parcel,
+            watchdog.folder,
             tasks,
             threads,
             workers,
             stop=stop,
             ahead=ahead,
-            local=(found, watchdog, payload),
+            local=(found, watchdog),
         )
     return run_here(objective, tasks, threads)
 
@@ -98,42 +112,36 @@ def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Itera
 
 def run_on(
     executor: Executor,
-    objective: Objective,
+    parcel: Parcel,
+    folder: Path,
     tasks: Iterable[Task],
     threads: int,
     workers: int,
     *,
     stop: Callable[[], bool] = never,
     ahead: int = PER_WORKER,
-    local: tuple[Workers, Watchdog, bytes] | None = None,
+    local: tuple[Workers, Watchdog] | None = None,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks on an executor, yielding outcomes as they come.
 
     Args:
         executor: Any ``concurrent.futures`` executor.
-        objective: Travels by value (cloudpickle), so that it may be defined in a script or notebook.
+        parcel: The packed objective, which travels by value.
+        folder: Where it is written, for the workers that see this machine's files.
         tasks: Taken lazily: never more than ``ahead`` per worker are in flight.
         threads: For each trial.
         workers: How many run at a time.
         stop: Whether to hand out nothing new.
         ahead: How many tasks per worker may be under way; the next is taken when one has ended.
-        local: Workers on this machine, who watches over them, and the packed objective. They share this machine's
-            temporary folder: the objective and its data are written there once instead of travelling with every
-            task, and tell there what they run.
+        local: Workers on this machine, and who watches over them: they tell in the folder what they run.
 
     A task whose worker dies while it runs is tried once more when nothing else is running; if its worker dies again
     it is ``crashed``. One that was only waiting for that worker is handed out again.
     """
-    wants_trial(objective)
-    payload = _pack(objective) if local is None else local[2]
     watchdog = local[1] if local else None
-    name = hashlib.sha256(payload).hexdigest()
-    source: bytes | str = payload
-    folder = str(watchdog.folder) if watchdog else None
-    if watchdog is not None:
-        path = watchdog.folder / name
-        path.write_bytes(payload)
-        source = str(path)
+    marks = str(folder) if watchdog else None
+    inline = parcel.inline()
+    path = parcel.write(folder) if inline is None else None
     todo = iter(tasks)
     back: deque[Task] = deque()
     alone: deque[Task] = deque()
@@ -142,10 +150,11 @@ def run_on(
     unbegun: Counter[tuple[str, int, int]] = Counter()
     tokens = itertools.count()
 
-    def submit(task: Task) -> None:
+    def submit(task: Task, *, whole: bool = False) -> None:
         token = next(tokens)
+        sent = parcel.inline(whole=True) if whole else inline
         # One string of bytes there and one back: engines sample containers too to guess their size.
-        order = pickle.dumps((source, name, tuple(task), threads, sys.path, (folder, token)))
+        order = pickle.dumps((sent, path, parcel.name, tuple(task), threads, sys.path, (marks, token)))
         try:
             flying[executor.submit(run_task, order)] = token, task
         except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
@@ -178,7 +187,11 @@ def run_on(
             if error is None:
                 if watchdog is not None:
                     watchdog.forget(token)
-                yield task, Outcome(*pickle.loads(future.result()))
+                answer = future.result()
+                if answer != _WANTED:
+                    yield task, Outcome(*pickle.loads(answer))
+                elif not stop():
+                    submit(task, whole=True)
                 continue
             if isinstance(error, ObjectiveError):
                 raise error
@@ -216,21 +229,24 @@ def run_task(order: bytes) -> bytes:
     """What a worker does: unpacks the objective once, then runs the task.
 
     Args:
-        order: Pickled ``(objective or its file, name, task, threads, import path, (folder of marks, number))``.
+        order: Pickled ``(objective or None, its file, its name, task, threads, import path, (folder of marks, number))``.
 
     Returns:
-        The pickled outcome.
+        The pickled outcome; nothing where the objective is not here.
     """
-    source, name, fields, threads, path, place = pickle.loads(order)
+    inline, file, name, fields, threads, path, place = pickle.loads(order)
     with mark(*place) as begin:
-        if name not in _loaded:
-            sys.path.extend(p for p in path if p not in sys.path)
-            payload = Path(source).read_bytes() if isinstance(source, str) else source
-            objective = pickle.loads(payload)
-            _prepare(objective, threads)
-            _loaded.clear()
-            _loaded[name] = objective, wants_trial(objective)
-        objective, with_trial = _loaded[name]
+        with _loading:  # threads of one process get the same one
+            if name not in _loaded:
+                sys.path.extend(p for p in path if p not in sys.path)
+                found = unpack(inline, file)
+                if found is None:
+                    begin()
+                    return _WANTED
+                _prepare(found, threads)
+                _loaded.clear()
+                _loaded[name] = found, wants_trial(found)
+            objective, with_trial = _loaded[name]
         begin()
         try:
             outcome = evaluate(objective, Task(*fields), with_trial)
@@ -242,15 +258,3 @@ def run_task(order: bytes) -> bytes:
 def _prepare(objective: Objective, threads: int) -> None:
     if isinstance(objective, Prepares):
         objective.prepare(threads)
-
-
-def _pack(objective: Objective) -> bytes:
-    import cloudpickle
-
-    try:
-        return bytes(cloudpickle.dumps(objective))
-    except Exception as error:
-        raise ObjectiveError(
-            f"an objective must be picklable to travel to workers, but {type(error).__name__}: {error}; build what "
-            "can't travel inside the function, or run with workers=1 and neither timeout nor memory"
-        ) from error

@@ -1,0 +1,139 @@
+"""An objective with data on its way to workers: how many bytes travel, and what arrives."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import refine
+from refine.run.parcel import pack, unpack
+
+SPACE = {"row": refine.Integer(0, 39, levels=40)}
+N = 500_000
+"""Numbers of the data: 4 MB."""
+
+
+class Data:
+    """An objective with an array that it changes, and one that nobody may change."""
+
+    name = "data"
+
+    def __init__(self):
+        self.own = np.zeros(10_000)
+        self.fixed = np.arange(float(N))
+        self.fixed.flags.writeable = False
+
+    def __call__(self, params):
+        self.own[0] += 1
+        return {
+            "value": self.fixed[params["row"]],
+            "pid": os.getpid(),
+            "free": float(self.own.flags.writeable),
+        }
+
+
+class Counted(Executor):
+    """Another executor, and the size of what is handed to it."""
+
+    def __init__(self, executor):
+        self.executor, self.sizes = executor, []
+
+    def submit(self, function, order):
+        self.sizes.append(len(order))
+        return self.executor.submit(function, order)
+
+
+class Elsewhere(Counted):
+    """An executor on a machine that doesn't see this one's files."""
+
+    def submit(self, function, order):
+        inline, path, *rest = pickle.loads(order)
+        assert path is None or Path(path).exists()
+        return super().submit(function, pickle.dumps((inline, path and f"/elsewhere{path}", *rest)))
+
+
+def run(executor, n=40):
+    with Tree() as tree:
+        found = tree.add_round(SPACE, Data(), n=n).run(2, executor=executor, progress=False)
+        return found.trials.sort_values("row").reset_index(drop=True)
+
+
+def Tree():
+    return refine.Tree("parcel", store="sqlite://")
+
+
+def processes():
+    return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+
+
+def loky():
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(2)
+
+
+@pytest.mark.parametrize("pool", [lambda: ThreadPoolExecutor(2), processes, loky])
+def test_data_travel_with_no_task(pool):
+    with pool() as executor:
+        counted = Counted(executor)
+        trials = run(counted)
+    assert (trials["value"] == trials["row"]).all()
+    assert (trials["free"] == 1).all()
+    assert len(counted.sizes) == 40
+    assert max(counted.sizes) < 20_000
+
+
+@pytest.mark.cluster
+def test_nor_on_the_persons_own_dask_cluster():
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        counted = Counted(client.get_executor(pure=False))
+        trials = run(counted)
+    assert (trials["value"] == trials["row"]).all()
+    assert max(counted.sizes) < 20_000
+
+
+def test_a_worker_that_does_not_see_the_file_gets_the_data_when_it_asks():
+    with processes() as executor:
+        counted = Elsewhere(executor)
+        trials = run(counted)
+    assert (trials["value"] == trials["row"]).all()
+    large = [size for size in counted.sizes if size > 4_000_000]
+    # Both workers had asked for two tasks each before the first answer.
+    assert 1 <= len(large) <= 4
+    assert len(counted.sizes) == 40 + len(large)
+
+
+def test_what_was_read_only_shares_the_file_and_the_rest_is_free(tmp_path):
+    sent = pack(Data())
+    assert sent.inline() is None
+    path = sent.write(tmp_path)
+    here, there = unpack(None, path), unpack(None, path)
+    assert not here.fixed.flags.writeable
+    assert here.fixed.ctypes.data % 64 == 0
+    here.own[0] = 7
+    assert there.own[0] == 0
+    assert np.array_equal(there.fixed, np.arange(float(N)))
+    again = unpack(sent.inline(whole=True), None)
+    assert np.array_equal(again.fixed, here.fixed)
+    assert again.own.flags.writeable
+    assert unpack(None, str(tmp_path / "nothing")) is None
+    assert sent.write(tmp_path / "no folder") is None
+
+
+def test_the_same_objective_has_the_same_name():
+    assert pack(Data()).name == pack(Data()).name
+    other = Data()
+    other.own[3] = 1
+    assert pack(other).name != pack(Data()).name
+    assert len(pack(len).inline()) < 1000
