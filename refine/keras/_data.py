@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# Bytes of an array from which on copies count, and what the memory of a tensor is aligned to.
+_LARGE = 2**20
+_ALIGNED = 64
+
+
 class Unsupported(Exception):  # no error: it says which way to go
     """Something that only `Model.fit` can do; the text completes "... because"."""
 
@@ -50,9 +55,33 @@ def _tensor(leaf: Any) -> Any:
             raise Unsupported(f"the data has dtype {leaf.dtype}, which is not numeric")
     if len(leaf.shape) == 0 or leaf.shape[0] is None:
         raise Unsupported("the data has no fixed number of rows")
+    if isinstance(leaf, np.ndarray) and (shared := _shared(leaf)) is not None:
+        leaf = shared
     if keras.backend.is_float_dtype(leaf.dtype):
         return tf.cast(leaf, keras.config.floatx())
     return tf.convert_to_tensor(leaf)
+
+
+def _shared(array: np.ndarray) -> Any:
+    """A large read-only array as a tensor that lies in the same memory; `None` where only a copy will do.
+
+    TensorFlow converts such an array by two copies, in case that the array is changed later.
+    """
+    fixed = not array.flags.writeable and array.flags.c_contiguous and array.dtype.isnative
+    if (
+        not fixed
+        or array.nbytes < _LARGE
+        or array.ctypes.data % _ALIGNED
+        or tf.config.list_logical_devices("GPU")
+    ):
+        return None
+    try:
+        from tensorflow.python.eager import context
+        from tensorflow.python.framework import ops
+
+        return ops.EagerTensor(array, context.context().device_name, None)
+    except (ImportError, AttributeError, TypeError):  # another TensorFlow makes them elsewhere
+        return None
 
 
 def _class_weights(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:

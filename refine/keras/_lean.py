@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from refine.keras._scores import Scores
 
 
+# Numbers of an input from which on a copy of it, or two, would be a burden.
+_LARGE = 2**20
+
+
+def _large_inputs(data: Any) -> list[int]:
+    """Places of inputs among the leaves of the data of which no copies are made."""
+    inputs = keras.tree.flatten(data[0])  # they come first
+    return [i for i, leaf in enumerate(inputs) if math.prod(leaf.shape) > _LARGE]
+
+
 class Settings(NamedTuple):
     """What differs between models of one structure besides their variables, as tensors.
 
@@ -107,13 +117,14 @@ class Program:
         size = self._train.size
 
         def body(epoch: Any, weights: Any, state: Any, rest: Any, table: Any) -> tuple[Any, ...]:
-            leaves = keras.tree.flatten(train)
+            leaves, order = keras.tree.flatten(train), None
             if self._shuffle:
                 order = tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
-                leaves = [tf.gather(leaf, order) for leaf in leaves]
+                large = _large_inputs(train)
+                leaves = [leaf if i in large else tf.gather(leaf, order) for i, leaf in enumerate(leaves)]
             examples = keras.tree.pack_sequence_as(train, leaves)
             (weights, state, rest), total, predicted = self._pass(
-                self._train_step, examples, size, batch, (weights, state, rest)
+                self._train_step, examples, size, batch, (weights, state, rest), order
             )
             logs = _score(self._scores, total, examples, predicted)
             if validation is not None:
@@ -152,9 +163,17 @@ class Program:
         return _score(self._val_scores, total, data, predicted)
 
     def _pass(
-        self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
+        self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any, order: Any = None
     ) -> tuple[Any, Any, Any]:
-        """All batches of the data, in order, through ``step``.
+        """All batches of the data through ``step``.
+
+        Args:
+            step: From a batch and the state to predictions, loss and the next state.
+            data: Rows in the order to take them in, except for large inputs.
+            size: Number of rows.
+            batch: Rows per step.
+            state: Before the first step.
+            order: Numbers of the rows of large inputs in the order to take them in; `None` if that is theirs.
 
         Returns:
             The state after the last step, the sum of losses times rows, and all predictions.
@@ -164,10 +183,14 @@ class Program:
         lengths = tf.concat([full, [tf.cast(size - (steps - 1) * batch, tf.int64)]], 0)
         leaves = keras.tree.flatten(data)
         shapes = [[-1, *leaf.shape[1:]] for leaf in leaves]
-        # Lists of tensors rather than slices: one operation per step and array.
+        large = _large_inputs(data)
+        # Lists of tensors rather than slices: one operation per step and array. They are a copy, so that large inputs
+        # are sliced.
         lists = [
-            tf.raw_ops.TensorListSplit(tensor=leaf, element_shape=shape, lengths=lengths)
-            for leaf, shape in zip(leaves, shapes, strict=True)
+            None
+            if i in large
+            else tf.raw_ops.TensorListSplit(tensor=leaf, element_shape=shape, lengths=lengths)
+            for i, (leaf, shape) in enumerate(zip(leaves, shapes, strict=True))
         ]
         output = self._model.outputs[0]
         shape = [-1, *output.shape[1:]]
@@ -178,9 +201,13 @@ class Program:
         def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
             parts = []
             for handle, leaf, shape in zip(lists, leaves, shapes, strict=True):
-                part = tf.raw_ops.TensorListGetItem(
-                    input_handle=handle, index=i, element_shape=shape, element_dtype=leaf.dtype
-                )
+                if handle is None:
+                    here = slice(i * batch, tf.minimum((i + 1) * batch, size))
+                    part = leaf[here] if order is None else tf.gather(leaf, order[here])
+                else:
+                    part = tf.raw_ops.TensorListGetItem(
+                        input_handle=handle, index=i, element_shape=shape, element_dtype=leaf.dtype
+                    )
                 part.set_shape([None, *leaf.shape[1:]])
                 parts.append(part)
             predicted, loss, state = step(keras.tree.pack_sequence_as(data, parts), state)

@@ -1,0 +1,99 @@
+"""How often data lie in memory: measured in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from refine.keras import _lean, fit
+from refine.keras._data import _tensor
+from refine.keras._split import take
+
+SCRIPT = """
+import json, pathlib, re
+import keras, numpy as np
+from refine.keras import KerasObjective, fit
+
+def linear(x, y, x_val, y_val, params):
+    model = keras.Sequential([keras.Input((x.shape[1],)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return fit(model, x, y, validation_data=(x_val, y_val), epochs=2, batch_size=4096), model
+
+class Trial:
+    seed = 1
+    def report(self, epoch, metrics): pass
+
+def memory(field):
+    return int(re.search(field + r":\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024
+
+def peak_of(work):
+    before = memory("VmRSS")
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    found = work()
+    return found, (memory("VmHWM") - before) / size
+
+def rows(n):
+    return np.random.default_rng(0).standard_normal((n, 100), dtype="float32")
+
+KerasObjective(linear, rows(20_000), np.zeros(20_000), holdout=0.2)({}, Trial())  # what is needed once
+x = rows(250_000)
+size = x.nbytes / 2**20
+objective, making = peak_of(lambda: KerasObjective(linear, x, x[:, 0], holdout=0.2))
+metrics, running = peak_of(lambda: objective({}, Trial()))
+print(json.dumps([making, running, metrics["val_loss"]]))
+"""
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="peaks are read from Linux")
+def test_an_objective_takes_its_data_once_and_a_trial_no_more():
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    making, running, loss = json.loads(done.stdout.strip().splitlines()[-1])
+    assert loss < 1
+    assert 0.9 < making < 1.3  # sealed rows, those to train and to validate on: 1.05 and more is no copy
+    assert making + running < 1.6
+
+
+def _train(x, y, **options):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(1)]
+    )
+    model.compile("adam", "mse", metrics=["mae"])
+    history = fit(model, x, y, validation_data=(x[:30], y[:30]), epochs=3, batch_size=16, **options)
+    return history.history, model.get_weights()
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_large_inputs_are_trained_on_row_for_row_as_small_ones(monkeypatch, shuffle):
+    x = np.random.RandomState(0).normal(size=(101, 5)).astype("float32")
+    small = _train(x, x[:, 0], shuffle=shuffle)
+    monkeypatch.setattr(_lean, "_LARGE", 0)
+    monkeypatch.setattr("refine.keras._plain._traces", type(_plain_traces())())
+    large = _train(x, x[:, 0], shuffle=shuffle)
+    assert large[0] == small[0]
+    assert all(np.array_equal(a, b) for a, b in zip(large[1], small[1], strict=True))
+
+
+def _plain_traces():
+    from refine.keras import _plain
+
+    return _plain._traces
+
+
+def test_read_only_rows_are_tensors_in_the_same_memory():
+    rows = take(np.random.RandomState(0).normal(size=(3000, 100)).astype("float32"), np.arange(2900))
+    assert rows.ctypes.data % 64 == 0
+    copied = _tensor(rows)
+    rows.flags.writeable = False
+    shared = _tensor(rows)
+    assert np.asarray(memoryview(shared)).ctypes.data == rows.ctypes.data
+    assert np.asarray(memoryview(copied)).ctypes.data != rows.ctypes.data
+    assert np.array_equal(shared.numpy(), copied.numpy())
+    view = rows[1:]  # not where a tensor may begin
+    assert np.array_equal(_tensor(view).numpy(), rows[1:])
