@@ -1,12 +1,9 @@
-"""What a model function is: its name, its arguments, and a digest of its code."""
+"""What a model function is: its name and its arguments."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
-import textwrap
-import types
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ObjectiveError
@@ -46,28 +43,3 @@ def name_of(model: Callable[..., Any]) -> str:
     name = getattr(model, "__qualname__", None) or type(model).__qualname__
     module = getattr(model, "__module__", None)
     return name if module in (None, "__main__") else f"{module}.{name}"
-
-
-def _bytecode(code: types.CodeType) -> str:
-    constants = [_bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
-    return repr((code.co_code.hex(), constants, code.co_names, code.co_varnames))
-
-
-def _text(model: Any) -> str:
-    if isinstance(model, functools.partial):
-        return f"{_text(model.func)} {model.args!r} {sorted(model.keywords.items())!r}"
-    target = inspect.unwrap(model)
-    if not inspect.isroutine(target) and not inspect.isclass(target):
-        target = type(target)
-    try:
-        return textwrap.dedent(inspect.getsource(target))
-    except (OSError, TypeError):
-        # A function typed at a prompt or rebuilt from a pickle has no file: its bytecode says as
-        # much, though only for one version of Python.
-        code = getattr(target, "__code__", None)
-        return name_of(model) if code is None else _bytecode(code)
-
-
-def digest_code(model: Callable[..., Any]) -> str:
-    """Hex digest of a function's source, or of its bytecode where no source is found."""
-    return hashlib.sha256(_text(model).encode()).hexdigest()

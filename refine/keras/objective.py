@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from refine.errors import ObjectiveError
-from refine.keras._code import check_model, digest_code, name_of
+from refine.keras._code import check_model, name_of
 from refine.keras._history import curves_of
 from refine.keras._kept import kept_values, noting_kept
 from refine.keras._partition import partition
@@ -29,6 +29,7 @@ from refine.keras._split import (
     take,
     validation_rows,
 )
+from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
 
 _DEFAULT_SPLIT = 0.3
@@ -98,7 +99,7 @@ class KerasObjective:
     Attributes:
         name: See above.
         fingerprint: Hex digest of data, split and ``preprocess``; the same on every machine.
-        code: Hex digest of the function's source.
+        code: Fingerprint of the function's source and of what it calls in modules of your own.
         transformer: ``preprocess`` as it was fitted on the training inputs (of the first split); for new inputs of
             `Round.best_model`.
 
@@ -141,7 +142,7 @@ class KerasObjective:
                 raise ObjectiveError(
                     f"{option}: must be a whole number >= 0 and < 2**32, got {seed!r}; 0 is the default"
                 )
-        self.code = digest_code(model)
+        self.code = fingerprint(model)
         if not isinstance(allow_nan, bool):
             raise ObjectiveError(f"allow_nan: must be True or False, got {allow_nan!r}; False is the default")
         self._allow_nan = allow_nan

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.errors import ObjectiveError
+from refine.run.fingerprint import fingerprint
 from refine.run.protocols import BuildsModel, Named, Objective, WithCode, WithData, Wraps
 
 UNNAMED = "imported:"
@@ -23,7 +24,7 @@ def objective_name(objective: Objective) -> str:
     module = getattr(target, "__module__", None) or type(target).__module__
     if "<lambda>" in qualname:
         # Nothing but its code tells one lambda from another.
-        qualname = f"{qualname}-{objective_code(objective)[:8]}"
+        qualname = f"{qualname}-{_own_source(objective)[:8]}"
     return str(qualname) if module == "__main__" else f"{module}.{qualname}"
 
 
@@ -48,7 +49,14 @@ def objective_data(objective: Objective) -> str | None:
 
 
 def objective_code(objective: Objective) -> str:
-    """A fingerprint of the objective's own source, 12 hexadecimal digits."""
+    """The fingerprint of the objective's code: its own, or see :func:`refine.run.fingerprint.fingerprint`."""
+    if isinstance(objective, WithCode) and isinstance(objective.code, str):
+        return objective.code
+    return fingerprint(objective)
+
+
+def _own_source(objective: Objective) -> str:
+    """A digest of a lambda's own source, which is part of its name and never changes its way."""
     if isinstance(objective, WithCode) and isinstance(objective.code, str):
         return objective.code
     target = inspect.unwrap(objective.func if isinstance(objective, Wraps) else objective)

@@ -13,6 +13,7 @@ from refine.analysis.analysis import Analysis, analyze, tested_on
 from refine.analysis.evidence import ALPHA
 from refine.analysis.pooling import read_masks, replicate_groups, translate
 from refine.errors import AnalysisError, did_you_mean
+from refine.run.fingerprint import versions_of
 from refine.store.reader import Reader
 from refine.tree.reading import read_paired_error
 from refine.trials.frame import table
@@ -91,7 +92,7 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
             metric,
             nodes[-1].allow_degenerate,
         ),
-        codes=tuple(dict.fromkeys(records.columns["code"])),
+        codes=versions_of(records.columns["code"]),
     )
 
 

@@ -15,6 +15,7 @@ from refine.report.markdown import proposal_report, round_report
 from refine.report.markdown.rendering import in_one_file
 from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.script import reproduce
+from refine.run.fingerprint import versions_of
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.round import Round
 from refine.utils.provided import provides
@@ -77,7 +78,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         options=options,
         decisions=decisions,
         table=found.trials.assign(error=records.columns["error"]),
-        codes=tuple(dict.fromkeys(records.columns["code"])),
+        codes=versions_of(records.columns["code"]),
         environment=environments[-1] if environments else {},
         reproduce=reproduce(found),
         store=home.store.name,

@@ -1,0 +1,271 @@
+"""What changes the fingerprint of code, and what must not."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import refine
+from refine.run.fingerprint import comparable, fingerprint, versions_of
+from refine.run.identity import objective_code, objective_name
+
+ROOT = Path(__file__).parents[2]
+
+FILES = {
+    "study.py": """
+import functools
+import json
+
+import numpy_like
+import parts.layers
+from parts import deep
+from parts.layers import block, Base, WIDTH
+
+RATE = 0.1
+OPTIONS = {"act": "relu", "sizes": {3, 1, 2}}
+CACHE = []
+CHOSEN = functools.partial(block, depth=2)
+
+
+class Net(Base):
+    units = 4
+
+    def build(self):
+        return deep.even(self.units)
+
+
+def decorate(f):
+    @functools.wraps(f)
+    def wrapper(*args):
+        return f(*args)
+
+    return wrapper
+
+
+@decorate
+def helper(x):
+    return x if "a" in {"a", "b", "c"} else parts.layers.late(x)
+
+
+def unused(x):
+    return 1
+
+
+def model(params):
+    from parts import inside
+
+    CACHE.append(1)
+    rows = [helper(v) for v in params]
+    return json.dumps([str(v) for v in [rows, RATE, OPTIONS, Net().build(), CHOSEN, WIDTH, numpy_like.array]])
+
+
+def factory(width, keep):
+    def made(params):
+        return width, keep
+
+    return made
+
+
+made = factory(3, [])
+bound = Net().build
+partial = functools.partial(model, 5, name="x")
+""",
+    "parts/__init__.py": "",
+    "parts/layers.py": """
+WIDTH = 8
+DEPTH = 1
+
+
+class Base:
+    def grow(self):
+        return DEPTH
+
+
+def block(x, depth=1):
+    return x
+
+
+def late(x):
+    return 3
+
+
+def other(x):
+    return 4
+""",
+    "parts/deep.py": """
+def even(n):
+    return n == 0 or odd(n - 1)
+
+
+def odd(n):
+    return n != 0 and even(n - 1)
+""",
+    "parts/inside.py": "DROPOUT = 0.5\n",
+    "lib/python/site-packages/numpy_like.py": "def array(x):\n    return x\n",
+}
+
+PRINT = """
+import sys
+sys.path[:0] = ["lib/python/site-packages", "."]
+import study
+from refine.run.fingerprint import fingerprint
+targets = [study.model, study.made, study.bound, study.partial, study.Net]
+first = [fingerprint(t) for t in targets]
+study.model([])
+assert first == [fingerprint(t) for t in targets]
+print(*first)
+"""
+
+
+def prints(folder, changes=(), python=sys.executable, seed="0"):
+    for name, text in FILES.items():
+        for file, old, new in changes:
+            if file == name:
+                assert old in text
+                text = text.replace(old, new)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONHASHSEED": seed,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [python, "-c", PRINT], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return prints(tmp_path_factory.mktemp("base"))
+
+
+def others():
+    found = [shutil.which(f"python3.{n}") for n in (12, 13, 14)]
+    usual = [f"/usr/bin/python3.{n}" for n in (11, 12, 13, 14)]
+    return [path for path in (*found, *usual) if path and Path(path).exists()]
+
+
+def test_every_process_and_every_version_of_python_agrees(tmp_path, base):
+    for i, seed in enumerate(("1", "17")):
+        assert prints(tmp_path / str(i), seed=seed) == base
+    for i, python in enumerate(others()):
+        runs = subprocess.run(
+            [python, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True, text=True
+        )
+        if runs.stdout.strip() == "True":
+            assert prints(tmp_path / f"python{i}", python=python) == base
+
+
+MODEL, MADE, BOUND, PARTIAL, NET = range(5)
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        (("study.py", "rows, RATE", "RATE, rows"), {MODEL, PARTIAL}),
+        (("study.py", "return x if", "return x + 1 if"), {MODEL, PARTIAL}),  # under a decorator
+        (("study.py", "return f(*args)", "return f(*args, 1)"), {MODEL, PARTIAL}),  # the decorator
+        (("study.py", "RATE = 0.1", "RATE = 0.2"), {MODEL, PARTIAL}),
+        (("study.py", '"relu"', '"elu"'), {MODEL, PARTIAL}),
+        (("study.py", "units = 4", "units = 5"), {MODEL, BOUND, PARTIAL, NET}),
+        (("study.py", "depth=2", "depth=3"), {MODEL, PARTIAL}),
+        (("study.py", "factory(3", "factory(4"), {MADE}),
+        (("study.py", "model, 5", "model, 6"), {PARTIAL}),
+        (("study.py", 'name="x"', 'name="y"'), {PARTIAL}),
+        (("parts/layers.py", "return x", "return x + 1"), {MODEL, PARTIAL}),
+        (("parts/layers.py", "DEPTH = 1", "DEPTH = 2"), {MODEL, BOUND, PARTIAL, NET}),  # of a base class
+        (("parts/layers.py", "WIDTH = 8", "WIDTH = 9"), {MODEL, PARTIAL}),
+        (("parts/layers.py", "return 3", "return 5"), {MODEL, PARTIAL}),  # by its module's name
+        (("parts/deep.py", "n != 0 and", "n > 0 and"), {MODEL, BOUND, PARTIAL, NET}),  # one calls the other
+        (("parts/inside.py", "0.5", "0.6"), {MODEL, PARTIAL}),  # imported when it runs
+        (("parts/layers.py", "return 4", "return 6"), set()),  # nobody calls it
+        (("study.py", "return 1", "return 2"), set()),
+        (("lib/python/site-packages/numpy_like.py", "return x", "return 2 * x"), set()),
+        (("study.py", "made = factory", "# a note\nmade = factory"), set()),
+    ],
+)
+def test_what_changes_it(tmp_path, base, change, changed):
+    now = prints(tmp_path, [change])
+    assert {i for i in range(5) if now[i] != base[i]} == changed
+
+
+class Called:
+    """An objective that is an object."""
+
+    def __call__(self, params):
+        return _inner(params)
+
+
+def _inner(params):
+    return params
+
+
+def test_objects_and_functions_typed_at_a_prompt():
+    assert fingerprint(Called()) == fingerprint(Called) != fingerprint(_inner)
+    made = []
+    for body in ("helper(1)", "helper(1)", "helper(2)", "{1, 2, 'a', 'b'} and helper(1)"):
+        space = {"__name__": "__main__"}
+        exec(f"RATE = 3\ndef helper(x): return x * RATE\ndef f(p): return {body}", space)
+        made.append(fingerprint(space["f"]))
+    assert made[0] == made[1]
+    assert len(set(made)) == 3
+    space = {"__name__": "__main__"}
+    exec("RATE = 4\ndef helper(x): return x * RATE\ndef f(p): return helper(1)", space)
+    assert fingerprint(space["f"]) != made[0]
+    assert fingerprint(len) == fingerprint(functools.partial(len))[:2] + fingerprint(len)[2:]
+
+
+def test_a_lambda_keeps_its_name():
+    # Part of the ids of rounds that are stored.
+    assert objective_name(lambda p: 1).endswith("<lambda>-" + objective_name(lambda p: 1)[-8:])
+    first = lambda p: 1  # noqa: E731
+    assert objective_name(first).rpartition("-")[2] not in objective_code(first)
+
+
+def test_fingerprints_of_two_ways_are_not_taken_for_two_versions():
+    old, older, new, newer = "0123456789ab", "ab" * 32, "2-0123456789ab", "2-ffffffffffff"
+    assert versions_of([old, old, new, new]) == (new,)
+    assert versions_of([old, older, new]) == (old, older)
+    assert versions_of([old, new, newer]) == (new, newer)
+    assert versions_of([]) == ()
+    assert comparable([old, new], newer)
+    assert not comparable([old, older], new)
+
+
+def test_a_round_begun_by_an_earlier_version_goes_on_without_a_caution(tmp_path):
+    import sqlite3
+
+    space = {"x": refine.Integer(0, 30, levels=31)}
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        tree.add_round(space, _value, n=6).run(progress=False)
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("update trial set code = '0123456789ab'")
+    database.close()
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(space, _value, n=12).run(progress=False)
+        codes = found.context.store.records([found._stored.pk]).columns["code"]
+        assert {code[:2] for code in codes} == {"01", "2-"}
+        assert found.analyze().codes == (objective_code(_value),)
+        assert "fingerprints made in two ways" not in str(found.replay(sample=2))
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("update trial set code = '0123456789ab'")
+    database.close()
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        found = tree.add_round(space, _value, n=12)
+        assert "fingerprints made in two ways" in str(found.replay(sample=2))
+
+
+def _value(params):
+    return float(params["x"])
