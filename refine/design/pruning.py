@@ -136,10 +136,35 @@ class Limit(NamedTuple):
         return _Race(self)
 
 
+class Bar(NamedTuple):
+    """What the next epochs of a trial are measured by, for what trains several at once.
+
+    Attributes:
+        metric: Name of the metric.
+        sign: 1 to maximize, -1 to minimize.
+        best: The best value so far, times the sign; minus infinity where there is none.
+        thresholds: One per epoch; the trial is behind where its best value, times the sign, is below it.
+    """
+
+    metric: str
+    sign: float
+    best: float
+    thresholds: tuple[float, ...]
+
+
 class _Race:
     def __init__(self, limit: Limit) -> None:
         self.metric, self._limit = limit.metric, limit
         self._best, self._epoch = -math.inf, 0
+
+    def ahead(self, count: int) -> Bar:
+        """What the next epochs are measured by."""
+        limit, begin = self._limit, self._epoch + 1 - self._limit.first
+        values = [
+            limit.thresholds[at] if 0 <= at < len(limit.thresholds) else -math.inf
+            for at in range(begin, begin + count)
+        ]
+        return Bar(limit.metric, limit.sign, self._best, tuple(values))
 
     def behind(self, value: float) -> bool:
         self._epoch += 1

@@ -15,11 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from refine.keras._bars import SPEC, bars
 from refine.keras._known import is_standard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from refine.design.pruning import Bar
     from refine.keras._data import Rows
 
 Logs = dict[str, Any]
@@ -97,6 +99,7 @@ class Epochs:
         self.standard = is_standard(model)
         build(model, train)
         self._functions: dict[str, Any] = {}
+        self._names: list[str] = []
 
     def train_epoch(self, epoch: int, batch_size: int) -> Logs:
         """Trains one epoch; returns its logs as Keras would."""
@@ -107,17 +110,22 @@ class Epochs:
         assert self.validation is not None
         return self._call("test", self.validation.data, batch_size)
 
-    def train_epochs(self, first: int, last: int, batch_size: int, val_batch: int) -> list[Logs]:
-        """Trains epochs ``first`` to ``last - 1`` in one graph call, validation included.
+    def train_epochs(
+        self, first: int, last: int, batch_size: int, val_batch: int, bar: Bar | None = None
+    ) -> list[Logs]:
+        """Trains epochs ``first`` to ``last - 1``, or to the first that misses the bar, in one graph call.
 
         Only for standard models (`is_standard`), whose logs are known before they are traced.
 
         Returns:
-            The logs of each epoch, validation with prefix ``val_``.
+            The logs of each epoch that was trained, validation with prefix ``val_``.
         """
         validation = None if self.validation is None else self.validation.data
-        out = self._call("many", (self.train.data, validation), first, last, batch_size, val_batch)
-        return [{name: values[i] for name, values in out.items()} for i in range(last - first)]
+        measured = bars(bar, self._names, last - first)
+        arguments = [tf.constant(n, tf.int32) for n in (first, last, batch_size, val_batch)]
+        out = _flattened(self._functions["many"]((self.train.data, validation), *arguments, measured))
+        done = len(next(iter(out.values())))
+        return [{name: values[i] for name, values in out.items()} for i in range(done)]
 
     def finish(self) -> None:
         """Nothing to do: the model's variables are always up to date."""
@@ -131,13 +139,13 @@ class Epochs:
         numbers = tf.TensorSpec((), tf.int32)
         if many:
             validation = None if self.validation is None else self.validation.data
-            self._trace("many", (self.train.data, validation), [numbers] * 4)
+            self._trace("many", (self.train.data, validation), [*[numbers] * 4, SPEC])
             return
         self._trace("train", self.train.data, [numbers] * 2)
         if self.validation is not None:
             self._trace("test", self.validation.data, [numbers])
 
-    def _trace(self, kind: str, data: Any, numbers: list[Any]) -> None:
+    def _trace(self, kind: str, data: Any, numbers: Sequence[Any]) -> None:
         body = {"train": self._train, "test": self._test, "many": self._many}[kind]
         function = tf.function(body, autograph=False)
         self._functions[kind] = function.get_concrete_function(data, *numbers)
@@ -193,26 +201,32 @@ class Epochs:
             logs = results
         return dict(logs)
 
-    def _many(self, data: Any, first: Any, last: Any, batch_size: Any, val_batch: Any) -> Logs:
+    def _many(self, data: Any, first: Any, last: Any, batch_size: Any, val_batch: Any, bar: Any) -> Logs:
         train, validation = data
         with tf.init_scope():
             example = {k: tf.convert_to_tensor(v) for k, v in self.model.get_metrics_result().items()}
         if validation is not None:
             example |= {f"val_{name}": value for name, value in example.items()}
-        names = list(example)
+        names = self._names = list(example)
 
-        def body(epoch: Any, *arrays: Any) -> tuple[Any, ...]:
+        def body(epoch: Any, best: Any, on: Any, *arrays: Any) -> tuple[Any, ...]:
             logs = self._train(train, epoch, batch_size)
             if validation is not None:
                 tested = self._test(validation, val_batch)
                 logs |= {f"val_{name}": value for name, value in tested.items()}
             written = [a.write(epoch - first, logs[n]) for n, a in zip(names, arrays, strict=True)]
-            return (epoch + 1, *written)
+            values = tf.stack([tf.cast(tf.reshape(logs[n], [-1])[0], tf.float64) for n in names])
+            best, on = bar.passed(values[bar.column], best, epoch - first)
+            return (epoch + 1, best, on, *written)
 
         arrays = [
             tf.TensorArray(example[n].dtype, last - first, element_shape=example[n].shape) for n in names
         ]
-        _, *filled = tf.while_loop(
-            lambda epoch, *_: epoch < last, body, (first, *arrays), parallel_iterations=1
+        epoch, _, _, *filled = tf.while_loop(
+            lambda epoch, *carried: tf.logical_and(epoch < last, carried[1]),
+            body,
+            (first, bar.best, tf.constant(True), *arrays),
+            parallel_iterations=1,
         )
-        return {name: array.stack() for name, array in zip(names, filled, strict=True)}
+        done = tf.range(epoch - first)
+        return {name: array.gather(done) for name, array in zip(names, filled, strict=True)}

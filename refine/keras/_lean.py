@@ -96,7 +96,7 @@ class Program:
         self._settings: Settings
 
     def epochs(
-        self, weights: Any, state: Any, rest: Any, settings: Settings, data: Any, numbers: Any
+        self, weights: Any, state: Any, rest: Any, settings: Settings, data: Any, numbers: Any, bar: Any
     ) -> tuple[Any, ...]:
         """Trains epochs ``first`` to ``last - 1``.
 
@@ -107,16 +107,19 @@ class Program:
             settings: See `Settings`.
             data: Training data and validation data or `None`.
             numbers: Seed of the order of rows, first, last, batch size, validation batch size.
+            bar: Of which score and by what it is measured whether to go on; see `Bars`.
 
         Returns:
-            New weights, state and rest, and the logs: one row per epoch, scores and then those of
+            New weights, state and rest, and the logs: one row per epoch that was trained, scores and then those of
             the validation data.
         """
         seed, first, last, batch, val_batch = tf.unstack(numbers, 5)
         train, validation = data
         size = self._train.size
 
-        def body(epoch: Any, weights: Any, state: Any, rest: Any, table: Any) -> tuple[Any, ...]:
+        def body(
+            epoch: Any, weights: Any, state: Any, rest: Any, table: Any, best: Any, on: Any
+        ) -> tuple[Any, ...]:
             leaves, order = keras.tree.flatten(train), None
             if self._shuffle:
                 order = tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
@@ -129,17 +132,18 @@ class Program:
             logs = _score(self._scores, total, examples, predicted)
             if validation is not None:
                 logs = tf.concat([logs, self._evaluate(weights, rest, validation, val_batch)], 0)
-            return epoch + 1, weights, state, rest, table.write(epoch - first, logs)
+            best, on = bar.passed(logs[bar.column], best, epoch - first)
+            return epoch + 1, weights, state, rest, table.write(epoch - first, logs), best, on
 
         with self._set(settings):
             table = tf.TensorArray(tf.float32, last - first)
-            _, weights, state, rest, table = tf.while_loop(
-                lambda epoch, *_: epoch < last,
+            epoch, weights, state, rest, table, *_ = tf.while_loop(
+                lambda epoch, *carried: tf.logical_and(epoch < last, carried[-1]),
                 body,
-                (first, weights, state, rest, table),
+                (first, weights, state, rest, table, bar.best, tf.constant(True)),
                 parallel_iterations=1,
             )
-        return weights, state, rest, table.stack()
+        return weights, state, rest, table.gather(tf.range(epoch - first))
 
     def test(self, weights: Any, rest: Any, settings: Settings, data: Any, val_batch: Any) -> Any:
         """Evaluates on the validation data; returns one row of logs."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import keras
 import tensorflow as tf
 
+from refine.keras._bars import SPEC, bars
 from refine.keras._epochs import Logs, build
 from refine.keras._flat import is_elementwise, optimizer_state, read_flat, write_flat
 from refine.keras._known import unknown_layer, unknown_metric
@@ -27,6 +28,7 @@ from refine.keras._structure import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
+    from refine.design.pruning import Bar
     from refine.keras._data import Rows
 
 # Predictions of an epoch are kept until its end, and the data a second time in batches.
@@ -185,12 +187,16 @@ class Plain:
         if not many and self.validation is not None:
             self._find("test")
 
-    def train_epochs(self, first: int, last: int, batch_size: int, val_batch: int) -> list[Logs]:
-        """Trains epochs ``first`` to ``last - 1`` in one graph call, validation included.
+    def train_epochs(
+        self, first: int, last: int, batch_size: int, val_batch: int, bar: Bar | None = None
+    ) -> list[Logs]:
+        """Trains epochs ``first`` to ``last - 1``, or to the first that misses the bar, in one graph call.
 
-        The model's variables are brought up to date by `finish`.
+        Validation is included. The model's variables are brought up to date by `finish`.
         """
-        return self._train("train" if self.validation is None else "many", first, last, batch_size, val_batch)
+        return self._train(
+            "train" if self.validation is None else "many", first, last, batch_size, val_batch, bar
+        )
 
     def train_epoch(self, epoch: int, batch_size: int) -> Logs:
         """Trains one epoch; returns its logs as Keras would."""
@@ -223,13 +229,16 @@ class Plain:
         for variable, value in zip(self._rest, rest, strict=True):
             variable.assign(value)
 
-    def _train(self, kind: str, first: int, last: int, batch_size: int, val_batch: int) -> list[Logs]:
+    def _train(
+        self, kind: str, first: int, last: int, batch_size: int, val_batch: int, bar: Bar | None = None
+    ) -> list[Logs]:
         if self._state is None:
             self._state = self._read()
         trace = self._functions[kind]
         numbers = tf.constant([self.shuffle_seed or 0, first, last, batch_size, val_batch], tf.int32)
         with _graphs_optimised(self._optimise):
-            *state, table = trace.function(*self._state, self._settings, self._data(kind), numbers)
+            measured = bars(bar, trace.names, last - first)
+            *state, table = trace.function(*self._state, self._settings, self._data(kind), numbers, measured)
         self._state = tuple(state)
         return [dict(zip(trace.names, map(float, row), strict=True)) for row in table.numpy()]
 
@@ -291,7 +300,7 @@ class Plain:
             )
         else:
             function = tf.function(program.epochs, autograph=False).get_concrete_function(
-                open_flat, state, rest, self._settings, self._data(kind), tf.TensorSpec([5], tf.int32)
+                open_flat, state, rest, self._settings, self._data(kind), tf.TensorSpec([5], tf.int32), SPEC
             )
         names = tuple(f"val_{name}" for name in scores.names)
         return Trace(function, scores.names + (names if kind == "many" else ()))

@@ -15,7 +15,7 @@ from refine.keras._epochs import Epochs, Logs, build
 from refine.keras._known import is_rowwise
 from refine.keras._notices import warn_once
 from refine.keras._plain import Plain, unfit
-from refine.keras._pruning import PruningCallback, is_stopped, watched
+from refine.keras._pruning import PruningCallback, bar_of, is_stopped, watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _VALIDATION_ROWS = 1024
 _VALIDATION_NUMBERS = 2**20
 # A graph call can't be interrupted, so Ctrl-C waits for about this many seconds.
 _SECONDS_PER_CALL = 0.5
-# Epochs of one call where the trial may be stopped after each of them: what is trained beyond that is lost.
+# Epochs of one call where the trial may be stopped after each of them and the graph can't know when.
 _EPOCHS_WATCHED = 5
 
 
@@ -202,16 +202,18 @@ def _many(runner: Plain | Epochs, callbacks: Any, span: range, batch: int, val_b
     try:
         while epoch < span.stop:
             stop = min(epoch + size, span.stop)
-            start = time.perf_counter()
-            for logs in runner.train_epochs(epoch, stop, batch, val_batch):
+            bar = bar_of(epoch, stop - epoch)
+            if bar is None and watched():
+                stop = min(stop, epoch + _EPOCHS_WATCHED)
+            start, first = time.perf_counter(), epoch
+            for logs in runner.train_epochs(epoch, stop, batch, val_batch, bar):
                 callbacks.on_epoch_begin(epoch)
                 callbacks.on_epoch_end(epoch, dict(logs))
                 epoch += 1
                 if is_stopped(epoch - 1, logs, span.stop):
                     return logs
-            each = (time.perf_counter() - start) / size
+            each = (time.perf_counter() - start) / (epoch - first)
             size = max(1, min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each) or 1))
-            size = min(size, _EPOCHS_WATCHED) if watched() else size
     finally:
         runner.finish()
     return logs

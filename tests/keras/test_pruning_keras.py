@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import refine
+from refine.design.pruning import Bar, Limit
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, PruningCallback, fit
+from refine.run.objective import RunningTrial, _running
 
 pytestmark = pytest.mark.slow
 
@@ -92,3 +94,48 @@ def test_several_splits_are_refused(tmp_path):
         ):
             found.run(progress=False)
         assert found.trials.empty
+
+
+class Own(keras.layers.Dense):
+    """Keras' own layer under a name that nothing is known of."""
+
+
+def _until_behind(layer, limit, epochs=400):
+    """Epochs reported and trained of a training in a trial with that limit."""
+    trial = RunningTrial(1, limit)
+    here = _running.set(trial)
+    try:
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.layers.Input((6,)), layer(1, activation="sigmoid")])
+        model.compile(keras.optimizers.SGD(0.01), "binary_crossentropy", metrics=["acc"])
+        x, y = _rows()
+        history = fit(model, x, y, validation_data=(x, y), epochs=epochs, batch_size=40)
+    finally:
+        _running.reset(here)
+    return history.history, int(model.optimizer.iterations) / 3, trial.pruned
+
+
+@pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
+@pytest.mark.parametrize("layer", [keras.layers.Dense, Own])
+def test_no_epoch_is_trained_in_vain(layer):
+    free, trained, pruned = _until_behind(layer, None, epochs=120)
+    assert (len(free["loss"]), trained, pruned) == (120, 120, False)
+    # Met for 60 epochs, by the very value that is reached, and then missed.
+    best = np.maximum.accumulate(-np.asarray(free["val_loss"]))
+    met = Limit("val_loss", -1.0, 3, (*best[2:62], best[62] + 1e-9, *[0.0] * 400))
+    history, trained, pruned = _until_behind(layer, met)
+    assert (len(history["loss"]), trained, pruned) == (63, 63, True)
+    assert history["val_loss"] == free["val_loss"][:63]
+    other = Limit("val_f1", 1.0, 1, (2.0,) * 400)  # a metric that nobody logs
+    assert _until_behind(layer, other, epochs=30)[1:] == (30, False)
+
+
+def test_what_is_ahead_of_a_trial():
+    trial = RunningTrial(1, Limit("acc", 1.0, 2, (0.5, 0.6, 0.7)))
+    assert trial.ahead(0, 3) == Bar("acc", 1.0, -np.inf, (-np.inf, 0.5, 0.6))
+    assert not trial.watch(0, {"acc": 0.55})
+    assert not trial.watch(1, {"acc": 0.4})
+    assert trial.ahead(2, 4) == Bar("acc", 1.0, 0.55, (0.6, 0.7, -np.inf, -np.inf))
+    assert trial.ahead(0, 2) == Bar("acc", 1.0, -np.inf, (-np.inf, 0.5))  # another training
+    assert trial.watch(2, {"acc": 0.59})
+    assert RunningTrial(1).ahead(0, 3) is None
