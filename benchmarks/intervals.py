@@ -55,7 +55,9 @@ def race(kind: str, sd: float, budget: int, seed: int) -> dict[str, tuple[bool, 
     start = prior + rng.standard_normal((DRAWS, K))
     spent, draws, variance = np.zeros(K, dtype=int), start, sd**2
     while (left := budget - int(spent.sum())) > 0:
-        shared = KnowledgeGradient()(draws.mean(axis=0), draws.var(axis=0), variance, min(-(-budget // 6), left))
+        shared = KnowledgeGradient()(
+            draws.mean(axis=0), draws.var(axis=0), variance, min(-(-budget // 6), left)
+        )
         spent = spent + shared.runs
         values = np.concatenate([told[i, : spent[i]] for i in range(K)])
         within, freedom = within_groups(values, np.repeat(np.arange(K), spent))
@@ -72,7 +74,9 @@ def race(kind: str, sd: float, budget: int, seed: int) -> dict[str, tuple[bool, 
             METHODS[2]: distributions.t.ppf((1 + 0.95 ** (1 / K)) / 2, freedom),
         }
         found |= {name: np.array([mean - z * error, mean + z * error]) for name, z in wide.items()}
-    return {name: (bool(low <= truth[w] <= high), float(high - low) / sd) for name, (low, high) in found.items()}
+    return {
+        name: (bool(low <= truth[w] <= high), float(high - low) / sd) for name, (low, high) in found.items()
+    }
 
 
 def report(races: int = 2000, budget: int = 12) -> str:

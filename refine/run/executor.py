@@ -18,6 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from pathlib import Path
 
 from refine.errors import ObjectiveError, RoundStoppedError
+from refine.run.child import run_in_child
 from refine.run.dask import Workers, local_cluster
 from refine.run.monitor import Watchdog
 from refine.run.objective import Outcome, Task, evaluate, wants_trial
@@ -226,10 +227,28 @@ def run_on(
 
 
 def run_task(order: bytes) -> bytes:
-    """What a worker does: unpacks the objective once, then runs the task.
+    """What a worker does: runs the task where nobody else draws from the process' random generators.
+
+    Workers of our own are such processes, and so are those of pools that run tasks in their main thread. A thread of
+    anything else, such as a worker of a Dask cluster or a pool of threads, has a child process run it.
 
     Args:
         order: Pickled ``(objective or None, its file, its name, task, threads, import path, (folder of marks, number))``.
+
+    Returns:
+        The pickled outcome; nothing where the objective is not here.
+    """
+    own = pickle.loads(order)[-1][0] is not None
+    if own or threading.current_thread() is threading.main_thread():
+        return perform(order)
+    return run_in_child(order)
+
+
+def perform(order: bytes) -> bytes:
+    """Runs a task in this process; unpacks the objective once.
+
+    Args:
+        order: As :func:`run_task` takes it.
 
     Returns:
         The pickled outcome; nothing where the objective is not here.

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import random
-import sys
 import time
 import traceback
 from collections.abc import Collection, Iterator, Mapping
@@ -22,6 +20,7 @@ from refine.design.pruning import Bar, Limit
 from refine.errors import ObjectiveError, UnknownNameError, did_you_mean
 from refine.run.identity import objective_name
 from refine.run.protocols import Objective
+from refine.run.seeding import seed_everything
 from refine.space.encoding import decode, thaw
 from refine.trials.trial import Examples
 
@@ -326,8 +325,8 @@ def running_trial() -> RunningTrial | None:
 def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     """Runs one trial in this process.
 
-    ``random``, ``numpy`` and, where they are loaded, Keras and PyTorch are seeded first. An exception of
-    the objective becomes a ``failed`` outcome with its traceback.
+    ``random``, ``numpy``, Keras, TensorFlow and PyTorch are seeded first, or when the objective imports them. An exception
+    of the objective becomes a ``failed`` outcome with its traceback.
     """
     running = RunningTrial(task.seed, task.limit)
     here = _running.set(running)
@@ -336,7 +335,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     try:
         values = {n: thaw(decode(v)) for n, v in task.configuration.items()}
         configuration = Configuration(values, read)
-        _seed_everything(task.seed)
+        seed_everything(task.seed)
         started = time.perf_counter()
         found = objective(configuration, running) if with_trial else objective(configuration)
         # What a trial that stopped half-way returns is no final value.
@@ -358,15 +357,6 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
 def _storable(text: str) -> str:
     """Text that every database takes: no half of a surrogate pair, no NUL."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-
-
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.manual_seed(seed)
-    if (keras := sys.modules.get("keras")) is not None and hasattr(keras, "utils"):
-        keras.utils.set_random_seed(seed)
 
 
 def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:

@@ -30,14 +30,27 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 def dask_setup(worker: Any) -> None:  # noqa: ARG001  # the engine's interface
     """Ties this process to its coordinator: when that is gone, it ends, whatever the trial does."""
     hush()
-    coordinator = int(os.environ[COORDINATOR])
+    _die_with_parent()
+    leash(int(os.environ[COORDINATOR]))
+
+
+def leash(coordinator: int) -> None:
+    """Ties this process to another one: when that is gone, it ends, whatever it does.
+
+    Args:
+        coordinator: Process id of the other one, which started this one.
+    """
+    threading.Thread(target=_watch, args=(coordinator,), daemon=True, name="refine-leash").start()
+
+
+def _die_with_parent() -> None:
+    """Has the kernel end this process with the thread that started it."""
     if sys.platform.startswith("linux"):
         # The kernel does it even while a trial holds the interpreter's lock.
         with contextlib.suppress(OSError, AttributeError):
             import ctypes
 
             ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
-    threading.Thread(target=_watch, args=(coordinator,), daemon=True, name="refine-leash").start()
 
 
 def hush() -> None:

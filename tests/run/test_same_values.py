@@ -1,0 +1,164 @@
+"""The same trial has the same values wherever it runs: in this process, on workers, clusters, pools of processes and threads."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import refine
+
+SPACE = {"x": refine.Integer(0, 40, levels=41)}
+
+
+def draws(params):
+    """Draws slowly, so that others who draw from the same generators would be seen."""
+    total = 0.0
+    for _ in range(20):
+        total += random.random() + float(np.random.random())
+        time.sleep(0.001)
+    return {"value": total, "x": params["x"]}
+
+
+def late(params):
+    """Imports Keras itself, and draws before and after."""
+    before = random.random()
+    import keras
+
+    weights = keras.layers.Dense(3)
+    weights.build((4,))
+    noise = keras.random.normal((2,))
+    total = sum(float(np.sum(w)) for w in weights.get_weights()) + float(np.sum(noise))
+    return {"value": before + total + random.random() + float(np.random.random()), "x": params["x"]}
+
+
+def dies(params, trial):
+    if params["x"] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return trial.seed % 7
+
+
+@contextlib.contextmanager
+def foreign_dask(threads):
+    """A cluster as a person starts it: processes of their own, with settings that this package doesn't make."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=threads, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client.get_executor()
+
+
+@contextlib.contextmanager
+def processes(count):
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+@contextlib.contextmanager
+def loky(count):
+    from joblib.externals.loky import get_reusable_executor
+
+    pool = get_reusable_executor(max_workers=count)
+    yield pool
+    pool.shutdown()
+
+
+PLACES = {
+    "foreign Dask, 1 thread": (foreign_dask, 1),
+    "foreign Dask, 8 threads": (foreign_dask, 8),
+    "processes": (processes, 2),
+    "loky": (loky, 2),
+    "threads": (ThreadPoolExecutor, 4),
+}
+
+
+def values(store, objective, **options):
+    with refine.Tree("same", store=store) as tree:
+        root = tree.add_round(SPACE, objective, n=16, seed=5).run(progress=False, **options)
+        frame = root.trials.sort_values("x")
+        assert frame["state"].eq("complete").all(), root.failures
+        return frame["value"].tolist(), root.replay(3, **options).same
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    return values(tmp_path_factory.mktemp("here") / "serial.db", draws)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.parametrize("place", PLACES)
+def test_python_and_numpy_draw_the_same_everywhere(place, here, tmp_path):
+    made, count = PLACES[place]
+    with made(count) as executor:
+        found, again = values(tmp_path / "there.db", draws, executor=executor, workers=count)
+    assert found == here
+    assert again
+
+
+@pytest.mark.cluster
+def test_own_workers_draw_the_same(here, tmp_path):
+    assert values(tmp_path / "own.db", draws, workers=2) == (here, True)
+
+
+@pytest.mark.keras
+@pytest.mark.slow
+def test_keras_that_an_objective_imports_itself_is_seeded_from_the_first_trial_on(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys\nsys.path.insert(0, sys.argv[1])\n"
+        "from test_same_values import late, values\n"
+        "assert 'keras' not in sys.modules\n"
+        "print(values(sys.argv[2], late)[0])\n"
+    )
+    # A process of its own, in which nobody has loaded Keras.
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path / "serial.db")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
+    serial = eval(said.strip().splitlines()[-1])  # a list of numbers that we printed
+    assert values(tmp_path / "own.db", late, workers=2)[0] == serial
+    with ThreadPoolExecutor(2) as pool:
+        assert values(tmp_path / "threads.db", late, executor=pool, workers=2)[0] == serial
+    import keras  # noqa: F401  # from here on it is loaded
+
+    assert values(tmp_path / "loaded.db", late)[0] == serial
+
+
+@pytest.mark.slow
+def test_a_child_that_dies_is_one_crashed_trial_and_leaves_no_process(tmp_path):
+    with (
+        refine.Tree("dies", store=tmp_path / "d.db") as tree,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        root = tree.add_round({"x": (0, 9)}, dies, n=10)
+        root.run(executor=pool, workers=2, progress=False)
+        states = root.trials.set_index("x")["state"]
+        assert states[3] == "crashed"
+        assert (states.drop(3) == "complete").all()
+        assert "was killed by signal 9" in root.failures["error"].iloc[0]
+
+
+@pytest.mark.slow
+def test_what_an_objective_prints_and_asks_disturbs_no_answer(tmp_path):
+    def chatty(params):
+        print("x" * 5_000)
+        with contextlib.suppress(EOFError):
+            input()
+        return params["x"]
+
+    with refine.Tree("talks", store=tmp_path / "t.db") as tree, ThreadPoolExecutor(1) as pool:
+        root = tree.add_round({"x": (0, 9)}, chatty, n=5).run(executor=pool, progress=False)
+        assert (root.trials["value"] == root.trials["x"]).all()
