@@ -78,6 +78,8 @@ class Analysis(Shown):
         digest: Hash of the evidence.
         codes: Fingerprints of the code that its trials ran, where they come from a store; several make a caution.
         n_imported: How many of ``n_space_filling`` were imported without saying how they were drawn.
+        again: Runs again under new seeds, where they come from a store: (k, parameters) unit-scale positions and (k,) values,
+            higher is better. What is handed over is judged by them as well.
     """
 
     space: Space
@@ -101,6 +103,7 @@ class Analysis(Shown):
     digest: str
     codes: tuple[str, ...] = ()
     n_imported: int = 0
+    again: tuple[Floats, Floats] | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> ParameterEvidence:
         for evidence in self.parameters:

@@ -16,7 +16,7 @@ DECIDED = 0.95
 _SEEN = 3
 """Runs under new seeds that the leader has before it is called decided: the posterior alone could be wrong."""
 
-_SHARE = 0.1
+SHARE = 0.1
 """Share of the noise's deviation that counts as no loss, where nobody said what does."""
 
 _AGAIN = 3
@@ -44,7 +44,7 @@ def race_of(
     racers += [leader] if leader not in racers else []
     runs, sd = sum(spent), judged.noise.sd
     step = judged.noise.step
-    tolerance = epsilon if epsilon is not None else max(step, _SHARE * sd if math.isfinite(sd) else 0.0)
+    tolerance = epsilon if epsilon is not None else max(step, SHARE * sd if math.isfinite(sd) else 0.0)
     none = (0,) * len(racers)
     share = math.nan
     if judged.draws is not None:

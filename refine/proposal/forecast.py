@@ -21,8 +21,6 @@ from refine.utils.threads import one_thread
 WHAT = ("median", "best")
 """What is forecast."""
 
-_CANDIDATES = 2000
-
 _ROUNDING = 1e-6
 """Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few parts in
 ten million away, in the next."""
@@ -133,7 +131,7 @@ def forecast(
     """
     if n < 1 or not known_enough(analysis):
         return None
-    cells = _cells(analysis, space, n, seed, skip)
+    cells = cells_of(analysis, space, n, seed, skip)
     if cells is None:
         return None
     cardinalities = cardinalities_of(analysis)
@@ -153,13 +151,34 @@ def _limits(analysis: Analysis) -> tuple[float, float]:
     return (low, high) if analysis.sign > 0 else (-high, -low)
 
 
-class _Cells(NamedTuple):
-    positions: Floats  # (c, parameters) on the analysed axes
-    all_there_are: bool  # else a sample of them
+class Cells(NamedTuple):
+    """Cells that a round on some space may run.
+
+    Attributes:
+        positions: (c, parameters) where they lie on the analysed axes.
+        all_there_are: Whether they are all the cells that the round could run; else a sample of them.
+    """
+
+    positions: Floats
+    all_there_are: bool
 
 
-def _cells(analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str]) -> _Cells | None:
-    """Cells that a round on the space may run, where they lie on the analysed axes."""
+def cells_of(
+    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset(), most: int = 2000
+) -> Cells | None:
+    """Cells that a round on the space may run, where they lie on the analysed axes.
+
+    Args:
+        analysis: The evidence.
+        space: What the round will search.
+        n: How many trials it will run.
+        seed: Of the sample.
+        skip: Keys of configurations that it will not run.
+        most: How many cells at most.
+
+    Returns:
+        ``None`` where the evidence says nothing about the space; see :func:`forecast`.
+    """
     varied = [e.name for e in analysis.parameters]
     if set(space) != set(analysis.space):
         return None
@@ -167,7 +186,7 @@ def _cells(analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[
         return None
     exist = feasible(space)
     try:
-        rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low - len(skip))), seed, skip)
+        rows = draw(Uniform(), space, max(1, min(most, exist.low - len(skip))), seed, skip)
     except DesignError:
         return None
     columns = space.columns(rows)
@@ -175,5 +194,5 @@ def _cells(analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[
     known = np.isfinite(positions).all(axis=1)
     if 2 * int(known.sum()) < len(rows):
         return None
-    complete = bool(known.all()) and exist.exact and n <= len(rows) < _CANDIDATES
-    return _Cells(positions[known], complete)
+    complete = bool(known.all()) and exist.exact and n <= len(rows) < most
+    return Cells(positions[known], complete)

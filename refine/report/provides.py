@@ -18,6 +18,7 @@ from refine.report.pages import (
     space,
     tree,
     winner,
+    worth,
 )
 from refine.report.pages import round as round_page
 
@@ -42,4 +43,5 @@ __all__ = [
     "tree",
     "tree_reading",
     "winner",
+    "worth",
 ]

@@ -25,6 +25,7 @@ from refine.analysis.reason import plain
 from refine.analysis.selection import unusable
 from refine.errors import AnalysisError
 from refine.proposal.proposal import Proposal
+from refine.review.worth import CONFIRM, CONTINUE, RUNS, Worth
 from refine.space.limits import widened
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
@@ -62,6 +63,7 @@ CODES = {
     "noise": ("unknown", "gain", "no_gain", "worse", "clear", "unclear"),
     "optimism": ("unknown", "small", "large"),
     "cost": ("unknown", "no_cheaper", "cheaper"),
+    "worth": ("unknown", "continue", "confirm", "stop"),
 }
 """What every check may find; the sentences are in :mod:`refine.report.pages.checks`."""
 
@@ -115,6 +117,7 @@ class Known:
         curves: Training curves of the best trials, best first.
         before: Best value known before this round, in the metric's own sign; NaN for a root.
         allow_degenerate: Whether a degenerate trial may be called best.
+        worth: What another round would bring; ``None`` where that can't be told.
     """
 
     proposal: Proposal | None
@@ -123,6 +126,7 @@ class Known:
     curves: Sequence[TrialCurves]
     before: float
     allow_degenerate: bool
+    worth: Worth | None = None
 
 
 def goal(known: Known, scientific: list[str]) -> Check:
@@ -296,3 +300,15 @@ def cost(analysis: Analysis) -> Check:
     figures = _values(saving=saving, rank=found.rank, share=share)
     verdict, code = (PASS, "no_cheaper") if saving < CHEAPER else (WARN, "cheaper")
     return Check("cost", verdict, code, figures, saving, "cost")
+
+
+def worth(found: Worth | None) -> Check:
+    """Whether another round is worth it."""
+    if found is None:
+        return _unknown("worth", "unknown")
+    action = None
+    if found.verdict != CONTINUE:
+        again = Action("tree.confirm", budget=found.n or RUNS)
+        action = again if found.verdict == CONFIRM else Action("tree.winner")
+    verdict = PASS if found.verdict == CONTINUE else WARN
+    return Check("worth", verdict, found.verdict.lower(), found.to_json(), found.probability, action=action)

@@ -68,7 +68,7 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextSt
         planned: Configurations planned for the round.
     """
     changed = [c.name for c in proposal.changes if c.kind != "keep"]
-    each = _seconds(analysis)
+    each = median_seconds(analysis)
     if changed:
         n = proposal.advice.n if proposal.advice is not None else planned
         reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each})
@@ -133,7 +133,7 @@ def _usable(analysis: Analysis) -> float:
     return max(0.1, 1 - lost / ended) if ended else 1.0
 
 
-def _seconds(analysis: Analysis) -> float:
+def median_seconds(analysis: Analysis) -> float:
     """Median time of a trial; NaN where none is known."""
     if "seconds" not in analysis.table:
         return math.nan

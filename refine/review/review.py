@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 
 from refine.analysis.analysis import Analysis
-from refine.errors import DesignError, ReviewError
-from refine.proposal.allocation import Shares
+from refine.errors import AnalysisError, DesignError, ReviewError
+from refine.proposal.allocation import Shares, check_shares
 from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Claim, Proposal
 from refine.review.checklist import Checks
 from refine.review.decision import Decision, check_author, check_note, decided_space
 from refine.review.next_step import NextStep, next_step_of
+from refine.review.rehearsal import Rehearsal, check_plan, plans_beside, rehearse
+from refine.review.worth import Worth, worth_of
 from refine.space.given import given_configurations
 from refine.space.parameters import Parameter
 from refine.space.space import Space
@@ -51,7 +53,7 @@ class Subject(Protocol):
     def node(self) -> Node:
         """Its frozen content."""
 
-    def checks(self, analysis: Analysis, proposal: Proposal, /) -> Checks:
+    def checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None, /) -> Checks:
         """Questions to ask before deciding."""
 
     def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path:
@@ -183,6 +185,72 @@ class Review(Shown, Generic[R]):
         """What to do next: decide, run more of this round, or run its best again; with reasons and cost."""
         return next_step_of(self.analysis, self.proposal, self.round.n)
 
+    @cached_property
+    def _worth(self) -> Worth | None:
+        """Whether accepting now, with no options, is worth it; ``None`` where that can't be told."""
+        return worth_of(self.analysis, self.proposal.claim.epsilon, self.space, self.round.n)
+
+    def worth(self, n: int | None = None, *, exploit: float = 0.0, audit: float = 0.05) -> Worth:
+        """Whether another round is worth it: what it would bring to the configuration that is handed over, beside its cost.
+
+        The round that accepting now would make is simulated on the posterior, again and again.
+
+        Args:
+            n: How many configurations it would run; default as many as this round.
+            exploit: Its share of exploit trials; see :meth:`accept`.
+            audit: Its share of audit trials; see :meth:`accept`.
+
+        Returns:
+            A verdict, ``"CONTINUE"``, ``"CONFIRM"`` or ``"STOP"``, with what it rests on; it prints itself.
+
+        Raises:
+            AnalysisError: The trials say nothing about the space, as where a parameter was added.
+            DesignError: ``n`` is no whole number >= 1.
+            ReviewError: A share out of range.
+        """
+        check_shares(exploit, audit)
+        if n is not None:
+            check_plan(1, n)
+        found = self._worth
+        if n is not None or (exploit, audit) != (0.0, 0.05):
+            found = worth_of(
+                self.analysis, self.proposal.claim.epsilon, self.space, n or self.round.n, exploit, audit
+            )
+        if found is None:
+            raise AnalysisError(
+                f"round {self.round.id}: its trials say nothing about the space of the next round; run that first",
+                Action("review.accept", n=...),
+            )
+        return found
+
+    def rehearse(
+        self, rounds: int = 4, n: int | None = None, *, exploit: float = 0.5, audit: float = 0.05
+    ) -> Rehearsal:
+        """What a plan of rounds would bring, before anything is paid for: ``rehearse(rounds=4, n=30)``.
+
+        It is simulated on the posterior, beside plans of as many trials in fewer and in more rounds.
+
+        Args:
+            rounds: How many rounds, at most 20.
+            n: Trials of each; default as many as this round.
+            exploit: Share of exploit trials of every round; see :meth:`accept`.
+            audit: Share of audit trials of every round; see :meth:`accept`.
+
+        Returns:
+            What is expected of the configuration handed over after every round, with intervals; it prints itself.
+
+        Raises:
+            AnalysisError: The trials say nothing about the space, or nothing is left to run.
+            DesignError: ``rounds`` or ``n`` is no whole number >= 1, or ``rounds`` is more than 20.
+            ReviewError: A share out of range.
+        """
+        size = self.round.n if n is None else n
+        check_plan(rounds, size)
+        check_shares(exploit, audit)
+        plans = plans_beside(rounds, size)
+        epsilon = self.proposal.claim.epsilon
+        return rehearse(self.round.id, self.analysis, epsilon, self.space, plans, exploit, audit)
+
     def accept(
         self,
         note: str = "",
@@ -272,7 +340,7 @@ class Review(Shown, Generic[R]):
 
     def checks(self) -> Checks:
         """Questions to ask before deciding: see :meth:`Round.checks`."""
-        return self.round.checks(self.analysis, self.proposal)
+        return self.round.checks(self.analysis, self.proposal, self._worth)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from refine.stats._common import top_mask
 from refine.stats.additive import AdditiveTest
+from refine.stats.ahead import Batch, RoundsAhead, conditioned
 from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
 from refine.stats.axis import Axis
 from refine.stats.bootstrap import Corrected, ExampleBootstrap, paired_error
@@ -47,6 +48,7 @@ __all__ = [
     "AdditiveTest",
     "Association",
     "Axis",
+    "Batch",
     "Boundary",
     "BoundedDensity",
     "BoundedDensity2D",
@@ -92,12 +94,14 @@ __all__ = [
     "Resolution",
     "RiskBox",
     "RiskPath",
+    "RoundsAhead",
     "Spearman",
     "TopNoise",
     "Trend",
     "VarianceComponents",
     "benjamini_hochberg",
     "cauchy_p",
+    "conditioned",
     "distinct",
     "expected_best",
     "good_trials_to_judge",

@@ -6,8 +6,9 @@ it is wrong. Half of the draws come from either, so that the spread of the mixtu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 Float32Array = NDArray[np.float32]
+
+T = TypeVar("T")
 
 _TAIL = 0.1
 _EDGE = 4.0  # scores beyond which a normal deviation says nothing
@@ -327,13 +330,13 @@ class MixedPosterior:
             weights = weights[rows] * again
         table = features.astype(np.float32)
         # Ranks, not scores: the trees' means must not hang on the few best.
-        forest = fit_forest(
-            table[rows],
-            np.asarray(ndtr(score[rows])),
-            None if np.all(weights == 1.0) else weights,
-            self.trees,
-            self.seed,
-            self.leaf,
+        target = np.asarray(ndtr(score[rows]))
+        unequal = None if np.all(weights == 1.0) else weights
+        forest = _once(
+            lambda: fit_forest(table[rows], target, unequal, self.trees, self.seed, self.leaf),
+            (table[rows], target, weights),
+            (self.trees, self.seed, self.leaf),
+            rng,
         )
         edge = ndtr(_EDGE)
         predicted = forest.predict(cells.astype(np.float32)).astype(np.float32)
@@ -353,7 +356,13 @@ class MixedPosterior:
         rows = np.arange(score.size)
         if score.size > self.process_rows:
             rows, _ = _thin(score, self.process_rows, rng)
-        sets = fit_kernel(features.take(rows), score[rows], self.kernels, rng)
+        known = features.take(rows)
+        sets = _once(
+            lambda: fit_kernel(known, score[rows], self.kernels, rng),
+            (known.table, known.owner, score[rows]),
+            (known.size, self.kernels),
+            rng,
+        )
         share = np.diff(np.linspace(0, self.process_draws, len(sets) + 1).astype(np.int64))
         parts, mean, own = [], np.zeros(len(cells.table)), np.zeros(score.size)
         for parameters, paths in zip(sets, share, strict=True):
@@ -379,6 +388,34 @@ class MixedPosterior:
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
         return np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own
+
+
+_FITTED: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+"""What was fitted last, and the generator's state after it: a review asks for several sets of candidates on one evidence."""
+
+_KEPT = 4
+
+
+def _once(
+    fit: Callable[[], T],
+    arrays: tuple[FloatArray | Float32Array | IntArray, ...],
+    numbers: tuple[int, ...],
+    rng: np.random.Generator,
+) -> T:
+    """What a fit gives, without fitting the same again. Equal arrays, numbers and states of the generator give the same."""
+    key = (
+        *(a.shape for a in arrays),
+        *(a.tobytes() for a in arrays),
+        *numbers,
+        repr(rng.bit_generator.state),
+    )
+    if key not in _FITTED:
+        found = fit()
+        while len(_FITTED) >= _KEPT:
+            _FITTED.pop(next(iter(_FITTED)), None)
+        _FITTED[key] = found, rng.bit_generator.state
+    found, rng.bit_generator.state = _FITTED[key]
+    return found
 
 
 def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:

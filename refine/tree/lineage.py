@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from refine import stats
 from refine.analysis.analysis import Analysis, analyze, tested_on
 from refine.analysis.evidence import ALPHA
@@ -16,12 +18,12 @@ from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
 from refine.store.reader import Reader
 from refine.tree.reading import read_paired_error
-from refine.trials.frame import table
+from refine.trials.frame import may_be_best, table
 from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan
-from refine.trials.replicates import Fresh, fresh_runs
+from refine.trials.replicates import Fresh, again, fresh_runs
 from refine.trials.round_record import StoredNode
-from refine.utils.arrays import Bools
+from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +39,7 @@ class Lineage(NamedTuple):
         read: Parameter -> for every row of ``frame`` whether its trial read it.
         groups: One label per row of ``frame``, equal for replicates.
         fresh: Finished runs again of the path's best configurations.
+        again: The same as tables in the names of its space, one per round that has such.
         codes: Fingerprints of the code that the trials of ``frame`` ran, oldest first.
     """
 
@@ -46,6 +49,7 @@ class Lineage(NamedTuple):
     read: dict[str, Bools]
     groups: list[Any]
     fresh: Fresh
+    again: tuple[pd.DataFrame, ...]
     codes: tuple[str, ...]
 
 
@@ -81,16 +85,19 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
         moved = translate(space, nodes, origin, past.configurations)
         if moved is not None:
             earlier.append(table(space, past._replace(configurations=moved), metric))
+    replicated = {pk: reader.records([pk], curves, replicates=True) for pk in pks}
     return Lineage(
         frame=table(space, records, metric),
         pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         earlier=_together(earlier),
         read=read_masks(space, records),
         groups=replicate_groups(records),
-        fresh=fresh_runs(
-            {pk: reader.records([pk], curves, replicates=True) for pk in pks},
-            metric,
-            nodes[-1].allow_degenerate,
+        fresh=fresh_runs(replicated, metric, nodes[-1].allow_degenerate),
+        again=tuple(
+            table(space, found._replace(configurations=moved), metric)
+            for origin, pk in enumerate(pks)
+            if (found := again(replicated[pk])).metrics
+            and (moved := translate(space, nodes, origin, found.configurations)) is not None
         ),
         codes=versions_of(records.columns["code"]),
     )
@@ -123,7 +130,24 @@ def analysis_of(
     noise = analysis.noise
     if math.isfinite(noise.sd):
         noise = noise.on_examples(read_paired_error(reader, path[-1].pk, node.space, goal))
-    return replace(analysis, codes=found.codes, noise=noise)
+    return replace(
+        analysis, codes=found.codes, noise=noise, again=_again(analysis, found.again, goal.allow_degenerate)
+    )
+
+
+def _again(
+    analysis: Analysis, tables: Sequence[pd.DataFrame], allow_degenerate: bool
+) -> tuple[Floats, Floats] | None:
+    """Where on the analysed axes the runs again lie, and what they showed."""
+    at = [list(analysis.space).index(e.name) for e in analysis.parameters]
+    positions, values = [], []
+    for frame in tables:
+        usable = analysis.space.contains(frame) & may_be_best(frame, analysis.space, allow_degenerate)
+        positions.append(analysis.space.unit(frame[usable])[:, at])
+        values.append(analysis.sign * np.asarray(frame.loc[usable, "value"], dtype=float))
+    if not sum(map(len, values)):
+        return None
+    return np.concatenate(positions), np.concatenate(values)
 
 
 def _looks(reader: Reader, path: Sequence[StoredNode], now: int) -> int:

@@ -22,7 +22,9 @@ from refine.proposal.proposal import Proposal, check_epsilon, check_risk, propos
 from refine.review.checklist import Checks, checks_of
 from refine.review.checks import Known
 from refine.review.decision import Decision, check_author, check_note
+from refine.review.rehearsal import Rehearsal, check_plan
 from refine.review.review import Review
+from refine.review.worth import Worth, worth_of
 from refine.run.best_model import best_model
 from refine.run.holdout import HoldoutResult, Visit, branch_of, holdout_result_of, open_holdout
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
@@ -531,12 +533,18 @@ class Round(Shown):
         here = self.context.at_once(self.node)
         return analysis_of(here.reader, here.path(self.node), chosen, direction, seed)
 
-    def checks(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
+    def checks(
+        self,
+        analysis: Analysis | None = None,
+        proposal: Proposal | None = None,
+        worth: Worth | None = None,
+    ) -> Checks:
         """Questions to ask before deciding: each with pass, warn or fail, its number and its picture.
 
         Args:
             analysis: Of this round, where it was made already.
             proposal: What is proposed on it; ``None`` where nothing is. :meth:`Review.checks` gives its own.
+            worth: What another round would bring, where that was simulated already.
 
         Raises:
             AnalysisError: The round can't be analysed yet, or no trial may be called best.
@@ -545,7 +553,13 @@ class Round(Shown):
         found = here.analyze() if analysis is None else analysis
         curves = read_curves(*here._judged, found.noise.sd)
         allow_degenerate = self.node.allow_degenerate
-        known = Known(proposal, here.roles, self.node.note, curves, here._best_before(), allow_degenerate)
+        if worth is None:
+            space = self.space if proposal is None else proposal.space
+            epsilon = self.epsilon if proposal is None else proposal.claim.epsilon
+            worth = worth_of(found, epsilon, space, self.n)
+        known = Known(
+            proposal, here.roles, self.node.note, curves, here._best_before(), allow_degenerate, worth
+        )
         return checks_of(self.id, found, known)
 
     def _best_before(self) -> float:
@@ -582,6 +596,31 @@ class Round(Shown):
         if keep:
             self._keep_proposal(proposal, again=True)
         return Review(self, proposal, analysis)
+
+    def rehearse(self, rounds: int = 4, n: int | None = None, **shares: float) -> Rehearsal:
+        """What a plan of rounds would bring, before anything is paid for: see :meth:`Review.rehearse`.
+
+        It goes on with what is proposed on this round.
+
+        Args:
+            rounds: How many rounds, at most 20.
+            n: Trials of each; default as many as this round.
+            shares: ``exploit`` and ``audit``, as in :meth:`Review.rehearse`.
+
+        Raises:
+            AnalysisError: Too few trials of this round have finished: nothing is known yet to simulate a plan on. Or nothing is left to
+                run.
+            DesignError: ``rounds`` or ``n`` is no whole number >= 1, or ``rounds`` is more than 20.
+            ReviewError: A share out of range.
+        """
+        check_plan(rounds, self.n if n is None else n)
+        try:
+            review = self.propose(keep=False)
+        except AnalysisError as error:
+            raise AnalysisError(
+                f"round {self.id}: a plan is simulated on what trials have shown, and there is too little of that yet: {error}"
+            ) from error
+        return review.rehearse(rounds, n, **shares)
 
     def review(self, proposal: Proposal) -> Review[Round]:
         """Opens a proposal that was stored for review again, as it was made, whichever version of refine made it.

@@ -8,6 +8,7 @@ from refine.design.space_filling import IMPORTED
 from refine.report.markdown.round_facts import Facts, finished, metric_of, shown, states_text, that_matter
 from refine.report.markdown.text import Raw, code, escape, joined, quote, table, values_table
 from refine.report.markdown.winner import winner_sentence
+from refine.report.pages.checks import says
 from refine.report.pages.difference import decision_grid
 from refine.report.pages.options import OPTIONS_HEAD, option_rows
 from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
@@ -136,7 +137,8 @@ def _next(facts: Facts, proposal: Proposal) -> Raw | None:
     if facts.analysis is None:
         return None
     step = next_step_of(facts.analysis, proposal, facts.n)
-    return Raw(escape(f"{next_sentence(step.reasons)} {step.action}"))
+    worth = "" if facts.checks is None else f" Another round: {says(facts.checks['worth'])}"
+    return Raw(escape(f"{next_sentence(step.reasons)} {step.action}.{worth}"))
 
 
 def _advice(proposal: Proposal) -> str | None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from refine.analysis import finding as f
+from refine.report.pages.worth import again_text, gain_text
 from refine.review.checklist import Checks
 from refine.review.checks import FAIL, TIES, WARN, Check
 from refine.utils.action import Action
@@ -27,6 +28,7 @@ _QUESTIONS = {
     "noise": "Is the gain larger than the noise of retraining?",
     "optimism": "Would the best be as good again?",
     "cost": "Is there a cheaper trial that is as good?",
+    "worth": "Is another round worth it?",
 }
 
 _FLAGS = {
@@ -122,6 +124,7 @@ _FIGURES: dict[str, Callable[[Any], str]] = {
     "noise": _gain,
     "optimism": lambda v: f"{score(v.over)} of {score(v.best)} is expected to be chance",
     "cost": lambda v: f"{percent(v.saving)} less time for as good a trial",
+    "worth": lambda v: f"{v.verdict}: {score(v.gain + 0.0)} expected",
 }
 
 
@@ -204,6 +207,10 @@ def _cheaper(v: Any) -> str:
     return f"Rank {v.rank} is as good within the noise and takes {percent(v.share)} of the time."
 
 
+def _first_up(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 _UNKNOWN_NOISE = "The noise of retraining is not known."
 
 _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
@@ -244,4 +251,8 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("cost", "unknown"): "The trials don't record how long they took.",
     ("cost", "no_cheaper"): "No trial as good, within the noise, takes much less time.",
     ("cost", "cheaper"): _cheaper,
+    ("worth", "unknown"): "The trials say nothing about the space of the next round.",
+    ("worth", "continue"): lambda v: f"{_first_up(gain_text(v))}.",
+    ("worth", "confirm"): lambda v: f"{_first_up(gain_text(v))}; {again_text(v)}.",
+    ("worth", "stop"): lambda v: f"{_first_up(gain_text(v))}.",
 }

@@ -7,6 +7,7 @@ import math
 from refine.report.pages.proposal import proposal_page, within_text
 from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
+from refine.report.pages.worth import TONES, worth_action, worth_sentence
 from refine.review.review import Review
 from refine.space.edits import bounds_text
 from refine.space.parameters import Range
@@ -21,6 +22,9 @@ def review_page(review: Review) -> Page:
     """The proposal as a table, what you changed of it, and what to do next."""
     step = review.next_step
     blocks: list[Block] = [Text(next_sentence(step.reasons), "strong", step.action)]
+    if review._worth is not None:
+        tone, action = TONES[review._worth.verdict], worth_action(review._worth)
+        blocks.append(Text(worth_sentence(review._worth), tone, action))
     blocks += proposal_page(review.proposal).blocks
     if review.edits or review.rejected:
         blocks += _changes(review)
@@ -31,6 +35,7 @@ def review_page(review: Review) -> Page:
     calls = (
         Action("review.options"),
         Action("review.checks"),
+        Action("review.rehearse", rounds=..., n=...),
         Action("review.preview", bounds),
         Action("review.edit", bounds),
         Action("review.reject", Symbol("name")),

@@ -1,0 +1,220 @@
+"""What rounds that are yet to run would bring: the rise of the value of what is handed over, simulated on the posterior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refine.errors import AnalysisError
+from refine.stats._common import FloatArray, IntArray, check_count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from refine.stats.posterior import Posterior
+
+
+class Batch(NamedTuple):
+    """What a round runs.
+
+    Attributes:
+        space_filling: how many cells are drawn evenly.
+        exploit: how many are best in a draw of the posterior.
+    """
+
+    space_filling: int
+    exploit: int
+
+
+def conditioned(draws: FloatArray, at: IntArray, values: FloatArray, variance: FloatArray) -> FloatArray:
+    """Joint draws, given values that were measured at some of their columns.
+
+    Every draw is moved by what it misses there, with the draws' own covariance in place of a process's.
+
+    Source: Evensen (2003), 'The ensemble Kalman filter'.
+
+    Args:
+        draws: (S, c) draws.
+        at: (k,) columns.
+        values: (S, k) or (k,) what was measured; a row for every draw has the noise in it already.
+        variance: (k,) of what was measured.
+    """
+    centred = draws - draws.mean(axis=0)
+    return np.asarray(draws + (values - draws[:, at]) @ _gains(centred, at, centred, variance))
+
+
+def _gains(centred: FloatArray, at: IntArray, wanted: FloatArray, variance: FloatArray) -> FloatArray:
+    """(k, w) how far a value at each of some columns moves every wanted one."""
+    seen = centred[:, at]
+    inside = seen.T @ seen / (len(centred) - 1)
+    floor = 1e-6 * float(np.trace(inside)) / max(1, at.size) + 1e-12
+    return np.asarray(
+        np.linalg.solve(inside + np.diag(variance + floor), seen.T @ wanted / (len(centred) - 1))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RoundsAhead:
+    """Run the next rounds again and again, each time with one draw of the posterior as the truth.
+
+    A simulated round runs cells drawn evenly and cells that are best in other draws, shows the truth with noise,
+    and moves all draws by what was seen. Handed over is, before and after, the configuration with the best mean of the
+    draws among those that were run; what counts is its value in the truth. So a round gains nothing by showing a lucky
+    value, and may lose.
+
+    Source: preposterior analysis, Raiffa and Schlaifer (1961), with the knowledge gradient's notion of gain (Frazier,
+    Powell and Dayanik 2008); Evensen (2003) for moving the draws; the recipe is our own.
+
+    Attributes:
+        designs: how many different sets of cells are tried for a single round.
+        truths: for how many truths each.
+        paths: for how many truths several rounds in a row are simulated.
+        seed: of everything random.
+    """
+
+    designs: int = 12
+    truths: int = 160
+    paths: int = 120
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("designs", "truths", "paths"):
+            check_count(getattr(self, name), name)
+
+    def next_round(self, posterior: Posterior, known: ArrayLike, noise: float, batch: Batch) -> FloatArray:
+        """What the next round gains.
+
+        Args:
+            posterior: over configurations that were run and cells that the round may run.
+            known: (c,) bools, which of them were run.
+            noise: deviation of a single training, in scores.
+            batch: what the round runs.
+
+        Returns:
+            (designs x truths,) rise of the true value of what is handed over, in units of the metric.
+
+        Raises:
+            AnalysisError: nothing was run, shapes differ, or the noise is negative.
+        """
+        here = _Here.of(posterior, known, noise)
+        draws = posterior.scores.astype(np.float64)
+        mean, centred = draws.mean(axis=0), draws - draws.mean(axis=0)
+        rng = np.random.default_rng(self.seed)
+        truths = min(self.truths, len(draws))
+        rises = []
+        for _ in range(self.designs):
+            new = _cells(draws, here.fresh, batch, posterior.forest, rng)
+            ran = np.r_[here.run, new]
+            gains = _gains(centred, new, centred[:, ran], np.full(new.size, noise**2))
+            truth = draws[rng.choice(len(draws), truths, replace=False)]
+            shown = truth[:, new] + noise * rng.standard_normal((truths, new.size))
+            after = ran[(mean[ran] + (shown - mean[new]) @ gains).argmax(axis=1)]
+            then = posterior.value(np.take_along_axis(truth, after[:, None], axis=1)[:, 0])
+            rises.append(then - posterior.value(truth[:, here.winner]))
+        return np.concatenate(rises)
+
+    def again(self, posterior: Posterior, known: ArrayLike, noise: float, top: int, runs: int) -> FloatArray:
+        """What running the best configurations again gains: the same for `runs` runs shared out among the `top` best.
+
+        Args:
+            posterior: as in `next_round`.
+            known: as in `next_round`.
+            noise: as in `next_round`.
+            top: how many configurations.
+            runs: how many runs of all of them.
+
+        Returns:
+            (truths,) rise of the true value of what is handed over, in units of the metric.
+
+        Raises:
+            AnalysisError: as in `next_round`.
+        """
+        here = _Here.of(posterior, known, noise)
+        draws = posterior.scores.astype(np.float64)
+        mean = draws.mean(axis=0)
+        racers = here.run[np.argsort(-posterior.value(draws[:, here.run]).mean(axis=0), kind="stable")[:top]]
+        variance = np.full(racers.size, noise**2 * racers.size / max(1, runs))
+        centred = draws - mean
+        gains = _gains(centred, racers, centred[:, here.run], variance)
+        rng = np.random.default_rng(self.seed)
+        shown = draws[:, racers] + np.sqrt(variance) * rng.standard_normal((len(draws), racers.size))
+        after = here.run[(mean[here.run] + (shown - mean[racers]) @ gains).argmax(axis=1)]
+        then = posterior.value(np.take_along_axis(draws, after[:, None], axis=1)[:, 0])
+        return np.asarray(then - posterior.value(draws[:, here.winner]))
+
+    def rounds(
+        self, posterior: Posterior, known: ArrayLike, noise: float, batches: Sequence[Batch]
+    ) -> FloatArray:
+        """The value of what is handed over, now and after each of several rounds.
+
+        After every round the draws are what is known then: the next one's exploit cells are drawn from those.
+
+        Args:
+            posterior: as in `next_round`.
+            known: as in `next_round`.
+            noise: as in `next_round`.
+            batches: what the rounds run, one after the other.
+
+        Returns:
+            (paths, rounds + 1) true values in units of the metric.
+
+        Raises:
+            AnalysisError: as in `next_round`.
+        """
+        here = _Here.of(posterior, known, noise)
+        start = posterior.scores.astype(np.float64)
+        rng = np.random.default_rng(self.seed)
+        chosen = rng.choice(len(start), min(self.paths, len(start)), replace=False)
+        values = np.empty((chosen.size, len(batches) + 1))
+        for row, which in zip(values, chosen, strict=True):
+            truth, draws, run, fresh = start[which], start, here.run, here.fresh
+            handed = [here.winner]
+            for batch in batches:
+                new = _cells(draws, fresh, batch, posterior.forest, rng)
+                shown = truth[new] + noise * rng.standard_normal(new.size)
+                chance = noise * rng.standard_normal((len(draws), new.size))
+                draws = conditioned(draws, new, shown + chance, np.full(new.size, noise**2))
+                run, fresh = np.r_[run, new], np.setdiff1d(fresh, new)
+                handed.append(int(run[draws[:, run].mean(axis=0).argmax()]))
+            row[:] = posterior.value(truth[handed])
+        return values
+
+
+class _Here(NamedTuple):
+    run: IntArray  # columns of what was run
+    fresh: IntArray  # columns of what a round may run
+    winner: int  # the one handed over now
+
+    @classmethod
+    def of(cls, posterior: Posterior, known: ArrayLike, noise: float) -> _Here:
+        mask = np.asarray(known, dtype=np.bool_)
+        if mask.shape != posterior.mean.shape or not mask.any():
+            raise AnalysisError(
+                f"known: needs shape {posterior.mean.shape} with something that was run, got {mask.shape}"
+            )
+        if not 0.0 <= noise < np.inf:
+            raise AnalysisError(f"noise: must be a deviation >= 0, got {noise!r}")
+        run = np.flatnonzero(mask)
+        expected = posterior.value(posterior.scores[:, run]).mean(axis=0)
+        return cls(run, np.flatnonzero(~mask), int(run[expected.argmax()]))
+
+
+def _cells(
+    draws: FloatArray, fresh: IntArray, batch: Batch, forest: int, rng: np.random.Generator
+) -> IntArray:
+    """Columns that a round runs: some at random, and the best ones of some draws, half of either kind."""
+    evenly = rng.choice(fresh, min(batch.space_filling, fresh.size), replace=False)
+    others = np.setdiff1d(fresh, evenly)
+    process = len(draws) - forest
+    count = min(batch.exploit, others.size)
+    smooth = rng.permutation(process)[: count // 2] + forest
+    trees = rng.permutation(forest)[: count - smooth.size]
+    best, taken = [], np.zeros(others.size)
+    for which in (*smooth, *trees):
+        best.append(int(np.argmax(draws[which, others] + taken)))
+        taken[best[-1]] = -np.inf
+    return np.r_[evenly, others[np.array(best, dtype=np.int64)]]
