@@ -26,8 +26,6 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _FEWEST = 10
 """Trials of a round below which it could not be analysed."""
 
-_SPLITS = (1, 2, 3, 4, 6, 8)
-_PLANS = 4
 _MOST_ROUNDS = 20
 _SEED = 0
 
@@ -104,17 +102,15 @@ def check_plan(rounds: object, n: object) -> None:
 
 
 def plans_beside(rounds: int, n: int) -> list[tuple[int, int]]:
-    """The plan asked for, and others of as many trials in fewer and in more rounds.
+    """The plan asked for, and others of as many trials: in one round, in half as many rounds, and in twice as many.
 
     Args:
         rounds: How many rounds were asked for.
         n: Trials of each.
     """
     budget = rounds * n
-    others = [(k, budget // k) for k in _SPLITS if k != rounds and budget // k >= _FEWEST]
-    # Those next to the one that was asked for tell most.
-    others.sort(key=lambda plan: abs(math.log(plan[0] / rounds)))
-    return [(rounds, n), *sorted(others[: _PLANS - 1])]
+    others = sorted({1, max(1, rounds // 2), min(2 * rounds, _MOST_ROUNDS)} - {rounds})
+    return [(rounds, n), *((k, budget // k) for k in others if budget // k >= _FEWEST)]
 
 
 @one_thread

@@ -53,7 +53,7 @@ class Subject(Protocol):
     def node(self) -> Node:
         """Its frozen content."""
 
-    def checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None, /) -> Checks:
+    def checks(self, analysis: Analysis, proposal: Proposal, space: Space, /) -> Checks:
         """Questions to ask before deciding."""
 
     def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path:
@@ -340,7 +340,7 @@ class Review(Shown, Generic[R]):
 
     def checks(self) -> Checks:
         """Questions to ask before deciding: see :meth:`Round.checks`."""
-        return self.round.checks(self.analysis, self.proposal, self._worth)
+        return self.round.checks(self.analysis, self.proposal, self.space)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""

@@ -78,7 +78,7 @@ class RoundsAhead:
 
     designs: int = 12
     truths: int = 160
-    paths: int = 120
+    paths: int = 80
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from refine.review.checks import Known
 from refine.review.decision import Decision, check_author, check_note
 from refine.review.rehearsal import Rehearsal, check_plan
 from refine.review.review import Review
-from refine.review.worth import Worth, worth_of
+from refine.review.worth import worth_of
 from refine.run.best_model import best_model
 from refine.run.holdout import HoldoutResult, Visit, branch_of, holdout_result_of, open_holdout
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
@@ -537,14 +537,14 @@ class Round(Shown):
         self,
         analysis: Analysis | None = None,
         proposal: Proposal | None = None,
-        worth: Worth | None = None,
+        space: Space | None = None,
     ) -> Checks:
         """Questions to ask before deciding: each with pass, warn or fail, its number and its picture.
 
         Args:
             analysis: Of this round, where it was made already.
             proposal: What is proposed on it; ``None`` where nothing is. :meth:`Review.checks` gives its own.
-            worth: What another round would bring, where that was simulated already.
+            space: What the next round would search; default what is proposed, else the same again.
 
         Raises:
             AnalysisError: The round can't be analysed yet, or no trial may be called best.
@@ -553,10 +553,10 @@ class Round(Shown):
         found = here.analyze() if analysis is None else analysis
         curves = read_curves(*here._judged, found.noise.sd)
         allow_degenerate = self.node.allow_degenerate
-        if worth is None:
+        if space is None:
             space = self.space if proposal is None else proposal.space
-            epsilon = self.epsilon if proposal is None else proposal.claim.epsilon
-            worth = worth_of(found, epsilon, space, self.n)
+        epsilon = self.epsilon if proposal is None else proposal.claim.epsilon
+        worth = worth_of(found, epsilon, space, self.n)
         known = Known(
             proposal, here.roles, self.node.note, curves, here._best_before(), allow_degenerate, worth
         )

@@ -89,7 +89,8 @@ def propose(
             from refine.ui.cli.json_data import proposal_data
 
             step, menu = review.next_step.to_json(), review.options().to_json()
-            put_json({"next_step": step, **proposal_data(review.proposal), "options": menu})
+            worth = None if review._worth is None else review._worth.to_json()
+            put_json({"next_step": step, "worth": worth, **proposal_data(review.proposal), "options": menu})
             return
         page, options = review.page(), review.options().page()
         whole = replace(page, blocks=(*page.blocks, Text(options.title), *options.blocks))
@@ -102,6 +103,31 @@ def _next(store: str, at: Round) -> tuple[str, ...]:
         typed(store, "preview", at, "--edit 'NAME=(low, high)'"),
         typed(store, "accept", at, "--note ..."),
     )
+
+
+@app.command(rich_help_panel=DECIDE)
+def rehearse(
+    store: StoreArgument,
+    which: RoundArgument,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=20, help="How many rounds are planned.")] = 4,
+    n: SizeOption = None,
+    exploit: ExploitOption = 0.5,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a plan of rounds would bring, simulated before anything is run, beside others of the same cost."""
+    from dataclasses import replace
+
+    with opened(store, name) as found:
+        seen = found[which].rehearse(rounds, n, exploit=exploit)
+        if as_json:
+            put_json(seen.to_json())
+            return
+        page = replace(seen.page(), calls=())
+        show(
+            page,
+            typed(store, "accept", found[which], f"--n {seen.plans[0].n} --exploit {exploit:g} --note ..."),
+        )
 
 
 @app.command(rich_help_panel=DECIDE)

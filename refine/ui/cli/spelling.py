@@ -28,6 +28,8 @@ _COMMANDS = {
     "round.set_roles": "roles STORE ROUND",
     "round.branch": "branch STORE ROUND",
     "review.edit": "preview STORE ROUND",
+    "review.rehearse": "rehearse STORE ROUND",
+    "round.rehearse": "rehearse STORE ROUND",
     "review.accept": "accept STORE ROUND",
     "review.decline": "decline STORE ROUND",
 }

@@ -23,6 +23,7 @@ from refine.report.pages.checks import figure, question, says
 from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import next_sentence, sentence, sentences
+from refine.report.pages.worth import worth_sentence
 from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
 from refine.space.limits import widened
@@ -59,6 +60,11 @@ def known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def _worth(review: Review) -> tuple[str, ...]:
+    """Whether another round is worth it, where that can be told."""
+    return () if review._worth is None else (worth_sentence(review._worth),)
+
+
 def review_content(review: Review, checks: Checks, options: Options) -> dict[str, Any]:
     """A round under review: a panel per parameter, the proposal and those of other risks, the checks.
 
@@ -78,7 +84,9 @@ def review_content(review: Review, checks: Checks, options: Options) -> dict[str
         "next_step": step.to_json(),
         "next": next_sentence(step.reasons),
         "call": str(step.action),
-        "claim": " ".join([claim_sentence(proposal), *(f"Caution: {text}" for text in cautions)]),
+        "claim": " ".join(
+            [*_worth(review), claim_sentence(proposal), *(f"Caution: {text}" for text in cautions)]
+        ),
         "risk": proposal.risk,
         "epsilon": known(proposal.claim.epsilon),
         "epsilon_given": known(proposal.claim.epsilon) if proposal.claim.epsilon_source == "given" else None,

@@ -1,0 +1,186 @@
+"""Whether another round is worth it, and plans that are rehearsed: on real trials of cheap objectives."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import AnalysisError, DesignError, ReviewError
+from refine.report.pages.checks import figure, says
+from refine.review.rehearsal import plans_beside
+from refine.review.worth import verdict_of
+
+SPACE = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}
+
+
+def bowl_of(params):
+    return 1 - (params["x"] - 0.65) ** 2 - (params["y"] - 0.3) ** 2 - 0.05 * (params["kind"] != "b")
+
+
+def bowl(params, trial):
+    return bowl_of(params) + np.random.default_rng(trial.seed).normal(0, 0.003)
+
+
+def flat(params, trial):
+    rng = np.random.default_rng(trial.seed)
+    return 0 * (params["x"] + params["y"] + len(params["kind"])) + rng.normal(0, 1)
+
+
+def small(params):
+    return -abs(params["x"] - 2) - abs(params["y"] - 1)
+
+
+@pytest.fixture
+def tree():
+    with refine.Tree("worth", store="sqlite://") as made:
+        yield made
+
+
+def ran(tree, objective, n, seed=3, **options):
+    return tree.add_round(SPACE, objective, n=n, seed=seed, **options).run(progress=False)
+
+
+def test_a_coarse_search_of_a_bowl_goes_on(tree):
+    review = ran(tree, bowl, 30, seed=2).set_epsilon(0.004).propose()
+    assert 1 - bowl_of(tree.winner().params) > 0.02  # there is something to find
+    worth = review.worth(exploit=0.5)
+    assert worth.verdict == "CONTINUE"
+    assert worth.low < worth.gain < worth.high
+    assert worth.epsilon == 0.004
+    assert not worth.over
+    # A round of one trial brings less.
+    assert review.worth(1).gain < worth.gain
+
+
+def test_a_bowl_that_was_searched_well_is_over(tree):
+    review = ran(tree, bowl, 400).set_epsilon(0.05).propose()
+    assert 1 - bowl_of(tree.winner().params) < 0.05
+    worth = review.worth()
+    assert worth.verdict in ("STOP", "CONFIRM")
+    assert worth.over
+
+
+def test_noise_alone_is_not_worth_a_round(tree):
+    review = ran(tree, flat, 60).propose()
+    worth = review.worth()
+    assert worth.verdict in ("STOP", "CONFIRM")
+    assert worth.probability < 0.1
+    assert worth.noise == pytest.approx(1.0, abs=0.4)
+    check = review.checks()["worth"]
+    assert (check.verdict, check.code) == ("warn", worth.verdict.lower())
+    assert figure(check).startswith(worth.verdict)
+    assert "another round of 60 trials" in says(check).lower()
+
+
+def test_where_everything_was_run_it_stops(tree):
+    root = tree.add_round({"x": (0, 4), "y": (0, 4)}, small, n=25, seed=3).run(progress=False)
+    review = root.propose()
+    worth = review.worth()
+    assert (worth.verdict, worth.n, worth.left, worth.probability) == ("STOP", 0, 0, 0.0)
+    assert "STOP: every configuration of the proposed space was run." in str(review)
+    with pytest.raises(AnalysisError, match="nothing is left to plan"):
+        review.rehearse()
+
+
+def test_confirming_settles_what_it_asked_for():
+    assert verdict_of(0.1, gain=0.001, again=0.01, noise=0.02) == "CONFIRM"
+    assert verdict_of(0.1, gain=0.001, again=0.0015, noise=0.02) == "STOP"
+    assert verdict_of(0.1, gain=0.02, again=0.01, noise=0.02) == "STOP"
+    assert verdict_of(0.3, gain=0.02, again=0.03, noise=0.02) == "CONTINUE"
+    assert verdict_of(0.1, gain=0.0, again=0.01, noise=math.nan) == "CONFIRM"
+
+
+def test_runs_again_count(tree):
+    def noisy(params, trial):
+        return bowl(params, trial) + np.random.default_rng(trial.seed + 1).normal(0, 0.15)
+
+    root = ran(tree, noisy, 60, name="noisy")
+    before = root.propose().worth()
+    tree.confirm(budget=40, progress=False)
+    review = root.propose()
+    positions, values = review.analysis.again
+    assert len(positions) == len(values) > 10
+    assert review.worth().again < before.again
+
+
+def test_a_minimum_is_worth_what_the_maximum_is(tree):
+    up = ran(tree, bowl, 24, name="up").propose().worth()
+
+    def down(params, trial):
+        return -bowl(params, trial)
+
+    with refine.Tree("down", store="sqlite://") as other:
+        root = other.add_round(SPACE, down, n=24, seed=3, name="up", direction="minimize")
+        lower = root.run(progress=False).propose()
+        plan = lower.rehearse(2, 20).plans[0]
+        assert lower.worth().probability == pytest.approx(up.probability)
+        assert lower.worth().gain == pytest.approx(up.gain)
+    # The worst first: in the metric's own sign these fall.
+    assert all(list(row) == sorted(row, reverse=True) for row in plan.quantiles)
+
+
+def test_edits_count_and_what_is_not_known_is_said(tree):
+    review = ran(tree, bowl, 60).propose()
+    bad = review.edit(x=(0.0, 0.1), y=(0.9, 1.0))
+    assert bad.worth().gain < review.worth().gain
+    assert bad.checks()["worth"].values["gain"] == pytest.approx(bad.worth().gain)
+    unknown = review.edit(kind=["d", "e", "f"])
+    with pytest.raises(AnalysisError, match="say nothing about the space"):
+        unknown.worth()
+    assert unknown.checks()["worth"].verdict == "unknown"
+    assert "CONTINUE" not in str(unknown)
+    with pytest.raises(AnalysisError, match="say nothing about this space"):
+        unknown.rehearse()
+    with pytest.raises(DesignError, match="n must be a whole number"):
+        review.worth(0)
+    with pytest.raises(ReviewError, match="exploit must be a share"):
+        review.worth(exploit=1.5)
+
+
+def test_every_review_says_it(tree, tmp_path):
+    review = ran(tree, bowl, 24).propose()
+    said = f"{review.worth().verdict}: another round of 24 trials"
+    assert said in str(review)
+    assert said in review._repr_html_()
+    assert "Another round of 24 trials" in review.report(tmp_path).read_text()
+    data = json.dumps(review.worth().to_json(), allow_nan=False)
+    assert json.loads(data)["probability"] == pytest.approx(review.worth().probability)
+    assert str(review.worth()).startswith(f"Another round: {review.worth().verdict}")
+
+
+def test_a_plan_is_rehearsed_the_same_again(tree):
+    root = ran(tree, bowl, 24)
+    found, again = root.rehearse(2, 20), root.propose().rehearse(2, 20)
+    assert found.to_json() == again.to_json()
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["plans"][0]["rounds"] == 2
+    asked = found.plans[0]
+    assert (asked.rounds, asked.n, len(asked.mean), len(asked.quantiles)) == (2, 20, 2, 2)
+    assert asked.quantiles[1][2] > found.now
+    assert all(list(row) == sorted(row) for row in asked.quantiles)
+    assert {plan.rounds * plan.n for plan in found.plans} == {40}
+    page = found.page()
+    names = [row[0].text for row in page.blocks[1].rows]
+    assert names == ["2 rounds of 20 trials", "1 round of 40 trials", "4 rounds of 10 trials"]
+    assert [str(call) for call in page.calls] == ["review.accept(n=20, exploit=0.5)"]
+
+
+def test_plans_cost_the_same_and_can_be_analysed():
+    assert plans_beside(4, 30) == [(4, 30), (1, 120), (2, 60), (8, 15)]
+    assert plans_beside(1, 12) == [(1, 12)]
+    for rounds, n in plans_beside(8, 40):
+        assert n >= 10
+        assert 300 < rounds * n <= 320
+
+
+def test_before_anything_is_known_no_plan_can_be_rehearsed(tree):
+    root = tree.add_round(SPACE, bowl, n=24, seed=3)
+    with pytest.raises(AnalysisError, match="a plan is simulated on what trials have shown"):
+        root.rehearse()
+    with pytest.raises(DesignError, match="rounds must be a whole number"):
+        root.rehearse(0)
+    with pytest.raises(DesignError, match="rounds must be <= 20"):
+        root.rehearse(21)
