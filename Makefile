@@ -8,13 +8,14 @@
 # make bench-keras  trainings beside model.fit; ten minutes
 # make bench-scale  own time at 100,000 trials, workers, large grids, beside Optuna, Keras Tuner and Talos; ten minutes
 # make bench-proposals  whether proposals are worth following, beside automatic search; an hour
+# make bench-worth  whether another round is worth it: verdicts, and what ending a search saves and loses; twenty minutes
 
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo check slow test docs bench bench-keras bench-scale bench-proposals clean page
+.PHONY: demo check slow test docs bench bench-keras bench-scale bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -61,6 +62,10 @@ bench-scale: $(READY)
 bench-proposals: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/proposals.py --write
+
+bench-worth: $(READY)
+	$(RUN) -m pip install --quiet --group bench
+	OMP_NUM_THREADS=1 $(RUN) benchmarks/worth.py
 
 page:
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build

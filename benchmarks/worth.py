@@ -38,6 +38,9 @@ ROUNDS, N, EXPLOIT = 7, 30, 0.5
 AHEAD = 3
 """Rounds of the plans that are rehearsed."""
 
+REHEARSED = (1, 3)
+"""After which rounds."""
+
 
 class Rule(NamedTuple):
     """When a search stops.
@@ -108,7 +111,10 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
             if not left or number == ROUNDS:
                 break
             epsilon = review.proposal.claim.epsilon
-            plan = rehearse("", review.analysis, epsilon, review.space, [(AHEAD, N)], EXPLOIT).plans[0]
+            forecast = None
+            if number in REHEARSED:
+                found = rehearse("", review.analysis, epsilon, review.space, [(AHEAD, N)], EXPLOIT)
+                forecast = [[(table.best - q) / scale for q in row] for row in found.plans[0].quantiles]
             states[-1] |= {
                 **{f"{k}_score" if k == "regret" else k: v for k, v in scores(review).items()},
                 "rounds": -float(number),
@@ -116,7 +122,7 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
                 "probability": said.probability,
                 "gain": said.gain / scale,
                 "epsilon": epsilon / scale,
-                "forecast": [[(table.best - q) / scale for q in row] for row in plan.quantiles],
+                "forecast": forecast,
             }
             before = current
             current = review.accept(n=min(N, left), exploit=EXPLOIT, author="autopilot").run(progress=False)
@@ -283,7 +289,7 @@ def plans(said: pd.DataFrame) -> str:
         of = [
             (f[k], later[k])
             for f, later in zip(said["forecast"], said["later"], strict=True)
-            if len(later) > k
+            if f and len(later) > k
         ]
         if not of:
             continue

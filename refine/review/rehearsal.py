@@ -152,7 +152,7 @@ def rehearse(
     simulate = stats.RoundsAhead(seed=_SEED)
     found, now = [], math.nan
     for rounds, n in plans:
-        values = simulate.rounds(*ahead, [batch_of(n, exploit, audit)] * rounds)
+        values = simulate(*ahead, [batch_of(n, exploit, audit)] * rounds)
         # Every plan starts from the same: the differences are what it brings.
         found.append(_plan(analysis, rounds, n, values, epsilon))
         now = analysis.sign * float(values[:, 0].mean())

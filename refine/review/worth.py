@@ -204,11 +204,10 @@ def worth_of(
         epsilon = analysis.noise.epsilon if math.isfinite(analysis.noise.epsilon) else 0.0
     left = left_to_run(analysis, space)
     n = min(n, left) if not ahead.run.all() else 0
-    simulate = stats.RoundsAhead(seed=_SEED)
     rises = np.zeros(1)
     if n:
-        rises = simulate.next_round(*ahead, batch_of(n, exploit, audit))
-    again = float(simulate.again(*ahead, TOP, n or RUNS).mean())
+        rises = stats.NextRound(seed=_SEED)(*ahead, batch_of(n, exploit, audit))
+    again = float(stats.RunsAgain(TOP, _SEED)(*ahead, n or RUNS).mean())
     noise = analysis.noise
     sd = noise.sd if noise.source == "replicates" or noise.sd > 0 else math.nan
     low, high = np.quantile(rises, [0.05, 0.95])

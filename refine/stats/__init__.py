@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from refine.stats._common import top_mask
 from refine.stats.additive import AdditiveTest
-from refine.stats.ahead import Batch, RoundsAhead, conditioned
+from refine.stats.ahead import Batch, NextRound, RoundsAhead, RunsAgain, conditioned
 from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
 from refine.stats.axis import Axis
 from refine.stats.bootstrap import Corrected, ExampleBootstrap, paired_error
@@ -81,6 +81,7 @@ __all__ = [
     "LevelRates",
     "LevelSummary",
     "MixedPosterior",
+    "NextRound",
     "NextRuns",
     "Optimism",
     "Outlook",
@@ -95,6 +96,7 @@ __all__ = [
     "RiskBox",
     "RiskPath",
     "RoundsAhead",
+    "RunsAgain",
     "Spearman",
     "TopNoise",
     "Trend",

@@ -58,8 +58,8 @@ def _gains(centred: FloatArray, at: IntArray, wanted: FloatArray, variance: Floa
 
 
 @dataclass(frozen=True, slots=True)
-class RoundsAhead:
-    """Run the next rounds again and again, each time with one draw of the posterior as the truth.
+class NextRound:
+    """What the next round gains, with one draw of the posterior after the other as the truth.
 
     A simulated round runs cells drawn evenly and cells that are best in other draws, shows the truth with noise,
     and moves all draws by what was seen. Handed over is, before and after, the configuration with the best mean of the
@@ -70,23 +70,21 @@ class RoundsAhead:
     Powell and Dayanik 2008); Evensen (2003) for moving the draws; the recipe is our own.
 
     Attributes:
-        designs: how many different sets of cells are tried for a single round.
+        designs: how many different sets of cells are tried.
         truths: for how many truths each.
-        paths: for how many truths several rounds in a row are simulated.
         seed: of everything random.
     """
 
     designs: int = 12
     truths: int = 160
-    paths: int = 80
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("designs", "truths", "paths"):
-            check_count(getattr(self, name), name)
+        check_count(self.designs, "designs")
+        check_count(self.truths, "truths")
 
-    def next_round(self, posterior: Posterior, known: ArrayLike, noise: float, batch: Batch) -> FloatArray:
-        """What the next round gains.
+    def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, batch: Batch) -> FloatArray:
+        """Simulate.
 
         Args:
             posterior: over configurations that were run and cells that the round may run.
@@ -117,27 +115,48 @@ class RoundsAhead:
             rises.append(then - posterior.value(truth[:, here.winner]))
         return np.concatenate(rises)
 
-    def again(self, posterior: Posterior, known: ArrayLike, noise: float, top: int, runs: int) -> FloatArray:
-        """What running the best configurations again gains: the same for `runs` runs shared out among the `top` best.
+
+@dataclass(frozen=True, slots=True)
+class RunsAgain:
+    """What running the best configurations again gains, shared out evenly among them.
+
+    As :class:`NextRound`, with runs of the configurations with the best means in place of a round.
+
+    Source: as for :class:`NextRound`.
+
+    Attributes:
+        top: how many configurations.
+        seed: of everything random.
+    """
+
+    top: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_count(self.top, "top")
+
+    def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, runs: int) -> FloatArray:
+        """Simulate.
 
         Args:
-            posterior: as in `next_round`.
-            known: as in `next_round`.
-            noise: as in `next_round`.
-            top: how many configurations.
-            runs: how many runs of all of them.
+            posterior: as of :class:`NextRound`.
+            known: as of :class:`NextRound`.
+            noise: as of :class:`NextRound`.
+            runs: how many runs of all of them together.
 
         Returns:
-            (truths,) rise of the true value of what is handed over, in units of the metric.
+            (S,) rise of the true value of what is handed over, in units of the metric, one per draw.
 
         Raises:
-            AnalysisError: as in `next_round`.
+            AnalysisError: as of :class:`NextRound`, or ``runs`` is no whole number >= 1.
         """
+        check_count(runs, "runs")
         here = _Here.of(posterior, known, noise)
         draws = posterior.scores.astype(np.float64)
         mean = draws.mean(axis=0)
-        racers = here.run[np.argsort(-posterior.value(draws[:, here.run]).mean(axis=0), kind="stable")[:top]]
-        variance = np.full(racers.size, noise**2 * racers.size / max(1, runs))
+        expected = posterior.value(draws[:, here.run]).mean(axis=0)
+        racers = here.run[np.argsort(-expected, kind="stable")[: self.top]]
+        variance = np.full(racers.size, noise**2 * racers.size / runs)
         centred = draws - mean
         gains = _gains(centred, racers, centred[:, here.run], variance)
         rng = np.random.default_rng(self.seed)
@@ -146,29 +165,48 @@ class RoundsAhead:
         then = posterior.value(np.take_along_axis(draws, after[:, None], axis=1)[:, 0])
         return np.asarray(then - posterior.value(draws[:, here.winner]))
 
-    def rounds(
+
+@dataclass(frozen=True, slots=True)
+class RoundsAhead:
+    """The value of what is handed over, now and after each of several rounds, on some draws of the posterior as truths.
+
+    As :class:`NextRound`, one round after the other: after every round the draws are what is known then, and the next one's
+    exploit cells are drawn from those.
+
+    Source: as for :class:`NextRound`.
+
+    Attributes:
+        truths: for how many truths.
+        seed: of everything random.
+    """
+
+    truths: int = 80
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_count(self.truths, "truths")
+
+    def __call__(
         self, posterior: Posterior, known: ArrayLike, noise: float, batches: Sequence[Batch]
     ) -> FloatArray:
-        """The value of what is handed over, now and after each of several rounds.
-
-        After every round the draws are what is known then: the next one's exploit cells are drawn from those.
+        """Simulate.
 
         Args:
-            posterior: as in `next_round`.
-            known: as in `next_round`.
-            noise: as in `next_round`.
+            posterior: as of :class:`NextRound`.
+            known: as of :class:`NextRound`.
+            noise: as of :class:`NextRound`.
             batches: what the rounds run, one after the other.
 
         Returns:
-            (paths, rounds + 1) true values in units of the metric.
+            (truths, rounds + 1) true values in units of the metric.
 
         Raises:
-            AnalysisError: as in `next_round`.
+            AnalysisError: as of :class:`NextRound`.
         """
         here = _Here.of(posterior, known, noise)
         start = posterior.scores.astype(np.float64)
         rng = np.random.default_rng(self.seed)
-        chosen = rng.choice(len(start), min(self.paths, len(start)), replace=False)
+        chosen = rng.choice(len(start), min(self.truths, len(start)), replace=False)
         values = np.empty((chosen.size, len(batches) + 1))
         for row, which in zip(values, chosen, strict=True):
             truth, draws, run, fresh = start[which], start, here.run, here.fresh

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.errors import AnalysisError
-from refine.stats import Batch, MixedPosterior, RoundsAhead, conditioned
+from refine.stats import Batch, MixedPosterior, NextRound, RoundsAhead, RunsAgain, conditioned
 
 
 def posterior_over(value, run, cells, noise=0.0, seed=0):
@@ -28,7 +28,7 @@ def test_a_gap_at_the_optimum_is_worth_a_round_and_a_fine_grid_is_not():
     coarse = posterior_over(bowl, np.linspace(0, 0.45, 10), cells)
     fine = posterior_over(bowl, np.linspace(0, 1, 60), cells)
     batch = Batch(10, 10)
-    gain, none = (RoundsAhead().next_round(*p, 0.05, batch) for p in (coarse, fine))
+    gain, none = (NextRound()(*p, 0.05, batch) for p in (coarse, fine))
     assert gain.mean() > 20 * abs(none.mean())
     assert np.mean(gain > 0.01) > 0.4
     assert np.mean(none > 0.01) < 0.02
@@ -36,29 +36,29 @@ def test_a_gap_at_the_optimum_is_worth_a_round_and_a_fine_grid_is_not():
 
 def test_more_trials_bring_more_and_none_bring_nothing():
     found = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
-    gains = [RoundsAhead().next_round(*found, 0.05, Batch(n, 0)).mean() for n in (1, 5, 25)]
+    gains = [NextRound()(*found, 0.05, Batch(n, 0)).mean() for n in (1, 5, 25)]
     assert gains == sorted(gains)
-    assert np.array_equal(RoundsAhead().next_round(*found, 0.05, Batch(0, 0)), np.zeros(12 * 160))
+    assert np.array_equal(NextRound()(*found, 0.05, Batch(0, 0)), np.zeros(12 * 160))
 
 
 def test_rounds_go_on_from_what_the_one_before_showed():
     found = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
-    values = RoundsAhead(paths=60).rounds(*found, 0.05, [Batch(3, 3)] * 3)
+    values = RoundsAhead(truths=60)(*found, 0.05, [Batch(3, 3)] * 3)
     assert values.shape == (60, 4)
     means = values.mean(axis=0)
     assert means[0] < means[1] < means[3]
-    once, twice = (RoundsAhead(seed=s).rounds(*found, 0.05, [Batch(3, 3)]) for s in (3, 3))
+    once, twice = (RoundsAhead(seed=s)(*found, 0.05, [Batch(3, 3)]) for s in (3, 3))
     assert np.array_equal(once, twice)
-    assert not np.array_equal(once, RoundsAhead(seed=4).rounds(*found, 0.05, [Batch(3, 3)]))
+    assert not np.array_equal(once, RoundsAhead(seed=4)(*found, 0.05, [Batch(3, 3)]))
 
 
 def test_runs_again_pay_where_noise_hides_the_best():
     cells = np.linspace(0.005, 0.995, 50)
     noisy = posterior_over(bowl, np.linspace(0, 1, 20), cells, noise=0.2)
     clean = posterior_over(bowl, np.linspace(0, 1, 20), cells)
-    again = RoundsAhead().again(*noisy, 0.7, 5, 30).mean()
-    assert again > 2 * RoundsAhead().again(*clean, 0.01, 5, 30).mean()
-    assert again > RoundsAhead().again(*noisy, 0.7, 5, 1).mean()
+    again = RunsAgain()(*noisy, 0.7, 30).mean()
+    assert again > 2 * RunsAgain()(*clean, 0.01, 30).mean()
+    assert again > RunsAgain()(*noisy, 0.7, 1).mean()
 
 
 def test_conditioning_is_the_gaussian_one():
@@ -74,10 +74,10 @@ def test_conditioning_is_the_gaussian_one():
 def test_what_is_asked_for_is_checked():
     found, run = posterior_over(bowl, np.linspace(0, 1, 10), [0.5])
     with pytest.raises(AnalysisError, match="known: needs shape"):
-        RoundsAhead().next_round(found, run[:-1], 0.1, Batch(1, 0))
+        NextRound()(found, run[:-1], 0.1, Batch(1, 0))
     with pytest.raises(AnalysisError, match="known: needs shape"):
-        RoundsAhead().next_round(found, np.zeros_like(run), 0.1, Batch(1, 0))
+        NextRound()(found, np.zeros_like(run), 0.1, Batch(1, 0))
     with pytest.raises(AnalysisError, match="noise: must be"):
-        RoundsAhead().rounds(found, run, -1.0, [Batch(1, 0)])
+        RoundsAhead()(found, run, -1.0, [Batch(1, 0)])
     with pytest.raises(AnalysisError, match="truths"):
-        RoundsAhead(truths=0)
+        NextRound(truths=0)

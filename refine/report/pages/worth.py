@@ -117,6 +117,13 @@ def plan_name(plan: Plan) -> str:
     return f"{plural(plan.rounds, 'round')} of {plural(plan.n, 'trial')}"
 
 
+def _coarse(share: float) -> str:
+    """A probability counted in some tens of draws."""
+    if not 0.05 <= share <= 0.95:
+        return "more than 0.95" if share > 0.5 else "less than 0.05"
+    return f"about {share:.1f}"
+
+
 def _by(found: Rehearsal) -> str:
     return f"by more than {score(found.epsilon)}" if found.epsilon > 0 else "than now"
 
@@ -124,7 +131,7 @@ def _by(found: Rehearsal) -> str:
 def _row(plan: Plan, asked: bool) -> tuple[str | Cell, ...]:
     name = Cell(plan_name(plan), "strong" if asked else "")
     time = duration(plan.seconds) if math.isfinite(plan.seconds) else "-"
-    likely = probability(plan.likely)
+    likely = _coarse(plan.likely)
     return (name, score(plan.mean[-1]), *_intervals(plan, -1), likely, time)
 
 
