@@ -31,7 +31,7 @@ import refine
 from refine import stats
 from refine.errors import AnalysisError
 from refine.review.rehearsal import LEVELS, rehearse
-from refine.review.worth import LIKELY, SURE, ahead_of
+from refine.review.worth import LIKELY, ahead_of
 from refine.tree.apply import left_to_run
 
 ROUNDS, N, EXPLOIT = 7, 30, 0.5
@@ -59,7 +59,7 @@ class Rule(NamedTuple):
 
 
 RULES = {
-    "`review.worth`: probability of more than epsilon": Rule("probability", LIKELY, SURE),
+    "`review.worth`: probability of more than epsilon": Rule("probability", 0.4, LIKELY),
     "P(regret > epsilon), Wilson 2024": Rule("regret", 0.65, 0.13),
     "largest expected improvement / epsilon, Nguyen et al. 2017": Rule("improvement", 1.4, 0.18),
     "bound of the regret / epsilon, Makarova et al. 2022": Rule("bound", np.inf, 2.0),
@@ -238,33 +238,60 @@ def calibration(said: pd.DataFrame) -> str:
 
 def searches(said: pd.DataFrame) -> str:
     """What is saved and lost where a search ends by a rule."""
-    groups = [g.sort_values("round") for _, g in said.groupby("search")]
 
     def line(name: str, stops: Callable[[pd.DataFrame], pd.Series], late: int = 0) -> str:
-        saved, lost, much = [], [], []
-        for g in groups:
-            at = g[stops(g)]
-            if at.empty:
-                saved.append(0.0)
-                lost.append(0.0)
-                much.append(False)
-                continue
-            first = at.iloc[0]
-            saved.append((first["of"] - first["round"] - late) / first["of"])
-            lost.append(first["regret"] - late * first["brought"] - first["end"])
-            much.append(lost[-1] > first["epsilon"])
-        return f"| {name} | {100 * np.mean(saved):.0f} | {np.mean(lost):.3f} | {np.median(lost):.3f} | {100 * np.mean(much):.0f} |"
+        found = ended(said, stops, late)
+        saved, lost, much = found["saved"], found["lost"], found["much"]
+        return f"| {name} | {100 * saved.mean():.0f} | {lost.mean():.3f} | {lost.median():.3f} | {100 * much.mean():.0f} |"
 
     lines = [
         "| a search ends by | trials saved, % | lost, mean | lost, median | lost more than epsilon, % |",
         "|---|---:|---:|---:|---:|",
     ]
     lines += [line(n, lambda g, r=rule: g[_column(r)] < r.stop) for n, rule in RULES.items()]
-    lines.append(line("the verdict of `review.worth`", lambda g: g["probability"] < LIKELY))
     lines.append(
         line("a round that brought no more than noise", lambda g: g["only_noise"].astype(bool), late=1)
     )
     return "\n".join(lines)
+
+
+def thresholds(said: pd.DataFrame) -> str:
+    """The verdict of `review.worth`, were its threshold another."""
+    lines = [
+        "| STOP below | right, % | STOP right, % (of) | CONTINUE right, % (of) | trials saved, % | lost, mean |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for at in (0.05, 0.1, 0.2, 0.3, 0.5):
+        stop = said["probability"] < at
+        right = 100 * (stop != said["more"]).mean()
+        ends = ended(said, lambda g, at=at: g["probability"] < at)
+        lines.append(
+            f"| {at:g} | {right:.0f} | {_share(~said['more'][stop])} | {_share(said['more'][~stop])} | "
+            f"{100 * ends['saved'].mean():.0f} | {ends['lost'].mean():.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def ended(said: pd.DataFrame, stops: Callable[[pd.DataFrame], pd.Series], late: int = 0) -> pd.DataFrame:
+    """What every search saves and loses that ends at the first state at which a rule says so.
+
+    Args:
+        said: The states.
+        stops: For the states of one search, at which the rule says so.
+        late: 1 where it can say so only after the round has been run.
+    """
+    rows = []
+    for _, found in said.groupby("search"):
+        g = found.sort_values("round")
+        at = g[stops(g)]
+        row = {"saved": 0.0, "lost": 0.0, "much": False}
+        if len(at):
+            first = at.iloc[0]
+            lost = first["regret"] - late * first["brought"] - first["end"]
+            saved = (first["of"] - first["round"] - late) / first["of"]
+            row = {"saved": saved, "lost": lost, "much": lost > first["epsilon"]}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def races(found: pd.DataFrame) -> str:
@@ -282,7 +309,7 @@ def races(found: pd.DataFrame) -> str:
 def plans(said: pd.DataFrame) -> str:
     """Whether what was rehearsed came: shares of the intervals that hold the true value after one, two and three rounds."""
     lines = [
-        "| rounds ahead | plans | 50 % interval holds | 90 % interval holds | median is too good by |",
+        "| rounds ahead | plans | 50 % interval holds | 90 % interval holds | true regret - median forecast |",
         "|---:|---:|---:|---:|---:|",
     ]
     for k in range(AHEAD):
@@ -315,7 +342,14 @@ def report(seeds: int) -> str:
         found = chains(jobs)
         said = judged(found)
         parts += [f"**{title}** ({len(said)} verdicts in {said['search'].nunique()} searches)"]
-        parts += [verdicts(said), calibration(said), searches(said), plans(said), races(found)]
+        parts += [
+            thresholds(said),
+            calibration(said),
+            verdicts(said),
+            searches(said),
+            plans(said),
+            races(found),
+        ]
         families = said.groupby("family").apply(
             lambda g: (100 * ((g["probability"] >= LIKELY) == g["more"]).mean()).round(), include_groups=False
         )

@@ -142,11 +142,16 @@ def forecast(
     if analysis.sign < 0:
         quantiles = -quantiles[:, ::-1]
     # Floats of statistics differ in their last digits between machines.
-    median, best = (tuple(float(f"{v:.9g}") for v in row) for row in np.clip(quantiles, *_limits(analysis)))
+    median, best = (tuple(float(f"{v:.9g}") for v in row) for row in np.clip(quantiles, *limits_of(analysis)))
     return Forecast(found.levels, median, best, int(n))
 
 
-def _limits(analysis: Analysis) -> tuple[float, float]:
+def limits_of(analysis: Analysis) -> tuple[float, float]:
+    """Between which values a forecast of the metric lies, in its own sign.
+
+    Args:
+        analysis: The evidence.
+    """
     low, high = natural_limits(analysis.y)
     return (low, high) if analysis.sign > 0 else (-high, -low)
 

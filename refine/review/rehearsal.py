@@ -14,6 +14,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.reason import plain
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.alternatives import left_to_run
+from refine.proposal.forecast import limits_of
 from refine.review.next_step import median_seconds
 from refine.review.worth import ahead_of, batch_of
 from refine.space.space import Space
@@ -27,6 +28,10 @@ _FEWEST = 10
 """Trials of a round below which it could not be analysed."""
 
 _MOST_ROUNDS = 20
+_WIDER = 2.0
+"""How far intervals are drawn out from the median. On tables to tune on those of the simulation held 71 % where they state 90;
+drawn out, 91 %: the draws are too sure of the level of what is handed over."""
+
 _SEED = 0
 
 
@@ -164,11 +169,14 @@ def rehearse(
 def _plan(analysis: Analysis, rounds: int, n: int, values: Any, epsilon: float) -> Plan:
     own = analysis.sign * values[:, 1:]
     levels = LEVELS if analysis.sign > 0 else LEVELS[::-1]
+    at = np.quantile(own, levels, axis=0).T
+    middle = at[:, [LEVELS.index(0.5)]]
+    at = np.clip(middle + _WIDER * (at - middle), *limits_of(analysis))
     more = int(np.count_nonzero(values[:, -1] - values[:, 0] > epsilon))
     return Plan(
         rounds=rounds,
         n=n,
-        quantiles=tuple(tuple(float(v) for v in np.quantile(column, levels)) for column in own.T),
+        quantiles=tuple(tuple(float(v) for v in row) for row in at),
         mean=tuple(float(v) for v in own.mean(axis=0)),
         likely=(more + 0.5) / (len(values) + 1),
         seconds=rounds * n * median_seconds(analysis),

@@ -23,12 +23,9 @@ from refine.utils.threads import one_thread
 
 CONTINUE, CONFIRM, STOP = "CONTINUE", "CONFIRM", "STOP"
 
-LIKELY = 0.3
-"""Probability of more than epsilon from which on another round is worth it. Of the thresholds whose verdicts came true as
-often as any on tables to tune on, the smallest: it loses the least."""
-
-SURE = 0.05
-"""Probability of more than epsilon below which nobody needs to be asked: where :func:`refine.autopilot` may stop."""
+LIKELY = 0.05
+"""Probability of more than epsilon from which on another round is worth it. Small, since an end is not made good again, while a
+round too many costs a round."""
 
 TOP = 5
 """Configurations that take part in a race, as in :meth:`refine.Tree.confirm`."""
@@ -51,7 +48,7 @@ class Worth(Shown):
     the best observed one: a lucky value is no gain.
 
     Attributes:
-        verdict: ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.3 or more; ``"CONFIRM"``: it
+        verdict: ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.05 or more; ``"CONFIRM"``: it
             doesn't, and running the best again brings more; ``"STOP"``: neither is worth it.
         n: Trials of the round looked at, no more than are left; 0 where nothing is left to run.
         left: Configurations of its space that have not been run.
@@ -80,11 +77,6 @@ class Worth(Shown):
     noise: float
     draws: int
     metric: str
-
-    @property
-    def over(self) -> bool:
-        """Whether it is all but sure that another round brings no more than ``epsilon``: its probability is below 0.05."""
-        return self.probability < SURE
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -26,6 +26,7 @@ from refine.report.pages.proposal import claim_sentence
 from refine.review.checklist import checks_of
 from refine.review.checks import Known
 from refine.review.decision import Decision, decided_space
+from refine.review.worth import worth_of
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 from refine.space.roles import roles_of
@@ -151,7 +152,19 @@ def facts() -> Facts:
         reproduce='import refine\n\nprint("hello")\n',
         store="sqlite:////home/ann/work/refine.db",
         curves=curves(),
-        checks=checks_of(node.id, analysis, Known(proposal, ROLES, "", curves(), 0.9701, False)),
+        checks=checks_of(
+            node.id,
+            analysis,
+            Known(
+                proposal,
+                ROLES,
+                "",
+                curves(),
+                0.9701,
+                False,
+                worth_of(analysis, proposal.claim.epsilon, proposal.space, 200),
+            ),
+        ),
         before=0.9701,
     )
 

@@ -51,7 +51,7 @@ def test_a_coarse_search_of_a_bowl_goes_on(tree):
     assert worth.verdict == "CONTINUE"
     assert worth.low < worth.gain < worth.high
     assert worth.epsilon == 0.004
-    assert not worth.over
+    assert worth.probability > 0.3
     # A round of one trial brings less.
     assert review.worth(1).gain < worth.gain
 
@@ -61,7 +61,7 @@ def test_a_bowl_that_was_searched_well_is_over(tree):
     assert 1 - bowl_of(tree.winner().params) < 0.05
     worth = review.worth()
     assert worth.verdict in ("STOP", "CONFIRM")
-    assert worth.over
+    assert worth.probability < 0.05
 
 
 def test_noise_alone_is_not_worth_a_round(tree):
@@ -87,11 +87,11 @@ def test_where_everything_was_run_it_stops(tree):
 
 
 def test_confirming_settles_what_it_asked_for():
-    assert verdict_of(0.1, gain=0.001, again=0.01, noise=0.02) == "CONFIRM"
-    assert verdict_of(0.1, gain=0.001, again=0.0015, noise=0.02) == "STOP"
-    assert verdict_of(0.1, gain=0.02, again=0.01, noise=0.02) == "STOP"
-    assert verdict_of(0.3, gain=0.02, again=0.03, noise=0.02) == "CONTINUE"
-    assert verdict_of(0.1, gain=0.0, again=0.01, noise=math.nan) == "CONFIRM"
+    assert verdict_of(0.04, gain=0.001, again=0.01, noise=0.02) == "CONFIRM"
+    assert verdict_of(0.04, gain=0.001, again=0.0015, noise=0.02) == "STOP"
+    assert verdict_of(0.04, gain=0.02, again=0.01, noise=0.02) == "STOP"
+    assert verdict_of(0.05, gain=0.02, again=0.03, noise=0.02) == "CONTINUE"
+    assert verdict_of(0.04, gain=0.0, again=0.01, noise=math.nan) == "CONFIRM"
 
 
 def test_runs_again_count(tree):

@@ -137,8 +137,9 @@ def _next(facts: Facts, proposal: Proposal) -> Raw | None:
     if facts.analysis is None:
         return None
     step = next_step_of(facts.analysis, proposal, facts.n)
-    worth = "" if facts.checks is None else f" Another round: {says(facts.checks['worth'])}"
-    return Raw(escape(f"{next_sentence(step.reasons)} {step.action}.{worth}"))
+    check = None if facts.checks is None else facts.checks["worth"]
+    worth = "" if check is None or check.verdict == "unknown" else f". {check.code.upper()}: {says(check)}"
+    return Raw(escape(f"{next_sentence(step.reasons)} {step.action}{worth}"))
 
 
 def _advice(proposal: Proposal) -> str | None:
