@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,8 @@ def _other_name(found: Round, given: Objective) -> str | None:
 
 def _in_short(page: Page) -> Page:
     """A page whose tables leave out their sentences: those come with the questions."""
-    blocks = [b for b in page.blocks if isinstance(b, Text)][:2]  # what to do next, and the claim
+    # What to do next, whether another round is worth it, and the claim.
+    blocks = list(takewhile(lambda b: isinstance(b, Text), page.blocks))
     grids = [b for b in page.blocks if isinstance(b, Grid)]
     return Page(page.title, (*blocks, *map(without_sentences, grids)))
 
