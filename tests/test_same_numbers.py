@@ -205,6 +205,8 @@ def test_checks(place, case):
     ):
         cards = {card["key"]: card for card in was["cards"]}
         for check in checks.checks:
+            if check.key == "worth":  # asked only since then
+                continue
             card = cards.pop(VALUES_BACK.get(check.key, check.key))
             if card["key"] in JUDGED:
                 continue
