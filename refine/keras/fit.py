@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -18,7 +19,7 @@ from refine.keras._plain import Plain, unfit
 from refine.keras._pruning import PruningCallback, bar_of, is_stopped, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _BATCH_HOOKS = (
     "on_batch_begin",
@@ -35,6 +36,10 @@ _VALIDATION_NUMBERS = 2**20
 _SECONDS_PER_CALL = 0.5
 # Epochs of one call where the trial may be stopped after each of them and the graph can't know when.
 _EPOCHS_WATCHED = 5
+
+KERAS_STEP, KERAS_FIT = "running Keras' own step", "using model.fit"
+slower_ways: ContextVar[list[str] | None] = ContextVar("refine_slower_ways", default=None)
+"""Filled with the slower ways that trainings of this context take."""
 
 
 def fit(
@@ -100,32 +105,51 @@ def fit(
         ValueError: Sizes that make no sense, or what Keras itself raises.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "x", "y")}
+    return train(model, x, y, arguments, model.fit)
+
+
+def train(
+    model: keras.Model, x: Any, y: Any, arguments: dict[str, Any], keras_fit: Callable[..., Any]
+) -> keras.callbacks.History:
+    """What `fit` does.
+
+    Args:
+        model: A compiled model.
+        x: Inputs.
+        y: Targets.
+        arguments: All others of `fit`.
+        keras_fit: Keras' own ``fit`` of that model, for what is left to it.
+    """
+    batch_size, epochs = arguments["batch_size"], arguments["epochs"]
+    callbacks, shuffle, verbose = (arguments[name] for name in ("callbacks", "shuffle", "verbose"))
+    validation_data, validation_split = arguments["validation_data"], arguments["validation_split"]
     if batch_size is not None and int(batch_size) < 1:
         raise ValueError(f"batch_size: must be at least 1, got {batch_size}; 32 is the default")
     try:
         _check_supported(model, arguments)
+        parts = x, y, arguments["sample_weight"]
         if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = split_tail(x, y, sample_weight, validation_split)
-        train = rows(x, y, sample_weight, class_weight)
+            parts, validation_data = split_tail(*parts, validation_split)
+        rowed = rows(*parts, arguments["class_weight"])
         validation = None if validation_data is None else _validation(validation_data)
         seed = random.randint(1, 10**9) if shuffle else None  # noqa: S311
-        alone = not callbacks and not verbose and validation_freq == 1
+        alone = not callbacks and not verbose and arguments["validation_freq"] == 1
         batch = int(batch_size or 32)
-        val_batch = int(validation_batch_size or 0)
+        val_batch = int(arguments["validation_batch_size"] or 0)
         try:
             if not model.built:
-                build(model, train)
+                build(model, rowed)
             if not val_batch:
                 val_batch = batch if validation is None else _validation_batch(model, validation, batch)
-            steps = -(-train.size // batch) * max(0, epochs - initial_epoch)
-            runner, many, slower = _traced(model, train, validation, seed, steps, val_batch, alone=alone)
+            steps = -(-rowed.size // batch) * max(0, epochs - arguments["initial_epoch"])
+            runner, many, slower = _traced(model, rowed, validation, seed, steps, val_batch, alone=alone)
         except Exception as error:
             raise Unsupported(f"it could not be traced ({_first_line(error)})") from error
         if slower:
-            _announce("running Keras' own step", slower)
+            _announce(KERAS_STEP, slower)
         return _run(runner, arguments, batch, val_batch, many=many)
     except Unsupported as reason:
-        _announce("using model.fit", str(reason))
+        _announce(KERAS_FIT, str(reason))
         if watched():
             if isinstance(callbacks, keras.callbacks.CallbackList):
                 callbacks.append(PruningCallback())
@@ -133,7 +157,7 @@ def fit(
                 arguments["callbacks"] = [*(callbacks or ()), PruningCallback()]
         if arguments["validation_data"] is not None:
             arguments["validation_data"] = _as_tuple(arguments["validation_data"])
-        return model.fit(x, y, **arguments)
+        return keras_fit(x, y, **arguments)
 
 
 def _traced(
@@ -344,7 +368,9 @@ def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
 
 
 def _announce(way: str, reason: str) -> None:
-    """Says once that a training goes a slower way."""
+    """Says once that a training goes a slower way, and notes it where that is wanted."""
+    if (ways := slower_ways.get()) is not None:
+        ways.append(way)
     warn_once(
         f"refine.keras.fit: {way}, because {reason}; results are the same, only slower",
         stacklevel=3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from refine.errors import ObjectiveError
+from refine.keras._accelerate import accelerated
 from refine.keras._code import check_model, name_of
 from refine.keras._history import curves_of
 from refine.keras._kept import kept_values, noting_kept
@@ -29,6 +31,7 @@ from refine.keras._split import (
     take,
     validation_rows,
 )
+from refine.keras.fit import KERAS_FIT
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
 
@@ -55,7 +58,8 @@ class KerasObjective:
     """Runs a model function, ``f(x_train, y_train, x_val, y_val, params)``.
 
     The function builds, compiles and trains a model and returns ``(history, model)``. Inside,
-    ``model.fit`` works as ever and `refine.keras.fit` is the faster replacement. Call the objective
+    ``model.fit`` works as ever and `refine.keras.fit` is the faster replacement, which ``accelerate=True`` puts in its
+    place. Call the objective
     with a configuration and the running trial; it returns every metric's value at the epoch whose weights the
     model keeps (the last one, or the one that ``EarlyStopping(restore_best_weights=True)`` went back to), and
     ``degenerate``: 1.0 if the model predicts the same for all validation rows (the same
@@ -94,11 +98,15 @@ class KerasObjective:
             follow all training rows, and the hold-out's follow both; rows of one moment stay together.
         allow_nan: Whether NaN in inputs may reach the model function, because its model takes it. By default NaN is an
             error unless ``preprocess`` removes it.
+        accelerate: Whether ``model.fit``, called by the function in a trial, is `refine.keras.fit`, with its fallbacks and
+            notices. Every trial then has the metric ``accelerated``: 1.0, or 0.0 if a training was left to
+            ``model.fit``. No progress is printed unless ``verbose`` is given.
         name: What the objective is called in node ids; by default the function's qualified name.
 
     Attributes:
         name: See above.
         fingerprint: Hex digest of data, split and ``preprocess``; the same on every machine.
+        accelerate: As given.
         code: Fingerprint of the function's source and of what it calls in modules of your own.
         transformer: ``preprocess`` as it was fitted on the training inputs (of the first split); for new inputs of
             `Round.best_model`.
@@ -125,6 +133,7 @@ class KerasObjective:
         groups: Any = None,
         time: Any = None,
         allow_nan: bool = False,
+        accelerate: bool = False,
         name: str | None = None,
     ) -> None:
         check_model(model)
@@ -142,9 +151,12 @@ class KerasObjective:
                 raise ObjectiveError(
                     f"{option}: must be a whole number >= 0 and < 2**32, got {seed!r}; 0 is the default"
                 )
-        self.code = fingerprint(model)
-        if not isinstance(allow_nan, bool):
-            raise ObjectiveError(f"allow_nan: must be True or False, got {allow_nan!r}; False is the default")
+        # Rows are shuffled in another order, so trials of both kinds are not of one code.
+        self.code = fingerprint(model) + ("-accelerated" if accelerate else "")
+        for option, flag in (("allow_nan", allow_nan), ("accelerate", accelerate)):
+            if not isinstance(flag, bool):
+                raise ObjectiveError(f"{option}: must be True or False, got {flag!r}; False is the default")
+        self.accelerate = accelerate
         self._allow_nan = allow_nan
         x, y = _arrays_of("x", x, "y", y)
         if x_val is not None:
@@ -296,10 +308,13 @@ class KerasObjective:
     ) -> tuple[dict[str, list[float]], dict[str, float], Any]:
         """Curves of one training, the values of the epoch whose weights are kept, and the model."""
         x_train, y_train, x_val, y_val = data
-        with noting_kept():
+        with noting_kept(), accelerated() if self.accelerate else contextlib.nullcontext() as ways:
             returned = self.model(x_train, y_train, x_val, y_val, params)
         curves, model = curves_of(returned)
-        return curves, kept_values(returned[0], model, curves), model
+        metrics = kept_values(returned[0], model, curves)
+        if ways is not None:
+            metrics.setdefault("accelerated", float(KERAS_FIT not in ways))
+        return curves, metrics, model
 
     def _train(
         self, params: Mapping[str, Any], trial: RunningTrial, data: Any

@@ -7,7 +7,7 @@ Say what is trained in a :class:`ModelCase` and let :func:`compare_fits` train i
     comparison = compare_fits(ModelCase("mine", build, data))
     assert comparison.is_equal, comparison
 
-:mod:`refine.testing.keras_models` lists some 150 models, of which this package keeps the promise. Importing this module
+:mod:`refine.testing.keras_models` lists 207 models, of which this package keeps the promise. Importing this module
 imports Keras and TensorFlow.
 """
 

@@ -1,4 +1,4 @@
-"""Some 150 models that `refine.keras.fit` trains as ``model.fit`` does.
+"""The 207 models that `refine.keras.fit` trains as ``model.fit`` does.
 
     python -m refine.testing.keras_models            # all of them, some minutes
     python -m refine.testing.keras_models --short    # the shortened form

@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 
 import refine.keras
+from refine.errors import RefineWarning
 from refine.keras import _notices
 
 if TYPE_CHECKING:
@@ -291,3 +292,29 @@ def test_errors_say_what_is_wrong(cancer: Any) -> None:
         refine.keras.fit(small(), cancer.x, cancer.y, class_weight={0: 1}, sample_weight=cancer.y)
     with pytest.raises(ValueError, match="validation_split: must be between 0 and 1, got 2"):
         refine.keras.fit(small(), cancer.x, cancer.y, validation_split=2)
+
+
+def test_what_is_split_and_then_left_to_keras_is_split_once():
+    class Stubborn(keras.Sequential):
+        tries = 0
+
+        def train_step(self, data):
+            type(self).tries += 1
+            if type(self).tries == 1:
+                raise ValueError("not at the first try")
+            return super().train_step(data)
+
+    def trained(kind, fitted):
+        keras.utils.set_random_seed(1)
+        model = kind([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", jit_compile=False)
+        x = np.random.RandomState(0).normal(size=(40, 3)).astype("float32")
+        return fitted(
+            model, x, x[:, :1], validation_split=0.5, shuffle=False, verbose=0, batch_size=5
+        ).history
+
+    with pytest.warns(
+        RefineWarning, match="using model.fit, because it could not be traced .not at the first try"
+    ):
+        found = trained(Stubborn, refine.keras.fit)
+    assert found == trained(keras.Sequential, keras.Sequential.fit)

@@ -52,15 +52,20 @@ def _watched(x, y, x_val, y_val, params):
     return history, model
 
 
+def _unchanged(x, y, x_val, y_val, params):
+    model = _compiled(x.shape[1], params)
+    return model.fit(x, y, validation_data=(x_val, y_val), epochs=params["epochs"], verbose=0), model
+
+
 def _rows():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(120, 6)).astype("float32")
     return x, (x[:, 0] + 0.5 * x[:, 1] > 0).astype("int32")
 
 
-@pytest.mark.parametrize("model", [_fast, _slow, _watched])
+@pytest.mark.parametrize("model", [_fast, _slow, _watched, _unchanged])
 def test_trainings_stop_when_they_are_behind(tmp_path, model):
-    objective = KerasObjective(model, *_rows())
+    objective = KerasObjective(model, *_rows(), accelerate=model is _unchanged)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(
             SPACE, objective, metric="val_loss", direction="minimize", n=14, pruner=PRUNER

@@ -1,0 +1,242 @@
+"""A function that calls `model.fit`, unchanged, through the fast loop: in trials and nowhere else."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import refine.keras
+from refine.errors import ObjectiveError, RefineWarning
+from refine.keras import KerasObjective
+
+X = np.random.RandomState(0).normal(size=(90, 4)).astype("float32")
+Y = (X[:, 0] + 0.3 * X[:, 1] > 0).astype("float32")
+KERAS_FIT = keras.Model.fit
+
+
+class Trial:
+    def __init__(self, seed=5):
+        self.seed = seed
+        self.curve = []
+
+    def report(self, epoch, metrics):
+        self.curve.append(dict(metrics))
+
+
+def network(dropout=0.0):
+    hidden = [layers.Dense(5, activation="relu"), layers.Dropout(dropout)]
+    model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["acc"], jit_compile=False)
+    return model
+
+
+def unchanged(x_train, y_train, x_val, y_val, params):
+    """As one writes it: `model.fit`, by position and by name."""
+    model = network(params["dropout"])
+    history = model.fit(
+        x_train,
+        y_train,
+        16,
+        epochs=params["epochs"],
+        verbose=0,
+        validation_data=(x_val, y_val),
+        shuffle=params["shuffle"],
+    )
+    return history, model
+
+
+def by_hand(x_train, y_train, x_val, y_val, params):
+    model = network(params["dropout"])
+    history = refine.keras.fit(
+        model,
+        x_train,
+        y_train,
+        batch_size=16,
+        epochs=params["epochs"],
+        validation_data=(x_val, y_val),
+        shuffle=params["shuffle"],
+    )
+    return history, model
+
+
+def run(function, params, **options):
+    trial = Trial()
+    return KerasObjective(function, X, Y, **options)(params, trial), trial.curve
+
+
+def is_keras_own():
+    return keras.Model.fit is KERAS_FIT and "fit" not in vars(keras.Model)
+
+
+def test_it_is_the_fast_loop_to_the_bit():
+    params = {"dropout": 0.2, "epochs": 4, "shuffle": True}
+    metrics, curve = run(unchanged, params, accelerate=True)
+    assert metrics.pop("accelerated") == 1.0
+    assert (metrics, curve) == run(by_hand, params)
+    assert is_keras_own()
+
+
+def test_it_is_model_fit_up_to_rounding():
+    params = {"dropout": 0.2, "epochs": 3, "shuffle": False}
+    fast, quick_curve = run(unchanged, params, accelerate=True)
+    slow, curve = run(unchanged, params)
+    assert "accelerated" not in slow
+    assert fast.keys() - slow.keys() == {"accelerated"}
+    for quick, own in zip(quick_curve, curve, strict=True):
+        assert quick == pytest.approx(own, rel=1e-5, abs=1e-5)
+
+
+def test_splits_hold_out_and_best_model_go_through_it_too():
+    params = {"dropout": 0.0, "epochs": 2, "shuffle": True}
+    objective = KerasObjective(unchanged, X, Y, accelerate=True, splits=2, holdout=0.2)
+    assert objective(params, Trial())["accelerated"] == 1.0
+    assert objective.holdout(params, Trial())["accelerated"] == 1.0
+    model, _ = objective.trained(params, Trial())
+    assert isinstance(model, keras.Model)
+    copy = pickle.loads(pickle.dumps(objective))
+    assert copy.accelerate
+    assert copy(params, Trial()) == objective(params, Trial())
+
+
+def test_code_says_so_and_the_round_goes_on():
+    plain, fast = KerasObjective(unchanged, X, Y), KerasObjective(unchanged, X, Y, accelerate=True)
+    assert (plain.name, plain.fingerprint) == (fast.name, fast.fingerprint)
+    assert fast.code == plain.code + "-accelerated"
+    with pytest.raises(ObjectiveError, match="accelerate: must be True or False, got 'yes'"):
+        KerasObjective(unchanged, X, Y, accelerate="yes")
+
+
+class Seen(keras.Model):
+    """Notes whether Keras' own loop runs it: nothing else asks for that function."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(1, activation="sigmoid")
+        self.by_keras = False
+
+    def call(self, x):
+        return self.dense(x)
+
+    def make_train_function(self, force=False):
+        self.by_keras = True
+        return super().make_train_function(force)
+
+
+def seen():
+    model = Seen()
+    model.compile("sgd", "binary_crossentropy", jit_compile=False)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
+def test_other_threads_have_keras_own():
+    found = {}
+
+    def function(x_train, y_train, x_val, y_val, params):
+        def elsewhere():
+            other = seen()
+            other.fit(x_train, y_train, verbose=0)
+            found["thread"] = other.by_keras
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        model = seen()
+        history = model.fit(x_train, y_train, verbose=0)
+        found["trial"] = model.by_keras
+        return history, None
+
+    run(function, {}, accelerate=True)
+    assert found == {"thread": True, "trial": False}
+    run(function, {})
+    assert found == {"thread": True, "trial": True}
+
+
+def test_it_ends_with_the_trial_whatever_happens_there():
+    def broken(x_train, y_train, x_val, y_val, params):
+        assert not is_keras_own()
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        run(broken, {}, accelerate=True)
+    assert is_keras_own()
+
+
+def test_two_trials_at_a_time_do_not_take_it_from_each_other():
+    both = threading.Barrier(2, timeout=60)
+    found = []
+
+    def function(x_train, y_train, x_val, y_val, params):
+        both.wait()
+        if params["first"]:
+            return {"a": [0.0]}, None
+        left.wait(60)  # the other trial has ended
+        found.append(not is_keras_own())
+        return {"a": [0.0]}, None
+
+    left = threading.Event()
+    from refine.keras._accelerate import accelerated
+
+    def trial(first):
+        with accelerated():
+            function(None, None, None, None, {"first": first})
+        if first:
+            left.set()
+
+    threads = [threading.Thread(target=trial, args=(first,)) for first in (True, False)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True]
+    assert is_keras_own()
+
+
+def test_what_only_keras_can_do_is_left_to_it_and_noted(recwarn):
+    from refine.keras._notices import heard_anew
+
+    def function(x_train, y_train, x_val, y_val, params):
+        model = network()
+        data = tf.data.Dataset.from_tensor_slices((x_train, y_train)).batch(16)
+        return model.fit(data, verbose=0, shuffle=False), model
+
+    with heard_anew(), pytest.warns(RefineWarning, match="refine.keras.fit: using model.fit, because"):
+        metrics, _ = run(function, {}, accelerate=True)
+    assert metrics["accelerated"] == 0.0
+    assert is_keras_own()
+
+
+@pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
+@pytest.mark.parametrize("steps", [None, 1])
+def test_a_fit_of_ones_own_stays_and_what_it_calls_is_fast(steps):
+    class Mine(keras.Sequential):
+        calls = 0
+
+        def fit(self, *args, **kwargs):
+            self.calls += 1
+            return super().fit(*args, **kwargs)
+
+    def function(x_train, y_train, x_val, y_val, params):
+        model = Mine([keras.Input((4,)), layers.Dense(1)])
+        model.compile("sgd", "mse", jit_compile=False)
+        history = model.fit(x_train, y_train, verbose=0, steps_per_epoch=steps)
+        assert model.calls == 1
+        return history, model
+
+    assert run(function, {}, accelerate=True)[0]["accelerated"] == float(steps is None)
+
+
+def test_the_articles_list_of_validation_data():
+    def function(x_train, y_train, x_val, y_val, params):
+        model = network()
+        fitted = functools.partial(model.fit, x_train, y_train)
+        return fitted(validation_data=[x_val, y_val], verbose=0), model
+
+    assert "val_acc" in run(function, {}, accelerate=True)[0]
