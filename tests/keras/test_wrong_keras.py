@@ -85,7 +85,11 @@ MADE = {
         {"name": 3},
         "an objective's name must be a text that is not empty, got 3; leave it out for the function's own",
     ),
-    "no targets": ((trained, X, None), {}, "y: must be arrays, one row per example, got NoneType"),
+    "no targets": (
+        (trained, X, None),
+        {},
+        "y: must be given with x, got None; only a dataset as x gives targets itself",
+    ),
     "texts": (
         (trained, X, ["a", "b"] * 20),
         {},
