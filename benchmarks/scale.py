@@ -24,7 +24,8 @@ import numpy as np
 from overhead import SPACE, per_trial, with_optuna, with_refine
 
 import refine
-from refine.run.executor import perform, run_task
+from refine.run.executor import run_task
+from refine.run.perform import perform
 
 HERE = Path(__file__).parent
 

@@ -18,6 +18,9 @@ import threading
 from pathlib import Path
 from typing import IO
 
+from refine.run.perform import perform
+from refine.run.worker import leash
+
 _LENGTH = struct.Struct(">Q")
 _HOME = str(Path(__file__).parents[2])
 
@@ -77,7 +80,7 @@ def run_in_child(order: bytes) -> bytes:
     """Runs a task in a child process of this one: an idle one, or a new one.
 
     Args:
-        order: As :func:`refine.run.executor.run_task` takes it.
+        order: As :func:`refine.run.perform.perform` takes it.
 
     Raises:
         ChildDiedError: The process died.
@@ -103,9 +106,6 @@ def _close() -> None:
 
 def main() -> None:
     """Answers orders until nobody sends any."""
-    from refine.run.executor import perform
-    from refine.run.worker import leash
-
     leash(os.getppid())
     answers = os.fdopen(os.dup(1), "wb")
     orders = os.fdopen(os.dup(0), "rb")

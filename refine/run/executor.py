@@ -11,7 +11,6 @@ import pickle
 import sys
 import tempfile
 import threading
-import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
@@ -23,9 +22,10 @@ from refine.run.dask import Workers, local_cluster
 from refine.run.monitor import Watchdog
 from refine.run.objective import Outcome, Task, evaluate, wants_trial
 from refine.run.options import Resources
-from refine.run.parcel import Parcel, pack, unpack
-from refine.run.protocols import Objective, Prepares
-from refine.run.worker import ENDED, mark
+from refine.run.parcel import Parcel, pack
+from refine.run.perform import WANTED, perform, prepare
+from refine.run.protocols import Objective
+from refine.run.worker import ENDED
 
 PER_WORKER = 2
 """How many tasks per worker may be under way."""
@@ -35,14 +35,6 @@ _UNBEGUN = 5
 """A task that its worker had not begun, or had ended, when it died is handed out again, so many times before it is
 suspected."""
 _POLL = 0.25
-
-Loaded = tuple[Objective, bool]
-
-
-_loaded: dict[str, Loaded] = {}
-_loading = threading.Lock()
-_WANTED = b""
-"""What a worker answers that has not got the objective yet."""
 
 
 def never() -> bool:
@@ -106,7 +98,7 @@ def outcomes_of(
 def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks one after the other in this process."""
     with_trial = wants_trial(objective)
-    _prepare(objective, threads)
+    prepare(objective, threads)
     for task in tasks:
         yield task, evaluate(objective, task, with_trial)
 
@@ -189,7 +181,7 @@ def run_on(
                 if watchdog is not None:
                     watchdog.forget(token)
                 answer = future.result()
-                if answer != _WANTED:
+                if answer != WANTED:
                     yield task, Outcome(*pickle.loads(answer))
                 elif not stop():
                     submit(task, whole=True)
@@ -233,7 +225,7 @@ def run_task(order: bytes) -> bytes:
     anything else, such as a worker of a Dask cluster or a pool of threads, has a child process run it.
 
     Args:
-        order: Pickled ``(objective or None, its file, its name, task, threads, import path, (folder of marks, number))``.
+        order: See :func:`refine.run.perform.perform`.
 
     Returns:
         The pickled outcome; nothing where the objective is not here.
@@ -242,38 +234,3 @@ def run_task(order: bytes) -> bytes:
     if own or threading.current_thread() is threading.main_thread():
         return perform(order)
     return run_in_child(order)
-
-
-def perform(order: bytes) -> bytes:
-    """Runs a task in this process; unpacks the objective once.
-
-    Args:
-        order: As :func:`run_task` takes it.
-
-    Returns:
-        The pickled outcome; nothing where the objective is not here.
-    """
-    inline, file, name, fields, threads, path, place = pickle.loads(order)
-    with mark(*place) as begin:
-        with _loading:  # threads of one process get the same one
-            if name not in _loaded:
-                sys.path.extend(p for p in path if p not in sys.path)
-                found = unpack(inline, file)
-                if found is None:
-                    begin()
-                    return _WANTED
-                _prepare(found, threads)
-                _loaded.clear()
-                _loaded[name] = found, wants_trial(found)
-            objective, with_trial = _loaded[name]
-        begin()
-        try:
-            outcome = evaluate(objective, Task(*fields), with_trial)
-        except KeyboardInterrupt:  # nobody presses Ctrl-C at a worker: the objective itself raised it
-            outcome = Outcome("failed", {}, {}, 0.0, traceback.format_exc(), None)
-        return pickle.dumps(tuple(outcome))
-
-
-def _prepare(objective: Objective, threads: int) -> None:
-    if isinstance(objective, Prepares):
-        objective.prepare(threads)
