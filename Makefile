@@ -2,6 +2,7 @@
 # make check  format, lint, types, layers, and the tests that need no TensorFlow, browser, cluster or patience
 # make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
+# make lowest the fast tests with the oldest versions that pyproject.toml allows; ten minutes
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
@@ -15,7 +16,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo check slow test docs bench bench-keras bench-scale bench-proposals bench-worth clean page
+.PHONY: demo check slow test lowest docs bench bench-keras bench-scale bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -44,6 +45,12 @@ test: $(READY)
 	$(VENV)/bin/lint-imports
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
+lowest: $(READY)
+	$(RUN) -m pip install --quiet uv
+	$(RUN) -m uv venv --quiet --clear --python $(RUN) .venv-lowest
+	$(RUN) -m uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct . 'pytest>=8.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100'
+	.venv-lowest/bin/python -W ignore -m pytest -W ignore -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/docs -m 'not (slow or keras or browser or cluster)'
+
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
@@ -71,4 +78,4 @@ page:
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build
 
 clean:
-	rm -rf $(VENV) frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-lowest frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -20,6 +20,7 @@ TREE = {
     "export": lambda t, r, p: t.export(FOLDER),
     "calibration": lambda t, r, p: t.calibration(),
     "log": lambda t, r, p: t.log(),
+    "open_holdout": lambda t, r, p: t.open_holdout(),
     "merge": lambda t, r, p: t.merge(p.other),
     "page": lambda t, r, p: t.page(),
     "plot": lambda t, r, p: t.plot.tree(),

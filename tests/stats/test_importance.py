@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import optuna
 import pytest
 
 from refine.errors import AnalysisError
@@ -15,6 +16,9 @@ from refine.stats import (
 )
 
 
+@pytest.mark.skipif(
+    int(optuna.__version__.split(".")[0]) < 5, reason="earlier versions of Optuna's evaluator give other values"
+)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("top", "region"), [(0.1, 1.0), (0.2, 0.5)])
 @pytest.mark.parametrize("n", [40, 201])
