@@ -57,6 +57,7 @@ ROUND = {
     "path": lambda r, p: r.path,
     "plot": lambda r, p: r.plot.density("lr"),
     "propose": lambda r, p: r.propose(),
+    "rehearse": lambda r, p: r.rehearse(),
     "replay": lambda r, p: r.replay(),
     "replicate": lambda r, p: r.replicate(progress=False),
     "replicates": lambda r, p: r.replicates,
