@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,10 @@ from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
+from refine.trials.frame import may_be_best
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CANDIDATES = 4000
 _NEIGHBOURS = 2000
@@ -48,6 +53,42 @@ def check_shares(exploit: float, audit: float) -> None:
         )
 
 
+def first_batch(size: int, batch: int, exploit: float, audit: float) -> tuple[float, float]:
+    """Shares of the first batch of a child that grows batch by batch: all that is not exploit runs first.
+
+    Args:
+        size: How many configurations the child shall have in the end.
+        batch: How many of them come first.
+        exploit: Share of all of them that is spent where the optimum is plausible.
+        audit: Share of all of them outside its space.
+
+    Returns:
+        Shares of exploit and audit trials among the first, so that later ones are exploit trials only.
+    """
+    outside = round(audit * size)
+    left = batch - outside - round((1 - exploit - audit) * size)
+    return (left / batch, outside / batch) if left >= 0 else (exploit, audit)
+
+
+def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: bool = False) -> Analysis:
+    """The same analysis, whose posterior learns from more trials as well; nothing is tested on them.
+
+    Args:
+        analysis: Of an earlier round.
+        frame: Trials of a later one, inside or outside of the space that was analysed.
+        allow_degenerate: Whether degenerate trials are as good as any other.
+    """
+    columns = [_extended(analysis, e.name, frame[e.name].to_numpy()) for e in analysis.parameters]
+    X = np.column_stack(columns)
+    ended = (frame["state"] != "running").to_numpy() & np.isfinite(X).all(axis=1)
+    good = may_be_best(frame, analysis.space, allow_degenerate)[ended]
+    values = analysis.sign * frame["value"].to_numpy(dtype=float)[ended]
+    # As in the analysis, what tells where not to look counts as the worst value seen.
+    worst = np.append(values[good], analysis.y.min()).min()
+    y = np.concatenate([analysis.y, np.where(good, values, worst)])
+    return replace(analysis, X=np.concatenate([analysis.X, X[ended]]), y=y)
+
+
 def exploit_rows(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Indices:
@@ -67,18 +108,7 @@ def exploit_rows(
     Returns:
         Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
     """
-    nothing = np.zeros((0, len(space)), dtype=np.int32)
-    if n < 1 or not known_enough(analysis):
-        return nothing
-    try:
-        rows = draw(Uniform(), space, max(1, min(_CANDIDATES, feasible(space).low - len(skip))), seed, skip)
-    except DesignError:
-        return nothing
-    cardinalities = cardinalities_of(analysis)
-    rows = np.unique(np.concatenate([rows, _neighbours(analysis, space, cardinalities, seed, skip)]), axis=0)
-    positions = _positions(analysis, space, rows)
-    known = np.isfinite(positions).all(axis=1)
-    rows, positions = rows[known], positions[known]
+    rows, positions = _candidates(analysis, space, n, seed, skip)
     if not len(rows):
         return rows
     n = min(n, len(rows))
@@ -92,6 +122,63 @@ def exploit_rows(
         order = np.argsort(-posterior.scores[draw_], kind="stable")
         chosen[next(int(i) for i in order if int(i) not in chosen)] = None
     return rows[list(chosen)]
+
+
+def batch_rows(
+    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
+) -> Indices:
+    """Cells of a space that a search runs next, before it learns again.
+
+    Half of them promise the most together: one after the other, each is the candidate by which the best of a joint draw is
+    expected to rise the most above what is known and chosen by then, where what is known has the noise taken off
+    (Letham et al. 2019, 'Constrained Bayesian optimization with noisy experiments'). The other half has the best
+    posterior means: what lies beside the best tells as well which of them is the best, which noise hides.
+
+    Args:
+        analysis: Evidence to learn from.
+        space: The space to draw from, usually a narrower or wider one than was analysed.
+        n: How many cells.
+        seed: Of candidates.
+        skip: Keys of configurations to pass over.
+
+    Returns:
+        Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
+    """
+    rows, positions = _candidates(analysis, space, n, seed, skip)
+    if not len(rows):
+        return rows
+    known = np.unique(analysis.X, axis=0)
+    posterior = posterior_of(analysis, np.concatenate([positions, known]))
+    scores = posterior.scores[:, : len(rows)]
+    best = posterior.scores[:, len(rows) :].max(axis=1)
+    chosen: list[int] = []
+    for _ in range(min(n - n // 2, len(rows))):
+        gain = np.maximum(scores - best[:, None], 0.0).mean(axis=0)
+        gain[chosen] = 0.0
+        if not gain.max() > 0:
+            break  # no draw is better anywhere
+        chosen.append(int(gain.argmax()))
+        best = np.maximum(best, scores[:, chosen[-1]])
+    order = np.argsort(-posterior.mean[: len(rows)], kind="stable").tolist()
+    return rows[list(dict.fromkeys([*chosen, *order]))[:n]]
+
+
+def _candidates(
+    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str]
+) -> tuple[Indices, npt.NDArray[np.float64]]:
+    """Cells that may be chosen, and where they lie on the analysed axes; none where nothing can be told of them."""
+    nothing = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
+    if n < 1 or not known_enough(analysis):
+        return nothing
+    try:
+        rows = draw(Uniform(), space, max(1, min(_CANDIDATES, feasible(space).low - len(skip))), seed, skip)
+    except DesignError:
+        return nothing
+    cardinalities = cardinalities_of(analysis)
+    rows = np.unique(np.concatenate([rows, _neighbours(analysis, space, cardinalities, seed, skip)]), axis=0)
+    positions = _positions(analysis, space, rows)
+    known = np.isfinite(positions).all(axis=1)
+    return rows[known], positions[known]
 
 
 def _neighbours(

@@ -28,7 +28,7 @@ from refine.utils.display import Shown
 from refine.utils.format import plural, score
 
 _WITH_NODE = {
-    # Written with the node and never again.
+    # Written with the node; only what it runs beside its design's cells may become more.
     "inherited": "what its ancestors had run when it was made",
     "target": "what is right for the validation examples",
 }
@@ -199,15 +199,25 @@ class _Union:
                 self.meet_inner(node, table, pk, below, same, row, names)
 
     def meet_plans(self, node: str, pk: int, ours: list[Row], theirs: list[Row]) -> None:
-        """What a round runs beside its design: drawn when it was made, and what somebody gave, which may have become more."""
+        """What a round runs beside its design: what was drawn for it, and what somebody gave; both may have become more."""
 
-        def drawn(rows: list[Row]) -> list[Row]:
-            return [row for row in rows if row["origin"] not in ("given", BASELINE)]
+        def drawn(rows: list[Row]) -> list[tuple[str, str]]:
+            in_order = sorted(rows, key=lambda row: row["position"])
+            return [
+                (r["origin"], r["configuration"]) for r in in_order if r["origin"] not in ("given", BASELINE)
+            ]
 
-        if _unordered(drawn(ours)) != _unordered(drawn(theirs)):
+        mine, other = drawn(ours), drawn(theirs)
+        later = other[len(mine) :]
+        if mine[: len(other)] != other[: len(mine)]:
             self.kept.append(f"round {node}: what it runs beside its design's cells differs; ours was kept")
+            later = []
         there = Counter(row["configuration"] for row in ours)
         last = max((row["position"] for row in ours), default=-1)
+        for origin, configuration in later:
+            last += 1
+            row = {"position": last, "origin": origin, "configuration": configuration}
+            self.insert(t.cell_plan, t.node, pk, [row])
         for row in theirs:
             if row["origin"] not in ("given", BASELINE):
                 continue

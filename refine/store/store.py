@@ -189,12 +189,8 @@ class Store(Reader):
                 keys = [{"node": pk, "key": key} for key in sorted(set(inherited))]
                 if keys:
                     connection.execute(t.inherited.insert(), keys)
-                rows = [
-                    {"node": pk, "position": i, "origin": origin, "configuration": dumps(configuration)}
-                    for i, (origin, configuration) in enumerate(extra)
-                ]
-                if rows:
-                    connection.execute(t.cell_plan.insert(), rows)
+                if extra:
+                    connection.execute(t.cell_plan.insert(), _beside_rows(pk, extra))
             added = _write_given(connection, pk, given)
             planned = connection.execute(
                 sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
@@ -207,6 +203,24 @@ class Store(Reader):
             return pk
 
         return self._written(write)
+
+    def extend(self, pk: int, extra: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Plans more configurations beside a node's design, after those that are planned, in one transaction.
+
+        Args:
+            pk: Row of the node.
+            extra: ``(origin, encoded configuration)`` of each.
+        """
+
+        def write(connection: sa.Connection) -> None:
+            c = t.cell_plan.c
+            last = connection.execute(sa.select(sa.func.max(c.position)).where(c.node == pk)).scalar()
+            n = connection.execute(sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)).scalar_one()
+            connection.execute(t.cell_plan.insert(), _beside_rows(pk, extra, 0 if last is None else last + 1))
+            connection.execute(t.plan.insert().values(node=pk, n=n + len(extra), created=time.time()))
+
+        if extra:
+            self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
         """Takes over a node's metric, direction, what may be best, what is scientific and which loss counts as none, which are no part of its id."""
@@ -372,6 +386,16 @@ def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, 
         text not in known and configuration_key(decode_configuration(configuration)) not in keys
         for text, configuration in new.items()
     )
+
+
+def _beside_rows(
+    pk: int, extra: Sequence[tuple[str, dict[str, Any]]], first: int = 0
+) -> list[dict[str, Any]]:
+    """Rows of what a node runs beside its design's cells, from a position on."""
+    return [
+        {"node": pk, "position": i, "origin": origin, "configuration": dumps(configuration)}
+        for i, (origin, configuration) in enumerate(extra, first)
+    ]
 
 
 def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from refine.analysis.analysis import Analysis
 from refine.analysis.pooling import completed_keys
 from refine.design.samplers import how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
 from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean
-from refine.proposal.allocation import Shares, audit_configurations, check_shares, exploit_rows
+from refine.proposal.allocation import Shares, audit_configurations, batch_rows, check_shares, exploit_rows
 from refine.proposal.forecast import forecast
 from refine.review.decision import Decision, not_written
 from refine.space.encoding import check_seed, freeze, seed_of
@@ -162,6 +163,26 @@ def check_count(n: int, given: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         raise DesignError(
             f"n counts the configurations that are given, and {len(unlike)} are; got n={n}, ask for more"
         )
+
+
+def add_exploit(store: Store, stored: StoredNode, analysis: Analysis, n: int) -> int:
+    """Plans more trials of a round where the optimum is plausible by now, none of which was run or is planned.
+
+    Args:
+        store: The store.
+        stored: The round, of which all that is planned has ended.
+        analysis: Evidence of where the optimum may be.
+        n: How many.
+
+    Returns:
+        How many there were left to plan.
+    """
+    node, ran = stored.node, store.records([stored.pk]).columns["key"]
+    skip = store.inherited(stored.pk).union(ran, (b.key for b in store.beside(stored.pk)))
+    rows = batch_rows(analysis, node.space, n, seed_of(node.id, "focus", stored.n), skip)
+    frozen = [node.space.frozen(node.space.at(row)) for row in rows]
+    store.extend(stored.pk, [("exploit", encode_configuration(p)) for p in frozen])
+    return len(frozen)
 
 
 def loss(store: Store, on: StoredNode, decision: Decision, planned: int | None = None) -> str:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.analysis.analysis import Analysis
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, DesignError, ReviewError
-from refine.proposal.allocation import check_shares
+from refine.proposal.allocation import check_shares, first_batch, learning_from
 from refine.proposal.proposal import check_risk
 from refine.run.options import RunKeywords, RunOptions
-from refine.tree.apply import left_to_run
+from refine.tree.apply import add_exploit, left_to_run
+from refine.tree.confirm import confirm
+from refine.tree.overview import comparable
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import best_first, space_filling
@@ -22,30 +29,53 @@ from refine.utils.action import Action
 
 AUTHOR = "autopilot"
 
+BATCH = 10
+"""Trials that are chosen together, from all that is known by then."""
+
+_CHILD = 40
+"""Configurations of a child of a search with a budget."""
+
+_RACE = 0.15
+"""Share of a budget that is kept for the race among the plausible winners."""
+
+_RACERS = 10
+_NOTE = "accepted as proposed"
+
 
 def autopilot(
     start: Tree | Round,
-    rounds: int = 5,
+    rounds: int | None = None,
     *,
+    budget: int | timedelta | None = None,
     n: int | None = None,
     risk: float = 0.05,
-    exploit: float = 0.5,
+    exploit: float | None = None,
     audit: float = 0.05,
     **options: Unpack[RunKeywords],
 ) -> Round:
     """Runs rounds one after the other, accepting each proposal as it is.
 
-    The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. It stops early when a
-    round left nothing to run or too little to analyse, or brought nothing more than noise: its best is no better than what
-    was known, and its space-filling trials are no better as a population than those of the round before. What to
-    hand over then is :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so many is a lucky one.
+    The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. What to hand over then is
+    :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so many is a lucky one.
+
+    Without ``budget`` it runs a number of rounds, and stops early when a round left nothing to run or too little to
+    analyse, or brought nothing more than noise: its best is no better than what was known, and its space-filling trials
+    are no better as a population than those of the round before.
+
+    With ``budget`` it searches until that is spent. A child first runs the trials that tell of it as a population: its
+    space-filling and audit trials. Then it grows by batches of ten exploit trials, each batch chosen from all that is known
+    by then. The last 15 % go into a race of the plausible winners under new seeds (:meth:`refine.Tree.confirm`), which ends
+    early where nothing is left to decide. Start from a small round, of 30 or a fifth of the budget. Called again, it goes on in the
+    rounds that it made: after an interruption, or with a larger budget.
 
     Args:
         start: The round to start from, run first if need be; of a tree the latest one.
-        rounds: How many rounds at most, the first one among them.
-        n: Configurations per child; default as many as the round before.
+        rounds: How many rounds at most, the first one among them; default 5, with ``budget`` as many as it takes.
+        budget: How many trials in all, those of the first round (unless it was imported) and the race included; or for
+            how long to run, such as ``datetime.timedelta(hours=2)``, from this call on. A first round runs to its end.
+        n: Configurations per child; default as many as the round before, with ``budget`` 40.
         risk: Accepted probability of losing the best value, per narrowing.
-        exploit: Share of a child's configurations spent where the optimum is plausible.
+        exploit: Share of a child's configurations spent where the optimum is plausible; default 0.5, with ``budget`` 0.8.
         audit: Share spent outside its space.
         options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
             :meth:`Round.run`.
@@ -55,38 +85,28 @@ def autopilot(
 
     Raises:
         ReviewError: A tree without rounds.
-        DesignError: ``rounds`` below 1.
+        DesignError: ``rounds`` or ``n`` below 1, or a ``budget`` that the first round alone exceeds.
         AnalysisError: Too few trials of the first round have finished.
     """
     for what, count in (("rounds", rounds), ("n", n)):
-        if what == "n" and count is None:
-            continue
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; such as {what}=5")
     RunOptions(**options)  # what is out of range is said before anything runs
     check_risk(risk)
+    exploit = (0.5 if budget is None else 0.8) if exploit is None else exploit
     check_shares(exploit, audit)
-    if not isinstance(start, Tree | Round):
-        raise ReviewError(
-            f"autopilot starts from a tree or a round, got {type(start).__name__}; such as "
-            "refine.autopilot(tree.add_round(space, objective, n=100))"
-        )
-    if isinstance(start, Tree):
-        known = start.rounds
-        if not known:
-            raise ReviewError(
-                "autopilot needs a round to start from, but the tree has none; add one first",
-                Action("tree.add_round", ...),
-            )
-        start = known[-1]
-    current = start
-    if start.node.method != IMPORTED:
-        current = start.run(**options)
-    for _ in range(rounds - 1):
+    first = _first_round(start)
+    if budget is not None:
+        most = math.inf if rounds is None else rounds
+        return _Search(
+            first, _Budget.of(budget, first), most, n or _CHILD, risk, exploit, audit, options
+        ).run()
+    current = first if first.node.method == IMPORTED else first.run(**options)
+    for _ in range((5 if rounds is None else rounds) - 1):
         try:
             review = current.propose(risk=risk)
         except AnalysisError:
-            if current.id == start.id:
+            if current.id == first.id:
                 raise
             break  # so little was left to run that nothing can be said
         home = current.context
@@ -94,7 +114,7 @@ def autopilot(
         if not left:
             break  # every configuration of what is proposed has been run
         child = review.accept(
-            note="accepted as proposed",
+            note=_NOTE,
             n=min(current.n if n is None else n, left),
             exploit=exploit,
             audit=audit,
@@ -106,6 +126,156 @@ def autopilot(
         if over:
             break
     return current
+
+
+def _first_round(start: Tree | Round) -> Round:
+    if not isinstance(start, Tree | Round):
+        raise ReviewError(
+            f"autopilot starts from a tree or a round, got {type(start).__name__}; such as "
+            "refine.autopilot(tree.add_round(space, objective, n=100))"
+        )
+    if isinstance(start, Round):
+        return start
+    known = start.rounds
+    if not known:
+        raise ReviewError(
+            "autopilot needs a round to start from, but the tree has none; add one first",
+            Action("tree.add_round", ...),
+        )
+    return known[-1]
+
+
+@dataclass
+class _Budget:
+    """What may still be spent: trials, or time."""
+
+    trials: int | None
+    seconds: float
+    started: float = field(default_factory=time.monotonic)
+    _looked: float = 0.0
+
+    @classmethod
+    def of(cls, given: int | timedelta, first: Round) -> _Budget:
+        """The budget as it was given.
+
+        Raises:
+            DesignError: It is neither a number of trials nor a time, or the first round alone exceeds it.
+        """
+        if isinstance(given, timedelta) and given > timedelta(0):
+            return cls(None, given.total_seconds())
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+            raise DesignError(
+                "budget must be a whole number of trials >= 1, or a time as a datetime.timedelta, got "
+                f"{given!r}; such as budget=150 or budget=datetime.timedelta(hours=2)"
+            )
+        if first.node.method != IMPORTED and first.n > given:
+            raise DesignError(
+                f"budget must be at least the {first.n} trials of round {first.id}, got {given}; start from a smaller "
+                "round, such as one of 30 trials or a fifth of the budget"
+            )
+        return cls(given, math.inf)
+
+    def left(self, spent: int) -> float:
+        """How many trials the search has left after so many; infinity where time is what is spent."""
+        return math.inf if self.trials is None else self.trials - round(_RACE * self.trials) - spent
+
+    def batch(self, spent: int, least: int) -> int:
+        """How many trials may be run next for the search.
+
+        Args:
+            spent: Trials of the search so far.
+            least: How many run at a time.
+        """
+        if self.trials is not None:
+            return int(max(0, min(max(BATCH, least), self.left(spent))))
+        now = time.monotonic() - self.started
+        took, self._looked = now - self._looked, now
+        return max(BATCH, least) if now + took <= (1 - _RACE) * self.seconds else 0
+
+    def race(self, spent: int) -> int:
+        """How many runs under new seeds there may be, after a search of so many trials."""
+        return self.trials - spent if self.trials is not None else round(spent * _RACE / (1 - _RACE))
+
+
+@dataclass
+class _Search:
+    """A search that ends with its budget. All that it knows is in the store, so that it can go on at any time."""
+
+    first: Round
+    budget: _Budget
+    most: float
+    size: int
+    risk: float
+    exploit: float
+    audit: float
+    options: RunKeywords
+    learned: tuple[str, Analysis] | None = None
+
+    def run(self) -> Round:
+        """Searches, and races the plausible winners."""
+        current, count = self.first, 1
+        if current.node.method != IMPORTED:
+            current.run(**self.options)
+        while made := [child for child in current.children if child.node.author == AUTHOR]:
+            current, count = made[-1].run(**self.options), count + 1
+        while more := self.budget.batch(self._spent(current), self.options.get("workers", 1)):
+            # A child that is not worth its space-filling trials any more is not begun.
+            full = current.n >= self.size and self.budget.left(self._spent(current)) >= self.size / 2
+            new = count < self.most and (current.id == self.first.id or full)
+            child = self._child(current, more) if new else None
+            if child is not None:
+                current, count = child, count + 1
+            elif not self._grow(current, more):
+                break  # every configuration of what is proposed has been run
+            current.run(**self.options)
+        if race := self.budget.race(self._spent(current)):
+            self._race(race)
+        return current
+
+    def _spent(self, last: Round) -> int:
+        """Planned trials of the rounds of this search, all of which have ended."""
+        known, spent = last.context.nodes, 0
+        for node in reversed(last.path):
+            spent += known[node.id].n if node.method != IMPORTED else 0
+            if node.id == self.first.id:
+                break
+        return spent
+
+    def _child(self, current: Round, n: int) -> Round | None:
+        """The next round; ``None`` where none can be made."""
+        try:
+            review = current.propose(risk=self.risk)
+        except AnalysisError:
+            if current.id == self.first.id:
+                raise
+            return None
+        self.learned = current.id, review.analysis
+        home = current.context
+        left = left_to_run(home.store, home.tree, current.node, review.space)
+        if not left:
+            return None
+        n = min(n, left)
+        audit = self.audit if review.volume_kept < 1 else 0.0
+        exploit, audit = first_batch(self.size, n, self.exploit, audit)
+        return review.accept(note=_NOTE, n=n, exploit=exploit, audit=audit, author=AUTHOR)
+
+    def _grow(self, current: Round, n: int) -> int:
+        """Plans one batch more in a round, from all that is known by now; how many trials it has."""
+        parent = current.parent
+        if current.id == self.first.id or parent is None:
+            return 0
+        if self.learned is None or self.learned[0] != parent.id:
+            self.learned = parent.id, parent.analyze()
+        analysis = learning_from(self.learned[1], current.trials, current.node.allow_degenerate)
+        return add_exploit(current.context.store, current._stored, analysis, n)
+
+    def _race(self, budget: int) -> None:
+        context = self.first.context
+        stored = context.nodes.values()
+        rounds = comparable([Round(context, s.node, s.node.metric, s.node.direction) for s in stored])
+        known = [(r._stored, r.goal) for r in rounds]
+        place = context, known, f"tree {context.name}", known[-1][0].node.epsilon
+        confirm(*place, budget, _RACERS, (None, None), RunOptions(**self.options))
 
 
 def _best_values(found: Round) -> npt.NDArray[np.float64]:

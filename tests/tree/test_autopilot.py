@@ -1,0 +1,161 @@
+"""Autopilot with a budget: what it spends, that it goes on where it was, and that its rounds stay honest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+import refine
+from refine.errors import DesignError
+from refine.proposal.allocation import first_batch, learning_from
+
+SPACE = {"x": (0.0, 9.0, 10), "y": (0.0, 9.0, 10), "c": ["a", "b", "d"], "z": (0, 9, 10)}
+
+
+def truth(params):
+    return 1.0 - 0.02 * (params["x"] - 4) ** 2 - 0.01 * abs(params["y"] - 7) + 0.1 * (params["c"] == "b")
+
+
+def noisy(params, trial):
+    return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05)
+
+
+def ran(tree):
+    return sum(len(r.trials) + len(r.replicates) for r in tree.rounds)
+
+
+def results(tree):
+    """All that is the same whenever and however often it was interrupted."""
+    return [
+        (
+            r.id,
+            r.trials.drop(columns="seconds").to_dict("records"),
+            r.replicates.drop(columns="seconds").to_dict("records"),
+        )
+        for r in tree.rounds
+    ]
+
+
+def test_a_budget_is_kept_and_every_round_has_space_filling_trials(tree):
+    first = tree.add_round(SPACE, noisy, n=20, seed=3)
+    last = refine.autopilot(first, budget=80, n=20, exploit=0.7, progress=False)
+    assert 68 <= ran(tree) <= 80
+    assert [r.n for r in tree.rounds] == [20, 20, 28]  # the last 8 were not worth a round of their own
+    assert last.id == tree.rounds[-1].id
+    assert {d.author for r in tree.rounds for d in r.decisions} == {"autopilot"}
+    for child in tree.rounds[1:]:
+        origins = child.trials["origin"].value_counts()
+        assert origins["space_filling"] >= 5
+        assert origins["exploit"] > len(child.trials) / 2
+    names = list(SPACE)
+    every = [tuple(row) for r in tree.rounds for row in r.trials[names].itertuples(index=False)]
+    assert len(set(every)) == len(every)
+    assert truth(tree.winner().params) > 1.05
+
+
+def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
+    calls = {"left": 10**6}
+
+    def objective(params, trial):
+        if not calls["left"]:
+            raise KeyboardInterrupt
+        calls["left"] -= 1
+        return noisy(params, trial)
+
+    found = []
+    for name, stops in (("once", ()), ("often", (8, 10, 15, 5))):
+        with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
+            first = tree.add_round(SPACE, objective, n=15, seed=3, name="noisy")
+            for left in stops:
+                calls["left"] = left
+                with pytest.raises(KeyboardInterrupt):
+                    refine.autopilot(first, budget=50, progress=False)
+            calls["left"] = 10**6
+            refine.autopilot(first, budget=50, progress=False)
+            found.append(results(tree))
+            refine.autopilot(first, budget=50, progress=False)
+            assert results(tree) == found[-1]  # spent is spent
+    assert found[0] == found[1]
+
+
+def test_a_larger_budget_goes_on_in_the_same_rounds(tree):
+    first = tree.add_round(SPACE, noisy, n=20, seed=3)
+    refine.autopilot(first, budget=30, progress=False)
+    before = [(r.id, r.n) for r in tree.rounds]
+    refine.autopilot(first, budget=50, progress=False)
+    assert 40 < ran(tree) <= 50
+    assert tree.rounds[1].id == before[1][0]
+    assert tree.rounds[1].n > before[1][1]
+
+
+def test_a_time_is_a_budget(tree):
+    first = tree.add_round(SPACE, noisy, n=20, seed=3)
+    refine.autopilot(first, budget=timedelta(microseconds=1), progress=False)
+    assert len(tree) == 1  # a first round runs to its end
+    assert len(first.trials) == 20
+    assert len(first.replicates) <= 4
+
+
+def test_a_merge_takes_over_batches_that_were_planned_later(tmp_path):
+    def grown(name, budget):
+        tree = refine.Tree("question", store=tmp_path / f"{name}.db")
+        refine.autopilot(tree.add_round(SPACE, noisy, n=15, seed=3), budget=budget, progress=False)
+        return tree
+
+    with grown("short", 30) as short, grown("long", 42) as long:
+        assert short.rounds[1].n < long.rounds[1].n
+        for one, other in ((long, short), (short, long)):  # a proposal's content holds times, and may differ
+            assert not [said for said in one.merge(other).kept if "beside its design" in said]
+        for attribute in ("n", "id"):
+            assert getattr(short.rounds[1], attribute) == getattr(long.rounds[1], attribute)
+        key = ["seed", "value", "origin"]
+        mine, theirs = (t.rounds[1].trials[key].sort_values("seed") for t in (short, long))
+        assert mine.to_numpy().tolist() == theirs.to_numpy().tolist()
+        ran_before = len(short.rounds[1].trials)
+        short.rounds[1].run(objective=noisy, progress=False)
+        assert len(short.rounds[1].trials) == ran_before  # the plan is the same: nothing is left to run
+
+
+@pytest.mark.parametrize("budget", ["2h", 0, -5, 1.5, True, timedelta(0)])
+def test_what_is_no_budget_is_refused_before_anything_runs(tree, budget):
+    first = tree.add_round(SPACE, noisy, n=20)
+    with pytest.raises(DesignError, match="budget must be a whole number of trials >= 1, or a time"):
+        refine.autopilot(first, budget=budget, progress=False)
+    assert first.trials.empty
+
+
+def test_a_first_round_above_the_budget_is_refused(tree):
+    first = tree.add_round(SPACE, noisy, n=50)
+    with pytest.raises(DesignError, match=r"budget must be at least the 50 trials of round \w+, got 40"):
+        refine.autopilot(first, budget=40, progress=False)
+
+
+@pytest.mark.parametrize("budget", [60, timedelta(hours=1)])
+def test_where_all_has_been_run_it_ends(tree, budget):
+    first = tree.add_round({"x": list(range(10)), "c": ["a", "b"]}, lambda p: -abs(p["x"] - 4.0), n=12)
+    refine.autopilot(first, budget=budget, progress=False)
+    every = [tuple(row) for r in tree.rounds for row in r.trials[["x", "c"]].itertuples(index=False)]
+    assert len(set(every)) == len(every) <= 20
+
+
+def test_the_first_batch_of_a_child_holds_all_that_is_not_exploit():
+    exploit, audit = first_batch(40, 10, 0.8, 0.05)
+    assert (round(10 * exploit), round(10 * audit)) == (2, 2)
+    assert first_batch(40, 10, 0.5, 0.05) == (0.5, 0.05)  # too many for one batch: shared out as all are
+
+
+def test_what_a_child_found_is_learned_from_and_not_tested_on(tree):
+    first = tree.add_round(SPACE, noisy, n=40, seed=3).run(progress=False)
+    analysis = first.analyze()
+    frame = first.trials.head(6).assign(x=[0.0, 9.0, 12.0, 3.0, 4.0, 5.0])
+    frame["state"] = ["complete", "failed", "complete", "running", "complete", "complete"]
+    frame.loc[1, "value"] = np.nan
+    learned = learning_from(analysis, frame)
+    assert len(learned.y) == len(analysis.y) + 5
+    assert learned.X[: len(analysis.y)].tolist() == analysis.X.tolist()
+    assert learned.X[-5:, 0] == pytest.approx([0.0, 1.0, 12 / 9, 4 / 9, 5 / 9])  # also beyond the range
+    assert learned.y[-4] == analysis.y.min()  # what failed is as bad as the worst
+    assert learned.n_space_filling == analysis.n_space_filling
+    assert learned.parameters == analysis.parameters
