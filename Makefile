@@ -8,6 +8,7 @@
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
 # make bench-scale  own time at 100,000 trials, workers, large grids, beside Optuna, Keras Tuner and Talos; ten minutes
+# make bench-search  autopilot with a budget beside automatic search, and how often it generalises worse; an hour
 # make bench-proposals  whether proposals are worth following, beside automatic search; an hour
 # make bench-worth  whether another round is worth it: verdicts, and what ending a search saves and loses; twenty minutes
 
@@ -16,7 +17,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo check slow test lowest docs bench bench-keras bench-scale bench-proposals bench-worth clean page
+.PHONY: demo check slow test lowest docs bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -65,6 +66,11 @@ bench-keras: $(READY)
 bench-scale: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	$(RUN) benchmarks/scale.py
+
+bench-search: $(READY)
+	$(RUN) -m pip install --quiet --group bench
+	OMP_NUM_THREADS=1 $(RUN) benchmarks/budget.py
+	OMP_NUM_THREADS=1 $(RUN) benchmarks/overtuning.py
 
 bench-proposals: $(READY)
 	$(RUN) -m pip install --quiet --group bench

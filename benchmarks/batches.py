@@ -145,7 +145,10 @@ def botorch(on: Grid, seed: int):
         moved = rng.integers(0, len(shape), 500)
         near[np.arange(500), moved] = rng.integers(0, shape[moved])
         other = np.concatenate(
-            [np.ravel_multi_index(near.T, on.shape), rng.choice(len(on.truth), min(1000, len(on.truth)), False)]
+            [
+                np.ravel_multi_index(near.T, on.shape),
+                rng.choice(len(on.truth), min(1000, len(on.truth)), False),
+            ]
         )
         other = np.setdiff1d(other, cells)
         sampler = SobolQMCNormalSampler(torch.Size([64]), seed=seed)

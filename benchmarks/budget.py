@@ -32,7 +32,14 @@ OURS = "refine, autopilot"
 OWN, POSTERIOR = "by its own rule", "by posterior mean"
 FLOOR = 1e-3
 """Regret below this counts as this in geometric means: on a grid it is often 0."""
-SOURCES = ("analysis/*.py", "design/*.py", "proposal/*.py", "stats/*.py", "tree/autopilot.py", "tree/apply.py")
+SOURCES = (
+    "analysis/*.py",
+    "design/*.py",
+    "proposal/*.py",
+    "stats/*.py",
+    "tree/autopilot.py",
+    "tree/apply.py",
+)
 CACHE = Path(__file__).parent / ".cache"
 WANTED = {150: {"Optuna TPE": 0.5, "Optuna GPSampler": 0.7}} | {
     n: {"Optuna TPE": 0.8, "Optuna GPSampler": 1.0} for n in (60, 90)
@@ -186,7 +193,10 @@ def tables(found: Regret) -> str:
 
 def verdict(found: Regret) -> str:
     """Refine against what was wanted of it."""
-    lines = ["| evaluations | rival | all families | held-out families | worst family | wanted | |", "|---:|---|---:|---:|---|---:|---|"]
+    lines = [
+        "| evaluations | rival | all families | held-out families | worst family | wanted | |",
+        "|---:|---|---:|---:|---|---:|---|",
+    ]
     held = [family in HELD_OUT for family in FAMILIES]
     for n, wanted in sorted(WANTED.items()):
         ours = drawn(found, OURS, n)

@@ -194,7 +194,7 @@ class _Budget:
 
     def race(self, spent: int) -> int:
         """How many runs under new seeds there may be, after a search of so many trials."""
-        return self.trials - spent if self.trials is not None else round(spent * _RACE / (1 - _RACE))
+        return round(spent * _RACE / (1 - _RACE)) if self.trials is None else max(0, self.trials - spent)
 
 
 @dataclass
@@ -254,7 +254,7 @@ class _Search:
         left = left_to_run(home.store, home.tree, current.node, review.space)
         if not left:
             return None
-        n = min(n, left)
+        n = min(n, left, self.size)
         audit = self.audit if review.volume_kept < 1 else 0.0
         exploit, audit = first_batch(self.size, n, self.exploit, audit)
         return review.accept(note=_NOTE, n=n, exploit=exploit, audit=audit, author=AUTHOR)

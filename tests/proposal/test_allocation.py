@@ -8,7 +8,9 @@ import pytest
 import objectives
 import refine
 from refine.errors import DesignError, ReviewError
+from refine.proposal.allocation import batch_rows
 from refine.report.pages.proposal import claim_sentence, why
+from refine.space.space import configuration_key
 
 
 @pytest.fixture
@@ -99,6 +101,19 @@ def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(root):
 def test_a_right_narrowing_is_not_refuted(root):
     child = root.propose().accept(n=60, audit=0.3).run(progress=False)
     assert not [c for c in child.propose().proposal.changes if c.kind == "reopen"]
+
+
+def test_a_batch_of_a_search_repeats_nothing_and_goes_where_it_is_good(root):
+    analysis, space = root.analyze(), root.space
+    before = batch_rows(analysis, space, 10, seed=1)
+    skip = frozenset(configuration_key(space.frozen(space.at(row))) for row in before[:4])
+    rows = batch_rows(analysis, space, 10, seed=1, skip=skip)
+    assert len(np.unique(before, axis=0)) == len(np.unique(rows, axis=0)) == 10
+    assert not skip & {configuration_key(space.frozen(space.at(row))) for row in rows}
+    assert batch_rows(analysis, space, 10, seed=1).tolist() == before.tolist()
+    values = [objectives.bowl(space.at(row)) for row in before]
+    assert np.median(values) > np.quantile(root.trials["value"], 0.95)
+    assert len(batch_rows(analysis, space, 0, seed=1)) == 0
 
 
 def test_autopilot_takes_the_same_steps_and_finds_better(tree, space):
