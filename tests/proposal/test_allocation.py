@@ -58,7 +58,7 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
     review = root.propose()
     with_counter, without = review.accept(n=40), review.accept(n=40, audit=0)
     assert with_counter.id != without.id
-    assert [origin for origin, _ in root.context.store.beside(with_counter._stored.pk)] == ["audit"] * 2
+    assert [b.origin for b in root.context.store.beside(with_counter._stored.pk)] == ["audit"] * 2
     assert root.context.store.beside(without._stored.pk) == []
     nothing_cut = review.reject(*root.space.varied).accept(n=40)
     assert nothing_cut.node.audit == 0  # there is no outside
