@@ -92,9 +92,9 @@ def by_people(root: refine.Round, rounds: int, n: int, workers: int) -> list[ref
     return found
 
 
-def by_autopilot(root: refine.Round, rounds: int, n: int, workers: int) -> list[refine.Round]:
+def by_autopilot(root: refine.Round, budget: int, workers: int) -> list[refine.Round]:
     """Each proposal is accepted as it is."""
-    last: refine.Round | None = refine.autopilot(root, rounds, n=n, risk=0.15, workers=workers)
+    last: refine.Round | None = refine.autopilot(root, budget=budget, risk=0.15, workers=workers)
     found: list[refine.Round] = []
     while last is not None:
         found.insert(0, last)
@@ -179,7 +179,7 @@ def main(out: Path, rounds: int, n: int, epochs: int, splits: int, workers: int)
     ways = {
         "nobody, one round": lambda root: [root.run(workers)],
         "people, what the ten best span": lambda root: by_people(root, rounds, n, workers),
-        "autopilot": lambda root: by_autopilot(root, rounds, n, workers),
+        "autopilot": lambda root: by_autopilot(root, rounds * n, workers),
     }
     rows = []
     for split in range(splits):

@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Unpack
 
-import numpy as np
-import numpy.typing as npt
-
-from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, DesignError, ReviewError
@@ -23,8 +19,6 @@ from refine.tree.confirm import confirm
 from refine.tree.overview import comparable
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.trials.frame import best_first, space_filling
-from refine.trials.goal import sign_of
 from refine.utils.action import Action
 
 AUTHOR = "autopilot"
@@ -59,8 +53,7 @@ def autopilot(
     :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so many is a lucky one.
 
     Without ``budget`` it runs a number of rounds, and stops early when a round left nothing to run or too little to
-    analyse, or brought nothing more than noise: its best is no better than what was known, and its space-filling trials
-    are no better as a population than those of the round before.
+    analyse, or when another one is not worth it: :meth:`refine.Review.worth` says something else than ``CONTINUE``.
 
     With ``budget`` it searches until that is spent. A child first runs the trials that tell of it as a population: its
     space-filling and audit trials. Then it grows by batches of ten exploit trials, each batch chosen from all that is known
@@ -113,18 +106,11 @@ def autopilot(
         left = left_to_run(home.store, home.tree, current.node, review.space)
         if not left:
             break  # every configuration of what is proposed has been run
-        child = review.accept(
-            note=_NOTE,
-            n=min(current.n if n is None else n, left),
-            exploit=exploit,
-            audit=audit,
-            author=AUTHOR,
-        )
-        child.run(**options)
-        over = _only_noise(current, child)
-        current = child
-        if over:
+        size = min(current.n if n is None else n, left)
+        if review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
             break
+        child = review.accept(note=_NOTE, n=size, exploit=exploit, audit=audit, author=AUTHOR)
+        current = child.run(**options)
     return current
 
 
@@ -276,24 +262,3 @@ class _Search:
         known = [(r._stored, r.goal) for r in rounds]
         place = context, known, f"tree {context.name}", known[-1][0].node.epsilon
         confirm(*place, budget, _RACERS, (None, None), RunOptions(**self.options))
-
-
-def _best_values(found: Round) -> npt.NDArray[np.float64]:
-    """Values of the trials that may be called best."""
-    frame = best_first(found.trials, found.direction, found.space, found.node.allow_degenerate)
-    return np.asarray(frame["value"], dtype=float)
-
-
-def _only_noise(parent: Round, child: Round) -> bool:
-    sign = sign_of(child.direction)
-    before, after = (sign * _best_values(r) for r in (parent, child))
-    if not len(after) or not len(before):
-        return not len(after)
-    if after.max() > before.max():
-        return False
-    drawn = [
-        sign * t.loc[space_filling(t), "value"].dropna().to_numpy() for t in (parent.trials, child.trials)
-    ]
-    if min(len(e) for e in drawn) < 2:
-        return True
-    return bool(stats.Compare()(np.asarray(drawn[0]), np.asarray(drawn[1])).low <= 0.5)
