@@ -80,6 +80,7 @@ class Analysis(Shown):
         n_imported: How many of ``n_space_filling`` were imported without saying how they were drawn.
         again: Runs again under new seeds, where they come from a store: (k, parameters) unit-scale positions and (k,) values,
             higher is better. What is handed over is judged by them as well.
+        n_damaged: How many stored trials of the round and its ancestors can't be read, and are left out.
     """
 
     space: Space
@@ -104,6 +105,7 @@ class Analysis(Shown):
     codes: tuple[str, ...] = ()
     n_imported: int = 0
     again: tuple[Floats, Floats] | None = field(default=None, repr=False)
+    n_damaged: int = 0
 
     def __getitem__(self, name: str) -> ParameterEvidence:
         for evidence in self.parameters:
@@ -152,10 +154,12 @@ class Analysis(Shown):
 
     @property
     def cautions(self) -> tuple[Reason, ...]:
-        """What to keep in mind about its trials: some were imported, or ran several versions of the code."""
+        """What to keep in mind about its trials: some were imported, can't be read, or ran several versions of the code."""
         found = []
         if self.n_imported:
             found.append(Reason("imported", {"n": self.n_imported, "of": self.n_space_filling}))
+        if self.n_damaged:
+            found.append(Reason("damaged", {"n": self.n_damaged}))
         if len(self.codes) > 1:
             found.append(Reason("code", {"codes": list(self.codes)}))
         return tuple(found)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from refine.design.space_filling import design_named, draw, how_many
-from refine.errors import AnalysisError, DesignError, ObjectiveError
+from refine.errors import AnalysisError, DesignError, ObjectiveError, StoreError
 from refine.run.environment import environment
 from refine.run.executor import PER_WORKER, outcomes_of
 from refine.run.identity import called, objective_code, source_file
@@ -24,12 +24,15 @@ from refine.run.signals import interruptible
 from refine.space.encoding import encode, freeze
 from refine.space.space import configuration_key
 from refine.store.reader import Reader
+from refine.store.sound import MOST_SECONDS, outcome_fault
 from refine.store.store import Store
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.round_record import Beside, Node, StoredNode
 from refine.trials.trial import Trial
+from refine.utils.action import Action
+from refine.utils.format import plural
 
 
 class Steering(Protocol):
@@ -100,6 +103,13 @@ def run_round(
         beside = store.beside(stored.pk)
         several = choose is not None or any(b.seeds > 1 for b in beside)
         records = store.records([stored.pk], curves=curves, replicates=several)
+        if records.damaged:
+            raise StoreError(
+                f"round {node.id}: {plural(len(records.damaged), 'stored trial')} can't be read, first {records.damaged[0]}; it "
+                "can be run again once what is damaged is removed",
+                Action("tree.repair"),
+            )
+        store.check_plan(stored.pk)
         steered = None if steer is None else steer(records)
         tasks: Iterator[Task]
         if steered is not None:
@@ -129,6 +139,11 @@ def run_round(
         outcomes = outcomes_of(stack, objective, tasks, todo, options, stop=stop, ahead=ahead)
         for task, outcome in outcomes:
             held()
+            if text := outcome_fault(outcome.metrics, outcome.curve, outcome.seconds):
+                told = f"what the objective returned can't be stored: {text}"
+                outcome = outcome._replace(
+                    state="failed", metrics={}, curve={}, error=told, seconds=_kept(outcome.seconds)
+                )
             state = outcome.state
             try:
                 outcome, value = _scored(outcome, metric)
@@ -251,6 +266,10 @@ def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
     return (
         outcome if value is None else outcome._replace(metrics={**outcome.metrics, metric.name: value})
     ), value
+
+
+def _kept(seconds: float) -> float:
+    return seconds if 0 <= seconds <= MOST_SECONDS else 0.0
 
 
 def _trial(task: Task, outcome: Outcome, state: str, code: str) -> Trial:

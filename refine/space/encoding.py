@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from refine.errors import DesignError, SpaceError
+from refine.errors import DesignError, SpaceError, unstorable
 
 SIGNIFICANT_DIGITS = 12
 
@@ -126,15 +126,25 @@ def freeze(value: Any) -> Any:
     :class:`Reference`.
 
     Raises:
-        SpaceError: NaN, infinity, or an object without an import path.
+        SpaceError: NaN, infinity, a number or text that can't be stored, or an object without an import path.
     """
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
     if value is None or isinstance(value, bool | Reference):
         return value
-    if isinstance(value, int | str):
-        # A member of an IntEnum or StrEnum is stored, hence compared, as the plain value it is.
-        return int(value) if isinstance(value, int) else str.__str__(value)
+    # A member of an IntEnum or StrEnum is stored, hence compared, as the plain value it is.
+    if isinstance(value, int):
+        try:
+            float(value)
+        except OverflowError:
+            raise SpaceError(
+                "a whole number must be one that a float holds, below 1.8e308, got a larger one"
+            ) from None
+        return int(value)
+    if isinstance(value, str):
+        if bad := unstorable(value):
+            raise SpaceError(f"a text {bad}")
+        return str.__str__(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise SpaceError(f"a value must be finite, got {value}")

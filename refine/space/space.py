@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors import SpaceError, UnknownNameError, did_you_mean
+from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint
 from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
@@ -378,6 +378,8 @@ def decode_configuration(encoded: Mapping[str, Any]) -> dict[str, Any]:
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name.strip():
         raise SpaceError(f"a parameter's name must be a text that is not empty, got {name!r}")
+    if bad := unstorable(name):
+        raise SpaceError(f"a parameter's name {bad}")
     if name in RESERVED:
         raise SpaceError(
             f"{name}: this name is reserved for the table of trials ({', '.join(RESERVED)}); rename the parameter"

@@ -8,6 +8,7 @@ import math
 import sqlalchemy as sa
 
 from refine.errors import StoreError
+from refine.utils.action import Action
 
 BUSY_SECONDS = 30.0
 """A SQLite file that another process has locked is waited for so long, unless the URL says otherwise."""
@@ -61,6 +62,11 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
         broken = isinstance(kind, sa.exc.OperationalError | sa.exc.InternalError | sa.exc.DataError)
         if (broken or type(kind) is sa.exc.DatabaseError) and not context.is_pre_ping:
             said = str(context.original_exception).strip().splitlines()[0]
+            if "Could not decode to UTF-8" in said:
+                raise StoreError(
+                    f"store {name}: a stored text is damaged ({said}); remove what is damaged",
+                    Action("tree.repair"),
+                ) from context.original_exception
             raise StoreError(
                 f"store {name}: the database says: {said}; see that it is there and in order, then make the same call again"
             ) from context.original_exception

@@ -9,7 +9,7 @@ import itertools
 import json
 import operator
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
 from refine.store.schema import shown_url, t
+from refine.store.sound import BROKEN, curve_of, parsed, said, sift, unreadable
 from refine.trials.frame import Records
 from refine.trials.metric import Curve, Metric
 from refine.trials.trial import Examples, Trial
@@ -170,12 +171,14 @@ def read_examples(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, 
         rows = connection.execute(query).all()
     if target is None:
         return {}
-    right = np.frombuffer(zlib.decompress(target.data), dtype="<f4")
     found = {}
-    for key, count, data in rows:
-        said = np.frombuffer(zlib.decompress(data), dtype="<f2").reshape(count, -1)
-        if count == len(right):
-            found[key] = Examples(said, right, target.total)
+    with contextlib.suppress(*BROKEN):
+        right = np.frombuffer(zlib.decompress(target.data), dtype="<f4")
+        for key, count, data in rows:
+            with contextlib.suppress(*BROKEN):  # what is damaged says nothing
+                predicted = np.frombuffer(zlib.decompress(data), dtype="<f2").reshape(count, -1)
+                if count == len(right):
+                    found[key] = Examples(predicted, right, target.total)
     return found
 
 
@@ -193,7 +196,11 @@ def read_curves(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Cu
         sa.select(c.key, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial).where(*chosen).order_by(c.pk)
     )
     with engine.connect() as connection:
-        return {key: json.loads(zlib.decompress(data)) for key, data in connection.execute(query)}
+        found: dict[str, Curve] = {}
+        for key, data in connection.execute(query):
+            with contextlib.suppress(*BROKEN):
+                found[key] = curve_of(data)
+        return found
 
 
 def read_records(
@@ -207,31 +214,83 @@ def read_records(
         curves: Whether to read values per epoch as well.
         replicates: Whether to read replicates too, and not the planned runs alone.
     """
+    with _without_collector(), engine.connect() as connection:
+        out = {pk: Records([], [], [] if curves else (), {name: [] for name in _PLAIN}) for pk in pks}
+        for node, parts, data, found, faults in _sound_rows(connection, pks, curves, replicates):
+            out[node] = Records(
+                data[0],
+                data[1],
+                [found.get(pk, {}) for pk in parts[1]] if curves else (),
+                {name: list(part) for name, part in zip(_PLAIN, parts[4:], strict=True)},
+                tuple(f"trial {i + 1}: {text}" for i, text in faults.items()),
+            )
+        return out
+
+
+def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
+    """The rows of the trials that :func:`read_records` reads of the planned runs of a node, in its order."""
+    return [
+        row for _, parts, *_ in _sound_rows(connection, [pk], curves, replicates=False) for row in parts[1]
+    ]
+
+
+def _sound_rows(
+    connection: sa.Connection, pks: Sequence[int], curves: bool, replicates: bool
+) -> Iterator[
+    tuple[int, Sequence[Sequence[Any]], Sequence[list[Any]], Mapping[int, Curve], Mapping[int, str]]
+]:
+    """Node by node what can be read of its trials, last attempts.
+
+    Yields:
+        The node, columns of the statement, parsed configurations and metrics, curves by row, and why which others
+        can't be read, by number.
+    """
     c = t.trial.c
     where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
     columns = [c.node, c.pk, c.configuration, c.metrics, *(c[name] for name in _PLAIN)]
     query = sa.select(*columns).where(where).order_by(c.node, c.pk)
-    with _without_collector(), engine.connect() as connection:
-        if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
-            query = query.where(~_superseded())
-        rows = connection.execute(query).all()
-        found: dict[int, Curve] = {}
-        if curves and rows:
-            pairs = (
-                sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial).where(where)
-            )
-            for trial, data in connection.execute(pairs):
-                found[trial] = json.loads(zlib.decompress(data))
-        out = {pk: Records([], [], [] if curves else (), {name: [] for name in _PLAIN}) for pk in pks}
-        for node, mine in itertools.groupby(rows, operator.itemgetter(0)):
-            parts: list[Sequence[Any]] = list(zip(*mine, strict=True))
-            out[node] = Records(
-                _loads(parts[2]),
-                _loads(parts[3]),
-                [found.get(pk, {}) for pk in parts[1]] if curves else (),
-                {name: list(part) for name, part in zip(_PLAIN, parts[4:], strict=True)},
-            )
-        return out
+    if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
+        query = query.where(~_superseded())
+    rows = connection.execute(query).all()
+    found: dict[int, Curve] = {}
+    spoilt: dict[int, str] = {}
+    if curves and rows:
+        pairs = sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial).where(where)
+        for trial, packed in connection.execute(pairs):
+            try:
+                found[trial] = curve_of(packed)
+            except BROKEN as error:
+                spoilt[trial] = f"its curve: {said(error)}"
+    for node, some in itertools.groupby(rows, operator.itemgetter(0)):
+        mine = list(some)
+        parts: list[Sequence[Any]] = list(zip(*mine, strict=True))
+        data: list[list[Any]] = []
+        faults = _faults(parts, spoilt, data)
+        if faults:
+            good = [row for i, row in enumerate(mine) if i not in faults]
+            parts = list(zip(*good, strict=True)) or [()] * len(columns)
+            data = [parsed(parts[2]), parsed(parts[3])]
+        yield node, parts, data, found, faults
+
+
+def _faults(
+    parts: Sequence[Sequence[Any]], spoilt: Mapping[int, str], data: list[list[Any]]
+) -> dict[int, str]:
+    """Number of a row of :func:`read_records` -> why it can't be read.
+
+    Args:
+        parts: Columns of its statement.
+        spoilt: Row of a trial -> what is wrong with its curve.
+        data: Takes configurations and metrics, parsed, where all can be read.
+    """
+    names, count = ("configuration", "metrics", *_PLAIN), len(parts[1])
+
+    def fault(low: int, high: int) -> str:
+        columns = {name: part[low:high] for name, part in zip(names, parts[2:], strict=True)}
+        return unreadable(columns, data if high - low == count else None)
+
+    of_curves = {i: spoilt[pk] for i, pk in enumerate(parts[1]) if pk in spoilt} if spoilt else {}
+    return dict(sorted((of_curves | sift(count, fault)).items()))
 
 
 def store_scores(engine: sa.Engine, pk: int, metric: Metric) -> None:
@@ -300,14 +359,3 @@ def _superseded() -> sa.Exists:
     c, later = t.trial.c, t.trial.alias("later").c
     same = (later.node == c.node, later.key == c.key, later.replicate == c.replicate)
     return sa.exists().where(*same, later.attempt > c.attempt)
-
-
-def _loads(texts: Sequence[str]) -> list[Any]:
-    # One call of the decoder for all rows is several times faster than one per row.
-    try:
-        return json.loads("[" + ",".join(texts) + "]") if texts else []
-    except ValueError as error:
-        raise StoreError(
-            f"a stored trial can't be read, as what was written is damaged: {error}; take the store, or a folder that "
-            "tree.export wrote, from before that"
-        ) from None

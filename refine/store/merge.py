@@ -20,8 +20,8 @@ import sqlalchemy as sa
 
 from refine.errors import StoreError
 from refine.space.encoding import dumps
-from refine.store.rows import Part, Row, hanging_on, identity_of, link, own_columns, parts_of
-from refine.store.schema import t
+from refine.store.rows import Part, Row, check_part, identity_of, parts_of
+from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.store import Store
 from refine.trials.round_record import BASELINE
 from refine.utils.display import Shown
@@ -92,6 +92,8 @@ def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "")
         RoundBusyError: A round that both have is being run.
     """
     theirs = list(parts)
+    for part in theirs:
+        check_part(part)
     try:
         with suppress(sa.exc.IntegrityError):
             return _merged(store, tree, theirs, strict)

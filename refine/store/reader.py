@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
-from refine.errors import StoreError
+from refine.errors import RefineWarning
+from refine.proposal.proposal import Proposal
+from refine.review.decision import Decision
 from refine.store.log import count_states, last_rows, read_curves, read_examples, read_records, read_shown
 from refine.store.schema import shown_url, t
+from refine.store.sound import BROKEN, LARGEST, node_of, said
 from refine.trials.frame import Records
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
-from refine.trials.round_record import Beside, HoldoutRun, Node, StoredNode, StoredOpening, beside_of
+from refine.trials.round_record import Beside, HoldoutRun, StoredNode, StoredOpening, beside_of
 from refine.trials.trial import Examples
 
 T = TypeVar("T")
@@ -44,12 +49,17 @@ class Reader(ABC):
     # A tree.
 
     def nodes(self, tree: int) -> dict[str, StoredNode]:
-        """All nodes of a tree by id, oldest first."""
-        return self._once(_nodes, tree)
+        """All nodes of a tree by id, oldest first; those that are damaged are left out."""
+        return self._once(_nodes, tree)[0]
+
+    def damaged_nodes(self, tree: int) -> dict[str, str]:
+        """Id of a node that can't be read -> why."""
+        return self._once(_nodes, tree)[1]
 
     def tags(self, tree: int) -> dict[str, str]:
         """Tag -> node id."""
-        return self._once(_tags, tree)
+        known, tags = self.nodes(tree), self._once(_tags, tree)
+        return {tag: key for tag, key in tags.items() if key in known}
 
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
         """See :func:`refine.store.log.count_states`."""
@@ -167,36 +177,43 @@ def _joined(parts: Sequence[Records]) -> Records:
         [m for part in parts for m in part.metrics],
         [c for part in parts for c in part.curves],
         {name: [v for part in parts for v in part.columns[name]] for name in names},
+        tuple(text for part in parts for text in part.damaged),
     )
 
 
-def _nodes(engine: sa.Engine, tree: int) -> dict[str, StoredNode]:
+def _nodes(engine: sa.Engine, tree: int) -> tuple[dict[str, StoredNode], dict[str, str]]:
+    with engine.connect() as connection:
+        return read_nodes(connection, tree)
+
+
+def read_nodes(connection: sa.Connection, tree: int) -> tuple[dict[str, StoredNode], dict[str, str]]:
+    """The nodes that can be read, and why the others can't: what came from a damaged one is left out with it."""
     n = t.plan.c.n
     sizes = sa.select(t.plan.c.node, sa.func.max(n).label("n"), sa.func.min(n).label("first"))
-    size = sizes.group_by(t.plan.c.node).subquery()
+    size = sizes.where(n.between(1, LARGEST)).group_by(t.plan.c.node).subquery()
     query = (
         sa.select(t.node, size.c.n, size.c.first)
-        .join(size, size.c.node == t.node.c.pk)
+        .outerjoin(size, size.c.node == t.node.c.pk)
         .where(t.node.c.tree == tree)
         .order_by(t.node.c.pk)
     )
-    with engine.connect() as connection:
-        rows = connection.execute(query).all()
-    out = {}
+    rows = connection.execute(query).all()
+    found: dict[str, StoredNode] = {}
+    damaged: dict[str, str] = {}
     for order, row in enumerate(rows):
-        rest = {f: getattr(row, f) for f in ("metric", "direction", "note", "author", "created")}
-        rest["allow_degenerate"] = bool(row.allow_degenerate)
-        rest["epsilon"] = row.epsilon
-        rest["scientific"] = tuple(json.loads(row.scientific or "[]"))
         try:
-            node = Node.from_json(json.loads(row.content), **rest)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(
-                f"store {shown_url(engine.url)}: what is stored of round {row.id} is damaged ({type(error).__name__}: "
-                f"{error}); take the store, or a folder that tree.export wrote, from before that"
-            ) from None
-        out[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
-    return out
+            node = node_of(row._asdict())
+            if row.n is None:
+                raise ValueError("it plans no configuration")
+            if node.parent is not None and node.parent not in found:
+                raise ValueError(
+                    f"the round that it comes from, {node.parent}, can't be read or is not there"
+                )
+        except BROKEN as error:
+            damaged[str(row.id)] = said(error)
+            continue
+        found[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
+    return found, damaged
 
 
 def _tags(engine: sa.Engine, tree: int) -> dict[str, str]:
@@ -217,7 +234,17 @@ def _grouped(
     out: dict[int, list[T]] = {}
     with engine.connect() as connection:
         for row in connection.execute(query):
-            out.setdefault(row[0], []).append(made(row))
+            mine = out.setdefault(row[0], [])
+            try:
+                mine.append(made(row))
+            except BROKEN as error:
+                names = ", ".join(dict.fromkeys(column.table.name for column in query.selected_columns))
+                warnings.warn(
+                    f"store {shown_url(engine.url)}: a stored row of {names} can't be read ({said(error)}) and is left out; "
+                    "see what is damaged, and remove it",
+                    RefineWarning,
+                    stacklevel=2,
+                )
     return out
 
 
@@ -238,16 +265,29 @@ def _environments(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[dic
     return _grouped(engine, query, lambda row: json.loads(row.environment))
 
 
+@lru_cache(maxsize=4096)
+def _sound_proposal(content: str) -> str:
+    """A stored proposal that can be read; it never changes, and is asked for all the time."""
+    Proposal.from_json(json.loads(content))
+    return content
+
+
+@lru_cache(maxsize=4096)
+def _sound_decision(content: str) -> str:
+    Decision.from_json(json.loads(content))
+    return content
+
+
 def _proposals(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, str]]]:
     c = t.proposal.c
     query = sa.select(c.node, c.digest, c.content).where(c.node.in_(pks)).order_by(c.pk)
-    return _grouped(engine, query, lambda row: (row.digest, row.content))
+    return _grouped(engine, query, lambda row: (row.digest, _sound_proposal(row.content)))
 
 
 def _decisions(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, float]]]:
     c = t.decision.c
     query = sa.select(c.node, c.content, c.created).where(c.node.in_(pks)).order_by(c.pk)
-    return _grouped(engine, query, lambda row: (row.content, row.created))
+    return _grouped(engine, query, lambda row: (_sound_decision(row.content), row.created))
 
 
 def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredOpening]]:

@@ -10,25 +10,21 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from refine.errors import RefineError, StoreError
-from refine.proposal.proposal import Proposal
-from refine.review.decision import Decision
-from refine.space.encoding import decode, digest, dumps
-from refine.space.space import configuration_key, decode_configuration
-from refine.store.schema import metadata, renamed, t
+from refine.errors import StoreError
+from refine.space.encoding import dumps
+from refine.store.schema import hanging_on, link, metadata, own_columns, renamed, t
+from refine.store.sound import BROKEN, fault_of, faults_of, is_number, node_of, said, short, value_fault
 from refine.store.store import Store
 from refine.trials.round_record import Node
-from refine.trials.trial import ORIGINS, STATES
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
-_LARGEST = 2**31 - 1
 _PLAIN_JSON = {
     # Texts that are JSON: shown as such, so that people and git can read them.
     ("node", "content"),
@@ -65,38 +61,7 @@ class Part(NamedTuple):
     @property
     def node(self) -> Node:
         """The node."""
-        rest = {f: self.row[f] for f in ("metric", "direction", "note", "author", "created")}
-        content = json.loads(self.row["content"])
-        scientific = tuple(json.loads(self.row.get("scientific") or "[]"))
-        allow_degenerate = bool(self.row["allow_degenerate"])
-        return Node.from_json(
-            content,
-            **rest,
-            allow_degenerate=allow_degenerate,
-            scientific=scientific,
-            epsilon=self.row.get("epsilon"),
-        )
-
-
-def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:
-    """Tables whose rows belong to a row of this one, in the schema's order. Leases belong to processes."""
-    return tuple(
-        other
-        for other in metadata.tables.values()
-        if other is not t.lease
-        and other is not t.node
-        and any(k.column.table is table for k in other.foreign_keys)
-    )
-
-
-def link(table: sa.Table, owner: sa.Table) -> sa.Column[Any]:
-    """The column by which rows of a table belong to rows of its owner."""
-    return next(k.parent for k in table.foreign_keys if k.column.table is owner)  # type: ignore[return-value]
-
-
-def own_columns(table: sa.Table) -> list[sa.Column[Any]]:
-    """Columns that say something of their own: no row numbers, no links."""
-    return [c for c in table.columns if c.name != "pk" and not c.foreign_keys]
+        return node_of(self.row)
 
 
 def identity_of(table: sa.Table) -> list[str]:
@@ -120,21 +85,30 @@ NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))
 
 
 def parts_of(store: Store, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
-    """Nodes of a tree with all that belongs to them, oldest first, one at a time.
+    """Nodes of a tree with all that belongs to them, oldest first, one at a time. What is damaged is left out.
 
     Args:
         store: The store.
         tree: Row of the tree.
         only: Ids of nodes; default all.
     """
+    known = store.nodes(tree)
     with store.engine.connect() as connection:
         query = sa.select(t.node).where(t.node.c.tree == tree).order_by(t.node.c.pk)
         for node in connection.execute(query).all():
             if only is not None and node.id not in only:
                 continue
-            rows = {other.name: _read(connection, other, t.node, node.pk) for other in hanging_on(t.node)}
+            if node.id not in known:
+                continue
+            rows = {other.name: _sound(connection, other, node.pk) for other in hanging_on(t.node)}
             row = {c.name: getattr(node, c.name) for c in own_columns(t.node)}
             yield Part(row, {name: found for name, found in rows.items() if found})
+
+
+def _sound(connection: sa.Connection, table: sa.Table, node: int) -> list[Row]:
+    found = _read(connection, table, t.node, node)
+    damaged = faults_of(table, found)
+    return [row for i, row in enumerate(found) if i not in damaged]
 
 
 def _read(connection: sa.Connection, table: sa.Table, owner: sa.Table, pk: int) -> list[Row]:
@@ -158,6 +132,16 @@ def _read(connection: sa.Connection, table: sa.Table, owner: sa.Table, pk: int) 
             values = {name: getattr(row, name) for name in inside}
             out[at[getattr(row, key)]].setdefault(inner.name, []).append(values)
     return out
+
+
+def check_part(part: Part) -> None:
+    """Raises StoreError unless a round can be taken over as it is, whatever it was made of."""
+    found = {**part.rows, "node": [part.row]}
+    for name, rows in found.items():
+        for i, text in faults_of(metadata.tables[name], rows).items():
+            raise StoreError(
+                f"round {part.id}: {name} {i + 1}: {text}; nothing was written: correct it where it comes from"
+            )
 
 
 # To plain data and back.
@@ -216,12 +200,8 @@ def from_plain(name: str, data: Any, where: str) -> Row:
             if not isinstance(rows, list):
                 raise StoreError(f"{where}: {below} must be a list, got {type(rows).__name__}")
             row[below] = [from_plain(other.name, r, f"{where}: {below} {i + 1}") for i, r in enumerate(rows)]
-    check = _CHECKS.get(name)
-    if check is not None:
-        try:
-            check(row)
-        except (RefineError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            raise StoreError(f"{where}: {error}; the folder is damaged") from None
+    if text := fault_of(table, {**row, **dict.fromkeys(inner, ())}):
+        raise StoreError(f"{where}: {text}; the folder is damaged")
     return row
 
 
@@ -230,26 +210,19 @@ def _value(table: sa.Table, column: sa.Column[Any], value: Any, where: str) -> A
     if isinstance(column.type, sa.LargeBinary):
         try:
             return _bytes_from_plain(key, value)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise StoreError(f"{where}: holds no such data: {error}; the folder is damaged") from None
+        except BROKEN as error:
+            raise StoreError(f"{where}: holds no such data: {said(error)}; the folder is damaged") from None
     if key in _PLAIN_JSON and not isinstance(value, str):
         if not isinstance(value, dict | list):
-            raise StoreError(f"{where}: must be an object or a list, got {value!r}")
+            raise StoreError(f"{where}: must be an object or a list, got {short(value)}")
         try:
             return _text(key, _unspelled(value) if key in _AS_WRITTEN else value)
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"{where}: {error}; the folder is damaged") from None
-    if isinstance(column.type, sa.Text):
-        good = isinstance(value, str) and "\x00" not in value
-        kind = "a text"
-    elif isinstance(column.type, sa.Integer):
-        good = isinstance(value, int) and not isinstance(value, bool) and -_LARGEST - 1 <= value <= _LARGEST
-        kind = "a whole number of 32 bits"
-    else:
-        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        kind, value = "a finite number", float(value) if good else value
-    if not good:
-        raise StoreError(f"{where}: must be {kind}, got {str(value)[:60]!r}; the folder is damaged")
+        except BROKEN as error:
+            raise StoreError(f"{where}: {said(error)}; the folder is damaged") from None
+    if isinstance(column.type, sa.Double) and is_number(value):
+        value = float(value)
+    if text := value_fault(column, value):
+        raise StoreError(f"{where}: {text}; the folder is damaged")
     return value
 
 
@@ -280,8 +253,8 @@ def _number(value: Any) -> float:
         if value not in ("NaN", "Infinity", "-Infinity"):
             raise ValueError(f"{value[:40]!r} is no number")
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
+    if not is_number(value):
+        raise TypeError(f"{short(value)} is no number that a float holds")
     return value
 
 
@@ -300,82 +273,3 @@ def _bytes_from_plain(key: tuple[str, str], value: Any) -> bytes:
     raw = base64.b64decode(value, validate=True)
     packed = key in (("prediction", "data"), ("target", "data"))
     return zlib.compress(raw, 6) if packed else raw
-
-
-# What must hold of a row before anybody relies on it.
-
-
-def _check_node(row: Row) -> None:
-    node = Part(row, {}).node
-    if node.id != row["id"] or dumps(node.identity()) != row["content"]:
-        raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")
-    if row["direction"] not in ("maximize", "minimize"):
-        raise ValueError(f"direction must be 'maximize' or 'minimize', got {row['direction']!r}")
-    if not all(isinstance(name, str) for name in node.scientific):
-        raise ValueError(f"scientific must be names of parameters, got {row['scientific']!r}")
-
-
-def _check_trial(row: Row) -> None:
-    configuration = json.loads(row["configuration"])
-    if row["key"] != configuration_key(decode_configuration(configuration)):
-        raise ValueError("the key is not that of the configuration")
-    for name, known in (("state", STATES), ("origin", ORIGINS)):
-        if row[name] not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {row[name]!r}")
-    if row["replicate"] < 0 or row["attempt"] < 0:
-        raise ValueError("replicate and attempt must be >= 0")
-    if row["cell"] is not None and not row["cell"].isdecimal():
-        raise ValueError(f"cell must be decimal digits, got {row['cell']!r}")
-    _check_metrics(row)
-    read = None if row["read"] is None else json.loads(row["read"])
-    if read is not None and not (isinstance(read, list) and all(isinstance(n, str) for n in read)):
-        raise ValueError(f"read must be a list of names, got {read!r}")
-    for kept in row.get("prediction", ()):
-        numbers = len(zlib.decompress(kept["data"])) // 2
-        if kept["examples"] < 1 or numbers % kept["examples"]:
-            raise ValueError(f"a prediction must hold numbers for {kept['examples']} examples, got {numbers}")
-
-
-def _check_metrics(row: Row) -> None:
-    _unspelled(json.loads(row["metrics"]))
-
-
-def _check_cell_plan(row: Row) -> None:
-    for value in json.loads(row["configuration"]).values():
-        decode(value)
-
-
-def _check_opening(row: Row) -> None:
-    content = json.loads(row["content"])
-    if not all(isinstance(key, str) for key in content["keys"]) or not isinstance(content["seeds"], int):
-        raise ValueError("an opening must name keys and a number of seeds")
-    if digest(row["content"], len(row["digest"])) != row["digest"]:
-        raise ValueError("the digest of an opening is not that of its content")
-
-
-def _check_proposal(row: Row) -> None:
-    if Proposal.from_json(json.loads(row["content"])).digest != row["digest"]:
-        raise ValueError("the digest of a proposal is not that of its content")
-
-
-def _check_decision(row: Row) -> None:
-    if Decision.from_json(json.loads(row["content"])).digest != row["digest"]:
-        raise ValueError("the digest of a decision is not that of its content")
-
-
-def _check_run(row: Row) -> None:
-    found = json.loads(row["environment"])
-    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise ValueError("an environment must be an object of texts")
-
-
-_CHECKS: dict[str, Callable[[Row], None]] = {
-    "node": _check_node,
-    "run": _check_run,
-    "trial": _check_trial,
-    "cell_plan": _check_cell_plan,
-    "opening": _check_opening,
-    "opened": _check_metrics,
-    "proposal": _check_proposal,
-    "decision": _check_decision,
-}

@@ -203,6 +203,27 @@ t = SimpleNamespace(
 )
 
 
+def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:
+    """Tables whose rows belong to a row of this one, in the schema's order. Leases belong to processes."""
+    return tuple(
+        other
+        for other in metadata.tables.values()
+        if other is not t.lease
+        and other is not t.node
+        and any(k.column.table is table for k in other.foreign_keys)
+    )
+
+
+def link(table: sa.Table, owner: sa.Table) -> sa.Column[Any]:
+    """The column by which rows of a table belong to rows of its owner."""
+    return next(k.parent for k in table.foreign_keys if k.column.table is owner)  # type: ignore[return-value]
+
+
+def own_columns(table: sa.Table) -> list[sa.Column[Any]]:
+    """Columns that say something of their own: no row numbers, no links."""
+    return [c for c in table.columns if c.name != "pk" and not c.foreign_keys]
+
+
 def renamed(table: str, row: dict[str, Any]) -> dict[str, Any]:
     """A row of an exported folder under the names of this version; what the row holds is not looked at.
 

@@ -25,10 +25,22 @@ from refine.store.failures import say_the_rest
 from refine.store.lease import Held, lease, leases
 from refine.store.log import TrialWriter, read_records, store_scores
 from refine.store.reader import Reader, Snapshot
+from refine.store.removal import (
+    Damaged,
+    Removal,
+    find_damage,
+    note_removal,
+    removals,
+    remove_damaged,
+    remove_rows,
+    remove_trials,
+)
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t
+from refine.store.sound import faults_of
 from refine.trials.frame import Records
 from refine.trials.metric import Metric
 from refine.trials.round_record import BASELINE, HoldoutRun, Node, StoredDecision
+from refine.utils.action import Action
 
 T = TypeVar("T")
 
@@ -171,6 +183,11 @@ class Store(Reader):
 
         def write(connection: sa.Connection) -> int:
             pk = _node_pk(connection, tree, node.id)
+            if pk is not None and (text := self.damaged_nodes(tree).get(node.id)):
+                raise StoreError(
+                    f"round {node.id}: is in the store, but can't be read ({text}); remove it first",
+                    Action("tree.repair"),
+                )
             if pk is None:
                 row = {
                     "tree": tree,
@@ -314,6 +331,45 @@ class Store(Reader):
     def add_decision(self, decision: StoredDecision) -> None:
         """Keeps a decision; the same decision on the same proposal again is nothing new."""
         self._written(lambda connection: _write_decision(connection, decision))
+
+    # What is damaged, and what is removed for good.
+
+    def damage(self, tree: int) -> list[Damaged]:
+        """See :func:`refine.store.removal.find_damage`."""
+        return find_damage(self.engine, tree)
+
+    def check_plan(self, pk: int) -> None:
+        """Raises StoreError where a stored row of what a round runs beside its design can't be read."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(t.cell_plan).where(t.cell_plan.c.node == pk)).mappings().all()
+        for text in faults_of(t.cell_plan, [dict(row) for row in rows]).values():
+            raise StoreError(f"its plan is damaged: {text}; remove what is damaged", Action("tree.repair"))
+
+    def remove_damaged(self, tree: int, found: Sequence[Damaged], entries: Sequence[Removal]) -> None:
+        """Takes damaged rows out, and notes it for the log."""
+        with self.engine.begin() as connection:
+            remove_damaged(connection, found)
+            for entry in entries:
+                note_removal(connection, tree, entry)
+
+    def remove_trials(
+        self, tree: int, pk: int, numbers: Collection[int], curves: bool, entry: Removal
+    ) -> None:
+        """Takes trials out: see :func:`refine.store.removal.remove_trials`."""
+        with self.engine.begin() as connection:
+            remove_trials(connection, pk, numbers, curves)
+            note_removal(connection, tree, entry)
+
+    def remove_nodes(self, tree: int, pks: Sequence[int], entries: Sequence[Removal]) -> None:
+        """Takes rounds out with everything that belongs to them."""
+        with self.engine.begin() as connection:
+            remove_rows(connection, t.node, t.node.c.pk.in_(list(pks)))
+            for entry in entries:
+                note_removal(connection, tree, entry)
+
+    def removals(self, tree: int) -> list[Removal]:
+        """What was removed from a tree, oldest first."""
+        return removals(self.engine, tree)
 
     # Hold-outs.
 

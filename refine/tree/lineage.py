@@ -41,6 +41,7 @@ class Lineage(NamedTuple):
         fresh: Finished runs again of the path's best configurations.
         again: The same as tables in the names of its space, one per round that has such.
         codes: Fingerprints of the code that the trials of ``frame`` ran, oldest first.
+        damaged: How many stored trials can't be read.
     """
 
     frame: pd.DataFrame
@@ -51,6 +52,7 @@ class Lineage(NamedTuple):
     fresh: Fresh
     again: tuple[pd.DataFrame, ...]
     codes: tuple[str, ...]
+    damaged: int
 
 
 def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Lineage:
@@ -79,9 +81,11 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
                 "it: analyze(metric=function)"
             )
         raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
+    damaged = len(records.damaged)
     earlier = []
     for origin, pk in enumerate(pks[:first]):
         past = reader.records([pk], curves=curves)
+        damaged += len(past.damaged)
         moved = translate(space, nodes, origin, past.configurations)
         if moved is not None:
             earlier.append(table(space, past._replace(configurations=moved), metric))
@@ -100,6 +104,7 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
             and (moved := translate(space, nodes, origin, found.configurations)) is not None
         ),
         codes=versions_of(records.columns["code"]),
+        damaged=damaged,
     )
 
 
@@ -130,9 +135,8 @@ def analysis_of(
     noise = analysis.noise
     if math.isfinite(noise.sd):
         noise = noise.on_examples(read_paired_error(reader, path[-1].pk, node.space, goal))
-    return replace(
-        analysis, codes=found.codes, noise=noise, again=_again(analysis, found.again, goal.allow_degenerate)
-    )
+    again = _again(analysis, found.again, goal.allow_degenerate)
+    return replace(analysis, codes=found.codes, n_damaged=found.damaged, noise=noise, again=again)
 
 
 def _again(

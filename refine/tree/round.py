@@ -415,6 +415,11 @@ class Round(Shown):
         return table(self.space, records, self._metric)
 
     @property
+    def damaged(self) -> tuple[str, ...]:
+        """What is wrong with stored trials that can't be read and are none of :attr:`trials`, a sentence for each."""
+        return self.context.reader.records([self._stored.pk], curves=self._metric.curves).damaged
+
+    @property
     def replicates(self) -> pd.DataFrame:
         """Runs again, as :attr:`trials`, with their numbers in ``replicate``."""
         metric = self._metric

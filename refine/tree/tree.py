@@ -39,6 +39,7 @@ from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
 from refine.tree.outcome import entries_of
 from refine.tree.overview import best_of, comparable
+from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair
 from refine.tree.round import Round
 from refine.tree.winner import winner_of
 from refine.trials.goal import check_direction
@@ -393,6 +394,83 @@ class Tree(Exchange, Shown):
         options = Resources(**resources)
         return self[won.round]._open_holdout(lambda: [key], seeds, who, (objective, name), options)
 
+    # What is damaged, and removing for good.
+
+    def damage(self) -> Damage:
+        """What of the tree can't be read: written by hand, by a broken disk, or before refine refused it.
+
+        Damaged trials are no trials: nothing counts them, analyses say so, and their round can't be run. A damaged
+        round is left out, and so is everything that came from it. Prints itself.
+        """
+        return damage_of(self._context)
+
+    def repair(self, *, note: str = "", author: str | None = None) -> Damage:
+        """Removes what :meth:`damage` says, for good, and writes it into the log; the round runs such trials anew.
+
+        Settings that are no part of a round, such as its note, are set back, and everything else of it stays.
+
+        Args:
+            note: Why, in your words.
+            author: Who does it; default the user name.
+
+        Returns:
+            What was removed.
+
+        Raises:
+            RoundBusyError: A round that holds something damaged is being run.
+        """
+        return repair(self._context, note, author)
+
+    def delete_trials(
+        self, which: Round | str, rows: Any, *, note: str = "", author: str | None = None
+    ) -> int:
+        """Removes trials of a round for good, with all of their attempts, and writes it into the log.
+
+        The round runs them again when it goes on. Proposals that were made on them can't be accepted any more, since
+        their evidence has changed. What was exported or merged before still has them, and merging it brings them back.
+
+        Args:
+            which: A round, its id or a tag.
+            rows: Some of its ``trials``: ``found.trials[...]``, a True or False for each of them, or their numbers.
+            note: Why, in your words.
+            author: Who does it; default the user name.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            ReviewError: The rows are none of the round's.
+            RoundBusyError: The round is being run.
+        """
+        found = self._own(which)
+        curves = found.goal.metric.curves
+        here = Round(self._context, found.node, found.metric, found.direction)
+        return delete_trials(
+            self._context, here._stored, len(here.trials), curves, rows, note=note, author=author
+        )
+
+    def delete_round(
+        self, which: Round | str, *, below: bool = False, note: str = "", author: str | None = None
+    ) -> list[str]:
+        """Removes a round for good, with its trials, proposals and decisions, and writes it into the log.
+
+        The decision on its parent that led to it stays. What was exported or merged before still has the round.
+
+        Args:
+            which: A round, its id or a tag.
+            below: Whether to remove the rounds that came from it too; without that, a round that has some is refused.
+            note: Why, in your words.
+            author: Who does it; default the user name.
+
+        Returns:
+            Ids of the rounds that were removed.
+
+        Raises:
+            ReviewError: Rounds came from it, and ``below`` was not said.
+            RoundBusyError: One of them is being run.
+        """
+        return delete_round(self._context, self._own(which)._stored, below, note, author)
+
     def log(self) -> pd.DataFrame:
         """Everything that happened, oldest first: ``time, event, round, child, author, note``."""
         import pandas as pd
@@ -408,6 +486,7 @@ class Tree(Exchange, Shown):
                 rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
             opened = here.reader.openings(stored.pk)
             rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
+        rows += log_rows(here)
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))

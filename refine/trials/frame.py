@@ -42,12 +42,14 @@ class Records(NamedTuple):
         curves: Per trial its curve; empty tuple where they were not read.
         columns: ``key``, ``cell``, ``replicate``, ``attempt``, ``origin``, ``seed``, ``state``,
             ``seconds``, ``code``, ``read``, ``error``, ``finished``, each a list as long as the others.
+        damaged: What is wrong with stored trials that can't be read and are not among these, a sentence for each.
     """
 
     configurations: list[dict[str, Any]]
     metrics: list[dict[str, float]]
     curves: Sequence[Curve]
     columns: dict[str, list[Any]]
+    damaged: tuple[str, ...] = ()
 
 
 def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:

@@ -57,6 +57,7 @@ def _where(records: Records, keep: Sequence[bool]) -> Records:
         some(records.metrics),
         some(records.curves) if records.curves else (),
         {name: some(values) for name, values in records.columns.items()},
+        records.damaged,
     )
 
 

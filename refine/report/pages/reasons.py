@@ -333,6 +333,10 @@ _SENTENCES: dict[str, Maker] = {
         "choice, and the stated probabilities are too large: repeat the tests on a space-filling round of your own. Trials "
         "drawn at random or on a grid are imported with space_filling=True."
     ),
+    "damaged": lambda v: (
+        f"{plural(v.n, 'stored trial')} of this round and those before it can't be read, and {'is' if v.n == 1 else 'are'} left "
+        "out; tree.damage() says why."
+    ),
     "code": lambda v: (
         f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may "
         "come from the code."

@@ -40,6 +40,9 @@ def round_page(found: Round) -> Page:
     left = 0 if found.node.method == IMPORTED else max(0, found.n - ended)
     blocks: list[Block] = [Text(_progress(found, counts, ended, left, trials)), Text(_best(found, best))]
     blocks += [Text(line) for line in _baseline(found)]
+    if bad := found.damaged:
+        told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
+        blocks.append(Text(told + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
     blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
     decided = [
         f"{d.kind} by {d.author}"

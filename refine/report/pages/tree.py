@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from refine.report.pages.difference import difference_line
 from refine.run.steering import how_text
-from refine.tree.overview import RoundOverview, overview_of
+from refine.tree.overview import Overview, RoundOverview, overview_of
 from refine.tree.tree import Tree
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Branch, Cell, Page, Text
-from refine.utils.format import score
+from refine.utils.display import Block, Branch, Cell, Page, Text
+from refine.utils.format import plural, score
 from refine.utils.provided import page_for
 
 
@@ -21,11 +21,12 @@ def tree_page(tree: Tree) -> Page:
     Args:
         tree: The tree.
     """
-    seen = overview_of(tree._at_once().rounds)
+    tree = tree._at_once()
+    seen = overview_of(tree.rounds)
     if not seen.rounds:
         return Page(
             tree.name,
-            (Text("No round yet."),),
+            (Text("No round yet."), *_damaged(tree, seen)),
             (Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),),
         )
 
@@ -45,7 +46,23 @@ def tree_page(tree: Tree) -> Page:
         first = Action(f"{at}.failures") if last.states else Action(f"{at}.run", workers=2)
     hand_over = (Action("tree.winner"),) if seen.winner else ()
     calls = (first, *hand_over, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
-    return Page("", (Branch(((Cell(tree.name, "strong"),),), grow(seen.below(None))),), calls)
+    blocks: list[Block] = [
+        Branch(((Cell(tree.name, "strong"),),), grow(seen.below(None))),
+        *_damaged(tree, seen),
+    ]
+    return Page("", tuple(blocks), calls)
+
+
+def _damaged(tree: Tree, seen: Overview) -> list[Text]:
+    """What of it can't be read, as far as drawing it has shown."""
+    nodes = tree._context.reader.damaged_nodes(tree._context.tree)
+    told = [f"round {key} can't be read and is left out: {text}" for key, text in nodes.items()]
+    told += [
+        f"round {each.id}: {plural(len(bad), 'stored trial')} can't be read"
+        for each in seen.rounds
+        if (bad := each.round.damaged)
+    ]
+    return [Text("; ".join(told), "bad", Action("tree.damage"))] if told else []
 
 
 def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:

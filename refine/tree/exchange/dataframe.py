@@ -14,6 +14,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import label, round_significant, value_key
 from refine.space.parameters import Float, Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space
+from refine.store.sound import MOST_SECONDS
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.frame import check_frame
 from refine.trials.trial import DEGENERATE, OLDER_ORIGINS, ORIGINS, STATES
@@ -73,8 +74,10 @@ def runs_of(
     seconds = _numbers(frame, "seconds", 0.0, names)
     seeds = _seeds(frame, names)
     origins = _origins(frame, space_filling, names)
-    if (seconds < 0).any():
-        raise AnalysisError(f"seconds must be >= 0, got {seconds.min()}")
+    if (odd := seconds[(seconds < 0) | (seconds > MOST_SECONDS)]).size:
+        raise AnalysisError(
+            f"seconds must be >= 0 and <= {MOST_SECONDS:g}, got {odd[0]:g}; leave the column out"
+        )
     now = time.time()
     out = []
     for i in range(len(frame)):
@@ -290,9 +293,9 @@ def _metric_columns(frame: pd.DataFrame, names: list[str], value: str, metric: s
 def _floats(frame: pd.DataFrame, name: str) -> Any:
     try:
         return frame[name].to_numpy(dtype=float, na_value=math.nan)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise AnalysisError(
-            f"{name!r} must be a column of numbers, got something else in it; convert it first"
+            f"{name!r} must be a column of numbers that a float holds, got something else in it; convert it first"
         ) from None
 
 

@@ -222,7 +222,7 @@ def test_imported_rounds_travel(tree, frame, tmp_path):
 
 
 def test_every_table_travels():
-    from refine.store.rows import hanging_on
+    from refine.store.schema import hanging_on
     from refine.store.schema import metadata
 
     reached, todo = set(), [t.node]

@@ -1,0 +1,196 @@
+"""Taking something out of a store for good: damaged rows, trials, whole rounds. Each removal leaves an entry for the log."""
+
+from __future__ import annotations
+
+import functools
+import json
+import secrets
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from refine.store.log import trial_rows
+from refine.store.reader import read_nodes
+from refine.store.schema import hanging_on, link, own_columns, t
+from refine.store.sound import BROKEN, faults_of, node_of
+
+_KEY = "removed/"
+"""How the keys of entries of the log begin in the table ``meta``, which every schema has."""
+
+
+_SETTINGS: Mapping[str, Any] = {"scientific": "[]", "epsilon": None, "note": "", "author": "", "created": 0.0}
+"""What a damaged round is set back to, where the rest of it is sound."""
+
+
+class Damaged(NamedTuple):
+    """A stored row that can't be read.
+
+    Attributes:
+        round: Id of the round that it belongs to.
+        what: Its table: ``"node"`` is the round itself, ``"trial"`` one of its trials. ``"settings"`` are those of the
+            round, such as its note, that can be set back while everything else of it stays.
+        text: What is wrong with it.
+        row: Its primary key.
+        node: Row of the round.
+    """
+
+    round: str
+    what: str
+    text: str
+    row: tuple[Any, ...]
+    node: int
+
+    def __str__(self) -> str:
+        of = "" if self.what == "node" else f"{self.what.replace('_', ' ')}: "
+        return f"round {self.round}: {of}{self.text}"
+
+
+class Removal(NamedTuple):
+    """An entry of the log.
+
+    Attributes:
+        created: When, in seconds since the epoch.
+        event: ``"trials removed"``, ``"round removed"`` or ``"repaired"``.
+        round: Id of the round.
+        author: Who did it.
+        note: Why, and what was removed.
+    """
+
+    created: float
+    event: str
+    round: str
+    author: str
+    note: str
+
+
+def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
+    """Every row of a tree that can't be read; rows of a round that itself can't be are not looked at.
+
+    Args:
+        engine: The store's.
+        tree: Row of the tree.
+    """
+    with _every_text(engine) as connection:
+        sound, spoilt = read_nodes(connection, tree)
+        query = sa.select(t.node).where(t.node.c.tree == tree)
+        rows = {str(row.id): row._asdict() for row in connection.execute(query)}
+        found = []
+        for key, text in spoilt.items():
+            what = "settings" if _only_settings(rows[key]) else "node"
+            pk = rows[key]["pk"]
+            found.append(Damaged(key, what, text, (pk,), pk))
+        for key, stored in sound.items():
+            for table in hanging_on(t.node):
+                mine = _rows(connection, table, t.node, stored.pk)
+                faults = faults_of(table, mine)
+                for i, text in faults.items():
+                    found.append(Damaged(key, table.name, text, mine[i]["primary key"], stored.pk))
+    return found
+
+
+def _only_settings(row: Mapping[str, Any]) -> bool:
+    """Whether a round can't be read, and can once what is no part of its id is set back."""
+
+    def sound(found: Mapping[str, Any]) -> bool:
+        try:
+            node_of(found)
+        except BROKEN:
+            return False
+        return True
+
+    return not sound(row) and sound({**row, **_SETTINGS})
+
+
+@contextmanager
+def _every_text(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection that reads texts of a SQLite file that are none, with what is wrong in them as halves of letters."""
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        lite = connection.dialect.name == "sqlite" and raw is not None
+        if lite:
+            raw.text_factory = functools.partial(str, encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        try:
+            yield connection
+        finally:
+            if lite:
+                raw.text_factory = str  # type: ignore[union-attr]
+
+
+def _rows(connection: sa.Connection, table: sa.Table, owner: sa.Table, pk: int) -> list[dict[str, Any]]:
+    keys = list(table.primary_key)
+    query = sa.select(table).where(link(table, owner) == pk).order_by(*keys)
+    found = []
+    for row in connection.execute(query).mappings().all():
+        mine = {c.name: row[c.name] for c in own_columns(table)}
+        mine["primary key"] = tuple(row[k.name] for k in keys)
+        found.append(mine)
+    if table is t.trial:
+        at = {row["primary key"][0]: row for row in found}
+        for below in hanging_on(table):
+            inside = (
+                sa.select(below).join(table, link(below, table) == table.c.pk).where(link(table, owner) == pk)
+            )
+            for row in connection.execute(inside).mappings():
+                values = {c.name: row[c.name] for c in own_columns(below)}
+                at[row[link(below, table).name]].setdefault(below.name, []).append(values)
+    return found
+
+
+def remove_damaged(connection: sa.Connection, found: Sequence[Damaged]) -> None:
+    """Takes damaged rows out, with all that hangs on them, and sets damaged settings back."""
+    for each in found:
+        if each.what == "settings":
+            connection.execute(t.node.update().where(t.node.c.pk == each.row[0]).values(_SETTINGS))
+            continue
+        table = t.node if each.what == "node" else t.node.metadata.tables[each.what]
+        same = [column == value for column, value in zip(table.primary_key, each.row, strict=True)]
+        remove_rows(connection, table, sa.and_(*same))
+
+
+def remove_rows(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
+    """Takes rows out, after all that hangs on them; how many."""
+    if hanging := [*hanging_on(table), *((t.lease,) if table is t.node else ())]:
+        inside = sa.select(table.c.pk).where(which)
+        for below in hanging:
+            remove_rows(connection, below, link(below, table).in_(inside))
+    return connection.execute(table.delete().where(which)).rowcount
+
+
+def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int], curves: bool) -> int:
+    """Takes trials out with all of their attempts; how many.
+
+    Args:
+        connection: In a transaction.
+        node: Row of the round.
+        numbers: Their numbers among what :func:`refine.store.log.read_records` reads of planned runs.
+        curves: Whether it reads values per epoch.
+    """
+    rows = trial_rows(connection, node, curves)
+    c = t.trial.c
+    chosen = [rows[number] for number in numbers]
+    for pk in chosen:
+        key, replicate = connection.execute(sa.select(c.key, c.replicate).where(c.pk == pk)).one()
+        remove_rows(connection, t.trial, (c.node == node) & (c.key == key) & (c.replicate == replicate))
+    return len(chosen)
+
+
+def note_removal(connection: sa.Connection, tree: int, removal: Removal) -> None:
+    """Keeps an entry for the log."""
+    key = f"{_KEY}{tree}/{removal.created:.6f}/{secrets.token_hex(4)}"
+    connection.execute(t.meta.insert().values(key=key, value=json.dumps(removal._asdict())))
+
+
+def removals(engine: sa.Engine, tree: int) -> list[Removal]:
+    """What was removed from a tree, oldest first."""
+    c = t.meta.c
+    query = sa.select(c.value).where(c.key.like(f"{_KEY}{tree}/%")).order_by(c.key)
+    with engine.connect() as connection:
+        return [Removal(**json.loads(text)) for text in connection.execute(query).scalars()]
+
+
+def removal(event: str, round_id: str, note: str, author: str) -> Removal:
+    """An entry of now."""
+    return Removal(time.time(), event, round_id, author, note)

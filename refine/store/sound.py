@@ -1,0 +1,436 @@
+"""What must hold of a row, wherever it comes from: the one place that says so.
+
+A row of an exported folder, of another tree, of somebody's table and of an objective is refused before it is written
+(:func:`fault_of`). A row that is in the database already, written by hand, by an older version or by a broken disk, is
+left out by whoever reads (:func:`unreadable`), is shown as damaged, and can be removed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from refine.errors import RefineError, unstorable
+from refine.proposal.proposal import Proposal
+from refine.review.decision import Decision
+from refine.space.encoding import decode, digest, dumps
+from refine.space.space import configuration_key, decode_configuration
+from refine.store.schema import hanging_on, own_columns
+from refine.trials.goal import check_direction
+from refine.trials.metric import Metric
+from refine.trials.round_record import Node
+from refine.trials.trial import ORIGINS, STATES
+
+Row = Mapping[str, Any]
+
+LARGEST = 2**31 - 1
+"""The largest whole number that every database keeps."""
+MOST_REPEATS = 10**9
+"""The largest number of a replicate or an attempt: the next one must still be a number."""
+MOST_SECONDS = 1e9
+"""The longest a trial can have taken, about 30 years; longer, and sums and dates overflow."""
+LATEST = 9e9
+"""The last moment that a time can be, in seconds since 1970: the year 2255, where nanoseconds of 64 bits end."""
+MOST_DIGITS = 4300
+"""Digits of a cell's number, as many as Python reads."""
+
+_TIMES = ("created", "finished")
+_HUGE = re.compile(r"[0-9]{309}")
+"""Digits of a number that no float holds."""
+
+BROKEN = (
+    RefineError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    zlib.error,
+)
+"""What reading something that is not what it should be may raise."""
+
+
+def said(error: BaseException) -> str:
+    """One of these errors in a line."""
+    text = str(error).strip()
+    if isinstance(error, json.JSONDecodeError | zlib.error):
+        return f"is damaged: {text}"
+    if "integer string conversion" in text:
+        return "holds a number of more digits than Python reads"
+    if isinstance(error, RefineError) or (text and type(error) in (ValueError, TypeError)):
+        return text.splitlines()[0]
+    return f"{type(error).__name__}{f': {text.splitlines()[0]}' if text else ''}"
+
+
+def fault_of(table: sa.Table, row: Row) -> str:
+    """What is wrong with a row and with those that hang on it; empty where nothing is.
+
+    Args:
+        table: Its table.
+        row: Column -> value as the database holds it; rows that hang on it under their table's name.
+    """
+    for column in own_columns(table):
+        value = row.get(column.name)
+        if value is None:
+            if not column.nullable and column.server_default is None:
+                return f"the field {column.name!r} is missing"
+        elif text := value_fault(column, value):
+            return f"{column.name}: {text}"
+    check = _CHECKS.get(table.name)
+    if check is not None:
+        try:
+            check(row)
+        except BROKEN as error:
+            return said(error)
+    for below in hanging_on(table):
+        for inner in row.get(below.name, ()):
+            if text := fault_of(below, inner):
+                return f"{below.name}: {text}"
+    return ""
+
+
+def faults_of(table: sa.Table, rows: Sequence[Row]) -> dict[int, str]:
+    """What is wrong with rows of one table that are to be read or taken over: number of a row -> its fault.
+
+    Args:
+        table: The table.
+        rows: As :func:`fault_of` takes them.
+    """
+    if table.name != "trial":
+        return {i: text for i, row in enumerate(rows) if (text := fault_of(table, row))}
+    columns = {name: [row[name] for row in rows] for name in READ}
+    found = sift(len(rows), lambda low, high: unreadable({n: c[low:high] for n, c in columns.items()}))
+    for i, row in enumerate(rows):
+        for below in hanging_on(table):
+            for inner in row.get(below.name, ()):
+                if i not in found and (text := fault_of(below, inner)):
+                    found[i] = f"{below.name}: {text}"
+    return found
+
+
+def value_fault(column: sa.Column[Any], value: Any) -> str:
+    """What is wrong with the value of a column; empty where nothing is."""
+    name = column.name
+    if isinstance(column.type, sa.LargeBinary):
+        good, rule = isinstance(value, bytes | memoryview), "bytes"
+    elif isinstance(column.type, sa.Text):
+        good, rule = isinstance(value, str) and not unstorable(value), "a text without halves of letters"
+    elif isinstance(column.type, sa.Integer):
+        good = isinstance(value, int) and not isinstance(value, bool) and -LARGEST - 1 <= value <= LARGEST
+        rule = "a whole number of 32 bits"
+    else:
+        good, rule = is_number(value) and math.isfinite(value), "a finite number"
+    if good and name == "seconds":
+        good, rule = 0 <= value <= MOST_SECONDS, f"a number of seconds from 0 to {MOST_SECONDS:g}"
+    elif good and name in _TIMES:
+        good, rule = 0 <= value <= LATEST, f"a time in seconds since 1970, up to {LATEST:g}"
+    elif good and name in ("replicate", "attempt"):
+        good, rule = 0 <= value <= MOST_REPEATS, f">= 0 and <= {MOST_REPEATS:,}"
+    return "" if good else f"must be {rule}, got {short(value)}"
+
+
+def short(value: Any) -> str:
+    """A value that may be anything, in a few letters."""
+    try:
+        return f"{value!r:.60}" if not isinstance(value, int) or abs(value) < 10**60 else "a huge number"
+    except ValueError:  # more digits than Python writes
+        return "a huge number"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that a float holds; NaN and infinity are."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def outcome_fault(metrics: Mapping[str, Any], curve: Mapping[str, Sequence[Any]], seconds: float) -> str:
+    """What of a trial's outcome can't be stored, as a rule and the value; empty where everything can.
+
+    Args:
+        metrics: Metric -> number.
+        curve: Metric -> numbers per epoch.
+        seconds: What it took.
+    """
+    for name, values in chain(((n, (v,)) for n, v in metrics.items()), curve.items()):
+        if text := unstorable(name):
+            return f"the name of a metric {text}"
+        if bad := [v for v in values if not is_number(v)]:
+            return f"metric {name!r:.60} must be a number that a float holds, got {short(bad[0])}"
+    if not 0 <= seconds <= MOST_SECONDS:
+        return f"a trial takes from 0 to {MOST_SECONDS:g} seconds, got {short(seconds)}"
+    return ""
+
+
+# Trials that are read by the hundred thousand.
+
+READ = (
+    "configuration",
+    "metrics",
+    "key",
+    "cell",
+    "replicate",
+    "attempt",
+    "origin",
+    "seed",
+    "state",
+    "seconds",
+    "code",
+    "read",
+    "error",
+    "finished",
+)
+"""Columns of a trial that everybody relies on who reads it."""
+
+
+def unreadable(columns: Mapping[str, Sequence[Any]], into: list[list[Any]] | None = None) -> str:
+    """What keeps some stored trials from being read; empty where nothing does. Looks at whole columns at once.
+
+    Args:
+        columns: Name of a column -> values, as long as the others; texts of JSON are not yet parsed.
+        into: Takes the parsed configurations and metrics, which are parsed once.
+    """
+    if not columns["key"]:
+        return ""
+    for name in ("configuration", "metrics", "key", "state", "origin", "code"):
+        if not set(map(type, columns[name])) <= {str}:
+            return f"{name} must be text"
+    for name in ("cell", "read", "error"):
+        if not set(map(type, columns[name])) <= {str, type(None)}:
+            return f"{name} must be text"
+    for name in ("key", "code", "error"):
+        try:
+            "".join(filter(None, columns[name])).encode()
+        except UnicodeEncodeError:
+            return f"{name} holds what is no letter"
+    for name, least, most in (
+        ("replicate", 0, MOST_REPEATS),
+        ("attempt", 0, MOST_REPEATS),
+        ("seed", -1, LARGEST),
+        ("seconds", 0, MOST_SECONDS),
+        ("finished", 0, LATEST),
+    ):
+        values = columns[name]
+        if not set(map(type, values)) <= ({int, float} if name in ("seconds", "finished") else {int}):
+            return f"{name} must be a number, got {short(values[0])}"
+        if not (least <= min(values) and max(values) <= most):
+            return f"{name} must be from {least} to {most:g}, got {short(min(values) if least > min(values) else max(values))}"
+    for name, known in (("state", STATES), ("origin", ORIGINS)):
+        if odd := set(columns[name]) - set(known):
+            return f"{name} must be one of {', '.join(known)}, got {short(min(odd))}"
+    try:
+        _look_at(columns["configuration"], columns["metrics"], columns["read"], [] if into is None else into)
+    except BROKEN as error:
+        return said(error)
+    return ""
+
+
+def _look_at(
+    configurations: Sequence[str], metrics: Sequence[str], read: Sequence[str | None], into: list[list[Any]]
+) -> None:
+    for text in set(read):
+        names = [] if text is None else json.loads(text)
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"read must be a list of names, got {short(text)}")
+    for what, texts in (("configuration", configurations), ("metrics", metrics)):
+        found = parsed(texts)
+        into.append(found)
+        if not set(map(type, found)) <= {dict}:
+            raise ValueError(f"{what} must be an object, got {short(texts[0])}")
+        # Halves of letters are written as escapes, as whole letters beyond the first 65,536 are.
+        if any("\\ud" in text.lower() for text in texts if "\\" in text):
+            for names in found:
+                if text := unstorable(json.dumps(names, ensure_ascii=False)):
+                    raise ValueError(f"{what} {text}")
+        if what == "metrics":
+            np.fromiter(chain.from_iterable(m.values() for m in found), dtype=np.float64)
+        else:
+            long = (text for text in texts if len(text) > 308)
+            if any(map(_HUGE.search, long)):
+                raise ValueError("configuration holds a number of more digits than a float holds")
+            if any(math.inf in c.values() or -math.inf in c.values() for c in found):
+                raise ValueError("configuration holds infinity")
+
+
+def parsed(texts: Sequence[str]) -> list[Any]:
+    """Texts of JSON as data. One call of the decoder for all is several times faster than one for each."""
+    found = json.loads("[" + ",".join(texts) + "]")
+    if len(found) != len(texts):
+        raise ValueError("is no single JSON value")
+    return found
+
+
+def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
+    """Which of many rows have a fault, looked for by halves: the sound majority is looked at once.
+
+    Args:
+        count: How many rows.
+        fault: What is wrong with the rows from one number up to another; empty where nothing is.
+
+    Returns:
+        Number of a row -> its fault.
+    """
+    found: dict[int, str] = {}
+    todo = [(0, count)] if count else []
+    while todo:
+        low, high = todo.pop()
+        text = fault(low, high)
+        if text and high - low > 1:
+            middle = (low + high) // 2
+            todo += [(low, middle), (middle, high)]
+        elif text:
+            found[low] = text
+    return dict(sorted(found.items()))
+
+
+def curve_of(data: bytes) -> dict[str, list[float]]:
+    """The values per epoch that a row holds.
+
+    Raises:
+        One of :data:`BROKEN`: It holds something else.
+    """
+    found = json.loads(zlib.decompress(data))
+    if not isinstance(found, dict) or not set(map(type, found.values())) <= {list}:
+        raise ValueError("a curve must be lists of numbers by name")
+    for name, values in found.items():
+        if text := unstorable(name):
+            raise ValueError(f"the name of a curve {text}")
+        np.fromiter(values, dtype=np.float64)
+    return found
+
+
+# What must hold of a row beyond the kinds of its values.
+def node_of(row: Row) -> Node:
+    """The node that a row holds.
+
+    Raises:
+        One of :data:`BROKEN`: It holds something else.
+    """
+    node = Node.from_json(
+        json.loads(row["content"]),
+        **{field: row[field] for field in ("metric", "direction", "note", "author", "created")},
+        allow_degenerate=bool(row["allow_degenerate"]),
+        scientific=tuple(json.loads(row.get("scientific") or "[]")),
+        epsilon=row.get("epsilon"),
+    )
+    if node.id != row["id"]:
+        raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")
+    check_direction(node.direction)
+    Metric.parse(node.metric)
+    if not (node.epsilon is None or (math.isfinite(node.epsilon) and node.epsilon >= 0)):
+        raise ValueError(f"epsilon must be a number >= 0, got {node.epsilon!r}")
+    if not all(isinstance(name, str) for name in node.scientific):
+        raise ValueError(f"scientific must be names of parameters, got {short(row['scientific'])}")
+    if text := unstorable(node.note + node.author):
+        raise ValueError(f"its note or author {text}")
+    if not 0 <= node.created <= LATEST:
+        raise ValueError(
+            f"created must be a time in seconds since 1970, up to {LATEST:g}, got {node.created!r}"
+        )
+    return node
+
+
+def _check_node(row: Row) -> None:
+    if dumps(node_of(row).identity()) != row["content"]:
+        raise ValueError(f"the content of {row['id']} is not written in the canonical way")
+
+
+def _check_trial(row: Row) -> None:
+    configuration = json.loads(row["configuration"])
+    if row["key"] != configuration_key(decode_configuration(configuration)):
+        raise ValueError("the key is not that of the configuration")
+    if row["cell"] is not None and not (row["cell"].isdecimal() and len(row["cell"]) <= MOST_DIGITS):
+        raise ValueError(f"cell must be at most {MOST_DIGITS:,} decimal digits, got {short(row['cell'])}")
+    _check_metrics(row)
+    if text := unreadable({name: [row.get(name)] for name in READ}):
+        raise ValueError(text)
+
+
+def _check_prediction(row: Row) -> None:
+    numbers = len(zlib.decompress(row["data"])) // 2
+    if row["examples"] < 1 or numbers % row["examples"]:
+        raise ValueError(f"a prediction must hold numbers for {row['examples']} examples, got {numbers}")
+
+
+def _check_metrics(row: Row) -> None:
+    if text := outcome_fault(json.loads(row["metrics"]), {}, 0.0):
+        raise ValueError(text)
+
+
+def _check_curve(row: Row) -> None:
+    curve_of(row["data"])
+
+
+def _check_plan(row: Row) -> None:
+    if row["n"] < 1:
+        raise ValueError(f"a round plans at least one configuration, got {row['n']}")
+
+
+def _check_shown(row: Row) -> None:
+    if not isinstance(json.loads(row["content"]), dict):
+        raise TypeError("what a trial was shown must be an object")
+
+
+def _check_cell_plan(row: Row) -> None:
+    found = json.loads(row["configuration"])
+    for value in found.values():
+        decode(value)
+    if text := unstorable(json.dumps(found, ensure_ascii=False)):
+        raise ValueError(f"a configuration {text}")
+    numbers = [v for v in found.values() if isinstance(v, int | float) and not isinstance(v, bool)]
+    if not all(is_number(v) and math.isfinite(v) for v in numbers):
+        raise ValueError("a configuration holds a number that a float does not")
+
+
+def _check_opening(row: Row) -> None:
+    content = json.loads(row["content"])
+    if not all(isinstance(key, str) for key in content["keys"]) or not isinstance(content["seeds"], int):
+        raise ValueError("an opening must name keys and a number of seeds")
+    if digest(row["content"], len(row["digest"])) != row["digest"]:
+        raise ValueError("the digest of an opening is not that of its content")
+
+
+def _check_proposal(row: Row) -> None:
+    if Proposal.from_json(json.loads(row["content"])).digest != row["digest"]:
+        raise ValueError("the digest of a proposal is not that of its content")
+
+
+def _check_decision(row: Row) -> None:
+    if Decision.from_json(json.loads(row["content"])).digest != row["digest"]:
+        raise ValueError("the digest of a decision is not that of its content")
+
+
+def _check_run(row: Row) -> None:
+    found = json.loads(row["environment"])
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise ValueError("an environment must be an object of texts")
+
+
+_CHECKS: dict[str, Callable[[Row], None]] = {
+    "node": _check_node,
+    "run": _check_run,
+    "plan": _check_plan,
+    "trial": _check_trial,
+    "curve": _check_curve,
+    "prediction": _check_prediction,
+    "shown": _check_shown,
+    "cell_plan": _check_cell_plan,
+    "opening": _check_opening,
+    "opened": _check_metrics,
+    "proposal": _check_proposal,
+    "decision": _check_decision,
+}

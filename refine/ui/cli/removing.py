@@ -1,0 +1,110 @@
+"""Commands that take something out of a store for good: repair, delete, unlock. They ask before they do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import (
+    DECIDE,
+    NO,
+    AuthorOption,
+    JsonOption,
+    NoteOption,
+    RoundArgument,
+    StoreArgument,
+    TreeOption,
+    app,
+    put,
+    put_json,
+)
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+
+
+@app.command(rich_help_panel=DECIDE)
+def repair(
+    store: StoreArgument,
+    look: Annotated[bool, typer.Option("--look", help="Only print what is damaged.")] = False,
+    yes: YesOption = False,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what of a tree can't be read, and remove it; exit code 3 where something damaged stays."""
+    import shlex
+
+    from refine.ui.cli.json_data import plain
+
+    with opened(store, name) as found:
+        damage = found.damage()
+        if damage.rows and not look:
+            if not (yes or as_json):
+                put(damage, as_json=False)
+            _ask(f"Remove {len(damage.rows):,} damaged rows for good?", yes)
+            damage = found.repair(note=note, author=author)
+        if as_json:
+            put_json({"removed": damage.removed, "rows": [plain(row) for row in damage.rows]})
+        else:
+            stays = damage.rows and not damage.removed
+            put(damage, False, *([f"refine repair {shlex.quote(store)}"] if stays else []))
+        if damage.rows and not damage.removed:
+            raise typer.Exit(NO)
+
+
+@app.command(rich_help_panel=DECIDE)
+def delete(
+    store: StoreArgument,
+    which: RoundArgument,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state", help="Only trials in this state, such as failed. Can be given several times."
+        ),
+    ] = None,
+    trial: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--trial", help="Only this trial, by its row of the table from 0. Can be given several times."
+        ),
+    ] = None,
+    below: Annotated[bool, typer.Option("--below", help="The rounds that came from it too.")] = False,
+    yes: YesOption = False,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a round, or some of its trials, for good; the log keeps that it was done."""
+    from refine.errors import ReviewError
+    from refine.run.options import check_rerun
+    from refine.utils.format import plural
+
+    with opened(store, name) as found:
+        at = found[which]
+        if state or trial:
+            if below:
+                raise ReviewError("--below is for whole rounds, got --state or --trial as well; leave it out")
+            rows = at.trials["state"].isin(check_rerun(state or [])).to_numpy()
+            numbers = [i for i, chosen in enumerate(rows) if chosen] + (trial or [])
+            _ask(f"Remove {plural(len(set(numbers)), 'trial')} of round {at.id} for good?", yes)
+            count = found.delete_trials(at, numbers, note=note, author=author)
+            told, data = f"round {at.id}: {plural(count, 'trial')} removed", {"round": at.id, "trials": count}
+        else:
+            _ask(f"Remove round {at.id} with {plural(len(at.trials), 'trial')} for good?", yes)
+            gone = found.delete_round(at, below=below, note=note, author=author)
+            told, data = f"removed: {', '.join(gone)}", {"rounds": gone}
+        if as_json:
+            put_json(data)
+        else:
+            typer.echo(told)
+
+
+def _ask(question: str, yes: bool) -> None:
+    """Stops unless somebody says yes; where nobody can be asked, only the option says it."""
+    if not yes and not typer.confirm(question, err=True):
+        typer.echo("nothing was removed", err=True)
+        raise typer.Exit(NO)

@@ -1,0 +1,380 @@
+"""What can't be read is refused at the door, and what is there already is left out, said, and can be removed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+import refine
+from refine.errors import (
+    RefineError,
+    RefineWarning,
+    ReviewError,
+    RoundBusyError,
+    RoundStoppedError,
+    SpaceError,
+    StoreError,
+)
+from refine.store import sound
+from refine.store.schema import t
+
+SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8), "c": ["a", "b"]}
+HUGE, HALF = 10**400, "a\ud800b"
+
+
+def score(p):
+    return {"acc": p["x"] + 0.01 * p["k"]}
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A store with a round of thirty trials, and what writes into its database by hand."""
+    path = tmp_path / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        tree.add_round(SPACE, score, n=30, metric="acc", name="score").run(progress=False)
+
+    def spoil(command, *values):
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(command, values)
+        return path
+
+    return spoil
+
+
+TRIALS = {
+    "a number that no float holds": ("metrics = ?", json.dumps({"acc": HUGE})),
+    "a number of 5,000 digits": ("metrics = ?", '{"acc": %s}' % ("9" * 5000)),
+    "a text for a metric": ("metrics = ?", '{"acc": "x"}'),
+    "metrics without names": ("metrics = ?", "[1]"),
+    "metrics that are no JSON": ("metrics = ?", "{"),
+    "half a letter in a metric's name": ("metrics = ?", json.dumps({"acc": 1.0, HALF: 1.0})),
+    "a configuration of a huge number": ("configuration = ?", json.dumps({"x": HUGE, "k": 1, "c": "a"})),
+    "a configuration of infinity": ("configuration = ?", '{"x": 1e999, "k": 1, "c": "a"}'),
+    "a configuration without names": ("configuration = ?", "[]"),
+    "seconds that overflow": ("seconds = ?", 1e308),
+    "endless seconds": ("seconds = ?", float("inf")),
+    "seconds below zero": ("seconds = ?", -1.0),
+    "a time that overflows": ("finished = ?", 1e308),
+    "an attempt of 2^63": ("attempt = ?", 2**63 - 1),
+    "a seed that is a text": ("seed = ?", "abc"),
+    "a seed of 2^31": ("seed = ?", 2**31),
+    "an unknown state": ("state = ?", "odd"),
+    "an unknown origin": ("origin = ?", "odd"),
+    "names read that are none": ("read = ?", "[5]"),
+    "names read that are no JSON": ("read = ?", "{"),
+    "bytes for an error": ("error = ?", b"\xff"),
+}
+
+
+@pytest.mark.parametrize("what", TRIALS)
+def test_a_damaged_trial_is_left_out_said_and_removed(made, what):
+    change, value = TRIALS[what]
+    path = made(f"UPDATE trial SET {change} WHERE pk = 5", value)
+    with refine.Tree("q", store=path) as tree:
+        root = tree.rounds[0]
+        assert len(root.trials) == 29
+        assert "1 stored trial can't be read and is left out: trial 5" in str(root)
+        assert "1 stored trial can't be read" in str(tree)
+        assert "tree.damage()" in str(tree)
+        assert [c.code for c in root.analyze().cautions] == ["damaged"]
+        assert "can't be read" in str(root.analyze())
+        with pytest.raises(StoreError, match="1 stored trial can't be read, first trial 5: .*tree.repair()"):
+            root.run(objective=score, name="score", progress=False)
+        found = tree.damage()
+        assert [(row.round, row.what) for row in found.rows] == [(root.id, "trial")]
+        assert str(tree.damage()) == str(found)
+        assert tree.repair(note="a broken disk", author="ann").removed
+        assert len(tree.damage()) == 0
+        assert root.damaged == ()
+        entry = tree.log().iloc[-1]
+        assert (entry["event"], entry["round"], entry["author"]) == ("repaired", root.id, "ann")
+        assert entry["note"].startswith("a broken disk (trial: ")
+        root.run(objective=score, name="score", progress=False)
+        assert len(root.trials) == 30
+
+
+def test_a_replicate_of_2_to_the_31_is_no_replicate(made):
+    path = made("UPDATE trial SET replicate = ? WHERE pk = 5", 2**31)
+    with refine.Tree("q", store=path) as tree:
+        root = tree.rounds[0]
+        assert len(root.replicates) == 0
+        assert "replicate must be from 0 to 1e+09, got 2147483648" in str(tree.damage())
+        tree.repair()
+        assert len(root.run(objective=score, name="score", progress=False).trials) == 30
+
+
+def test_a_text_of_other_bytes_is_found_and_removed(made):
+    path = made("UPDATE trial SET error = CAST(x'ff' AS TEXT), state = 'failed' WHERE pk = 5")
+    with refine.Tree("q", store=path) as tree:
+        with pytest.raises(StoreError, match="a stored text is damaged .*tree.repair()"):
+            str(tree)
+        assert "error holds what is no letter" in str(tree.damage())
+        tree.repair()
+        assert len(tree.rounds[0].trials) == 29
+    path = made("UPDATE node SET note = CAST(x'ff' AS TEXT)")
+    with refine.Tree("q", store=path) as tree:
+        assert "settings: its note or author holds" in str(tree.damage())
+        tree.repair()
+        assert (tree.rounds[0].node.note, len(tree.rounds[0].trials)) == ("", 29)
+
+
+SETTINGS = ("created = 1e308", "epsilon = -5", "scientific = '{'")
+
+
+@pytest.mark.parametrize("change", SETTINGS)
+def test_settings_that_are_damaged_are_set_back_and_the_round_stays(made, change):
+    path = made(f"UPDATE node SET {change}")
+    with refine.Tree("q", store=path) as tree:
+        assert "can't be read and is left out" in str(tree)
+        assert len(tree) == 0
+        assert [row.what for row in tree.damage().rows] == ["settings"]
+        tree.repair()
+        assert len(tree.rounds[0].trials) == 30
+        assert len(tree.log()) == 2
+
+
+def test_a_damaged_round_takes_what_came_from_it_along_and_nothing_else(made):
+    path = made("UPDATE node SET note = ''")
+    with refine.Tree("q", store=path) as tree:
+        first = tree.rounds[0]
+        child = first.branch({**SPACE, "x": (0.0, 0.5, 6)}, n=4)
+        other = tree.add_round(SPACE, score, n=5, metric="acc", name="score", seed=2).run(progress=False)
+        tree.tag(first, "start")
+        made("UPDATE node SET content = '{}' WHERE id = ?", first.id)
+        assert [r.id for r in tree.rounds] == [other.id]
+        assert tree.tags == {}
+        assert f"round {first.id} can't be read and is left out" in str(tree)
+        with pytest.raises(StoreError, match="is in the store, but can't be read"):
+            tree.add_round(SPACE, score, n=30, metric="acc", name="score")
+        assert {row.round for row in tree.damage().rows} == {first.id, child.id}
+        tree.repair()
+        assert len(tree.damage()) == 0
+        assert len(tree.add_round(SPACE, score, n=30, metric="acc", name="score").trials) == 0
+        assert len(other.trials) == 5
+
+
+ROWS = {
+    "run": "INSERT INTO run (node, environment, created) VALUES (1, '[', 1)",
+    "proposal": "INSERT INTO proposal (node, digest, content, created) VALUES (1, 'x', '{', 1)",
+    "decision": "INSERT INTO decision (node, digest, content, created) VALUES (1, 'x', '{}', 1)",
+    "opening": "INSERT INTO opening (node, digest, content, author, note, created) VALUES (1, 'x', '{', 'a', 'b', 1)",
+}
+
+
+@pytest.mark.parametrize("what", ROWS)
+def test_other_rows_that_are_damaged_are_left_out_with_a_warning(made, tmp_path, what):
+    path = made(ROWS[what])
+    with refine.Tree("q", store=path) as tree:
+        root = tree.rounds[0]
+        with pytest.warns(RefineWarning, match=f"a stored row of {what}.* can't be read .* and is left out"):
+            str(root.analyze()), str(root), tree.log(), root.report(tmp_path / "reports")
+        assert [row.what for row in tree.damage().rows] == [what]
+        tree.repair()
+        str(root.analyze()), str(root), tree.log(), root.report(tmp_path / "reports")
+
+
+def test_a_curve_that_is_damaged_damages_its_trial_where_curves_count(made):
+    path = made("INSERT INTO curve (trial, data) VALUES (5, ?)", b"junk")
+    with refine.Tree("q", store=path) as tree:
+        root = tree.rounds[0]
+        assert len(root.trials) == 30
+        tree.repair()
+        assert len(root.trials) == 29
+
+
+def test_damage_does_not_leave_with_an_export(made, tmp_path):
+    path = made("UPDATE trial SET metrics = '{' WHERE pk = 5")
+    with refine.Tree("q", store=path) as tree:
+        tree.export(tmp_path / "out")
+    with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
+        assert len(loaded.rounds[0].trials) == 29
+        assert len(loaded.damage()) == 0
+
+
+# Removing what is sound.
+
+
+def test_trials_are_removed_with_all_attempts_and_run_again(made, tmp_path):
+    path = made("UPDATE trial SET state = 'failed', metrics = '{}' WHERE pk in (3, 4)")
+    with refine.Tree("q", store=path) as tree:
+        root = tree.rounds[0]
+        before = root.trials
+        with pytest.raises(RoundStoppedError):
+            root.run(objective=lambda p: 1 / 0, name="score", rerun="failed", progress=False)
+        assert list(root.trials["state"]).count("failed") == 2
+        count = tree.delete_trials(root, root.trials["state"] == "failed", note="a bug", author="bo")
+        assert (count, len(root.trials)) == (2, 28)
+        assert tree.delete_trials(root, []) == 0
+        assert tree.delete_trials(root.id, root.trials.head(1)) == 1
+        assert tree.delete_trials(root.id, [0, 0]) == 1
+        assert len(root.trials) == 26
+        log = tree.log()
+        assert list(log["event"]) == ["root", *["trials removed"] * 3]
+        assert log.iloc[1]["note"] == "a bug (2 trials)"
+        root.run(objective=score, name="score", progress=False)
+        again = root.trials.set_index("cell").loc[before["cell"]]
+        assert set(again["state"]) == {"complete"}
+        assert np.array_equal(again["seed"], before["seed"])
+
+
+@pytest.mark.parametrize("rows", ["x", [99], [-1], [True], 3, [0.5]])
+def test_rows_that_are_none_of_the_round_s_are_refused(made, rows):
+    with refine.Tree("q", store=made("UPDATE node SET note = ''")) as tree:
+        with pytest.raises(ReviewError, match="rows are some of round.trials"):
+            tree.delete_trials(tree.rounds[0], rows)
+        assert len(tree.rounds[0].trials) == 30
+
+
+def test_a_round_is_removed_with_what_came_from_it_if_that_is_said(made):
+    with refine.Tree("q", store=made("UPDATE node SET note = ''")) as tree:
+        root = tree.rounds[0]
+        review = root.propose()
+        child = review.edit(k=(1, 4)).accept("go on", n=10).run(objective=score, name="score", progress=False)
+        with pytest.raises(ReviewError, match=f"1 round came from it, such as {child.id}.*below=True"):
+            tree.delete_round(root)
+        assert tree.delete_round(child, note="a wrong turn") == [child.id]
+        assert [r.id for r in tree.rounds] == [root.id]
+        assert [d.child for d in root.decisions] == [child.id]  # that it was decided stays
+        str(tree), str(root), str(tree.calibration())
+        again = review.edit(k=(1, 4)).accept("go on", n=10)
+        assert (again.id, len(again.trials)) == (child.id, 0)
+        assert tree.delete_round(root, below=True) == [root.id, child.id]
+        assert len(tree) == 0
+        assert list(tree.log()["event"]) == ["round removed"] * 3
+    with tree_of(made) as tree, tree._context.store.engine.connect() as connection:
+        for table in (t.trial, t.plan, t.proposal, t.decision, t.lease, t.node):
+            assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar() == 0
+
+
+def tree_of(made):
+    return refine.Tree("q", store=made("UPDATE tree SET name = 'q'"))
+
+
+def test_nothing_is_removed_of_a_round_that_runs(made):
+    with tree_of(made) as tree:
+        root = tree.rounds[0]
+        with tree._context.store.lease(root._stored.pk, f"round {root.id}"):
+            for remove in (
+                lambda: tree.delete_trials(root, [0]),
+                lambda: tree.delete_round(root),
+            ):
+                with pytest.raises(RoundBusyError):
+                    remove()
+        assert len(root.trials) == 30
+
+
+# At the door.
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "text"),
+    [
+        ("acc", [HUGE], "must be a column of numbers that a float holds"),
+        ("x", [HUGE], "can't be|must be|float|differ"),
+        ("c", [HALF], "can't be stored"),
+        ("c", ["a\0"], "can't be stored"),
+        ("seconds", [1e308], "seconds must be >= 0 and <= 1e\\+09, got 1e\\+308"),
+        ("seed", [2.0**31], "seed must be a whole number"),
+        ("k", ["9" * 5000], "float|differ|number"),
+    ],
+)
+def test_a_table_that_would_poison_a_study_is_refused(tmp_path, column, values, text):
+    frame = pd.DataFrame({"x": np.linspace(0, 1, 30), "k": np.arange(30) % 7, "c": ["a", "b", "d"] * 10})
+    frame["acc"] = frame["x"]
+    old = list(frame[column]) if column in frame else [0.0] * 30
+    frame[column] = pd.Series(values + old[1:], dtype=object)
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        with pytest.raises(RefineError, match=text):
+            tree.add_frame(frame, value="acc", parameters=["x", "k", "c"])
+        assert len(tree) == 0
+
+
+@pytest.mark.parametrize("space", [{HALF: (0, 1)}, {"x": ["a", HALF]}, {"x": ["a", "b\0"]}, {"x": [1, HUGE]}])
+def test_a_space_that_would_poison_a_study_is_refused(space):
+    with pytest.raises(SpaceError):
+        refine.Space(space)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [{"acc": 1.0, HALF: 1.0}, {"acc": 1.0, "a\0": 1.0}, {"acc": HUGE}],
+    ids=["half", "nul", "huge"],
+)
+def test_what_an_objective_returns_can_be_stored_or_its_trial_failed(tmp_path, returned):
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(
+            SPACE, lambda p: returned if p["k"] == 1 else score(p), n=40, metric="acc", name="f"
+        )
+        root.run(progress=False)
+        frame = root.failures
+        assert len(frame) == (root.trials["k"] == 1).sum() > 0
+        assert set(frame["state"]) == {"failed"}
+        assert len(tree.damage()) == 0
+        tree.export(tmp_path / "out")
+
+
+def test_a_curve_s_names_can_be_stored_or_its_trial_failed(tmp_path):
+    def objective(p, trial):
+        trial.report(0, {HALF: 1.0})
+        return score(p)
+
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(SPACE, objective, n=1, metric="acc", name="f").run(progress=False)
+        assert "can't be stored: the name of a metric holds" in root.failures["error"][0]
+
+
+FOLDER = {
+    "a huge metric": ("metrics", {"acc": HUGE}),
+    "half a letter": ("metrics", {"acc": 1.0, HALF: 1.0}),
+    "endless seconds": ("seconds", 1e308),
+    "a late time": ("finished", 1e300),
+    "a replicate of 2^31": ("replicate", 2**31),
+    "the largest replicate": ("replicate", 2**31 - 1),
+    "a cell of 5,000 digits": ("cell", "9" * 5000),
+    "a huge configuration": ("configuration", {"x": HUGE, "k": 1, "c": "a"}),
+    "half a letter in an error": ("error", HALF),
+}
+
+
+@pytest.mark.parametrize("what", FOLDER)
+def test_a_folder_made_to_poison_is_refused(made, tmp_path, what):
+    field, value = FOLDER[what]
+    with tree_of(made) as tree:
+        root = tree.rounds[0].id
+        tree.export(tmp_path / "out")
+        path = tmp_path / "out" / root / "trial.jsonl"
+        lines = path.read_text().splitlines()
+        lines[4] = json.dumps({**json.loads(lines[4]), field: value})
+        path.write_text("\n".join(lines) + "\n")
+        other = tmp_path / "other.db"
+        with pytest.raises(StoreError, match="trial.jsonl: line 5: .*; the folder is damaged"):
+            refine.Tree.load(tmp_path / "out", other)
+        with pytest.raises(StoreError, match="trial.jsonl: line 5"):
+            tree.merge(tmp_path / "out")
+        assert len(tree.damage()) == 0
+
+
+def test_the_sound_majority_is_looked_at_at_once():
+    asked = []
+
+    def fault(low, high):
+        asked.append((low, high))
+        return "bad" if low <= 700 < high else ""
+
+    assert sound.sift(1000, fault) == {700: "bad"}
+    assert asked[0] == (0, 1000)
+    assert len(asked) < 25
+    assert sound.sift(0, fault) == {}
+
+
+def test_more_digits_than_python_writes_are_named():
+    limit = sys.get_int_max_str_digits()
+    assert sound.short(10**limit) == "a huge number"
+    assert sound.short(-7) == "-7"

@@ -1,0 +1,67 @@
+"""Removing from the shell: asked first, said in the log, and by exit code where something damaged stays."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+
+import pytest
+from typer.testing import CliRunner
+
+import refine
+from refine.ui.cli import app
+
+
+def run(*arguments, says=None):
+    return CliRunner().invoke(app, [str(a) for a in arguments], input=says)
+
+
+def score(p):
+    return p["x"]
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        tree.add_round({"x": (0.0, 1.0, 30)}, score, n=20).run(progress=False)
+    return path
+
+
+def trials(store):
+    with refine.Tree("q", store=store) as tree:
+        return [len(found.trials) for found in tree.rounds], list(tree.log()["event"])
+
+
+def test_repair_prints_asks_and_removes(store):
+    assert run("repair", store).output == "q: nothing is damaged\n"
+    with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE trial SET seconds = 1e308 WHERE pk = 3")
+    found = run("repair", store, "--look")
+    assert found.exit_code == 3
+    assert "seconds must be from 0 to 1e+09, got 1e+308" in found.output
+    assert "next: refine repair" in found.output
+    assert json.loads(run("repair", store, "--look", "--json").output)["removed"] is False
+    assert run("repair", store, says="n\n").exit_code == 3
+    assert trials(store) == ([19], ["root"])
+    found = run("repair", store, "--note", "why", says="y\n")
+    assert (found.exit_code, "1 stored row removed" in found.output) == (0, True)
+    assert trials(store) == ([19], ["root", "repaired"])
+    assert json.loads(run("repair", store, "--yes", "--json").output) == {"removed": False, "rows": []}
+
+
+def test_delete_asks_and_removes(store):
+    with refine.Tree("q", store=store) as tree:
+        root = tree.rounds[0].id
+    assert run("delete", store, root[:6], "--trial", 0, says="n\n").exit_code == 3
+    assert trials(store) == ([20], ["root"])
+    found = run("delete", store, root[:6], "--trial", 0, "--trial", 4, "--yes")
+    assert found.output == f"round {root}: 2 trials removed\n"
+    found = run("delete", store, root, "--state", "complete", "--below", "--yes")
+    assert (found.exit_code, "--below is for whole rounds" in found.output) == (1, True)
+    found = run("delete", store, root, "--state", "failed", "--yes", "--json")
+    assert json.loads(found.output) == {"round": root, "trials": 0}
+    assert trials(store) == ([18], ["root", "trials removed"])
+    assert run("delete", store, root, "--yes").output == f"removed: {root}\n"
+    assert trials(store) == ([], ["trials removed", "round removed"])
