@@ -107,6 +107,37 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
+def absolute(url: sa.URL) -> sa.URL:
+    """The same store, wherever this process goes: an objective may change the working directory."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return url
+    return url.set(database=os.path.abspath(url.database))  # noqa: PTH100  # links stay as they are
+
+
+def may_be_written(url: sa.URL) -> bool:
+    """Whether a SQLite file and its folder, where its journal lies, may be written; True of every other store."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return True
+    path = Path(url.database)
+    return not path.exists() or (os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK))
+
+
+def reading_engine(url: sa.URL) -> sa.Engine:
+    """Where connections to a SQLite file come from that may not be written, such as one on a read-only medium."""
+    path, patience = Path(url.database or ""), patience_of(url)
+
+    def connect() -> sqlite3.Connection:
+        # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody changes
+        # it. Somebody may before the next look: every look opens it anew.
+        still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{still}", uri=True, timeout=patience)
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
+    engine.url = url
+    say_clearly(engine, shown_url(url))
+    return engine
+
+
 def engine_of(url: sa.URL) -> sa.Engine:
     """Where connections to a store come from; none is opened yet.
 

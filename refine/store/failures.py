@@ -16,6 +16,10 @@ BUSY_SECONDS = 30.0
 _KEPT = "everything that was written before is kept, and the same call goes on from there"
 
 
+class NotWritableError(StoreError):
+    """A store that may be looked at only."""
+
+
 def patience_of(url: sa.URL) -> float:
     """For how many seconds the lock of another process is waited for.
 
@@ -41,6 +45,8 @@ def say_clearly(engine: sa.Engine, name: str) -> None:
 
     @sa.event.listens_for(engine, "handle_error")
     def _(context: sa.engine.ExceptionContext) -> None:
+        if (text := forbidden(context.original_exception)) is not None:
+            raise NotWritableError(f"store {name}: {text}") from context.original_exception
         text = explained(context.original_exception, engine)
         if text is not None:
             raise StoreError(f"store {name}: {text}; {_KEPT}") from context.original_exception
@@ -59,7 +65,9 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
     @sa.event.listens_for(engine, "handle_error")
     def _(context: sa.engine.ExceptionContext) -> None:
         kind = context.sqlalchemy_exception
-        broken = isinstance(kind, sa.exc.OperationalError | sa.exc.InternalError | sa.exc.DataError)
+        broken = isinstance(
+            kind, sa.exc.OperationalError | sa.exc.InternalError | sa.exc.DataError | sa.exc.ProgrammingError
+        )
         if (broken or type(kind) is sa.exc.DatabaseError) and not context.is_pre_ping:
             said = str(context.original_exception).strip().splitlines()[0]
             if "Could not decode to UTF-8" in said:
@@ -84,6 +92,29 @@ def explained(error: BaseException, engine: sa.Engine) -> str | None:
         )
     if kind.startswith("SQLITE_IOERR"):
         return f"the disk can't be read or written ({error}); see that it has room and is in order"
-    if kind.startswith("SQLITE_READONLY"):
-        return f"it may not be written ({error}); see who owns the file and its folder"
+    if getattr(error, "sqlstate", None) in ("53100", "58030"):  # disk_full, io_error
+        return f"the server's disk is full or failing ({first_line(error)}); make room there"
     return None
+
+
+def forbidden(error: BaseException) -> str | None:
+    """Who may not write, and the way out; ``None`` where that is not what a database says."""
+    if (getattr(error, "sqlite_errorname", None) or "").startswith("SQLITE_READONLY"):
+        return (
+            f"it may be read and not be written ({error}); see who owns the file and its folder, or copy it to where you "
+            "may write"
+        )
+    if getattr(error, "sqlstate", None) in (
+        "42501",
+        "25006",
+    ):  # insufficient_privilege, read_only_sql_transaction
+        return (
+            f"it may be read and not be written by this role ({first_line(error)}); ask its owner for the right to write, or "
+            "use another role"
+        )
+    return None
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -252,12 +252,12 @@ def migrate(connection: sa.Connection) -> int:
         The version that was found; a newer one than this is left alone.
     """
     c = t.meta.c
-    found = _version(connection)
+    found = version_of(connection)
     if found is not None and found >= SCHEMA_VERSION:
         return found
     # Of processes that open a new or old store at once, one makes it and the others find it done.
     _lock(connection)
-    found = _version(connection)
+    found = version_of(connection)
     if found is not None and found >= SCHEMA_VERSION:
         return found
     metadata.create_all(connection)
@@ -284,7 +284,8 @@ def _lock(connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
-def _version(connection: sa.Connection) -> int | None:
+def version_of(connection: sa.Connection) -> int | None:
+    """The schema of a store; ``None`` where it is none."""
     if not sa.inspect(connection).has_table("meta"):
         return None
     found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,11 +18,11 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from refine.errors import NotFoundError, StoreError, did_you_mean
+from refine.errors import NotFoundError, RefineWarning, StoreError, did_you_mean
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
-from refine.store.engine import check_place, engine_of, url_of
-from refine.store.failures import say_the_rest
+from refine.store.engine import absolute, check_place, engine_of, may_be_written, reading_engine, url_of
+from refine.store.failures import NotWritableError, say_the_rest
 from refine.store.lease import Held, lease, leases
 from refine.store.log import TrialWriter, read_records, store_scores
 from refine.store.reader import Reader, Snapshot
@@ -35,7 +36,7 @@ from refine.store.removal import (
     remove_rows,
     remove_trials,
 )
-from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t
+from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t, version_of
 from refine.store.sound import faults_of
 from refine.trials.frame import Records
 from refine.trials.metric import Metric
@@ -58,6 +59,8 @@ class Store(Reader):
     Attributes:
         url: The URL.
         closed: Whether it was closed.
+        writable: Whether a SQLite file may be written; one that may not, on a read-only medium say, is looked at all the
+            same. Of a database server the role says so when something is written.
 
     Raises:
         StoreError: It can't be opened, is no refine store, or was written by a newer refine.
@@ -69,14 +72,25 @@ class Store(Reader):
         self.closed = False
         check_place(self.url, create)
         try:
-            self._engine = engine_of(self.url)
+            place = absolute(self.url)
+            self.writable = may_be_written(place)
+            self._engine = engine_of(place) if self.writable else reading_engine(place)
             with self._engine.begin() as connection:
-                found = migrate(connection)
+                found = migrate(connection) if self.writable else version_of(connection)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
+        if not self.writable and (found is None or found < SCHEMA_VERSION):
+            self.close()
+            what = (
+                "is no refine store" if found is None else f"was written by an older refine (schema {found})"
+            )
+            raise StoreError(
+                f"store {self.name}: {what}, and it may not be written, so that nothing can be done about that; copy it to "
+                "where you may write, and open the copy"
+            )
         say_the_rest(self._engine, self.name)
-        if found > SCHEMA_VERSION:
+        if found is not None and found > SCHEMA_VERSION:
             self.close()
             raise StoreError(
                 f"store {self.name}: was written by a newer refine (schema {found}, this one reads up to "
@@ -314,6 +328,9 @@ class Store(Reader):
             digest: Of the proposal.
             content: The proposal.
             again: Whether one that was made before becomes the last again, or stays where it is.
+
+        Warns:
+            RefineWarning: The store may not be written, so that the proposal is not kept.
         """
         c = t.proposal.c
 
@@ -326,7 +343,14 @@ class Store(Reader):
             row = {"node": pk, "digest": digest, "content": content, "created": time.time()}
             connection.execute(t.proposal.insert().values(row))
 
-        self._written(write)
+        try:
+            self._written(write)
+        except NotWritableError as error:
+            warnings.warn(
+                f"{error}; the proposal is not kept, and can't be decided upon here",
+                RefineWarning,
+                stacklevel=4,
+            )
 
     def add_decision(self, decision: StoredDecision) -> None:
         """Keeps a decision; the same decision on the same proposal again is nothing new."""

@@ -24,6 +24,7 @@ from refine.tree.tree import Tree
 from refine.ui.prompts import Dialogue, Stopped
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Shown, Text, without_sentences
+from refine.utils.files import write_whole
 from refine.utils.format import percent, score
 
 
@@ -105,7 +106,7 @@ def guide(
         walk.dialogue.say("Stopped. What was decided stays; nothing else was written.", "warn")
     finally:  # what was called was called, however it ended
         if script is not None:
-            Path(script).write_text(walk.script.text(), encoding="utf-8")
+            write_whole(Path(script), [walk.script.text()])
     ended = Guided(walk.at, walk.script.text())
     walk.dialogue.show(ended.page())
     return ended

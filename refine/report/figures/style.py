@@ -17,6 +17,7 @@ from refine.errors import AnalysisError
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
+from refine.utils.files import write_whole
 from refine.utils.format import number
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _figure(height: float) -> Figure:
 
 def save(ax: Axes | npt.NDArray[Any], path: Path) -> None:
     """Writes the figure that ``ax`` is part of, or an array of axes is, as PNG; equal figures give equal bytes."""
-    path.write_bytes(png(ax.flat[0] if isinstance(ax, np.ndarray) else ax))
+    write_whole(path, png(ax.flat[0] if isinstance(ax, np.ndarray) else ax))
 
 
 def png(ax: Axes) -> bytes:

@@ -21,6 +21,7 @@ from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.sections import best_trials, densities, failures, what_mattered, what_ran
 from refine.report.markdown.text import code, fence, quote
 from refine.report.markdown.winner import winner_section
+from refine.utils.files import made_folder
 
 __all__ = ["Facts", "proposal_report", "round_report"]
 
@@ -32,7 +33,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         The markdown file.
     """
     where = Path(folder)
-    (where / facts.node.id).mkdir(parents=True, exist_ok=True)
+    made_folder(where / facts.node.id)
     context = {
         **_header(facts),
         "ran": what_ran(facts),
@@ -65,7 +66,7 @@ def proposal_report(facts: Facts, folder: str | Path) -> Path:
             f"a proposal's report needs a proposal, but round {facts.node.id} has none; propose first"
         )
     where = Path(folder)
-    where.mkdir(parents=True, exist_ok=True)
+    made_folder(where)
     name = f"{facts.node.id}-proposal-{facts.proposal.digest}.md"
     about = tuple(d for d in facts.decisions if d.proposal == facts.proposal.digest)
     return published(where / name, "proposal.md.j2", _header(replace(facts, decisions=about)))

@@ -11,6 +11,7 @@ from refine.report.markdown.rendering import published
 from refine.report.markdown.text import Raw, code, escape, fence, joined, slug, table, values_table
 from refine.report.pages.winner import candidates_grid, differing, gain_line, race_line, within_line
 from refine.utils.action import Action
+from refine.utils.files import made_folder
 from refine.utils.format import duration, percent, plural, probability, score
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def certificate(facts: CertificateFacts, folder: str | Path) -> Path:
         The markdown file.
     """
     where, won = Path(folder), facts.winner
-    where.mkdir(parents=True, exist_ok=True)
+    made_folder(where)
     name = facts.round or slug(facts.name, set())
     cheaper = None
     if won.cheaper:

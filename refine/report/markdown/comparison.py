@@ -12,6 +12,7 @@ from refine.report.markdown.text import Raw, code, picture, table, values_table
 from refine.report.pages.difference import difference_grid
 from refine.report.pages.population import population_sentence
 from refine.tree.comparison import Comparison
+from refine.utils.files import made_folder
 from refine.utils.format import percent, score
 from refine.utils.provided import provides
 
@@ -34,7 +35,7 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
         The markdown file.
     """
     where, name = Path(folder), f"{found.a}-{found.b}"
-    (where / name).mkdir(parents=True, exist_ok=True)
+    made_folder(where / name)
     first = found.rounds[0]
     context = {
         "tree": first.context.name,

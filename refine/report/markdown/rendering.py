@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from refine.report.glossary import terms_section
 from refine.report.markdown.text import escape
+from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,8 +45,7 @@ def published(path: Path, template: str, context: Mapping[str, Any]) -> Path:
         The file.
     """
     text = rendered(template, context)
-    path.write_text(text + terms_section(text), encoding="utf-8", newline="\n")
-    return path
+    return write_whole(path, [text + terms_section(text)])
 
 
 def in_one_file(write: Callable[[Path], Path], folder: str | Path) -> Path:
@@ -58,14 +58,12 @@ def in_one_file(write: Callable[[Path], Path], folder: str | Path) -> Path:
     Returns:
         The file.
     """
-    where = Path(folder)
-    where.mkdir(parents=True, exist_ok=True)
+    where = made_folder(folder)
     with TemporaryDirectory() as scratch:
         markdown = write(Path(scratch))
         path = where / markdown.with_suffix(".html").name
         text = to_html(markdown.read_text(encoding="utf-8"), markdown.parent)
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    return write_whole(path, [text])
 
 
 def rendered(template: str, context: Mapping[str, Any]) -> str:

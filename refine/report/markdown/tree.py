@@ -34,6 +34,7 @@ from refine.report.pages.calibration import coverage_sentences, entry_sentences
 from refine.report.pages.difference import decision_grid, difference_grid
 from refine.report.pages.proposal import why, within_text
 from refine.space.edits import bounds_text
+from refine.utils.files import made_folder
 from refine.utils.format import duration, percent, plural, probability, score
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
         The markdown file.
     """
     where, name = Path(folder), slug(facts.name, set())
-    (where / name).mkdir(parents=True, exist_ok=True)
+    made_folder(where / name)
     on_way = [s for s in facts.steps if s.node.id in facts.way]
     off_way = [s for s in facts.steps if s.node.id not in facts.way]
     context = {

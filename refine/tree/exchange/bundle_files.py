@@ -17,6 +17,7 @@ from refine.errors import StoreError
 from refine.store.rows import NODE_FIELDS, NODE_TABLES, Part, Row, from_plain, to_plain
 from refine.store.schema import SCHEMA_VERSION, renamed
 from refine.utils.action import Action, Symbol
+from refine.utils.files import made_folder, write_whole
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -56,7 +57,7 @@ def write_part(folder: Path, part: Part) -> Path:
     for place in (folder / part.id, *(home.rglob("*") if home.is_dir() else ())):
         if place.is_symlink():
             raise StoreError(f"export: {place} must not be a link, which leads out of the folder; remove it")
-    home.mkdir(parents=True, exist_ok=True)
+    made_folder(home)
     row = to_plain("node", part.row)
     content = row.pop("content")
     plain = {name: [to_plain(name, r) for r in rows] for name, rows in part.rows.items()}
@@ -85,17 +86,7 @@ def write_index(folder: Path, name: str, rounds: Iterable[str]) -> None:
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    # An export that is killed leaves what stood there before.
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(
-        missing_ok=True
-    )  # of an export that was killed; or a link, which must not lead out of the folder
-    try:
-        with part.open("x", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{line}\n" for line in lines)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, (f"{line}\n" for line in lines))
 
 
 def read_folder(folder: Path) -> Bundle:

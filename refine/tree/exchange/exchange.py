@@ -24,6 +24,7 @@ from refine.tree.exchange.imported import part_of
 from refine.tree.round import Round
 from refine.trials.goal import check_direction
 from refine.trials.metric import FUNCTION, Metric
+from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
     import optuna
@@ -175,7 +176,8 @@ class Exchange:
             The folder.
 
         Raises:
-            StoreError: A file stands in the way, or a link, which would lead out of the folder.
+            StoreError: A file stands in the way, or a link, which would lead out of the folder; or the folder can't be
+                written. Files that are there already are replaced whole or stay as they were.
         """
         target = check_folder(folder)
         rounds = []
@@ -183,10 +185,10 @@ class Exchange:
             home = write_part(target, part)
             node = part.node
             found = Round(self._context, node, node.metric, node.direction)
-            found.trials.to_csv(home / "trials.csv", index=False, lineterminator="\n")
+            write_whole(home / "trials.csv", [found.trials.to_csv(index=False, lineterminator="\n")])
             found.report(home)
             rounds.append(part.id)
-        target.mkdir(parents=True, exist_ok=True)
+        made_folder(target)
         write_index(target, self._context.name, rounds)
         return target
 

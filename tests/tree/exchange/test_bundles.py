@@ -222,8 +222,7 @@ def test_imported_rounds_travel(tree, frame, tmp_path):
 
 
 def test_every_table_travels():
-    from refine.store.schema import hanging_on
-    from refine.store.schema import metadata
+    from refine.store.schema import hanging_on, metadata
 
     reached, todo = set(), [t.node]
     while todo:

@@ -1,0 +1,77 @@
+"""Files that are written whole or not at all, and what to do where they can't be."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from refine.errors import StoreError
+
+_WAY_OUT = {
+    errno.ENOSPC: "make room, or give a folder on another disk",
+    errno.EDQUOT: "make room within your quota, or give a folder elsewhere",
+    errno.EROFS: "give a folder on a medium that can be written",
+    errno.EACCES: "give a folder that you may write into",
+    errno.EPERM: "give a folder that you may write into",
+    errno.ENAMETOOLONG: "give a shorter path",
+}
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the file system refuses into a :class:`StoreError` that names the place and the way out."""
+    try:
+        yield
+    except OSError as error:
+        way = _WAY_OUT.get(error.errno or 0, "give another folder")
+        raise StoreError(
+            f"{path}: can't be written: {error.strerror or error}; what stood there before is as it was; {way}"
+        ) from error
+
+
+def write_whole(path: Path, content: bytes | Iterable[str]) -> Path:
+    """Writes a file beside and renames it: whoever reads sees the old one or the new one, whatever happens meanwhile.
+
+    A link is replaced, not written through.
+
+    Args:
+        path: Of the file; its folder exists.
+        content: Bytes, or pieces of text, written as UTF-8 with plain line breaks.
+
+    Returns:
+        The file.
+
+    Raises:
+        StoreError: The disk is full, or the place can't be written.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    with writing(path):
+        beside.unlink(missing_ok=True)  # of a process that was killed; or a link, which leads elsewhere
+        try:
+            if isinstance(content, bytes):
+                with beside.open("xb") as file:
+                    file.write(content)
+            else:
+                with beside.open("x", encoding="utf-8", newline="\n") as text:
+                    text.writelines(content)
+            beside.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+    return path
+
+
+def made_folder(folder: str | os.PathLike[str]) -> Path:
+    """A folder, created if need be with those above it.
+
+    Raises:
+        StoreError: It can't be.
+    """
+    path = Path(folder)
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,211 @@
+"""Looking at a study needs no right to write; what does need it says so, and leaves nothing half written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import refine
+from refine.errors import RefineWarning, StoreError
+from refine.store.store import Store
+from refine.utils.files import write_whole
+
+SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8)}
+
+
+def score(p):
+    return p["x"] + 0.01 * p["k"]
+
+
+@pytest.fixture
+def medium(tmp_path):
+    """A file system of its own, and what makes it read-only or writable again."""
+    folder = tmp_path / "medium"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"can't mount a file system: {done.stderr.strip()}")
+
+    def remount(how):
+        subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
+        return folder
+
+    yield remount
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):
+    with refine.Tree("q", store=medium("rw") / "refine.db") as tree:
+        root = tree.add_round(SPACE, score, n=40).run(progress=False)
+        shown, table, review = str(tree), root.trials, str(root.propose())
+    folder = medium("ro")
+    before = sorted(p.name for p in folder.iterdir())
+    with refine.Tree("q", store=folder / "refine.db") as tree:
+        root = tree.rounds[0]
+        assert str(tree) == shown
+        assert root.trials.equals(table)
+        with pytest.warns(RefineWarning, match="may be read and not be written .*the proposal is not kept"):
+            assert str(root.propose(risk=0.2))
+        assert str(root.propose()) == review  # kept before, and no news
+        root.report(tmp_path / "reports")
+        tree.export(tmp_path / "out")
+        for write in (
+            lambda: root.run(objective=score, n=50, progress=False),
+            lambda: tree.tag(root, "a"),
+            lambda: root.branch({"x": (0.0, 0.5, 6), "k": (1, 8)}, n=4),
+            lambda: tree.delete_trials(root, [0]),
+        ):
+            with pytest.raises(StoreError, match="may be read and not be written .*copy it to where you may write"):
+                write()
+        with pytest.raises(StoreError, match="reports: can't be written: .*read-only|Read-only"):
+            root.report(folder / "reports")
+    with pytest.raises(StoreError, match="may be read and not be written"):
+        refine.Tree("new", store=folder / "refine.db")
+    assert sorted(p.name for p in folder.iterdir()) == before
+    with refine.Tree("q", store=medium("rw") / "refine.db") as tree:
+        assert len(tree.rounds[0].run(objective=score, n=50, progress=False).trials) == 50
+
+
+def test_another_s_study_is_looked_at_while_it_is_written(tmp_path):
+    """The right to read is enough, and the next look sees what was written meanwhile."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for place in (tmp_path, *tmp_path.parents):
+        if place.owner() == "root" and place.stat().st_mode & 0o5 != 0o5:
+            place.chmod(place.stat().st_mode | 0o5)
+    path = folder / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        root = tree.add_round(SPACE, score, n=20).run(progress=False)
+    read, write = os.pipe()
+    back, answer = os.pipe()
+    child = os.fork()
+    if not child:  # somebody else looks
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            with refine.Tree("q", store=path) as tree:
+                assert len(tree.rounds[0].trials) == 20
+                os.write(answer, b"x")
+                os.read(read, 1)
+                assert len(tree.rounds[0].trials) == 25
+                try:
+                    tree.tag(tree.rounds[0], "a")
+                except StoreError as error:
+                    code = 0 if "may be read and not be written" in str(error) else 2
+        except BaseException as error:
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        finally:
+            os._exit(code)
+    assert os.read(back, 1) == b"x"
+    with refine.Tree("q", store=path) as tree:
+        tree[root.id].run(objective=score, n=25, progress=False)
+    os.write(write, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_an_older_store_that_may_not_be_written_says_what_to_do(medium):
+    folder = medium("rw")
+    Store(folder / "refine.db").close()
+    engine = sa.create_engine(f"sqlite:///{folder / 'refine.db'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE meta SET value = '4' WHERE key = 'schema'"))
+    engine.dispose()
+    medium("ro")
+    with pytest.raises(StoreError, match=r"older refine \(schema 4\), and it may not be written.*open the copy"):
+        Store(folder / "refine.db")
+
+
+def test_a_role_that_may_only_read_looks_and_is_told(postgresql):
+    with refine.Tree("q", store=postgresql) as tree:
+        root = tree.add_round(SPACE, score, n=40).run(progress=False)
+        shown = str(tree)
+    owner = Store(postgresql)
+    with owner.engine.begin() as connection:
+        connection.execute(sa.text("CREATE ROLE reader LOGIN"))
+        connection.execute(sa.text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+    try:
+        url = sa.make_url(postgresql).set(username="reader").render_as_string(hide_password=False)
+        with refine.Tree("q", store=url) as tree:
+            assert str(tree) == shown
+            mine = tree[root.id]
+            with pytest.warns(RefineWarning, match="not be written by this role .*the proposal is not kept"):
+                assert str(mine.propose())
+            for write in (
+                lambda: mine.run(objective=score, n=50, progress=False),
+                lambda: tree.tag(mine, "a"),
+                lambda: mine.set_roles(x="scientific"),
+                lambda: tree.repair() if len(tree.damage()) else tree.delete_round(mine),
+            ):
+                with pytest.raises(StoreError, match="not be written by this role .*permission denied"):
+                    write()
+        with pytest.raises(StoreError, match="not be written by this role"):
+            refine.Tree("new", store=url)
+    finally:
+        with owner.engine.begin() as connection:
+            connection.execute(sa.text("DROP OWNED BY reader"))
+            connection.execute(sa.text("DROP ROLE reader"))
+            connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+        owner.close()
+
+
+def fill(folder: Path) -> Path:
+    free = os.statvfs(folder)
+    (folder / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
+    return folder / "ballast"
+
+
+def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
+    folder = medium("rw")
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(SPACE, score, n=40).run(progress=False)
+        tree.export(folder / "out")
+        root.report(folder / "reports")
+        before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        root.run(n=60, progress=False)
+        ballast = fill(folder)
+        for write in (
+            lambda: tree.export(folder / "out"),
+            lambda: root.report(folder / "reports"),
+            lambda: tree.report(folder / "reports", html=True),
+        ):
+            with pytest.raises(StoreError, match="can't be written: No space left.*make room, or give a folder on another"):
+                write()
+        ballast.unlink()
+        after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        assert {p: after[p] for p in before} == before
+        assert not [p for p in after if p.suffix == ".part"]
+        with refine.Tree.load(folder / "out", store=tmp_path / "again.db") as again:
+            assert len(again[root.id].trials) == 40
+        tree.export(folder / "out")
+        assert root.report(folder / "reports").read_bytes() != before[folder / "reports" / f"{root.id}.md"]
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "report.md").symlink_to(tmp_path / "mine")
+    write_whole(tmp_path / "report.md", ["new"])
+    assert ((tmp_path / "mine").read_text(), (tmp_path / "report.md").read_text()) == ("mine", "new")
+
+
+def test_an_objective_may_change_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def objective(p):
+        os.chdir("/")
+        return score(p)
+
+    with refine.Tree("q", store="refine.db") as tree:
+        assert tree.store == "sqlite:///refine.db"
+        root = tree.add_round(SPACE, objective, n=10).run(progress=False)
+        assert len(root.trials) == 10
+        assert len(tree.log()) == 1
+    assert (tmp_path / "refine.db").is_file()
