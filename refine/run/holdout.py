@@ -146,7 +146,7 @@ def open_holdout(
             "KerasObjective(..., holdout=0.2), or give it a method holdout(params, trial)"
         )
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(interruptible(f"hold-out of round {node.id}"))
+        stop = stack.enter_context(interruptible(f"hold-out of round {node.id}", resources.grace))
         held = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         records = store.records([stored.pk], curves=goal.metric.curves)
         keys = known_best(choose(), len(records.metrics), node.id)

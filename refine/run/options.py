@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from refine.errors import DesignError, did_you_mean
 from refine.run.limits import Limits, limits_of
+from refine.run.signals import GRACE, check_grace
 from refine.trials.trial import STATES
 
 
@@ -20,6 +21,7 @@ class ResourceKeywords(TypedDict, total=False):
     threads: int
     timeout: float | None
     memory: int | str | None
+    grace: float
 
 
 class RunKeywords(ResourceKeywords, total=False):
@@ -41,7 +43,9 @@ class Resources:
             trial is a ``timeout``. One worker is then a subprocess as well.
         memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``; then it is killed, and the trial is
             tried once more in a fresh one before it is ``crashed``. One worker is then a subprocess as well.
-        limits: The last two, as numbers.
+        grace: Seconds that trials may still run after SIGTERM or SIGHUP, which otherwise end a round as one Ctrl-C does;
+            less than whoever sends them waits before it kills.
+        limits: ``timeout`` and ``memory`` as numbers.
 
     Raises:
         DesignError: An option out of range, or a limit together with an executor.
@@ -52,6 +56,7 @@ class Resources:
     threads: int = 1
     timeout: float | None = None
     memory: int | str | None = None
+    grace: float = GRACE
     limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +70,7 @@ class Resources:
                 f"executor must be one of concurrent.futures, got {self.executor!r}; such as ThreadPoolExecutor(2), or "
                 "of a Dask client client.get_executor()"
             )
+        check_grace(self.grace)
         object.__setattr__(self, "limits", limits_of(self.timeout, self.memory, self.executor))
 
     @property

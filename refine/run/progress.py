@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -73,7 +74,8 @@ class Watch:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.bar.close()
+        with contextlib.suppress(OSError):
+            self.bar.close()
 
     def _may_be_best(self, metrics: Mapping[str, float]) -> bool:
         return self.node.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
@@ -90,8 +92,9 @@ class Watch:
         unread = [name for name in self.node.space if name in self.unread] if self.ended >= _READ_BY else []
         never = f", never read: {', '.join(unread)}" if unread else ""
         stopped = f", {self.pruned} pruned" if self.pruned else ""
-        self.bar.set_postfix_str(f"best {best}, {self.failed} failed{stopped}{never}", refresh=False)
-        self.bar.update()
+        with contextlib.suppress(OSError):  # a terminal that is gone ends no round
+            self.bar.set_postfix_str(f"best {best}, {self.failed} failed{stopped}{never}", refresh=False)
+            self.bar.update()
         self.metric_seen |= value is not None
         if state == "complete" and value is None:
             raise ObjectiveError(

@@ -95,7 +95,7 @@ def run_round(
             "it: run(metric=function)"
         )
     with ExitStack() as stack:
-        stop = stack.enter_context(interruptible(f"round {node.id}"))
+        stop = stack.enter_context(interruptible(f"round {node.id}", options.grace))
         held = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         if metric.function is not None:
             store.store_scores(stored.pk, metric)

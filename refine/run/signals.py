@@ -1,4 +1,8 @@
-"""Ctrl-C: once lets what runs come to its end, twice stops at once."""
+"""Being asked to end: once lets what runs come to its end, twice, or past a time, stops at once.
+
+Ctrl-C asks so at a terminal. SIGTERM is how Slurm, Kubernetes, ``docker stop`` and systemd ask, and SIGHUP says that the
+terminal is gone; whoever sends them kills a little later.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +11,91 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
+
+from refine.errors import DesignError
+
+GRACE = 25.0
+"""Seconds that trials may still run after SIGTERM or SIGHUP: Slurm and Kubernetes kill after 30."""
+
+_ASK: tuple[signal.Signals, ...] = tuple(
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+def check_grace(grace: Any) -> float:
+    """``grace`` if it is a number of seconds.
+
+    Raises:
+        DesignError: It is none.
+    """
+    if (
+        isinstance(grace, bool)
+        or not isinstance(grace, int | float)
+        or not 0 <= grace <= threading.TIMEOUT_MAX
+    ):
+        raise DesignError(
+            f"grace must be a number of seconds >= 0 that trials may still run after SIGTERM, got {grace!r}; the default is {GRACE:g}"
+        )
+    return float(grace)
 
 
 @contextlib.contextmanager
-def interruptible(what: str) -> Iterator[Callable[[], bool]]:
-    """Lets the first Ctrl-C be asked for instead of raised; the second is an ordinary one.
+def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool]]:
+    """Lets the first Ctrl-C, SIGTERM or SIGHUP be asked for instead of ending the process; the next one stops at once.
 
-    Changes nothing outside of the main thread, or where somebody else handles SIGINT.
+    Changes nothing outside of the main thread, and leaves a signal alone that somebody else handles or ignores, as
+    ``nohup`` does.
 
     Args:
         what: What is running, for the message.
+        grace: Seconds after SIGTERM or SIGHUP until what still runs is stopped at once, as by a second one.
 
     Yields:
-        Whether Ctrl-C was pressed: then hand out nothing new, and leave.
+        Whether to end: then hand out nothing new, and leave.
 
     Raises:
-        KeyboardInterrupt: It was pressed, and the block has ended.
+        KeyboardInterrupt: It was asked for, and the block has ended.
     """
-    before = signal.getsignal(signal.SIGINT)
-    mine = threading.current_thread() is threading.main_thread() and before is signal.default_int_handler
-    pressed = False
+    main = threading.main_thread()
+    before = {number: signal.getsignal(number) for number in _ASK}
+    # What Python and the system do by themselves, which is to end.
+    alone = {number: h for number, h in before.items() if h in (signal.default_int_handler, signal.SIG_DFL)}
+    mine = alone if threading.current_thread() is main else {}
+    asked = ""
+    timer: threading.Timer | None = None
+
+    def stop_now(number: int) -> None:
+        # Only the main thread handles signals; one of its own wakes it from a sleep, too.
+        if main.ident is not None:
+            signal.pthread_kill(main.ident, number)
 
     def first(number: int, frame: object) -> None:  # noqa: ARG001  # the interface of handlers
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, before)
-        # The stream may be in the middle of a write of the progress bar's.
+        nonlocal asked, timer
+        asked = signal.Signals(number).name
+        for other in mine:
+            signal.signal(other, signal.default_int_handler)  # raises KeyboardInterrupt
+        again = "Ctrl-C again stops now"
+        if number != signal.SIGINT:
+            again = f"{asked} again stops now, and so do {grace:g} seconds"
+            timer = threading.Timer(grace, stop_now, [number])
+            timer.daemon = True
+            timer.start()
+        # The stream may be in the middle of a write of the progress bar's, or its terminal gone.
         with contextlib.suppress(RuntimeError, OSError, ValueError):
-            print(f"\n{what}: finishing what runs; Ctrl-C again stops now", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"\n{what}: finishing what runs; {again}", file=sys.stderr, flush=True)  # noqa: T201
 
-    if mine:
-        signal.signal(signal.SIGINT, first)
+    for number in mine:
+        signal.signal(number, first)
     try:
-        yield lambda: pressed
+        yield lambda: bool(asked)
     finally:
-        if mine and not pressed:
-            signal.signal(signal.SIGINT, before)
-    if pressed:
+        if timer is not None:
+            timer.cancel()
+        for number, handler in mine.items():
+            signal.signal(number, handler)
+    if asked:
+        by = "" if asked == "SIGINT" else f" by {asked}"
         raise KeyboardInterrupt(
-            f"{what}: stopped; every finished trial is stored, and the same call or script goes on from there"
+            f"{what}: stopped{by}; every finished trial is stored, and the same call or script goes on from there"
         )

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from refine.errors import RoundBusyError, StoreError
 from refine.store.schema import t
+from refine.utils.action import Action
 
 LEASE_SECONDS = 60.0
 """A lease that was not renewed for so long is anybody's."""
@@ -48,8 +49,41 @@ class Held(NamedTuple):
 def leases(engine: sa.Engine) -> list[Held]:
     """All leases of a store."""
     with engine.connect() as connection:
-        rows = connection.execute(sa.select(t.lease)).all()
-    return [Held(row.node, row.host.partition("/")[0], row.pid, _alive(row)) for row in rows]
+        rows, now = connection.execute(sa.select(t.lease)).all(), _now(connection)
+    return [Held(row.node, row.host.partition("/")[0], row.pid, _alive(row, now)) for row in rows]
+
+
+def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
+    """Takes a lease away from a process of elsewhere, of which only somebody can know that it is gone.
+
+    Should it live all the same, it finds that out within :data:`LEASE_SECONDS`, before it writes anything, and stops.
+
+    Args:
+        connection: In a transaction.
+        pk: Row of the round.
+        what: What to call it in the error.
+
+    Returns:
+        Whose it was; ``None`` where nobody held the round.
+
+    Raises:
+        RoundBusyError: A process of this machine has it, and is alive.
+    """
+    row = connection.execute(sa.select(t.lease).where(t.lease.c.node == pk)).first()
+    if row is None:
+        return None
+    alive = _alive(row, _now(connection))
+    if alive and _here(row):
+        raise _busy(what, row.host, row.pid)
+    connection.execute(t.lease.delete().where(t.lease.c.node == pk))
+    return Held(pk, row.host.partition("/")[0], row.pid, alive)
+
+
+def _now(connection: sa.Connection) -> float:
+    """Seconds since the epoch by the one clock that everybody shares: the server's; of a file, this machine's."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
 
 
 @contextlib.contextmanager
@@ -90,7 +124,8 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
 
     def renew() -> bool:
         with engine.begin() as connection:
-            renewed = connection.execute(t.lease.update().where(*mine).values(beat=time.time())).rowcount
+            beat = t.lease.update().where(*mine).values(beat=_now(connection))
+            renewed = connection.execute(beat).rowcount
         beats[:] = time.monotonic(), time.time()
         return renewed > 0
 
@@ -108,7 +143,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
             lost.set()
             raise RoundBusyError(
                 f"{what}: this process stood still for longer than {LEASE_SECONDS:g} seconds and another one took the "
-                "round over; what had finished here before is stored, what ran is left to the other"
+                "round over, or somebody unlocked it; what had finished here before is stored, what ran is left to the other"
             )
 
     thread = threading.Thread(target=pulse, daemon=True, name="refine-lease")
@@ -138,20 +173,25 @@ def _take(engine: sa.Engine, pk: int, what: str) -> None:
         row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
         if row is not None:
             # One that this very process couldn't give back, on a full disk say, is its own again.
-            if _alive(row) and (row.host, row.pid) != (host, pid):
+            if _alive(row, _now(connection)) and (row.host, row.pid) != (host, pid):
                 raise _busy(what, row.host, row.pid)
             # This very row: another process may have taken over since we looked.
             dead = (c.node == pk, c.host == row.host, c.pid == row.pid, c.beat == row.beat)
             connection.execute(t.lease.delete().where(*dead))
         try:
-            connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=time.time()))
+            connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=_now(connection)))
         except sa.exc.IntegrityError:
             raise RoundBusyError(f"{what} has just been started by another process; wait for it") from None
 
 
 def _busy(what: str, host: str, pid: int) -> RoundBusyError:
     name = host.partition("/")[0]
-    return RoundBusyError(f"{what} is being run by process {pid} on {name}; wait for it or stop it first")
+    text = f"{what} is being run by process {pid} on {name}; wait for it or stop it first"
+    if host.rpartition(" ")[0] == _place():
+        return RoundBusyError(text)
+    return RoundBusyError(
+        f"{text}; if it is gone for certain", Action("tree.unlock", what.removeprefix("round "))
+    )
 
 
 def _same(engine: sa.Engine) -> str:
@@ -194,10 +234,13 @@ def _born(pid: int) -> str | None:
         return None
 
 
-def _alive(row: Any) -> bool:
-    if time.time() - row.beat > LEASE_SECONDS:
+def _here(row: Any) -> bool:
+    """Whether a lease is of a process of this machine, so that the system knows whether it lives."""
+    return bool(row.host.rpartition(" ")[0] == _place())
+
+
+def _alive(row: Any, now: float) -> bool:
+    if now - row.beat > LEASE_SECONDS:
         return False
-    place, _, born = row.host.rpartition(" ")
-    if place != _place():
-        return True  # a process of elsewhere: only its beat tells
-    return _born(row.pid) == born
+    # Of a process of elsewhere only its beat tells.
+    return not _here(row) or _born(row.pid) == row.host.rpartition(" ")[2]

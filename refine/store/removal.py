@@ -53,7 +53,7 @@ class Removal(NamedTuple):
 
     Attributes:
         created: When, in seconds since the epoch.
-        event: ``"trials removed"``, ``"round removed"`` or ``"repaired"``.
+        event: ``"trials removed"``, ``"round removed"``, ``"repaired"`` or ``"unlocked"``.
         round: Id of the round.
         author: Who did it.
         note: Why, and what was removed.

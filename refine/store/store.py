@@ -23,7 +23,7 @@ from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.engine import absolute, check_place, engine_of, may_be_written, reading_engine, url_of
 from refine.store.failures import NotWritableError, say_the_rest
-from refine.store.lease import Held, lease, leases
+from refine.store.lease import Held, lease, leases, unlock
 from refine.store.log import TrialWriter, read_records, store_scores
 from refine.store.reader import Reader, Snapshot
 from refine.store.removal import (
@@ -390,6 +390,16 @@ class Store(Reader):
             remove_rows(connection, t.node, t.node.c.pk.in_(list(pks)))
             for entry in entries:
                 note_removal(connection, tree, entry)
+
+    def unlock(self, tree: int, pk: int, what: str, entry: Removal) -> Held | None:
+        """Takes the lease on a round away: see :func:`refine.store.lease.unlock`."""
+        with self.engine.begin() as connection:
+            held = unlock(connection, pk, what)
+            if held is not None:
+                said = f"process {held.pid} on {held.host} held it"
+                note = f"{entry.note} ({said})" if entry.note else said
+                note_removal(connection, tree, entry._replace(note=note))
+            return held
 
     def removals(self, tree: int) -> list[Removal]:
         """What was removed from a tree, oldest first."""

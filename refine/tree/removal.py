@@ -128,6 +128,13 @@ def delete_round(
     return [each.node.id for each in chosen]
 
 
+def unlock(context: Context, stored: StoredNode, note: str, author: str | None) -> bool:
+    """Takes the right to run a round away from a process that is gone: see :meth:`refine.Tree.unlock`."""
+    key = stored.node.id
+    entry = removal("unlocked", key, check_note(note), check_author(author))
+    return context.store.unlock(context.tree, stored.pk, f"round {key}", entry) is not None
+
+
 def _with(note: str, what: str) -> str:
     return f"{note} ({what})" if note else what
 

@@ -32,6 +32,7 @@ from refine.run.protocols import Objective
 from refine.run.replay import Replay, replay
 from refine.run.replicates import check_times, run_replicates
 from refine.run.runner import planned_cells, run_round
+from refine.run.signals import GRACE
 from refine.run.steering import Steered, check_place, check_pruner
 from refine.space.encoding import decode, thaw
 from refine.space.given import given_configurations
@@ -173,6 +174,7 @@ class Round(Shown):
         rerun: str | Collection[str] | None = None,
         timeout: float | None = None,
         memory: int | str | None = None,
+        grace: float = GRACE,
         objective: Objective | None = None,
         name: str | None = None,
         metric: Score | None = None,
@@ -185,7 +187,8 @@ class Round(Shown):
         NaN or infinity a ``diverged`` one. With subprocesses, one that dies is replaced; the trial that it ran is
         tried once more, alone, and is ``crashed`` if its process dies again.
 
-        Ctrl-C once hands out nothing new and ends when what runs has ended and is stored; twice stops at once.
+        Ctrl-C once hands out nothing new and ends when what runs has ended and is stored; twice stops at once. SIGTERM
+        and SIGHUP do the same, and what still runs ``grace`` seconds later is stopped.
 
         Args:
             workers: 1 runs in this process, more on a local cluster of subprocesses.
@@ -200,6 +203,8 @@ class Round(Shown):
             memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``; then it is killed, and the
                 trial is tried once more in a fresh one before it is ``crashed``. Looked at ten times a second. One
                 worker is then a subprocess as well.
+            grace: Seconds that trials may still run after SIGTERM or SIGHUP; less than Slurm, Kubernetes (both 30) or
+                ``docker stop`` (10) wait before they kill.
             objective: What to call, for a round that was reopened from the store.
             name: The name that the round was added with, where one was given.
             metric: Its metric, for a round that was reopened and whose metric is a function.
@@ -217,7 +222,7 @@ class Round(Shown):
             RoundStoppedError: The first trials all failed in the same way, or an executor or all workers broke.
             RoundBusyError: Another process is running this round.
             StoreError: The disk is full, or the store locked; what had finished is stored.
-            KeyboardInterrupt: Ctrl-C was pressed; run again to go on.
+            KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on.
         """
         if not self.node.adaptive:
             design_named(self.node.method)
@@ -229,6 +234,7 @@ class Round(Shown):
             rerun=rerun,
             timeout=timeout,
             memory=memory,
+            grace=grace,
         )
         context, node = self.context, self.node
         chosen = context.objective_of(node, objective, name)
@@ -268,7 +274,7 @@ class Round(Shown):
             seeds: How many runs of each. The noise needs 5 more runs than configurations.
             objective: As in :meth:`run`.
             name: As in :meth:`run`.
-            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
+            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``: as in
                 :meth:`run`.
 
         Raises:
@@ -302,7 +308,7 @@ class Round(Shown):
             author: Who opens; default the user name.
             objective: As in :meth:`run`.
             name: As in :meth:`run`.
-            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``: as in :meth:`run`.
+            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``: as in :meth:`run`.
 
         Raises:
             ObjectiveError: The objective has no hold-out.
@@ -353,7 +359,7 @@ class Round(Shown):
             tolerance: Difference of a metric that counts as none.
             objective: As in :meth:`run`.
             name: As in :meth:`run`.
-            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``: as in :meth:`run`.
+            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``: as in :meth:`run`.
 
         Raises:
             AnalysisError: No trial has ended.

@@ -39,7 +39,7 @@ from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
 from refine.tree.outcome import entries_of
 from refine.tree.overview import best_of, comparable
-from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair
+from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
 from refine.tree.winner import winner_of
 from refine.trials.goal import check_direction
@@ -340,7 +340,7 @@ class Tree(Exchange, Shown):
             top: How many configurations.
             objective: As in :meth:`Round.run`.
             name: As in :meth:`Round.run`.
-            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
+            options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``: as in
                 :meth:`Round.run`.
 
         Raises:
@@ -373,7 +373,7 @@ class Tree(Exchange, Shown):
             author: Who opens; default the user name.
             objective: As in :meth:`Round.run`.
             name: As in :meth:`Round.run`.
-            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``: as in :meth:`Round.run`.
+            resources: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``: as in :meth:`Round.run`.
 
         Raises:
             AnalysisError: No trial has finished that may be called best.
@@ -470,6 +470,26 @@ class Tree(Exchange, Shown):
             RoundBusyError: One of them is being run.
         """
         return delete_round(self._context, self._own(which)._stored, below, note, author)
+
+    def unlock(self, which: Round | str, *, note: str = "", author: str | None = None) -> bool:
+        """Lets a round be run that a process of another machine holds, and writes it into the log.
+
+        For a machine that is gone, or whose clock was ahead: without this, its round is free a minute after its last
+        sign of life, by the time of the database server or, of a SQLite file, of this machine. Should the process live
+        all the same, it stops before it writes anything more.
+
+        Args:
+            which: A round, its id or a tag.
+            note: Why, in your words.
+            author: Who does it; default the user name.
+
+        Returns:
+            Whether anybody held it.
+
+        Raises:
+            RoundBusyError: A living process of this machine runs it: stop that.
+        """
+        return unlock(self._context, self._own(which)._stored, note, author)
 
     def log(self) -> pd.DataFrame:
         """Everything that happened, oldest first: ``time, event, round, child, author, note``."""

@@ -15,8 +15,9 @@ import pytest
 import sqlalchemy as sa
 
 import refine
-from refine.errors import RoundBusyError
-from refine.store.lease import _me
+from refine.errors import DesignError, RoundBusyError
+from refine.run.signals import interruptible
+from refine.store.lease import _born, _me
 from refine.store.schema import t
 
 pytestmark = pytest.mark.cluster
@@ -27,6 +28,7 @@ import signal, sys, time
 from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would we
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as does what nohup starts
 
 import refine, refine.store.lease
 
@@ -43,7 +45,8 @@ def objective(params):
     return params["x"] + random.random()
 
 tree = refine.Tree("q", store=folder / "refine.db")
-found = tree.add_round({"x": (1, 24, 24)}, objective, n=20, seed=3).run(workers=workers, progress=False)
+grace = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
+found = tree.add_round({"x": (1, 24, 24)}, objective, n=20, seed=3).run(workers=workers, progress=False, grace=grace)
 print("finished", len(found.trials))
 """
 
@@ -160,6 +163,69 @@ def test_ctrl_c_twice_stops_now(runs, calm, workers):
     assert runs.table().equals(calm)
 
 
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 1)], ids=str
+)
+def test_being_told_to_end_is_as_ctrl_c(runs, calm, number, workers):
+    """What Slurm, Kubernetes, docker stop and a closed terminal send."""
+    runs.hold()
+    process = runs.start(workers)
+    until(lambda: len(runs.begun()) == workers, process)
+    process.send_signal(number)
+    name = signal.Signals(number).name
+    until(lambda: f"{name} again stops now, and so do 60 seconds" in process.stderr.readline(), process)
+    time.sleep(1)  # what only waits for a worker is taken back before the workers are let go
+    runs.let_go()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert f"stopped by {name}; every finished trial is stored" in err.strip().splitlines()[-1]
+    assert len(runs.table()) == len(runs.begun()) == workers
+    out, err = runs.start(2).communicate(timeout=60)
+    assert out == "finished 20\n", err
+    assert runs.table().equals(calm)
+    assert len(runs.begun()) == 20
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_still_runs_after_the_time_of_grace_is_stopped(runs, calm, workers):
+    runs.hold()
+    process = runs.start(workers, "60", "0.5")
+    until(lambda: len(runs.begun()) == workers, process)
+    others = workers_of(process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)  # the trials wait all the time
+    assert process.returncode == -signal.SIGINT
+    assert not any(p.is_running() for p in others)
+    assert runs.table().empty
+    runs.let_go()
+    out, err = runs.start(2).communicate(timeout=60)
+    assert out == "finished 20\n", err
+    assert runs.table().equals(calm)
+
+
+@pytest.mark.parametrize("grace", [-1, "5", True, float("nan"), float("inf")])
+def test_a_time_of_grace_is_a_number_of_seconds(tmp_path, grace):
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round({"x": (1, 9)}, lambda p: float(p["x"]), n=5)
+        with pytest.raises(DesignError, match="grace must be a number of seconds >= 0"):
+            found.run(progress=False, grace=grace)
+
+
+def test_signals_of_others_stay_theirs(tmp_path):
+    """A program that handles SIGTERM itself, or was started by nohup, goes on to do so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        mine = signal.getsignal(signal.SIGTERM)
+        with interruptible("round") as asked:
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is mine
+            assert not asked()
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGHUP, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
 def test_workers_end_with_their_coordinator_whatever_they_do(runs, calm):
     runs.hold()
     process = runs.start(2)
@@ -251,10 +317,24 @@ def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_pa
             assert len(found.run(progress=False).trials) == 5
             # A container beside this one, or another machine of the same name: its numbers say nothing here.
             held_by(f"{place}1 {born}")
-            with pytest.raises(RoundBusyError, match=f"is being run by process {other.pid} on "):
+            with pytest.raises(RoundBusyError, match=f"is being run by process {other.pid} on .*tree.unlock"):
                 found.run(n=6, progress=False)
+            # Its clock was a day ahead when it took the lease; somebody knows that it is gone.
+            with engine.begin() as connection:
+                connection.execute(sa.update(t.lease).values(beat=time.time() + 86_400))
+            assert tree.unlock(found, note="the node was given back", author="ann")
+            assert not tree.unlock(found)
+            entry = tree.log().iloc[-1]
+            assert (entry["event"], entry["round"], entry["author"]) == ("unlocked", found.id, "ann")
+            assert entry["note"].startswith(f"the node was given back (process {other.pid} on ")
+            assert len(found.run(n=6, progress=False).trials) == 6
+            # One that lives here is stopped, not unlocked.
+            held_by(f"{place} {_born(other.pid)}")
+            with pytest.raises(RoundBusyError, match="wait for it or stop it first$"):
+                tree.unlock(found)
+            held_by(f"{place}1 {born}")
         finally:
             other.communicate(b"\n")
         with engine.begin() as connection:
             connection.execute(sa.update(t.lease).values(beat=time.time() - 61))
-        assert len(found.run(n=6, progress=False).trials) == 6
+        assert len(found.run(n=7, progress=False).trials) == 7

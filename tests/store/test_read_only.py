@@ -60,7 +60,9 @@ def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):
             lambda: root.branch({"x": (0.0, 0.5, 6), "k": (1, 8)}, n=4),
             lambda: tree.delete_trials(root, [0]),
         ):
-            with pytest.raises(StoreError, match="may be read and not be written .*copy it to where you may write"):
+            with pytest.raises(
+                StoreError, match="may be read and not be written .*copy it to where you may write"
+            ):
                 write()
         with pytest.raises(StoreError, match="reports: can't be written: .*read-only|Read-only"):
             root.report(folder / "reports")
@@ -120,7 +122,9 @@ def test_an_older_store_that_may_not_be_written_says_what_to_do(medium):
         connection.execute(sa.text("UPDATE meta SET value = '4' WHERE key = 'schema'"))
     engine.dispose()
     medium("ro")
-    with pytest.raises(StoreError, match=r"older refine \(schema 4\), and it may not be written.*open the copy"):
+    with pytest.raises(
+        StoreError, match=r"older refine \(schema 4\), and it may not be written.*open the copy"
+    ):
         Store(folder / "refine.db")
 
 
@@ -177,7 +181,9 @@ def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
             lambda: root.report(folder / "reports"),
             lambda: tree.report(folder / "reports", html=True),
         ):
-            with pytest.raises(StoreError, match="can't be written: No space left.*make room, or give a folder on another"):
+            with pytest.raises(
+                StoreError, match="can't be written: No space left.*make room, or give a folder on another"
+            ):
                 write()
         ballast.unlink()
         after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}

@@ -103,8 +103,29 @@ def delete(
             typer.echo(told)
 
 
+@app.command(rich_help_panel=DECIDE)
+def unlock(
+    store: StoreArgument,
+    which: RoundArgument,
+    yes: YesOption = False,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a round be run that a process of another machine holds which is gone."""
+    with opened(store, name) as found:
+        at = found[which]
+        _ask(f"Is whoever runs round {at.id} gone for certain?", yes)
+        held = found.unlock(at, note=note, author=author)
+        if as_json:
+            put_json({"round": at.id, "unlocked": held})
+        else:
+            typer.echo(f"round {at.id}: {'unlocked' if held else 'nobody held it'}")
+
+
 def _ask(question: str, yes: bool) -> None:
     """Stops unless somebody says yes; where nobody can be asked, only the option says it."""
     if not yes and not typer.confirm(question, err=True):
-        typer.echo("nothing was removed", err=True)
+        typer.echo("nothing was changed", err=True)
         raise typer.Exit(NO)

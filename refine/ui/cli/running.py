@@ -13,6 +13,7 @@ from refine.ui.cli.shared import (
     NO,
     RUN,
     AuthorOption,
+    GraceOption,
     JsonOption,
     MemoryOption,
     NoteOption,
@@ -104,6 +105,7 @@ def run(
     threads: ThreadsOption = 1,
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
+    grace: GraceOption = 25.0,
     rerun: Annotated[
         list[str] | None,
         typer.Option(metavar="STATE", help="Run trials again that ended so, such as failed."),
@@ -136,6 +138,7 @@ def run(
                 rerun=rerun,
                 timeout=timeout,
                 memory=memory,
+                grace=grace,
                 **given,
             )
         put(found, as_json, *calls_on(store, found))

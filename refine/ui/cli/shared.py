@@ -113,6 +113,12 @@ WorkersOption = Annotated[int, typer.Option("--workers", "-w", min=1, help="How 
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads per trial.")]
 TimeoutOption = Annotated[float | None, typer.Option(help="Seconds that a trial may take.")]
 MemoryOption = Annotated[str | None, typer.Option(help="Memory that a worker may hold, such as 2GB.")]
+GraceOption = Annotated[
+    float,
+    typer.Option(
+        help="Seconds that trials may still run after SIGTERM or SIGHUP, as of Slurm or docker stop."
+    ),
+]
 NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
 AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
 

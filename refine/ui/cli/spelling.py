@@ -19,6 +19,7 @@ _COMMANDS = {
     "tree.calibration": "calibration STORE",
     "tree.damage": "repair STORE --look",
     "tree.repair": "repair STORE",
+    "tree.unlock": "unlock STORE",
     "tree.delete_trials": "delete STORE ROUND",
     "tree.delete_round": "delete STORE ROUND",
     "round.run": "run STORE ROUND",
