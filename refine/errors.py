@@ -21,8 +21,27 @@ so code that knows nothing of refine treats them sensibly.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
+
+# All but the tab and the line break that a terminal obeys, and what turns the direction of writing or breaks lines unseen.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def shown(text: str) -> str:
+    """A text whose control characters are seen and do nothing: names, notes and values come from others.
+
+    A terminal obeys escapes, and letters that turn the direction of writing make a text look like another one.
+    """
+    return _OBEYED.sub(
+        lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\u0100" else f"\\u{ord(found[0]):04x}", text
+    )
+
+
+def unseen(data: str) -> str:
+    """JSON with such characters escaped as JSON does; where they stand in texts, it means the same."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", data)
 
 
 class Hinted(Exception):  # warnings derive from it as well
@@ -43,9 +62,8 @@ class Hinted(Exception):  # warnings derive from it as well
 
     def spelled(self, spell: Callable[[Any], str] = str) -> str:
         """The message, with its actions spelled by a function; by default as Python's calls."""
-        return ": ".join(
-            [str(self.args[0]), *([" or ".join(map(spell, self.actions))] if self.actions else [])]
-        )
+        parts = [str(self.args[0]), *([" or ".join(map(spell, self.actions))] if self.actions else [])]
+        return shown(": ".join(parts))
 
     def __str__(self) -> str:
         return self.spelled()

@@ -17,6 +17,7 @@ from refine.trials.metric import Metric
 from refine.trials.round_record import Node
 from refine.trials.trial import DEGENERATE
 from refine.utils.action import Action
+from refine.utils.display import line
 from refine.utils.format import score
 
 _READ_BY = 10
@@ -90,7 +91,7 @@ class Watch:
         best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
         self._notice(outcome.read, state)
         unread = [name for name in self.node.space if name in self.unread] if self.ended >= _READ_BY else []
-        never = f", never read: {', '.join(unread)}" if unread else ""
+        never = f", never read: {line(', '.join(unread))}" if unread else ""
         stopped = f", {self.pruned} pruned" if self.pruned else ""
         with contextlib.suppress(OSError):  # a terminal that is gone ends no round
             self.bar.set_postfix_str(f"best {best}, {self.failed} failed{stopped}{never}", refresh=False)

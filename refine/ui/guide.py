@@ -205,7 +205,7 @@ class _Walk:
         """Goes through the proposed changes, then takes any other edit."""
         proposal = review.proposal
         for change in (c for c in proposal.changes if c.kind != "keep"):
-            self.dialogue.say(f"\n{change.name}: {why(change)}")
+            self.dialogue.heading(change.name, why(change))
             question = (
                 f"{change.name}: {bounds_text(change.old)} becomes {bounds_text(change.new)} ({change.kind})"
             )

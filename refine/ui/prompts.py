@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from refine.errors import RefineError, did_you_mean
-from refine.utils.display import Page, Text, to_html, to_rich
+from refine.utils.display import Page, Text, line, to_html, to_rich
 
 if TYPE_CHECKING:
     from refine.tree.round import Round
@@ -46,6 +46,10 @@ class Dialogue:
     def say(self, text: str, tone: str = "") -> None:
         """Shows a sentence."""
         self._tell(Page("", (Text(text, tone),)))
+
+    def heading(self, name: str, text: str) -> None:
+        """Shows a sentence about something, after an empty line."""
+        self._tell(Page("", (Text(f"\n{line(name)}: {line(text)}", lines=True),)))
 
     def draw(self, found: Round, name: str) -> None:
         """Shows the density of a parameter, where pictures can be shown."""

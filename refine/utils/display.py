@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import html
 import io
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refine.errors import shown
 from refine.utils.action import Action
 from refine.utils.provided import page_maker
 
@@ -28,7 +28,6 @@ WIDTH = 100
 """Columns of a table where no terminal says how many there are."""
 
 _ENDLESS = 100_000
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but the tab and the line break
 _SHORT = 16  # letters of a cell that is never broken
 _SENTENCE = 56  # columns from which a column of sentences can be read
 
@@ -64,14 +63,16 @@ class Text:
     """A paragraph.
 
     Attributes:
-        text: Its text; line breaks are kept.
+        text: Its text.
         tone: See :class:`Cell`.
         call: See :class:`Cell`.
+        lines: Whether its line breaks are kept, as a traceback's.
     """
 
     text: str
     tone: str = ""
     call: Action | str | None = None
+    lines: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,10 +192,12 @@ def to_rich(page: Page) -> RenderableType:
 
 def to_html(page: Page) -> str:
     """The page as HTML that needs nothing else and takes over the colours around it."""
-    parts = [f'<p style="margin:.2em 0;font-weight:600">{_escaped(page.title)}</p>'] if page.title else []
+    parts = (
+        [f'<p style="margin:.2em 0;font-weight:600">{_escaped(line(page.title))}</p>'] if page.title else []
+    )
     parts += [_HTML[type(block)](block) for block in page.blocks]
     if page.calls:
-        calls = " ".join(_span(str(call), "code") for call in page.calls)
+        calls = " ".join(_span(line(str(call)), "code") for call in page.calls)
         parts.append(f'<p style="margin:.5em 0;opacity:.8">next: {calls}</p>')
     return f'<div style="line-height:1.4;max-width:64em;overflow-x:auto">{"".join(parts)}</div>'
 
@@ -222,7 +225,7 @@ def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False
 
 
 def _parts(page: Page) -> list[RenderableType]:
-    parts: list[RenderableType] = [_styled(page.title, "strong")] if page.title else []
+    parts: list[RenderableType] = [_styled(line(page.title), "strong")] if page.title else []
     for block in page.blocks:
         parts += ["", *_RICH[type(block)](block)] if parts else _RICH[type(block)](block)
     return [*parts, "", _next_line(page.calls)] if page.calls else parts
@@ -231,31 +234,35 @@ def _parts(page: Page) -> list[RenderableType]:
 def _styled(text: str, tone: str) -> RichText:
     from rich.text import Text as RichText
 
-    return RichText(shown(text), style=_TONES[tone][0])
+    return RichText(text, style=_TONES[tone][0])
 
 
 def _called(said: Text | Cell) -> RichText:
-    line = _styled(said.text, said.tone)
-    return line if said.call is None else line.append(f" {said.call}", style=_TONES["code"][0])
+    whole = _styled(_said(said), said.tone)
+    return whole if said.call is None else whole.append(f" {line(str(said.call))}", style=_TONES["code"][0])
+
+
+def _said(block: Text | Cell) -> str:
+    return shown(block.text) if isinstance(block, Text) and block.lines else line(block.text)
 
 
 def _next_line(calls: Sequence[Action | str]) -> RichText:
     from rich.text import Text as RichText
 
-    line = RichText("next: ", style="dim")
+    whole = RichText("next: ", style="dim")
     for i, call in enumerate(calls):
-        line.append(", " if i else "", style="dim").append(str(call), style=_TONES["code"][0])
-    return line
+        whole.append(", " if i else "", style="dim").append(line(str(call)), style=_TONES["code"][0])
+    return whole
 
 
 def _cell(value: str | Cell) -> Cell:
     cell = value if isinstance(value, Cell) else Cell(value)
-    return cell._replace(text=shown(cell.text))
+    return cell._replace(text=line(cell.text))
 
 
-def shown(text: str) -> str:
-    """A text whose control characters are seen and do nothing: notes come from others, and a terminal obeys them."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+def line(text: str) -> str:
+    """A text on one line, as it is seen in a cell: one that breaks lines could fake others, such as a round of a tree."""
+    return shown(text).replace("\n", "\\n")
 
 
 def _rich_text(block: Text) -> list[RenderableType]:
@@ -297,7 +304,7 @@ def _table(block: Grid) -> Table:
         side: Any = "right" if j in block.right else "left"
         short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
         ratio = 1 if j in block.wide else None
-        table.add_column(block.head[j], justify=side, ratio=ratio, overflow="fold", no_wrap=short)
+        table.add_column(line(block.head[j]), justify=side, ratio=ratio, overflow="fold", no_wrap=short)
     for row in block.rows:
         table.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in map(_cell, row)))
     return table
@@ -324,10 +331,10 @@ def _rich_branch(block: Branch) -> list[RenderableType]:
     def label(branch: Branch) -> RenderableType:
         lines = []
         for cells in branch.lines:
-            line = RichText()
+            whole = RichText()
             for cell in cells:
-                line.append(shown(cell.text), style=_TONES[cell.tone][0])
-            lines.append(line)
+                whole.append(line(cell.text), style=_TONES[cell.tone][0])
+            lines.append(whole)
         return Group(*lines)
 
     def grow(branch: Branch, onto: RichTree | None) -> RichTree:
@@ -354,8 +361,8 @@ def _span(text: str, tone: str) -> str:
 
 
 def _html_called(said: Text | Cell) -> str:
-    call = "" if said.call is None else f" {_span(str(said.call), 'code')}"
-    return _span(said.text, said.tone) + call
+    call = "" if said.call is None else f" {_span(line(str(said.call)), 'code')}"
+    return _span(_said(said), said.tone) + call
 
 
 def _html_text(block: Text) -> str:

@@ -11,6 +11,11 @@ from refine.errors import StoreError
 
 FOLDER = "reports"
 TREE = {
+    "damage": lambda t, r, p: t.damage(),
+    "repair": lambda t, r, p: t.repair(),
+    "delete_trials": lambda t, r, p: t.delete_trials(r, [0]),
+    "delete_round": lambda t, r, p: t.delete_round(r),
+    "unlock": lambda t, r, p: t.unlock(r),
     "add_frame": lambda t, r, p: t.add_frame(p.frame, value="acc"),
     "add_round": lambda t, r, p: t.add_round(p.space, p.objective, n=5),
     "add_study": lambda t, r, p: t.add_study(_study()),
@@ -45,6 +50,7 @@ ROUND = {
     "branch": lambda r, p: r.branch(p.space, n=3),
     "cells": lambda r, p: r.cells(),
     "children": lambda r, p: r.children,
+    "damaged": lambda r, p: r.damaged,
     "decisions": lambda r, p: r.decisions,
     "epsilon": lambda r, p: r.epsilon,
     "failures": lambda r, p: r.failures,

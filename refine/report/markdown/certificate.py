@@ -268,7 +268,7 @@ def _cheaper_row(won: Winner, i: int) -> list[object]:
         score(other.expected),
         interval,
         duration(other.seconds),
-        percent(other.seconds / first.seconds),
+        percent(other.seconds / first.seconds if first.seconds else None),
         at,
     ]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from refine.utils.display import Cell, Grid, shown
+from refine.errors import shown
+from refine.utils.display import Cell, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,6 +23,9 @@ from refine.utils.format import plural
 if TYPE_CHECKING:
     import pandas as pd
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that a spreadsheet takes for a formula."""
+
 FEW = 20
 """Up to so many different numbers are themselves the levels of an inferred range."""
 
@@ -139,6 +142,19 @@ def read_table(path: str) -> pd.DataFrame:
             f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
         )
     return found
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table with an apostrophe before what a spreadsheet would take for a formula, titles among them."""
+
+    def safe(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+    out = frame.rename(columns=safe)
+    for j, kind in enumerate(out.dtypes):
+        if kind.kind not in "biufc":
+            out.isetitem(j, out.iloc[:, j].map(safe).to_numpy())
+    return out
 
 
 # The space that rows lie in.

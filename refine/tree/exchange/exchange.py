@@ -19,7 +19,7 @@ from refine.store.rows import Part, parts_of
 from refine.store.store import Store
 from refine.tree.context import Context
 from refine.tree.exchange.bundle_files import read_folder, write_index, write_part
-from refine.tree.exchange.dataframe import runs_of
+from refine.tree.exchange.dataframe import runs_of, without_formulas
 from refine.tree.exchange.imported import part_of
 from refine.tree.round import Round
 from refine.trials.goal import check_direction
@@ -166,11 +166,17 @@ class Exchange:
 
     # Out, and back.
 
-    def export(self, folder: str | os.PathLike[str]) -> Path:
+    def export(self, folder: str | os.PathLike[str], *, safe_csv: bool = False) -> Path:
         """Writes every round as plain text for git; exporting twice changes no byte.
 
         ``tree.json`` names the rounds. A round's folder holds ``node.json`` (what it is, what was decided),
         ``trials.csv`` (its table), ``trial.jsonl`` and others (everything, one JSON line per row), and its report.
+
+        Args:
+            folder: Created if need be.
+            safe_csv: Whether texts in ``trials.csv`` that a spreadsheet would take for a formula, such as ``=1+1``, get
+                an apostrophe in front. Without it the table says exactly what was stored. :meth:`load` reads another
+                file either way.
 
         Returns:
             The folder.
@@ -185,7 +191,8 @@ class Exchange:
             home = write_part(target, part)
             node = part.node
             found = Round(self._context, node, node.metric, node.direction)
-            write_whole(home / "trials.csv", [found.trials.to_csv(index=False, lineterminator="\n")])
+            table = without_formulas(found.trials) if safe_csv else found.trials
+            write_whole(home / "trials.csv", [table.to_csv(index=False, lineterminator="\n")])
             found.report(home)
             rounds.append(part.id)
         made_folder(target)

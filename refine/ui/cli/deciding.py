@@ -281,9 +281,9 @@ def branch(
 
 def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
     """Names values of choices that the old space does not have, as a warning."""
+    from refine.errors import shown
     from refine.proposal.preview import new_values
     from refine.report.pages.reasons import sentence
-    from refine.utils.display import shown
 
     for value in new_values(old, child.space, proposed):
         typer.echo(f"warning: {shown(sentence(value))}", err=True)
@@ -313,13 +313,15 @@ def tag(
     as_json: JsonOption = False,
 ) -> None:
     """Give a round a name."""
+    from refine.utils.display import line
+
     with opened(store, name) as found:
         at = found[which]
         found.tag(at, label)
         if as_json:
             put_json({"tag": label, "round": at.id})
         else:
-            typer.echo(f"{label}: round {at.id}")
+            typer.echo(f"{line(label)}: round {at.id}")
 
 
 @app.command(rich_help_panel=DECIDE)

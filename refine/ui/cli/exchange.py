@@ -25,12 +25,18 @@ from refine.ui.cli.shared import (
 def export(
     store: StoreArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the bundle.")] = Path("export"),
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv", help="No formulas in trials.csv: an apostrophe before texts such as =1+1."
+        ),
+    ] = False,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write every round as plain text for git: node.json, trials.csv and its report."""
     with opened(store, name) as found:
-        put_path(found.export(out), as_json)
+        put_path(found.export(out, safe_csv=safe_csv), as_json)
 
 
 @app.command("import", rich_help_panel=BRING)

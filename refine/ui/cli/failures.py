@@ -55,7 +55,7 @@ def _page(found: Round, rows: pd.DataFrame) -> Page:
         (text for _, trials in kinds for text in trials["error"] if text and "\n" in text.strip()), None
     )
     if told:
-        blocks.append(Text(f"The first traceback:\n\n{told.rstrip()}"))
+        blocks.append(Text(f"The first traceback:\n\n{told.rstrip()}", lines=True))
     return Page(title, tuple(blocks))
 
 

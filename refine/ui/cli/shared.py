@@ -40,8 +40,7 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         import warnings
 
-        from refine.errors import RefineWarning
-        from refine.utils.display import shown
+        from refine.errors import RefineWarning, shown
 
         python_s = warnings.showwarning
 
@@ -168,7 +167,10 @@ def _in_shell(block: Block, where: str) -> Block:
 
 def put_json(data: Any) -> None:
     """Prints plain data as JSON."""
-    typer.echo(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False))
+    from refine.errors import unseen
+
+    # What a terminal obeys stands in texts only, where its escape means the same.
+    typer.echo(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False)))
 
 
 def put(found: Any, as_json: bool, *calls: str, page: Callable[[], Page] | None = None) -> None:

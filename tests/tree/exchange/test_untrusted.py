@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import refine
 from refine.store.rows import parts_of
+from refine.ui.cli import app
 
 MODULE = "import pathlib\npathlib.Path({mark!r}).write_text('ran')\ndef chosen():\n    return 1\ndef other():\n    return 2\n"
 
@@ -108,3 +112,77 @@ def test_a_password_is_shown_and_stored_nowhere(tmp_path, monkeypatch):
     with pytest.raises(refine.errors.StoreError) as caught:
         refine.Tree("q", store="postgresql://ann:hunter2@127.0.0.1:1/none?password=hunter2")
     assert "hunter2" not in str(caught.value)
+
+
+EVIL = "x\x1b[31m\x9b2J\u202egnp\u2028fake\nroot-of-evil 99/99\r\u2605"
+"""Colours, a cleared screen, letters from right to left, and a faked line of a printed tree."""
+
+
+def obeyed(text: str) -> list[str]:
+    """What of a text a terminal would obey, or would be taken for a line of ours."""
+    found = re.findall("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
+    return found + re.findall(r"^\W*root-of-evil.*", text, flags=re.MULTILINE)
+
+
+def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(["a" + EVIL, "b" + EVIL], 40)
+    rows = pd.DataFrame({"p" + EVIL: kinds, "k": rng.integers(0, 30, 40), "acc": rng.random(40)})
+
+    def fails(p):
+        raise ValueError("e" + EVIL)
+
+    with refine.Tree("t" + EVIL, store=tmp_path / "r.db") as tree:
+        root = tree.add_frame(rows, value="acc", note="n" + EVIL)
+        tree.tag(root, "tag" + EVIL)
+        review = root.propose()
+        child = review.edit(k=(0, 60)).accept("n" + EVIL, n=4, author="au" + EVIL)
+        other = tree.add_round({"p" + EVIL: ["a" + EVIL, "b"]}, fails, n=2, name="o" + EVIL, note="n" + EVIL)
+        with pytest.raises(refine.errors.RoundStoppedError) as caught:
+            other.run(progress=False)
+        printed = [tree, root, child, other, root.analyze(), review, root.checks(), tree.calibration()]
+        printed += [tree.winner(), tree.diff(root, child), review.preview(n=4), caught.value]
+        for each in printed:
+            assert obeyed(str(each)) == [], type(each)
+            if hasattr(each, "_repr_html_"):
+                assert obeyed(each._repr_html_()) == [], type(each)
+        for each in (root, child, other, tree, tree.winner()):
+            each.report(tmp_path / "reports")
+        tree.report(tmp_path / "reports", html=True)
+    pages = [p for p in (tmp_path / "reports").rglob("*") if p.suffix in (".md", ".html")]
+    assert len(pages) == 7
+    for path in pages:
+        assert obeyed(path.read_text()) == [], path
+    for command in (
+        ["tree"],
+        ["log"],
+        ["show", root.id],
+        ["analyze", root.id],
+        ["best"],
+        ["winner"],
+        ["diff", root.id, child.id],
+    ):
+        for more in ([], ["--json"]):
+            found = CliRunner().invoke(app, [command[0], str(tmp_path / "r.db"), *command[1:], *more])
+            assert found.exit_code == 0, found.output
+            assert obeyed(found.output) == [], command
+    said = json.loads(CliRunner().invoke(app, ["tree", str(tmp_path / "r.db"), "--json"]).output)
+    assert said["name"] == "t" + EVIL  # for programs it is what it is
+
+
+FORMULAS = ("=1+1", "+1", "-cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "plain")
+
+
+def test_spreadsheets_get_no_formula_where_that_is_asked(tmp_path):
+    rows = pd.DataFrame(
+        {"=kind": [FORMULAS[i % 6] for i in range(36)], "x": range(36), "acc": np.arange(36) / -36}
+    )
+    with refine.Tree("q", store=tmp_path / "r.db") as tree:
+        root = tree.add_frame(rows, value="acc")
+        exact = pd.read_csv(tree.export(tmp_path / "exact") / root.id / "trials.csv")
+        safe = pd.read_csv(tree.export(tmp_path / "safe", safe_csv=True) / root.id / "trials.csv")
+        assert set(exact["=kind"]) == set(FORMULAS)
+        assert set(safe["'=kind"]) == {f"'{text}" for text in FORMULAS[:-1]} | {"plain"}
+        assert safe["acc"].equals(exact["acc"])  # numbers stay numbers, also below zero
+        with refine.Tree.load(tmp_path / "safe", tmp_path / "l.db") as loaded:
+            assert loaded.rounds[0].trials.equals(root.trials)
