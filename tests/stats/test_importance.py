@@ -17,7 +17,8 @@ from refine.stats import (
 
 
 @pytest.mark.skipif(
-    int(optuna.__version__.split(".")[0]) < 5, reason="earlier versions of Optuna's evaluator give other values"
+    int(optuna.__version__.split(".")[0]) < 5,
+    reason="earlier versions of Optuna's evaluator give other values",
 )
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("top", "region"), [(0.1, 1.0), (0.2, 0.5)])
