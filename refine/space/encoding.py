@@ -20,6 +20,9 @@ from refine.errors import DesignError, SpaceError, unstorable
 
 SIGNIFICANT_DIGITS = 12
 
+DEEPEST = 8
+"""How deep tuples may be nested in a value."""
+
 
 def round_significant(value: float) -> float:
     """``value`` rounded to 12 significant digits; zero has one sign only."""
@@ -119,7 +122,7 @@ def refer(target: Any) -> Reference:
     return Reference(f"{module}:{qualname}", target)
 
 
-def freeze(value: Any) -> Any:
+def freeze(value: Any, depth: int = 0) -> Any:
     """A value in canonical, immutable form.
 
     NumPy scalars become Python's, floats are rounded, lists become tuples, classes and functions become
@@ -150,8 +153,15 @@ def freeze(value: Any) -> Any:
             raise SpaceError(f"a value must be finite, got {value}")
         return round_significant(value)
     if isinstance(value, list | tuple):
-        return tuple(freeze(v) for v in value)
+        _check_depth(depth)
+        return tuple(freeze(v, depth + 1) for v in value)
     return refer(value)
+
+
+def _check_depth(depth: int) -> None:
+    """A value's key doubles in length with every level that it is nested."""
+    if depth >= DEEPEST:
+        raise SpaceError(f"tuples in a value may be nested {DEEPEST} deep, got a deeper one; flatten it")
 
 
 def thaw(value: Any) -> Any:
@@ -172,13 +182,14 @@ def encode(value: Any) -> Any:
     return value
 
 
-def decode(data: Any) -> Any:
+def decode(data: Any, depth: int = 0) -> Any:
     """The frozen value of :func:`encode`'s output. Imports nothing."""
     if isinstance(data, dict):
         if set(data) == {"import"}:
             return Reference(str(data["import"]))
         if set(data) == {"tuple"}:
-            return tuple(decode(v) for v in data["tuple"])
+            _check_depth(depth)
+            return tuple(decode(v, depth + 1) for v in data["tuple"])
         raise SpaceError(f"a stored value must be plain, an import or a tuple, got {data!r}")
     return data
 

@@ -48,7 +48,9 @@ def read_space(where: str) -> Space:
         data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except FileNotFoundError:
         raise SpaceError(f"space {where}: no such file") from None
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SpaceError(f"space {where}: can't be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:  # of TOML, JSON, letters, or numbers of too many digits
         raise SpaceError(f"space {where}: is no {path.suffix[1:].upper()}: {error}") from None
     try:
         return _space(data)

@@ -308,7 +308,15 @@ class Space(Shown, Mapping[str, Parameter]):
             raise SpaceError(
                 f"from_json needs the dictionary that to_json gives, got {type(data).__name__}; of a text json.loads(text)"
             )
-        return cls({n: parameter_from_json(p) for n, p in data["parameters"]}, data["constraints"])
+        try:
+            pairs = {n: parameter_from_json(p) for n, p in data["parameters"]}
+        except SpaceError:
+            raise
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+            raise SpaceError(
+                f"from_json needs what to_json gives, a list of names with their parameters, got something else ({error!r:.100})"
+            ) from None
+        return cls(pairs, data["constraints"])
 
     @cached_property
     def digest(self) -> str:

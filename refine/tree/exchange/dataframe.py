@@ -198,6 +198,8 @@ def _infer(column: pd.Series) -> Parameter:
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     if not numeric:
         plain = [v.item() if isinstance(v, np.generic) else v for v in known]
+        if any(isinstance(v, float) and not math.isfinite(v) for v in plain):
+            raise SpaceError("a parameter must be finite, got infinity")
         distinct = {value_key(v) if isinstance(v, int | float | bool | str) else "": v for v in plain}
         if "" in distinct:
             raise SpaceError(f"a parameter holds numbers, texts or bools, got {type(distinct['']).__name__}")

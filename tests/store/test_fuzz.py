@@ -1,0 +1,96 @@
+"""A few inputs of every target of benchmarks/fuzz.py, and what it has found."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.errors import SpaceError
+from refine.space.encoding import DEEPEST, decode, freeze
+from refine.space.files import read_space
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import fuzz
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    logging.getLogger("optuna").setLevel(logging.CRITICAL)
+    found = fuzz.Fuzz(tmp_path_factory.mktemp("fuzz"))
+    yield found
+    found.tree.close()
+
+
+@pytest.mark.parametrize("target", fuzz.TARGETS)
+def test_odd_inputs_are_refused_and_change_nothing(begun, target):
+    before, mark = begun.refused, begun.fingerprint()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fuzz.batch(begun, target, 7, 25)
+    assert begun.refused > before
+    if target != "page":  # who decides on the page changes the store
+        assert begun.fingerprint() == mark
+
+
+def nested(depth):
+    return () if not depth else (nested(depth - 1),)
+
+
+def test_a_value_nested_too_deep_is_refused_before_its_key_doubles(tmp_path):
+    """The key of a value doubles with every level: forty of them were more than memory holds."""
+    assert refine.Space({"x": [nested(DEEPEST - 1), 1]}).size == 2
+    for depth in (DEEPEST + 1, 400):
+        with pytest.raises(SpaceError, match="may be nested 8 deep"):
+            freeze(nested(depth))
+    data = 1
+    for _ in range(40):
+        data = {"tuple": [data]}
+    with pytest.raises(SpaceError, match="may be nested 8 deep"):
+        decode(data)
+    path = tmp_path / "space.json"
+    path.write_text(json.dumps({"parameters": {"x": [1, json.loads("[" * 40 + "]" * 40)]}}))
+    with pytest.raises(SpaceError, match="may be nested 8 deep"):
+        read_space(str(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"parameters": ["x"]}',
+        '{"parameters": [null]}',
+        '{"parameters": [["x", null]]}',
+        "[" * 10**5,
+        "9" * 5000,
+    ],
+    ids=["texts", "null", "no parameter", "deep", "digits"],
+)
+def test_a_space_file_that_says_none_is_refused(tmp_path, text):
+    path = tmp_path / "space.json"
+    path.write_text(text)
+    with pytest.raises(SpaceError, match=r"space .*space\.json: "):
+        read_space(str(path))
+
+
+def test_a_space_file_that_is_none_is_refused(tmp_path):
+    folder = tmp_path / "folder.json"
+    folder.mkdir()
+    with pytest.raises(SpaceError, match="can't be read"):
+        read_space(str(folder))
+
+
+def test_infinity_among_other_values_is_refused(tmp_path):
+    frame = pd.DataFrame({"x": [float("inf"), "a"] * 10, "acc": np.arange(20.0)})
+    with (
+        refine.Tree("q", store=tmp_path / "refine.db") as tree,
+        pytest.raises(SpaceError, match="must be finite"),
+    ):
+        tree.add_frame(frame, value="acc")
