@@ -20,6 +20,7 @@ from refine.report.glossary import terms
 from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import next_sentence
+from refine.report.pages.worth import worth_sentence
 from refine.utils.format import percent
 from refine.utils.format import score as score_text
 
@@ -269,7 +270,8 @@ def claimed(found, **how):
     """What the page says of a proposal above its panels."""
     review = found.propose(**how, keep=False)
     step = review.next_step
-    return [f"{next_sentence(step.reasons)} {step.action}", claim_sentence(review.proposal)]
+    claim = f"{worth_sentence(review.worth())} {claim_sentence(review.proposal)}"
+    return [f"{next_sentence(step.reasons)} {step.action}", claim]
 
 
 def test_the_slider_moves_along_the_proposals_by_risk(opened, root):
