@@ -84,8 +84,11 @@ def only_edits(review: refine.Review) -> refine.Review:
 
 
 def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]:
-    """Three more rounds, each proposal accepted as it is."""
-    last = refine.autopilot(root, rounds=4, n=n, workers=workers)
+    """Three more rounds, each proposal accepted as it is. Run again, it goes on after those that it made."""
+    at, left = root, 4
+    while made := [child for child in at.children if child.node.author == "autopilot"]:
+        at, left = made[-1], left - 1
+    last = refine.autopilot(at, rounds=left, n=n, workers=workers)
     found = []
     while last.id != root.id:
         found.insert(0, last)

@@ -108,7 +108,7 @@ def autopilot(
             break  # every configuration of what is proposed has been run
         size = min(current.n if n is None else n, left)
         # What was decided before is not decided anew: runs again may have come since.
-        decided = any(c.node.author == AUTHOR and c.space == review.space for c in current.children)
+        decided = any(child.node.author == AUTHOR for child in current.children)
         if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
             break
         child = review.accept(note=_NOTE, n=size, exploit=exploit, audit=audit, author=AUTHOR)
