@@ -419,6 +419,7 @@ def main() -> None:
                 counts[name] += fuzz.done - done
             number += 1
         fuzz.tree.close()
+    print(f"seeds {options.seed} to {number - 1}")
     print(pd.DataFrame({"inputs": counts, "refused": refused}).to_string())
     print(f"{sum(counts.values()):,} inputs, {len(found)} findings")
     for text, at in found.items():

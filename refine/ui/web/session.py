@@ -207,6 +207,7 @@ class Session:
     def _say_epsilon(self, message: Mapping[str, Any]) -> Answer:
         """Keeps with the round which difference matters to the person, and shows the round anew."""
         found = self._found(message)
+        check_risk(message.get("risk", self.risk))  # before anything is kept
         found.set_epsilon(message.get("value"))
         if found.id == self.shown.id:
             self._epsilon = None  # the last word counts
