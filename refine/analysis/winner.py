@@ -458,10 +458,7 @@ def _variance(before: float, sd: float, freedom: int) -> float:
 def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:
     """Draws, moved by what means of further runs say of some of them.
 
-    Every draw is moved by what it misses at the runs, as Matheron's rule moves the draw of a Gaussian process, with the
-    draws' own covariance for the process's. So runs of one configuration inform on those that are like it.
-
-    Source: Evensen (2003), 'The ensemble Kalman filter'; Wilson et al. (2020) for Matheron's rule.
+    Runs of one configuration inform on those that are like it: see :func:`refine.stats.conditioned`.
 
     Args:
         draws: (draws, candidates).
@@ -473,14 +470,10 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
     if not len(seen):
         return draws.copy()
     rng = np.random.default_rng(_SEED)
-    centred = draws - draws.mean(axis=0)
-    across = centred[:, seen].T @ centred / (len(draws) - 1)
-    inside = across[:, seen]
-    error = variance / counts[seen] + 1e-9 * float(np.trace(inside)) / len(seen) + 1e-300
+    error = np.full(len(seen), variance) / counts[seen]
     chance = rng.standard_normal((len(draws), len(seen))) * np.sqrt(error)
     chance -= chance.mean(axis=0)
-    gain = np.linalg.solve(inside + np.diag(error), across)
-    return np.asarray(draws + (means[seen] + chance - draws[:, seen]) @ gain)
+    return stats.conditioned(draws, seen, means[seen] + chance, error)
 
 
 @one_thread

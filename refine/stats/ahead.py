@@ -51,7 +51,8 @@ def _gains(centred: FloatArray, at: IntArray, wanted: FloatArray, variance: Floa
     """(k, w) how far a value at each of some columns moves every wanted one."""
     seen = centred[:, at]
     inside = seen.T @ seen / (len(centred) - 1)
-    floor = 1e-6 * float(np.trace(inside)) / max(1, at.size) + 1e-12
+    # Relative to the draws' own spread: metrics may be of any size.
+    floor = 1e-6 * float(np.trace(inside)) / max(1, at.size) + 1e-300
     return np.asarray(
         np.linalg.solve(inside + np.diag(variance + floor), seen.T @ wanted / (len(centred) - 1))
     )

@@ -19,25 +19,10 @@ import sqlalchemy as sa
 from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
 from refine.store.schema import shown_url, t
-from refine.store.sound import BROKEN, curve_of, parsed, said, sift, unreadable
+from refine.store.sound import BROKEN, PLAIN, curve_of, parsed, said, sift, unreadable
 from refine.trials.frame import Records
 from refine.trials.metric import Curve, Metric
 from refine.trials.trial import Examples, Trial
-
-_PLAIN = (
-    "key",
-    "cell",
-    "replicate",
-    "attempt",
-    "origin",
-    "seed",
-    "state",
-    "seconds",
-    "code",
-    "read",
-    "error",
-    "finished",
-)
 
 
 class TrialWriter:
@@ -88,7 +73,7 @@ class TrialWriter:
             "node": self._pk,
             "configuration": dumps(trial.configuration),
             "metrics": json.dumps(dict(trial.metrics)),
-            **{name: getattr(trial, name) for name in _PLAIN},
+            **{name: getattr(trial, name) for name in PLAIN},
             "read": None if trial.read is None else dumps(list(trial.read)),
         }
         try:
@@ -215,13 +200,13 @@ def read_records(
         replicates: Whether to read replicates too, and not the planned runs alone.
     """
     with _without_collector(), engine.connect() as connection:
-        out = {pk: Records([], [], [] if curves else (), {name: [] for name in _PLAIN}) for pk in pks}
+        out = {pk: Records([], [], [] if curves else (), {name: [] for name in PLAIN}) for pk in pks}
         for node, parts, data, found, faults in _sound_rows(connection, pks, curves, replicates):
             out[node] = Records(
                 data[0],
                 data[1],
                 [found.get(pk, {}) for pk in parts[1]] if curves else (),
-                {name: list(part) for name, part in zip(_PLAIN, parts[4:], strict=True)},
+                {name: list(part) for name, part in zip(PLAIN, parts[4:], strict=True)},
                 tuple(f"trial {i + 1}: {text}" for i, text in faults.items()),
             )
         return out
@@ -247,7 +232,7 @@ def _sound_rows(
     """
     c = t.trial.c
     where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
-    columns = [c.node, c.pk, c.configuration, c.metrics, *(c[name] for name in _PLAIN)]
+    columns = [c.node, c.pk, c.configuration, c.metrics, *(c[name] for name in PLAIN)]
     query = sa.select(*columns).where(where).order_by(c.node, c.pk)
     if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
         query = query.where(~_superseded())
@@ -283,7 +268,7 @@ def _faults(
         spoilt: Row of a trial -> what is wrong with its curve.
         data: Takes configurations and metrics, parsed, where all can be read.
     """
-    names, count = ("configuration", "metrics", *_PLAIN), len(parts[1])
+    names, count = ("configuration", "metrics", *PLAIN), len(parts[1])
 
     def fault(low: int, high: int) -> str:
         columns = {name: part[low:high] for name, part in zip(names, parts[2:], strict=True)}

@@ -178,9 +178,7 @@ def outcome_fault(metrics: Mapping[str, Any], curve: Mapping[str, Sequence[Any]]
 
 # Trials that are read by the hundred thousand.
 
-READ = (
-    "configuration",
-    "metrics",
+PLAIN = (
     "key",
     "cell",
     "replicate",
@@ -194,7 +192,10 @@ READ = (
     "error",
     "finished",
 )
-"""Columns of a trial that everybody relies on who reads it."""
+"""Columns of a trial that are read as they are."""
+
+READ = ("configuration", "metrics", *PLAIN)
+"""Columns of a trial that everybody relies on who reads it; the first two are JSON."""
 
 
 def unreadable(columns: Mapping[str, Sequence[Any]], into: list[list[Any]] | None = None) -> str:
