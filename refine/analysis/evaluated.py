@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ class RanRound(NamedTuple):
         records: Its trials, replicates among them.
         goal: What they are judged by; metric and direction are those of all others.
         baseline: Hash of the configuration that others are compared with; ``None`` where nobody gave one.
+        seeds: Hash of a configuration -> under how many seeds its plan runs it, where those are several.
     """
 
     id: str
@@ -36,6 +38,7 @@ class RanRound(NamedTuple):
     records: Records
     goal: Goal
     baseline: str | None = None
+    seeds: Mapping[str, int] = MappingProxyType({})
 
 
 class Run(NamedTuple):

@@ -24,7 +24,13 @@ _AGAIN = 3
 
 
 def race_of(
-    judged: Judged, spent: Sequence[int], top: int, budget: int, batch: int, epsilon: float | None
+    judged: Judged,
+    spent: Sequence[int],
+    top: int,
+    budget: int,
+    batch: int,
+    epsilon: float | None,
+    planned: int = 0,
 ) -> Race:
     """How the race stands, and what runs next.
 
@@ -38,11 +44,12 @@ def race_of(
         budget: How many runs under new seeds there shall be at most.
         batch: How many come next at most.
         epsilon: Loss that counts as none; ``None`` where nobody said it.
+        planned: How many of those runs the rounds had planned anyway, such as of a baseline: no race pays for them.
     """
     racers = judged.field.plausible(top)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
     racers += [leader] if leader not in racers else []
-    runs, sd = sum(spent), judged.noise.sd
+    runs, sd = sum(spent) - planned, judged.noise.sd
     step = judged.noise.step
     tolerance = epsilon if epsilon is not None else max(step, SHARE * sd if math.isfinite(sd) else 0.0)
     none = (0,) * len(racers)

@@ -53,8 +53,8 @@ class Subject(Protocol):
     def node(self) -> Node:
         """Its frozen content."""
 
-    def checks(self, analysis: Analysis, proposal: Proposal, space: Space, /) -> Checks:
-        """Questions to ask before deciding."""
+    def _checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None) -> Checks:
+        """Questions to ask before deciding, given whether another round is worth it."""
 
     def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path:
         """Writes a report."""
@@ -340,7 +340,7 @@ class Review(Shown, Generic[R]):
 
     def checks(self) -> Checks:
         """Questions to ask before deciding: see :meth:`Round.checks`."""
-        return self.round.checks(self.analysis, self.proposal, self.space)
+        return self.round._checks(self.analysis, self.proposal, self._worth)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Turns the whole proposal down; the decision is stored."""

@@ -62,8 +62,8 @@ def confirm(
     before = -1
     while True:
         judged = field.judged(found)
-        spent = _spent(judged, found)
-        race = race_of(judged, spent, top, budget, batch, epsilon)
+        spent, planned = _spent(judged, found)
+        race = race_of(judged, spent, top, budget, batch, epsilon, planned)
         if race.verdict != "open" or race.runs == before:
             return judged.winner(of, epsilon, race)
         before = race.runs
@@ -71,9 +71,9 @@ def confirm(
         found = ran(context.store, rounds)
 
 
-def _spent(judged: Judged, rounds: list[RanRound]) -> list[int]:
-    """Per candidate how many of its runs under new seeds have ended, in whatever way."""
-    spent = [0] * len(judged.field.candidates)
+def _spent(judged: Judged, rounds: list[RanRound]) -> tuple[list[int], int]:
+    """Per candidate how many of its runs under new seeds have ended, in whatever way; how many of all were in a plan."""
+    spent, planned = [0] * len(judged.field.candidates), 0
     for each in rounds:
         columns = each.records.columns
         rows = zip(columns["key"], columns["replicate"], columns["state"], strict=True)
@@ -81,7 +81,8 @@ def _spent(judged: Judged, rounds: list[RanRound]) -> list[int]:
             number = judged.field.places.get((each.id, key))
             if replicate and state != "running" and number is not None:
                 spent[number] += 1
-    return spent
+                planned += replicate < each.seeds.get(key, 1)
+    return spent, planned
 
 
 def _run(

@@ -24,7 +24,7 @@ from refine.review.checks import Known
 from refine.review.decision import Decision, check_author, check_note
 from refine.review.rehearsal import Rehearsal, check_plan
 from refine.review.review import Review
-from refine.review.worth import worth_of
+from refine.review.worth import Worth, worth_of
 from refine.run.best_model import best_model
 from refine.run.holdout import HoldoutResult, Visit, branch_of, holdout_result_of, open_holdout
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
@@ -544,34 +544,30 @@ class Round(Shown):
         here = self.context.at_once(self.node)
         return analysis_of(here.reader, here.path(self.node), chosen, direction, seed)
 
-    def checks(
-        self,
-        analysis: Analysis | None = None,
-        proposal: Proposal | None = None,
-        space: Space | None = None,
-    ) -> Checks:
+    def checks(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
         """Questions to ask before deciding: each with pass, warn or fail, its number and its picture.
 
         Args:
             analysis: Of this round, where it was made already.
             proposal: What is proposed on it; ``None`` where nothing is. :meth:`Review.checks` gives its own.
-            space: What the next round would search; default what is proposed, else the same again.
 
         Raises:
             AnalysisError: The round can't be analysed yet, or no trial may be called best.
         """
         here = self._at_once()
         found = here.analyze() if analysis is None else analysis
-        curves = read_curves(*here._judged, found.noise.sd)
+        space = self.space if proposal is None else proposal.space
+        epsilon = here.epsilon if proposal is None else proposal.claim.epsilon
+        return here._checks(found, proposal, worth_of(found, epsilon, space, here.n))
+
+    def _checks(self, analysis: Analysis, proposal: Proposal | None, worth: Worth | None) -> Checks:
+        here = self._at_once()
+        curves = read_curves(*here._judged, analysis.noise.sd)
         allow_degenerate = self.node.allow_degenerate
-        if space is None:
-            space = self.space if proposal is None else proposal.space
-        epsilon = self.epsilon if proposal is None else proposal.claim.epsilon
-        worth = worth_of(found, epsilon, space, self.n)
         known = Known(
             proposal, here.roles, self.node.note, curves, here._best_before(), allow_degenerate, worth
         )
-        return checks_of(self.id, found, known)
+        return checks_of(self.id, analysis, known)
 
     def _best_before(self) -> float:
         """Best value of the rounds that this one came from; NaN without one that is judged by the same."""

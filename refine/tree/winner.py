@@ -23,17 +23,20 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
         reader: Where trials are read.
         rounds: The rounds.
     """
-    return [
-        RanRound(
-            stored.node.id,
-            stored.node.space,
-            _added(stored, rounds),
-            reader.records([stored.pk], curves=goal.metric.curves, replicates=True),
-            goal,
-            next((b.key for b in reader.beside(stored.pk) if b.baseline), None),
-        )
-        for stored, goal in rounds
-    ]
+    return [_ran(reader, rounds, stored, goal) for stored, goal in rounds]
+
+
+def _ran(reader: Reader, rounds: Goals, stored: StoredNode, goal: Goal) -> RanRound:
+    beside = reader.beside(stored.pk)
+    return RanRound(
+        stored.node.id,
+        stored.node.space,
+        _added(stored, rounds),
+        reader.records([stored.pk], curves=goal.metric.curves, replicates=True),
+        goal,
+        next((b.key for b in beside if b.baseline), None),
+        {b.key: b.seeds for b in beside if b.seeds > 1},
+    )
 
 
 def _added(found: StoredNode, rounds: Goals) -> dict[str, Any]:

@@ -263,6 +263,13 @@ def test_runs_of_the_baseline_inform_on_the_baseline_alone(tree, found):
     assert after < before
 
 
+def test_the_baselines_own_seeds_take_nothing_from_a_race(tree, found):
+    before = len(found.replicates)
+    won = tree.confirm(budget=3, progress=False)
+    assert won.race.runs == 3
+    assert len(found.replicates) == before + 3 == 6
+
+
 def test_shares_are_never_expected_beyond_one(tree):
     def accuracy(params, trial):
         return float(np.clip(truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05), 0, 1))
