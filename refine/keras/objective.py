@@ -59,9 +59,8 @@ class KerasObjective:
 
     The function builds, compiles and trains a model and returns ``(history, model)``. Inside,
     ``model.fit`` works as ever and `refine.keras.fit` is the faster replacement, which ``accelerate=True`` puts in its
-    place. Call the objective
-    with a configuration and the running trial; it returns every metric's value at the epoch whose weights the
-    model keeps (the last one, or the one that ``EarlyStopping(restore_best_weights=True)`` went back to), and
+    place. Call the objective with a configuration and the running trial; it returns every metric's value at the epoch
+    whose weights the model keeps (the last one, or the one that ``EarlyStopping(restore_best_weights=True)`` went back to), and
     ``degenerate``: 1.0 if the model predicts the same for all validation rows (the same
     class, where the targets are classes), else 0.0.
 

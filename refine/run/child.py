@@ -41,8 +41,8 @@ class _Child:
             env={**os.environ, "PYTHONPATH": path},
         )
 
-    def ask(self, order: bytes) -> bytes:
-        """What the order gives.
+    def ask(self, order: bytes) -> bytes | Exception:
+        """What the order gives, or the error that it raised.
 
         Raises:
             ChildDiedError: The process ended.
@@ -59,10 +59,8 @@ class _Child:
             self.close()
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             raise ChildDiedError(f"its process {how}")
-        good, content = pickle.loads(answer)
-        if not good:
-            raise content
-        return bytes(content)
+        found: bytes | Exception = pickle.loads(answer)
+        return found
 
     def close(self) -> None:
         """Lets the process end."""
@@ -91,8 +89,10 @@ def run_in_child(order: bytes) -> bytes:
         child = _idle.pop() if _idle else None
     child = child or _Child()
     answer = child.ask(order)
-    with _lock:
+    with _lock:  # it lives, whatever it answered
         _idle.append(child)
+    if isinstance(answer, Exception):
+        raise answer
     return answer
 
 
@@ -115,9 +115,9 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
     while (order := _receive(orders)) is not None:
         try:
-            answer = pickle.dumps((True, perform(order)))
+            answer = pickle.dumps(perform(order))
         except Exception as error:  # noqa: BLE001  # whoever sent the order raises it
-            answer = pickle.dumps((False, error))
+            answer = pickle.dumps(error)
         _send(answers, answer)
 
 

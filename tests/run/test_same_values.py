@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 import refine
+from refine.run.child import _idle, run_in_child
 
 SPACE = {"x": refine.Integer(0, 40, levels=41)}
 
@@ -149,6 +151,15 @@ def test_a_child_that_dies_is_one_crashed_trial_and_leaves_no_process(tmp_path):
         assert states[3] == "crashed"
         assert (states.drop(3) == "complete").all()
         assert "was killed by signal 9" in root.failures["error"].iloc[0]
+
+
+def test_a_child_that_could_not_begin_is_used_again():
+    idle = list(_idle)
+    for _ in range(2):
+        with pytest.raises(pickle.UnpicklingError):
+            run_in_child(b"no order")
+    (child,) = [c for c in _idle if c not in idle] or idle[-1:]
+    assert child.process.poll() is None
 
 
 @pytest.mark.slow
