@@ -87,6 +87,7 @@ def test_it_says_what_the_records_say(grown, tmp_path):
     assert f"| runs under new seeds | {replicates} |" in text
     assert "| looks at the results | 1 proposal, 0 openings of the hold-out |" in text
     assert "No hold-out was opened for it" in text
+    assert "is the one with the best posterior mean over seeds, not the best observed value, among " in text
     assert f"assert round.id == {won.round!r}" in text
     assert "| x: 8.13 to " in text
     assert "Nothing that takes four fifths" in text or "and cheaper to train" in text

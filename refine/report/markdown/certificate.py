@@ -325,12 +325,12 @@ def methods(facts: CertificateFacts) -> str:
             f"Between rounds the space was changed by {plural(sum(facts.decisions.values()), 'decision')} ({said})."
         )
     how = (
-        "its posterior mean over seeds, not its observed value"
+        "posterior mean over seeds, not the best observed value,"
         if math.isfinite(low)
-        else "the mean of its runs"
+        else "mean of its runs"
     )
     parts.append(
-        f"The configuration reported is the one with the best {how}, among {plural(won.evaluated, 'evaluated configuration')}."
+        f"The configuration reported is the one with the best {how} among {plural(won.evaluated, 'evaluated configuration')}."
     )
     if won.race is not None:
         parts.append(
