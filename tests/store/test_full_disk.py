@@ -16,18 +16,9 @@ SPACE = {"x": (1, 900, 900)}
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(file_system):
     """A file system of eight megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        if os.environ.get("CI") and os.geteuid() == 0:
-            pytest.fail(f"CI must be able to mount a small file system: {done.stderr}")
-        pytest.skip(f"can't mount a small file system: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    return file_system("8m")
 
 
 def value(params):

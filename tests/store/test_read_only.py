@@ -22,21 +22,15 @@ def score(p):
 
 
 @pytest.fixture
-def medium(tmp_path):
+def medium(file_system):
     """A file system of its own, and what makes it read-only or writable again."""
-    folder = tmp_path / "medium"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"can't mount a file system: {done.stderr.strip()}")
+    folder = file_system("4m")
 
     def remount(how):
         subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
         return folder
 
-    yield remount
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    return remount
 
 
 def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):

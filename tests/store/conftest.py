@@ -1,0 +1,32 @@
+"""File systems of their own, small ones, that can be filled and made read-only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def file_system(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a file system in memory, of a size such as ``"8m"``; gives its folder."""
+    mounted: list[Path] = []
+
+    def mount(size: str) -> Path:
+        folder = tmp_path / "medium"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            if os.environ.get("CI") and os.geteuid() == 0:
+                pytest.fail(f"CI must be able to mount a file system: {done.stderr}")
+            pytest.skip(f"can't mount a file system: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
