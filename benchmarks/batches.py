@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from grids import Grid, grid, names
+from rivals import config_space
 from synthetic import KINDS, synthetic
 
 HOME = Path(__file__).parent / "recorded" / "batches"
@@ -81,18 +82,11 @@ def optuna_(kind: str, **options) -> Search:
 
 def smac(on: Grid, seed: int):
     """SMAC3's facade for hyperparameters, asked ten times before it is told."""
-    from ConfigSpace import Categorical, ConfigurationSpace, Integer
     from smac import HyperparameterOptimizationFacade, Scenario
     from smac.runhistory.dataclasses import TrialValue
 
     logging.disable(logging.WARNING)
-    space = ConfigurationSpace(seed=seed)
-    for name, levels in on.levels.items():
-        space.add(
-            Categorical(name, [str(v) for v in levels])
-            if name in on.unordered
-            else Integer(name, (0, len(levels) - 1))
-        )
+    space = config_space(on, seed)
     # Its costs are taken to the log, so they must be positive: an error rate, or a loss, as recorded.
     zero = 1.0 if on.best > 0 else 0.0
     with tempfile.TemporaryDirectory() as folder:

@@ -50,16 +50,10 @@ def with_optuna(sampler: Callable[[int], object]) -> Search:
     return search
 
 
-def smac(grid: Grid, seed: int, n: int) -> list[tuple[int, float]]:
-    """SMAC3's facade for hyperparameters: Bayesian optimisation with a random forest and log-EI."""
-    import logging
-
+def config_space(grid: Grid, seed: int):
+    """A grid as SMAC3 takes it: ordered levels by number, others by name."""
     from ConfigSpace import Categorical, ConfigurationSpace, Integer
-    from smac import HyperparameterOptimizationFacade, Scenario
 
-    logging.disable(logging.WARNING)
-    seen: list[tuple[int, float]] = []
-    rng = np.random.default_rng(seed)
     space = ConfigurationSpace(seed=seed)
     for name, values in grid.levels.items():
         space.add(
@@ -67,6 +61,19 @@ def smac(grid: Grid, seed: int, n: int) -> list[tuple[int, float]]:
             if name in grid.unordered
             else Integer(name, (0, len(values) - 1))
         )
+    return space
+
+
+def smac(grid: Grid, seed: int, n: int) -> list[tuple[int, float]]:
+    """SMAC3's facade for hyperparameters: Bayesian optimisation with a random forest and log-EI."""
+    import logging
+
+    from smac import HyperparameterOptimizationFacade, Scenario
+
+    logging.disable(logging.WARNING)
+    seen: list[tuple[int, float]] = []
+    rng = np.random.default_rng(seed)
+    space = config_space(grid, seed)
     # Its costs are taken to the log, so they must be positive: an error rate, or a loss, as recorded.
     zero = 1.0 if grid.best > 0 else 0.0
 
