@@ -1,14 +1,10 @@
 """Keras at the edge of refine: a fast ``fit``, the helpers of the model function, and the objective.
 
-Importing this package imports Keras and TensorFlow; ``import refine`` does not import it.
+Importing this package imports Keras and what it runs on, TensorFlow by default; ``import refine`` does not import it.
 """
 
-from refine.keras._quiet import quietly
-
-with quietly():
-    import keras as _keras  # noqa: F401
-    import tensorflow as tf  # noqa: F401
-
+# First of all: it imports Keras and its backend, or says what is missing.
+from refine.keras._backend import BACKEND as _BACKEND  # noqa: F401
 from refine.keras._pruning import PruningCallback
 from refine.keras.defaults import defaults
 from refine.keras.fit import fit

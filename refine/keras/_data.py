@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from refine.keras._notices import Unsupported
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
 # Bytes of an array from which on copies count, and what the memory of a tensor is aligned to.
 _LARGE = 2**20
 _ALIGNED = 64
-
-
-class Unsupported(Exception):  # no error: it says which way to go
-    """Something that only `Model.fit` can do; the text completes "... because"."""
 
 
 class Rows(NamedTuple):

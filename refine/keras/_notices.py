@@ -1,4 +1,4 @@
-"""Warnings that are given once per text and process."""
+"""What is said of a way that a training takes: warnings that are given once per text and process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from refine.errors import RefineWarning
 
 said: set[str] = set()
+
+
+class Unsupported(Exception):  # no error: it says which way to go
+    """Something that only `Model.fit` can do; the text completes "... because"."""
 
 
 def warn_once(text: str, stacklevel: int = 2) -> None:

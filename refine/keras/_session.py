@@ -1,16 +1,18 @@
-"""The state that Keras and TensorFlow keep per process: set up once, cleared around every trial."""
+"""The state that Keras and its backend keep per process: set up once, cleared around every trial."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
+import os
 import warnings
 from typing import TYPE_CHECKING
 
 import keras
-import tensorflow as tf
 
 from refine.errors import RefineWarning
+from refine.keras._backend import BACKEND, take_memory_as_needed
 from refine.keras._quiet import quietly
 
 if TYPE_CHECKING:
@@ -25,23 +27,24 @@ _frozen = False
 
 
 def prepare(threads: int) -> None:
-    """Sets the number of TensorFlow threads and spares the garbage collector what stays anyway.
+    """Sets the number of the backend's threads and spares the garbage collector what stays anyway.
+
+    On a GPU, memory is taken as it is needed, unless environment variables say otherwise.
 
     Args:
         threads: Threads within and between operations. If TensorFlow has already started with other
             numbers, they stay, and one `RefineWarning` says so.
     """
     global _frozen  # once per process is the point
-    config = tf.config.threading
-    try:
-        config.set_intra_op_parallelism_threads(threads)
-        config.set_inter_op_parallelism_threads(threads)
-        with quietly():
-            tf.config.list_logical_devices()  # starts TensorFlow, which has its say about GPUs
-    except RuntimeError:
-        if threads not in _warned:
-            _warned.add(threads)
-            _warn(threads)
+    take_memory_as_needed()
+    if BACKEND == "tensorflow":
+        _set_threads(threads)
+    elif BACKEND == "torch":
+        importlib.import_module("torch").set_num_threads(threads)
+    else:
+        os.environ.setdefault(
+            "NPROC", str(threads)
+        )  # JAX has no option; its compiler reads this as it starts
     if not _frozen:
         # TensorFlow alone is half a million objects. Out of the collector's sight they no longer make
         # the collection after every trial take a quarter of a second.
@@ -50,16 +53,27 @@ def prepare(threads: int) -> None:
         _frozen = True
 
 
-def _warn(threads: int) -> None:
+def _set_threads(threads: int) -> None:
+    import tensorflow as tf
+
     config = tf.config.threading
-    have = (config.get_intra_op_parallelism_threads(), config.get_inter_op_parallelism_threads())
-    warnings.warn(
-        f"refine.keras: TensorFlow already runs with {have[0]} and {have[1]} threads (0: as many "
-        f"as cores), so {threads} can't be set and results may differ in the last digits; prepare "
-        "the objective before anything uses TensorFlow",
-        RefineWarning,
-        stacklevel=4,
-    )
+    try:
+        config.set_intra_op_parallelism_threads(threads)
+        config.set_inter_op_parallelism_threads(threads)
+        with quietly():
+            tf.config.list_logical_devices()  # starts TensorFlow, which has its say about GPUs
+    except RuntimeError:
+        if threads in _warned:
+            return
+        _warned.add(threads)
+        have = (config.get_intra_op_parallelism_threads(), config.get_inter_op_parallelism_threads())
+        warnings.warn(
+            f"refine.keras: TensorFlow already runs with {have[0]} and {have[1]} threads (0: as many "
+            f"as cores), so {threads} can't be set and results may differ in the last digits; prepare "
+            "the objective before anything uses TensorFlow",
+            RefineWarning,
+            stacklevel=4,
+        )
 
 
 @contextlib.contextmanager
@@ -69,7 +83,7 @@ def own_session(seed: int) -> Iterator[None]:
     The dtype policy that the person may have set survives.
 
     Args:
-        seed: Seeds Python, numpy, TensorFlow and Keras.
+        seed: Seeds Python, numpy, Keras and its backend.
     """
     # Random operations keep their state in kernels, found again by seed. Without kernels a graph that
     # serves many trials would be prepared for each of them again, so that they go only when this seed
@@ -88,6 +102,9 @@ def own_session(seed: int) -> Iterator[None]:
         with _kernels_kept():
             _clear()
         _forget_gradients(gradients)
+        if BACKEND == "jax":
+            # What was compiled for the trial is of no use to another one, and would stay: 17 MB a trial.
+            importlib.import_module("jax").clear_caches()
 
 
 def _clear() -> None:
@@ -100,6 +117,9 @@ def _clear() -> None:
 @contextlib.contextmanager
 def _kernels_kept() -> Iterator[None]:
     """Keeps Keras and TensorFlow from throwing kernels away when they clear a session or set a seed."""
+    if BACKEND != "tensorflow":
+        yield
+        return
     try:
         from tensorflow.python.eager.context import pywrap_tfe
 
@@ -115,6 +135,8 @@ def _kernels_kept() -> Iterator[None]:
 
 
 def _registry() -> dict[str, object]:
+    if BACKEND != "tensorflow":
+        return {}
     try:
         from tensorflow.python.framework import ops
 

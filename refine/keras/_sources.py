@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from refine.errors import ObjectiveError
 
 _OWN = "or give row numbers as x and read rows in the model function (docs/keras.md, Data that stays on disk)"
 
+# ``tf.data.INFINITE_CARDINALITY``
+_ENDLESS = -1
+
 
 def is_source(data: Any) -> bool:
     """Whether data is something that gives batches, rather than arrays."""
-    return isinstance(data, tf.data.Dataset | keras.utils.PyDataset) or _passes(data)
+    return _is_dataset(data) or isinstance(data, keras.utils.PyDataset) or _passes(data)
+
+
+def _is_dataset(data: Any) -> bool:
+    """Whether data is a dataset of TensorFlow's, which need not be what Keras runs on, nor be installed."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(data, tensorflow.data.Dataset)
 
 
 def _passes(data: Any) -> bool:
@@ -44,10 +53,10 @@ def read(name: str, source: Any) -> tuple[Any, Any]:
             f"{name}: must be arrays or a dataset that can be read again, got a {kind}, which gives its rows once; read it into "
             f"arrays, {_OWN}"
         )
-    if isinstance(source, tf.data.Dataset):
+    if _is_dataset(source):
         length = int(source.cardinality())
         if length < 0:
-            what = "without end" if length == tf.data.INFINITE_CARDINALITY else "of unknown length"
+            what = "without end" if length == _ENDLESS else "of unknown length"
             raise ObjectiveError(
                 f"{name}: must be a dataset that ends, got a {kind} {what}; leave repeat() out, say its length by "
                 f"dataset.apply(tf.data.experimental.assert_cardinality(n)), {_OWN}"

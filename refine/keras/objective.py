@@ -14,6 +14,7 @@ import numpy as np
 
 from refine.errors import ObjectiveError
 from refine.keras._accelerate import accelerated
+from refine.keras._backend import BACKEND
 from refine.keras._code import check_model, name_of
 from refine.keras._history import curves_of
 from refine.keras._kept import kept_values, noting_kept
@@ -106,7 +107,9 @@ class KerasObjective:
         name: See above.
         fingerprint: Hex digest of data, split and ``preprocess``; the same on every machine.
         accelerate: As given.
-        code: Fingerprint of the function's source and of what it calls in modules of your own.
+        backend: What Keras runs on: ``"tensorflow"``, ``"jax"`` or ``"torch"``.
+        code: Fingerprint of the function's source and of what it calls in modules of your own; ends with the backend
+            where that is not TensorFlow.
         transformer: ``preprocess`` as it was fitted on the training inputs (of the first split); for new inputs of
             `Round.best_model`.
 
@@ -150,8 +153,10 @@ class KerasObjective:
                 raise ObjectiveError(
                     f"{option}: must be a whole number >= 0 and < 2**32, got {seed!r}; 0 is the default"
                 )
-        # Rows are shuffled in another order, so trials of both kinds are not of one code.
+        self.backend = BACKEND
+        # Rows are shuffled in another order, and backends draw other numbers, so such trials are not of one code.
         self.code = fingerprint(model) + ("-accelerated" if accelerate else "")
+        self.code += "" if self.backend == "tensorflow" else f"-{self.backend}"
         for option, flag in (("allow_nan", allow_nan), ("accelerate", accelerate)):
             if not isinstance(flag, bool):
                 raise ObjectiveError(f"{option}: must be True or False, got {flag!r}; False is the default")
@@ -370,11 +375,19 @@ class KerasObjective:
         """Sets up this process for trials; called once, before the first.
 
         Args:
-            threads: TensorFlow threads, within and between operations. If TensorFlow has already
-                started with other numbers they stay, and a `RuntimeWarning` says so.
+            threads: The backend's threads, within and between operations. If TensorFlow has already
+                started with other numbers they stay, and a `RefineWarning` says so.
+
+        Raises:
+            ObjectiveError: In this process Keras runs on another backend than where the objective was made.
         """
         if isinstance(threads, bool) or int(threads) < 1:
             raise ObjectiveError(f"threads: must be at least 1, got {threads!r}; 1 is the default")
+        if self.backend != BACKEND:
+            raise ObjectiveError(
+                f"the objective was made with Keras on {self.backend}, and this process runs it on {BACKEND}; "
+                f"set the environment variable KERAS_BACKEND={self.backend} where workers start"
+            )
         prepare(int(threads))
 
     def _tell(self, model: Any, trial: RunningTrial, x_val: Any, y_val: Any) -> None:
@@ -386,7 +399,7 @@ class KerasObjective:
         rows = np.linspace(0, len(right) - 1, min(len(right), _TOLD_ROWS)).round().astype(int)
         head = keras.tree.map_structure(lambda leaf: leaf[rows], x_val)
         try:
-            out = np.asarray(model(head, training=False))
+            out = keras.ops.convert_to_numpy(model(head, training=False))
         except Exception:  # noqa: BLE001  # the function may feed its model something else than x_val
             return
         fits = out.shape[:1] == right[rows].shape and out.ndim <= 2 and np.isfinite(out).all()
@@ -399,7 +412,7 @@ class KerasObjective:
             return None
         head = keras.tree.map_structure(lambda leaf: leaf[:_DEGENERATE_ROWS], x_val)
         try:
-            out = np.asarray(model(head, training=False))
+            out = keras.ops.convert_to_numpy(model(head, training=False))
         except Exception:  # noqa: BLE001  # the function may feed its model something else than x_val
             return None
         if out.ndim > 2 or len(out) < 2 or len(out) != len(keras.tree.flatten(head)[0]):

@@ -19,6 +19,7 @@ PACKAGES = (
     "tensorflow",
     "keras",
     "torch",
+    "jax",
     "optuna",
 )
 
@@ -31,11 +32,16 @@ def environment(threads: int, code: str | os.PathLike[str] | None = None) -> dic
         code: A file of the objective, for the commit that it belongs to; default the working folder.
 
     Returns:
-        Also ``cpu``, ``gpu`` where TensorFlow is loaded and sees one, and ``git``: the commit, with `` (changed)``
+        Also ``cpu``, ``gpu`` where TensorFlow is loaded and sees one, ``backend`` where Keras is loaded and runs on another
+        one than TensorFlow, and ``git``: the commit, with `` (changed)``
         where files that git tracks differ from it.
     """
     found = {"python": platform.python_version(), "platform": platform.platform(), "threads": str(threads)}
-    found |= {n: v for n, v in (("cpu", _cpu()), ("gpu", _gpu()), ("git", _commit(code))) if v}
+    found |= {
+        n: v
+        for n, v in (("cpu", _cpu()), ("gpu", _gpu()), ("backend", _backend()), ("git", _commit(code)))
+        if v
+    }
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
@@ -60,6 +66,12 @@ def _gpu() -> str:
     devices = tensorflow.config.list_physical_devices("GPU")
     names = [tensorflow.config.experimental.get_device_details(d).get("device_name", d.name) for d in devices]
     return ", ".join(map(str, names))
+
+
+def _backend() -> str:
+    keras = sys.modules.get("keras")
+    found = keras.backend.backend() if keras is not None and hasattr(keras, "backend") else "tensorflow"
+    return "" if found == "tensorflow" else str(found)
 
 
 def _commit(code: str | os.PathLike[str] | None) -> str:

@@ -13,7 +13,7 @@ from keras import layers
 
 import refine.keras
 from refine.errors import RefineWarning
-from refine.keras import KerasObjective, _plain, _session, fmeasure, hidden_layers
+from refine.keras import KerasObjective, _fast, _plain, _session, fmeasure, hidden_layers
 from refine.keras._epochs import Epochs
 from refine.keras._plain import Plain
 
@@ -130,7 +130,7 @@ def test_shared_penalties_differ_from_separate_ones(cancer: Any) -> None:
 
 def test_the_lean_step_is_the_step_of_keras(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lean = train(cancer, {})
-    monkeypatch.setitem(refine.keras.fit.__globals__, "unfit", lambda *_: "told so")
+    monkeypatch.setattr(_fast, "unfit", lambda *_: "told so")
     with pytest.warns(RefineWarning, match="Keras' own step, because told so"):
         whole = train(cancer, {})
     for name, values in whole[0].items():

@@ -400,7 +400,7 @@ def _checklist(facts: CertificateFacts) -> list[list[object]]:
             "Which software?",
             ", ".join(
                 f"{k} {tools[k]}"
-                for k in ("python", "tensorflow", "keras", "torch", "scikit-learn", "numpy")
+                for k in ("python", "tensorflow", "keras", "backend", "torch", "jax", "scikit-learn", "numpy")
                 if k in tools
             )
             or "not recorded",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import shutil
 import sys
 import tempfile
@@ -48,7 +49,7 @@ def doctor(
         str | None, typer.Argument(metavar="STORE", help="A store to look into as well.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out TensorFlow and workers, which take seconds.")
+        bool, typer.Option("--quick", help="Leave out Keras and workers, which take seconds.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,7 +58,7 @@ def doctor(
 
     steps: list[Callable[[], Iterator[Probe]]] = [_python, _packages, _disk]
     if not quick:
-        steps += [_tensorflow, _workers]
+        steps += [_keras, _workers]
     found = [check for step in steps for check in step()]
     if store is not None:
         found += _store(store)
@@ -93,6 +94,8 @@ def _packages() -> Iterator[Probe]:
         needed = Requirement(line)
         if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
             continue
+        if needed.name == "tensorflow" and os.environ.get("KERAS_BACKEND", needed.name) != needed.name:
+            continue
         try:
             version = metadata.version(needed.name)
         except metadata.PackageNotFoundError:
@@ -119,27 +122,21 @@ def _disk() -> Iterator[Probe]:
         yield Probe(what, verdict, f"{free / 1e9:.1f} GB free at {path}")
 
 
-def _tensorflow() -> Iterator[Probe]:
+def _keras() -> Iterator[Probe]:
     try:
+        from refine.keras._backend import BACKEND, devices
         from refine.keras._quiet import quietly
 
+        versions = [importlib.import_module(name).__version__ for name in ("keras", BACKEND)]
         with quietly():  # looking for devices, TensorFlow complains of those that are not there
-            importlib.import_module("refine.keras")
-            tensorflow = importlib.import_module("tensorflow")
-            keras = importlib.import_module("keras")
-            found = tensorflow.config.list_physical_devices()
+            seen = ", ".join(devices())
     except Exception as error:  # noqa: BLE001  # whatever it is, it is what the person must know
-        yield Probe("TensorFlow", "bad", f"can't be imported: {type(error).__name__}: {error}")
+        yield Probe("Keras", "bad", f"can't be imported: {type(error).__name__}: {error}")
         return
-    devices = [d.name.removeprefix("/physical_device:") for d in found]
-    backend = keras.backend.backend()
-    verdict = "good" if backend == "tensorflow" else "bad"
-    more = "" if verdict == "good" else f"; Keras runs on {backend}: set KERAS_BACKEND=tensorflow"
-    yield Probe(
-        "TensorFlow",
-        verdict,
-        f"{tensorflow.__version__}, Keras {keras.__version__}, {', '.join(devices)}{more}",
-    )
+    fast = BACKEND == "tensorflow"
+    more = "" if fast else "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
+    found = f"{versions[0]} on {BACKEND} {versions[1]}, {seen}{more}"
+    yield Probe("Keras", "good" if fast else "warn", found)
 
 
 def _objective(params: dict[str, float]) -> float:

@@ -546,7 +546,7 @@ def test_doctor(here: Path) -> None:
     assert "tensorflow" in found["packages"]["says"]
     assert found["store"]["says"].endswith("schema 5")
     assert found["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
-    assert not {"TensorFlow", "workers"} & set(found)
+    assert not {"Keras", "workers"} & set(found)
     missing = run("doctor", "no.db", "--quick", "--json")
     assert missing.exit_code == 3
     assert {c["verdict"] for c in json.loads(missing.stdout) if c["what"] == "store"} == {"bad"}
@@ -554,12 +554,13 @@ def test_doctor(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_doctor_tries_tensorflow_and_workers(here: Path) -> None:
+def test_doctor_tries_keras_and_workers(here: Path) -> None:
     found = subprocess.run(
         [REFINE, "doctor", "--json"], cwd=here, capture_output=True, text=True, timeout=300, check=False
     )
     checks = {c["what"]: c for c in json.loads(found.stdout)}
-    assert checks["TensorFlow"]["verdict"] == "good"
+    assert checks["Keras"]["verdict"] == "good"
+    assert " on tensorflow " in checks["Keras"]["says"]
     assert checks["workers"]["says"] == "two subprocesses ran 4 of 4 trials into a store of their own"
     assert found.returncode == 0
 

@@ -1,0 +1,93 @@
+"""What Keras runs on: TensorFlow, JAX or PyTorch. The one is imported, and the others need not be installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+
+from refine.errors import ObjectiveError
+from refine.keras._quiet import quietly
+
+TRAINING = ("tensorflow", "jax", "torch")
+"""Backends that train; each is called as the package that it needs."""
+
+_MEMORY = {
+    "tensorflow": ("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
+    "jax": ("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
+}
+"""Environment variables by which a process takes a GPU's memory as it needs it; PyTorch does so by itself."""
+
+
+def _load() -> str:
+    """Imports Keras and its backend.
+
+    Returns:
+        The backend.
+
+    Raises:
+        ObjectiveError: A package is missing, or the backend trains nothing.
+    """
+    wanted = os.environ.get("KERAS_BACKEND") or None
+    if wanted is not None and wanted not in TRAINING and "keras" not in sys.modules:
+        raise ObjectiveError(_refused("KERAS_BACKEND", wanted))
+    try:
+        with quietly():
+            keras = importlib.import_module("keras")
+            found: str = keras.backend.backend()
+            if found in TRAINING:
+                importlib.import_module(found)
+    except ImportError as error:
+        raise ObjectiveError(_missing(error)) from error
+    if found not in TRAINING:
+        raise ObjectiveError(_refused("Keras' backend", found))
+    return found
+
+
+def _refused(what: str, backend: str) -> str:
+    return (
+        f"{what}: must be one that trains, {', '.join(TRAINING)}, got {backend!r}; set the environment variable "
+        "KERAS_BACKEND to one of them before Python starts"
+    )
+
+
+def _missing(error: ImportError) -> str:
+    """What to install, and what is there already."""
+    package = (error.name or "").partition(".")[0]
+    if not package or importlib.util.find_spec(package) is not None:  # it is there, and is broken
+        return f"refine.keras: Keras can't be imported, got {type(error).__name__}: {error}; install it again"
+    others = [name for name in TRAINING if name != package and importlib.util.find_spec(name) is not None]
+    instead = ""
+    if package in TRAINING and others:
+        instead = f", or set the environment variable KERAS_BACKEND={others[0]} for what is installed"
+    return f"refine.keras: needs {package}, which is not installed; pip install {package}{instead}"
+
+
+BACKEND = _load()
+"""What Keras runs on in this process."""
+
+
+def take_memory_as_needed() -> None:
+    """Keeps this process, and those that it starts, from taking all memory of a GPU at once, unless the person chose.
+
+    It counts until the backend has first used the GPU: several workers then share one.
+    """
+    if BACKEND in _MEMORY:
+        os.environ.setdefault(*_MEMORY[BACKEND])
+
+
+def devices() -> list[str]:
+    """What the backend can compute on, GPUs by their names."""
+    if BACKEND == "tensorflow":
+        config = sys.modules["tensorflow"].config
+        found = [(d.name.removeprefix("/physical_device:"), d) for d in config.list_physical_devices()]
+        details = config.experimental.get_device_details
+        return [
+            f"{name} ({details(d).get('device_name')})" if d.device_type == "GPU" else name
+            for name, d in found
+        ]
+    if BACKEND == "jax":
+        return [f"{d.platform.upper()}:{d.id} ({d.device_kind})" for d in sys.modules["jax"].devices()]
+    cuda = sys.modules["torch"].cuda
+    return ["CPU:0", *(f"GPU:{i} ({cuda.get_device_name(i)})" for i in range(cuda.device_count()))]
