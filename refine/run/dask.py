@@ -17,6 +17,7 @@ from refine.errors import RoundStoppedError
 from refine.run.worker import COORDINATOR, hush
 
 _START_SECONDS = 120
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 _SHORT_LIFE = 3.0
 _MOST_STRIKES = 8
 """A worker that lives shorter than so many seconds without having had a trial is a strike; after so many in a row
@@ -85,14 +86,10 @@ def local_cluster(count: int, threads: int) -> Iterator[Workers]:
             "local_directory": folder,
             "preload": ["refine.run.worker"],
         }
-        worker = {
-            "cls": _worker_class(),
-            "options": {
-                "found": found,
-                "environment": _environment(threads),
-                "worker_class": "distributed.Worker",
-                "worker_kwargs": options,
-            },
+        shared = {"found": found, "worker_class": "distributed.Worker", "worker_kwargs": options}
+        workers = {
+            i: {"cls": _worker_class(), "options": {**shared, "environment": _environment(threads, i)}}
+            for i in range(count)
         }
         # Without an address of its own the scheduler would ask for port 8787 even with the dashboard off.
         scheduler = {
@@ -106,9 +103,8 @@ def local_cluster(count: int, threads: int) -> Iterator[Workers]:
         }
         with (
             SpecCluster(
-                workers=dict.fromkeys(range(count), worker),
+                workers=workers,
                 scheduler=scheduler,
-                worker=worker,
                 silence_logs=50,  # a worker that died is in its trial, in our words
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
@@ -125,8 +121,13 @@ def local_cluster(count: int, threads: int) -> Iterator[Workers]:
             yield found
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """What subprocesses start with, and start again with."""
+def _environment(threads: int, number: int) -> dict[str, str]:
+    """What a subprocess starts with, and starts again with.
+
+    Args:
+        threads: For each trial.
+        number: Of the subprocess, from 0: of several GPUs that are listed as visible, each sees one, in turn.
+    """
     changes = {
         # What the person's script can import, a worker must be able to import.
         "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),
@@ -143,6 +144,9 @@ def _environment(threads: int) -> dict[str, str]:
     }
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         changes[variable] = str(threads)
+    devices = os.environ.get(_VISIBLE, "").split(",")
+    if len(devices) > 1:  # otherwise all of them would take the first, and the others would idle
+        changes[_VISIBLE] = devices[number % len(devices)].strip()
     return {**os.environ, **changes}
 
 
