@@ -3,6 +3,7 @@
 # make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
 # make lowest the fast tests with the oldest versions that pyproject.toml allows; ten minutes
+# make backends  Keras on JAX without TensorFlow, for tests/keras/test_backends.py; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
@@ -16,8 +17,10 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+BACKENDS ?= jax
+ELSEWHERE := .venv-backends
 
-.PHONY: demo check slow test lowest docs bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check slow test lowest backends docs bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -39,7 +42,7 @@ check: $(READY)
 slow: $(READY)
 	$(RUN) -m pytest -m 'not (keras or browser or cluster)' --ignore tests/docs --note-slow
 
-test: $(READY)
+test: $(READY) $(ELSEWHERE)/.ready
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -51,6 +54,18 @@ lowest: $(READY)
 	$(RUN) -m uv venv --quiet --clear --python $(RUN) .venv-lowest
 	$(RUN) -m uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct . 'pytest>=8.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100'
 	.venv-lowest/bin/python -W ignore -m pytest -W ignore -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/docs -m 'not (slow or keras or browser or cluster)'
+
+backends:
+	rm -f $(ELSEWHERE)/.ready
+	$(MAKE) $(ELSEWHERE)/.ready
+
+# All that refine needs but TensorFlow, which an override without a Python to match leaves out.
+$(ELSEWHERE)/.ready: pyproject.toml | $(READY)
+	$(RUN) -m pip install --quiet uv
+	$(RUN) -m uv venv --quiet --clear --python $(RUN) $(ELSEWHERE)
+	echo 'tensorflow ; python_version < "3"' > $(ELSEWHERE)/overrides.txt
+	$(RUN) -m uv pip install --quiet --python $(ELSEWHERE)/bin/python --overrides $(ELSEWHERE)/overrides.txt -r pyproject.toml keras $(BACKENDS)
+	touch $@
 
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py
@@ -84,4 +99,4 @@ page:
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build
 
 clean:
-	rm -rf $(VENV) .venv-lowest frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-lowest $(ELSEWHERE) frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
