@@ -153,6 +153,128 @@ def table(build: Any, chosen: list[dict[str, Any]], data: Any, epochs: int, desc
     print(f"\nMean accuracy {mean_slow:.3f} and {mean_quick:.3f}.\n", flush=True)
 
 
+def structure(data: Any, number: int, epochs: int) -> None:
+    """Prints what trainings of one structure take, compiled to one program beside the others; compiling counts."""
+    from refine.keras import fit
+    from refine.keras._session import own_session
+
+    chosen = [
+        params | {"hidden_layers": 1, "dropout": 0.2 + i / 1000}
+        for i, params in enumerate(configurations(number))
+    ]
+    chosen = [
+        {**p, **{k: chosen[0][k] for k in ("optimizer", "losses", "activation", "first_neuron")}}
+        for p in chosen
+    ]
+    x, y, x_val, y_val = data
+    ways = {
+        "`model.fit`": lambda model: model.fit,
+        "`refine.keras.fit`": lambda model: functools.partial(fit, model, compiled=False),
+        "`compiled=True`": lambda model: functools.partial(fit, model, compiled=True),
+    }
+    print("| batch | " + " | ".join(ways) + " | ratio | of CPU time |\n|---:|" + "---:|" * (len(ways) + 2))
+    totals = dict.fromkeys(ways, Timed(0.0, 0.0, 0.0))
+    for seed, params in enumerate(chosen, 1):
+        each = []
+        for name, way in ways.items():
+            start, cpu = time.perf_counter(), time.process_time()
+            with own_session(seed):
+                model = document(x.shape[1:], params)
+                run = way(model)
+                run(
+                    x,
+                    y,
+                    validation_data=(x_val, y_val),
+                    batch_size=params["batch_size"],
+                    epochs=epochs,
+                    verbose=0,
+                )
+            each.append(Timed(time.perf_counter() - start, time.process_time() - cpu, 0.0))
+            totals[name] = Timed(*(a + b for a, b in zip(totals[name], each[-1], strict=True)))
+        print(
+            f"| {params['batch_size']} | "
+            + " | ".join(f"{t.wall:.2f}" for t in each)
+            + f" | {each[0].wall / each[-1].wall:.1f} | {each[0].cpu / each[-1].cpu:.1f} |",
+            flush=True,
+        )
+    slow, *_, quick = totals.values()
+    print(
+        "| all | "
+        + " | ".join(f"{t.wall:.1f}" for t in totals.values())
+        + f" | {slow.wall / quick.wall:.1f} | {slow.cpu / quick.cpu:.1f} |\n",
+        flush=True,
+    )
+
+
+def heavy(epochs: int) -> None:
+    """Prints what an epoch takes of models whose arithmetic counts: from as many epochs less one, so that tracing falls out."""
+    import keras
+    import numpy as np
+
+    layers = keras.layers
+
+    def recurrent(layer: Any, units: int, shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+        inner = [layers.Dense(1, activation="sigmoid")]
+        return finished([keras.Input(shape), layer(units), *inner], "binary_crossentropy")
+
+    def finished(parts: list[Any], loss: str) -> Any:
+        model = keras.Sequential(parts)
+        model.compile("adam", loss, metrics=["acc"])
+        return model
+
+    def residual(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+        inputs = keras.Input(shape)
+        x = layers.Conv2D(16, 3, padding="same", activation="relu")(inputs)
+        for _ in range(2):
+            y = layers.BatchNormalization()(layers.Conv2D(16, 3, padding="same")(x))
+            x = layers.Activation("relu")(layers.Add()([x, layers.Conv2D(16, 3, padding="same")(y)]))
+        x = layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling2D()(x))
+        model = keras.Model(inputs, x)
+        model.compile("adam", "binary_crossentropy", metrics=["acc"])
+        return model
+
+    def transformer(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+        inputs = keras.Input(shape)
+        x = layers.Dense(32)(inputs)
+        x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 16)(x, x))
+        x = layers.LayerNormalization()(x + layers.Dense(32)(layers.Dense(64, activation="relu")(x)))
+        x = layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling1D()(x))
+        model = keras.Model(inputs, x)
+        model.compile("adam", "binary_crossentropy", metrics=["acc"])
+        return model
+
+    rng = np.random.default_rng(0)
+    cases = [
+        ("LSTM, 32 units, 50 steps", functools.partial(recurrent, layers.LSTM, 32), (50, 8)),
+        ("LSTM, 8 units, 10 steps", functools.partial(recurrent, layers.LSTM, 8), (10, 4)),
+        ("GRU, 32 units, 50 steps", functools.partial(recurrent, layers.GRU, 32), (50, 8)),
+        ("two residual blocks, 16 x 16 pixels", residual, (16, 16, 3)),
+        ("transformer block, 32 x 32", transformer, (32, 16)),
+    ]
+    print("| model | batch | `model.fit`, ms an epoch | `refine.keras.fit` | ratio | of CPU time |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, build, shape in cases:
+        x = rng.normal(size=(512, *shape)).astype("float32")
+        y = (x.reshape(512, -1).mean(axis=1) > 0).astype("float32")
+        data = (x[:384], y[:384], x[384:], y[384:])
+        for size in (8, 64):
+            each = []
+            for fast in (False, True):
+                one, many = (
+                    [train(build, {"batch_size": size}, data, count, fast=fast) for _ in range(2)]
+                    for count in (1, 1 + epochs)
+                )
+                each.append(
+                    [(min(t[i] for t in many) - min(t[i] for t in one)) / epochs * 1e3 for i in range(2)]
+                )
+            (slow, slow_cpu), (quick, quick_cpu) = each
+            print(
+                f"| {name} | {size} | {slow:.0f} | {quick:.0f} | {slow / quick:.2f} | {slow_cpu / quick_cpu:.2f} |",
+                flush=True,
+            )
+    print()
+
+
 def loops(data: Any, epochs: int) -> None:
     """Prints what a step of the two loops takes: one for plain models, one that runs a model's own `train_step`."""
     import keras
@@ -336,7 +458,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, action="append", help="repeatable; 150 and 60 by default")
     parser.add_argument("--configurations", type=int, default=12)
     parser.add_argument("--memory", type=int, default=500, help="configurations of the memory test")
-    parts = ["cancer", "digits", "accelerate", "loops", "pruner", "memory", "left"]
+    parts = ["cancer", "digits", "accelerate", "structure", "heavy", "loops", "pruner", "memory", "left"]
     parser.add_argument(
         "--only", choices=parts, help="one part alone; memory is clearest in a process of its own"
     )
@@ -371,6 +493,10 @@ def main() -> None:
         table(wide, wides, digits, 30, lambda p: f"batch {p['batch_size']}, 2 x {p['width']}")
     if arguments.only in (None, "accelerate"):
         accelerated(cancer, arguments.configurations, (arguments.epochs or [150])[0])
+    if arguments.only in (None, "structure"):
+        structure(cancer, arguments.configurations, (arguments.epochs or [150])[0])
+    if arguments.only in (None, "heavy"):
+        heavy(10)
     if arguments.only in (None, "pruner"):
         pruned(cancer, 150)
     if arguments.only in (None, "loops"):

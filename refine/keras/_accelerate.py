@@ -15,27 +15,32 @@ import keras
 from refine.keras.fit import fit, slower_ways, train
 
 _wanted: ContextVar[bool] = ContextVar("refine_accelerate", default=False)
+_compiled: ContextVar[bool | None] = ContextVar("refine_compiled", default=None)
 _FIT = inspect.signature(fit)
 _lock = threading.Lock()
 _blocks = 0
 
 
 @contextlib.contextmanager
-def accelerated() -> Iterator[list[str]]:
+def accelerated(compiled: bool | None = None) -> Iterator[list[str]]:
     """While the block runs, ``model.fit`` of any Keras model is `refine.keras.fit`, called from this thread.
 
     Other threads, and what `refine.keras.fit` itself hands to ``model.fit``, get Keras' own. A model class with a
     ``fit`` of its own keeps it.
+
+    Args:
+        compiled: Of `refine.keras.fit`.
 
     Yields:
         Filled with the slower ways that trainings took, as they are announced.
     """
     ways: list[str] = []
     _install()
-    here, heard = _wanted.set(True), slower_ways.set(ways)
+    here, heard, how = _wanted.set(True), slower_ways.set(ways), _compiled.set(compiled)
     try:
         yield ways
     finally:
+        _compiled.reset(how)
         slower_ways.reset(heard)
         _wanted.reset(here)
         _remove()
@@ -71,6 +76,7 @@ def _replacement(own: Any) -> Any:
         given = [*signature.bind(self, *args, **kwargs).arguments.items()][1:]
         bound = _FIT.bind(self, **dict(given))
         bound.apply_defaults()
+        bound.arguments["compiled"] = _compiled.get()
         model, x, y, *_ = bound.args
         token = _wanted.set(False)
         try:

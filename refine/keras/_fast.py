@@ -39,6 +39,7 @@ class Prepared(NamedTuple):
         val_batch: Rows per validation batch.
         many: Whether epochs may run many at a time.
         slower: Why Keras' own step is run; ``None`` where a shorter one is.
+        uncompiled: Why training is not one compiled program; ``None`` where it is, or need not be.
     """
 
     runner: Plain | Epochs
@@ -47,6 +48,7 @@ class Prepared(NamedTuple):
     val_batch: int
     many: bool
     slower: str | None
+    uncompiled: str | None
 
     def run(self) -> keras.callbacks.History:
         """Trains."""
@@ -84,10 +86,13 @@ def prepared(model: keras.Model, x: Any, y: Any, arguments: dict[str, Any]) -> P
         if not val_batch:
             val_batch = batch if validation is None else _validation_batch(model, validation, batch)
         steps = -(-rowed.size // batch) * max(0, arguments["epochs"] - arguments["initial_epoch"])
-        runner, many, slower = _traced(model, rowed, validation, seed, steps, val_batch, alone=alone)
+        sizes = {"batch": batch, "steps": steps, "val_batch": val_batch}
+        compiled = arguments["compiled"]
+        runner, many, slower = _traced(model, rowed, validation, seed, sizes, alone=alone, compiled=compiled)
     except Exception as error:
         raise Unsupported(f"it could not be traced ({_first_line(error)})") from error
-    return Prepared(runner, arguments, batch, val_batch, many, slower)
+    why = (slower or runner.uncompiled) if compiled else None
+    return Prepared(runner, arguments, batch, val_batch, many, slower, why)
 
 
 def _traced(
@@ -95,24 +100,24 @@ def _traced(
     train: Rows,
     validation: Rows | None,
     seed: int | None,
-    steps: int,
-    val_batch: int,
+    sizes: dict[str, int],
     *,
     alone: bool,
+    compiled: bool | None,
 ) -> tuple[Plain | Epochs, bool, str | None]:
     """The fastest runner that does what the model does, whether epochs may run many at a time, and why not faster."""
     reason = unfit(model, train, validation)
     if reason is None:
         try:
             plain = Plain(model, train, validation, seed)
-            plain.trace(many=alone, steps=steps, val_batch=val_batch)
+            plain.trace(many=alone, compiled=compiled, **sizes)
         except Exception as error:  # noqa: BLE001  # whatever is wrong, the general runner says it better
             reason = f"its step has no short form ({_first_line(error)})"
         else:
             return plain, alone, None
     runner = Epochs(model, train, validation, seed)
     many = alone and runner.standard
-    runner.trace(many=many)
+    runner.trace(many=many, steps=sizes["steps"])
     return runner, many, reason
 
 
@@ -155,7 +160,7 @@ def _many(runner: Plain | Epochs, callbacks: Any, span: range, batch: int, val_b
     epoch, size = span.start, 1
     try:
         while epoch < span.stop:
-            stop = min(epoch + size, span.stop)
+            stop = min(epoch + min(size, runner.most or size), span.stop)
             bar = bar_of(epoch, stop - epoch)
             if bar is None and watched():
                 stop = min(stop, epoch + _EPOCHS_WATCHED)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from refine.keras._epochs import compiled_step
 from refine.keras._flat import FlatOptimizer, give, pack
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Program:
         shapes: Shapes of the trainable variables, `None` where other models may differ.
         dropouts: `Dropout` layers whose rates are values.
         penalties: Regularisers whose strengths are values.
+        steps: Of the whole training.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Program:
         shapes: Sequence[tuple[int | None, ...]],
         dropouts: Sequence[Any],
         penalties: Sequence[Any],
+        steps: int = 0,
     ) -> None:
         self._model = model
         self._train, self._validation = train, validation
@@ -93,7 +96,9 @@ class Program:
         self._rest = list(model.non_trainable_variables)
         size = sum(math.prod(v.shape) for v in self._trainable)
         self._optimizer = FlatOptimizer(model.optimizer, size, self._trainable[0].dtype)
+        self._steps_ahead = steps
         self._settings: Settings
+        self._zero: Any = 0.0
 
     def epochs(
         self, weights: Any, state: Any, rest: Any, settings: Settings, data: Any, numbers: Any, bar: Any
@@ -116,6 +121,7 @@ class Program:
         seed, first, last, batch, val_batch = tf.unstack(numbers, 5)
         train, validation = data
         size = self._train.size
+        step = compiled_step(self._model, self._train_step, self._steps_ahead)
 
         def body(
             epoch: Any, weights: Any, state: Any, rest: Any, table: Any, best: Any, on: Any
@@ -127,9 +133,9 @@ class Program:
                 leaves = [leaf if i in large else tf.gather(leaf, order) for i, leaf in enumerate(leaves)]
             examples = keras.tree.pack_sequence_as(train, leaves)
             (weights, state, rest), total, predicted = self._pass(
-                self._train_step, examples, size, batch, (weights, state, rest), order
+                step, examples, size, batch, (weights, state, rest), order
             )
-            logs = _score(self._scores, total, examples, predicted)
+            logs = self._score(self._scores, total, examples, predicted)
             if validation is not None:
                 logs = tf.concat([logs, self._evaluate(weights, rest, validation, val_batch)], 0)
             best, on = bar.passed(logs[bar.column], best, epoch - first)
@@ -156,7 +162,7 @@ class Program:
         size = self._validation.size
         if self._whole:
             predicted, loss, _ = self._forward(self._unpack(weights), rest, data, training=False)
-            return _score(self._val_scores, loss * size, data, predicted)
+            return self._score(self._val_scores, loss * size, data, predicted)
         variables = self._unpack(weights)
 
         def step(examples: Any, nothing: Any) -> tuple[Any, ...]:
@@ -164,7 +170,7 @@ class Program:
             return predicted, loss, nothing
 
         _, total, predicted = self._pass(step, data, size, batch, ())
-        return _score(self._val_scores, total, data, predicted)
+        return self._score(self._val_scores, total, data, predicted)
 
     def _pass(
         self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any, order: Any = None
@@ -240,8 +246,12 @@ class Program:
         gradients = tape.gradient(loss, variables)
         if any(not tf.is_tensor(g) or isinstance(g, tf.IndexedSlices) for g in gradients):
             raise ValueError("a variable has no dense gradient")
-        weights, state = self._optimizer.apply(pack(gradients), weights, state)
+        weights, state = self._apply(gradients, weights, state)
         return predicted, loss, (weights, state, rest)
+
+    def _apply(self, gradients: Sequence[Any], weights: Any, state: Any) -> tuple[Any, Any]:
+        """The optimizer's step."""
+        return self._optimizer.apply(pack(gradients), weights, state)
 
     def _forward(self, variables: Any, rest: Any, examples: Any, *, training: bool) -> tuple[Any, ...]:
         """Predictions, loss and the non-trainable variables' new values, for one batch."""
@@ -281,6 +291,25 @@ class Program:
             tensors.append(tensor)
         return tensors
 
+    def _dropout(self, layer: Any, rate: Any, scale: Any) -> Callable[..., Any]:
+        """`Dropout.call` with the rate as a tensor: the same random numbers, the same results."""
+
+        def call(inputs: Any, training: bool = False) -> Any:
+            if not training:
+                return inputs
+            drawn = keras.random.uniform(tf.shape(inputs), dtype=inputs.dtype, seed=layer.seed_generator)
+            drawn.set_shape(inputs.shape)
+            # This kind of selection needs no sums over broadcast dimensions in its gradient.
+            kept = tf.raw_ops.GreaterEqual(x=drawn, y=rate)
+            return tf.raw_ops.Select(condition=kept, x=inputs * scale, y=tf.zeros_like(inputs))
+
+        return call
+
+    def _score(self, scores: Scores, total: Any, examples: Any, predicted: Any) -> Any:
+        """What Keras would log after an epoch whose losses times rows have this sum."""
+        _, y, weight = (*examples, None)[:3]
+        return scores.function(total, self._zero, y, predicted, weight)
+
     @contextlib.contextmanager
     def _set(self, settings: Settings) -> Iterator[None]:
         """While the model is traced, its dropout rates and regularisers' strengths are values."""
@@ -288,7 +317,7 @@ class Program:
         count = len(self._dropouts)
         rates, scales = tf.unstack(settings.rates, count), tf.unstack(settings.scales, count)
         for layer, rate, scale in zip(self._dropouts, rates, scales, strict=True):
-            vars(layer)["call"] = _dropout(layer, rate, scale)
+            vars(layer)["call"] = self._dropout(layer, rate, scale)
         kept = [dict(vars(penalty)) for penalty in self._penalties]
         strengths = tf.unstack(settings.strengths, len(self._penalties))
         for penalty, strength in zip(self._penalties, strengths, strict=True):
@@ -300,24 +329,3 @@ class Program:
                 vars(layer).pop("call", None)
             for penalty, attributes in zip(self._penalties, kept, strict=True):
                 vars(penalty).update(attributes)
-
-
-def _score(scores: Scores, total: Any, examples: Any, predicted: Any) -> Any:
-    """What Keras would log after an epoch whose losses times rows have this sum."""
-    _, y, weight = (*examples, None)[:3]
-    return scores.function(total, y, predicted, weight)
-
-
-def _dropout(layer: Any, rate: Any, scale: Any) -> Callable[..., Any]:
-    """`Dropout.call` with the rate as a tensor: the same random numbers, the same results."""
-
-    def call(inputs: Any, training: bool = False) -> Any:
-        if not training:
-            return inputs
-        drawn = keras.random.uniform(tf.shape(inputs), dtype=inputs.dtype, seed=layer.seed_generator)
-        drawn.set_shape(inputs.shape)
-        # This kind of selection needs no sums over broadcast dimensions in its gradient.
-        kept = tf.raw_ops.GreaterEqual(x=drawn, y=rate)
-        return tf.raw_ops.Select(condition=kept, x=inputs * scale, y=tf.zeros_like(inputs))
-
-    return call

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections import OrderedDict
+import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import keras
+import psutil
 import tensorflow as tf
 
 from refine.keras._bars import SPEC, bars
+from refine.keras._compiled import SPAN, Compiled, Form, form, padding
 from refine.keras._epochs import Logs, build
 from refine.keras._flat import is_elementwise, optimizer_state, read_flat, write_flat
 from refine.keras._known import unknown_layer, unknown_metric
 from refine.keras._lean import Program, Settings
 from refine.keras._scores import Scores, trace_scores
+from refine.keras._session import free, keep
 from refine.keras._structure import (
     Uncacheable,
     dropouts_of,
@@ -33,12 +37,14 @@ if TYPE_CHECKING:
 
 # Predictions of an epoch are kept until its end, and the data a second time in batches.
 _MOST_NUMBERS = 2**25
-# Each takes some 11 MB.
-_MOST_TRACES = 16
+# Each takes some 11 MB. All of them together may take an eighth of the memory, shared by as many processes as cores.
+_TRACE_BYTES = 11 * 2**20
 
 
 # Optimising a graph takes about 120 ms and saves 15 us a step.
 _WORTH_OPTIMISING = 8000
+# Compiling takes one to three seconds and saves 25 to 75 us a step.
+_WORTH_COMPILING = 50_000
 
 
 class Trace(NamedTuple):
@@ -48,8 +54,14 @@ class Trace(NamedTuple):
     names: tuple[str, ...]
 
 
+def _most_traces() -> int:
+    """How many traces this machine can keep."""
+    memory = psutil.virtual_memory().total / 8 / (os.cpu_count() or 1)
+    return max(16, int(memory / _TRACE_BYTES))
+
+
 _Traced = TypeVar("_Traced", Trace, Scores)
-_traces: OrderedDict[Hashable, Any] = OrderedDict()
+_traces: dict[Hashable, Any] = {}
 
 
 def unfit(model: keras.Model, train: Rows, validation: Rows | None) -> str | None:
@@ -124,13 +136,16 @@ def _graphs_optimised(wanted: bool) -> Iterator[None]:
 
 def _remembered(key: Hashable, trace: Callable[[], _Traced]) -> _Traced:
     """What was traced for this key before, or a new trace; without a key always a new one."""
-    found = _traces.pop(key, None)
+    found = _traces.get(key)
     if found is None:
         found = trace()
-    if key is not None and not found.function.captured_inputs:
-        _traces[key] = found
-        while len(_traces) > _MOST_TRACES:
-            _traces.popitem(last=False)
+        if key is not None and not found.function.captured_inputs:
+            if len(_traces) >= _most_traces():
+                # All at once: what is kept is out of the collector's sight, and looking again at everything takes long.
+                _traces.clear()
+                free()
+            _traces[key] = found
+            keep()
     return cast("_Traced", found)
 
 
@@ -145,6 +160,11 @@ class Plain:
     """
 
     standard = True
+
+    @property
+    def most(self) -> int | None:
+        """Most epochs of one call of `train_epochs`."""
+        return None if self._form is None else SPAN
 
     def __init__(
         self, model: keras.Model, train: Rows, validation: Rows | None, shuffle_seed: int | None
@@ -167,23 +187,35 @@ class Plain:
             self._key = None
             self._shapes = [tuple(v.shape) for v in self._variables]
         self._settings = self._read_settings()
+        self._values: tuple[Any, ...] = (self._settings,)
         self._functions: dict[str, Trace] = {}
+        self._form: Form | None = None
+        self.uncompiled: str | None = None
         self._state: Any = None
 
-    def trace(self, *, many: bool, steps: int, val_batch: int) -> None:
+    def trace(self, *, many: bool, batch: int, steps: int, val_batch: int, compiled: bool | None) -> None:
         """Traces what training will call, or finds it among the traces of other models.
 
         Args:
             many: Whether `train_epochs` will be used, rather than `train_epoch` and `validate`.
+            batch: Rows per batch.
             steps: Batches in all epochs together.
             val_batch: Rows per validation batch.
+            compiled: Whether to compile; `None` to do so where it pays. `uncompiled` then says why it is not.
         """
         if not many:
             # Callbacks ask the model's metrics which way is better, also where another model's trace is taken.
             build(self.model, self.train)
         self._optimise = steps >= _WORTH_OPTIMISING
+        self._steps = steps
         self._whole = self.validation is not None and val_batch >= self.validation.size
-        self._find("many" if many and self.validation is not None else "train")
+        kind = "many" if many and self.validation is not None else "train"
+        # Which way it goes must not depend on what ran before, since it decides over the last digits.
+        if compiled or (compiled is None and many and steps >= _WORTH_COMPILING):
+            self.uncompiled = self._compile(kind, batch, many=many)
+            if self.uncompiled is None:
+                return
+        self._find(kind)
         if not many and self.validation is not None:
             self._find("test")
 
@@ -238,7 +270,7 @@ class Plain:
         numbers = tf.constant([self.shuffle_seed or 0, first, last, batch_size, val_batch], tf.int32)
         with _graphs_optimised(self._optimise):
             measured = bars(bar, trace.names, last - first)
-            *state, table = trace.function(*self._state, self._settings, self._data(kind), numbers, measured)
+            *state, table = trace.function(*self._state, *self._values, self._data(kind), numbers, measured)
         self._state = tuple(state)
         return [dict(zip(trace.names, map(float, row), strict=True)) for row in table.numpy()]
 
@@ -262,29 +294,48 @@ class Plain:
             strengths=tf.constant(strengths, keras.config.floatx()),
         )
 
+    def _compile(self, kind: str, batch: int, *, many: bool) -> str | None:
+        """Makes all of training one compiled program; returns why that can't be, in words that complete "because"."""
+        if not many:
+            return "callbacks, verbose or validation_freq act between epochs"
+        if self._key is None:
+            return "the model holds functions of your own, or layers that are not common"
+        found = form(self.model, self._shapes, self.train, self.validation, batch)
+        if isinstance(found, str):
+            return found
+        self._form = found
+        self._values = (self._settings, padding(self.model, found, self._dropouts))
+        try:
+            self._find(kind)
+            self._train(kind, 0, 0, batch, 0)  # compiles
+        except Exception as error:  # noqa: BLE001  # a metric of operations that XLA lacks, say
+            self._form, self._values = None, (self._settings,)
+            return f"XLA can't compile it ({str(error).strip().partition(chr(10))[0][:200]})"
+        return None
+
     def _find(self, kind: str) -> None:
         key: Hashable = None
         if self._key is not None:
             described = keras.tree.map_structure(
                 lambda t: None if t is None else (tuple(t.shape), t.dtype.name), self._data("many")
             )
-            key = (kind, self._key, repr(described), self.shuffle_seed is None, self._whole)
+            key = (kind, self._form, self._key, repr(described), self.shuffle_seed is None, self._whole)
         self._functions[kind] = _remembered(key, lambda: self._trace(kind))
 
     def _trace(self, kind: str) -> Trace:
         scores = self._find_scores(self.train)
         tested = None if kind == "train" or self.validation is None else self._find_scores(self.validation)
-        program = Program(
+        own: Any = {"whole": self._whole, "shapes": self._shapes, "steps": self._steps}
+        program = (Program if self._form is None else partial(Compiled, into=self._form))(
             self.model,
             self.train,
             self.validation if kind != "train" else None,
             scores,
             tested,
             shuffle=self.shuffle_seed is not None,
-            whole=self._whole,
-            shapes=self._shapes,
             dropouts=self._dropouts,
             penalties=self._penalties,
+            **(own if self._form is None else {}),
         )
         weights, state, rest = keras.tree.map_structure(
             lambda t: tf.TensorSpec(t.shape, t.dtype), self._read()
@@ -300,10 +351,23 @@ class Plain:
             )
         else:
             function = tf.function(program.epochs, autograph=False).get_concrete_function(
-                open_flat, state, rest, self._settings, self._data(kind), tf.TensorSpec([5], tf.int32), SPEC
+                open_flat,
+                state,
+                rest,
+                *self._open_values(),
+                self._data(kind),
+                tf.TensorSpec([5], tf.int32),
+                SPEC,
             )
         names = tuple(f"val_{name}" for name in scores.names)
         return Trace(function, scores.names + (names if kind == "many" else ()))
+
+    def _open_values(self) -> tuple[Any, ...]:
+        """What a trace takes beside weights and data, of any model of the structure."""
+        if len(self._values) == 1:
+            return self._values
+        settings, padded = self._values
+        return settings, padded._replace(places=tf.TensorSpec([None], tf.int32))
 
     def _find_scores(self, data: Rows) -> Scores:
         """The function of losses and metrics of such data, perhaps another model's."""

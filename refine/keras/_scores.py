@@ -17,8 +17,9 @@ class Scores(NamedTuple):
     """A traced function.
 
     Attributes:
-        function: Takes the sum of losses times rows, targets, predictions and weights (or `None`); gives
-            one vector.
+        function: Takes the sum of losses times rows, a 0, targets, predictions and weights (or `None`); gives
+            one vector. XLA divides by what it takes for a constant as by its inverse, which is not the same number;
+            what has been added to a 0 that it doesn't know is none.
         names: What the vector's elements are called in the history.
     """
 
@@ -42,12 +43,12 @@ def trace_scores(model: keras.Model, data: Rows, output: Any) -> Scores:
         raise ValueError("the model has metrics of its own")
     names: list[str] = []
 
-    def score(total: Any, y: Any, predicted: Any, weight: Any) -> Any:
+    def score(total: Any, zero: Any, y: Any, predicted: Any, weight: Any) -> Any:
         with keras.StatelessScope() as scope:
             for variable in model.metrics_variables:
-                give(scope, variable, tf.zeros(variable.shape, variable.dtype))
+                give(scope, variable, tf.fill(variable.shape, tf.cast(zero, variable.dtype)))
             give(scope, model._loss_tracker.total, total)
-            give(scope, model._loss_tracker.count, tf.cast(tf.shape(predicted)[0], total.dtype))
+            give(scope, model._loss_tracker.count, zero + tf.cast(tf.shape(predicted)[0], total.dtype))
             if compiled is not None:
                 compiled.update_state(y, predicted, weight)
             results = model.get_metrics_result()
@@ -62,6 +63,7 @@ def trace_scores(model: keras.Model, data: Rows, output: Any) -> Scores:
 
     _, y, weight = (*data.data, None)[:3]
     function = tf.function(score, autograph=False).get_concrete_function(
+        tf.TensorSpec((), keras.config.floatx()),
         tf.TensorSpec((), keras.config.floatx()),
         spec(y),
         spec(output),

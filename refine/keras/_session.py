@@ -24,6 +24,8 @@ _seeds: set[int] = set()
 # Kernels of a trial that nobody needs any more take 0.75 MB.
 _MOST_SEEDS = 32
 _frozen = False
+# Whether something was kept since the collector last froze what stays.
+_more = False
 
 
 def prepare(threads: int) -> None:
@@ -51,6 +53,27 @@ def prepare(threads: int) -> None:
         gc.collect()
         gc.freeze()
         _frozen = True
+
+
+def keep() -> None:
+    """Says that what this trial has made stays, so that the collector need not look at it again and again."""
+    global _more
+    _more = True
+
+
+def free() -> None:
+    """Says that what was kept may go."""
+    gc.unfreeze()
+    keep()
+
+
+def collect() -> None:
+    """Frees the models of a trial, which are cycles of objects: only a collection finds them."""
+    global _more
+    gc.collect()
+    if _more:
+        gc.freeze()
+        _more = False
 
 
 def _set_threads(threads: int) -> None:

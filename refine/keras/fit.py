@@ -23,6 +23,7 @@ _BATCH_HOOKS = (
     "on_test_batch_end",
 )
 
+UNCOMPILED = "training is not compiled"
 KERAS_STEP, KERAS_FIT = "running Keras' own step", "using model.fit"
 slower_ways: ContextVar[list[str] | None] = ContextVar("refine_slower_ways", default=None)
 """Filled with the slower ways that trainings of this context take."""
@@ -47,6 +48,7 @@ def fit(
     validation_steps: int | None = None,
     validation_batch_size: int | None = None,
     validation_freq: int | Sequence[int] = 1,
+    compiled: bool | None = None,
 ) -> keras.callbacks.History:
     """Trains a compiled model as ``model.fit`` does, several times faster for small models.
 
@@ -83,6 +85,9 @@ def fit(
         validation_batch_size: Rows per validation batch. By default the largest convenient number if
             the loss and all metrics are plain means over rows, else ``batch_size``.
         validation_freq: Validate every so many epochs, or after the epochs listed (from 1).
+        compiled: Whether XLA compiles all epochs to one program, which takes one to three seconds and serves
+            every small dense network of the same structure and similar size. `True` where many trainings share
+            a structure; by default only from 50,000 updates on, where it pays for a single one.
 
     Returns:
         The history, as ``model.fit`` returns it: ``.history[name]`` is a list with one float per epoch.
@@ -117,6 +122,8 @@ def train(
         training = prepared(model, x, y, arguments)
         if training.slower:
             _announce(KERAS_STEP, training.slower)
+        if training.uncompiled:
+            _announce(UNCOMPILED, training.uncompiled)
         return training.run()
     except Unsupported as reason:
         _announce(KERAS_FIT, str(reason))
@@ -127,6 +134,7 @@ def train(
                 arguments["callbacks"] = [*(callbacks or ()), PruningCallback()]
         if arguments["validation_data"] is not None:
             arguments["validation_data"] = _as_tuple(arguments["validation_data"])
+        del arguments["compiled"]
         return keras_fit(x, y, **arguments)
 
 

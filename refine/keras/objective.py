@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
@@ -20,7 +19,7 @@ from refine.keras._history import curves_of
 from refine.keras._kept import kept_values, noting_kept
 from refine.keras._partition import partition
 from refine.keras._repeats import Listener, averaged
-from refine.keras._session import own_session, prepare
+from refine.keras._session import collect, own_session, prepare
 from refine.keras._sources import is_source, read
 from refine.keras._split import (
     as_arrays,
@@ -37,6 +36,7 @@ from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
 
 _DEFAULT_SPLIT = 0.3
+_WAYS: dict[bool | str, str] = {False: "", True: "-accelerated", "compiled": "-compiled"}
 _SAYS = {"holdout": "0.2 seals 20 % of the rows", "val_split": "0.3 validates on 30 %"}
 # Enough rows to see whether predictions differ; more would only cost time.
 _DEGENERATE_ROWS = 1000
@@ -99,7 +99,8 @@ class KerasObjective:
         allow_nan: Whether NaN in inputs may reach the model function, because its model takes it. By default NaN is an
             error unless ``preprocess`` removes it.
         accelerate: Whether ``model.fit``, called by the function in a trial, is `refine.keras.fit`, with its fallbacks and
-            notices. Every trial then has the metric ``accelerated``: 1.0, or 0.0 if a training was left to
+            notices; ``"compiled"`` with its ``compiled=True``, for rounds in which many small dense networks share a
+            structure. Every trial then has the metric ``accelerated``: 1.0, or 0.0 if a training was left to
             ``model.fit``. No progress is printed unless ``verbose`` is given.
         name: What the objective is called in node ids; by default the function's qualified name.
 
@@ -135,7 +136,7 @@ class KerasObjective:
         groups: Any = None,
         time: Any = None,
         allow_nan: bool = False,
-        accelerate: bool = False,
+        accelerate: bool | Literal["compiled"] = False,
         name: str | None = None,
     ) -> None:
         check_model(model)
@@ -153,14 +154,18 @@ class KerasObjective:
                 raise ObjectiveError(
                     f"{option}: must be a whole number >= 0 and < 2**32, got {seed!r}; 0 is the default"
                 )
+        if not isinstance(allow_nan, bool):
+            raise ObjectiveError(f"allow_nan: must be True or False, got {allow_nan!r}; False is the default")
+        if not isinstance(accelerate, bool) and accelerate != "compiled":
+            raise ObjectiveError(
+                f'accelerate: must be True, False or "compiled", got {accelerate!r}; False is the default'
+            )
         self.backend = BACKEND
         # Rows are shuffled in another order, and backends draw other numbers, so such trials are not of one code.
-        self.code = fingerprint(model) + ("-accelerated" if accelerate else "")
+        self.code = fingerprint(model) + _WAYS[accelerate]
         self.code += "" if self.backend == "tensorflow" else f"-{self.backend}"
-        for option, flag in (("allow_nan", allow_nan), ("accelerate", accelerate)):
-            if not isinstance(flag, bool):
-                raise ObjectiveError(f"{option}: must be True or False, got {flag!r}; False is the default")
         self.accelerate = accelerate
+        self._compiled = True if accelerate == "compiled" else None
         self._allow_nan = allow_nan
         x, y = _arrays_of("x", x, "y", y)
         if x_val is not None:
@@ -278,7 +283,7 @@ class KerasObjective:
                 flag = self._degenerate(model, *self._sealed)
                 return metrics if flag is None else {**metrics, "degenerate": float(flag)}
         finally:
-            gc.collect()
+            collect()
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         """Trains one configuration.
@@ -305,14 +310,17 @@ class KerasObjective:
                 return self._train(params, trial, self._of_split(split))[0]
         finally:
             # Models are cycles of objects: only a collection frees them, once no name holds them.
-            gc.collect()
+            collect()
 
     def _fit(
         self, params: Mapping[str, Any], data: Any
     ) -> tuple[dict[str, list[float]], dict[str, float], Any]:
         """Curves of one training, the values of the epoch whose weights are kept, and the model."""
         x_train, y_train, x_val, y_val = data
-        with noting_kept(), accelerated() if self.accelerate else contextlib.nullcontext() as ways:
+        with (
+            noting_kept(),
+            accelerated(self._compiled) if self.accelerate else contextlib.nullcontext() as ways,
+        ):
             returned = self.model(x_train, y_train, x_val, y_val, params)
         curves, model = curves_of(returned)
         metrics = kept_values(returned[0], model, curves)
@@ -353,7 +361,7 @@ class KerasObjective:
                 hears = Listener(int(trial.seed)) if self._folds else trial
                 metrics, model = self._train(params, hears, self._data)
         finally:
-            gc.collect()
+            collect()
         if not isinstance(model, keras.Model):
             raise ObjectiveError(
                 f"the function gives no keras model, got {type(model).__name__}: return (history, model)"
