@@ -304,10 +304,9 @@ class Compiled(Program):
 
         def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
             at = i * batch
-            parts = keras.tree.map_structure(
-                lambda leaf: tf.slice(leaf, [at, *[0] * (leaf.shape.rank - 1)], [rows, *leaf.shape[1:]]),
-                examples,
-            )
+            # A slice would be compiled anew for every batch size.
+            rows_here = at + tf.range(rows)
+            parts = keras.tree.map_structure(lambda leaf: tf.gather(leaf, rows_here), examples)
             here = tf.minimum(batch, size - at)
             # Keras divides by the rows of the batch, which are not all real.
             share = tf.cast(tf.range(rows) < here, tf.float32) * (rows / tf.cast(here, tf.float32))
