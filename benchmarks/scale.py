@@ -57,7 +57,7 @@ def finish_gaps(found: refine.Round) -> list[float]:
         return list(connection.execute(query).scalars())
 
 
-def overhead(sizes: list[int], through_dask: list[int]) -> None:
+def overhead(sizes: list[int], on_workers: list[int]) -> None:
     """Milliseconds per trial of refine: in this process, and through two subprocess workers."""
     rows = []
     for n in sizes:
@@ -70,7 +70,7 @@ def overhead(sizes: list[int], through_dask: list[int]) -> None:
         rows.append(
             ["this process", f"{n:,}", f"{ended - started:.1f}", f"{mean:.2f}", f"{first:.2f}", f"{last:.2f}"]
         )
-    for n in through_dask:
+    for n in on_workers:
         with tempfile.TemporaryDirectory() as name, refine.Tree("b", store=Path(name) / "r.db") as tree:
             started = time.perf_counter()
             found = tree.add_round(WIDE, trivial, n=n, seed=1).run(workers=2, progress=False)
@@ -78,7 +78,7 @@ def overhead(sizes: list[int], through_dask: list[int]) -> None:
             at = finish_gaps(found)
         mean, first, last = per_trial(at[:-1], at[-1])
         rows.append(
-            ["Dask, 2 workers", f"{n:,}", f"{total:.1f}", f"{mean:.2f}", f"{first:.2f}", f"{last:.2f}"]
+            ["2 workers", f"{n:,}", f"{total:.1f}", f"{mean:.2f}", f"{first:.2f}", f"{last:.2f}"]
         )
     print(
         "\n**refine's own time per trial**, trivial objective, SQLite; `ms` from the first trial to the last\n"

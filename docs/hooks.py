@@ -19,7 +19,12 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 
 # Link on a page, as GitHub follows it -> page of the site.
-_ELSEWHERE = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "README.md": "index.md"}
+_ELSEWHERE = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "README.md": "index.md",
+    "SECURITY.md": "security.md",
+}
 _REFERENCE = re.compile(r"^<!-- api: (\S+)(?: \((.+)\))? -->$", re.MULTILINE)
 
 

@@ -4,7 +4,9 @@
 
 Here all of them run on one machine. On a real cluster start the scheduler on one machine and workers on others, and
 give the scheduler's address to ``Client``; the rest stays the same. Workers need this package and what the objective
-imports; the objective itself is serialised by value.
+imports; the objective itself is serialised by value. Whoever can connect to a scheduler can run code on it: where others
+use the machine or the network, give all three TLS certificates (``distributed.security.Security``). Needs Dask:
+``pip install 'refine-hpo[dask]'``.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Processes that run trials for the threads of somebody else's worker, each one trial at a time.
+"""A process that runs trials, one at a time, for a thread of this one: what it is told comes over a pipe that nobody else can reach.
 
 The random generators of Python, NumPy and Keras belong to a process. In a pool of threads trials would draw from each
 other's, and an engine such as Dask draws from its worker's. So a thread that is not its process' only one has a child
-process of its own run the trial.
+process of its own run the trial, and our own workers are such children too.
 """
 
 from __future__ import annotations
@@ -11,17 +11,31 @@ import atexit
 import contextlib
 import os
 import pickle
-import struct
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Mapping
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
 
+from refine.errors import RoundStoppedError
+from refine.run.order import check_versions, never_loaded, versions
 from refine.run.perform import perform
-from refine.run.worker import leash
+from refine.run.worker import die_with_parent, leash
 
-_LENGTH = struct.Struct(">Q")
+START_SECONDS = 120.0
+"""So long a process may take to start."""
+
+_LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
+"""What a child's message begins with: the objective is there; the outcome; what was raised instead."""
+
+_LOOK = 1.0
+_GRACE = 5.0
+"""Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later."""
+
 _HOME = str(Path(__file__).parents[2])
 
 
@@ -29,66 +43,144 @@ class ChildDiedError(RuntimeError):
     """The process that ran a trial ended before it answered."""
 
 
-class _Child:
-    """A process that runs what it is told, and this end of its pipes."""
+class Child:
+    """A process that runs what it is told, and this end of its pipe, which has no name that others could open.
 
-    def __init__(self) -> None:
-        path = os.pathsep.join([_HOME, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "refine.run.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+    Args:
+        environment: Its environment variables.
+        tied: Whether it ends with the thread that makes it, even while a trial holds the interpreter's lock.
+    """
 
-    def ask(self, order: bytes) -> bytes | Exception:
+    def __init__(self, environment: Mapping[str, str], *, tied: bool = False) -> None:
+        self._pipe, there = Pipe()
+        with there:
+            # Without -P, whoever may write into the working directory could give it modules.
+            command = [sys.executable, "-P", "-m", "refine.run.child", str(there.fileno()), str(int(tied))]
+            try:
+                self.process = subprocess.Popen(  # noqa: S603
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(there.fileno(),),
+                    env=environment,
+                    start_new_session=True,  # a Ctrl-C at the terminal is the coordinator's alone
+                )
+            except BaseException:
+                self._pipe.close()
+                raise
+
+    def greet(self) -> None:
+        """Waits until it has come up.
+
+        Raises:
+            ChildDiedError: It ended.
+            RoundStoppedError: It takes longer than :data:`START_SECONDS`, or has other versions.
+        """
+        try:
+            check_versions(self._next(START_SECONDS).decode(), "its worker processes")
+        except (OSError, EOFError):
+            raise self._died() from None
+        except TimeoutError:
+            raise RoundStoppedError(
+                f"a worker process did not start within {START_SECONDS:g} seconds; what had finished is stored; see what it "
+                f"prints, and whether {sys.executable} starts"
+            ) from None
+
+    def ask(self, order: bytes, loading: float) -> bytes | Exception:
         """What the order gives, or the error that it raised.
+
+        Args:
+            order: As :func:`refine.run.perform.perform` takes it.
+            loading: Seconds that the objective may take to load.
 
         Raises:
             ChildDiedError: The process ended.
+            RoundStoppedError: It did not load the objective in time.
         """
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
+        since = time.monotonic()
+        loaded = False
         try:
-            _send(self.process.stdin, order)
-            answer = _receive(self.process.stdout)
-        except OSError:
-            answer = None
-        if answer is None:
-            code = self.process.wait()
-            self.close()
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            raise ChildDiedError(f"its process {how}")
-        found: bytes | Exception = pickle.loads(answer)
-        return found
+            self._pipe.send_bytes(order)
+            answer = self._next(loading + _GRACE)
+            if loaded := answer[:1] == _LOADED:
+                answer = self._next(None)
+        except TimeoutError:
+            raise never_loaded(loading) from None
+        except (OSError, EOFError):
+            if (
+                not loaded and time.monotonic() - since >= loading
+            ):  # it has said where it hung, and ended itself
+                raise never_loaded(loading) from None
+            raise self._died() from None
+        return pickle.loads(answer[1:]) if answer[:1] == _ERROR else answer[1:]
+
+    def _next(self, seconds: float | None) -> bytes:
+        """The next message; ``EOFError`` where none comes any more, ``TimeoutError`` after so many seconds."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while not self._pipe.poll(_LOOK if until is None else max(0.0, min(_LOOK, until - time.monotonic()))):
+            # What a trial forked may hold the other end for longer than the trial's process lives.
+            if self.process.poll() is not None and not self._pipe.poll():
+                raise EOFError
+            if until is not None and time.monotonic() >= until:
+                raise TimeoutError
+        return self._pipe.recv_bytes()
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process runs."""
+        return self.process.poll() is None
+
+    def _died(self) -> ChildDiedError:
+        code = self.process.wait()
+        if code >= 0:
+            return ChildDiedError(f"its process ended with exit code {code}")
+        name = ""
+        with contextlib.suppress(ValueError):
+            name = f" ({signal.Signals(-code).name})"
+        return ChildDiedError(f"its process was killed by signal {-code}{name}")
+
+    def end(self) -> None:
+        """Ends the process with those that it has started; whoever asks it something is told so."""
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Lets the process end."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        """Ends the process, and waits for that."""
+        self.end()
+        self.process.wait()
+        self._pipe.close()
 
 
-_idle: list[_Child] = []
+_idle: list[Child] = []
 _lock = threading.Lock()
 
 
-def run_in_child(order: bytes) -> bytes:
+def run_in_child(order: bytes, loading: float) -> bytes:
     """Runs a task in a child process of this one: an idle one, or a new one.
 
     Args:
         order: As :func:`refine.run.perform.perform` takes it.
+        loading: Seconds that the objective may take to load.
 
     Raises:
         ChildDiedError: The process died.
+        RoundStoppedError: It did not start, or did not load the objective, in time.
     """
     with _lock:
-        while _idle and _idle[-1].process.poll() is not None:
+        while _idle and not _idle[-1].lives:
             _idle.pop().close()
         child = _idle.pop() if _idle else None
-    child = child or _Child()
-    answer = child.ask(order)
+    fresh = child is None
+    if child is None:
+        path = os.pathsep.join([_HOME, *filter(None, [os.environ.get("PYTHONPATH")])])
+        child = Child({**os.environ, "PYTHONPATH": path})
+    try:
+        if fresh:
+            child.greet()
+        answer = child.ask(order, loading)
+    except BaseException:
+        child.close()
+        raise
     with _lock:  # it lives, whatever it answered
         _idle.append(child)
     if isinstance(answer, Exception):
@@ -104,38 +196,33 @@ def _close() -> None:
         _idle.clear()
 
 
-def main() -> None:
-    """Answers orders until nobody sends any."""
+def main(pipe: int, tied: bool) -> None:
+    """Answers orders until nobody sends any.
+
+    Args:
+        pipe: Number of this end of it.
+        tied: Whether the kernel ends this process with the thread that started it.
+    """
+    if tied:
+        die_with_parent()
     leash(os.getppid())
-    answers = os.fdopen(os.dup(1), "wb")
-    orders = os.fdopen(os.dup(0), "rb")
-    # What an objective prints must not stand between answers, and what it asks is not to be found among orders.
-    os.dup2(2, 1)
-    with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    while (order := _receive(orders)) is not None:
-        try:
-            answer = pickle.dumps(perform(order))
-        except Exception as error:  # noqa: BLE001  # whoever sent the order raises it
-            answer = pickle.dumps(error)
-        _send(answers, answer)
-
-
-def _send(pipe: IO[bytes], content: bytes) -> None:
-    pipe.write(_LENGTH.pack(len(content)))
-    pipe.write(content)
-    pipe.flush()
-
-
-def _receive(pipe: IO[bytes]) -> bytes | None:
-    """The next content; ``None`` at the end."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    content = pipe.read(length)
-    return content if len(content) == length else None
+    os.set_inheritable(pipe, False)
+    with Connection(pipe) as orders:
+        orders.send_bytes(versions().encode())
+        while True:
+            try:
+                order = orders.recv_bytes()
+            except (EOFError, OSError):
+                return
+            try:
+                answer = _ANSWER + perform(order, lambda: orders.send_bytes(_LOADED))
+            except Exception as error:  # noqa: BLE001  # whoever sent the order raises it
+                answer = _ERROR + pickle.dumps(error)
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError, AttributeError):
+                    stream.flush()  # this process is killed when it is not needed any more
+            orders.send_bytes(answer)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]), sys.argv[2] == "1")

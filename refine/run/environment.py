@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import subprocess
@@ -23,25 +24,27 @@ PACKAGES = (
     "optuna",
 )
 
+_ENGINES = {"tensorflow", "keras", "torch", "jax"}
+"""Modules that can say something of the hardware once they are loaded."""
 
-def environment(threads: int, code: str | os.PathLike[str] | None = None) -> dict[str, str]:
-    """Name -> version of everything that can change a result.
+
+def environment(threads: int) -> dict[str, str]:
+    """Name -> version of everything that can change a result, where a trial runs.
 
     Args:
         threads: Threads per trial, recorded because floating-point sums depend on them.
-        code: A file of the objective, for the commit that it belongs to; default the working folder.
 
     Returns:
-        Also ``cpu``, ``gpu`` where TensorFlow is loaded and sees one, ``backend`` where Keras is loaded and runs on another
-        one than TensorFlow, and ``git``: the commit, with `` (changed)``
-        where files that git tracks differ from it.
+        Also ``cpu``, ``gpu`` where TensorFlow is loaded and sees one, and ``backend`` where Keras is loaded and runs on another
+        one than TensorFlow.
     """
+    return dict(_environment(threads, frozenset(_ENGINES & sys.modules.keys())))
+
+
+@functools.lru_cache(maxsize=8)  # asked for after every trial, and nothing else changes while a process runs
+def _environment(threads: int, loaded: frozenset[str]) -> dict[str, str]:  # noqa: ARG001
     found = {"python": platform.python_version(), "platform": platform.platform(), "threads": str(threads)}
-    found |= {
-        n: v
-        for n, v in (("cpu", _cpu()), ("gpu", _gpu()), ("backend", _backend()), ("git", _commit(code)))
-        if v
-    }
+    found |= {n: v for n, v in (("cpu", _cpu()), ("gpu", _gpu()), ("backend", _backend())) if v}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
@@ -74,14 +77,19 @@ def _backend() -> str:
     return "" if found == "tensorflow" else str(found)
 
 
-def _commit(code: str | os.PathLike[str] | None) -> str:
-    folder = Path.cwd() if code is None else Path(code).resolve().parent
+def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """``git``: the commit that a file belongs to, with `` (changed)`` where files that git tracks differ; empty for none.
+
+    Args:
+        file: Of the objective; default one in the working folder.
+    """
+    folder = Path.cwd() if file is None else Path(file).resolve().parent
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
-        return ""  # no git, or no repository
-    return f"{commit[:12]} (changed)" if changed else commit[:12]
+        return {}  # no git, or no repository
+    return {"git": f"{commit[:12]} (changed)" if changed else commit[:12]}
 
 
 def _git(folder: Path, *arguments: str) -> str:

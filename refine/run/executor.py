@@ -1,4 +1,4 @@
-"""Running tasks: in this process, on a local cluster of subprocesses, or on anybody's executor.
+"""Running tasks: in this process, on subprocesses, or on anybody's executor.
 
 One coordinator hands out tasks and takes in outcomes; whoever runs a task touches no store.
 """
@@ -9,22 +9,24 @@ import contextlib
 import itertools
 import pickle
 import sys
-import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from pathlib import Path
 
 from refine.errors import ObjectiveError, RoundStoppedError
-from refine.run.child import run_in_child
-from refine.run.dask import Workers, local_cluster
+from refine.run.child import ChildDiedError, run_in_child
+from refine.run.environment import environment
 from refine.run.monitor import Watchdog
 from refine.run.objective import Outcome, Task, evaluate, wants_trial
 from refine.run.options import Resources
+from refine.run.order import LOAD_SECONDS, Order, opened
 from refine.run.parcel import Parcel, pack
 from refine.run.perform import WANTED, perform, prepare
+from refine.run.pool import Pool
 from refine.run.protocols import Objective
+from refine.run.scratch import own_folder
 from refine.run.worker import ENDED
 
 PER_WORKER = 2
@@ -52,7 +54,7 @@ def outcomes_of(
     stop: Callable[[], bool] = never,
     ahead: int = PER_WORKER,
 ) -> Iterator[tuple[Task, Outcome]]:
-    """Runs tasks in this process, on an executor, or on a local cluster that lives as long as ``stack``.
+    """Runs tasks in this process, on an executor, or on subprocesses that live as long as ``stack``.
 
     Args:
         stack: Closes what is started here.
@@ -66,33 +68,20 @@ def outcomes_of(
     workers, threads, limits = resources.workers, resources.threads, resources.limits
     tasks = itertools.takewhile(lambda _: not stop(), tasks)
     wants_trial(objective)
-    if resources.executor is not None:
-        parcel = pack(objective)
-        folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="refine-", ignore_cleanup_errors=True)
-        )
-        return run_on(
-            resources.executor, parcel, Path(folder), tasks, threads, workers, stop=stop, ahead=ahead
-        )
-    if workers > 1 or limits.any:
-        parcel = pack(objective)  # what can't travel is said before anything is started
-        found = stack.enter_context(local_cluster(min(workers, count), threads))
-        folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="refine-", ignore_cleanup_errors=True)
-        )
-        watchdog = stack.enter_context(Watchdog(Path(folder), limits, found.deaths))
-        return run_on(
-            found.executor,
-            parcel,
-            watchdog.folder,
-            tasks,
-            threads,
-            workers,
-            stop=stop,
-            ahead=ahead,
-            local=(found, watchdog),
-        )
-    return run_here(objective, tasks, threads)
+    if resources.in_this_process:
+        return run_here(objective, tasks, threads)
+    parcel = pack(objective)  # what can't travel is said before anything is started
+    folder = stack.enter_context(own_folder())
+    local, executor = None, resources.executor
+    if executor is None:
+        pool = stack.enter_context(Pool(min(workers, count), threads))
+        send, local = pool.submit, (pool, stack.enter_context(Watchdog(folder, limits)))
+    else:
+
+        def send(order: bytes) -> Future[bytes]:
+            return executor.submit(run_task, order)
+
+    return run_on(send, parcel, folder, tasks, threads, workers, stop=stop, ahead=ahead, local=local)
 
 
 def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Iterator[tuple[Task, Outcome]]:
@@ -100,11 +89,12 @@ def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Itera
     with_trial = wants_trial(objective)
     prepare(objective, threads)
     for task in tasks:
-        yield task, evaluate(objective, task, with_trial)
+        outcome = evaluate(objective, task, with_trial)
+        yield task, outcome._replace(environment=environment(threads))
 
 
 def run_on(
-    executor: Executor,
+    send: Callable[[bytes], Future[bytes]],
     parcel: Parcel,
     folder: Path,
     tasks: Iterable[Task],
@@ -113,12 +103,12 @@ def run_on(
     *,
     stop: Callable[[], bool] = never,
     ahead: int = PER_WORKER,
-    local: tuple[Workers, Watchdog] | None = None,
+    local: tuple[Pool, Watchdog] | None = None,
 ) -> Iterator[tuple[Task, Outcome]]:
-    """Runs tasks on an executor, yielding outcomes as they come.
+    """Runs tasks on whatever runs an order, yielding outcomes as they come.
 
     Args:
-        executor: Any ``concurrent.futures`` executor.
+        send: Has somebody run an order: see :func:`refine.run.perform.perform`.
         parcel: The packed objective, which travels by value.
         folder: Where it is written, for the workers that see this machine's files.
         tasks: Taken lazily: never more than ``ahead`` per worker are in flight.
@@ -146,10 +136,11 @@ def run_on(
     def submit(task: Task, *, whole: bool = False) -> None:
         token = next(tokens)
         sent = parcel.inline(whole=True) if whole else inline
-        # One string of bytes there and one back: engines sample containers too to guess their size.
-        order = pickle.dumps((sent, path, parcel.name, tuple(task), threads, sys.path, (marks, token)))
+        order = Order(
+            sent, path, parcel.name, tuple(task), threads, sys.path, marks, token, LOAD_SECONDS
+        ).packed()
         try:
-            flying[executor.submit(run_task, order)] = token, task
+            flying[send(order)] = token, task
         except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
             raise RoundStoppedError(
                 f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
@@ -171,8 +162,7 @@ def run_on(
                 return
             submit(alone.popleft())
         done, _ = wait(flying, _POLL, FIRST_COMPLETED)
-        if local is not None:
-            local[0].check()
+        ends: ObjectiveError | None = None
         for future in done:
             token, task = flying.pop(future)
             identity = (task.key, task.replicate, task.attempt)
@@ -187,11 +177,10 @@ def run_on(
                     submit(task, whole=True)
                 continue
             if isinstance(error, ObjectiveError):
-                raise error
+                ends = error  # once those that ended beside it are stored
+                continue
             found = None if watchdog is None else watchdog.begun(token)
             verdict = None if watchdog is None else watchdog.verdict(token)
-            if local is not None:
-                local[0].strikes = 0  # the worker had come up
             if verdict is not None and verdict.state == "timeout":
                 yield task, Outcome("timeout", {}, {}, verdict.seconds, verdict.text, None)
             elif (
@@ -205,24 +194,23 @@ def run_on(
                 tried.add(identity)
                 alone.append(task)
             else:
-                how = f"{type(error).__name__}: {error}"
-                broke = False
-                if verdict is not None:
-                    how = verdict.text
-                elif watchdog is not None and found is not None:
-                    died = watchdog.how_it_died(found.pid)
-                    broke, how = died is None, died or how
+                broke = watchdog is not None and verdict is None and not isinstance(error, ChildDiedError)
+                how = f"{type(error).__name__}: {error}" if verdict is None else verdict.text
                 text = f"{_BROKE if broke else _CRASHED}\n{how}"
                 yield task, Outcome("crashed", {}, {}, 0.0, text, None)
             if watchdog is not None:
                 watchdog.forget(token)
+        if ends is not None:
+            raise ends
+        if local is not None:
+            local[0].check()
 
 
 def run_task(order: bytes) -> bytes:
-    """What a worker does: runs the task where nobody else draws from the process' random generators.
+    """What a worker of somebody's executor does: runs the task where nobody else draws from the process' random generators.
 
-    Workers of our own are such processes, and so are those of pools that run tasks in their main thread. A thread of
-    anything else, such as a worker of a Dask cluster or a pool of threads, has a child process run it.
+    Pools that run tasks in their main thread have such processes. A thread of anything else, such as a worker of a Dask
+    cluster or a pool of threads, has a child process run it.
 
     Args:
         order: See :func:`refine.run.perform.perform`.
@@ -230,7 +218,7 @@ def run_task(order: bytes) -> bytes:
     Returns:
         The pickled outcome; nothing where the objective is not here.
     """
-    own = pickle.loads(order)[-1][0] is not None
-    if own or threading.current_thread() is threading.main_thread():
+    loading = opened(order).loading  # another version is refused here, where its name can be said
+    if threading.current_thread() is threading.main_thread():
         return perform(order)
-    return run_in_child(order)
+    return run_in_child(order, loading)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +13,7 @@ from refine.run.limits import Limits, bytes_text
 from refine.run.worker import ENDED, RUNNING, name_of
 
 _EVERY = 0.1
-_PATIENCE = 2.0
-"""Seconds: looks at the marks are so far apart; a dead process's exit code is waited for so long."""
+"""Seconds between looks at the marks."""
 
 
 class Verdict(NamedTuple):
@@ -46,11 +44,10 @@ class Watchdog:
     Args:
         folder: Where workers leave their marks.
         limits: What a trial may take.
-        deaths: Process id -> exit code of workers that ended, filled in by whoever starts them.
     """
 
-    def __init__(self, folder: Path, limits: Limits, deaths: dict[int, int]) -> None:
-        self.folder, self._limits, self._deaths = folder, limits, deaths
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder, self._limits = folder, limits
         self._verdicts: dict[int, Verdict] = {}
         self._processes: dict[int, Any] = {}
         self._began: dict[int, float] = {}
@@ -80,18 +77,6 @@ class Watchdog:
         for found in self._marks(f"{token}.*"):
             (self.folder / name_of(*found)).unlink(missing_ok=True)
         self._verdicts.pop(token, None)
-
-    def how_it_died(self, pid: int) -> str | None:
-        """``signal 11 (SIGSEGV)``; ``None`` where the process did not end."""
-        until = time.monotonic() + _PATIENCE
-        while (code := self._deaths.get(pid)) is None and time.monotonic() < until:
-            time.sleep(_EVERY / 4)
-        if code is None or code >= 0:
-            return None if code is None else f"exit code {code}"
-        name = ""
-        with contextlib.suppress(ValueError):
-            name = f" ({signal.Signals(-code).name})"
-        return f"signal {-code}{name}"
 
     def _marks(self, pattern: str = "*.*") -> Iterator[Mark]:
         for path in self.folder.glob(pattern):

@@ -256,7 +256,11 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trial.Trial`."""
+    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trial.Trial`.
+
+    Attributes:
+        environment: What it ran on, by :func:`refine.run.environment.environment`; ``None`` where nobody could say.
+    """
 
     state: str
     metrics: dict[str, float]
@@ -265,6 +269,7 @@ class Outcome(NamedTuple):
     error: str | None
     read: tuple[str, ...] | None
     examples: Examples | None = None
+    environment: Mapping[str, str] | None = None
 
 
 def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:

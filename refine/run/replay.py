@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.errors import AnalysisError, DesignError
-from refine.run.environment import environment
+from refine.run.environment import commit_of, environment
 from refine.run.executor import outcomes_of
 from refine.run.identity import objective_code, source_file
 from refine.run.objective import Task
@@ -114,7 +114,7 @@ def replay(
         for task, outcome in outcomes_of(stack, objective, tasks, len(tasks), resources):
             rows[task.key] = _row(records, at[task.key], outcome, metric, tolerance)
     then = store.environments(stored.pk)
-    now = environment(resources.threads, source_file(objective))
+    now = {**environment(resources.threads), **commit_of(source_file(objective))}
     return Replay(
         node.id,
         str(metric),

@@ -13,7 +13,7 @@ import numpy as np
 
 from refine.design.space_filling import design_named, draw, how_many
 from refine.errors import AnalysisError, DesignError, ObjectiveError, StoreError
-from refine.run.environment import environment
+from refine.run.environment import commit_of, environment
 from refine.run.executor import PER_WORKER, outcomes_of
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import Outcome, Task, wants_trial
@@ -128,8 +128,12 @@ def run_round(
             tasks = itertools.chain([first], tasks)
         elif not todo:
             return
-        ran_on = environment(options.threads, source_file(objective))
-        store.add_environment(stored.pk, {**ran_on, **called(node.objective, objective)})
+        ran_on = {
+            **environment(options.threads),
+            **commit_of(source_file(objective)),
+            **called(node.objective, objective),
+        }
+        store.add_environment(stored.pk, ran_on)
         writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(Watch(node, total, todo, records, goal, options.progress))
         ahead = PER_WORKER

@@ -1,12 +1,8 @@
-"""A worker's side of things: it ends with its coordinator, and leaves a mark while it runs a trial.
-
-Loaded by the engine when a worker starts; imports nothing heavy.
-"""
+"""A worker's side of things: it ends with its coordinator, and leaves a mark while it runs a trial."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -14,10 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-COORDINATOR = "REFINE_COORDINATOR"
-"""Environment variable with the coordinator's process id."""
 
 LOADING, RUNNING, ENDED = "loading", "running", "ended"
 """What a worker does with a trial: gets the objective, runs it, or has its outcome, which may be on its way. The
@@ -25,13 +17,6 @@ timeout counts while it runs."""
 
 _EVERY = 0.5
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
-
-
-def dask_setup(worker: Any) -> None:  # noqa: ARG001  # the engine's interface
-    """Ties this process to its coordinator: when that is gone, it ends, whatever the trial does."""
-    hush()
-    _die_with_parent()
-    leash(int(os.environ[COORDINATOR]))
 
 
 def leash(coordinator: int) -> None:
@@ -43,7 +28,7 @@ def leash(coordinator: int) -> None:
     threading.Thread(target=_watch, args=(coordinator,), daemon=True, name="refine-leash").start()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Has the kernel end this process with the thread that started it."""
     if sys.platform.startswith("linux"):
         # The kernel does it even while a trial holds the interpreter's lock.
@@ -51,19 +36,6 @@ def _die_with_parent() -> None:
             import ctypes
 
             ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
-
-
-def hush() -> None:
-    """Keeps the engine from printing a traceback where a connection closes because the cluster ends."""
-    logger = logging.getLogger("distributed.batched")
-    if _no_news not in logger.filters:
-        logger.addFilter(_no_news)
-
-
-def _no_news(record: logging.LogRecord) -> bool:
-    """Whether a record is more than that a connection was closed: who runs out of those notices it anyway."""
-    kind = record.exc_info[0] if record.exc_info else None
-    return kind is None or kind.__name__ != "CommClosedError"
 
 
 def _watch(coordinator: int) -> None:

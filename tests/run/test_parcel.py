@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import refine
+from refine.run.order import opened
 from refine.run.parcel import pack, unpack
 
 SPACE = {"row": refine.Integer(0, 39, levels=40)}
@@ -53,9 +53,11 @@ class Elsewhere(Counted):
     """An executor on a machine that doesn't see this one's files."""
 
     def submit(self, function, order):
-        inline, path, *rest = pickle.loads(order)
-        assert path is None or Path(path).exists()
-        return super().submit(function, pickle.dumps((inline, path and f"/elsewhere{path}", *rest)))
+        found = opened(order)
+        assert found.file is None or Path(found.file).exists()
+        return super().submit(
+            function, found._replace(file=found.file and f"/elsewhere{found.file}").packed()
+        )
 
 
 def run(executor, n=40):

@@ -121,13 +121,12 @@ def test_any_executor_will_do(tree, space):
     assert set(found.trials["state"]) == {"complete"}
 
 
-def test_workers_keep_no_profile_of_trials(tree):
-    def watched(params):
-        from distributed import get_worker
+def test_workers_take_turns_with_the_gpus_that_are_listed(tree, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
 
-        worker = get_worker()
-        return {"value": params["x"], "profiles": len(worker.profile_history) + len(worker.profile_keys)}
+    def sees(params):
+        time.sleep(0.3)  # so that both have some
+        return float(os.environ["CUDA_VISIBLE_DEVICES"])
 
-    found = tree.add_round({"x": (0, 3)}, watched, n=4).run(workers=2, progress=False)
-    assert set(found.trials["state"]) == {"complete"}
-    assert found.trials["profiles"].max() == 0
+    found = tree.add_round({"x": (0, 9)}, sees, n=10).run(workers=2, progress=False)
+    assert set(found.trials["value"]) == {3.0, 5.0}

@@ -25,6 +25,7 @@ _OPTIONAL = {
     "torch": "design='gp'",
     "cmaes": "design='cmaes'",
     "psycopg": "stores on PostgreSQL",
+    "distributed": "a Dask cluster of your own",
     "IPython": "notebooks",
 }
 

@@ -11,6 +11,13 @@ import typer
 from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import DECIDE, RoundArgument, StoreArgument, TreeOption, app
 
+_TO = """<!doctype html>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0;url={url}">
+<title>refine</title>
+<a href="{url}">The review page</a>
+"""
+
 
 @app.command(rich_help_panel=DECIDE)
 def review(
@@ -24,6 +31,7 @@ def review(
     name: TreeOption = None,
 ) -> None:
     """Open the review page: densities, bounds to drag, and a preview of the decision. Ctrl-C ends it."""
+    from refine.run.scratch import own_folder
     from refine.ui.web.server import Server
     from refine.ui.web.session import Session
 
@@ -36,6 +44,10 @@ def review(
             target=session.handle, args=({"type": "round", "round": shown.id},), daemon=True
         ).start()
         typer.echo(f"{server.url}\nCtrl-C ends it")
-        if open_:
-            threading.Timer(0.5, webbrowser.open, [server.url]).start()
-        server.run()
+        with own_folder() as folder:
+            if open_:
+                # The arguments of a browser's process are everybody's to read, and the address is the key.
+                page = folder / "review.html"
+                page.write_text(_TO.format(url=server.url), encoding="utf-8")
+                threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
+            server.run()

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -606,6 +607,49 @@ def test_ctrl_c_is_exit_code_130(here: Path) -> None:
     assert process.returncode == 130, error
     assert "every finished trial is stored" in error
     assert 0 < sum(data("tree", "s.db")["rounds"][0]["states"].values()) < 150
+
+
+def test_the_address_of_the_review_page_is_in_no_list_of_processes(here: Path) -> None:
+    """Its token is the key, and everybody sees what a browser is started with."""
+    import signal
+    import stat
+
+    root = data(*MAKE)["id"]
+    browser = here / "browser"
+    browser.write_text(
+        f"#!{sys.executable}\n"
+        "import pathlib, sys, urllib.parse\n"
+        "page = pathlib.Path(urllib.parse.urlparse(sys.argv[1]).path)\n"
+        f"told = pathlib.Path({str(here / 'told')!r})\n"
+        "mode = page.parent.stat().st_mode\n"
+        "part = told.with_suffix('.part')\n"
+        "part.write_text(f'{sys.argv[1]}\\n{mode}\\n{page.read_text()}')\n"
+        "part.replace(told)\n"
+    )
+    browser.chmod(0o755)
+    process = subprocess.Popen(
+        [REFINE, "review", "s.db", root],
+        cwd=here,
+        env={**os.environ, "BROWSER": f"{browser} %s"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    url = process.stdout.readline().strip()
+    deadline = time.monotonic() + 60
+    while not (here / "told").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    given, mode, page = (here / "told").read_text().split("\n", 2)
+    token = url.rsplit("/", 2)[1]
+    assert token not in given
+    assert f'url={url}"' in page
+    assert stat.S_IMODE(int(mode)) == 0o700
+    assert not Path(given.removeprefix("file://")).exists()
 
 
 def test_the_review_page_is_served_until_ctrl_c(here: Path) -> None:

@@ -1,0 +1,91 @@
+"""What travels to whoever runs a trial: one string of bytes, which says first which versions can read the rest."""
+
+from __future__ import annotations
+
+import pickle
+import platform
+import sys
+from typing import Any, NamedTuple
+
+from refine._version import VERSION
+from refine.errors import RoundStoppedError
+
+LOAD_SECONDS = 600.0
+"""So long an objective may take to be unpacked and to import what it needs, before any of its trials begins."""
+
+_END = b"\n"
+
+
+class Order(NamedTuple):
+    """What to run, and what with.
+
+    Attributes:
+        inline: The packed objective; ``None`` where it is in a file, or wanted by nobody yet.
+        file: That file.
+        name: Says what is in it.
+        task: The fields of a :class:`refine.run.objective.Task`.
+        threads: For each trial.
+        path: Where the coordinator imports from.
+        marks: The folder where workers of our own say what they run.
+        token: Number of the task.
+        loading: Seconds that the objective may take to load.
+    """
+
+    inline: bytes | None
+    file: str | None
+    name: str
+    task: tuple[Any, ...]
+    threads: int
+    path: list[str]
+    marks: str | None
+    token: int
+    loading: float
+
+    def packed(self) -> bytes:
+        """The order with the versions of this process before it."""
+        # One string of bytes: engines sample containers to guess their size.
+        return versions().encode() + _END + pickle.dumps(tuple(self))
+
+
+def opened(order: bytes) -> Order:
+    """The order that was packed.
+
+    Raises:
+        RoundStoppedError: By another Python or refine, whose orders and objectives this one can't read.
+    """
+    end = order.index(_END)
+    check_versions(versions(), f"the worker on {platform.node()}", order[:end].decode())
+    return Order(*pickle.loads(memoryview(order)[end + 1 :]))
+
+
+def versions() -> str:
+    """What decides whether two processes can read each other's objectives and orders."""
+    major, minor = sys.version_info[:2]
+    return f"{platform.python_implementation()} {major}.{minor} and refine {VERSION}"
+
+
+def check_versions(theirs: str, who: str, ours: str | None = None) -> None:
+    """Lets only processes of the same versions work together: functions travel as bytecode, which belongs to a Python.
+
+    Args:
+        theirs: Versions of whoever runs trials.
+        who: What to call them.
+        ours: Versions of the coordinator; default this process'.
+
+    Raises:
+        RoundStoppedError: They differ.
+    """
+    ours = versions() if ours is None else ours
+    if theirs != ours:
+        raise RoundStoppedError(
+            f"trials are read by the same Python and refine that sent them: {who} has {theirs}, the coordinator {ours}; what "
+            "had finished is stored; install the same on both, and run again"
+        )
+
+
+def never_loaded(seconds: float) -> RoundStoppedError:
+    """What is said of an objective that did not load in time."""
+    return RoundStoppedError(
+        f"the objective must be unpacked, with all that this imports, within {seconds:g} seconds, and was not; what had "
+        "finished is stored; see where it hangs in what its process printed, or import less before the trial begins"
+    )

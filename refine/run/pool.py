@@ -1,0 +1,158 @@
+"""Workers of our own: subprocesses on this machine that are replaced when they die and end when we do."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+from refine.errors import RoundStoppedError
+from refine.run.child import Child, ChildDiedError
+from refine.run.order import LOAD_SECONDS
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_MOST_STRIKES = 8
+"""A worker that ends before it has come up is a strike; after so many in a row no other is started."""
+_PAUSE = 0.5
+"""Seconds, times the strikes, until the next is started."""
+
+
+class Pool:
+    """Subprocesses, each of which runs one trial at a time. A context manager.
+
+    They start from a clean interpreter: nothing is forked after TensorFlow is loaded, and a script without a main
+    guard is not run again. Orders and answers go through a pipe of each, which has no address: nobody else can send one.
+
+    Args:
+        count: How many.
+        threads: For each trial.
+        loading: Seconds that an objective may take to load in one of them.
+    """
+
+    def __init__(self, count: int, threads: int, loading: float = LOAD_SECONDS) -> None:
+        self._trial_threads, self._loading = threads, loading
+        self._orders: queue.SimpleQueue[tuple[Future[bytes], bytes] | None] = queue.SimpleQueue()
+        self._children: list[Child] = []
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._strikes = 0
+        self._given_up: RoundStoppedError | None = None
+        # The kernel ends a worker with the thread that started it, so that thread stays.
+        self._threads = [
+            threading.Thread(target=self._serve, args=(i,), daemon=True, name="refine-worker")
+            for i in range(count)
+        ]
+
+    def __enter__(self) -> Pool:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        for _ in self._threads:
+            self._orders.put(None)
+        with self._lock:
+            for child in self._children:
+                child.end()
+        for thread in self._threads:
+            thread.join()
+
+    def submit(self, order: bytes) -> Future[bytes]:
+        """Has the next free worker run a task.
+
+        Args:
+            order: As :func:`refine.run.perform.perform` takes it.
+
+        Returns:
+            What that gives; a :class:`refine.run.child.ChildDiedError` where the worker died.
+        """
+        future: Future[bytes] = Future()
+        self._orders.put((future, order))
+        return future
+
+    def check(self) -> None:
+        """Raises RoundStoppedError where workers do not come up."""
+        if self._given_up is not None:
+            raise self._given_up
+
+    def _serve(self, number: int) -> None:
+        child: Child | None = None
+        try:
+            while (child := self._ready(number, child)) and (item := self._orders.get()) is not None:
+                future, order = item
+                if not future.set_running_or_notify_cancel():
+                    continue
+                if (child := self._ready(number, child)) is None:  # it may have died while it waited
+                    future.set_exception(ChildDiedError("its process was ended"))
+                    return
+                try:
+                    answer = child.ask(order, self._loading)
+                except (ChildDiedError, RoundStoppedError) as error:
+                    child.close()
+                    answer = error
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+        except RoundStoppedError as error:
+            self._given_up = error
+        finally:
+            if child is not None:
+                child.close()
+
+    def _ready(self, number: int, child: Child | None) -> Child | None:
+        """This worker or, where it died, another that has come up; ``None`` where none is wanted any more.
+
+        Raises:
+            RoundStoppedError: None comes up.
+        """
+        while child is None or not child.lives:
+            if child is not None:
+                child.close()
+            if self._over.wait(_PAUSE * self._strikes):
+                return None
+            with self._lock:
+                if self._over.is_set():
+                    return None
+                self._children = [other for other in self._children if other.lives]
+                child = Child(_environment(self._trial_threads, number), tied=True)
+                self._children.append(child)
+            try:
+                child.greet()
+                self._strikes = 0
+            except RoundStoppedError:
+                child.close()
+                raise
+            except ChildDiedError as error:
+                self._strikes += 1
+                if self._strikes >= _MOST_STRIKES and not self._over.is_set():
+                    raise RoundStoppedError(
+                        f"workers end as soon as they start, {self._strikes} times in a row, and of the last one {error}; what "
+                        "had finished is stored; see what they print, and run again"
+                    ) from None
+        return child
+
+
+def _environment(threads: int, number: int) -> dict[str, str]:
+    """What a subprocess starts with, and starts again with.
+
+    Args:
+        threads: For each trial.
+        number: Of the subprocess, from 0: of several GPUs that are listed as visible, each sees one, in turn.
+    """
+    changes = {
+        # What the person's script can import, a worker must be able to import.
+        "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),
+        # Freed memory goes back to the system at once.
+        "MALLOC_TRIM_THRESHOLD_": "65536",
+    }
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        changes[variable] = str(threads)
+    devices = os.environ.get(_VISIBLE, "").split(",")
+    if len(devices) > 1:  # otherwise all of them would take the first, and the others would idle
+        changes[_VISIBLE] = devices[number % len(devices)].strip()
+    return {**os.environ, **changes}
