@@ -77,13 +77,13 @@ class Child:
         """
         try:
             check_versions(self._next(START_SECONDS).decode(), "its worker processes")
-        except (OSError, EOFError):
-            raise self._died() from None
         except TimeoutError:
             raise RoundStoppedError(
                 f"a worker process did not start within {START_SECONDS:g} seconds; what had finished is stored; see what it "
                 f"prints, and whether {sys.executable} starts"
             ) from None
+        except (OSError, EOFError):
+            raise self._died() from None
 
     def ask(self, order: bytes, loading: float) -> bytes | Exception:
         """What the order gives, or the error that it raised.
@@ -130,7 +130,11 @@ class Child:
         return self.process.poll() is None
 
     def _died(self) -> ChildDiedError:
-        code = self.process.wait()
+        try:
+            code = self.process.wait(_GRACE)
+        except subprocess.TimeoutExpired:  # a trial closed the pipe, and nothing more will come of it
+            self.end()
+            code = self.process.wait()
         if code >= 0:
             return ChildDiedError(f"its process ended with exit code {code}")
         name = ""

@@ -8,6 +8,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -96,3 +98,20 @@ def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]  # whichever git the person uses
     found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
     return found.stdout.strip()
+
+
+def spread(environments: Sequence[tuple[Mapping[str, str], int]]) -> dict[str, dict[str, int]]:
+    """What differs between the environments of a round's trials: name -> value -> number of trials, most frequent first.
+
+    Args:
+        environments: Each with the number of trials that ran on it; ``-`` is the value where one says nothing.
+    """
+    names = dict.fromkeys(name for found, _ in environments for name in found)
+    out: dict[str, dict[str, int]] = {}
+    for name in names:
+        counts: Counter[str] = Counter()
+        for found, count in environments:
+            counts[found.get(name, "-")] += count
+        if len(counts) > 1:
+            out[name] = dict(counts.most_common())
+    return out

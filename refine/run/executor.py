@@ -17,11 +17,12 @@ from pathlib import Path
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.child import ChildDiedError, run_in_child
+from refine.run.cluster import Pulse
 from refine.run.environment import environment
 from refine.run.monitor import Watchdog
 from refine.run.objective import Outcome, Task, evaluate, wants_trial
 from refine.run.options import Resources
-from refine.run.order import LOAD_SECONDS, Order, opened
+from refine.run.order import LOAD_SECONDS, Order, opened, versions
 from refine.run.parcel import Parcel, pack
 from refine.run.perform import WANTED, perform, prepare
 from refine.run.pool import Pool
@@ -72,16 +73,28 @@ def outcomes_of(
         return run_here(objective, tasks, threads)
     parcel = pack(objective)  # what can't travel is said before anything is started
     folder = stack.enter_context(own_folder())
-    local, executor = None, resources.executor
+    local, pulse, executor = None, None, resources.executor
     if executor is None:
-        pool = stack.enter_context(Pool(min(workers, count), threads))
+        pool = stack.enter_context(Pool(min(workers, count), threads, LOAD_SECONDS))
         send, local = pool.submit, (pool, stack.enter_context(Watchdog(folder, limits)))
     else:
+        pulse = Pulse(executor)
 
         def send(order: bytes) -> Future[bytes]:
             return executor.submit(run_task, order)
 
-    return run_on(send, parcel, folder, tasks, threads, workers, stop=stop, ahead=ahead, local=local)
+    return run_on(
+        send,
+        parcel,
+        folder,
+        tasks,
+        threads,
+        workers,
+        stop=stop,
+        ahead=ahead,
+        local=local,
+        pulse=pulse,
+    )
 
 
 def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Iterator[tuple[Task, Outcome]]:
@@ -104,6 +117,7 @@ def run_on(
     stop: Callable[[], bool] = never,
     ahead: int = PER_WORKER,
     local: tuple[Pool, Watchdog] | None = None,
+    pulse: Pulse | None = None,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks on whatever runs an order, yielding outcomes as they come.
 
@@ -117,6 +131,7 @@ def run_on(
         stop: Whether to hand out nothing new.
         ahead: How many tasks per worker may be under way; the next is taken when one has ended.
         local: Workers on this machine, and who watches over them: they tell in the folder what they run.
+        pulse: Tells whether anybody is left to run something, of somebody's executor.
 
     A task whose worker dies while it runs is tried once more when nothing else is running; if its worker dies again
     it is ``crashed``. One that was only waiting for that worker is handed out again.
@@ -150,60 +165,73 @@ def run_on(
     def next_task() -> Task | None:
         return back.popleft() if back else next(todo, None)
 
-    while True:
-        while not stop() and len(flying) < ahead * workers and (task := next_task()) is not None:
-            submit(task)
-        if stop() and watchdog is not None:
-            for future, (token, _) in list(flying.items()):
-                if watchdog.begun(token) is None and future.cancel():
-                    del flying[future]
-        if not flying:
-            if not alone or stop():
-                return
-            submit(alone.popleft())
-        done, _ = wait(flying, _POLL, FIRST_COMPLETED)
-        ends: ObjectiveError | None = None
-        for future in done:
-            token, task = flying.pop(future)
-            identity = (task.key, task.replicate, task.attempt)
-            error = CancelledError("by the executor") if future.cancelled() else future.exception()
-            if error is None:
+    try:
+        while True:
+            while not stop() and len(flying) < ahead * workers and (task := next_task()) is not None:
+                submit(task)
+            if stop() and watchdog is not None:
+                for future, (token, _) in list(flying.items()):
+                    if watchdog.begun(token) is None and future.cancel():
+                        del flying[future]
+            if not flying:
+                if not alone or stop():
+                    return
+                submit(alone.popleft())
+            done, _ = wait(flying, _POLL, FIRST_COMPLETED)
+            ends: ObjectiveError | None = None
+            lost = False
+            for future in done:
+                token, task = flying.pop(future)
+                identity = (task.key, task.replicate, task.attempt)
+                error = CancelledError("by the executor") if future.cancelled() else future.exception()
+                if error is None:
+                    if watchdog is not None:
+                        watchdog.forget(token)
+                    answer = future.result()
+                    if answer != WANTED:
+                        yield task, Outcome(*pickle.loads(answer))
+                    elif not stop():
+                        submit(task, whole=True)
+                    continue
+                if local is None and isinstance(error, ImportError | AttributeError):
+                    error = RoundStoppedError(  # no worker came so far as to say which versions it has
+                        f"workers need the {versions()} of the coordinator, and one can't load it ({type(error).__name__}: {error}); "
+                        "what had finished is stored; install the same there, and run again"
+                    )
+                if isinstance(error, ObjectiveError):
+                    ends = error  # once those that ended beside it are stored
+                    continue
+                lost = True
+                found = None if watchdog is None else watchdog.begun(token)
+                verdict = None if watchdog is None else watchdog.verdict(token)
+                if verdict is not None and verdict.state == "timeout":
+                    yield task, Outcome("timeout", {}, {}, verdict.seconds, verdict.text, None)
+                elif (
+                    watchdog is not None
+                    and (found is None or found.phase == ENDED)
+                    and unbegun[identity] < _UNBEGUN
+                ):
+                    unbegun[identity] += 1
+                    back.append(task)
+                elif identity not in tried:
+                    tried.add(identity)
+                    alone.append(task)
+                else:
+                    broke = watchdog is not None and verdict is None and not isinstance(error, ChildDiedError)
+                    how = f"{type(error).__name__}: {error}" if verdict is None else verdict.text
+                    text = f"{_BROKE if broke else _CRASHED}\n{how}"
+                    yield task, Outcome("crashed", {}, {}, 0.0, text, None)
                 if watchdog is not None:
                     watchdog.forget(token)
-                answer = future.result()
-                if answer != WANTED:
-                    yield task, Outcome(*pickle.loads(answer))
-                elif not stop():
-                    submit(task, whole=True)
-                continue
-            if isinstance(error, ObjectiveError):
-                ends = error  # once those that ended beside it are stored
-                continue
-            found = None if watchdog is None else watchdog.begun(token)
-            verdict = None if watchdog is None else watchdog.verdict(token)
-            if verdict is not None and verdict.state == "timeout":
-                yield task, Outcome("timeout", {}, {}, verdict.seconds, verdict.text, None)
-            elif (
-                watchdog is not None
-                and (found is None or found.phase == ENDED)
-                and unbegun[identity] < _UNBEGUN
-            ):
-                unbegun[identity] += 1
-                back.append(task)
-            elif identity not in tried:
-                tried.add(identity)
-                alone.append(task)
-            else:
-                broke = watchdog is not None and verdict is None and not isinstance(error, ChildDiedError)
-                how = f"{type(error).__name__}: {error}" if verdict is None else verdict.text
-                text = f"{_BROKE if broke else _CRASHED}\n{how}"
-                yield task, Outcome("crashed", {}, {}, 0.0, text, None)
-            if watchdog is not None:
-                watchdog.forget(token)
-        if ends is not None:
-            raise ends
-        if local is not None:
-            local[0].check()
+            if ends is not None:
+                raise ends
+            if pulse is not None:
+                pulse.check(at_once=lost)
+            if local is not None:
+                local[0].check()
+    finally:
+        for future in flying:
+            future.cancel()  # where nobody waits for it any more
 
 
 def run_task(order: bytes) -> bytes:

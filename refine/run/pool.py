@@ -11,7 +11,6 @@ from pathlib import Path
 
 from refine.errors import RoundStoppedError
 from refine.run.child import Child, ChildDiedError
-from refine.run.order import LOAD_SECONDS
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _MOST_STRIKES = 8
@@ -32,7 +31,7 @@ class Pool:
         loading: Seconds that an objective may take to load in one of them.
     """
 
-    def __init__(self, count: int, threads: int, loading: float = LOAD_SECONDS) -> None:
+    def __init__(self, count: int, threads: int, loading: float) -> None:
         self._trial_threads, self._loading = threads, loading
         self._orders: queue.SimpleQueue[tuple[Future[bytes], bytes] | None] = queue.SimpleQueue()
         self._children: list[Child] = []

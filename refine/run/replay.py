@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.errors import AnalysisError, DesignError
-from refine.run.environment import commit_of, environment
+from refine.run.environment import commit_of
 from refine.run.executor import outcomes_of
-from refine.run.identity import objective_code, source_file
+from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import Task
 from refine.run.options import Resources
 from refine.run.protocols import Objective
@@ -45,7 +45,8 @@ class Replay(Shown):
             ``same`` (the same state, and every metric within ``tolerance``).
         tolerance: Largest difference that counts as none.
         planned: Whether the round's design, built anew from its content, gives every stored configuration and seed.
-        environment: What differs between then and now: name -> (then, now); ``-`` where one side has none.
+        environment: What differs between then and now: name -> (then, now), with all values where the trials ran on
+            several environments; ``-`` where one side has none.
         code: Fingerprints of the code then, and now.
     """
 
@@ -110,18 +111,21 @@ def replay(
     ]
     at = {task.key: i for i, task in zip(ended, tasks, strict=True)}
     rows = {}
+    now: list[Mapping[str, str]] = []
     with ExitStack() as stack:
         for task, outcome in outcomes_of(stack, objective, tasks, len(tasks), resources):
             rows[task.key] = _row(records, at[task.key], outcome, metric, tolerance)
-    then = store.environments(stored.pk)
-    now = {**environment(resources.threads), **commit_of(source_file(objective))}
+            if outcome.environment is not None and outcome.environment not in now:
+                now.append(outcome.environment)
+    then = store.environments_of(stored.pk, list(rows))
+    ours = {**commit_of(source_file(objective)), **called(node.objective, objective)}
     return Replay(
         node.id,
         str(metric),
         _table(node, records, [at[t.key] for t in tasks], [rows[t.key] for t in tasks]),
         float(tolerance),
         as_planned,
-        _differences(then[-1] if then else {}, now),
+        _differences(then, [{**found, **ours} for found in now]),
         (tuple(sorted(set(c["code"]))), objective_code(objective)),
     )
 
@@ -181,6 +185,14 @@ def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
     )
 
 
-def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    names = dict.fromkeys([*then, *now])
-    return {n: (then.get(n, "-"), now.get(n, "-")) for n in names if then.get(n) != now.get(n)}
+def _differences(
+    then: Sequence[Mapping[str, str]], now: Sequence[Mapping[str, str]]
+) -> dict[str, tuple[str, str]]:
+    names = dict.fromkeys(name for found in (*then, *now) for name in found)
+    both = {name: (_all_of(then, name), _all_of(now, name)) for name in names}
+    return {name: (a, b) for name, (a, b) in both.items() if a != b}
+
+
+def _all_of(environments: Sequence[Mapping[str, str]], name: str) -> str:
+    """The values of a name, all of them where trials ran on several environments; ``-`` for none."""
+    return ", ".join(sorted({found.get(name, "-") for found in environments})) or "-"

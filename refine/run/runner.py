@@ -128,12 +128,19 @@ def run_round(
             tasks = itertools.chain([first], tasks)
         elif not todo:
             return
-        ran_on = {
-            **environment(options.threads),
-            **commit_of(source_file(objective)),
-            **called(node.objective, objective),
-        }
-        store.add_environment(stored.pk, ran_on)
+        ours = {**commit_of(source_file(objective)), **called(node.objective, objective)}
+        store.add_environment(stored.pk, {**environment(options.threads), **ours})
+        known: dict[tuple[tuple[str, str], ...], str] = {}
+
+        def kept(task: Task, outcome: Outcome, state: str) -> Trial:
+            made = _trial(task, outcome, state, code)
+            if outcome.environment is None:
+                return made
+            mark = tuple(outcome.environment.items())
+            if mark not in known:
+                known[mark] = store.add_environment(stored.pk, {**outcome.environment, **ours})
+            return made._replace(environment=known[mark])
+
         writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(Watch(node, total, todo, records, goal, options.progress))
         ahead = PER_WORKER
@@ -152,7 +159,7 @@ def run_round(
             try:
                 outcome, value = _scored(outcome, metric)
             except ObjectiveError:
-                writer.add(_trial(task, outcome, state, code))  # with all its metrics
+                writer.add(kept(task, outcome, state))  # with all its metrics
                 raise
             if state == "complete" and value is not None and not math.isfinite(value):
                 state = "diverged"
@@ -163,10 +170,10 @@ def run_round(
                     error=f"this trial has no metric {str(metric)!r}, others have; it has {names}"
                 )
             if steered is None:
-                writer.add(_trial(task, outcome, state, code))
+                writer.add(kept(task, outcome, state))
             else:
                 steered.tell(task, outcome, state, value)
-                writer.add(_trial(task, outcome, state, code)._replace(shown=steered.shown(task)))
+                writer.add(kept(task, outcome, state)._replace(shown=steered.shown(task)))
                 steered.check(outcome, state)
             watch.see(outcome, state, value if state == "complete" else None)
 

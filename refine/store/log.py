@@ -9,7 +9,7 @@ import itertools
 import json
 import operator
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ class TrialWriter:
             "metrics": json.dumps(dict(trial.metrics)),
             **{name: getattr(trial, name) for name in PLAIN},
             "read": None if trial.read is None else dumps(list(trial.read)),
+            "environment": trial.environment,
         }
         try:
             with self._connection.begin():
@@ -313,6 +314,29 @@ def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
         for node, state, number in connection.execute(query):
             out.setdefault(node, {})[state] = number
     return out
+
+
+def count_environments(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, int]]]:
+    """Node row -> digest of an environment and how many trials ran on it, most first; of all attempts and replicates."""
+    c, count = t.trial.c, sa.func.count()
+    mine = (c.node.in_(list(pks)), c.environment.is_not(None))
+    query = sa.select(c.node, c.environment, count).where(*mine).group_by(c.node, c.environment)
+    out: dict[int, list[tuple[str, int]]] = {}
+    with engine.connect() as connection:
+        for node, digest, number in connection.execute(query.order_by(count.desc(), c.environment)):
+            out.setdefault(node, []).append((digest, number))
+    return out
+
+
+def environment_marks(engine: sa.Engine, pk: int, keys: Collection[str]) -> list[str]:
+    """Digests of what the planned runs of some configurations ran on, each once."""
+    c = t.trial.c
+    query = sa.select(c.key, c.environment).where(
+        c.node == pk, c.replicate == 0, c.environment.is_not(None), ~_superseded()
+    )
+    wanted = set(keys)
+    with engine.connect() as connection:
+        return list(dict.fromkeys(mark for key, mark in connection.execute(query) if key in wanted))
 
 
 def last_rows(engine: sa.Engine, tree: int) -> dict[int, int]:

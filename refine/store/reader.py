@@ -14,7 +14,17 @@ import sqlalchemy as sa
 from refine.errors import RefineWarning
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
-from refine.store.log import count_states, last_rows, read_curves, read_examples, read_records, read_shown
+from refine.space.encoding import digest
+from refine.store.log import (
+    count_environments,
+    count_states,
+    environment_marks,
+    last_rows,
+    read_curves,
+    read_examples,
+    read_records,
+    read_shown,
+)
 from refine.store.schema import shown_url, t
 from refine.store.sound import BROKEN, LARGEST, node_of, said
 from refine.trials.frame import Records
@@ -82,7 +92,19 @@ class Reader(ABC):
 
     def environments(self, pk: int) -> list[dict[str, str]]:
         """Everything a round ran on, oldest first."""
-        return self._of(_environments, pk) or []
+        return [json.loads(text) for text in self._of(_environments, pk) or ()]
+
+    def ran_on(self, pk: int) -> list[tuple[dict[str, str], int]]:
+        """What trials of a round ran on, and how many, most first. Stores of schema 5 and before do not say it of trials."""
+        known = {environment_digest(text): text for text in self._of(_environments, pk) or ()}
+        counts = self._of(count_environments, pk) or ()
+        return [(json.loads(known[mark]), count) for mark, count in counts if mark in known]
+
+    def environments_of(self, pk: int, keys: Collection[str]) -> list[dict[str, str]]:
+        """What the planned runs of some configurations ran on; the round's last one where the store does not say it of trials."""
+        known = {environment_digest(text): text for text in self._of(_environments, pk) or ()}
+        found = [known[mark] for mark in environment_marks(self.engine, pk, keys) if mark in known]
+        return [json.loads(text) for text in found or list(known.values())[-1:]]
 
     def proposals(self, pk: int) -> dict[str, str]:
         """Digest -> content of every proposal that was made, the one that was made last at the end."""
@@ -259,10 +281,20 @@ def _beside(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str
     return _grouped(engine, query, lambda row: (row.origin, json.loads(row.configuration)))
 
 
-def _environments(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[dict[str, str]]]:
+def environment_digest(text: str) -> str:
+    """By which trials refer to a stored environment."""
+    return digest(json.loads(text), 16)
+
+
+def _environments(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[str]]:
     c = t.run.c
     query = sa.select(c.node, c.environment).where(c.node.in_(pks)).order_by(c.pk)
-    return _grouped(engine, query, lambda row: json.loads(row.environment))
+
+    def sound(row: sa.Row[Any]) -> str:
+        json.loads(row.environment)
+        return str(row.environment)
+
+    return _grouped(engine, query, sound)
 
 
 @lru_cache(maxsize=4096)

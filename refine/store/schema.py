@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from refine.errors import StoreError
 from refine.trials.trial import OLDER_ORIGINS
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
@@ -25,6 +25,7 @@ _CHANGES = {
         "ALTER TABLE trial RENAME COLUMN permutation TO configuration",
         "ALTER TABLE node ADD COLUMN epsilon DOUBLE PRECISION",
     ),
+    6: ("ALTER TABLE trial ADD COLUMN environment TEXT",),
 }
 
 _OLDER_COLUMNS = {
@@ -85,7 +86,7 @@ t = SimpleNamespace(
     ),
     # How many configurations were asked for; a larger n adds a row.
     plan=_table("plan", _pk(), _of("node"), _int("n"), _number("created"), sa.Index("plan_node", "node")),
-    # What a round ran on, each time with something new.
+    # What trials of a round ran on, each environment once; they refer to it by its digest.
     run=_table(
         "run", _pk(), _of("node"), _text("environment"), _number("created"), sa.Index("run_node", "node")
     ),
@@ -126,6 +127,7 @@ t = SimpleNamespace(
         _text("read", nullable=True),
         _text("error", nullable=True),
         _number("finished"),
+        _text("environment", nullable=True),
         sa.UniqueConstraint("node", "key", "replicate", "attempt"),
         # Reads a round in the order of finishing without sorting it.
         sa.Index("trial_node", "node", "pk"),

@@ -25,7 +25,7 @@ from refine.store.engine import absolute, check_place, engine_of, may_be_written
 from refine.store.failures import NotWritableError, say_the_rest
 from refine.store.lease import Held, lease, leases, unlock
 from refine.store.log import TrialWriter, read_records, store_scores
-from refine.store.reader import Reader, Snapshot
+from refine.store.reader import Reader, Snapshot, environment_digest
 from refine.store.removal import (
     Damaged,
     Removal,
@@ -310,13 +310,17 @@ class Store(Reader):
 
     # What rounds ran on.
 
-    def add_environment(self, pk: int, found: dict[str, str]) -> None:
-        """Notes what a round runs on, unless it ran on just that last time."""
-        if self.environments(pk)[-1:] != [found]:
-            with self.engine.begin() as connection:
-                connection.execute(
-                    t.run.insert().values(node=pk, environment=dumps(found), created=time.time())
-                )
+    def add_environment(self, pk: int, found: Mapping[str, str]) -> str:
+        """Notes what trials of a round run on, each environment once; returns its digest, by which they refer to it."""
+        text, c = dumps(dict(found)), t.run.c
+
+        def write(connection: sa.Connection) -> None:
+            known = sa.select(c.pk).where(c.node == pk, c.environment == text)
+            if connection.execute(known).first() is None:
+                connection.execute(t.run.insert().values(node=pk, environment=text, created=time.time()))
+
+        self._written(write)
+        return environment_digest(text)
 
     # Proposals and decisions.
 

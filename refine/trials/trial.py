@@ -63,6 +63,7 @@ class Trial(NamedTuple):
         finished: Seconds since the epoch.
         examples: What it predicted, where the objective said so.
         shown: What it was shown of other trials, in an adaptive or pruned round; plain data.
+        environment: Digest of what it ran on; ``None`` where nobody could say, as of a worker that died.
     """
 
     key: str
@@ -82,3 +83,4 @@ class Trial(NamedTuple):
     finished: float
     examples: Examples | None = None
     shown: Mapping[str, Any] | None = None
+    environment: str | None = None

@@ -123,7 +123,7 @@ def running(folder):
         begun.unlink()
     scratch = folder / "tmp"
     scratch.mkdir(exist_ok=True)
-    os.chmod(scratch, 0o777)
+    scratch.chmod(0o777)
     process = subprocess.Popen(
         [sys.executable, str(folder / "script.py"), str(folder)],
         stdout=subprocess.PIPE,
@@ -146,7 +146,7 @@ def running(folder):
 def shared():
     """A folder that every user can enter, as /tmp is; those of pytest are private."""
     with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o755)
+        Path(name).chmod(0o755)
         yield Path(name)
 
 

@@ -65,7 +65,7 @@ def facts_of(won: Winner, home: Tree | Round) -> CertificateFacts:
     replicates = [r.replicates for r in rounds]
     every = [float(s) for frame in (*tables, *replicates) for s in frame["seconds"] if math.isfinite(s)]
     mine = next(r for r in rounds if r.id == won.round)
-    environments = context.reader.environments(mine._stored.pk)
+    environments = context.reader.environments_of(mine._stored.pk, [won.candidates[0].key])
     gain = won.gain
     first = rounds[0]
     decided = Counter(KIND_WORDS.get(d.kind, d.kind).lower() for r in rounds for d in r.decisions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,8 @@ class Facts:
         decisions: What was decided, in the order taken.
         table: The round's own trials. A column ``error`` may hold their error texts.
         codes: Fingerprints of the code its trials ran.
-        environment: Package -> version.
+        environment: Package -> version, of most of its trials.
+        spread: What differs between the environments of its trials: name -> value -> number of trials.
         reproduce: Python code that makes the round again.
         store: Where the round is kept; shown without folders, user or password.
         parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
@@ -88,6 +89,7 @@ class Facts:
     checks: Checks | None = None
     before: float = math.nan
     winner: Winner | None = None
+    spread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def metric_of(facts: Facts) -> str:

@@ -15,6 +15,7 @@ from refine.report.markdown import proposal_report, round_report
 from refine.report.markdown.rendering import in_one_file
 from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.script import reproduce
+from refine.run.environment import spread
 from refine.run.fingerprint import versions_of
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.round import Round
@@ -67,7 +68,8 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
             checks = found.checks(analysis, proposal)
     curves = read_curves(*found._judged, None if analysis is None else analysis.noise.sd)
     records = home.reader.records([stored.pk])
-    environments = home.reader.environments(stored.pk)
+    ran_on = home.reader.ran_on(stored.pk)
+    environments = [found for found, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
     return Facts(
         tree=home.name,
         node=found.node,
@@ -79,7 +81,8 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         decisions=decisions,
         table=found.trials.assign(error=records.columns["error"]),
         codes=versions_of(records.columns["code"]),
-        environment=environments[-1] if environments else {},
+        environment=environments[0] if environments else {},
+        spread=spread(ran_on),
         reproduce=reproduce(found),
         store=home.store.name,
         parent=_parent_trials(found),

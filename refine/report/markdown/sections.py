@@ -32,6 +32,7 @@ from refine.report.markdown.round_facts import (
 from refine.report.markdown.text import Raw, code, joined, picture, slug, values_table
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.reasons import sentence
+from refine.report.pages.runs import spread_text
 from refine.space.edits import bounds_text
 from refine.trials.round_record import OPTUNA
 from refine.trials.trial import STATES
@@ -93,6 +94,7 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         "facts": values_table(["what", "value"], rest),
         "mixed": len(facts.codes) > 1,
         "codes": len(facts.codes),
+        "spread": spread_text(facts.spread),
         "versions": values_table(["what", "version"], sorted(facts.environment.items()))
         if facts.environment
         else None,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine.design.space_filling import IMPORTED
+from refine.report.pages.runs import spread_text
 from refine.report.pages.space import space_grid
+from refine.run.environment import spread
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
 from refine.tree.round import Round
@@ -43,6 +45,8 @@ def round_page(found: Round) -> Page:
     if bad := found.damaged:
         told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
         blocks.append(Text(told + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
+    if told := spread_text(spread(found.context.reader.ran_on(found._stored.pk))):
+        blocks.append(Text(told))
     blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
     decided = [
         f"{d.kind} by {d.author}"

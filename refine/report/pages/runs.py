@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from refine.run.fingerprint import comparable
 from refine.run.holdout import HoldoutResult
 from refine.run.replay import Replay
 from refine.utils.display import Cell, Items, Page
-from refine.utils.format import plural, score
+from refine.utils.format import join, plural, score
 from refine.utils.provided import page_for
+
+
+def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
+    """What differs between the environments of a round's trials, in one sentence; empty where nothing does.
+
+    Args:
+        differs: See :func:`refine.run.environment.spread`.
+    """
+    parts = []
+    for name, values in differs.items():
+        counts = ", ".join(f"{value}: {plural(count, 'trial')}" for value, count in values.items())
+        parts.append(f"{name} ({counts})")
+    return f"trials ran on environments that differ in {join(parts)}" if parts else ""
 
 
 @page_for(HoldoutResult)

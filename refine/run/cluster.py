@@ -1,0 +1,72 @@
+"""Whether anybody is left to run what was handed to somebody's executor, as far as that can be asked."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from concurrent.futures import Executor
+from typing import Any
+
+from refine.errors import RefineWarning, RoundStoppedError
+
+LOST_SECONDS = 600.0
+"""So long a Dask cluster that had workers may be without any: those of a queue may be given others."""
+
+_EVERY = 5.0
+
+
+class Pulse:
+    """Asks an executor of a Dask client for its workers. Of others nothing is known: a pool that breaks says so itself.
+
+    Args:
+        executor: The executor.
+
+    Warns:
+        RefineWarning: The cluster has none yet; there is no end to waiting for the first one.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        client = getattr(executor, "_client", None)
+        self._client: Any = client if hasattr(client, "scheduler_info") else None
+        self._asked = self._seen = time.monotonic()
+        self._had = self._client is not None and self._workers() > 0
+        if self._client is not None and not self._had:
+            warnings.warn(
+                "the Dask cluster has no worker yet, and trials wait for one; start workers, or look whether they come up",
+                RefineWarning,
+                stacklevel=2,
+            )
+
+    def check(self, *, at_once: bool = False) -> None:
+        """Looks, every few seconds, whether somebody is there.
+
+        Args:
+            at_once: Whether to look even if that was just done.
+
+        Raises:
+            RoundStoppedError: The scheduler is gone, or all workers have been for too long.
+        """
+        now = time.monotonic()
+        if self._client is None or (not at_once and now < self._asked + _EVERY):
+            return
+        if self._workers() > 0:
+            self._had, self._seen = True, time.monotonic()
+        self._asked = time.monotonic()
+        lost = self._had and self._asked - self._seen >= LOST_SECONDS
+        # Dask's client looks for its scheduler for as long as its timeout says, and then closes.
+        if self._client.status in ("closing", "closed") or (lost and self._client.status != "running"):
+            raise RoundStoppedError(
+                "trials need the scheduler that the executor belongs to, and the connection to it is lost; what had finished is "
+                "stored; start the cluster anew, and run again with its executor"
+            )
+        if lost:
+            raise RoundStoppedError(
+                f"trials need workers, and the Dask cluster has had none for {LOST_SECONDS:g} seconds; what had finished is "
+                "stored; see what its workers print, start others, and run again"
+            )
+
+    def _workers(self) -> int:
+        try:
+            return len(self._client.scheduler_info()["workers"])
+        except Exception:  # noqa: BLE001  # whatever keeps the client from knowing, nobody is known to be there
+            return 0

@@ -1,0 +1,231 @@
+"""What trials ran on: recorded trial by trial, said where it differs, and refused where it can't read a trial."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+import refine
+import refine.run.cluster
+from refine._version import VERSION
+from refine.errors import RoundStoppedError
+from refine.run.order import Order, opened, versions
+from refine.store.schema import t
+
+SPACE = {"x": (1, 40, 40)}
+ROOT = Path(refine.__file__).parents[1]
+
+
+def where(params):
+    """The process that runs it."""
+    return {"value": float(params["x"]), "process": float(os.getpid())}
+
+
+def elsewhere(folder):
+    """Has this process find a package of another version, as a machine does that was installed on another day."""
+    sys.path.insert(0, folder)
+
+
+class TwoMachines(Executor):
+    """Every other trial runs where another version of a package is installed."""
+
+    def __init__(self, folder):
+        made = folder / "optuna-99.1.dist-info"
+        made.mkdir()
+        (made / "METADATA").write_text("Metadata-Version: 2.1\nName: optuna\nVersion: 99.1\n")
+        context = get_context("spawn")
+        self.pools = (
+            ProcessPoolExecutor(1, context),
+            ProcessPoolExecutor(1, context, initializer=elsewhere, initargs=(str(folder),)),
+        )
+        self.next = itertools.cycle(self.pools)
+
+    def submit(self, function, order):
+        return next(self.next).submit(function, order)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        for pool in self.pools:
+            pool.shutdown(wait)
+
+
+def ran_on(found):
+    """Version of the package -> number of trials."""
+    return {e["optuna"]: count for e, count in found.context.store.ran_on(found._stored.pk)}
+
+
+@pytest.mark.cluster
+def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_path):
+    here = importlib.metadata.version("optuna")
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        root = tree.add_round(SPACE, where, n=12, seed=1)
+        with TwoMachines(tmp_path) as executor:
+            root.run(2, executor=executor, progress=False)
+        processes = root.trials.groupby("process").size()
+        counts = ran_on(root)
+        assert set(counts) == {here, "99.1"}
+        assert sorted(counts.values()) == sorted(processes)
+
+        first, second = sorted(counts, key=lambda v: (-counts[v], v != here))
+        told = f"{first}: {counts[first]} trials, {second}: {counts[second]} trials"
+        if counts[first] == counts[second]:  # either comes first
+            assert f"trials ran on environments that differ in optuna ({here}: 6 trials" in str(root) or (
+                "trials ran on environments that differ in optuna (99.1: 6 trials" in str(root)
+            )
+        else:
+            assert f"trials ran on environments that differ in optuna ({told})" in str(root)
+        assert "**Several environments**: trials ran on environments that differ in optuna" in (
+            root.report(tmp_path / "reports").read_text()
+        )
+        # A replay compares with what the very trials ran on that it runs again.
+        store, pk = root.context.store, root._stored.pk
+        keys = store.records([pk]).columns["key"]
+        each = [store.environments_of(pk, [key]) for key in keys]
+        assert [len(found) for found in each] == [1] * 12
+        shown = root.replay(1, seed=3)
+        (key,) = [k for k, s in zip(keys, root.trials["seed"], strict=True) if s == shown.table["seed"][0]]
+        (found,) = store.environments_of(pk, [key])
+        assert shown.environment.get("optuna") == (None if found["optuna"] == here else ("99.1", here))
+        whole = root.replay().environment
+        assert whole["optuna"] == (", ".join(sorted([here, "99.1"])), here)
+
+        root.run(n=14, progress=False)
+        assert ran_on(root) == {**counts, here: counts[here] + 2}
+        assert len(store.environments(pk)) == 2  # each is stored once
+        tree.export(tmp_path / "folder")
+        with refine.Tree("q", store=tmp_path / "b.db") as other:
+            other.merge(tree)
+            assert ran_on(other.rounds[0]) == ran_on(root)
+    with refine.Tree.load(tmp_path / "folder", store=tmp_path / "c.db") as loaded:
+        assert ran_on(loaded.rounds[0]) == {**counts, here: counts[here] + 2}
+
+
+@pytest.mark.cluster
+def test_own_workers_say_it_too(tmp_path):
+    """What only a worker knows, such as a version that is installed anew while the coordinator runs."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, refine\n"
+        "from pathlib import Path\n"
+        "tree = refine.Tree('q', store='sqlite://')\n"
+        "found = tree.add_round({'x': (1, 9)}, lambda p: float(p['x']), n=2).run(progress=False)\n"
+        "made = Path(sys.argv[1]) / 'optuna-99.1.dist-info'\n"
+        "made.mkdir()\n"
+        "(made / 'METADATA').write_text('Metadata-Version: 2.1\\nName: optuna\\nVersion: 99.1\\n')\n"
+        "found.run(workers=2, n=5, progress=False)\n"
+        "print([(e['optuna'], n) for e, n in found.context.store.ran_on(found._stored.pk)][0])\n"
+    )
+    said = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    assert said.stdout == "('99.1', 3)\n", said.stderr
+
+
+def test_what_a_store_of_before_says_goes_on_to_be_read(tmp_path):
+    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+        root = tree.add_round(SPACE, where, n=5).run(progress=False)
+        store, pk = root.context.store, root._stored.pk
+        (mine,) = store.environments(pk)
+        assert store.ran_on(pk) == [(mine, 5)]
+        with store.engine.begin() as connection:
+            connection.execute(t.trial.update().values(environment=None))  # as schema 5 had it
+        assert store.ran_on(pk) == []
+        assert store.environments_of(pk, store.records([pk]).columns["key"]) == [mine]
+        assert root.replay().environment == {}
+        assert "python" in root.report(tmp_path).read_text()
+
+
+# Versions that can't read each other's trials.
+
+
+def order_of(other):
+    """An order as another version writes it."""
+    mine = Order(None, None, "name", (), 1, [], None, 0, 60.0).packed()
+    return mine.replace(versions().encode(), other.encode(), 1)
+
+
+def test_an_order_of_another_version_is_refused_before_it_is_read():
+    other = f"CPython 3.99 and refine {VERSION}"
+    with pytest.raises(RoundStoppedError, match=re.escape(f"has {versions()}, the coordinator {other}")):
+        opened(order_of(other) + b"no pickle of ours")
+
+
+@pytest.mark.parametrize("python", ["3.12", "3.13", "3.14"])
+def test_another_python_names_both(python):
+    """The worker's side, in that Python itself."""
+    found = shutil.which(f"python{python}")
+    starts = found and not subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode
+    if not starts or versions().startswith(f"CPython {python} "):
+        pytest.skip(f"Python {python} is not another one here")
+    script = (
+        "import sys\n"
+        "from refine.run.order import opened\n"
+        "try:\n"
+        "    opened(sys.stdin.buffer.read())\n"
+        "except RuntimeError as error:\n"
+        "    print(error)\n"
+    )
+    order = Order(None, None, "name", (), 1, [], None, 0, 60.0).packed()
+    said = subprocess.run(
+        [found, "-c", script], input=order, capture_output=True, cwd=ROOT, timeout=60, check=True
+    ).stdout.decode()
+    assert f"has CPython {python} and refine {VERSION}, the coordinator {versions()}" in said
+
+
+@contextlib.contextmanager
+def cluster(folder, path):
+    """A Dask cluster of one worker that imports from a path of its own."""
+    from distributed import Client
+
+    file = folder / "scheduler.json"
+    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    dask = [sys.executable, "-P", "-m", "dask"]
+    scheduler = subprocess.Popen([*dask, "scheduler", "--port", "0", *local])
+    worker = None
+    try:
+        while not file.exists():
+            assert scheduler.poll() is None
+            time.sleep(0.1)
+        environment = {**os.environ, "PYTHONPATH": str(path)}
+        worker = subprocess.Popen([*dask, "worker", "--nthreads", "1", *local], env=environment)
+        with Client(scheduler_file=str(file), timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=60)
+            yield client
+    finally:
+        for process in (worker, scheduler):
+            if process is not None:
+                process.terminate()
+                process.wait()
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("kind", ["another refine", "no refine"])
+def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kind):
+    if kind == "another refine":
+        shutil.copytree(ROOT / "refine", tmp_path / "refine", ignore=shutil.ignore_patterns("__pycache__"))
+        (tmp_path / "refine" / "_version.py").write_text('VERSION = "99.0"\n')
+        text = re.escape(f"refine 99.0, the coordinator {versions()}")
+    else:
+        # It can't even read that it is asked for a trial, and ends.
+        (tmp_path / "refine.py").write_text("raise ImportError('there is none')\n")
+        text = "trials need workers, and the Dask cluster has had none for 3 seconds"
+        monkeypatch.setattr(refine.run.cluster, "LOST_SECONDS", 3.0)
+    found = tree.add_round(SPACE, where, n=12)
+    with (
+        cluster(tmp_path, tmp_path) as client,
+        pytest.raises(RoundStoppedError, match=text),
+    ):
+        found.run(2, executor=client.get_executor(pure=False, retries=0), progress=False)
+    assert found.trials.empty
+    assert len(found.run(progress=False).trials) == 12

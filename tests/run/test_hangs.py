@@ -1,0 +1,238 @@
+"""What never answers: a cluster whose scheduler or workers are gone, an import without end, workers that don't come up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+import refine
+from refine.errors import RefineWarning, RoundStoppedError
+from refine.run import child, cluster, executor, pool
+
+pytestmark = pytest.mark.cluster
+
+SPACE = {"x": (1, 40, 40)}
+
+
+def slowly(params):
+    time.sleep(0.3)
+    return float(params["x"])
+
+
+@contextlib.contextmanager
+def dask(folder, workers=1):
+    """A scheduler and workers as processes of their own, and an executor on them."""
+    from distributed import Client
+
+    file = folder / "scheduler.json"
+    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    command = [sys.executable, "-m", "dask"]
+    processes = [subprocess.Popen([*command, "scheduler", "--port", "0", *local], stderr=subprocess.DEVNULL)]
+    try:
+        while not file.exists():
+            assert processes[0].poll() is None
+            time.sleep(0.1)
+        processes += [
+            subprocess.Popen(
+                [*command, "worker", "--no-nanny", "--nthreads", "1", *local], stderr=subprocess.DEVNULL
+            )
+            for _ in range(workers)
+        ]
+        with Client(scheduler_file=str(file), timeout=10, set_as_default=False) as client:
+            if workers:
+                client.wait_for_workers(workers, timeout=60)
+            yield client.get_executor(pure=False, retries=0), processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def when_some_are_stored(found, kill):
+    """Calls ``kill`` once three trials of a round are stored."""
+
+    def watch():
+        deadline = time.monotonic() + 60
+        while len(found.trials) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        kill()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("gone", ["scheduler", "workers"])
+def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
+    if gone == "workers":
+        monkeypatch.setattr(cluster, "LOST_SECONDS", 3.0)
+    text = {
+        "scheduler": "the connection to it is lost; what had finished is stored",
+        "workers": "the Dask cluster has had none for 3 seconds; what had finished is stored",
+    }[gone]
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(SPACE, slowly, n=40, seed=1)
+        with dask(tmp_path, 2) as (on, processes):
+            victims = processes[:1] if gone == "scheduler" else processes[1:]
+            thread = when_some_are_stored(found, lambda: [process.kill() for process in victims])
+            with pytest.raises(RoundStoppedError, match=text):
+                found.run(2, executor=on, progress=False)
+            thread.join()
+        before = found.trials
+        assert 3 <= len(before) < 40
+        assert set(before["state"]) == {"complete"}
+        after = found.run(workers=2, progress=False).trials
+        assert len(after) == 40
+        assert set(after["state"]) == {"complete"}
+
+
+def test_a_cluster_without_workers_yet_is_waited_for_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "LOST_SECONDS", 0.0)
+    file = tmp_path / "scheduler.json"
+    late = []
+
+    def start():
+        time.sleep(6)
+        command = [sys.executable, "-m", "dask", "worker", "--no-nanny", "--no-dashboard", "--nthreads", "1"]
+        late.append(subprocess.Popen([*command, "--scheduler-file", str(file)], stderr=subprocess.DEVNULL))
+
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree, dask(tmp_path, 0) as (on, _):
+        found = tree.add_round(SPACE, slowly, n=3, seed=1)
+        thread = threading.Thread(target=start)
+        thread.start()
+        try:
+            with pytest.warns(RefineWarning, match="the Dask cluster has no worker yet"):
+                found.run(1, executor=on, progress=False)
+        finally:
+            thread.join()
+            late[0].kill()
+            late[0].wait()
+        assert len(found.trials) == 3
+
+
+class Hangs:
+    """Its unpacking imports something that never returns, as long as a file is there."""
+
+    name = "hangs"
+
+    def __init__(self, folder, in_c):
+        self.folder, self.in_c = folder, in_c
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if (self.folder / "hang").exists():
+            import ctypes
+            import time
+
+            # In C it holds the interpreter's lock, so that nothing in its process could end it.
+            ctypes.PyDLL(None).sleep(3600) if self.in_c else time.sleep(3600)
+
+    def __call__(self, params):
+        return float(params["x"])
+
+
+def spawned():
+    return ProcessPoolExecutor(2, get_context("spawn"))
+
+
+PLACES = {"workers": None, "threads": lambda: ThreadPoolExecutor(2), "processes": spawned}
+
+
+@pytest.mark.parametrize("in_c", [False, True], ids=["python", "C"])
+@pytest.mark.parametrize("place", PLACES)
+def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, place, in_c):
+    for module in (executor, refine.run.order):
+        monkeypatch.setattr(module, "LOAD_SECONDS", 3.0)
+    text = (
+        "the executor takes no more trials"
+        if place == "processes"
+        else "must be unpacked, with all that this imports, within 3 seconds"
+    )
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        objective = Hangs(tmp_path, in_c)
+        found = tree.add_round(SPACE, objective, n=4, seed=1)
+
+        def run(n):
+            with contextlib.ExitStack() as stack:
+                made = PLACES[place]
+                on = None if made is None else stack.enter_context(made())
+                found.run(2, n=n, executor=on, progress=False)
+
+        run(4)
+        (tmp_path / "hang").touch()
+        # A process that has it goes on without loading it: this one is another.
+        monkeypatch.setattr(objective, "more", 1, raising=False)
+        with pytest.raises(RoundStoppedError, match=text):
+            run(12)
+        assert set(found.trials["state"]) == {"complete"}
+        assert len(found.trials) == 4
+        (tmp_path / "hang").unlink()
+        run(12)
+        assert len(found.trials) == 12
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ("time.sleep(3600)", "a worker process did not start within 2 seconds; what had finished is stored"),
+        (
+            "os._exit(3)",
+            r"workers end as soon as they start, [89] times in a row, and of the last one its process ended with exit code 3",
+        ),
+    ],
+)
+def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, how, text):
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os, sys, time\nif 'refine.run.child' in sys.orig_argv:\n    {how}\n"
+    )
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(SPACE, slowly, n=4, seed=1).run(progress=False)
+        with monkeypatch.context() as patched:
+            patched.setattr(child, "START_SECONDS", 2.0)
+            patched.setattr(pool, "_PAUSE", 0.01)
+            patched.syspath_prepend(tmp_path)
+            with pytest.raises(RoundStoppedError, match=text):
+                found.run(workers=2, n=8, progress=False)
+        assert len(found.trials) == 4
+        assert len(found.run(workers=2, n=8, progress=False).trials) == 8
+
+
+def test_what_a_trial_forked_does_not_keep_its_death_a_secret(tmp_path):
+    """It holds the pipe of the trial's process open, as whoever forks without starting another program does."""
+
+    def forks(params):
+        if params["x"] == 3 and os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        if params["x"] == 3:
+            os._exit(5)
+        return float(params["x"])
+
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round({"x": (1, 6)}, forks, n=6, seed=1).run(workers=2, progress=False)
+        states = found.trials.set_index("x")["state"]
+        assert states[3] == "crashed"
+        assert (states.drop(3) == "complete").all()
+        assert "exit code 5" in found.failures["error"].iloc[0]
+
+
+def test_a_trial_that_closes_the_pipe_is_a_crashed_one(tmp_path):
+    def closes(params):
+        if params["x"] == 3:
+            os.closerange(3, 256)
+            time.sleep(3600)
+        return float(params["x"])
+
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round({"x": (1, 6)}, closes, n=6, seed=1).run(workers=2, progress=False)
+        states = found.trials.set_index("x")["state"]
+        assert states[3] == "crashed"
+        assert (states.drop(3) == "complete").all()
