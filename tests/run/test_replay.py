@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 import objectives
 from refine.errors import AnalysisError, DesignError, ObjectiveError
-from refine.run.environment import environment
+from refine.run.environment import commit_of, environment
 from refine.store.schema import t
 
 SHIFT = [0.0]
@@ -114,10 +114,10 @@ def test_what_cannot_work_is_said(tree, space, found):
 
 
 def test_the_environment_has_hardware_and_commit(tmp_path):
-    here = environment(3, tmp_path / "script.py")
+    here = environment(3)
     assert here["threads"] == "3"
     assert here["cpu"]
-    assert "git" not in here  # no repository there
+    assert commit_of(tmp_path / "script.py") == {}  # no repository there
 
     def git(*arguments):
         identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
@@ -127,12 +127,12 @@ def test_the_environment_has_hardware_and_commit(tmp_path):
     (tmp_path / "script.py").write_text("x = 1\n")
     git("add", "script.py")
     git("commit", "-m", "first")
-    clean = environment(1, tmp_path / "script.py")["git"]
+    clean = commit_of(tmp_path / "script.py")["git"]
     assert len(clean) == 12
     (tmp_path / "script.py").write_text("x = 2\n")
-    assert environment(1, tmp_path / "script.py")["git"] == f"{clean} (changed)"
+    assert commit_of(tmp_path / "script.py")["git"] == f"{clean} (changed)"
 
 
 def test_rounds_note_the_commit_of_their_objective(tree, found):
     (known,) = tree._context.store.environments(found._stored.pk)
-    assert known["git"] == environment(1, __file__)["git"]
+    assert known["git"] == commit_of(__file__)["git"]
