@@ -77,9 +77,7 @@ def overhead(sizes: list[int], on_workers: list[int]) -> None:
             total = time.perf_counter() - started
             at = finish_gaps(found)
         mean, first, last = per_trial(at[:-1], at[-1])
-        rows.append(
-            ["2 workers", f"{n:,}", f"{total:.1f}", f"{mean:.2f}", f"{first:.2f}", f"{last:.2f}"]
-        )
+        rows.append(["2 workers", f"{n:,}", f"{total:.1f}", f"{mean:.2f}", f"{first:.2f}", f"{last:.2f}"])
     print(
         "\n**refine's own time per trial**, trivial objective, SQLite; `ms` from the first trial to the last\n"
     )
