@@ -109,7 +109,7 @@ def test_code_says_so_and_the_round_goes_on():
     plain, fast = KerasObjective(unchanged, X, Y), KerasObjective(unchanged, X, Y, accelerate=True)
     assert (plain.name, plain.fingerprint) == (fast.name, fast.fingerprint)
     assert fast.code == plain.code + "-accelerated"
-    with pytest.raises(ObjectiveError, match="accelerate: must be True or False, got 'yes'"):
+    with pytest.raises(ObjectiveError, match=r"accelerate: must be True, False or \"compiled\", got 'yes'"):
         KerasObjective(unchanged, X, Y, accelerate="yes")
 
 
