@@ -18,30 +18,40 @@ from refine.trials.round_record import Node
 Configurations = list[dict[str, Any]]
 
 
-def translate(
-    space: Space, path: Sequence[Node], origin: int, configurations: Configurations
-) -> Configurations | None:
-    """Configurations of an earlier round in the names of a later space.
+def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | None]:
+    """For every round of a path the encoded values that its trials had of what a later space has and it had not.
 
     Args:
         space: The later space.
         path: Nodes from the root to the later one.
-        origin: Which of them ran the configurations.
+
+    Returns:
+        One mapping per node; ``None`` where its trials are no evidence: a parameter was added without saying what it was,
+        or one that varied was dropped.
+    """
+    found: list[dict[str, Any] | None] = []
+    said: dict[str, Any] = {}  # by the rounds after the one that is looked at, of which the last word counts
+    for node in reversed(path):
+        old = node.space
+        lost = any(name not in space and not parameter.fixed for name, parameter in old.items())
+        unknown = any(name not in old and name not in said for name in space)
+        found.append(None if lost or unknown else {n: v for n, v in said.items() if n not in old})
+        said = {**{n: encode(v) for n, v in node.previous.items()}, **said}
+    return found[::-1]
+
+
+def translated(space: Space, added: Mapping[str, Any], configurations: Configurations) -> Configurations:
+    """Configurations of an earlier round in the names of a later space.
+
+    Args:
+        space: The later space.
+        added: What :func:`added_since` gives for the earlier round.
         configurations: Name -> encoded value.
 
     Returns:
         The same configurations with parameters that were added on the way at the value that earlier trials
-        had (``previous``) and without fixed ones that were dropped. ``None`` where they are no evidence: a
-        parameter was added without saying what it was, or one that varied was dropped.
+        had (``previous``) and without fixed ones that were dropped.
     """
-    old = path[origin].space
-    if any(name not in space and not old[name].fixed for name in old):
-        return None
-    added: dict[str, Any] = {}
-    for node in path[origin + 1 :]:
-        added.update({n: encode(v) for n, v in node.previous.items() if n not in old})
-    if any(name not in old and name not in added for name in space):
-        return None
     return [{n: p.get(n, added.get(n)) for n in space} for p in configurations]
 
 
@@ -54,12 +64,14 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
         records: Node id -> its trials.
     """
     keys: set[str] = set()
-    for origin, node in enumerate(path[:-1]):
+    for node, added in zip(path[:-1], added_since(space, path), strict=False):
+        if added is None:
+            continue
         found = records[node.id]
         done = [
             p for p, s in zip(found.configurations, found.columns["state"], strict=True) if s == "complete"
         ]
-        for configuration in translate(space, path, origin, done) or ():
+        for configuration in translated(space, added, done):
             frozen = decode_configuration(configuration)
             if space.on_grid(frozen):
                 keys.add(configuration_key(frozen))

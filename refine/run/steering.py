@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from refine.analysis.pooling import translate
+from refine.analysis.pooling import added_since, translated
 from refine.design.optuna_samplers import Conversation, EndedTrial, OptunaRace, ended_trial, ended_trials
 from refine.design.pruning import Limit, Pruner, best_so_far
 from refine.design.samplers import check_needs, described
@@ -210,12 +210,12 @@ class Steered:
             inside = [n for n, key in zip(noted, keys, strict=True) if key not in self._outside]
             own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
         before: list[EndedTrial] = []
-        nodes = [stored.node for stored in path]
-        for origin, ancestor in enumerate(path[:-1] if node.adaptive else ()):
-            curves = self._metric.curves or ancestor.node.pruner is not None
-            past = store.records([ancestor.pk], curves=curves)
-            moved = translate(node.space, nodes, origin, past.configurations)
-            if moved is not None:
+        bridges = added_since(node.space, [stored.node for stored in path])
+        for added, ancestor in zip(bridges, path[:-1] if node.adaptive else (), strict=False):
+            if added is not None:
+                curves = self._metric.curves or ancestor.node.pruner is not None
+                past = store.records([ancestor.pk], curves=curves)
+                moved = translated(node.space, added, past.configurations)
                 before += ended_trials(node.space, past, moved, self._metric, node.allow_degenerate)
         return Conversation(node, sampler, [*before, *own], len(own), asked, pruner)
 

@@ -130,6 +130,9 @@ class Space(Shown, Mapping[str, Parameter]):
         except KeyError:
             raise UnknownNameError(f"unknown parameter {name!r}; {did_you_mean(name, self)}") from None
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._parameters
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._parameters)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _GRID = 50  # steps of an ordered axis, as in Optuna
+_BLOCK = 20_000  # permutations whose densities are made together: memory does not grow with their number
 _NARROWEST = 0.5 / 1.64  # bandwidth in steps: 90 % of a kernel within its own step, as in Optuna
 
 
@@ -147,8 +148,12 @@ class PedAnova:
 
         ground = density(everywhere[None, :])
         raw = float(scale * _divergence(density(among_best[None, :]), ground)[0])
-        drawn = rng.multivariate_hypergeometric(everywhere, m, size=self.permutations)
-        null = scale * _divergence(density(drawn), ground)
+        null = np.empty(self.permutations)
+        for first in range(0, self.permutations, _BLOCK):
+            at = slice(first, min(first + _BLOCK, self.permutations))
+            drawn = rng.multivariate_hypergeometric(everywhere, m, size=at.stop - first)
+            some, which = _distinct(drawn, m)
+            null[at] = (scale * _divergence(density(some), ground))[which]
         floor = float(null.mean())
         p = (1 + np.count_nonzero(null >= raw * (1 - 1e-9))) / (1 + self.permutations)
 
@@ -196,6 +201,19 @@ def _on_grid(x: ArrayLike, cardinality: int, levels: ArrayLike | None) -> tuple[
         raise AnalysisError("levels: must increase strictly and not be empty; sort them")
     middles = (declared[1:] + declared[:-1]) / 2.0
     return np.searchsorted(middles, position), declared.size
+
+
+def _distinct(counts: IntArray, total: int) -> tuple[IntArray, IntArray]:
+    """The different ones of (B, L) rows of counts that add up to `total`, and which of them each row is.
+
+    A small best set falls on the levels in few ways, and late looks at a branch draw it a million times.
+    """
+    size = counts.shape[1]
+    if size * np.log2(total + 1.0) >= 62:  # so many ways that hardly any comes twice
+        return counts, np.arange(len(counts))
+    number = counts @ (total + 1) ** np.arange(size, dtype=np.int64)
+    _, first, which = np.unique(number, return_index=True, return_inverse=True)
+    return counts[first], which
 
 
 def _divergence(best: FloatArray, ground: FloatArray) -> FloatArray:

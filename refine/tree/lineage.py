@@ -13,16 +13,16 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis, analyze, tested_on
 from refine.analysis.evidence import ALPHA
-from refine.analysis.pooling import read_masks, replicate_groups, translate
+from refine.analysis.pooling import added_since, read_masks, replicate_groups, translated
 from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
 from refine.store.reader import Reader
 from refine.tree.reading import read_paired_error
-from refine.trials.frame import may_be_best, table
+from refine.trials.frame import Records, configuration_table, may_be_best, table, values_of
 from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan
 from refine.trials.replicates import Fresh, again, fresh_runs
-from refine.trials.round_record import StoredNode
+from refine.trials.round_record import Node, StoredNode
 from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
@@ -68,26 +68,17 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
     """
     nodes, pks = [stored.node for stored in path], [stored.pk for stored in path]
     space, curves = nodes[-1].space, metric.curves
-    first = len(path) - 1
-    # Nothing was selected between rounds on the very same space: they are one sample.
-    while first and nodes[first - 1].space == space and not nodes[first].previous:
-        first -= 1
+    first = _first_alike(nodes)  # rounds on the very same space are one sample
     records = reader.records(pks[first:], curves=curves)  # ancestors come first
-    names = dict.fromkeys(name for m in records.metrics if not is_bare_nan(m) for name in m)
-    if names and metric.function is None and metric.name not in names:
-        if metric.reduction == FUNCTION:
-            raise AnalysisError(
-                f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value stored; give "
-                "it: analyze(metric=function)"
-            )
-        raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
+    _check_metric(records, metric)
     damaged = len(records.damaged)
+    bridges = added_since(space, nodes)
     earlier = []
-    for origin, pk in enumerate(pks[:first]):
+    for added, pk in zip(bridges, pks[:first], strict=False):
         past = reader.records([pk], curves=curves)
         damaged += len(past.damaged)
-        moved = translate(space, nodes, origin, past.configurations)
-        if moved is not None:
+        if added is not None:
+            moved = translated(space, added, past.configurations)
             earlier.append(table(space, past._replace(configurations=moved), metric))
     replicated = {pk: reader.records([pk], curves, replicates=True) for pk in pks}
     return Lineage(
@@ -98,14 +89,87 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
         groups=replicate_groups(records),
         fresh=fresh_runs(replicated, metric, nodes[-1].allow_degenerate),
         again=tuple(
-            table(space, found._replace(configurations=moved), metric)
-            for origin, pk in enumerate(pks)
-            if (found := again(replicated[pk])).metrics
-            and (moved := translate(space, nodes, origin, found.configurations)) is not None
+            table(
+                space, found._replace(configurations=translated(space, added, found.configurations)), metric
+            )
+            for added, pk in zip(bridges, pks, strict=True)
+            if (found := again(replicated[pk])).metrics and added is not None
         ),
         codes=versions_of(records.columns["code"]),
         damaged=damaged,
     )
+
+
+def _check_metric(records: Records, metric: Metric) -> None:
+    """Raises AnalysisError where trials have metrics, and this is none of them."""
+    names = dict.fromkeys(name for m in records.metrics if not is_bare_nan(m) for name in m)
+    if names and metric.function is None and metric.name not in names:
+        if metric.reduction == FUNCTION:
+            raise AnalysisError(
+                f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value stored; give "
+                "it: analyze(metric=function)"
+            )
+        raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
+
+
+class Values(dict[tuple[int, Goal], Floats]):
+    """Row of a round and what its trials are judged by -> their values, made when they are first asked for."""
+
+    def of(self, reader: Reader, pk: int, goal: Goal) -> Floats:
+        """(n,) values of a round's trials, larger is better; -inf where a trial has none or can't be called best."""
+        if (pk, goal) not in self:
+            records = reader.records([pk], curves=goal.metric.curves)
+            values = goal.sign * values_of(records, goal.metric, goal.allow_degenerate)
+            self[pk, goal] = np.where(np.isfinite(values), values, -np.inf)
+        return self[pk, goal]
+
+
+def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: Values) -> float:
+    """The best value of all trials on a path that lie inside the last round's space; NaN where there is none.
+
+    Trials are asked from the best one on whether they lie inside, so that most of a long path is never looked at.
+
+    Args:
+        reader: Where trials are read.
+        path: The nodes from the root to the round.
+        goal: What they are judged by.
+        values: Of the rounds that were looked at before.
+
+    Raises:
+        AnalysisError: No trial has such a metric.
+    """
+    nodes, pks = [stored.node for stored in path], [stored.pk for stored in path]
+    space, curves = nodes[-1].space, goal.metric.curves
+    if not np.isfinite(values.of(reader, pks[-1], goal)).any():
+        _check_metric(reader.records(pks[_first_alike(nodes) :], curves=curves), goal.metric)
+    used = [
+        (pk, added) for pk, added in zip(pks, added_since(space, nodes), strict=True) if added is not None
+    ]
+    parts = [values.of(reader, pk, goal) for pk, _ in used]
+    every = np.concatenate(parts)
+    starts = np.cumsum([0, *map(len, parts)])
+    order = np.argsort(-every, kind="stable")[: np.isfinite(every).sum()]
+    low, size = 0, 32
+    while low < len(order):
+        some = order[low : low + size]
+        configurations = []
+        for i, at in zip(some, np.searchsorted(starts, some, side="right") - 1, strict=True):
+            pk, added = used[at]
+            of = reader.records([pk], curves=curves).configurations[i - starts[at]]
+            configurations += translated(space, added, [of])
+        inside = space.contains(configuration_table(space, configurations))
+        if inside.any():
+            return goal.sign * float(every[some[np.argmax(inside)]])
+        low, size = low + size, 8 * size
+    return math.nan
+
+
+def _first_alike(nodes: Sequence[Node]) -> int:
+    """From which node of a path on all are on the last one's space: nothing was selected between them."""
+    first = len(nodes) - 1
+    while first and nodes[first - 1].space == nodes[-1].space and not nodes[first].previous:
+        first -= 1
+    return first
 
 
 def analysis_of(

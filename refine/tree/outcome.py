@@ -12,7 +12,7 @@ import numpy as np
 from refine.proposal.proposal import Proposal
 from refine.review.calibration import Entry, Seen
 from refine.review.decision import Decision
-from refine.tree.lineage import lineage
+from refine.tree.lineage import Values, best_inside
 from refine.tree.round import Round
 from refine.trials.frame import degenerate_rows, space_filling
 
@@ -27,6 +27,7 @@ def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
         rounds: All rounds of a tree.
     """
     known = {r.id: r for r in rounds}
+    values = Values()
     entries = []
     for found in rounds:
         kept = found.context.reader.proposals(found._stored.pk)
@@ -34,16 +35,19 @@ def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
             if decision.child in known:
                 text = kept.get(decision.proposal)
                 proposal = None if text is None else Proposal.from_json(json.loads(text))
-                entries.append(Entry(found.id, decision, proposal, seen(known[decision.child], decision)))
+                entries.append(
+                    Entry(found.id, decision, proposal, seen(known[decision.child], decision, values))
+                )
     return tuple(entries)
 
 
-def seen(child: Round, decision: Decision) -> Seen:
+def seen(child: Round, decision: Decision, values: Values) -> Seen:
     """What a child showed of what was planned at a decision; what was added to it later is left out.
 
     Args:
         child: The round that came of it.
         decision: The decision.
+        values: Of the rounds that were looked at before.
     """
     stored = child._stored
     extra = len(child.context.reader.beside(stored.pk))
@@ -56,16 +60,13 @@ def seen(child: Round, decision: Decision) -> Seen:
         first = child.cells(planned) if planned > 0 else []
         drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]
     # A configuration that was run again is one trial.
-    values = drawn[np.isfinite(drawn["value"])].drop_duplicates("cell")["value"]
+    finished = drawn[np.isfinite(drawn["value"])].drop_duplicates("cell")["value"]
     audit = frame.loc[frame["origin"] == "audit", "value"]
-    found = lineage(child.context.reader, child.context.path(child.node), child._metric)
-    tables = [_judged(child, t) for t in (found.frame, found.earlier) if t is not None]
-    inside = [v for t in tables for v in _finite(t.loc[child.space.contains(t), "value"])]
     return Seen(
         planned=planned,
         ended=int(drawn["cell"].nunique()),
-        space_filling=tuple(_finite(values)),
-        inside=child.goal.best(inside),
+        space_filling=tuple(_finite(finished)),
+        inside=best_inside(child.context.reader, child.context.path(child.node), child.goal, values),
         audit=tuple(_finite(audit)),
         direction=child.direction,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from refine.space.space import SpaceDiff
@@ -66,9 +67,16 @@ class Overview:
     rounds: tuple[RoundOverview, ...]
     winner: str | None
 
+    @cached_property
+    def _children(self) -> dict[str | None, list[RoundOverview]]:
+        found: dict[str | None, list[RoundOverview]] = {}
+        for each in self.rounds:
+            found.setdefault(each.parent, []).append(each)
+        return found
+
     def below(self, parent: str | None) -> tuple[RoundOverview, ...]:
         """The rounds that came from one, oldest first; the roots for ``None``."""
-        return tuple(each for each in self.rounds if each.parent == parent)
+        return tuple(self._children.get(parent, ()))
 
 
 def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | None = None) -> Overview:

@@ -45,7 +45,7 @@ from refine.tree.context import Context
 from refine.tree.lineage import analysis_of, seen_earlier
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.winner import ranked_keys, winner_of
-from refine.trials.frame import Records, best_first, table
+from refine.trials.frame import Records, best_first, best_row, table
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
 from refine.trials.replicates import replicate_table
@@ -461,8 +461,8 @@ class Round(Shown):
 
         A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
         """
-        frame = best_first(self.trials, self.direction, self.space, self.node.allow_degenerate)
-        return None if frame.empty else frame.iloc[0]
+        records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
+        return best_row(self.space, records, self.goal)
 
     @property
     def best_params(self) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,12 +14,15 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import decode, label, value_key
 from refine.space.parameters import Parameter
 from refine.space.space import RESERVED, Space
-from refine.trials.goal import sign_of
+from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import Curve, Metric
 from refine.trials.trial import DEGENERATE, SPACE_FILLING
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_SHOWN = ("state", "seconds", "seed", "cell", "origin")
 
 
 def check_frame(frame: Any) -> None:
@@ -113,13 +116,14 @@ def best_first(
     ]
 
 
-def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
+def table(space: Space, records: Records, metric: Metric, part: slice = slice(None)) -> pd.DataFrame:
     """The table of trials.
 
     Args:
         space: Whose parameters become columns; a choice is shown by its label.
         records: The trials.
         metric: Which metric becomes ``value``.
+        part: Which rows, of the kinds that all of them together would have.
 
     Returns:
         One row per trial, in the order given: the parameters, then ``state``, ``value``, ``seconds``,
@@ -128,11 +132,9 @@ def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
     """
     import pandas as pd
 
-    data: dict[str, Any] = {}
-    for name, parameter in space.items():
-        data[name] = _parameter_column(parameter, [p.get(name) for p in records.configurations])
-    values = _values(records, metric)
-    columns = records.columns
+    data: dict[str, Any] = _parameter_columns(space, records.configurations, part)
+    values = values_of(records, metric)[part]
+    columns = {name: records.columns[name][part] for name in _SHOWN}
     data["state"] = columns["state"]
     data["value"] = values
     data["seconds"] = np.asarray(columns["seconds"], dtype=float)
@@ -143,8 +145,73 @@ def table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
     for name in names:
         title = f"{name} (metric)" if name in space or (name in RESERVED and name != "value") else name
         if title != "value":
-            data[title] = np.array([m.get(name, math.nan) for m in records.metrics], dtype=float)
-    return pd.DataFrame(data)
+            data[title] = np.array([m.get(name, math.nan) for m in records.metrics[part]], dtype=float)
+    return pd.DataFrame(data, index=range(len(records.metrics))[part])
+
+
+def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
+    """The first row of :func:`best_first` of the :func:`table`; ``None`` where no trial may be called best.
+
+    The table, of which all but one row would be thrown away, is not made.
+
+    Args:
+        space: Of the round.
+        records: Its trials.
+        goal: What they are judged by.
+    """
+    import pandas as pd
+
+    values = goal.sign * values_of(records, goal.metric, goal.allow_degenerate)
+    usable = np.isfinite(values)
+    if not usable.any():
+        return None
+    i = int(np.argmax(np.where(usable, values, -np.inf)))
+    here = table(space, records, goal.metric, slice(i, i + 1))
+    if here["cell"].iloc[0] is None and any(cell is not None for cell in records.columns["cell"]):
+        here["cell"] = pd.Series([None, "0"], index=[i, i + 1])  # none as a column with texts has it
+    return here.iloc[0]
+
+
+def configuration_table(space: Space, configurations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The parameters alone, as :func:`table` has them.
+
+    Args:
+        space: Whose parameters become columns.
+        configurations: Name -> encoded value.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(_parameter_columns(space, configurations))
+
+
+def values_of(records: Records, metric: Metric, allow_degenerate: bool = True) -> npt.NDArray[np.float64]:
+    """What each trial is judged by.
+
+    Args:
+        records: The trials.
+        metric: Which metric it is.
+        allow_degenerate: Whether a degenerate trial has a value.
+
+    Returns:
+        (n,) values; NaN where a trial has none.
+    """
+    values = _values(records, metric)
+    if not allow_degenerate:
+        share = np.array([m.get(DEGENERATE, math.nan) for m in records.metrics], dtype=float)
+        values[share >= 0.5] = np.nan
+    return values
+
+
+def _parameter_columns(
+    space: Space, configurations: Sequence[Mapping[str, Any]], part: slice = slice(None)
+) -> dict[str, npt.NDArray[Any]]:
+    return {
+        # What kind of numbers a column has all of its rows decide.
+        n: _parameter_column(p, [c.get(n) for c in configurations])[part]
+        if p.numeric
+        else _parameter_column(p, [c.get(n) for c in configurations[part]])
+        for n, p in space.items()
+    }
 
 
 def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:

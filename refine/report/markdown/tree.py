@@ -105,6 +105,7 @@ class TreeFacts:
         reproduce: Python that makes the round with the best observed trial again.
         winner: The configuration to hand over; ``None`` where no trial may be called best.
         certificate: Name of the file with its certificate, beside the report; ``None`` without one.
+        told: Of how many rounds it says what they taught: of the last ones on the way, where it is not of all.
     """
 
     name: str
@@ -117,6 +118,7 @@ class TreeFacts:
     reproduce: str
     winner: Winner | None = None
     certificate: str | None = None
+    told: int = 0
 
 
 def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
@@ -175,6 +177,10 @@ def _summary(facts: TreeFacts) -> Raw:
         refuted = sum(bool(e.refuted) for e in tested)
         parts.append(
             f"Audit trials tested {plural(len(tested), 'narrowing')} and refuted {refuted or 'none'}."
+        )
+    if facts.told < len(facts.steps):
+        parts.append(
+            f"What rounds taught is told of the last {facts.told} on the way; of any other, its own report tells it."
         )
     holdout_results = sum(len(s.holdout_results) for s in facts.steps)
     parts.append(

@@ -24,6 +24,9 @@ from refine.tree.tree import Tree
 from refine.trials.frame import may_be_best
 from refine.utils.provided import provides
 
+TOLD = 20
+"""Of how many rounds a report of a larger tree says what they taught: it would analyse every one of them."""
+
 
 @provides("tree.report")
 def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Path:
@@ -52,26 +55,29 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
     optimism = None
     with contextlib.suppress(AnalysisError):
         optimism = None if last is None else last.optimism()
+    way = () if last is None else tuple(node.id for node in last.path)
+    told = {r.id for r in rounds} if len(rounds) <= 2 * TOLD else set(way[-TOLD:])
     return TreeFacts(
         name=tree.name,
         metric=first.metric,
         direction=first.direction,
-        steps=tuple(_step(each, by_child.get(each.id)) for each in seen.rounds),
-        way=() if last is None else tuple(node.id for node in last.path),
+        steps=tuple(_step(each, by_child.get(each.id), each.id in told) for each in seen.rounds),
+        way=way,
         optimism=optimism,
         calibration=Calibration(tree.name, entries),
         reproduce="" if last is None else reproduce(last),
         winner=tree.winner(),
+        told=len(told),
     )
 
 
-def _step(each: RoundOverview, entry: Entry | None) -> Step:
+def _step(each: RoundOverview, entry: Entry | None, told: bool) -> Step:
     found, comparable = each.round, each.comparable
     trials, node, best = found.trials, found.node, each.best if comparable else None
     values = np.asarray(trials["value"], dtype=float) if comparable else np.full(len(trials), np.nan)
     seen: tuple[str, ...] = ()
     with contextlib.suppress(AnalysisError):  # too few trials yet
-        seen = tuple(seen_in(found.analyze()))
+        seen = tuple(seen_in(found.analyze())) if told else ()
     seconds = np.asarray(trials["seconds"], dtype=float)
     return Step(
         node=node,

@@ -1,0 +1,137 @@
+"""What looking at a tree costs grows with its rounds, and not with their square. No clock is read: work is counted."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import refine
+from refine.report.markdown.tree_reading import TOLD
+from refine.stats import importance
+from refine.tree import lineage
+from refine.tree.round import Round
+from refine.trials.frame import best_first
+
+
+def wavy(params):
+    value = math.sin(3 * params["x"]) - params.get("y", 0.5) ** 2
+    return {"value": value, "degenerate": float(params["x"] > 2.5)}
+
+
+def _branched(tree, rounds, n=12):
+    """A chain with a side branch at every fourth round; every space is another one, some have a parameter more."""
+    found = tree.add_round({"x": (0.0, 3.0, 31)}, wavy, n=n)
+    made = [found.run(progress=False)]
+    for i in range(1, rounds):
+        space = {"x": (0.0, 3.0 - 1.5 * i / rounds, 31), "y": (0.0, 1.0, 5)}
+        previous = {} if "y" in found.space else {"y": 0.5}
+        child = found.branch(space, n=n, seed=i, previous=previous, note=f"step {i}")
+        made.append(child.run(objective=wavy, progress=False))
+        found = found if i % 4 == 0 else child
+    return made
+
+
+@pytest.fixture(scope="module", params=[12, 48])
+def branched(request, tmp_path_factory):
+    with refine.Tree("many", store=tmp_path_factory.mktemp("many") / "refine.db") as tree:
+        yield tree, _branched(tree, request.param)
+
+
+def _inside(child):
+    """The best value inside, from the tables of the whole path."""
+    path = child.context.path(child.node)
+    found = lineage.lineage(child.context.reader, path, child._metric)
+    values = []
+    for frame in (found.frame, found.earlier):
+        if frame is not None:
+            usable = child.space.contains(frame) & ~(frame["degenerate"] >= 0.5) & np.isfinite(frame["value"])
+            values += frame["value"][usable].tolist()
+    return child.goal.best(values)
+
+
+def test_the_best_inside_is_that_of_all_tables(branched):
+    tree, made = branched
+    entries = {e.child: e.seen.inside for e in tree.calibration().entries}
+    assert entries == {child.id: _inside(child) for child in made[1:]}
+    assert len({round(v, 9) for v in entries.values()}) > 1
+
+
+def test_calibration_looks_at_a_few_rows_of_every_path(branched, monkeypatch):
+    tree, made = branched
+    rows = []
+
+    def counted(space, configurations, made=lineage.configuration_table):
+        rows.append(len(configurations))
+        return made(space, configurations)
+
+    monkeypatch.setattr(lineage, "configuration_table", counted)
+    tree.calibration()
+    assert 0 < len(rows) <= 2 * len(made), "tables were made of the whole path"
+    assert sum(rows) <= 320 * len(made)
+
+
+def test_the_best_row_is_the_first_of_the_table(branched):
+    _, made = branched
+    for found in made:
+        table = best_first(found.trials, found.direction, found.space, found.node.allow_degenerate)
+        expected, best = table.iloc[0], found.best
+        assert best.equals(expected)
+        assert (best.name, best.dtype) == (expected.name, expected.dtype)
+        assert [type(v) for v in best] == [type(v) for v in expected]
+
+
+def test_the_best_row_of_cells_off_and_on_the_grid(tree):
+    good = {"x": 1.2345}
+    found = tree.add_round({"x": (0.0, 3.0, 7)}, lambda p: -abs(p["x"] - 1.2345), n=5, given=[good])
+    found.run(progress=False)
+    expected = best_first(found.trials, "maximize", found.space).iloc[0]
+    assert expected["x"] == good["x"]
+    assert found.best.equals(expected)
+    assert repr(found.best["cell"]) == repr(expected["cell"])
+
+
+def test_a_report_analyses_no_more_rounds_however_many_there_are(branched, monkeypatch, tmp_path):
+    tree, made = branched
+    asked = []
+
+    def counted(self, *args, analyze=Round.analyze, **named):
+        asked.append(self.id)
+        return analyze(self, *args, **named)
+
+    monkeypatch.setattr(Round, "analyze", counted)
+    text = tree.report(tmp_path).read_text(encoding="utf-8")
+    few = len(made) <= 2 * TOLD
+    assert len(set(asked)) <= (len(made) if few else TOLD + 1)
+    assert ("What rounds taught is told of the last" in text) != few
+
+
+def test_permutations_take_no_more_memory_the_more_there_are():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 10, 60) / 9, rng.normal(size=60)
+
+    def peak(permutations):
+        measure = importance.PedAnova(permutations=permutations)
+        tracemalloc.start()
+        try:
+            measure(x, y)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1000)
+    # 8 bytes of every further permutation stay, its value; ten levels' densities and draws would be hundreds.
+    assert peak(400_000) - peak(40_000) < 360_000 * 40
+
+
+def test_permutations_in_blocks_are_those_of_one_block(monkeypatch):
+    rng = np.random.default_rng(1)
+    for n, levels in ((30, 5), (400, 30)):
+        x, y = rng.integers(0, levels, n) / (levels - 1), rng.normal(size=n)
+        measure = importance.PedAnova(permutations=3000)
+        monkeypatch.setattr(importance, "_BLOCK", 3000)
+        whole = measure(x, y)
+        monkeypatch.setattr(importance, "_BLOCK", 701)
+        assert measure(x, y) == whole
