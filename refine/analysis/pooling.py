@@ -14,8 +14,7 @@ from refine.space.encoding import decode, encode
 from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.frame import Records
 from refine.trials.round_record import Node
-
-Configurations = list[dict[str, Any]]
+from refine.trials.rows import Rows
 
 
 def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | None]:
@@ -40,7 +39,7 @@ def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | Non
     return found[::-1]
 
 
-def translated(space: Space, added: Mapping[str, Any], configurations: Configurations) -> Configurations:
+def translated(space: Space, added: Mapping[str, Any], configurations: Rows) -> Rows:
     """Configurations of an earlier round in the names of a later space.
 
     Args:
@@ -52,7 +51,7 @@ def translated(space: Space, added: Mapping[str, Any], configurations: Configura
         The same configurations with parameters that were added on the way at the value that earlier trials
         had (``previous``) and without fixed ones that were dropped.
     """
-    return [{n: p.get(n, added.get(n)) for n in space} for p in configurations]
+    return configurations.under(space, added)
 
 
 def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:
@@ -68,9 +67,7 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
         if added is None:
             continue
         found = records[node.id]
-        done = [
-            p for p, s in zip(found.configurations, found.columns["state"], strict=True) if s == "complete"
-        ]
+        done = found.configurations.chosen([s == "complete" for s in found.columns["state"]])
         for configuration in translated(space, added, done):
             frozen = decode_configuration(configuration)
             if space.on_grid(frozen):

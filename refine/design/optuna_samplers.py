@@ -21,6 +21,7 @@ from refine.space.space import Space, configuration_key
 from refine.trials.frame import Records, degenerate_rows, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
+from refine.trials.rows import Rows
 
 _TRIES = 50
 _TRIES_GP = 5  # each of them fits the process anew
@@ -265,7 +266,7 @@ class OptunaRace:
 def ended_trials(
     space: Space,
     records: Records,
-    configurations: Sequence[Mapping[str, Any]],
+    configurations: Rows,
     metric: Metric,
     allow_degenerate: bool,
 ) -> list[EndedTrial]:
@@ -280,7 +281,7 @@ def ended_trials(
         metric: Which metric is the value.
         allow_degenerate: Whether a degenerate trial may be called best.
     """
-    frame = table(space, records._replace(configurations=[dict(p) for p in configurations]), metric)
+    frame = table(space, records._replace(configurations=configurations), metric)
     if frame.empty:
         return []
     inside = space.contains(frame)

@@ -23,6 +23,7 @@ from refine.store.store import Store
 from refine.trials.frame import Records, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node, StoredNode
+from refine.trials.rows import Rows
 from refine.utils.action import Action
 from refine.utils.display import Shown
 
@@ -174,7 +175,7 @@ def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
     What a sampler asked for follows from the trials that it got, so that only its seeds can be checked.
     """
     node = stored.node
-    nothing = Records([], [], (), {name: [] for name in records.columns})
+    nothing = Records(Rows(), Rows(), (), {name: [] for name in records.columns})
     inherited, beside = store.inherited(stored.pk), store.beside(stored.pk)
     _, tasks = plan(node, stored.n, inherited, beside, nothing, frozenset())
     seeds = {task.key: task.seed for task in tasks if not task.replicate}

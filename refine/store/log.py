@@ -9,6 +9,7 @@ import itertools
 import json
 import operator
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,12 @@ from refine.store.schema import shown_url, t
 from refine.store.sound import BROKEN, PLAIN, curve_of, parsed, said, sift, unreadable
 from refine.trials.frame import Records
 from refine.trials.metric import Curve, Metric
+from refine.trials.rows import Rows
 from refine.trials.trial import Examples, Trial
+
+_BLOCK = 20_000
+"""Trials that are read together: what is made of them on the way takes no more memory however many there are."""
+_ALIKE = ("origin", "state", "code", "read", "error")
 
 
 class TrialWriter:
@@ -190,7 +196,11 @@ def read_curves(engine: sa.Engine, pk: int, keys: Sequence[str]) -> dict[str, Cu
 
 
 def read_records(
-    engine: sa.Engine, pks: Sequence[int], curves: bool = False, replicates: bool = False
+    engine: sa.Engine,
+    pks: Sequence[int],
+    curves: bool = False,
+    replicates: bool = False,
+    row: int | None = None,
 ) -> dict[int, Records]:
     """Trials of some nodes as columns, by node, in the order of finishing; the last attempt of each.
 
@@ -199,18 +209,26 @@ def read_records(
         pks: Rows of nodes.
         curves: Whether to read values per epoch as well.
         replicates: Whether to read replicates too, and not the planned runs alone.
+        row: Row of the one trial to read; default all.
     """
     with _without_collector(), engine.connect() as connection:
-        out = {pk: Records([], [], [] if curves else (), {name: [] for name in PLAIN}) for pk in pks}
-        for node, parts, data, found, faults in _sound_rows(connection, pks, curves, replicates):
-            out[node] = Records(
-                data[0],
-                data[1],
-                [found.get(pk, {}) for pk in parts[1]] if curves else (),
-                {name: list(part) for name, part in zip(PLAIN, parts[4:], strict=True)},
-                tuple(f"trial {i + 1}: {text}" for i, text in faults.items()),
-            )
-        return out
+        out = {pk: Records(Rows(), Rows(), [], {name: [] for name in PLAIN}) for pk in pks}
+        known: dict[str, str] = {}
+        damaged: dict[int, list[str]] = {}
+        for node, parts, data, found, faults in _sound_rows(connection, pks, curves, replicates, row):
+            mine = out[node]
+            mine.configurations.extend(data[0])
+            mine.metrics.extend(data[1])
+            if curves:
+                mine.curves.extend(found.get(pk, {}) for pk in parts[1])  # type: ignore[attr-defined]
+            for name, part in zip(PLAIN, parts[4:], strict=True):
+                # Of words that come a million times each is kept once.
+                mine.columns[name].extend(map(known.setdefault, part, part) if name in _ALIKE else part)
+            damaged.setdefault(node, []).extend(f"trial {i + 1}: {text}" for i, text in faults.items())
+        return {
+            pk: mine._replace(curves=mine.curves if curves else (), damaged=tuple(damaged.get(pk, ())))
+            for pk, mine in out.items()
+        }
 
 
 def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
@@ -221,42 +239,54 @@ def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
 
 
 def _sound_rows(
-    connection: sa.Connection, pks: Sequence[int], curves: bool, replicates: bool
+    connection: sa.Connection, pks: Sequence[int], curves: bool, replicates: bool, row: int | None = None
 ) -> Iterator[
     tuple[int, Sequence[Sequence[Any]], Sequence[list[Any]], Mapping[int, Curve], Mapping[int, str]]
 ]:
     """Node by node what can be read of its trials, last attempts.
 
     Yields:
-        The node, columns of the statement, parsed configurations and metrics, curves by row, and why which others
+        Some thousand at a time: the node, columns of the statement, parsed configurations and metrics, curves by row, and why which others
         can't be read, by number.
     """
     c = t.trial.c
     where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
+    if row is not None:
+        where &= c.pk == row
     columns = [c.node, c.pk, c.configuration, c.metrics, *(c[name] for name in PLAIN)]
     query = sa.select(*columns).where(where).order_by(c.node, c.pk)
     if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
         query = query.where(~_superseded())
-    rows = connection.execute(query).all()
-    found: dict[int, Curve] = {}
-    spoilt: dict[int, str] = {}
-    if curves and rows:
-        pairs = sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, c.pk == t.curve.c.trial).where(where)
-        for trial, packed in connection.execute(pairs):
-            try:
-                found[trial] = curve_of(packed)
-            except BROKEN as error:
-                spoilt[trial] = f"its curve: {said(error)}"
-    for node, some in itertools.groupby(rows, operator.itemgetter(0)):
-        mine = list(some)
-        parts: list[Sequence[Any]] = list(zip(*mine, strict=True))
-        data: list[list[Any]] = []
-        faults = _faults(parts, spoilt, data)
-        if faults:
-            good = [row for i, row in enumerate(mine) if i not in faults]
-            parts = list(zip(*good, strict=True)) or [()] * len(columns)
-            data = [parsed(parts[2]), parsed(parts[3])]
-        yield node, parts, data, found, faults
+    before: Counter[int] = Counter()
+    for rows in connection.execute(query, execution_options={"yield_per": _BLOCK}).partitions():
+        found: dict[int, Curve] = {}
+        spoilt: dict[int, str] = {}
+        if curves:
+            low, high = rows[0].pk, rows[-1].pk
+            if len(pks) > 1:
+                low, high = min(row.pk for row in rows), max(row.pk for row in rows)
+            pairs = (
+                sa.select(t.curve.c.trial, t.curve.c.data)
+                .join(t.trial, c.pk == t.curve.c.trial)
+                .where(where, c.pk.between(low, high))
+            )
+            for trial, packed in connection.execute(pairs):
+                try:
+                    found[trial] = curve_of(packed)
+                except BROKEN as error:
+                    spoilt[trial] = f"its curve: {said(error)}"
+        of_node = itertools.groupby(rows, operator.itemgetter(0)) if len(pks) > 1 else [(pks[0], rows)]
+        for node, some in of_node:
+            mine = list(some)
+            parts: list[Sequence[Any]] = list(zip(*mine, strict=True))
+            data: list[list[Any]] = []
+            faults = _faults(parts, spoilt, data)
+            if faults:
+                good = [row for i, row in enumerate(mine) if i not in faults]
+                parts = list(zip(*good, strict=True)) or [()] * len(columns)
+                data = [parsed(parts[2]), parsed(parts[3])]
+            yield node, parts, data, found, {before[node] + i: text for i, text in faults.items()}
+            before[node] += len(mine)
 
 
 def _faults(
@@ -300,22 +330,6 @@ def store_scores(engine: sa.Engine, pk: int, metric: Metric) -> None:
                 connection.execute(t.trial.update().where(c.pk == trial).values(row))
 
 
-def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
-    """Node row -> state -> number of planned trials, the last attempt of each."""
-    c = t.trial.c
-    query = (
-        sa.select(c.node, c.state, sa.func.count())
-        .join(t.node, t.node.c.pk == c.node)
-        .where(t.node.c.tree == tree, c.replicate == 0, ~_superseded())
-        .group_by(c.node, c.state)
-    )
-    out: dict[int, dict[str, int]] = {}
-    with engine.connect() as connection:
-        for node, state, number in connection.execute(query):
-            out.setdefault(node, {})[state] = number
-    return out
-
-
 def count_environments(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, int]]]:
     """Node row -> digest of an environment and how many trials ran on it, most first; of all attempts and replicates."""
     c, count = t.trial.c, sa.func.count()
@@ -341,15 +355,11 @@ def environment_marks(engine: sa.Engine, pk: int, keys: Collection[str]) -> list
 
 def last_rows(engine: sa.Engine, tree: int) -> dict[int, int]:
     """Node row -> row of the trial that was written last: every run, again or under another seed, is a new one."""
-    c = t.trial.c
-    query = (
-        sa.select(c.node, sa.func.max(c.pk))
-        .join(t.node, t.node.c.pk == c.node)
-        .where(t.node.c.tree == tree)
-        .group_by(c.node)
-    )
+    c, node = t.trial.c, t.node.c
+    last = sa.select(sa.func.max(c.pk)).where(c.node == node.pk).scalar_subquery()  # one look into the index
     with engine.connect() as connection:
-        return {node: int(pk) for node, pk in connection.execute(query)}
+        found = connection.execute(sa.select(node.pk, last).where(node.tree == tree)).all()
+        return {pk: int(row) for pk, row in found if row is not None}
 
 
 @contextlib.contextmanager

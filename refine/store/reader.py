@@ -17,7 +17,6 @@ from refine.review.decision import Decision
 from refine.space.encoding import digest
 from refine.store.log import (
     count_environments,
-    count_states,
     environment_marks,
     last_rows,
     read_curves,
@@ -28,9 +27,11 @@ from refine.store.log import (
 from refine.store.schema import shown_url, t
 from refine.store.sound import BROKEN, LARGEST, node_of, said
 from refine.trials.frame import Records
+from refine.trials.goal import Goal
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
 from refine.trials.round_record import Beside, HoldoutRun, StoredNode, StoredOpening, beside_of
+from refine.trials.rows import Rows
 from refine.trials.trial import Examples
 
 T = TypeVar("T")
@@ -71,9 +72,20 @@ class Reader(ABC):
         known, tags = self.nodes(tree), self._once(_tags, tree)
         return {tag: key for tag, key in tags.items() if key in known}
 
+    @abstractmethod
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
-        """See :func:`refine.store.log.count_states`."""
-        return self._once(count_states, tree)
+        """Node row -> state -> number of planned trials, the last attempt of each."""
+
+    @abstractmethod
+    def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
+        """The best planned trial of a round and its number among them, found without keeping the others in memory.
+
+        ``None`` where no trial may be called best.
+
+        Args:
+            pk: Row of the node.
+            goal: What its trials are judged by: a metric that is neither a function nor read off curves.
+        """
 
     def last_rows(self, tree: int) -> dict[int, int]:
         """See :func:`refine.store.log.last_rows`."""
@@ -170,6 +182,18 @@ class Snapshot(Reader):
             self._known[read, tree] = read(self.engine, tree)
         return cast(T, self._known[read, tree])
 
+    def counts(self, tree: int) -> dict[int, dict[str, int]]:
+        """See :meth:`Reader.counts`."""
+        if ("counts", tree) not in self._known:
+            self._known["counts", tree] = self._reader.counts(tree)
+        return cast(dict[int, dict[str, int]], self._known["counts", tree])
+
+    def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
+        """See :meth:`Reader.best_record`."""
+        if (pk, goal) not in self._known:
+            self._known[pk, goal] = self._reader.best_record(pk, goal)
+        return cast(tuple[int, Records] | None, self._known[pk, goal])
+
     def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
         known: dict[int, T | None] = self._known.setdefault(read, {})
         if pk not in known:
@@ -195,8 +219,8 @@ def _joined(parts: Sequence[Records]) -> Records:
         return parts[0]
     names = parts[0].columns
     return Records(
-        [c for part in parts for c in part.configurations],
-        [m for part in parts for m in part.metrics],
+        Rows.joined(part.configurations for part in parts),
+        Rows.joined(part.metrics for part in parts),
         [c for part in parts for c in part.curves],
         {name: [v for part in parts for v in part.columns[name]] for name in names},
         tuple(text for part in parts for text in part.damaged),

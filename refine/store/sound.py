@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -263,7 +264,10 @@ def _look_at(
             long = (text for text in texts if len(text) > 308)
             if any(map(_HUGE.search, long)):
                 raise ValueError("configuration holds a number of more digits than a float holds")
-            if any(math.inf in c.values() or -math.inf in c.values() for c in found):
+            if any(
+                any(map(operator.contains, map(dict.values, found), repeat(far)))
+                for far in (math.inf, -math.inf)
+            ):
                 raise ValueError("configuration holds infinity")
 
 

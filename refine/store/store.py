@@ -38,7 +38,9 @@ from refine.store.removal import (
 )
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t, version_of
 from refine.store.sound import faults_of
+from refine.store.tally import Tallies
 from refine.trials.frame import Records
+from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.round_record import BASELINE, HoldoutRun, Node, StoredDecision
 from refine.utils.action import Action
@@ -70,6 +72,7 @@ class Store(Reader):
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
         self.url = url_of(url)
         self.closed = False
+        self._tallies = Tallies()
         check_place(self.url, create)
         try:
             place = absolute(self.url)
@@ -122,6 +125,16 @@ class Store(Reader):
 
     def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
         return read(self.engine, tree)
+
+    def counts(self, tree: int) -> dict[int, dict[str, int]]:
+        """See :meth:`refine.store.reader.Reader.counts`."""
+        return self._tallies.states(self.engine, tree)
+
+    def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
+        """See :meth:`refine.store.reader.Reader.best_record`."""
+        best = self._tallies.best(self.engine, pk, goal)
+        found = read_records(self.engine, [pk], row=best.row)[pk] if best.row else None
+        return None if found is None or not found.metrics else (best.position, found)
 
     def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
         return read(self.engine, [pk]).get(pk)

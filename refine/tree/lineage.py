@@ -23,6 +23,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan
 from refine.trials.replicates import Fresh, again, fresh_runs
 from refine.trials.round_record import Node, StoredNode
+from refine.trials.rows import Rows
 from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
@@ -152,12 +153,12 @@ def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: 
     low, size = 0, 32
     while low < len(order):
         some = order[low : low + size]
-        configurations = []
+        some_of = []
         for i, at in zip(some, np.searchsorted(starts, some, side="right") - 1, strict=True):
             pk, added = used[at]
             of = reader.records([pk], curves=curves).configurations[i - starts[at]]
-            configurations += translated(space, added, [of])
-        inside = space.contains(configuration_table(space, configurations))
+            some_of.append(translated(space, added, Rows([of])))
+        inside = space.contains(configuration_table(space, Rows.joined(some_of)))
         if inside.any():
             return goal.sign * float(every[some[np.argmax(inside)]])
         low, size = low + size, 8 * size

@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LARGE = 50_000
+"""More trials than a look at a round reads: its best one is looked for by value alone, and damage is left to
+:meth:`refine.Tree.damage`."""
+
+
 @dataclass(eq=False, repr=False)
 class Round(Shown):
     """A node of the refinement tree that can be run.
@@ -456,11 +461,22 @@ class Round(Shown):
         return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)))
 
     @property
+    def _large(self) -> bool:
+        """Whether it has so many trials that looking at it must not read them all."""
+        return sum(self.context.counts.get(self._stored.pk, {}).values()) > LARGE
+
+    @property
     def best(self) -> pd.Series | None:
         """The row of the best observed trial; ``None`` before the first has finished. See :meth:`recommend`.
 
         A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
         """
+        if self._large and not self._metric.curves and self._metric.function is None:
+            found = self.context.reader.best_record(self._stored.pk, self.goal)
+            if found is None:
+                return None
+            best: pd.Series = table(self.space, found[1], self._metric).iloc[0]
+            return best.rename(found[0])
         records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
         return best_row(self.space, records, self.goal)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from refine.space.parameters import Parameter
 from refine.space.space import RESERVED, Space
 from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import Curve, Metric
+from refine.trials.rows import Rows
 from refine.trials.trial import DEGENERATE, SPACE_FILLING
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class Records(NamedTuple):
         damaged: What is wrong with stored trials that can't be read and are not among these, a sentence for each.
     """
 
-    configurations: list[dict[str, Any]]
-    metrics: list[dict[str, float]]
+    configurations: Rows
+    metrics: Rows
     curves: Sequence[Curve]
     columns: dict[str, list[Any]]
     damaged: tuple[str, ...] = ()
@@ -141,11 +142,10 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
     data["seed"] = np.asarray(columns["seed"], dtype=np.int64)
     data["cell"] = columns["cell"]
     data["origin"] = columns["origin"]
-    names = dict.fromkeys(name for metrics in records.metrics for name in metrics)
-    for name in names:
+    for name in records.metrics.names:
         title = f"{name} (metric)" if name in space or (name in RESERVED and name != "value") else name
         if title != "value":
-            data[title] = np.array([m.get(name, math.nan) for m in records.metrics[part]], dtype=float)
+            data[title] = records.metrics.numbers(name)[part]
     return pd.DataFrame(data, index=range(len(records.metrics))[part])
 
 
@@ -172,7 +172,7 @@ def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
     return here.iloc[0]
 
 
-def configuration_table(space: Space, configurations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def configuration_table(space: Space, configurations: Rows) -> pd.DataFrame:
     """The parameters alone, as :func:`table` has them.
 
     Args:
@@ -197,21 +197,23 @@ def values_of(records: Records, metric: Metric, allow_degenerate: bool = True) -
     """
     values = _values(records, metric)
     if not allow_degenerate:
-        share = np.array([m.get(DEGENERATE, math.nan) for m in records.metrics], dtype=float)
-        values[share >= 0.5] = np.nan
+        values[records.metrics.numbers(DEGENERATE) >= 0.5] = np.nan
     return values
 
 
 def _parameter_columns(
-    space: Space, configurations: Sequence[Mapping[str, Any]], part: slice = slice(None)
+    space: Space, configurations: Rows, part: slice = slice(None)
 ) -> dict[str, npt.NDArray[Any]]:
-    return {
+    found = {}
+    for name, parameter in space.items():
+        column = configurations.column(name)
         # What kind of numbers a column has all of its rows decide.
-        n: _parameter_column(p, [c.get(n) for c in configurations])[part]
-        if p.numeric
-        else _parameter_column(p, [c.get(n) for c in configurations[part]])
-        for n, p in space.items()
-    }
+        found[name] = (
+            _parameter_column(parameter, column)[part]
+            if parameter.numeric
+            else _parameter_column(parameter, column[part])
+        )
+    return found
 
 
 def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
@@ -223,17 +225,20 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
             for m, s in zip(records.metrics, states, strict=True)
         )
     elif not metric.curves:
-        found = (m.get(metric.name) for m in records.metrics)
+        found = records.metrics.numbers(metric.name)
     else:
         curves: Sequence[Curve] = records.curves or [{}] * len(records.metrics)
         found = (metric.of(m, c) for m, c in zip(records.metrics, curves, strict=True))
-    values = np.array([math.nan if v is None else v for v in found], dtype=float)
+    if isinstance(found, np.ndarray):
+        values = found
+    else:
+        values = np.array([math.nan if v is None else v for v in found], dtype=float)
     ended = np.array([s == "complete" for s in states], dtype=np.bool_)
     values[~ended] = np.nan
     return values
 
 
-def _parameter_column(parameter: Parameter, encoded: list[Any]) -> npt.NDArray[Any]:
+def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[Any]:
     if parameter.numeric:
         column = np.asarray(encoded)
         if column.dtype.kind in "if":
@@ -244,7 +249,7 @@ def _parameter_column(parameter: Parameter, encoded: list[Any]) -> npt.NDArray[A
     labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
     seen: dict[tuple[type, Any], str] = {}
     out = []
-    for value in encoded:
+    for value in encoded.tolist() if isinstance(encoded, np.ndarray) else encoded:
         # A reference or tuple arrives as a dictionary, which can't be looked up itself.
         known = (type(value), value) if not isinstance(value, dict) else (dict, str(value))
         if known not in seen:

@@ -53,8 +53,8 @@ def _where(records: Records, keep: Sequence[bool]) -> Records:
         return [v for v, k in zip(values, keep, strict=True) if k]
 
     return Records(
-        some(records.configurations),
-        some(records.metrics),
+        records.configurations.chosen(keep),
+        records.metrics.chosen(keep),
         some(records.curves) if records.curves else (),
         {name: some(values) for name, values in records.columns.items()},
         records.damaged,

@@ -60,7 +60,7 @@ def _damaged(tree: Tree, seen: Overview) -> list[Text]:
     told += [
         f"round {each.id}: {plural(len(bad), 'stored trial')} can't be read"
         for each in seen.rounds
-        if (bad := each.round.damaged)
+        if not each.round._large and (bad := each.round.damaged)
     ]
     return [Text("; ".join(told), "bad", Action("tree.damage"))] if told else []
 

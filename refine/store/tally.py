@@ -1,0 +1,215 @@
+"""How many trials of each state a round has, and which is its best, without reading the round again for every look.
+
+What a process has counted it keeps, and of a round that grew it reads what is new. Rows that were taken away, run again or
+written before the last one change how many there are in another way than what is new does: then all is counted anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from refine.store.schema import t
+from refine.store.sound import BROKEN, parsed, sift
+from refine.trials.goal import Goal
+from refine.trials.rows import Rows
+from refine.trials.trial import DEGENERATE
+
+_BLOCK = 50_000
+
+
+class _Size(NamedTuple):
+    """How far a round is: what was read of it holds for as long as this does.
+
+    Attributes:
+        rows: How many trials it has, replicates and earlier attempts among them.
+        last: Row of the one that was written last.
+    """
+
+    rows: int
+    last: int
+
+
+class Best(NamedTuple):
+    """The best planned trial of a round.
+
+    Attributes:
+        value: Larger is better; -inf where there is none.
+        row: Its row.
+        position: Its number among the planned trials.
+        of: How many planned trials were looked at.
+    """
+
+    value: float = -math.inf
+    row: int = 0
+    position: int = 0
+    of: int = 0
+
+
+class Tallies:
+    """What a process knows of the rounds of a store."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, tuple[_Size, dict[str, int]]] = {}
+        self._best: dict[tuple[int, Goal], tuple[_Size, Best]] = {}
+
+    def states(self, engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
+        """Node row -> state -> number of planned trials, the last attempt of each."""
+        with engine.connect() as connection:
+            sizes = _sizes(connection, t.node.c.tree == tree)
+            known = {pk: self._states[pk] for pk in sizes if pk in self._states}
+            grown = {pk: then for pk, (then, _) in known.items() if then != sizes[pk]}
+            new = [pk for pk in sizes if pk not in known]
+            found = _counted(connection, t.trial.c.node.in_(new)) if new else {}
+            for pk, then in grown.items():
+                more = _counted(connection, _between(pk, then, sizes[pk])).get(pk)
+                if more is None or more.again or then.rows + more.rows != sizes[pk].rows:
+                    new.append(pk)
+                    found |= _counted(connection, t.trial.c.node == pk)
+                else:
+                    counts = Counter(known[pk][1])
+                    counts.update(more.states)
+                    self._states[pk] = sizes[pk], _in_order(counts)
+            repeated = [pk for pk in new if pk in found and found[pk].again]
+            earlier = _superseded(connection, repeated) if repeated else {}
+            for pk in new:
+                counts = Counter(found[pk].states if pk in found else {})
+                counts.subtract(earlier.get(pk, {}))
+                self._states[pk] = sizes[pk], _in_order(counts)
+            return {pk: dict(self._states[pk][1]) for pk in sizes if self._states[pk][1]}
+
+    def best(self, engine: sa.Engine, pk: int, goal: Goal) -> Best:
+        """The best planned trial of a round, the first of equal ones. Trials that can't be read are none.
+
+        Args:
+            engine: The store's.
+            pk: Row of the round.
+            goal: What they are judged by: a metric that is neither a function nor read off curves.
+        """
+        with engine.connect() as connection:
+            size = _sizes(connection, t.node.c.pk == pk)[pk]
+            then, found = self._best.get((pk, goal), (_Size(0, 0), Best()))
+            if then == size:
+                return found
+            c = t.trial.c
+            rows, attempt = connection.execute(
+                sa.select(sa.func.count(), sa.func.max(c.attempt)).where(_between(pk, then, size))
+            ).one()
+            again = attempt not in (0, None)
+            if again or then.rows + rows != size.rows:  # rows before it were taken away, or written later
+                then, found, again = _Size(0, 0), Best(), True
+            where = _between(pk, then, size) & (c.replicate == 0)
+            if again:
+                where &= c.pk.not_in(_earlier_rows([pk]))
+            query = sa.select(c.pk, c.state, c.metrics).where(where).order_by(c.pk)
+            for rows in connection.execute(query, execution_options={"yield_per": _BLOCK}).partitions():
+                found = _better(found, *zip(*rows, strict=True), goal=goal)
+            self._best[pk, goal] = size, found
+            return found
+
+
+class _Counts(NamedTuple):
+    """Trials of a round.
+
+    Attributes:
+        states: State -> number of planned ones, earlier attempts among them.
+        rows: How many there are, replicates among them.
+        again: Whether one was run again.
+    """
+
+    states: dict[str, int]
+    rows: int
+    again: bool
+
+
+def _sizes(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int, _Size]:
+    c, node = t.trial.c, t.node.c
+    rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == node.pk).scalar_subquery()
+    last = sa.select(sa.func.max(c.pk)).where(c.node == node.pk).scalar_subquery()
+    query = sa.select(node.pk, rows, last).where(which)
+    return {pk: _Size(int(n), int(top or 0)) for pk, n, top in connection.execute(query)}
+
+
+def _between(pk: int, then: _Size, now: _Size) -> sa.ColumnElement[bool]:
+    """Trials of a round that were written after one look and before another."""
+    return (t.trial.c.node == pk) & t.trial.c.pk.between(then.last + 1, now.last)
+
+
+def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    return {state: n for state, n in sorted(counts.items(), key=str) if n}
+
+
+def _counted(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int, _Counts]:
+    c = t.trial.c
+    planned = sa.case((c.replicate == 0, 1), else_=0)
+    query = (
+        sa.select(c.node, c.state, sa.func.count(), sa.func.sum(planned), sa.func.max(c.attempt))
+        .where(which)
+        .group_by(c.node, c.state)
+        .order_by(c.node, c.state)
+    )
+    found: dict[int, _Counts] = {}
+    for node, state, rows, mine, attempt in connection.execute(query):
+        states, before, again = found.get(node, _Counts({}, 0, False))
+        found[node] = _Counts({**states, state: int(mine)}, before + int(rows), again or attempt != 0)
+    return found
+
+
+def _superseded(connection: sa.Connection, nodes: list[int]) -> dict[int, dict[str, int]]:
+    c = t.trial.c
+    query = (
+        sa.select(c.node, c.state, sa.func.count())
+        .where(c.pk.in_(_earlier_rows(nodes)))
+        .group_by(c.node, c.state)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for node, state, number in connection.execute(query):
+        found.setdefault(node, {})[state] = int(number)
+    return found
+
+
+def _earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
+    """Rows of planned trials that were run again later: looked for from the few that are a second attempt."""
+    c = t.trial.c
+    latest = (
+        sa.select(c.node, c.key, sa.func.max(c.attempt).label("attempt"))
+        .where(c.node.in_(nodes), c.replicate == 0, c.attempt > 0)
+        .group_by(c.node, c.key)
+        .subquery()
+    )
+    first = t.trial.alias("first").c
+    same = (first.node == latest.c.node) & (first.key == latest.c.key) & (first.replicate == 0)
+    return sa.select(first.pk).join(latest, same & (first.attempt < latest.c.attempt))
+
+
+def _better(
+    known: Best, pks: tuple[int, ...], states: tuple[str, ...], texts: tuple[str, ...], *, goal: Goal
+) -> Best:
+    def fault(low: int, high: int) -> str:
+        try:
+            Rows(parsed(texts[low:high])).numbers(goal.metric.name)
+        except BROKEN as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    try:
+        metrics = Rows(parsed(texts))
+        values = goal.sign * metrics.numbers(goal.metric.name)
+    except BROKEN:
+        bad = sift(len(texts), fault)
+        metrics = Rows(parsed(["{}" if i in bad else text for i, text in enumerate(texts)]))
+        values = goal.sign * metrics.numbers(goal.metric.name)
+    usable = np.isfinite(values) & np.array([s == "complete" for s in states], dtype=np.bool_)
+    if not goal.allow_degenerate:
+        usable &= ~(metrics.numbers(DEGENERATE) >= 0.5)
+    of = known.of + len(pks)
+    if usable.any():
+        i = int(np.argmax(np.where(usable, values, -np.inf)))
+        if values[i] > known.value:
+            return Best(float(values[i]), pks[i], known.of + i, of)
+    return known._replace(of=of)

@@ -1,0 +1,198 @@
+"""Many mappings kept by their names: a few bytes a value instead of a dictionary for each, which a million trials need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, compress
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+
+_NOT = object()
+"""Stands where a mapping has no such name."""
+
+_KINDS: dict[type, Any] = {float: np.float64, int: np.int64, bool: np.bool_}
+
+Values = npt.NDArray[Any] | list[Any]
+
+
+class _Block(NamedTuple):
+    """Some mappings.
+
+    Attributes:
+        n: How many.
+        columns: Name -> n values: an array where all are numbers of one type, else a list, in which ``_NOT`` may stand.
+    """
+
+    n: int
+    columns: dict[str, Values]
+
+    def listed(self, name: str, default: Any) -> list[Any]:
+        """N values; a default where a mapping has no such name."""
+        found = self.columns.get(name)
+        if found is None:
+            return [default] * self.n
+        if isinstance(found, np.ndarray):
+            return list(found.tolist())
+        return [default if v is _NOT else v for v in found]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every mapping has every name."""
+        return not any(
+            v is _NOT for values in self.columns.values() if isinstance(values, list) for v in values
+        )
+
+    def mappings(self) -> Iterator[dict[str, Any]]:
+        """The mappings, made anew."""
+        if not self.columns:
+            return ({} for _ in range(self.n))
+        names = tuple(self.columns)
+        rows = zip(*(self.listed(name, _NOT) for name in names), strict=True)
+        if self.whole:
+            return (dict(zip(names, row, strict=True)) for row in rows)
+        return ({n: v for n, v in zip(names, row, strict=True) if v is not _NOT} for row in rows)
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """A sequence of mappings from names to plain JSON data. A mapping that is asked for is made anew.
+
+    It has its own names, in the order in which those of all first appear.
+
+    Args:
+        mappings: The first ones.
+    """
+
+    def __init__(self, mappings: Sequence[Mapping[str, Any]] = ()) -> None:
+        self._blocks: list[_Block] = []
+        self.extend(mappings)
+
+    def extend(self, mappings: Sequence[Mapping[str, Any]]) -> None:
+        """Takes more of them.
+
+        Args:
+            mappings: They are not kept themselves.
+        """
+        if mappings:
+            self._blocks.append(_Block(len(mappings), {n: _packed(v) for n, v in _by_name(mappings)}))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Rows]) -> Rows:
+        """One after the other."""
+        found = cls()
+        found._blocks = [block for part in parts for block in part._blocks]
+        return found
+
+    def __len__(self) -> int:
+        return sum(block.n for block in self._blocks)
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(len(self))[at]]
+        i = range(len(self))[at]
+        for block in self._blocks:
+            if i < block.n:
+                one = _Block(1, {n: v[i : i + 1] for n, v in block.columns.items()})
+                return next(one.mappings())
+            i -= block.n
+        raise IndexError(at)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return chain.from_iterable(block.mappings() for block in self._blocks)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Rows({list(self)!r})"
+
+    @property
+    def names(self) -> list[str]:
+        """All names, in the order in which they first appear."""
+        return list(dict.fromkeys(name for block in self._blocks for name in block.columns))
+
+    def column(self, name: str) -> Values:
+        """What every mapping has under a name, ``None`` where it has none: an array where all are numbers of one type."""
+        found = [block.columns.get(name) for block in self._blocks]
+        arrays = [v for v in found if isinstance(v, np.ndarray)]
+        if arrays and len(arrays) == len(found) and len({v.dtype for v in arrays}) == 1:
+            return np.concatenate(arrays)
+        return [v for block in self._blocks for v in block.listed(name, None)]
+
+    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+        """What every mapping has under a name as (n,) floats; NaN where it has nothing."""
+        parts = [np.zeros(0)]
+        for block in self._blocks:
+            found = block.columns.get(name)
+            if not isinstance(found, np.ndarray):
+                found = np.array([np.nan if v is None else v for v in block.listed(name, None)], dtype=float)
+            parts.append(np.asarray(found, dtype=float))
+        return np.concatenate(parts)
+
+    def chosen(self, keep: Sequence[bool]) -> Rows:
+        """Those where a mask says so.
+
+        Args:
+            keep: As many answers as there are mappings.
+        """
+        found, first = Rows(), 0
+        for block in self._blocks:
+            mine = keep[first : first + block.n]
+            first += block.n
+            if not block.whole:  # what is left may have fewer names
+                found.extend(list(compress(block.mappings(), mine)))
+            elif number := sum(map(bool, mine)):
+                mask = np.asarray(mine, dtype=np.bool_)
+                columns: dict[str, Values] = {
+                    n: v[mask] if isinstance(v, np.ndarray) else list(compress(v, mine))
+                    for n, v in block.columns.items()
+                }
+                found._blocks.append(_Block(number, columns))
+        return found
+
+    def under(self, names: Iterable[str], otherwise: Mapping[str, Any]) -> Rows:
+        """The same with some names alone.
+
+        Args:
+            names: Which.
+            otherwise: Name -> what stands where a mapping has none; ``None`` where that says nothing.
+        """
+        found, wanted = Rows(), list(names)
+        for block in self._blocks:
+            columns: dict[str, Values] = {}
+            for name in wanted:
+                mine = block.columns.get(name)
+                columns[name] = (
+                    mine if isinstance(mine, np.ndarray) else _packed(block.listed(name, otherwise.get(name)))
+                )
+            found._blocks.append(_Block(block.n, columns))
+        return found
+
+
+def _by_name(mappings: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+    kinds = dict.fromkeys(map(tuple, mappings))
+    if len(kinds) == 1:
+        (names,) = kinds
+        return zip(names, zip(*(m.values() for m in mappings), strict=True), strict=False)
+    return ((name, [m.get(name, _NOT) for m in mappings]) for name in dict.fromkeys(chain(*kinds)))
+
+
+def _packed(values: Sequence[Any]) -> Values:
+    """As an array where that gives back the very same objects' values and types, else as a list."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and (kind := next(iter(kinds))) in _KINDS:
+        try:
+            return np.array(values, dtype=_KINDS[kind])
+        except OverflowError:  # more digits than 64 bits hold
+            return list(values)
+    if kinds <= {str}:
+        known: dict[str, str] = {}
+        return [known.setdefault(v, v) for v in values]
+    return list(values)

@@ -1,0 +1,112 @@
+"""Counts of states and best trials of rounds that grow, are run again, lose rows or hold damage: always those of all rows."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import sqlalchemy as sa
+
+import refine
+from refine.run.objective import Outcome, Task
+from refine.run.runner import _trial
+from refine.space.space import configuration_key
+from refine.store.schema import t
+from refine.tree import round as rounds
+from refine.trials.frame import best_first
+
+
+def objective(params):
+    return -abs(params["x"] - 0.3)
+
+
+@pytest.fixture
+def grown(url):
+    with refine.Tree("counted", store=url) as tree:
+        yield tree, tree.add_round({"x": (0.0, 1.0, 101), "y": (0, 9)}, objective, n=400)
+
+
+def _write(found, cells, draw, attempt=0, replicate=0):
+    with found.context.store.writer(found._stored.pk) as writer:
+        for cell in cells:
+            params = found.space.configuration(cell)
+            key = configuration_key(params)
+            state = draw.choice(["complete", "complete", "failed", "diverged"])
+            value = {"value": draw.choice([draw.random(), 0.5]), "degenerate": float(draw.random() < 0.2)}
+            metrics = value if state == "complete" else {}
+            outcome = Outcome(state, metrics, {}, 1.0, None, None, None)
+            task = Task(key, params, str(cell), replicate, attempt, "space_filling", cell)
+            writer.add(_trial(task, outcome, state, "code"))
+
+
+def _all(found):
+    """Counts and best, from the table of all trials."""
+    trials = found.trials
+    return trials["state"].value_counts().to_dict(), best_first(trials, "maximize", found.space)
+
+
+def _check(found, monkeypatch):
+    counts, ranked = _all(found)
+    assert found.context.counts.get(found._stored.pk, {}) == counts
+    monkeypatch.setattr(rounds, "LARGE", 0)
+    best = found.best
+    monkeypatch.setattr(rounds, "LARGE", 50_000)
+    assert (best is None) == ranked.empty
+    if best is not None:
+        assert best.equals(ranked.iloc[0])
+        assert best.name == ranked.index[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed):
+    tree, found = grown
+    draw = random.Random(seed)
+    _check(found, monkeypatch)
+    done: list[int] = []
+    for step in range(12):
+        new = range(10 * step, 10 * step + draw.randrange(1, 10))
+        _write(found, new, draw)
+        done += new
+        if step % 3 == 1:
+            _write(found, draw.sample(done, 2), draw, attempt=step)
+        if step % 4 == 2:
+            _write(found, draw.sample(done, 2), draw, replicate=step)
+        if step % 5 == 3:
+            tree.delete_trials(found, draw.sample(range(len(found.trials)), 3))
+        _check(found, monkeypatch)
+
+
+def test_a_look_again_reads_no_trial_that_was_read_before(grown):
+    _, found = grown
+    context, goal = found.context, found.goal
+    _write(found, range(200), random.Random(1))
+    fetched = []
+
+    def executed(connection, cursor, statement, *rest):
+        fetched.append(statement)
+
+    sa.event.listen(context.store.engine, "before_cursor_execute", executed)
+    first = context.store.best_record(found._stored.pk, goal)
+    assert any(".metrics" in s for s in fetched)
+    fetched.clear()
+    _ = context.counts
+    once = len(fetched)
+    fetched.clear()
+    assert context.store.best_record(found._stored.pk, goal)[0] == first[0]
+    # The one record that is shown is read; no statement goes through the others.
+    assert all("trial.pk = " in s for s in fetched if ".metrics" in s)
+    fetched.clear()
+    _ = context.counts
+    assert len(fetched) < once
+
+
+def test_damaged_rows_are_no_best_and_stop_nothing(grown, monkeypatch):
+    _, found = grown
+    _write(found, range(60), random.Random(2))
+    with found.context.store.engine.begin() as connection:
+        best = found.trials["value"].idxmax()
+        row = sa.select(t.trial.c.pk).order_by(t.trial.c.pk).offset(int(best)).limit(1)
+        pk = connection.execute(row).scalar()
+        connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(metrics='{"value": [1'))
+    monkeypatch.setattr(rounds, "LARGE", 0)
+    assert found.best["value"] == best_first(found.trials, "maximize", found.space).iloc[0]["value"]
