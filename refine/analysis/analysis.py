@@ -17,6 +17,7 @@ from refine.analysis.evidence import (
     ALPHA,
     ParameterEvidence,
     Rows,
+    Tests,
     adjusted,
     evidence_of,
     level_axis,
@@ -257,10 +258,10 @@ def analyze(
     spent = look * (look + 1) / 2
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: _read_mask(n, read, len(frame))[rows.mask] for n in names if read and n in read}
-    beside = list(zip(at, cardinalities, strict=True))
+    tests = Tests(rows, list(zip(at, cardinalities, strict=True)), sign)
     each = without_ruled_out(rows, [(space[n], at[j]) for j, n in enumerate(names)])
     found = [
-        evidence_of(space[n], n, at[j], each[j], masks.get(n), beside, sign, seed, permutations)
+        evidence_of(space[n], n, at[j], each[j], masks.get(n), tests, sign, seed, permutations)
         for j, n in enumerate(names)
     ]
     # A trial that raised may have read little: only those with a value tell what is read.

@@ -191,13 +191,66 @@ class Rows(NamedTuple):
         return self.failed | self.degenerate
 
 
+class Tested(NamedTuple):
+    """Trials that a parameter is tested on, and what is the same for every parameter that is tested on them.
+
+    Attributes:
+        at: (n,) their rows, in an order that does not depend on the table's.
+        others: (n, d) positions of all parameters.
+        y: (n,) values, larger is better.
+        alone: (m,) numbers of one trial per configuration.
+        score: (m,) mean normal scores of the configurations' values.
+        additive: (d,) p-values of all parameters in a model without interactions.
+    """
+
+    at: npt.NDArray[np.int64]
+    others: Floats
+    y: Floats
+    alone: npt.NDArray[np.int64]
+    score: Floats
+    additive: Floats
+
+
+class Tests:
+    """Makes what parameters are tested on, once for all that read the same trials.
+
+    Args:
+        rows: Trials inside the space.
+        beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
+        sign: 1 to maximize, -1 to minimize.
+    """
+
+    def __init__(self, rows: Rows, beside: Sequence[tuple[int, int]], sign: float) -> None:
+        self._rows, self._sign = rows, sign
+        self._columns, self._sizes = [c for c, _ in beside], [size for _, size in beside]
+        self._known: dict[bytes, Tested] = {}
+
+    def on(self, tested: Bools) -> Tested:
+        """What a mask of the rows says."""
+        key = tested.tobytes()
+        if key not in self._known:
+            rows = self._rows
+            at = np.flatnonzero(tested)
+            at = at[np.lexsort((*rows.X[at].T, rows.y[at]))]  # draws must not depend on the order of rows
+            others, y = rows.X[at][:, self._columns], self._sign * rows.y[at]
+            # Rows given twice are no more evidence: tests see every configuration once, with the mean score of its values.
+            alone, score = once(others, y, self._sizes)
+            additive = stats.AdditiveTest()(others[alone], score, self._sizes)
+            self._known[key] = Tested(at, others, y, alone, score, additive)
+        return self._known[key]
+
+    def additive(self, found: Tested, column: int) -> float:
+        """The p-value of the parameter in a column of ``rows.X``."""
+        return float(found.additive[self._columns.index(column)])
+
+
 def evidence_of(
     parameter: Parameter,
     name: str,
     column: int,
     rows: Rows,
     read: Bools | None,
-    beside: Sequence[tuple[int, int]],
+    tests: Tests,
     sign: float,
     seed: int,
     permutations: int,
@@ -211,7 +264,7 @@ def evidence_of(
         rows: Trials inside the space; tested are the space-filling ones that finished or were pruned.
         read: Which of them read the parameter; ``None`` where it wasn't noted. What the others have there can't
             have changed anything, so that they are left out.
-        beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
+        tests: What parameters are tested on.
         sign: 1 to maximize, -1 to minimize.
         seed: Seed of every bootstrap and permutation test.
         permutations: Of the importance's null.
@@ -221,20 +274,16 @@ def evidence_of(
     share = np.nan if read is None or not rows.finished.any() else float(read[rows.finished].mean())
     if read is not None and 0 < share < 1:
         tested = tested & read
-    at = np.flatnonzero(tested)
-    at = at[np.lexsort((*rows.X[at].T, rows.y[at]))]  # draws must not depend on the order of rows
-    x, y = rows.X[at, column], sign * rows.y[at]
+    same = tests.on(tested)
+    at, y, alone, score = same.at, same.y, same.alone, same.score
+    x = rows.X[at, column]
     k = parameter.size
     positions = level_positions(parameter)
     grid = None if not parameter.ordered else positions
-    others, sizes = rows.X[at][:, [c for c, _ in beside]], [size for _, size in beside]
-    # Rows given twice are no more evidence: tests see every configuration once, with the mean score of its values.
-    alone, score = once(others, y, sizes)
     importance = stats.PedAnova(top=GOOD, permutations=permutations, seed=seed)(
         x[alone], score, 0 if parameter.ordered else k, grid
     )
-    additive = stats.AdditiveTest()(others[alone], score, sizes)
-    p_additive = float(additive[[c for c, _ in beside].index(column)])
+    p_additive = tests.additive(same, column)
     correlation = association = None
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:

@@ -57,7 +57,7 @@ def best_model(
             "give it a method trained(params, trial) that returns (model, metrics)"
         )
     records = store.records([stored.pk], curves=goal.metric.curves)
-    keys = best_keys(node.space, records, goal)
+    keys = best_keys(records, goal)
     if len(keys) < rank:
         raise AnalysisError(
             f"round {node.id}: has {len(keys)} finished trials that may be called best, but rank is {rank}; "

@@ -36,7 +36,7 @@ def run_replicates(
     node = stored.node
 
     def choose(records: Records) -> list[Task]:
-        keys = best_keys(node.space, records, goal)
+        keys = best_keys(records, goal)
         return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, options.again)
 
     run_round(store, stored, objective, goal, options, choose=choose)

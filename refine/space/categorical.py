@@ -112,6 +112,10 @@ class Categorical(Parameter):
     def positions(self, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Level numbers of values or labels; -1 where a value is none of the choices."""
         array = np.asarray(values, dtype=object).ravel()
+        texts = array.tolist()
+        if set(map(type, texts)) == {str}:
+            at = {text: self._position(text) for text in set(texts)}
+            return np.fromiter(map(at.__getitem__, texts), dtype=np.int64, count=len(texts))
         known: dict[Any, int] = {}
         out = np.empty(len(array), dtype=np.int64)
         for i, value in enumerate(array):

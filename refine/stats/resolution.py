@@ -213,13 +213,21 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
     """
     labels = np.asarray(groups)
     same_length(labels.size, y.size)
-    _, index = np.unique(labels, return_inverse=True)
+    if labels.dtype.kind in "OU":  # which group has which number says nothing: texts need not be sorted
+        number: dict[object, int] = {}
+        every = labels.tolist()
+        index = np.fromiter((number.setdefault(v, len(number)) for v in every), np.int64, len(every))
+    else:
+        _, index = np.unique(labels, return_inverse=True)
     size = np.bincount(index)
     freedom = int(np.sum(size - 1)) if size.size else 0
     if not freedom:
         return np.nan, 0
     # The median, as one absurd value would move the mean of its whole group.
-    middle = np.array([np.median(y[index == i]) for i in np.flatnonzero(size > 1)])
+    repeated = np.flatnonzero((size > 1)[index])
+    order = repeated[np.argsort(index[repeated], kind="stable")]
+    parts = np.split(y[order], np.cumsum(size[size > 1])[:-1])
+    middle = np.array([np.median(part) for part in parts])
     centre = np.zeros(size.size)
     centre[size > 1] = middle
     several = size[index] > 1

@@ -103,8 +103,10 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
 
 def _check_metric(records: Records, metric: Metric) -> None:
     """Raises AnalysisError where trials have metrics, and this is none of them."""
+    if metric.function is not None or any(metric.name in m and not is_bare_nan(m) for m in records.metrics):
+        return
     names = dict.fromkeys(name for m in records.metrics if not is_bare_nan(m) for name in m)
-    if names and metric.function is None and metric.name not in names:
+    if names:
         if metric.reduction == FUNCTION:
             raise AnalysisError(
                 f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value stored; give "
@@ -199,7 +201,7 @@ def analysis_of(
     )
     noise = analysis.noise
     if math.isfinite(noise.sd):
-        noise = noise.on_examples(read_paired_error(reader, path[-1].pk, node.space, goal))
+        noise = noise.on_examples(read_paired_error(reader, path[-1].pk, goal))
     again = _again(analysis, found.again, goal.allow_degenerate)
     return replace(analysis, codes=found.codes, n_damaged=found.damaged, noise=noise, again=again)
 

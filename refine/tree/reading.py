@@ -39,32 +39,28 @@ def read_curves(
     return curves_of(pairs, reader.curves(pk, keys), metric, goal.direction, noise)
 
 
-def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> float:
+def read_paired_error(reader: Reader, pk: int, goal: Goal) -> float:
     """Standard error of the difference of two of a round's best models over the validation examples; 0 if unknown.
 
     Args:
         reader: Where trials are read.
         pk: Row of the round.
-        space: Its space.
         goal: What they are judged by.
     """
     if goal.metric.reduction != "last":
         return 0.0
     records = reader.records([pk], curves=False)
-    keys = best_keys(space, records, goal)[:COMPARED]
+    keys = best_keys(records, goal)[:COMPARED]
     examples = reader.examples(pk, keys)
     return paired_error_of(examples, _values(records, goal.metric), goal.metric) if examples else 0.0
 
 
-def read_optimism(
-    reader: Reader, pk: int, space: Space, goal: Goal, analysis: Analysis | None, seed: int = 0
-) -> Optimism:
+def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None, seed: int = 0) -> Optimism:
     """How much of a round's best value is chance: see :meth:`refine.Round.optimism`.
 
     Args:
         reader: Where trials are read.
         pk: Row of the round.
-        space: Its space.
         goal: What they are judged by.
         analysis: Of the round, for the noise; ``None`` where too few trials have finished.
         seed: Of simulations and bootstraps.
@@ -74,7 +70,7 @@ def read_optimism(
     """
     metric = goal.metric
     records = reader.records([pk], curves=metric.curves)
-    keys = best_keys(space, records, goal)
+    keys = best_keys(records, goal)
     if not keys:
         raise AnalysisError(
             "no trial has finished that may be called best; run the round first", Action("round.run")

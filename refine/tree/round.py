@@ -677,7 +677,7 @@ class Round(Shown):
         if analysis is None:
             with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
                 analysis = here.analyze(seed=seed)
-        return read_optimism(*here._judged, analysis, seed)
+        return read_optimism(here.context.reader, here._stored.pk, here.goal, analysis, seed)
 
     # Deciding.
 

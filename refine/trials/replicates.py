@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.space.space import Space
-from refine.trials.frame import Records, best_first, table
+from refine.trials.frame import Records, table, values_of
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
+from refine.trials.rows import Rows
 from refine.trials.trial import DEGENERATE
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def planned(records: Records) -> Records:
 
 def again(records: Records) -> Records:
     """The replicates among records."""
+    if not any(records.columns["replicate"]):  # most rounds have none
+        return Records(Rows(), Rows(), (), {name: [] for name in records.columns}, records.damaged)
     return _where(records, [r > 0 for r in records.columns["replicate"]])
 
 
@@ -61,17 +64,19 @@ def _where(records: Records, keep: Sequence[bool]) -> Records:
     )
 
 
-def best_keys(space: Space, records: Records, goal: Goal) -> list[str]:
+def best_keys(records: Records, goal: Goal) -> list[str]:
     """Keys of the configurations whose planned run may be called best, best first.
 
     Args:
-        space: Whose parameters they set.
         records: Trials of a round; replicates among them say nothing here.
         goal: What they are judged by.
     """
     first = planned(records)
-    ranked = best_first(table(space, first, goal.metric), goal.direction, space, goal.allow_degenerate)
-    return list(dict.fromkeys(first.columns["key"][i] for i in ranked.index))
+    values = goal.sign * values_of(first, goal.metric, goal.allow_degenerate)
+    usable = np.flatnonzero(np.isfinite(values))
+    ranked = usable[np.argsort(-values[usable], kind="stable")]
+    keys = first.columns["key"]
+    return list(dict.fromkeys(keys[i] for i in ranked.tolist()))
 
 
 def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         options = _options(found, proposal, analysis)
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
-        optimism = read_optimism(*found._judged, analysis, 0)
+        optimism = read_optimism(found.context.reader, found._stored.pk, found.goal, analysis, 0)
     checks = None
     if analysis is not None:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
