@@ -9,6 +9,7 @@
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
 # make bench-scale  own time at 100,000 trials, workers, large grids, beside Optuna, Keras Tuner and Talos; ten minutes
+# make chaos  kills, stops and restarts of workers, coordinator and database, at random; 25 minutes, needs PostgreSQL
 # make bench-search  autopilot with a budget beside automatic search, and how often it generalises worse; an hour
 # make bench-proposals  whether proposals are worth following, beside automatic search; an hour
 # make bench-worth  whether another round is worth it: verdicts, and what ending a search saves and loses; twenty minutes
@@ -20,7 +21,7 @@ READY := $(VENV)/.ready
 BACKENDS ?= jax
 ELSEWHERE := .venv-backends
 
-.PHONY: demo check slow test lowest backends docs bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check slow test lowest backends docs chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -81,6 +82,9 @@ bench-keras: $(READY)
 bench-scale: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	$(RUN) benchmarks/scale.py
+
+chaos: $(READY)
+	$(RUN) benchmarks/chaos.py
 
 bench-search: $(READY)
 	$(RUN) -m pip install --quiet --group bench
