@@ -1,7 +1,8 @@
 """What refine itself costs at scale, beside Optuna, Keras Tuner and Talos.
 
-    python benchmarks/scale.py                       everything: some ten minutes
-    python benchmarks/scale.py --only overhead       one part: overhead, peers, talos, workers, cluster, grid
+    python benchmarks/scale.py                       everything: an hour
+    python benchmarks/scale.py --without trials      everything but the million trials: some twenty minutes
+    python benchmarks/scale.py --only rounds trials  some parts: overhead, peers, talos, workers, cluster, grid, rounds, trials
 
 Objectives are trivial or sleep, so that what is measured is bookkeeping. Prints Markdown; asserts nothing.
 """
@@ -9,13 +10,16 @@ Objectives are trivial or sleep, so that what is measured is bookkeeping. Prints
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -112,7 +116,6 @@ def peers(n: int) -> None:
 
 def with_keras_tuner(folder: Path, n: int, seconds: list[float]) -> None:
     """Keras Tuner's random search with a trivial objective."""
-    import contextlib
     import io
 
     import keras_tuner
@@ -242,19 +245,257 @@ def make_grid(who: str, dimensions: int, cells: int) -> None:
     json.dump([ready, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024], sys.stdout)
 
 
+def grow(url: str, rounds: int, n: int = 20) -> None:
+    """Two branches of rounds, each on a space of its own, with a proposal and a decision on each, without running them."""
+    from refine.review.decision import Decision
+    from refine.trials.round_record import Node, StoredDecision
+
+    nodes: list[Any] = []
+    proposal: Any = None
+    with refine.Tree("grown", store=url) as tree:
+        store, row = tree._context.store, tree._context.tree
+        for i in range(rounds):
+            parent, link = (nodes[-2 if i > 1 else -1] if nodes else None), None
+            space = refine.Space({"x": (0, 9), "y": (0.0, 1.0 + i / 10, 5), "z": ["a", "b", "c"]})
+            made = {
+                "method": "sobol",
+                "seed": 1,
+                "objective": "trivial",
+                "note": f"step {i}",
+                "author": "ann",
+            }
+            node = Node(parent and parent.id, space, **made, created=float(i))
+            if parent:
+                decided = Decision(
+                    "accepted", proposal.digest, space, {}, (), node.id, node.note, node.author, n=n
+                )
+                pk = store.nodes(row)[parent.id].pk
+                link = StoredDecision(pk, decided.digest, decided.dumps(), node.id)
+            pk = store.add_node(row, node, n, decision=link)
+            fill(store, pk, node, range(0, 150, 7)[:n], lambda p: p["y"] - abs(p["x"] - 3))
+            if i == 0:
+                proposal = tree.rounds[0].propose(keep=False).proposal
+            store.add_proposal(pk, proposal.digest, proposal.dumps())
+            nodes.append(node)
+
+
+def fill(store: Any, pk: int, node: Any, cells: Any, value: Any) -> None:
+    """Writes finished trials of a node by the thousand."""
+    from refine.run.objective import Outcome, Task
+    from refine.run.runner import _trial
+    from refine.space.encoding import dumps
+    from refine.space.space import configuration_key
+    from refine.store.schema import t
+    from refine.store.sound import PLAIN
+
+    def row(cell: int) -> dict[str, Any]:
+        params = node.space.configuration(cell)
+        key = configuration_key(params)
+        task = Task(key, params, str(cell), 0, 0, "space_filling", node.trial_seed(key, 0))
+        trial = _trial(
+            task, Outcome("complete", {"value": value(params)}, {}, 1.0, None, None, None), "complete", "code"
+        )
+        texts = {"configuration": dumps(trial.configuration), "metrics": json.dumps(trial.metrics)}
+        return {"node": pk, **{name: getattr(trial, name) for name in PLAIN}, **texts, "read": None}
+
+    cells = list(cells)
+    with store.engine.begin() as connection:
+        for low in range(0, len(cells), 20_000):
+            connection.execute(t.trial.insert(), [row(cell) for cell in cells[low : low + 20_000]])
+
+
+def fill_study(url: str, n: int) -> None:
+    """One round of many trials, without running them."""
+    with refine.Tree("grown", store=url) as tree:
+        found = tree.add_round(WIDE, trivial, n=n, seed=1)
+        pk = found._stored.pk
+        fill(tree._context.store, pk, found.node, found.cells(), lambda p: p["lr"] * p["dropout"] + p["beta"])
+
+
+def looks(what: str, url: str) -> None:
+    """One look in a process of its own: prints seconds, seconds of processor time, and MB at peak."""
+    import pandas as pd  # what every look loads counts for none
+
+    assert pd
+    tree = refine.Tree("grown", store=url, create=False)
+    first = tree.rounds[0]
+    seconds, cpu = time.perf_counter(), time.process_time()
+    if what == "open and print":
+        with refine.Tree("grown", store=url, create=False) as again:
+            str(again)
+    elif what == "print again":
+        str(tree)
+        seconds, cpu = time.perf_counter(), time.process_time()
+        str(tree)
+    elif what == "pulse of the page":
+        from refine.ui.web.session import Session
+
+        page = Session(first)
+        page.handle({"type": "pulse"})
+        seconds, cpu = time.perf_counter(), time.process_time()
+        page.handle({"type": "pulse"})
+    elif what == "tree.report":
+        with tempfile.TemporaryDirectory() as name:
+            tree.report(name)
+    else:
+        calls = {
+            "tree.calibration": tree.calibration,
+            "analyze and propose": lambda: first.propose(keep=False),
+        }
+        calls.get(what, lambda: first.trials)()
+    seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
+    json.dump([seconds, cpu, peak()], sys.stdout)
+
+
+def peak() -> float:
+    """MB that this process held at most; what it was started from counts for Python's own figure."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if found:
+            return int(found[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def looked(what: str, url: str) -> list[str]:
+    """Its numbers as texts."""
+    command = [sys.executable, __file__, "--look", what, url]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    seconds, cpu, peak = json.loads(found.stdout)
+    return [f"{seconds:.2f}", f"{cpu:.2f}", f"{peak:,.0f}"]
+
+
+@contextlib.contextmanager
+def empty_stores() -> Iterator[dict[str, str]]:
+    """Name -> URL: SQLite, and PostgreSQL where it is installed."""
+    from chaos import PostgreSQL
+
+    with tempfile.TemporaryDirectory() as name:
+        found = {"SQLite": f"sqlite:///{Path(name) / 'r.db'}"}
+        server = None
+        with contextlib.suppress(SystemExit):
+            server = PostgreSQL()
+            found["PostgreSQL"] = server.url
+        try:
+            yield found
+        finally:
+            if server is not None:
+                server.close()
+
+
+def many_rounds(sizes: list[int]) -> None:
+    """Looks at trees of some hundred rounds."""
+    at_rounds = ("open and print", "print again", "pulse of the page", "tree.calibration", "tree.report")
+    rows = []
+    for rounds in sizes:
+        with empty_stores() as stores:
+            for name, url in stores.items():
+                grow(url, rounds)
+                rows += [[what, f"{rounds:,}", name, *looked(what, url)] for what in at_rounds]
+    print("**Trees of many rounds**, 20 trials each, two branches; every row a process of its own\n")
+    table(["", "rounds", "store", "seconds", "of processor time", "MB at peak"], rows)
+
+
+def many_trials(n: int, beside: int) -> None:
+    """Looks at one round of many trials, and at a study of Optuna with as many as its storages take in minutes."""
+    rows = []
+    looks_at = ("open and print", "print again", "pulse of the page", "trials", "analyze and propose")
+    for trials in (beside, n):
+        with empty_stores() as stores:
+            for name, url in stores.items():
+                fill_study(url, trials)
+                rows += [[f"refine, {what}", f"{trials:,}", name, *looked(what, url)] for what in looks_at]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, url in {"SQLite": f"sqlite:///{folder}/o.db", "journal": f"{folder}/journal.log"}.items():
+            fill_optuna(url, beside)
+            for what in ("load and best", "trials"):
+                command = [sys.executable, __file__, "--optuna", what, url]
+                found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+                seconds, cpu, peak = json.loads(found.stdout)
+                rows.append(
+                    [f"Optuna, {what}", f"{beside:,}", name, f"{seconds:.2f}", f"{cpu:.2f}", f"{peak:,.0f}"]
+                )
+    print("**A round of many trials**, every row a process of its own\n")
+    table(["", "trials", "store", "seconds", "of processor time", "MB at peak"], rows)
+
+
+def optuna_storage(url: str) -> Any:
+    """Optuna's storage at a URL, or a journal in a file."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    if "://" in url:
+        return optuna.storages.RDBStorage(url)
+    return optuna.storages.JournalStorage(JournalFileBackend(url))
+
+
+def fill_optuna(url: str, n: int) -> None:
+    """The same trials in a study of Optuna."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space = refine.Space(WIDE)
+    kinds = {
+        name: optuna.distributions.CategoricalDistribution(list(p.grid))
+        if not p.numeric
+        else optuna.distributions.FloatDistribution(float(min(p.grid)), float(max(p.grid)))
+        for name, p in space.items()
+    }
+    study = optuna.create_study(study_name="grown", storage=optuna_storage(url), direction="maximize")
+    made = []
+    for cell in range(n):
+        params = {k: v if isinstance(v, str) else float(v) for k, v in space.configuration(cell).items()}
+        made.append(
+            optuna.trial.create_trial(
+                params=params, distributions=kinds, value=params["lr"] * params["dropout"]
+            )
+        )
+    study.add_trials(made)
+
+
+def look_optuna(what: str, url: str) -> None:
+    """One look at it in a process of its own, as :func:`looks`."""
+    import optuna
+    import pandas as pd
+
+    assert pd
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    seconds, cpu = time.perf_counter(), time.process_time()
+    study = optuna.load_study(study_name="grown", storage=optuna_storage(url))
+    assert study.best_value is not None
+    if what == "trials":
+        study.trials_dataframe()
+    seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
+    json.dump([seconds, cpu, peak()], sys.stdout)
+
+
+PARTS = ("overhead", "peers", "talos", "workers", "cluster", "grid", "rounds", "trials")
+
+
 def main() -> None:
     """Runs and prints."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some parts")
+    parser.add_argument("--without", nargs="+", choices=PARTS, default=[], help="parts to leave out")
+    parser.add_argument("--rounds", nargs="+", type=int, default=[200, 1_000], help="sizes of trees")
+    parser.add_argument("--trials", type=int, default=1_000_000, help="of the large round")
     parser.add_argument(
-        "--only", choices=["overhead", "peers", "talos", "workers", "cluster", "grid"], help="one part"
+        "--beside", type=int, default=10_000, help="trials of Optuna's study, and of a round beside it"
     )
+    parser.add_argument("--look", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--optuna", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--talos-python", help="a Python that has Talos, instead of making an environment")
     parser.add_argument("--grid", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.grid:
         make_grid(arguments.grid[0], int(arguments.grid[1]), int(arguments.grid[2]))
+        return
+    if arguments.look:
+        looks(*arguments.look)
+        return
+    if arguments.optuna:
+        look_optuna(*arguments.optuna)
         return
     parts = {
         "overhead": lambda: overhead([1_000, 10_000, 100_000], [1_000, 10_000]),
@@ -263,9 +504,11 @@ def main() -> None:
         "workers": lambda: workers(400),
         "cluster": lambda: cluster(10_000, 1_000),
         "grid": lambda: grid(100_000),
+        "rounds": lambda: many_rounds(arguments.rounds),
+        "trials": lambda: many_trials(arguments.trials, arguments.beside),
     }
     for name, part in parts.items():
-        if arguments.only in (None, name):
+        if name in arguments.only and name not in arguments.without:
             part()
 
 
