@@ -8,7 +8,7 @@
 # make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
-# make bench-scale  own time at 100,000 trials, workers, large grids, beside Optuna, Keras Tuner and Talos; ten minutes
+# make bench-scale  own time at 100,000 trials, workers, large grids, trees of 1,000 rounds, a million trials, beside Optuna, Keras Tuner and Talos; an hour
 # make chaos  kills, stops and restarts of workers, coordinator and database, at random; 25 minutes, needs PostgreSQL
 # make bench-search  autopilot with a budget beside automatic search, and how often it generalises worse; an hour
 # make bench-proposals  whether proposals are worth following, beside automatic search; an hour
