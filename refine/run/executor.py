@@ -25,7 +25,7 @@ from refine.run.options import Resources
 from refine.run.order import LOAD_SECONDS, Order, opened, versions
 from refine.run.parcel import Parcel, pack
 from refine.run.perform import WANTED, perform, prepare
-from refine.run.pool import Pool
+from refine.run.pool import Pool, pool_of
 from refine.run.protocols import Objective
 from refine.run.scratch import own_folder
 from refine.run.worker import ENDED
@@ -75,7 +75,7 @@ def outcomes_of(
     folder = stack.enter_context(own_folder())
     local, pulse, executor = None, None, resources.executor
     if executor is None:
-        pool = stack.enter_context(Pool(min(workers, count), threads, LOAD_SECONDS))
+        pool = stack.enter_context(pool_of(workers, count, threads, LOAD_SECONDS))
         send, local = pool.submit, (pool, stack.enter_context(Watchdog(folder, limits)))
     else:
         pulse = Pulse(executor)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextvars import ContextVar
 from pathlib import Path
 
 from refine.errors import RoundStoppedError
 from refine.run.child import Child, ChildDiedError
 
+_kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default=None)
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _MOST_STRIKES = 8
 """A worker that ends before it has come up is a strike; after so many in a row no other is started."""
@@ -32,6 +36,7 @@ class Pool:
     """
 
     def __init__(self, count: int, threads: int, loading: float) -> None:
+        self.asked = count, threads, loading
         self._trial_threads, self._loading = threads, loading
         self._orders: queue.SimpleQueue[tuple[Future[bytes], bytes] | None] = queue.SimpleQueue()
         self._children: list[Child] = []
@@ -134,6 +139,52 @@ class Pool:
                         "had finished is stored; see what they print, and run again"
                     ) from None
         return child
+
+
+@contextlib.contextmanager
+def workers_kept() -> Iterator[None]:
+    """While the block runs, what runs one round after the other has the workers of the last one, which have loaded everything."""
+    pools: list[Pool] = []
+    token = _kept.set(pools)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        for pool in tuple(pools):
+            _close(pools, pool)
+
+
+@contextlib.contextmanager
+def pool_of(workers: int, count: int, threads: int, loading: float) -> Iterator[Pool]:
+    """Workers for so many tasks: new ones, or those that are kept.
+
+    Args:
+        workers: How many at most.
+        count: How many tasks there are.
+        threads: For each trial.
+        loading: Seconds that an objective may take to load.
+    """
+    pools = _kept.get()
+    if pools is None:
+        with Pool(min(workers, count), threads, loading) as pool:
+            yield pool
+        return
+    found = next((pool for pool in pools if pool.asked == (workers, threads, loading)), None)
+    if found is None:
+        for other in tuple(pools):
+            _close(pools, other)
+        found = Pool(workers, threads, loading).__enter__()
+        pools.append(found)
+    try:
+        yield found
+    except BaseException:
+        _close(pools, found)  # its workers may still be at something
+        raise
+
+
+def _close(pools: list[Pool], pool: Pool) -> None:
+    pools.remove(pool)
+    pool.__exit__()
 
 
 def _environment(threads: int, number: int) -> dict[str, str]:

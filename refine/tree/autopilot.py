@@ -14,6 +14,7 @@ from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import check_shares, first_batch, learning_from
 from refine.proposal.proposal import check_risk
 from refine.run.options import RunKeywords, RunOptions
+from refine.run.pool import workers_kept
 from refine.tree.apply import add_exploit, left_to_run
 from refine.tree.confirm import confirm
 from refine.tree.overview import comparable
@@ -89,31 +90,32 @@ def autopilot(
     exploit = (0.5 if budget is None else 0.8) if exploit is None else exploit
     check_shares(exploit, audit)
     first = _first_round(start)
-    if budget is not None:
-        most = math.inf if rounds is None else rounds
-        return _Search(
-            first, _Budget.of(budget, first), most, n or _CHILD, risk, exploit, audit, options
-        ).run()
-    current = first if first.node.method == IMPORTED else first.run(**options)
-    for _ in range((5 if rounds is None else rounds) - 1):
-        try:
-            review = current.propose(risk=risk)
-        except AnalysisError:
-            if current.id == first.id:
-                raise
-            break  # so little was left to run that nothing can be said
-        home = current.context
-        left = left_to_run(home.store, home.tree, current.node, review.space)
-        if not left:
-            break  # every configuration of what is proposed has been run
-        size = min(current.n if n is None else n, left)
-        # What was decided before is not decided anew: runs again may have come since.
-        decided = any(child.node.author == AUTHOR for child in current.children)
-        if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
-            break
-        child = review.accept(note=_NOTE, n=size, exploit=exploit, audit=audit, author=AUTHOR)
-        current = child.run(**options)
-    return current
+    with workers_kept():
+        if budget is not None:
+            most = math.inf if rounds is None else rounds
+            return _Search(
+                first, _Budget.of(budget, first), most, n or _CHILD, risk, exploit, audit, options
+            ).run()
+        current = first if first.node.method == IMPORTED else first.run(**options)
+        for _ in range((5 if rounds is None else rounds) - 1):
+            try:
+                review = current.propose(risk=risk)
+            except AnalysisError:
+                if current.id == first.id:
+                    raise
+                break  # so little was left to run that nothing can be said
+            home = current.context
+            left = left_to_run(home.store, home.tree, current.node, review.space)
+            if not left:
+                break  # every configuration of what is proposed has been run
+            size = min(current.n if n is None else n, left)
+            # What was decided before is not decided anew: runs again may have come since.
+            decided = any(child.node.author == AUTHOR for child in current.children)
+            if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
+                break
+            child = review.accept(note=_NOTE, n=size, exploit=exploit, audit=audit, author=AUTHOR)
+            current = child.run(**options)
+        return current
 
 
 def _first_round(start: Tree | Round) -> Round:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import numpy as np
+import psutil
 import pytest
 
 import refine
 from refine.errors import DesignError
 from refine.proposal.allocation import first_batch, learning_from
+from refine.run.pool import pool_of, workers_kept
 
 SPACE = {"x": (0.0, 9.0, 10), "y": (0.0, 9.0, 10), "c": ["a", "b", "d"], "z": (0, 9, 10)}
 
@@ -159,3 +162,40 @@ def test_what_a_child_found_is_learned_from_and_not_tested_on(tree):
     assert learned.y[-4] == analysis.y.min()  # what failed is as bad as the worst
     assert learned.n_space_filling == analysis.n_space_filling
     assert learned.parameters == analysis.parameters
+
+
+def told_where(params):
+    """What `noisy` sees without noise, and the process that runs it."""
+    return {"value": truth(params), "process": float(os.getpid())}
+
+
+@pytest.mark.cluster
+def test_workers_live_for_all_rounds_and_end_with_the_search(tree):
+    first = tree.add_round(SPACE, told_where, n=20, seed=3, metric="value")
+    refine.autopilot(first, budget=60, n=20, workers=2, progress=False)
+    rounds = [set(r.trials["process"]) for r in tree.rounds]
+    assert len(rounds) > 1
+    every = set().union(*rounds)
+    assert len(every) == 2
+    assert os.getpid() not in every
+    assert not [pid for pid in every if psutil.pid_exists(int(pid))]
+
+
+def failing(expected):
+    """Has the kept workers and raises."""
+    with pool_of(2, 9, 1, 60.0) as pool:
+        assert pool is expected
+        raise ZeroDivisionError
+
+
+def test_kept_workers_are_not_used_again_after_an_error():
+    with workers_kept():
+        for _ in range(2):
+            with pool_of(2, 9, 1, 60.0) as first:
+                pass
+        with pytest.raises(ZeroDivisionError):
+            failing(first)
+        with pool_of(2, 9, 1, 60.0) as other:
+            assert other is not first
+    with pool_of(2, 9, 1, 60.0) as last:
+        assert last.asked == (2, 1, 60.0)
