@@ -57,7 +57,7 @@ class Trace(NamedTuple):
 def _most_traces() -> int:
     """How many traces this machine can keep."""
     memory = psutil.virtual_memory().total / 8 / (os.cpu_count() or 1)
-    return max(16, int(memory / _TRACE_BYTES))
+    return min(96, max(16, int(memory / _TRACE_BYTES)))
 
 
 _Traced = TypeVar("_Traced", Trace, Scores)
