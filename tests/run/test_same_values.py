@@ -56,7 +56,7 @@ def foreign_dask(threads):
 
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=threads, processes=True, dashboard_address=None
+            n_workers=1, threads_per_worker=threads, processes=True, dashboard_address=":0"
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):

@@ -73,6 +73,6 @@ class TestDask(TestThreads):
     def _pool(self):
         from distributed import Client
 
-        with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+        with Client(n_workers=2, threads_per_worker=1, dashboard_address=":0") as client:
             self.pool = client.get_executor()
             yield
