@@ -18,16 +18,16 @@ from pathlib import Path
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.child import ChildDiedError, run_in_child
 from refine.run.cluster import Pulse
-from refine.run.environment import environment
 from refine.run.monitor import Watchdog
-from refine.run.objective import Outcome, Task, evaluate, wants_trial
+from refine.run.objective import Outcome, Task, wants_trial
 from refine.run.options import Resources
 from refine.run.order import LOAD_SECONDS, Order, opened, versions
 from refine.run.parcel import Parcel, pack
-from refine.run.perform import WANTED, perform, prepare
+from refine.run.perform import WANTED, perform, prepare, run
 from refine.run.pool import Pool, pool_of
 from refine.run.protocols import Objective
 from refine.run.scratch import own_folder
+from refine.run.together import Packs
 from refine.run.worker import ENDED
 
 PER_WORKER = 2
@@ -54,6 +54,7 @@ def outcomes_of(
     *,
     stop: Callable[[], bool] = never,
     ahead: int = PER_WORKER,
+    together: bool = True,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks in this process, on an executor, or on subprocesses that live as long as ``stack``.
 
@@ -65,12 +66,14 @@ def outcomes_of(
         resources: What they run on; with a limit even one worker is a subprocess, since this process can't be killed.
         stop: Asked before a task is handed out; once it is true, what runs comes to its end and nothing else.
         ahead: How many tasks per worker may be under way.
+        together: Whether several may run at once, by an objective that offers it.
     """
     workers, threads, limits = resources.workers, resources.threads, resources.limits
     tasks = itertools.takewhile(lambda _: not stop(), tasks)
     wants_trial(objective)
+    packs = Packs(objective, count, workers, wanted=together and not limits.any)
     if resources.in_this_process:
-        return run_here(objective, tasks, threads)
+        return run_here(objective, tasks, threads, packs)
     parcel = pack(objective)  # what can't travel is said before anything is started
     folder = stack.enter_context(own_folder())
     local, pulse, executor = None, None, resources.executor
@@ -90,6 +93,7 @@ def outcomes_of(
         tasks,
         threads,
         workers,
+        packs,
         stop=stop,
         ahead=ahead,
         local=local,
@@ -97,13 +101,17 @@ def outcomes_of(
     )
 
 
-def run_here(objective: Objective, tasks: Iterable[Task], threads: int) -> Iterator[tuple[Task, Outcome]]:
-    """Runs tasks one after the other in this process."""
+def run_here(
+    objective: Objective, tasks: Iterable[Task], threads: int, packs: Packs
+) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks one after the other, or pack after pack, in this process."""
     with_trial = wants_trial(objective)
     prepare(objective, threads)
-    for task in tasks:
-        outcome = evaluate(objective, task, with_trial)
-        yield task, outcome._replace(environment=environment(threads))
+    todo = iter(tasks)
+    while pack := packs.take(lambda: next(todo, None)):
+        outcomes = run(objective, pack, with_trial, threads, together=packs.together)
+        packs.tell(outcomes)
+        yield from zip(pack, outcomes, strict=True)
 
 
 def run_on(
@@ -113,6 +121,7 @@ def run_on(
     tasks: Iterable[Task],
     threads: int,
     workers: int,
+    packs: Packs,
     *,
     stop: Callable[[], bool] = never,
     ahead: int = PER_WORKER,
@@ -128,13 +137,14 @@ def run_on(
         tasks: Taken lazily: never more than ``ahead`` per worker are in flight.
         threads: For each trial.
         workers: How many run at a time.
+        packs: Says how many run together.
         stop: Whether to hand out nothing new.
         ahead: How many tasks per worker may be under way; the next is taken when one has ended.
         local: Workers on this machine, and who watches over them: they tell in the folder what they run.
         pulse: Tells whether anybody is left to run something, of somebody's executor.
 
-    A task whose worker dies while it runs is tried once more when nothing else is running; if its worker dies again
-    it is ``crashed``. One that was only waiting for that worker is handed out again.
+    A task whose worker dies while it runs, with those that ran together with it, is tried once more when nothing else is
+    running; if its worker dies again it is ``crashed``. One that was only waiting for that worker is handed out again.
     """
     watchdog = local[1] if local else None
     marks = str(folder) if watchdog else None
@@ -143,19 +153,20 @@ def run_on(
     todo = iter(tasks)
     back: deque[Task] = deque()
     alone: deque[Task] = deque()
-    flying: dict[Future[bytes], tuple[int, Task]] = {}
+    flying: dict[Future[bytes], tuple[int, tuple[Task, ...]]] = {}
     tried: set[tuple[str, int, int]] = set()
     unbegun: Counter[tuple[str, int, int]] = Counter()
     tokens = itertools.count()
 
-    def submit(task: Task, *, whole: bool = False) -> None:
+    def submit(pack: tuple[Task, ...], *, whole: bool = False, together: bool = packs.together) -> None:
         token = next(tokens)
         sent = parcel.inline(whole=True) if whole else inline
+        fields = tuple(map(tuple, pack))
         order = Order(
-            sent, path, parcel.name, tuple(task), threads, sys.path, marks, token, LOAD_SECONDS
+            sent, path, parcel.name, fields, together, threads, sys.path, marks, token, LOAD_SECONDS
         ).packed()
         try:
-            flying[send(order)] = token, task
+            flying[send(order)] = token, pack
         except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
             raise RoundStoppedError(
                 f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
@@ -167,8 +178,8 @@ def run_on(
 
     try:
         while True:
-            while not stop() and len(flying) < ahead * workers and (task := next_task()) is not None:
-                submit(task)
+            while not stop() and len(flying) < ahead * workers and (pack := packs.take(next_task)):
+                submit(pack)
             if stop() and watchdog is not None:
                 for future, (token, _) in list(flying.items()):
                     if watchdog.begun(token) is None and future.cancel():
@@ -176,22 +187,23 @@ def run_on(
             if not flying:
                 if not alone or stop():
                     return
-                submit(alone.popleft())
+                submit((alone.popleft(),), together=False)
             done, _ = wait(flying, _POLL, FIRST_COMPLETED)
             ends: ObjectiveError | None = None
             lost = False
             for future in done:
-                token, task = flying.pop(future)
-                identity = (task.key, task.replicate, task.attempt)
+                token, pack = flying.pop(future)
                 error = CancelledError("by the executor") if future.cancelled() else future.exception()
                 if error is None:
                     if watchdog is not None:
                         watchdog.forget(token)
                     answer = future.result()
                     if answer != WANTED:
-                        yield task, Outcome(*pickle.loads(answer))
+                        outcomes = [Outcome(*fields) for fields in pickle.loads(answer)]
+                        packs.tell(outcomes)
+                        yield from zip(pack, outcomes, strict=True)
                     elif not stop():
-                        submit(task, whole=True)
+                        submit(pack, whole=True)
                     continue
                 if local is None and isinstance(error, ImportError | AttributeError):
                     error = RoundStoppedError(  # no worker came so far as to say which versions it has
@@ -204,23 +216,25 @@ def run_on(
                 lost = True
                 found = None if watchdog is None else watchdog.begun(token)
                 verdict = None if watchdog is None else watchdog.verdict(token)
-                if verdict is not None and verdict.state == "timeout":
-                    yield task, Outcome("timeout", {}, {}, verdict.seconds, verdict.text, None)
-                elif (
-                    watchdog is not None
-                    and (found is None or found.phase == ENDED)
-                    and unbegun[identity] < _UNBEGUN
-                ):
-                    unbegun[identity] += 1
-                    back.append(task)
-                elif identity not in tried:
-                    tried.add(identity)
-                    alone.append(task)
-                else:
-                    broke = watchdog is not None and verdict is None and not isinstance(error, ChildDiedError)
-                    how = f"{type(error).__name__}: {error}" if verdict is None else verdict.text
-                    text = f"{_BROKE if broke else _CRASHED}\n{how}"
-                    yield task, Outcome("crashed", {}, {}, 0.0, text, None)
+                for task in pack:
+                    identity = (task.key, task.replicate, task.attempt)
+                    if verdict is not None and verdict.state == "timeout":
+                        yield task, Outcome("timeout", {}, {}, verdict.seconds, verdict.text, None)
+                    elif (
+                        watchdog is not None
+                        and (found is None or found.phase == ENDED)
+                        and unbegun[identity] < _UNBEGUN
+                    ):
+                        unbegun[identity] += 1
+                        back.append(task)
+                    elif identity not in tried:
+                        tried.add(identity)
+                        alone.append(task)
+                    else:
+                        died = watchdog is None or verdict is not None or isinstance(error, ChildDiedError)
+                        how = f"{type(error).__name__}: {error}" if verdict is None else verdict.text
+                        text = f"{_CRASHED if died else _BROKE}\n{how}"
+                        yield task, Outcome("crashed", {}, {}, 0.0, text, None)
                 if watchdog is not None:
                     watchdog.forget(token)
             if ends is not None:

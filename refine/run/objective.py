@@ -9,7 +9,8 @@ import inspect
 import math
 import time
 import traceback
-from collections.abc import Collection, Iterator, Mapping
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.design.pruning import Bar, Limit
-from refine.errors import ObjectiveError, UnknownNameError, did_you_mean
+from refine.errors import ObjectiveError, RefineWarning, UnknownNameError, did_you_mean
 from refine.run.identity import objective_name
 from refine.run.protocols import Objective
 from refine.run.seeding import seed_everything
 from refine.space.encoding import decode, thaw
 from refine.trials.trial import Examples
+from refine.utils.format import plural
 
 _ERROR_LENGTH = 20_000
 
@@ -343,20 +345,66 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         seed_everything(task.seed)
         started = time.perf_counter()
         found = objective(configuration, running) if with_trial else objective(configuration)
-        # What a trial that stopped half-way returns is no final value.
-        metrics = {} if running.pruned else _metrics(found, running.curve)
-        state, error = "pruned" if running.pruned else "complete", None
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001  # whatever the objective raises is this trial's outcome
-        metrics = {}
-        state, error = "failed", _storable(traceback.format_exc()[-_ERROR_LENGTH:])
+    except BaseException as error:  # noqa: BLE001  # whatever the objective raises is this trial's outcome
+        found = error
     finally:
         _running.reset(here)
-    seconds = time.perf_counter() - started
+    return _outcome(task, running, read, found, time.perf_counter() - started)
+
+
+def evaluate_many(objective: Objective, tasks: Sequence[Task], with_trial: bool) -> list[Outcome]:
+    """Runs trials together in this process, by an objective that is a :class:`refine.run.protocols.RunsMany`.
+
+    Each took an equal share of the time. If the objective can't run these together, they run one by one, with a warning.
+    """
+    trials = [RunningTrial(task.seed) for task in tasks]
+    reads: list[set[str]] = [set() for _ in tasks]
+    started = time.perf_counter()
+    try:
+        configurations = [
+            Configuration({n: thaw(decode(v)) for n, v in task.configuration.items()}, read)
+            for task, read in zip(tasks, reads, strict=True)
+        ]
+        seed_everything(tasks[0].seed)
+        started = time.perf_counter()
+        found = list(objective.run_many(configurations, trials))  # type: ignore[attr-defined]  # such an objective
+        if len(found) != len(tasks):
+            raise ObjectiveError(
+                f"run_many must return one result per configuration, got {len(found)} for {len(tasks)}"
+            )
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # one trial's fault must not be the others'
+        warnings.warn(
+            f"{objective_name(objective)}: run_many failed for {plural(len(tasks), 'trial')}, which run one by one "
+            f"instead ({type(error).__name__}: {error})",
+            RefineWarning,
+            stacklevel=2,
+        )
+        return [evaluate(objective, task, with_trial) for task in tasks]
+    each = (time.perf_counter() - started) / len(tasks)
+    return [_outcome(*member, each) for member in zip(tasks, trials, reads, found, strict=True)]
+
+
+def _outcome(task: Task, running: RunningTrial, read: set[str], found: Any, seconds: float) -> Outcome:
+    """What a trial gave: what the objective returned, or the exception that it raised."""
+    metrics: dict[str, float] = {}
+    state, text = "failed", None
+    if isinstance(found, BaseException):
+        text = "".join(traceback.format_exception(found))
+    else:
+        try:
+            # What a trial that stopped half-way returns is no final value.
+            metrics = {} if running.pruned else _metrics(found, running.curve)
+            state = "pruned" if running.pruned else "complete"
+        except Exception:  # noqa: BLE001  # what it returned is this trial's outcome too
+            text = traceback.format_exc()
+    text = None if text is None else _storable(text[-_ERROR_LENGTH:])
     everything = read >= set(task.configuration)
     names = None if everything else tuple(n for n in task.configuration if n in read)
-    return Outcome(state, metrics, running.curve, seconds, error, names, running.examples)
+    return Outcome(state, metrics, running.curve, seconds, text, names, running.examples)
 
 
 def _storable(text: str) -> str:

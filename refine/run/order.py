@@ -23,18 +23,20 @@ class Order(NamedTuple):
         inline: The packed objective; ``None`` where it is in a file, or wanted by nobody yet.
         file: That file.
         name: Says what is in it.
-        task: The fields of a :class:`refine.run.objective.Task`.
+        tasks: Of each :class:`refine.run.objective.Task` its fields.
+        together: Whether the objective runs them at once.
         threads: For each trial.
         path: Where the coordinator imports from.
         marks: The folder where workers of our own say what they run.
-        token: Number of the task.
+        token: Number of the order.
         loading: Seconds that the objective may take to load.
     """
 
     inline: bytes | None
     file: str | None
     name: str
-    task: tuple[Any, ...]
+    tasks: tuple[tuple[Any, ...], ...]
+    together: bool
     threads: int
     path: list[str]
     marks: str | None

@@ -9,11 +9,11 @@ import platform
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.environment import environment
-from refine.run.objective import Outcome, Task, evaluate, wants_trial
+from refine.run.objective import Outcome, Task, evaluate, evaluate_many, wants_trial
 from refine.run.order import opened
 from refine.run.parcel import unpack
 from refine.run.protocols import Objective, Prepares
@@ -27,14 +27,14 @@ _loading = threading.Lock()
 
 
 def perform(order: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
-    """Runs a task in this process; unpacks the objective once.
+    """Runs an order's tasks in this process; unpacks the objective once.
 
     Args:
         order: A packed :class:`refine.run.order.Order`.
         loaded: Called when the objective is there, before the trial begins.
 
     Returns:
-        The pickled outcome; nothing where the objective is not here.
+        The pickled outcomes; nothing where the objective is not here.
 
     Raises:
         RoundStoppedError: The order comes from another version, or the objective can't be loaded here.
@@ -54,11 +54,34 @@ def perform(order: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
             objective, with_trial = _loaded[found.name]
         begin()
         loaded()
+        tasks = [Task(*fields) for fields in found.tasks]
         try:
-            outcome = evaluate(objective, Task(*found.task), with_trial)
+            outcomes = run(objective, tasks, with_trial, found.threads, together=found.together)
         except KeyboardInterrupt:  # nobody presses Ctrl-C at a worker: the objective itself raised it
-            outcome = Outcome("failed", {}, {}, 0.0, traceback.format_exc(), None)
-        return pickle.dumps(tuple(outcome._replace(environment=environment(found.threads))))
+            here = environment(found.threads)
+            outcomes = [Outcome("failed", {}, {}, 0.0, traceback.format_exc(), None, None, here)] * len(tasks)
+        return pickle.dumps([tuple(outcome) for outcome in outcomes])
+
+
+def run(
+    objective: Objective, tasks: Sequence[Task], with_trial: bool, threads: int, *, together: bool
+) -> list[Outcome]:
+    """Runs tasks in this process, and notes what they ran on.
+
+    Args:
+        objective: What to call.
+        tasks: One, or several for an objective that runs them at once.
+        with_trial: Whether it takes the running trial.
+        threads: For each trial.
+        together: Whether it runs several at once.
+    """
+    here = dict(environment(threads))
+    if together:
+        outcomes = evaluate_many(objective, tasks, with_trial)
+        here["together"] = str(len(tasks))
+    else:
+        outcomes = [evaluate(objective, task, with_trial) for task in tasks]
+    return [outcome._replace(environment=here) for outcome in outcomes]
 
 
 def _load(inline: bytes | None, file: str | None, threads: int) -> Objective | None:

@@ -6,7 +6,7 @@ one may have more; :class:`refine.keras.KerasObjective` has all of it. An attrib
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -41,6 +41,31 @@ class Prepares(Protocol):
 
     def prepare(self, threads: int) -> None:
         """Called once per process, with the number of threads of a trial."""
+
+
+@runtime_checkable
+class RunsMany(Protocol):
+    """Runs several trials at once, as vectorised NumPy, a compiled program or a GPU can.
+
+    Calling it with one configuration still works, and gives the same: what a trial gives must not depend on which others
+    run with it by more than 1e-6, relative to 1 + its size. Whatever is random must follow from ``trial.seed`` alone, since
+    one process can't be seeded for several trials. ``most_together`` may say how many there can be; 256 by default. Not
+    asked in rounds with a pruner or a sampler, and with ``timeout=`` or ``memory=``, which are limits of single trials.
+    """
+
+    def run_many(
+        self, configurations: Sequence[Mapping[str, Any]], trials: Sequence[Any], /
+    ) -> Sequence[float | Mapping[str, float] | BaseException]:
+        """Runs them together.
+
+        Args:
+            configurations: What it would be called with.
+            trials: The running trials, in the same order; each takes its own ``report(epoch, metrics)``.
+
+        Returns:
+            What each call would have given, in order; for one that failed, the exception. If this raises, all of them are
+            run one by one instead.
+        """
 
 
 @runtime_checkable

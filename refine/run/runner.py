@@ -147,7 +147,9 @@ def run_round(
         if steered is not None:
             steered.begin(writer.keep_curve)
             ahead = steered.ahead
-        outcomes = outcomes_of(stack, objective, tasks, todo, options, stop=stop, ahead=ahead)
+        outcomes = outcomes_of(
+            stack, objective, tasks, todo, options, stop=stop, ahead=ahead, together=steered is None
+        )
         for task, outcome in outcomes:
             held()
             if text := outcome_fault(outcome.metrics, outcome.curve, outcome.seconds):

@@ -151,7 +151,7 @@ def test_what_a_store_of_before_says_goes_on_to_be_read(tmp_path):
 
 def order_of(other):
     """An order as another version writes it."""
-    mine = Order(None, None, "name", (), 1, [], None, 0, 60.0).packed()
+    mine = Order(None, None, "name", (), False, 1, [], None, 0, 60.0).packed()
     return mine.replace(versions().encode(), other.encode(), 1)
 
 
@@ -176,7 +176,7 @@ def test_another_python_names_both(python):
         "except RuntimeError as error:\n"
         "    print(error)\n"
     )
-    order = Order(None, None, "name", (), 1, [], None, 0, 60.0).packed()
+    order = Order(None, None, "name", (), False, 1, [], None, 0, 60.0).packed()
     said = subprocess.run(
         [found, "-c", script], input=order, capture_output=True, cwd=ROOT, timeout=60, check=True
     ).stdout.decode()

@@ -1,0 +1,52 @@
+"""Trials that run together: how many an objective gets at once, where it offers to run several."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from refine.run.objective import Outcome, Task
+from refine.run.protocols import Objective, RunsMany
+
+MOST = 256
+"""Trials that run together at most, where the objective doesn't say how many."""
+_FIRST = 8
+_SECONDS = 30.0
+"""What runs together should end within so long: it is what a killed process loses."""
+
+
+def runs_many(objective: Objective) -> bool:
+    """Whether the objective offers to run several trials at once."""
+    return isinstance(objective, RunsMany) and objective.run_many is not None
+
+
+class Packs:
+    """Takes tasks in packs that are as large as a time allows, by what earlier ones took.
+
+    Args:
+        objective: Whose tasks they are; one that does not run several has packs of one.
+        count: How many tasks there are.
+        workers: How many packs run at a time, so that none gets what another could run.
+        wanted: Whether trials may run together at all.
+    """
+
+    def __init__(self, objective: Objective, count: int, workers: int, *, wanted: bool) -> None:
+        self.together = wanted and runs_many(objective)
+        self._most = int(getattr(objective, "most_together", None) or MOST) if self.together else 1
+        self._size = min(_FIRST, self._most)
+        self._left, self._workers = count, workers
+
+    def take(self, next_task: Callable[[], Task | None]) -> tuple[Task, ...]:
+        """The next tasks to run together; none where none is left."""
+        share = max(1, math.ceil(self._left / self._workers))
+        pack: list[Task] = []
+        while len(pack) < min(self._size, share) and (task := next_task()) is not None:
+            pack.append(task)
+        self._left -= len(pack)
+        return tuple(pack)
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Takes in what a pack gave."""
+        each = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
+        fits = _SECONDS / each if each > 0 else math.inf
+        self._size = max(1, int(min(2 * self._size, fits, self._most)))
