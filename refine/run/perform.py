@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 from refine.errors import ObjectiveError, RoundStoppedError
-from refine.run.environment import environment
+from refine.run.environment import TOGETHER, environment
 from refine.run.objective import Outcome, Task, evaluate, evaluate_many, wants_trial
 from refine.run.order import opened
 from refine.run.parcel import unpack
@@ -78,7 +78,7 @@ def run(
     here = dict(environment(threads))
     if together:
         outcomes = evaluate_many(objective, tasks, with_trial)
-        here["together"] = str(len(tasks))
+        here[TOGETHER] = str(len(tasks))
     else:
         outcomes = [evaluate(objective, task, with_trial) for task in tasks]
     return [outcome._replace(environment=here) for outcome in outcomes]

@@ -133,6 +133,7 @@ def test_a_member_that_kills_its_process_is_alone_crashed(tree):
     trials = first.trials
     crashed = trials[trials["state"] == "crashed"]
     assert crashed[["x", "y"]].to_numpy().tolist() == [[5.0, 5.0]]
+    assert "differ in together (yes: " in str(first)  # some ran alone after the kill
     assert (trials["state"] == "complete").sum() == n - 1
 
 
@@ -154,6 +155,7 @@ def test_a_trial_records_how_many_ran_together(tree):
     )
     assert {e["together"] for e in found} == {"8", "16"}
     assert first.replay().same
+    assert "differ" not in str(first)
 
 
 def outcome(seconds):
