@@ -57,7 +57,8 @@ def space(epochs: int) -> refine.Space:
     return refine.Space(
         {
             "learning_rate": refine.Float(1e-4, 1e-1, levels=13, log=True),
-            "units": refine.Integer(8, 128, levels=9, log=True),
+            # Ranges may be widened where better lies beyond; three layers of thousands of units would take minutes each.
+            "units": refine.Integer(8, 128, levels=9, log=True, within=(4, 256)),
             "layers": [1, 2, 3],
             "dropout": (0.0, 0.6, 7),
             "noise": (0.0, 0.6, 7),
