@@ -245,7 +245,7 @@ def by_hand(data: Any, widths: tuple[int, ...], batch: int) -> Any:
             return e + 1, w, m, v, t
 
         start = (tf.constant(0), w, tf.zeros_like(w), tf.zeros_like(w), tf.zeros(()))
-        return tf.while_loop(lambda e, *_: e < len(orders), epoch, start)[1]
+        return tf.while_loop(lambda e, *_: e < orders.shape[0], epoch, start)[1]
 
     rng = np.random.default_rng(0)
     weights = tf.constant(rng.normal(0, 0.1, sum(sizes)), tf.float32)
