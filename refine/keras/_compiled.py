@@ -18,7 +18,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from refine.keras._flat import FlatOptimizer
 from refine.keras._known import is_rowwise
 from refine.keras._lean import Program
 
@@ -159,22 +158,12 @@ class Compiled(Program):
 
     Args:
         model: A model that has a `form`.
-        train: Training examples; only shapes count.
-        validation: Validation examples, or `None`.
         into: Padded sizes.
         options: All others of `Program`.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        train: Rows,
-        validation: Rows | None,
-        *options: Any,
-        into: Form,
-        **others: Any,
-    ) -> None:
-        super().__init__(model, train, validation, *options, **others, whole=True, shapes=into.shapes)
+    def __init__(self, model: keras.Model, *, into: Form, **options: Any) -> None:
+        super().__init__(model, **options, whole=True, shapes=into.shapes)
         self._rows = into.rows
         self._mask: Any = None
         self._drawn: list[tuple[Any, Any, Any]] = []
@@ -183,8 +172,6 @@ class Compiled(Program):
         columns = {id(layer): n for layer, n in _columns(model, into.shapes)}
         self._columns = [columns[id(layer)] for layer in self._dropouts]
         self._step: Any = None
-        flat = sum(math.prod(shape) for shape in into.shapes)
-        self._optimizer = FlatOptimizer(model.optimizer, flat, self._trainable[0].dtype)
         self._compiled = tf.function(self._all, autograph=False, jit_compile=True)
 
     def epochs(  # type: ignore[override]
@@ -281,7 +268,8 @@ class Compiled(Program):
             logs = self._score(self._scores, total, whole, predicted)
             if validation is not None:
                 logs = tf.concat([logs, self._evaluate(weights, rest, validation, batch)], 0)
-            best, on = bar.passed(logs[bar.column], best, epoch)
+            # As with rows, a slice would be compiled anew for every metric.
+            best, on = bar.passed(tf.gather(logs, bar.column), best, epoch)
             return epoch + 1, weights, state, rest, table.write(epoch, logs), best, on
 
         self._mask, self._zero = mask, zero
@@ -377,10 +365,6 @@ class Compiled(Program):
         weights, state = super()._apply(gradients, weights, state)
         # Activations need not be 0 where weights are, and slots that are 0 may give NaN.
         return tf.where(self._mask, weights, 0.0), state
-
-    def _unpack(self, weights: Any) -> list[Any]:
-        parts = tf.split(weights, [math.prod(n or 0 for n in shape) for shape in self._shapes])
-        return [tf.reshape(part, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     @contextlib.contextmanager
     def _any_width(self) -> Iterator[None]:

@@ -94,8 +94,12 @@ class Program:
         self._dropouts, self._penalties = dropouts, penalties
         self._trainable = list(model.trainable_variables)
         self._rest = list(model.non_trainable_variables)
-        size = sum(math.prod(v.shape) for v in self._trainable)
-        self._optimizer = FlatOptimizer(model.optimizer, size, self._trainable[0].dtype)
+        # Sizes of the variables; of open ones those of this model, where others may differ.
+        self._sizes = [
+            math.prod(v.shape if None in shape else shape)
+            for v, shape in zip(self._trainable, shapes, strict=True)
+        ]
+        self._optimizer = FlatOptimizer(model.optimizer, sum(self._sizes), self._trainable[0].dtype)
         self._steps_ahead = steps
         self._settings: Settings
         self._zero: Any = 0.0
@@ -280,7 +284,7 @@ class Program:
     def _unpack(self, weights: Any) -> list[Any]:
         """Trainable variables from the flat tensor."""
         is_open = any(None in shape for shape in self._shapes)
-        sizes = self._settings.sizes if is_open else [math.prod(v.shape) for v in self._trainable]
+        sizes = self._settings.sizes if is_open else self._sizes
         parts = tf.split(weights, sizes, num=len(self._shapes))
         tensors = []
         for part, static, shape in zip(parts, self._shapes, self._settings.shapes, strict=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import keras
@@ -325,18 +324,21 @@ class Plain:
     def _trace(self, kind: str) -> Trace:
         scores = self._find_scores(self.train)
         tested = None if kind == "train" or self.validation is None else self._find_scores(self.validation)
-        own: Any = {"whole": self._whole, "shapes": self._shapes, "steps": self._steps}
-        program = (Program if self._form is None else partial(Compiled, into=self._form))(
-            self.model,
-            self.train,
-            self.validation if kind != "train" else None,
-            scores,
-            tested,
-            shuffle=self.shuffle_seed is not None,
-            dropouts=self._dropouts,
-            penalties=self._penalties,
-            **(own if self._form is None else {}),
-        )
+        validation = self.validation if kind != "train" else None
+        what: dict[str, Any] = {
+            "model": self.model,
+            "train": self.train,
+            "validation": validation,
+            "scores": scores,
+            "val_scores": tested,
+            "shuffle": self.shuffle_seed is not None,
+            "dropouts": self._dropouts,
+            "penalties": self._penalties,
+        }
+        if self._form is None:
+            program = Program(**what, whole=self._whole, shapes=self._shapes, steps=self._steps)
+        else:
+            program = Compiled(**what, into=self._form)
         weights, state, rest = keras.tree.map_structure(
             lambda t: tf.TensorSpec(t.shape, t.dtype), self._read()
         )

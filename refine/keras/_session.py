@@ -44,9 +44,8 @@ def prepare(threads: int) -> None:
     elif BACKEND == "torch":
         importlib.import_module("torch").set_num_threads(threads)
     else:
-        os.environ.setdefault(
-            "NPROC", str(threads)
-        )  # JAX has no option; its compiler reads this as it starts
+        # JAX has no option; its compiler reads this as it starts.
+        os.environ.setdefault("NPROC", str(threads))
     if not _frozen:
         # TensorFlow alone is half a million objects. Out of the collector's sight they no longer make
         # the collection after every trial take a quarter of a second.
