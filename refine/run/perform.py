@@ -75,12 +75,13 @@ def run(
         threads: For each trial.
         together: Whether it runs several at once.
     """
-    here = dict(environment(threads))
     if together:
         outcomes = evaluate_many(objective, tasks, with_trial)
-        here[TOGETHER] = str(len(tasks))
     else:
         outcomes = [evaluate(objective, task, with_trial) for task in tasks]
+    here = environment(threads)  # after them: a trial may be the first to load Keras
+    if together:
+        here[TOGETHER] = str(len(tasks))
     return [outcome._replace(environment=here) for outcome in outcomes]
 
 
