@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from refine.errors import ObjectiveError
 from refine.run.objective import Outcome, Task
 from refine.run.protocols import Objective, RunsMany
 
@@ -20,6 +21,22 @@ def runs_many(objective: Objective) -> bool:
     return isinstance(objective, RunsMany) and objective.run_many is not None
 
 
+def most_together(objective: Objective) -> int:
+    """How many trials an objective runs at once at most.
+
+    Raises:
+        ObjectiveError: What it says is no number of trials.
+    """
+    most = getattr(objective, "most_together", None)
+    if most is None:
+        return MOST
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise ObjectiveError(
+            f"most_together must be a whole number >= 1, got {most!r}; leave it out for {MOST}, the default"
+        )
+    return most
+
+
 class Packs:
     """Takes tasks in packs that are as large as a time allows, by what earlier ones took.
 
@@ -32,7 +49,7 @@ class Packs:
 
     def __init__(self, objective: Objective, count: int, workers: int, *, wanted: bool) -> None:
         self.together = wanted and runs_many(objective)
-        self._most = int(getattr(objective, "most_together", None) or MOST) if self.together else 1
+        self._most = most_together(objective) if self.together else 1
         self._size = min(_FIRST, self._most)
         self._left, self._workers = count, workers
 

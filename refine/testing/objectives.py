@@ -16,7 +16,7 @@ from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import ObjectiveError, RefineWarning
 from refine.run.objective import Outcome, Task, evaluate, evaluate_many, wants_trial
 from refine.run.protocols import Objective
-from refine.run.together import MOST, runs_many
+from refine.run.together import most_together, runs_many
 from refine.space.space import Space, configuration_key, encode_configuration
 
 _SEEDS = (20_231, 977)
@@ -144,7 +144,7 @@ def runs_together(case: _Case) -> Iterator[str]:
     """What several give together is what each gives alone, whoever else is there and in which order."""
     if not runs_many(case.objective) or len(case.configurations) < 2:
         return
-    several = case.configurations[: getattr(case.objective, "most_together", None) or MOST]
+    several = case.configurations[: most_together(case.objective)]
     alone = [case.run(configuration, _SEEDS[0]) for configuration in several]
     for order in (1, -1):
         tasks = [_task(configuration, _SEEDS[0]) for configuration in several[::order]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.errors import RefineWarning
+from refine.errors import ObjectiveError, RefineWarning
 from refine.run.together import Packs
 from refine.testing import ObjectiveContract, findings_of
 
@@ -156,6 +156,14 @@ def test_a_trial_records_how_many_ran_together(tree):
     assert {e["together"] for e in found} == {"8", "16"}
     assert first.replay().same
     assert "differ" not in str(first)
+
+
+@pytest.mark.parametrize("most", [0, -3, 2.0, True, "many"])
+def test_no_number_of_trials_is_an_error_before_anything_runs(tree, most):
+    first = tree.add_round(SPACE, Vectorised(most=most), n=12, seed=1, metric="value")
+    with pytest.raises(ObjectiveError, match=f"most_together must be a whole number >= 1, got {most!r}"):
+        first.run(progress=False)
+    assert first.trials.empty
 
 
 def outcome(seconds):
