@@ -205,6 +205,15 @@ def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, how, t
         assert len(found.run(workers=2, n=8, progress=False).trials) == 8
 
 
+def crashed_at_three(tree, objective):
+    """A round of six trials, of which the one with x = 3 crashed and no other."""
+    found = tree.add_round({"x": (1, 6)}, objective, n=6, seed=1).run(workers=2, progress=False)
+    states = found.trials.set_index("x")["state"]
+    assert states[3] == "crashed"
+    assert (states.drop(3) == "complete").all()
+    return found
+
+
 def test_what_a_trial_forked_does_not_keep_its_death_a_secret(tmp_path):
     """It holds the pipe of the trial's process open, as whoever forks without starting another program does."""
 
@@ -217,10 +226,7 @@ def test_what_a_trial_forked_does_not_keep_its_death_a_secret(tmp_path):
         return float(params["x"])
 
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round({"x": (1, 6)}, forks, n=6, seed=1).run(workers=2, progress=False)
-        states = found.trials.set_index("x")["state"]
-        assert states[3] == "crashed"
-        assert (states.drop(3) == "complete").all()
+        found = crashed_at_three(tree, forks)
         assert "exit code 5" in found.failures["error"].iloc[0]
 
 
@@ -232,7 +238,4 @@ def test_a_trial_that_closes_the_pipe_is_a_crashed_one(tmp_path):
         return float(params["x"])
 
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round({"x": (1, 6)}, closes, n=6, seed=1).run(workers=2, progress=False)
-        states = found.trials.set_index("x")["state"]
-        assert states[3] == "crashed"
-        assert (states.drop(3) == "complete").all()
+        crashed_at_three(tree, closes)
