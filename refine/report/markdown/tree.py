@@ -180,7 +180,7 @@ def _summary(facts: TreeFacts) -> Raw:
         )
     if facts.told < len(facts.steps):
         parts.append(
-            f"What rounds taught is told of the last {facts.told} on the way; of any other, its own report tells it."
+            f"Only the last {facts.told} rounds on the way say here what they taught; for any other, read its own report."
         )
     holdout_results = sum(len(s.holdout_results) for s in facts.steps)
     parts.append(
