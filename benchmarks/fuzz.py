@@ -1,107 +1,201 @@
-"""Inputs made to break things, until the time is over: nothing but a RefineError, and no store changed by what is refused.
+"""Inputs made to break things: nothing but a RefineError may come of them, and no store is changed by what is refused.
 
     python benchmarks/fuzz.py                                 a minute
     python benchmarks/fuzz.py --minutes 10 --seed 3
     python benchmarks/fuzz.py --only folder csv
+    python benchmarks/fuzz.py --guided --minutes 60           an hour, guided; needs `pip install atheris`
 
-Every target begins with something sound and changes parts of it: values that no float or database holds, halves of
-letters, deep nesting, missing and unknown fields, bytes. Hypothesis draws them, and makes what it finds small.
+Every target begins with sound documents and changes parts of them: values that no float or database holds, halves of
+letters, deep nesting, missing and unknown fields, bytes. Hypothesis draws the changes, and makes what it finds small.
+With ``--guided`` libFuzzer does, through Atheris: what reaches a line or branch of refine that no input before it has
+reached is kept and changed further.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import hashlib
 import json
 import logging
 import math
+import os
+import pkgutil
+import random
+import shutil
+import sqlite3
+import struct
+import sys
 import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+
+if "--guided" in sys.argv:  # what is loaded here tells libFuzzer where it has been
+    import atheris
+
+    with atheris.instrument_imports(include=["refine"]):
+        import refine
+
+        for module in pkgutil.walk_packages(refine.__path__, "refine."):
+            if not module.name.startswith(("refine.keras", "refine.testing", "refine.__main__")):
+                __import__(module.name)
 
 import refine
 from refine.errors import RefineError
 from refine.space.files import read_space
 from refine.store.rows import from_plain
 from refine.store.schema import metadata
-from refine.tree.exchange.bundle_files import read_folder
 from refine.tree.exchange.dataframe import read_table
 from refine.ui.web.session import Session
+
+NONE = object()
+"""What a target returns where refine was asked nothing: a document that says no file, say, or no study of Optuna's."""
 
 BATCH = 200
 """Inputs of one target at a time."""
 
-ODD = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.sampled_from([10**400, -(10**400), 2**31, 2**63, -1, 10**10, int("9" * 4000)]),
-    st.floats(),
-    st.sampled_from([1e308, -1e308, 5e-324, math.nan, math.inf]),
-    st.text(st.characters(codec=None), max_size=8),
-    st.sampled_from(
-        ["", "a\ud800", "a\0", "\x1b[31m", "9" * 5000, "=1+1", "1e400", "NaN", "complete", "x", "a"]
-    ),
-    st.binary(max_size=6).map(lambda b: b.decode("latin-1")),
+RENEWED = 200
+"""Inputs until a store that takes inputs is made anew."""
+
+SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8), "c": ["a", "b"]}
+
+ODD = (
+    *(None, True, False, 0, 1, -1, 10**400, -(10**400), 2**31, 2**63, 10**10, int("9" * 4000)),
+    *(0.0, -0.0, 0.5, 1e308, -1e308, 5e-324, math.nan, math.inf, -math.inf),
+    *("", "a\ud800", "a\0", "\x1b[31m", "9" * 5000, "=1+1", "1e400", "NaN", "complete", "x", "a", "\u202e"),
+    *([], {}, json.loads("[" * 50 + "]" * 50), json.loads("[" * 500 + "]" * 500)),
 )
-VALUES = st.recursive(
-    ODD,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=6,
+LETTERS = (
+    (0, 0x7F),
+    (0x80, 0x2FF),
+    (0x2000, 0x206F),
+    (0xD800, 0xDFFF),
+    (0xE000, 0xFFFF),
+    (0x10000, 0x10FFFF),
 )
-DEEP = st.integers(1, 3).map(lambda n: json.loads("[" * (10**n // 2) + "]" * (10**n // 2)))
 
 
 def score(p: dict[str, Any]) -> dict[str, float]:
     return {"acc": p["x"] + 0.01 * p["k"], "loss": -p["x"]}
 
 
-SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8), "c": ["a", "b"]}
+def text(draw: random.Random) -> str:
+    """Up to eight letters of any kind, halves of letters among them."""
+    return "".join(chr(draw.randint(*draw.choice(LETTERS))) for _ in range(draw.randint(0, 8)))
 
 
-def places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where plain data can be changed."""
-    below = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    return [path, *(found for key, value in below for found in places(value, (*path, key)))]
+def value(draw: random.Random) -> Any:
+    """Anything that plain data can hold."""
+    kind = draw.randrange(10)
+    if kind < 4:
+        return draw.choice(ODD)
+    if kind == 4:
+        return draw.randint(-(2 ** draw.randint(1, 70)), 2 ** draw.randint(1, 70))
+    if kind == 5:
+        return struct.unpack("d", draw.getrandbits(64).to_bytes(8, "little"))[0]
+    if kind == 6:
+        return draw.randint(-2, 12)
+    if kind == 7:
+        return [value(draw) for _ in range(draw.randint(0, 3))]
+    if kind == 8:
+        return {text(draw): value(draw) for _ in range(draw.randint(0, 3))}
+    return text(draw)
 
 
-@st.composite
-def changed(draw: Any, data: Any) -> Any:
-    """Plain data with one to three changes."""
-    out = copy.deepcopy(data)
-    for _ in range(draw(st.integers(1, 3))):
-        *path, last = draw(st.sampled_from(places(out)[1:] or [("x",)]))
-        at = out
+def near(old: Any, draw: random.Random) -> Any:
+    """A value like another."""
+    if isinstance(old, str):
+        at, gone = draw.randint(0, len(old)), draw.randint(0, 3)
+        return old[:at] + text(draw) + old[at + gone :]
+    if isinstance(old, bool) or old is None:
+        return not old
+    if isinstance(old, int):
+        return draw.choice([old + 1, -old, str(old), [old], old * 10 ** draw.randint(0, 20)])
+    if isinstance(old, float):
+        return draw.choice([-old, old * 1e3, old / 1e3, repr(old), [old], math.nextafter(old, math.inf)])
+    if isinstance(old, list):
+        return draw.choice([old[:-1], old * 2, old[::-1], dict(enumerate(map(str, old)))])
+    return draw.choice([list(old), list(old.values())])
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where plain data can be changed, but for the whole."""
+    for key, inner in data.items() if isinstance(data, dict) else enumerate(data):
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, key))
+
+
+def changed(document: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+    """A document with one to three changes."""
+    out: dict[str, Any] = json.loads(json.dumps(document))
+    for _ in range(draw.randint(1, 3)):
+        found = list(places(out))
+        if not found:
+            break
+        *path, last = draw.choice(found)
+        at: Any = out
         for key in path:
             at = at[key]
-        how = draw(st.sampled_from(["put", "put", "put", "drop", "add"]))
-        if how == "put" or not isinstance(at, dict):
-            at[last] = draw(VALUES | DEEP)
-        elif how == "drop":
-            at.pop(last, None)
+        how = draw.randrange(8)
+        if how < 3:
+            at[last] = value(draw)
+        elif how < 5:
+            at[last] = near(at[last], draw)
+        elif how == 5:  # what stands elsewhere
+            there: Any = out
+            for key in draw.choice(found):
+                there = there[key]
+            at[last] = json.loads(json.dumps(there))
+        elif how == 6 and isinstance(at, dict):
+            at[text(draw)] = value(draw)
         else:
-            at[draw(st.text(max_size=5))] = draw(VALUES)
+            del at[last]
     return out
 
 
+def fingerprint(tree: refine.Tree) -> str:
+    """Everything that its store holds."""
+    mark = hashlib.sha256()
+    with tree._context.store.engine.connect() as connection:
+        for table in metadata.tables.values():
+            for row in connection.execute(sa.select(table).order_by(*table.primary_key)):
+                mark.update(repr(tuple(row)).encode("utf-8", "surrogatepass"))
+    return mark.hexdigest()
+
+
 class Fuzz:
-    """What everything begins with."""
+    """What everything begins with.
+
+    Args:
+        folder: An empty folder.
+
+    Attributes:
+        sound: Name of a target -> the documents that it begins with.
+        done: How many inputs each target was given.
+        refused: How many of them each has refused.
+    """
 
     def __init__(self, folder: Path) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+        logging.getLogger("refine").setLevel(logging.CRITICAL)
         self.folder = folder
-        self.refused = 0
-        self.done = 0
+        self.done: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.scratch: refine.Tree | None = None
+        self.scratch_used = 0
+        self.scratch_mark = ""
         self.store = folder / "refine.db"
         with refine.Tree("q", store=self.store) as tree:
             root = tree.add_round(
@@ -114,188 +208,268 @@ class Fuzz:
             tree.tag(root, "first")
             tree.export(folder / "out")
             self.rounds = [found.id for found in tree.rounds]
-        self.rows = self._rows()
+        shutil.copy(self.store, folder / "begun.db")
+        self._open()
+        self.sound: dict[str, list[dict[str, Any]]] = {
+            "row": self._rows(),
+            "folder": self._files(),
+            "frame": self._frames(),
+            "csv": self._tables(),
+            "study": self._studies(),
+            "storage": self._storages(),
+            "space": self._spaces(),
+            "page": self._messages(),
+        }
+
+    def renew(self) -> None:
+        """All stores as they were at first."""
+        self.close()
+        self.scratch = None
+        self._open()
+
+    def _open(self) -> None:
+        for path in self.folder.glob("refine.db*"):
+            path.unlink()
+        shutil.copy(self.folder / "begun.db", self.store)
         self.tree = refine.Tree("q", store=self.store)
         self.session = Session(self.tree.rounds[0])
+        self.watch = sqlite3.connect(self.store)
 
-    def _rows(self) -> list[tuple[str, Any]]:
+    def close(self) -> None:
+        """Closes the stores."""
+        self.watch.close()
+        self.tree.close()
+        if self.scratch is not None:
+            self.scratch.close()
+
+    def tried(self, target: str, document: dict[str, Any]) -> None:
+        """Gives a document to a target; a RefineError is an answer, and can be printed.
+
+        Raises:
+            Exception: What should not have come of it.
+        """
+        try:
+            none = getattr(self, f"on_{target}")(document) is NONE
+        except RefineError as error:
+            self.refused[target] += 1
+            none = False
+            str(error).encode()
+        self.done[target] += not none
+
+    def _entered(self, call: Callable[[refine.Tree], Any]) -> None:
+        """Brings something into a store in memory that holds nothing, looks at it, and removes it.
+
+        Raises:
+            RefineError: It was refused.
+            AssertionError: It was refused and has changed the store, or was taken and is damaged.
+        """
+        if self.scratch is None or self.scratch_used >= RENEWED:
+            if self.scratch is not None:
+                self.scratch.close()
+            self.scratch, self.scratch_used = refine.Tree("m", store=":memory:"), 0
+            self.scratch_mark = fingerprint(self.scratch)
+        self.scratch_used += 1
+        tree, before = self.scratch, self._written()
+        try:
+            call(tree)
+        except RefineError:
+            if self._written() != before:  # it may have been taken back
+                assert fingerprint(tree) == self.scratch_mark, "refused, and something was written"
+            raise
+        except BaseException:
+            self.scratch = None  # whatever it is like now
+            raise
+        try:
+            str(tree).encode(), str(tree.log()).encode()
+            for found in tree.rounds:
+                str(found).encode(), found.trials.to_csv().encode()
+            assert len(tree.damage()) == 0, str(tree.damage())
+            for found in [r for r in tree.rounds if r.parent is None]:
+                tree.delete_round(found, below=True)
+            assert len(tree) == 0
+            self.scratch_mark = fingerprint(tree)
+        except BaseException as error:
+            self.scratch = None
+            if isinstance(error, RefineError):
+                raise AssertionError("taken, and can't be looked at") from error  # noqa: TRY004
+            raise
+
+    def _written(self) -> int:
+        assert self.scratch is not None
+        with self.scratch._context.store.engine.connect() as connection:
+            return int(connection.execute(sa.text("SELECT total_changes()")).scalar_one())
+
+    # Targets: what each begins with, and what it does with a document.
+
+    def _rows(self) -> list[dict[str, Any]]:
         found: list[tuple[str, Any]] = []
         for key in self.rounds:
             node = json.loads((self.folder / "out" / key / "node.json").read_text())
             found += [("decision", d) for d in node["decisions"]] + [("run", r) for r in node["environments"]]
             for path in (self.folder / "out" / key).glob("*.jsonl"):
                 found += [(path.stem, json.loads(line)) for line in path.read_text().splitlines()[:3]]
-        return found
+        return [{"name": name, "row": row} for name, row in found]
 
-    def fingerprint(self) -> str:
-        """Everything that the store holds."""
-        mark = hashlib.sha256()
-        with self.tree._context.store.engine.connect() as connection:
-            for table in metadata.tables.values():
-                for row in connection.execute(sa.select(table).order_by(*table.primary_key)):
-                    mark.update(repr(tuple(row)).encode("utf-8", "surrogatepass"))
-        return mark.hexdigest()
+    def on_row(self, document: dict[str, Any]) -> object:
+        if document.get("name") not in [found["name"] for found in self.sound["row"]]:
+            return NONE
+        from_plain(document["name"], document.get("row"), "line 1")
+        return None
 
-    def tried(self, call: Callable[[], Any]) -> None:
-        """Calls; a RefineError is an answer, and can be printed."""
-        try:
-            call()
-        except RefineError as error:
-            self.refused += 1
-            str(error).encode()
+    def _files(self) -> list[dict[str, Any]]:
+        out = []
+        for path in sorted((self.folder / "out").rglob("*.json*")):
+            name = str(path.relative_to(self.folder / "out"))
+            lines = path.read_text().splitlines()[:3] if path.suffix == ".jsonl" else [path.read_text()]
+            out += [{"file": name, "line": i, "json": json.loads(line)} for i, line in enumerate(lines)]
+            out += [{"file": name, "at": at, "gone": 2, "put": "x"} for at in (0, len(lines[0]) // 2)]
+        return out
 
-    # Targets: each takes what Hypothesis draws from.
+    def _file_of(self, document: dict[str, Any]) -> Path | None:
+        """The file of the exported folder that a document is about."""
+        names = {found["file"] for found in self.sound["folder"]}
+        name = document.get("file")
+        return self.folder / "out" / name if isinstance(name, str) and name in names else None
 
-    def row(self, data: st.DataObject) -> None:
-        name, row = data.draw(st.sampled_from(self.rows))
-        self.tried(lambda: from_plain(name, data.draw(changed(row)), "line 1"))
-
-    def folder_(self, data: st.DataObject) -> None:
-        files = sorted(p for p in (self.folder / "out").rglob("*") if p.suffix in (".json", ".jsonl"))
-        path = data.draw(st.sampled_from(files))
-        text = path.read_text()
-        lines = text.splitlines() if path.suffix == ".jsonl" else [text]
-        at = data.draw(st.integers(0, len(lines) - 1))
-        if data.draw(st.integers(0, 4)):
-            lines[at] = json.dumps(data.draw(changed(json.loads(lines[at]))))
-            new = "\n".join(lines).encode()
+    def on_folder(self, document: dict[str, Any]) -> object:
+        path = self._file_of(document)
+        if path is None:
+            return NONE
+        old = path.read_bytes()
+        if "json" in document:
+            lines = old.split(b"\n") if path.suffix == ".jsonl" else [old]
+            line = document.get("line")
+            at = line % len(lines) if isinstance(line, int) else 0
+            lines[at] = json.dumps(document["json"]).encode()
+            new = b"\n".join(lines)
         else:
-            cut = data.draw(st.integers(0, len(text)))
-            new = (
-                text.encode()[:cut]
-                + data.draw(st.binary(max_size=5))
-                + text.encode()[cut + data.draw(st.integers(0, 9)) :]
-            )
+            numbers = [document.get(k) for k in ("at", "gone")]
+            at, gone = (abs(n) % (len(old) + 1) if isinstance(n, int) else 0 for n in numbers)
+            put = str(document.get("put")).encode("utf-8", "surrogatepass")
+            new = old[:at] + put + old[at + gone :]
         try:
             path.write_bytes(new)
-            self.tried(lambda: read_folder(self.folder / "out"))
-            if not data.draw(st.integers(0, 9)):
-                self.tried(self._merged)
+            self._entered(lambda tree: tree.merge(self.folder / "out"))
         finally:
-            path.write_text(text)
+            path.write_bytes(old)
+        return None
 
-    def _merged(self) -> None:
-        with refine.Tree("m", store=":memory:") as other:
-            try:
-                other.merge(self.folder / "out")
-            except RefineError:
-                assert len(other) == 0, "refused, and something was written"
-                raise
-            str(other), other.log()
-            for found in other.rounds:
-                str(found.trials), str(found)
-            assert len(other.damage()) == 0, str(other.damage())
-
-    def frame(self, data: st.DataObject) -> None:
-        n = 12
+    def _frames(self) -> list[dict[str, Any]]:
+        n = 8
         columns: dict[str, Any] = {
-            "x": list(np.linspace(0, 1, n)),
+            "x": [i / 7 for i in range(n)],
             "k": list(range(n)),
             "c": ["a", "b"] * (n // 2),
+            "acc": [i / 8 for i in range(n)],
         }
-        columns["acc"] = list(np.linspace(0, 1, n))
-        for name in data.draw(
-            st.lists(
-                st.sampled_from(["x", "k", "c", "acc", "seconds", "seed", "state", "origin", "m"]), max_size=3
-            )
-        ):
-            old = columns.get(name, [0] * n)
-            some = data.draw(st.lists(ODD, min_size=1, max_size=4))
-            columns[name] = [*some, *old[len(some) :]]
-        if data.draw(st.booleans()):
-            columns[data.draw(st.text(st.characters(codec=None), max_size=4))] = [data.draw(ODD)] * n
-        given_names = data.draw(st.sampled_from([None, ["x", "k", "c"], ["x"]]))
-        self._added(
-            pd.DataFrame({k: pd.Series(v, dtype=object).infer_objects() for k, v in columns.items()}),
-            given_names,
-        )
+        more = {
+            "seconds": [1.0] * n,
+            "seed": list(range(n)),
+            "state": ["complete"] * n,
+            "origin": ["given"] * n,
+        }
+        return [
+            {"columns": columns, "parameters": None, "value": "acc"},
+            {"columns": {**columns, **more}, "parameters": ["x", "k", "c"], "value": "acc"},
+        ]
 
-    def _added(self, frame: pd.DataFrame, names: Any = None) -> None:
-        def call() -> None:
-            with refine.Tree("f", store=":memory:") as tree:
-                found = tree.add_frame(frame, value="acc", parameters=names)
-                str(tree).encode(), str(found).encode(), found.trials.to_csv().encode(), tree.log()
-                assert len(tree.damage()) == 0, str(tree.damage())
+    def on_frame(self, document: dict[str, Any]) -> object:
+        columns = document.get("columns")
+        if not isinstance(columns, dict):
+            return NONE
+        made = {}
+        for name, cells in columns.items():
+            made[name] = pd.Series(cells if isinstance(cells, list) else [cells], dtype=object)
+        frame = pd.DataFrame(made).infer_objects()
+        named = {key: document.get(key) for key in ("parameters", "value")}
+        self._entered(lambda tree: tree.add_frame(frame, **named))
+        return None
 
-        self.tried(call)
+    def _tables(self) -> list[dict[str, Any]]:
+        rows = [["x", "k", "c", "acc"], *([str(i / 9), str(i), "a", str(i / 9)] for i in range(9))]
+        return [
+            {"rows": rows, "cell": ",", "line": "\n", "end": ""},
+            {"rows": rows, "cell": ";", "line": "\r\n", "end": '"'},
+        ]
 
-    def csv(self, data: st.DataObject) -> None:
-        cells = st.one_of(
-            ODD.map(str),
-            st.text(st.characters(codec=None), max_size=6),
-            st.sampled_from(['"', ",", "\n", "0.5", "7"]),
-        )
-        lines = ["x,k,c,acc", *(f"{i / 9},{i},a,{i / 9}" for i in range(9))]
-        for _ in range(data.draw(st.integers(1, 3))):
-            row = data.draw(st.integers(0, len(lines) - 1))
-            parts = lines[row].split(",")
-            parts[data.draw(st.integers(0, len(parts) - 1))] = data.draw(cells)
-            lines[row] = ",".join(parts)
+    def on_csv(self, document: dict[str, Any]) -> None:
+        rows = document.get("rows")
+        cell, line, end = (str(document.get(key, "")) for key in ("cell", "line", "end"))
+        lines = [
+            cell.join(map(str, row)) if isinstance(row, list) else str(row)
+            for row in (rows if isinstance(rows, list) else [rows])
+        ]
         path = self.folder / "table.csv"
-        path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass") + data.draw(st.binary(max_size=3)))
-        found: list[pd.DataFrame] = []
-        self.tried(lambda: found.append(read_table(str(path))))
-        for frame in found:
-            self._added(frame)
+        path.write_bytes((line.join(lines) + end).encode("utf-8", "surrogatepass"))
+        frame = read_table(str(path))
+        self._entered(lambda tree: tree.add_frame(frame, value="acc"))
 
-    def study(self, data: st.DataObject) -> None:
+    def _studies(self) -> list[dict[str, Any]]:
+        kinds = {"x": ["float", 0.0, 1.0], "k": ["int", 1, 5], "c": ["categorical", ["a", "b", None, 2]]}
+        trials = [
+            {"params": {"x": 0.5, "k": 2, "c": "a"}, "value": 0.5, "steps": {"0": 0.1, "1": 0.2}},
+            {"params": {"x": 0.1, "k": 5, "c": None}, "value": 0.25, "steps": {}, "attributes": {"note": 1}},
+            {"params": {"x": 0.2, "k": 1, "c": 2}, "value": None, "steps": {}, "state": "FAIL"},
+            {"params": {"x": 0.3, "k": 1, "c": "b"}, "value": 0.1, "steps": {"3": 0.1}, "state": "PRUNED"},
+        ]
+        return [
+            {"kinds": kinds, "trials": trials, "directions": ["maximize"]},
+            {"kinds": {"seed": ["float", -1.0, 1.0]}, "trials": [{"params": {"seed": 0.0}, "value": 1.0}]},
+        ]
+
+    def on_study(self, document: dict[str, Any]) -> object:
+        study = study_of(document)
+        if study is None:
+            return NONE
+        self._entered(lambda tree: tree.add_study(study))
+        return None
+
+    def _storages(self) -> list[dict[str, Any]]:
         import optuna
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-        number = st.floats(allow_nan=False, allow_infinity=False)
-        simple = st.one_of(
-            st.none(),
-            st.booleans(),
-            st.integers(),
-            st.floats(),
-            st.text(st.characters(codec=None), max_size=5),
-            st.just(10**400),
+        path = self.folder / "optuna.db"
+        study = study_of(self._studies()[0])
+        assert study is not None
+        optuna.copy_study(
+            from_study_name=study.study_name,
+            from_storage=study._storage,
+            to_storage=f"sqlite:///{path}",
+            to_study_name="s",
         )
-        kinds: dict[str, Any] = {}
+        with sqlite3.connect(path) as connection:
+            names = [
+                row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+            ]
+            rows = {
+                name: [list(row) for row in connection.execute(f'SELECT * FROM "{name}"')] for name in names
+            }
+        connection.close()
+        return [{"tables": {k: v for k, v in rows.items() if v}}]
+
+    def on_storage(self, document: dict[str, Any]) -> object:
+        tables = document.get("tables")
+        path = self.folder / "changed.db"
+        shutil.copy(self.folder / "optuna.db", path)
+        sound = self.sound["storage"][0]["tables"]
+        connection = sqlite3.connect(path)
         try:
-            for name in data.draw(
-                st.lists(
-                    st.text(st.characters(codec=None), max_size=4) | st.just("seed"),
-                    min_size=1,
-                    max_size=3,
-                    unique=True,
-                )
-            ):
-                which = data.draw(st.sampled_from("fic"))
-                low, high = sorted((data.draw(number), data.draw(number)))
-                whole = sorted((data.draw(st.integers()), data.draw(st.integers())))
-                if which == "f":
-                    kinds[name] = FloatDistribution(low, high)
-                elif which == "i":
-                    kinds[name] = IntDistribution(*whole)
-                else:
-                    kinds[name] = CategoricalDistribution(data.draw(st.lists(simple, min_size=1, max_size=4)))
-            study = optuna.create_study()
-            for _ in range(data.draw(st.integers(1, 6))):
-                params = {}
-                for name, kind in kinds.items():
-                    if isinstance(kind, CategoricalDistribution):
-                        params[name] = data.draw(st.sampled_from(kind.choices))
-                    else:
-                        params[name] = data.draw(st.sampled_from([kind.low, kind.high]))
-                value = data.draw(st.floats(allow_nan=False))
-                steps = data.draw(st.dictionaries(st.integers(0, 4), st.floats(), max_size=3))
-                trial = optuna.trial.create_trial(
-                    params=params, distributions=kinds, value=value, intermediate_values=steps
-                )
-                study.add_trial(trial)
-        except (ValueError, TypeError, OverflowError, KeyError, UnicodeError):
-            return  # Optuna takes no such study
+            for name, rows in tables.items() if isinstance(tables, dict) else ():
+                if name not in sound or rows == sound[name]:
+                    continue
+                connection.execute(f'DELETE FROM "{name}"')
+                for row in rows if isinstance(rows, list) else ():
+                    cells = [json.dumps(c) if isinstance(c, list | dict) else c for c in row]
+                    marks = ", ".join("?" * len(cells))
+                    connection.execute(f'INSERT INTO "{name}" VALUES ({marks})', cells)
+            connection.commit()
+        except (sqlite3.Error, OverflowError, TypeError, UnicodeError, ValueError):
+            return NONE  # SQLite takes no such row
+        finally:
+            connection.close()
+        self._entered(lambda tree: tree.add_study(f"sqlite:///{path}", study_name="s"))
+        return None
 
-        def call() -> None:
-            with refine.Tree("s", store=":memory:") as tree:
-                found = tree.add_study(study)
-                str(tree).encode(), str(found).encode(), found.trials.to_csv().encode()
-                assert len(tree.damage()) == 0, str(tree.damage())
-
-        self.tried(call)
-
-    def space(self, data: st.DataObject) -> None:
+    def _spaces(self) -> list[dict[str, Any]]:
         sound = {
             "constraints": ["k > 1 or c == 'a'"],
             "parameters": {
@@ -306,27 +480,22 @@ class Fuzz:
                 "f": 3,
             },
         }
-        path = self.folder / "space.json"
-        text = json.dumps(data.draw(changed(sound)))
-        path.write_text(text)
-        if not data.draw(st.integers(0, 9)):
-            path = self.folder / "space.toml"
-            path.write_bytes(
-                data.draw(st.binary(max_size=30))
-                + b"[parameters]\nx = { low = 0, high = "
-                + data.draw(st.binary(max_size=6))
-                + b" }\n"
-            )
-        self.tried(lambda: [str(read_space(str(path)).to_json()).encode(), read_space(str(path)).describe()])
+        toml = "[parameters]\nx = { low = 0, high = 1.5, levels = 4 }\nc = ['a', 'b']\n"
+        return [{"json": sound}, {"toml": toml}]
 
-    def page(self, data: st.DataObject) -> None:
-        kind = data.draw(
-            st.sampled_from(
-                ["start", "pulse", "tree", "round", "trials", "pair", "preview", "epsilon", "decide"]
-            )
-        )
+    def on_space(self, document: dict[str, Any]) -> None:
+        if "toml" in document:
+            path = self.folder / "space.toml"
+            path.write_bytes(str(document["toml"]).encode("utf-8", "surrogatepass"))
+        else:
+            path = self.folder / "space.json"
+            path.write_text(json.dumps(document.get("json")))
+        found = read_space(str(path))
+        str(found.to_json()).encode(), str(found.describe()).encode()
+
+    def _messages(self) -> list[dict[str, Any]]:
+        kinds = ["start", "pulse", "tree", "round", "trials", "pair", "preview", "epsilon", "decide"]
         sound = {
-            "type": kind,
             "round": self.rounds[0],
             "risk": 0.05,
             "a": "x",
@@ -338,36 +507,61 @@ class Fuzz:
             "what": "accept",
             "note": "",
         }
-        message = data.draw(changed(sound))
-        if (
-            isinstance(message, dict)
-            and message.get("type") in ("decide", "epsilon")
-            and message.get("round") != sound["round"]
-        ):
-            message["round"] = "nowhere"  # what decides would make the store another one
-        before = self.fingerprint()
-        answer = self.session.handle(message)
+        return [{"message": {"type": kind, **sound}} for kind in kinds]
+
+    def on_page(self, document: dict[str, Any]) -> None:
+        if len(self.tree) > 6:  # what was decided before this has made rounds
+            self.renew()
+        before = self._version()
+        answer = self.session.handle(document.get("message"))
         if isinstance(answer, dict):
             json.dumps(answer, allow_nan=False)
             if "error" in answer:
-                self.refused += 1
+                self.refused["page"] += 1
                 assert "which it should not" not in str(answer["error"]), answer["error"]
-                assert self.fingerprint() == before, "refused, and the store has changed"
+                assert self._version() == before, "refused, and the store has changed"
+
+    def _version(self) -> int:
+        """Another number whenever somebody else has written into the page's store."""
+        return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
 
 
-TARGETS = {
-    "row": Fuzz.row,
-    "folder": Fuzz.folder_,
-    "frame": Fuzz.frame,
-    "csv": Fuzz.csv,
-    "study": Fuzz.study,
-    "space": Fuzz.space,
-    "page": Fuzz.page,
-}
+def study_of(document: dict[str, Any]) -> Any:
+    """An Optuna study of plain data; None where Optuna takes no such study."""
+    import optuna
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    makes = {"float": FloatDistribution, "int": IntDistribution, "categorical": CategoricalDistribution}
+    try:
+        kinds = {name: makes[kind](*rest) for name, (kind, *rest) in document["kinds"].items()}
+        study = optuna.create_study(directions=document.get("directions", ["minimize"]))
+        for row in document["trials"]:
+            params = row["params"]
+            found = row["value"]
+            study.add_trial(
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState[row.get("state", "COMPLETE")],
+                    params=params,
+                    distributions={name: kinds[name] for name in params},
+                    **({"values": found} if isinstance(found, list) else {"value": found}),
+                    intermediate_values={int(k): v for k, v in row.get("steps", {}).items()},
+                    user_attrs=row.get("attributes", {}),
+                )
+            )
+    except Exception:  # noqa: BLE001  # whatever it raises, such a study is nowhere
+        return None
+    return study
+
+
+TARGETS = ("row", "folder", "frame", "csv", "study", "storage", "space", "page")
 
 
 def batch(fuzz: Fuzz, name: str, number: int, count: int) -> None:
-    """So many inputs of one target."""
+    """So many inputs of one target, drawn by Hypothesis.
+
+    Raises:
+        Exception: The smallest input that it found for what should not be.
+    """
 
     @seed(number)
     @settings(
@@ -378,12 +572,116 @@ def batch(fuzz: Fuzz, name: str, number: int, count: int) -> None:
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
     )
-    @given(st.data())
-    def one(data: st.DataObject) -> None:
-        fuzz.done += 1
-        TARGETS[name](fuzz, data)
+    @given(st.randoms(use_true_random=False))
+    def one(draw: random.Random) -> None:
+        fuzz.tried(name, changed(draw.choice(fuzz.sound[name]), draw))
 
     one()
+
+
+def found_in(name: str, error: BaseException) -> str:
+    """What is said of a finding: target, exception, and where in refine it came from."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/refine/" in f.filename]
+    at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{name}: {type(error).__name__}{at}: {str(error)[:200]}"
+
+
+def drawn(fuzz: Fuzz, names: list[str], minutes: float, first: int) -> dict[str, Any]:
+    """Batches of every target until the time is over; what was found, and the seed that finds it."""
+    found: dict[str, Any] = {}
+    end, number = time.monotonic() + 60 * minutes, first
+    while time.monotonic() < end:
+        for name in names:
+            try:
+                batch(fuzz, name, number, BATCH)
+            except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001  # it is what is looked for
+                for each in error.exceptions if isinstance(error, BaseExceptionGroup) else [error]:
+                    found.setdefault(found_in(name, each), f"seed {number}")
+        number += 1
+    print(f"seeds {first} to {number - 1}")
+    return found
+
+
+def guided(fuzz: Fuzz, names: list[str], minutes: float, first: int) -> dict[str, Any]:
+    """As long for every target, each in a process of its own, in which libFuzzer draws.
+
+    Returns:
+        What was found, and the document that finds it. How many inputs there were is added to ``fuzz``.
+    """
+    found: dict[str, Any] = {}
+    for name in names:
+        result = fuzz.folder / f"{name}.json"
+        child = os.fork()
+        if child == 0:
+            try:
+                _one_guided(fuzz, name, 60 * minutes / len(names), first, result)
+            finally:
+                os._exit(2)
+        os.waitpid(child, 0)
+        if not result.exists():
+            found[f"{name}: its process has ended"] = "see above"
+            continue
+        counts, texts = json.loads(result.read_text())
+        fuzz.done[name], fuzz.refused[name] = counts
+        found.update(texts)
+        print(f"{name}: {counts[0]:,} inputs, {len(texts)} findings", flush=True)
+    return found
+
+
+def _one_guided(fuzz: Fuzz, name: str, seconds: float, first: int, result: Path) -> None:
+    """Ends the process when the time is over."""
+    fuzz.renew()  # a connection must not be shared with the process that this one was forked from
+    found: dict[str, str] = {}
+    corpus = fuzz.folder / f"corpus-{name}"
+    corpus.mkdir()
+    for i, document in enumerate(fuzz.sound[name]):
+        (corpus / str(i)).write_text(json.dumps(document))
+
+    def read(data: bytes) -> dict[str, Any] | None:
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+        return document if isinstance(document, dict) else None
+
+    def mutated(data: bytes, size: int, number: int) -> bytes:
+        draw = random.Random(number)
+        try:
+            begin = (
+                read(data) if draw.randrange(3) else None
+            )  # else all would be broken in many places at once
+            new = json.dumps(changed(begin or draw.choice(fuzz.sound[name]), draw)).encode()
+        except (ValueError, RecursionError):  # a number of more digits, or nested deeper, than Python reads
+            return data
+        return new if len(new) <= size else data
+
+    end = time.monotonic() + seconds
+
+    def one(data: bytes) -> None:
+        document = read(data)
+        if document is not None:
+            try:
+                fuzz.tried(name, document)
+            except Exception as error:  # noqa: BLE001  # it is what is looked for
+                text = found_in(name, error)
+                key = text.split(": ")[:2]
+                if len(found) < 100 and key not in [known.split(": ")[:2] for known in found]:
+                    found[text] = data.decode()[:3000]
+                    print(f"found {text!r}: {found[text]}", flush=True)
+        if time.monotonic() > end:
+            result.write_text(json.dumps([[fuzz.done[name], fuzz.refused[name]], found]))
+            os._exit(0)
+
+    options = [
+        f"-seed={first + 1}",
+        "-max_len=30000",
+        "-len_control=0",
+        "-timeout=120",
+        "-rss_limit_mb=0",
+        "-verbosity=0",
+    ]
+    atheris.Setup([sys.argv[0], *options, str(corpus)], one, custom_mutator=mutated)
+    atheris.Fuzz()
 
 
 def main() -> None:
@@ -393,37 +691,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument(
+        "--guided", action="store_true", help="by libFuzzer, guided by where inputs have been"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    for name in ("refine", "optuna"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    counts, refused, found = dict.fromkeys(options.only, 0), dict.fromkeys(options.only, 0), {}
     with tempfile.TemporaryDirectory() as folder:
         fuzz = Fuzz(Path(folder))
-        end, number = time.monotonic() + 60 * options.minutes, options.seed
-        while time.monotonic() < end:
-            for name in options.only:
-                before, done = fuzz.refused, fuzz.done
-                try:
-                    batch(fuzz, name, number, BATCH)
-                except BaseException as error:
-                    if isinstance(error, KeyboardInterrupt):
-                        raise
-                    for each in error.exceptions if isinstance(error, BaseExceptionGroup) else [error]:
-                        frames = [
-                            f for f in traceback.extract_tb(each.__traceback__) if "/refine/" in f.filename
-                        ]
-                        at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-                        found.setdefault(f"{name}: {type(each).__name__}{at}: {str(each)[:200]}", number)
-                refused[name] += fuzz.refused - before
-                counts[name] += fuzz.done - done
-            number += 1
-        fuzz.tree.close()
-    print(f"seeds {options.seed} to {number - 1}")
-    print(pd.DataFrame({"inputs": counts, "refused": refused}).to_string())
-    print(f"{sum(counts.values()):,} inputs, {len(found)} findings")
+        found = (guided if options.guided else drawn)(fuzz, options.only, options.minutes, options.seed)
+        fuzz.close()
+    print(pd.DataFrame({"inputs": fuzz.done, "refused": fuzz.refused}).fillna(0).astype(int).to_string())
+    print(f"{sum(fuzz.done.values()):,} inputs, {len(found)} findings")
     for text, at in found.items():
-        print(f"seed {at}: {text!r}")
+        print(f"{text!r}: {at}")
     raise SystemExit(bool(found))
 
 

@@ -25,8 +25,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-# All but the tab and the line break that a terminal obeys, and what turns the direction of writing or breaks lines unseen.
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# All but the tab and the line break that a terminal obeys, what turns the direction of writing or breaks lines unseen, and
+# halves of letters, which no terminal or file takes.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def shown(text: str) -> str:

@@ -45,6 +45,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log10": np.log10,
     "sqrt": np.sqrt,
 }
+DEEPEST = 200
+"""Expressions within each other. More than that, what checks and evaluates them can't follow, and less on older Pythons."""
+
 _LANGUAGE = (
     "parameters, numbers, 'text', True, False, None, + - * / // % **, == != < <= > >=, in, not in, and, or, not, "
     + ", ".join(f"{name}()" for name in _FUNCTIONS)
@@ -83,6 +86,11 @@ class Constraint:
                 f"constraint {self.expression!r}: must be one expression, but {getattr(error, 'msg', error)}; "
                 f"{_spelling(self.expression)}allowed: {_LANGUAGE}"
             ) from None
+        if (deep := _depth(tree)) > DEEPEST:
+            raise SpaceError(
+                f"constraint {self.expression[:60]!r}...: may be nested {DEEPEST} deep, got {deep}; make several constraints "
+                "of it, all of which have to hold"
+            )
         names: set[str] = set()
         _check(tree, self.expression, names)
         if not names:
@@ -116,6 +124,15 @@ class Constraint:
 
     def __str__(self) -> str:
         return self.expression
+
+
+def _depth(tree: ast.expr) -> int:
+    """How many expressions stand within each other at most."""
+    deep, level = 0, [tree]
+    while level:
+        deep += 1
+        level = [x for node in level for x in ast.iter_child_nodes(node) if isinstance(x, ast.expr)]
+    return deep
 
 
 def _spelling(text: str) -> str:

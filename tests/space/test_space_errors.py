@@ -457,6 +457,11 @@ def test_constraints(expression, text):
 def test_constraints_that_nest_too_deeply():
     for expression in ("(" * 300 + "x" + ")" * 300, "+".join(["x"] * 5000)):
         assert text_of(lambda text=expression: Constraint(text)).startswith("constraint '")
+    wide = Constraint(" + ".join(["x"] * 198) + " > 1")  # what may be made can be used
+    assert wide({"x": np.array([0, 1])}).tolist() == [False, True]
+    for expression in ("not " * 400 + "x > 1", "+".join(["x"] * 600) + " > 1"):
+        with pytest.raises(SpaceError, match="may be nested 200 deep"):
+            Constraint(expression)
 
 
 # Configurations, cells and tables.

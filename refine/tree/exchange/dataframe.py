@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +98,7 @@ def _names(frame: pd.DataFrame, parameters: Sequence[str] | None, value: str) ->
     if parameters is not None:
         if (
             isinstance(parameters, str)
+            or not isinstance(parameters, Iterable)
             or not all(isinstance(p, str) for p in parameters)
             or not list(parameters)
         ):

@@ -80,7 +80,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     try:
         with _quiet():
             storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
-            names = [s.study_name for s in storage.get_all_studies()]
+            names = [str(s.study_name) for s in storage.get_all_studies()]
     except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
         raise _cannot_open(url, error) from None
     if study_name is None and len(names) == 1:
@@ -91,8 +91,11 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             f"known: {', '.join(names) or 'none'}" if study_name is None else did_you_mean(study_name, names)
         )
         raise NotFoundError(f"storage {shown}: holds {len(names)} studies; {what}; {known}")
-    with _quiet():
-        return optuna.load_study(study_name=study_name, storage=storage)
+    try:
+        with _quiet():
+            return optuna.load_study(study_name=study_name, storage=storage)
+    except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
+        raise _cannot_open(url, error) from None
 
 
 def read_study(
@@ -107,13 +110,22 @@ def read_study(
         space_filling: See :func:`refine.tree.exchange.imported.origin_of`.
 
     Raises:
-        AnalysisError: Several objectives and no ``value``, or no ended trial.
+        AnalysisError: Several objectives and no ``value``, no ended trial, or a complete one without its value.
         SpaceError: A parameter's name or distribution that a space can't have.
+        StoreError: Optuna can't read the study.
     """
-    directions = [d.name.lower() for d in study.directions]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # names of metrics are called experimental
-        names = study.metric_names or (["value"] if len(directions) == 1 else None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # names of metrics are called experimental
+            names = study.metric_names
+        directions = [d.name.lower() for d in study.directions]
+        trials = [x for x in study.get_trials(deepcopy=False) if x.state.is_finished()]
+    except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
+        raise StoreError(
+            f"study {study.study_name!r}: Optuna can't read it: {type(error).__name__}: {error}; copy what it can read into "
+            "a new study"
+        ) from None
+    names = names or (["value"] if len(directions) == 1 else None)
     names = names or [f"value_{i}" for i in range(len(directions))]
     if value is None and len(directions) > 1:
         raise AnalysisError(
@@ -127,7 +139,6 @@ def read_study(
     titles = [judged if i == at else name for i, name in enumerate(names)]
     if len(set(titles)) < len(titles):
         raise AnalysisError(f"metric {judged!r} is the name of another objective too; give another one")
-    trials = [x for x in study.get_trials(deepcopy=False) if x.state.is_finished()]
     if not trials:
         raise AnalysisError(f"study {study.study_name!r} has no ended trial yet; run it first")
     found: dict[str, list[Any]] = {}
@@ -186,9 +197,29 @@ def _some(count: int) -> list[int]:
 
 
 def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: int, origin: str) -> Run:
+    """The run of a trial.
+
+    Raises:
+        AnalysisError: It holds what Optuna itself would not have written.
+    """
+    try:
+        return _sound_run(trial, space, titles, at, origin)
+    except RefineError:
+        raise
+    except Exception as error:  # noqa: BLE001  # Optuna takes texts for numbers, and a storage may have been written into
+        raise AnalysisError(
+            f"trial {trial.number} of the study can't be read: {type(error).__name__}: {error}; leave it out"
+        ) from None
+
+
+def _sound_run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: int, origin: str) -> Run:
     state = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
     values = trial.values or []
     metrics = {title: float(v) for title, v in zip(titles, values, strict=False)}
+    if state == "complete" and titles[at] not in metrics:
+        raise AnalysisError(
+            f"trial {trial.number} of the study is complete and has no value; set its state to FAIL, or leave it out"
+        )
     if state == "complete" and not math.isfinite(metrics[titles[at]]):
         state = "diverged"
     if state == "failed":

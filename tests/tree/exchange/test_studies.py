@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sqlite3
 
 import exchanged
 import numpy as np
@@ -175,6 +177,47 @@ def test_what_is_no_study_says_so(tree):
     study.optimize(lambda t: t.suggest_float("seed", 0, 1), n_trials=1)
     with pytest.raises(refine.errors.SpaceError, match="seed: this name is reserved"):
         tree.add_study(study)
+
+
+def test_a_storage_that_was_written_into_is_refused(tree, study, tmp_path):
+    """Found by benchmarks/fuzz.py: Optuna raises whatever its reading comes upon."""
+    sound, url = tmp_path / "sound.db", f"sqlite:///{tmp_path / 'study.db'}"
+    optuna.copy_study(
+        from_study_name=study.study_name,
+        from_storage=study._storage,
+        to_storage=f"sqlite:///{sound}",
+        to_study_name="s",
+    )
+    for change in (
+        "UPDATE trials SET state = 'DONE' WHERE number = 2",
+        "UPDATE trials SET datetime_start = 'yesterday' WHERE number = 2",
+        "UPDATE trial_params SET distribution_json = '{}'",
+        "DELETE FROM trial_values",
+    ):
+        shutil.copy(sound, tmp_path / "study.db")
+        with sqlite3.connect(tmp_path / "study.db") as connection:
+            assert connection.execute(change).rowcount > 0
+        connection.close()
+        with pytest.raises((StoreError, AnalysisError), match=r"Optuna can't read it|has no value"):
+            tree.add_study(url)
+        assert len(tree) == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"value": "x", "state": optuna.trial.TrialState.PRUNED},
+        {"value": 0.5, "intermediate_values": {0: [1]}},
+    ],
+)
+def test_a_value_that_is_no_number_is_refused(tree, values):
+    """Found by benchmarks/fuzz.py: Optuna takes such trials in memory."""
+    study = optuna.create_study()
+    kinds = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
+    study.add_trial(optuna.trial.create_trial(params={"x": 0.5}, distributions=kinds, **values))
+    with pytest.raises(AnalysisError, match="trial 0 of the study can't be read"):
+        tree.add_study(study)
+    assert len(tree) == 0
 
 
 def test_a_password_stays_out_of_errors(tree):
