@@ -3,7 +3,8 @@
 # make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
 # make lowest the fast tests with the oldest versions that pyproject.toml allows; ten minutes
-# make backends  Keras on JAX without TensorFlow, for tests/keras/test_backends.py; BACKENDS='jax torch' for PyTorch too
+# make newest the fast tests on the newest Python that is here, with TensorFlow where it can be installed there; ten minutes
+# make backends  Keras on JAX without TensorFlow, on the newest Python that is here, for tests/keras/test_backends.py; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
@@ -20,8 +21,13 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 BACKENDS ?= jax
 ELSEWHERE := .venv-backends
+OLDEST := .venv-oldest
+# uv's Python for an environment: the newest that is here and starts.
+NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(if $(shell python$(v) -c 'print(1)' 2>/dev/null),python$(v))) $(RUN))
+FAST = -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/docs -m 'not (slow or keras or browser or cluster)'
+TESTS = 'pytest>=8.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100'
 
-.PHONY: demo check slow test lowest backends docs chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check slow test lowest newest backends docs chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -43,7 +49,7 @@ check: $(READY)
 slow: $(READY)
 	$(RUN) -m pytest -m 'not (keras or browser or cluster)' --ignore tests/docs --note-slow
 
-test: $(READY) $(ELSEWHERE)/.ready
+test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -53,19 +59,35 @@ test: $(READY) $(ELSEWHERE)/.ready
 lowest: $(READY)
 	$(RUN) -m pip install --quiet uv
 	$(RUN) -m uv venv --quiet --clear --python $(RUN) .venv-lowest
-	$(RUN) -m uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct . 'pytest>=8.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100'
-	.venv-lowest/bin/python -W ignore -m pytest -W ignore -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/docs -m 'not (slow or keras or browser or cluster)'
+	$(RUN) -m uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct . $(TESTS)
+	.venv-lowest/bin/python -W ignore -m pytest -W ignore $(FAST)
+
+newest: $(READY)
+	$(RUN) -m pip install --quiet uv
+	$(RUN) -m uv venv --quiet --clear --python $(NEWEST) .venv-newest
+	echo 'tensorflow ; python_version < "3"' > .venv-newest/overrides.txt
+	$(RUN) -m uv pip install --quiet --python .venv-newest/bin/python . $(TESTS) || \
+	$(RUN) -m uv pip install --quiet --python .venv-newest/bin/python --overrides .venv-newest/overrides.txt . $(TESTS)
+	.venv-newest/bin/python -W ignore -m pytest -W ignore $(FAST)
 
 backends:
 	rm -f $(ELSEWHERE)/.ready
 	$(MAKE) $(ELSEWHERE)/.ready
 
 # All that refine needs but TensorFlow, which an override without a Python to match leaves out.
-$(ELSEWHERE)/.ready: pyproject.toml | $(READY)
+$(ELSEWHERE)/.ready: pyproject.toml Makefile | $(READY)
 	$(RUN) -m pip install --quiet uv
-	$(RUN) -m uv venv --quiet --clear --python $(RUN) $(ELSEWHERE)
+	$(RUN) -m uv venv --quiet --clear --python $(NEWEST) $(ELSEWHERE)
 	echo 'tensorflow ; python_version < "3"' > $(ELSEWHERE)/overrides.txt
 	$(RUN) -m uv pip install --quiet --python $(ELSEWHERE)/bin/python --overrides $(ELSEWHERE)/overrides.txt -r pyproject.toml keras $(BACKENDS)
+	touch $@
+
+# The same with the oldest versions that are allowed.
+$(OLDEST)/.ready: pyproject.toml Makefile | $(READY)
+	$(RUN) -m pip install --quiet uv
+	$(RUN) -m uv venv --quiet --clear --python $(RUN) $(OLDEST)
+	echo 'tensorflow ; python_version < "3"' > $(OLDEST)/overrides.txt
+	$(RUN) -m uv pip install --quiet --python $(OLDEST)/bin/python --overrides $(OLDEST)/overrides.txt --resolution lowest-direct -r pyproject.toml
 	touch $@
 
 docs: $(READY)
@@ -103,4 +125,4 @@ page:
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build
 
 clean:
-	rm -rf $(VENV) .venv-lowest $(ELSEWHERE) frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-lowest .venv-newest $(ELSEWHERE) $(OLDEST) frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

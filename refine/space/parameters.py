@@ -383,8 +383,9 @@ def _check_count(count: int) -> int:
             "the value alone"
         )
     if count > MOST_LEVELS:
+        shown = f"{float(count):.6g}" if _finite(count) else "a number beyond every float"
         raise SpaceError(
-            f"levels must be <= {MOST_LEVELS:,}, got {float(count):.6g}; give fewer: (low, high, levels)"
+            f"levels must be <= {MOST_LEVELS:,}, got {shown}; give fewer: (low, high, levels)"
         )
     return count
 

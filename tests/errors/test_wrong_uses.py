@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -35,6 +36,10 @@ def keras_model(x_train, y_train, x_val, y_val, params):
 def add(place, *given, **options):
     space, objective = [*given, *(place.space, place.objective)[len(given) :]]
     return place.tree.add_round(space, objective, **{"n": 5, "seed": 1, **options})
+
+
+SUGGESTED = ". Did you mean 'direction'?" if sys.version_info >= (3, 13) else ""
+"""What Python itself says since then."""
 
 
 def adding(*given, **options):
@@ -276,7 +281,7 @@ ROUNDS = {
     "an option nobody knows": (
         adding(directon="maximize"),
         TypeError,
-        "Tree.add_round() got an unexpected keyword argument 'directon'",
+        "Tree.add_round() got an unexpected keyword argument 'directon'" + SUGGESTED,
     ),
 }
 

@@ -1,0 +1,75 @@
+"""Prints ids, seeds, cells, digests and proposals of one study as JSON: the same text on every Python and with every package."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import refine
+
+SPACES: dict[str, Any] = {
+    "numbers": {"x": (0.0, 1.0, 11), "k": (1, 8), "rate": refine.Float(1e-4, 1e-1, levels=7, log=True)},
+    "mixed": {
+        "x": (-2.0, 2.0, 9),
+        "units": [4, 8, 16, 32],
+        "layers": (0, 2),
+        "act": ["relu", "elu", None],
+        "fixed": 3,
+    },
+}
+
+
+def objective(params: Any) -> dict[str, float]:
+    """Exact in binary arithmetic but for a division, which all machines round alike."""
+    x, third = float(params["x"]), params.get("k", params.get("units", 0)) / 64
+    value = 1 - (x - 0.5) * (x - 0.5) + third - (0.25 if params.get("act") == "elu" else 0)
+    if params.get("layers") == 1:
+        value += 0.125
+    return {"value": value, "loss": -value / 3}
+
+
+def described(found: refine.Round) -> dict[str, Any]:
+    """What a round is, and what its trials gave."""
+    trials = found.trials
+    return {
+        "id": found.id,
+        "space": found.space.digest,
+        "seeds": trials["seed"].tolist(),
+        "cells": trials["cell"].dropna().tolist(),
+        "values": [value.hex() for value in trials["value"].tolist()],
+    }
+
+
+def timeless(data: Any) -> Any:
+    """Plain data without what was measured of time."""
+    if isinstance(data, dict):
+        return {key: timeless(value) for key, value in data.items() if key != "seconds"}
+    return [timeless(value) for value in data] if isinstance(data, list) else data
+
+
+def main() -> None:
+    """Prints."""
+    out: dict[str, Any] = {}
+    for name, space in SPACES.items():
+        for design in ("sobol", "uniform"):
+            with refine.Tree(name, store=":memory:") as tree:
+                root = tree.add_round(space, objective, n=120, seed=3, design=design, name="exact")
+                root.run(progress=False)
+                review = root.propose(risk=0.05)
+                child = review.accept("as proposed", n=40)
+                child.run(objective=objective, name="exact", progress=False)
+                again = child.propose(risk=0.05)
+                out[f"{name} {design}"] = {
+                    "root": described(root),
+                    "proposal": review.proposal.digest,
+                    "proposed": timeless(review.proposal.to_json()),
+                    "child": described(child),
+                    "next proposal": again.proposal.digest,
+                    "next": timeless(again.proposal.to_json()),
+                }
+    json.dump(out, sys.stdout, indent=1, sort_keys=True)
+
+
+if __name__ == "__main__":
+    main()

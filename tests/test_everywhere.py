@@ -1,0 +1,45 @@
+"""Ids, cells, seeds and proposals are the same on the newest Python and with the oldest packages (`make test` has both)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def said_by(python: Path | str, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
+    command = [str(python), "-W", "ignore", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def here() -> str:
+    return said_by(sys.executable, str(HERE / "identities.py"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "other"),
+    [
+        (".venv-backends", "import sys; print(sys.version_info[:2] > (3, 11))"),
+        (".venv-oldest", "import numpy; print(numpy.__version__ == '2.0.0')"),
+    ],
+    ids=["newest Python", "oldest packages"],
+)
+def test_ids_and_proposals_are_the_same(here: str, folder: str, other: str) -> None:
+    python = HERE.parent / folder / "bin" / "python"
+    if not python.exists() or said_by(python, "-c", other).strip() != "True":
+        if os.environ.get("CI"):
+            pytest.fail(
+                f"CI must have another Python, and the oldest packages: make {folder}/.ready installs them"
+            )
+        pytest.skip(f"{folder} is not there, or has the same as this Python: make test installs it")
+    assert here.count('"proposal": "') == 4
+    assert said_by(python, str(HERE / "identities.py")) == here
