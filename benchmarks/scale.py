@@ -167,9 +167,9 @@ def workers(n: int) -> None:
     table(["workers", "trials", "trials per second", "times one worker's"], rows)
 
 
-def second(params: Any) -> float:
-    """A second of waiting."""
-    time.sleep(1.0)
+def uneven(params: Any) -> float:
+    """Half a second of waiting, more or less."""
+    time.sleep(0.25 + params["beta"] % 0.01 * 50)
     return params["lr"] * params["dropout"]
 
 

@@ -12,8 +12,9 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.child import ChildDiedError, run_in_child
@@ -154,6 +155,7 @@ def run_on(
     back: deque[Task] = deque()
     alone: deque[Task] = deque()
     flying: dict[Future[bytes], tuple[int, tuple[Task, ...]]] = {}
+    ended: SimpleQueue[Future[bytes]] = SimpleQueue()  # waiting for all would look at each of thousands every time
     tried: set[tuple[str, int, int]] = set()
     unbegun: Counter[tuple[str, int, int]] = Counter()
     tokens = itertools.count()
@@ -166,12 +168,14 @@ def run_on(
             sent, path, parcel.name, fields, together, threads, sys.path, marks, token, LOAD_SECONDS
         ).packed()
         try:
-            flying[send(order)] = token, pack
+            future = send(order)
         except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
             raise RoundStoppedError(
                 f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
                 "run again with a new executor, or with workers=N, where a dead process costs one trial"
             ) from error
+        flying[future] = token, pack
+        future.add_done_callback(ended.put)
 
     def next_task() -> Task | None:
         return back.popleft() if back else next(todo, None)
@@ -188,10 +192,11 @@ def run_on(
                 if not alone or stop():
                     return
                 submit((alone.popleft(),), together=False)
-            done, _ = wait(flying, _POLL, FIRST_COMPLETED)
             ends: ObjectiveError | None = None
             lost = False
-            for future in done:
+            for future in _waited(ended):
+                if future not in flying:  # was cancelled
+                    continue
                 token, pack = flying.pop(future)
                 error = CancelledError("by the executor") if future.cancelled() else future.exception()
                 if error is None:
@@ -246,6 +251,16 @@ def run_on(
     finally:
         for future in flying:
             future.cancel()  # where nobody waits for it any more
+
+
+def _waited(ended: SimpleQueue[Future[bytes]]) -> list[Future[bytes]]:
+    """All that have ended, once one has; none after a while."""
+    found = []
+    with contextlib.suppress(Empty):
+        found.append(ended.get(timeout=_POLL))
+        while True:
+            found.append(ended.get_nowait())
+    return found
 
 
 def run_task(order: bytes) -> bytes:
