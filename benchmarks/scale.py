@@ -2,7 +2,8 @@
 
     python benchmarks/scale.py                       everything: an hour
     python benchmarks/scale.py --without trials      everything but the million trials: some twenty minutes
-    python benchmarks/scale.py --only rounds trials  some parts: overhead, peers, talos, workers, cluster, grid, rounds, trials
+    python benchmarks/scale.py --only rounds trials  some parts: overhead, peers, talos, workers, cluster,
+                                                     coordinators, grid, rounds, trials
 
 Objectives are trivial or sleep, so that what is measured is bookkeeping. Prints Markdown; asserts nothing.
 """
@@ -168,8 +169,8 @@ def workers(n: int) -> None:
 
 
 def uneven(params: Any) -> float:
-    """Half a second of waiting, more or less."""
-    time.sleep(0.25 + params["beta"] % 0.01 * 50)
+    """Waits 0.25 to 0.75 s."""
+    time.sleep(0.25 + params["dropout"])
     return params["lr"] * params["dropout"]
 
 
@@ -188,16 +189,61 @@ def cluster(n: int, size: int) -> None:
         refine.Tree("b", store=Path(name) / "r.db") as tree,
         Simulated(size) as pool,
     ):
-        found = tree.add_round(SPACE, second, n=n, seed=1)
-        started, cpu = time.perf_counter(), time.process_time()
+        found = tree.add_round(SPACE, uneven, n=n, seed=1)
+        started, cpu, own = time.perf_counter(), time.process_time(), time.thread_time()
         found.run(executor=pool, workers=size, progress=False)
-        wall, cpu = time.perf_counter() - started, time.process_time() - cpu
+        wall, own = time.perf_counter() - started, time.thread_time() - own
+        cpu = time.process_time() - cpu
     print(
-        f"**A simulated cluster** of {size:,} threads behind the executor protocol, each trial waits 1 s: {n:,} trials in "
-        f"{wall:.1f} s ({n / wall:,.0f} a second; {n / size:.0f} s is the least possible), {1000 * cpu / n:.2f} ms of "
-        "processor time a trial, the threads' among it.\n",
+        f"**A simulated cluster** of {size:,} threads behind the executor protocol, each trial waits 0.25 to 0.75 s: {n:,} "
+        f"trials in {wall:.1f} s ({n / wall:,.0f} a second; {0.5 * n / size:.0f} s is the least possible), "
+        f"{1000 * own / n:.2f} ms of the coordinator's processor time a trial, {1000 * cpu / n:.2f} ms with the threads'.\n",
         flush=True,
     )
+
+
+def coordinators(numbers: list[int], n: int) -> None:
+    """Processes that each run a round of their own in one tree, at once, on a database server."""
+    from chaos import PostgreSQL
+
+    rows: list[list[str]] = []
+    for number in numbers:
+        with contextlib.closing(PostgreSQL()) as server:
+            command = [sys.executable, __file__, "--coordinate", server.url, str(n)]
+            pipe = subprocess.PIPE
+            started = [
+                subprocess.Popen([*command, str(seed)], stdin=pipe, stdout=pipe, text=True)
+                for seed in range(number)
+            ]
+            for process in started:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "ready\n"
+            since = time.perf_counter()
+            for process in started:
+                assert process.stdin is not None
+                process.stdin.write("go\n")
+                process.stdin.flush()
+            cpu = sum(float(process.communicate()[0]) for process in started)
+            wall = time.perf_counter() - since
+            assert not any(process.returncode for process in started)
+            with refine.Tree("b", store=server.url, create=False) as tree:
+                assert [len(found.trials) for found in tree.rounds] == [n] * number
+        rows.append(
+            [str(number), f"{number * n:,}", f"{number * n / wall:,.0f}", f"{1000 * cpu / number / n:.2f}"]
+        )
+    print("**Several coordinators** on one tree in PostgreSQL, a round each, trivial objective\n")
+    table(["coordinators", "trials", "trials per second", "ms of processor time a trial"], rows)
+
+
+def coordinate(url: str, n: int, seed: int) -> None:
+    """One of them: a process of its own."""
+    with refine.Tree("b", store=url) as tree:
+        found = tree.add_round(WIDE, trivial, n=n, seed=seed)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        cpu = time.process_time()
+        found.run(progress=False)
+        print(time.process_time() - cpu)
 
 
 def grid(cells: int) -> None:
@@ -468,7 +514,7 @@ def look_optuna(what: str, url: str) -> None:
     json.dump([seconds, cpu, peak()], sys.stdout)
 
 
-PARTS = ("overhead", "peers", "talos", "workers", "cluster", "grid", "rounds", "trials")
+PARTS = ("overhead", "peers", "talos", "workers", "cluster", "coordinators", "grid", "rounds", "trials")
 
 
 def main() -> None:
@@ -487,9 +533,13 @@ def main() -> None:
     parser.add_argument("--optuna", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--talos-python", help="a Python that has Talos, instead of making an environment")
     parser.add_argument("--grid", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--coordinate", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.grid:
         make_grid(arguments.grid[0], int(arguments.grid[1]), int(arguments.grid[2]))
+        return
+    if arguments.coordinate:
+        coordinate(arguments.coordinate[0], int(arguments.coordinate[1]), int(arguments.coordinate[2]))
         return
     if arguments.look:
         looks(*arguments.look)
@@ -502,7 +552,8 @@ def main() -> None:
         "peers": lambda: peers(1_000),
         "talos": lambda: talos(10, arguments.talos_python),
         "workers": lambda: workers(400),
-        "cluster": lambda: cluster(10_000, 1_000),
+        "cluster": lambda: cluster(20_000, 1_000),
+        "coordinators": lambda: coordinators([1, 2, 4], 5_000),
         "grid": lambda: grid(100_000),
         "rounds": lambda: many_rounds(arguments.rounds),
         "trials": lambda: many_trials(arguments.trials, arguments.beside),

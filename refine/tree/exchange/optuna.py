@@ -170,6 +170,9 @@ def _parameter(distributions: list[Any]) -> Parameter:
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
     first = distributions[0]
+    if any(type(d) is not type(first) for d in distributions):
+        kinds = ", ".join(sorted({type(d).__name__ for d in distributions}))
+        raise SpaceError(f"trials must have one kind of distribution, got {kinds}; leave some out")
     if isinstance(first, CategoricalDistribution):
         choices = {value_key(freeze(v)): v for d in distributions for v in d.choices}
         return Categorical(list(choices.values()))
