@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -270,7 +271,8 @@ def check_epsilon(epsilon: float | None) -> float | None:
     """
     if epsilon is None:
         return None
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf:
+    most = sys.float_info.max  # an int may lie beyond every float, and below infinity
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon <= most:
         raise AnalysisError(
             f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; left out it is what the trials can "
             "tell apart"

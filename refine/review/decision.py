@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from refine.errors import ReviewError, did_you_mean, unstorable
+from refine.errors import ReviewError, did_you_mean, shown, unstorable
 from refine.proposal.forecast import Forecast
 from refine.proposal.proposal import Proposal
 from refine.space.edits import edit_space
@@ -151,7 +151,7 @@ def check_author(author: Any) -> str:
 def user() -> str:
     """Who sits here, for decisions that name no author."""
     try:
-        return getpass.getuser()
+        return shown(getpass.getuser())  # a name in bytes of another encoding comes as halves of letters
     except (OSError, KeyError, ImportError):
         return "unknown"
 

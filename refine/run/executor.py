@@ -155,7 +155,9 @@ def run_on(
     back: deque[Task] = deque()
     alone: deque[Task] = deque()
     flying: dict[Future[bytes], tuple[int, tuple[Task, ...]]] = {}
-    ended: SimpleQueue[Future[bytes]] = SimpleQueue()  # waiting for all would look at each of thousands every time
+    ended: SimpleQueue[Future[bytes]] = (
+        SimpleQueue()
+    )  # waiting for all would look at each of thousands every time
     tried: set[tuple[str, int, int]] = set()
     unbegun: Counter[tuple[str, int, int]] = Counter()
     tokens = itertools.count()

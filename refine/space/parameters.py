@@ -384,9 +384,7 @@ def _check_count(count: int) -> int:
         )
     if count > MOST_LEVELS:
         shown = f"{float(count):.6g}" if _finite(count) else "a number beyond every float"
-        raise SpaceError(
-            f"levels must be <= {MOST_LEVELS:,}, got {shown}; give fewer: (low, high, levels)"
-        )
+        raise SpaceError(f"levels must be <= {MOST_LEVELS:,}, got {shown}; give fewer: (low, high, levels)")
     return count
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from refine.errors import NotFoundError, StoreError
+from refine.errors import NotFoundError, StoreError, unstorable
 from refine.store.failures import patience_of, say_clearly
 from refine.store.schema import shown_url
 
@@ -41,6 +41,8 @@ def url_of(given: str | os.PathLike[str]) -> sa.URL:
         raise StoreError(
             f"a store is a URL or the path of a SQLite file, got {given!r}; such as store='refine.db'"
         )
+    if bad := unstorable(text):  # bytes of another encoding, in a path
+        raise StoreError(f"a store's path or URL {bad}")
     if "://" not in text:  # a path may hold what means something in a URL
         return sa.URL.create("sqlite", database=None if text == ":memory:" else text)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import sys
 
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 import refine
 from refine.errors import (
+    AnalysisError,
     RefineError,
     RefineWarning,
     ReviewError,
@@ -378,3 +380,23 @@ def test_more_digits_than_python_writes_are_named():
     limit = sys.get_int_max_str_digits()
     assert sound.short(10**limit) == "a huge number"
     assert sound.short(-7) == "-7"
+
+
+def test_bytes_of_another_encoding_in_names_of_the_system_stop_nothing(tmp_path, monkeypatch):
+    """A user's name is kept readable; a path that no URL can hold is refused."""
+    monkeypatch.setenv("LOGNAME", os.fsdecode(b"an\xffn"))
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, name="f").run(progress=False)
+        assert set(tree.log()["author"]) == {r"an\udcffn"}
+    with pytest.raises(StoreError, match=r"a store's path or URL holds '\\udcff', which can't be stored"):
+        refine.Tree("q", store=tmp_path / os.fsdecode(b"s\xff.db"))
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, float("inf"), float("nan"), -1, True, "1"], ids=lambda v: str(v)[:5]
+)
+def test_an_epsilon_that_is_no_float_is_refused(tmp_path, value):
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, name="f")
+        with pytest.raises(AnalysisError, match="epsilon must be a number >= 0"):
+            root.set_epsilon(value)

@@ -103,7 +103,7 @@ def read_folder(folder: Path) -> Bundle:
                 f"{text}of a store open the tree", Action("refine.Tree", Symbol("name"), store=...)
             )
         raise StoreError(f"{text}one is written by", Action("tree.export", Symbol("folder")))
-    head = _json(index.read_bytes(), index, folder)
+    head = _json(_bytes(index, folder), index, folder)
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
         raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")
     for what, mine in (("format", FORMAT), ("schema", SCHEMA_VERSION)):
@@ -183,9 +183,15 @@ def _lines(folder: Path, key: str, table: str) -> Iterator[Row]:
 
 
 def _inside(path: Path, folder: Path) -> None:
-    """Refuses what a link would lead to elsewhere."""
-    if not path.resolve().is_relative_to(folder.resolve()):
+    """Refuses what a link would lead to elsewhere, and what is no file: a pipe would be read for ever."""
+    try:
+        out = not path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        out = True
+    if out:
         raise StoreError(f"{path}: leads out of the folder; an exported tree holds no links")
+    if (path.exists() or path.is_symlink()) and not path.is_file():
+        raise StoreError(f"{path}: is no file; the folder is damaged")
 
 
 def _bytes(path: Path, folder: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 
@@ -289,6 +290,18 @@ BREAKS = {
     "link": (
         lambda f, r: ((f / r / "trial.jsonl").unlink(), (f / r / "trial.jsonl").symlink_to("/etc/hostname")),
         "leads out of the folder",
+    ),
+    "link to itself": (
+        lambda f, r: ((f / r / "trial.jsonl").unlink(), (f / r / "trial.jsonl").symlink_to("trial.jsonl")),
+        "leads out of the folder|is no file",
+    ),
+    "pipe": (
+        lambda f, r: ((f / r / "trial.jsonl").unlink(), os.mkfifo(f / r / "trial.jsonl")),
+        "is no file",
+    ),
+    "folder": (
+        lambda f, r: ((f / r / "trial.jsonl").unlink(), (f / r / "trial.jsonl").mkdir()),
+        "is no file",
     ),
 }
 
