@@ -25,6 +25,7 @@ def here() -> str:
     return said_by(sys.executable, str(HERE / "identities.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "other"),
     [
