@@ -28,6 +28,8 @@ from refine.trials.trial import Examples, Trial
 
 _BLOCK = 20_000
 """Trials that are read together: what is made of them on the way takes no more memory however many there are."""
+_SOME = 5_000
+"""Trials that are read together where each may have a curve of any length, and few are to be held at once."""
 _ALIKE = ("origin", "state", "code", "read", "error")
 
 
@@ -231,6 +233,21 @@ def read_records(
         }
 
 
+def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]:
+    """The planned runs of a node as :func:`read_records` has them, some thousand at a time.
+
+    Args:
+        engine: The store's.
+        pk: Row of the node.
+        curves: Whether to read values per epoch as well.
+    """
+    with engine.connect() as connection:
+        for _, parts, data, found, _ in _sound_rows(connection, [pk], curves, replicates=False, size=_SOME):
+            columns = {name: list(part) for name, part in zip(PLAIN, parts[4:], strict=True)}
+            series = [found.get(row, {}) for row in parts[1]] if curves else ()
+            yield Records(Rows(data[0]), Rows(data[1]), series, columns)
+
+
 def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
     """The rows of the trials that :func:`read_records` reads of the planned runs of a node, in its order."""
     return [
@@ -239,7 +256,12 @@ def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
 
 
 def _sound_rows(
-    connection: sa.Connection, pks: Sequence[int], curves: bool, replicates: bool, row: int | None = None
+    connection: sa.Connection,
+    pks: Sequence[int],
+    curves: bool,
+    replicates: bool,
+    row: int | None = None,
+    size: int = _BLOCK,
 ) -> Iterator[
     tuple[int, Sequence[Sequence[Any]], Sequence[list[Any]], Mapping[int, Curve], Mapping[int, str]]
 ]:
@@ -258,7 +280,7 @@ def _sound_rows(
     if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
         query = query.where(~_superseded())
     before: Counter[int] = Counter()
-    for rows in connection.execute(query, execution_options={"yield_per": _BLOCK}).partitions():
+    for rows in connection.execute(query, execution_options={"yield_per": size}).partitions():
         found: dict[int, Curve] = {}
         spoilt: dict[int, str] = {}
         if curves:

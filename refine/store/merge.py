@@ -7,11 +7,12 @@ same one counts whichever way two trees are merged.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ import sqlalchemy as sa
 
 from refine.errors import StoreError
 from refine.space.encoding import dumps
-from refine.store.rows import Part, Row, check_part, identity_of, parts_of
+from refine.store.rows import Part, Row, blocks, identity_of, sound_rows
 from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.store import Store
 from refine.trials.round_record import BASELINE
@@ -78,22 +79,19 @@ class Merged(Shown):
     kept: tuple[str, ...]
 
 
-def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "") -> Merged:
+def merge_into(store: Store, tree: int, theirs: Sequence[Part], strict: str = "") -> Merged:
     """Adds to a tree what it lacks of another one's rounds.
 
     Args:
         store: The store.
         tree: Row of the tree.
-        parts: The other one's rounds, parents before children.
+        theirs: The other one's rounds as :func:`refine.store.kept.kept` has looked at them, parents before children.
         strict: Where given, nothing is written if anything differs; the head of the error then.
 
     Raises:
         StoreError: Something differs and ``strict`` is given, or the store refuses.
         RoundBusyError: A round that both have is being run.
     """
-    theirs = list(parts)
-    for part in theirs:
-        check_part(part)
     try:
         with suppress(sa.exc.IntegrityError):
             return _merged(store, tree, theirs, strict)
@@ -104,7 +102,7 @@ def merge_into(store: Store, tree: int, parts: Iterable[Part], strict: str = "")
         raise StoreError(f"store {store.name}: can't be merged into: {reason}") from None
 
 
-def _merged(store: Store, tree: int, theirs: list[Part], strict: str) -> Merged:
+def _merged(store: Store, tree: int, theirs: Sequence[Part], strict: str) -> Merged:
     known = {i: s.pk for i, s in store.nodes(tree).items()}
     others = sorted(set(known) - {p.id for p in theirs})
     if strict and others:
@@ -113,12 +111,11 @@ def _merged(store: Store, tree: int, theirs: list[Part], strict: str) -> Merged:
         for part in theirs:
             if part.id in known:
                 stack.enter_context(store.lease(known[part.id], f"round {part.id}"))
-        mine = {p.id: p for p in parts_of(store, tree, {p.id for p in theirs} & set(known))}
         with store.engine.begin() as connection:
             union = _Union(connection, tree, known)
             for part in theirs:
-                if part.id in mine:
-                    union.meet(mine[part.id], part)
+                if part.id in known:
+                    union.meet(part)
                 else:
                     union.add(part)
             found = Merged(tuple(union.rounds), union.trials, tuple(union.unequal), tuple(union.kept))
@@ -149,36 +146,48 @@ class _Union:
         pk = int(self.connection.execute(t.node.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
         self.pks[part.id] = pk
         for table in hanging_on(t.node):
-            rows = part.rows.get(table.name, [])
-            self.insert(table, t.node, pk, self.free_tags(part.id, rows) if table is t.tag else rows)
+            for rows in blocks(part.rows.get(table.name, ())):
+                self.insert(table, t.node, pk, self.free_tags(part.id, rows) if table is t.tag else rows)
+                self.trials += len(rows) if table is t.trial else 0
         self.rounds.append(part.id)
-        self.trials += len(part.rows.get("trial", []))
 
-    def meet(self, mine: Part, part: Part) -> None:
+    def meet(self, part: Part) -> None:
         """A round that both have."""
         pk = self.pks[part.id]
+        ours = self.connection.execute(sa.select(t.node).where(t.node.c.pk == pk)).mappings().one()
         for name in ("metric", "direction", "allow_degenerate", "scientific", "epsilon", "note"):
-            if mine.row.get(name) != part.row.get(name):
+            if ours[name] != part.row.get(name):
                 self.kept.append(
-                    f"round {part.id}: {name} is {mine.row.get(name)!r} here, {part.row.get(name)!r} there"
+                    f"round {part.id}: {name} is {ours[name]!r} here, {part.row.get(name)!r} there"
                 )
+        targets = _targets(self.ours(t.target, pk))
+        comparable = targets in ([], _targets(part.rows.get("target", ())))
         for table in hanging_on(t.node):
-            ours, theirs = mine.rows.get(table.name, []), part.rows.get(table.name, [])
+            theirs = part.rows.get(table.name, ())
             if table is t.trial:
-                self.meet_trials(part.id, pk, ours, theirs, _targets(mine) in ([], _targets(part)))
+                self.meet_trials(part.id, pk, theirs, comparable)
             elif table is t.tag:
-                self.insert(table, t.node, pk, self.free_tags(part.id, theirs))
+                self.insert(table, t.node, pk, self.free_tags(part.id, list(theirs)))
             elif table is t.cell_plan:
-                self.meet_plans(part.id, pk, ours, theirs)
+                self.meet_plans(part.id, pk, list(self.ours(table, pk)), list(theirs))
+            elif table is t.target and not targets:
+                self.insert(table, t.node, pk, list(theirs))
+            elif table is t.target:
+                if not comparable and _targets(theirs):
+                    self.differs(part.id, table)
             elif table.name in _WITH_NODE:
-                if table is t.target and not ours:
-                    self.insert(table, t.node, pk, theirs)
-                elif (table is t.target and theirs and _targets(mine) != _targets(part)) or (
-                    table is not t.target and _unordered(ours) != _unordered(theirs)
-                ):
-                    self.kept.append(f"round {part.id}: {_WITH_NODE[table.name]} differs; ours was kept")
+                if _unordered(self.ours(table, pk)) != _unordered(theirs):
+                    self.differs(part.id, table)
             else:
-                self.meet_rows(part.id, table, pk, ours, theirs)
+                self.meet_rows(part.id, table, pk, list(self.ours(table, pk)), list(theirs))
+
+    def ours(self, table: sa.Table, pk: int) -> Iterable[Row]:
+        """What this tree has of a table that hangs on a node."""
+        return (row for _, row in sound_rows(self.connection, table, pk))
+
+    def differs(self, node: str, table: sa.Table) -> None:
+        """Notes that what is written with a node is not the same."""
+        self.kept.append(f"round {node}: {_WITH_NODE[table.name]} differs; ours was kept")
 
     def meet_rows(self, node: str, table: sa.Table, pk: int, ours: list[Row], theirs: list[Row]) -> None:
         names = identity_of(table)
@@ -260,43 +269,69 @@ class _Union:
                 self.kept.append(f"tag {row['name']!r} is at round {at} here, at {node} there; ours was kept")
         return [{**row, "tree": self.tree} for row in rows if row["name"] not in used]
 
-    def meet_trials(self, node: str, pk: int, ours: list[Row], theirs: list[Row], comparable: bool) -> None:
-        groups: dict[tuple[str, int], list[Row]] = {}
-        for row in ours:
-            groups.setdefault((row["key"], row["replicate"]), []).append(row)
-        fresh: list[Row] = []
-        clashes: dict[tuple[str, int], list[Row]] = {}
-        for found in theirs:
-            row = found
-            if not comparable and "prediction" in row:
-                # Predictions for other examples than ours would be read as if they were for ours.
-                row = {k: v for k, v in row.items() if k != "prediction"}
-            key = (row["key"], row["replicate"])
-            if key not in groups:
-                fresh.append(row)
-            elif not any(_outcome(row) == _outcome(other) for other in [*groups[key], *clashes.get(key, [])]):
-                clashes.setdefault(key, []).append(row)
-        self.insert(t.trial, t.node, pk, fresh)
-        self.trials += len(fresh)
-        for key, rows in clashes.items():
-            self.clash(node, pk, key, groups[key], rows)
-
-    def clash(self, node: str, pk: int, key: tuple[str, int], ours: list[Row], theirs: list[Row]) -> None:
-        """Numbers all attempts anew: first without a value, then with one, each by the time of ending."""
-        ranked = sorted([*ours, *theirs], key=_rank)
+    def meet_trials(self, node: str, pk: int, theirs: Iterable[Row], comparable: bool) -> None:
+        """Trials of a round that both have: what is new first, then what both have run with unequal outcomes."""
         c = t.trial.c
-        mine = (c.node == pk, c.key == key[0], c.replicate == key[1])
+        last = self.connection.execute(sa.select(sa.func.max(c.pk)).where(c.node == pk)).scalar() or 0
+        unequal: dict[tuple[str, int], Unequal] = {}
+        for clashing in (False, True):
+            for found in blocks(theirs):
+                rows = [r for r in found if not clashing or (r["key"], r["replicate"]) in unequal]
+                if not comparable:
+                    # Predictions for other examples than ours would be read as if they were for ours.
+                    rows = [{k: v for k, v in r.items() if k != "prediction"} for r in rows]
+                groups = self.groups(pk, rows)
+                fresh: list[Row] = []
+                clashes: dict[tuple[str, int], list[Row]] = {}
+                for row in rows:
+                    key = (row["key"], row["replicate"])
+                    there = groups.get(key, [])
+                    if not any(number <= last for number, _ in there):
+                        fresh.append(row)
+                    elif not any(
+                        _same(row, other) for other in [*(r for _, r in there), *clashes.get(key, ())]
+                    ):
+                        clashes.setdefault(key, []).append(row)
+                if clashing:
+                    for key, some in clashes.items():
+                        known, now = unequal[key], self.clash(node, pk, last, groups[key], some)
+                        unequal[key] = now._replace(ours=known.ours or now.ours)
+                else:
+                    self.insert(t.trial, t.node, pk, fresh)
+                    self.trials += len(fresh)
+                    unequal |= dict.fromkeys(clashes, Unequal(node, "", 0, "", "", ""))
+            if not unequal:
+                return
+        self.unequal += unequal.values()
+
+    def groups(self, pk: int, rows: list[Row]) -> dict[tuple[str, int], list[tuple[int, Row]]]:
+        """What is stored of the same configurations and replicates, with the numbers of the rows."""
+        found: dict[tuple[str, int], list[tuple[int, Row]]] = {}
+        keys = sorted({row["key"] for row in rows})
+        for number, row in list(sound_rows(self.connection, t.trial, pk, t.trial.c.key.in_(keys))):
+            found.setdefault((row["key"], row["replicate"]), []).append((number, row))
+        return found
+
+    def clash(
+        self, node: str, pk: int, last: int, there: list[tuple[int, Row]], theirs: list[Row]
+    ) -> Unequal:
+        """Numbers all attempts anew: first without a value, then with one, each by the time of ending."""
+        ranked = sorted([*there, *((0, row) for row in theirs)], key=lambda pair: _rank(pair[1]))
+        c = t.trial.c
+        key, replicate = theirs[0]["key"], theirs[0]["replicate"]
+        mine = (c.node == pk, c.key == key, c.replicate == replicate)
         # Numbers must differ at every moment: out of the way first.
         self.connection.execute(t.trial.update().where(*mine).values(attempt=-1 - c.attempt))
-        for number, row in enumerate(ranked):
-            if any(row is other for other in ours):
+        for attempt, (number, row) in enumerate(ranked):
+            if number:
                 place = t.trial.update().where(*mine, c.attempt == -1 - row["attempt"])
-                self.connection.execute(place.values(attempt=number))
+                self.connection.execute(place.values(attempt=attempt))
             else:
-                self.insert(t.trial, t.node, pk, [{**row, "attempt": number}])
-        last = max(ours, key=lambda row: row["attempt"])
-        counts = "ours" if any(ranked[-1] is row for row in ours) else "theirs"
-        self.unequal.append(Unequal(node, *key, _said(last), _said(max(theirs, key=_rank)), counts))
+                self.insert(t.trial, t.node, pk, [{**row, "attempt": attempt}])
+        ours = max((row for n, row in there if n <= last), key=lambda row: row["attempt"])
+        others = [*(row for n, row in there if n > last), *theirs]
+        counts = "ours" if 0 < ranked[-1][0] <= last else "theirs"
+        return Unequal(node, key, replicate, _said(ours), _said(max(others, key=_rank)), counts)
 
     def insert(self, table: sa.Table, owner: sa.Table, pk: int, rows: list[Row]) -> None:
         """Rows with all that hangs on them."""
@@ -329,21 +364,31 @@ def _short(row: Row, names: Iterable[str]) -> str:
     return " ".join(str(row[n]) for n in names)[:60]
 
 
-def _unordered(rows: list[Row]) -> list[str]:
-    return sorted(repr(sorted(row.items())) for row in rows)
+def _unordered(rows: Iterable[Row]) -> tuple[int, int]:
+    """How many rows there are and the sum of their digests: equal for the same rows in any order."""
+    count = total = 0
+    for row in rows:
+        count += 1
+        total += int.from_bytes(hashlib.sha256(repr(sorted(row.items())).encode()).digest())
+    return count, total
 
 
-def _targets(part: Part) -> list[bytes]:
+def _targets(rows: Iterable[Row]) -> list[bytes]:
     """What is right for the examples, unpacked, since packing differs between versions; empty where nobody said."""
-    return [zlib.decompress(row["data"]) for row in part.rows.get("target", [])]
+    return [zlib.decompress(row["data"]) for row in rows]
 
 
 def _rank(row: Row) -> tuple[bool, float, str]:
     return row["state"] == "complete", row["finished"], dumps([row["state"], row["metrics"], row["seed"]])
 
 
+def _same(a: Row, b: Row) -> bool:
+    """Whether two runs of a trial are the same: how they ended, their metrics and their curves; not how long they took."""
+    alike = all(a[name] == b[name] for name in ("state", "metrics")) and a.get("curve") == b.get("curve")
+    return alike or _outcome(a) == _outcome(b)
+
+
 def _outcome(row: Row) -> str:
-    """What makes two runs of a trial the same: how it ended, its metrics and its curve; not how long it took."""
     curve = [json.loads(zlib.decompress(found["data"])) for found in row.get("curve", [])]
     return repr(
         (row["state"], sorted(json.loads(row["metrics"]).items()), [sorted(c.items()) for c in curve])

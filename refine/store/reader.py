@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -23,6 +23,7 @@ from refine.store.log import (
     read_examples,
     read_records,
     read_shown,
+    record_blocks,
 )
 from refine.store.schema import shown_url, t
 from refine.store.sound import BROKEN, LARGEST, node_of, said
@@ -141,6 +142,10 @@ class Reader(ABC):
             replicates: Whether to read replicates too, and not the planned runs alone.
         """
         return _joined(self._records(sorted(set(pks)) or [0], curves, replicates))
+
+    def record_blocks(self, pk: int, curves: bool) -> Iterator[Records]:
+        """See :func:`refine.store.log.record_blocks`."""
+        return record_blocks(self.engine, pk, curves)
 
     def shown(self, pk: int) -> list[dict[str, Any]]:
         """See :func:`refine.store.log.read_shown`."""

@@ -10,8 +10,9 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,8 +23,12 @@ from refine.store.sound import BROKEN, fault_of, faults_of, is_number, node_of, 
 from refine.store.store import Store
 from refine.trials.round_record import Node
 
+T = TypeVar("T")
 Row = dict[str, Any]
-Rows = dict[str, list[Row]]
+
+BLOCK = 900
+"""Rows that are held at once, with all that hangs on them: predictions may be long. An old SQLite compares no more than
+999 values at once."""
 
 _PLAIN_JSON = {
     # Texts that are JSON: shown as such, so that people and git can read them.
@@ -42,16 +47,31 @@ _PLAIN_JSON = {
 _AS_WRITTEN = {("trial", "metrics"), ("opened", "metrics")}  # the order of metrics is the objective's
 
 
+class Again(Iterable[T]):
+    """Reads something anew whenever it is gone through, so that nobody has to hold all of it.
+
+    Args:
+        read: Begins from the first.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[T]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[T]:
+        return self._read()
+
+
 class Part(NamedTuple):
     """One node with everything that belongs to it.
 
     Attributes:
         row: The node's row, without row numbers.
-        rows: Table -> its rows in the order of writing; rows that hang on a row stand in it under their table's name.
+        rows: Table -> its rows in the order of writing, read whenever they are gone through; rows that hang on a row
+            stand in it under their table's name. A table that has none may stand here or not.
     """
 
     row: Row
-    rows: Rows
+    rows: Mapping[str, Iterable[Row]]
 
     @property
     def id(self) -> str:
@@ -95,53 +115,59 @@ def parts_of(store: Store, tree: int, only: Collection[str] | None = None) -> It
     known = store.nodes(tree)
     with store.engine.connect() as connection:
         query = sa.select(t.node).where(t.node.c.tree == tree).order_by(t.node.c.pk)
-        for node in connection.execute(query).all():
-            if only is not None and node.id not in only:
-                continue
-            if node.id not in known:
-                continue
-            rows = {other.name: _sound(connection, other, node.pk) for other in hanging_on(t.node)}
+        nodes = connection.execute(query).all()
+    for node in nodes:
+        if node.id in known and (only is None or node.id in only):
             row = {c.name: getattr(node, c.name) for c in own_columns(t.node)}
-            yield Part(row, {name: found for name, found in rows.items() if found})
+            yield Part(row, {other.name: _stored(store, other, node.pk) for other in hanging_on(t.node)})
 
 
-def _sound(connection: sa.Connection, table: sa.Table, node: int) -> list[Row]:
-    found = _read(connection, table, t.node, node)
-    damaged = faults_of(table, found)
-    return [row for i, row in enumerate(found) if i not in damaged]
+def _stored(store: Store, table: sa.Table, node: int) -> Again[Row]:
+    def read() -> Iterator[Row]:
+        with store.engine.connect() as connection:
+            yield from (row for _, row in sound_rows(connection, table, node))
+
+    return Again(read)
 
 
-def _read(connection: sa.Connection, table: sa.Table, owner: sa.Table, pk: int) -> list[Row]:
+def sound_rows(
+    connection: sa.Connection, table: sa.Table, node: int, where: sa.ColumnElement[bool] | None = None
+) -> Iterator[tuple[int, Row]]:
+    """Rows of a node in the order of writing, with those that hang on them; what is damaged is left out.
+
+    Args:
+        connection: To the store.
+        table: One of those whose rows belong to a node.
+        node: Row of the node.
+        where: Which of them; default all.
+
+    Yields:
+        The number of a row, 0 where the table has no numbers, and what it says.
+    """
     order = [table.c.pk] if "pk" in table.c else list(table.primary_key)
-    query = sa.select(table).where(link(table, owner) == pk).order_by(*order)
-    columns = own_columns(table)
-    names = [c.name for c in columns]
-    found = connection.execute(query).all()
-    out = [{name: getattr(row, name) for name in names} for row in found]
-    for inner in hanging_on(table):
-        if not found:
-            break
-        # All at once: a query per trial would take longer than everything else.
-        inner_order = [inner.c.pk] if "pk" in inner.c else list(inner.primary_key)
-        below = (
-            sa.select(inner).join(table, link(inner, table) == table.c.pk).where(link(table, owner) == pk)
-        ).order_by(*inner_order)
-        at = {row.pk: i for i, row in enumerate(found)}
-        key, inside = link(inner, table).name, [c.name for c in own_columns(inner)]
-        for row in connection.execute(below):
-            values = {name: getattr(row, name) for name in inside}
-            out[at[getattr(row, key)]].setdefault(inner.name, []).append(values)
-    return out
+    mine = link(table, t.node) == node
+    query = sa.select(table).where(mine if where is None else mine & where).order_by(*order)
+    names = [c.name for c in own_columns(table)]
+    for some in connection.execute(query, execution_options={"yield_per": BLOCK}).partitions():
+        out = [{name: getattr(row, name) for name in names} for row in some]
+        pks = [int(row.pk) for row in some] if "pk" in table.c else [0] * len(out)
+        for inner in hanging_on(table):
+            # All at once: a query per trial would take longer than everything else.
+            key, inside = link(inner, table), [c.name for c in own_columns(inner)]
+            inner_order = [inner.c.pk] if "pk" in inner.c else list(inner.primary_key)
+            owners = dict(zip(pks, out, strict=True))
+            for found in connection.execute(sa.select(inner).where(key.in_(pks)).order_by(*inner_order)):
+                values = {name: getattr(found, name) for name in inside}
+                owners[getattr(found, key.name)].setdefault(inner.name, []).append(values)
+        damaged = faults_of(table, out)
+        yield from ((pk, row) for i, (pk, row) in enumerate(zip(pks, out, strict=True)) if i not in damaged)
 
 
-def check_part(part: Part) -> None:
-    """Raises StoreError unless a round can be taken over as it is, whatever it was made of."""
-    found = {**part.rows, "node": [part.row]}
-    for name, rows in found.items():
-        for i, text in faults_of(metadata.tables[name], rows).items():
-            raise StoreError(
-                f"round {part.id}: {name} {i + 1}: {text}; nothing was written: correct it where it comes from"
-            )
+def blocks(rows: Iterable[T]) -> Iterator[list[T]]:
+    """What is gone through in lists of :data:`BLOCK`, the last of what is left."""
+    each = iter(rows)
+    while some := list(islice(each, BLOCK)):
+        yield some
 
 
 # To plain data and back.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +45,7 @@ from refine.tree.context import Context
 from refine.tree.lineage import analysis_of, seen_earlier
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.winner import ranked_keys, winner_of
-from refine.trials.frame import Records, best_first, best_row, table
+from refine.trials.frame import Records, best_first, best_row, table, tables
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
 from refine.trials.replicates import replicate_table
@@ -424,6 +424,11 @@ class Round(Shown):
         """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
         records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
         return table(self.space, records, self._metric)
+
+    def _tables(self) -> Iterator[pd.DataFrame]:
+        """:attr:`trials` in parts, so that nobody has to hold all of it."""
+        pk, metric, reader = self._stored.pk, self._metric, self.context.reader
+        return tables(self.space, lambda: reader.record_blocks(pk, metric.curves), metric)
 
     @property
     def damaged(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -147,6 +147,60 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
         if title != "value":
             data[title] = records.metrics.numbers(name)[part]
     return pd.DataFrame(data, index=range(len(records.metrics))[part])
+
+
+def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) -> Iterator[pd.DataFrame]:
+    """The :func:`table` of trials in parts, of the titles and kinds that it would have as a whole.
+
+    Args:
+        space: Whose parameters become columns.
+        read: Gives the trials in blocks, the same ones twice: first it is asked what there is.
+        metric: Which metric becomes ``value``.
+    """
+    first = Rows()
+    seen: set[Any] = set()
+    names: dict[str, float] = {}
+    for block in read():
+        names |= dict.fromkeys(block.metrics.names, math.nan)
+        examples = [] if first else [0]
+        for name, parameter in space.items():
+            if parameter.numeric:
+                examples += _kinds(name, block.configurations.column(name), seen)
+        first.extend([block.configurations[i] for i in examples])
+    n = len(first)
+    # None of them has ended, so that no metric is asked for what it says of them.
+    shown: dict[str, list[Any]] = {
+        "state": ["running"],
+        "seconds": [0.0],
+        "seed": [0],
+        "cell": [None],
+        "origin": [""],
+    }
+    none: list[Curve] = [{}] * n
+    for block in read():
+        joined = Records(
+            Rows.joined([first, block.configurations]),
+            Rows.joined([Rows([names] * n), block.metrics]),
+            [*none, *block.curves] if block.curves else (),
+            {name: [*(shown[name] * n), *block.columns[name]] for name in _SHOWN},
+        )
+        yield table(space, joined, metric, slice(n, None))
+
+
+def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], seen: set[Any]) -> Iterator[int]:
+    """Rows of a column that hold the first value of a kind.
+
+    Args:
+        name: Of the column.
+        column: Its values.
+        seen: Kinds that were met before; takes those that are new.
+    """
+    # An array is of one kind.
+    for i, value in enumerate(column[:1] if isinstance(column, np.ndarray) else column):
+        kind = (name, type(value), np.asarray(value).dtype.kind if isinstance(value, int) else "")
+        if kind not in seen:
+            seen.add(kind)
+            yield i
 
 
 def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:

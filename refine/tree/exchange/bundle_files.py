@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from refine.errors import StoreError
-from refine.store.rows import NODE_FIELDS, NODE_TABLES, Part, Row, from_plain, to_plain
+from refine.store.rows import NODE_FIELDS, NODE_TABLES, Again, Part, Row, from_plain, to_plain
 from refine.store.schema import SCHEMA_VERSION, renamed
 from refine.utils.action import Action, Symbol
 from refine.utils.files import made_folder, write_whole
@@ -33,11 +35,11 @@ class Bundle(NamedTuple):
 
     Attributes:
         name: Name of the tree.
-        parts: Its rounds, parents before children.
+        parts: Its rounds, parents before children, read and checked as they are gone through, once.
     """
 
     name: str
-    parts: tuple[Part, ...]
+    parts: Iterator[Part]
 
 
 def write_part(folder: Path, part: Part) -> Path:
@@ -60,19 +62,20 @@ def write_part(folder: Path, part: Part) -> Path:
     made_folder(home)
     row = to_plain("node", part.row)
     content = row.pop("content")
-    plain = {name: [to_plain(name, r) for r in rows] for name, rows in part.rows.items()}
+    inside = {title: [to_plain(n, r) for r in part.rows.get(n, ())] for title, n in _INSIDE.items()}
     found = {
         "id": row.pop("id"),
         "identity": content,
         **row,
-        "n": max((r["n"] for r in part.rows.get("plan", [])), default=0),
-        **{title: plain.get(name, []) for title, name in _INSIDE.items()},
+        "n": max((r["n"] for r in inside["plan"]), default=0),
+        **inside,
     }
     _write(home / "node.json", [json.dumps(found, indent=1, allow_nan=False)])
-    for name, rows in plain.items():
+    for name, rows in part.rows.items():
         if name not in _INSIDE.values():
-            lines = (json.dumps(r, separators=(",", ":"), allow_nan=False) for r in rows)
-            _write(home / f"{name}.jsonl", lines)
+            lines = (json.dumps(to_plain(name, r), separators=(",", ":"), allow_nan=False) for r in rows)
+            if (first := next(lines, None)) is not None:
+                _write(home / f"{name}.jsonl", chain([first], lines))
     return home
 
 
@@ -119,7 +122,10 @@ def read_folder(folder: Path) -> Bundle:
         raise StoreError(f"{index}: name must be a text that is not empty, got {str(name)[:40]!r}")
     if not isinstance(rounds, list):
         raise StoreError(f"{index}: rounds must be a list of ids, got {type(rounds).__name__}")
-    parts: list[Part] = []
+    return Bundle(name, _parts(folder, index, rounds))
+
+
+def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[Part]:
     seen: set[str] = set()
     tags: set[str] = set()
     for key in rounds:
@@ -136,8 +142,7 @@ def read_folder(folder: Path) -> Bundle:
                 raise StoreError(f"{folder}: the tag {tag['name']!r} stands at two rounds; remove one")
             tags.add(tag["name"])
         seen.add(key)
-        parts.append(part)
-    return Bundle(name, tuple(parts))
+        yield part
 
 
 def _read_part(folder: Path, key: str) -> Part:
@@ -154,20 +159,17 @@ def _read_part(folder: Path, key: str) -> Part:
     row = from_plain(
         "node", {"content": found["identity"], **{k: v for k, v in found.items() if k in own}}, str(path)
     )
-    inside = {name: found[title] for title, name in _INSIDE.items() if found.get(title)}
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, Iterable[Row]] = {}
     for table in NODE_TABLES:
-        if table in _INSIDE.values():
-            given = inside.get(table, [])
-            if not isinstance(given, list):
-                raise StoreError(f"{path}: {table} must be a list, got {type(given).__name__}")
-            parsed = [from_plain(table, r, f"{path}: {table} {i + 1}") for i, r in enumerate(given)]
-        else:
-            parsed = list(_lines(folder, key, table))
-        if parsed:
-            rows[table] = parsed
-    if "plan" not in rows or any(r["n"] < 1 for r in rows["plan"]):
-        raise StoreError(f"{path}: a round plans at least one configuration, got {rows.get('plan', [])}")
+        if table not in _INSIDE.values():
+            rows[table] = Again(partial(_lines, folder, key, table))
+    for title, table in _INSIDE.items():
+        given = found.get(title) or []
+        if not isinstance(given, list):
+            raise StoreError(f"{path}: {table} must be a list, got {type(given).__name__}")
+        rows[table] = [from_plain(table, r, f"{path}: {table} {i + 1}") for i, r in enumerate(given)]
+    if not rows["plan"] or any(r["n"] < 1 for r in rows["plan"]):
+        raise StoreError(f"{path}: a round plans at least one configuration, got {rows['plan']}")
     return Part(row, rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +14,7 @@ from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
 from refine.space.space import Space
 from refine.store.engine import check_folder
+from refine.store.kept import kept
 from refine.store.merge import Merged, merge_into
 from refine.store.rows import Part, parts_of
 from refine.store.store import Store
@@ -157,7 +158,8 @@ class Exchange:
         )
         store, tree = self._context.store, self._context.tree
         if part.id not in store.nodes(tree):
-            merge_into(store, tree, [part])
+            with kept([part]) as sound:
+                merge_into(store, tree, sound)
         node = part.node
         store.set_defaults(tree, node)
         if objective is not None:
@@ -166,7 +168,7 @@ class Exchange:
 
     # Out, and back.
 
-    def export(self, folder: str | os.PathLike[str], *, safe_csv: bool = False) -> Path:
+    def export(self, folder: str | os.PathLike[str], *, safe_csv: bool = False, reports: bool = True) -> Path:
         """Writes every round as plain text for git; exporting twice changes no byte.
 
         ``tree.json`` names the rounds. A round's folder holds ``node.json`` (what it is, what was decided),
@@ -177,6 +179,8 @@ class Exchange:
             safe_csv: Whether texts in ``trials.csv`` that a spreadsheet would take for a formula, such as ``=1+1``, get
                 an apostrophe in front. Without it the table says exactly what was stored. :meth:`load` reads another
                 file either way.
+            reports: Whether each round's report is written beside its data. It analyses the round, which takes memory in
+                proportion to its trials; everything else is written some thousand trials at a time.
 
         Returns:
             The folder.
@@ -191,9 +195,9 @@ class Exchange:
             home = write_part(target, part)
             node = part.node
             found = Round(self._context, node, node.metric, node.direction)
-            table = without_formulas(found.trials) if safe_csv else found.trials
-            write_whole(home / "trials.csv", [table.to_csv(index=False, lineterminator="\n")])
-            found.report(home)
+            write_whole(home / "trials.csv", _csv(found, safe_csv))
+            if reports:
+                found.report(home)
             rounds.append(part.id)
         made_folder(target)
         write_index(target, self._context.name, rounds)
@@ -223,21 +227,22 @@ class Exchange:
         """
         found = read_folder(Path(folder))
         title = found.name if name is None else name
-        new = _is_new(store, title)
-        tree = cls(title, store)
-        try:
-            strict = (
-                ""
-                if new
-                else (
-                    f"load: tree {title!r} is in the store already and must hold nothing else than the folder; give it "
-                    "another name, or merge it in Python: tree.merge(folder)"
+        with kept(found.parts) as parts:  # all of it is sound before there is a tree
+            new = _is_new(store, title)
+            tree = cls(title, store)
+            try:
+                strict = (
+                    ""
+                    if new
+                    else (
+                        f"load: tree {title!r} is in the store already and must hold nothing else than the folder; give it "
+                        "another name, or merge it in Python: tree.merge(folder)"
+                    )
                 )
-            )
-            merge_into(tree._context.store, tree._context.tree, found.parts, strict)
-        except BaseException:
-            tree._context.store.close()
-            raise
+                merge_into(tree._context.store, tree._context.tree, parts, strict)
+            except BaseException:
+                tree._context.store.close()
+                raise
         return tree
 
     def merge(self, other: Exchange | str | os.PathLike[str]) -> Merged:
@@ -257,14 +262,26 @@ class Exchange:
             StoreError: The folder is damaged or of a newer refine; nothing is written then.
             RoundBusyError: A round that both have is being run.
         """
-        parts: Sequence[Part]
+        parts: Iterator[Part]
         if isinstance(other, Exchange):
-            parts = list(parts_of(other._context.store, other._context.tree))
+            parts = parts_of(other._context.store, other._context.tree)
         elif isinstance(other, str | os.PathLike):
             parts = read_folder(Path(other)).parts
         else:
             raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
-        return merge_into(self._context.store, self._context.tree, parts)
+        with kept(parts) as sound:
+            return merge_into(self._context.store, self._context.tree, sound)
+
+
+def _csv(found: Round, safe: bool) -> Iterator[str]:
+    """The table of a round's trials as it is written, some thousand rows at a time."""
+    head = True
+    for table in found._tables():
+        shown = without_formulas(table) if safe else table
+        yield shown.to_csv(index=False, header=head, lineterminator="\n")
+        head = False
+    if head:  # no trial has ended
+        yield found.trials.to_csv(index=False, lineterminator="\n")
 
 
 def _metric(text: str) -> Metric:

@@ -31,12 +31,16 @@ def export(
             "--safe-csv", help="No formulas in trials.csv: an apostrophe before texts such as =1+1."
         ),
     ] = False,
+    reports: Annotated[
+        bool,
+        typer.Option(" /--no-reports", help="Leave reports out, which take memory where rounds are large."),
+    ] = True,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write every round as plain text for git: node.json, trials.csv and its report."""
     with opened(store, name) as found:
-        put_path(found.export(out, safe_csv=safe_csv), as_json)
+        put_path(found.export(out, safe_csv=safe_csv, reports=reports), as_json)
 
 
 @app.command("import", rich_help_panel=BRING)

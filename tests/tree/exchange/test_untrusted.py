@@ -101,7 +101,8 @@ def test_a_password_is_shown_and_stored_nowhere(tmp_path, monkeypatch):
         tree.export(tmp_path / "out")
         study = root.to_optuna()
         shown += [str(t.user_attrs) for t in study.trials] + [study.study_name]
-        shown.append(repr(list(parts_of(tree._context.store, tree._context.tree))))
+        for part in parts_of(tree._context.store, tree._context.tree):
+            shown.append(repr((part.row, [list(rows) for rows in part.rows.values()])))
     shown += [
         p.read_bytes().decode("latin-1")
         for f in ("reports", "out")

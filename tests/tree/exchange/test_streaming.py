@@ -1,0 +1,138 @@
+"""Exports, loads and merges hold some thousand trials, however many there are, and bring the same as all at once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import refine
+from refine.space.encoding import dumps
+from refine.space.space import configuration_key
+from refine.store import rows
+from refine.store.kept import kept
+from refine.store.merge import merge_into
+from refine.store.schema import t
+
+SPACE = refine.Space({"x": (0.0, 1.0, 200), "y": (0, 99, 100)})
+
+
+def objective(params):
+    return params["x"]
+
+
+def fill(tree, cells, value=lambda params: params["y"] + 1.0, at=5.0):
+    """A round with finished trials, and every third with a second attempt."""
+    found = tree.add_round(SPACE, objective, n=20_000, seed=1)
+    pk, made, later = found._stored.pk, [], []
+    for cell in cells:
+        params = SPACE.configuration(cell)
+        key = configuration_key(params)
+        row = {
+            "node": pk,
+            "key": key,
+            "replicate": 0,
+            "attempt": 0,
+            "cell": str(cell),
+            "origin": "space_filling",
+            "seed": cell,
+            "state": "complete",
+            "configuration": dumps(params),
+            "metrics": json.dumps({"value": value(params)}),
+            "seconds": 1.0,
+            "code": "c",
+            "finished": at,
+        }
+        made.append(row)
+        if cell % 3 == 0:
+            later.append({**row, "attempt": 1, "metrics": json.dumps({"value": value(params) / 2})})
+    with tree._context.store.engine.begin() as connection:
+        connection.execute(t.trial.insert(), [*made, *later])
+    return found
+
+
+def everything(tree):
+    return {
+        name: sorted(repr(sorted(r.items())) for r in found)
+        for part in rows.parts_of(tree._context.store, tree._context.tree)
+        for name, found in part.rows.items()
+    }
+
+
+@pytest.mark.parametrize("size", [1, 7, 900])
+def test_blocks_of_any_size_bring_the_same(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(rows, "BLOCK", size)
+    with (
+        refine.Tree("q", store=tmp_path / "a.db") as ours,
+        refine.Tree("q", store=tmp_path / "b.db") as theirs,
+    ):
+        fill(ours, range(40))
+        # Both have 20 to 39; of those the even ones differ, and each third of them in both attempts.
+        fill(theirs, range(20, 60), lambda p: p["y"] + (1000.0 if p["y"] % 2 == 0 else 1.0), at=6.0)
+        theirs.export(tmp_path / "out", reports=False)
+        with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
+            assert everything(loaded) == everything(theirs)
+        found = ours.merge(tmp_path / "out")
+        assert (found.rounds, found.trials, len(found.unequal)) == ((), 26, 10)
+        assert {one.counts for one in found.unequal} == {"theirs"}
+        again = ours.merge(theirs)
+        assert (again.trials, again.unequal, again.kept) == (0, (), ())
+        theirs.merge(ours)
+        mine, other = (x.rounds[0].trials.set_index("y")["value"].sort_index() for x in (ours, theirs))
+        assert len(mine) == 60
+        assert mine.equals(other)
+
+
+def test_a_folder_that_is_bad_at_its_end_changes_nothing(tmp_path):
+    with (
+        refine.Tree("q", store=tmp_path / "a.db") as tree,
+        refine.Tree("q", store=tmp_path / "b.db") as other,
+    ):
+        fill(tree, range(2_500))
+        tree.export(tmp_path / "out", reports=False)
+        path = next((tmp_path / "out").glob("*/trial.jsonl"))
+        *sound, last = path.read_text().splitlines()
+        path.write_text("\n".join([*sound, json.dumps({**json.loads(last), "key": "0" * 16})]) + "\n")
+        fill(other, range(3))
+        before = everything(other)
+        with pytest.raises(refine.errors.StoreError, match=r"line \d{4}: the key is not that"):
+            other.merge(tmp_path / "out")
+        assert everything(other) == before
+    with pytest.raises(refine.errors.StoreError, match="the key is not that"):
+        refine.Tree.load(tmp_path / "out", tmp_path / "l.db")
+    assert not (tmp_path / "l.db").exists()
+
+
+class Seen(dict):
+    """A row that says how many of them are held."""
+
+    alive = most = 0
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        Seen.alive += 1
+        Seen.most = max(Seen.most, Seen.alive)
+
+    def __del__(self):
+        Seen.alive -= 1
+
+    def __reduce__(self):
+        return Seen, (dict(self),)
+
+
+def test_no_more_than_a_block_of_rows_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "BLOCK", 50)
+    Seen.alive = Seen.most = 0
+    with (
+        refine.Tree("q", store=tmp_path / "a.db") as tree,
+        refine.Tree("q", store=tmp_path / "b.db") as other,
+    ):
+        fill(tree, range(600))
+        (part,) = rows.parts_of(tree._context.store, tree._context.tree)
+        trials = rows.Again(lambda: (Seen(row) for row in part.rows["trial"]))
+        with kept([part._replace(rows={**part.rows, "trial": trials})]) as parts:
+            store, row = other._context.store, other._context.tree
+            assert merge_into(store, row, parts).trials == 800
+            assert merge_into(store, row, parts).trials == 0
+        assert everything(other) == everything(tree)
+    assert 50 <= Seen.most <= 151

@@ -1,0 +1,75 @@
+"""A table that is made in parts is the table that is made at once."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from refine.space.space import Space
+from refine.trials.frame import Records, table, tables
+from refine.trials.metric import Metric
+from refine.trials.rows import Rows
+
+SPACE = Space({"x": (0.0, 1.0, 5), "k": (0, 9), "c": ["a", "b"], "o": [1, 2, 4], "fixed": 3})
+
+CONFIGURATIONS = {
+    "of one kind": [{"x": 0.5, "k": 1, "c": "a", "o": 2, "fixed": 3}] * 7,
+    "whole numbers first": [
+        {"x": i if i < 4 else 0.25, "k": i, "c": "b", "o": 4, "fixed": 3} for i in range(7)
+    ],
+    "none among numbers": [
+        {"x": None if i == 5 else 0.5, "k": i, "c": "a", "o": 1, "fixed": 3} for i in range(7)
+    ],
+    "a number beyond 64 bits": [
+        {"x": 0.5, "k": 2**63 if i == 2 else 2**70 if i == 6 else -i, "c": "a", "o": 1, "fixed": 3}
+        for i in range(7)
+    ],
+    "floats among ordered choices": [
+        {"x": 1.0, "k": 1, "c": "a", "o": 2.0 if i == 6 else 2, "fixed": 3} for i in range(7)
+    ],
+}
+METRICS = [
+    {"acc": 0.5},
+    {},
+    {"acc": math.nan, "loss": 1},
+    {"loss": 2.5, "x": 3.0},
+    {"acc": 1.0},
+    {},
+    {"odd": math.inf},
+]
+
+
+def records(configurations, cells, which):
+    columns = {
+        "state": ["complete" if i % 3 else "failed" for i in which],
+        "seconds": [0.5 * i for i in which],
+        "seed": list(which),
+        "cell": [cells[i] for i in which],
+        "origin": ["space_filling" for _ in which],
+    }
+    return Records(Rows([configurations[i] for i in which]), Rows([METRICS[i] for i in which]), (), columns)
+
+
+@pytest.mark.parametrize("what", CONFIGURATIONS)
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_parts_are_written_as_the_whole_is(what, size):
+    found = CONFIGURATIONS[what]
+    cells = [None, None, "4", "1", None, "12", None]
+    whole = table(SPACE, records(found, cells, range(7)), Metric.parse("acc"))
+
+    def read():
+        for first in range(0, 7, size):
+            yield records(found, cells, range(first, min(first + size, 7)))
+
+    parts = list(tables(SPACE, read, Metric.parse("acc")))
+    text = "".join(p.to_csv(index=False, header=i == 0) for i, p in enumerate(parts))
+    assert text == whole.to_csv(index=False)
+    assert [list(p.columns) for p in parts] == [list(whole.columns)] * len(parts)
+    joined = pd.concat(parts, ignore_index=True)
+    pd.testing.assert_frame_equal(joined[["x", "k", "o", "value"]], whole[["x", "k", "o", "value"]])
+
+
+def test_a_round_without_trials_has_no_parts():
+    assert list(tables(SPACE, lambda: iter(()), Metric.parse("acc"))) == []
