@@ -106,6 +106,11 @@ class Store(Reader):
         return shown_url(self.url)
 
     @property
+    def in_memory(self) -> bool:
+        """Whether it is a SQLite database without a file, of which all of a process share one connection."""
+        return self.url.get_backend_name() == "sqlite" and not self.url.database
+
+    @property
     def engine(self) -> sa.Engine:
         """Where connections come from.
 

@@ -7,9 +7,11 @@ written before the last one change how many there are in another way than what i
 from __future__ import annotations
 
 import math
+import re
+import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -21,6 +23,18 @@ from refine.trials.rows import Rows
 from refine.trials.trial import DEGENERATE
 
 _BLOCK = 50_000
+MANY = 20_000
+"""More trials than are read here to find the best of them, where a database can name a few."""
+_FEW = 2_000
+"""Trials that a database names as the best ones; more have to be asked for where so many are equal."""
+_NEAR = 1e-12
+"""By which part of itself the best value may differ from what a database makes of its digits."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_@.:/ -]+", re.ASCII)
+"""Names of metrics that stand in JSON, paths and patterns as they are."""
+_WITH_JSON = (3, 38)
+"""The SQLite that is never built without functions for JSON."""
+_TRIES = 10
+"""How often the best ones may be damaged before all are read here."""
 
 
 class _Size(NamedTuple):
@@ -97,18 +111,18 @@ class Tallies:
             if then == size:
                 return found
             c = t.trial.c
-            rows, attempt = connection.execute(
-                sa.select(sa.func.count(), sa.func.max(c.attempt)).where(_between(pk, then, size))
-            ).one()
+            mine = sa.func.sum(sa.case((c.replicate == 0, 1), else_=0))
+            looked = sa.select(sa.func.count(), mine, sa.func.max(c.attempt))
+            rows, planned, attempt = connection.execute(looked.where(_between(pk, then, size))).one()
             again = attempt not in (0, None)
             if again or then.rows + rows != size.rows:  # rows before it were taken away, or written later
                 then, found, again = _Size(0, 0), Best(), True
             where = _between(pk, then, size) & (c.replicate == 0)
             if again:
                 where &= c.pk.not_in(_earlier_rows([pk]))
-            query = sa.select(c.pk, c.state, c.metrics).where(where).order_by(c.pk)
-            for rows in connection.execute(query, execution_options={"yield_per": _BLOCK}).partitions():
-                found = _better(found, *zip(*rows, strict=True), goal=goal)
+                planned = connection.execute(sa.select(sa.func.count()).where(where)).scalar_one()
+            top = _top(connection, where, goal, found, int(planned)) if planned > MANY else None
+            found = top or _read(connection, where, goal, found)
             self._best[pk, goal] = size, found
             return found
 
@@ -185,6 +199,98 @@ def _earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
     first = t.trial.alias("first").c
     same = (first.node == latest.c.node) & (first.key == latest.c.key) & (first.replicate == 0)
     return sa.select(first.pk).join(latest, same & (first.attempt < latest.c.attempt))
+
+
+def _read(connection: sa.Connection, where: sa.ColumnElement[bool], goal: Goal, found: Best) -> Best:
+    """The best of trials and of what was known before, looked for here."""
+    c = t.trial.c
+    query = sa.select(c.pk, c.state, c.metrics).where(where).order_by(c.pk)
+    for rows in connection.execute(query, execution_options={"yield_per": _BLOCK}).partitions():
+        found = _better(found, *zip(*rows, strict=True), goal=goal)
+    return found
+
+
+def _top(
+    connection: sa.Connection, where: sa.ColumnElement[bool], goal: Goal, known: Best, n: int
+) -> Best | None:
+    """The same, where the database can name the few trials that may be best, a third of the time.
+
+    What it makes of digits decides which trials are looked at, not which is best.
+
+    Args:
+        connection: To the store.
+        where: Which trials.
+        goal: What they are judged by.
+        known: The best of those before them.
+        n: How many they are.
+
+    Returns:
+        ``None`` where it can't.
+    """
+    name, c = goal.metric.name, t.trial.c
+    sqlite = connection.dialect.name == "sqlite"
+    if not _PLAIN_NAME.fullmatch(name) or (sqlite and sqlite3.sqlite_version_info < _WITH_JSON):
+        return None
+    number = _in_sqlite if sqlite else _in_postgresql
+    value = number(name, goal.sign).label("value")
+    ended = where & (c.state == "complete")
+    columns = (c.pk, c.state, c.metrics)
+
+    def ranked(*which: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
+        query = sa.select(*columns, value).where(ended, *which).order_by(value.desc().nulls_last(), c.pk)
+        return [row for row in connection.execute(query.limit(_FEW)) if row.value is not None]
+
+    rows, found, further = ranked(), Best(), []
+    if rows and rows[0].value == math.inf:
+        odd = connection.execute(sa.select(*columns).where(ended, value == math.inf).limit(_BLOCK)).all()
+        if len(odd) == _BLOCK:
+            return None
+        found = _better(found, *zip(*sorted(map(tuple, odd)), strict=True), goal=goal)
+        further.append(value < math.inf)
+        rows = ranked(*further)
+    for _ in range(_TRIES):
+        if not rows:
+            break
+        least = rows[0].value - _NEAR * abs(rows[0].value)
+        alike = [row[:3] for row in rows if row.value >= least]
+        if len(alike) == _FEW:  # there may be more
+            near = sa.select(*columns).where(ended, *further, value >= least)
+            alike = [row[:3] for row in connection.execute(near.limit(_BLOCK))]
+            if len(alike) == _BLOCK:
+                return None
+        mine = _better(Best(), *zip(*sorted(alike), strict=True), goal=goal)
+        if mine.row:
+            found = max(found, mine, key=lambda best: (best.value, -best.row))
+            break
+        # They are degenerate, or damaged.
+        if not goal.allow_degenerate:
+            further.append(sa.func.coalesce(number(DEGENERATE, 1.0), 0.0) < 0.5)
+        further.append(value < least)
+        rows = ranked(*further)
+    else:
+        return None
+    if found.value <= known.value:
+        return known._replace(of=known.of + n)
+    before = connection.execute(sa.select(sa.func.count()).where(where, c.pk < found.row)).scalar_one()
+    return Best(found.value, found.row, known.of + int(before), known.of + n)
+
+
+def _in_sqlite(name: str, sign: float) -> sa.ColumnElement[float]:
+    """A metric's number times a sign; null where there is none, infinity where SQLite takes the text for no JSON."""
+    text = t.trial.c.metrics
+    found = sign * sa.func.json_extract(text, f'$."{name}"', type_=sa.Double)
+    return sa.case((sa.func.json_valid(text) == 1, found), else_=math.inf)
+
+
+def _in_postgresql(name: str, sign: float) -> sa.ColumnElement[float]:
+    """The same by a pattern, since a text that is no JSON would break off everything."""
+    text, title = t.trial.c.metrics, name.replace(".", "[.]")
+    digits = r"-?[0-9]{1,17}(?:\.[0-9]{1,40})?(?:[eE][-+]?(?:[0-9]{1,2}|1[0-9]{2}|2[0-7][0-9]))?"  # that can't overflow
+    found = sa.func.substring(text, rf'[{{,]\s*"{title}"\s*:\s*({digits})\s*[,}}]')
+    return sa.case(
+        (found.is_not(None), sign * sa.cast(found, sa.Double)),
+        (sa.func.strpos(text, f'"{name}"') > 0, sa.cast("Infinity", sa.Double)),
+    )
 
 
 def _better(

@@ -11,6 +11,7 @@ import refine
 from refine.run.objective import Outcome, Task
 from refine.run.runner import _trial
 from refine.space.space import configuration_key
+from refine.store import tally
 from refine.store.schema import t
 from refine.tree import round as rounds
 from refine.trials.frame import best_first
@@ -57,9 +58,11 @@ def _check(found, monkeypatch):
         assert best.name == ranked.index[0]
 
 
+@pytest.mark.parametrize("many", [0, 20_000])
 @pytest.mark.parametrize("seed", range(3))
-def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed):
+def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed, many):
     tree, found = grown
+    monkeypatch.setattr(tally, "MANY", many)
     draw = random.Random(seed)
     _check(found, monkeypatch)
     done: list[int] = []
@@ -110,3 +113,39 @@ def test_damaged_rows_are_no_best_and_stop_nothing(grown, monkeypatch):
         connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(metrics='{"value": [1'))
     monkeypatch.setattr(rounds, "LARGE", 0)
     assert found.best["value"] == best_first(found.trials, "maximize", found.space).iloc[0]["value"]
+
+
+ODD = [
+    *('{"value": NaN}', '{"value": Infinity}', '{"value": -Infinity}', '{"value": 1e-310}', '{"value": 1.5e+300}'),
+    *('{"value": 123456789012345678901234567890}', '{"value":7}', '{ "value" : 7.0 }', '{"loss": 9.5}', "{}"),
+    *('{"value": 0.1}', '{"value": 0.10000000000000002}', '{"value": 0.30000000000000004, "loss": NaN}'),
+    *('{"value": 8.0, "degenerate": 1.0}', '{"value": 8.5, "degenerate": NaN}', '{"value": -2, "degenerate": 0}'),
+    *('{"value": 1e400}', '{"value": "x"}', '{"value": [1', '{"x\\"value": 99.0, "value": 0.5}', '{"value": null}'),
+    '{"my value": 50.0, "values": 60.0, "value": 0.25}',
+]  # fmt: skip
+"""Metrics as stores may hold them, by whoever wrote them."""
+
+
+@pytest.mark.parametrize("few", [2, 5, 2_000])
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("allow_degenerate", [False, True])
+def test_what_a_database_names_is_what_is_found_here(grown, monkeypatch, few, direction, allow_degenerate):
+    _, found = grown
+    store, pk, draw = found.context.store, found._stored.pk, random.Random(few)
+    monkeypatch.setattr(tally, "_FEW", few)
+    goal = found.goal._replace(direction=direction, allow_degenerate=allow_degenerate)
+    _write(found, range(150), random.Random(3))
+    named = 0
+    for step in range(15):
+        with store.engine.begin() as connection:
+            rows = list(connection.execute(sa.select(t.trial.c.pk).where(t.trial.c.node == pk)).scalars())
+            for row, text in zip(
+                draw.sample(rows, 150), [*ODD * 7, *ODD][: draw.choice([3, 20, 150])], strict=False
+            ):
+                connection.execute(t.trial.update().where(t.trial.c.pk == row).values(metrics=text))
+            where = (t.trial.c.node == pk) & (t.trial.c.replicate == 0)
+            here = tally._read(connection, where, goal, tally.Best())
+            there = tally._top(connection, where, goal, tally.Best(), len(rows))
+            assert there is None or there == here, step
+            named += there is not None
+    assert named or few == 2

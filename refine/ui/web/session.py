@@ -11,6 +11,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ _LONGEST_NOTE = 10_000
 _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
+
+_AT_ONCE = ("start", "pulse", "tree")
+"""Messages that are answered whatever else is going on: they change nothing that others rely on."""
 
 
 @dataclass
@@ -101,7 +105,7 @@ class Session:
                 raise ReviewError(
                     f"no message {message.get('type')!r}; {did_you_mean(str(message.get('type')), answers)}"
                 )
-            with self._lock:
+            with self._alone(str(message["type"])):
                 return answer(message)
         except NotFoundError as error:
             return {"error": str(error), "gone": True}
@@ -110,6 +114,12 @@ class Session:
         except Exception as error:  # noqa: BLE001  # a page that gets no answer waits for ever
             _log.exception("the review page could not be answered")
             return {"error": f"This went wrong, which it should not: {type(error).__name__}: {error}"}
+
+    def _alone(self, kind: str) -> AbstractContextManager[object]:
+        """One message at a time, but for those that must not wait for the analysis of a large round, which takes long."""
+        # Of a store in memory there is one connection, which nobody else may use meanwhile.
+        in_memory = self.shown.context.store.in_memory
+        return nullcontext() if kind in _AT_ONCE and not in_memory else self._lock
 
     # What there is.
 
@@ -165,11 +175,12 @@ class Session:
         """The best trial of every round, read again only where there are other trials."""
         home = rounds[0].context
         last = home.reader.last_rows(home.tree)
-        known, self._best = self._best, {}
+        known, now = self._best, {}
         for found in rounds:
             key = found.id, last.get(home.nodes[found.id].pk, 0)
-            self._best[key] = known[key] if key in known else found.best  # noqa: SIM401  # read only then
-        return {node_id: best for (node_id, _), best in self._best.items()}
+            now[key] = known[key] if key in known else found.best  # noqa: SIM401  # read only then
+        self._best = now
+        return {node_id: best for (node_id, _), best in now.items()}
 
     def _round(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)

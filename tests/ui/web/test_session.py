@@ -485,3 +485,17 @@ def test_many_ask_at_once(session, root, tree):
         answers = list(pool.map(session.handle, [message] * 16))
     assert len({a["child"] for a in answers}) == 1
     assert len(tree) == 2
+
+
+def test_the_pulse_and_the_tree_wait_for_no_analysis(session, root):
+    with session._lock, ThreadPoolExecutor(1) as pool:  # as while a large round is analysed
+        for kind in ("start", "pulse", "tree"):
+            answer = pool.submit(session.handle, {"type": kind}).result(60)
+            assert "error" not in answer
+        waiting = pool.submit(shown, session, root)
+        assert not waiting.done()
+        session._lock.release()
+        try:
+            assert waiting.result(60)["review"]
+        finally:
+            session._lock.acquire()
