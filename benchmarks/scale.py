@@ -3,7 +3,7 @@
     python benchmarks/scale.py                       everything: an hour
     python benchmarks/scale.py --without trials      everything but the million trials: some twenty minutes
     python benchmarks/scale.py --only rounds trials  some parts: overhead, peers, talos, workers, cluster,
-                                                     coordinators, grid, rounds, trials
+                                                     coordinators, grid, rounds, trials, exchange
 
 Objectives are trivial or sleep, so that what is measured is bookkeeping. Prints Markdown; asserts nothing.
 """
@@ -380,6 +380,16 @@ def looks(what: str, url: str) -> None:
         page.handle({"type": "pulse"})
         seconds, cpu = time.perf_counter(), time.process_time()
         page.handle({"type": "pulse"})
+    elif what == "first paint of the page":
+        from refine.ui.web.session import Session
+
+        page = Session(first)
+        for kind in ("start", "pulse", "tree"):
+            page.handle({"type": kind})
+    elif what == "pulse while it analyses":
+        seconds, cpu = pulse_meanwhile(first)
+        json.dump([seconds, cpu, peak()], sys.stdout)
+        return
     elif what == "tree.report":
         with tempfile.TemporaryDirectory() as name:
             tree.report(name)
@@ -391,6 +401,62 @@ def looks(what: str, url: str) -> None:
         calls.get(what, lambda: first.trials)()
     seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
     json.dump([seconds, cpu, peak()], sys.stdout)
+
+
+def pulse_meanwhile(found: refine.Round) -> tuple[float, float]:
+    """Median seconds, and seconds of the process' time, of pulses while a thread of the page analyses the round."""
+    from statistics import median
+    from threading import Thread
+
+    from refine.ui.web.session import Session
+
+    page = Session(found)
+    page.handle({"type": "pulse"})
+    thread = Thread(target=page.handle, args=({"type": "round", "round": found.id},))
+    thread.start()
+    times = []
+    while thread.is_alive():
+        seconds, cpu = time.perf_counter(), time.process_time()
+        page.handle({"type": "pulse"})
+        times.append((time.perf_counter() - seconds, time.process_time() - cpu))
+        thread.join(1.0)
+    return median(s for s, _ in times), median(c for _, c in times)
+
+
+def exchanges(what: str, url: str, folder: str) -> None:
+    """One way out of a store or into another, in a process of its own, as :func:`looks`."""
+    import pandas as pd
+
+    assert pd
+    place = Path(folder)
+    with refine.Tree("grown", store=url, create=False) as tree:
+        seconds, cpu = time.perf_counter(), time.process_time()
+        if what == "export":
+            tree.export(place / "out", reports=False)
+        elif what == "load":
+            refine.Tree.load(place / "out", store=place / "loaded.db").close()
+        else:
+            with refine.Tree("other", store=place / "merged.db") as other:
+                other.merge(tree)
+        seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
+    json.dump([seconds, cpu, peak()], sys.stdout)
+
+
+def out_and_in(n: int) -> None:
+    """A round of many trials as a folder, loaded, and merged, without its report."""
+    rows = []
+    with empty_stores() as stores:
+        for name, url in stores.items():
+            fill_study(url, n)
+            with tempfile.TemporaryDirectory() as folder:
+                for what in ("export", "load", "merge"):
+                    command = [sys.executable, __file__, "--exchange", what, url, folder]
+                    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+                    seconds, cpu, most = json.loads(found.stdout)
+                    cells = [f"{seconds:.0f}", f"{cpu:.0f}", f"{most:,.0f}"]
+                    rows.append([what, f"{n:,}", name if what != "load" else "SQLite", *cells])
+    print("**Out and in**, every row a process of its own; the other store is SQLite\n")
+    table(["", "trials", "store", "seconds", "of processor time", "MB at peak"], rows)
 
 
 def peak() -> float:
@@ -444,7 +510,10 @@ def many_rounds(sizes: list[int]) -> None:
 def many_trials(n: int, beside: int) -> None:
     """Looks at one round of many trials, and at a study of Optuna with as many as its storages take in minutes."""
     rows = []
-    looks_at = ("open and print", "print again", "pulse of the page", "trials", "analyze and propose")
+    looks_at = (
+        *("open and print", "print again", "first paint of the page", "pulse of the page"),
+        *("trials", "analyze and propose", "pulse while it analyses"),
+    )
     for trials in (beside, n):
         with empty_stores() as stores:
             for name, url in stores.items():
@@ -514,7 +583,7 @@ def look_optuna(what: str, url: str) -> None:
     json.dump([seconds, cpu, peak()], sys.stdout)
 
 
-PARTS = ("overhead", "peers", "talos", "workers", "cluster", "coordinators", "grid", "rounds", "trials")
+PARTS = ("overhead", "peers", "talos", "workers", "cluster", "coordinators", "grid", "rounds", "trials", "exchange")
 
 
 def main() -> None:
@@ -530,6 +599,7 @@ def main() -> None:
         "--beside", type=int, default=10_000, help="trials of Optuna's study, and of a round beside it"
     )
     parser.add_argument("--look", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--exchange", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--optuna", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--talos-python", help="a Python that has Talos, instead of making an environment")
     parser.add_argument("--grid", nargs=3, help=argparse.SUPPRESS)
@@ -544,6 +614,9 @@ def main() -> None:
     if arguments.look:
         looks(*arguments.look)
         return
+    if arguments.exchange:
+        exchanges(*arguments.exchange)
+        return
     if arguments.optuna:
         look_optuna(*arguments.optuna)
         return
@@ -557,6 +630,7 @@ def main() -> None:
         "grid": lambda: grid(100_000),
         "rounds": lambda: many_rounds(arguments.rounds),
         "trials": lambda: many_trials(arguments.trials, arguments.beside),
+        "exchange": lambda: out_and_in(arguments.trials),
     }
     for name, part in parts.items():
         if name in arguments.only and name not in arguments.without:

@@ -254,15 +254,14 @@ def _look_at(
         if not set(map(type, found)) <= {dict}:
             raise ValueError(f"{what} must be an object, got {short(texts[0])}")
         # Halves of letters are written as escapes, as whole letters beyond the first 65,536 are.
-        if any("\\ud" in text.lower() for text in texts if "\\" in text):
+        if "\\" in "".join(texts) and any("\\ud" in text.lower() for text in texts if "\\" in text):
             for names in found:
                 if text := unstorable(json.dumps(names, ensure_ascii=False)):
                     raise ValueError(f"{what} {text}")
         if what == "metrics":
             np.fromiter(chain.from_iterable(m.values() for m in found), dtype=np.float64)
         else:
-            long = (text for text in texts if len(text) > 308)
-            if any(map(_HUGE.search, long)):
+            if max(map(len, texts)) > 308 and any(map(_HUGE.search, texts)):
                 raise ValueError("configuration holds a number of more digits than a float holds")
             if any(
                 any(map(operator.contains, map(dict.values, found), repeat(far)))

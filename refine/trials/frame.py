@@ -301,9 +301,16 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
             return np.asarray([math.nan if v is None else v for v in encoded])
     assert isinstance(parameter, Categorical)
     labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
+    values = encoded.tolist() if isinstance(encoded, np.ndarray) else encoded
+    if set(map(type, values)) == {str}:
+        texts = {}
+        for value in set(values):
+            frozen = decode(value)
+            texts[value] = labels.get(value_key(frozen), label(frozen))
+        return np.array(list(map(texts.__getitem__, values)), dtype=object)
     seen: dict[tuple[type, Any], str] = {}
     out = []
-    for value in encoded.tolist() if isinstance(encoded, np.ndarray) else encoded:
+    for value in values:
         # A reference or tuple arrives as a dictionary, which can't be looked up itself.
         known = (type(value), value) if not isinstance(value, dict) else (dict, str(value))
         if known not in seen:

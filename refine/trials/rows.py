@@ -194,5 +194,5 @@ def _packed(values: Sequence[Any]) -> Values:
             return list(values)
     if kinds <= {str}:
         known: dict[str, str] = {}
-        return [known.setdefault(v, v) for v in values]
+        return list(map(known.setdefault, values, values))
     return list(values)
