@@ -3,8 +3,7 @@
 # make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
 # make lowest the fast tests with the oldest versions that pyproject.toml allows; ten minutes
-# make newest the fast tests on the newest Python that is here, with TensorFlow where it can be installed there; ten minutes
-# make backends  Keras on JAX without TensorFlow, on the newest Python that is here, for tests/keras/test_backends.py; BACKENDS='jax torch' for PyTorch too
+# make backends  Keras on JAX without TensorFlow and trackers, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
@@ -79,7 +78,7 @@ $(ELSEWHERE)/.ready: pyproject.toml Makefile | $(READY)
 	$(RUN) -m pip install --quiet uv
 	$(RUN) -m uv venv --quiet --clear --python $(NEWEST) $(ELSEWHERE)
 	echo 'tensorflow ; python_version < "3"' > $(ELSEWHERE)/overrides.txt
-	$(RUN) -m uv pip install --quiet --python $(ELSEWHERE)/bin/python --overrides $(ELSEWHERE)/overrides.txt -r pyproject.toml keras $(BACKENDS)
+	$(RUN) -m uv pip install --quiet --python $(ELSEWHERE)/bin/python --overrides $(ELSEWHERE)/overrides.txt -r pyproject.toml keras $(BACKENDS) mlflow tensorboard trackio wandb
 	touch $@
 
 # The same with the oldest versions that are allowed.

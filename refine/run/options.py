@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypedDict
 
 from refine.errors import DesignError, did_you_mean
+from refine.run.ending import Ending
+from refine.run.hooks import Hooks, TrialHook
 from refine.run.limits import Limits, limits_of
 from refine.run.signals import GRACE, check_grace
 from refine.trials.trial import STATES
@@ -29,6 +32,7 @@ class RunKeywords(ResourceKeywords, total=False):
 
     progress: bool
     rerun: str | Collection[str] | None
+    on_trial: TrialHook | Sequence[TrialHook] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,12 @@ class RunOptions(Resources):
         rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that ended so are
             run again as a new attempt.
         again: Those states.
+        on_trial: Called with every :class:`refine.trials.finished.FinishedTrial`, in the process that called.
+        hooks: Those calls.
+        hours: Ends in order after so many hours.
+        until: Ends in order at a time, a ``datetime`` or one in ISO form.
+        trials: Ends in order after so many trials.
+        ending: These three.
 
     Raises:
         DesignError: An option out of range.
@@ -96,12 +106,20 @@ class RunOptions(Resources):
     progress: bool = True
     rerun: str | Collection[str] | None = None
     again: frozenset[str] = field(init=False)
+    on_trial: TrialHook | Sequence[TrialHook] | None = None
+    hooks: Hooks = field(init=False)
+    hours: float | None = None
+    until: datetime | str | None = None
+    trials: int | None = None
+    ending: Ending = field(init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.progress, bool):
             raise DesignError(f"progress must be True or False, got {self.progress!r}; False shows no bar")
         object.__setattr__(self, "again", check_rerun(self.rerun))
+        object.__setattr__(self, "hooks", Hooks(self.on_trial, "on_trial"))
+        object.__setattr__(self, "ending", Ending(self.hours, self.until, self.trials))
 
 
 def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from refine.trials.round_record import Node
 from refine.trials.trial import DEGENERATE
 from refine.utils.action import Action
 from refine.utils.display import line
-from refine.utils.format import score
+from refine.utils.format import plural, score
 
 _READ_BY = 10
 """After so many trials the progress bar names varied parameters that none of them has read."""
@@ -77,6 +78,22 @@ class Watch:
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(OSError):
             self.bar.close()
+
+    def ended_here(self) -> int:
+        """How many trials of the round have ended by now."""
+        return self.done + self.seen
+
+    def say_left(self, why: str, left: int) -> None:
+        """Says, below the bar, that the run ended in order and what is left."""
+        if not self.show:
+            return
+        self.bar.close()
+        with contextlib.suppress(RuntimeError, OSError, ValueError):
+            print(  # noqa: T201
+                f"round {self.node.id}: ended {why}, {plural(left, 'trial')} left; {Action('round.run')} goes on",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _may_be_best(self, metrics: Mapping[str, float]) -> bool:
         return self.node.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +23,11 @@ from refine.run.progress import Watch
 from refine.run.protocols import Objective
 from refine.run.signals import interruptible
 from refine.space.encoding import encode, freeze
-from refine.space.space import configuration_key
+from refine.space.space import configuration_key, decode_configuration
 from refine.store.reader import Reader
 from refine.store.sound import MOST_SECONDS, outcome_fault
 from refine.store.store import Store
+from refine.trials.finished import FinishedTrial
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric
@@ -33,6 +35,8 @@ from refine.trials.round_record import Beside, Node, StoredNode
 from refine.trials.trial import Trial
 from refine.utils.action import Action
 from refine.utils.format import plural
+
+_log = logging.getLogger(__name__)
 
 
 class Steering(Protocol):
@@ -128,6 +132,10 @@ def run_round(
             tasks = itertools.chain([first], tasks)
         elif not todo:
             return
+        most = options.ending.trials
+        tasks = tasks if most is None else itertools.islice(tasks, most)
+        over = options.ending.begin()
+        _log.info("round %s: %d of %d trials to run", node.id, todo, total)
         ours = {**commit_of(source_file(objective)), **called(node.objective, objective)}
         store.add_environment(stored.pk, {**environment(options.threads), **ours})
         known: dict[tuple[tuple[str, str], ...], str] = {}
@@ -148,7 +156,14 @@ def run_round(
             steered.begin(writer.keep_curve)
             ahead = steered.ahead
         outcomes = outcomes_of(
-            stack, objective, tasks, todo, options, stop=stop, ahead=ahead, together=steered is None
+            stack,
+            objective,
+            tasks,
+            todo if most is None else min(todo, most),
+            options,
+            stop=lambda: stop() or bool(over()),
+            ahead=ahead,
+            together=steered is None,
         )
         for task, outcome in outcomes:
             held()
@@ -171,13 +186,21 @@ def run_round(
                 outcome = outcome._replace(
                     error=f"this trial has no metric {str(metric)!r}, others have; it has {names}"
                 )
+            made = kept(task, outcome, state)
             if steered is None:
-                writer.add(kept(task, outcome, state))
+                writer.add(made)
             else:
                 steered.tell(task, outcome, state, value)
-                writer.add(kept(task, outcome, state)._replace(shown=steered.shown(task)))
+                writer.add(made._replace(shown=steered.shown(task)))
                 steered.check(outcome, state)
             watch.see(outcome, state, value if state == "complete" else None)
+            _log.debug("round %s: trial %s %s, %s", node.id, task.key, state, value)
+            if options.hooks:
+                options.hooks.call(_finished(node.id, made, value, watch.ended_here(), total))
+        left = todo - watch.seen
+        _log.info("round %s: %d trials run, %d left", node.id, watch.seen, left)
+        if left > 0 and not stop() and (why := over() or options.ending.of_trials(watch.seen)):
+            watch.say_left(why, left)
 
 
 def plan(
@@ -283,6 +306,25 @@ def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
 
 def _kept(seconds: float) -> float:
     return seconds if 0 <= seconds <= MOST_SECONDS else 0.0
+
+
+def _finished(round_id: str, made: Trial, value: float | None, ended: int, planned: int) -> FinishedTrial:
+    return FinishedTrial(
+        round=round_id,
+        key=made.key,
+        params=decode_configuration(made.configuration),
+        state=made.state,
+        value=value,
+        metrics=made.metrics,
+        curve=made.curve,
+        seconds=made.seconds,
+        seed=made.seed,
+        replicate=made.replicate,
+        origin=made.origin,
+        error=made.error,
+        ended=ended,
+        planned=planned,
+    )
 
 
 def _trial(task: Task, outcome: Outcome, state: str, code: str) -> Trial:

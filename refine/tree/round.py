@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -27,6 +28,7 @@ from refine.review.review import Review
 from refine.review.worth import Worth, worth_of
 from refine.run.best_model import best_model
 from refine.run.holdout import HoldoutResult, Visit, branch_of, holdout_result_of, open_holdout
+from refine.run.hooks import Hooks, Tracker, TrialHook, callables, trackers_of
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
 from refine.run.protocols import Objective
 from refine.run.replay import Replay, replay
@@ -62,6 +64,9 @@ if TYPE_CHECKING:
 LARGE = 50_000
 """More trials than a look at a round reads: its best one is looked for by value alone, and damage is left to
 :meth:`refine.Tree.damage`."""
+
+
+RoundHook = Callable[["Round"], object]
 
 
 @dataclass(eq=False, repr=False)
@@ -180,6 +185,12 @@ class Round(Shown):
         timeout: float | None = None,
         memory: int | str | None = None,
         grace: float = GRACE,
+        hours: float | None = None,
+        until: datetime | str | None = None,
+        trials: int | None = None,
+        on_trial: TrialHook | Sequence[TrialHook] | None = None,
+        on_round: RoundHook | Sequence[RoundHook] | None = None,
+        track: Tracker | Sequence[Tracker] | None = None,
         objective: Objective | None = None,
         name: str | None = None,
         metric: Score | None = None,
@@ -210,6 +221,13 @@ class Round(Shown):
                 worker is then a subprocess as well.
             grace: Seconds that trials may still run after SIGTERM or SIGHUP; less than Slurm, Kubernetes (both 30) or
                 ``docker stop`` (10) wait before they kill.
+            hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
+            until: Ends in order at a time, a ``datetime`` or one in ISO form; without a time zone it is local.
+            trials: Ends in order after so many trials of this call; run again, it goes on.
+            on_trial: Called in this process with every :class:`refine.trials.finished.FinishedTrial` once it was handed
+                to the store; a function, or several. Exceptions in it harm nothing: they are warned of and logged.
+            on_round: Called with this round when the call ends, whatever ends it; likewise.
+            track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, to which ended trials are sent.
             objective: What to call, for a round that was reopened from the store.
             name: The name that the round was added with, where one was given.
             metric: Its metric, for a round that was reopened and whose metric is a function.
@@ -231,6 +249,7 @@ class Round(Shown):
         """
         if not self.node.adaptive:
             design_named(self.node.method)
+        trackers = trackers_of(track)
         options = RunOptions(
             workers=workers,
             executor=executor,
@@ -240,7 +259,12 @@ class Round(Shown):
             timeout=timeout,
             memory=memory,
             grace=grace,
+            hours=hours,
+            until=until,
+            trials=trials,
+            on_trial=[*callables(on_trial, "on_trial"), *(t.trial for t in trackers)],
         )
+        ended = Hooks([*callables(on_round, "on_round"), *(t.end for t in trackers)], "on_round")
         context, node = self.context, self.node
         chosen = context.objective_of(node, objective, name)
         context.know_score(self.id, self.metric, metric)
@@ -257,7 +281,13 @@ class Round(Shown):
         def steer(records: Records) -> Steered:
             return Steered(context.store, path, self._metric, context.tools, records, options.again)
 
-        run_round(context.store, path[-1], chosen, self.goal, options, steer=steer if node.steered else None)
+        Hooks([t.start for t in trackers], "track").call(self)
+        try:
+            run_round(
+                context.store, path[-1], chosen, self.goal, options, steer=steer if node.steered else None
+            )
+        finally:
+            ended.call(self)
         return self
 
     def replicate(

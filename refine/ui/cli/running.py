@@ -106,6 +106,18 @@ def run(
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
     grace: GraceOption = 25.0,
+    hours: Annotated[float | None, typer.Option(help="End in order after so many hours.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="End in order at a local date and time, such as '2030-01-31 06:00'.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="End in order after so many trials.")] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TRACKER[=WHERE]",
+            help="Send trials there too: mlflow[=URI], wandb[=PROJECT], trackio[=PROJECT] or tensorboard=FOLDER.",
+        ),
+    ] = None,
     rerun: Annotated[
         list[str] | None,
         typer.Option(metavar="STATE", help="Run trials again that ended so, such as failed."),
@@ -115,6 +127,7 @@ def run(
 ) -> None:
     """Run a round, or make a new root from a space and run it. Run again, it resumes."""
     asked = locals()
+    trackers = _trackers(track)
     making = {key: asked[key] for key in _MAKING if asked[key] not in (None, "") and asked[key] is not False}
     if space is not None:
         _refuse_round(which)
@@ -139,9 +152,19 @@ def run(
                 timeout=timeout,
                 memory=memory,
                 grace=grace,
+                hours=hours,
+                until=until,
+                trials=trials,
+                track=trackers,
                 **given,
             )
         put(found, as_json, *calls_on(store, found))
+
+
+def _trackers(track: list[str] | None) -> list[Any]:
+    from refine.report.trackers import tracker_of
+
+    return [tracker_of(text) for text in track or ()]
 
 
 def _refuse_round(which: str | None) -> None:

@@ -1,0 +1,144 @@
+"""A run ends in order after a time, at a time, or after a number of trials; hooks harm nothing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+import refine
+from refine.errors import DesignError, RefineWarning
+from refine.ui.cli import app
+from tests import objectives
+
+SPACE = refine.Space(
+    {"lr": refine.Float(0.5, 2.0, 12), "dropout": refine.Float(0.0, 0.5, 6), "optimizer": ["Adam", "SGD"]}
+)
+
+
+def slow(params):
+    time.sleep(0.05)
+    return params["lr"] - params["dropout"] * len(params["optimizer"])
+
+
+@pytest.fixture
+def tree(tmp_path):
+    with refine.Tree("t", tmp_path / "t.db") as tree:
+        yield tree
+
+
+def test_ends_after_trials_and_goes_on(tree, capsys):
+    found = tree.add_round(SPACE, objectives.height, n=20)
+    found.run(trials=7)
+    assert len(found.trials) == 7
+    assert "ended after 7 trials, 13 trials left; round.run() goes on" in capsys.readouterr().err
+    first = set(found.trials["seed"])
+    found.run(trials=5, progress=False)
+    assert len(found.trials) == 12
+    assert first <= set(found.trials["seed"])
+    found.run(trials=100, progress=True)
+    assert len(found.trials) == 20
+    assert "left" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ends_after_hours_in_order(tree, workers, capsys):
+    found = tree.add_round(SPACE, slow, n=100)
+    found.run(workers, hours=0.3 / 3600)
+    trials = found.trials
+    assert 0 <= len(trials) < 100
+    assert set(trials["state"]) <= {"complete"}
+    assert f"{100 - len(trials)} trials left" in capsys.readouterr().err
+
+
+def test_ends_at_a_time(tree):
+    found = tree.add_round(SPACE, slow, n=100)
+    found.run(until=datetime.now() + timedelta(seconds=0.3), progress=False)
+    assert 1 <= len(found.trials) < 100
+
+
+def test_an_adaptive_round_ends_too(tree):
+    found = tree.add_round(SPACE, objectives.height, n=20, design="tpe")
+    found.run(trials=6, progress=False)
+    assert len(found.trials) == 6
+    found.run(progress=False)
+    assert len(found.trials) == 20
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("hours", 0, "hours must be a number > 0, got 0"),
+        ("hours", float("nan"), "hours must be"),
+        ("hours", True, "hours must be"),
+        ("until", "tomorrow", "until must be a date and time in ISO form, got 'tomorrow'"),
+        ("until", "2001-01-01 00:00", "in the future, got 2001-01-01 00:00"),
+        ("until", 3, "until must be a datetime"),
+        ("trials", 0, "trials must be a whole number >= 1"),
+        ("on_trial", 3, "on_trial must be a function, or a list of them, got 3"),
+        ("on_round", ["x"], "on_round must be a function"),
+    ],
+)
+def test_bad_values_are_errors_before_anything_runs(tree, option, value, says):
+    found = tree.add_round(SPACE, objectives.height, n=4)
+    with pytest.raises(DesignError, match=says.replace("(", r"\(")):
+        found.run(**{option: value})
+    assert not len(found.trials)
+
+
+def test_hooks_see_what_is_stored(tree):
+    seen, rounds = [], []
+    found = tree.add_round(SPACE, objectives.height, n=6)
+    found.run(2, on_trial=[seen.append], on_round=rounds.append, progress=False)
+    assert rounds == [found]
+    trials = found.trials.set_index("seed")
+    assert {t.seed for t in seen} == set(trials.index)
+    assert [t.ended for t in seen] == [1, 2, 3, 4, 5, 6]
+    assert {t.planned for t in seen} == {6}
+    for t in seen:
+        row = trials.loc[t.seed]
+        assert (t.value, t.state) == (row["value"], row["state"])
+        assert dict(t.params) == {name: row[name] for name in SPACE}
+
+
+def test_errors_in_hooks_harm_nothing(tree, caplog):
+    def bad(_):
+        raise ValueError("no such file")
+
+    found = tree.add_round(SPACE, objectives.height, n=6)
+    with (
+        caplog.at_level(logging.ERROR),
+        pytest.warns(RefineWarning, match="bad raised ValueError: no such file") as told,
+    ):
+        found.run(on_trial=bad, on_round=bad, progress=False)
+    assert len(found.trials) == 6
+    assert (found.trials["state"] == "complete").all()
+    assert len(told) == 2  # once as on_trial, once as on_round
+    assert len([r for r in caplog.records if r.exc_info]) == 7
+
+
+def test_the_log_says_what_runs(tree, caplog):
+    with caplog.at_level(logging.DEBUG, "refine.run"):
+        tree.add_round(SPACE, objectives.height, n=3).run(progress=False)
+    texts = [r.getMessage() for r in caplog.records]
+    assert any("3 of 3 trials to run" in t for t in texts)
+    assert any("3 trials run, 0 left" in t for t in texts)
+    assert sum("complete" in t for t in texts) == 3
+
+
+def test_the_shell_ends_in_order(tree, tmp_path):
+    tree.add_round(SPACE, objectives.height, n=9)
+    place = str(tmp_path / "t.db")
+    done = CliRunner().invoke(
+        app, ["run", place, "--trials", "4", "-q", "--objective", "tests.objectives:height"]
+    )
+    assert done.exit_code == 0, done.output
+    assert len(tree.rounds[0].trials) == 4
+    refused = CliRunner().invoke(
+        app, ["run", place, "--hours", "-1", "-q", "--objective", "tests.objectives:height"]
+    )
+    assert refused.exit_code == 1
+    assert "hours must be a number > 0" in refused.output

@@ -1,0 +1,254 @@
+"""Sends rounds to real trackers; run in the environment that has them. Prints what arrived there as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import refine
+from refine.errors import RefineWarning
+from refine.report.trackers import MLflow, TensorBoard, Trackio, WandB
+
+SPACE = refine.Space({"lr": refine.Float(0.5, 2.0, 12), "layers": [1, 2], "optimizer": ["Adam", "SGD"]})
+
+
+def objective(params: Any, trial: Any) -> dict[str, float]:
+    """Reports three epochs; fails for SGD with two layers."""
+    if params["layers"] == 2 and params["optimizer"] == "SGD":
+        raise ValueError("no such pair")
+    height = 1 - (params["lr"] - 1.5) ** 2
+    for epoch in range(3):
+        trial.report(epoch, {"acc": height * (1 - 0.5 ** (epoch + 1))})
+    return {"acc": height, "size": 10.0 * params["layers"]}
+
+
+def slow(params: Any) -> dict[str, float]:
+    """Takes long enough for a server to die meanwhile."""
+    time.sleep(0.1)
+    return {"acc": -abs(params["lr"] - 1)}
+
+
+def server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """A real MLflow server on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/m.db",
+        "--artifacts-destination",
+        str(folder / "files"),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    running = subprocess.Popen(
+        [*command, *store],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(1200):
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=5)
+            return running, url
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError("the MLflow server does not come up")
+
+
+def stop(running: subprocess.Popen[bytes]) -> None:
+    """Kills the server and what it has started."""
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+
+
+def mlflow(folder: Path) -> dict[str, Any]:
+    """What a server holds after a round, after its being sent again, and what a server that dies costs."""
+    from mlflow import MlflowClient
+
+    folder.mkdir()
+    running, url = server(folder)
+    try:
+        with refine.Tree("study", folder / "t.db") as tree:
+            found = tree.add_round(SPACE, objective, metric="acc", n=24, seed=3, note="first look")
+            tracker = MLflow(url, patience=120)
+            found.run(progress=False, track=tracker)
+            tracker.send(found)
+            client = MlflowClient(url)
+            place = client.get_experiment_by_name("study").experiment_id
+            runs = client.search_runs([place], max_results=1000)
+            above = next(r for r in runs if r.data.tags.get("refine.id") == found.id)
+            below = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == above.info.run_id]
+            values = {r.data.tags["refine.seed"]: r.data.metrics.get("refine.value") for r in below}
+            trials = found.trials
+            done = {
+                "runs": len(runs),
+                "below": len(below),
+                "tags": above.data.tags,
+                "failed": sum(r.info.status == "FAILED" for r in below),
+                "should_fail": int((trials["state"] == "failed").sum()),
+                "values_equal": all(
+                    (math.isnan(v) and values[str(s)] is None) or values[str(s)] == v
+                    for s, v in zip(trials["seed"], trials["value"], strict=True)
+                ),
+                "params": below[0].data.params,
+                "steps": [
+                    len(client.get_metric_history(r.info.run_id, "acc"))
+                    for r in below
+                    if r.info.status != "FAILED"
+                ],
+                "files": sorted(f.path for f in client.list_artifacts(above.info.run_id, "report")),
+            }
+            # The server dies in the middle of a round.
+            more = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                began = time.monotonic()
+                more.run(
+                    progress=False,
+                    track=MLflow(url, patience=3),
+                    on_trial=lambda trial: stop(running) if trial.ended == 5 else None,
+                )
+                done["waited"] = time.monotonic() - began
+            done["complete"] = int((more.trials["state"] == "complete").sum())
+            done["told"] = [str(w.message) for w in told if issubclass(w.category, RefineWarning)]
+    finally:
+        if running.poll() is None:
+            stop(running)
+    return done
+
+
+def written(file: Path) -> Iterator[bytes]:
+    """The records of a file of wandb: after a header of 7 bytes LevelDB's log, in blocks of 32 KB."""
+    data, at, parts = file.read_bytes(), 7, b""
+    while at < len(data):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        length, kind = struct.unpack("<HB", data[at + 4 : at + 7])
+        parts += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield parts
+            parts = b""
+
+
+def wandb(folder: Path) -> dict[str, Any]:
+    """What wandb wrote offline."""
+    folder.mkdir()
+    os.environ["WANDB_SILENT"] = "true"
+    with refine.Tree("study", folder / "t.db") as tree:
+        found = tree.add_round(SPACE, objective, metric="acc", n=6, seed=3)
+        found.run(progress=False, track=WandB(mode="offline", settings={"dir": str(folder)}, patience=120))
+        from wandb.proto import wandb_internal_pb2
+
+        runs: dict[str, Any] = {}
+        for file in folder.glob("wandb/offline-run-*/run-*.wandb"):
+            config: dict[str, Any] = {}
+            history: list[dict[str, Any]] = []
+            name = group = ""
+            for data in written(file):
+                record = wandb_internal_pb2.Record()
+                record.ParseFromString(data)
+                if record.WhichOneof("record_type") == "run":
+                    name, group = record.run.run_id, record.run.run_group
+                    config |= {u.key: json.loads(u.value_json) for u in record.run.config.update}
+                if record.WhichOneof("record_type") == "history":
+                    history.append(
+                        {
+                            (i.key or "/".join(i.nested_key)): json.loads(i.value_json)
+                            for i in record.history.item
+                        }
+                    )
+            runs[name] = {"group": group, "config": config, "history": history}
+        rows = found.trials[["seed", "value", "lr"]].to_dict("records")
+        return {"round": found.id, "runs": runs, "rows": rows}
+
+
+def trackio(folder: Path) -> dict[str, Any]:
+    """What Trackio keeps, after a round is sent twice."""
+    folder.mkdir()
+    os.environ["TRACKIO_DIR"] = str(folder / "trackio")
+    with refine.Tree("study", folder / "t.db") as tree:
+        found = tree.add_round(SPACE, objective, metric="acc", n=5, seed=3)
+        tracker = Trackio(patience=120)
+        found.run(progress=False, track=tracker)
+        tracker.send(found)
+        import trackio as library
+
+        runs = library.Api().runs("study")
+        return {"round": found.id, "runs": sorted(r.name for r in runs)}
+
+
+def tensorboard(folder: Path) -> dict[str, Any]:
+    """What TensorBoard reads, and what is there after the shell has tracked."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+    from typer.testing import CliRunner
+
+    from refine.ui.cli import app
+
+    folder.mkdir()
+    place, events = folder / "t.db", folder / "events"
+    with refine.Tree("study", place) as tree:
+        found = tree.add_round(SPACE, slow, metric="acc", n=8, seed=3)
+        found.run(progress=False, track=TensorBoard(events))
+        read = []
+        for file in (events / found.id).rglob("events.out*"):
+            there = EventAccumulator(str(file.parent))
+            there.Reload()
+            start = there.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+            lr = HParamsPluginData.FromString(start).session_start_info.hparams["lr"].number_value
+            read.append([round(lr, 5), round(there.Scalars("refine.value")[-1].value, 5)])
+        TensorBoard(events).send(found)
+        again = len(list((events / found.id).rglob("events.out*")))
+        stored = [[round(t.lr, 5), round(t.value, 5)] for t in found.trials.itertuples()]
+        other = tree.add_round(SPACE, slow, metric="acc", n=8, seed=4)
+        command = [
+            "run",
+            str(place),
+            other.id,
+            "-q",
+            "--objective",
+            f"{__file__}:slow",
+            "--track",
+            f"tensorboard={events}",
+        ]
+        done = CliRunner().invoke(app, command)
+        shell = [done.exit_code, len(list((events / other.id).rglob("events.out*")))]
+        return {"read": sorted(read), "stored": sorted(stored), "again": again, "shell": shell}
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[2])
+    print(
+        json.dumps(
+            {"mlflow": mlflow, "tensorboard": tensorboard, "trackio": trackio, "wandb": wandb}[sys.argv[1]](
+                where
+            )
+        )
+    )
