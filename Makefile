@@ -2,6 +2,7 @@
 # make check  format, lint, types, layers, and the tests that need no TensorFlow, browser, cluster or patience
 # make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
+# make coverage  the same tests, and which lines they run; a third slower
 # make lowest the fast tests with the oldest versions that pyproject.toml allows; ten minutes
 # make backends  Keras on JAX without TensorFlow and trackers, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
@@ -26,7 +27,7 @@ NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(if $(shell python$(v) -c
 FAST = -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/docs -m 'not (slow or keras or browser or cluster)'
 TESTS = 'pytest>=8.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100'
 
-.PHONY: demo check slow test lowest newest backends docs chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check slow test coverage lowest newest backends docs chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -53,6 +54,9 @@ test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+coverage: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 lowest: $(READY)

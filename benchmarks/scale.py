@@ -583,7 +583,18 @@ def look_optuna(what: str, url: str) -> None:
     json.dump([seconds, cpu, peak()], sys.stdout)
 
 
-PARTS = ("overhead", "peers", "talos", "workers", "cluster", "coordinators", "grid", "rounds", "trials", "exchange")
+PARTS = (
+    "overhead",
+    "peers",
+    "talos",
+    "workers",
+    "cluster",
+    "coordinators",
+    "grid",
+    "rounds",
+    "trials",
+    "exchange",
+)
 
 
 def main() -> None:
