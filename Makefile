@@ -2,7 +2,7 @@
 # make check  format, lint, types, layers, and the tests that need no TensorFlow, browser, cluster or patience
 # make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
-# make coverage  the same tests, and which lines they run; a third slower
+# make coverage  the same tests, and which lines they run; slower
 # make lowest the fast tests with the oldest versions that pyproject.toml allows; ten minutes
 # make backends  Keras on JAX without TensorFlow and trackers, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
