@@ -79,7 +79,7 @@ def outcomes_of(
     folder = stack.enter_context(own_folder())
     local, pulse, executor = None, None, resources.executor
     if executor is None:
-        pool = stack.enter_context(pool_of(workers, count, threads, LOAD_SECONDS))
+        pool = stack.enter_context(pool_of(workers, count, threads, LOAD_SECONDS, resources.devices))
         send, local = pool.submit, (pool, stack.enter_context(Watchdog(folder, limits)))
     else:
         pulse = Pulse(executor)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from refine.errors import DesignError, did_you_mean
+from refine.run.devices import devices_of
 from refine.run.ending import Ending
 from refine.run.hooks import Hooks, TrialHook
 from refine.run.limits import Limits, limits_of
@@ -25,6 +26,7 @@ class ResourceKeywords(TypedDict, total=False):
     timeout: float | None
     memory: int | str | None
     grace: float
+    gpus: int | Sequence[int | str] | None
 
 
 class RunKeywords(ResourceKeywords, total=False):
@@ -49,10 +51,14 @@ class Resources:
             tried once more in a fresh one before it is ``crashed``. One worker is then a subprocess as well.
         grace: Seconds that trials may still run after SIGTERM or SIGHUP, which otherwise end a round as one Ctrl-C does;
             less than whoever sends them waits before it kills.
+        gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which, as
+            ``CUDA_VISIBLE_DEVICES`` names them; 0 hides all. More workers than GPUs share them. One worker is then a
+            subprocess as well. ``None`` leaves it to ``CUDA_VISIBLE_DEVICES``.
         limits: ``timeout`` and ``memory`` as numbers.
+        devices: What each worker may see, in turn; ``None`` where nobody said.
 
     Raises:
-        DesignError: An option out of range, or a limit together with an executor.
+        DesignError: An option out of range, or a limit or ``gpus`` together with an executor.
     """
 
     workers: int = 1
@@ -61,7 +67,9 @@ class Resources:
     timeout: float | None = None
     memory: int | str | None = None
     grace: float = GRACE
+    gpus: int | Sequence[int | str] | None = None
     limits: Limits = field(init=False)
+    devices: tuple[str, ...] | None = field(init=False)
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.workers), ("threads", self.threads)):
@@ -76,11 +84,13 @@ class Resources:
             )
         check_grace(self.grace)
         object.__setattr__(self, "limits", limits_of(self.timeout, self.memory, self.executor))
+        object.__setattr__(self, "devices", devices_of(self.gpus, self.executor))
 
     @property
     def in_this_process(self) -> bool:
         """Whether trials run one after the other in this process."""
-        return self.workers == 1 and self.executor is None and not self.limits.any
+        alone = self.workers == 1 and self.executor is None
+        return alone and not self.limits.any and self.devices is None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from refine.errors import RoundStoppedError
 from refine.run.child import Child, ChildDiedError
+from refine.run.devices import VISIBLE, visible
 
 _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default=None)
-_VISIBLE = "CUDA_VISIBLE_DEVICES"
 _MOST_STRIKES = 8
 """A worker that ends before it has come up is a strike; after so many in a row no other is started."""
 _PAUSE = 0.5
@@ -33,11 +33,14 @@ class Pool:
         count: How many.
         threads: For each trial.
         loading: Seconds that an objective may take to load in one of them.
+        devices: GPUs that they see in turn, one each; ``None`` for those that ``CUDA_VISIBLE_DEVICES`` lists.
     """
 
-    def __init__(self, count: int, threads: int, loading: float) -> None:
-        self.asked = count, threads, loading
-        self._trial_threads, self._loading = threads, loading
+    def __init__(
+        self, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
+    ) -> None:
+        self.asked = count, threads, loading, devices
+        self._trial_threads, self._loading, self._devices = threads, loading, devices
         self._orders: queue.SimpleQueue[tuple[Future[bytes], bytes] | None] = queue.SimpleQueue()
         self._children: list[Child] = []
         self._lock = threading.Lock()
@@ -123,7 +126,7 @@ class Pool:
                 if self._over.is_set():
                     return None
                 self._children = [other for other in self._children if other.lives]
-                child = Child(_environment(self._trial_threads, number), tied=True)
+                child = Child(_environment(self._trial_threads, number, self._devices), tied=True)
                 self._children.append(child)
             try:
                 child.greet()
@@ -155,7 +158,9 @@ def workers_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def pool_of(workers: int, count: int, threads: int, loading: float) -> Iterator[Pool]:
+def pool_of(
+    workers: int, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
+) -> Iterator[Pool]:
     """Workers for so many tasks: new ones, or those that are kept.
 
     Args:
@@ -163,17 +168,18 @@ def pool_of(workers: int, count: int, threads: int, loading: float) -> Iterator[
         count: How many tasks there are.
         threads: For each trial.
         loading: Seconds that an objective may take to load.
+        devices: As for :class:`Pool`.
     """
     pools = _kept.get()
     if pools is None:
-        with Pool(min(workers, count), threads, loading) as pool:
+        with Pool(min(workers, count), threads, loading, devices) as pool:
             yield pool
         return
-    found = next((pool for pool in pools if pool.asked == (workers, threads, loading)), None)
+    found = next((pool for pool in pools if pool.asked == (workers, threads, loading, devices)), None)
     if found is None:
         for other in tuple(pools):
             _close(pools, other)
-        found = Pool(workers, threads, loading).__enter__()
+        found = Pool(workers, threads, loading, devices).__enter__()
         pools.append(found)
     try:
         yield found
@@ -187,12 +193,13 @@ def _close(pools: list[Pool], pool: Pool) -> None:
     pool.__exit__()
 
 
-def _environment(threads: int, number: int) -> dict[str, str]:
+def _environment(threads: int, number: int, devices: tuple[str, ...] | None = None) -> dict[str, str]:
     """What a subprocess starts with, and starts again with.
 
     Args:
         threads: For each trial.
-        number: Of the subprocess, from 0: of several GPUs that are listed as visible, each sees one, in turn.
+        number: Of the subprocess, from 0: of several GPUs each sees one, in turn.
+        devices: These GPUs; ``None`` for those that are listed as visible.
     """
     changes = {
         # What the person's script can import, a worker must be able to import.
@@ -202,7 +209,11 @@ def _environment(threads: int, number: int) -> dict[str, str]:
     }
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         changes[variable] = str(threads)
-    devices = os.environ.get(_VISIBLE, "").split(",")
-    if len(devices) > 1:  # otherwise all of them would take the first, and the others would idle
-        changes[_VISIBLE] = devices[number % len(devices)].strip()
+    listed = visible()
+    if (
+        devices is None and len(listed) > 1
+    ):  # otherwise all of them would take the first, and the others would idle
+        devices = tuple(listed)
+    if devices is not None:
+        changes[VISIBLE] = devices[number % len(devices)]
     return {**os.environ, **changes}

@@ -185,6 +185,7 @@ class Round(Shown):
         timeout: float | None = None,
         memory: int | str | None = None,
         grace: float = GRACE,
+        gpus: int | Sequence[int | str] | None = None,
         hours: float | None = None,
         until: datetime | str | None = None,
         trials: int | None = None,
@@ -221,6 +222,8 @@ class Round(Shown):
                 worker is then a subprocess as well.
             grace: Seconds that trials may still run after SIGTERM or SIGHUP; less than Slurm, Kubernetes (both 30) or
                 ``docker stop`` (10) wait before they kill.
+            gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which; 0 hides all. More
+                workers than GPUs share them. One worker is then a subprocess as well.
             hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
             until: Ends in order at a time, a ``datetime`` or one in ISO form; without a time zone it is local.
             trials: Ends in order after so many trials of this call; run again, it goes on.
@@ -259,6 +262,7 @@ class Round(Shown):
             timeout=timeout,
             memory=memory,
             grace=grace,
+            gpus=gpus,
             hours=hours,
             until=until,
             trials=trials,

@@ -106,6 +106,10 @@ def run(
     timeout: TimeoutOption = None,
     memory: MemoryOption = None,
     grace: GraceOption = 25.0,
+    gpus: Annotated[
+        str | None,
+        typer.Option(help="GPUs that workers get in turn: how many, or which, such as 0,3; 0 for none."),
+    ] = None,
     hours: Annotated[float | None, typer.Option(help="End in order after so many hours.")] = None,
     until: Annotated[
         str | None, typer.Option(help="End in order at a local date and time, such as '2030-01-31 06:00'.")
@@ -152,6 +156,7 @@ def run(
                 timeout=timeout,
                 memory=memory,
                 grace=grace,
+                gpus=_gpus(gpus),
                 hours=hours,
                 until=until,
                 trials=trials,
@@ -159,6 +164,14 @@ def run(
                 **given,
             )
         put(found, as_json, *calls_on(store, found))
+
+
+def _gpus(text: str | None) -> int | list[str] | None:
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _trackers(track: list[str] | None) -> list[Any]:

@@ -1,0 +1,71 @@
+"""Each worker sees the GPU that it was given: by what its own environment says."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import refine
+from refine.errors import DesignError
+from refine.run.devices import devices_of
+
+SPACE = refine.Space({"x": refine.Float(0.0, 1.0, 40)})
+
+
+def seen(params):
+    """Which GPU the process that runs it sees: its number, -1 for none, -2 where nothing is said."""
+    import os
+    import time
+
+    time.sleep(0.05)
+    said = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {
+        "value": params["x"],
+        "gpu": -2.0 if said is None else float(said or -1),
+        "process": float(os.getpid()),
+    }
+
+
+def of_workers(tmp_path, **options):
+    with refine.Tree("t", tmp_path / "t.db") as tree:
+        found = tree.add_round(SPACE, seen, n=24, metric="value").run(progress=False, **options)
+        return found.trials.groupby("process")["gpu"].agg(["min", "max"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "listed", "expected"),
+    [
+        ({"workers": 2, "gpus": 2}, None, {0, 1}),
+        ({"workers": 3, "gpus": [4, 7]}, None, {4, 7}),
+        ({"workers": 2, "gpus": 2}, "5,6,8", {5, 6}),
+        ({"workers": 2, "gpus": 0}, "5,6", {-1}),
+        ({"workers": 1, "gpus": ["3"]}, None, {3}),
+    ],
+)
+def test_each_worker_sees_one(tmp_path, monkeypatch, options, listed, expected):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    table = of_workers(tmp_path, **options)
+    assert (table["min"] == table["max"]).all()
+    assert set(table["min"]) == expected
+    assert float(os.getpid()) not in table.index
+
+
+@pytest.mark.parametrize("bad", [-1, True, 1.5, "two", [], [-1], ["0,1"], [None], ["GPU-1; rm"], 10**9])
+def test_what_is_no_gpu_is_an_error(bad):
+    with pytest.raises(DesignError, match="gpus must be how many, or a list of which"):
+        devices_of(bad)
+
+
+def test_more_than_are_visible_and_somebody_s_executor(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
+    with pytest.raises(DesignError, match="at most the 2 that CUDA_VISIBLE_DEVICES lists"):
+        devices_of(3)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DesignError, match="an executor has its own"):
+        devices_of(1, pool)
+    assert devices_of(["GPU-8932f937-d72c", "MIG-1/2"]) == ("GPU-8932f937-d72c", "MIG-1/2")
+    assert devices_of(None) is None
