@@ -42,7 +42,7 @@ from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
 from refine.tree.winner import winner_of
-from refine.trials.goal import check_direction
+from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import Metric, Score
 from refine.trials.round_record import BASELINE, Node
 from refine.utils.action import Action, Symbol
@@ -110,7 +110,7 @@ class Tree(Exchange, Shown):
         objective: Objective,
         *,
         metric: str | Score = "value",
-        direction: str = "maximize",
+        direction: str | None = ASK,
         allow_degenerate: bool = False,
         n: int | None = None,
         downsample: float | None = None,
@@ -133,7 +133,8 @@ class Tree(Exchange, Shown):
             metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
                 objective returns a number, or a function of a trial's metrics that returns one. A function is
                 recorded by its name; what it says is stored with every trial, beside the metrics.
-            direction: ``"maximize"`` or ``"minimize"``.
+            direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss
+                or an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
             allow_degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
                 value and is passed over. Children take this over.
             n: How many configurations to run, or
@@ -161,7 +162,7 @@ class Tree(Exchange, Shown):
         searched = space if isinstance(space, Space) else Space(space)
         wants_trial(objective, searched)
         judged = Metric.parse(metric)
-        check_direction(direction)
+        direction = direction_of(judged.name, direction)
         method, sampler = design_of(design)
         rule, tool = check_pruner(pruner, judged)
         if not isinstance(allow_degenerate, bool):

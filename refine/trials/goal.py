@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from refine.errors import AnalysisError, did_you_mean
+from refine.errors import AnalysisError, RefineWarning, did_you_mean
 from refine.trials.metric import Metric
 
 DIRECTIONS = ("maximize", "minimize")
+ASK = "ask"
+"""Where nobody gave a direction: larger is better, unless the metric's name reads otherwise; then that is an error."""
+
+_LESS = frozenset(
+    ["loss", "losses", "logloss", "nll", "crossentropy", "entropy", "error", "errors", "err", "mse", "mae", "rmse", "msle", "mape", "rmsle", "perplexity", "ppl", "wer", "cer", "fid", "brier", "ece", "deviance", "regret", "cost", "latency", "seconds", "duration", "distance", "divergence"]
+)
+_MORE = frozenset(
+    ["acc", "accuracy", "auc", "auroc", "f1", "precision", "recall", "score", "scores", "r2", "map", "miou", "iou", "dice", "bleu", "rouge", "reward", "rewards", "return", "gain", "likelihood", "fmeasure", "correlation", "kappa", "mcc"]
+)
 
 
 class Goal(NamedTuple):
@@ -48,6 +59,47 @@ def best_of(values: Iterable[float], direction: str) -> float:
     """The best of some values; NaN where there is none."""
     sign = sign_of(direction)
     return float(max((v for v in values if v == v), key=lambda v: sign * v, default=math.nan))
+
+
+def direction_of(name: str, direction: str | None) -> str:
+    """The direction of a metric.
+
+    Args:
+        name: The metric's name.
+        direction: One of them; :data:`ASK` where nobody gave one; ``None`` to tell it by the name, with a warning that
+            says which it is.
+
+    Raises:
+        AnalysisError: It is neither, or can't be told by the name, or nobody gave one and the name reads like something to
+            minimize.
+
+    Warns:
+        RefineWarning: It was told by the name.
+    """
+    if direction in DIRECTIONS:
+        return str(direction)
+    if direction is not None and direction != ASK:
+        return check_direction(direction)
+    words = re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    less, more = bool(_LESS & set(words)), bool(_MORE & set(words))
+    if "neg" in words or "negative" in words:  # as scikit-learn turns losses into scores
+        less, more = more, less
+    if direction == ASK:
+        if less and not more:
+            raise AnalysisError(
+                f"metric {name!r} reads like something to minimize, and no direction was given; say direction='minimize', "
+                "or direction='maximize' if larger is better"
+            )
+        return "maximize"
+    if less == more:
+        raise AnalysisError(
+            f"the direction of metric {name!r} can't be told by its name; say direction='maximize' or 'minimize'"
+        )
+    found = "minimize" if less else "maximize"
+    warnings.warn(
+        f"metric {name!r}: {found}, by its name; direction={found!r} says so", RefineWarning, stacklevel=3
+    )
+    return found
 
 
 def check_direction(direction: str) -> str:

@@ -149,7 +149,7 @@ def test_rounds_of_another_metric_are_left_out(tree):
         return {"acc": noisy(params, trial), "loss": 100.0}
 
     tree.add_round(SPACE, two, metric="acc", n=12).run(progress=False)
-    tree.add_round(SPACE, two, metric="loss", n=12, seed=1).run(progress=False)
+    tree.add_round(SPACE, two, metric="loss", direction="maximize", n=12, seed=1).run(progress=False)
     assert tree.winner().evaluated == 12
 
 

@@ -23,7 +23,7 @@ from refine.tree.exchange.bundle_files import read_folder, write_index, write_pa
 from refine.tree.exchange.dataframe import runs_of, without_formulas
 from refine.tree.exchange.imported import part_of
 from refine.tree.round import Round
-from refine.trials.goal import check_direction
+from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.utils.files import made_folder, write_whole
 
@@ -51,7 +51,7 @@ class Exchange:
         parameters: Sequence[str] | None = None,
         value: str = "value",
         metric: str | None = None,
-        direction: str = "maximize",
+        direction: str | None = ASK,
         space_filling: bool | None = None,
         objective: Objective | None = None,
         name: str | None = None,
@@ -72,7 +72,7 @@ class Exchange:
                 ``value``.
             value: Column of the value.
             metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
-            direction: ``"maximize"`` or ``"minimize"``.
+            direction: As in :meth:`refine.Tree.add_round`.
             space_filling: True says that the rows were drawn at random or on a grid, False that they were chosen by results
                 (then nothing is tested on them, though children learn from them). None doesn't know: they are tested
                 on, and every analysis says what that may be worth.
@@ -84,12 +84,12 @@ class Exchange:
             AnalysisError: The frame is malformed.
             SpaceError: A row lies outside the space, or no space can be inferred.
         """
-        check_direction(direction)
         if not isinstance(value, str):
             raise AnalysisError(
                 f"value must be the name of a column as text, got {value!r}; such as value='acc'"
             )
         judged = _metric(metric or value)
+        direction = direction_of(judged.name, direction)
         if space is not None and parameters is not None:
             raise AnalysisError("give the space or the names of the parameters, got both")
         known = space if space is None or isinstance(space, Space) else Space(space)

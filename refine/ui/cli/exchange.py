@@ -52,7 +52,10 @@ def import_(
     store: StoreArgument,
     name: Annotated[str, typer.Option("--tree", "-t", help="Name of the tree; made if need be.")],
     value: Annotated[str | None, typer.Option(help="CSV: column of the value.")] = None,
-    minimize: Annotated[bool, typer.Option("--minimize", help="CSV: smaller values are better.")] = False,
+    minimize: Annotated[
+        bool | None,
+        typer.Option("--minimize/--maximize", help="CSV: smaller, or larger, values are better."),
+    ] = None,
     parameters: Annotated[
         str | None, typer.Option(help="CSV: columns that are parameters, with commas between.")
     ] = None,
@@ -77,7 +80,7 @@ def import_(
     from refine.errors import AnalysisError
 
     url = "://" in source
-    csv_only = {"--value": value, "--minimize": minimize or None, "--parameters": parameters}
+    csv_only = {"--value": value, "--minimize": minimize, "--parameters": parameters}
     wrong = [k for k, v in (csv_only if url else {"--study": study}).items() if v is not None]
     if wrong:
         kind, other = ("an Optuna storage", "CSV files") if url else ("a CSV file", "Optuna storages")
@@ -88,6 +91,7 @@ def import_(
             put(found, as_json, typed(store, "propose", found))
         return
     from refine.tree.exchange.dataframe import read_table
+    from refine.trials.goal import ASK
 
     frame = read_table(source)  # before the store, so that a wrong path leaves no empty one behind
     with refine.Tree(name, store) as tree:
@@ -96,7 +100,7 @@ def import_(
             parameters=None if parameters is None else [p.strip() for p in parameters.split(",")],
             value="value" if value is None else value,
             metric=metric,
-            direction="minimize" if minimize else "maximize",
+            direction=ASK if minimize is None else "minimize" if minimize else "maximize",
             space_filling=space_filling,
             note=note,
         )

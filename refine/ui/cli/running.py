@@ -80,8 +80,9 @@ def run(
         str | None, typer.Option(help="New root: which metric is the value; default value.")
     ] = None,
     minimize: Annotated[
-        bool, typer.Option("--minimize", help="New root: smaller values are better.")
-    ] = False,
+        bool | None,
+        typer.Option("--minimize/--maximize", help="New root: smaller, or larger, values are better."),
+    ] = None,
     downsample: Annotated[
         float | None, typer.Option(help="New root: share of the configurations, instead of --n.")
     ] = None,
@@ -132,7 +133,11 @@ def run(
     """Run a round, or make a new root from a space and run it. Run again, it resumes."""
     asked = locals()
     trackers = _trackers(track)
-    making = {key: asked[key] for key in _MAKING if asked[key] not in (None, "") and asked[key] is not False}
+    making = {
+        key: asked[key]
+        for key in _MAKING
+        if asked[key] not in (None, "") and (asked[key] is not False or key == "minimize")
+    }
     if space is not None:
         _refuse_round(which)
         with only_json(as_json):
@@ -214,7 +219,7 @@ def _made(
     searched, called = read_space(space), found_object(objective)
     options = {key: value for key, value in making.items() if key not in ("minimize", "role", "baseline")}
     if "minimize" in making:
-        options["direction"] = "minimize"
+        options["direction"] = "minimize" if making["minimize"] else "maximize"
     if "baseline" in making:
         options["baseline"] = typed_pairs(making["baseline"], "--baseline")
     if "role" in making:

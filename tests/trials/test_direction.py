@@ -1,0 +1,65 @@
+"""A metric that is named like a loss is never silently maximized."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import refine
+from refine.errors import AnalysisError, RefineWarning
+from refine.trials.goal import ASK, direction_of
+from refine.ui.cli import app
+
+
+@pytest.mark.parametrize(
+    "name", ["loss", "val_loss", "valLoss", "mean_squared_error", "RMSE", "test/nll", "latency_ms"]
+)
+def test_a_loss_is_asked_about_or_told_by_its_name(name):
+    with pytest.raises(
+        AnalysisError, match=f"metric '{name}' reads like something to minimize.*direction='minimize'"
+    ):
+        direction_of(name, ASK)
+    with pytest.warns(RefineWarning, match="minimize, by its name"):
+        assert direction_of(name, None) == "minimize"
+    assert direction_of(name, "maximize") == "maximize"
+
+
+@pytest.mark.parametrize("name", ["acc", "val_accuracy", "neg_mean_squared_error", "R2", "f1-score"])
+def test_a_score_is_maximized(name):
+    assert direction_of(name, ASK) == "maximize"
+    with pytest.warns(RefineWarning, match="maximize, by its name"):
+        assert direction_of(name, None) == "maximize"
+
+
+def test_what_says_nothing_is_maximized_unless_asked_to_tell():
+    assert direction_of("value", ASK) == "maximize"
+    for name in ("value", "loss_accuracy"):
+        with pytest.raises(AnalysisError, match="can't be told by its name"):
+            direction_of(name, None)
+    with pytest.raises(AnalysisError, match="did you mean 'minimize'"):
+        direction_of("value", "minimise")
+
+
+def test_rounds_and_tables_ask_before_anything_is_written(tmp_path):
+    frame = pd.DataFrame({"lr": [0.1, 0.2, 0.3] * 4, "loss": [1.0, 2.0, 3.0] * 4})
+    with refine.Tree("t", tmp_path / "t.db") as tree:
+        with pytest.raises(AnalysisError, match="reads like something to minimize"):
+            tree.add_round({"x": (0.0, 1.0)}, lambda p: {"loss": p["x"]}, metric="loss", n=3)
+        with pytest.raises(AnalysisError, match="reads like something to minimize"):
+            tree.add_frame(frame, value="loss")
+        assert not tree.rounds
+        assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
+
+
+def test_the_shell_asks_too(tmp_path):
+    table, place = tmp_path / "t.csv", str(tmp_path / "t.db")
+    pd.DataFrame({"lr": [0.1, 0.2, 0.3] * 4, "loss": [1.0, 2.0, 3.0] * 4}).to_csv(table, index=False)
+    command = ["import", str(table), place, "--tree", "t", "--value", "loss"]
+    asked = CliRunner().invoke(app, command)
+    assert asked.exit_code == 1
+    assert "reads like something to minimize" in asked.output
+    done = CliRunner().invoke(app, [*command, "--minimize"])
+    assert done.exit_code == 0, done.output
+    with refine.Tree("t", place) as tree:
+        assert [r.direction for r in tree.rounds] == ["minimize"]
