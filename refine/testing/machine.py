@@ -146,7 +146,9 @@ def _workers() -> float:
     found = []
     for workers in (1, 2):
         with tempfile.TemporaryDirectory() as folder, refine.Tree("m", Path(folder) / "m.db") as tree:
-            root = tree.add_round({"units": [4, 8, 16, 32]}, objective, metric="val_loss", direction="minimize", n=4)
+            root = tree.add_round(
+                {"units": [4, 8, 16, 32]}, objective, metric="val_loss", direction="minimize", n=4
+            )
             root.run(workers=workers, progress=False)
             found.append(root.trials.sort_values("cell")["val_loss"].to_numpy(float))
     return float(np.abs(found[0] - found[1]).max())

@@ -16,10 +16,67 @@ ASK = "ask"
 """Where nobody gave a direction: larger is better, unless the metric's name reads otherwise; then that is an error."""
 
 _LESS = frozenset(
-    ["loss", "losses", "logloss", "nll", "crossentropy", "entropy", "error", "errors", "err", "mse", "mae", "rmse", "msle", "mape", "rmsle", "perplexity", "ppl", "wer", "cer", "fid", "brier", "ece", "deviance", "regret", "cost", "latency", "seconds", "duration", "distance", "divergence"]
+    [
+        "loss",
+        "losses",
+        "logloss",
+        "nll",
+        "crossentropy",
+        "entropy",
+        "error",
+        "errors",
+        "err",
+        "mse",
+        "mae",
+        "rmse",
+        "msle",
+        "mape",
+        "rmsle",
+        "perplexity",
+        "ppl",
+        "wer",
+        "cer",
+        "fid",
+        "brier",
+        "ece",
+        "deviance",
+        "regret",
+        "cost",
+        "latency",
+        "seconds",
+        "duration",
+        "distance",
+        "divergence",
+    ]
 )
 _MORE = frozenset(
-    ["acc", "accuracy", "auc", "auroc", "f1", "precision", "recall", "score", "scores", "r2", "map", "miou", "iou", "dice", "bleu", "rouge", "reward", "rewards", "return", "gain", "likelihood", "fmeasure", "correlation", "kappa", "mcc"]
+    [
+        "acc",
+        "accuracy",
+        "auc",
+        "auroc",
+        "f1",
+        "precision",
+        "recall",
+        "score",
+        "scores",
+        "r2",
+        "map",
+        "miou",
+        "iou",
+        "dice",
+        "bleu",
+        "rouge",
+        "reward",
+        "rewards",
+        "return",
+        "gain",
+        "likelihood",
+        "fmeasure",
+        "correlation",
+        "kappa",
+        "mcc",
+    ]
 )
 
 

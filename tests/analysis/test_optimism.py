@@ -74,7 +74,9 @@ def test_less_is_better_too(tree, space):
 
 
 def test_why_examples_say_nothing(tree, space):
-    found = tree.add_round(space, classifier, metric="val_loss", direction="maximize", n=12).run(progress=False)
+    found = tree.add_round(space, classifier, metric="val_loss", direction="maximize", n=12).run(
+        progress=False
+    )
     assert found.optimism().why_not == Reason("no_formula", {"metric": "val_loss"})
     found.metric = "max:val_acc"
     assert found.optimism().why_not.code == "other_metric"
