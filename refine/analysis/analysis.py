@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.analysis.conditions import active_where, reading
 from refine.analysis.couplings import couplings
 from refine.analysis.evidence import (
     ALPHA,
@@ -20,7 +21,6 @@ from refine.analysis.evidence import (
     Tests,
     adjusted,
     evidence_of,
-    level_axis,
     read_where,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
@@ -125,13 +125,9 @@ class Analysis(Shown):
     def read_positions(self) -> Floats:
         """``X`` with NaN at what the condition of a parameter says is not read."""
         X = self.X.copy()
-        names = [e.name for e in self.parameters]
-        for j, e in enumerate(self.parameters):
-            if e.condition is not None:
-                k = names.index(e.condition.name)
-                parent = self.parameters[k].parameter
-                axis = level_axis(parent)
-                X[~np.isin(axis.index(self.X[:, k]), e.condition.levels), j] = np.nan
+        read = reading(self.parameters, self.X)
+        if read is not None:
+            X[~read] = np.nan
         return X
 
     @cached_property
@@ -181,8 +177,8 @@ class Analysis(Shown):
 
     @property
     def never_read(self) -> tuple[str, ...]:
-        """Parameters that the objective read in no trial."""
-        return tuple(e.name for e in self.parameters if e.read == 0)
+        """Parameters that the objective read in no trial that had them."""
+        return tuple(e.name for e in self.parameters if e.read == 0 and e.parameter.when is None)
 
 
 @one_thread
@@ -258,8 +254,12 @@ def analyze(
     spent = look * (look + 1) / 2
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: _read_mask(n, read, len(frame))[rows.mask] for n in names if read and n in read}
+    there = space.active_in(rows.table) if space.conditions else {}
+    # What a configuration has not can't have been read, whatever was handed over in its place.
+    masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
     tests = Tests(rows, list(zip(at, cardinalities, strict=True)), sign)
-    each = without_ruled_out(rows, [(space[n], at[j]) for j, n in enumerate(names)])
+    absent = [~there[n] if n in there else None for n in names]
+    each = without_ruled_out(rows, [(space[n], at[j]) for j, n in enumerate(names)], absent)
     found = [
         evidence_of(space[n], n, at[j], each[j], masks.get(n), tests, sign, seed, permutations)
         for j, n in enumerate(names)
@@ -267,7 +267,14 @@ def analyze(
     # A trial that raised may have read little: only those with a value tell what is read.
     ended = rows.finished
     positions = {n: (space[n], rows.X[ended, j]) for n, j in zip(names, at, strict=True)}
-    found = [_conditional(e, masks[e.name][ended], positions) if 0 < e.read < 1 else e for e in found]
+    found = [
+        e._replace(condition=active_where(space, e.name))
+        if e.name in there
+        else _conditional(e, masks[e.name][ended], positions)
+        if 0 < e.read < 1
+        else e
+        for e in found
+    ]
     ranked = rows.ranked
     X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
     order_ranked = np.lexsort((*X_ranked.T, y_ranked))

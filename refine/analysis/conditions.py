@@ -1,15 +1,19 @@
-"""Where a parameter is read: seen from what the objective read in its trials. Pure."""
+"""Where a parameter is read: declared by its condition, or seen from what the objective read in its trials. Pure."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from refine.analysis.evidence import ParameterEvidence, level_axis
-from refine.utils.arrays import Bools, Floats
+from refine.analysis.evidence import ActiveWhere, ParameterEvidence, ReadWhere, level_axis, level_labels
+from refine.errors import SpaceError
+from refine.space.encoding import Reference, label, value_key
+from refine.space.parameters import Float, Parameter
+from refine.utils.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,15 +36,51 @@ def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArra
     masks = {}
     for e in found:
         where = e.condition
-        if where is None or where.name not in columns:
+        if where is None or not set(where.names) <= set(columns):
             continue
-        parent = parameters[where.name]
-        at = parent.unit(columns[where.name])
-        known = np.isfinite(at)
-        axis = level_axis(parent)
-        level = axis.index(np.where(known, at, 0.0))
-        masks[e.name] = ~known | np.isin(level, where.levels)
+        levels, known = {}, np.ones(len(columns[where.names[0]]), dtype=np.bool_)
+        for name in where.names:
+            levels[name], there = _levels(parameters[name], columns[name])
+            known &= there
+        masks[e.name] = ~known | where.at(levels)
     return masks
+
+
+def _levels(parameter: Parameter, values: npt.NDArray[Any]) -> tuple[Ints, Bools]:
+    """Numbers of the levels next to some values, and which of these lie inside.
+
+    What a configuration has not stands at the first level.
+    """
+    at = np.array(parameter.unit(values), dtype=float)
+    known = np.isfinite(at)
+    if parameter.when is not None:
+        known |= np.array([v is None or v != v for v in values], dtype=np.bool_)
+    return level_axis(parameter).index(np.where(np.isfinite(at), at, 0.0)), known
+
+
+def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
+    """When configurations of a space have a parameter with a condition; ``None`` where all have it."""
+    asked, look = set[str](), [name]
+    while look:
+        for other in space.conditions[look.pop()].names - asked:
+            asked.add(other)
+            look += [other] if other in space.conditions else []
+    names = [n for n in space.varied if n in asked]
+    sizes = [space[n].size for n in names]
+    rows = np.zeros((math.prod(sizes), len(space)), dtype=np.int64)
+    rows[:, [list(space).index(n) for n in names]] = (
+        np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
+        if names
+        else np.zeros((1, 0), dtype=np.int64)
+    )
+    active = space.active(rows)[name]
+    if active.all() or not names:
+        return None
+    if len(names) == 1:
+        levels = np.flatnonzero(active).tolist()
+        labels = level_labels(space[names[0]])
+        return ReadWhere(names[0], tuple(levels), tuple(labels[i] for i in levels))
+    return ActiveWhere(tuple(names), str(space.conditions[name]), tuple(sizes), tuple(active.tolist()))
 
 
 def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | None:
@@ -52,12 +92,14 @@ def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | No
         found: Evidence of all parameters.
         positions: (n, parameters) where they lie on the axes of these.
     """
-    at = {e.name: j for j, e in enumerate(found)}
+    asked = {name for e in found if e.condition is not None for name in e.condition.names}
+    levels = {
+        e.name: level_axis(e.parameter).index(positions[:, j]) for j, e in enumerate(found) if e.name in asked
+    }
     read = np.ones(positions.shape, dtype=np.bool_)
     for j, e in enumerate(found):
         if e.condition is not None:
-            axis = level_axis(found[at[e.condition.name]].parameter)
-            read[:, j] = np.isin(axis.index(positions[:, at[e.condition.name]]), e.condition.levels)
+            read[:, j] = e.condition.at(levels)
     return None if read.all() else read
 
 
@@ -103,12 +145,12 @@ def as_read(space: Space, found: Sequence[ParameterEvidence], frame: pd.DataFram
 
 
 def unread_in(space: Space, found: Sequence[ParameterEvidence]) -> tuple[str, ...]:
-    """Conditional parameters that no configuration of a space reads."""
+    """Conditional parameters that no configuration of a space reads, although it has them."""
     parameters = {e.name: e.parameter for e in found}
     unread = []
     for e in found:
         where = e.condition
-        if where is None or where.name not in space:
+        if not isinstance(where, ReadWhere) or e.parameter.when is not None or where.name not in space:
             continue
         values = np.empty(len(where.levels), dtype=object)
         values[:] = [parameters[where.name].grid[i] for i in where.levels]
@@ -126,7 +168,9 @@ def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> i
     share = 1.0
     for e in found:
         where = e.condition
-        if where is None or where.name not in space or e.name not in space:
+        if not isinstance(where, ReadWhere) or e.parameter.when is not None:
+            continue  # a declared condition is counted already
+        if where.name not in space or e.name not in space:
             continue
         parent = space[where.name]
         values = np.empty(len(where.levels), dtype=object)
@@ -139,3 +183,85 @@ def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> i
         read, size = float(reading.mean()), space[e.name].size
         share *= read + (1 - read) / size
     return max(1, round(count * share)) if count else 0
+
+
+_FEWEST = 5
+"""Runs with a parameter, and runs without it, before a condition is concluded from them."""
+
+
+def expression_of(where: ReadWhere, parent: Parameter) -> str:
+    """What was seen of when a parameter is read, as a condition.
+
+    Args:
+        where: What was seen.
+        parent: The parameter that it depends on.
+    """
+    values = [parent.grid[i] for i in where.levels]
+    texts = [_literal(v) for v in values]
+    if parent.ordered and parent.numeric and where.levels == tuple(range(where.levels[0], parent.size)):
+        return f"{where.name} >= {texts[0]}"
+    if parent.ordered and parent.numeric and where.levels == tuple(range(where.levels[-1] + 1)):
+        return f"{where.name} <= {texts[-1]}"
+    return f"{where.name} == {texts[0]}" if len(texts) == 1 else f"{where.name} in [{', '.join(texts)}]"
+
+
+def _literal(value: Any) -> str:
+    """A choice as conditions write it: classes, functions and tuples by their labels."""
+    return repr(label(value) if isinstance(value, Reference | tuple) else value)
+
+
+def declared(e: ParameterEvidence, found: Sequence[ParameterEvidence], now: Parameter) -> Parameter | None:
+    """A parameter under the condition that trials showed; ``None`` where they showed none, or it has one.
+
+    Args:
+        e: Its evidence.
+        found: Evidence of all parameters.
+        now: What is searched of it next.
+    """
+    if not isinstance(e.condition, ReadWhere) or now.when is not None or now.fixed:
+        return None
+    name = e.condition.name
+    parent = next(other.parameter for other in found if other.name == name)
+    return now.under(expression_of(e.condition, parent)) if name.isidentifier() else None
+
+
+def conditioned(space: Space, runs: Sequence[Mapping[str, Any]]) -> Space:
+    """A space under the conditions that finished runs followed: those that had a parameter tell when it is there.
+
+    A condition is concluded where one other parameter tells the runs that had it from those that had not, of which there must
+    be five each. A number that was never seen on the boundary stays out.
+
+    Args:
+        space: Without conditions.
+        runs: Name -> frozen value of what each run had.
+    """
+    has = {n: np.array([n in run for run in runs], dtype=np.bool_) for n in space}
+    changes = {}
+    for name, mask in has.items():
+        if min(int(mask.sum()), int((~mask).sum())) >= _FEWEST:
+            others = [n for n in space if n != name and n.isidentifier() and not (mask & ~has[n]).any()]
+            texts = (_told(n, space[n], mask, has[n], runs) for n in others)
+            if text := next(filter(None, texts), None):
+                changes[name] = space[name].under(text)
+    try:
+        return space.replace(changes) if changes else space
+    except SpaceError:  # two that are there together say the same of each other
+        return space
+
+
+def _told(name: str, parent: Parameter, mask: Bools, has: Bools, runs: Sequence[Mapping[str, Any]]) -> str:
+    """The condition by which one parameter tells the runs that had another; empty where it doesn't."""
+    yes = [run[name] for run, mine in zip(runs, mask, strict=True) if mine]
+    no = [run[name] for run, mine, there in zip(runs, mask, has, strict=True) if there and not mine]
+    if not no:
+        return ""
+    if parent.numeric and not isinstance(parent, Float):
+        if min(yes) > max(no):
+            return f"{name} >= {min(yes)!r}"
+        if max(yes) < min(no):
+            return f"{name} <= {max(yes)!r}"
+    keys = {value_key(v): v for v in yes}
+    if isinstance(parent, Float) or set(keys) & {value_key(v) for v in no}:
+        return ""
+    texts = [_literal(v) for v in keys.values()]
+    return f"{name} == {texts[0]}" if len(texts) == 1 else f"{name} in [{', '.join(sorted(texts))}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,36 @@ class ReadWhere(NamedTuple):
     levels: tuple[int, ...]
     labels: tuple[str, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that it depends on."""
+        return (self.name,)
+
+    def at(self, levels: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Bools:
+        """Where the parameter is read, by the numbers of levels of those that it depends on, (n,) each."""
+        return np.isin(levels[self.name], self.levels)
+
+
+class ActiveWhere(NamedTuple):
+    """When configurations have a parameter, declared by a condition on several others.
+
+    Attributes:
+        names: The others that vary, directly or through their own conditions.
+        expression: The condition.
+        sizes: How many levels each of them has.
+        active: The answer for every combination of their levels, the last one's fastest.
+    """
+
+    names: tuple[str, ...]
+    expression: str
+    sizes: tuple[int, ...]
+    active: tuple[bool, ...]
+
+    def at(self, levels: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Bools:
+        """Where it is active, by the numbers of levels of those that it depends on, (n,) each."""
+        cells = np.ravel_multi_index(tuple(levels[n] for n in self.names), self.sizes)
+        return np.asarray(self.active, dtype=np.bool_)[cells]
+
 
 class ParameterEvidence(NamedTuple):
     """What a round taught about one parameter.
@@ -99,8 +129,8 @@ class ParameterEvidence(NamedTuple):
         bad: How the share of trials that gave no value or a degenerate model changes along it, with its adjusted
             p-value; ``None`` where it has no order.
         apart: Ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another.
-        condition: What the trials that read it have in common; ``None`` where it is read always or nothing tells the
-            trials apart.
+        condition: What the trials that read it, or that have it by a declared condition, have in common; ``None`` where
+            that are all or nothing tells the trials apart.
     """
 
     name: str
@@ -121,7 +151,7 @@ class ParameterEvidence(NamedTuple):
     cost_q: float = 1.0
     bad: stats.Trend | None = None
     apart: int = 0
-    condition: ReadWhere | None = None
+    condition: ReadWhere | ActiveWhere | None = None
 
     @property
     def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
@@ -160,7 +190,7 @@ class Rows(NamedTuple):
     """Trials inside a space, as arrays beside their table; ``mask`` says which rows of the given table they are.
 
     ``degenerate`` trials have a value, and are finished, but can't be best. ``pruned`` ones have none: for tests they
-    stand in ``y`` with the worst finished value, tied with it.
+    stand in ``y`` with the worst finished value, tied with it. ``absent`` ones have not the parameter that is looked at.
     """
 
     table: pd.DataFrame
@@ -173,6 +203,7 @@ class Rows(NamedTuple):
     degenerate: Bools
     pruned: Bools
     lost: Bools | None = None  # see refine.analysis.ruled_out
+    absent: Bools | None = None
 
     @property
     def ranked(self) -> Bools:
@@ -182,8 +213,13 @@ class Rows(NamedTuple):
     @property
     def ended(self) -> Bools:
         """Space-filling trials that ended, in whatever way, without those that are lost for a reason that is known."""
-        ended = (self.finished | self.failed | self.pruned) & self.space_filling
+        ended = (self.finished | self.failed | self.pruned) & self.space_filling & self.there
         return ended if self.lost is None else ended & ~self.lost
+
+    @property
+    def there(self) -> Bools:
+        """Trials that have the parameter that is looked at."""
+        return np.ones(len(self.y), dtype=np.bool_) if self.absent is None else ~self.absent
 
     @property
     def bad(self) -> Bools:
@@ -349,7 +385,7 @@ def _levels(
     labels = level_labels(parameter)
     out = []
     for i, (level, rate) in enumerate(zip(medians, rates, strict=True)):
-        time = seconds[(everyone == i) & rows.finished]
+        time = seconds[(everyone == i) & rows.finished & rows.there]
         out.append(
             LevelEvidence(
                 labels[i],
@@ -397,7 +433,7 @@ def _seconds(rows: Rows) -> Floats:
 def _cost(parameter: Parameter, column: int, rows: Rows) -> float:
     """P-value of 'the time of a finished trial does not depend on it'."""
     seconds = _seconds(rows)
-    timed = np.flatnonzero(rows.finished & np.isfinite(seconds))
+    timed = np.flatnonzero(rows.finished & rows.there & np.isfinite(seconds))
     if timed.size < 10:
         return 1.0
     timed = timed[

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from refine.analysis.evidence import ALPHA, GOOD, LevelEvidence, ParameterEvidence
+from refine.analysis.evidence import ALPHA, GOOD, ActiveWhere, LevelEvidence, ParameterEvidence
 from refine.analysis.reason import Reason
 from refine.space.limits import widened
 from refine.space.parameters import Range
@@ -86,7 +86,7 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
         partners: Parameters that it is coupled with among the best trials.
         about: Its round.
     """
-    if e.read == 0:
+    if e.read == 0 and e.parameter.when is None:
         return Finding(e.name, NEVER_READ, "none", "", (), (), (), (_about(e, "never_read"),))
     ends = open_ends(e)
     rich = _rich(e)
@@ -113,9 +113,11 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
     return Finding(e.name, verdict, shape, few_at, rich, ends, tuple(partners), tuple(reasons))
 
 
-def condition_of(e: ParameterEvidence) -> dict[str, object] | None:
+def condition_of(e: ParameterEvidence) -> dict[str, object] | str | None:
     """When a parameter is read, as the value of a reason."""
     where = e.condition
+    if isinstance(where, ActiveWhere):
+        return where.expression
     return None if where is None else {"parameter": where.name, "levels": where.labels}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.evidence import GOOD, ParameterEvidence, level_medians
-from refine.analysis.selection import candidates, ended_trials, ranked_trials
+from refine.analysis.selection import candidates, ended_trials, having, ranked_trials
 from refine.errors import AnalysisError
 from refine.utils.arrays import Bools, Floats, Ints
 
@@ -165,7 +165,7 @@ def failure_rates(
         cell_of: The cell of values of the parameter.
         cells: (levels,) cell of each level.
     """
-    table, bad = ended_trials(analysis)
+    table, bad = ended_trials(having(analysis, e.name))
     count = int(cells.max()) + 1
     rates = stats.LevelRates()(cell_of(table[e.name].to_numpy()), bad, count)
     q = (min(v.bad_q for v, cell in zip(e.levels, cells, strict=True) if cell == k) for k in range(count))

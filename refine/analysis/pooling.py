@@ -71,7 +71,7 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
         for configuration in translated(space, added, done):
             frozen = decode_configuration(configuration)
             if space.on_grid(frozen):
-                keys.add(configuration_key(frozen))
+                keys.add(configuration_key(space.frozen(frozen)))
     return keys
 
 

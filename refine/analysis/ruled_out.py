@@ -16,7 +16,9 @@ _LEAST = 5
 _ALPHA = 0.01
 
 
-def without_ruled_out(rows: Rows, columns: Sequence[tuple[Parameter, int]]) -> list[Rows]:
+def without_ruled_out(
+    rows: Rows, columns: Sequence[tuple[Parameter, int]], absent: Sequence[Bools | None]
+) -> list[Rows]:
     """Rows for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
 
     A level is ruled out where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
@@ -25,15 +27,19 @@ def without_ruled_out(rows: Rows, columns: Sequence[tuple[Parameter, int]]) -> l
     Args:
         rows: All trials.
         columns: Parameter and its column in ``rows.X``, of all that vary.
+        absent: For each of them which trials have it not by its condition; ``None`` for none.
     """
-    ended, lost = rows.ended, [_ruled_out(rows, parameter, column) for parameter, column in columns]
+    ended = rows.ended
+    lost = [
+        _ruled_out(rows._replace(absent=gone), *column) for column, gone in zip(columns, absent, strict=True)
+    ]
     out = []
     for mine in range(len(columns)):
         others = np.zeros(len(ended), dtype=np.bool_)
         for j, mask in enumerate(lost):
             if j != mine:
                 others |= mask
-        out.append(rows._replace(lost=others))
+        out.append(rows._replace(lost=others, absent=absent[mine]))
     return out
 
 
@@ -42,4 +48,4 @@ def _ruled_out(rows: Rows, parameter: Parameter, column: int) -> Bools:
     codes, ended = axis.index(rows.X[:, column]), rows.ended
     rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)
     levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
-    return np.asarray(np.isin(codes, levels), dtype=np.bool_)
+    return np.asarray(np.isin(codes, levels) & rows.there, dtype=np.bool_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,29 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
     from refine.space.parameters import Parameter
     from refine.space.space import Space
+
+
+def having(analysis: Analysis, *names: str) -> Analysis:
+    """An analysis whose table holds only trials that have all of some parameters: what a figure of these is about.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        names: The parameters.
+    """
+    conditional = [n for n in names if n in analysis.space.conditions]
+    if not conditional:
+        return analysis
+    there = analysis.space.active_in(analysis.table)
+    keep = np.logical_and.reduce([there[n] for n in conditional])
+    return replace(analysis, table=analysis.table[keep].reset_index(drop=True))
+
+
+def first_where_absent(analysis: Analysis, table: pd.DataFrame) -> pd.DataFrame:
+    """A table of trials with parameters that a trial has not at their first level."""
+    there = analysis.space.active_in(table) if analysis.space.conditions else {}
+    gaps = {n: mask for n, mask in there.items() if not mask.all() and n in table}
+    first = {n: analysis.space[n].column(np.zeros(1, dtype=np.intp))[0] for n in gaps}
+    return table.assign(**{n: table[n].where(mask, first[n]) for n, mask in gaps.items()})
 
 
 def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:

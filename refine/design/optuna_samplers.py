@@ -16,7 +16,6 @@ from refine.design.optuna_distributions import configuration_of, distributions, 
 from refine.design.samplers import quietly
 from refine.design.space_filling import Uniform, draw
 from refine.space.encoding import seed_of
-from refine.space.parameters import Float, Integer
 from refine.space.space import Space, configuration_key
 from refine.trials.frame import Records, degenerate_rows, table
 from refine.trials.metric import Metric
@@ -185,11 +184,12 @@ class Conversation:
         reached = dict(enumerate(ended.series, 1)) if self._whole else {}
         if ended.state == "pruned" and not reached and math.isfinite(ended.value):
             reached = {max(1, len(ended.series)): ended.value}
+        params = params_of(self._space, ended.configuration, self._ordered)
         return create_trial(
             state=states[ended.state],
             value=ended.value if ended.state == "complete" else None,
-            params=params_of(self._space, ended.configuration, self._ordered),
-            distributions=self._distributions,
+            params=params,
+            distributions={name: self._distributions[name] for name in params},
             intermediate_values={step: v for step, v in reached.items() if math.isfinite(v)},
             system_attrs=dict(ended.rungs),
         )
@@ -206,19 +206,7 @@ class Conversation:
         return configuration, configuration_key(configuration), self._enter(configuration)
 
     def _valid(self, configuration: Mapping[str, Any]) -> bool:
-        if not self._space.constraints:
-            return True
-        import pandas as pd
-
-        row = {
-            n: [
-                p.column(np.array([p.index(configuration[n])]))[0]
-                if not isinstance(p, Float | Integer)
-                else configuration[n]
-            ]
-            for n, p in self._space.items()
-        }
-        return bool(self._space.contains(pd.DataFrame(row))[0])
+        return not self._space.constraints or not self._space.broken_constraints(configuration)
 
     def _sampler(self, seed: int) -> Any:
         from optuna import samplers
@@ -228,7 +216,9 @@ class Conversation:
             _reseed(self._given, seed)
             return self._given
         if method == "tpe":
-            return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+            # Parameters under one condition are searched together, apart from those that all trials have.
+            apart = bool(self._space.conditions)
+            return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=apart)
         if method == "gp":
             return samplers.GPSampler(seed=seed)
         if method == "cmaes":

@@ -85,7 +85,10 @@ def how_many_asked(space: Space, n: int | None, downsample: float | None, taken:
     if n is None or downsample is not None or isinstance(n, bool) or not isinstance(n, int) or n < 1:
         return how_many(space, n, downsample, taken)
     if not any(isinstance(space[name], Float) for name in space.varied):
-        exist = math.prod(p.high - p.low + 1 if isinstance(p, Integer) else p.size for p in space.values())
+        exist = math.prod(
+            p.high - p.low + 1 if isinstance(p, Integer) and p.lattice is None else p.size
+            for p in space.values()
+        )
         if n > exist - taken:
             raise DesignError(
                 f"n must be <= the number of configurations left, got {n:,}, but {exist:,} exist, of which {taken:,} "

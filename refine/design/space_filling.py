@@ -58,7 +58,7 @@ class Uniform(Design):
 
     def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
         """Cells in keyed order."""
-        cells = _keyed_order(space.size, seed)
+        cells = _keyed_order(space.cells, seed)
         while block := [cell for _, cell in zip(range(_BLOCK), cells, strict=False)]:
             yield _decode(block, space)
 
@@ -93,15 +93,15 @@ class Sobol(Design):
         if at:
             radices = np.array([space.radices[j] for j in at])
             engine = qmc.Sobol(len(at), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
-            points = 1 << min(_SOBOL_BITS, max(1, (space.size - 1).bit_length()))
+            points = 1 << min(_SOBOL_BITS, max(1, (space.cells - 1).bit_length()))
             drawn = 0
-            while drawn < points and len(seen) < space.size:
+            while drawn < points and len(seen) < space.cells:
                 block = min(_BLOCK, points - drawn)
                 drawn += block
                 rows = np.zeros((block, len(space)), dtype=np.int64)
                 rows[:, at] = np.minimum((engine.random(block) * radices).astype(np.int64), radices - 1)
                 yield _unseen(rows, space, seen)
-        if len(seen) < space.size:
+        if len(seen) < space.cells:
             for rest in Uniform().blocks(space, seed):
                 yield _unseen(rest, space, seen)
 
@@ -127,7 +127,7 @@ def design_named(method: str) -> Design:
 
 
 def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()) -> Indices:
-    """The first ``n`` cells of a design that meet the constraints.
+    """The first ``n`` configurations of a design that meet the constraints.
 
     Args:
         design: The order.
@@ -137,15 +137,19 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         skip: Keys (:func:`refine.space.space.configuration_key`) of configurations to pass over.
 
     Returns:
-        Level numbers, shape (n, parameters).
+        Level numbers, shape (n, parameters); of what a configuration has not the first one.
 
     Raises:
         DesignError: Fewer than ``n`` such cells were found.
     """
     found: list[Indices] = []
     missing, visited = n, 0
+    seen: set[Any] = set()
     for block in design.blocks(space, seed):
         visited += len(block)
+        if space.conditions:
+            # Cells that differ in what they have not are one configuration: the first of them stands for all.
+            block = _unseen(space.canonical(block), space, seen)
         rows = block[space.valid(block)]
         if skip and len(rows):
             rows = rows[[configuration_key(space.frozen(space.at(row))) not in skip for row in rows]]
@@ -155,7 +159,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         if missing == 0 or visited >= _MOST_DRAWS:
             break
     if missing:
-        ended = "that is all there are" if visited >= space.size else f"among {visited:,} cells looked at"
+        ended = "that is all there are" if visited >= space.cells else f"among {visited:,} cells looked at"
         raise DesignError(
             f"{n:,} configurations were asked for, but only {n - missing:,} that meet the constraints and have not "
             f"been run were found; {ended}; ask for fewer or relax a constraint"
@@ -191,10 +195,10 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     """
     if not space.constraints:
         return Feasible(space.size, space.size, space.size, exact=True)
-    if space.size <= EXACT_UP_TO:
+    if space.cells <= EXACT_UP_TO:
         count = 0
-        for start in range(0, space.size, _SAMPLE):
-            cells = np.arange(start, min(start + _SAMPLE, space.size))
+        for start in range(0, space.cells, _SAMPLE):
+            cells = np.arange(start, min(start + _SAMPLE, space.cells))
             rows = np.stack(np.unravel_index(cells, space.radices), axis=1)
             count += int(space.valid(rows).sum())
         return Feasible(count, count, count, exact=True)
@@ -204,7 +208,7 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     from statsmodels.stats.proportion import proportion_confint
 
     low, high = proportion_confint(hits, _SAMPLE, method="wilson")
-    estimate, least, most = (_share_of(space.size, s) for s in (hits / _SAMPLE, low, high))
+    estimate, least, most = (_share_of(space.cells, s) for s in (hits / _SAMPLE, low, high))
     return Feasible(estimate, least, most, exact=False)
 
 
@@ -269,7 +273,7 @@ def _unseen(rows: Indices, space: Space, seen: set[Any]) -> Indices:
 
 
 def _row_keys(rows: Indices, space: Space) -> list[Any]:
-    if space.size < 2**62:
+    if space.cells < 2**62:
         weights = np.ones(len(space), dtype=np.int64)
         for j in range(len(space) - 2, -1, -1):
             weights[j] = weights[j + 1] * space.radices[j + 1]
@@ -280,7 +284,7 @@ def _row_keys(rows: Indices, space: Space) -> list[Any]:
 
 
 def _decode(cells: list[int], space: Space) -> Indices:
-    if space.size < 2**62:
+    if space.cells < 2**62:
         return np.stack(np.unravel_index(np.array(cells), space.radices), axis=1).astype(np.int64)
     return np.array([space.indices(cell) for cell in cells], dtype=np.int64)
 

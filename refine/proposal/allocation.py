@@ -208,6 +208,7 @@ def _neighbours(
             level = dict(zip(best.tolist(), nearest.tolist(), strict=True))
             stays = moved[:, j] > few
             rows[stays, j] = [level[int(c)] for c in centres[stays]]
+    rows = np.asarray(space.canonical(rows), dtype=np.int64)
     rows = np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
     fresh = (
         [configuration_key(space.frozen(space.at(row))) not in skip for row in rows] if skip else slice(None)
@@ -240,8 +241,6 @@ def audit_configurations(
     Returns:
         At most ``n`` configurations of ``outer``; none where ``inner`` leaves nothing out.
     """
-    import pandas as pd
-
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []
     found: list[dict[str, Any]] = []
@@ -250,10 +249,11 @@ def audit_configurations(
     for block in Uniform().blocks(outer, seed):
         looked += len(block)
         rows = block[outer.valid(block)]
-        frame = pd.DataFrame(outer.columns(rows))
-        inside = np.ones(len(frame), dtype=np.bool_)
+        columns, there = outer.columns(rows), outer.active(rows) if outer.conditions else {}
+        inside = np.ones(len(rows), dtype=np.bool_)
         for name in shared:
-            inside &= inner[name].contains(frame[name].to_numpy())
+            here = inner[name].contains(columns[name])
+            inside &= here | ~there[name] if name in there else here
         for row in rows[~inside]:
             configuration = outer.at(row)
             if configuration_key(outer.frozen(configuration)) not in skip:

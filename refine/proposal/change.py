@@ -15,7 +15,7 @@ from refine.analysis.finding import condition_of
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.space.categorical import Categorical
-from refine.space.edits import between_levels, refined
+from refine.space.edits import refined
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
@@ -132,7 +132,7 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
         # The new gap gets the outer space's spacing; the levels there are stay.
         edge = refined(now, levels[:2], parts) if at < now.low else refined(now, levels[-2:], parts)
         grid = [*edge.grid, *now.grid[1:]] if at < now.low else [*now.grid[:-1], *edge.grid]
-        return between_levels(now, grid)
+        return now.with_levels(grid)
     level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
     if not isinstance(outer, Categorical):
         return Categorical([*now.grid, level])

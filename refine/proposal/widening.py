@@ -12,7 +12,6 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence, level_positions
 from refine.analysis.finding import piled_up
 from refine.analysis.reason import Reason
-from refine.space.edits import between_levels
 from refine.space.encoding import label
 from refine.space.limits import limit_of, widened
 from refine.space.parameters import Range
@@ -85,9 +84,9 @@ def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:
 def _up_to_end(old: Range, new: Range, side: str) -> Range:
     """What is left of a range, and the levels from there up to one of its ends."""
     if side == "high" and new.high < old.high:
-        return between_levels(old, [*new.grid, *(v for v in old.grid if v > new.high)])
+        return old.with_levels([*new.grid, *(v for v in old.grid if v > new.high)])
     if side == "low" and new.low > old.low:
-        return between_levels(old, [*(v for v in old.grid if v < new.low), *new.grid])
+        return old.with_levels([*(v for v in old.grid if v < new.low), *new.grid])
     return new
 
 

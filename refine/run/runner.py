@@ -23,7 +23,7 @@ from refine.run.progress import Watch
 from refine.run.protocols import Objective
 from refine.run.signals import interruptible
 from refine.space.encoding import encode, freeze
-from refine.space.space import configuration_key, decode_configuration
+from refine.space.space import configuration_key, decode_configuration, encode_configuration
 from refine.store.reader import Reader
 from refine.store.sound import MOST_SECONDS, outcome_fault
 from refine.store.store import Store
@@ -252,13 +252,19 @@ def plan(
                 yield from runs(found)
         encoded = [[encode(v) for v in p.grid] for p in space.values()]
         for row in rows:
-            frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
+            frozen = (
+                space.frozen(space.at(row))
+                if space.conditions
+                else {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
+            )
             key = configuration_key(frozen)
             state, attempt = ended.get((key, 0), ("", -1))
             if not state or state in again:
-                configuration = {
-                    name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))
-                }
+                configuration = (
+                    encode_configuration(frozen)
+                    if space.conditions
+                    else {name: encoded[j][i] for j, (name, i) in enumerate(zip(space, row, strict=True))}
+                )
                 cell = str(space.number(row))
                 yield Task(key, configuration, cell, 0, attempt + 1, "space_filling", node.trial_seed(key, 0))
         for found in extra:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import SpaceError, did_you_mean
+from refine.space.conditions import ABSENT, check_condition, described, stated
 from refine.space.encoding import Reference, dumps, encode, freeze, label, value_key
-from refine.space.parameters import Mask, Parameter, number_of
+from refine.space.parameters import Mask, Parameter, condition_code, number_of
 from refine.utils.arrays import Floats
 
 
@@ -27,6 +28,8 @@ class Categorical(Parameter):
         values: What to choose from.
         ordered: Whether the choices have an order that statistics, samplers and proposals may use; ``None`` for: if all
             are numbers. Holds the answer afterwards.
+        when: As for :class:`Float`.
+        otherwise: As for :class:`Float`.
 
     Raises:
         SpaceError: No values, a value twice, NaN, an object that can't be imported again, or ``ordered`` is no bool.
@@ -35,6 +38,8 @@ class Categorical(Parameter):
     values: Sequence[Any] = field(compare=False)
     ordered: bool | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     grid: tuple[Any, ...] = field(init=False)
+    when: str | None = field(default=None, kw_only=True)
+    otherwise: Any = field(default=ABSENT, kw_only=True)
 
     def __post_init__(self) -> None:
         if isinstance(self.values, str | bytes | dict | set | frozenset) or not isinstance(
@@ -52,6 +57,7 @@ class Categorical(Parameter):
             raise SpaceError(f"choices must differ, got {twice[0]} twice; leave one out")
         if self.ordered is not None and not isinstance(self.ordered, bool):
             raise SpaceError(f"ordered must be True, False or None, got {self.ordered!r}")
+        check_condition(self)
         numeric = all(number_of(v) is not None for v in grid)
         if numeric:
             grid = tuple(sorted(grid))  # statistics go by the numbers, however they were written down
@@ -79,13 +85,17 @@ class Categorical(Parameter):
         return None if self.ordered == self.numeric else self.ordered
 
     def like(self, values: Sequence[Any]) -> Categorical:
-        """Other choices, with the order, or the lack of one, that is declared of these."""
-        return Categorical(values, ordered=self.declared_order)
+        """Other choices, with the order, or the lack of one, and the condition that are declared of these."""
+        return Categorical(values, ordered=self.declared_order, when=self.when, otherwise=self.otherwise)
+
+    def under(self, when: str | None, otherwise: Any = ABSENT) -> Categorical:
+        """The same choices under another condition."""
+        return Categorical(self.grid, ordered=self.declared_order, when=when, otherwise=otherwise)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """One distinct text per value: ``Adam``, or the whole path where two end alike."""
-        short = [label(v) for v in self.grid]
+        """One distinct text per value: ``Adam``, or the whole path where two end alike; ``1.0`` is no ``1``."""
+        short = [exact(v) for v in self.grid]
         if len(set(short)) == len(short):
             return tuple(short)
         return tuple(v.path if isinstance(v, Reference) else repr(v) for v in self.grid)
@@ -99,8 +109,10 @@ class Categorical(Parameter):
             key = ""
         if key in keys:
             return keys.index(key)
-        if isinstance(value, str) and value in self.labels:
-            return self.labels.index(value)
+        if isinstance(value, str):
+            for texts in (self.labels, tuple(label(v) for v in self.grid)):
+                if texts.count(value) == 1:
+                    return texts.index(value)
         raise SpaceError(f"{value!r} is none of the choices; {did_you_mean(str(value), self.labels)}")
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
@@ -156,18 +168,25 @@ class Categorical(Parameter):
     def to_json(self) -> dict[str, Any]:
         """Kind and encoded values; the order only where it is declared, so that other ids stay as they were."""
         order = {} if self.declared_order is None else {"ordered": self.ordered}
-        return {"type": "choice", "values": [encode(v) for v in self.grid], **order}
+        return {"type": "choice", "values": [encode(v) for v in self.grid], **order, **stated(self)}
 
     def describe(self) -> str:
         """``categorical: Adam, Nadam`` or ``fixed: 150``."""
         if self.fixed:
-            return f"fixed: {self.labels[0]}"
-        return f"{'ordered ' if self.ordered else ''}categorical: {', '.join(self.labels)}"
+            return f"fixed{described(self)}: {self.labels[0]}"
+        order = "ordered " if self.ordered else ""
+        return f"{order}categorical{described(self)}: {', '.join(self.labels)}"
 
     def __repr__(self) -> str:
         order = "" if self.declared_order is None else f", ordered={self.ordered}"
-        values = ", ".join(repr(v) if isinstance(v, str) else label(v) for v in self.grid)
-        return f"Categorical([{values}]{order})"
+        values = ", ".join(repr(v) if isinstance(v, str) else exact(v) for v in self.grid)
+        return f"Categorical({', '.join([f'[{values}]{order}', *condition_code(self)])})"
+
+
+def exact(value: Any) -> str:
+    """A choice as it is shown; a float keeps its point, since ``1.0`` may mean a share of all where ``1`` is one of them."""
+    text = label(value)
+    return f"{text}.0" if isinstance(value, float) and text.lstrip("-").isdigit() else text
 
 
 def surface(value: Any) -> Any:

@@ -2,6 +2,10 @@
 
 ``"hidden_layers > 0 or shape != 'funnel'"`` is parsed, checked against a whitelist of syntax and
 evaluated with NumPy over whole columns. Nothing is ever passed to ``eval``.
+
+``and`` and ``or`` are cut short row by row, so that ``depth is None or leaves <= 2 ** depth`` never calculates with
+``None``. Numbers that differ by rounding alone are equal. What is said of a parameter that a row has not is neither true
+nor false (Kleene's logic of three values): ``False and unknown`` is false, ``True and unknown`` is unknown.
 """
 
 from __future__ import annotations
@@ -9,10 +13,10 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +56,13 @@ _LANGUAGE = (
     "parameters, numbers, 'text', True, False, None, + - * / // % **, == != < <= > >=, in, not in, and, or, not, "
     + ", ".join(f"{name}()" for name in _FUNCTIONS)
 )
+
+
+ROUNDING = 1e-9
+"""Numbers are equal that differ by no more than this share of the larger one, ..."""
+
+_NIL = 1e-15
+"""... or than this, so that 0.1 + 0.2 - 0.3 is 0, and 1e-12 is above it."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +110,18 @@ class Constraint:
         object.__setattr__(self, "names", frozenset(names))
         object.__setattr__(self, "_tree", tree)
 
-    def __call__(self, columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+    def __call__(
+        self,
+        columns: Mapping[str, npt.NDArray[Any]],
+        present: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+        unknown: bool = True,
+    ) -> npt.NDArray[np.bool_]:
         """Which rows meet the condition.
 
         Args:
             columns: One array of shape (n,) per parameter named: numbers, or objects.
+            present: Parameter -> which rows have it; those that are left out all rows have.
+            unknown: The answer where it can't be told, for want of a parameter.
 
         Returns:
             Mask of shape (n,).
@@ -114,13 +132,13 @@ class Constraint:
         length = len(next(iter(columns.values())))
         try:
             with np.errstate(all="ignore"):
-                found = _evaluate(self._tree, columns)
+                true, false = _decided(self._tree, _Rows(columns, present or {}, length))
         except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise SpaceError(
                 f"constraint {self.expression!r}: arithmetic and < <= > >= need numbers on both sides, but here are "
-                "others, such as texts or None; compare those with ==, != or in"
+                f"others, such as texts or None; compare those with ==, != or in{_none_first(self.names, columns)}"
             ) from error
-        return np.broadcast_to(_truth(found), (length,)).copy()
+        return ~false if unknown else true
 
     def __str__(self) -> str:
         return self.expression
@@ -192,36 +210,114 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
             raise refuse(ast.unparse(node))
 
 
-def _evaluate(node: ast.expr, columns: Mapping[str, npt.NDArray[Any]]) -> Any:
+def _none_first(names: Collection[str], columns: Mapping[str, npt.NDArray[Any]]) -> str:
+    """How a parameter that may be None is compared."""
+    for name in sorted(names):
+        if columns[name].dtype == object and any(v is None for v in columns[name]):
+            return f", and ask for None first: {name} is None or ..."
+    return ""
+
+
+class _Rows(NamedTuple):
+    """Rows that an expression is evaluated on.
+
+    Attributes:
+        columns: Name -> (n,) values.
+        present: Name -> (n,) which rows have it, where not all have.
+        n: How many.
+    """
+
+    columns: Mapping[str, npt.NDArray[Any]]
+    present: Mapping[str, npt.NDArray[np.bool_]]
+    n: int
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> _Rows:
+        """Some of them."""
+        if mask.all():
+            return self
+        return _Rows(
+            {name: column[mask] for name, column in self.columns.items()},
+            {name: column[mask] for name, column in self.present.items()},
+            int(mask.sum()),
+        )
+
+
+_Decided = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+"""Where an expression is true, and where it is false; where neither, it is not known."""
+
+
+def _decided(node: ast.expr, rows: _Rows) -> _Decided:
+    match node:
+        case ast.BoolOp(op=op, values=values):
+            return _joined(values, rows, isinstance(op, ast.And))
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            true, false = _decided(operand, rows)
+            return false, true
+    known = np.ones(rows.n, dtype=np.bool_)
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name) and one.id in rows.present:
+            known &= rows.present[one.id]
+    true, false = np.zeros_like(known), np.zeros_like(known)
+    if known.any():
+        found = np.broadcast_to(_truth(_evaluate(node, rows.where(known))), (int(known.sum()),))
+        true[known], false[known] = found, ~found
+    return true, false
+
+
+def _joined(parts: Sequence[ast.expr], rows: _Rows, every: bool) -> _Decided:
+    """Parts joined by ``and`` (``every``) or ``or``; the next part sees only rows that those before left undecided."""
+    true, false = np.full(rows.n, every), np.full(rows.n, not every)
+    for part in parts:
+        # A conjunction is decided where it is false, a disjunction where it is true.
+        undecided = ~false if every else ~true
+        if not undecided.any():
+            break
+        yes, no = _decided(part, rows.where(undecided))
+        if every:
+            true[undecided] &= yes
+            false[undecided] |= no
+        else:
+            true[undecided] |= yes
+            false[undecided] &= no
+    return true, false
+
+
+def _evaluate(node: ast.expr, rows: _Rows) -> Any:
     match node:
         case ast.Constant(value=value):
             # As a float, so that no power of integers takes for ever.
             return np.float64(value) if isinstance(value, int) and not isinstance(value, bool) else value
         case ast.Name(id=name):
-            return columns[name]
+            return _numbers(rows.columns[name])
         case ast.Tuple(elts=elts) | ast.List(elts=elts):
-            return [_evaluate(e, columns) for e in elts]
-        case ast.BoolOp(op=op, values=values):
-            parts = [_truth(_evaluate(v, columns)) for v in values]
-            return reduce(np.logical_and if isinstance(op, ast.And) else np.logical_or, parts)
+            return [_evaluate(e, rows) for e in elts]
+        case ast.BoolOp():
+            return _decided(node, rows)[0]
         case ast.UnaryOp(op=op, operand=operand):
-            inner = _evaluate(operand, columns)
             if isinstance(op, ast.Not):
-                return np.logical_not(_truth(inner))
+                return _decided(node, rows)[0]
+            inner = _evaluate(operand, rows)
             return -inner if isinstance(op, ast.USub) else +inner
         case ast.BinOp(left=left, op=op, right=right):
-            return _BINARY[type(op)](_evaluate(left, columns), _evaluate(right, columns))
+            return _BINARY[type(op)](_evaluate(left, rows), _evaluate(right, rows))
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             found: Any = True
-            before = _evaluate(left, columns)
+            before = _evaluate(left, rows)
             for how, node_after in zip(ops, comparators, strict=True):
-                after = _evaluate(node_after, columns)
+                after = _evaluate(node_after, rows)
                 found = np.logical_and(found, _compare(how, before, after))
                 before = after
             return found
         case ast.Call(func=ast.Name(id=name), args=args):
-            return _FUNCTIONS[name](*(_evaluate(a, columns) for a in args))
+            return _FUNCTIONS[name](*(_evaluate(a, rows) for a in args))
     raise TypeError(f"{ast.unparse(node)} has no value")
+
+
+def _numbers(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A column of objects that are all numbers, as numbers."""
+    if column.dtype == object and all(isinstance(v, int | float) and not isinstance(v, bool) for v in column):
+        return column.astype(float)
+    return column
 
 
 def _compare(op: ast.cmpop, before: Any, after: Any) -> Any:
@@ -234,14 +330,18 @@ def _compare(op: ast.cmpop, before: Any, after: Any) -> Any:
             return _equal(before, after)
         case ast.NotEq() | ast.IsNot():
             return np.logical_not(_equal(before, after))
-    return _COMPARE[type(op)](before, after)
+        case ast.LtE() | ast.GtE():
+            return np.logical_or(_COMPARE[type(op)](before, after), _equal(before, after))
+    return np.logical_and(_COMPARE[type(op)](before, after), np.logical_not(_equal(before, after)))
 
 
 def _equal(a: Any, b: Any) -> Any:
     # NumPy compares a text with a numeric column as one False; spell out what is meant.
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype.kind in "biuf" and b.dtype.kind in "biuf":
-        return a == b
+        a, b = a.astype(float), b.astype(float)
+        slack = ROUNDING * np.maximum(np.abs(a), np.abs(b)) + _NIL
+        return (a == b) | (np.abs(a - b) <= np.where(np.isfinite(slack), slack, 0.0))
     return np.equal(a.astype(object), b.astype(object)).astype(np.bool_)
 
 

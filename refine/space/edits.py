@@ -13,7 +13,8 @@ from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, freeze, label, round_significant, value_key
 from refine.space.parameters import Float, Integer, Parameter, Range, number_of
-from refine.space.parsing import level_count, parse
+from refine.space.parsing import check_no_list, level_count, parse
+from refine.space.rounding import cut
 from refine.space.space import Space
 from refine.utils.action import Action, Symbol
 
@@ -37,22 +38,34 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
                 Action("round.branch", Symbol("space"), previous=...),
             )
         try:
-            changes[name] = edited(old.get(name, space[name]), value)
+            changes[name] = edited(old.get(name, space[name]), value, space[name])
         except SpaceError as error:
             raise ReviewError(f"edit: {name}: {error}") from None
     return space.replace(changes)
 
 
-def edited(old: Parameter, value: Any) -> Parameter:
+def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Parameter:
     """One edited parameter.
 
-    ``(low, high)`` keeps the old spacing as nearly as both ends allow and the old kind and scale, and of an
-    ordered choice what lies between two of its values;
+    ``(low, high)`` keeps the old kind and scale, the old levels that lie between, so that earlier trials stay on the grid,
+    and their spacing beyond, and of an ordered choice what lies between two of its values;
     ``(low, high, levels)`` sets the number of levels; bounds beyond the old ones widen.
+
+    Args:
+        old: The parameter that trials were run on.
+        value: The edit.
+        now: The parameter that the edit replaces, such as a proposed one: the result has no fewer levels than that has
+            between the same bounds.
 
     Raises:
         SpaceError: The notation is broken.
     """
+    new = _edited(old, value, now)
+    # What an edit doesn't speak of stays: a parameter that has no condition of its own gets the one there was.
+    return new.under(old.when, old.otherwise) if old.when is not None and new.when is None else new
+
+
+def _edited(old: Parameter, value: Any, now: Parameter | None) -> Parameter:
     bounds = (
         isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
     )
@@ -87,27 +100,55 @@ def edited(old: Parameter, value: Any) -> Parameter:
     low, high = value[:2]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return Float(low, high)  # raises, with the text of the notation
-    within = old.within
     whole = isinstance(old, Integer) and float(low).is_integer() and float(high).is_integer()
-    log = old.log
-    if log and low <= 0:
-        kind = "Integer" if whole else "Float"
+    kind = Integer if whole else Float
+    if old.log and low <= 0:
         raise SpaceError(
             f"low must be > 0 on a logarithmic scale, got {value!r}; start above zero, or write "
-            f"refine.{kind}({low}, {high}) for a linear one"
+            f"refine.{kind.__name__}({low}, {high}) for a linear one"
         )
+    lattice = old.lattice
+    if lattice is not None:
+        lattice.check([low, high])
+        low, high = lattice.nearest(low), lattice.nearest(high)
+    low, high = (int(low), int(high)) if whole else (low, high)
     if len(value) == 3:
-        count = level_count(value)
-        if whole:
-            return Integer(int(low), int(high), count, log=log, within=within)
-        return Float(low, high, count, log=log, within=within)
-    width = math.log(high / low) if log else high - low
-    span = math.log(old.high / old.low) if log else old.high - old.low
-    count = max(2, round(width / (span / (old.size - 1))) + 1)
-    if whole:
-        most = int(high) - int(low) + 1
-        return Integer(int(low), int(high), min(count, most), log=log, within=within)
-    return Float(low, high, count, log=log, within=within)
+        check_no_list(value, whole)
+        return kind(low, high, level_count(value), **old.declared)  # type: ignore[arg-type]
+    levels = _with_old_levels(old, low, high, whole)
+    new = kind(low, high, levels, **old.declared)  # type: ignore[arg-type]
+    if not isinstance(now, Range):
+        return new
+    there = sum(low <= v <= high for v in now.grid)
+    parts = math.ceil((there - 1) / (new.size - 1)) if there > new.size else 1
+    return refined(new, new.grid, parts)
+
+
+def _with_old_levels(old: Range, low: float, high: float, whole: bool) -> list[float]:
+    """Both bounds, the old levels between, and the old spacing wherever there are none."""
+    ends = [round_significant(float(low)), round_significant(float(high))]
+    inside = [v for v in old.grid if ends[0] < v < ends[1]]
+    gap = float(old.scale(old.high) - old.scale(old.low)) / (old.size - 1)
+    levels: list[float] = [low]
+    for a, b in pairwise([low, *inside, high]):
+        if not (a in old.grid and b in old.grid):
+            parts = max(1, round(float(old.scale(b) - old.scale(a)) / gap))
+            levels += _between(old, a, b, parts, whole)
+        levels.append(b)
+    return levels
+
+
+def _between(old: Range, a: float, b: float, parts: int, whole: bool) -> list[float]:
+    """Round levels, or values of the old one's step, that cut a gap into up to ``parts``."""
+    lattice = old.lattice
+    if lattice is None:
+        return cut(a, b, parts, old.log, whole)
+    inner = lattice.between(a, b)[1:-1]
+    if not inner or parts == 1:
+        return []
+    at = np.asarray(old.scale(np.asarray(inner)), dtype=float)
+    wanted = np.linspace(float(old.scale(a)), float(old.scale(b)), parts + 1)[1:-1]
+    return [inner[i] for i in sorted({int(np.abs(at - w).argmin()) for w in wanted})]
 
 
 def _check_numbers(value: Any) -> None:
@@ -152,7 +193,10 @@ def as_before(old: Categorical, value: Any) -> Any:
         shown = label(frozen)
     except SpaceError:
         return value  # what it can't be is said where it is made a choice
-    return old.grid[old.labels.index(shown)] if shown in old.labels else value
+    for texts in (old.labels, tuple(label(v) for v in old.grid)):
+        if texts.count(shown) == 1:
+            return old.grid[texts.index(shown)]
+    return value
 
 
 def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:
@@ -177,37 +221,18 @@ def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Para
         kept = [kept[0], kept[0] + 1] if kept[0] + 1 < old.size else [kept[0] - 1, kept[0]]
     levels: list[float] = [old.grid[i] for i in kept]
     if between and isinstance(old, Float):
-        if kept[0] > 0:
-            levels.insert(0, _midway(old, old.grid[kept[0] - 1], levels[0]))
-        if kept[-1] < old.size - 1:
-            levels.append(_midway(old, levels[-1], old.grid[kept[-1] + 1]))
+        before = _between(old, old.grid[kept[0] - 1], levels[0], 2, False) if kept[0] > 0 else []
+        after = _between(old, levels[-1], old.grid[kept[-1] + 1], 2, False) if kept[-1] < old.size - 1 else []
+        levels = [*before, *levels, *after]
     parts = max(1, (old.size - 1) // (len(levels) - 1))
     return refined(old, levels, parts)
 
 
-def _midway(old: Range, a: float, b: float) -> float:
-    """The middle of two levels on the declared scale."""
-    return round_significant(math.sqrt(a) * math.sqrt(b) if old.log else a / 2 + b / 2)
-
-
-def refined(old: Range, levels: Sequence[float], parts: int) -> Parameter:
-    """Every gap between ``levels`` cut into up to ``parts`` on the old one's scale; integers permitting."""
-    out: list[float] = [levels[0]]
-    for a, b in pairwise(levels):
-        for step in range(1, parts):
-            share = step / parts
-            at = a * (b / a) ** share if old.log else a + (b - a) * share
-            at = math.floor(at + 0.5) if isinstance(old, Integer) else round_significant(at)
-            if out[-1] < at < b:
-                out.append(at)
-        out.append(b)
-    return between_levels(old, out)
-
-
-def between_levels(old: Range, levels: Sequence[float]) -> Range:
-    """A range of ``old``'s kind, scale and limits with these levels."""
-    kind = type(old)
-    return kind(levels[0], levels[-1], levels=levels, log=old.log, within=old.within)  # type: ignore[call-arg]
+def refined(old: Range, levels: Sequence[float], parts: int) -> Range:
+    """Every gap between ``levels`` cut into up to ``parts`` on the old one's scale, by round numbers or on its step."""
+    whole = isinstance(old, Integer)
+    inner = [[*_between(old, a, b, parts, whole), b] for a, b in pairwise(levels)]
+    return old.with_levels([levels[0], *(v for part in inner for v in part)])
 
 
 def bounds_text(parameter: Parameter) -> str:

@@ -17,8 +17,8 @@ from refine.space.parsing import parse
 from refine.space.space import Space
 from refine.utils.objects import found_object
 
-_RANGE = ("low", "high", "levels", "log", "type", "within")
-_CHOICES = ("values", "ordered")
+_RANGE = ("low", "high", "levels", "log", "type", "within", "step", "base", "when", "otherwise")
+_CHOICES = ("values", "ordered", "when", "otherwise")
 
 
 def read_space(where: str) -> Space:
@@ -26,7 +26,8 @@ def read_space(where: str) -> Space:
 
     A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed
     value, or a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high``
-    are needed; two whole numbers make integers. Choices whose order is declared are
+    are needed; two whole numbers make integers. ``step``, ``base``, ``within``, ``when`` and ``otherwise`` mean what they mean in
+    Python. Choices whose order is declared are
     ``{ values = ["small", "large"], ordered = true }``. A class or function is ``{ import = "keras.optimizers.Adam" }``. What
     ``space.to_json()`` gives is read as well.
 
@@ -97,7 +98,15 @@ def _choices(value: Mapping[str, Any]) -> Parameter:
             )
     if not isinstance(value["values"], list):
         raise SpaceError(f"values must be a list, got {value['values']!r}")
-    return Categorical([_value(v) for v in value["values"]], ordered=value.get("ordered"))
+    return Categorical(
+        [_value(v) for v in value["values"]], ordered=value.get("ordered"), **_condition(value)
+    )
+
+
+def _condition(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition of a parameter, where it has one."""
+    found = {"when": value["when"]} if "when" in value else {}
+    return {**found, "otherwise": _value(value["otherwise"])} if "otherwise" in value else found
 
 
 def _range(value: Mapping[str, Any]) -> Parameter:
@@ -110,9 +119,10 @@ def _range(value: Mapping[str, Any]) -> Parameter:
     kind = value.get("type", "int" if whole else "float")
     if kind not in ("float", "int"):
         raise SpaceError(f"type must be 'float' or 'int', got {kind!r}")
-    rest = {key: value[key] for key in ("levels", "log") if key in value}
+    rest = {key: value[key] for key in ("levels", "log", "step", "base") if key in value}
     if "within" in value:
         rest["within"] = _within(value["within"])
+    rest |= _condition(value)
     return (Integer if kind == "int" else Float)(value["low"], value["high"], **rest)
 
 

@@ -18,7 +18,8 @@ def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
     """A configuration that somebody gives, in canonical form.
 
     Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level
-    is that level, so that the configuration is no other one than the grid's. A fixed parameter may be left out.
+    is that level, so that the configuration is no other one than the grid's. A fixed parameter may be left out, and so is what the configuration has not under its
+    condition, whatever is given for it.
 
     Args:
         space: Whose parameters it has.
@@ -46,10 +47,12 @@ def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
             found[name] = parameter.grid[0]
         else:
             missing.append(name)
+    there = space.has(found) if not (missing and set(missing) - set(space.conditions)) else frozenset(space)
+    missing = [name for name in missing if name in there]
     if missing:
         raise SpaceError(f"{what} needs a value of every parameter, missing: {', '.join(missing)}")
     _check_constraints(space, found, what)
-    return found
+    return space.frozen(found)
 
 
 def given_configurations(space: Space, given: Any) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from refine.space.encoding import round_significant
 from refine.space.parameters import Float, Integer, Range
+from refine.space.rounding import round_levels
 
 DECADES = (1.0, 2.0)
 """A logarithmic range is continued by its own width, but by no less and no more than this many decades."""
@@ -90,6 +91,10 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
             return None
         if beyond > 0 or (beyond == 0 and not limit.closed):
             far = limit.at if limit.closed else edge + (limit.at - edge) * (1 - _LEFT)
+    lattice = old.lattice
+    if lattice is not None:
+        further = lattice.between(*sorted((edge, far)))
+        far = (further[-1] if side == "high" else further[0]) if further else edge
     low, high = (new.low, far) if side == "high" else (far, new.high)
     gap = float(old.scale(old.high) - old.scale(old.low)) / (old.size - 1)
     if isinstance(old, Integer):
@@ -100,9 +105,10 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
         return None
     count = round(float(old.scale(high) - old.scale(low)) / gap) + 1
     count = min(max(count, 3), max(old.size, _MOST_LEVELS))
-    if isinstance(old, Integer):
-        count = min(count, int(high) - int(low) + 1)
-    return type(old)(low, high, count, log=old.log, within=old.within)  # type: ignore[call-arg,return-value]
+    if lattice is not None:
+        count = min(count, len(lattice.between(low, high)))
+        return type(old)(low, high, count, **old.declared)  # type: ignore[call-arg]
+    return old.with_levels(round_levels(low, high, old.log, isinstance(old, Integer), count))
 
 
 def _reach(old: Range, edge: float, sign: int) -> float:

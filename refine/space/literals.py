@@ -114,7 +114,7 @@ def typed_pairs(pairs: Iterable[str], option: str) -> dict[str, Any]:
 
 def python_text(value: Any) -> str:
     """An edit as Python code."""
-    if isinstance(value, Range):
+    if isinstance(value, Range) or (isinstance(value, Categorical) and value.when is not None):
         return f"refine.{value!r}"
     plain = list(value.grid) if isinstance(value, Categorical) else value
     if isinstance(plain, list):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 import numpy.typing as npt
 
 from refine.errors import SpaceError
-from refine.space.encoding import label, round_significant, value_key
+from refine.space.conditions import ABSENT, check_condition, described, stated
+from refine.space.encoding import Reference, label, round_significant, value_key
+from refine.space.lattice import Lattice, lattice_of
+from refine.space.rounding import ABOUT, round_levels
 from refine.utils.arrays import Floats
 
-DEFAULT_LEVELS = 10
-ALL_INTEGERS_UP_TO = 20
+ALL_UP_TO = 20
+"""All values of a range are its levels where they are no more than this many and nobody stated others."""
+
 LARGEST_INTEGER = 2**53
 MOST_LEVELS = 100_000
 
@@ -31,9 +35,13 @@ class Parameter(ABC):
 
     Attributes:
         grid: The levels, in order, as frozen values.
+        when: The condition under which configurations have it, in its canonical spelling; ``None`` for always.
+        otherwise: What they have where it is not met; ``ABSENT`` for nothing.
     """
 
     grid: tuple[Any, ...]
+    when: str | None
+    otherwise: Any
 
     @property
     def size(self) -> int:
@@ -84,6 +92,14 @@ class Parameter(ABC):
         """measure(new within this) / measure(this), in this parameter's declared scale."""
 
     @abstractmethod
+    def under(self, when: str | None, otherwise: Any = ABSENT) -> Self:
+        """The same parameter under another condition.
+
+        Raises:
+            SpaceError: The condition is no expression.
+        """
+
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Plain data; :func:`parameter_from_json` is the inverse."""
 
@@ -99,6 +115,34 @@ class Range(Parameter):
     high: float
     log: bool
     within: Within | None
+    step: float | None
+    base: float | None
+
+    @property
+    def lattice(self) -> Lattice | None:
+        """The values that it may take at all, where a step or a base is declared."""
+        return lattice_of(self.low, self.step, self.base, isinstance(self, Integer))
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """What a range made of this one has in common with it: scale, limits, step or base, and condition."""
+        lattice = {"step": self.step, "base": self.base}
+        return {
+            "log": self.log,
+            "within": self.within,
+            **lattice,
+            "when": self.when,
+            "otherwise": self.otherwise,
+        }
+
+    def under(self, when: str | None, otherwise: Any = ABSENT) -> Self:
+        """The same range under another condition."""
+        declared = {**self.declared, "when": when, "otherwise": otherwise}
+        return type(self)(self.low, self.high, levels=self.grid, **declared)  # type: ignore[call-arg]
+
+    def with_levels(self, levels: Sequence[float]) -> Self:
+        """A range of this kind, scale, limits and step with other levels."""
+        return type(self)(levels[0], levels[-1], levels=levels, **self.declared)  # type: ignore[call-arg]
 
     @property
     def ordered(self) -> bool:
@@ -118,7 +162,7 @@ class Range(Parameter):
             for i, level in enumerate(self.grid):
                 if value_key(level) == key:
                     return i
-        raise SpaceError(f"{value!r} is no level; levels: {_levels_text(self.grid)}")
+        raise SpaceError(f"{value!r} is no level; levels: {levels_text(self.grid)}")
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Levels by number as a numeric array."""
@@ -165,28 +209,47 @@ class Range(Parameter):
         """Both ends of the measure: an integer owns half a unit on either side."""
 
     @property
-    def evenly_spaced(self) -> bool:
-        """Whether the levels are what ``(low, high, size)`` would give."""
-        return self.grid == type(self)(self.low, self.high, self.size, log=self.log).grid  # type: ignore[call-arg]
+    def stated_levels(self) -> int | tuple[float, ...] | None:
+        """The shortest ``levels=`` that gives these levels: a count, ``None`` for what is given without it, or a list."""
+        for levels in (None, self.size) if self.lattice else (self.size, None):
+            if self.grid == type(self)(self.low, self.high, levels=levels, **self.declared).grid:  # type: ignore[call-arg]
+                return levels
+        return self.grid
 
     def to_json(self) -> dict[str, Any]:
-        """Kind, explicit levels and scale; limits only where they are declared, so that other ids stay as they were."""
+        """Kind, explicit levels and scale; what else is declared only where it is, so that other ids stay as they were."""
         kind = "int" if isinstance(self, Integer) else "float"  # as every version has hashed it
         limits = {} if self.within is None else {"within": list(self.within)}
-        return {"type": kind, "levels": list(self.grid), "log": self.log, **limits}
+        lattice = {n: v for n, v in (("step", self.step), ("base", self.base)) if v is not None}
+        return {"type": kind, "levels": list(self.grid), "log": self.log, **limits, **lattice, **stated(self)}
 
     def describe(self) -> str:
         """``float, log: 0.001, 0.01, 0.1``."""
-        kind = type(self).__name__.lower() + (", log" if self.log else "")
+        kind = type(self).__name__.lower() + (", log" if self.log and self.base is None else "")
+        lattice = "" if self.step is None else f", step {label(self.step)}"
+        lattice += "" if self.base is None else f", powers of {label(self.base)}"
         limits = f", within {_limits_text(self.within)}" if self.within else ""
-        return f"{kind}{limits}: {_levels_text(self.grid)}"
+        return f"{kind}{lattice}{limits}{described(self)}: {levels_text(self.grid)}"
 
     def __repr__(self) -> str:
-        levels = str(self.size) if self.evenly_spaced else f"[{', '.join(label(v) for v in self.grid)}]"
-        log = ", log=True" if self.log else ""
-        limits = f", within={_limits_text(self.within)}" if self.within else ""
-        kind = type(self).__name__
-        return f"{kind}({label(self.low)}, {label(self.high)}, levels={levels}{log}{limits})"
+        return self.code(label, label)
+
+    def code(self, end: Callable[[float], str], level: Callable[[float], str]) -> str:
+        """The call that makes it, without its module.
+
+        Args:
+            end: Spells low and high.
+            level: Spells a level of a list.
+        """
+        stated = self.stated_levels
+        levels = f"[{', '.join(map(level, stated))}]" if isinstance(stated, tuple) else str(stated)
+        options = [end(self.low), end(self.high)]
+        options += [] if stated is None else [f"levels={levels}"]
+        options += ["log=True"] if self.log and self.base is None else []
+        options += [f"within={_limits_text(self.within)}"] if self.within else []
+        options += [f"{n}={end(v)}" for n, v in (("step", self.step), ("base", self.base)) if v is not None]
+        options += condition_code(self)
+        return f"{type(self).__name__}({', '.join(options)})"
 
 
 @final
@@ -198,27 +261,43 @@ class Float(Range):
         low: Lower end, the first level.
         high: Upper end, the last level.
         levels: How many levels, spaced evenly (by ratio if ``log``), or the levels themselves, increasing
-            from ``low`` to ``high``.
+            from ``low`` to ``high``. Without it about ten round numbers: see
+            :func:`refine.space.rounding.round_levels`.
         log: Whether the scale is logarithmic; then ``low`` must be positive.
         within: Hard limits ``(low, high)`` that no proposal and no edit may pass, both allowed as values; ``None`` for
             an end without one. Left out, limits are inferred: see :func:`refine.space.limits.limit_of`.
+        step: Distance of the values that it may take, counted from ``low``; kept by every proposal and edit. Without
+            ``levels`` and ``log`` all of them are levels, else as many as those say.
+        base: Ratio of the values that it may take, as ``step`` is their distance; makes the scale logarithmic.
+        when: Condition on other parameters under which configurations have this one, such as
+            ``"optimizer == 'sgd'"``: see :mod:`refine.space.conditions`. Elsewhere it is absent.
+        otherwise: What configurations have in its place where the condition isn't met; left out, nothing.
 
     Raises:
-        SpaceError: Ends that are no finite numbers, reversed or equal; fewer than 2 levels; a logarithm
-            of zero or less.
+        SpaceError: Ends that are no finite numbers, reversed or equal, or off the step; fewer than 2 levels; a
+            logarithm of zero or less.
     """
 
     low: float
     high: float
-    levels: int | Sequence[float] = field(default=DEFAULT_LEVELS, compare=False)
+    levels: int | Sequence[float] | None = field(default=None, compare=False)
     log: bool = False
     grid: tuple[float, ...] = field(init=False)
     within: Within | None = field(default=None, kw_only=True)
+    step: float | None = field(default=None, kw_only=True)
+    base: float | None = field(default=None, kw_only=True)
+    when: str | None = field(default=None, kw_only=True)
+    otherwise: Any = field(default=ABSENT, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_ends(self.low, self.high, self.log)
         low, high = float(self.low), float(self.high)
-        if isinstance(self.levels, int | np.integer) and not isinstance(self.levels, bool):
+        lattice = _lattice(self, round_significant(low), round_significant(high))
+        if lattice is not None:
+            raw = np.asarray(_on_lattice(lattice, low, high, self.levels, self.log), dtype=float)
+        elif self.levels is None:
+            raw = np.asarray(round_levels(low, high, self.log))
+        elif isinstance(self.levels, int | np.integer) and not isinstance(self.levels, bool):
             count = _check_count(int(self.levels))
             at = np.arange(count) / (count - 1)
             raw = low * (high / low) ** at if self.log else low + (high - low) * at
@@ -246,12 +325,16 @@ class Integer(Range):
         low: Lower end, the first level.
         high: Upper end, the last level.
         levels: How many levels, spaced as evenly as integers allow, or the levels themselves. Without it
-            every integer up to 20 of them, else 10.
+            every integer up to 20 of them, else about ten round ones.
         log: Whether the scale is logarithmic; then ``low`` must be positive.
         within: As for :class:`Float`.
+        step: As for :class:`Float`: ``Integer(8, 128, step=8)``.
+        base: As for :class:`Float`: ``Integer(16, 512, base=2)``.
+        when: As for :class:`Float`.
+        otherwise: As for :class:`Float`.
 
     Raises:
-        SpaceError: Ends that are no integers, reversed, equal or beyond 2**53; more levels than integers.
+        SpaceError: Ends that are no integers, reversed, equal, beyond 2**53 or off the step; more levels than integers.
     """
 
     low: int
@@ -260,6 +343,10 @@ class Integer(Range):
     log: bool = False
     grid: tuple[int, ...] = field(init=False)
     within: Within | None = field(default=None, kw_only=True)
+    step: int | None = field(default=None, kw_only=True)
+    base: int | None = field(default=None, kw_only=True)
+    when: str | None = field(default=None, kw_only=True)
+    otherwise: Any = field(default=ABSENT, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_ends(self.low, self.high, self.log)
@@ -274,9 +361,12 @@ class Integer(Range):
                 )
         low, high = int(self.low), int(self.high)
         integers = high - low + 1
-        levels = self.levels
-        if levels is None:
-            levels = integers if integers <= ALL_INTEGERS_UP_TO else DEFAULT_LEVELS
+        lattice = _lattice(self, low, high)
+        levels: Any = self.levels
+        if lattice is not None:
+            levels = _on_lattice(lattice, low, high, levels, self.log)
+        elif levels is None:
+            levels = integers if integers <= ALL_UP_TO else round_levels(low, high, self.log, whole=True)
         if isinstance(levels, int | np.integer) and not isinstance(levels, bool):
             count = _check_count(int(levels))
             if count > integers:
@@ -297,7 +387,56 @@ class Integer(Range):
         return self.low - 0.5, self.high + 0.5
 
 
+def _lattice(target: Any, low: float, high: float) -> Lattice | None:
+    """The lattice that a range declares, checked; its step and base become canonical."""
+    found = lattice_of(low, target.step, target.base, isinstance(target, Integer))
+    if found is not None:
+        found.check([high], "high: ")
+        object.__setattr__(target, "step", found.step)
+        object.__setattr__(target, "base", found.base)
+        if found.base is not None:
+            object.__setattr__(target, "log", True)
+    return found
+
+
+def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: bool) -> Sequence[float]:
+    """The levels of a range on a lattice."""
+    if levels is not None and (isinstance(levels, bool) or not isinstance(levels, int | np.integer)):
+        given = _check_levels(levels, low, high)
+        lattice.check(given, "levels: ")
+        return [lattice.nearest(v) for v in given]
+    by_ratio = log and lattice.base is None
+    last = round(lattice.place(high))
+    if levels is None:
+        if not by_ratio or last < ALL_UP_TO:
+            return lattice.between(low, high)
+        levels = min(ABOUT, last + 1)
+    count = _check_count(int(levels))
+    if count > last + 1:
+        raise SpaceError(
+            f"levels must be <= the number of values, got {count} levels for the {last + 1} on {lattice}, up to "
+            f"{label(high)}; use levels={last + 1} or less"
+        )
+    if not by_ratio:
+        return [lattice.at(k) for k in _integer_levels(0, last, count, log=False)]
+    raw = low * (high / low) ** (np.arange(count) / (count - 1))
+    return [lattice.at(k) for k in _apart([round(lattice.place(float(v))) for v in raw], 0, last)]
+
+
+def condition_code(parameter: Parameter) -> list[str]:
+    """The condition as arguments of a call."""
+    if parameter.when is None:
+        return []
+    rest = [] if parameter.otherwise is ABSENT else [f"otherwise={_code(parameter.otherwise)}"]
+    return [f"when={parameter.when!r}", *rest]
+
+
+def _code(value: Any) -> str:
+    return value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
+
+
 def _freeze_range(target: Any, grid: tuple[Any, ...]) -> None:
+    check_condition(target)
     object.__setattr__(target, "within", _check_within(target.within, grid[0], grid[-1]))
     object.__setattr__(target, "grid", grid)
     object.__setattr__(target, "low", grid[0])
@@ -404,18 +543,22 @@ def _check_levels(levels: Any, low: float, high: float) -> Sequence[float]:
 def _integer_levels(low: int, high: int, count: int, log: bool) -> tuple[int, ...]:
     at = np.arange(count) / (count - 1)
     raw = low * (high / low) ** at if log else low + (high - low) * at
-    levels = [math.floor(v + 0.5) for v in raw]
+    return tuple(_apart([math.floor(v + 0.5) for v in raw], low, high))
+
+
+def _apart(levels: list[int], low: int, high: int) -> list[int]:
+    """Integers from low to high, pushed apart where rounding merged them: first up, then down from the end."""
     levels[0], levels[-1] = low, high
-    # Rounding a logarithmic scale can merge small levels: push them apart, first up, then down from the end.
-    for i in range(1, count):
+    for i in range(1, len(levels)):
         levels[i] = max(levels[i], levels[i - 1] + 1)
     levels[-1] = high
-    for i in range(count - 2, -1, -1):
+    for i in range(len(levels) - 2, -1, -1):
         levels[i] = min(levels[i], levels[i + 1] - 1)
-    return tuple(levels)
+    return levels
 
 
-def _levels_text(grid: Sequence[Any], most: int = 12) -> str:
+def levels_text(grid: Sequence[Any], most: int = 12) -> str:
+    """Levels as they are listed, the middle of many left out."""
     if len(grid) <= most:
         return ", ".join(label(v) for v in grid)
     head = ", ".join(label(v) for v in grid[: most - 2])

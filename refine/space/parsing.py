@@ -65,9 +65,53 @@ def _range(value: tuple[Any, ...]) -> Parameter:
             f"for choices write a list {list(value) or '[...]'}{_log_hint(value)}"
         )
     low, high = value[:2]
+    check_no_list(value)
     if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
         return Integer(low, high, levels=level_count(value) if len(value) == 3 else None)  # type: ignore[arg-type]
     return Float(low, high, levels=level_count(value)) if len(value) == 3 else Float(low, high)
+
+
+def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
+    """Asks which is meant where three numbers may as well be three choices.
+
+    They may if they rise by equal steps or by equal ratios and the last two are of one type, and if the third can't be a
+    number of levels.
+
+    Args:
+        value: ``(low, high, levels)``.
+        whole: Whether the range is one of integers; ``None`` for: if both ends are.
+
+    Raises:
+        SpaceError: They may; the text has both ways to write it.
+    """
+    if len(value) != 3 or any(number_of(v) is None or not _finite(v) for v in value):
+        return
+    low, high, third = (v.item() if isinstance(v, np.generic) else v for v in value)
+    if not low < high < third:
+        return
+    whole = all(isinstance(v, int) for v in (low, high)) if whole is None else whole
+    alike = isinstance(high, int)
+    like = (
+        not isinstance(third, int)
+        or (alike and math.isclose(third - high, high - low))
+        or (alike and low > 0 and math.isclose(third / high, high / low))
+        or (whole and third > high - low + 1)
+    )
+    if like:
+        kind = "Integer" if whole else "Float"
+        count = int(third) if float(third).is_integer() and not (whole and third > high - low + 1) else 10
+        levels = count if not whole else min(count, int(high - low + 1))
+        raise SpaceError(
+            f"{(low, high, third)!r} may mean two things; for three choices write the list {[low, high, third]!r}, for a range from {low} to "
+            f"{high} write refine.{kind}({low}, {high}, levels={levels})"
+        )
+
+
+def _finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def level_count(value: tuple[Any, ...]) -> int:
@@ -122,8 +166,11 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
         SpaceError: The data is no stored parameter.
     """
     kind = data.get("type")
+    condition: dict[str, Any] = {"when": data.get("when")}
+    if "otherwise" in data:
+        condition["otherwise"] = decode(data["otherwise"])
     if kind == "choice":
-        return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"))
+        return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"), **condition)
     kinds: dict[Any, type[Float] | type[Integer]] = {"float": Float, "int": Integer}
     if kind not in kinds:
         raise SpaceError(f"a stored parameter must be a float, int or choice, got {kind!r}")
@@ -135,4 +182,7 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
         levels=levels,
         log=data["log"],
         within=None if within is None else tuple(within),
+        step=data.get("step"),
+        base=data.get("base"),
+        **condition,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
+from refine.space.conditions import ABSENT, joined, ordered_conditions
 from refine.space.constraints import Constraint
 from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
 from refine.space.parameters import Mask, Parameter, number_of
@@ -24,8 +25,28 @@ if TYPE_CHECKING:
 RESERVED = ("state", "value", "seconds", "seed", "cell", "origin")
 """Column names of the table of trials; no parameter or metric may use them."""
 
+_TRIED = 10_000
+"""So many combinations of values a constraint is tried on when a space is made."""
+
 Indices = npt.NDArray[np.integer[Any]]
 """Level numbers, one row per configuration, one column per parameter."""
+
+
+_MOST_JOINED = 1_000_000
+
+
+class _Counted(NamedTuple):
+    """The parameters that conditions join.
+
+    Attributes:
+        names: Those that have a condition or are named by one.
+        count: How many configurations of them there are.
+        never: Those that no configuration has.
+    """
+
+    names: frozenset[str]
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+    never: frozenset[str]
 
 
 class SpaceDiff(NamedTuple):
@@ -104,10 +125,15 @@ class Space(Shown, Mapping[str, Parameter]):
                 text = any(isinstance(p, Categorical) and name in p.labels for p in self.values())
                 hint = "a text stands in quotes" if text else did_you_mean(name, self)
                 raise SpaceError(f"constraint {str(constraint)!r}: unknown parameter {name!r}; {hint}")
-        if self.constraints:
-            # Every level once, so that a comparison that can't be made is found now and not in the 900th cell.
-            rows = np.arange(max(self.radices))
-            self.valid(np.stack([rows % r for r in self.radices], axis=1))
+        self.conditions: dict[str, Constraint] = ordered_conditions(self._parameters)
+        for name, condition in self.conditions.items():
+            try:
+                condition(self._tried(condition.names))
+            except SpaceError as error:
+                raise SpaceError(f"{name}: {str(error).replace('constraint ', 'when ', 1)}") from None
+        for constraint in self.constraints:
+            # So that a comparison that can't be made is found now and not in the 900th cell.
+            constraint(self._tried(constraint.names))
 
     @classmethod
     def from_talos(cls, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> Space:
@@ -121,6 +147,20 @@ class Space(Shown, Mapping[str, Parameter]):
             except SpaceError as error:
                 raise SpaceError(f"{name}: {error}") from None
         return cls(converted, constraints)
+
+    @classmethod
+    def from_configspace(cls, source: Any) -> Space:
+        """The space of a ``ConfigSpace.ConfigurationSpace``: see :func:`refine.space.foreign.configspace_space`."""
+        from refine.space.foreign import configspace_space
+
+        return configspace_space(source)
+
+    @classmethod
+    def from_keras_tuner(cls, source: Any) -> Space:
+        """The space of a ``keras_tuner.HyperParameters``: see :func:`refine.space.foreign.keras_tuner_space`."""
+        from refine.space.foreign import keras_tuner_space
+
+        return keras_tuner_space(source)
 
     # A mapping.
 
@@ -149,18 +189,127 @@ class Space(Shown, Mapping[str, Parameter]):
 
     @property
     def varied(self) -> tuple[str, ...]:
-        """Names of the parameters that are not fixed."""
-        return tuple(n for n, p in self.items() if not p.fixed)
+        """Names of the parameters that are not fixed, and that some configuration has."""
+        return tuple(n for n, p in self.items() if not p.fixed and n not in self._counted.never)
 
     @cached_property
     def radices(self) -> tuple[int, ...]:
         """Number of levels per parameter."""
         return tuple(p.size for p in self.values())
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Number of cells of the grid, exact; constraints are not counted."""
+        """Number of configurations of the grid, exact: one for all values of what a condition leaves out.
+
+        Constraints are not counted.
+        """
+        alone = math.prod(p.size for n, p in self.items() if n not in self._counted.names)
+        return alone * self._counted.count
+
+    @cached_property
+    def cells(self) -> int:
+        """Number of cells of the grid: ``size``, and with conditions more, since several cells are one configuration then."""
         return math.prod(self.radices)
+
+    @cached_property
+    def _counted(self) -> _Counted:
+        """The configurations of those parameters that conditions join."""
+        count, never = 1, set(self.conditions)
+        for group in joined(self.conditions):
+            asked = [n for n in self if n in group and any(n in c.names for c in self.conditions.values())]
+            sizes = [self[n].size for n in asked]
+            if math.prod(sizes) > _MOST_JOINED:
+                raise SpaceError(
+                    f"conditions must name parameters of no more than {_MOST_JOINED:,} values together, got "
+                    f"{math.prod(sizes):,} of {', '.join(asked)}; give these fewer levels, or name fewer"
+                )
+            rows = np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
+            present = self._present(
+                {n: _plain(self[n])[rows[:, j]] for j, n in enumerate(asked)}, len(rows), group
+            )
+            never -= {n for n, mask in present.items() if mask.any()}
+            once = np.ones(len(rows), dtype=np.bool_)
+            for j, name in enumerate(asked):
+                if name in present:
+                    once &= present[name] | (rows[:, j] == 0)
+            children = [n for n in present if n not in asked]
+            which, times = np.unique(
+                np.array([present[n][once] for n in children]).reshape(len(children), -1),
+                axis=1,
+                return_counts=True,
+            )
+            count *= sum(
+                int(k) * math.prod(self[n].size for n, there in zip(children, column, strict=True) if there)
+                for column, k in zip(which.T, times, strict=True)
+            )
+        return _Counted(frozenset().union(*joined(self.conditions)), count, frozenset(never))
+
+    def _present(
+        self,
+        columns: Mapping[str, npt.NDArray[Any]],
+        n: int,
+        among: Collection[str] = (),
+        missing: Collection[str] = (),
+    ) -> dict[str, Mask]:
+        """Which of n rows have each conditional parameter, by the columns of those that conditions name.
+
+        Conditions on a missing one, of which there is no value although rows may have it, are not met.
+        """
+        present: dict[str, Mask] = {}
+        known: dict[str, Mask] = {}
+        for name, condition in self.conditions.items():
+            if not among or name in among:
+                asked = {other: columns[other] for other in condition.names}
+                present[name] = condition(asked, known, unknown=False) if n else np.zeros(0, dtype=np.bool_)
+                known[name] = np.zeros(n, dtype=np.bool_) if name in missing else present[name]
+        return present
+
+    def active(self, indices: Indices) -> dict[str, Mask]:
+        """Which rows of level numbers have each parameter that has a condition."""
+        names = set().union(*(c.names for c in self.conditions.values()))
+        columns = {n: _plain(p)[indices[:, j]] for j, (n, p) in enumerate(self.items()) if n in names}
+        return self._present(columns, len(indices))
+
+    def active_in(self, frame: pd.DataFrame) -> dict[str, Mask]:
+        """Which rows of a table have each parameter that has a condition, by the values of those that conditions name.
+
+        Args:
+            frame: A column for every parameter that a condition names; one that has a condition itself may be missing.
+        """
+        columns = {}
+        for name in set().union(*(c.names for c in self.conditions.values())):
+            column = frame[name].to_numpy() if name in frame else np.full(len(frame), None)
+            columns[name] = _plain_column(self[name], column)
+        return self._present(columns, len(frame))
+
+    def canonical(self, indices: Indices) -> Indices:
+        """Rows of level numbers with what they have not at its first level, so that one configuration is one row."""
+        if not self.conditions:
+            return indices
+        rows = np.array(indices)
+        for name, there in self.active(rows).items():
+            rows[~there, self._at[name]] = 0
+        return rows
+
+    @cached_property
+    def _at(self) -> dict[str, int]:
+        return {name: j for j, name in enumerate(self)}
+
+    def has(self, configuration: Mapping[str, Any]) -> frozenset[str]:
+        """The parameters that a configuration has, by the values of those that conditions name; labels will do.
+
+        Raises:
+            SpaceError: The value of one of these is missing.
+        """
+        if not self.conditions:
+            return frozenset(self)
+        columns, there = {}, set(self) - set(self.conditions)
+        for name in set().union(*(c.names for c in self.conditions.values())):
+            if name not in configuration and name in there:
+                raise SpaceError(f"a configuration needs every parameter, missing: {name}")
+            columns[name] = _one(self[name], configuration.get(name))
+        present = self._present(columns, 1, missing=[n for n in self.conditions if n not in configuration])
+        return frozenset(there | {name for name, mask in present.items() if mask[0]})
 
     def indices(self, cell: int) -> tuple[int, ...]:
         """The level numbers of a cell.
@@ -168,8 +317,8 @@ class Space(Shown, Mapping[str, Parameter]):
         Raises:
             SpaceError: ``cell`` is no integer in [0, size).
         """
-        if isinstance(cell, bool) or not isinstance(cell, int | np.integer) or not 0 <= cell < self.size:
-            raise SpaceError(f"a cell must be an integer >= 0 and < {self.size}, got {cell!r}")
+        if isinstance(cell, bool) or not isinstance(cell, int | np.integer) or not 0 <= cell < self.cells:
+            raise SpaceError(f"a cell must be an integer >= 0 and < {self.cells}, got {cell!r}")
         rest, out = int(cell), []
         for radix in reversed(self.radices):
             rest, digit = divmod(rest, radix)
@@ -188,8 +337,18 @@ class Space(Shown, Mapping[str, Parameter]):
         return self.at(self.indices(cell))
 
     def at(self, indices: Sequence[int] | npt.NDArray[Any]) -> dict[str, Any]:
-        """The configuration of one row of level numbers."""
-        return {n: surface(p.grid[int(i)]) for (n, p), i in zip(self.items(), indices, strict=True)}
+        """The configuration of one row of level numbers, without what its conditions leave out."""
+        found = {n: surface(p.grid[int(i)]) for (n, p), i in zip(self.items(), indices, strict=True)}
+        if not self.conditions:
+            return found
+        there = {n: bool(mask[0]) for n, mask in self.active(np.asarray(indices)[None, :]).items()}
+        return self._without(found, [n for n in self if there.get(n, True)])
+
+    def _without(self, found: Mapping[str, Any], there: Collection[str]) -> dict[str, Any]:
+        """A configuration without the parameters that it has not, or with what is stated in their place."""
+        stand_in = {n: surface(self[n].otherwise) for n in self if n not in there}
+        every = {n: found[n] if n in there else stand_in[n] for n in self}
+        return {n: v for n, v in every.items() if v is not ABSENT}
 
     def cell(self, configuration: Mapping[str, Any]) -> int:
         """The number of a configuration; the inverse of :meth:`configuration`.
@@ -197,11 +356,11 @@ class Space(Shown, Mapping[str, Parameter]):
         Raises:
             SpaceError: A name is missing or unknown, or a value is no level.
         """
-        self.check_names(configuration)
+        there = self.check_names(configuration)
         found = []
         for name, parameter in self.items():
             try:
-                found.append(parameter.index(configuration[name]))
+                found.append(parameter.index(configuration[name]) if name in there else 0)
             except SpaceError as error:
                 raise SpaceError(f"{name}: {error}") from None
         return self.number(found)
@@ -214,30 +373,56 @@ class Space(Shown, Mapping[str, Parameter]):
             return False
         return True
 
-    def check_names(self, names: Iterable[str]) -> None:
-        """Raises SpaceError unless ``names`` are exactly this space's."""
-        given = list(names)
-        for name in given:
+    def check_names(self, configuration: Mapping[str, Any]) -> frozenset[str]:
+        """The parameters that a configuration has.
+
+        Raises:
+            SpaceError: It has one that the space has not, or lacks one that its conditions don't leave out.
+        """
+        for name in configuration:
             if name not in self._parameters:
                 raise SpaceError(f"unknown parameter {name!r}; {did_you_mean(name, self)}")
-        missing = [n for n in self if n not in given]
+        missing = [n for n in self if n not in configuration and n not in self.conditions]
+        there = self.has(configuration) if not missing else frozenset(self)
+        missing = [n for n in self if n not in configuration and n in there]
         if missing:
             raise SpaceError(f"a configuration needs every parameter, missing: {', '.join(missing)}")
+        return there
 
     # Columns: many configurations at once.
 
     def columns(self, indices: Indices) -> dict[str, npt.NDArray[Any]]:
-        """Level numbers of shape (n, parameters) as table columns: numbers, or labels of choices."""
+        """Level numbers of shape (n, parameters) as table columns: numbers, or labels of choices.
+
+        What a row has not is as its level number says.
+        """
         return {n: p.column(indices[:, j]) for j, (n, p) in enumerate(self.items())}
 
+    def _tried(self, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
+        """Columns of some parameters: all their values together, or where these are many, every level and a sample."""
+        some = [(n, self[n]) for n in self if n in names]
+        sizes = [p.size for _, p in some]
+        if math.prod(sizes) <= _TRIED:
+            rows = np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
+        else:
+            every = np.arange(max(sizes))[:, None] % np.array(sizes)
+            rows = np.concatenate([every, np.random.default_rng(0).integers(0, sizes, (_TRIED, len(sizes)))])
+        return {n: _plain(p)[rows[:, j]] for j, (n, p) in enumerate(some)}
+
     def valid(self, indices: Indices) -> Mask:
-        """Which rows of level numbers meet every constraint."""
+        """Which rows of level numbers meet every constraint, and are :meth:`canonical`.
+
+        What a constraint says of a parameter that a row has not keeps no row out.
+        """
         mask = np.ones(len(indices), dtype=np.bool_)
-        if self.constraints:
+        there = self.active(indices) if self.conditions and len(indices) else {}
+        for name, present in there.items():
+            mask &= present | (indices[:, self._at[name]] == 0)
+        if self.constraints and len(indices):
             named = set().union(*(c.names for c in self.constraints))
             columns = {n: _plain(p)[indices[:, j]] for j, (n, p) in enumerate(self.items()) if n in named}
             for constraint in self.constraints:
-                mask &= constraint(columns)
+                mask &= constraint(columns, there)
         return mask
 
     def contains(self, frame: pd.DataFrame) -> Mask:
@@ -246,7 +431,8 @@ class Space(Shown, Mapping[str, Parameter]):
         Being on a level is not required.
 
         Args:
-            frame: One column per parameter; others are ignored.
+            frame: One column per parameter; others are ignored. Of one with a condition only rows count that meet it, and
+                its column may be missing where none does.
 
         Returns:
             Mask of shape (rows,).
@@ -259,43 +445,65 @@ class Space(Shown, Mapping[str, Parameter]):
                 f"contains needs a table, one row per configuration, got {type(frame).__name__}; of one configuration "
                 "pd.DataFrame([configuration])"
             )
-        missing = [n for n in self if n not in frame.columns]
+        missing = [n for n in self if n not in frame.columns and n not in self.conditions]
         if missing:
             raise SpaceError(f"the table needs a column for every parameter, missing: {', '.join(missing)}")
         mask = np.ones(len(frame), dtype=np.bool_)
+        there = self.active_in(frame) if self.conditions else {}
         for name, parameter in self.items():
-            mask &= parameter.contains(frame[name].to_numpy())
+            here = parameter.contains(frame[name].to_numpy()) if name in frame else np.zeros_like(mask)
+            mask &= here | ~there[name] if name in there else here
         if self.constraints and mask.any():
-            columns = {n: _plain_column(p, frame[n].to_numpy()[mask]) for n, p in self.items()}
-            inside = np.ones(int(mask.sum()), dtype=np.bool_)
+            columns = {n: _plain_column(p, frame[n].to_numpy()[mask]) for n, p in self.items() if n in frame}
+            inside, present = np.ones(int(mask.sum()), dtype=np.bool_), {n: m[mask] for n, m in there.items()}
             for constraint in self.constraints:
-                inside &= constraint(columns)
+                named = {n: columns.get(n, np.full(len(inside), np.nan)) for n in constraint.names}
+                inside &= constraint(named, present)
             mask[mask] = inside
         return mask
 
     def unit(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Positions for statistics, shape (rows, parameters): see :meth:`Parameter.unit`."""
-        return np.column_stack([p.unit(frame[n].to_numpy()) for n, p in self.items()])
+        """Positions for statistics, shape (rows, parameters): see :meth:`Parameter.unit`.
+
+        What a row has not is at its first level.
+        """
+        there = self.active_in(frame) if self.conditions else {}
+        found = []
+        for name, parameter in self.items():
+            column = frame[name].to_numpy() if name in frame else np.full(len(frame), None)
+            at = np.array(parameter.unit(column), dtype=float)
+            if name in there:
+                at[~there[name]] = parameter.unit(_as_objects(parameter.grid[:1]))[0]
+            found.append(at)
+        return np.column_stack(found)
 
     def broken_constraints(self, configuration: Mapping[str, Any]) -> list[Constraint]:
         """The constraints that a frozen configuration does not meet; its values need not be levels."""
-        columns = {
-            n: np.array([float(v)]) if p.numeric and number_of(v) is not None else _as_objects([_bare(v)])
-            for (n, p), v in zip(self.items(), (configuration[n] for n in self), strict=True)
-        }
-        return [c for c in self.constraints if not c(columns)[0]]
+        there = self.has(configuration)
+        columns = {n: _one(p, configuration.get(n)) for n, p in self.items()}
+        present = {n: np.array([n in there]) for n in self.conditions}
+        return [c for c in self.constraints if not c({n: columns[n] for n in c.names}, present)[0]]
 
     def holds(self, configuration: Mapping[str, Any]) -> bool:
         """Whether a frozen configuration lies inside: bounds and choices, then the constraints; on a level or not."""
-        inside = all(bool(p.contains(_as_objects([configuration[n]]))[0]) for n, p in self.items())
+        there = self.has(configuration)
+        inside = all(
+            bool(p.contains(_as_objects([configuration[n]]))[0]) for n, p in self.items() if n in there
+        )
         return inside and not self.broken_constraints(configuration)
 
     # Identity and relations.
 
     def frozen(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration in this space's order with canonical values; levels are not required."""
-        self.check_names(configuration)
-        return {n: freeze(configuration[n]) for n in self}
+        """The configuration in this space's order with canonical values; levels are not required.
+
+        What its conditions leave out is left out, or has the value that is stated for that.
+        """
+        there = self.check_names(configuration)
+        found = {n: freeze(configuration[n]) for n in self if n in there}
+        if not self.conditions:
+            return found
+        return {n: freeze(v) for n, v in self._without(found, there).items()}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""
@@ -340,6 +548,8 @@ class Space(Shown, Mapping[str, Parameter]):
         True for equal spaces. Constraints must include all of ``other``'s.
         """
         if set(self) != set(other) or not set(other.constraints) <= set(self.constraints):
+            return False
+        if any(p.when != self[n].when for n, p in other.items() if p.when is not None):
             return False
         return all(bool(np.all(other[n].contains(_as_objects(p.grid)))) for n, p in self.items())
 
@@ -416,7 +626,20 @@ def _bare(value: Any) -> Any:
     return label(value) if isinstance(value, Reference | tuple) else value
 
 
+def _one(parameter: Parameter, value: Any) -> npt.NDArray[Any]:
+    """One value, or the label of a choice, as constraints see it."""
+    if isinstance(parameter, Categorical):
+        at = int(parameter.positions(_as_objects([value]))[0])
+        value = parameter.grid[at] if at >= 0 else value
+    number = number_of(value)
+    return (
+        np.array([float(number)]) if parameter.numeric and number is not None else _as_objects([_bare(value)])
+    )
+
+
 def _plain_column(parameter: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if isinstance(parameter, Categorical):
         return _plain(parameter)[parameter.positions(values)]
+    if values.dtype == object:
+        return np.array([np.nan if v is None else v for v in values], dtype=float)
     return np.asarray(values, dtype=float)

@@ -261,6 +261,9 @@ def _parameter_columns(
     found = {}
     for name, parameter in space.items():
         column = configurations.column(name)
+        if name in space.conditions and not (has := configurations.has(name)).all():
+            found[name] = _with_gaps(parameter, column, has)[part]
+            continue
         # What kind of numbers a column has all of its rows decide.
         found[name] = (
             _parameter_column(parameter, column)[part]
@@ -268,6 +271,17 @@ def _parameter_columns(
             else _parameter_column(parameter, column[part])
         )
     return found
+
+
+def _with_gaps(
+    parameter: Parameter, column: Sequence[Any] | npt.NDArray[Any], has: npt.NDArray[np.bool_]
+) -> npt.NDArray[Any]:
+    """A column of which some rows have nothing: NaN among numbers, else ``None``."""
+    shown = _parameter_column(parameter, [v for v, there in zip(column, has, strict=True) if there])
+    kind = float if shown.dtype.kind in "if" else object
+    out = np.full(len(has), np.nan if kind is float else None, dtype=kind)
+    out[has] = shown
+    return out
 
 
 def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:

@@ -126,6 +126,17 @@ class Rows(Sequence[dict[str, Any]]):
             return np.concatenate(arrays)
         return [v for block in self._blocks for v in block.listed(name, None)]
 
+    def has(self, name: str) -> npt.NDArray[np.bool_]:
+        """Which mappings have a name, (n,)."""
+        parts = [np.zeros(0, dtype=np.bool_)]
+        for block in self._blocks:
+            found = block.columns.get(name)
+            if isinstance(found, list):
+                parts.append(np.array([v is not _NOT for v in found], dtype=np.bool_))
+            else:
+                parts.append(np.full(block.n, found is not None))
+        return np.concatenate(parts)
+
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
         """What every mapping has under a name as (n,) floats; NaN where it has nothing."""
         parts = [np.zeros(0)]
@@ -162,7 +173,7 @@ class Rows(Sequence[dict[str, Any]]):
 
         Args:
             names: Which.
-            otherwise: Name -> what stands where a mapping has none; ``None`` where that says nothing.
+            otherwise: Name -> what stands where a mapping has none; nothing where that says nothing.
         """
         found, wanted = Rows(), list(names)
         for block in self._blocks:
@@ -170,7 +181,9 @@ class Rows(Sequence[dict[str, Any]]):
             for name in wanted:
                 mine = block.columns.get(name)
                 columns[name] = (
-                    mine if isinstance(mine, np.ndarray) else _packed(block.listed(name, otherwise.get(name)))
+                    mine
+                    if isinstance(mine, np.ndarray)
+                    else _packed(block.listed(name, otherwise.get(name, _NOT)))
                 )
             found._blocks.append(_Block(block.n, columns))
         return found

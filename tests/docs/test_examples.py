@@ -67,3 +67,21 @@ def test_a_dask_cluster_of_separate_processes(tmp_path):
     said = run("dask_cluster.py", "--out", str(tmp_path), "--n", "60")
     assert re.search(r"^60 trials on tcp://127\.0\.0\.1:\d+, best ", said, flags=re.MULTILINE)
     assert "60 complete" in said
+
+
+def test_a_gradient_boosting_in_a_space_as_people_write_it(tmp_path):
+    said = run("gradient_boosting.py", str(tmp_path / "store.db"), "24")
+    assert (
+        "validation_fraction  float, step 0.05, when early_stopping: 0.05, 0.1, 0.15, 0.2, 0.25, 0.3" in said
+    )
+    assert "Review of round" in said
+    own = (EXAMPLES / "gradient_boosting.py").read_text().partition("import refine\n")[2]
+    assert sum(bool(line.strip()) for line in own.splitlines()) < 25
+    import refine
+
+    (root,) = refine.Tree("boosting", store=str(tmp_path / "store.db")).rounds
+    trials = root.trials
+    assert (trials["state"] == "complete").all()
+    stops = trials["early_stopping"].astype(str) == "True"
+    assert trials["validation_fraction"].isna().tolist() == (~stops).tolist()
+    assert {*trials["max_leaf_nodes"]} <= set(range(8, 65, 8))

@@ -125,3 +125,68 @@ def test_any_text_is_a_constraint_or_an_error_of_ours(text):
 def test_log_scales_are_seen_as_plain_numbers():
     space = Space({"lr": Float(1e-4, 1, 5, log=True)}, ["lr >= 0.01"])
     assert feasible(space).count == 3
+
+
+# What is cut short, and what is equal.
+
+
+def rows_of(space):
+    return [space.configuration(cell) for cell in range(space.size)]
+
+
+def test_an_or_keeps_none_from_being_calculated_with():
+    space = Space(
+        {"max_depth": [3, 5, None], "leaves": [8, 31, 63]}, ["max_depth is None or leaves <= 2 ** max_depth"]
+    )
+    met = space.valid(np.array([space.indices(cell) for cell in range(space.size)]))
+    kept = [(p["max_depth"], p["leaves"]) for p, ok in zip(rows_of(space), met, strict=True) if ok]
+    assert kept == [(3, 8), (5, 8), (5, 31), (None, 8), (None, 31), (None, 63)]
+    also = Space(dict(space), ["not (max_depth is not None and leaves > 2 ** max_depth)"])
+    assert (also.valid(np.array([also.indices(c) for c in range(also.size)])) == met).all()
+    assert space.contains(pd.DataFrame({"max_depth": [4, None], "leaves": [31, 31]})).tolist() == [
+        False,
+        True,
+    ]
+
+
+def test_none_in_arithmetic_is_found_when_the_space_is_made_and_the_way_out_is_said():
+    with pytest.raises(SpaceError, match="ask for None first: max_depth is None or ..."):
+        Space({"max_depth": [3, 5, None], "leaves": [8, 31, 63]}, ["leaves < 60 or leaves <= 2 ** max_depth"])
+
+
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        ("a + b == 0.3", True),
+        ("a + b != 0.3", False),
+        ("a + b <= 0.3", True),
+        ("a + b > 0.3", False),
+        ("a + b - 0.3 == 0", True),
+        ("a + b in [0.3, 7]", True),
+        ("tiny > 0", True),
+        ("tiny == 0", False),
+    ],
+)
+def test_numbers_that_differ_by_rounding_alone_are_equal(expression, holds):
+    space = Space({"a": [0.1, 1], "b": [0.2, 1], "tiny": [1e-13, 1]}, [expression])
+    assert space.valid(np.zeros((1, 3), dtype=int)).tolist() == [holds]
+
+
+def test_shares_that_sum_to_one():
+    share = Float(0, 1, step=0.1)
+    space = Space({"a": share, "b": share, "c": share}, ["a + b + c == 1"])
+    assert feasible(space).count == 66
+
+
+def test_what_is_said_of_a_parameter_that_a_row_has_not_is_neither_true_nor_false():
+    columns = {"a": np.array([1.0, 2.0, 3.0]), "b": np.array(["x", "y", "z"], dtype=object)}
+    there = {"b": np.array([True, False, False])}
+
+    def told(text, unknown):
+        return Constraint(text)(columns, there, unknown).tolist()
+
+    assert told("b == 'x'", True) == [True, True, True]
+    assert told("b == 'x'", False) == [True, False, False]
+    assert told("not b == 'x'", False) == [False, False, False]
+    assert told("a > 2 or b == 'x'", False) == [True, False, True]
+    assert told("a > 2 and b == 'x'", True) == [False, False, True]

@@ -42,10 +42,10 @@ def test_edits_keep_a_declared_order():
 @pytest.mark.parametrize(
     ("old", "value", "new"),
     [
-        # (low, high) keeps the spacing, with both ends as levels.
+        # (low, high) keeps the levels between, and the spacing beyond, with both ends as levels.
         (Float(0, 0.5, 6), (0, 0.2), Float(0, 0.2, 3)),
         (Float(0, 0.5, 6), (0.1, 0.3), Float(0.1, 0.3, 3)),
-        (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, 3)),  # as nearly as both ends allow
+        (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, [0, 0.1, 0.2, 0.25])),  # earlier trials stay on the grid
         (Float(0, 0.5, 6), (0.11, 0.12), Float(0.11, 0.12, 2)),
         (Float(0, 0.5, 6), (0, 1), Float(0, 1, 11)),  # beyond the old bounds: wider
         (Float(0, 0.5, 6), (-0.5, 0.5), Float(-0.5, 0.5, 11)),
@@ -55,7 +55,7 @@ def test_edits_keep_a_declared_order():
         (Integer(2, 30, 8), (2, 14), Integer(2, 14, 4)),
         (Integer(0, 10), (5, 20), Integer(5, 20, 16)),
         (Integer(0, 100, 11), (0, 3), Integer(0, 3, 2)),
-        (Integer(0, 10), (0.5, 5.5), Float(0.5, 5.5, 6)),  # no integers any more
+        (Integer(0, 10), (0.5, 5.5), Float(0.5, 5.5, [0.5, 1, 2, 3, 4, 5, 5.5])),  # no integers any more
         (LOG, (1e-4, 1e-2), Float(1e-4, 1e-2, 3, log=True)),
         (LOG, (1e-6, 1), Float(1e-6, 1, 7, log=True)),
         (LOG, (1e-2, 100), Float(1e-2, 100, 5, log=True)),
@@ -108,7 +108,9 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
     )
     proposed = old.replace({"dropout": (0, 0.3, 31), "lr": Float(1e-2, 1, 9, log=True)})
     new = edit_space(proposed, old, {"dropout": (0, 0.2), "act": "relu"})
-    assert new["dropout"] == Float(0, 0.2, 3)  # the spacing of the round, not of the proposal
+    assert new["dropout"] == Float(0, 0.2, 21)  # no fewer levels than the proposal has there
+    assert edit_space(old, old, {"dropout": (0, 0.2)})["dropout"] == Float(0, 0.2, 3)  # the round's spacing
+    assert edit_space(proposed, old, {"dropout": (0, 0.2, 3)})["dropout"] == Float(0, 0.2, 3)  # unless asked
     assert new["act"] == Categorical(["relu"])
     assert new["lr"] == proposed["lr"]
     assert new.constraints == old.constraints
@@ -134,7 +136,8 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
         ({"dropout": (0, math.inf, 3)}, "edit: dropout: high must be a finite number, got inf"),
         (
             {"dropout": (0, 0.2, 2.5)},
-            "edit: dropout: the third entry of a range is its number of levels, a whole number, got (0, 0.2, 2.5)",
+            "edit: dropout: (0, 0.2, 2.5) may mean two things; for three choices write the list [0, 0.2, 2.5], for a range "
+            "from 0 to 0.2 write refine.Float(0, 0.2, levels=10)",
         ),
         (
             {"dropout": (0, 0.2, math.nan)},
@@ -147,8 +150,8 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
         ),
         (
             {"n": (0, 3, 9)},
-            "edit: n: levels must be <= the number of integers, got 9 levels for the 4 integers from 0 to 3; use "
-            "levels=4 or less",
+            "edit: n: (0, 3, 9) may mean two things; for three choices write the list [0, 3, 9], for a range from 0 to 3 "
+            "write refine.Integer(0, 3, levels=4)",
         ),
         ({"act": []}, "edit: act: choices must not be empty, got []; give at least one value"),
         ({"act": {"relu"}}, "edit: act: choices must be a list, whose order is kept, got set; write [...]"),
@@ -269,8 +272,8 @@ def test_keeping_everything_changes_nothing(old):
         (Float(0, 1, 5), [2], False, (0.5, 0.5625, 0.625, 0.6875, 0.75)),  # never a point
         (Float(0, 1, 5), [4], False, (0.75, 0.8125, 0.875, 0.9375, 1)),
         (Float(0, 1, 2), [1], False, (0, 1)),
-        (LOG, [0, 1, 2], False, (1e-4, 10**-3.5, 1e-3, 10**-2.5, 1e-2)),
-        (LOG, [2, 3, 4], True, (10**-2.5, 1e-2, 1e-1, 1)),
+        (LOG, [0, 1, 2], False, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)),
+        (LOG, [2, 3, 4], True, (3e-3, 1e-2, 1e-1, 1)),
         (Integer(0, 10), [2, 3, 4], False, (2, 3, 4)),  # no integers between
         (Integer(0, 10), [2, 3, 4], True, (2, 3, 4)),
         (Integer(0, 100, 11), [2, 3], False, (20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from refine.analysis.analysis import Analysis
 from refine.analysis.levels import cells_of
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import ranked_trials
+from refine.analysis.selection import having, ranked_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
 from refine.report.figures.metric_axis import metric_axis
@@ -101,6 +101,7 @@ def bars(
         AnalysisError: The same parameter twice.
         KeyError: There is no evidence on one of them.
     """
+    analysis = having(analysis, *[n for n in (x, hue, column, row) if n is not None])
     names = {"x": x, "hue": hue, "column": column, "row": row}
     given = {role: name for role, name in names.items() if name is not None}
     for role, name in given.items():

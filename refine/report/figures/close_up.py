@@ -11,7 +11,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.densities import Densities, MedianLine, density_between, level_spacing, median_line
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import ranked_trials
+from refine.analysis.selection import having, ranked_trials
 from refine.errors import AnalysisError
 from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
@@ -77,6 +77,7 @@ def close_up(
             space-filling trials with a rank lie between them.
         KeyError: There is no evidence on the parameter.
     """
+    analysis = having(analysis, name)
     e = analysis[name]
     _check(e, low, high)
     table, y, pruned = ranked_trials(analysis)

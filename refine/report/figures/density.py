@@ -10,7 +10,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.densities import Densities, density_curves, density_surface, level_spacing
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import space_filling_trials, stays
+from refine.analysis.selection import having, space_filling_trials, stays
 from refine.report.figures.levels import share_bars, violins
 from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
@@ -60,6 +60,7 @@ def density(
         label: What the change is called: ``"proposed"`` or ``"decided"``.
         ax: Axes to draw into; default those of a new figure.
     """
+    analysis = having(analysis, name)
     evidence = analysis[name]
     with style():
         if isinstance(evidence.parameter, Range) and evidence.parameter.size >= _FEW:
@@ -135,6 +136,7 @@ def density_2d(
         label: What the change is called.
         ax: Axes to draw into; default those of a new figure.
     """
+    analysis = having(analysis, name)
     evidence = analysis[name]
     with style():
         if evidence.parameter.ordered and evidence.parameter.size >= _FEW:

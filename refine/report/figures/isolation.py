@@ -9,7 +9,7 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.analysis.levels import level_bests
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import candidates, ranked_trials
+from refine.analysis.selection import candidates, having, ranked_trials
 from refine.report.figures.cells import cell_axis
 from refine.report.figures.levels import beside, mark_rows, row_height, row_names
 from refine.report.figures.metric_axis import hidden_note, metric_axis
@@ -70,6 +70,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), Deep Learning Tuning Playbook, for the plot; Dodge et al.
     (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
     """
+    analysis = having(analysis, name)
     e = analysis[name]
     rows = cell_axis(e, None, analysis.sign, letters=_LETTERS, by_median=False)
     bests = level_bests(analysis, lambda table: rows.of(table[name].to_numpy()), rows.count)

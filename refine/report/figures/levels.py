@@ -11,7 +11,7 @@ from refine.analysis.densities import metric_density
 from refine.analysis.evidence import GOOD, LevelEvidence, ParameterEvidence
 from refine.analysis.levels import cells_of, level_shares
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import ranked_trials, stays
+from refine.analysis.selection import having, ranked_trials, stays
 from refine.report.figures.cells import CellAxis, cell_axis
 from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
@@ -71,6 +71,7 @@ def levels(
     Raises:
         KeyError: There is no evidence on the parameter.
     """
+    analysis = having(analysis, name)
     evidence = analysis[name]
     with style():
         return violins(analysis, evidence, new, label, ax)

@@ -10,6 +10,7 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import GOOD
 from refine.analysis.levels import cells_of
+from refine.analysis.selection import having
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
 from refine.report.figures.style import (
@@ -67,6 +68,7 @@ def pair(
         AnalysisError: ``a`` and ``b`` are the same.
         KeyError: There is no evidence on one of them.
     """
+    analysis = having(analysis, a, b)
     if a == b:
         raise AnalysisError(f"pair: needs two different parameters, got {a!r} twice; name another one")
     target = {name: new[name] for name in (a, b) if new is not None and name in new}

@@ -13,7 +13,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import read_at
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import candidates, space_filling_trials
+from refine.analysis.selection import candidates, first_where_absent, space_filling_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis
 from refine.report.figures.style import (
@@ -106,6 +106,7 @@ def parallel(
     view = MetricView(y, analysis.direction)
     good = stats.top_mask(analysis.sign * y, float(top))
     with style():
+        table = first_where_absent(analysis, table)
         uprights = [_upright(e, table[e.name].to_numpy(), new, analysis.sign, len(chosen)) for e in chosen]
         read = read_at(
             analysis.parameters, {n: table[n].to_numpy() for n in (e.name for e in analysis.parameters)}

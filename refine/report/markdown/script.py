@@ -12,7 +12,7 @@ from refine.run.identity import UNNAMED
 from refine.run.protocols import Objective
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
-from refine.space.parameters import Range
+from refine.space.parameters import Range, condition_code
 from refine.space.space import Space, decode_configuration
 from refine.tree.round import Round
 from refine.trials.metric import FUNCTION
@@ -134,19 +134,12 @@ def space_code(space: Space) -> str:
     rows = []
     for name, parameter in space.items():
         if isinstance(parameter, Range):
-            levels = (
-                str(parameter.size)
-                if parameter.evenly_spaced
-                else "[" + ", ".join(map(repr, parameter.grid)) + "]"
-            )
-            log = ", log=True" if parameter.log else ""
-            limits = f", within={parameter.within!r}" if parameter.within else ""
-            kind = type(parameter).__name__
-            text = f"{kind}({parameter.low!r}, {parameter.high!r}, levels={levels}{log}{limits})"
+            text = parameter.code(repr, repr)
         else:
             assert isinstance(parameter, Categorical)
-            order = "" if parameter.declared_order is None else f", ordered={parameter.ordered}"
-            text = f"Categorical([{', '.join(_value(v) for v in parameter.grid)}]{order})"
+            order = [] if parameter.declared_order is None else [f"ordered={parameter.ordered}"]
+            values = f"[{', '.join(_value(v) for v in parameter.grid)}]"
+            text = f"Categorical({', '.join([values, *order, *condition_code(parameter)])})"
         rows.append(f"    {name!r}: {text},")
     tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
     return "\n".join(["Space({", *rows, f"}}{tail})"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 
+from refine.analysis.conditions import declared
 from refine.report.pages.proposal import proposal_page, within_text
 from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
 from refine.report.pages.worth import TONES, worth_action, worth_sentence
 from refine.review.review import Review
 from refine.space.edits import bounds_text
-from refine.space.parameters import Range
+from refine.space.literals import python_text
+from refine.space.parameters import Parameter, Range, levels_text
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Grid, Page, Text
 from refine.utils.format import percent, probability
@@ -28,6 +30,7 @@ def review_page(review: Review) -> Page:
     blocks += proposal_page(review.proposal).blocks
     if review.edits or review.rejected:
         blocks += _changes(review)
+    blocks += _conditions(review)
     blocks += [
         Text(f"Caution: {sentence(c)}", "warn") for c in review.analysis.cautions if c.code == "imported"
     ]
@@ -45,12 +48,33 @@ def review_page(review: Review) -> Page:
     return Page(f"Review of round {review.round.id}", tuple(blocks), calls)
 
 
+def _conditions(review: Review) -> list[Block]:
+    """Conditions that the trials showed, to declare for the next round."""
+    found, space = review.analysis.parameters, review.space
+    blocks: list[Block] = []
+    for e in found:
+        new = declared(e, found, space[e.name]) if e.name in space else None
+        if new is not None:
+            blocks.append(
+                Text(
+                    f"The objective read {e.name} only where {new.when}. Declared as its condition, it is absent elsewhere "
+                    "and no configuration is run for its values there.",
+                    "faint",
+                    Action("review.edit", **{e.name: Symbol(python_text(new))}),
+                )
+            )
+    return blocks
+
+
 def _changes(review: Review) -> list[Block]:
     space, proposed, edited = review.space, review.proposal.space, review.edited
-    rows = [(n, "edited", bounds_text(a), bounds_text(b)) for n, (a, b) in edited.items()]
-    rows += [(n, "rejected", bounds_text(proposed[n]), bounds_text(space[n])) for n in review.rejected]
+    rows = [(n, "edited", bounds_text(a), bounds_text(b), _levels(b)) for n, (a, b) in edited.items()]
+    rows += [
+        (n, "rejected", bounds_text(proposed[n]), bounds_text(space[n]), _levels(space[n]))
+        for n in review.rejected
+    ]
     found: list[Block] = [
-        Grid(("parameter", "you", "proposed", "yours"), tuple(rows)),
+        Grid(("parameter", "you", "proposed", "yours", "its levels"), tuple(rows)),
         Text(f"Your space keeps {percent(review.volume_kept)} of the present one; {_claimed(review)}."),
     ]
     hints = [as_choices(n, space[n]) for n, (a, _) in edited.items() if isinstance(a, Range)]
@@ -59,6 +83,11 @@ def _changes(review: Review) -> list[Block]:
     if seen.warning is not None:
         found.append(Text(sentence(seen.warning), "bad" if seen.throws else "warn"))
     return found
+
+
+def _levels(parameter: Parameter) -> str:
+    """The levels that an edit makes, where its bounds don't say them."""
+    return levels_text(parameter.grid) if isinstance(parameter, Range) else ""
 
 
 def _claimed(review: Review) -> str:

@@ -77,8 +77,8 @@ def part_of(
     """The root that finished runs make.
 
     Equal configurations are one planned run and its replicates; the first complete one is the planned run. A parameter
-    that a run had not is recorded as not read, and stands at a level drawn from the run's other values, as in a round
-    whose objective does not read it.
+    that a run had not, although no condition of the space leaves it out, is recorded as not read, and stands at a level drawn
+    from the run's other values, as in a round whose objective does not read it.
 
     Args:
         space: Where they lie.
@@ -130,7 +130,8 @@ def part_of(
     trials = []
     for i, run in enumerate(runs):
         values, read = filled[i]
-        at = [level[n].get(value_key(v)) for n, v in values.items()]
+        there = space.has(values)
+        at = [level[n].get(value_key(values[n])) if n in there else 0 for n in space]
         row: dict[str, Any] = {
             "key": keys[i],
             "replicate": replicate[i],
@@ -166,11 +167,13 @@ def part_of(
 
 def _filled(space: Space, run: Run) -> tuple[dict[str, Any], list[str] | None]:
     """A whole configuration, and the names that the run had where it had not all."""
-    if len(run.had) == len(space):
+    if len(run.had) == len(space) and not space.conditions:
         return {n: run.had[n] for n in space}, None
     own = configuration_key(run.had)
     drawn = {n: p.grid[seed_of("imported", own, n) % p.size] for n, p in space.items()}
-    return {n: run.had.get(n, drawn[n]) for n in space}, [n for n in space if n in run.had]
+    whole = space.frozen({n: run.had.get(n, drawn[n]) for n in space})
+    had = [n for n in space if n in run.had]
+    return whole, None if set(whole) <= set(had) else had
 
 
 def _rounded(metrics: Mapping[str, float]) -> dict[str, Any]:

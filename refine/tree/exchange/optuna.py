@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refine.analysis.conditions import conditioned
 from refine.errors import AnalysisError, NotFoundError, RefineError, SpaceError, StoreError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, decode, freeze, label, value_key
-from refine.space.parameters import ALL_INTEGERS_UP_TO, DEFAULT_LEVELS, Float, Integer, Parameter, Range
+from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, Range
+from refine.space.rounding import ABOUT
 from refine.space.space import Space
 from refine.store.engine import URL, url_of
 from refine.store.reader import Reader
@@ -157,9 +159,11 @@ def read_study(
             raise SpaceError(f"{name}: {error}") from None
     space = Space(parameters)
     origin = origin_of(space_filling)
+    runs = [_run(x, space, titles, at, origin) for x in trials]
     return Study(
-        space,
-        [_run(x, space, titles, at, origin) for x in trials],
+        # A trial that suggested no such parameter took a branch without it.
+        conditioned(space, [run.had for run in runs]),
+        runs,
         str(Metric.parse(metric or judged)),
         directions[at],
     )
@@ -181,22 +185,13 @@ def _parameter(distributions: list[Any]) -> Parameter:
         return Categorical([low])
     whole = isinstance(first, IntDistribution)
     step: Any = first.step if len(distributions) == 1 else (1 if whole else None)
-    if whole:
-        count = (high - low) // step + 1
-        if step == 1:
-            return Integer(low, high, log=first.log)
-        return Integer(low, low + step * (count - 1), levels=[low + step * i for i in _some(count)])
+    if whole and step == 1:
+        return Integer(low, high, log=first.log)
     if step is None:
         return Float(low, high, log=first.log)
+    kind: Any = Integer if whole else Float
     count = round((high - low) / step) + 1
-    return Float(low, high, levels=[low, *(low + step * i for i in _some(count)[1:-1]), high])
-
-
-def _some(count: int) -> list[int]:
-    """Numbers of the steps that become levels: all up to 20, else ten evenly spread."""
-    if count <= ALL_INTEGERS_UP_TO:
-        return list(range(count))
-    return [round(i * (count - 1) / (DEFAULT_LEVELS - 1)) for i in range(DEFAULT_LEVELS)]
+    return kind(low, high, levels=None if count <= ALL_UP_TO else ABOUT, step=step)  # type: ignore[no-any-return]
 
 
 def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: int, origin: str) -> Run:

@@ -16,7 +16,7 @@ from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.analysis.levels import cells_of, level_shares
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import good_rows, unusable
+from refine.analysis.selection import good_rows, having, unusable
 from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
@@ -306,6 +306,7 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
         ``a`` and ``b`` with labels, and per cell (row = level of ``b``, column = level of ``a``) ``median``, ``n``,
         ``good`` and ``text``.
     """
+    analysis = having(analysis, a, b)
     across, down = analysis[a], analysis[b]
     shape = len(down.levels), len(across.levels)
 

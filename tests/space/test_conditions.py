@@ -1,0 +1,318 @@
+"""Declared conditions: a parameter that some configurations have and others have not."""
+
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.design.space_filling import design_named, draw, feasible
+from refine.errors import DesignError, SpaceError
+from refine.space.categorical import Categorical
+from refine.space.edits import edit_space, narrowed
+from refine.space.files import read_space
+from refine.space.given import given_configuration
+from refine.space.parameters import Float, Integer
+from refine.space.space import Space, configuration_key
+
+SPACE = Space(
+    {
+        "optimizer": ["sgd", "adam"],
+        "momentum": Float(0, 0.9, 4, when="optimizer == 'sgd'"),
+        "nesterov": Categorical([True, False], when="momentum > 0.5"),
+        "beta": Float(0.8, 0.9, 3, when="optimizer=='adam'", otherwise=0.0),
+        "units": (4, 8),
+    }
+)
+
+
+def every(space):
+    return [space.at(row) for row in np.ndindex(*space.radices)]
+
+
+def test_one_configuration_for_all_values_of_what_is_not_there():
+    keys = {configuration_key(SPACE.frozen(p)) for p in every(SPACE)}
+    # sgd: momentum 0 and 0.3 without nesterov, 0.6 and 0.9 with either; adam: three betas. Five units each.
+    assert SPACE.size == len(keys) == (2 + 2 * 2 + 3) * 5
+    assert SPACE.cells == 2 * 4 * 2 * 3 * 5
+    assert feasible(SPACE).count == SPACE.size
+    rows = np.array(list(np.ndindex(*SPACE.radices)))
+    assert SPACE.valid(rows).sum() == SPACE.size
+    for row in rows[SPACE.valid(rows)]:
+        assert SPACE.indices(SPACE.cell(SPACE.at(row))) == tuple(row)
+
+
+def test_what_is_not_there_is_absent_or_what_is_stated():
+    found = {tuple(sorted(p)) for p in every(SPACE)}
+    assert found == {
+        ("beta", "momentum", "nesterov", "optimizer", "units"),
+        ("beta", "momentum", "optimizer", "units"),
+        ("beta", "optimizer", "units"),
+    }
+    assert all((p["beta"] == 0.0) == (p["optimizer"] == "sgd") for p in every(SPACE))
+
+
+def test_identity_is_canonical():
+    given = {"optimizer": "adam", "momentum": 0.3, "nesterov": True, "beta": 0.8, "units": 4}
+    assert SPACE.frozen(given) == {"optimizer": "adam", "beta": 0.8, "units": 4}
+    assert SPACE.frozen({"optimizer": "adam", "beta": 0.8, "units": 4}) == SPACE.frozen(given)
+    assert (
+        given_configuration(SPACE, {"optimizer": "adam", "beta": 0.85, "units": 4}, "given[0]")["beta"]
+        == 0.85
+    )
+    with pytest.raises(SpaceError, match="needs a value of every parameter, missing: momentum"):
+        given_configuration(SPACE, {"optimizer": "sgd", "units": 4}, "given[0]")
+    with pytest.raises(SpaceError, match="needs every parameter, missing: beta"):
+        SPACE.frozen({"optimizer": "adam", "units": 4})
+
+
+def test_it_is_stored_spelled_and_part_of_the_id():
+    assert Space.from_json(json.loads(json.dumps(SPACE.to_json()))) == SPACE
+    names = {"Space": Space, "Float": Float, "Integer": Integer, "Categorical": Categorical}
+    assert eval(repr(SPACE), names) == SPACE
+    assert pickle.loads(pickle.dumps(SPACE)) == SPACE
+    without = Space({"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 4)})
+    assert "when" not in json.dumps(without.to_json())
+    assert (
+        without.digest
+        != Space({**without, "momentum": without["momentum"].under("optimizer == 'sgd'")}).digest
+    )
+    assert SPACE["momentum"].describe() == "float, when optimizer == 'sgd': 0, 0.3, 0.6, 0.9"
+    assert SPACE["beta"].describe() == "float, when optimizer == 'adam', otherwise 0: 0.8, 0.85, 0.9"
+
+
+def test_it_is_written_in_a_file(tmp_path):
+    (tmp_path / "s.toml").write_text(
+        "[parameters]\noptimizer = ['sgd', 'adam']\n"
+        "momentum = { low = 0.0, high = 0.9, levels = 4, when = \"optimizer == 'sgd'\" }\n"
+        'nesterov = { values = [true, false], when = "momentum > 0.5" }\n'
+        "beta = { low = 0.8, high = 0.9, levels = 3, when = \"optimizer == 'adam'\", otherwise = 0.0 }\n"
+        "units = { low = 4, high = 8 }\n"
+    )
+    assert read_space(str(tmp_path / "s.toml")) == SPACE
+
+
+@pytest.mark.parametrize("method", ["sobol", "uniform"])
+def test_designs_draw_every_configuration_once(method):
+    rows = draw(design_named(method), SPACE, SPACE.size, seed=5)
+    keys = [configuration_key(SPACE.frozen(SPACE.at(row))) for row in rows]
+    assert len(set(keys)) == SPACE.size
+    assert (draw(design_named(method), SPACE, 20, seed=5) == rows[:20]).all()
+    skipped = draw(design_named(method), SPACE, 10, 5, frozenset(keys[:10]))
+    assert (skipped == rows[10:20]).all()
+    with pytest.raises(DesignError, match="only 45"):
+        draw(design_named(method), SPACE, SPACE.size + 1, seed=5)
+
+
+def test_branches_are_drawn_as_evenly_as_choices():
+    big = Space(
+        {
+            "optimizer": ["sgd", "adam"],
+            "momentum": Float(0, 1, 50, when="optimizer == 'sgd'"),
+            "lr": (0, 1.0, 64),
+        }
+    )
+    rows = draw(design_named("sobol"), big, 64, seed=1)
+    assert 28 <= (rows[:, 0] == 0).sum() <= 36  # sgd has 98 % of the configurations
+
+
+def test_membership_goes_by_what_a_row_has():
+    frame = pd.DataFrame(
+        {
+            "optimizer": ["sgd", "sgd", "adam", "adam"],
+            "momentum": [0.45, np.nan, np.nan, 5.0],
+            "nesterov": [None, None, None, None],
+            "beta": [0.0, 0.0, 0.81, 0.7],
+            "units": 4,
+        }
+    )
+    assert SPACE.contains(frame).tolist() == [True, False, True, False]
+    assert np.isfinite(SPACE.unit(frame)[[0, 2]]).all()
+
+
+def test_a_constraint_about_what_is_not_there_keeps_nothing_out():
+    limited = Space(dict(SPACE), ["momentum <= 0.3"])
+    assert feasible(limited).count == (2 + 3) * 5
+
+
+def test_edits_and_narrowing_keep_conditions():
+    new = edit_space(SPACE, SPACE, {"momentum": (0.3, 0.9), "nesterov": True})
+    assert new["momentum"] == Float(0.3, 0.9, 3, when="optimizer == 'sgd'")
+    assert new["nesterov"] == Categorical([True], when="momentum > 0.5")
+    assert narrowed(SPACE["momentum"], [1, 2]).when == "optimizer == 'sgd'"
+    assert edit_space(SPACE, SPACE, {"momentum": Float(0, 0.5, 3)})["momentum"].when == "optimizer == 'sgd'"
+    only = edit_space(SPACE, SPACE, {"optimizer": "adam"})
+    assert only.size == 3 * 5
+    assert only.varied == ("beta", "units")  # what no configuration has does not vary
+
+
+def test_a_space_of_any_size_is_counted_exactly():
+    many = {f"x{i}": Float(0, 1, 10, when=f"depth >= {i}") for i in range(1, 9)}
+    space = Space({"depth": (0, 8), **many})
+    assert space.size == sum(10**k for k in range(9))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        (
+            {"a": [1, 2], "b": Float(0, 1, when="c == 1")},
+            "b: when 'c == 1': unknown parameter 'c'; known: a, b",
+        ),
+        (
+            {"b": Float(0, 1, when="b > 0.5")},
+            "b: when 'b > 0.5': names the parameter itself; a limit on its values is a constraint",
+        ),
+        (
+            {"a": Float(0, 1, when="b > 0"), "b": Float(0, 1, when="a > 0")},
+            "conditions must not go in a circle, but those of a, b do; leave one of them out",
+        ),
+        (
+            {"a": ["x", "y"], "b": Float(0, 1, when="a > 1")},
+            "b: when 'a > 1': arithmetic and < <= > >= need numbers on both sides, but here are others, such as texts or "
+            "None; compare those with ==, != or in",
+        ),
+    ],
+)
+def test_errors_of_a_space(parameters, text):
+    with pytest.raises(SpaceError) as caught:
+        Space(parameters)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: Float(0, 1, when=True),
+            "when= must be an expression as text such as \"optimizer == 'sgd'\", got True",
+        ),
+        (
+            lambda: Integer(0, 1, otherwise=3),
+            "otherwise= is the value where a condition isn't met, got 3 without one; add when=",
+        ),
+    ],
+)
+def test_errors_of_a_parameter(make, text):
+    with pytest.raises(SpaceError) as caught:
+        make()
+    assert str(caught.value) == text
+
+
+def test_a_condition_that_is_no_expression_says_what_is_allowed():
+    with pytest.raises(
+        SpaceError, match=r"^when \"a = 1\"|^when 'a = 1': must be one expression.*= is written == here"
+    ):
+        Categorical([1, 2], when="a = 1")
+
+
+# A round.
+
+
+def training(params):
+    momentum = params["momentum"] if params["optimizer"] == "sgd" else 0.2
+    return -3 * (momentum - 0.6) ** 2 - (params["lr"] - 2) ** 2 / 10 - 0.3 * (params["optimizer"] == "adam")
+
+
+def round_of(design="sobol", n=60, **options):
+    space = Space(
+        {
+            "optimizer": ["sgd", "adam"],
+            "momentum": Float(0, 0.9, 10, when="optimizer == 'sgd'"),
+            "lr": Float(0, 4, 9),
+        }
+    )
+    tree = refine.Tree("conditions", store=options.pop("store"))
+    root = tree.add_round(space, training, n=n, seed=2, design=design)
+    root.run(progress=False)
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return round_of(store=str(tmp_path_factory.mktemp("conditions") / "s.db"))
+
+
+def test_params_have_no_name_that_is_not_there(root):
+    trials = root.trials
+    assert (trials["state"] == "complete").all()
+    assert trials["momentum"].isna().tolist() == (trials["optimizer"] == "adam").tolist()
+    assert not trials.duplicated(["optimizer", "momentum", "lr"]).any()
+
+
+def test_statistics_use_the_trials_that_have_it(root):
+    found = root.analyze()
+    sgd = int((root.trials["optimizer"] == "sgd").sum())
+    assert found["momentum"].n == sgd
+    assert sum(level.n for level in found["momentum"].levels) == sgd
+    assert found["momentum"].condition == ("optimizer", (0,), ("sgd",))
+    assert found["lr"].n == 60
+    assert np.isnan(found.read_positions[:, 1]).sum() == 60 - sgd
+
+
+def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_run(root):
+    review = root.propose(risk=0.3)
+    assert 0 < review.claim.probability <= 1
+    child = review.edit(momentum=(0.3, 0.9), lr=(0, 4)).reject("optimizer").accept(note="n", n=30, audit=0.1)
+    assert child.space["momentum"].when == "optimizer == 'sgd'"
+    child.run(progress=False)
+    outside = child.trials[child.trials["origin"] == "audit"]
+    assert (outside["optimizer"] == "sgd").all()  # adam has no momentum that could lie outside
+    assert (outside["momentum"] < 0.3).all()
+    shared = pd.concat([root.trials, child.trials[child.trials["origin"] != "audit"]])
+    assert not shared.duplicated(["optimizer", "momentum", "lr"]).any()
+
+
+def test_it_is_reported_and_drawn(root, tmp_path):
+    root.report(str(tmp_path))
+    text = next(tmp_path.rglob("*.md")).read_text()
+    assert "when optimizer == 'sgd'" in text
+    root.plot.density("momentum")
+    root.plot.parallel()
+
+
+@pytest.mark.parametrize("design", ["tpe", "gp", "cmaes", "qmc"])
+def test_samplers_of_optuna_leave_it_out(design, tmp_path):
+    pytest.importorskip("cmaes" if design == "cmaes" else "optuna")
+    if design == "gp":
+        pytest.importorskip("torch")
+    found = round_of(design, 14, store=str(tmp_path / "s.db"))
+    trials = found.trials
+    assert len(trials) == 14
+    assert trials["momentum"].isna().tolist() == (trials["optimizer"] == "adam").tolist()
+    assert not trials.duplicated(["optimizer", "momentum", "lr"]).any()
+    params = [t.params for t in found.to_optuna().trials]
+    assert all(("momentum" in p) == (p["optimizer"] == "sgd") for p in params)
+
+
+# Seen, and declared afterwards.
+
+
+def test_what_trials_did_not_read_is_offered_as_a_condition(tmp_path):
+    space = Space({"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 10), "lr": Float(0, 4, 9)})
+    root = refine.Tree("seen", store=str(tmp_path / "s.db")).add_round(space, training, n=60, seed=2)
+    root.run(progress=False)
+    review = root.propose()
+    (call,) = [
+        b.call
+        for b in review.page().blocks
+        if getattr(b, "text", "").startswith("The objective read momentum only")
+    ]
+    assert "when=\"optimizer == 'sgd'\"" in str(call)
+    child = (
+        review.reject("optimizer")
+        .edit(momentum=refine.Float(0, 0.9, 10, when="optimizer == 'sgd'"), lr=(0, 4))
+        .accept(note="n", n=20, audit=0)
+    )
+    assert child.space.size == 11 * 9
+    child.run(progress=False)
+    both = pd.concat([root.trials, child.trials]).assign(
+        momentum=lambda t: t["momentum"].where(t["optimizer"] == "sgd")
+    )
+    adam = both[both["optimizer"] == "adam"]
+    assert not set(child.trials.query("optimizer == 'adam'")["lr"]) & set(
+        root.trials.query("optimizer == 'adam'")["lr"]
+    )
+    assert len(adam) >= 9

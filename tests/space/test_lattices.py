@@ -1,0 +1,194 @@
+"""Steps and powers: declared, stored, and kept by everything that makes another range; levels as people write them."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from refine.errors import ReviewError, SpaceError
+from refine.space.edits import edit_space, edited, narrowed
+from refine.space.files import read_space
+from refine.space.given import given_configuration
+from refine.space.limits import widened
+from refine.space.parameters import Float, Integer
+from refine.space.parsing import parameter_from_json
+from refine.space.rounding import round_levels
+from refine.space.space import Space
+
+UNITS = Integer(8, 128, step=8)
+POWERS = Integer(16, 512, base=2)
+SHARE = Float(0.1, 0.9, step=0.05)
+
+
+def test_a_step_gives_its_multiples_and_a_base_its_powers():
+    assert UNITS.grid == tuple(range(8, 129, 8))
+    assert POWERS.grid == (16, 32, 64, 128, 256, 512)
+    assert POWERS.log
+    assert SHARE.grid == tuple(round(0.1 + 0.05 * k, 2) for k in range(17))
+    assert Float(1e-5, 1e-1, base=10).grid == (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    assert Integer(8, 800, step=8).size == 100  # all of them, since they were asked for
+    assert Integer(8, 800, step=8, levels=5).grid == (8, 208, 408, 600, 800)
+    assert all(v % 8 == 0 for v in Integer(8, 4096, step=8, log=True).grid)
+    assert Integer(8, 4096, step=8, log=True).size == 10
+    assert Integer(8, 128, step=8, levels=[8, 64, 128]).grid == (8, 64, 128)
+
+
+@pytest.mark.parametrize(
+    "parameter", [UNITS, POWERS, SHARE, Integer(8, 800, step=8, levels=5), Float(1, 4, base=2)]
+)
+def test_it_is_stored_and_spelled(parameter):
+    assert parameter_from_json(json.loads(json.dumps(parameter.to_json()))) == parameter
+    assert eval(repr(parameter), {"Float": Float, "Integer": Integer}) == parameter
+
+
+def test_ids_of_ranges_without_one_are_as_they_were():
+    assert Float(0, 1, 3).to_json() == {"type": "float", "levels": [0.0, 0.5, 1.0], "log": False}
+    stored = {"type": "float", "levels": [1e-4, 0.000215443469003, 0.1], "log": True}
+    assert parameter_from_json(stored).to_json() == stored  # levels of an earlier rule are what they were
+    assert Integer(8, 128, levels=list(UNITS.grid)) != UNITS  # what it may become differs
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: Integer(8, 130, step=8),
+            "high: 130 must be on the step of 8 from 8; the nearest are 128 and 136",
+        ),
+        (
+            lambda: Integer(16, 500, base=2),
+            "high: 500 must be on the powers of 2 from 16; the nearest are 256 and 512",
+        ),
+        (
+            lambda: Float(0.1, 0.9, step=0.1, levels=[0.1, 0.25, 0.9]),
+            "levels: 0.25 must be on the step of 0.1 from 0.1; the nearest are 0.2 and 0.3",
+        ),
+        (
+            lambda: Integer(8, 128, step=8, base=2),
+            "a range has a step or a base, got step=8 and base=2; leave one out",
+        ),
+        (lambda: Integer(8, 128, step=0), "step must be a number > 0, got 0; such as step=8"),
+        (lambda: Float(1, 2, base=1), "base must be a number > 1, got 1; such as base=2"),
+        (
+            lambda: Integer(1, 9, step=0.5),
+            "step of an integer range must be a whole number, got 0.5; use Float",
+        ),
+        (
+            lambda: Float(0, 1, base=2),
+            "low must be > 0 for powers of a base, got 0; start above zero, or use step=",
+        ),
+        (
+            lambda: Integer(8, 32, step=8, levels=9),
+            "levels must be <= the number of values, got 9 levels for the 4 on the step of 8 from 8, up to 32; use "
+            "levels=4 or less",
+        ),
+        (
+            lambda: Float(0, 1, step=1e-7),
+            "levels must be <= 100,000, got 10,000,001 of the step of 1e-07 from 0 from 0 to 1; take a larger one, or say "
+            "how many with levels=",
+        ),
+    ],
+)
+def test_errors(make, text):
+    with pytest.raises(SpaceError) as caught:
+        make()
+    assert str(caught.value) == text
+
+
+def test_an_edit_off_the_step_names_the_nearest_values():
+    space = Space({"units": UNITS})
+    with pytest.raises(ReviewError) as caught:
+        edit_space(space, space, {"units": (10, 64)})
+    assert str(caught.value) == "edit: units: 10 must be on the step of 8 from 8; the nearest are 8 and 16"
+    assert edited(UNITS, (16, 64)) == Integer(16, 64, step=8)
+    assert edited(UNITS, (16, 160)) == Integer(16, 160, step=8)
+    assert edited(UNITS, (16, 64, 3)).grid == (16, 40, 64)
+    assert edited(POWERS, (4, 64)) == Integer(4, 64, base=2)
+    thin = Integer(8, 808, step=8, levels=11)
+    assert edited(thin, (8, 328)).grid == (8, 88, 168, 248, 328)  # the round's own spacing, on the step
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.integers(1, 9), some.integers(3, 40), some.integers(2, 12), some.data())
+def test_what_evidence_leaves_stays_on_the_step(step, places, levels, data):
+    old = Integer(step, step * places, step=step, levels=min(levels, places))
+    first = data.draw(some.integers(0, old.size - 2))
+    last = data.draw(some.integers(first, old.size - 1))
+    new = narrowed(old, range(first, last + 1))
+    assert (type(new), new.step) == (Integer, step)
+    assert all(v % step == 0 for v in new.grid)
+    wider = widened("units", old, new, "high") if last == old.size - 1 else None
+    assert wider is None or (wider.step == step and all(v % step == 0 for v in wider.grid))
+
+
+def test_bounds_between_levels_are_on_the_step():
+    thin = Float(0, 1, step=0.05, levels=5)
+    new = narrowed(thin, [1, 2], between=True)
+    assert new.step == 0.05
+    assert (new.low, new.high) == (0.1, 0.6)
+    assert all(thin.lattice.holds(v) for v in new.grid)
+    assert narrowed(UNITS, [2, 3], between=True).grid == (24, 32)  # nothing lies between
+
+
+def test_a_range_is_widened_along_its_powers_and_within_its_limits():
+    assert widened("units", POWERS, POWERS, "low").grid == (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    limited = Integer(16, 64, base=2, within=(8, 100))
+    assert widened("units", limited, limited, "high") is None  # 128 is beyond the limit
+    assert widened("units", limited, limited, "low").grid == (8, 16, 32, 64)
+
+
+def test_a_given_value_may_lie_off_the_step():
+    assert given_configuration(Space({"units": UNITS}), {"units": 100}, "given[0]") == {"units": 100}
+
+
+def test_it_is_written_in_a_file(tmp_path):
+    (tmp_path / "s.toml").write_text(
+        "[parameters]\nunits = { low = 8, high = 128, step = 8 }\nwidth = { low = 16, high = 512, base = 2 }\n"
+    )
+    assert read_space(str(tmp_path / "s.toml")) == Space({"units": UNITS, "width": POWERS})
+
+
+def test_samplers_of_optuna_stay_on_it():
+    from refine.design.optuna_distributions import configuration_of, distributions, params_of
+
+    space = Space({"units": UNITS, "width": POWERS, "share": SHARE})
+    found = distributions(space)
+    assert [(d.low, d.high) for d in found.values()] == [(0, 15), (0, 5), (0, 16)]
+    row = {"units": 24, "width": 64, "share": 0.25}
+    assert configuration_of(space, params_of(space, row)) == row
+
+
+# Levels that nobody stated.
+
+
+@pytest.mark.parametrize(
+    ("parameter", "levels"),
+    [
+        (Float(1e-4, 0.1, log=True), (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1)),
+        (Float(1e-5, 0.1, log=True), (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1)),
+        (Float(0, 0.5), tuple(round(0.05 * k, 2) for k in range(11))),
+        (Float(0, 0.99), (*(round(0.1 * k, 1) for k in range(10)), 0.99)),
+        (
+            Float(0.0013, 0.077, log=True),
+            (0.0013, 0.0015, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.05, 0.077),
+        ),
+        (Integer(1, 1000, log=True), (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
+        (Integer(0, 100), tuple(range(0, 101, 10))),
+    ],
+)
+def test_levels_are_round_numbers(parameter, levels):
+    assert parameter.grid == levels
+
+
+@settings(max_examples=200, deadline=None)
+@given(some.floats(-1e6, 1e6), some.floats(1e-3, 1e6), some.booleans(), some.booleans())
+def test_whatever_the_ends_there_are_about_ten(low, width, log, whole):
+    low, width = (round(low), max(30, round(width))) if whole else (low, width)
+    low = abs(low) + (1 if whole else 1e-3) if log else low
+    levels = round_levels(low, low + width, log, whole)
+    assert (levels[0], levels[-1]) == (low, low + width)
+    assert all(a < b for a, b in pairwise(levels))
+    assert 5 <= len(levels) <= 20
+    assert not whole or all(v == int(v) for v in levels)
