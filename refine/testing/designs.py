@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from refine.design.space_filling import Design, draw, feasible
+from refine.space.parameters import Float
 from refine.space.space import Space, configuration_key
 
 
@@ -18,10 +19,11 @@ class DesignContract(ABC):
         """What is tested."""
 
     def spaces(self) -> tuple[Space, ...]:
-        """What it is tested on: a small grid, one with a constraint, and one too large to be built."""
+        """What it is tested on: small grids, with a constraint and with a condition, and one too large to be built."""
         return (
             Space({"x": (0.0, 1.0, 5), "n": (1, 6), "act": ["relu", "elu", None]}),
             Space({"x": (0.0, 1.0, 5), "n": (1, 6), "one": 3}, ["x > 0.1 or n < 3"]),
+            Space({"act": ["relu", "elu"], "alpha": Float(0.5, 1.5, 5, when="act == 'elu'"), "n": (1, 6)}),
             Space({f"p{i}": (0.0, 1.0, 5) for i in range(40)}),
         )
 
@@ -29,8 +31,8 @@ class DesignContract(ABC):
         return [space.number(row) for row in draw(self.design(), space, n, seed, skip)]
 
     def test_every_cell_comes_once(self) -> None:
-        """All that meet the constraints, and no other."""
-        for space in self.spaces()[:2]:
+        """All that meet the constraints, and no other; of cells that differ in what they have not, one."""
+        for space in self.spaces()[:-1]:
             count = feasible(space).low
             cells = self._drawn(space, count, seed=3)
             assert len(set(cells)) == count, "a cell came twice"

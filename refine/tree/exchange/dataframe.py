@@ -12,7 +12,8 @@ import numpy as np
 from refine.errors import AnalysisError, RefineError, SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import label, round_significant, value_key
-from refine.space.parameters import Float, Integer, Parameter, number_of
+from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, number_of
+from refine.space.rounding import ABOUT
 from refine.space.space import RESERVED, Space
 from refine.store.sound import MOST_SECONDS
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
@@ -220,12 +221,17 @@ def _infer(column: pd.Series) -> Parameter:
     log = _geometric(values)
     few = levels if len(levels) <= FEW else None
     if whole:
-        return Integer(int(levels[0]), int(levels[-1]), levels=few, log=log)  # type: ignore[arg-type]
-    return (
-        Float(levels[0], levels[-1], log=log)
-        if few is None
-        else Float(levels[0], levels[-1], levels=few, log=log)
-    )
+        return integers(int(levels[0]), int(levels[-1]), few, log)
+    return Float(levels[0], levels[-1], levels=few or ABOUT, log=log)
+
+
+def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> Integer:
+    """A range of what finished runs had: without levels all integers up to 20, else ten evenly spaced.
+
+    Not round ones, as of a range that people declare: the same rows are the same root as ever.
+    """
+    count = None if high - low < ALL_UP_TO else ABOUT
+    return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]
 
 
 def _geometric(values: Any) -> bool:

@@ -21,6 +21,7 @@ from refine.space.space import Space
 from refine.store.engine import URL, url_of
 from refine.store.reader import Reader
 from refine.store.schema import shown_url
+from refine.tree.exchange.dataframe import integers
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.metric import Metric
 
@@ -186,9 +187,9 @@ def _parameter(distributions: list[Any]) -> Parameter:
     whole = isinstance(first, IntDistribution)
     step: Any = first.step if len(distributions) == 1 else (1 if whole else None)
     if whole and step == 1:
-        return Integer(low, high, log=first.log)
+        return integers(low, high, None, first.log)
     if step is None:
-        return Float(low, high, log=first.log)
+        return Float(low, high, levels=ABOUT, log=first.log)
     kind: Any = Integer if whole else Float
     count = round((high - low) / step) + 1
     return kind(low, high, levels=None if count <= ALL_UP_TO else ABOUT, step=step)  # type: ignore[no-any-return]
