@@ -12,7 +12,7 @@ import numpy as np
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, freeze, label, round_significant, value_key
-from refine.space.parameters import Float, Integer, Parameter, Range, number_of
+from refine.space.parameters import Float, Integer, Parameter, Range, check_count, number_of
 from refine.space.parsing import check_no_list, level_count, parse
 from refine.space.rounding import cut
 from refine.space.space import Space
@@ -129,6 +129,8 @@ def _with_old_levels(old: Range, low: float, high: float, whole: bool) -> list[f
     ends = [round_significant(float(low)), round_significant(float(high))]
     inside = [v for v in old.grid if ends[0] < v < ends[1]]
     gap = float(old.scale(old.high) - old.scale(old.low)) / (old.size - 1)
+    # Before they are made: a bound typed far too large would take all memory.
+    check_count(max(2, round(float(old.scale(high) - old.scale(low)) / gap) + 1))
     levels: list[float] = [low]
     for a, b in pairwise([low, *inside, high]):
         if not (a in old.grid and b in old.grid):

@@ -298,7 +298,7 @@ class Float(Range):
         elif self.levels is None:
             raw = np.asarray(round_levels(low, high, self.log))
         elif isinstance(self.levels, int | np.integer) and not isinstance(self.levels, bool):
-            count = _check_count(int(self.levels))
+            count = check_count(int(self.levels))
             at = np.arange(count) / (count - 1)
             raw = low * (high / low) ** at if self.log else low + (high - low) * at
         else:
@@ -368,7 +368,7 @@ class Integer(Range):
         elif levels is None:
             levels = integers if integers <= ALL_UP_TO else round_levels(low, high, self.log, whole=True)
         if isinstance(levels, int | np.integer) and not isinstance(levels, bool):
-            count = _check_count(int(levels))
+            count = check_count(int(levels))
             if count > integers:
                 raise SpaceError(
                     f"levels must be <= the number of integers, got {count} levels for the {integers} integers "
@@ -411,7 +411,7 @@ def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: boo
         if not by_ratio or last < ALL_UP_TO:
             return lattice.between(low, high)
         levels = min(ABOUT, last + 1)
-    count = _check_count(int(levels))
+    count = check_count(int(levels))
     if count > last + 1:
         raise SpaceError(
             f"levels must be <= the number of values, got {count} levels for the {last + 1} on {lattice}, up to "
@@ -515,7 +515,12 @@ def _finite(number: Any) -> bool:
         return False
 
 
-def _check_count(count: int) -> int:
+def check_count(count: int) -> int:
+    """A number of levels, if a range may have so many.
+
+    Raises:
+        SpaceError: It may not.
+    """
     if count < 2:
         raise SpaceError(
             f"levels must be >= 2 so that both ends are levels, got {count}; to fix the parameter give "
