@@ -50,7 +50,7 @@ def study():
 def test_a_study_becomes_a_root(tree, study):
     root = tree.add_study(study)
     space = root.space
-    assert space["rate"] == refine.Float(1e-4, 1e-1, log=True)
+    assert space["rate"] == refine.Float(1e-4, 1e-1, levels=10, log=True)
     assert space["drop"].grid == (0.0, 0.25, 0.5)
     assert space["layers"].grid == (0, 1, 2)
     assert space["units"].log
