@@ -153,12 +153,13 @@ def page_value(parameter: Parameter, name: str, form: Any) -> Any:
     raise ReviewError(f"edit: {name}: must be bounds or keep, got {form!r}")
 
 
-def page_form(old: Parameter, new: Parameter) -> dict[str, Any]:
+def page_form(old: Parameter, new: Parameter, now: Parameter | None = None) -> dict[str, Any]:
     """An edited parameter as the review page has it; what it has no form for is drawn as far as it can be, and named.
 
     Args:
         old: The parameter before.
         new: The parameter after the edit.
+        now: What it replaced, as for :func:`refine.space.edits.edited`.
     """
     form: dict[str, Any]
     if isinstance(old, Range):
@@ -166,7 +167,7 @@ def page_form(old: Parameter, new: Parameter) -> dict[str, Any]:
     else:
         form = {"keep": [i for i, v in enumerate(old.grid) if v in new.grid]}
     try:
-        same = edited(old, page_value(old, "", form)) == new
+        same = edited(old, page_value(old, "", form), now) == new
     except RefineError:
         same = False
     return form if same else {**STARTED, **form, "text": bounds_text(new)}

@@ -339,7 +339,8 @@ class Session:
 
 def _forms(review: Review) -> dict[str, Any]:
     """A review's edits as the front end has them."""
-    return {name: page_form(review.proposal.old[name], review.space[name]) for name in review.edits}
+    old, proposed = review.proposal.old, review.proposal.space
+    return {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
 
 
 def _progress(counts: Mapping[str, int], n: int) -> Answer:

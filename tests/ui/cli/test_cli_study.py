@@ -374,7 +374,7 @@ def test_a_replay_that_differs_is_exit_code_3(here: Path) -> None:
         ),
         (
             ("--space", "bad.toml", "--objective", "scores:score"),
-            "space bad.toml: lr: a range has low, high, levels, log, type, within, got 'hgh'; did you mean 'high'?",
+            "space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, otherwise, got 'hgh'; did you mean 'high'?",
         ),
         (
             ("--space", "broken.json", "--objective", "scores:score"),
@@ -444,7 +444,8 @@ def test_a_space_in_json_or_in_a_module(here: Path) -> None:
     )
     (here / "kinds.toml").write_text("[parameters]\nsize = { values = [1, 2], order = true }\n")
     with pytest.raises(
-        refine.errors.SpaceError, match="choices have values, ordered, got 'order'; did you mean 'ordered'"
+        refine.errors.SpaceError,
+        match="choices have values, ordered, when, otherwise, got 'order'; did you mean 'ordered'",
     ):
         read_space("kinds.toml")
 
