@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
+import json
 import os
-import pathlib
 import statistics
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -281,10 +284,14 @@ def limit(data: Any) -> None:
 
         return run
 
-    print("| layers | batch | `refine.keras.fit`, us a step | `compiled=True` | by hand | ratio to that |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for widths in ((10, 1), (10, 16, 16, 1), (10, 64, 64, 1)):
-        for size in (4, 8, 32):
+    print(
+        "| layers | batch | `refine.keras.fit`, us a step | `compiled=True` | by hand | ratio to that | by hand in JAX |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    networks, sizes = ((10, 1), (10, 16, 16, 1), (10, 64, 64, 1)), (4, 8, 32)
+    of_jax = iter(in_jax(data, [(widths, size) for widths in networks for size in sizes]))
+    for widths in networks:
+        for size in sizes:
             each = []
             for run in (*(fitted(widths, size, flag) for flag in (False, True)), by_hand(data, widths, size)):
                 times = []
@@ -302,10 +309,29 @@ def limit(data: Any) -> None:
             print(
                 f"| {names} | {size} | "
                 + " | ".join(f"{t:.0f}" for t in each)
-                + f" | {each[1] / each[2]:.1f} |",
+                + f" | {each[1] / each[2]:.1f} | {next(of_jax)} |",
                 flush=True,
             )
     print()
+
+
+def in_jax(data: Any, cases: list[tuple[tuple[int, ...], int]]) -> list[str]:
+    """What a step takes in JAX, in the environment that `make backends` makes; dashes where there is none."""
+    import numpy as np
+
+    root = Path(__file__).parents[1]
+    python = root / ".venv-backends" / "bin" / "python"
+    if not python.exists():
+        print("No JAX: make backends installs it.\n")
+        return ["-"] * len(cases)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "data.npz"
+        np.savez(place, x=np.asarray(data[0]), y=np.asarray(data[1]))
+        command = [str(python), str(root / "benchmarks" / "jax_by_hand.py"), str(place), json.dumps(cases)]
+        flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # one thread, as everywhere here
+        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return [f"{taken:.0f}" for taken in json.loads(done.stdout)]
 
 
 def heavy(epochs: int) -> None:
@@ -504,7 +530,7 @@ def resident() -> float:
     """Memory of this process that is in use, in MB."""
     import resource
 
-    pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
