@@ -125,6 +125,8 @@ def _items(now) -> list:
 
 
 def _same(now, then) -> bool:
+    if isinstance(now, str) and isinstance(then, str) and now == f"{then}.0":
+        return True  # labels of whole floats, which were written without their point
     if isinstance(now, np.generic):
         now = now.item()
     if then is None:

@@ -49,10 +49,10 @@ class Pulse:
         now = time.monotonic()
         if self._client is None or (not at_once and now < self._asked + _EVERY):
             return
-        if self._workers() > 0:
+        if here := self._workers() > 0:
             self._had, self._seen = True, time.monotonic()
         self._asked = time.monotonic()
-        lost = self._had and self._asked - self._seen >= LOST_SECONDS
+        lost = self._had and not here and self._asked - self._seen >= LOST_SECONDS
         # Dask's client looks for its scheduler for as long as its timeout says, and then closes.
         if self._client.status in ("closing", "closed") or (lost and self._client.status != "running"):
             raise RoundStoppedError(

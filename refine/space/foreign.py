@@ -10,13 +10,12 @@ from typing import Any
 from refine.errors import SpaceError
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer, Parameter
-from refine.space.space import Space
 
 _OPERATORS = {"EQ": "==", "NEQ": "!=", "LT": "<", "GT": ">"}
 
 
-def configspace_space(source: Any) -> Space:
-    """The space of a ``ConfigSpace.ConfigurationSpace``.
+def of_configspace(source: Any) -> tuple[dict[str, Any], list[str]]:
+    """Parameters and constraints of a ``ConfigSpace.ConfigurationSpace``.
 
     Uniform and normal hyperparameters become ranges (normal ones need bounds), ordinal ones ordered choices. All of its
     conditions are kept, and forbidden clauses become constraints.
@@ -36,10 +35,10 @@ def configspace_space(source: Any) -> Space:
     for condition in data.get("conditions", ()):
         when.setdefault(_child(condition), []).append(_condition(condition))
     constraints = [f"not ({_clause(f)})" for f in data.get("forbiddens", ())]
-    return Space(_under(parameters, when), constraints)
+    return _under(parameters, when), constraints
 
 
-def keras_tuner_space(source: Any) -> Space:
+def of_keras_tuner(source: Any) -> tuple[dict[str, Any], list[str]]:
     """The space of a ``keras_tuner.HyperParameters``, its ``conditional_scope``s as conditions.
 
     Args:
@@ -65,7 +64,7 @@ def keras_tuner_space(source: Any) -> Space:
             text = "" if not text or not when.get(name) else f"({when[name][0]}) or ({text})"
         parameters[name] = found
         when[name] = [text] if text else []
-    return Space(_under(parameters, when))
+    return _under(parameters, when), []
 
 
 def _data(source: Any, method: str, key: str, what: str) -> Mapping[str, Any]:

@@ -150,17 +150,17 @@ class Space(Shown, Mapping[str, Parameter]):
 
     @classmethod
     def from_configspace(cls, source: Any) -> Space:
-        """The space of a ``ConfigSpace.ConfigurationSpace``: see :func:`refine.space.foreign.configspace_space`."""
-        from refine.space.foreign import configspace_space
+        """The space of a ``ConfigSpace.ConfigurationSpace``: see :func:`refine.space.foreign.of_configspace`."""
+        from refine.space.foreign import of_configspace
 
-        return configspace_space(source)
+        return cls(*of_configspace(source))
 
     @classmethod
     def from_keras_tuner(cls, source: Any) -> Space:
-        """The space of a ``keras_tuner.HyperParameters``: see :func:`refine.space.foreign.keras_tuner_space`."""
-        from refine.space.foreign import keras_tuner_space
+        """The space of a ``keras_tuner.HyperParameters``: see :func:`refine.space.foreign.of_keras_tuner`."""
+        from refine.space.foreign import of_keras_tuner
 
-        return keras_tuner_space(source)
+        return cls(*of_keras_tuner(source))
 
     # A mapping.
 

@@ -25,7 +25,7 @@ def tree(tmp_path_factory):
         root = found.add_round(SPACE, score, n=80, seed=1, note=EVIL).run(progress=False)
         first = (
             root.propose()
-            .edit(dropout=(0, 0.2), lr=(0.5, 4.0, 15))
+            .edit(dropout=(0, 0.2, 3), lr=(0.5, 4.0, 15))
             .reject("optimizer")
             .accept("low dropout", n=40, author="ann")
         )

@@ -198,4 +198,4 @@ def test_kept_workers_are_not_used_again_after_an_error():
         with pool_of(2, 9, 1, 60.0) as other:
             assert other is not first
     with pool_of(2, 9, 1, 60.0) as last:
-        assert last.asked == (2, 1, 60.0)
+        assert last.asked == (2, 1, 60.0, None)

@@ -47,7 +47,7 @@ def test_columns_masks_and_names(mappings, data):
     assert _typed(rows.chosen(keep)) == _typed(chosen)
     assert set(rows.chosen(keep).names) == {n for m in chosen for n in m}
     under = rows.under(["a", "e"], {"e": 7})
-    assert _typed(under) == _typed([{"a": m.get("a"), "e": 7} for m in mappings])
+    assert _typed(under) == _typed([{**({"a": m["a"]} if "a" in m else {}), "e": 7} for m in mappings])
 
 
 def test_numbers_are_nan_where_there_is_nothing():

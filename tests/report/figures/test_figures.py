@@ -160,7 +160,7 @@ def test_density_of_a_range_edited_to_values(analysis: Analysis) -> None:
     ax = figures.density(analysis, "batch", Categorical([4, 8]))
     assert [line.get_xdata()[0] for line in ax.lines[2:]] == [4, 8]
     ax = figures.density(analysis, "lr", Categorical([1.0]))
-    assert "proposed: 1" in _legend(ax)
+    assert "proposed: 1.0" in _legend(ax)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,17 @@ def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
         assert root.node.note == "from a file"
         assert set(root.trials["origin"]) == {"imported"}
     assert "Caution: 20 trials" in good("analyze", tmp_path / "r.db", root.id)
-    good("import", csv, tmp_path / "r.db", "--tree", "space_filling", "--value", "loss", "--space-filling")
+    good(
+        "import",
+        csv,
+        tmp_path / "r.db",
+        "--tree",
+        "space_filling",
+        "--value",
+        "loss",
+        "--minimize",
+        "--space-filling",
+    )
     with refine.Tree("space_filling", tmp_path / "r.db", create=False) as tree:
         assert set(tree.rounds[0].trials["origin"]) == {"space_filling"}
 

@@ -169,7 +169,7 @@ def test_a_preview_says_what_python_says(session, root):
     for name in ("volume_kept", "probability", "top", "top_kept", "n", "exist", "hit"):
         assert found[name] == getattr(expected, name)
     assert found["bounds"]["dropout"] == "0 to 0.3"
-    assert found["levels"]["lr"] == 5
+    assert found["levels"]["lr"] == len(review.space["lr"].grid)
     assert found["code"] == (
         f'review = tree["{root.id}"].propose(risk=0.05)\n'
         "review = review.edit(dropout=(0, 0.3), optimizer=['Adam'], lr=(0.5, 2.5))\n"
@@ -311,7 +311,7 @@ class Lion:
 EDITS = {
     "levels": ("dropout", (0.0, 0.2, 7), "0 to 0.2"),
     "scale": ("lr", refine.Float(0.5, 2.0, 3, log=True), "0.5 to 2"),
-    "list": ("lr", [1.0, 2.0], "1, 2"),
+    "list": ("lr", [1.0, 2.0], "1.0, 2.0"),
     "some": ("units", [8, 16, 48], "8, 16, 48"),
     "one": ("lr", 0.7, "0.7"),
     "new": ("optimizer", ["Adam", "RMSprop"], "Adam, RMSprop"),
