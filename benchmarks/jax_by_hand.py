@@ -69,7 +69,7 @@ def main() -> None:
     for widths, batch in json.loads(sys.argv[2]):
         run = by_hand(x, y, widths, batch)
         times = []
-        for number in (64, 192):
+        for number in (64, 1088):
             run(number)
             taken = []
             for _ in range(3):
