@@ -261,6 +261,21 @@ def by_hand(data: Any, widths: tuple[int, ...], batch: int) -> Any:
     return run
 
 
+def a_step(run: Any, most: int) -> float:
+    """Microseconds of processor time a step: of 64 and of ``most`` epochs, the best of three each, so that what is done once falls out."""
+    times = []
+    for number in (64, most):
+        run(number)
+        found = []
+        for _ in range(3):
+            cpu = time.process_time()
+            steps = run(number)
+            found.append(time.process_time() - cpu)
+        times.append((steps, min(found)))
+    (few, short), (many, long) = times
+    return (long - short) / (many - few) * 1e6
+
+
 def limit(data: Any) -> None:
     """Prints what a step takes beside a loop that is written by hand for one network, without validation and metrics."""
     import keras
@@ -299,18 +314,7 @@ def limit(data: Any) -> None:
                 (fitted(widths, size, True), 1088),
                 (by_hand(data, widths, size), 1088),
             )
-            for run, most in runs:
-                times = []
-                for number in (64, most):
-                    run(number)
-                    found = []
-                    for _ in range(3):
-                        cpu = time.process_time()
-                        steps = run(number)
-                        found.append(time.process_time() - cpu)
-                    times.append((steps, min(found)))
-                (few, short), (many, long) = times
-                each.append((long - short) / (many - few) * 1e6)
+            each += [a_step(run, most) for run, most in runs]
             names = "-".join(map(str, widths))
             print(
                 f"| {names} | {size} | "

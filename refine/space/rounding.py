@@ -115,9 +115,9 @@ def _of_digits(least: float, most: float, digits: int) -> list[float]:
 
 
 def _roughness(number: float, digits: int) -> int:
-    """How a number reads beside others of as many digits: 1 before 2 and 5 before 3, and ...5 before ...2."""
+    """How a number reads beside others of as many digits: 1 before 2 and 5 before 3, and ...5 before others."""
     last = f"{abs(number):.{digits - 1}e}".partition("e")[0][-1]
-    order = ("1", "25", "3") if digits == 1 else ("5", "2468")
+    order = ("1", "25", "3") if digits == 1 else ("5",)
     return next((i for i, ones in enumerate(order) if last in ones), len(order))
 
 
