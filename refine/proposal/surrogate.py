@@ -191,15 +191,19 @@ def menu_of(
     )
     coupled = {k for pair in pairs for k in pair}
     frozen = {j for j, e in enumerate(found) if not (j in alone or j in coupled) or e.read == 0}
-    best = analysis.X[surrogate.posterior.best_known(1)]
+    known = analysis.read_positions
+    best = known[surrogate.posterior.best_known(1)]
+    read = reading(found, surrogate.candidates)
     walk = stats.RiskPath(most=max(*MENU, risk), inside=1 if surrogate.exhaustive else _LEAST_INSIDE)
     while True:
         axes = [
             stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
             for j, e in enumerate(found)
         ]
-        stays = tuple(stats.untried(axis, analysis.X[:, j]) for j, axis in enumerate(axes))
-        path = walk(surrogate.posterior, surrogate.candidates, axes, epsilon, keep=best, stays=stays)
+        stays = tuple(stats.untried(axis, known[np.isfinite(known[:, j]), j]) for j, axis in enumerate(axes))
+        path = walk(
+            surrogate.posterior, surrogate.candidates, axes, epsilon, keep=best, stays=stays, read=read
+        )
         # What is cut alone at the largest risk is cut with its partner at none.
         halves = _halves(path.boxes[-1].keep, pairs, alone)
         if not halves:

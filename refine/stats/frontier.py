@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Bits = NDArray[np.uint8]
 _REACH = 0.1
+_ANYWHERE = -1
+"""Level of what a candidate doesn't read."""
 _COUNT = np.array([bin(i).count("1") for i in range(256)], dtype=np.uint8)
 
 
@@ -109,6 +111,7 @@ class RiskPath:
         epsilon: float,
         keep: ArrayLike | None = None,
         stays: Sequence[ArrayLike | None] | None = None,
+        read: ArrayLike | None = None,
     ) -> Frontier:
         """Walk the path.
 
@@ -117,13 +120,16 @@ class RiskPath:
             candidates: (c, d) positions or codes of the candidates.
             axes: d axes; nothing is dropped from a frozen one.
             epsilon: tolerated loss >= 0, in units of the metric.
-            keep: (r, d) points that must stay inside, such as the best by posterior mean.
+            keep: (r, d) points that must stay inside, such as the best by posterior mean; NaN where anything will do.
             stays: per axis (L,) bools of levels that are never dropped, such as those without trials; None for none.
+            read: (c, d) bools: whether a candidate reads an axis; what it doesn't read drops it from no box. None for: all.
 
         Raises:
             AnalysisError: if shapes differ or epsilon is negative or NaN.
         """
         index = levels_of(candidates, axes)
+        if read is not None:
+            index = np.where(np.asarray(read, dtype=np.bool_), index, _ANYWHERE)
         if index.shape[0] != posterior.scores.shape[1]:
             raise AnalysisError(
                 f"candidates: need one row per candidate of the posterior, got {index.shape[0]} and "
@@ -206,8 +212,10 @@ class _State:
         self.keep = [np.ones(share.size, dtype=np.bool_) for share in self.shares]
         self.forced = [np.zeros(share.size, dtype=np.bool_) for share in self.shares]
         if keep is not None:
-            for must, levels in zip(self.forced, levels_of(keep, axes).T, strict=True):
-                must[levels] = True
+            points = np.asarray(keep, dtype=np.float64)
+            index_of = levels_of(np.nan_to_num(points), axes)
+            for j, must in enumerate(self.forced):
+                must[index_of[~np.isnan(points[:, j]), j]] = True
         for must, more in zip(self.forced, stays or [None] * len(axes), strict=True):
             if more is not None:
                 must |= np.asarray(more, dtype=np.bool_)
@@ -233,21 +241,29 @@ class _State:
             return False
         _, _, j, dropped = best
         self.keep[j][dropped] = False
-        inside = self.keep[j][self.index[:, j]]
+        inside = self._inside(self.index[:, j], j)
         self.index, self.bits, self.votes = self.index[inside], self.bits[inside], self.votes[inside]
-        self.cells = self.cells[self.keep[j][self.cells[:, j]]]
+        self.cells = self.cells[self._inside(self.cells[:, j], j)]
         self.alive = int(_alive(np.bitwise_or.reduce(self.bits, axis=0)))
         return True
+
+    def _inside(self, at: IntArray, j: int) -> BoolArray:
+        return np.asarray((at == _ANYWHERE) | self.keep[j][at])
 
     def _options(self, j: int) -> Iterator[_Option]:
         levels = np.flatnonzero(self.keep[j])
         share = self.shares[j]
         total = share[levels].sum()
         held = self._by_level(j, levels)
+        # Draws that a candidate keeps alive that doesn't read this axis are lost by no cut of it.
+        held |= np.bitwise_or.reduce(self.bits[self.index[:, j] == _ANYWHERE], axis=0)
         below = np.bitwise_or.accumulate(held, axis=0)
         above = np.bitwise_or.accumulate(held[::-1], axis=0)[::-1]
-        count = np.bincount(self.cells[:, j], minlength=share.size)
-        voted = self.cover * np.bincount(self.index[:, j], weights=self.votes, minlength=share.size)
+        there, voting = self.cells[:, j] != _ANYWHERE, self.index[:, j] != _ANYWHERE
+        count = np.bincount(self.cells[there, j], minlength=share.size)
+        voted = self.cover * np.bincount(
+            self.index[voting, j], weights=self.votes[voting], minlength=share.size
+        )
         if self.axes[j].unordered:
             nothing = np.zeros_like(held[:1])
             left = _alive(np.concatenate([nothing, below[:-1]]) | np.concatenate([above[1:], nothing]))
@@ -278,6 +294,9 @@ class _State:
         out = np.zeros((levels.size, self.bits.shape[1]), dtype=np.uint8)
         at = self.index[:, j]
         order = np.argsort(at, kind="stable")
+        order = order[at[order] != _ANYWHERE]
+        if not order.size:
+            return out
         seen, start = np.unique(at[order], return_index=True)
         out[np.searchsorted(levels, seen)] = np.bitwise_or.reduceat(self.bits[order], start, axis=0)
         return out

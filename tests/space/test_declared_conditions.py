@@ -316,3 +316,23 @@ def test_what_trials_did_not_read_is_offered_as_a_condition(tmp_path):
         root.trials.query("optimizer == 'adam'")["lr"]
     )
     assert len(adam) >= 9
+
+
+def test_a_range_is_narrowed_at_both_ends_whatever_stands_for_it_where_it_is_absent(tmp_path):
+    space = refine.Space(
+        {
+            "optimizer": ["sgd", "adam"],
+            "momentum": refine.Float(0, 1, 11, when="optimizer == 'sgd'"),
+            "lr": (0.0, 1.0, 11),
+        }
+    )
+
+    def score(params):
+        height = 1 - abs(params["lr"] - 0.5)
+        return height - (0.02 if params["optimizer"] == "adam" else abs(params["momentum"] - 0.7))
+
+    with refine.Tree("t", tmp_path / "t.db") as tree:
+        found = tree.add_round(space, score, n=100, seed=1).run(progress=False)
+        momentum = found.propose(risk=0.05).space["momentum"]
+    assert momentum.low >= 0.4  # absent, it stands at 0
+    assert momentum.low <= 0.7 <= momentum.high < 1

@@ -71,6 +71,24 @@ def test_a_generous_epsilon_buys_a_smaller_box():
     assert generous.kept < strict.kept
 
 
+def test_what_a_candidate_does_not_read_drops_it_from_no_box():
+    found, read = _draws(), np.ones(CELLS.shape, dtype=bool)
+    # Half of the draws are best at choice 2, which doesn't read the last axis and stands at its first level.
+    scores = np.array(found.scores)
+    aside = (CELLS[:, 0] == 2) & (CELLS[:, 2] == 0)
+    scores[::2, aside] += 2.0
+    found, read[CELLS[:, 0] == 2, 2] = _posterior(scores), False
+    keep = np.array([[2.0, 0.6, np.nan]])  # the best one doesn't read it either
+    box = RiskPath(inside=1)(found, CELLS, AXES, epsilon=0.02, keep=keep, read=read).at(0.05)
+    held = RiskPath(inside=1)(found, CELLS, AXES, epsilon=0.02, keep=[[2.0, 0.6, 0.0]]).at(0.05)
+    assert held.keep[2][0]
+    assert not box.keep[2][0]
+    assert box.risk < held.risk
+    inside = np.all([box.keep[j][i] | ~read[:, j] for j, i in enumerate(levels_of(CELLS, AXES).T)], axis=0)
+    lost = scores[:, inside].max(axis=1) < scores.max(axis=1) - 0.02 - 1e-6
+    assert np.isclose(box.risk, (lost.sum() + 0.5) / 201)
+
+
 def test_guards():
     found = _draws()
     untouched = [axis if j != 1 else Axis(LEVELS, frozen=True) for j, axis in enumerate(AXES)]
