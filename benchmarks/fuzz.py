@@ -186,10 +186,6 @@ class Fuzz:
     """
 
     def __init__(self, folder: Path) -> None:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        logging.getLogger("refine").setLevel(logging.CRITICAL)
         self.folder = folder
         self.done: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -695,6 +691,10 @@ def main() -> None:
         "--guided", action="store_true", help="by libFuzzer, guided by where inputs have been"
     )
     options = parser.parse_args()
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    logging.getLogger("refine").setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         fuzz = Fuzz(Path(folder))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import os
 import shutil
 import subprocess
@@ -107,15 +106,6 @@ def _binaries() -> Path | None:
         return Path(found).parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     return versions[-1].parent if versions else None
-
-
-@pytest.fixture(autouse=True)
-def loggers_are_on():
-    """Undoes what other packages do to the logging of the whole process: upgrading a storage of Optuna switches loggers off."""
-    logging.disable(logging.NOTSET)
-    for name, logger in logging.root.manager.loggerDict.items():
-        if name.partition(".")[0] == "refine" and isinstance(logger, logging.Logger):
-            logger.disabled, logger.propagate = False, True
 
 
 @pytest.fixture(scope="session")

@@ -23,13 +23,9 @@ import fuzz
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    import optuna
-
-    before = optuna.logging.get_verbosity()
     found = fuzz.Fuzz(tmp_path_factory.mktemp("fuzz"))
     yield found
     found.close()
-    optuna.logging.set_verbosity(before)
 
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)
