@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from refine.tree.autopilot import autopilot
     from refine.tree.round import Round
     from refine.tree.tree import Tree
+    from refine.trials.goal import Goal
     from refine.ui.guide import guide
 
 _HOMES = {
@@ -29,6 +30,7 @@ _HOMES = {
     "Categorical": "space.categorical",
     "Decision": "review.decision",
     "Float": "space.parameters",
+    "Goal": "trials.goal",
     "Integer": "space.parameters",
     "Proposal": "proposal.proposal",
     "Pruner": "design.pruning",
@@ -48,6 +50,7 @@ __all__ = [
     "Change",
     "Decision",
     "Float",
+    "Goal",
     "Integer",
     "Proposal",
     "Pruner",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +31,21 @@ from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.encoding import check_seed
 from refine.space.parameters import Parameter
 from refine.space.space import Space
-from refine.trials.frame import check_frame, degenerate_rows, space_filling
+from refine.trials.frame import (
+    barred_rows,
+    check_frame,
+    degenerate_rows,
+    infeasible_rows,
+    slacks,
+    space_filling,
+)
 from refine.trials.goal import check_direction, sign_of
+from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
 from refine.trials.trial import FAILED, STATES
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
-from refine.utils.format import plural
+from refine.utils.format import join, plural
 from refine.utils.threads import one_thread
 
 if TYPE_CHECKING:
@@ -47,6 +55,46 @@ LEAST = 10
 """Fewest finished space-filling trials that are analysed."""
 
 
+@dataclass(frozen=True, eq=False)
+class Feasibility:
+    """What some trials say of metric constraints.
+
+    Attributes:
+        constraints: The constraints.
+        met: Per constraint, how many of the round's own finished trials meet it.
+        feasible: How many of them meet all.
+        finished: How many there are.
+        measured: (n,) values of all evidence, larger is better, also of infeasible ones; the worst where there is none.
+        slack: (constraints, n) by how much each meets each constraint, negative where it does not; the least seen where
+            it is not known.
+    """
+
+    constraints: tuple[MetricConstraint, ...]
+    met: tuple[int, ...]
+    feasible: int
+    finished: int
+    measured: Floats
+    slack: Floats
+
+    def with_more(self, measured: Floats, slack: Floats) -> Feasibility:
+        """The same with more evidence, which counts for no trial of the round's own.
+
+        Args:
+            measured: (m,) values, larger is better; NaN where there is none.
+            slack: (constraints, m) by how much they meet each constraint; NaN where that is not known.
+        """
+        return replace(
+            self,
+            measured=_known(np.concatenate([self.measured, measured])),
+            slack=_known(np.concatenate([self.slack, slack], axis=1)),
+        )
+
+
+def _known(values: Floats) -> Floats:
+    """Values whose unknown ones are the least of their row."""
+    return np.asarray(np.where(np.isnan(values), np.nanmin(values, axis=-1, keepdims=True), values))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Analysis(Shown):
     """Everything measured on a round's evidence.
@@ -54,7 +102,7 @@ class Analysis(Shown):
     P-values, intervals and levels use space-filling trials only, the round's own and those of earlier rounds on the very
     same space, of which those that were pruned rank with the worst; the evidence for where the optimum may be (``X``,
     ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, and failed, pruned
-    and degenerate ones at the worst value seen.
+    degenerate and infeasible ones at the worst value seen.
 
     Attributes:
         space: The space analysed.
@@ -82,6 +130,7 @@ class Analysis(Shown):
         again: Runs again under new seeds, where they come from a store: (k, parameters) unit-scale positions and (k,) values,
             higher is better. What is handed over is judged by them as well.
         n_damaged: How many stored trials of the round and its ancestors can't be read, and are left out.
+        feasibility: What all evidence says of metric constraints; ``None`` where there are none.
     """
 
     space: Space
@@ -107,6 +156,7 @@ class Analysis(Shown):
     n_imported: int = 0
     again: tuple[Floats, Floats] | None = field(default=None, repr=False)
     n_damaged: int = 0
+    feasibility: Feasibility | None = None
 
     def __getitem__(self, name: str) -> ParameterEvidence:
         for evidence in self.parameters:
@@ -115,6 +165,11 @@ class Analysis(Shown):
         fixed = ", which has one value" if name in list(self.space) else ""
         names = [e.name for e in self.parameters]
         raise UnknownNameError(f"no evidence for parameter {name!r}{fixed}; {did_you_mean(name, names)}")
+
+    @property
+    def subject_to(self) -> tuple[str, ...]:
+        """The metric constraints, as texts."""
+        return () if self.feasibility is None else tuple(map(str, self.feasibility.constraints))
 
     @property
     def sign(self) -> float:
@@ -145,7 +200,8 @@ class Analysis(Shown):
         """What was found about every parameter, by name, in the order of :attr:`ranked`."""
         names = [e.name for e in self.parameters]
         degenerate = bool(degenerate_rows(self.table, self.space).any())
-        about = Whole(self.metric, self.sign, bool(np.ptp(self.y) == 0), degenerate)
+        constrained = self.feasibility is not None and self.feasibility.feasible < self.feasibility.finished
+        about = Whole(self.metric, self.sign, bool(np.ptp(self.y) == 0), degenerate, constrained)
         partners = {name: coupled_with(name, names, self.pairs) for name in names}
         return {e.name: finding_of(e, partners[e.name], about) for e in self.ranked}
 
@@ -197,6 +253,7 @@ def analyze(
     groups: Sequence[Any] | None = None,
     allow_degenerate: bool = False,
     fresh: tuple[npt.ArrayLike, Sequence[Any]] | None = None,
+    subject_to: Sequence[str | MetricConstraint] = (),
 ) -> Analysis:
     """Measures everything a table of finished runs can teach about a space.
 
@@ -222,6 +279,8 @@ def analyze(
         allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
         fresh: Values of runs again of good configurations under new seeds, and a label of its configuration for each:
             they measure the noise and nothing else.
+        subject_to: Metric constraints, such as ``["latency_ms <= 5"]``, on columns of ``frame``. A trial that doesn't meet
+            them ranks with the worst, as a pruned one does, and can't be best.
 
     Raises:
         AnalysisError: A column is missing, or fewer than 10 finished space-filling trials lie inside the space.
@@ -238,16 +297,20 @@ def analyze(
             f"look must be a whole number >= 1, the stage of looking at its branch, got {look!r}"
         )
     sign = sign_of(direction)
+    constraints = metric_constraints(subject_to)
+    frame = _judged(frame, space, constraints)
+    earlier = None if earlier is None else _judged(earlier, space, constraints)
     rows = _inside(space, frame, value, allow_degenerate, sign)
     past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
     n_earlier = 0 if past is None else int(past.finished.sum())
     space_filling = rows.finished & rows.space_filling
-    _check_enough(space_filling, rows, n_earlier, len(frame))
+    _check_feasible(rows, past, space, constraints)
+    _check_enough(_measured(rows) & rows.space_filling, rows, n_earlier, len(frame))
     own = np.flatnonzero(rows.mask) >= _check_pooled(pooled, rows, len(frame))
     names = list(space.varied)
     at = [list(space).index(n) for n in names]
     cardinalities = [0 if space[n].ordered else space[n].size for n in names]
-    X, y = _evidence(rows, past, at, sign)
+    X, y, place = _evidence(rows, past, at, sign)
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
@@ -294,6 +357,8 @@ def analyze(
     )
     eligible = rows.finished & ~rows.degenerate
     eligible = eligible if eligible[own].any() else rows.finished
+    n_tested = int((_measured(rows) & rows.space_filling).sum())
+    feasibility = _feasibility(rows, past, own, place, space, constraints, sign) if constraints else None
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
     return Analysis(
         space=space,
@@ -301,14 +366,14 @@ def analyze(
         direction=direction,
         seed=seed,
         states={s: int(states[s]) for s in STATES if s in states},
-        n_space_filling=int(space_filling.sum()),
-        n_pooled=int((space_filling & ~own).sum()),
+        n_space_filling=n_tested,
+        n_pooled=int((_measured(rows) & rows.space_filling & ~own).sum()),
         n_earlier=n_earlier,
         look=look,
         parameters=adjusted(found, spent),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
         noise=noise_of(X_space_filling, y_space_filling, cardinalities, labels, fresh, (X, y)),
-        covered=stats.hit_probability(int(space_filling.sum()), 0.01),
+        covered=stats.hit_probability(n_tested, 0.01),
         best=table.iloc[best],
         table=table,
         outside=_outside(space, frame, value, allow_degenerate),
@@ -318,6 +383,7 @@ def analyze(
         n_imported=int((rows.table["origin"] == "imported").to_numpy()[space_filling].sum())
         if "origin" in rows.table
         else 0,
+        feasibility=feasibility,
     )
 
 
@@ -349,6 +415,26 @@ def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
     return pooled
 
 
+def _check_feasible(
+    rows: Rows, past: Rows | None, space: Space, constraints: Sequence[MetricConstraint]
+) -> None:
+    """Raises AnalysisError where trials finished, and none of them meets all constraints."""
+    if rows.finished.any() or rows.infeasible is None or not rows.infeasible.any():
+        return
+    if past is not None and past.finished.any():
+        return
+    shown = slacks(rows.table[rows.infeasible], space, constraints)
+    hardest = int(np.argmin((shown >= 0).mean(axis=1)))
+    one = constraints[hardest]
+    at = one.bound + (1.0 if one.relation == ">=" else -1.0) * float(np.nanmax(shown[hardest]))
+    named = join([f"'{c}'" for c in constraints])
+    raise AnalysisError(
+        f"none of {plural(int(rows.infeasible.sum()), 'finished trial')} meets {named}; the "
+        f"closest to '{one}' has {at:.6g}. What drives it is shown by",
+        Action("round.analyze", one.name, "minimize" if one.relation == "<=" else "maximize"),
+    )
+
+
 def _check_enough(space_filling: Bools, rows: Rows, n_earlier: int, count: int) -> None:
     least = LEAST // 2 if n_earlier else LEAST
     chosen = int((rows.finished & ~rows.space_filling).sum())
@@ -377,8 +463,10 @@ def _lost(rows: Rows, count: int) -> str:
     return f" ({', '.join(found)})" if found else ""
 
 
-def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tuple[Floats, Floats]:
-    """What the surrogate learns from, in an order that does not depend on the rows'.
+def _evidence(
+    rows: Rows, past: Rows | None, at: list[int], sign: float
+) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+    """What the surrogate learns from, in an order that does not depend on the rows', and that order.
 
     A trial that failed, was stopped for being behind, or can't be best, tells where not to look: it counts as the
     worst value seen.
@@ -392,7 +480,56 @@ def _evidence(rows: Rows, past: Rows | None, at: list[int], sign: float) -> tupl
     degenerate = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
     order = np.lexsort((*X.T, y))
-    return X[order], y[order]
+    return X[order], y[order], order
+
+
+def _feasibility(
+    rows: Rows,
+    past: Rows | None,
+    own: Bools,
+    order: npt.NDArray[np.intp],
+    space: Space,
+    constraints: Sequence[MetricConstraint],
+    sign: float,
+) -> Feasibility:
+    """What the evidence of :func:`_evidence` says of constraints, in its order."""
+    parts = [part for part in (rows, past) if part is not None]
+    ended = [part.finished | part.failed | part.pruned for part in parts]
+    value = [
+        np.where(_measured(part), sign * np.asarray(part.table["value"], dtype=float), np.nan)[e]
+        for part, e in zip(parts, ended, strict=True)
+    ]
+    degenerate = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
+    measured = np.where(degenerate, np.nan, np.concatenate(value))
+    margins = [slacks(part.table, space, constraints) for part in parts]
+    slack = np.concatenate([m[:, e] for m, e in zip(margins, ended, strict=True)], axis=1)
+    mine = _measured(rows)[own]
+    met = (margins[0][:, own] >= 0)[:, mine]
+    return Feasibility(
+        tuple(constraints),
+        tuple(int(n) for n in met.sum(axis=1)),
+        int(met.all(axis=0).sum()),
+        int(mine.sum()),
+        _known(measured)[order],
+        _known(slack)[:, order],
+    )
+
+
+def _worst(y: Floats, sign: float) -> float:
+    return float(y.min() if sign > 0 else y.max())
+
+
+def _measured(rows: Rows) -> Bools:
+    """Trials that finished with a value, infeasible ones among them."""
+    return rows.finished if rows.infeasible is None else rows.finished | rows.infeasible
+
+
+def _judged(frame: pd.DataFrame, space: Space, constraints: Sequence[MetricConstraint]) -> pd.DataFrame:
+    """A table that says which trials meet all constraints."""
+    if not constraints or (FEASIBLE in frame and frame[FEASIBLE].dtype == bool):
+        return frame
+    met = np.asarray((slacks(frame, space, constraints) >= 0).all(axis=0), dtype=np.bool_)
+    return frame.assign(**{FEASIBLE: met})
 
 
 def _read_mask(name: str, read: Mapping[str, npt.ArrayLike], count: int) -> Bools:
@@ -412,8 +549,7 @@ def _outside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bo
     keep = (found["origin"] == "audit") & np.isfinite(np.asarray(found["value"], dtype=float))
     if "state" in found:
         keep &= found["state"] == "complete"
-    if not allow_degenerate:
-        keep &= ~degenerate_rows(found, space)
+    keep &= ~barred_rows(found, space, allow_degenerate)
     found = found[keep]
     return found[~space.contains(found)].reset_index(drop=True)
 
@@ -436,10 +572,27 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
         finished &= (table["state"] == "complete").to_numpy()
         failed = table["state"].isin(FAILED).to_numpy()
         pruned = (table["state"] == "pruned").to_numpy()
-        if pruned.any() and finished.any():
-            y = np.where(pruned, (y[finished].min() if sign > 0 else y[finished].max()), y)
-        else:
-            pruned = np.zeros(len(table), dtype=np.bool_)
+    infeasible = infeasible_rows(table) & finished
+    finished, failed, behind = finished & ~infeasible, failed & ~infeasible, pruned | infeasible
+    measured = None
+    if infeasible.any():
+        measured = np.where(pruned & finished.any(), _worst(y[finished | infeasible], sign), y)
+    if behind.any() and finished.any():
+        y = np.where(behind, _worst(y[finished], sign), y)
+    else:
+        behind = infeasible
     evenly = space_filling(table)
     degenerate = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
-    return Rows(table, space.unit(table), y, finished, failed, evenly, mask, degenerate, pruned)
+    return Rows(
+        table,
+        space.unit(table),
+        y,
+        finished,
+        failed,
+        evenly,
+        mask,
+        degenerate,
+        behind,
+        infeasible=infeasible,
+        measured=measured,
+    )

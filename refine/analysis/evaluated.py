@@ -14,7 +14,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import decode, value_key
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
-from refine.trials.frame import Records, may_be_best, table
+from refine.trials.frame import Records, degenerate_rows, infeasible_rows, may_be_best, table
 from refine.trials.goal import Goal
 from refine.utils.arrays import Bools, Floats, Ints
 
@@ -52,6 +52,7 @@ class Run(NamedTuple):
         read: Names of the parameters that it read; ``None`` for all.
         value: Its value.
         good: Whether it may be called best.
+        infeasible: Whether it has a value and meets not all metric constraints.
         seconds: How long it took.
     """
 
@@ -62,6 +63,7 @@ class Run(NamedTuple):
     read: frozenset[str] | None
     value: float
     good: bool
+    infeasible: bool
     seconds: float
 
     @property
@@ -80,7 +82,7 @@ class Evaluated:
         read: (runs, axes) whether the value was read.
         names: Of the axes.
         cardinalities: Per axis the number of choices, 0 where it is ordered.
-        y: (runs,) values, larger is better; the worst one for those that may not be called best.
+        y: (runs,) values, larger is better; the worst one for those that failed, were pruned or are degenerate.
         good: (runs,) which may be called best.
         group: (runs,) numbers, equal where two agree on all that was read.
     """
@@ -124,28 +126,32 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     good = np.array([run.good for run in runs], dtype=np.bool_)
     if not good.any():
         return None
+    infeasible = np.array([run.infeasible for run in runs], dtype=np.bool_)
     X, read, names, cardinalities = _positions(runs, rounds)
     y = rounds[0].goal.sign * np.array([run.value for run in runs])
-    y = np.where(good, y, y[good].min())
+    y = np.where(good | infeasible, y, y[good].min())
     seen = np.concatenate([np.where(read, X, 0.0), read], axis=1)
     group = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
     return Evaluated(runs, X, read, names, cardinalities, y, good, group)
 
 
-def values_of(found: RanRound) -> tuple[Floats, Bools]:
-    """The values of a round's trials, replicates among them, and which of them may be called best.
+def values_of(found: RanRound) -> tuple[Floats, Bools, Bools]:
+    """The values of a round's trials, replicates among them, which of them may be called best, and which are infeasible.
 
     Args:
         found: The round.
     """
     frame = table(found.space, found.records, found.goal.metric)
     good = may_be_best(frame, found.space, found.goal.allow_degenerate)
-    return np.asarray(frame["value"], dtype=float), good
+    barred = infeasible_rows(frame)
+    if not found.goal.allow_degenerate:
+        barred &= ~degenerate_rows(frame, found.space)
+    return np.asarray(frame["value"], dtype=float), good, barred
 
 
 def _planned_runs(found: RanRound) -> list[Run]:
     """The planned runs of a round that have ended."""
-    values, good = values_of(found)
+    values, good, infeasible = values_of(found)
     columns = found.records.columns
     runs = []
     for i, configuration in enumerate(found.records.configurations):
@@ -164,6 +170,7 @@ def _planned_runs(found: RanRound) -> list[Run]:
                 read,
                 float(values[i]),
                 bool(good[i]),
+                bool(infeasible[i]),
                 float(columns["seconds"][i]),
             )
         )

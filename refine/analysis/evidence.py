@@ -190,7 +190,7 @@ class Rows(NamedTuple):
     """Trials inside a space, as arrays beside their table; ``mask`` says which rows of the given table they are.
 
     ``degenerate`` trials have a value, and are finished, but can't be best. ``pruned`` ones have none: for tests they
-    stand in ``y`` with the worst finished value, tied with it. ``absent`` ones have not the parameter that is looked at.
+    stand in ``y`` with the worst finished value, tied with it. ``infeasible`` ones are among ``pruned``; ``measured`` is ``y`` with what they showed. ``absent`` ones have not the parameter that is looked at.
     """
 
     table: pd.DataFrame
@@ -204,10 +204,12 @@ class Rows(NamedTuple):
     pruned: Bools
     lost: Bools | None = None  # see refine.analysis.ruled_out
     absent: Bools | None = None
+    infeasible: Bools | None = None
+    measured: Floats | None = None
 
     @property
     def ranked(self) -> Bools:
-        """Space-filling trials that have a rank: finished ones, and those that were stopped for being behind."""
+        """Space-filling trials that have a rank: finished ones, those that were stopped for being behind, infeasible ones."""
         return (self.finished | self.pruned) & self.space_filling
 
     @property
@@ -223,8 +225,9 @@ class Rows(NamedTuple):
 
     @property
     def bad(self) -> Bools:
-        """Trials that gave no value, or a degenerate model."""
-        return self.failed | self.degenerate
+        """Trials that gave no value, or a degenerate or infeasible model."""
+        bad = self.failed | self.degenerate
+        return bad if self.infeasible is None else bad | self.infeasible
 
 
 class Tested(NamedTuple):
@@ -236,6 +239,8 @@ class Tested(NamedTuple):
         y: (n,) values, larger is better.
         alone: (m,) numbers of one trial per configuration.
         score: (m,) mean normal scores of the configurations' values.
+        shown: (m,) the same of what they showed, infeasible ones included: what the metric does, whether it counts or not.
+        plain: (n,) values of which ``shown`` are the scores.
         additive: (d,) p-values of all parameters in a model without interactions.
     """
 
@@ -244,6 +249,8 @@ class Tested(NamedTuple):
     y: Floats
     alone: npt.NDArray[np.int64]
     score: Floats
+    shown: Floats
+    plain: Floats
     additive: Floats
 
 
@@ -271,8 +278,12 @@ class Tests:
             others, y = rows.X[at][:, self._columns], self._sign * rows.y[at]
             # Rows given twice are no more evidence: tests see every configuration once, with the mean score of its values.
             alone, score = once(others, y, self._sizes)
-            additive = stats.AdditiveTest()(others[alone], score, self._sizes)
-            self._known[key] = Tested(at, others, y, alone, score, additive)
+            plain, shown = y, score
+            if rows.measured is not None:
+                plain = self._sign * rows.measured[at]
+                shown = again(others, y, plain, self._sizes)
+            additive = stats.AdditiveTest()(others[alone], shown, self._sizes)
+            self._known[key] = Tested(at, others, y, alone, score, shown, plain, additive)
         return self._known[key]
 
     def additive(self, found: Tested, column: int) -> float:
@@ -311,7 +322,7 @@ def evidence_of(
     if read is not None and 0 < share < 1:
         tested = tested & read
     same = tests.on(tested)
-    at, y, alone, score = same.at, same.y, same.alone, same.score
+    at, alone, score = same.at, same.alone, same.score
     x = rows.X[at, column]
     k = parameter.size
     positions = level_positions(parameter)
@@ -323,13 +334,13 @@ def evidence_of(
     correlation = association = None
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:
-        found = stats.Spearman(seed=seed)(x[alone], score)
+        found = stats.Spearman(seed=seed)(x[alone], same.shown)
         low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
         correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
         seen = stats.joined(importance.p, found.p, p_additive)
     else:
-        association = stats.KruskalWallis(seed=seed)(x[alone], score, k)
+        association = stats.KruskalWallis(seed=seed)(x[alone], same.shown, k)
         seen = stats.joined(importance.p, association.p, p_additive)
     return ParameterEvidence(
         name,
@@ -341,7 +352,7 @@ def evidence_of(
         np.nan,
         edges,
         (),
-        _levels(parameter, column, rows, x, y, sign, rows.pruned[at]),
+        _levels(parameter, column, rows, x, same, sign),
         share,
         n=len(alone),
         good=int(stats.top_mask(score, GOOD).sum()) if len(alone) else 0,
@@ -364,9 +375,18 @@ def once(X: Floats, y: Floats, cardinalities: Sequence[int]) -> tuple[npt.NDArra
     return found[order], score[order]
 
 
+def again(X: Floats, y: Floats, others: Floats, cardinalities: Sequence[int]) -> Floats:
+    """Mean normal scores of other values of the configurations that :func:`once` gives for ``y``, in its order."""
+    order = np.argsort(stats.distinct(X, y, cardinalities)[0])
+    return np.asarray(stats.distinct(X, others, cardinalities)[1][order])
+
+
 def _levels(
-    parameter: Parameter, column: int, rows: Rows, x: Floats, y: Floats, sign: float, pruned: Bools
+    parameter: Parameter, column: int, rows: Rows, x: Floats, tested: Tested, sign: float
 ) -> tuple[LevelEvidence, ...]:
+    y, pruned = tested.y, rows.pruned[tested.at]
+    if rows.infeasible is not None and rows.measured is not None:
+        pruned = pruned & ~rows.infeasible[tested.at]
     positions = level_positions(parameter)
     axis = stats.Axis(positions, unordered=not parameter.ordered)
     k = parameter.size
@@ -377,7 +397,7 @@ def _levels(
         if len(x)
         else stats.Ratio(positions, unknown, unknown, unknown, np.zeros(k))
     )
-    medians = level_medians(axis.index(x), y, k, sign, pruned)
+    medians = level_medians(axis.index(x), tested.plain, k, sign, pruned)
     ended, bad = rows.ended, rows.bad
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
     overall = float(bad[ended].mean()) if ended.any() else 0.0

@@ -6,7 +6,7 @@ Reports, pages, JSON, shell and figures show these; none of them decides anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.analysis.evidence import ALPHA, GOOD, ActiveWhere, LevelEvidence, ParameterEvidence
 from refine.analysis.reason import Reason
@@ -70,12 +70,14 @@ class Whole(NamedTuple):
         sign: 1 to maximize, -1 to minimize.
         constant: Whether every trial has the same value.
         degenerate: Whether any trial is degenerate.
+        constrained: Whether any trial breaks a metric constraint.
     """
 
     metric: str
     sign: float
     constant: bool
     degenerate: bool
+    constrained: bool = False
 
 
 def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> Finding:
@@ -106,7 +108,7 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
         times = max(e.levels[i].ratio for i in rich)
         reasons.append(_about(e, "rich", share=GOOD, levels=levels, times=times))
     if e.fails:
-        reasons.append(_failing(e, about.degenerate))
+        reasons.append(_failing(e, about))
     reasons += [piled_up(e, edge, q) for edge, q in e.piled_up if edge.side in ends]
     if e.matters and partners:
         reasons.append(_about(e, "depends_on", partners=partners))
@@ -227,9 +229,11 @@ def open_ends(e: ParameterEvidence) -> tuple[str, ...]:
     return tuple(s for s in sides if isinstance(p, Range) and widened(e.name, p, p, s) is not None)
 
 
-def _failing(e: ParameterEvidence, degenerate: bool) -> Reason:
-    """Where trials fail, or are degenerate, more often than elsewhere."""
-    what = {"degenerate": degenerate, "apart": e.apart}
+def _failing(e: ParameterEvidence, about: Whole) -> Reason:
+    """Where trials fail, are degenerate or infeasible, more often than elsewhere."""
+    what: dict[str, Any] = {"degenerate": about.degenerate, "apart": e.apart}
+    if about.constrained:
+        what["constrained"] = True
     bad = [v for v in e.levels if v.bad_q <= ALPHA]
     if not bad and e.bad is not None:  # every level has too few trials, all together tell
         way = "higher" if e.bad.higher > 0.5 else "lower"

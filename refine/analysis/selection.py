@@ -10,7 +10,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.evidence import GOOD
 from refine.analysis.population import space_filling_rows
-from refine.trials.frame import degenerate_rows, may_be_best, space_filling
+from refine.trials.frame import barred_rows, degenerate_rows, infeasible_rows, may_be_best, space_filling
 from refine.trials.trial import FAILED
 from refine.utils.arrays import Bools, Floats
 
@@ -53,15 +53,17 @@ def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
 
 
 def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
-    """Its space-filling trials that have a rank: finished ones, and pruned ones, which rank with the worst.
+    """Its space-filling trials that have a rank: finished ones, and pruned and infeasible ones, which rank with the worst.
 
     Returns:
-        The rows; (n,) values, of a pruned one the worst finished value; and (n,) which were pruned.
+        The rows; (n,) values, of a pruned one the worst finished value; and (n,) which were pruned or are infeasible.
     """
     table = analysis.table
     finished, pruned = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
     if "state" in table and finished.any():
         pruned = (table["state"] == "pruned").to_numpy() & space_filling(table)
+    infeasible = finished & infeasible_rows(table)
+    finished, pruned = finished & ~infeasible, pruned | infeasible
     value = np.asarray(table["value"], dtype=float)
     if pruned.any():
         worst = min if analysis.sign > 0 else max
@@ -71,7 +73,7 @@ def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
 
 
 def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
-    """Its space-filling trials that have ended, and which of them gave no value or a degenerate model."""
+    """Its space-filling trials that have ended, and which of them gave no value, a degenerate or an infeasible model."""
     table = analysis.table
     finished, failed = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
     pruned = failed
@@ -80,7 +82,7 @@ def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
         pruned = (table["state"] == "pruned").to_numpy() & space_filling(table)
     else:
         failed = ~finished & space_filling(table)
-    bad = failed | (finished & degenerate_rows(table, analysis.space))
+    bad = failed | (finished & barred_rows(table, analysis.space, False))
     keep = finished | failed | pruned
     return table[keep], bad[keep]
 
@@ -92,8 +94,8 @@ def candidates(analysis: Analysis, table: pd.DataFrame) -> Bools:
 
 
 def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools:
-    """Which rows gave no usable model: failed ones, and degenerate ones unless these may be best."""
-    bad = np.zeros(len(table), dtype=np.bool_) if allow_degenerate else degenerate_rows(table, space)
+    """Which rows gave no usable model: failed and infeasible ones, and degenerate ones unless these may be best."""
+    bad = barred_rows(table, space, allow_degenerate)
     return bad | table["state"].isin(FAILED).to_numpy() if "state" in table else bad
 
 

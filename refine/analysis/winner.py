@@ -309,7 +309,7 @@ class Field:
             columns = each.records.columns
             if not any(columns["replicate"]):
                 continue
-            values, good = values_of(each)
+            values, good, _ = values_of(each)
             for i, (key, replicate) in enumerate(zip(columns["key"], columns["replicate"], strict=True)):
                 number = self.places.get((each.id, key))
                 if replicate and good[i] and number is not None:

@@ -17,7 +17,7 @@ from refine.design.samplers import quietly
 from refine.design.space_filling import Uniform, draw
 from refine.space.encoding import seed_of
 from refine.space.space import Space, configuration_key
-from refine.trials.frame import Records, degenerate_rows, table
+from refine.trials.frame import Records, barred_rows, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
 from refine.trials.rows import Rows
@@ -262,7 +262,7 @@ def ended_trials(
 ) -> list[EndedTrial]:
     """Ended trials inside a space as a sampler gets them.
 
-    A degenerate model counts as pruned without having reached anything: worse than every value, whatever its own.
+    A degenerate or infeasible model counts as pruned without having reached anything: worse than every value, whatever its own.
 
     Args:
         space: What is searched.
@@ -275,7 +275,7 @@ def ended_trials(
     if frame.empty:
         return []
     inside = space.contains(frame)
-    flat = degenerate_rows(frame, space) & ~np.bool_(allow_degenerate)
+    flat = barred_rows(frame, space, allow_degenerate)
     columns = {name: frame[name].tolist() for name in space}
     curves = records.curves or [{}] * len(frame)
     found = []

@@ -15,7 +15,7 @@ from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
-from refine.trials.frame import may_be_best
+from refine.trials.frame import may_be_best, slacks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,11 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     # As in the analysis, what tells where not to look counts as the worst value seen.
     worst = np.append(values[good], analysis.y.min()).min()
     y = np.concatenate([analysis.y, np.where(good, values, worst)])
-    return replace(analysis, X=np.concatenate([analysis.X, X[ended]]), y=y)
+    feasibility = analysis.feasibility
+    if feasibility is not None:
+        shown = slacks(frame[ended], analysis.space, feasibility.constraints)
+        feasibility = feasibility.with_more(np.where(np.isfinite(values), values, np.nan), shown)
+    return replace(analysis, X=np.concatenate([analysis.X, X[ended]]), y=y, feasibility=feasibility)
 
 
 def exploit_rows(

@@ -52,12 +52,14 @@ class Options(Shown):
         chosen: The risk of the proposal under review.
         epsilon: Loss that counts as none.
         metric: Name of the metric.
+        subject_to: Metric constraints that the values meet.
     """
 
     rows: tuple[Option, ...]
     chosen: float
     epsilon: float
     metric: str
+    subject_to: tuple[str, ...] = ()
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain data, a row per proposal."""
@@ -98,7 +100,7 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
             rows[-1] = replace(rows[-1], up_to=risk)
         else:
             rows.append(_option(made, analysis, allow_degenerate))
-    return Options(tuple(rows), proposal.risk, proposal.claim.epsilon, proposal.metric)
+    return Options(tuple(rows), proposal.risk, proposal.claim.epsilon, proposal.metric, proposal.subject_to)
 
 
 def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> Option:

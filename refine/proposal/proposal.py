@@ -76,6 +76,7 @@ class Proposal(Shown):
         metric: Name of the metric.
         offers: Flat parameters that could be fixed where they cost least; no part of ``space``.
         advice: How large the next round should be.
+        subject_to: Metric constraints that the claim's values meet.
     """
 
     old: Space
@@ -90,6 +91,7 @@ class Proposal(Shown):
     offers: tuple[Offer, ...] = ()
     advice: Advice | None = None
     tested: int = 0
+    subject_to: tuple[str, ...] = ()
     _made_of: _MadeOf | None = field(default=None, repr=False)
     _stored: Mapping[str, Any] | None = field(
         default=None, repr=False
@@ -197,6 +199,7 @@ class Proposal(Shown):
             "metric": self.metric,
             "offers": [offer.to_json() for offer in self.offers],
             "advice": None if self.advice is None else self.advice.to_json(),
+            **({"subject_to": list(self.subject_to)} if self.subject_to else {}),
         }
 
     @classmethod
@@ -232,6 +235,7 @@ class Proposal(Shown):
             metric=data["metric"],
             offers=tuple(Offer.from_json(offer) for offer in data["offers"]),
             advice=None if data["advice"] is None else Advice.from_json(data["advice"]),
+            subject_to=tuple(data.get("subject_to", ())),
             _stored=stored,
         )
 
@@ -366,6 +370,7 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
         metric=analysis.metric,
         offers=_offers(analysis, surrogate, epsilon, risk) if surrogate else (),
         advice=advice(analysis, new, left_to_run(analysis, new)),
+        subject_to=analysis.subject_to,
         _made_of=made_of,
     )
 
@@ -426,6 +431,8 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     }
     claim = {name: value for name, value in content["claim"].items() if name not in ("draws", "rows")}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
+    if "subject_to" in content:
+        found["subject_to"] = content["subject_to"]
     return {**found, "claim": claim, "changes": changes}
 
 

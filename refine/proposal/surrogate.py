@@ -51,14 +51,20 @@ def posterior_of(analysis: Analysis, positions: Floats) -> stats.Posterior:
         positions: (c, parameters) where the cells lie on the analysed axes.
     """
     found = analysis.parameters
-    return stats.MixedPosterior(seed=_SEED)(
-        analysis.X,
-        analysis.y,
-        positions,
-        cardinalities_of(analysis),
-        reading(found, analysis.X),
-        reading(found, positions),
-    )
+    read = reading(found, analysis.X), reading(found, positions)
+    sizes = cardinalities_of(analysis)
+
+    def of(y: Floats, seed: int) -> stats.Posterior:
+        return stats.MixedPosterior(seed=seed)(analysis.X, y, positions, sizes, *read)
+
+    feasibility = analysis.feasibility
+    if feasibility is None:
+        return of(analysis.y, _SEED)
+    # A constraint that every trial meets, or none knows of, tells no cells apart.
+    telling = [slack for slack in feasibility.slack if (slack < 0).any()]
+    limits = [of(slack, _SEED + 1 + k) for k, slack in enumerate(telling)]
+    met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
+    return stats.constrained(of(feasibility.measured, _SEED), limits, met)
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ class Plots:
     def _analysis(self) -> Analysis:
         r = self._round
         here = r._at_once()
-        seen = lineage(here.context.reader, here.context.path(r.node), r._metric)
+        seen = lineage(here.context.reader, here.context.path(r.node), r.goal)
         digest = hashlib.sha256(pickle.dumps((r.metric, r.direction, seen))).hexdigest()
         known = _ANALYSES.get(r)
         if known is None or known[0] != digest:
@@ -203,8 +203,7 @@ class Plots:
         rounds = [self._round._at_once()]
         while (parent := rounds[-1].parent) is not None:
             rounds.append(parent)
-        judged = self._round.metric, self._round.direction
-        return [r for r in reversed(rounds) if (r.metric, r.direction) == judged]
+        return [r for r in reversed(rounds) if r._judged_by == self._round._judged_by]
 
 
 @provides("tree.plot")
@@ -277,7 +276,7 @@ class TreePlots:
 
     def _alike(self) -> list[Round]:
         rounds = self._tree._at_once().rounds
-        return [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
+        return [r for r in rounds if r._judged_by == rounds[0]._judged_by]
 
 
 def _best(rounds: Sequence[Round]) -> float | None:

@@ -28,6 +28,7 @@ from refine.proposal.proposal import Proposal
 from refine.review.worth import CONFIRM, CONTINUE, RUNS, Worth
 from refine.space.limits import widened
 from refine.space.parameters import Range
+from refine.trials.frame import infeasible_rows
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Floats
 
@@ -207,7 +208,8 @@ def infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     interval = stats.wilson(count, ended)
     fails = [e.name for e in analysis.parameters if e.fails]
     ends = {"low": float(interval.low), "high": float(interval.high)}
-    values = _values(count=count, ended=ended, share=share, **ends, parameters=fails)
+    barred = int(infeasible_rows(table).sum())
+    values = _values(count=count, ended=ended, share=share, **ends, parameters=fails, infeasible=barred)
     if share <= INFEASIBLE[0]:
         return Check("infeasible", PASS, "few", values, share, "failing" if count else "")
     verdict = WARN if share <= INFEASIBLE[1] else FAIL

@@ -14,9 +14,9 @@ from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
 from refine.run.objective import Outcome
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
-from refine.trials.metric import Metric
+from refine.trials.metric import Metric, is_bare_nan
+from refine.trials.metric_constraint import SECONDS, all_met
 from refine.trials.round_record import Node
-from refine.trials.trial import DEGENERATE
 from refine.utils.action import Action
 from refine.utils.display import line
 from refine.utils.format import plural, score
@@ -33,20 +33,22 @@ class Watch:
 
     def __init__(self, node: Node, n: int, todo: int, records: Records, goal: Goal, show: bool) -> None:
         metric = goal.metric
-        self.node, self.metric, self.sign = node, metric, goal.sign
+        self.node, self.goal, self.metric, self.sign = node, goal, metric, goal.sign
         self.total, self.done, self.show = n, n - todo, show
         self.alike: dict[str, int] = {}
-        self.seen = self.failed = self.pruned = 0
+        self.seen = self.failed = self.pruned = self.infeasible = 0
         self.first = min(_ALIKE, todo)
+        seconds = records.columns["seconds"]
+        curves = records.curves or [{}] * len(records.metrics)
         known = [
-            metric.of(m, c)
-            for m, c in zip(records.metrics, records.curves or [{}] * len(records.metrics), strict=True)
+            metric.of(m, c, s if state == "complete" else None)
+            for m, c, s, state in zip(records.metrics, curves, seconds, records.columns["state"], strict=True)
         ]
         self.metric_seen = any(v is not None for v in known)
         finite = [
             self.sign * v
-            for v, m in zip(known, records.metrics, strict=True)
-            if v is not None and math.isfinite(v) and self._may_be_best(m)
+            for v, m, s in zip(known, records.metrics, seconds, strict=True)
+            if v is not None and math.isfinite(v) and goal.counts(m, s)
         ]
         self.best = max(finite, default=-math.inf)
         # A trial that read everything is recorded as None, and one that ended without a value may not have got there.
@@ -95,21 +97,25 @@ class Watch:
                 flush=True,
             )
 
-    def _may_be_best(self, metrics: Mapping[str, float]) -> bool:
-        return self.node.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
-
     def see(self, outcome: Outcome, state: str, value: float | None) -> None:
         """Takes in one ended trial, which is stored already."""
         self.seen += 1
         self.failed += state not in ("complete", "pruned")
         self.pruned += state == "pruned"
-        if value is not None and math.isfinite(value) and self._may_be_best(outcome.metrics):
+        counts = (
+            value is not None and math.isfinite(value) and self.goal.counts(outcome.metrics, outcome.seconds)
+        )
+        if value is not None and counts:
             self.best = max(self.best, self.sign * value)
+        self.infeasible += state == "complete" and not all_met(
+            self.metric.subject_to, outcome.metrics, outcome.seconds
+        )
         best = score(self.sign * self.best) if math.isfinite(self.best) else "-"
         self._notice(outcome.read, state)
         unread = [name for name in self.node.space if name in self.unread] if self.ended >= _READ_BY else []
         never = f", never read: {line(', '.join(unread))}" if unread else ""
         stopped = f", {self.pruned} pruned" if self.pruned else ""
+        stopped += f", {self.infeasible} infeasible" if self.infeasible else ""
         with contextlib.suppress(OSError):  # a terminal that is gone ends no round
             self.bar.set_postfix_str(f"best {best}, {self.failed} failed{stopped}{never}", refresh=False)
             self.bar.update()
@@ -119,6 +125,15 @@ class Watch:
                 f"round {self.node.id}: metric {str(self.metric)!r} is not among what the objective returned; "
                 f"{_instead(self.metric, outcome.metrics)}; the trial is stored with all its metrics"
             )
+        if state == "complete" and not is_bare_nan(outcome.metrics):
+            known = {SECONDS, *outcome.metrics}
+            for constraint in self.metric.subject_to:
+                if constraint.name not in known:
+                    raise ObjectiveError(
+                        f"round {self.node.id}: metric constraint '{constraint}' is about {constraint.name!r}, which is not "
+                        f"among what the objective returned; {did_you_mean(constraint.name, known)}; the trial is stored with "
+                        "all its metrics"
+                    )
         if self.seen <= self.first and outcome.error:
             how = _signature(outcome.error)
             self.alike[how] = self.alike.get(how, 0) + 1

@@ -296,7 +296,8 @@ def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int
 def _scored(outcome: Outcome, metric: Metric) -> tuple[Outcome, float | None]:
     """An outcome and its value; what a function made of its metrics is kept among them."""
     if metric.function is None:
-        return outcome, metric.of(outcome.metrics, outcome.curve)
+        ended = outcome.seconds if outcome.state == "complete" else None
+        return outcome, metric.of(outcome.metrics, outcome.curve, ended)
     if metric.name in outcome.metrics:
         raise ObjectiveError(
             f"metric {metric.name!r}: the objective returns a metric of that name too; give the function another name"

@@ -21,11 +21,10 @@ from refine.run.runner import plan
 from refine.space.space import decode_configuration, encode_configuration
 from refine.store.store import Store
 from refine.trials.frame import Records
-from refine.trials.goal import sign_of
+from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.replicates import planned
 from refine.trials.round_record import OPTUNA, Node, StoredNode
-from refine.trials.trial import DEGENERATE
 from refine.utils.format import score
 
 
@@ -119,7 +118,8 @@ class Steered:
         """
         series = outcome.curve.get(self._metric.name, [])
         if self._talk is not None:
-            flat = not self._node.allow_degenerate and outcome.metrics.get(DEGENERATE, 0.0) >= 0.5
+            goal = Goal(self._metric, self._node.direction, self._node.allow_degenerate)
+            flat = not goal.counts(outcome.metrics, outcome.seconds)
             configuration = decode_configuration(task.configuration)
             if task.key not in self._outside and not task.replicate:
                 noted = self._talk.tell(task.key, ended_trial(configuration, state, value, series, flat))

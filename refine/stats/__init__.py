@@ -17,6 +17,7 @@ from refine.stats.bootstrap import Corrected, ExampleBootstrap, paired_error
 from refine.stats.budget import expected_best
 from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stages
 from refine.stats.components import Components, VarianceComponents
+from refine.stats.constrained import constrained
 from refine.stats.correlation import Correlation, Spearman, benjamini_hochberg
 from refine.stats.coverage import (
     Boundary,
@@ -104,6 +105,7 @@ __all__ = [
     "benjamini_hochberg",
     "cauchy_p",
     "conditioned",
+    "constrained",
     "distinct",
     "expected_best",
     "good_trials_to_judge",

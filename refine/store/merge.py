@@ -155,7 +155,15 @@ class _Union:
         """A round that both have."""
         pk = self.pks[part.id]
         ours = self.connection.execute(sa.select(t.node).where(t.node.c.pk == pk)).mappings().one()
-        for name in ("metric", "direction", "allow_degenerate", "scientific", "epsilon", "note"):
+        for name in (
+            "metric",
+            "direction",
+            "allow_degenerate",
+            "subject_to",
+            "scientific",
+            "epsilon",
+            "note",
+        ):
             if ours[name] != part.row.get(name):
                 self.kept.append(
                     f"round {part.id}: {name} is {ours[name]!r} here, {part.row.get(name)!r} there"

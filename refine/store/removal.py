@@ -21,7 +21,14 @@ _KEY = "removed/"
 """How the keys of entries of the log begin in the table ``meta``, which every schema has."""
 
 
-_SETTINGS: Mapping[str, Any] = {"scientific": "[]", "epsilon": None, "note": "", "author": "", "created": 0.0}
+_SETTINGS: Mapping[str, Any] = {
+    "scientific": "[]",
+    "epsilon": None,
+    "subject_to": None,
+    "note": "",
+    "author": "",
+    "created": 0.0,
+}
 """What a damaged round is set back to, where the rest of it is sound."""
 
 

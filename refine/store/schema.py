@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from refine.errors import StoreError
 from refine.trials.trial import OLDER_ORIGINS
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
@@ -26,6 +26,7 @@ _CHANGES = {
         "ALTER TABLE node ADD COLUMN epsilon DOUBLE PRECISION",
     ),
     6: ("ALTER TABLE trial ADD COLUMN environment TEXT",),
+    7: ("ALTER TABLE node ADD COLUMN subject_to TEXT",),
 }
 
 _OLDER_COLUMNS = {
@@ -79,6 +80,7 @@ t = SimpleNamespace(
         sa.Column(
             "epsilon", sa.Double, nullable=True
         ),  # the loss that counts as none, where somebody said it
+        _text("subject_to", nullable=True),  # JSON: metric constraints
         _text("note"),
         _text("author"),
         _number("created"),

@@ -27,6 +27,7 @@ from refine.space.space import configuration_key, decode_configuration
 from refine.store.schema import hanging_on, own_columns
 from refine.trials.goal import check_direction
 from refine.trials.metric import Metric
+from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import Node
 from refine.trials.trial import ORIGINS, STATES
 
@@ -330,11 +331,13 @@ def node_of(row: Row) -> Node:
         allow_degenerate=bool(row["allow_degenerate"]),
         scientific=tuple(json.loads(row.get("scientific") or "[]")),
         epsilon=row.get("epsilon"),
+        subject_to=tuple(json.loads(row.get("subject_to") or "[]")),
     )
     if node.id != row["id"]:
         raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")
     check_direction(node.direction)
     Metric.parse(node.metric)
+    metric_constraints(node.subject_to)
     if not (node.epsilon is None or (math.isfinite(node.epsilon) and node.epsilon >= 0)):
         raise ValueError(f"epsilon must be a number >= 0, got {node.epsilon!r}")
     if not all(isinstance(name, str) for name in node.scientific):

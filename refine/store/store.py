@@ -230,6 +230,7 @@ class Store(Reader):
                     "allow_degenerate": int(node.allow_degenerate),
                     "scientific": dumps(list(node.scientific)),
                     "epsilon": node.epsilon,
+                    "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
                     "note": node.note,
                     "author": node.author,
                     "created": node.created,
@@ -272,7 +273,7 @@ class Store(Reader):
             self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
-        """Takes over a node's metric, direction, what may be best, what is scientific and which loss counts as none, which are no part of its id."""
+        """Takes over a node's metric, direction, what may be best, which constraints it is subject to, what is scientific and which loss counts as none, which are no part of its id."""
         c = t.node.c
         row = {
             "metric": node.metric,
@@ -280,6 +281,7 @@ class Store(Reader):
             "allow_degenerate": int(node.allow_degenerate),
             "scientific": dumps(list(node.scientific)),
             "epsilon": node.epsilon,
+            "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
         }
         with self.engine.begin() as connection:
             connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))

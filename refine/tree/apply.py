@@ -97,6 +97,7 @@ def add_child(
         metric=parent.metric,
         direction=parent.direction,
         allow_degenerate=parent.allow_degenerate,
+        subject_to=parent.subject_to,
         scientific=tuple(n for n in parent.scientific if n in decision.space),
         epsilon=parent.epsilon,
         note=decision.note,

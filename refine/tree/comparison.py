@@ -15,7 +15,17 @@ from refine.tree.round import Round
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 
-_SETTINGS = ("method", "seed", "objective", "data", "pruner", "metric", "direction", "allow_degenerate")
+_SETTINGS = (
+    "method",
+    "seed",
+    "objective",
+    "data",
+    "pruner",
+    "metric",
+    "direction",
+    "allow_degenerate",
+    "subject_to",
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,7 +98,7 @@ def _value(found: Round) -> float:
 
 
 def _populations(first: Round, second: Round) -> RoundComparison | None:
-    if (first.metric, first.direction) != (second.metric, second.direction):
+    if first._judged_by != second._judged_by:
         return None
     tables = first.trials, second.trials
     if min(len(space_filling_values(t)) for t in tables) < LEAST_COMPARED:

@@ -18,9 +18,10 @@ from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
 from refine.store.reader import Reader
 from refine.tree.reading import read_paired_error
-from refine.trials.frame import Records, configuration_table, may_be_best, table, values_of
+from refine.trials.frame import Records, configuration_table, may_be_best, table, usable_values
 from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan
+from refine.trials.metric_constraint import SECONDS
 from refine.trials.replicates import Fresh, again, fresh_runs
 from refine.trials.round_record import Node, StoredNode
 from refine.trials.rows import Rows
@@ -56,18 +57,19 @@ class Lineage(NamedTuple):
     damaged: int
 
 
-def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Lineage:
+def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
     """Reads the trials of a round and its ancestors.
 
     Args:
         reader: Where trials are read; a snapshot, where it is to be few statements.
         path: The nodes from the root to the round.
-        metric: Which metric is the value.
+        goal: What they are judged by.
 
     Raises:
         AnalysisError: No trial has such a metric.
     """
     nodes, pks = [stored.node for stored in path], [stored.pk for stored in path]
+    metric = goal.metric
     space, curves = nodes[-1].space, metric.curves
     first = _first_alike(nodes)  # rounds on the very same space are one sample
     records = reader.records(pks[first:], curves=curves)  # ancestors come first
@@ -88,7 +90,7 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
         earlier=_together(earlier),
         read=read_masks(space, records),
         groups=replicate_groups(records),
-        fresh=fresh_runs(replicated, metric, nodes[-1].allow_degenerate),
+        fresh=fresh_runs(replicated, goal),
         again=tuple(
             table(
                 space, found._replace(configurations=translated(space, added, found.configurations)), metric
@@ -103,7 +105,11 @@ def lineage(reader: Reader, path: Sequence[StoredNode], metric: Metric) -> Linea
 
 def _check_metric(records: Records, metric: Metric) -> None:
     """Raises AnalysisError where trials have metrics, and this is none of them."""
-    if metric.function is not None or any(metric.name in m and not is_bare_nan(m) for m in records.metrics):
+    if (
+        metric.function is not None
+        or metric.name == SECONDS
+        or any(metric.name in m and not is_bare_nan(m) for m in records.metrics)
+    ):
         return
     names = dict.fromkeys(name for m in records.metrics if not is_bare_nan(m) for name in m)
     if names:
@@ -122,7 +128,7 @@ class Values(dict[tuple[int, Goal], Floats]):
         """(n,) values of a round's trials, larger is better; -inf where a trial has none or can't be called best."""
         if (pk, goal) not in self:
             records = reader.records([pk], curves=goal.metric.curves)
-            values = goal.sign * values_of(records, goal.metric, goal.allow_degenerate)
+            values = goal.sign * usable_values(records, goal)
             self[pk, goal] = np.where(np.isfinite(values), values, -np.inf)
         return self[pk, goal]
 
@@ -183,8 +189,9 @@ def analysis_of(
     Raises:
         AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
     """
-    found, node = lineage(reader, path, metric), path[-1].node
+    node = path[-1].node
     goal = Goal(metric, direction, node.allow_degenerate)
+    found = lineage(reader, path, goal)
     analysis = analyze(
         node.space,
         found.frame,
@@ -198,6 +205,7 @@ def analysis_of(
         groups=found.groups,
         fresh=found.fresh[:2],
         allow_degenerate=node.allow_degenerate,
+        subject_to=metric.subject_to,
     )
     noise = analysis.noise
     if math.isfinite(noise.sd):

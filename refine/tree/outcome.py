@@ -14,7 +14,7 @@ from refine.review.calibration import Entry, Seen
 from refine.review.decision import Decision
 from refine.tree.lineage import Values, best_inside
 from refine.tree.round import Round
-from refine.trials.frame import degenerate_rows, space_filling
+from refine.trials.frame import barred_rows, space_filling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,9 +74,10 @@ def seen(child: Round, decision: Decision, values: Values) -> Seen:
 
 def _judged(child: Round, frame: pd.DataFrame) -> pd.DataFrame:
     """A table in which trials that can't be called best have no value, as failed ones."""
-    if child.node.allow_degenerate or frame.empty:
+    if frame.empty:
         return frame
-    return frame.assign(value=frame["value"].where(~degenerate_rows(frame, child.space)))
+    barred = barred_rows(frame, child.space, child.node.allow_degenerate)
+    return frame.assign(value=frame["value"].where(~barred))
 
 
 def _finite(values: Iterable[float]) -> list[float]:

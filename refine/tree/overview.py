@@ -119,7 +119,7 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
 
 def comparable(rounds: Sequence[Round]) -> list[Round]:
     """The rounds that are judged by the same metric and direction as the oldest, which stands first."""
-    return [r for r in rounds if (r.metric, r.direction) == (rounds[0].metric, rounds[0].direction)]
+    return [r for r in rounds if r._judged_by == rounds[0]._judged_by]
 
 
 def best_of(

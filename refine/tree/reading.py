@@ -79,7 +79,7 @@ def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None
     every = reader.records([pk], curves=metric.curves, replicates=True)
     ended = again(every).columns["key"].count(keys[0])
     examples = reader.examples(pk, keys[:MODELS]) if metric.reduction == "last" else {}
-    fresh = fresh_runs({pk: every}, metric, goal.allow_degenerate)
+    fresh = fresh_runs({pk: every}, goal)
     runs = Runs(keys, values, fresh, f"{pk} {keys[0]}", ended, examples)
     noise = np.nan if analysis is None else analysis.noise.sd
     return optimism_of(runs, metric, goal.sign, noise, seed)

@@ -50,6 +50,7 @@ from refine.tree.winner import ranked_keys, winner_of
 from refine.trials.frame import Records, best_first, best_row, table, tables
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
+from refine.trials.metric_constraint import metric_constraints
 from refine.trials.replicates import replicate_table
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
 from refine.utils.action import Action
@@ -137,11 +138,22 @@ class Round(Shown):
 
     @property
     def _metric(self) -> Metric:
-        return Metric.parse(self.metric, self.context.scores)
+        return self._subject(Metric.parse(self.metric, self.context.scores))
+
+    def _subject(self, metric: Metric) -> Metric:
+        """The round's metric under its constraints; another one, to look at, is under none."""
+        if str(metric) != self.metric:
+            return metric
+        return metric._replace(subject_to=metric_constraints(self.node.subject_to))
 
     @property
     def _stored(self) -> StoredNode:
         return self.context.nodes[self.id]
+
+    @property
+    def _judged_by(self) -> tuple[str, str, tuple[str, ...]]:
+        """What has to be the same of two rounds for their values to be compared."""
+        return self.metric, self.direction, self.node.subject_to
 
     @property
     def goal(self) -> Goal:
@@ -510,7 +522,7 @@ class Round(Shown):
 
         A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
         """
-        if self._large and not self._metric.curves and self._metric.function is None:
+        if self._large and self._metric.plain:
             found = self.context.reader.best_record(self._stored.pk, self.goal)
             if found is None:
                 return None
@@ -549,8 +561,7 @@ class Round(Shown):
         path, above = [self], self.parent
         while above is not None:
             path, above = [above, *path], above.parent
-        mine = self.metric, self.direction
-        return [(r._stored, r.goal) for r in path if (r.metric, r.direction) == mine]
+        return [(r._stored, r.goal) for r in path if r._judged_by == self._judged_by]
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None) -> optuna.Study:
         """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
@@ -594,7 +605,7 @@ class Round(Shown):
         Raises:
             AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
         """
-        chosen = Metric.parse(metric or self.metric, self.context.scores)
+        chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
         direction = check_direction(direction or self.direction)
         here = self.context.at_once(self.node)
         return analysis_of(here.reader, here.path(self.node), chosen, direction, seed)
@@ -629,7 +640,7 @@ class Round(Shown):
         values = []
         above = self.parent
         while above is not None:
-            if (above.node.metric, above.node.direction) == (self.metric, self.direction):
+            if above._judged_by == self._judged_by:
                 values += [] if above.best is None else [float(above.best["value"])]
             above = above.parent
         return self.goal.best(values)

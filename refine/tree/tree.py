@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
-from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean, unstorable
+from refine.errors import AnalysisError, NotFoundError, SpaceError, StoreError, did_you_mean, unstorable
 from refine.proposal.proposal import check_epsilon
 from refine.review.calibration import Calibration
 from refine.review.decision import Decision, check_author, check_note, user
@@ -42,8 +42,9 @@ from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
 from refine.tree.winner import winner_of
-from refine.trials.goal import ASK, direction_of
-from refine.trials.metric import Metric, Score
+from refine.trials.goal import ASK, Goal
+from refine.trials.metric import Score
+from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import BASELINE, Node
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
@@ -109,8 +110,9 @@ class Tree(Exchange, Shown):
         space: Space | Mapping[str, Any],
         objective: Objective,
         *,
-        metric: str | Score = "value",
+        metric: str | Score | Goal = "value",
         direction: str | None = ASK,
+        subject_to: Sequence[str] = (),
         allow_degenerate: bool = False,
         n: int | None = None,
         downsample: float | None = None,
@@ -132,9 +134,13 @@ class Tree(Exchange, Shown):
             objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
             metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
                 objective returns a number, or a function of a trial's metrics that returns one. A function is
-                recorded by its name; what it says is stored with every trial, beside the metrics.
+                recorded by its name; what it says is stored with every trial, beside the metrics. Or a :class:`Goal`, which
+                says direction and constraints as well.
             direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss
                 or an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
+            subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <= 5"]``; ``seconds``
+                is a trial's wall time. A trial that doesn't meet them is infeasible: it is no best, and claims and
+                proposals are about feasible values. Children take this over.
             allow_degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
                 value and is passed over. Children take this over.
             n: How many configurations to run, or
@@ -161,14 +167,15 @@ class Tree(Exchange, Shown):
         """
         searched = space if isinstance(space, Space) else Space(space)
         wants_trial(objective, searched)
-        judged = Metric.parse(metric)
-        direction = direction_of(judged.name, direction)
+        goal = _goal(metric, direction, subject_to, allow_degenerate)
+        judged, direction, allow_degenerate = goal.metric, goal.direction, goal.allow_degenerate
+        if judged.subject_to and FEASIBLE in searched:
+            raise SpaceError(
+                f"{FEASIBLE}: with metric constraints this name is that of a column of the table of trials; rename the "
+                "parameter"
+            )
         method, sampler = design_of(design)
         rule, tool = check_pruner(pruner, judged)
-        if not isinstance(allow_degenerate, bool):
-            raise AnalysisError(
-                f"allow_degenerate must be True or False, got {allow_degenerate!r}; True lets such trials be best"
-            )
         node = Node(
             parent=None,
             space=searched,
@@ -180,6 +187,7 @@ class Tree(Exchange, Shown):
             metric=str(judged),
             direction=direction,
             allow_degenerate=allow_degenerate,
+            subject_to=tuple(map(str, judged.subject_to)),
             scientific=scientific_of({} if roles is None else roles, searched),
             epsilon=check_epsilon(epsilon),
             note=check_note(note),
@@ -561,6 +569,27 @@ class Tree(Exchange, Shown):
     def __repr__(self) -> str:
         how_many = "closed" if self._context.store.closed else f"{len(self)} rounds"
         return f"<Tree {self.name}: {how_many} in {self.store}>"
+
+
+def _goal(
+    metric: str | Score | Goal, direction: str | None, subject_to: Sequence[str], allow_degenerate: bool
+) -> Goal:
+    """What somebody asked for, in one of two ways.
+
+    Raises:
+        AnalysisError: In both, or it is no goal.
+    """
+    if not isinstance(allow_degenerate, bool):
+        raise AnalysisError(
+            f"allow_degenerate must be True or False, got {allow_degenerate!r}; True lets such trials be best"
+        )
+    if not isinstance(metric, Goal):
+        return Goal(metric, direction, allow_degenerate, subject_to=subject_to)
+    if direction != ASK or subject_to or allow_degenerate:
+        raise AnalysisError(
+            "a Goal says direction, constraints and whether a degenerate trial may be best itself; give them to Goal(...) only"
+        )
+    return metric
 
 
 def _given(

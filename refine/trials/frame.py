@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import decode, label, value_key
 from refine.space.parameters import Parameter
 from refine.space.space import RESERVED, Space
 from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import Curve, Metric
+from refine.trials.metric_constraint import FEASIBLE, SECONDS, MetricConstraint
 from refine.trials.rows import Rows
 from refine.trials.trial import DEGENERATE, SPACE_FILLING
 
@@ -67,10 +68,71 @@ def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArr
     Returns:
         (n,) mask.
     """
-    title = f"{DEGENERATE} (metric)" if DEGENERATE in space else DEGENERATE
+    title = _title(DEGENERATE, space)
     if title not in frame.columns:
         return np.zeros(len(frame), dtype=np.bool_)
     return np.asarray(np.asarray(frame[title], dtype=float) >= 0.5, dtype=np.bool_)
+
+
+def infeasible_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which trials finished without meeting all metric constraints.
+
+    Args:
+        frame: One row per trial. The column ``feasible`` says which do; without it all do.
+
+    Returns:
+        (n,) mask.
+    """
+    if FEASIBLE not in frame.columns or frame[FEASIBLE].dtype != bool:  # a parameter or metric of that name
+        return np.zeros(len(frame), dtype=np.bool_)
+    finished = np.isfinite(np.asarray(frame["value"], dtype=float))
+    return np.asarray(finished & ~frame[FEASIBLE].to_numpy(), dtype=np.bool_)
+
+
+def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
+    """Which trials finished and may not be called best: degenerate ones, unless these may be, and infeasible ones.
+
+    Args:
+        frame: One row per trial.
+        space: Names of parameters, see :func:`degenerate_rows`.
+        allow_degenerate: Whether degenerate trials may be best.
+    """
+    barred = infeasible_rows(frame)
+    return barred if allow_degenerate else barred | degenerate_rows(frame, space)
+
+
+def slacks(
+    frame: pd.DataFrame, space: Iterable[str], constraints: Sequence[MetricConstraint]
+) -> npt.NDArray[np.float64]:
+    """By how much every trial meets every constraint, shape (constraints, n); NaN where it has no such metric.
+
+    Args:
+        frame: One row per trial, a column per metric.
+        space: Names of parameters: where one has the name of a metric, that has another title.
+        constraints: The constraints.
+
+    Raises:
+        AnalysisError: The table has no such metric.
+    """
+    found = np.empty((len(constraints), len(frame)))
+    for row, constraint in zip(found, constraints, strict=True):
+        title = _title(constraint.name, space)
+        if title not in frame.columns and constraint.name == SECONDS:
+            title = SECONDS
+        if title not in frame.columns:
+            known = [str(c) for c in frame.columns if c not in space]
+            raise AnalysisError(
+                f"metric constraint '{constraint}': no trial has a metric {constraint.name!r}; "
+                f"{did_you_mean(constraint.name, known)}"
+            )
+        row[:] = constraint.slack(frame[title])
+    return found
+
+
+def _title(metric: str, space: Iterable[str]) -> str:
+    """What the column of a metric is called."""
+    taken = metric in space or (metric in RESERVED and metric != "value")
+    return f"{metric} (metric)" if taken else metric
 
 
 def space_filling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -95,9 +157,7 @@ def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: boo
     keep = np.isfinite(np.asarray(frame["value"], dtype=float))
     if "state" in frame:
         keep &= (frame["state"] == "complete").to_numpy()
-    if not allow_degenerate:
-        keep &= ~degenerate_rows(frame, space)
-    return np.asarray(keep, dtype=np.bool_)
+    return np.asarray(keep & ~barred_rows(frame, space, allow_degenerate), dtype=np.bool_)
 
 
 def best_first(
@@ -129,12 +189,13 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
     Returns:
         One row per trial, in the order given: the parameters, then ``state``, ``value``, ``seconds``,
         ``seed``, ``cell``, ``origin`` and the metrics. ``value`` is NaN where a trial has none. A metric
-        that shares its name with a parameter gets `` (metric)`` behind it.
+        that shares its name with a parameter gets `` (metric)`` behind it. Where the metric is subject to constraints,
+        ``feasible`` says which trials meet them all.
     """
     import pandas as pd
 
     data: dict[str, Any] = _parameter_columns(space, records.configurations, part)
-    values = values_of(records, metric)[part]
+    values = _values(records, metric)[part]
     columns = {name: records.columns[name][part] for name in _SHOWN}
     data["state"] = columns["state"]
     data["value"] = values
@@ -143,9 +204,13 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
     data["cell"] = columns["cell"]
     data["origin"] = columns["origin"]
     for name in records.metrics.names:
-        title = f"{name} (metric)" if name in space or (name in RESERVED and name != "value") else name
+        title = _title(name, space)
         if title != "value":
             data[title] = records.metrics.numbers(name)[part]
+    if metric.subject_to:
+        if FEASIBLE in data and FEASIBLE not in space:
+            data[f"{FEASIBLE} (metric)"] = data.pop(FEASIBLE)
+        data[FEASIBLE] = _feasible(records, metric)[part]
     return pd.DataFrame(data, index=range(len(records.metrics))[part])
 
 
@@ -215,7 +280,7 @@ def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
     """
     import pandas as pd
 
-    values = goal.sign * values_of(records, goal.metric, goal.allow_degenerate)
+    values = goal.sign * usable_values(records, goal)
     usable = np.isfinite(values)
     if not usable.any():
         return None
@@ -238,21 +303,37 @@ def configuration_table(space: Space, configurations: Rows) -> pd.DataFrame:
     return pd.DataFrame(_parameter_columns(space, configurations))
 
 
-def values_of(records: Records, metric: Metric, allow_degenerate: bool = True) -> npt.NDArray[np.float64]:
+def usable_values(records: Records, goal: Goal) -> npt.NDArray[np.float64]:
     """What each trial is judged by.
 
     Args:
         records: The trials.
-        metric: Which metric it is.
-        allow_degenerate: Whether a degenerate trial has a value.
+        goal: What they are judged by.
 
     Returns:
-        (n,) values; NaN where a trial has none.
+        (n,) values; NaN where a trial has none or may not be called best.
     """
-    values = _values(records, metric)
-    if not allow_degenerate:
+    values = _values(records, goal.metric)
+    if not goal.allow_degenerate:
         values[records.metrics.numbers(DEGENERATE) >= 0.5] = np.nan
+    if goal.metric.subject_to:
+        values[~_feasible(records, goal.metric)] = np.nan
     return values
+
+
+def _feasible(records: Records, metric: Metric) -> npt.NDArray[np.bool_]:
+    """Which trials meet all constraints of a metric."""
+    met = np.ones(len(records.metrics), dtype=np.bool_)
+    for constraint in metric.subject_to:
+        met &= constraint.slack(_numbers(records, constraint.name)) >= 0
+    return met
+
+
+def _numbers(records: Records, name: str) -> npt.NDArray[np.float64]:
+    """The last values of a metric, wall times where that is asked for and not reported."""
+    if name == SECONDS and name not in records.metrics.names:
+        return np.array(records.columns[SECONDS], dtype=float)
+    return records.metrics.numbers(name)
 
 
 def _parameter_columns(
@@ -293,7 +374,7 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
             for m, s in zip(records.metrics, states, strict=True)
         )
     elif not metric.curves:
-        found = records.metrics.numbers(metric.name)
+        found = _numbers(records, metric.name)
     else:
         curves: Sequence[Curve] = records.curves or [{}] * len(records.metrics)
         found = (metric.of(m, c) for m, c in zip(records.metrics, curves, strict=True))

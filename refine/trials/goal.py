@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from refine.errors import AnalysisError, RefineWarning, did_you_mean
-from refine.trials.metric import Metric
+from refine.trials.metric import Metric, Score
+from refine.trials.metric_constraint import all_met, metric_constraints
+from refine.trials.trial import DEGENERATE
 
 DIRECTIONS = ("maximize", "minimize")
 ASK = "ask"
@@ -80,18 +82,45 @@ _MORE = frozenset(
 )
 
 
-class Goal(NamedTuple):
+@dataclass(frozen=True, init=False)
+class Goal:
     """What trials are judged by.
 
-    Attributes:
-        metric: Which number of a trial is its value.
-        direction: ``"maximize"`` or ``"minimize"``.
+    Args:
+        metric: The name of a metric, such as ``"val_acc"`` or ``"max:val_acc"``, or a function of a trial's metrics.
+        direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss or
+            an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
         allow_degenerate: Whether a degenerate trial may be called best.
+        subject_to: What a trial's metrics have to be for it to count, such as ``["latency_ms <= 5", "val_recall >= 0.9"]``.
+            A trial that doesn't meet them is infeasible: it is no best, and what is proposed is about the others.
+
+    Attributes:
+        metric: Which number of a trial is its value, and which constraints it is subject to.
+        direction: ``"maximize"`` or ``"minimize"``.
+        allow_degenerate: As given.
+
+    Raises:
+        AnalysisError: The metric, the direction or a constraint is none.
     """
 
     metric: Metric
-    direction: str = "maximize"
-    allow_degenerate: bool = False
+    direction: str
+    allow_degenerate: bool
+
+    def __init__(
+        self,
+        metric: Metric | str | Score,
+        direction: str | None = ASK,
+        allow_degenerate: bool = False,
+        *,
+        subject_to: Iterable[str] = (),
+    ) -> None:
+        chosen = metric if isinstance(metric, Metric) else Metric.parse(metric)
+        if constraints := metric_constraints(subject_to):
+            chosen = chosen._replace(subject_to=constraints)
+        object.__setattr__(self, "metric", chosen)
+        object.__setattr__(self, "direction", direction_of(chosen.name, direction))
+        object.__setattr__(self, "allow_degenerate", allow_degenerate)
 
     @property
     def sign(self) -> float:
@@ -105,6 +134,16 @@ class Goal(NamedTuple):
     def best(self, values: Iterable[float]) -> float:
         """The best of some values; NaN where there is none."""
         return best_of(values, self.direction)
+
+    def counts(self, metrics: Mapping[str, float], seconds: float = math.nan) -> bool:
+        """Whether a finished trial may be called best: no degenerate model, unless it may be one, and all constraints met.
+
+        Args:
+            metrics: Metric name -> last value.
+            seconds: Its wall time.
+        """
+        usable = self.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
+        return usable and all_met(self.metric.subject_to, metrics, seconds)
 
 
 def sign_of(direction: str) -> float:

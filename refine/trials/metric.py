@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from refine.errors import AnalysisError, did_you_mean
+from refine.trials.metric_constraint import SECONDS, MetricConstraint
 
 BARE = "value"
 """What the metric of an objective that returns a number alone is called."""
@@ -30,11 +31,13 @@ class Metric(NamedTuple):
             function made of the trial's metrics.
         function: That function, where it is at hand. Without it the value is the one that was stored when the
             trial ended.
+        subject_to: What other metrics of a trial have to be for its value to count.
     """
 
     name: str
     reduction: str = "last"
     function: Score | None = None
+    subject_to: tuple[MetricConstraint, ...] = ()
 
     @classmethod
     def parse(cls, text: str | Score, functions: Mapping[str, Score] | None = None) -> Metric:
@@ -74,12 +77,22 @@ class Metric(NamedTuple):
         return self.name if self.reduction == "last" else f"{self.reduction}:{self.name}"
 
     @property
+    def plain(self) -> bool:
+        """Whether the value is one of the metrics that were stored, and nothing else decides whether it counts."""
+        return self.function is None and not (self.curves or self.subject_to or self.name == SECONDS)
+
+    @property
     def curves(self) -> bool:
         """Whether the value depends on values per epoch."""
         return self.reduction in ("max", "min")
 
-    def of(self, metrics: Mapping[str, float], curve: Curve) -> float | None:
+    def of(self, metrics: Mapping[str, float], curve: Curve, seconds: float | None = None) -> float | None:
         """The value, or ``None`` where the trial has no such metric; a bare NaN is NaN of every metric.
+
+        Args:
+            metrics: Metric name -> last value.
+            curve: Values per epoch.
+            seconds: The trial's wall time, which is its metric of that name where it reported none.
 
         Raises:
             AnalysisError: The function raises, or returns no number.
@@ -92,7 +105,7 @@ class Metric(NamedTuple):
             finite = [v for v in series if math.isfinite(v)]
             pick = max if self.reduction == "max" else min
             return float(pick(finite)) if finite else math.nan
-        value = metrics.get(self.name)
+        value = metrics.get(self.name, seconds if self.name == SECONDS else None)
         if value is None and is_bare_nan(metrics):
             return math.nan  # how an objective that returns several metrics says that nothing came of it
         return None if value is None else float(value)

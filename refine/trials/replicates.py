@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.space.space import Space
-from refine.trials.frame import Records, table, values_of
+from refine.trials.frame import Records, table, usable_values
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.rows import Rows
-from refine.trials.trial import DEGENERATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +71,7 @@ def best_keys(records: Records, goal: Goal) -> list[str]:
         goal: What they are judged by.
     """
     first = planned(records)
-    values = goal.sign * values_of(first, goal.metric, goal.allow_degenerate)
+    values = goal.sign * usable_values(first, goal)
     usable = np.flatnonzero(np.isfinite(values))
     ranked = usable[np.argsort(-values[usable], kind="stable")]
     keys = first.columns["key"]
@@ -88,7 +87,7 @@ def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFr
     return frame
 
 
-def fresh_runs(rounds: Mapping[int, Records], metric: Metric, allow_degenerate: bool = False) -> Fresh:
+def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
     """Finished replicates of some rounds.
 
     A training that came to a constant prediction is left out where such a model can't be called best: it is another
@@ -96,21 +95,19 @@ def fresh_runs(rounds: Mapping[int, Records], metric: Metric, allow_degenerate: 
 
     Args:
         rounds: Row of a round -> its trials, replicates among them.
-        metric: Which metric is the value.
-        allow_degenerate: Whether degenerate trials may be best.
+        goal: What they are judged by.
     """
+    metric = goal.metric
     values: list[float] = []
     groups: list[str] = []
     splits: list[list[float]] = []
     for pk, records in rounds.items():
         found = again(records)
         curves = found.curves or [{}] * len(found.metrics)
-        for metrics, curve, state, key in zip(
-            found.metrics, curves, found.columns["state"], found.columns["key"], strict=True
-        ):
-            value = metric.of(metrics, curve) if state == "complete" else None
-            usable = allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
-            if value is not None and np.isfinite(value) and usable:
+        columns = (found.columns[name] for name in ("state", "key", "seconds"))
+        for metrics, curve, state, key, seconds in zip(found.metrics, curves, *columns, strict=True):
+            value = metric.of(metrics, curve, seconds) if state == "complete" else None
+            if value is not None and np.isfinite(value) and goal.counts(metrics, seconds):
                 values.append(value)
                 groups.append(f"{pk} {key}")
                 splits.append(_by_split(metric.name, metrics))

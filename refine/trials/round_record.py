@@ -35,6 +35,7 @@ class Node:
         metric: Default metric; part of the id only where it steers the round.
         direction: Default direction; the same.
         allow_degenerate: Whether a degenerate trial may be called best; the same.
+        subject_to: Metric constraints, as texts in their order; part of the id only where the metric steers the round.
         scientific: Parameters whose effect is the question, see :mod:`refine.space.roles`; no part of the id.
         epsilon: Loss that counts as none, in units of the metric; ``None`` where nobody said it; no part of the id.
         note: Why the round exists; no part of the id.
@@ -57,6 +58,7 @@ class Node:
     metric: str = "value"
     direction: str = "maximize"
     allow_degenerate: bool = False
+    subject_to: tuple[str, ...] = ()
     scientific: tuple[str, ...] = ()
     epsilon: float | None = None
     note: str = ""
@@ -86,6 +88,8 @@ class Node:
             content["pruner"] = dict(self.pruner)
         if self.steered:
             content["steered by"] = [self.metric, self.direction, bool(self.allow_degenerate)]
+            if self.subject_to:
+                content["steered by"].append(list(self.subject_to))
         return content
 
     @property

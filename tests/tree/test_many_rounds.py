@@ -43,7 +43,7 @@ def branched(request, tmp_path_factory):
 def _inside(child):
     """The best value inside, from the tables of the whole path."""
     path = child.context.path(child.node)
-    found = lineage.lineage(child.context.reader, path, child._metric)
+    found = lineage.lineage(child.context.reader, path, child.goal)
     values = []
     for frame in (found.frame, found.earlier):
         if frame is not None:

@@ -9,7 +9,7 @@ from refine.report import figures
 from refine.report.markdown.round_facts import Facts, direction_of, metric_of
 from refine.report.markdown.text import Raw, code, picture, values_table
 from refine.report.pages.population import CAUTION, population_sentence
-from refine.trials.frame import degenerate_rows
+from refine.trials.frame import barred_rows
 from refine.utils.format import score
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _judged(facts: Facts, table: pd.DataFrame) -> pd.DataFrame:
     """Without degenerate trials where these can't be called best: like failed ones, they are in no population."""
-    return table if facts.node.allow_degenerate else table[~degenerate_rows(table, facts.node.space)]
+    return table[~barred_rows(table, facts.node.space, facts.node.allow_degenerate)]
 
 
 def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:

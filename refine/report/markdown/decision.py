@@ -10,6 +10,7 @@ from refine.report.markdown.text import Raw, code, escape, joined, quote, table,
 from refine.report.markdown.winner import winner_sentence
 from refine.report.pages.checks import says
 from refine.report.pages.difference import decision_grid
+from refine.report.pages.goal import judged_text
 from refine.report.pages.options import OPTIONS_HEAD, option_rows
 from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
 from refine.report.pages.reasons import next_sentence, sentence
@@ -59,7 +60,7 @@ def summary(facts: Facts) -> Raw:
         rest = [f"{len(varied) - 8} more"] if len(varied) > 8 else []
         at = joined([f"{n} = {shown(top[n])}" for n in varied[:8]] + rest)
         parts.append(
-            f"The best observed {escape(metric_of(facts))} is {score(top['value'])}{', with ' + at if at else ''}."
+            f"The best observed {escape(judged_text(metric_of(facts), facts.node.subject_to))} is {score(top['value'])}{', with ' + at if at else ''}."
         )
         parts.append(winner_sentence(facts.winner))
     else:
@@ -191,7 +192,7 @@ def _risk(facts: Facts, d: Decision) -> Raw | None:
     if facts.proposal is not None and d.proposal == facts.proposal.digest:
         within = f"is within {epsilon_text(facts.proposal.claim)} of"
     says = (
-        f"with probability {probability(d.probability)} the best {escape(metric_of(facts))} inside {within} the best "
+        f"with probability {probability(d.probability)} the best {escape(judged_text(metric_of(facts), facts.node.subject_to))} inside {within} the best "
         "anywhere in this round's space"
     )
     return Raw(f"{kept + '; ' if kept else ''}{says}.")

@@ -57,6 +57,7 @@ def reproduce(found: Round) -> str:
                 f", name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
             )
             extra += ", allow_degenerate=True" if node.allow_degenerate else ""
+            extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
             lines.append(
                 f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)}{given})"
             )

@@ -31,9 +31,11 @@ from refine.report.markdown.round_facts import (
 )
 from refine.report.markdown.text import Raw, code, joined, picture, slug, values_table
 from refine.report.pages.analysis import VERDICTS
+from refine.report.pages.goal import feasible_sentence
 from refine.report.pages.reasons import sentence
 from refine.report.pages.runs import spread_text
 from refine.space.edits import bounds_text
+from refine.trials.frame import infeasible_rows
 from refine.trials.round_record import OPTUNA
 from refine.trials.trial import STATES
 from refine.utils.format import duration, number, p_value, percent, plural, score, signed
@@ -91,6 +93,10 @@ def what_ran(facts: Facts) -> dict[str, Any]:
     return {
         "space": values_table(["parameter", "kind", "levels"], rows),
         "constraints": [code(c) for c in node.space.constraints],
+        "subject_to": joined([code(c) for c in node.subject_to]),
+        "feasible": feasible_sentence(facts.analysis.feasibility)
+        if facts.analysis is not None and facts.analysis.feasibility is not None
+        else "",
         "facts": values_table(["what", "value"], rest),
         "mixed": len(facts.codes) > 1,
         "codes": len(facts.codes),
@@ -178,6 +184,9 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
         "rows": len(rows),
         "equal": plural(equal, "trial") if equal > 1 else None,
         "passed_over": plural(passed_over(facts), "trial") if passed_over(facts) else None,
+        "infeasible": plural(int(barred.sum()), "trial")
+        if (barred := infeasible_rows(facts.table)).any()
+        else None,
         "fixed": joined([f"{n} = {bounds_text(p)}" for n, p in node.space.items() if p.fixed]) or None,
         "picture": picture("Value of every trial and the best so far", f"{node.id}/best-so-far.png"),
     }

@@ -7,6 +7,7 @@ import numpy as np
 from refine.analysis import finding as f
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
+from refine.report.pages.goal import feasible_sentence
 from refine.report.pages.reasons import QUIET, sentence, sentences, together
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
@@ -29,6 +30,8 @@ def analysis_page(analysis: Analysis) -> Page:
     """What mattered, where the good trials lie, and what can't be seen."""
     ranked = analysis.ranked
     blocks: list[Block] = [Text(_facts(analysis))]
+    if analysis.feasibility is not None:
+        blocks.append(Text(feasible_sentence(analysis.feasibility)))
     if ranked:
         head = ("parameter", "verdict", "effect", "95 % interval", "q", "importance")
         blocks.append(Grid(head, tuple(_row(analysis, e) for e in ranked), right=(5,)))

@@ -163,7 +163,10 @@ def _where(v: Any) -> str:
 
 def _many_lost(v: Any) -> str:
     where = _where(v) or " No parameter explains them."
-    return f"Trials that fail, diverge or predict a constant cost time and hide what is good.{where}"
+    constrained = " or meet not all constraints" if v.infeasible else ""
+    return (
+        f"Trials that fail, diverge, predict a constant{constrained} cost time and hide what is good.{where}"
+    )
 
 
 def _curves(v: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refine.proposal.options import Option, Options
+from refine.report.pages.goal import judged_text
 from refine.space.encoding import label
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
@@ -20,8 +21,9 @@ _MOST_LABELS = 4
 def options_page(found: Options) -> Page:
     """A row per proposal."""
     within = f"within {score(found.epsilon)} of" if found.epsilon else "as good as"
+    judged = judged_text(found.metric, found.subject_to)
     about = Text(
-        f"probability: that the best {found.metric} inside is {within} the best anywhere in the present space.",
+        f"probability: that the best {judged} inside is {within} the best anywhere in the present space.",
         "faint",
     )
     rows: tuple[tuple[str | Cell, ...], ...] = tuple(

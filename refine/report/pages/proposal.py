@@ -7,6 +7,7 @@ import math
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
+from refine.report.pages.goal import judged_text
 from refine.report.pages.reasons import QUIET, sentence, sentences, together
 from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
@@ -47,7 +48,7 @@ def claim_sentence(proposal: Proposal) -> str:
     beyond = any(c.kind in ("widen", "reopen") for c in proposal.changes)
     return (
         f"The proposed space keeps {kept} of the present one; with probability {probability(claim.probability)} the best "
-        f"{proposal.metric} inside is {within_text(claim)} the best anywhere in the present space"
+        f"{judged_text(proposal.metric, proposal.subject_to)} inside is {within_text(claim)} the best anywhere in the present space"
         f"{', and it looks beyond' if beyond else ''}."
     )
 

@@ -64,19 +64,22 @@ def _no_trend(v: Any) -> str:
 
 
 def _choices(v: Any) -> str:
-    medians = join([f"{score(_known(median))} with {label}" for label, median in v.medians])
+    known = [(label, _known(median)) for label, median in v.medians]
+    # Of a choice whose median is a pruned or an infeasible trial there is none.
+    shown = [f"{score(median)} with {label}" for label, median in known if median == median]
+    medians = f": median {join(shown)}" if shown else ""
     if v.seen_by == "additive":
         return (
             f"The choices of {v.parameter} differ once the effects of the other parameters are removed (q {p_value(v.q)}); "
-            f"by themselves they hardly do: median {medians}."
+            f"by themselves they hardly do{medians}."
         )
     effect = f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "importance":
         return (
             f"The choices of {v.parameter} are not equally frequent among the best fifth (q {p_value(v.q)}); over all trials "
-            f"they hardly differ ({effect}): median {medians}."
+            f"they hardly differ ({effect}){medians}."
         )
-    return f"The choices of {v.parameter} differ ({effect}, q {p_value(v.q)}): median {medians}."
+    return f"The choices of {v.parameter} differ ({effect}, q {p_value(v.q)}){medians}."
 
 
 def _known(value: float | None) -> float:
@@ -98,7 +101,9 @@ def _condition(v: Any) -> str:
 
 
 def _fail(v: Any) -> str:
-    what = "fail or are degenerate" if v.degenerate else "fail"
+    constrained = getattr(v, "constrained", False)
+    ways = ["fail", *(["are degenerate"] * v.degenerate), *(["are infeasible"] * constrained)]
+    what = join(ways, "or")
     if not v.apart:
         return what
     return f"{what}, apart from {plural(v.apart, 'trial')} at levels of others where everything fails,"

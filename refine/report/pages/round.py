@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine.design.space_filling import IMPORTED
+from refine.report.pages.goal import judged_text
 from refine.report.pages.runs import spread_text
 from refine.report.pages.space import space_grid
 from refine.run.environment import spread
@@ -15,6 +16,7 @@ from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
 from refine.tree.round import Round
 from refine.trials.frame import table
+from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.trial import FAILED
 from refine.utils.action import Action
 from refine.utils.display import Block, Items, Page, Text
@@ -75,6 +77,8 @@ def _progress(found: Round, counts: dict[str, int], ended: int, left: int, trial
     full = math.floor(share * _BAR)
     states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     line = f"{'■' * full}{'□' * (_BAR - full)} {percent(share)}: {states}"
+    if found.node.subject_to and FEASIBLE in trials:
+        line += f"; {int(trials[FEASIBLE].sum()):,} feasible"
     seconds = np.asarray(trials["seconds"], dtype=float)
     seconds = seconds[np.isfinite(seconds)]
     if left and seconds.size:
@@ -83,9 +87,8 @@ def _progress(found: Round, counts: dict[str, int], ended: int, left: int, trial
 
 
 def _best(found: Round, best: pd.Series | None) -> str:
-    line = (
-        f"{found.metric}, {found.direction}; best observed {score(None if best is None else best['value'])}"
-    )
+    judged = judged_text(found.metric, found.node.subject_to)
+    line = f"{judged}, {found.direction}; best observed {score(None if best is None else best['value'])}"
     if best is None:
         return line
     at = [f"{n} = {_text(best[n])}" for n in found.space.varied if n in best.index]

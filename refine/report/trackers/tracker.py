@@ -216,17 +216,17 @@ def finished_trials(found: Round) -> list[FinishedTrial]:
     columns = records.columns
     for i, (configuration, metrics) in enumerate(zip(records.configurations, records.metrics, strict=True)):
         curve = records.curves[i] if records.curves else {}
-        state = columns["state"][i]
+        state, seconds = columns["state"][i], columns["seconds"][i]
         trials.append(
             FinishedTrial(
                 round=found.id,
                 key=columns["key"][i],
                 params=decode_configuration(configuration),
                 state=state,
-                value=metric.of(metrics, curve) if state == "complete" else None,
+                value=metric.of(metrics, curve, seconds) if state == "complete" else None,
                 metrics=metrics,
                 curve=curve,
-                seconds=columns["seconds"][i],
+                seconds=seconds,
                 seed=columns["seed"][i],
                 replicate=columns["replicate"][i],
                 origin=columns["origin"][i],

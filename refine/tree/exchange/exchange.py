@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from refine.errors import AnalysisError, NotFoundError, StoreError
+from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean
 from refine.review.decision import check_note
 from refine.run.identity import check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
@@ -25,6 +25,7 @@ from refine.tree.exchange.imported import part_of
 from refine.tree.round import Round
 from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
+from refine.trials.metric_constraint import SECONDS, metric_constraints
 from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Exchange:
         value: str = "value",
         metric: str | None = None,
         direction: str | None = ASK,
+        subject_to: Sequence[str] = (),
         space_filling: bool | None = None,
         objective: Objective | None = None,
         name: str | None = None,
@@ -73,6 +75,7 @@ class Exchange:
             value: Column of the value.
             metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
             direction: As in :meth:`refine.Tree.add_round`.
+            subject_to: The same.
             space_filling: True says that the rows were drawn at random or on a grid, False that they were chosen by results
                 (then nothing is tested on them, though children learn from them). None doesn't know: they are tested
                 on, and every analysis says what that may be worth.
@@ -94,7 +97,10 @@ class Exchange:
             raise AnalysisError("give the space or the names of the parameters, got both")
         known = space if space is None or isinstance(space, Space) else Space(space)
         inferred, runs = runs_of(frame, known, parameters, value, judged.name, space_filling)
-        return self._add(inferred, runs, str(judged), direction, objective=objective, name=name, note=note)
+        constraints = _constraints(subject_to, runs)
+        return self._add(
+            inferred, runs, str(judged), direction, constraints, objective=objective, name=name, note=note
+        )
 
     def add_study(
         self,
@@ -103,6 +109,7 @@ class Exchange:
         *,
         value: int | None = None,
         metric: str | None = None,
+        subject_to: Sequence[str] = (),
         space_filling: bool | None = None,
         objective: Objective | None = None,
         name: str | None = None,
@@ -118,6 +125,7 @@ class Exchange:
             study_name: Its name there; not needed where there is one only.
             value: Number of the objective that is the value, where the study has several; the others become metrics.
             metric: How children's objectives call it; default the study's name of it, else ``"value"``.
+            subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
             space_filling: See :meth:`add_frame`. True for a random or grid sampler; False for most others.
             objective: See :meth:`add_frame`.
             name: See :meth:`add_frame`.
@@ -134,9 +142,9 @@ class Exchange:
         if metric is not None:
             _metric(metric)
         found = read_study(open_study(study, study_name), value, metric, space_filling)
-        return self._add(
-            found.space, found.runs, found.metric, found.direction, objective=objective, name=name, note=note
-        )
+        constraints = _constraints(subject_to, found.runs)
+        given = found.space, found.runs, found.metric, found.direction, constraints
+        return self._add(*given, objective=objective, name=name, note=note)
 
     def _add(
         self,
@@ -144,6 +152,7 @@ class Exchange:
         runs: Sequence[Any],
         metric: str,
         direction: str,
+        subject_to: tuple[str, ...] = (),
         *,
         objective: Objective | None,
         name: str | None,
@@ -154,7 +163,14 @@ class Exchange:
             wants_trial(objective)
             name, data = name or objective_name(objective), objective_data(objective)
         part = part_of(
-            space, runs, metric=metric, direction=direction, objective=name, data=data, note=check_note(note)
+            space,
+            runs,
+            metric=metric,
+            direction=direction,
+            subject_to=subject_to,
+            objective=name,
+            data=data,
+            note=check_note(note),
         )
         store, tree = self._context.store, self._context.tree
         if part.id not in store.nodes(tree):
@@ -282,6 +298,19 @@ def _csv(found: Round, safe: bool) -> Iterator[str]:
         head = False
     if head:  # no trial has ended
         yield found.trials.to_csv(index=False, lineterminator="\n")
+
+
+def _constraints(subject_to: Sequence[str], runs: Sequence[Any]) -> tuple[str, ...]:
+    """Metric constraints on metrics that some run has."""
+    found = metric_constraints(subject_to)
+    names = dict.fromkeys([SECONDS, *(name for run in runs for name in run.metrics)])
+    for constraint in found:
+        if constraint.name not in names:
+            raise AnalysisError(
+                f"metric constraint '{constraint}': no run has a metric {constraint.name!r}; "
+                f"{did_you_mean(constraint.name, names)}"
+            )
+    return tuple(map(str, found))
 
 
 def _metric(text: str) -> Metric:

@@ -70,6 +70,7 @@ def part_of(
     *,
     metric: str,
     direction: str,
+    subject_to: Sequence[str] = (),
     objective: str | None,
     data: str | None,
     note: str,
@@ -85,6 +86,7 @@ def part_of(
         runs: Finished runs, in their order.
         metric: Which metric is the value.
         direction: ``"maximize"`` or ``"minimize"``.
+        subject_to: Metric constraints.
         objective: Name of what gave them, or ``None``.
         data: Fingerprint of its data.
         note: Why.
@@ -114,6 +116,7 @@ def part_of(
         rows=mark,
         metric=metric,
         direction=direction,
+        subject_to=tuple(subject_to),
         note=note,
         author=user(),
         created=now,
@@ -157,6 +160,7 @@ def part_of(
         "metric": metric,
         "direction": direction,
         "allow_degenerate": 0,
+        "subject_to": dumps(list(subject_to)) if subject_to else None,
         "scientific": dumps([]),
         "note": note,
         "author": node.author,

@@ -61,6 +61,7 @@ _MAKING = (
     "role",
     "baseline",
     "allow_degenerate",
+    "subject_to",
 )
 
 
@@ -97,6 +98,10 @@ def run(
     allow_degenerate: Annotated[
         bool, typer.Option("--allow-degenerate", help="New root: a constant prediction may be best.")
     ] = False,
+    subject_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC<=NUMBER", help="New root: what a trial has to meet to count."),
+    ] = None,
     baseline: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="New root: the configuration to beat, one value at a time."),

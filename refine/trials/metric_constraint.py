@@ -1,0 +1,112 @@
+"""What a trial's other metrics have to be for it to count: ``latency_ms <= 5``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.errors import AnalysisError
+
+FEASIBLE = "feasible"
+"""Column of a table of trials that says which of them meet all metric constraints."""
+
+SECONDS = "seconds"
+"""The wall time of a trial, which is a metric of every trial."""
+
+_FORM = re.compile(r"(.+?)\s*(<=|>=|<|>|==|=)\s*(\S+)", re.DOTALL)
+_TURNED = {"<=": ">=", ">=": "<="}
+
+
+class MetricConstraint(NamedTuple):
+    """A bound on a metric that a trial has to meet to count.
+
+    Attributes:
+        name: A metric that the objective returns or reports, or ``seconds``, a trial's wall time.
+        relation: ``"<="`` or ``">="``.
+        bound: The number on the right.
+    """
+
+    name: str
+    relation: str
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> MetricConstraint:
+        """``"latency_ms <= 5"`` or ``"val_recall >= 0.9"``.
+
+        Raises:
+            AnalysisError: Not such a text.
+        """
+        found = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
+        if found is None:
+            raise AnalysisError(
+                f"a metric constraint must be a metric, <= or >=, and a number, such as 'latency_ms <= 5', got {text!r}"
+            )
+        left, relation, right = found.groups()
+        if relation not in _TURNED:
+            why = "measured numbers are never met exactly" if "=" in relation else "a bound itself is met"
+            raise AnalysisError(f"metric constraint {text!r}: write <= or >=, not {relation}; {why}")
+        if _is_number(left) and not _is_number(right):
+            left, relation, right = right, _TURNED[relation], left
+        if not _is_number(right) or not math.isfinite(float(right)):
+            raise AnalysisError(
+                f"metric constraint {text!r}: right of {relation} stands a number, got {right!r}; a bound that depends on "
+                "another metric is one on their difference, which the objective can return"
+            )
+        return cls(left, relation, float(right))
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.relation} {self.bound:g}"
+
+    def slack(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """By how much some values of the metric meet the bound: 0 or more where they do; NaN where there is none."""
+        turned = 1.0 if self.relation == ">=" else -1.0
+        return np.asarray(turned * (np.asarray(values, dtype=float) - self.bound))
+
+    def met(self, value: float | None) -> bool:
+        """Whether a value meets it; none, or NaN, does not."""
+        return value is not None and bool(self.slack(value) >= 0)
+
+
+def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[MetricConstraint, ...]:
+    """Constraints of texts, each once, in one order whatever order they are given in.
+
+    Raises:
+        AnalysisError: One is no metric constraint, or two can't both be met.
+    """
+    given = [texts] if isinstance(texts, str) else list(texts)
+    found = sorted({c if isinstance(c, MetricConstraint) else MetricConstraint.parse(c) for c in given})
+    for a in found:
+        for b in found:
+            if a.name == b.name and a.relation == "<=" and b.relation == ">=" and a.bound < b.bound:
+                raise AnalysisError(
+                    f"metric constraints '{a}' and '{b}' can't both be met; correct one of them"
+                )
+    return tuple(found)
+
+
+def all_met(
+    constraints: Sequence[MetricConstraint], metrics: Mapping[str, float], seconds: float = math.nan
+) -> bool:
+    """Whether a trial's metrics meet every constraint.
+
+    Args:
+        constraints: The constraints.
+        metrics: Metric name -> last value.
+        seconds: Its wall time, which stands for a metric of that name where it reported none.
+    """
+    known = {SECONDS: seconds, **metrics}
+    return all(constraint.met(known.get(constraint.name)) for constraint in constraints)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

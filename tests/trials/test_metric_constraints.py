@@ -1,0 +1,190 @@
+"""Metric constraints: what another metric has to be for a trial to count."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.errors import AnalysisError, ObjectiveError, RefineError, SpaceError
+from refine.trials.metric_constraint import MetricConstraint, metric_constraints
+
+LIMIT = "latency_ms <= 4"
+SPACE = {
+    "units": refine.Integer(8, 128, 8),
+    "lr": refine.Float(1e-4, 1, log=True),
+    "dropout": (0.0, 0.5, 6),
+    "act": ["relu", "gelu"],
+}
+
+
+def network(p):
+    """Wide networks are better, and too slow."""
+    bump = 0.05 * (np.log10(p["lr"]) + 2) ** 2
+    acc = 0.9 - bump + 0.03 * np.log2(p["units"] / 8) - 0.02 * p["dropout"]
+    return {"val_acc": acc, "latency_ms": 0.5 + p["units"] / 16 * (1.5 if p["act"] == "gelu" else 1)}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    with refine.Tree("q", store=tmp_path / "refine.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def found(tree):
+    added = tree.add_round(SPACE, network, metric="val_acc", subject_to=[LIMIT], n=100)
+    return added.run(progress=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "latency_ms",
+            "must be a metric, <= or >=, and a number, such as 'latency_ms <= 5', got 'latency_ms'",
+        ),
+        (5, "got 5"),
+        ("latency_ms < 5", "write <= or >=, not <; a bound itself is met"),
+        ("latency_ms == 5", "write <= or >=, not ==; measured numbers are never met exactly"),
+        ("latency_ms <= loss", "right of <= stands a number, got 'loss'"),
+        ("latency_ms <= nan", "stands a number, got 'nan'"),
+    ],
+)
+def test_what_is_no_constraint_is_refused_before_anything_runs(tree, text, message):
+    with pytest.raises(AnalysisError) as caught:
+        tree.add_round(SPACE, network, metric="val_acc", subject_to=[text], n=10)
+    assert message in str(caught.value)
+    assert len(tree) == 0
+
+
+def test_constraints_have_one_spelling():
+    found = metric_constraints(["5 >= latency_ms", "val_recall>=0.90", "latency_ms <= 5.0"])
+    assert found == (MetricConstraint("latency_ms", "<=", 5.0), MetricConstraint("val_recall", ">=", 0.9))
+    assert [str(c) for c in found] == ["latency_ms <= 5", "val_recall >= 0.9"]
+    with pytest.raises(AnalysisError, match=r"'x <= 1' and 'x >= 2' can't both be met"):
+        metric_constraints(["x >= 2", "x <= 1"])
+
+
+def test_a_goal_says_all_of_it(tree):
+    goal = refine.Goal("val_loss", "minimize", subject_to=["latency_ms <= 5"])
+    added = tree.add_round(SPACE, network, metric=goal, n=10)
+    assert (added.metric, added.direction, added.node.subject_to) == (
+        "val_loss",
+        "minimize",
+        ("latency_ms <= 5",),
+    )
+    assert added.goal == goal
+    with pytest.raises(AnalysisError, match=r"give them to Goal\(\.\.\.\) only"):
+        tree.add_round(SPACE, network, metric=goal, direction="minimize", n=10)
+    with pytest.raises(AnalysisError, match="reads like something to minimize, and no direction was given"):
+        refine.Goal("val_loss")
+
+
+def test_an_infeasible_trial_is_no_best(found):
+    frame = found.trials
+    met = frame["latency_ms"] <= 4
+    assert 0 < met.sum() < 60
+    assert (frame["feasible"] == met).all()
+    assert found.best["value"] == frame.loc[met, "value"].max() < frame["value"].max()
+    assert found.best_params["units"] == found.best["units"]
+    won = found.recommend()
+    assert network(won.params)["latency_ms"] <= 4
+    assert f"{met.sum()} feasible" in str(found)
+    assert f"val_acc with {LIMIT}, maximize" in str(found)
+
+
+def test_what_a_metric_does_and_what_counts_are_told_apart(found):
+    review = found.propose()
+    units = review.analysis["units"]
+    assert units.correlation.estimate > 0.2  # wide networks are better
+    assert max(level.bad for level in units.levels) == 1.0  # and infeasible
+    assert review.proposal.subject_to == (LIMIT,)
+    assert "The best observed val_acc with latency_ms &lt;= 4 is" in report
+    assert "finished without meeting every metric constraint" in report
+    assert f"subject_to=['{LIMIT}']" in report
+    tree.export(tmp_path / "out", reports=False)
+    with refine.Tree.load(tmp_path / "out", tmp_path / "back.db") as back:
+        again = back[child.id]
+        assert again.node.subject_to == (LIMIT,)
+        assert again.trials.equals(child.trials)
+        assert back.rounds[0].review(review.proposal).proposal.digest == review.proposal.digest
+
+
+def test_another_metric_is_looked_at_as_it_is(found):
+    looked = found.analyze("latency_ms", "minimize")
+    assert looked.feasibility is None
+    assert looked.best["value"] == found.trials["latency_ms"].min()
+
+
+def test_the_same_script_with_another_constraint_goes_on(tree, found):
+    again = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 2"], n=100)
+    assert again.id == found.id
+    assert again.best["latency_ms"] <= 2
+    assert (
+        tree.add_round(SPACE, network, metric="val_acc", n=100).best["value"] == found.trials["value"].max()
+    )
+
+
+def test_adaptive_rounds_are_steered_by_it(tree):
+    def added(limits):
+        return tree.add_round(SPACE, network, metric="val_acc", n=60, design="tpe", subject_to=limits)
+
+    plain, limited = added([]), added([LIMIT])
+    assert plain.id != limited.id
+    plain.run(progress=False)
+    limited.run(progress=False)
+    assert (limited.trials["latency_ms"] <= 4).mean() > 2 * (plain.trials["latency_ms"] <= 4).mean()
+
+
+def test_nothing_feasible_says_how_far_it_was(tree):
+    found = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
+    found.run(progress=False)
+    assert found.best is None
+    with pytest.raises(
+        AnalysisError, match=r"none of 30 finished trials meets 'latency_ms <= 0.5'; the closest .* has 1"
+    ) as caught:
+        found.propose()
+    assert "round.analyze('latency_ms', 'minimize')" in str(caught.value)
+
+
+def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
+    found = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
+    with pytest.raises(
+        ObjectiveError, match=r"'latency <= 4' is about 'latency', .* did you mean 'latency_ms'"
+    ):
+        found.run(progress=False)
+    assert len(found.trials) == 1
+    with pytest.raises(SpaceError, match="feasible: with metric constraints this name"):
+        tree.add_round({"feasible": (0.0, 1.0, 5)}, network, subject_to=[LIMIT], n=3)
+
+
+def test_wall_time_is_a_metric(tree):
+    found = tree.add_round(
+        SPACE, network, metric="seconds", direction="minimize", subject_to=["seconds >= 0"], n=20
+    )
+    found.run(progress=False)
+    assert found.best["value"] == found.trials["seconds"].min()
+    assert found.trials["feasible"].all()
+    assert found.analyze().subject_to == ("seconds >= 0",)
+    with pytest.raises(AnalysisError, match="reads like something to minimize"):
+        tree.add_round(SPACE, network, metric="seconds", n=20)
+
+
+def test_finished_runs_of_others_have_them_too(tree):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.uniform(0, 1, 60), "z": rng.uniform(0, 1, 60)})
+    frame = frame.assign(acc=frame["x"], size=10 * frame["x"] + frame["z"])
+    found = tree.add_frame(
+        frame, parameters=["x", "z"], value="acc", subject_to=["size <= 5"], space_filling=True
+    )
+    assert found.best["size"] <= 5 < frame["size"].max()
+    with pytest.raises(RefineError, match="no run has a metric 'sizes'; did you mean 'size'"):
+        tree.add_frame(frame, parameters=["x"], value="acc", subject_to=["sizes <= 5"])
+    analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, value="acc", subject_to=["size <= 5"])
+    assert analysis.feasibility.feasible == (frame["size"] <= 5).sum()
+    with pytest.raises(AnalysisError, match="no trial has a metric 'mb'"):
+        refine.analyze({"x": (0.0, 1.0, 11)}, frame, value="acc", subject_to=["mb <= 5"])
