@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,6 +103,32 @@ def test_what_a_metric_does_and_what_counts_are_told_apart(found):
     assert units.correlation.estimate > 0.2  # wide networks are better
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
     assert review.proposal.subject_to == (LIMIT,)
+    assert f"the best val_acc with {LIMIT} inside is within" in str(review)
+    assert "Trials fail or are infeasible more often at some levels of units" in str(review)
+    assert f"of 100 finished trials meet {LIMIT}." in str(review.analysis)
+    kept = review.proposal.space
+    assert kept["units"].high < 128
+    assert review.proposal.volume_kept < 0.5
+    grid = [dict(zip(SPACE, row, strict=True)) for row in _grid(found.space)]
+    good = [p for p in grid if network(p)["latency_ms"] <= 4]
+    best = max(network(p)["val_acc"] for p in good)
+    inside = max(network(p)["val_acc"] for p in good if kept.contains(pd.DataFrame([p]))[0])
+    assert best - inside <= review.proposal.claim.epsilon
+
+
+def _grid(space):
+    return itertools.product(*[p.grid for p in space.values()])
+
+
+def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, found, tmp_path):
+    review = found.propose()
+    child = review.accept(n=20, exploit=0.5)
+    child.run(progress=False)
+    assert child.node.subject_to == (LIMIT,)
+    assert child.best["latency_ms"] <= 4
+    exploit = child.trials[child.trials["origin"] == "exploit"]
+    assert (exploit["latency_ms"] <= 4).mean() > 0.7  # of the whole space it is a third
+    report = found.report(tmp_path / "reports").read_text()
     assert "The best observed val_acc with latency_ms &lt;= 4 is" in report
     assert "finished without meeting every metric constraint" in report
     assert f"subject_to=['{LIMIT}']" in report
