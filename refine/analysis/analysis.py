@@ -131,6 +131,7 @@ class Analysis(Shown):
             higher is better. What is handed over is judged by them as well.
         n_damaged: How many stored trials of the round and its ancestors can't be read, and are left out.
         feasibility: What all evidence says of metric constraints; ``None`` where there are none.
+        others: Of a round with several goals, the analyses of the further ones, of the same trials.
     """
 
     space: Space
@@ -157,6 +158,19 @@ class Analysis(Shown):
     again: tuple[Floats, Floats] | None = field(default=None, repr=False)
     n_damaged: int = 0
     feasibility: Feasibility | None = None
+    others: tuple[Analysis, ...] = ()
+
+    def beside(self, others: Sequence[Analysis]) -> Analysis:
+        """The analysis of several goals at once: this one is the first goal's.
+
+        Args:
+            others: Of the further goals.
+        """
+        if not others:
+            return self
+        digests = [self.digest, *(other.digest for other in others)]
+        digest = hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
+        return replace(self, others=tuple(others), digest=digest)
 
     def __getitem__(self, name: str) -> ParameterEvidence:
         for evidence in self.parameters:

@@ -154,6 +154,7 @@ class Winner(Shown):
         tolerance: What counts as nearly as good: ``epsilon`` where somebody said it, else the noise's deviation.
         cheaper: Configurations that are expected to lose no more than the tolerance and take four fifths of its time or
             less, the best expected first.
+        goals: Metrics of further goals, which it is not chosen by.
     """
 
     of: str
@@ -170,6 +171,7 @@ class Winner(Shown):
     gain: Gain | None = None
     tolerance: float = 0.0
     cheaper: tuple[Candidate, ...] = ()
+    goals: tuple[str, ...] = ()
     _home: Any = None  # the tree or round that it is of
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import DesignError, ReviewError
@@ -15,7 +16,7 @@ from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
-from refine.trials.frame import may_be_best, slacks
+from refine.trials.frame import may_be_best, metric_title, slacks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +91,18 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     if feasibility is not None:
         shown = slacks(frame[ended], analysis.space, feasibility.constraints)
         feasibility = feasibility.with_more(np.where(np.isfinite(values), values, np.nan), shown)
-    return replace(analysis, X=np.concatenate([analysis.X, X[ended]]), y=y, feasibility=feasibility)
+    others = tuple(
+        learning_from(other, _as_value(frame, other, analysis.space), allow_degenerate)
+        for other in analysis.others
+    )
+    return replace(
+        analysis, X=np.concatenate([analysis.X, X[ended]]), y=y, feasibility=feasibility, others=others
+    )
+
+
+def _as_value(frame: pd.DataFrame, goal: Analysis, space: Space) -> pd.DataFrame:
+    """A table of trials whose value is that of a further goal."""
+    return frame.assign(value=frame[metric_title(goal.metric, space)])
 
 
 def exploit_rows(
@@ -117,6 +129,7 @@ def exploit_rows(
         return rows
     n = min(n, len(rows))
     posterior = posterior_of(analysis, positions)
+    further = [posterior_of(other, positions) for other in analysis.others]
     rng = np.random.default_rng(seed)
     process = len(posterior.scores) - posterior.forest
     smooth = rng.permutation(process)[: n // 2] + posterior.forest
@@ -124,8 +137,18 @@ def exploit_rows(
     chosen: dict[int, None] = {}
     for draw_ in [*smooth, *trees]:
         order = np.argsort(-posterior.scores[draw_], kind="stable")
+        if further:
+            order = _front_first(np.stack([p.scores[draw_] for p in (posterior, *further)], axis=-1), rng)
         chosen[next(int(i) for i in order if int(i) not in chosen)] = None
     return rows[list(chosen)]
+
+
+def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Candidates of one draw of several goals: its front in random order, then the others by a random weighing of goals."""
+    weights = rng.dirichlet(np.ones(scores.shape[1]))
+    order = np.argsort(-(scores @ weights), kind="stable")
+    on = stats.non_dominated(scores)
+    return np.concatenate([rng.permutation(np.flatnonzero(on)), order[~on[order]]])
 
 
 def batch_rows(
@@ -148,6 +171,8 @@ def batch_rows(
     Returns:
         Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
     """
+    if analysis.others:
+        return exploit_rows(analysis, space, n, seed, skip)  # whose draws spread along the front
     rows, positions = _candidates(analysis, space, n, seed, skip)
     if not len(rows):
         return rows

@@ -53,6 +53,7 @@ class Options(Shown):
         epsilon: Loss that counts as none.
         metric: Name of the metric.
         subject_to: Metric constraints that the values meet.
+        front: Whether there are several goals, so that the probability is that of keeping their front.
     """
 
     rows: tuple[Option, ...]
@@ -60,6 +61,7 @@ class Options(Shown):
     epsilon: float
     metric: str
     subject_to: tuple[str, ...] = ()
+    front: bool = False
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain data, a row per proposal."""
@@ -100,7 +102,10 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
             rows[-1] = replace(rows[-1], up_to=risk)
         else:
             rows.append(_option(made, analysis, allow_degenerate))
-    return Options(tuple(rows), proposal.risk, proposal.claim.epsilon, proposal.metric, proposal.subject_to)
+    claim = proposal.claim
+    return Options(
+        tuple(rows), proposal.risk, claim.epsilon, proposal.metric, proposal.subject_to, bool(claim.others)
+    )
 
 
 def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> Option:

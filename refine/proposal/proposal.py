@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, did_you_mean
 from refine.proposal import version1
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, fixed_where_unread, reopened
@@ -38,6 +38,20 @@ VERSION = 2
 """Of the JSON of a proposal. Version 1 has sentences in place of reasons; see :mod:`refine.proposal.version1`."""
 
 
+class Tolerance(NamedTuple):
+    """The loss that counts as none in a further goal.
+
+    Attributes:
+        metric: Name of its metric.
+        epsilon: In units of the metric.
+        epsilon_source: As in :class:`Claim`.
+    """
+
+    metric: str
+    epsilon: float
+    epsilon_source: str
+
+
 @dataclass(frozen=True)
 class Claim:
     """What is claimed: with this probability the best value inside is within epsilon of the best in the old space.
@@ -50,6 +64,8 @@ class Claim:
         draws: Draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
             it is not.
         rows: Of how many rows of a validation set the metric is a share; 0 where that can't be told.
+        others: Of several goals, the loss that counts as none in the further ones. The claim is then that every point of the
+            front has a configuration inside that is at most epsilon worse in each goal.
     """
 
     probability: float
@@ -57,6 +73,16 @@ class Claim:
     epsilon_source: str
     draws: int = 0
     rows: int = 0
+    others: tuple[Tolerance, ...] = ()
+
+    def given(self, metric: str) -> dict[str, float]:
+        """What somebody said counts as no loss, by metric.
+
+        Args:
+            metric: Name of the first goal's.
+        """
+        every = (Tolerance(metric, self.epsilon, self.epsilon_source), *self.others)
+        return {t.metric: t.epsilon for t in every if t.epsilon_source == "given"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -191,6 +217,11 @@ class Proposal(Shown):
                 "epsilon_source": self.claim.epsilon_source,
                 "draws": self.claim.draws,
                 "rows": self.claim.rows,
+                **(
+                    {"others": [[t.metric, plain(t.epsilon), t.epsilon_source] for t in self.claim.others]}
+                    if self.claim.others
+                    else {}
+                ),
             },
             "risk": self.risk,
             "n": self.n,
@@ -221,7 +252,9 @@ class Proposal(Shown):
             )
             for c in data["changes"]
         )
-        claim = Claim(**{**data["claim"], "probability": _number(data["claim"]["probability"])})
+        others = tuple(Tolerance(*t) for t in data["claim"].get("others", ()))
+        probability = _number(data["claim"]["probability"])
+        claim = Claim(**{**data["claim"], "probability": probability, "others": others})
         return cls(
             old=old,
             space=space,
@@ -288,7 +321,7 @@ def check_epsilon(epsilon: float | None) -> float | None:
 def propose(
     analysis: Analysis,
     risk: float = 0.05,
-    epsilon: float | None = None,
+    epsilon: float | Mapping[str, float] | None = None,
     outer: Space | None = None,
     eligible: Collection[str] = (),
 ) -> Proposal:
@@ -303,7 +336,8 @@ def propose(
     Args:
         analysis: Of :func:`refine.analyze`.
         risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
-        epsilon: Loss that counts as none, in units of the metric; default what the evidence can tell apart.
+        epsilon: Loss that counts as none, in units of the metric; default what the evidence can tell apart. Of several goals
+            one by the name of each metric, those left out by default; a number is the first goal's.
         outer: The space of the round before, inside which audit trials were drawn. One that beats the best
             value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
         eligible: Parameters that an earlier look at this round or its ancestors saw to matter: they may be narrowed
@@ -312,45 +346,84 @@ def propose(
     Raises:
         AnalysisError: ``risk`` or ``epsilon`` out of range.
     """
-    check_risk(risk, epsilon)
+    check_risk(risk)
     if not isinstance(analysis, Analysis):
         raise AnalysisError(
             f"propose needs an analysis, got {type(analysis).__name__}; refine.propose(refine.analyze(space, frame)), or "
             "round.propose()"
         )
-    noise = analysis.noise
-    source = noise.epsilon_source if epsilon is None else "given"
-    if epsilon is None:
-        epsilon = noise.epsilon if math.isfinite(noise.epsilon) else 0.0
+    first, *further = _tolerances(analysis, epsilon)
     surrogate = surrogate_of(analysis)
-    menu = None if surrogate is None else menu_of(analysis, surrogate, float(epsilon), risk, eligible)
+    others = [surrogate_of(other) for other in analysis.others]
+    if surrogate is not None and others:
+        known = [other for other in others if other is not None]
+        epsilons = [first.epsilon, *(t.epsilon for t in further)]
+        surrogate = surrogate.joined(known, epsilons) if len(known) == len(others) else None
+    menu = None if surrogate is None else menu_of(analysis, surrogate, first.epsilon, risk, eligible)
     draws = 0 if surrogate is None else surrogate.draws
-    claim = Claim(math.nan, float(epsilon), source, draws, analysis.validation_rows)
+    claim = Claim(
+        math.nan, first.epsilon, first.epsilon_source, draws, analysis.validation_rows, tuple(further)
+    )
     return _at(
         _MadeOf(analysis, surrogate, menu, claim, outer, frozenset(eligible), float(risk)), float(risk)
     )
 
 
+def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
+    """Per goal the loss that counts as none.
+
+    Raises:
+        AnalysisError: One is no number >= 0, or of a metric that is no goal.
+    """
+    looks = (analysis, *analysis.others)
+    given = epsilon if isinstance(epsilon, Mapping) else {} if epsilon is None else {analysis.metric: epsilon}
+    names = [look.metric for look in looks]
+    for name in given:
+        if name not in names:
+            raise AnalysisError(
+                f"epsilon: {name!r} is no goal of this round; {did_you_mean(str(name), names)}"
+            )
+    found = []
+    for look in looks:
+        said = check_epsilon(given.get(look.metric))
+        own = look.noise.epsilon if math.isfinite(look.noise.epsilon) else 0.0
+        source = look.noise.epsilon_source if said is None else "given"
+        found.append(Tolerance(look.metric, float(own) if said is None else said, source))
+    return found
+
+
+def _goals_of(made_of: _MadeOf) -> list[_MadeOf]:
+    """Per parameter the goal in which it is seen the clearest: the reasons of its change are that goal's."""
+    surrogate = made_of.surrogate
+    each = [made_of]
+    for k, other in enumerate(made_of.analysis.others):
+        own = surrogate.others[k] if surrogate is not None and surrogate.others else None
+        each.append(replace(made_of, analysis=other, surrogate=own))
+    return [
+        min(each, key=lambda m: m.analysis.parameters[j].q) for j in range(len(made_of.analysis.parameters))
+    ]
+
+
 def _at(made_of: _MadeOf, risk: float) -> Proposal:
     """The proposal of one risk."""
     analysis, surrogate, epsilon = made_of.analysis, made_of.surrogate, made_of.claim.epsilon
-    space = analysis.space
-    changes = tuple(_keep(made_of, e) for e in analysis.parameters)
+    space, goals = analysis.space, _goals_of(made_of)
+    kept = tuple(_keep(goal, goal.analysis.parameters[j]) for j, goal in enumerate(goals))
+    changes = kept
     if surrogate is not None and made_of.menu is not None:
         changes = tuple(
-            _change(made_of, e, levels, analysis.X[:, j])
-            for j, (e, levels) in enumerate(zip(analysis.parameters, made_of.menu.levels(risk), strict=True))
+            _change(goal, goal.analysis.parameters[j], levels, goal.analysis.X[:, j])
+            for j, (goal, levels) in enumerate(zip(goals, made_of.menu.levels(risk), strict=True))
         )
         narrowed_space = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
         if math.isnan(surrogate.probability(narrowed_space, epsilon)):
-            # A risk that can't be stated is not taken.
-            changes = tuple(_keep(made_of, e) for e in analysis.parameters)
-    changes = reopened(analysis, changes, epsilon, made_of.outer)
+            changes = kept  # a risk that can't be stated is not taken
+    if not analysis.others:
+        changes = reopened(analysis, changes, epsilon, made_of.outer)
     new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
     if new.constraints and feasible(new).high == 0:
         # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.
-        changes = tuple(_keep(made_of, e) for e in analysis.parameters)
-        new = space
+        changes, new = kept, space
     changes = fixed_where_unread(analysis, changes, new)
     new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
     probability = 1.0
@@ -368,7 +441,7 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
         tested=analysis.n_space_filling,
         evidence=analysis.digest,
         metric=analysis.metric,
-        offers=_offers(analysis, surrogate, epsilon, risk) if surrogate else (),
+        offers=_offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
         advice=advice(analysis, new, left_to_run(analysis, new)),
         subject_to=analysis.subject_to,
         _made_of=made_of,

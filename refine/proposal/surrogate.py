@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -78,6 +78,8 @@ class Surrogate:
         columns: Name -> (c,) their values.
         exhaustive: Whether they are all the cells there are.
         found: Evidence of the parameters, which says where they are read.
+        front: Of several goals, the fronts of joint draws; ``posterior`` is the first goal's then.
+        others: The surrogates of the further goals.
     """
 
     space: Space
@@ -86,6 +88,18 @@ class Surrogate:
     columns: dict[str, npt.NDArray[Any]]
     exhaustive: bool
     found: tuple[ParameterEvidence, ...]
+    front: stats.Front | None = None
+    others: tuple[Surrogate, ...] = ()
+
+    def joined(self, others: Sequence[Surrogate], epsilons: Sequence[float]) -> Surrogate:
+        """The surrogate of several goals.
+
+        Args:
+            others: Of the further goals, over the same candidates.
+            epsilons: Per goal the loss that counts as none.
+        """
+        front = stats.front_of([self.posterior, *(other.posterior for other in others)], epsilons)
+        return replace(self, front=front, others=tuple(others))
 
     @property
     def draws(self) -> int:
@@ -102,12 +116,17 @@ class Surrogate:
         return {}
 
     def probability(self, new: Space, epsilon: float) -> float:
-        """Probability that the best value inside ``new`` is within epsilon of the best; NaN where it can't be told."""
+        """Probability that the best value inside ``new`` is within epsilon of the best; NaN where it can't be told.
+
+        Of several goals: that every point of the front has a configuration inside that is at most epsilon worse in each.
+        """
         inside = inside_of(new, self.space, self.found, self.columns)
         if inside.all():
             return 1.0
         if int(inside.sum()) < _LEAST_INSIDE and not self.exhaustive:
             return math.nan
+        if self.front is not None:
+            return (self.front.kept(inside) + 0.5) / (self.draws + 1)
         if epsilon not in self._good:
             self._good[epsilon] = self.posterior.within(epsilon)
         good = self._good[epsilon]
@@ -189,16 +208,19 @@ def menu_of(
         risk: The largest risk that will be asked for.
         eligible: Parameters that were seen to matter earlier.
     """
-    found = analysis.parameters
-    pairs = tuple((pair.i, pair.j) for pair in analysis.pairs if pair.q <= ALPHA)
-    alone = frozenset(j for j, e in enumerate(found) if e.matters or e.fails or e.name in eligible)
+    found, looks = analysis.parameters, (analysis, *analysis.others)
+    level = ALPHA / len(looks)  # every goal is another chance to be seen
+    pairs = tuple(dict.fromkeys((p.i, p.j) for look in looks for p in look.pairs if p.q <= level))
+    seen = {e.name for look in looks for e in look.parameters if e.q <= level or e.fails}
+    alone = frozenset(j for j, e in enumerate(found) if e.name in seen or e.name in eligible)
     ranges = frozenset(
         j for j, e in enumerate(found) if isinstance(e.parameter, Range) and e.parameter.size > 1
     )
     coupled = {k for pair in pairs for k in pair}
     frozen = {j for j, e in enumerate(found) if not (j in alone or j in coupled) or e.read == 0}
     known = analysis.read_positions
-    best = known[surrogate.posterior.best_known(1)]
+    each = zip(looks, (surrogate, *surrogate.others), strict=True)
+    best = np.concatenate([a.read_positions[s.posterior.best_known(1)] for a, s in each])
     read = reading(found, surrogate.candidates)
     walk = stats.RiskPath(most=max(*MENU, risk), inside=1 if surrogate.exhaustive else _LEAST_INSIDE)
     while True:
@@ -208,7 +230,14 @@ def menu_of(
         ]
         stays = tuple(stats.untried(axis, known[np.isfinite(known[:, j]), j]) for j, axis in enumerate(axes))
         path = walk(
-            surrogate.posterior, surrogate.candidates, axes, epsilon, keep=best, stays=stays, read=read
+            surrogate.posterior,
+            surrogate.candidates,
+            axes,
+            epsilon,
+            keep=best,
+            stays=stays,
+            read=read,
+            front=surrogate.front,
         )
         # What is cut alone at the largest risk is cut with its partner at none.
         halves = _halves(path.boxes[-1].keep, pairs, alone)

@@ -127,6 +127,11 @@ class Plots:
         """The metric against the time of a trial, with the cheapest that is as good as the best."""
         return figures.cost(self._analysis, ax=ax)
 
+    def front(self, ax: Any = None) -> Any:
+        """Of a round with several goals, every trial by the first two of them, with the front."""
+        r = self._round
+        return figures.front(r.trials, r.goals, r.space, ax=ax)
+
     def gain(self, before: float | None = None, ax: Any = None) -> Any:
         """The best values with the noise around them, and the best ``before``: by default of earlier rounds."""
         return figures.gain(self._analysis, _best(self._lineage()[:-1]) if before is None else before, ax=ax)

@@ -16,7 +16,7 @@ from refine.space.parameters import Parameter
 from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 
-KINDS = ("accepted", "edited", "declined", "branched")
+KINDS = ("accepted", "edited", "declined", "branched", "chosen")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Decision:
 
     Attributes:
         kind: ``"accepted"`` as proposed, ``"edited"`` (changed or rejected in parts), ``"declined"``
-            altogether, or ``"branched"`` without regard to a proposal.
+            altogether, ``"branched"`` without regard to a proposal, or ``"chosen"``: a point of the front of several goals.
         proposal: Digest of the proposal decided upon; empty for a branch.
         space: The space decided upon; ``None`` for a decline.
         edits: Name -> (proposed, decided) for every parameter that the person set.
@@ -36,6 +36,7 @@ class Decision:
         n: Configurations asked for.
         probability: What is claimed of the decided space, see :class:`Claim`; ``None`` where nothing can be.
         volume_kept: Volume kept by the decided space.
+        chosen: Encoded configuration of the chosen point; ``None`` of every other decision.
         forecast: What the child's space-filling trials were expected to show, from the evidence at that moment; ``None``
             where nothing was forecast.
     """
@@ -52,6 +53,7 @@ class Decision:
     probability: float | None = None
     volume_kept: float | None = None
     forecast: Forecast | None = None
+    chosen: Mapping[str, Any] | None = None
 
     @property
     def digest(self) -> str:
@@ -79,6 +81,7 @@ class Decision:
             "probability": self.probability,
             "volume_kept": self.volume_kept,
             "forecast": None if self.forecast is None else self.forecast.to_json(),
+            **({} if self.chosen is None else {"chosen": dict(self.chosen)}),
         }
 
     @classmethod
@@ -96,6 +99,7 @@ class Decision:
             probability=data.get("probability", data.get("retention")),
             volume_kept=data.get("volume_kept", data.get("kept")),
             forecast=None if made is None else Forecast.from_json(made),
+            chosen=data.get("chosen"),
             **{name: data[name] for name in same},
         )
 

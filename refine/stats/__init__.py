@@ -33,6 +33,7 @@ from refine.stats.coverage import (
 )
 from refine.stats.curves import CurveCheck, CurveFlags, Flag
 from refine.stats.density import BoundedDensity, BoundedDensity2D, DensityRatio, Ratio, scott_bandwidth
+from refine.stats.front import Front, front_of, hypervolume, non_dominated
 from refine.stats.frontier import Frontier, RiskBox, RiskPath, untried
 from refine.stats.importance import Detection, Importance, PedAnova, permutations_needed
 from refine.stats.interaction import Interactions, Pair
@@ -70,6 +71,7 @@ __all__ = [
     "Flag",
     "FreshBest",
     "FreshSeeds",
+    "Front",
     "Frontier",
     "Importance",
     "Inflation",
@@ -108,11 +110,14 @@ __all__ = [
     "constrained",
     "distinct",
     "expected_best",
+    "front_of",
     "good_trials_to_judge",
     "hit_probability",
+    "hypervolume",
     "joined",
     "left_over",
     "looks_spent",
+    "non_dominated",
     "paired_error",
     "permutations_needed",
     "scorer",

@@ -12,11 +12,12 @@ from refine.errors import AnalysisError
 from refine.stats._common import BoolArray, FloatArray, IntArray, check_count, check_share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
     from refine.stats.axis import Axis
+    from refine.stats.front import Front
     from refine.stats.posterior import Posterior
 
 Bits = NDArray[np.uint8]
@@ -112,6 +113,7 @@ class RiskPath:
         keep: ArrayLike | None = None,
         stays: Sequence[ArrayLike | None] | None = None,
         read: ArrayLike | None = None,
+        front: Front | None = None,
     ) -> Frontier:
         """Walk the path.
 
@@ -123,6 +125,8 @@ class RiskPath:
             keep: (r, d) points that must stay inside, such as the best by posterior mean; NaN where anything will do.
             stays: per axis (L,) bools of levels that are never dropped, such as those without trials; None for none.
             read: (c, d) bools: whether a candidate reads an axis; what it doesn't read drops it from no box. None for: all.
+            front: Of several goals: a draw is lost when some point of its front has no candidate inside that stands for it,
+                and the points of the fronts are the very best candidates. `posterior` and `epsilon` are the first goal's.
 
         Raises:
             AnalysisError: if shapes differ or epsilon is negative or NaN.
@@ -135,20 +139,38 @@ class RiskPath:
                 f"candidates: need one row per candidate of the posterior, got {index.shape[0]} and "
                 f"{posterior.scores.shape[1]}"
             )
-        good = posterior.within(epsilon)
-        draws = good.shape[0]
-        wanted = max(1, round(self.share * index.shape[0]))
-        bound = np.partition(posterior.scores, -wanted, axis=1)[:, -wanted]
-        top = posterior.scores >= bound[:, None]
-        votes = (1.0 / top.sum(axis=1)) @ top / draws
+        draws = len(posterior.scores)
+        good = posterior.within(epsilon) if front is None else front.targets
+        votes = self._votes(posterior) if front is None else front.votes
         # (lost + 1/2) / (draws + 1) <= most
         least = draws + 0.5 - self.most * (draws + 1)
-        state = _State(good, votes, index, axes, keep, stays, self.cover * draws, least, self.inside)
+        alive = _alive if front is None else _whole
+        state = _State(
+            good, votes, index, axes, keep, stays, self.cover * draws, least, self.inside, alive, draws
+        )
         boxes = [RiskBox(state.masks(), 1.0, 0.0, 1.0)]
         while state.step():
-            risk = (draws - state.alive + 0.5) / (draws + 1)
+            kept = state.alive if front is None else front.kept(_inside(index, state.keep))
+            risk = (draws - kept + 0.5) / (draws + 1)
+            if risk > self.most:
+                break  # a point of a front was lost that is no target
             boxes.append(RiskBox(state.masks(), state.volume(), risk, float(state.votes.sum())))
         return Frontier(tuple(boxes), float(epsilon), draws)
+
+    def _votes(self, posterior: Posterior) -> FloatArray:
+        """Share of the draws' very best candidates that a candidate is."""
+        wanted = max(1, round(self.share * posterior.scores.shape[1]))
+        bound = np.partition(posterior.scores, -wanted, axis=1)[:, -wanted]
+        top = posterior.scores >= bound[:, None]
+        return np.asarray((1.0 / top.sum(axis=1)) @ top / len(top))
+
+
+def _inside(index: IntArray, keep: Sequence[BoolArray]) -> BoolArray:
+    """Which candidates lie at levels that stay, or don't read the axis."""
+    inside = np.ones(len(index), dtype=np.bool_)
+    for at, mask in zip(index.T, keep, strict=True):
+        inside &= (at == _ANYWHERE) | mask[at]
+    return inside
 
 
 def untried(axis: Axis, x: ArrayLike) -> BoolArray:
@@ -203,7 +225,10 @@ class _State:
         cover: float,
         least: float,
         inside: int,
+        count: Callable[[Bits], IntArray],
+        draws: int,
     ) -> None:
+        self.count = count
         useful = np.flatnonzero(good.any(axis=0) | (votes > 0))
         self.bits: Bits = np.packbits(good[:, useful].T, axis=1)
         self.votes, self.index = votes[useful], index[useful]
@@ -219,7 +244,7 @@ class _State:
         for must, more in zip(self.forced, stays or [None] * len(axes), strict=True):
             if more is not None:
                 must |= np.asarray(more, dtype=np.bool_)
-        self.alive = good.shape[0]
+        self.alive = draws
 
     def masks(self) -> tuple[BoolArray, ...]:
         return tuple(mask.copy() for mask in self.keep)
@@ -244,7 +269,7 @@ class _State:
         inside = self._inside(self.index[:, j], j)
         self.index, self.bits, self.votes = self.index[inside], self.bits[inside], self.votes[inside]
         self.cells = self.cells[self._inside(self.cells[:, j], j)]
-        self.alive = int(_alive(np.bitwise_or.reduce(self.bits, axis=0)))
+        self.alive = int(self.count(np.bitwise_or.reduce(self.bits, axis=0)))
         return True
 
     def _inside(self, at: IntArray, j: int) -> BoolArray:
@@ -266,7 +291,7 @@ class _State:
         )
         if self.axes[j].unordered:
             nothing = np.zeros_like(held[:1])
-            left = _alive(np.concatenate([nothing, below[:-1]]) | np.concatenate([above[1:], nothing]))
+            left = self.count(np.concatenate([nothing, below[:-1]]) | np.concatenate([above[1:], nothing]))
             lost = self.alive - left + voted[levels]
             gain = -np.log1p(-share[levels] / total)
             allowed = (left >= self.least) & (len(self.cells) - count[levels] >= self.inside)
@@ -278,7 +303,7 @@ class _State:
             musts = np.flatnonzero(self.forced[j][order])
             if musts.size:
                 stop = min(stop, int(musts[0]))
-            left = _alive(rest[:stop])
+            left = self.count(rest[:stop])
             rest_of = len(self.cells) - np.cumsum(count[order[:stop]])
             stop = int(np.count_nonzero((left >= self.least) & (rest_of >= self.inside)))
             if stop == 0:
@@ -300,6 +325,11 @@ class _State:
         seen, start = np.unique(at[order], return_index=True)
         out[np.searchsorted(levels, seen)] = np.bitwise_or.reduceat(self.bits[order], start, axis=0)
         return out
+
+
+def _whole(held: Bits) -> IntArray:
+    """Number of draws of whose targets each still has a candidate that stands for it, along the last axis."""
+    return np.asarray((held == 255).sum(axis=-1), dtype=np.int64)
 
 
 def _alive(held: Bits) -> IntArray:

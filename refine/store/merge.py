@@ -160,6 +160,7 @@ class _Union:
             "direction",
             "allow_degenerate",
             "subject_to",
+            "goals",
             "scientific",
             "epsilon",
             "note",

@@ -25,6 +25,7 @@ _SETTINGS: Mapping[str, Any] = {
     "scientific": "[]",
     "epsilon": None,
     "subject_to": None,
+    "goals": None,
     "note": "",
     "author": "",
     "created": 0.0,

@@ -26,7 +26,7 @@ _CHANGES = {
         "ALTER TABLE node ADD COLUMN epsilon DOUBLE PRECISION",
     ),
     6: ("ALTER TABLE trial ADD COLUMN environment TEXT",),
-    7: ("ALTER TABLE node ADD COLUMN subject_to TEXT",),
+    7: ("ALTER TABLE node ADD COLUMN subject_to TEXT", "ALTER TABLE node ADD COLUMN goals TEXT"),
 }
 
 _OLDER_COLUMNS = {
@@ -81,6 +81,7 @@ t = SimpleNamespace(
             "epsilon", sa.Double, nullable=True
         ),  # the loss that counts as none, where somebody said it
         _text("subject_to", nullable=True),  # JSON: metric constraints
+        _text("goals", nullable=True),  # JSON: metric and direction of further goals
         _text("note"),
         _text("author"),
         _number("created"),

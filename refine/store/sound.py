@@ -332,12 +332,16 @@ def node_of(row: Row) -> Node:
         scientific=tuple(json.loads(row.get("scientific") or "[]")),
         epsilon=row.get("epsilon"),
         subject_to=tuple(json.loads(row.get("subject_to") or "[]")),
+        goals=tuple((str(m), str(d)) for m, d in json.loads(row.get("goals") or "[]")),
     )
     if node.id != row["id"]:
         raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")
     check_direction(node.direction)
     Metric.parse(node.metric)
     metric_constraints(node.subject_to)
+    for metric, direction in node.goals:
+        Metric.parse(metric)
+        check_direction(direction)
     if not (node.epsilon is None or (math.isfinite(node.epsilon) and node.epsilon >= 0)):
         raise ValueError(f"epsilon must be a number >= 0, got {node.epsilon!r}")
     if not all(isinstance(name, str) for name in node.scientific):

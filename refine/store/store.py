@@ -50,6 +50,14 @@ T = TypeVar("T")
 _TRIES = 20
 
 
+def _of_goals(node: Node) -> dict[str, str | None]:
+    """Constraints and further goals of a node as its row has them; most have none."""
+    return {
+        "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
+        "goals": dumps([list(goal) for goal in node.goals]) if node.goals else None,
+    }
+
+
 class Store(Reader):
     """One database.
 
@@ -230,7 +238,7 @@ class Store(Reader):
                     "allow_degenerate": int(node.allow_degenerate),
                     "scientific": dumps(list(node.scientific)),
                     "epsilon": node.epsilon,
-                    "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
+                    **_of_goals(node),
                     "note": node.note,
                     "author": node.author,
                     "created": node.created,
@@ -281,7 +289,7 @@ class Store(Reader):
             "allow_degenerate": int(node.allow_degenerate),
             "scientific": dumps(list(node.scientific)),
             "epsilon": node.epsilon,
-            "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
+            **_of_goals(node),
         }
         with self.engine.begin() as connection:
             connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))

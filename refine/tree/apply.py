@@ -98,6 +98,7 @@ def add_child(
         direction=parent.direction,
         allow_degenerate=parent.allow_degenerate,
         subject_to=parent.subject_to,
+        goals=parent.goals,
         scientific=tuple(n for n in parent.scientific if n in decision.space),
         epsilon=parent.epsilon,
         note=decision.note,

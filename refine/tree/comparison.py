@@ -25,6 +25,7 @@ _SETTINGS = (
     "direction",
     "allow_degenerate",
     "subject_to",
+    "goals",
 )
 
 

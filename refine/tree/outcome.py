@@ -35,9 +35,12 @@ def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
             if decision.child in known:
                 text = kept.get(decision.proposal)
                 proposal = None if text is None else Proposal.from_json(json.loads(text))
-                entries.append(
-                    Entry(found.id, decision, proposal, seen(known[decision.child], decision, values))
-                )
+                shown = seen(known[decision.child], decision, values)
+                if proposal is not None and proposal.claim.others:
+                    shown = shown._replace(
+                        audit=()
+                    )  # a better value in one goal refutes no claim about a front
+                entries.append(Entry(found.id, decision, proposal, shown))
     return tuple(entries)
 
 

@@ -37,9 +37,9 @@ from refine.run.runner import planned_cells, run_round
 from refine.run.signals import GRACE
 from refine.run.steering import Steered, check_place, check_pruner
 from refine.space.encoding import decode, thaw
-from refine.space.given import given_configurations
+from refine.space.given import given_configuration, given_configurations
 from refine.space.roles import roles_of, scientific_of
-from refine.space.space import Space
+from refine.space.space import Space, encode_configuration
 from refine.store.engine import check_folder
 from refine.store.reader import Reader
 from refine.tree.apply import How, add_child, check_previous, loss, mistyped, off_grid
@@ -48,6 +48,7 @@ from refine.tree.lineage import analysis_of, seen_earlier
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.winner import ranked_keys, winner_of
 from refine.trials.frame import Records, best_first, best_row, table, tables
+from refine.trials.front import front_rows
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
 from refine.trials.metric_constraint import metric_constraints
@@ -151,9 +152,29 @@ class Round(Shown):
         return self.context.nodes[self.id]
 
     @property
-    def _judged_by(self) -> tuple[str, str, tuple[str, ...]]:
+    def _judged_by(self) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]:
         """What has to be the same of two rounds for their values to be compared."""
-        return self.metric, self.direction, self.node.subject_to
+        return self.metric, self.direction, self.node.subject_to, self.node.goals
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """All its goals, :attr:`goal` first."""
+        constraints, free = self.goal.metric.subject_to, self.node.allow_degenerate
+        further = (
+            Goal(Metric.parse(metric)._replace(subject_to=constraints), direction, free)
+            for metric, direction in self.node.goals
+        )
+        return (self.goal, *further)
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The trials that no other one beats: none is at least as good in every goal and better in one.
+
+        Rows of :attr:`trials`, with a column per goal in place of ``value``, the best in the first goal first. Of a round with
+        one goal it is the best observed trial, and those that are equal to it. Empty before the first trial has finished.
+        """
+        records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
+        return front_rows(table(self.space, records, self._metric), self.goals, self.space)
 
     @property
     def goal(self) -> Goal:
@@ -568,7 +589,8 @@ class Round(Shown):
 
         Replicates and failed trials are among them; of a trial that was run again, the last attempt. User attributes
         say ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the other metrics, and the
-        last line of an error. Classes and functions stand there by their label.
+        last line of an error. Classes and functions stand there by their label. A round with several goals is a study with as
+        many objectives, and a trial that lacks one of them a failed one.
 
         Args:
             storage: Optuna's storage or its URL; default in memory. Databases take about 10 ms per trial.
@@ -580,7 +602,7 @@ class Round(Shown):
         from refine.tree.exchange.optuna import to_study
 
         title = f"{self.context.name} {self.id}" if study_name is None else study_name
-        where = (self.context.reader, self._stored.pk, self.space, self._metric, self.direction, self.id)
+        where = (self.context.reader, self._stored.pk, self.space, self.goals, self.id)
         return to_study(*where, storage, title)
 
     @property
@@ -598,7 +620,7 @@ class Round(Shown):
         """Measures everything this round, and earlier ones inside its space, can teach.
 
         Args:
-            metric: Another metric than the round's own.
+            metric: Another metric than the round's own. Without it further goals are analysed beside it, in ``others``.
             direction: Another direction.
             seed: Seed of every bootstrap and permutation test.
 
@@ -608,7 +630,11 @@ class Round(Shown):
         chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
         direction = check_direction(direction or self.direction)
         here = self.context.at_once(self.node)
-        return analysis_of(here.reader, here.path(self.node), chosen, direction, seed)
+        place = here.reader, here.path(self.node)
+        found = analysis_of(*place, chosen, direction, seed)
+        if metric is not None:
+            return found
+        return found.beside([analysis_of(*place, g.metric, g.direction, seed) for g in self.goals[1:]])
 
     def checks(self, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
         """Questions to ask before deciding: each with pass, warn or fail, its number and its picture.
@@ -646,18 +672,23 @@ class Round(Shown):
         return self.goal.best(values)
 
     def propose(
-        self, risk: float = 0.05, epsilon: float | None = None, seed: int = 0, *, keep: bool = True
+        self,
+        risk: float = 0.05,
+        epsilon: float | Mapping[str, float] | None = None,
+        seed: int = 0,
+        *,
+        keep: bool = True,
     ) -> Review[Round]:
         """Proposes bounds for the next round and opens them for review; the proposal is stored.
 
         Args:
             risk: Accepted probability of losing the best value.
             epsilon: Loss that counts as none, in units of the metric; default the round's own (:meth:`set_epsilon`), else
-                what its trials can tell apart.
+                what its trials can tell apart. Of several goals one by the name of each metric.
             seed: Seed of every random draw of the analysis.
             keep: Whether to store the proposal now; else it is stored when it is decided upon.
         """
-        check_risk(risk, epsilon)
+        check_risk(risk, None if isinstance(epsilon, Mapping) else epsilon)
         analysis = self.analyze(seed=seed)
         # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
         outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
@@ -704,7 +735,7 @@ class Round(Shown):
         Raises:
             ReviewError: The evidence has changed since it was made.
         """
-        given = proposal.claim.epsilon if proposal.claim.epsilon_source == "given" else None
+        given = proposal.claim.given(proposal.metric)
         drafted = self.propose(proposal.risk, given, keep=False)
         if drafted.proposal.evidence != proposal.evidence:
             raise ReviewError(
@@ -763,6 +794,43 @@ class Round(Shown):
         """
         self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
         return self
+
+    def choose(
+        self, point: int | Mapping[str, Any], *, note: str = "", author: str | None = None
+    ) -> Decision:
+        """Records which point of the front of several goals is wanted, as a decision on this round.
+
+        Args:
+            point: A configuration on the front, or the label of its row in :attr:`front`.
+            note: Why, in your words.
+            author: Who decides; default the user name.
+
+        Raises:
+            ReviewError: The round has one goal, or this is no point of its front.
+        """
+        note, author = check_note(note), check_author(author)
+        if len(self.goals) == 1:
+            raise ReviewError(
+                f"round {self.id} has one goal, so that its front is its best trial; of that one",
+                Action("round.recommend"),
+            )
+        records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
+        on = {int(i): dict(records.configurations[int(i)]) for i in self.front.index}
+        if isinstance(point, Mapping):
+            wanted = encode_configuration(given_configuration(self.space, point, "point"))
+            on = {i: shown for i, shown in on.items() if shown == wanted}
+        elif isinstance(point, int) and not isinstance(point, bool):
+            on = {point: on[point]} if point in on else {}
+        else:
+            raise ReviewError(f"a point is a configuration, or a label of round.front, got {point!r:.60}")
+        if not on:
+            raise ReviewError(
+                f"round {self.id}: {point!r:.100} is no point of its front; round.front has them, with their labels in front"
+            )
+        chosen = next(iter(on.values()))
+        decision = Decision("chosen", "", None, {}, (), None, note, author, chosen=chosen)
+        self._add_decision(decision)
+        return decision
 
     def branch(
         self,

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
-from refine.errors import AnalysisError, NotFoundError, SpaceError, StoreError, did_you_mean, unstorable
+from refine.errors import (
+    AnalysisError,
+    DesignError,
+    NotFoundError,
+    SpaceError,
+    StoreError,
+    did_you_mean,
+    unstorable,
+)
 from refine.proposal.proposal import check_epsilon
 from refine.review.calibration import Calibration
 from refine.review.decision import Decision, check_author, check_note, user
@@ -42,7 +50,7 @@ from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
 from refine.tree.winner import winner_of
-from refine.trials.goal import ASK, Goal
+from refine.trials.goal import ASK, Goal, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import BASELINE, Node
@@ -110,7 +118,7 @@ class Tree(Exchange, Shown):
         space: Space | Mapping[str, Any],
         objective: Objective,
         *,
-        metric: str | Score | Goal = "value",
+        metric: str | Score | Goal | Sequence[Goal] = "value",
         direction: str | None = ASK,
         subject_to: Sequence[str] = (),
         allow_degenerate: bool = False,
@@ -135,7 +143,7 @@ class Tree(Exchange, Shown):
             metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
                 objective returns a number, or a function of a trial's metrics that returns one. A function is
                 recorded by its name; what it says is stored with every trial, beside the metrics. Or a :class:`Goal`, which
-                says direction and constraints as well.
+                says direction and constraints as well; or two or three of them, of which the round shows the front.
             direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss
                 or an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
             subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <= 5"]``; ``seconds``
@@ -167,7 +175,7 @@ class Tree(Exchange, Shown):
         """
         searched = space if isinstance(space, Space) else Space(space)
         wants_trial(objective, searched)
-        goal = _goal(metric, direction, subject_to, allow_degenerate)
+        goal, *further = goals_of(metric, direction, subject_to, allow_degenerate)
         judged, direction, allow_degenerate = goal.metric, goal.direction, goal.allow_degenerate
         if judged.subject_to and FEASIBLE in searched:
             raise SpaceError(
@@ -188,12 +196,18 @@ class Tree(Exchange, Shown):
             direction=direction,
             allow_degenerate=allow_degenerate,
             subject_to=tuple(map(str, judged.subject_to)),
+            goals=tuple((str(g.metric), g.direction) for g in further),
             scientific=scientific_of({} if roles is None else roles, searched),
             epsilon=check_epsilon(epsilon),
             note=check_note(note),
             author=user(),
             created=time.time(),
         )
+        if node.goals and node.steered:
+            raise DesignError(
+                "an adaptive design and a pruner go by one number, and this round has several goals; leave design and pruner "
+                "out, or give one goal"
+            )
         known = self._context.nodes.get(node.id)
         if roles is None and known is not None:
             node = replace(node, scientific=known.node.scientific)
@@ -569,27 +583,6 @@ class Tree(Exchange, Shown):
     def __repr__(self) -> str:
         how_many = "closed" if self._context.store.closed else f"{len(self)} rounds"
         return f"<Tree {self.name}: {how_many} in {self.store}>"
-
-
-def _goal(
-    metric: str | Score | Goal, direction: str | None, subject_to: Sequence[str], allow_degenerate: bool
-) -> Goal:
-    """What somebody asked for, in one of two ways.
-
-    Raises:
-        AnalysisError: In both, or it is no goal.
-    """
-    if not isinstance(allow_degenerate, bool):
-        raise AnalysisError(
-            f"allow_degenerate must be True or False, got {allow_degenerate!r}; True lets such trials be best"
-        )
-    if not isinstance(metric, Goal):
-        return Goal(metric, direction, allow_degenerate, subject_to=subject_to)
-    if direction != ASK or subject_to or allow_degenerate:
-        raise AnalysisError(
-            "a Goal says direction, constraints and whether a degenerate trial may be best itself; give them to Goal(...) only"
-        )
-    return metric
 
 
 def _given(

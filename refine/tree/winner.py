@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from refine.analysis.evaluated import RanRound
@@ -78,4 +79,7 @@ def winner_of(
     """
     found = ran(reader, rounds)
     field = field_of(found, only) if found else None
-    return None if field is None else field.judged(found).winner(of, epsilon)
+    if field is None:
+        return None
+    goals = tuple(metric for metric, _ in rounds[0][0].node.goals)
+    return replace(field.judged(found).winner(of, epsilon), goals=goals)

@@ -68,7 +68,7 @@ def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArr
     Returns:
         (n,) mask.
     """
-    title = _title(DEGENERATE, space)
+    title = metric_title(DEGENERATE, space)
     if title not in frame.columns:
         return np.zeros(len(frame), dtype=np.bool_)
     return np.asarray(np.asarray(frame[title], dtype=float) >= 0.5, dtype=np.bool_)
@@ -116,7 +116,7 @@ def slacks(
     """
     found = np.empty((len(constraints), len(frame)))
     for row, constraint in zip(found, constraints, strict=True):
-        title = _title(constraint.name, space)
+        title = metric_title(constraint.name, space)
         if title not in frame.columns and constraint.name == SECONDS:
             title = SECONDS
         if title not in frame.columns:
@@ -129,7 +129,7 @@ def slacks(
     return found
 
 
-def _title(metric: str, space: Iterable[str]) -> str:
+def metric_title(metric: str, space: Iterable[str]) -> str:
     """What the column of a metric is called."""
     taken = metric in space or (metric in RESERVED and metric != "value")
     return f"{metric} (metric)" if taken else metric
@@ -204,7 +204,7 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
     data["cell"] = columns["cell"]
     data["origin"] = columns["origin"]
     for name in records.metrics.names:
-        title = _title(name, space)
+        title = metric_title(name, space)
         if title != "value":
             data[title] = records.metrics.numbers(name)[part]
     if metric.subject_to:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from refine.errors import AnalysisError, RefineWarning, did_you_mean
 from refine.trials.metric import Metric, Score
@@ -144,6 +145,64 @@ class Goal:
         """
         usable = self.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
         return usable and all_met(self.metric.subject_to, metrics, seconds)
+
+
+MOST_GOALS = 3
+
+
+def goals_of(
+    metric: Metric | str | Score | Goal | Sequence[Goal],
+    direction: str | None = ASK,
+    subject_to: Iterable[str] = (),
+    allow_degenerate: bool = False,
+) -> tuple[Goal, ...]:
+    """One goal, or two or three, of what somebody asked for.
+
+    Args:
+        metric: A metric, to which the other arguments belong; a goal, or several, which say all of it themselves. Constraints
+            of any goal hold for all.
+        direction: See :class:`Goal`.
+        subject_to: See :class:`Goal`.
+        allow_degenerate: See :class:`Goal`.
+
+    Raises:
+        AnalysisError: It is no goal, said in two ways, or there are more than three.
+    """
+    if not isinstance(allow_degenerate, bool):
+        raise AnalysisError(
+            f"allow_degenerate must be True or False, got {allow_degenerate!r}; True lets such trials be best"
+        )
+    if isinstance(metric, Goal):
+        given: list[Any] = [metric]
+    elif isinstance(metric, Sequence) and not isinstance(metric, str | Metric):
+        given = list(metric)
+    else:
+        return (Goal(metric, direction, allow_degenerate, subject_to=subject_to),)
+    if direction != ASK or subject_to or allow_degenerate:
+        raise AnalysisError(
+            "a Goal says direction, constraints and whether a degenerate trial may be best itself; give them to Goal(...) only"
+        )
+    if not all(isinstance(goal, Goal) for goal in given) or not 1 <= len(given) <= MOST_GOALS:
+        raise AnalysisError(
+            f"several goals are a list of 2 or 3, such as [Goal('val_acc'), Goal('latency_ms', 'minimize')], got {metric!r}"
+        )
+    return _together(given)
+
+
+def _together(goals: Sequence[Goal]) -> tuple[Goal, ...]:
+    """Goals of one round: constraints of any of them hold for all."""
+    names = [str(goal.metric) for goal in goals]
+    if len(set(names)) < len(names):
+        raise AnalysisError(f"every goal needs a metric of its own, got {', '.join(names)}")
+    for goal in goals[1:]:
+        if goal.metric.function is not None or goal.metric.curves:
+            raise AnalysisError(
+                f"goal {str(goal.metric)!r}: the second and third goal are metrics as the last epoch gives them; let the "
+                "objective return it, or make it the first goal"
+            )
+    constraints = metric_constraints([c for goal in goals for c in goal.metric.subject_to])
+    free = any(goal.allow_degenerate for goal in goals)
+    return tuple(Goal(goal.metric._replace(subject_to=constraints), goal.direction, free) for goal in goals)
 
 
 def sign_of(direction: str) -> float:

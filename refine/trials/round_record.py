@@ -36,6 +36,7 @@ class Node:
         direction: Default direction; the same.
         allow_degenerate: Whether a degenerate trial may be called best; the same.
         subject_to: Metric constraints, as texts in their order; part of the id only where the metric steers the round.
+        goals: Further goals, each a metric and its direction; the same.
         scientific: Parameters whose effect is the question, see :mod:`refine.space.roles`; no part of the id.
         epsilon: Loss that counts as none, in units of the metric; ``None`` where nobody said it; no part of the id.
         note: Why the round exists; no part of the id.
@@ -59,6 +60,7 @@ class Node:
     direction: str = "maximize"
     allow_degenerate: bool = False
     subject_to: tuple[str, ...] = ()
+    goals: tuple[tuple[str, str], ...] = ()
     scientific: tuple[str, ...] = ()
     epsilon: float | None = None
     note: str = ""

@@ -16,6 +16,7 @@ from refine.report.figures.density import density, density_2d
 from refine.report.figures.edf import edf
 from refine.report.figures.edges import edges
 from refine.report.figures.failing import failing
+from refine.report.figures.front import front
 from refine.report.figures.gain import gain
 from refine.report.figures.isolation import isolation
 from refine.report.figures.levels import levels
@@ -40,6 +41,7 @@ __all__ = [
     "edf",
     "edges",
     "failing",
+    "front",
     "gain",
     "isolation",
     "levels",

@@ -14,6 +14,7 @@ from refine.report.markdown.against_parent import against_parent
 from refine.report.markdown.checks import checks_section
 from refine.report.markdown.curves import curves_section
 from refine.report.markdown.decision import decision_section, proposal_section, summary
+from refine.report.markdown.front import front_section
 from refine.report.markdown.optimism import optimism_section
 from refine.report.markdown.pairs import pairs
 from refine.report.markdown.rendering import published
@@ -38,6 +39,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         **_header(facts),
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
+        "front": front_section(facts, where),
         "winner": winner_section(facts.winner),
         "optimism": optimism_section(facts),
         "curves": curves_section(facts, where),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.round_facts import Facts, finished, metric_of, shown, states_text, that_matter
+from refine.report.markdown.script import configuration_code
 from refine.report.markdown.text import Raw, code, escape, joined, quote, table, values_table
 from refine.report.markdown.winner import winner_sentence
 from refine.report.pages.checks import says
@@ -37,6 +38,7 @@ KIND_WORDS = {
     "edited": "Accepted with changes",
     "declined": "Declined",
     "branched": "Branched without regard to the proposal",
+    "chosen": "A point of the front was chosen",
 }
 """How every kind of decision is called."""
 
@@ -172,6 +174,7 @@ def decision_section(facts: Facts, d: Decision) -> dict[str, Any]:
         "n": plural(d.n, "configuration") if d.n is not None else None,
         "risk": _risk(facts, d),
         "declined": d.kind == "declined",
+        "chosen": None if d.chosen is None else code(configuration_code(d.chosen)),
     }
 
 

@@ -58,6 +58,8 @@ def reproduce(found: Round) -> str:
             )
             extra += ", allow_degenerate=True" if node.allow_degenerate else ""
             extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
+            if node.goals:
+                extra = f", name={name!r}, metric={_goals_code(node, metric)}, {size}, seed={node.seed}"
             lines.append(
                 f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)}{given})"
             )
@@ -81,6 +83,14 @@ def reproduce(found: Round) -> str:
         )
         lines.append(f"round.run({', '.join(options)})")
     return "\n".join(lines)
+
+
+def _goals_code(node: Node, metric: str) -> str:
+    """Several goals, as Python; constraints stand at the first."""
+    extra = ", allow_degenerate=True" if node.allow_degenerate else ""
+    extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
+    first = f"refine.Goal({metric}, {node.direction!r}{extra})"
+    return f"[{', '.join([first, *(f'refine.Goal({m!r}, {d!r})' for m, d in node.goals)])}]"
 
 
 def _given(found: Round, pk: int) -> str:

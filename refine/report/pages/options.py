@@ -23,7 +23,9 @@ def options_page(found: Options) -> Page:
     within = f"within {score(found.epsilon)} of" if found.epsilon else "as good as"
     judged = judged_text(found.metric, found.subject_to)
     about = Text(
-        f"probability: that the best {judged} inside is {within} the best anywhere in the present space.",
+        "probability: that every point of the front has a configuration inside that is at most epsilon worse in each goal."
+        if found.front
+        else f"probability: that the best {judged} inside is {within} the best anywhere in the present space.",
         "faint",
     )
     rows: tuple[tuple[str | Cell, ...], ...] = tuple(

@@ -13,7 +13,7 @@ from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import percent, plural, probability, risk_percent, score
+from refine.utils.format import join, percent, plural, probability, risk_percent, score
 from refine.utils.provided import page_for
 
 
@@ -46,10 +46,26 @@ def claim_sentence(proposal: Proposal) -> str:
     if math.isnan(claim.probability):
         return f"The proposed space keeps {kept} of the present one; the risk of that can't be stated."
     beyond = any(c.kind in ("widen", "reopen") for c in proposal.changes)
+    if claim.others:
+        return _front_claim(proposal, beyond)
     return (
         f"The proposed space keeps {kept} of the present one; with probability {probability(claim.probability)} the best "
         f"{judged_text(proposal.metric, proposal.subject_to)} inside is {within_text(claim)} the best anywhere in the present space"
         f"{', and it looks beyond' if beyond else ''}."
+    )
+
+
+def _front_claim(proposal: Proposal, beyond: bool) -> str:
+    """What is claimed of several goals."""
+    claim = proposal.claim
+    names = join([proposal.metric, *(t.metric for t in claim.others)])
+    judged = judged_text(names, proposal.subject_to)
+    losses = [(proposal.metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
+    worse = join([f"{score(epsilon)} worse in {metric}" for metric, epsilon in losses])
+    return (
+        f"The proposed space keeps {percent(proposal.volume_kept)} of the present one; with probability "
+        f"{probability(claim.probability)} it keeps the front of {judged}: for every point of it there is a configuration inside "
+        f"that is at most {worse}{', and it looks beyond' if beyond else ''}."
     )
 
 

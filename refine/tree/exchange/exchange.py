@@ -123,7 +123,8 @@ class Exchange:
         Args:
             study: The study, or the URL of its storage.
             study_name: Its name there; not needed where there is one only.
-            value: Number of the objective that is the value, where the study has several; the others become metrics.
+            value: Number of the objective that alone is the value, where the study has several; the others become metrics.
+                Without it two or three objectives are the round's goals.
             metric: How children's objectives call it; default the study's name of it, else ``"value"``.
             subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
             space_filling: See :meth:`add_frame`. True for a random or grid sampler; False for most others.
@@ -132,7 +133,7 @@ class Exchange:
             note: Why, in your words.
 
         Raises:
-            AnalysisError: It has no ended trial, or several objectives and no ``value``.
+            AnalysisError: It has no ended trial, or more than three objectives and no ``value``.
             SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
             StoreError: The storage can't be opened.
             NotFoundError: It has no such study.
@@ -143,7 +144,7 @@ class Exchange:
             _metric(metric)
         found = read_study(open_study(study, study_name), value, metric, space_filling)
         constraints = _constraints(subject_to, found.runs)
-        given = found.space, found.runs, found.metric, found.direction, constraints
+        given = found.space, found.runs, found.metric, found.direction, constraints, found.goals
         return self._add(*given, objective=objective, name=name, note=note)
 
     def _add(
@@ -153,6 +154,7 @@ class Exchange:
         metric: str,
         direction: str,
         subject_to: tuple[str, ...] = (),
+        goals: Sequence[tuple[str, str]] = (),
         *,
         objective: Objective | None,
         name: str | None,
@@ -168,6 +170,7 @@ class Exchange:
             metric=metric,
             direction=direction,
             subject_to=subject_to,
+            goals=goals,
             objective=name,
             data=data,
             note=check_note(note),

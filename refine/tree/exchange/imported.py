@@ -71,6 +71,7 @@ def part_of(
     metric: str,
     direction: str,
     subject_to: Sequence[str] = (),
+    goals: Sequence[tuple[str, str]] = (),
     objective: str | None,
     data: str | None,
     note: str,
@@ -87,6 +88,7 @@ def part_of(
         metric: Which metric is the value.
         direction: ``"maximize"`` or ``"minimize"``.
         subject_to: Metric constraints.
+        goals: Further goals, each a metric and its direction.
         objective: Name of what gave them, or ``None``.
         data: Fingerprint of its data.
         note: Why.
@@ -117,6 +119,7 @@ def part_of(
         metric=metric,
         direction=direction,
         subject_to=tuple(subject_to),
+        goals=tuple(goals),
         note=note,
         author=user(),
         created=now,
@@ -160,6 +163,7 @@ def part_of(
         "metric": metric,
         "direction": direction,
         "allow_degenerate": 0,
+        "goals": dumps([list(goal) for goal in goals]) if goals else None,
         "subject_to": dumps(list(subject_to)) if subject_to else None,
         "scientific": dumps([]),
         "note": note,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from refine.store.reader import Reader
 from refine.store.schema import shown_url
 from refine.tree.exchange.dataframe import integers
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
+from refine.trials.goal import MOST_GOALS, Goal
 from refine.trials.metric import Metric
 
 if TYPE_CHECKING:
@@ -37,12 +38,14 @@ class Study(NamedTuple):
         runs: Its ended trials, in their order.
         metric: Name of the value.
         direction: ``"maximize"`` or ``"minimize"``.
+        goals: Metric and direction of further goals.
     """
 
     space: Space
     runs: list[Run]
     metric: str
     direction: str
+    goals: tuple[tuple[str, str], ...] = ()
 
 
 # In.
@@ -108,12 +111,12 @@ def read_study(
 
     Args:
         study: The study.
-        value: Which objective is the value, where there are several.
+        value: Which objective alone is the value, where there are several; ``None`` makes goals of all.
         metric: The value's name; default the study's name of it, else ``"value"``.
         space_filling: See :func:`refine.tree.exchange.imported.origin_of`.
 
     Raises:
-        AnalysisError: Several objectives and no ``value``, no ended trial, or a complete one without its value.
+        AnalysisError: More than three objectives and no ``value``, no ended trial, or a complete one without its value.
         SpaceError: A parameter's name or distribution that a space can't have.
         StoreError: Optuna can't read the study.
     """
@@ -130,10 +133,10 @@ def read_study(
         ) from None
     names = names or (["value"] if len(directions) == 1 else None)
     names = names or [f"value_{i}" for i in range(len(directions))]
-    if value is None and len(directions) > 1:
+    if value is None and len(directions) > MOST_GOALS:
         raise AnalysisError(
-            f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a round has one "
-            "value; say which: value=0 is the first, the others become metrics beside it"
+            f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a round has at most "
+            f"{MOST_GOALS} goals; say which one is its value: value=0 is the first, the others become metrics beside it"
         )
     at = 0 if value is None else value
     if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < len(directions):
@@ -167,6 +170,7 @@ def read_study(
         runs,
         str(Metric.parse(metric or judged)),
         directions[at],
+        tuple(zip(titles[1:], directions[1:], strict=True)) if value is None else (),
     )
 
 
@@ -257,8 +261,7 @@ def to_study(
     reader: Reader,
     pk: int,
     space: Space,
-    metric: Metric,
-    direction: str,
+    goals: Sequence[Goal],
     round_id: str,
     storage: Any,
     study_name: str,
@@ -269,8 +272,7 @@ def to_study(
         reader: Where trials are read.
         pk: Row of the round.
         space: Its space.
-        metric: Which metric is the value.
-        direction: ``"maximize"`` or ``"minimize"``.
+        goals: What its trials are judged by.
         round_id: Its id.
         storage: Optuna's storage or its URL; ``None`` for one in memory.
         study_name: The study's name.
@@ -280,6 +282,7 @@ def to_study(
     """
     import optuna
 
+    metric, several = goals[0].metric, len(goals) > 1
     records = reader.records([pk], curves=True, replicates=True)
     c = records.columns
     values = [{n: decode(p[n]) for n in space if n in p} for p in records.configurations]
@@ -291,7 +294,11 @@ def to_study(
         shown = {n: v for n, v in configuration.items() if read is None or n in read}
         params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
         state, value = _state(c["state"][i], metric.of(records.metrics[i], records.curves[i]))
-        curve = records.curves[i].get(metric.name, ())
+        every = [value, *(goal.metric.of(records.metrics[i], {}, c["seconds"][i]) for goal in goals[1:])]
+        if several and state != "FAIL" and not all(v is not None and math.isfinite(v) for v in every):
+            state, value = "FAIL", None
+        # Optuna keeps no values per step where there are several objectives.
+        curve = () if several else records.curves[i].get(metric.name, ())
         stop = datetime.fromtimestamp(c["finished"][i])  # as Optuna's
         attributes = {
             "round": round_id,
@@ -310,7 +317,8 @@ def to_study(
                 number=i,
                 trial_id=i,
                 state=optuna.trial.TrialState[state],
-                value=value,
+                value=None if several else value,
+                values=every if several and state == "COMPLETE" else None,
                 datetime_start=stop - timedelta(seconds=c["seconds"][i]),
                 datetime_complete=stop,
                 params=params,
@@ -322,8 +330,10 @@ def to_study(
         )
     try:
         with _quiet():
-            study = optuna.create_study(study_name=study_name, storage=storage, direction=direction)
-            study.set_metric_names([metric.name])
+            study = optuna.create_study(
+                study_name=study_name, storage=storage, directions=[g.direction for g in goals]
+            )
+            study.set_metric_names([goal.metric.name for goal in goals])
     except optuna.exceptions.DuplicatedStudyError:
         raise StoreError(
             f"the storage has a study {study_name!r} already; give study_name=, or delete it: optuna.delete_study"

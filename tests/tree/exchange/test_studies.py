@@ -154,16 +154,26 @@ def test_a_storage_by_url(tree, study, tmp_path):
     assert not missing.exists()
 
 
-def test_several_objectives_need_a_choice(tree):
+def test_several_objectives_are_goals_or_one_is_chosen(tree):
     study = optuna.create_study(directions=["minimize", "maximize"])
-    study.optimize(lambda t: (t.suggest_float("x", 0, 1), 1.0), n_trials=12)
-    with pytest.raises(AnalysisError, match=r"has 2 objectives \(value_0, value_1\), but a round has one"):
-        tree.add_study(study)
-    root = tree.add_study(study, value=0)
-    assert (root.metric, root.direction) == ("value_0", "minimize")
-    assert set(root.trials["value_1"]) == {1.0}
+    study.optimize(lambda t: (t.suggest_float("x", 0, 1), t.params["x"] ** 2), n_trials=12)
+    root = tree.add_study(study)
+    assert [(str(g.metric), g.direction) for g in root.goals] == [
+        ("value_0", "minimize"),
+        ("value_1", "maximize"),
+    ]
+    assert sorted(root.front["x"]) == pytest.approx(sorted(t.params["x"] for t in study.best_trials))
+    back = root.to_optuna()
+    assert [d.name for d in back.directions] == ["MINIMIZE", "MAXIMIZE"]
+    assert len(back.best_trials) == len(study.best_trials)
+    alone = tree.add_study(study, value=0)
+    assert (alone.metric, alone.direction, len(alone.goals)) == ("value_0", "minimize", 1)
     with pytest.raises(AnalysisError, match="value must be a whole number"):
         tree.add_study(study, value=2)
+    four = optuna.create_study(directions=["minimize"] * 4)
+    four.optimize(lambda t: (t.suggest_float("x", 0, 1),) * 4, n_trials=12)
+    with pytest.raises(AnalysisError, match=r"has 4 objectives .*, but a round has at most 3 goals"):
+        tree.add_study(four)
 
 
 def test_what_is_no_study_says_so(tree):

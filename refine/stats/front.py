@@ -1,0 +1,152 @@
+"""Fronts of several goals: which points nothing else beats, and which parts of a space keep them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refine.errors import AnalysisError
+from refine.stats._common import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from refine.stats.posterior import Posterior
+
+TARGETS = 8
+"""Points of a draw's front that a path of boxes keeps an eye on: one byte per draw."""
+
+
+def non_dominated(values: ArrayLike) -> BoolArray:
+    """Which points no other point is at least as good as in every goal and better in one.
+
+    Of equal points all are on the front.
+
+    Args:
+        values: (n, goals) values, larger is better.
+
+    Raises:
+        AnalysisError: if it isn't a table of finite numbers.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or not np.isfinite(table).all():
+        raise AnalysisError(
+            f"values: needs finite numbers of shape (n, goals), got shape {table.shape}; leave out what has no value"
+        )
+    if not len(table):
+        return np.zeros(0, dtype=np.bool_)
+    points, group = np.unique(table, axis=0, return_inverse=True)
+    # What dominates a point has the larger sum: whoever is left when its turn comes is on the front.
+    left = np.argsort(-points.sum(axis=1), kind="stable")
+    on = np.zeros(len(points), dtype=np.bool_)
+    while left.size:
+        best, left = left[0], left[1:]
+        on[best] = True
+        left = left[(points[left] > points[best]).any(axis=1)]
+    return np.asarray(on[group.reshape(-1)])
+
+
+def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
+    """Volume between a reference point and the front of some points.
+
+    Args:
+        values: (n, goals) values, larger is better; 2 or 3 goals.
+        reference: (goals,) a point; what is not better than it in every goal counts nothing.
+
+    Raises:
+        AnalysisError: if there are not 2 or 3 goals.
+    """
+    table, corner = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] not in (2, 3) or corner.shape != table.shape[1:]:
+        raise AnalysisError(
+            f"values: needs shape (n, 2) or (n, 3) and a reference of as many goals, got {table.shape} and {corner.shape}"
+        )
+    table = table[(table > corner).all(axis=1)]
+    if not len(table):
+        return 0.0
+    table = np.unique(table[non_dominated(table)], axis=0)
+    if table.shape[1] == 2:
+        x, y = table.T  # x increases, so y decreases
+        return float(np.sum((x - np.r_[corner[0], x[:-1]]) * (y - corner[1])))
+    # Slices along the last goal, the best first: below each lies the area of all points that reach it.
+    order = np.argsort(-table[:, 2], kind="stable")
+    heights = np.r_[table[order, 2], corner[2]]
+    areas = [hypervolume(table[order[: i + 1], :2], corner[:2]) for i in range(len(order))]
+    return float(np.sum(np.array(areas) * (heights[:-1] - heights[1:])))
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """Fronts of joint draws of several goals, and which candidates stand for each of their points.
+
+    A candidate stands for a point if it is, in that draw, at most epsilon worse in every goal.
+
+    Attributes:
+        stands: (points, ceil(c / 8)) bits over the candidates, of the points of all draws.
+        starts: (S,) number of every draw's first point.
+        targets: (S * TARGETS, c) the same of a few points of every draw, spread along its front.
+        votes: (c,) share of the draws' fronts that is the candidate; sums to 1.
+    """
+
+    stands: NDArray[np.uint8]
+    starts: IntArray
+    targets: BoolArray
+    votes: FloatArray
+
+    @property
+    def draws(self) -> int:
+        """Number of draws."""
+        return int(self.starts.size)
+
+    def kept(self, inside: BoolArray) -> int:
+        """In how many draws every point of the front has a candidate inside that stands for it.
+
+        Args:
+            inside: (c,) which candidates are inside.
+        """
+        held = (self.stands & np.packbits(inside)).any(axis=1)
+        return int(np.count_nonzero(np.logical_and.reduceat(held, self.starts)))
+
+
+def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Front:
+    """The fronts of draws in which every goal has its own posterior, over the same candidates.
+
+    Args:
+        posteriors: One per goal, with as many draws each; draws of the same number are taken together.
+        epsilons: Per goal the loss that counts as none, in its own units.
+    """
+    scores = np.stack([p.scores for p in posteriors], axis=-1)
+    draws, count = scores.shape[:2]
+    stands, starts, targets, votes = [], [], [], np.zeros(count)
+    total = 0
+    for one in scores:
+        at = np.flatnonzero(non_dominated(one))
+        bounds = np.stack(
+            [
+                p.lowest_within(one[at, k], epsilon) - 1e-6  # single precision, as in Posterior.within
+                for k, (p, epsilon) in enumerate(zip(posteriors, epsilons, strict=True))
+            ],
+            axis=-1,
+        ).astype(np.float32)
+        good = (one[None] >= bounds[:, None]).all(axis=-1)
+        stands.append(np.packbits(good, axis=1))
+        starts.append(total)
+        targets.append(good[_spread(one[at])])
+        votes[at] += 1.0 / (len(at) * draws)
+        total += len(at)
+    return Front(np.concatenate(stands), np.array(starts), np.concatenate(targets), votes)
+
+
+def _spread(points: FloatArray) -> IntArray:
+    """Numbers of :data:`TARGETS` points of a front, far from each other; some several times where it has fewer."""
+    chosen = [int(i) for i in points.argmax(axis=0)]
+    away = np.min([((points - points[i]) ** 2).sum(axis=1) for i in chosen], axis=0)
+    while len(chosen) < TARGETS:
+        chosen.append(int(away.argmax()))
+        away = np.minimum(away, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+    return np.array(chosen[:TARGETS])

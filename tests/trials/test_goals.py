@@ -1,0 +1,184 @@
+"""Rounds with two or three goals: their front, claims about it, and choosing a point of it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.errors import AnalysisError, DesignError, ReviewError
+from refine.stats import hypervolume, non_dominated
+from refine.trials.goal import Goal
+
+SPACE = {
+    "units": refine.Integer(8, 128, 8, within=(8, 128)),
+    "lr": refine.Float(1e-4, 1, log=True, within=(1e-4, 1)),
+    "dropout": (0.0, 0.5, 6),
+    "act": ["relu", "gelu"],
+}
+GOALS = [Goal("val_acc"), Goal("latency_ms", "minimize")]
+
+
+def network(p):
+    bump = 0.05 * (np.log10(p["lr"]) + 2) ** 2
+    acc = 0.9 - bump + 0.03 * np.log2(p["units"] / 8) - 0.02 * p["dropout"]
+    return {"val_acc": acc, "latency_ms": 0.5 + p["units"] / 16 * (1.5 if p["act"] == "gelu" else 1)}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    with refine.Tree("q", store=tmp_path / "refine.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def found(tree):
+    return tree.add_round(SPACE, network, metric=GOALS, n=100).run(progress=False)
+
+
+def dominated(points):
+    """By the definition, pair by pair."""
+    return [any((q >= p).all() and (q > p).any() for q in points) for p in points]
+
+
+@pytest.mark.parametrize("goals", [1, 2, 3])
+def test_the_front_is_that_of_the_definition(goals):
+    rng = np.random.default_rng(goals)
+    points = np.round(rng.normal(size=(200, goals)), 1)  # with ties
+    assert (non_dominated(points) == ~np.array(dominated(points))).all()
+    assert non_dominated(np.zeros((0, 2))).shape == (0,)
+    with pytest.raises(AnalysisError, match="needs finite numbers of shape"):
+        non_dominated([[np.nan, 1.0]])
+
+
+def test_hypervolume_of_boxes():
+    assert hypervolume([[1, 3], [2, 2], [3, 1], [0.5, 0.5]], [0, 0]) == 6
+    assert hypervolume([[1, 1, 1]], [0, 0, 0]) == 1
+    assert hypervolume([[2, 1, 1], [1, 2, 1], [1, 1, 2]], [0, 0, 0]) == 4
+    assert hypervolume([[1, 1]], [1, 0]) == 0
+    rng = np.random.default_rng(0)
+    points, corner = rng.uniform(size=(30, 3)), np.zeros(3)
+    drawn = rng.uniform(size=(200_000, 3))
+    share = np.zeros(len(drawn), dtype=bool)
+    for p in points:
+        share |= (drawn <= p).all(axis=1)
+    assert hypervolume(points, corner) == pytest.approx(share.mean(), abs=0.005)
+
+
+def test_the_front_of_a_round(found):
+    front, frame = found.front, found.trials
+    assert list(front.columns[:2]) == ["val_acc", "latency_ms"]
+    values = np.column_stack([frame["value"], -frame["latency_ms"]])
+    assert sorted(front.index) == np.flatnonzero(~np.array(dominated(values))).tolist()
+    assert front["val_acc"].is_monotonic_decreasing
+    assert front["latency_ms"].is_monotonic_decreasing
+    assert f"beside it latency_ms, minimize; {len(front)} trials on the front" in str(found)
+    assert "Of val_acc and latency_ms, by val_acc alone" in str(found.recommend())
+
+
+def test_what_is_proposed_keeps_the_front(found):
+    review = found.propose()
+    proposal = review.proposal
+    assert [a.metric for a in (review.analysis, *review.analysis.others)] == ["val_acc", "latency_ms"]
+    assert "it keeps the front of val_acc and latency_ms: for every point of it" in str(review)
+    assert 0.95 <= proposal.claim.probability <= 1
+    assert proposal.volume_kept < 0.8
+    kept = proposal.space
+    assert kept["units"] == found.space["units"]  # every width is on the front
+    grid = [
+        dict(zip(SPACE, row, strict=True))
+        for row in itertools.product(*[p.grid for p in found.space.values()])
+    ]
+    points = np.array([[network(p)["val_acc"], -network(p)["latency_ms"]] for p in grid])
+    inside = points[kept.contains(pd.DataFrame(grid))]
+    epsilon = np.array([proposal.claim.epsilon, proposal.claim.others[0].epsilon])
+    for point in points[non_dominated(points)]:
+        assert (inside >= point - epsilon).all(axis=1).any()
+    back = refine.Proposal.from_json(proposal.to_json())
+    assert back.claim.others[0].epsilon == pytest.approx(epsilon[1])
+    assert back.digest == proposal.digest
+    alone = found.analyze("val_acc")
+    assert refine.propose(alone).volume_kept < proposal.volume_kept
+
+
+def test_losses_that_count_as_none_are_given_by_goal(found):
+    strict = found.propose(epsilon={"latency_ms": 0.01}, keep=False).proposal
+    assert strict.claim.others[0][1:] == (0.01, "given")
+    assert strict.claim.epsilon_source != "given"
+    with pytest.raises(AnalysisError, match="'latency' is no goal of this round; did you mean 'latency_ms'"):
+        found.propose(epsilon={"latency": 1})
+    with pytest.raises(AnalysisError, match="epsilon must be a number >= 0"):
+        found.propose(epsilon={"latency_ms": -1})
+
+
+def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp_path):
+    review = found.propose()
+    child = review.accept(n=30, exploit=0.6)
+    child.run(progress=False)
+    assert child.goals == found.goals
+    tried = child.trials[child.trials["origin"] == "exploit"]
+    assert tried["units"].nunique() >= 5  # not the widest only
+    assert (tried["lr"].between(1e-3, 0.1)).mean() > 0.8
+    assert "not_tested" in {entry.verdict for entry in tree.calibration().entries}
+    chosen = found.choose(int(found.front.index[1]), note="fast enough")
+    assert chosen == found.choose(found.front.iloc[1][list(SPACE)].to_dict(), note="fast enough")
+    assert [d.kind for d in found.decisions] == ["accepted", "chosen"]
+    with pytest.raises(ReviewError, match="is no point of its front"):
+        found.choose(-1)
+    report = found.report(tmp_path / "reports").read_text()
+    assert "## The front" in report
+    assert "A point of the front was chosen" in report
+    assert "metric=[refine.Goal('val_acc', 'maximize'), refine.Goal('latency_ms', 'minimize')]" in report
+    assert (tmp_path / "reports" / found.id / "front.png").stat().st_size > 10_000
+    tree.export(tmp_path / "out", reports=False)
+    with refine.Tree.load(tmp_path / "out", tmp_path / "back.db") as back:
+        again = back[found.id]
+        assert again.goals == found.goals
+        assert again.front.equals(found.front)
+        assert again.decisions[-1].chosen == chosen.chosen
+
+
+def test_constraints_hold_for_every_goal(tree):
+    goals = [Goal("val_acc", subject_to=["latency_ms <= 5"]), Goal("latency_ms", "minimize")]
+    found = tree.add_round(SPACE, network, metric=goals, n=80).run(progress=False)
+    assert (found.front["latency_ms"] <= 5).all()
+    review = found.propose()
+    assert review.proposal.space["units"].high < 128
+    assert "with latency_ms <= 5" in str(review)
+
+
+def test_three_goals(tree):
+    def cheap(p):
+        return {**network(p), "size": p["units"] * (2 if p["dropout"] else 1)}
+
+    found = tree.add_round(SPACE, cheap, metric=[*GOALS, Goal("size", "minimize")], n=60).run(progress=False)
+    values = np.column_stack([found.trials["value"], -found.trials["latency_ms"], -found.trials["size"]])
+    assert len(found.front) == non_dominated(values).sum()
+    claim = found.propose(keep=False).proposal.claim
+    assert [t.metric for t in claim.others] == ["latency_ms", "size"]
+    assert claim.probability >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ([], "several goals are a list of 2 or 3"),
+        (["val_acc", "latency_ms"], "several goals are a list of 2 or 3, such as"),
+        ([Goal("a"), Goal("a")], "every goal needs a metric of its own, got a, a"),
+        ([Goal("a"), Goal("max:b")], "the second and third goal are metrics as the last epoch gives them"),
+    ],
+)
+def test_what_are_no_goals(tree, metric, message):
+    with pytest.raises(AnalysisError) as caught:
+        tree.add_round(SPACE, network, metric=metric, n=10)
+    assert message in str(caught.value)
+
+
+def test_what_goes_by_one_number_is_refused(tree, found):
+    with pytest.raises(DesignError, match="go by one number, and this round has several goals"):
+        tree.add_round(SPACE, network, metric=GOALS, design="tpe", n=10)
+    with pytest.raises(ReviewError, match="has one goal"):
+        tree.add_round(SPACE, network, metric="val_acc", n=11).choose(0)
