@@ -45,9 +45,7 @@ def round_page(found: Round) -> Page:
     blocks: list[Block] = [Text(_progress(found, counts, ended, left, trials)), Text(_best(found, best))]
     if found.node.goals:
         goals = join([f"{g.metric}, {g.direction}" for g in found.goals[1:]])
-        blocks.append(
-            Text(f"beside it {goals}; {plural(len(found.front), 'trial')} on the front: round.front")
-        )
+        blocks.append(Text(f"beside it {goals}; {plural(len(found.front), 'trial')} on the front"))
     blocks += [Text(line) for line in _baseline(found)]
     if bad := found.damaged:
         told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"

@@ -62,6 +62,7 @@ _MAKING = (
     "baseline",
     "allow_degenerate",
     "subject_to",
+    "goal",
 )
 
 
@@ -79,6 +80,10 @@ def run(
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="New root: which metric is the value; default value.")
+    ] = None,
+    goal: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC:DIRECTION", help="New root: two or three goals, instead of --metric."),
     ] = None,
     minimize: Annotated[
         bool | None,
@@ -190,6 +195,34 @@ def _trackers(track: list[str] | None) -> list[Any]:
     return [tracker_of(text) for text in track or ()]
 
 
+_SPELLED = ("minimize", "role", "baseline", "goal")
+"""Options that are written otherwise than their arguments in Python."""
+
+
+def _goals(texts: list[str], given: dict[str, Any]) -> dict[str, Any]:
+    """The goals of ``METRIC:DIRECTION``, with the constraints that were given beside them."""
+    from refine.errors import AnalysisError
+    from refine.trials.goal import ASK, Goal
+
+    if "metric" in given:
+        raise AnalysisError("--goal says the metrics of several goals; leave --metric out")
+    made = []
+    for i, text in enumerate(texts):
+        metric, colon, direction = text.rpartition(":")
+        if colon and not direction:
+            raise AnalysisError(f"--goal {text!r}: write it as METRIC:DIRECTION, such as latency_ms:minimize")
+        first = (
+            {
+                "subject_to": given.pop("subject_to", ()),
+                "allow_degenerate": given.pop("allow_degenerate", False),
+            }
+            if i == 0
+            else {}
+        )
+        made.append(Goal(metric if colon else text, direction if colon else ASK, **first))
+    return {"metric": made}
+
+
 def _refuse_round(which: str | None) -> None:
     from refine.errors import SpaceError
 
@@ -222,7 +255,9 @@ def _made(
     if objective is None:
         raise ObjectiveError("a new root needs --objective module:name or path/to/file.py:name")
     searched, called = read_space(space), found_object(objective)
-    options = {key: value for key, value in making.items() if key not in ("minimize", "role", "baseline")}
+    options = {key: value for key, value in making.items() if key not in _SPELLED}
+    if "goal" in making:
+        options |= _goals(making["goal"], options)
     if "minimize" in making:
         options["direction"] = "minimize" if making["minimize"] else "maximize"
     if "baseline" in making:

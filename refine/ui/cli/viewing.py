@@ -185,6 +185,42 @@ def winner(
 
 
 @app.command(rich_help_panel=LOOK)
+def front(
+    store: StoreArgument,
+    which: OfArgument = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the trials of a round with several goals that no other one beats; of the last round by default."""
+    from refine.errors import AnalysisError
+    from refine.report.markdown.round_facts import shown
+    from refine.utils.display import Grid, Page
+
+    with opened(store, name) as opened_tree:
+        if not len(opened_tree):
+            raise AnalysisError(f"tree {opened_tree.name} has no round yet")
+        found = opened_tree.rounds[-1] if which is None else opened_tree[which]
+        rows, title = found.front, f"The front of round {found.id}"
+        if not len(rows):
+            raise AnalysisError(
+                f"round {found.id}: no trial has a value in every goal yet; run the round first"
+            )
+        names = [*(str(g.metric) for g in found.goals), *found.space.varied]
+        put(
+            rows,
+            as_json,
+            page=lambda: Page(
+                title,
+                (
+                    Grid(
+                        tuple(names), tuple(tuple(map(shown, r)) for r in rows[names].itertuples(index=False))
+                    ),
+                ),
+            ),
+        )
+
+
+@app.command(rich_help_panel=LOOK)
 def calibration(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
     """Print the forecasts of proposals, what their children showed, and which narrowings were refuted."""
     with opened(store, name) as found:

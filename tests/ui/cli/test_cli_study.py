@@ -202,6 +202,21 @@ def test_a_study_from_the_shell(here: Path) -> None:
     assert replicated["seeds"]["runs"] == 4
 
 
+def test_goals_and_constraints_from_the_shell(here: Path) -> None:
+    make = ("run", "g.db", "--space", "space.toml", "--objective", "scores.py:score", "-n", 30, "--quiet")
+    said = good(*make, "--goal", "acc:maximize", "--goal", "loss:minimize", "--subject-to", "loss<=3")
+    assert "acc with loss <= 3, maximize" in said
+    assert "beside it loss, minimize" in said
+    rows = data("front", "g.db")
+    assert list(rows[0])[:2] == ["acc", "loss"]
+    assert all(row["loss"] <= 3 for row in rows)
+    assert [row["acc"] for row in rows] == sorted((row["acc"] for row in rows), reverse=True)
+    assert f"{rows[0]['acc']:.6g}" in good("front", "g.db")
+    assert "write it as METRIC:DIRECTION" in refused(*make, "--goal", "acc:")
+    assert "leave --metric out" in refused(*make, "--goal", "acc", "--metric", "acc")
+    assert "measured numbers are never met exactly" in refused(*make, "--subject-to", "loss=3")
+
+
 def test_failures_are_run_again(here: Path) -> None:
     first = data(*MAKE)
     failed = first["states"]["failed"]
