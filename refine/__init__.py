@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal, propose
     from refine.review.decision import Decision
     from refine.review.review import Review
+    from refine.run.command import Command
     from refine.space.categorical import Categorical
     from refine.space.parameters import Float, Integer
     from refine.space.space import Space
@@ -28,6 +29,7 @@ _HOMES = {
     "Analysis": "analysis.analysis",
     "Change": "proposal.change",
     "Categorical": "space.categorical",
+    "Command": "run.command",
     "Decision": "review.decision",
     "Float": "space.parameters",
     "Goal": "trials.goal",
@@ -48,6 +50,7 @@ __all__ = [
     "Analysis",
     "Categorical",
     "Change",
+    "Command",
     "Decision",
     "Float",
     "Goal",

@@ -71,6 +71,12 @@ def run(
     store: StoreArgument,
     which: OptionalRound = None,
     objective: ObjectiveOption = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            help="A program instead of --objective: 'python train.py --lr {lr}'; its last line of JSON is the metrics."
+        ),
+    ] = None,
     space: Annotated[
         str | None, typer.Option(help="Makes a new root: a .toml or .json file, or module:name of a space.")
     ] = None,
@@ -151,7 +157,8 @@ def run(
     if space is not None:
         _refuse_round(which)
         with only_json(as_json):
-            tree, found = _made(store, name, space, objective, n, making)
+            called = _called(objective, command)
+            tree, found = _made(store, name, space, called, n, making)
         given: dict[str, Any] = {}
         n = None
     else:
@@ -159,7 +166,11 @@ def run(
         tree = opened(store, name)
         found = tree[which] if which is not None else _unfinished(tree, rerun)
         with only_json(as_json):
-            given = objective_for(found, objective)
+            given = (
+                objective_for(found, objective)
+                if command is None
+                else {"objective": _called(objective, command)}
+            )
     with tree:
         with only_json(as_json):
             found.run(
@@ -242,19 +253,32 @@ def _refuse_making(making: dict[str, Any]) -> None:
         )
 
 
+def _called(objective: str | None, command: str | None) -> Any:
+    """What ``--objective`` or ``--command`` says."""
+    from refine.errors import ObjectiveError
+    from refine.run.command import Command
+    from refine.utils.objects import found_object
+
+    if command is not None and objective is not None:
+        raise ObjectiveError("--command is a program and --objective a function; give one of them")
+    if command is not None:
+        return Command(command)
+    if objective is None:
+        raise ObjectiveError(
+            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'"
+        )
+    return found_object(objective)
+
+
 def _made(
-    store: str, name: str | None, space: str, objective: str | None, n: int | None, making: dict[str, Any]
+    store: str, name: str | None, space: str, objective: Any, n: int | None, making: dict[str, Any]
 ) -> tuple[refine.Tree, Round]:
     """A new root in a store that is made if need be."""
     import refine
-    from refine.errors import ObjectiveError
     from refine.space.files import read_space
     from refine.space.literals import typed_pairs
-    from refine.utils.objects import found_object
 
-    if objective is None:
-        raise ObjectiveError("a new root needs --objective module:name or path/to/file.py:name")
-    searched, called = read_space(space), found_object(objective)
+    searched = read_space(space)
     options = {key: value for key, value in making.items() if key not in _SPELLED}
     if "goal" in making:
         options |= _goals(making["goal"], options)
@@ -266,7 +290,7 @@ def _made(
         options["roles"] = typed_pairs(making["role"], "--role")
     tree = refine.Tree(name or Path(space.partition(":")[0]).stem, store)
     try:
-        return tree, tree.add_round(searched, called, n=n, **options)
+        return tree, tree.add_round(searched, objective, n=n, **options)
     except BaseException:
         tree.close()
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -260,6 +261,7 @@ def objective_for(found: Round, where: str | None) -> dict[str, Any]:
     Raises:
         ObjectiveError: It can't be found.
     """
+    from refine.run.command import COMMAND
     from refine.run.identity import UNNAMED
     from refine.utils.objects import found_object, named_object
 
@@ -270,6 +272,13 @@ def objective_for(found: Round, where: str | None) -> dict[str, Any]:
 
             raise ObjectiveError(
                 f"round {found.id}: was imported without an objective; say what to run: --objective module:name"
+            )
+        if name.startswith(COMMAND):
+            from refine.errors import ObjectiveError
+
+            # A store may come from elsewhere: what runs is what somebody typed here.
+            raise ObjectiveError(
+                f"round {found.id}: runs a program; give it again: --command {shlex.quote(name.removeprefix(COMMAND))}"
             )
         return {"objective": named_object(name)}
     given = found_object(where)

@@ -1,0 +1,236 @@
+"""A program as an objective: any language, its metrics from what it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refine.errors import ObjectiveError, did_you_mean
+
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_GROUP = re.compile(r"\[([^\[\]]*\{[^\[\]]*)\]")
+COMMAND = "command: "
+"""How the name of such an objective begins."""
+
+_LAST_LINES = 20
+"""Of the error stream, which the error of a failed trial ends with."""
+
+
+class Command:
+    """An objective that runs a program, once per trial.
+
+    ``Command("python train.py --lr {lr} --units {units}")``: values stand in braces. ``{seed}`` is the trial's seed and
+    ``{params}`` the whole configuration as JSON. What stands in brackets is left out where a parameter in it is absent from the
+    configuration or ``None``: ``"./train {lr} [--momentum {momentum}]"``. No shell runs: words are split as a shell splits them, and a
+    value is always one word or a part of one.
+
+    The metrics are the last line of its output that is a JSON object, ``{"val_acc": 0.93}``, or a number alone. An object with
+    ``"epoch"`` in it is a report of that epoch: the trial gets a curve, and a pruner may stop it. Everything else it prints is passed
+    over. An exit status other than 0 is a failed trial, with the last lines of its error stream.
+
+    Args:
+        command: The program and its arguments.
+        folder: Where it runs; default the working directory of the trial.
+        environment: Variables beside those of this process. ``REFINE_PARAMS`` and ``REFINE_SEED`` are always set.
+
+    Attributes:
+        name: Its name in a round's identity: the command.
+
+    Raises:
+        ObjectiveError: The command is no text, is empty, can't be split into words, or its program isn't found.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        folder: str | os.PathLike[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        if not isinstance(command, str) or not command.strip():
+            raise ObjectiveError(
+                f"a command must be a program with its arguments as one text, such as 'python train.py --lr {{lr}}', got {command!r}"
+            )
+        self.command = command.strip()
+        self.folder = None if folder is None else str(Path(folder).absolute())
+        self.environment = {str(k): str(v) for k, v in (environment or {}).items()}
+        self.name = f"{COMMAND}{self.command}"
+        try:
+            words = shlex.split(self.command)
+        except ValueError as error:
+            raise ObjectiveError(f"command {self.command!r}: {error}; quote it as in a shell") from None
+        if "{" not in words[0] and not self._found(words[0]):
+            raise ObjectiveError(
+                f"command {self.command!r}: the program {words[0]!r} is not found; give its path"
+            )
+
+    def _found(self, program: str) -> bool:
+        if os.sep in program:
+            return (Path(self.folder or os.curdir) / program).exists()
+        return shutil.which(program) is not None
+
+    @property
+    def code(self) -> str:
+        """Fingerprint of the command and of every file that it names: another version of a script is seen."""
+        total = hashlib.sha256(self.command.encode())
+        for word in shlex.split(self.command):
+            path = Path(self.folder or os.curdir) / word
+            with contextlib.suppress(OSError, ValueError):
+                if path.is_file():
+                    total.update(path.read_bytes())
+        return total.hexdigest()[:12]
+
+    def words(self, params: Mapping[str, Any], seed: int) -> list[str]:
+        """The program and its arguments for a configuration.
+
+        Raises:
+            ObjectiveError: A parameter is not in the command, or the command asks for one that the configuration has not.
+        """
+        known: dict[str, Any] = {name: params[name] for name in params}
+        every = json.dumps(known, default=str, sort_keys=True)
+        text = _GROUP.sub(lambda m: m[1] if _whole(m[1], known) else "", self.command)
+        asked = set(_FIELD.findall(self.command))
+        lost = [name for name in known if name not in asked]
+        if lost and "params" not in asked:
+            raise ObjectiveError(
+                f"command {self.command!r}: parameter {lost[0]!r} is not in it; write {{{lost[0]}}} where it belongs, or {{params}} "
+                "for all of them as JSON"
+            )
+        values = {"seed": seed, "params": every, **known}
+        return [_FIELD.sub(lambda m: self._value(m[1], values), word) for word in shlex.split(text)]
+
+    def _value(self, name: str, values: Mapping[str, Any]) -> str:
+        if name not in values:
+            raise ObjectiveError(
+                f"command {self.command!r}: {{{name}}} is no parameter of this configuration; {did_you_mean(name, values)}; what may be "
+                "absent stands in brackets: [--momentum {momentum}]"
+            )
+        value = values[name]
+        return str(value) if isinstance(value, str | int | float) else json.dumps(value, default=str)
+
+    def __call__(self, params: Mapping[str, Any], trial: Any) -> dict[str, float]:
+        """Runs it.
+
+        Args:
+            params: The configuration.
+            trial: The running trial.
+
+        Returns:
+            Metrics by name.
+
+        Raises:
+            ObjectiveError: It failed, or printed no metrics.
+        """
+        words = self.words(params, trial.seed)
+        shown = {name: params[name] for name in params}
+        own = {
+            "REFINE_PARAMS": json.dumps(shown, default=str, sort_keys=True),
+            "REFINE_SEED": str(trial.seed),
+        }
+        try:
+            process = subprocess.Popen(  # noqa: S603  # running the person's own program is what it is for
+                words,
+                cwd=self.folder,
+                env={**os.environ, **self.environment, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ObjectiveError(
+                f"command {self.command!r}: can't be run: {error.strerror or error}"
+            ) from None
+        said: deque[str] = deque(maxlen=_LAST_LINES)
+        reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
+        reader.start()
+        try:
+            metrics, pruned = _read(process, trial)
+            status = process.wait()
+        finally:
+            _end(process, reader)
+        if status and not pruned:
+            how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+            raise ObjectiveError(f"{shlex.join(words)}\n{how}: {''.join(said).strip() or 'it said nothing'}")
+        if not metrics and not pruned:
+            raise ObjectiveError(
+                f'{shlex.join(words)}\nprinted no metrics: its last line must be a JSON object of numbers, such as {{"val_acc": 0.93}}, or a '
+                "number"
+            )
+        return metrics
+
+
+def _whole(group: str, params: Mapping[str, Any]) -> bool:
+    """Whether all parameters that a part in brackets asks for are there."""
+    return all(
+        params.get(name) is not None for name in _FIELD.findall(group) if name not in ("seed", "params")
+    )
+
+
+def _read(process: subprocess.Popen[str], trial: Any) -> tuple[dict[str, float], bool]:
+    """The metrics that it prints last, and whether a pruner stopped it."""
+    metrics: dict[str, float] = {}
+    assert process.stdout is not None
+    for line in process.stdout:
+        found = metrics_of(line)
+        if found is None:
+            continue
+        epoch = found.pop("epoch", None)
+        if epoch is None:
+            metrics = found
+        elif found:
+            trial.report(int(epoch), found)
+            if trial.should_prune():
+                return {}, True
+    return metrics, False
+
+
+def _end(process: subprocess.Popen[str], reader: threading.Thread) -> None:
+    """Ends it with all that it started, where it still runs, and closes what was read from."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    reader.join(1.0)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    if not reader.is_alive():  # something that it started, and that outlives it, may hold the stream
+        process.stderr.close()
+
+
+def metrics_of(line: str) -> dict[str, float] | None:
+    """The numbers by name of a line that is a JSON object, or a number alone; ``None`` where it is neither.
+
+    Raises:
+        ObjectiveError: An object with something that is no number.
+    """
+    text = line.strip()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"value": math.nan} if text.lower() == "nan" else None
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return {"value": float(found)}
+    if not isinstance(found, dict) or not found:
+        return None
+    for name, value in found.items():
+        if value is not None and not isinstance(value, bool | int | float):
+            raise ObjectiveError(
+                f"metrics must be numbers by name, got {name!r}: {value!r:.60} in the line {text!r:.200}"
+            )
+    return {name: math.nan if value is None else float(value) for name, value in found.items()}
