@@ -235,8 +235,8 @@ def direction_of(name: str, direction: str | None) -> str:
         return str(direction)
     if direction is not None and direction != ASK:
         return check_direction(direction)
-    words = re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-    less, more = bool(_LESS & set(words)), bool(_MORE & set(words))
+    words = _words(name)
+    less, more = bool(_LESS & words), bool(_MORE & words)
     if "neg" in words or "negative" in words:  # as scikit-learn turns losses into scores
         less, more = more, less
     if direction == ASK:
@@ -255,6 +255,15 @@ def direction_of(name: str, direction: str | None) -> str:
         f"metric {name!r}: {found}, by its name; direction={found!r} says so", RefineWarning, stacklevel=3
     )
     return found
+
+
+def reads_like_a_metric(name: str) -> bool:
+    """Whether a name has a word that metrics have, such as loss or accuracy."""
+    return bool((_LESS | _MORE) & _words(name))
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
 
 
 def check_direction(direction: str) -> str:

@@ -18,6 +18,7 @@ TREE = {
     "unlock": lambda t, r, p: t.unlock(r),
     "add_frame": lambda t, r, p: t.add_frame(p.frame, value="acc"),
     "add_round": lambda t, r, p: t.add_round(p.space, p.objective, n=5),
+    "add_runs": lambda t, r, p: t.add_runs(_runs()),
     "add_study": lambda t, r, p: t.add_study(_study()),
     "best": lambda t, r, p: t.best(),
     "confirm": lambda t, r, p: t.confirm(progress=False),
@@ -40,7 +41,7 @@ TREE = {
     "guide": lambda t, r, p: refine.guide(t, ask=lambda _: "q", tell=lambda _: None),
     "autopilot": lambda t, r, p: refine.autopilot(t, progress=False),
 }
-KNOWS_TREE = {"name", "store", "close", "load"}
+KNOWS_TREE = {"name", "store", "close", "load", "read_runs"}
 ROUND = {
     "analyze": lambda r, p: r.analyze(),
     "best": lambda r, p: r.best,
@@ -96,6 +97,14 @@ class _WithModel:
 
     def trained(self, params, trial):
         return "model", {}
+
+
+def _runs():
+    from refine.tree.exchange.imported import Run
+    from refine.tree.exchange.runs import Found, runs_from
+
+    found = Found([Run({"x": x}, "complete", {"acc": x}, {}, 0.0, -1, "", 0.0) for x in (1.0, 2.0)])
+    return runs_from("wandb", "a.csv", found, space=None, parameters=None, value=None)
 
 
 def _study():

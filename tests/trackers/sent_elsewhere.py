@@ -123,6 +123,7 @@ def mlflow(folder: Path) -> dict[str, Any]:
                 ],
                 "files": sorted(f.path for f in client.list_artifacts(above.info.run_id, "report")),
             }
+            done["back"] = read_back(url, client, folder, trials)
             # The server dies in the middle of a round.
             more = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
             with warnings.catch_warnings(record=True) as told:
@@ -140,6 +141,45 @@ def mlflow(folder: Path) -> dict[str, Any]:
         if running.poll() is None:
             stop(running)
     return done
+
+
+def read_back(url: str, client: Any, folder: Path, trials: Any) -> dict[str, Any]:
+    """What is imported of the server's runs and of a table of them."""
+    import mlflow as library
+
+    experiment = client.get_experiment_by_name("study").experiment_id
+    for status in ("RUNNING", "KILLED"):
+        run = client.create_run(experiment)
+        client.log_param(run.info.run_id, "lr", 1.0)
+        if status != "RUNNING":
+            client.set_terminated(run.info.run_id, status)
+    library.set_tracking_uri(url)
+    library.search_runs([experiment]).to_csv(folder / "runs.csv", index=False)
+    looks = [
+        refine.Tree.read_runs(url, "mlflow", experiment="study", value="acc"),
+        refine.Tree.read_runs(folder / "runs.csv", "mlflow", value="acc"),
+    ]
+    back = refine.Tree("back", folder / "b.db")
+    root = back.add_runs(looks[0])
+    ours = trials[trials["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"]
+    theirs = root.trials[root.trials["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"]
+    errors = []
+    for source, name in (
+        (url, "studdy"),
+        ("sqlite:///nothing.db", None),
+        ("http://ann:hunter2@127.0.0.1:9", None),
+    ):
+        try:
+            refine.Tree.read_runs(source, "mlflow", experiment=name)
+        except refine.errors.RefineError as error:
+            errors.append(str(error))
+    return {
+        "states": [dict(look.states) for look in looks],
+        "left_out": [dict(look.left_out) for look in looks],
+        "spaces_equal": looks[0].space == looks[1].space,
+        "values_equal": ours.sort_index().equals(theirs.sort_index()),
+        "errors": errors,
+    }
 
 
 def written(file: Path) -> Iterator[bytes]:
@@ -171,12 +211,18 @@ def wandb(folder: Path) -> dict[str, Any]:
             config: dict[str, Any] = {}
             history: list[dict[str, Any]] = []
             name = group = ""
+            summary: dict[str, Any] = {}
             for data in written(file):
                 record = wandb_internal_pb2.Record()
                 record.ParseFromString(data)
                 if record.WhichOneof("record_type") == "run":
                     name, group = record.run.run_id, record.run.run_group
                     config |= {u.key: json.loads(u.value_json) for u in record.run.config.update}
+                if record.WhichOneof("record_type") == "summary":
+                    summary |= {
+                        u.key or "/".join(u.nested_key): json.loads(u.value_json)
+                        for u in record.summary.update
+                    }
                 if record.WhichOneof("record_type") == "history":
                     history.append(
                         {
@@ -184,9 +230,17 @@ def wandb(folder: Path) -> dict[str, Any]:
                             for i in record.history.item
                         }
                     )
-            runs[name] = {"group": group, "config": config, "history": history}
+            runs[name] = {"group": group, "config": config, "summary": summary, "history": history}
+        given = [{"config": r["config"], "summary": r["summary"]} for r in runs.values() if r["history"]]
+        (folder / "runs.json").write_text(json.dumps(given))
+        look = refine.Tree.read_runs(folder / "runs.json", "wandb", value="acc")
+        back = refine.Tree("back", folder / "b.db").add_runs(look)
+        ours, theirs = (
+            t[t["state"] == "complete"].set_index("seed")[["lr", "acc"]] for t in (found.trials, back.trials)
+        )
+        equal = ours.sort_index().equals(theirs.sort_index())
         rows = found.trials[["seed", "value", "lr"]].to_dict("records")
-        return {"round": found.id, "runs": runs, "rows": rows}
+        return {"round": found.id, "runs": runs, "rows": rows, "imported": [list(look.space), equal]}
 
 
 def trackio(folder: Path) -> dict[str, Any]:
@@ -227,6 +281,15 @@ def tensorboard(folder: Path) -> dict[str, Any]:
         TensorBoard(events).send(found)
         again = len(list((events / found.id).rglob("events.out*")))
         stored = [[round(t.lr, 5), round(t.value, 5)] for t in found.trials.itertuples()]
+        look = refine.Tree.read_runs(events / found.id, "tensorboard")
+        back = refine.Tree("back", folder / "b.db").add_runs(look)
+        imported = [[round(t.lr, 5), round(t.value, 5)] for t in back.trials.itertuples()]
+        (events / "odd").mkdir()
+        (events / "odd" / "events.out.tfevents.1").write_bytes(b"no events")
+        try:
+            refine.Tree.read_runs(events / "odd", "tensorboard")
+        except refine.errors.RefineError as error:
+            refused = str(error)
         other = tree.add_round(SPACE, slow, metric="acc", n=8, seed=4)
         command = [
             "run",
@@ -240,7 +303,16 @@ def tensorboard(folder: Path) -> dict[str, Any]:
         ]
         done = CliRunner().invoke(app, command)
         shell = [done.exit_code, len(list((events / other.id).rglob("events.out*")))]
-        return {"read": sorted(read), "stored": sorted(stored), "again": again, "shell": shell}
+        return {
+            "read": sorted(read),
+            "stored": sorted(stored),
+            "again": again,
+            "shell": shell,
+            "imported": sorted(imported),
+            "space": back.space.to_json(),
+            "states": dict(look.states),
+            "refused": refused,
+        }
 
 
 if __name__ == "__main__":

@@ -59,6 +59,19 @@ def test_mlflow_gets_a_run_per_trial_and_its_death_costs_nothing(tmp_path):
     assert set(got["steps"]) == {3}
     assert any(name.endswith(".md") for name in got["files"])
     assert set(got["params"]) == {"lr", "layers", "optimizer"}
+    # What is imported of the server, and of the table of its runs.
+    back = got["back"]
+    assert back["states"] == [{"complete": 17, "failed": 7}] * 2
+    assert (
+        back["left_out"]
+        == [{"parents of other runs, as of a search": 1, "running": 1, "killed without a value": 1}] * 2
+    )
+    assert back["spaces_equal"]
+    assert back["values_equal"]
+    assert "did you mean 'study'" in back["errors"][0]
+    assert "there is no such store" in back["errors"][1]
+    assert "MLflow can't read it" in back["errors"][2]
+    assert "hunter2" not in back["errors"][2]
     # Its server is killed after five of twenty trials.
     assert got["complete"] == 20
     assert len(got["told"]) == 1
@@ -79,6 +92,9 @@ def test_wandb_writes_a_run_per_trial(tmp_path):
         if row["value"] == row["value"]:
             assert run["history"][-1]["refine.value"] == row["value"]
             assert len([h for h in run["history"] if "acc" in h]) == 3
+    names, equal = got["imported"]  # config and summary as the API gives them
+    assert set(names) == {"lr", "layers", "optimizer"}
+    assert equal
 
 
 @pytest.mark.slow
@@ -95,6 +111,11 @@ def test_tensorboard_reads_what_was_written(tmp_path):
     assert len(got["read"]) == 8
     assert got["again"] == 8  # sent twice, there once
     assert got["shell"] == [0, 8]
+    assert got["imported"] == got["stored"]
+    assert got["states"] == {"complete": 8}
+    assert [name for name, _ in got["space"]["parameters"]] == ["layers", "lr", "optimizer"]
+    assert dict(got["space"]["parameters"])["layers"]["levels"] == [1, 2]  # written as 1.0 and 2.0
+    assert "none of its 1 event files holds hyperparameters" in got["refused"]
 
 
 class Own(Tracker):

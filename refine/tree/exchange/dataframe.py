@@ -72,7 +72,7 @@ def runs_of(
         raise SpaceError(f"value {value!r} can't be a parameter as well; leave it out of the parameters")
     if space is None:
         space = infer_space(frame[names])
-    given = {n: _given(n, space[n], frame[n]) for n in names}
+    given = {n: frozen_column(n, space[n], frame[n]) for n in names}
     metrics = _metric_columns(frame, names, value, metric)
     states = _states(frame, metrics[metric])
     seconds = _numbers(frame, "seconds", 0.0, names)
@@ -244,7 +244,7 @@ def _geometric(values: Any) -> bool:
     return abs(ratio - 0.5) < abs(linear - 0.5)
 
 
-def _given(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any] | None]:
+def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any] | None]:
     """Frozen values of a column in a 1-tuple each, ``None`` where a run had no such parameter."""
     import pandas as pd
 

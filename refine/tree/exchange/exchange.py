@@ -21,7 +21,9 @@ from refine.store.store import Store
 from refine.tree.context import Context
 from refine.tree.exchange.bundle_files import read_folder, write_index, write_part
 from refine.tree.exchange.dataframe import runs_of, without_formulas
-from refine.tree.exchange.imported import part_of
+from refine.tree.exchange.imported import origin_of, part_of
+from refine.tree.exchange.reading import KINDS, read_source, warn_left_out
+from refine.tree.exchange.runs import Runs
 from refine.tree.round import Round
 from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
@@ -121,7 +123,7 @@ class Exchange:
         Trials that run or wait are left out, and so are the numbers of steps and all attributes.
 
         Args:
-            study: The study, or the URL of its storage.
+            study: The study, the URL of its storage, or the path of a journal file.
             study_name: Its name there; not needed where there is one only.
             value: Number of the objective that alone is the value, where the study has several; the others become metrics.
                 Without it two or three objectives are the round's goals.
@@ -146,6 +148,109 @@ class Exchange:
         constraints = _constraints(subject_to, found.runs)
         given = found.space, found.runs, found.metric, found.direction, constraints, found.goals
         return self._add(*given, objective=objective, name=name, note=note)
+
+    @staticmethod
+    def read_runs(
+        source: str | os.PathLike[str],
+        kind: str,
+        *,
+        experiment: str | None = None,
+        space: Space | Mapping[str, Any] | None = None,
+        parameters: Sequence[str] | None = None,
+        value: str | None = None,
+    ) -> Runs:
+        """Reads the runs of another tool and adds nothing; printed, it says what :meth:`add_runs` would add.
+
+        ``"wandb"`` reads the CSV file of a project's table of runs, or a JSON file of what its API gives; ``"mlflow"`` the URL
+        of a tracking server or store, or the CSV file of ``search_runs``; ``"optuna"`` the URL of a storage, or a journal
+        file; ``"tensorboard"`` a folder with events of the HParams plugin; ``"kerastuner"`` a project's folder; ``"raytune"`` an
+        experiment's folder. Files are read, and nothing in them is run.
+
+        Args:
+            source: File, folder or URL.
+            kind: Whose runs they are, one of those.
+            experiment: Name of MLflow's experiment, or of Optuna's study, where there are several.
+            space: What the runs lie in; default the tool's own space, else what is inferred, as :meth:`add_frame` does.
+            parameters: Which settings are parameters; default all that are not plainly something else, such as names, ids,
+                times and addresses.
+            value: Which result is the value.
+
+        Raises:
+            AnalysisError: The kind is unknown, the source is not of this kind, or a package is missing that reads it.
+            SpaceError: A parameter that no run has or that a space can't have, or a run outside the space.
+            StoreError: The storage or server can't be opened.
+            NotFoundError: It has no such experiment or study.
+        """
+        return read_source(str(source), kind, experiment, space, parameters, value)
+
+    def add_runs(
+        self,
+        source: Runs | str | os.PathLike[str],
+        kind: str | None = None,
+        *,
+        experiment: str | None = None,
+        space: Space | Mapping[str, Any] | None = None,
+        parameters: Sequence[str] | None = None,
+        value: str | None = None,
+        metric: str | None = None,
+        direction: str | None = ASK,
+        space_filling: bool | None = None,
+        objective: Objective | None = None,
+        name: str | None = None,
+        note: str = "",
+    ) -> Round:
+        """Adds the runs of another tool as a root, as :meth:`add_frame` does; the same runs are the same root.
+
+        Ended and failed runs are added; those that run or wait are left out, with a warning that counts them.
+
+        Args:
+            source: What :meth:`read_runs` gave, or its file, folder or URL.
+            kind: See :meth:`read_runs`.
+            experiment: See :meth:`read_runs`.
+            space: See :meth:`read_runs`.
+            parameters: See :meth:`read_runs`.
+            value: Which result is the value; not needed where there is one only, or where the tool says so.
+            metric: How children's objectives call it; default as the result is called.
+            direction: As in :meth:`refine.Tree.add_round`; default the tool's, where it has one.
+            space_filling: See :meth:`add_frame`.
+            objective: See :meth:`add_frame`.
+            name: See :meth:`add_frame`.
+            note: Why, in your words.
+
+        Raises:
+            AnalysisError: As :meth:`read_runs`; or one of several results must be named, or a direction be given.
+            SpaceError: As :meth:`read_runs`.
+            StoreError: As :meth:`read_runs`.
+            NotFoundError: As :meth:`read_runs`.
+
+        Warns:
+            RefineWarning: Runs were left out of a source that was not read before by :meth:`read_runs`.
+        """
+        if isinstance(source, Runs):
+            reading = {"kind": kind, "experiment": experiment, "space": space, "parameters": parameters}
+            if given := [n for n, v in reading.items() if v is not None]:
+                raise AnalysisError(
+                    f"{given[0]} is for reading, and these runs are read already; give it to read_runs"
+                )
+            found = source
+        else:
+            if kind is None:
+                raise AnalysisError(f"kind says whose runs they are: {', '.join(KINDS)}; give one")
+            found = self.read_runs(
+                source, kind, experiment=experiment, space=space, parameters=parameters, value=value
+            )
+        if metric is not None and value is None and found.value is None:
+            value = named if (named := _metric(metric).name) in found.results else None
+        found = found.judged_by(value)
+        if found.left_out and not isinstance(source, Runs):
+            warn_left_out(found)
+        judged = _metric(metric or str(found.value))
+        direction = direction_of(
+            judged.name, found.direction if direction == ASK and found.direction else direction
+        )
+        origin = origin_of(space_filling)
+        runs = [run._replace(origin=origin) for run in found.under(judged.name)]
+        return self._add(found.space, runs, str(judged), direction, objective=objective, name=name, note=note)
 
     def _add(
         self,

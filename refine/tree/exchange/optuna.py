@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from refine.store.reader import Reader
 from refine.store.schema import shown_url
 from refine.tree.exchange.dataframe import integers
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
+from refine.tree.exchange.runs import Found, Reading
 from refine.trials.goal import MOST_GOALS, Goal
 from refine.trials.metric import Metric
 
@@ -74,10 +76,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             "storage optuna.load_study(study_name=..., storage=...) gives the study"
         )
     if "://" not in study:
-        raise StoreError(
-            f"a storage is given by its URL, such as sqlite:///study.db, got {study!r}; of a journal file give the "
-            "study: optuna.load_study(study_name=..., storage=JournalStorage(...))"
-        )
+        return _of_journal(Path(study), study_name)
     url = url_of(study)
     shown = shown_url(url)
     # Opening creates; who only reads must not leave an empty storage behind.
@@ -89,19 +88,89 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             names = [str(s.study_name) for s in storage.get_all_studies()]
     except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
         raise _cannot_open(url, error) from None
+    return _named(storage, names, study_name, f"storage {shown}", url)
+
+
+def _of_journal(path: Path, study_name: str | None) -> optuna.Study:
+    """A study of a journal file, which is read only."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    # Opening creates; who only reads must not leave an empty file behind.
+    if not path.is_file():
+        raise NotFoundError(
+            f"{path}: there is no such journal file; a storage is given by its URL, such as sqlite:///study.db"
+        )
+    try:
+        with _quiet():
+            storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+            names = [str(s.study_name) for s in storage.get_all_studies()]
+    except Exception as error:  # noqa: BLE001  # of a file that somebody wrote into
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise StoreError(
+            f"{path}: is no journal of Optuna: {reason}; a storage is given by its URL, such as "
+            "sqlite:///study.db"
+        ) from None
+    return _named(storage, names, study_name, str(path), None)
+
+
+def _named(
+    storage: Any, names: list[str], study_name: str | None, shown: str, url: URL | None
+) -> optuna.Study:
+    import optuna
+
+    if not names:
+        raise NotFoundError(f"{shown}: holds no study of Optuna; give the storage that one was run with")
     if study_name is None and len(names) == 1:
         study_name = names[0]
     if study_name not in names:
         what = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
-        known = (
-            f"known: {', '.join(names) or 'none'}" if study_name is None else did_you_mean(study_name, names)
-        )
-        raise NotFoundError(f"storage {shown}: holds {len(names)} studies; {what}; {known}")
+        known = f"known: {', '.join(names)}" if study_name is None else did_you_mean(study_name, names)
+        raise NotFoundError(f"{shown}: holds {len(names)} studies; {what}; {known}")
     try:
         with _quiet():
             return optuna.load_study(study_name=study_name, storage=storage)
     except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
         raise _cannot_open(url, error) from None
+
+
+def read(asked: Reading) -> Found:
+    """Ended trials of a study, with the space of its distributions.
+
+    Args:
+        asked: Its ``source`` is the URL of a storage or a journal file, its ``value`` an objective's name.
+
+    Raises:
+        AnalysisError: It has no ended trial.
+        SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
+        StoreError: The storage can't be opened.
+        NotFoundError: It has no such study.
+    """
+    study = open_study(asked.source, asked.experiment)
+    names = _objectives(study)
+    at = names.index(asked.value) if asked.value in names else 0
+    found = read_study(study, at, None, None)
+    waiting = Counter(
+        x.state.name.lower() for x in study.get_trials(deepcopy=False) if not x.state.is_finished()
+    )
+    known = len(names) == 1 or asked.value in names
+    return Found(
+        runs=found.runs,
+        left_out=waiting,
+        space=found.space,
+        ready=True,
+        value=names[at] if known else None,
+        directions=dict(zip(names, (d.name.lower() for d in study.directions), strict=True)),
+    )
+
+
+def _objectives(study: optuna.Study) -> list[str]:
+    """Names of a study's objectives; without any ``value``, or ``value_0`` and so on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names of metrics are called experimental
+        names = study.metric_names
+    count = len(study.directions)
+    return names or (["value"] if count == 1 else [f"value_{i}" for i in range(count)])
 
 
 def read_study(
@@ -121,9 +190,7 @@ def read_study(
         StoreError: Optuna can't read the study.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # names of metrics are called experimental
-            names = study.metric_names
+        names = _objectives(study)
         directions = [d.name.lower() for d in study.directions]
         trials = [x for x in study.get_trials(deepcopy=False) if x.state.is_finished()]
     except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
@@ -131,8 +198,6 @@ def read_study(
             f"study {study.study_name!r}: Optuna can't read it: {type(error).__name__}: {error}; copy what it can read into "
             "a new study"
         ) from None
-    names = names or (["value"] if len(directions) == 1 else None)
-    names = names or [f"value_{i}" for i in range(len(directions))]
     if value is None and len(directions) > MOST_GOALS:
         raise AnalysisError(
             f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a round has at most "

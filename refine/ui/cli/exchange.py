@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -43,24 +44,45 @@ def export(
         put_path(found.export(out, safe_csv=safe_csv, reports=reports), as_json)
 
 
+class Kind(StrEnum):
+    """Tools whose runs can be read."""
+
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
+    OPTUNA = "optuna"
+    TENSORBOARD = "tensorboard"
+    KERASTUNER = "kerastuner"
+    RAYTUNE = "raytune"
+
+
 @app.command("import", rich_help_panel=BRING)
 def import_(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="CSV file with one row per run, or URL of an Optuna storage."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="CSV file with one row per run, URL of an Optuna storage, or with --from what that tool wrote.",
+        ),
     ],
     store: StoreArgument,
     name: Annotated[str, typer.Option("--tree", "-t", help="Name of the tree; made if need be.")],
-    value: Annotated[str | None, typer.Option(help="CSV: column of the value.")] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option("--from", help="Whose runs SOURCE holds; default a plain table, or Optuna's URL."),
+    ] = None,
+    value: Annotated[str | None, typer.Option(help="Column or result that is the value.")] = None,
     minimize: Annotated[
         bool | None,
-        typer.Option("--minimize/--maximize", help="CSV: smaller, or larger, values are better."),
+        typer.Option("--minimize/--maximize", help="Whether smaller, or larger, values are better."),
     ] = None,
     parameters: Annotated[
-        str | None, typer.Option(help="CSV: columns that are parameters, with commas between.")
+        str | None, typer.Option(help="Columns or settings that are parameters, with commas between.")
     ] = None,
     study: Annotated[
-        str | None, typer.Option(help="URL: name of the study, where there are several.")
+        str | None, typer.Option(help="Optuna: name of the study, where there are several.")
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="MLflow: name of the experiment, where there are several.")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="How the objective of later rounds calls the value.")
@@ -72,39 +94,91 @@ def import_(
             help="Whether runs were drawn at random or on a grid; default unknown.",
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --from: say what is read, and add nothing.")
+    ] = False,
     note: NoteOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Add finished runs of a CSV file, or an Optuna study, as a root round."""
+    """Add finished runs of a CSV file, of an Optuna study or of another tool as a root round."""
     import refine
-    from refine.errors import AnalysisError
+    from refine.trials.goal import ASK
 
-    url = "://" in source
-    csv_only = {"--value": value, "--minimize": minimize, "--parameters": parameters}
-    wrong = [k for k, v in (csv_only if url else {"--study": study}).items() if v is not None]
-    if wrong:
-        kind, other = ("an Optuna storage", "CSV files") if url else ("a CSV file", "Optuna storages")
-        raise AnalysisError(f"{wrong[0]} is for {other}, but the source is {kind}; leave it out")
-    if url:
+    _check_options(source, kind, value, minimize, parameters, study, experiment, dry_run)
+    names = None if parameters is None else [p.strip() for p in parameters.split(",")]
+    direction = ASK if minimize is None else "minimize" if minimize else "maximize"
+    if kind is not None:  # read before the store is opened, so that a wrong path leaves no empty one behind
+        runs = refine.Tree.read_runs(
+            source, kind.value, experiment=study or experiment, parameters=names, value=value
+        )
+        if dry_run or not as_json:
+            put(runs, as_json)
+        if dry_run:
+            return
+        runs = runs.judged_by(value)
+        with refine.Tree(name, store) as tree:
+            found = tree.add_runs(
+                runs, metric=metric, direction=direction, space_filling=space_filling, note=note
+            )
+            put(found, as_json, typed(store, "propose", found))
+        return
+    if "://" in source:
         with refine.Tree(name, store) as tree:
             found = tree.add_study(source, study, metric=metric, space_filling=space_filling, note=note)
             put(found, as_json, typed(store, "propose", found))
         return
     from refine.tree.exchange.dataframe import read_table
-    from refine.trials.goal import ASK
 
     frame = read_table(source)  # before the store, so that a wrong path leaves no empty one behind
     with refine.Tree(name, store) as tree:
         found = tree.add_frame(
             frame,
-            parameters=None if parameters is None else [p.strip() for p in parameters.split(",")],
+            parameters=names,
             value="value" if value is None else value,
             metric=metric,
-            direction=ASK if minimize is None else "minimize" if minimize else "maximize",
+            direction=direction,
             space_filling=space_filling,
             note=note,
         )
         put(found, as_json, typed(store, "propose", found))
+
+
+def _check_options(
+    source: str,
+    kind: Kind | None,
+    value: str | None,
+    minimize: bool | None,
+    parameters: str | None,
+    study: str | None,
+    experiment: str | None,
+    dry_run: bool,
+) -> None:
+    """Refuses an option that the source has no use for.
+
+    Raises:
+        AnalysisError: One was given.
+    """
+    from refine.errors import AnalysisError
+
+    if kind is None:
+        if experiment is not None or dry_run:
+            option = "--dry-run" if dry_run else "--experiment"
+            raise AnalysisError(
+                f"{option} goes with --from, which says whose runs these are; give it, or leave {option} out"
+            )
+        url = "://" in source
+        csv_only = {"--value": value, "--minimize": minimize, "--parameters": parameters}
+        wrong = [k for k, v in (csv_only if url else {"--study": study}).items() if v is not None]
+        if wrong:
+            here, other = ("an Optuna storage", "CSV files") if url else ("a CSV file", "Optuna storages")
+            raise AnalysisError(f"{wrong[0]} is for {other}, but the source is {here}; leave it out")
+        return
+    only = {"--study": (study, Kind.OPTUNA), "--experiment": (experiment, Kind.MLFLOW)}
+    for option, (given, whose) in only.items():
+        if given is not None and kind is not whose:
+            raise AnalysisError(
+                f"{option} is for {whose.value}, but the source is {kind.value}'s; leave it out"
+            )
 
 
 @app.command(rich_help_panel=BRING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -110,3 +111,35 @@ def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     assert text.rstrip() == good("tree", tmp_path / "r.db").partition("\n\nnext: ")[0]
     assert good("load", tmp_path / "out", tmp_path / "l.db", "--tree", "new").startswith("new\n")
     assert "is no exported tree" in refused("load", tmp_path, tmp_path / "l.db")
+
+
+def test_import_from_another_tool(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "Name": [f"run {i}" for i in range(12)],
+            "State": ["finished"] * 11 + ["running"],
+            "lr": rng.uniform(0, 1, 12),
+        }
+    )
+    frame.assign(val_loss=frame["lr"] ** 2, epoch=5).to_csv(tmp_path / "wandb.csv", index=False)
+    source, store = tmp_path / "wandb.csv", tmp_path / "r.db"
+    options = ("--tree", "old", "--from", "wandb", "--value", "val_loss", "--minimize")
+    look = good("import", source, store, *options, "--dry-run")
+    assert "11 runs of W&B" in look
+    assert "left out: 1 running" in look
+    assert not store.exists()
+    assert json.loads(good("import", source, store, *options, "--dry-run", "--json"))["states"] == {
+        "complete": 11
+    }
+    text = good("import", source, store, *options)
+    assert "left out: 1 running" in text
+    assert "val_loss, minimize; best" in text
+    assert json.loads(good("import", source, store, *options, "--json"))["metric"] == "val_loss"
+    assert "must be the value; say which" in run("import", source, store, *options[:4]).stderr
+    for more, says in (
+        (("--study", "x"), "--study is for optuna, but the source is wandb's"),
+        (("--experiment", "x"), "--experiment is for mlflow, but the source is wandb's"),
+    ):
+        assert says in refused("import", source, store, *options, *more)
+    assert "--dry-run goes with --from" in refused("import", source, store, "--tree", "old", "--dry-run")

@@ -1,0 +1,425 @@
+"""Runs of other tools: what their own files say is what the root holds, and a bad file changes nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import zipfile
+from pathlib import Path
+
+import optuna
+import pytest
+
+import refine
+from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, SpaceError, StoreError
+from refine.tree.exchange.cells import MISSING, flat, moment_of, plain_name, seconds_of, value_of
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "imports"
+read = refine.Tree.read_runs
+
+
+def unpacked(name, folder):
+    with zipfile.ZipFile(FIXTURES / f"{name}.zip") as packed:
+        packed.extractall(folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", MISSING),
+        ("None", None),
+        ("true", True),
+        ("-3", -3),
+        ("1e-3", 1e-3),
+        ("[64, 32]", (64, 32)),
+        ("('a', None)", ("a", None)),
+        ("adam", "adam"),
+        ("0x1F", "0x1F"),
+        ("[broken", "[broken"),
+        ("9" * 400, math.inf),
+    ],
+)
+def test_a_cell_is_the_value_that_was_written(text, value):
+    assert value_of(text) == value
+    assert type(value_of(text)) is type(value)
+
+
+def test_names_times_and_nested_settings():
+    assert math.isnan(value_of("NaN"))
+    assert seconds_of("1h 2m 3s") == 3723
+    assert seconds_of("1 days 0:01:30.5") == 86490.5
+    assert seconds_of("soon") == 0
+    assert moment_of("2024-03-01T10:00:00.000Z") == moment_of(1709287200000) == 1709287200
+    assert flat({"opt": {"name": "adam", "betas": [0.9, 0.99]}, "on": [{"a": 1}]}) == {
+        "opt.name": "adam",
+        "opt.betas": (0.9, 0.99),
+        "on": '[{"a": 1}]',
+    }
+    assert [plain_name(n) for n in ("a.b", "a-b c", "a.lambda", "1.a", "lambda")] == [
+        "a_b",
+        "a_b_c",
+        "a_lambda",
+        "1.a",
+        "lambda",
+    ]
+
+
+# W&B.
+
+ENDED = {"failed": 1, "crashed": 1, "killed": 2, "running": 1}
+
+
+def wandb_rows():
+    """Rows as a project's page exports them: all texts, empty where a run has nothing."""
+    states = ["finished"] * 34 + ["running", "crashed", "failed", "killed", "killed", "finished"]
+    rows = []
+    for i, state in enumerate(states):
+        rate, sgd = 10 ** (-4 + 3 * ((i * 7) % 40) / 40), i % 3 == 0
+        row = {
+            "Name": f"swift-sun-{i}",
+            "State": state,
+            "Notes": "-",
+            "Tags": "",
+            "Created": f"2024-03-{i % 20 + 1:02}T10:00:00.000Z",
+            "Runtime": str(60 + i),
+            "batch_size": [32, 64, 128][i % 5 % 3],
+            "dataset": "cifar",
+            "loss": "mse" if i % 2 else "mae",
+            "lr": rate,
+            "momentum": [0.9, 0.5][i % 2] if sgd else "",
+            "optimizer.name": "sgd" if sgd else "adam",
+            "output_dir": f"/home/ann/{i}",
+            "seed": i,
+            "epoch": 10,
+            "train/loss": 0.1,
+            "val_acc": 1 - abs(math.log10(rate) + 2.5) / 4,
+            "_step": 100,
+        }
+        if state in ("failed", "crashed") or i == 38:
+            row |= {"epoch": "", "train/loss": "", "val_acc": ""}
+        if i == 39:
+            row["val_acc"] = "NaN"
+        rows.append({k: str(v) for k, v in row.items()})
+    return rows
+
+
+def written(rows, path):
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), quoting=csv.QUOTE_ALL)
+        table.writeheader()
+        table.writerows(rows)
+    return path
+
+
+def test_the_table_of_wandb_is_looked_at_and_then_added(tree, tmp_path):
+    rows = wandb_rows()
+    path = written(rows, tmp_path / "wandb.csv")
+    look = read(path, "wandb")
+    assert len(tree) == 0
+    assert look.states == {"complete": 35, "crashed": 1, "failed": 1, "killed": 2}
+    assert set(look.results) == {"epoch", "train/loss", "val_acc"}
+    assert look.renamed == {"optimizer.name": "optimizer_name"}
+    assert look.space["momentum"].when is not None
+    assert set(look.space) == {"batch_size", "dataset", "loss", "lr", "momentum", "optimizer_name"}
+    for text in (
+        "39 runs of W&B",
+        "left out: 1 running",
+        "name one as value",
+        "the seed of the runs: seed",
+        "paths or addresses: output_dir",
+        "does not say which columns are config",
+    ):
+        assert text in str(look)
+    with pytest.raises(
+        AnalysisError, match=r"have 3 results, and one must be the value; say which, as in value='epoch'"
+    ):
+        tree.add_runs(look)
+    with pytest.warns(RefineWarning, match="2 of its runs are left out: 1 running, 1 killed without a value"):
+        root = tree.add_runs(path, "wandb", metric="val_acc")
+    assert root.metric == "val_acc"
+    states = root.trials["state"].value_counts().to_dict()
+    assert states == {"complete": 34, "crashed": 1, "diverged": 1, "failed": 1, "pruned": 1}
+    by_seed = root.trials.set_index("seed")
+    for i in (0, 5, 33):
+        assert by_seed.loc[i, "lr"] == pytest.approx(float(rows[i]["lr"]), rel=1e-11)
+        assert by_seed.loc[i, "value"] == float(rows[i]["val_acc"])
+        assert by_seed.loc[i, "seconds"] == 60 + i
+    # A setting that a run had not is shown nowhere.
+    assert (by_seed["momentum"].isna() == (by_seed["optimizer_name"] == "adam")).all()
+    assert tree.add_runs(look, value="val_acc").id == root.id
+    assert len(tree) == 1
+
+
+def test_what_wandb_does_not_say_can_be_said(tree, tmp_path):
+    path = written([r for r in wandb_rows() if r["State"] == "finished"], tmp_path / "wandb.csv")
+    look = read(path, "wandb", parameters=["lr", "optimizer.name"], value="train/loss")
+    assert list(look.space) == ["lr", "optimizer_name"]
+    assert look.cautions == ()
+    assert look.dropped["dataset"] == "not among the parameters that were named"
+    with pytest.raises(AnalysisError, match="'train/loss' reads like something to minimize"):
+        tree.add_runs(look)
+    assert tree.add_runs(look, direction="minimize", metric="loss").metric == "loss"
+    with pytest.raises(AnalysisError, match="another result of that name"):
+        tree.add_runs(look, direction="minimize", metric="val_acc")
+    with pytest.raises(SpaceError, match="no run has a setting 'lrr'; did you mean 'lr'"):
+        read(path, "wandb", parameters=["lrr"])
+    with pytest.raises(SpaceError, match="rows of the frame outside the space"):
+        read(path, "wandb", space={"lr": (0.05, 0.06)})
+    space = {"lr": refine.Float(1e-4, 0.1, log=True), "batch_size": [32, 64, 128]}
+    assert read(path, "wandb", space=space).space == refine.Space(space)
+
+
+def test_what_the_api_of_wandb_gives(tree, tmp_path):
+    runs = [
+        {
+            "name": f"r{i}",
+            "state": "finished" if i else "running",
+            "created_at": "2024-03-01T10:00:00Z",
+            "config": {
+                "opt": {"name": "adam", "betas": [0.9, 0.99 + i % 2 / 1000]},
+                "depth": None if i % 3 else 4,
+                "lr": i / 10,
+            },
+            "summary": {"acc": "NaN" if i == 5 else i / 10, "_runtime": 5, "best": {"acc": 1.0}},
+        }
+        for i in range(12)
+    ]
+    (tmp_path / "runs.json").write_text(json.dumps(runs))
+    look = read(tmp_path / "runs.json", "wandb", value="acc")
+    assert look.states == {"complete": 10, "diverged": 1}
+    assert look.left_out == {"running": 1}
+    assert look.cautions == ()
+    assert look.space["depth"].grid == (4, None)
+    assert set(look.space["opt_betas"].grid) == {(0.9, 0.99), (0.9, 0.991)}
+    assert look.space["opt_name"].fixed
+    # As the API's documentation writes them: the texts of dictionaries in a CSV file.
+    texts = [
+        {"summary": str(r["summary"]).replace("'NaN'", "nan"), "config": str(r["config"]), "name": r["name"]}
+        for r in runs[1:]
+    ]
+    again = read(written(texts, tmp_path / "runs.csv"), "wandb", value="acc")
+    assert again.states == look.states
+    assert again.space == look.space
+
+
+# MLflow's table; its stores, and TensorBoard, are in tests/trackers.
+
+
+def test_the_table_of_mlflow_needs_no_mlflow(tree, tmp_path):
+    states = ["FINISHED"] * 20 + ["FAILED", "KILLED", "RUNNING", "FINISHED"]
+    rows = [
+        {
+            "run_id": f"id{i}",
+            "status": state,
+            "start_time": f"2024-05-01 10:00:{i:02}.500000+00:00",
+            "end_time": "" if state == "RUNNING" else f"2024-05-01 10:01:{i:02}.500000+00:00",
+            "metrics.acc": "" if state in ("FAILED", "KILLED") or i == 23 else str(i / 20),
+            "params.lr": str(10 ** (-i / 10)),
+            "params.layers": "[8, 8]" if i % 2 else "[8]",
+            "params.momentum": "0.9" if i % 2 else "None",
+            "tags.mlflow.runName": f"r{i}",
+            "tags.mlflow.parentRunId": "id23" if i < 23 else "",
+        }
+        for i, state in enumerate(states)
+    ]
+    look = read(written(rows, tmp_path / "runs.csv"), "mlflow")
+    assert look.value == "acc"  # the only one
+    assert look.states == {"complete": 20, "failed": 1}
+    assert look.left_out == {
+        "running": 1,
+        "parents of other runs, as of a search": 1,
+        "killed without a value": 1,
+    }
+    assert look.space["momentum"].grid == (0.9, None)
+    root = tree.add_runs(look)
+    assert set(root.trials["seconds"]) == {60.0}
+    assert root.failures["error"].tolist() == ["MLflow: FAILED"]
+
+
+# Ray Tune and Keras Tuner, written by themselves.
+
+
+def test_an_experiment_of_ray_tune(tree, tmp_path):
+    folder = unpacked("raytune", tmp_path)
+    look = read(folder, "raytune", value="acc")
+    assert look.states == {"complete": 4, "pruned": 7, "failed": 5}
+    assert look.renamed == {"opt.name": "opt_name", "opt.beta": "opt_beta"}
+    assert set(look.space["layers"].grid) == {(8,), (8, 8)}
+    root = tree.add_runs(look)
+    trials = root.trials
+    assert (trials["state"].eq("failed") == trials["lr"].gt(0.2)).all()
+    errors = root.failures.loc[root.failures["state"] == "failed", "error"]
+    assert errors.str.contains("ValueError: too large").all()
+    whole = trials[trials["state"] == "complete"]
+    assert whole["value"].to_numpy() == pytest.approx(
+        [1 - abs(math.log10(r) + 2) / 4 + 0.03 for r in whole["lr"]], abs=1e-9
+    )
+    # Without the experiment's state, a trial that did not say that it was done has not ended.
+    next(folder.glob("experiment_state*")).unlink()
+    place = next(p for p in folder.iterdir() if (p / "progress.csv").is_file())
+    lines = (place / "result.json").read_text().splitlines()
+    (place / "result.json").write_text(
+        lines[0].replace('"done": true', '"done": false') + '\n{"acc": 0.5, "do'
+    )
+    assert sum(read(folder, "raytune").left_out.values()) == 1
+    with pytest.raises(AnalysisError, match=rf"holds no trials; .* it may be {folder}"):
+        read(tmp_path, "raytune")
+
+
+def test_a_project_of_keras_tuner_brings_its_conditions(tree, tmp_path):
+    folder = unpacked("kerastuner", tmp_path)
+    look = read(folder, "kerastuner")
+    assert (look.value, look.direction) == ("val_mae", "minimize")
+    assert str(look.space.conditions["momentum"]) == "optimizer == 'sgd'"
+    assert look.space["units"].grid == (4, 8, 12, 16)
+    root = tree.add_runs(look)
+    trials = root.trials
+    assert (trials["momentum"].isna() == (trials["optimizer"] == "adam")).all()
+    failed = trials["state"].eq("failed")
+    assert 0 < failed.sum() < 14
+    assert (failed == trials["rate"].gt(0.004)).all()
+    assert root.failures["error"].str.contains("rate too large").all()
+    one = json.loads((folder / "trial_00" / "trial.json").read_text())
+    assert one["score"] in set(trials["value"])
+    assert read(folder / "oracle.json", "kerastuner", value="val_loss").direction == "minimize"
+
+
+# Optuna.
+
+
+def classifier(trial):
+    """Two kinds of models with parameters of their own."""
+    if trial.suggest_categorical("classifier", ["SVC", "RandomForest"]) == "SVC":
+        return 1 / (1 + abs(math.log10(trial.suggest_float("svc_c", 1e-6, 1e6, log=True)) - 1))
+    depth = trial.suggest_int("rf_max_depth", 2, 32, log=True)
+    if depth > 25:
+        raise optuna.TrialPruned
+    return 0.5 + depth / 100
+
+
+def test_a_journal_of_optuna_brings_its_branches(tree, tmp_path):
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log"))
+    study = optuna.create_study(
+        direction="maximize",
+        storage=optuna.storages.JournalStorage(backend),
+        sampler=optuna.samplers.RandomSampler(seed=0),
+    )
+    study.optimize(classifier, n_trials=40)
+    study.ask()
+    look = read(tmp_path / "study.log", "optuna")
+    assert look.left_out == {"running": 1}
+    assert sum(look.states.values()) == 40
+    assert {n: str(c) for n, c in look.space.conditions.items()} == {
+        "rf_max_depth": "classifier == 'RandomForest'",
+        "svc_c": "classifier == 'SVC'",
+    }
+    root = tree.add_runs(look, space_filling=True)
+    assert root.id == tree.add_study(study, space_filling=True).id
+    trials = root.trials
+    assert len(trials) + len(root.replicates) == 40
+    assert (trials["svc_c"].isna() == (trials["classifier"] == "RandomForest")).all()
+    assert (trials["rf_max_depth"].isna() == (trials["classifier"] == "SVC")).all()
+    assert "svc_c = -" in str(root) or "rf_max_depth = -" in str(root)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(NotFoundError, match="there is no such journal file"):
+        read(tmp_path / "no.log", "optuna")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_of_several_objectives_one_is_named(tree, tmp_path):
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log"))
+    storage = optuna.storages.JournalStorage(backend)
+    for name in ("one", "two"):
+        study = optuna.create_study(directions=["maximize", "minimize"], storage=storage, study_name=name)
+    study.optimize(lambda t: (t.suggest_float("x", 0, 1), 0.5), n_trials=12)
+    with pytest.raises(NotFoundError, match="holds 2 studies; which of them"):
+        read(tmp_path / "study.log", "optuna")
+    with pytest.raises(AnalysisError, match="have 2 results"):
+        tree.add_runs(tmp_path / "study.log", "optuna", experiment="two")
+    root = tree.add_runs(tmp_path / "study.log", "optuna", experiment="two", value="value_1")
+    assert (root.metric, root.direction) == ("value_1", "minimize")
+
+
+# Files that are not what they should be.
+
+BAD = {
+    "wandb": [
+        ("a.csv", "x,y\n1,2\n", "is no export of W&B"),
+        ("a.csv", "Name,State,lr,lr\na,finished,1,2\n", "columns must differ in name"),
+        ("a.csv", "Name,State,lr\na,finished\n", "row 2 has 2 cells, the first 3"),
+        ("a.csv", "Name,State,lr,acc\na,running,1,2\n", r"has no ended run \(1 running\)"),
+        ("a.csv", "Name,State,acc\na,finished,2\nb,finished,3\n", "no setting that could be a parameter"),
+        ("a.json", "[" * 100_000, "is no JSON"),
+        ("a.json", '{"runs": 3}', "must hold a list of runs"),
+        ("a.json", '[{"config": {"x": 1}}]', "run 1 must have a config and a summary"),
+        ("a.json", '[{"config": {"a\\u0000b": 1, "c": 2}, "summary": {"acc": 1}}]', "can't be stored"),
+        ("a.json", "no", "is no JSON"),
+    ],
+    "mlflow": [("a.csv", "run_id,params.x\n1,2\n", "is no table of MLflow's runs")],
+    "optuna": [("a.log", "no journal\n", "holds no study of Optuna")],
+    "kerastuner": [
+        ("oracle.json", '{"hyperparameters": 3}', "'hyperparameters' must be an object, got 3"),
+        ("oracle.json", '{"hyperparameters": {"space": []}}', "no hyperparameter yet"),
+        (
+            "oracle.json",
+            '{"hyperparameters": {"space": [{"class_name": "Odd", "config": {"name": "a"}}]}}',
+            "a: ",
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text", "says"), [(k, *case) for k, cases in BAD.items() for case in cases]
+)
+def test_a_bad_file_is_refused_and_nothing_is_added(tree, tmp_path, kind, name, text, says):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(RefineError, match=says):
+        tree.add_runs(tmp_path / name, kind, value="acc")
+    assert len(tree) == 0
+
+
+def test_files_that_tuners_wrote_may_have_been_written_into(tree, tmp_path):
+    ray, tuner = unpacked("raytune", tmp_path), unpacked("kerastuner", tmp_path)
+    state = next(ray.glob("experiment_state*"))
+    good = state.read_text()
+    for text, says in (('{"trial_data": 3}', "must be a list"), ('{"trial_data": [["{"]]}', "has no status")):
+        state.write_text(text)
+        with pytest.raises(AnalysisError, match=says):
+            tree.add_runs(ray, "raytune", value="acc")
+    state.write_text(good)
+    next(ray.glob("*/params.json")).write_text("[1]")
+    with pytest.raises(AnalysisError, match="must be an object of parameters"):
+        tree.add_runs(ray, "raytune", value="acc")
+    next(tuner.glob("*/trial.json")).write_text(
+        '{"hyperparameters": {"values": {}}, "metrics": {"metrics": {"a": 3}}, "status": "COMPLETED"}'
+    )
+    with pytest.raises(AnalysisError, match="'metric' must be an object"):
+        tree.add_runs(tuner, "kerastuner")
+    assert len(tree) == 0
+
+
+def test_options_are_refused_where_they_mean_nothing(tree, tmp_path):
+    path = written(wandb_rows(), tmp_path / "wandb.csv")
+    with pytest.raises(AnalysisError, match="kind must be one of .*, got 'wandbb'; did you mean 'wandb'"):
+        read(path, "wandbb")
+    with pytest.raises(AnalysisError, match="kind says whose runs they are"):
+        tree.add_runs(path)
+    with pytest.raises(AnalysisError, match="experiment is for mlflow and optuna"):
+        read(path, "wandb", experiment="x")
+    with pytest.raises(AnalysisError, match="parameters is for reading, and these runs are read already"):
+        tree.add_runs(read(path, "wandb"), parameters=["lr"])
+    with pytest.raises(
+        AnalysisError, match="value 'val_ac' is no result of these runs; did you mean 'val_acc'"
+    ):
+        read(path, "wandb", value="val_ac")
+    with pytest.raises(SpaceError, match="got both"):
+        read(path, "wandb", parameters=["lr"], space={"lr": (0.0, 1.0)})
+    with pytest.raises(AnalysisError, match="can't be read: No such file"):
+        read(tmp_path / "no.csv", "wandb")
+    (tmp_path / "bad.db").write_text("no database " * 100)
+    with pytest.raises(StoreError, match="can't be opened"):
+        read(f"sqlite:///{tmp_path}/bad.db", "optuna")
