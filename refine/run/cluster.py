@@ -18,6 +18,8 @@ _EVERY = 5.0
 class Pulse:
     """Asks an executor of a Dask client for its workers. Of others nothing is known: a pool that breaks says so itself.
 
+    Where the executor asks for resources, as ``client.get_executor(resources={"GPU": 1})`` does, workers are those that offer them.
+
     Args:
         executor: The executor.
 
@@ -28,11 +30,13 @@ class Pulse:
     def __init__(self, executor: Executor) -> None:
         client = getattr(executor, "_client", None)
         self._client: Any = client if hasattr(client, "scheduler_info") else None
+        self._needs: dict[str, float] = getattr(executor, "_kwargs", {}).get("resources") or {}
         self._asked = self._seen = time.monotonic()
         self._had = self._client is not None and self._workers() > 0
         if self._client is not None and not self._had:
             warnings.warn(
-                "the Dask cluster has no worker yet, and trials wait for one; start workers, or look whether they come up",
+                f"the Dask cluster has no worker{self._offering} yet, and trials wait for one; start workers{self._how}, or "
+                "look whether they come up",
                 RefineWarning,
                 stacklevel=2,
             )
@@ -61,12 +65,26 @@ class Pulse:
             )
         if lost:
             raise RoundStoppedError(
-                f"trials need workers, and the Dask cluster has had none for {LOST_SECONDS:g} seconds; what had finished is "
+                f"trials need workers{self._offering}, and the Dask cluster has had none for {LOST_SECONDS:g} seconds; what had finished is "
                 "stored; see what its workers print, start others, and run again"
             )
 
+    @property
+    def _offering(self) -> str:
+        needs = ", ".join(f"{name}={count:g}" for name, count in self._needs.items())
+        return f" that offers {needs}" if needs else ""
+
+    @property
+    def _how(self) -> str:
+        needs = " ".join(f"{name}={count:g}" for name, count in self._needs.items())
+        return f" with dask worker --resources '{needs}'" if needs else ""
+
     def _workers(self) -> int:
         try:
-            return len(self._client.scheduler_info()["workers"])
+            workers = self._client.scheduler_info()["workers"]
+            return sum(
+                all(worker["resources"].get(name, 0) >= count for name, count in self._needs.items())
+                for worker in workers.values()
+            )
         except Exception:  # noqa: BLE001  # whatever keeps the client from knowing, nobody is known to be there
             return 0

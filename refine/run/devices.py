@@ -35,7 +35,8 @@ def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
         return None
     if executor is not None:
         raise DesignError(
-            "gpus is for workers of this machine, and an executor has its own; have the executor's workers see one GPU each"
+            "gpus is for workers of this machine, and an executor has its own; have the executor's workers see one GPU each, and on "
+            "Dask take those that offer one: executor=client.get_executor(pure=False, retries=0, resources={'GPU': 1})"
         )
     known = visible()
     if isinstance(gpus, int) and not isinstance(gpus, bool) and 0 <= gpus <= _MOST:

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,28 +95,54 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
         assert set(after["state"]) == {"complete"}
 
 
-def test_a_cluster_without_workers_yet_is_waited_for_and_that_is_said(tmp_path, monkeypatch):
+def visible(params):
+    """Which GPU a trial sees, as a number."""
+    time.sleep(0.2)
+    return {"value": params["x"], "gpu": float(os.environ.get("CUDA_VISIBLE_DEVICES", "-1"))}
+
+
+def test_workers_that_offer_a_gpu_are_waited_for_and_the_others_get_no_trial(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "LOST_SECONDS", 0.0)
     file = tmp_path / "scheduler.json"
     late = []
 
     def start():
         time.sleep(6)
-        command = [sys.executable, "-m", "dask", "worker", "--no-nanny", "--no-dashboard", "--nthreads", "1"]
-        late.append(subprocess.Popen([*command, "--scheduler-file", str(file)], stderr=subprocess.DEVNULL))
+        command = [sys.executable, "-m", "dask", "worker", "--no-nanny", "--no-dashboard", "--nthreads", "2"]
+        late.append(
+            subprocess.Popen(
+                [*command, "--scheduler-file", str(file), "--resources", "GPU=1"],
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": "5"},
+            )
+        )
 
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree, dask(tmp_path, 0) as (on, _):
-        found = tree.add_round(SPACE, slowly, n=3, seed=1)
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree, dask(tmp_path, 1) as (on, _):
+        found = tree.add_round(SPACE, visible, n=3, seed=1)
         thread = threading.Thread(target=start)
         thread.start()
+        on = on._client.get_executor(pure=False, retries=0, resources={"GPU": 1})
+        text = (
+            r"the Dask cluster has no worker that offers GPU=1 yet, and trials wait for one; start workers with dask worker "
+            r"--resources 'GPU=1'"
+        )
         try:
-            with pytest.warns(RefineWarning, match="the Dask cluster has no worker yet"):
-                found.run(1, executor=on, progress=False)
+            with pytest.warns(RefineWarning, match=text):
+                found.run(2, executor=on, progress=False)
         finally:
             thread.join()
             late[0].kill()
             late[0].wait()
+        assert set(found.trials["gpu"]) == {5.0}
         assert len(found.trials) == 3
+
+
+def test_a_cluster_without_workers_yet_is_said():
+    client = SimpleNamespace(scheduler_info=lambda: {"workers": {}}, status="running")
+    with pytest.warns(
+        RefineWarning, match="the Dask cluster has no worker yet, and trials wait for one; start workers, or"
+    ):
+        cluster.Pulse(SimpleNamespace(_client=client))
 
 
 class Hangs:
