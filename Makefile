@@ -4,7 +4,7 @@
 # make test   everything CI checks
 # make coverage  the same tests, and which lines they run; slower
 # make lowest the fast tests with the oldest versions that pyproject.toml allows; ten minutes
-# make backends  Keras on JAX without TensorFlow and trackers, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
+# make backends  Keras on JAX without TensorFlow, trackers and dask-jobqueue, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
@@ -82,7 +82,7 @@ $(ELSEWHERE)/.ready: pyproject.toml Makefile | $(READY)
 	$(RUN) -m pip install --quiet uv
 	$(RUN) -m uv venv --quiet --clear --python $(NEWEST) $(ELSEWHERE)
 	echo 'tensorflow ; python_version < "3"' > $(ELSEWHERE)/overrides.txt
-	$(RUN) -m uv pip install --quiet --python $(ELSEWHERE)/bin/python --overrides $(ELSEWHERE)/overrides.txt -r pyproject.toml keras $(BACKENDS) mlflow tensorboard trackio wandb
+	$(RUN) -m uv pip install --quiet --python $(ELSEWHERE)/bin/python --overrides $(ELSEWHERE)/overrides.txt -r pyproject.toml keras $(BACKENDS) dask-jobqueue mlflow tensorboard trackio wandb
 	touch $@
 
 # The same with the oldest versions that are allowed.
