@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.errors import AnalysisError, ObjectiveError, RefineWarning
 from refine.run.executor import outcomes_of
-from refine.run.objective import RunningTrial, Task
+from refine.run.objective import RunningTrial, Task, with_absent
 from refine.run.options import Resources
 from refine.run.protocols import Objective, Prepares, WithHoldout
 from refine.run.replicates import known_best
@@ -152,7 +152,14 @@ def open_holdout(
         keys = known_best(choose(), len(records.metrics), node.id)
         found = _begin(store, stored.pk, keys, seeds, visit, branch)
         tasks = _tasks(node, found, records)
-        outcomes = outcomes_of(stack, OnHoldout(objective), tasks, max(1, len(tasks)), resources, stop=stop)
+        outcomes = outcomes_of(
+            stack,
+            OnHoldout(objective),
+            with_absent(tasks, node.space.conditions),
+            max(1, len(tasks)),
+            resources,
+            stop=stop,
+        )
         for task, outcome in outcomes if tasks else ():
             held()
             run = (outcome.state, outcome.metrics, outcome.seconds, outcome.error)

@@ -10,7 +10,7 @@ import math
 import time
 import traceback
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple, NoReturn
 
@@ -38,11 +38,15 @@ class Configuration(dict[str, Any]):
 
     Attributes:
         read: Names read so far. Iterating over values or copying reads everything.
+        absent: Parameter that is not here -> the condition under which it would be.
     """
 
-    def __init__(self, values: Mapping[str, Any], read: set[str] | None = None) -> None:
+    def __init__(
+        self, values: Mapping[str, Any], read: set[str] | None = None, absent: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(values)
         self.read: set[str] = set() if read is None else read
+        self.absent: Mapping[str, str] = absent or {}
 
     def __getitem__(self, name: str) -> Any:
         self.read.add(name)
@@ -53,6 +57,11 @@ class Configuration(dict[str, Any]):
         return super().__contains__(name)
 
     def __missing__(self, name: Any) -> NoReturn:
+        if name in self.absent:
+            raise UnknownNameError(
+                f"{name!r} is absent here: its condition {self.absent[name]} does not hold; read it only where it does, or use "
+                f"params.get({name!r})"
+            )
         raise UnknownNameError(f"unknown parameter {name!r}; {did_you_mean(name, super().keys())}")
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -94,7 +103,7 @@ class Configuration(dict[str, Any]):
 
     def copy(self) -> Configuration:
         """A copy whose reads count too."""
-        return Configuration({k: dict.__getitem__(self, k) for k in self}, self.read)
+        return Configuration({k: dict.__getitem__(self, k) for k in self}, self.read, self.absent)
 
     def __reduce__(self) -> Any:
         return dict, (dict(self.items()),)
@@ -245,6 +254,7 @@ class Task(NamedTuple):
         origin: Why it is run.
         seed: What to seed with.
         limit: What it is measured by epoch by epoch, in a round with a pruner.
+        absent: Parameter that this configuration has not -> its condition, in a space with conditions.
     """
 
     key: str
@@ -255,6 +265,20 @@ class Task(NamedTuple):
     origin: str
     seed: int
     limit: Limit | None = None
+    absent: Mapping[str, str] | None = None
+
+
+def with_absent(tasks: Iterable[Task], conditions: Mapping[str, object]) -> Iterator[Task]:
+    """Tasks that know under which condition a parameter would be there that they have not.
+
+    Args:
+        tasks: The tasks.
+        conditions: Name -> condition, of the space.
+    """
+    texts = {name: str(condition) for name, condition in conditions.items()}
+    for task in tasks:
+        absent = {name: text for name, text in texts.items() if name not in task.configuration}
+        yield task._replace(absent=absent) if absent else task
 
 
 class Outcome(NamedTuple):
@@ -341,7 +365,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     read: set[str] = set()
     try:
         values = {n: thaw(decode(v)) for n, v in task.configuration.items()}
-        configuration = Configuration(values, read)
+        configuration = Configuration(values, read, task.absent)
         seed_everything(task.seed)
         started = time.perf_counter()
         found = objective(configuration, running) if with_trial else objective(configuration)
@@ -364,7 +388,7 @@ def evaluate_many(objective: Objective, tasks: Sequence[Task], with_trial: bool)
     started = time.perf_counter()
     try:
         configurations = [
-            Configuration({n: thaw(decode(v)) for n, v in task.configuration.items()}, read)
+            Configuration({n: thaw(decode(v)) for n, v in task.configuration.items()}, read, task.absent)
             for task, read in zip(tasks, reads, strict=True)
         ]
         seed_everything(tasks[0].seed)

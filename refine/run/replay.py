@@ -14,7 +14,7 @@ from refine.errors import AnalysisError, DesignError
 from refine.run.environment import commit_of
 from refine.run.executor import outcomes_of
 from refine.run.identity import called, objective_code, source_file
-from refine.run.objective import Task
+from refine.run.objective import Task, with_absent
 from refine.run.options import Resources
 from refine.run.protocols import Objective
 from refine.run.runner import plan
@@ -114,7 +114,9 @@ def replay(
     rows = {}
     now: list[Mapping[str, str]] = []
     with ExitStack() as stack:
-        for task, outcome in outcomes_of(stack, objective, tasks, len(tasks), resources):
+        for task, outcome in outcomes_of(
+            stack, objective, with_absent(tasks, node.space.conditions), len(tasks), resources
+        ):
             rows[task.key] = _row(records, at[task.key], outcome, metric, tolerance)
             if outcome.environment is not None and outcome.environment not in now:
                 now.append(outcome.environment)

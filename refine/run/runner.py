@@ -17,7 +17,7 @@ from refine.errors import AnalysisError, DesignError, ObjectiveError, StoreError
 from refine.run.environment import commit_of, environment
 from refine.run.executor import PER_WORKER, outcomes_of
 from refine.run.identity import called, objective_code, source_file
-from refine.run.objective import Outcome, Task, wants_trial
+from refine.run.objective import Outcome, Task, wants_trial, with_absent
 from refine.run.options import RunOptions
 from refine.run.progress import Watch
 from refine.run.protocols import Objective
@@ -158,7 +158,7 @@ def run_round(
         outcomes = outcomes_of(
             stack,
             objective,
-            tasks,
+            with_absent(tasks, node.space.conditions),
             todo if most is None else min(todo, most),
             options,
             stop=lambda: stop() or bool(over()),

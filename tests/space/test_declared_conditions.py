@@ -336,3 +336,25 @@ def test_a_range_is_narrowed_at_both_ends_whatever_stands_for_it_where_it_is_abs
         momentum = found.propose(risk=0.05).space["momentum"]
     assert momentum.low >= 0.4  # absent, it stands at 0
     assert momentum.low <= 0.7 <= momentum.high < 1
+
+
+def careless(params):
+    """Reads what not all configurations have."""
+    return params["momentum"]
+
+
+def test_who_reads_what_is_absent_is_told_the_condition(tmp_path):
+    space = {"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 4, when="optimizer == 'sgd'")}
+    with refine.Tree("q", store=tmp_path / "q.db") as tree:
+        found = tree.add_round(space, careless, n=5, seed=1).run(progress=False)
+        failed = found.failures
+        assert set(failed["optimizer"]) == {"adam"}
+        assert (
+            failed["error"]
+            .str.contains(
+                "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold; read it only where "
+                "it does, or use params.get('momentum')",
+                regex=False,
+            )
+            .all()
+        )
