@@ -224,7 +224,8 @@ def _read_json(path: Path, text: str) -> Any:
     try:
         return json.loads(text)
     except BROKEN as error:
-        raise AnalysisError(f"{path}: is no JSON: {said(error)}; export it again") from None
+        reason = said(error).removeprefix("is damaged: ")
+        raise AnalysisError(f"{path}: is no JSON: {reason}; export it again") from None
 
 
 def package(name: str, extra: str, what: str) -> Any:
