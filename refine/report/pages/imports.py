@@ -30,6 +30,8 @@ def imports_page(found: Runs) -> Page:
     if found.left_out:
         lines.append(Cell(f"left out: {_counts(found.left_out)}", "warn"))
     lines.append(_value(found))
+    if found.goals:
+        lines.append(f"further goals: {', '.join(f'{name}, {direction}' for name, direction in found.goals)}")
     if others := [f"{n} (in {count} of {total})" for n, count in found.results.items() if n != found.value]:
         lines.append(f"{'results' if found.value is None else 'other results'}: {_some(others)}")
     if found.renamed:

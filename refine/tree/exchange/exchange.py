@@ -194,6 +194,7 @@ class Exchange:
         value: str | None = None,
         metric: str | None = None,
         direction: str | None = ASK,
+        subject_to: Sequence[str] = (),
         space_filling: bool | None = None,
         objective: Objective | None = None,
         name: str | None = None,
@@ -209,9 +210,11 @@ class Exchange:
             experiment: See :meth:`read_runs`.
             space: See :meth:`read_runs`.
             parameters: See :meth:`read_runs`.
-            value: Which result is the value; not needed where there is one only, or where the tool says so.
+            value: Which result alone is the value; not needed where there is one only, or where the tool says so. Without it two
+                or three objectives of an Optuna study are the round's goals.
             metric: How children's objectives call it; default as the result is called.
             direction: As in :meth:`refine.Tree.add_round`; default the tool's, where it has one.
+            subject_to: As in :meth:`refine.Tree.add_round`, on results of the runs.
             space_filling: See :meth:`add_frame`.
             objective: See :meth:`add_frame`.
             name: See :meth:`add_frame`.
@@ -250,7 +253,8 @@ class Exchange:
         )
         origin = origin_of(space_filling)
         runs = [run._replace(origin=origin) for run in found.under(judged.name)]
-        return self._add(found.space, runs, str(judged), direction, objective=objective, name=name, note=note)
+        parts = found.space, runs, str(judged), direction, _constraints(subject_to, runs), found.goals
+        return self._add(*parts, objective=objective, name=name, note=note)
 
     def _add(
         self,

@@ -148,19 +148,21 @@ def read(asked: Reading) -> Found:
     """
     study = open_study(asked.source, asked.experiment)
     names = _objectives(study)
-    at = names.index(asked.value) if asked.value in names else 0
+    alone = asked.value in names
+    asks = len(names) > MOST_GOALS and not alone  # one of them has to be named
+    at = names.index(str(asked.value)) if alone else 0 if asks else None
     found = read_study(study, at, None, None)
     waiting = Counter(
         x.state.name.lower() for x in study.get_trials(deepcopy=False) if not x.state.is_finished()
     )
-    known = len(names) == 1 or asked.value in names
     return Found(
         runs=found.runs,
         left_out=waiting,
         space=found.space,
         ready=True,
-        value=names[at] if known else None,
+        value=None if asks else found.metric,
         directions=dict(zip(names, (d.name.lower() for d in study.directions), strict=True)),
+        goals=found.goals,
     )
 
 

@@ -96,6 +96,7 @@ class Found:
         ready: Whether ``had`` is frozen already and lies in the space.
         value: Which result is the value, where the source says so.
         directions: Result -> its direction, where the source says so.
+        goals: Metric and direction of further goals, where the source has several.
         dropped: Column -> why it is no parameter and no result.
         cautions: What the person should look at.
     """
@@ -106,6 +107,7 @@ class Found:
     ready: bool = False
     value: str | None = None
     directions: dict[str, str] = field(default_factory=dict)
+    goals: tuple[tuple[str, str], ...] = ()
     dropped: dict[str, str] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
 
@@ -124,6 +126,7 @@ class Runs(Shown):
         results: Name -> number of runs that have a finite one.
         value: The result that trials are judged by; ``None`` where several could be.
         directions: Result -> whether it is to be maximized or minimized, where the source says so.
+        goals: Metric and direction of further goals, where the source has several and none was named as the value.
         renamed: Name of a setting -> what it is called here, where that differs.
         cautions: What to look at before they are added.
     """
@@ -137,6 +140,7 @@ class Runs(Shown):
     results: Mapping[str, int]
     value: str | None
     directions: Mapping[str, str]
+    goals: tuple[tuple[str, str], ...]
     renamed: Mapping[str, str]
     cautions: tuple[str, ...]
     _runs: tuple[Run, ...] = ()
@@ -153,6 +157,7 @@ class Runs(Shown):
             AnalysisError: There is no such result, no result at all, or several and none was named.
         """
         known = list(self.results)
+        goals = self.goals if value is None else ()
         if value is None:
             value = self.value
         if value is None:
@@ -168,6 +173,7 @@ class Runs(Shown):
         return replace(
             self,
             value=value,
+            goals=goals,
             states=Counter(run.state for run in runs),
             left_out={**self.left_out, **({"killed without a value": killed} if killed else {})},
             _runs=tuple(runs),
@@ -301,6 +307,7 @@ def runs_from(
         results=dict(results),
         value=found.value,
         directions=found.directions,
+        goals=found.goals,
         renamed={old: new for old, new in renamed.items() if new in stated},
         cautions=found.cautions,
         _runs=tuple(runs),

@@ -329,7 +329,7 @@ def test_a_journal_of_optuna_brings_its_branches(tree, tmp_path):
     assert set(tmp_path.iterdir()) == before
 
 
-def test_of_several_objectives_one_is_named(tree, tmp_path):
+def test_several_objectives_are_goals_or_one_is_named(tree, tmp_path):
     backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log"))
     storage = optuna.storages.JournalStorage(backend)
     for name in ("one", "two"):
@@ -337,10 +337,19 @@ def test_of_several_objectives_one_is_named(tree, tmp_path):
     study.optimize(lambda t: (t.suggest_float("x", 0, 1), 0.5), n_trials=12)
     with pytest.raises(NotFoundError, match="holds 2 studies; which of them"):
         read(tmp_path / "study.log", "optuna")
-    with pytest.raises(AnalysisError, match="have 2 results"):
-        tree.add_runs(tmp_path / "study.log", "optuna", experiment="two")
+    both = tree.add_runs(tmp_path / "study.log", "optuna", experiment="two", subject_to=["value_1 <= 0.7"])
+    assert [(str(g.metric), g.direction) for g in both.goals] == [
+        ("value_0", "maximize"),
+        ("value_1", "minimize"),
+    ]
+    with pytest.raises(AnalysisError, match="no run has a metric 'value_2'"):
+        tree.add_runs(tmp_path / "study.log", "optuna", experiment="two", subject_to=["value_2 <= 1"])
+    four = optuna.create_study(directions=["maximize"] * 4, storage=storage, study_name="four")
+    four.optimize(lambda t: (t.suggest_float("x", 0, 1),) * 4, n_trials=3)
+    with pytest.raises(AnalysisError, match="have 4 results, and one must be the value"):
+        tree.add_runs(tmp_path / "study.log", "optuna", experiment="four")
     root = tree.add_runs(tmp_path / "study.log", "optuna", experiment="two", value="value_1")
-    assert (root.metric, root.direction) == ("value_1", "minimize")
+    assert (root.metric, root.direction, len(root.goals)) == ("value_1", "minimize", 1)
 
 
 # Files that are not what they should be.
