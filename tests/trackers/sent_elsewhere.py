@@ -163,6 +163,7 @@ def read_back(url: str, client: Any, folder: Path, trials: Any) -> dict[str, Any
     root = back.add_runs(looks[0])
     ours = trials[trials["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"]
     theirs = root.trials[root.trials["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"]
+    again = back.add_runs(looks[1])  # the same runs are the same root
     errors = []
     for source, name in (
         (url, "studdy"),
@@ -173,10 +174,23 @@ def read_back(url: str, client: Any, folder: Path, trials: Any) -> dict[str, Any
             refine.Tree.read_runs(source, "mlflow", experiment=name)
         except refine.errors.RefineError as error:
             errors.append(str(error))
+    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # for writing
+    old = library.MlflowClient(f"file:{folder}/mlruns")
+    place = old.create_experiment("old")
+    for i in range(4):
+        run = old.create_run(place).info.run_id
+        old.log_param(run, "lr", i / 10)
+        old.log_metric(run, "acc", i)
+        old.set_terminated(run)
+    del os.environ["MLFLOW_ALLOW_FILE_STORE"]
+    paths = (f"file:{folder}/mlruns", f"file://{folder}/mlruns", str(folder / "mlruns"))
+    folders = [refine.Tree.read_runs(p, "mlflow", experiment="old").states["complete"] for p in paths]
     return {
+        "folders": folders,
         "states": [dict(look.states) for look in looks],
         "left_out": [dict(look.left_out) for look in looks],
         "spaces_equal": looks[0].space == looks[1].space,
+        "roots_equal": again.id == root.id,
         "values_equal": ours.sort_index().equals(theirs.sort_index()),
         "errors": errors,
     }

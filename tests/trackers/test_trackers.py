@@ -67,6 +67,8 @@ def test_mlflow_gets_a_run_per_trial_and_its_death_costs_nothing(tmp_path):
         == [{"parents of other runs, as of a search": 1, "running": 1, "killed without a value": 1}] * 2
     )
     assert back["spaces_equal"]
+    assert back["roots_equal"]
+    assert back["folders"] == [4, 4, 4]  # a store in a folder, by its URLs and its path
     assert back["values_equal"]
     assert "did you mean 'study'" in back["errors"][0]
     assert "there is no such store" in back["errors"][1]

@@ -26,7 +26,11 @@ from refine.tree.exchange.runs import KILLED, Found, Reading
 _STATES = {"FINISHED": "complete", "FAILED": "failed", "KILLED": KILLED}
 _PARENT = "mlflow.parentRunId"
 _SYSTEM = ("system/",)
-_TRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_READING = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default it tries minutes long to reach a server that is not there
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # newer versions refuse folders, which are no longer developed, unless told so
+}
+"""Environment of MLflow while it reads; what the person has set stays."""
 
 
 class _Row(NamedTuple):
@@ -57,7 +61,7 @@ def read(asked: Reading) -> Found:
     source = asked.source
     if "://" in source or source.startswith(("file:", "sqlite:")) or Path(source).is_dir():
         return _found(_of_client(source, asked.experiment))
-    if asked.experiment is not None:
+    if asked.experiment is not None and Path(source).is_file():
         raise AnalysisError(
             f"experiment is for a tracking server or store, got {asked.experiment!r} beside a file; leave it out"
         )
@@ -67,7 +71,8 @@ def read(asked: Reading) -> Found:
 def _found(rows: list[_Row]) -> Found:
     found = Found()
     parents = {row.parent for row in rows if row.parent}
-    for row in rows:
+    # Servers and tables have no order of runs and parameters to rely on, and the same runs are the same root.
+    for row in sorted(rows, key=lambda row: (row.began or 0.0, row.id)):
         if row.id in parents:
             found.left_out["parents of other runs, as of a search"] += 1
         elif row.status not in _STATES:
@@ -78,12 +83,16 @@ def _found(rows: list[_Row]) -> Found:
 
 
 def _run(row: _Row) -> Run:
-    settings = {n: v for n, text in row.params.items() if (v := value_of(text)) is not MISSING}
+    settings = {n: v for n, text in sorted(row.params.items()) if (v := value_of(text)) is not MISSING}
     span = row.began is not None and row.ended is not None
     return Run(
         had=flat(settings),
         state=_STATES[row.status],
-        metrics={n: v for n, v in numbers_of(row.metrics).items() if not n.startswith(_SYSTEM)},
+        metrics={
+            n: v
+            for n, v in numbers_of(dict(sorted(row.metrics.items()))).items()
+            if not n.startswith(_SYSTEM)
+        },
         curve={},
         seconds=max(0.0, (row.ended or 0.0) - (row.began or 0.0)) if span else 0.0,
         seed=UNKNOWN_SEED,
@@ -128,7 +137,7 @@ def _of_client(source: str, experiment: str | None) -> list[_Row]:
     library = package("mlflow", "mlflow", f"reading {without_secret(source)}")
     _check_there(source)
     try:
-        with _few_tries():
+        with _reading():
             client = library.MlflowClient(source)
             runs = _search(client, _experiment(client, source, experiment))
     except RefineError:
@@ -188,12 +197,11 @@ def _search(client: Any, experiment: str) -> list[Any]:
 
 
 @contextmanager
-def _few_tries() -> Iterator[None]:
-    """MLflow tries minutes long to reach a server that is not there."""
-    before = os.environ.get(_TRIES)
-    os.environ.setdefault(_TRIES, "1")
+def _reading() -> Iterator[None]:
+    added = [name for name in _READING if name not in os.environ]
+    os.environ.update({name: _READING[name] for name in added})
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop(_TRIES, None)
+        for name in added:
+            os.environ.pop(name, None)

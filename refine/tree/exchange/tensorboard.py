@@ -122,7 +122,7 @@ def _number(value: Any) -> float | None:
 
 def _settings(session: _Session) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for name, value in session.start.hparams.items():
+    for name, value in sorted(session.start.hparams.items()):  # a map of protobuf has no order
         kind = value.WhichOneof("kind")
         if kind in ("number_value", "string_value", "bool_value"):
             out[name] = getattr(value, kind)

@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import refine
+from refine.tree.exchange.reading import KINDS
 from refine.ui.cli import app
+from refine.ui.cli.exchange import Kind
 
 
 def run(*arguments: object) -> Result:
@@ -142,4 +144,5 @@ def test_import_from_another_tool(tmp_path: Path) -> None:
         (("--experiment", "x"), "--experiment is for mlflow, but the source is wandb's"),
     ):
         assert says in refused("import", source, store, *options, *more)
+    assert [kind.value for kind in Kind] == list(KINDS)
     assert "--dry-run goes with --from" in refused("import", source, store, "--tree", "old", "--dry-run")
