@@ -809,12 +809,12 @@ class Round(Shown):
             ReviewError: The round has one goal, or this is no point of its front.
         """
         note, author = check_note(note), check_author(author)
+        records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
         if len(self.goals) == 1:
             raise ReviewError(
                 f"round {self.id} has one goal, so that its front is its best trial; of that one",
                 Action("round.recommend"),
             )
-        records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
         on = {int(i): dict(records.configurations[int(i)]) for i in self.front.index}
         if isinstance(point, Mapping):
             wanted = encode_configuration(given_configuration(self.space, point, "point"))

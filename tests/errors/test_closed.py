@@ -47,6 +47,8 @@ ROUND = {
     "best": lambda r, p: r.best,
     "best_model": lambda r, p: r.best_model(objective=_WithModel()),
     "best_params": lambda r, p: r.best_params,
+    "front": lambda r, p: r.front,
+    "choose": lambda r, p: r.choose(0),
     "recommend": lambda r, p: r.recommend(),
     "branch": lambda r, p: r.branch(p.space, n=3),
     "cells": lambda r, p: r.cells(),
@@ -79,7 +81,7 @@ ROUND = {
     "trials": lambda r, p: r.trials,
     "more": lambda r, p: r.run(n=40, progress=False),
 }
-KNOWS_ROUND = {"id", "goal", "objective", "parent", "space"}  # `parent` of a root is known without the store
+KNOWS_ROUND = {"id", "goal", "goals", "objective", "parent", "space"}  # `parent` of a root is known without the store
 REVIEW = {
     "accept": lambda v, p: v.accept(n=5),
     "decline": lambda v, p: v.decline(),

@@ -236,7 +236,11 @@ ROUNDS = {
         AnalysisError,
         "direction must be 'maximize' or 'minimize', got True",
     ),
-    "metric is a list": (adding(metric=["acc"]), AnalysisError, f"{METRIC} ['acc']"),
+    "metric is a list": (
+        adding(metric=["acc"]),
+        AnalysisError,
+        "several goals are a list of 2 or 3, such as [Goal('val_acc'), Goal('latency_ms', 'minimize')], got ['acc']",
+    ),
     "metric without a name": (
         adding(metric="max:"),
         AnalysisError,
