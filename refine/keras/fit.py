@@ -87,7 +87,7 @@ def fit(
         validation_batch_size: Rows per validation batch. By default the largest convenient number if
             the loss and all metrics are plain means over rows, else ``batch_size``.
         validation_freq: Validate every so many epochs, or after the epochs listed (from 1).
-        compiled: Whether XLA compiles all epochs to one program, which takes three to four seconds and serves
+        compiled: Whether XLA compiles all epochs to one program, which takes some seconds and serves
             every small dense network of the same structure and similar size, whichever of the common activations,
             losses and optimizers it has. `True` where many trainings share a structure; by default only in an
             objective with ``accelerate="compiled"``, and from 50,000 updates on, where it pays for a single one.
