@@ -501,6 +501,58 @@ def accelerated(data: Any, number: int, epochs: int) -> None:
     print(f"\nMedian ratio {wall:.1f}, of CPU time {cpu:.1f}.\n", flush=True)
 
 
+def mixture(number: int, epochs: int) -> None:
+    """Prints what the first trials of the article's round take, compiled and not, one after the other in one process."""
+    import sys
+
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.preprocessing import StandardScaler
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+    import breast_cancer
+
+    import refine
+    from refine.keras import KerasObjective, _plain
+
+    x, y = load_breast_cancer(return_X_y=True)
+    ways = {
+        way: KerasObjective(
+            breast_cancer.breast_cancer_model, x, y, preprocess=StandardScaler(), accelerate=way
+        )
+        for way in (False, "compiled")
+    }
+    space = refine.Space.from_talos(breast_cancer.p)
+    with tempfile.TemporaryDirectory() as folder, refine.Tree("t", store=Path(folder) / "t.db") as tree:
+        found = tree.add_round(space, ways[False], metric="val_acc", n=1800, seed=7)
+        chosen = [space.configuration(cell) for cell in found.cells(number)]
+    _plain._most_traces = lambda: 1000  # for both ways, as a process has for one
+    first, later = [], []
+    spent = dict.fromkeys(ways, 0.0)
+    furthest, other = 0.0, 0
+    for seed, params in enumerate(chosen):
+        values = []
+        programs = len(_plain._traces)
+        for way, objective in ways.items():
+            cpu = time.process_time()
+            values.append(objective({**params, "epochs": epochs}, Trial(seed)))
+            cpu = time.process_time() - cpu
+            spent[way] += cpu
+            if way == "compiled":
+                (first if len(_plain._traces) > programs else later).append(cpu)
+            programs = len(_plain._traces)
+        slow, quick = values
+        furthest = max(furthest, abs(slow["val_loss"] - quick["val_loss"]) / (1 + abs(slow["val_loss"])))
+        other += slow["val_acc"] != quick["val_acc"]
+    print(f"{number} configurations of {epochs} epochs, seconds of CPU time a trial:\n")
+    print("| `refine.keras.fit` | compiled | of these, that compile | others | programs |")
+    print("|---:|---:|---:|---:|---:|")
+    print(
+        f"| {spent[False] / number:.2f} | {spent['compiled'] / number:.2f} | {statistics.mean(first):.2f} "
+        f"| {statistics.mean(later):.2f} | {len(first)} |\n"
+    )
+    print(f"val_loss is up to {furthest:.0e} apart; val_acc differs in {other}.\n", flush=True)
+
+
 def pruned(data: Any, epochs: int) -> None:
     """Prints what an epoch takes in a round with a pruner that stops nothing, beside one without."""
     import keras
@@ -601,6 +653,7 @@ def main() -> None:
         "digits",
         "accelerate",
         "structure",
+        "round",
         "limit",
         "heavy",
         "loops",
@@ -644,6 +697,8 @@ def main() -> None:
         accelerated(cancer, arguments.configurations, (arguments.epochs or [150])[0])
     if arguments.only in (None, "structure"):
         structure(cancer, arguments.configurations, (arguments.epochs or [150])[0])
+    if arguments.only == "round":  # hundreds of configurations say something
+        mixture(arguments.configurations, (arguments.epochs or [150])[0])
     if arguments.only in (None, "limit"):
         limit(cancer)
     if arguments.only in (None, "heavy"):

@@ -12,10 +12,9 @@ from typing import Any
 
 import keras
 
-from refine.keras.fit import fit, slower_ways, train
+from refine.keras.fit import compiled_here, fit, slower_ways, train
 
 _wanted: ContextVar[bool] = ContextVar("refine_accelerate", default=False)
-_compiled: ContextVar[bool | None] = ContextVar("refine_compiled", default=None)
 _FIT = inspect.signature(fit)
 _lock = threading.Lock()
 _blocks = 0
@@ -36,11 +35,11 @@ def accelerated(compiled: bool | None = None) -> Iterator[list[str]]:
     """
     ways: list[str] = []
     _install()
-    here, heard, how = _wanted.set(True), slower_ways.set(ways), _compiled.set(compiled)
+    here, heard, how = _wanted.set(True), slower_ways.set(ways), compiled_here.set(compiled)
     try:
         yield ways
     finally:
-        _compiled.reset(how)
+        compiled_here.reset(how)
         slower_ways.reset(heard)
         _wanted.reset(here)
         _remove()
@@ -76,7 +75,7 @@ def _replacement(own: Any) -> Any:
         given = [*signature.bind(self, *args, **kwargs).arguments.items()][1:]
         bound = _FIT.bind(self, **dict(given))
         bound.apply_defaults()
-        bound.arguments["compiled"] = _compiled.get()
+        bound.arguments["compiled"] = compiled_here.get()
         model, x, y, *_ = bound.args
         token = _wanted.set(False)
         try:

@@ -18,12 +18,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from refine.keras._choices import AnyOptimizer, chosen
 from refine.keras._known import is_rowwise
 from refine.keras._lean import Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from refine.keras._choices import Choices
     from refine.keras._data import Rows
     from refine.keras._lean import Settings
     from refine.keras._structure import Shape
@@ -159,12 +161,16 @@ class Compiled(Program):
     Args:
         model: A model that has a `form`.
         into: Padded sizes.
+        choices: What is given by number.
         options: All others of `Program`.
     """
 
-    def __init__(self, model: keras.Model, *, into: Form, **options: Any) -> None:
+    def __init__(self, model: keras.Model, *, into: Form, choices: Choices, **options: Any) -> None:
         super().__init__(model, **options, whole=True, shapes=into.shapes)
         self._rows = into.rows
+        self._choices = choices
+        if choices.optimizer is not None:
+            self._optimizer = AnyOptimizer(sum(self._sizes), self._trainable[0].dtype)
         self._mask: Any = None
         self._drawn: list[tuple[Any, Any, Any]] = []
         order = {id(v): i for i, v in enumerate(self._rest)}
@@ -181,11 +187,15 @@ class Compiled(Program):
         rest: Any,
         settings: Settings,
         padded: Padding,
+        choices: Any,
         data: Any,
         numbers: Any,
         bar: Any,
     ) -> tuple[Any, ...]:
-        """As `Program.epochs`, for at most `SPAN` of them; ``padded`` says how the model is padded."""
+        """As `Program.epochs`, for at most `SPAN` of them.
+
+        ``padded`` says how the model is padded, ``choices`` which branches it takes.
+        """
         seed, first, last, batch, _ = tf.unstack(numbers, 5)
         size, count = self._train.size, last - first
         if self._shuffle:
@@ -215,6 +225,7 @@ class Compiled(Program):
             settings,
             padded.mask,
             padded.widths,
+            choices,
             data,
             orders,
             count,
@@ -232,6 +243,7 @@ class Compiled(Program):
         settings: Settings,
         mask: Any,
         widths: Any,
+        choices: Any,
         data: Any,
         orders: Any,
         count: Any,
@@ -273,7 +285,9 @@ class Compiled(Program):
             return epoch + 1, weights, state, rest, table.write(epoch, logs), best, on
 
         self._mask, self._zero = mask, zero
-        with self._set(settings), self._any_width():
+        if isinstance(self._optimizer, AnyOptimizer):
+            self._optimizer.number = choices[0]
+        with self._set(settings), self._any_width(), chosen(self._model, self._choices, choices):
             names = len(self._scores.names) + (len(self._val_scores.names) if self._val_scores else 0)
             table = tf.TensorArray(tf.float32, SPAN, element_shape=[names])
             epoch, weights, state, rest, table, *_ = tf.while_loop(

@@ -87,6 +87,9 @@ class FlatOptimizer:
         optimizer: What to copy: class and configuration count, not its state.
         size: Number of numbers in the trainable variables. Tensors of open size are taken too.
         dtype: Of the trainable variables.
+
+    Attributes:
+        ranks: Of its state: 0 for a scalar, 1 for numbers of every weight.
     """
 
     def __init__(self, optimizer: Any, size: int, dtype: str) -> None:
@@ -96,6 +99,7 @@ class FlatOptimizer:
         twin.build([self._weights])
         self._twin = twin
         self._state = [v[0] if isinstance(v, list) else v for v in optimizer_state(twin, 1)]
+        self.ranks = [len(v.shape) for v in self._state]
 
     def apply(self, gradient: Any, weights: Any, state: Sequence[Any]) -> tuple[Any, list[Any]]:
         """New weights and new state, in the order of `optimizer_state`."""

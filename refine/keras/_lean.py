@@ -99,7 +99,7 @@ class Program:
             math.prod(v.shape if None in shape else shape)
             for v, shape in zip(self._trainable, shapes, strict=True)
         ]
-        self._optimizer = FlatOptimizer(model.optimizer, sum(self._sizes), self._trainable[0].dtype)
+        self._optimizer: Any = FlatOptimizer(model.optimizer, sum(self._sizes), self._trainable[0].dtype)
         self._steps_ahead = steps
         self._settings: Settings
         self._zero: Any = 0.0

@@ -12,6 +12,7 @@ import psutil
 import tensorflow as tf
 
 from refine.keras._bars import SPEC, bars
+from refine.keras._choices import Choices, choices_of, no_choices, places, state_of_any
 from refine.keras._compiled import SPAN, Compiled, Form, form, padding
 from refine.keras._epochs import Logs, build
 from refine.keras._flat import is_elementwise, optimizer_state, read_flat, write_flat
@@ -40,6 +41,9 @@ _MOST_NUMBERS = 2**25
 _TRACE_BYTES = 11 * 2**20
 
 
+# Compiled programs that are kept where less than a quarter of the memory is free.
+_MOST_WHEN_SHORT = 8
+
 # Optimising a graph takes about 120 ms and saves 15 us a step.
 _WORTH_OPTIMISING = 8000
 # Compiling takes one to three seconds and saves 25 to 75 us a step.
@@ -59,8 +63,20 @@ def _most_traces() -> int:
     return min(96, max(16, int(memory / _TRACE_BYTES)))
 
 
+def _is_full() -> bool:
+    """Whether no more traces may be kept beside those that are.
+
+    A compiled program takes some 45 MB, but seconds to make, so that these stay while memory is free.
+    """
+    programs = sum(isinstance(key[1], Form) for key in _traces)
+    if len(_traces) - programs >= _most_traces():
+        return True
+    memory = psutil.virtual_memory()
+    return programs >= _MOST_WHEN_SHORT and memory.available < memory.total / 4
+
+
 _Traced = TypeVar("_Traced", Trace, Scores)
-_traces: dict[Hashable, Any] = {}
+_traces: dict[Any, Any] = {}
 
 
 def unfit(model: keras.Model, train: Rows, validation: Rows | None) -> str | None:
@@ -139,7 +155,7 @@ def _remembered(key: Hashable, trace: Callable[[], _Traced]) -> _Traced:
     if found is None:
         found = trace()
         if key is not None and not found.function.captured_inputs:
-            if len(_traces) >= _most_traces():
+            if _is_full():
                 # All at once: what is kept is out of the collector's sight, and looking again at everything takes long.
                 _traces.clear()
                 free()
@@ -189,6 +205,7 @@ class Plain:
         self._values: tuple[Any, ...] = (self._settings,)
         self._functions: dict[str, Trace] = {}
         self._form: Form | None = None
+        self._choices: Choices | None = None
         self.uncompiled: str | None = None
         self._state: Any = None
 
@@ -211,7 +228,9 @@ class Plain:
         kind = "many" if many and self.validation is not None else "train"
         # Which way it goes must not depend on what ran before, since it decides over the last digits.
         if compiled or (compiled is None and many and steps >= _WORTH_COMPILING):
-            self.uncompiled = self._compile(kind, batch, many=many)
+            # A single training gains nothing by branches for others.
+            choices = choices_of(self.model, self.train) if compiled else no_choices(self.model)
+            self.uncompiled = self._compile(kind, batch, choices, many=many)
             if self.uncompiled is None:
                 return
         self._find(kind)
@@ -252,6 +271,8 @@ class Plain:
             return
         weights, state, rest = self._state
         write_flat(self._variables, weights)
+        if self._any_optimizer:
+            state = [state[i] for i in places([int(isinstance(v, list)) for v in self._optimizer])]
         for mine, value in zip(self._optimizer, state, strict=True):
             if isinstance(mine, list):
                 write_flat(mine, value)
@@ -278,8 +299,16 @@ class Plain:
         return (self.train.data, validation)
 
     def _read(self) -> tuple[Any, ...]:
+        weights = read_flat(self._variables)
         optimizer = [read_flat(v) if isinstance(v, list) else v.value.read_value() for v in self._optimizer]
-        return read_flat(self._variables), optimizer, [v.value.read_value() for v in self._rest]
+        if self._any_optimizer:
+            optimizer = state_of_any(optimizer, weights)
+        return weights, optimizer, [v.value.read_value() for v in self._rest]
+
+    @property
+    def _any_optimizer(self) -> bool:
+        """Whether the state is that of any optimizer that the program has."""
+        return self._choices is not None and self._choices.optimizer is not None
 
     def _read_settings(self) -> Settings:
         rates = [float(layer.rate) for layer in self._dropouts]
@@ -293,7 +322,7 @@ class Plain:
             strengths=tf.constant(strengths, keras.config.floatx()),
         )
 
-    def _compile(self, kind: str, batch: int, *, many: bool) -> str | None:
+    def _compile(self, kind: str, batch: int, choices: Choices, *, many: bool) -> str | None:
         """Makes all of training one compiled program; returns why that can't be, in words that complete "because"."""
         if not many:
             return "callbacks, verbose or validation_freq act between epochs"
@@ -302,13 +331,18 @@ class Plain:
         found = form(self.model, self._shapes, self.train, self.validation, batch)
         if isinstance(found, str):
             return found
-        self._form = found
-        self._values = (self._settings, padding(self.model, found, self._dropouts))
+        self._form, self._choices = found, choices
+        self._values = (
+            self._settings,
+            padding(self.model, found, self._dropouts),
+            choices.tensor(),
+        )
         try:
             self._find(kind)
             self._train(kind, 0, 0, batch, 0)  # compiles
         except Exception as error:  # noqa: BLE001  # a metric of operations that XLA lacks, say
-            self._form, self._values = None, (self._settings,)
+            self._form, self._choices, self._values = None, None, (self._settings,)
+            self._state = None
             return f"XLA can't compile it ({str(error).strip().partition(chr(10))[0][:200]})"
         return None
 
@@ -318,7 +352,9 @@ class Plain:
             described = keras.tree.map_structure(
                 lambda t: None if t is None else (tuple(t.shape), t.dtype.name), self._data("many")
             )
-            key = (kind, self._form, self._key, repr(described), self.shuffle_seed is None, self._whole)
+            given = self._choices.open if self._choices is not None else ()
+            alike = structure(self.model, self._shapes, given) if given else self._key
+            key = (kind, self._form, alike, repr(described), self.shuffle_seed is None, self._whole)
         self._functions[kind] = _remembered(key, lambda: self._trace(kind))
 
     def _trace(self, kind: str) -> Trace:
@@ -338,14 +374,13 @@ class Plain:
         if self._form is None:
             program = Program(**what, whole=self._whole, shapes=self._shapes, steps=self._steps)
         else:
-            program = Compiled(**what, into=self._form)
+            assert self._choices is not None
+            program = Compiled(**what, into=self._form, choices=self._choices)
         weights, state, rest = keras.tree.map_structure(
             lambda t: tf.TensorSpec(t.shape, t.dtype), self._read()
         )
         open_flat = tf.TensorSpec([None], weights.dtype)
-        state = [
-            open_flat if isinstance(v, list) else spec for v, spec in zip(self._optimizer, state, strict=True)
-        ]
+        state = [open_flat if spec.shape.rank else spec for spec in state]
         if kind == "test":
             assert self.validation is not None
             function = tf.function(program.test, autograph=False).get_concrete_function(
@@ -368,8 +403,8 @@ class Plain:
         """What a trace takes beside weights and data, of any model of the structure."""
         if len(self._values) == 1:
             return self._values
-        settings, padded = self._values
-        return settings, padded._replace(places=tf.TensorSpec([None], tf.int32))
+        settings, padded, choices = self._values
+        return settings, padded._replace(places=tf.TensorSpec([None], tf.int32)), choices
 
     def _find_scores(self, data: Rows) -> Scores:
         """The function of losses and metrics of such data, perhaps another model's."""

@@ -10,7 +10,7 @@ import keras
 from refine.keras._known import is_public
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
 # Layers that do the same whatever their model, given configuration and variables.
 _KNOWN = (
@@ -101,12 +101,13 @@ def _has_simple_penalties(layer: Any) -> bool:
     return all(type(getattr(layer, name)) in simple for name in names)
 
 
-def structure(model: keras.Model, shapes: list[Shape]) -> Hashable:
+def structure(model: keras.Model, shapes: list[Shape], given: Sequence[bool] = ()) -> Hashable:
     """Equal for models that one trace serves.
 
     Args:
         model: A built, compiled model.
         shapes: What `open_shapes` says.
+        given: Whether the trace takes the optimizer, the loss and the activation of each layer as numbers.
 
     Raises:
         Uncacheable: There are parts that can't be compared, such as functions of one's own.
@@ -115,6 +116,8 @@ def structure(model: keras.Model, shapes: list[Shape]) -> Hashable:
         raise Uncacheable
     is_open = any(None in shape for shape in shapes)
     valued = {id(layer) for layer in dropouts_of(model)}
+    optimizer, loss, *activations = given or (False, False)
+    switched = {id(layer) for layer, flag in zip(model.layers, activations, strict=False) if flag}
     layers = []
     for layer in model._flatten_layers(include_self=False):
         if type(layer) not in _KNOWN:
@@ -131,6 +134,8 @@ def structure(model: keras.Model, shapes: list[Shape]) -> Hashable:
             config["rate"] = None
         if is_open:
             config.pop("units", None)
+        if id(layer) in switched:
+            config["activation"] = None
         layers.append((type(layer).__name__, _frozen(config)))
     return (
         tuple(layers),
@@ -138,10 +143,11 @@ def structure(model: keras.Model, shapes: list[Shape]) -> Hashable:
         tuple((tuple(v.shape), str(v.dtype)) for v in model.non_trainable_variables),
         tuple(str(v.dtype) for v in model.trainable_variables),
         tuple(tuple(places) for _, places in penalties_of(model)),
-        _optimizer(model.optimizer),
-        _identity(model._compile_loss._user_loss, keras.losses.get),
+        None if optimizer else _optimizer(model.optimizer),
+        None if loss else _identity(model._compile_loss._user_loss, keras.losses.get),
         _frozen(model._compile_loss._user_loss_weights),
         metrics(model),
+        tuple(given),
         keras.config.floatx(),
         keras.config.epsilon(),
         keras.config.image_data_format(),

@@ -27,6 +27,8 @@ UNCOMPILED = "training is not compiled"
 KERAS_STEP, KERAS_FIT = "running Keras' own step", "using model.fit"
 slower_ways: ContextVar[list[str] | None] = ContextVar("refine_slower_ways", default=None)
 """Filled with the slower ways that trainings of this context take."""
+compiled_here: ContextVar[bool | None] = ContextVar("refine_compiled", default=None)
+"""What ``compiled=None`` means in this context."""
 
 
 def fit(
@@ -85,9 +87,10 @@ def fit(
         validation_batch_size: Rows per validation batch. By default the largest convenient number if
             the loss and all metrics are plain means over rows, else ``batch_size``.
         validation_freq: Validate every so many epochs, or after the epochs listed (from 1).
-        compiled: Whether XLA compiles all epochs to one program, which takes one to three seconds and serves
-            every small dense network of the same structure and similar size. `True` where many trainings share
-            a structure; by default only from 50,000 updates on, where it pays for a single one.
+        compiled: Whether XLA compiles all epochs to one program, which takes some seconds and serves
+            every small dense network of the same structure and similar size, whichever of the common activations,
+            losses and optimizers it has. `True` where many trainings share a structure; by default only in an
+            objective with ``accelerate="compiled"``, and from 50,000 updates on, where it pays for a single one.
 
     Returns:
         The history, as ``model.fit`` returns it: ``.history[name]`` is a list with one float per epoch.
@@ -95,6 +98,8 @@ def fit(
     Raises:
         ValueError: Sizes that make no sense, or what Keras itself raises.
     """
+    if compiled is None:
+        compiled = compiled_here.get()
     arguments = {k: v for k, v in locals().items() if k not in ("model", "x", "y")}
     return train(model, x, y, arguments, model.fit)
 

@@ -99,8 +99,8 @@ class KerasObjective:
         allow_nan: Whether NaN in inputs may reach the model function, because its model takes it. By default NaN is an
             error unless ``preprocess`` removes it.
         accelerate: Whether ``model.fit``, called by the function in a trial, is `refine.keras.fit`, with its fallbacks and
-            notices; ``"compiled"`` with its ``compiled=True``, for rounds in which many small dense networks share a
-            structure. Every trial then has the metric ``accelerated``: 1.0, or 0.0 if a training was left to
+            notices; ``"compiled"`` with its ``compiled=True``, for rounds of many small dense networks, also where
+            the function calls `refine.keras.fit` itself. Every trial then has the metric ``accelerated``: 1.0, or 0.0 if a training was left to
             ``model.fit``. No progress is printed unless ``verbose`` is given.
         name: What the objective is called in node ids; by default the function's qualified name.
 

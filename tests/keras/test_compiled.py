@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import psutil
 import pytest
 from keras import layers
 
@@ -87,7 +88,6 @@ CASES: dict[str, dict[str, Any]] = {
     "one hidden": {"widths": (12,)},
     "three hidden, tanh": {"widths": (3, 8, 17), "activation": "tanh"},
     "sigmoid inside": {"activation": "sigmoid", "optimizer": "adam"},
-    "rmsprop": {"optimizer": "rmsprop"},
     "weight decay": {"optimizer": lambda: keras.optimizers.AdamW(weight_decay=0.05)},
     "momentum": {"optimizer": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)},
     "schedule": {"optimizer": lambda: keras.optimizers.Adam(
@@ -96,7 +96,6 @@ CASES: dict[str, dict[str, Any]] = {
     "ftrl": {"optimizer": "ftrl"},
     "l2": {"penalty": keras.regularizers.L2(0.02)},
     "l1": {"penalty": keras.regularizers.L1(0.02)},
-    "log cosh": {"loss": keras.losses.log_cosh},
     "auc": {"metrics": ("AUC",)},
 }  # fmt: skip
 
@@ -158,6 +157,35 @@ def test_metrics_are_the_same_numbers() -> None:
         assert found[name] == plain[name]
 
 
+def test_one_program_serves_common_activations_losses_and_optimizers(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = [
+        {"activation": keras.activations.relu, "optimizer": "adam", "loss": "log_cosh"},
+        {
+            "activation": "tanh",
+            "optimizer": keras.optimizers.RMSprop,
+            "loss": keras.losses.mean_squared_error,
+        },
+        {"activation": "elu", "optimizer": lambda: keras.optimizers.Nadam(0.01)},
+        {"activation": "relu", "optimizer": "rmsprop", "dropout": 0.1},
+    ]
+    for options in tried:
+        expected, found = (trained(options | {"widths": (4,)}, way) for way in ("keras", True))
+        for metric, values in expected[0].items():
+            np.testing.assert_allclose(found[0][metric], values, rtol=1e-5, atol=1e-5, err_msg=metric)
+        for mine, theirs in zip(found[1], expected[1], strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
+    assert programs() == 1
+    trained({"widths": (4,), "optimizer": lambda: keras.optimizers.Adam(beta_1=0.8)}, True)
+    assert programs() == 2
+    # They stay until memory is short.
+    monkeypatch.setattr(_plain, "_MOST_WHEN_SHORT", 2)
+    memory = psutil.virtual_memory()
+    for share, full in ((0.5, False), (0.2, True)):
+        given = memory._replace(available=int(share * memory.total))
+        monkeypatch.setattr(psutil, "virtual_memory", lambda given=given: given)
+        assert _plain._is_full() == full
+
+
 def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None:
     alone = trained({"widths": (5, 7)}, True)
     trained({"widths": (2, 8), "dropout": 0.1, "optimizer": lambda: keras.optimizers.Nadam(0.1)}, True)
@@ -165,7 +193,7 @@ def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None
     again = trained({"widths": (5, 7)}, True)
     assert again[0] == alone[0]
     _plain._traces.clear()
-    trained({"widths": (2, 8)}, True)
+    trained({"widths": (2, 8), "activation": "relu", "optimizer": "adam", "loss": "mse"}, True)
     assert trained({"widths": (5, 7)}, True)[0] == alone[0]
     trained({"widths": (5, 9)}, True)  # wider than 8
     assert programs() == 2
@@ -249,10 +277,20 @@ def unchanged(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
     return history, model
 
 
+def changed(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+    """The same with `refine.keras.fit`."""
+    model = network(widths=(int(params["units"]),))
+    history = fit(model, x, y, validation_data=(x_val, y_val), epochs=2, batch_size=16)
+    return history, model
+
+
 def test_an_objective_asks_for_it() -> None:
     objective = KerasObjective(unchanged, X, Y, accelerate="compiled")
     found = objective({"units": 4}, RunningTrial(5, None))
     assert found["accelerated"] == 1.0
+    assert programs() == 1
+    called = KerasObjective(changed, X, Y, accelerate="compiled")
+    assert called({"units": 4}, RunningTrial(5, None)) == found
     assert programs() == 1
     assert objective.code.endswith("-compiled")
     assert KerasObjective(unchanged, X, Y, accelerate=True).code.endswith("-accelerated")
