@@ -16,7 +16,7 @@ from refine.space.parameters import Parameter
 from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 
-KINDS = ("accepted", "edited", "declined", "branched", "chosen")
+KINDS = ("accepted", "edited", "declined", "branched", "chosen", "suggested")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Decision:
 
     Attributes:
         kind: ``"accepted"`` as proposed, ``"edited"`` (changed or rejected in parts), ``"declined"``
-            altogether, ``"branched"`` without regard to a proposal, or ``"chosen"``: a point of the front of several goals.
+            altogether, ``"branched"`` without regard to a proposal, ``"chosen"``: a point of the front of several goals, or
+            ``"suggested"``: bounds that somebody suggests to whoever decides.
         proposal: Digest of the proposal decided upon; empty for a branch.
         space: The space decided upon; ``None`` for a decline.
         edits: Name -> (proposed, decided) for every parameter that the person set.

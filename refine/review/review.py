@@ -24,7 +24,7 @@ from refine.space.given import given_configurations
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.trials.round_record import Node
-from refine.utils.action import Action
+from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.provided import provided
 
@@ -348,6 +348,41 @@ class Review(Shown, Generic[R]):
         decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
         self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
+
+    def suggest(self, reason: str, *, author: str | None = None) -> Decision:
+        """Stores these bounds as a suggestion to whoever decides, beside what is proposed; no child is made.
+
+        Args:
+            reason: Why, in words.
+            author: Who suggests it; default the user name.
+
+        Raises:
+            ReviewError: There is no reason, or nothing differs from the proposal.
+        """
+        if not check_note(reason).strip():
+            raise ReviewError("a suggestion needs a reason, so that whoever decides can weigh it; write one")
+        space, edits = decided_space(self.proposal, self.edits, self.rejected)
+        if space == self.proposal.space:
+            raise ReviewError(
+                "a suggestion must differ from the proposal, and this one has its bounds; edit it first",
+                Action("review.edit", Symbol("name=(low, high)")),
+            )
+        probability = self.claim.probability
+        decision = Decision(
+            kind="suggested",
+            proposal=self.proposal.digest,
+            space=space,
+            edits=edits,
+            rejected=self.rejected,
+            child=None,
+            note=reason,
+            author=check_author(author),
+            probability=None if math.isnan(probability) else probability,
+            volume_kept=self.volume_kept,
+        )
+        self.round._keep_proposal(self.proposal)
+        self.round._add_decision(decision)
+        return decision
 
     def show(self) -> Any:
         """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.

@@ -38,6 +38,7 @@ KIND_WORDS = {
     "edited": "Accepted with changes",
     "declined": "Declined",
     "branched": "Branched without regard to the proposal",
+    "suggested": "Suggested",
     "chosen": "A point of the front was chosen",
 }
 """How every kind of decision is called."""

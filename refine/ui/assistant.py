@@ -1,0 +1,158 @@
+"""What an assistant may do with a tree: look, suggest, and run trials within a budget. Accepting stays with a person."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from refine.errors import ReviewError, RoundStoppedError
+from refine.report.pages.proposal import claim_sentence
+from refine.space.parameters import Range
+from refine.utils.format import percent, plural, probability
+
+if TYPE_CHECKING:
+    from refine.review.review import Review
+    from refine.tree.round import Round
+    from refine.tree.tree import Tree
+
+AGENT = "agent:"
+"""How the author of what an assistant suggests, or decides, begins."""
+
+
+@dataclass
+class Assistant:
+    """The calls of one assistant on one tree. Each returns a text to read.
+
+    Args:
+        open_tree: Opens the tree; it is opened anew for every call, so that people and assistants work on one store.
+        name: What the assistant is called; its author is ``agent:<name>``.
+        budget: How many trials it may run, all rounds together.
+        may_accept: Whether it may decide as a person does.
+        objective_of: Options of :meth:`refine.Round.run` that say what a round's trials run.
+    """
+
+    open_tree: Callable[[], Tree]
+    name: str = "assistant"
+    budget: int = 0
+    may_accept: bool = False
+    objective_of: Callable[[Round], Mapping[str, Any]] = lambda _: {}
+    ran: int = field(default=0, init=False)
+
+    @property
+    def author(self) -> str:
+        """Under which name it is recorded."""
+        return f"{AGENT}{self.name}"
+
+    def tree(self) -> str:
+        """The refinement tree: every round with its best observed value, how far it is, and what led to it."""
+        with self.open_tree() as tree:
+            return str(tree)
+
+    def round(self, round_id: str) -> str:
+        """One round: its space with every level, progress, best trial, decisions and suggestions."""
+        with self.open_tree() as tree:
+            return str(tree[round_id])
+
+    def analysis(self, round_id: str) -> str:
+        """What the round's trials teach about every parameter: effects with intervals, q-values, where the good trials lie."""
+        with self.open_tree() as tree:
+            return str(tree[round_id].analyze())
+
+    def proposal(self, round_id: str, risk: float = 0.05) -> str:
+        """The narrowed space that is proposed at a risk, with the reason for every change and the claim."""
+        with self.open_tree() as tree:
+            return str(tree[round_id].propose(risk, keep=False))
+
+    def menu(self, round_id: str) -> str:
+        """What more or less risk would buy: proposals by risk, beside each other."""
+        with self.open_tree() as tree:
+            return str(tree[round_id].propose(keep=False).options())
+
+    def checks(self, round_id: str) -> str:
+        """Questions to ask before deciding, each with a verdict, its number and what to do."""
+        with self.open_tree() as tree:
+            return str(tree[round_id].propose(keep=False).checks())
+
+    def winner(self) -> str:
+        """The configuration to hand over by posterior mean, with what to expect when it is trained again."""
+        with self.open_tree() as tree:
+            found = tree.winner()
+            return "no trial has finished that may be called best" if found is None else str(found)
+
+    def calibration(self) -> str:
+        """How claims, edits and suggestions turned out, by author."""
+        with self.open_tree() as tree:
+            return str(tree.calibration())
+
+    def preview(self, round_id: str, edits: dict[str, Any], n: int | None = None) -> str:
+        """What a decision would mean: best trials kept, volume, the claim for these bounds, the size of the next round.
+
+        ``edits`` are parameters by name: ``[low, high]`` for a range, a list of the choices that stay for a choice, one value to fix it.
+        """
+        with self.open_tree() as tree:
+            return str(_edited(tree[round_id], edits).preview(n=n))
+
+    def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> str:
+        """Stores a suggestion for the person who decides: bounds with a reason, beside what is proposed. It changes no round.
+
+        ``edits`` as in ``preview``; parameters that are left out stay as proposed.
+        """
+        with self.open_tree() as tree:
+            review = _edited(tree[round_id], edits)
+            decision = review.suggest(reason, author=self.author)
+            own = "-" if decision.probability is None else probability(decision.probability)
+            return (
+                f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
+                f"suggested: keeps {percent(review.volume_kept)} of the space, probability {own}.\n"
+                f"proposed: {claim_sentence(review.proposal)}"
+            )
+
+    def run(self, round_id: str, trials: int) -> str:
+        """Runs more of a round's planned trials, as many as the budget of this session still allows."""
+        left = self.budget - self.ran
+        if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+            raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}")
+        if trials > left:
+            raise ReviewError(
+                f"{plural(trials, 'trial')} are more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
+                "for a larger one: refine mcp STORE --budget N"
+            )
+        with self.open_tree() as tree:
+            found = tree[round_id]
+            before = len(found.trials)
+            # The protocol owns the output.
+            with contextlib.redirect_stdout(sys.stderr):
+                try:
+                    found.run(trials=trials, progress=False, **self.objective_of(found))
+                except RoundStoppedError:
+                    self.ran += len(tree[round_id].trials) - before
+                    raise
+            ended = len(found.trials) - before
+            self.ran += ended
+            return f"{plural(ended, 'trial')} ran; {self.budget - self.ran} left of the budget.\n\n{found}"
+
+    def accept(self, round_id: str, edits: dict[str, Any], note: str, n: int | None = None) -> str:
+        """Decides: accepts the proposal with edits and creates the next round. Refused unless the person allowed it."""
+        if not self.may_accept:
+            raise ReviewError(
+                "accepting stays with a person: suggest it with a reason instead. Whoever started this server may allow it with "
+                "--may-accept"
+            )
+        with self.open_tree() as tree:
+            child = _edited(tree[round_id], edits).accept(note, n=n, author=self.author)
+            return str(child)
+
+
+def _edited(found: Round, edits: Mapping[str, Any]) -> Review[Round]:
+    """A proposal with edits as JSON has them."""
+    review = found.propose(keep=False)
+    typed = {
+        name: tuple(value)
+        if isinstance(value, list) and name in found.space and isinstance(found.space[name], Range)
+        else value
+        for name, value in edits.items()
+    }
+    return review.edit(typed) if typed else review

@@ -1,0 +1,112 @@
+"""An assistant on a tree: it looks, suggests, runs within its budget, and doesn't decide. By the SDK's own client."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+import objectives
+import refine
+from refine.errors import ReviewError
+
+mcp = pytest.importorskip("mcp")
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def store(tmp_path, space):
+    path = tmp_path / "refine.db"
+    with refine.Tree("study", store=path) as tree:
+        tree.add_round(space, objectives.bowl, n=60, seed=1).run(n=30, progress=False)
+        tree.add_round(space, objectives.bowl, n=60, seed=2)
+    return path
+
+
+def session(store, steps, *options):
+    """Runs the server as a process and a client's steps against it."""
+    code = f"import sys; sys.path[:0] = [{str(TESTS)!r}]; from refine.ui.cli import main; main()"
+    at = mcp.StdioServerParameters(command=sys.executable, args=["-c", code, "mcp", str(store), *options])
+
+    async def play():
+        async with mcp.Client(at) as client:
+
+            async def call(name, **arguments):
+                found = await client.call_tool(name, arguments)
+                return ("error: " if found.is_error else "") + found.content[0].text
+
+            return await steps(client, call)
+
+    return asyncio.run(asyncio.wait_for(play(), 240))
+
+
+def test_a_session(store):
+    with refine.Tree("study", store=store) as tree:
+        first, second = (r.id for r in tree.rounds)
+
+    async def steps(client, call):
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert {"tree", "proposal", "menu", "preview", "suggest", "run", "accept"} <= set(tools)
+        assert all(tools[name].description for name in tools)
+        assert first in await call("tree")
+        assert "The proposed space keeps" in await call("proposal", round_id=first, risk=0.15)
+        assert "What more or less risk would buy" in await call("menu", round_id=first)
+        looked = await call("preview", round_id=first, edits={"dropout": [0, 0.2]})
+        assert "If you accept this" in looked
+        refused = await call("accept", round_id=first, edits={}, note="yes")
+        assert refused.startswith("error: ")
+        assert "accepting stays with a person" in refused
+        assert "a suggestion needs a reason" in await call(
+            "suggest", round_id=first, edits={"dropout": [0, 0.2]}, reason=" "
+        )
+        told = await call(
+            "suggest",
+            round_id=first,
+            edits={"dropout": [0, 0.2]},
+            reason="less regularised nets won elsewhere",
+        )
+        assert "stored as a suggestion of agent:ann" in told
+        assert "did you mean 'dropout'" in await call(
+            "suggest", round_id=first, edits={"droput": [0, 1]}, reason="x"
+        )
+        assert "20 trials ran; 0 left of the budget" in await call("run", round_id=second, trials=20)
+        assert "more than the 0 left of a budget of 20" in await call("run", round_id=second, trials=1)
+        assert "no round or tag" in await call("round", round_id="nothing")
+        assert "agent:ann" in await call("round", round_id=first)
+
+    session(store, steps, "--agent", "ann", "--budget", "20")
+    with refine.Tree("study", store=store) as tree:
+        assert len(tree) == 2
+        assert len(tree[second].trials) == 20
+        (kept,) = tree[first].decisions
+        assert (kept.kind, kept.author, kept.child) == ("suggested", "agent:ann", None)
+        assert kept.note == "less regularised nets won elsewhere"
+        assert kept.edits["dropout"][1].high == 0.2
+        assert kept.probability is not None
+        assert kept.volume_kept < 1
+        report = tree[first].report(store.parent / "reports").read_text()
+        assert "Suggested by agent:ann" in report
+
+
+def test_a_person_may_let_it_decide(store):
+    with refine.Tree("study", store=store) as tree:
+        first = tree.rounds[0].id
+
+    async def steps(client, call):
+        return await call("accept", round_id=first, edits={"dropout": [0, 0.2]}, note="go on", n=12)
+
+    assert "12 configurations" in session(store, steps, "--may-accept")
+    with refine.Tree("study", store=store) as tree:
+        assert tree.rounds[-1].space["dropout"].high == 0.2
+        assert tree[first].decisions[-1].author == "agent:assistant"
+
+
+def test_a_suggestion_differs_from_the_proposal(store):
+    with (
+        refine.Tree("study", store=store) as tree,
+        pytest.raises(ReviewError, match="must differ from the proposal"),
+    ):
+        tree.rounds[0].propose(keep=False).suggest("as proposed")
