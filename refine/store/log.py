@@ -10,7 +10,7 @@ import json
 import operator
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
 from refine.store.schema import shown_url, t
-from refine.store.sound import BROKEN, PLAIN, curve_of, parsed, said, sift, unreadable
+from refine.store.sound import BROKEN, PLAIN, curve_of, said, sift, unreadable
 from refine.trials.frame import Records
 from refine.trials.metric import Curve, Metric
 from refine.trials.rows import Rows
@@ -215,22 +215,29 @@ def read_records(
     """
     with _without_collector(), engine.connect() as connection:
         out = {pk: Records(Rows(), Rows(), [], {name: [] for name in PLAIN}) for pk in pks}
-        known: dict[str, str] = {}
+        known: dict[Any, Any] = {}
         damaged: dict[int, list[str]] = {}
         for node, parts, data, found, faults in _sound_rows(connection, pks, curves, replicates, row):
             mine = out[node]
-            mine.configurations.extend(data[0])
-            mine.metrics.extend(data[1])
+            mine.configurations.append(data[0])
+            mine.metrics.append(data[1])
             if curves:
                 mine.curves.extend(found.get(pk, {}) for pk in parts[1])  # type: ignore[attr-defined]
             for name, part in zip(PLAIN, parts[4:], strict=True):
                 # Of words that come a million times each is kept once.
-                mine.columns[name].extend(map(known.setdefault, part, part) if name in _ALIKE else part)
+                mine.columns[name].extend(_kept_once(part, known) if name in _ALIKE else part)
             damaged.setdefault(node, []).extend(f"trial {i + 1}: {text}" for i, text in faults.items())
         return {
             pk: mine._replace(curves=mine.curves if curves else (), damaged=tuple(damaged.get(pk, ())))
             for pk, mine in out.items()
         }
+
+
+def _kept_once(values: Sequence[Any], known: dict[Any, Any]) -> Iterable[Any]:
+    """The same texts, equal ones as the same object."""
+    if values and values.count(values[0]) == len(values):
+        return itertools.repeat(known.setdefault(values[0], values[0]), len(values))
+    return map(known.setdefault, values, values)
 
 
 def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]:
@@ -245,7 +252,7 @@ def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]
         for _, parts, data, found, _ in _sound_rows(connection, [pk], curves, replicates=False, size=_SOME):
             columns = {name: list(part) for name, part in zip(PLAIN, parts[4:], strict=True)}
             series = [found.get(row, {}) for row in parts[1]] if curves else ()
-            yield Records(Rows(data[0]), Rows(data[1]), series, columns)
+            yield Records(data[0], data[1], series, columns)
 
 
 def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
@@ -263,7 +270,7 @@ def _sound_rows(
     row: int | None = None,
     size: int = _BLOCK,
 ) -> Iterator[
-    tuple[int, Sequence[Sequence[Any]], Sequence[list[Any]], Mapping[int, Curve], Mapping[int, str]]
+    tuple[int, Sequence[Sequence[Any]], Sequence[Rows], Mapping[int, Curve], Mapping[int, str]]
 ]:
     """Node by node what can be read of its trials, last attempts.
 
@@ -280,7 +287,9 @@ def _sound_rows(
     if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
         query = query.where(~_superseded())
     before: Counter[int] = Counter()
-    for rows in connection.execute(query, execution_options={"yield_per": size}).partitions():
+    # SQLite gives rows as they are asked for; a server has to be told to.
+    options = {} if connection.dialect.name == "sqlite" else {"yield_per": size}
+    for rows in connection.execute(query, execution_options=options).partitions(size):
         found: dict[int, Curve] = {}
         spoilt: dict[int, str] = {}
         if curves:
@@ -301,18 +310,20 @@ def _sound_rows(
         for node, some in of_node:
             mine = list(some)
             parts: list[Sequence[Any]] = list(zip(*mine, strict=True))
-            data: list[list[Any]] = []
+            data: list[Rows] = []
             faults = _faults(parts, spoilt, data)
             if faults:
                 good = [row for i, row in enumerate(mine) if i not in faults]
                 parts = list(zip(*good, strict=True)) or [()] * len(columns)
-                data = [parsed(parts[2]), parsed(parts[3])]
+                data = []
+                data = [Rows(), Rows()] if not good else data
+                _faults(parts, {}, data)
             yield node, parts, data, found, {before[node] + i: text for i, text in faults.items()}
             before[node] += len(mine)
 
 
 def _faults(
-    parts: Sequence[Sequence[Any]], spoilt: Mapping[int, str], data: list[list[Any]]
+    parts: Sequence[Sequence[Any]], spoilt: Mapping[int, str], data: list[Rows]
 ) -> dict[int, str]:
     """Number of a row of :func:`read_records` -> why it can't be read.
 
