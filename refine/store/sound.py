@@ -222,7 +222,9 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = N
             kinds[name] = different(columns[name])
         except TypeError:  # a list, say
             return f"{name} must be text"
-        if not set(map(type, kinds[name])) <= ({str} if name in ("state", "origin", "code") else {str, type(None)}):
+        if not set(map(type, kinds[name])) <= (
+            {str} if name in ("state", "origin", "code") else {str, type(None)}
+        ):
             return f"{name} must be text"
     for name, texts in (("key", columns["key"]), ("code", kinds["code"]), ("error", kinds["error"])):
         try:
