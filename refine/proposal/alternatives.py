@@ -169,7 +169,8 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
         stay = level_positions(e.parameter)[space[e.name].contains(levels)]
         unread = np.isnan(X[:, j])
         seen, level = np.unique(analysis.X[:, j], return_inverse=True)
-        ran &= unread | (np.abs(seen[:, None] - stay) < 1e-9).any(axis=1)[level]
+        inside = np.asarray((np.abs(seen[:, None] - stay) < 1e-9).any(axis=1))
+        ran &= unread | inside[level]
     done = int(np.unique(row_codes(np.nan_to_num(X[ran], nan=-1.0))).size)
     return max(0, different(space, analysis.parameters, exist) - done)
 

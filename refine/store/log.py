@@ -319,7 +319,7 @@ def _sound_rows(
         ends = dict(zip(every["node"], itertools.count(1))) if len(pks) > 1 else {pks[0]: len(rows)}
         low = 0
         for node, high in ends.items():  # in order, so that where a node was met last is where it ends
-            columns = {name: values[low:high] for name, values in every.items()}
+            columns: dict[str, Sequence[Any]] = {n: values[low:high] for n, values in every.items()}
             some = _sound(node, columns, found, spoilt, curves)
             yield some._replace(faults={before[node] + i: text for i, text in some.faults.items()})
             before[node] += high - low
@@ -371,7 +371,9 @@ def _sound(
             data = [Rows(), Rows()]
     pks: Sequence[int] = columns.get("pk", ())
     series = [found.get(pk, {}) for pk in pks] if curves else ()
-    return _Some(node, pks, *data, {name: columns[name] for name in PLAIN}, series, faults)
+    configurations, metrics = data
+    plain = {name: columns[name] for name in PLAIN}
+    return _Some(node, pks, configurations, metrics, plain, series, faults)
 
 
 def _faults(
