@@ -1,6 +1,6 @@
 """What refine itself costs at scale, beside Optuna, Keras Tuner and Talos.
 
-    python benchmarks/scale.py                       everything: an hour
+    python benchmarks/scale.py                       everything: more than an hour, so better in parts
     python benchmarks/scale.py --without trials      everything but the million trials: some twenty minutes
     python benchmarks/scale.py --only rounds trials  some parts: overhead, peers, talos, workers, cluster,
                                                      coordinators, grid, rounds, trials, exchange
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,9 @@ WIDE = {**SPACE, "beta": (0.8, 0.99, 20)}
 """1,800,000 configurations."""
 
 
-def table(head: list[str], rows: list[list[str]]) -> None:
-    """Prints Markdown."""
-    print("| " + " | ".join(head) + " |\n|---" + "|---:" * (len(head) - 1) + "|")
+def table(head: list[str], rows: Iterable[list[str]]) -> None:
+    """Prints Markdown, each row once it is there: what takes long may be broken off."""
+    print("| " + " | ".join(head) + " |\n|---" + "|---:" * (len(head) - 1) + "|", flush=True)
     for row in rows:
         print("| " + " | ".join(row) + " |", flush=True)
     print(flush=True)
@@ -444,7 +444,11 @@ def exchanges(what: str, url: str, folder: str) -> None:
 
 def out_and_in(n: int) -> None:
     """A round of many trials as a folder, loaded, and merged, without its report."""
-    rows = []
+    print("**Out and in**, every row a process of its own; the other store is SQLite\n")
+    table(["", "trials", "store", "seconds", "of processor time", "MB at peak"], _out_and_in(n))
+
+
+def _out_and_in(n: int) -> Iterator[list[str]]:
     with empty_stores() as stores:
         for name, url in stores.items():
             fill_study(url, n)
@@ -454,9 +458,7 @@ def out_and_in(n: int) -> None:
                     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                     seconds, cpu, most = json.loads(found.stdout)
                     cells = [f"{seconds:.0f}", f"{cpu:.0f}", f"{most:,.0f}"]
-                    rows.append([what, f"{n:,}", name if what != "load" else "SQLite", *cells])
-    print("**Out and in**, every row a process of its own; the other store is SQLite\n")
-    table(["", "trials", "store", "seconds", "of processor time", "MB at peak"], rows)
+                    yield [what, f"{n:,}", name if what != "load" else "SQLite", *cells]
 
 
 def peak() -> float:
@@ -509,7 +511,11 @@ def many_rounds(sizes: list[int]) -> None:
 
 def many_trials(n: int, beside: int) -> None:
     """Looks at one round of many trials, and at a study of Optuna with as many as its storages take in minutes."""
-    rows = []
+    print("**A round of many trials**, every row a process of its own\n")
+    table(["", "trials", "store", "seconds", "of processor time", "MB at peak"], _many_trials(n, beside))
+
+
+def _many_trials(n: int, beside: int) -> Iterator[list[str]]:
     looks_at = (
         *("open and print", "print again", "first paint of the page", "pulse of the page"),
         *("trials", "analyze and propose", "pulse while it analyses"),
@@ -518,7 +524,8 @@ def many_trials(n: int, beside: int) -> None:
         with empty_stores() as stores:
             for name, url in stores.items():
                 fill_study(url, trials)
-                rows += [[f"refine, {what}", f"{trials:,}", name, *looked(what, url)] for what in looks_at]
+                for what in looks_at:
+                    yield [f"refine, {what}", f"{trials:,}", name, *looked(what, url)]
     with tempfile.TemporaryDirectory() as folder:
         for name, url in {"SQLite": f"sqlite:///{folder}/o.db", "journal": f"{folder}/journal.log"}.items():
             fill_optuna(url, beside)
@@ -526,11 +533,7 @@ def many_trials(n: int, beside: int) -> None:
                 command = [sys.executable, __file__, "--optuna", what, url]
                 found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 seconds, cpu, peak = json.loads(found.stdout)
-                rows.append(
-                    [f"Optuna, {what}", f"{beside:,}", name, f"{seconds:.2f}", f"{cpu:.2f}", f"{peak:,.0f}"]
-                )
-    print("**A round of many trials**, every row a process of its own\n")
-    table(["", "trials", "store", "seconds", "of processor time", "MB at peak"], rows)
+                yield [f"Optuna, {what}", f"{beside:,}", name, f"{seconds:.2f}", f"{cpu:.2f}", f"{peak:,.0f}"]
 
 
 def optuna_storage(url: str) -> Any:
@@ -609,6 +612,9 @@ def main() -> None:
     parser.add_argument(
         "--beside", type=int, default=10_000, help="trials of Optuna's study, and of a round beside it"
     )
+    parser.add_argument(
+        "--exchanged", type=int, default=100_000, help="trials of the round that goes out and in"
+    )
     parser.add_argument("--look", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--exchange", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--optuna", nargs=2, help=argparse.SUPPRESS)
@@ -641,7 +647,7 @@ def main() -> None:
         "grid": lambda: grid(100_000),
         "rounds": lambda: many_rounds(arguments.rounds),
         "trials": lambda: many_trials(arguments.trials, arguments.beside),
-        "exchange": lambda: out_and_in(arguments.trials),
+        "exchange": lambda: out_and_in(arguments.exchanged),
     }
     for name, part in parts.items():
         if name in arguments.only and name not in arguments.without:

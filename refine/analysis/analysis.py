@@ -43,7 +43,7 @@ from refine.trials.goal import check_direction, sign_of
 from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
 from refine.trials.trial import FAILED, STATES
 from refine.utils.action import Action, Symbol
-from refine.utils.arrays import Bools, Floats
+from refine.utils.arrays import Bools, Floats, order_of, row_codes
 from refine.utils.display import Shown
 from refine.utils.format import join, plural
 from refine.utils.threads import one_thread
@@ -202,7 +202,7 @@ class Analysis(Shown):
     @cached_property
     def configurations(self) -> npt.NDArray[np.intp]:
         """A number per row of ``X``, equal for equal configurations, shape (n,)."""
-        return np.unique(self.X, axis=0, return_inverse=True)[1].reshape(-1)
+        return np.unique(row_codes(self.X), return_inverse=True)[1].reshape(-1)
 
     @property
     def ranked(self) -> tuple[ParameterEvidence, ...]:
@@ -354,10 +354,12 @@ def analyze(
     ]
     ranked = rows.ranked
     X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
-    order_ranked = np.lexsort((*X_ranked.T, y_ranked))
+    order_ranked = order_of(X_ranked, y_ranked)
     X_ranked, y_ranked = X_ranked[order_ranked], y_ranked[order_ranked]
     X_space_filling, y_space_filling = rows.X[space_filling][:, at], sign * rows.y[space_filling]
-    order = np.lexsort((*X_space_filling.T, y_space_filling))
+    order = (
+        order_ranked if np.array_equal(ranked, space_filling) else order_of(X_space_filling, y_space_filling)
+    )
     X_space_filling, y_space_filling = X_space_filling[order], y_space_filling[order]
     labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][space_filling][order]
     seen = [masks.get(n, np.ones(len(rows.ranked), np.bool_))[ranked] for n in names]
@@ -493,7 +495,7 @@ def _evidence(
     )
     degenerate = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
-    order = np.lexsort((*X.T, y))
+    order = order_of(X, y)
     return X[order], y[order], order
 
 

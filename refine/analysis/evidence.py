@@ -11,7 +11,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter
-from refine.utils.arrays import Bools, Floats
+from refine.utils.arrays import Bools, Floats, order_of
 from refine.utils.format import number
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ class Tests:
         if key not in self._known:
             rows = self._rows
             at = np.flatnonzero(tested)
-            at = at[np.lexsort((*rows.X[at].T, rows.y[at]))]  # draws must not depend on the order of rows
+            at = at[order_of(rows.X[at], rows.y[at])]  # draws must not depend on the order of rows
             others, y = rows.X[at][:, self._columns], self._sign * rows.y[at]
             # Rows given twice are no more evidence: tests see every configuration once, with the mean score of its values.
             alone, score = once(others, y, self._sizes)

@@ -77,6 +77,8 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
 
 def replicate_groups(records: Records) -> list[str]:
     """One label per trial, equal where configurations agree on everything that the objective read."""
+    if _nothing_noted(records):
+        return list(map(str, records.columns["key"]))
     out = []
     for configuration, read, key in zip(
         records.configurations, records.columns["read"], records.columns["key"], strict=True
@@ -128,10 +130,15 @@ def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_
 
     A trial that noted nothing counts as having read everything.
     """
-    known = [None if read is None else set(_names(read)) for read in records.columns["read"]]
-    if not any(read is not None for read in known):
+    if _nothing_noted(records):
         return {}
+    known = [None if read is None else set(_names(read)) for read in records.columns["read"]]
     return {n: np.array([read is None or n in read for read in known], dtype=np.bool_) for n in space}
+
+
+def _nothing_noted(records: Records) -> bool:
+    """Whether no trial says what it read."""
+    return records.columns["read"].count(None) == len(records.columns["read"])
 
 
 def _names(read: Any) -> list[str]:

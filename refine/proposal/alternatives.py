@@ -17,6 +17,7 @@ from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.space.encoding import decode, encode, label
 from refine.space.space import Space
+from refine.utils.arrays import row_codes
 
 _LEAST_SAVING = 0.05
 _LEAST_TRIALS = 5
@@ -167,8 +168,10 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
         levels[:] = e.parameter.grid
         stay = level_positions(e.parameter)[space[e.name].contains(levels)]
         unread = np.isnan(X[:, j])
-        ran &= unread | (np.abs(analysis.X[:, j, None] - stay) < 1e-9).any(axis=1)
-    done = int(np.unique(np.nan_to_num(X[ran], nan=-1.0), axis=0).shape[0])
+        seen, level = np.unique(analysis.X[:, j], return_inverse=True)
+        inside = np.asarray((np.abs(seen[:, None] - stay) < 1e-9).any(axis=1))
+        ran &= unread | inside[level]
+    done = int(np.unique(row_codes(np.nan_to_num(X[ran], nan=-1.0))).size)
     return max(0, different(space, analysis.parameters, exist) - done)
 
 

@@ -15,6 +15,9 @@ from refine.space.encoding import Reference, dumps, encode, freeze, label, value
 from refine.space.parameters import Mask, Parameter, condition_code, number_of
 from refine.utils.arrays import Floats
 
+_MANY = 1000
+"""Numbers of which equal ones are looked up once."""
+
 
 @final
 @dataclass(frozen=True, repr=False)
@@ -123,6 +126,10 @@ class Categorical(Parameter):
 
     def positions(self, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Level numbers of values or labels; -1 where a value is none of the choices."""
+        if isinstance(values, np.ndarray) and values.dtype.kind in "if" and values.size > _MANY:
+            kinds = np.unique(values)
+            if kinds.size < values.size:
+                return self.positions(kinds)[np.searchsorted(kinds, values.ravel())]
         array = np.asarray(values, dtype=object).ravel()
         texts = array.tolist()
         if set(map(type, texts)) == {str}:

@@ -265,5 +265,6 @@ def on_levels(parameter: Parameter, positions: np.ndarray[tuple[int], np.dtype[n
     if not isinstance(parameter, Float):
         return True
     grid = parameter.unit(np.asarray(parameter.grid))
+    positions = np.unique(positions)
     nearest = np.abs(positions[:, None] - grid[None, :]).min(axis=1) if len(positions) else np.zeros(1)
     return bool(nearest.max() < 1e-6)

@@ -25,6 +25,7 @@ from refine.stats._common import (
     subsample,
 )
 from refine.stats.kernel import Kernel, embed, fit_kernel
+from refine.utils.arrays import row_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,9 +150,9 @@ def evidence(X: FloatArray, y: FloatArray) -> Evidence:
     """
     from scipy.special import ndtri
 
-    rows = np.lexsort((y, *X.T[::-1]))
-    table = X[rows]
-    new = np.r_[True, np.any(table[1:] != table[:-1], axis=1)]
+    code = row_codes(X)
+    rows = np.lexsort((y, code))
+    new = np.r_[True, np.diff(code[rows]) != 0]
     group = np.cumsum(new) - 1
     count = np.bincount(group)
     weight = 1.0 / count[group]

@@ -214,9 +214,11 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
     labels = np.asarray(groups)
     same_length(labels.size, y.size)
     if labels.dtype.kind in "OU":  # which group has which number says nothing: texts need not be sorted
-        number: dict[object, int] = {}
         every = labels.tolist()
-        index = np.fromiter((number.setdefault(v, len(number)) for v in every), np.int64, len(every))
+        if len(set(every)) == len(every):  # most rounds run nothing again
+            return np.nan, 0
+        number = {label: i for i, label in enumerate(dict.fromkeys(every))}
+        index = np.fromiter(map(number.__getitem__, every), np.int64, len(every))
     else:
         _, index = np.unique(labels, return_inverse=True)
     size = np.bincount(index)

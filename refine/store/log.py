@@ -7,12 +7,11 @@ import gc
 import hashlib
 import itertools
 import json
-import operator
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ import sqlalchemy as sa
 from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
 from refine.store.schema import shown_url, t
-from refine.store.sound import BROKEN, PLAIN, curve_of, parsed, said, sift, unreadable
+from refine.store.sound import BROKEN, PLAIN, READ, curve_of, said, sift, unreadable
 from refine.trials.frame import Records
 from refine.trials.metric import Curve, Metric
 from refine.trials.rows import Rows
@@ -215,22 +214,31 @@ def read_records(
     """
     with _without_collector(), engine.connect() as connection:
         out = {pk: Records(Rows(), Rows(), [], {name: [] for name in PLAIN}) for pk in pks}
-        known: dict[str, str] = {}
+        known: dict[Any, Any] = {}
         damaged: dict[int, list[str]] = {}
-        for node, parts, data, found, faults in _sound_rows(connection, pks, curves, replicates, row):
-            mine = out[node]
-            mine.configurations.extend(data[0])
-            mine.metrics.extend(data[1])
+        for some in _sound_rows(connection, pks, curves, replicates, row):
+            mine = out[some.node]
+            mine.configurations.append(some.configurations)
+            mine.metrics.append(some.metrics)
             if curves:
-                mine.curves.extend(found.get(pk, {}) for pk in parts[1])  # type: ignore[attr-defined]
-            for name, part in zip(PLAIN, parts[4:], strict=True):
+                mine.curves.extend(some.curves)  # type: ignore[attr-defined]
+            for name, part in some.columns.items():
                 # Of words that come a million times each is kept once.
-                mine.columns[name].extend(map(known.setdefault, part, part) if name in _ALIKE else part)
-            damaged.setdefault(node, []).extend(f"trial {i + 1}: {text}" for i, text in faults.items())
+                mine.columns[name].extend(_kept_once(part, known) if name in _ALIKE else part)
+            damaged.setdefault(some.node, []).extend(
+                f"trial {i + 1}: {text}" for i, text in some.faults.items()
+            )
         return {
             pk: mine._replace(curves=mine.curves if curves else (), damaged=tuple(damaged.get(pk, ())))
             for pk, mine in out.items()
         }
+
+
+def _kept_once(values: Sequence[Any], known: dict[Any, Any]) -> Iterable[Any]:
+    """The same texts, equal ones as the same object."""
+    if values and values.count(values[0]) == len(values):
+        return itertools.repeat(known.setdefault(values[0], values[0]), len(values))
+    return map(known.setdefault, values, values)
 
 
 def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]:
@@ -242,17 +250,37 @@ def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]
         curves: Whether to read values per epoch as well.
     """
     with engine.connect() as connection:
-        for _, parts, data, found, _ in _sound_rows(connection, [pk], curves, replicates=False, size=_SOME):
-            columns = {name: list(part) for name, part in zip(PLAIN, parts[4:], strict=True)}
-            series = [found.get(row, {}) for row in parts[1]] if curves else ()
-            yield Records(Rows(data[0]), Rows(data[1]), series, columns)
+        for some in _sound_rows(connection, [pk], curves, replicates=False, size=_SOME):
+            columns = {name: list(part) for name, part in some.columns.items()}
+            yield Records(some.configurations, some.metrics, some.curves, columns)
 
 
 def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
     """The rows of the trials that :func:`read_records` reads of the planned runs of a node, in its order."""
-    return [
-        row for _, parts, *_ in _sound_rows(connection, [pk], curves, replicates=False) for row in parts[1]
-    ]
+    some = _sound_rows(connection, [pk], curves, replicates=False, numbered=True)
+    return [row for each in some for row in each.pks]
+
+
+class _Some(NamedTuple):
+    """Trials of one node that were read together.
+
+    Attributes:
+        node: Row of the node.
+        pks: Their rows; empty where nobody asked for them.
+        configurations: Name -> plain JSON data.
+        metrics: Name -> number.
+        columns: The other columns, by the names in ``PLAIN``.
+        curves: Their curves; empty where they were not read.
+        faults: Number of a trial that can't be read, among those of its node -> why.
+    """
+
+    node: int
+    pks: Sequence[int]
+    configurations: Rows
+    metrics: Rows
+    columns: dict[str, Sequence[Any]]
+    curves: Sequence[Curve]
+    faults: Mapping[int, str]
 
 
 def _sound_rows(
@@ -262,72 +290,110 @@ def _sound_rows(
     replicates: bool,
     row: int | None = None,
     size: int = _BLOCK,
-) -> Iterator[
-    tuple[int, Sequence[Sequence[Any]], Sequence[list[Any]], Mapping[int, Curve], Mapping[int, str]]
-]:
-    """Node by node what can be read of its trials, last attempts.
-
-    Yields:
-        Some thousand at a time: the node, columns of the statement, parsed configurations and metrics, curves by row, and why which others
-        can't be read, by number.
-    """
+    numbered: bool = False,
+) -> Iterator[_Some]:
+    """Node by node what can be read of its trials, last attempts, some thousand at a time."""
     c = t.trial.c
     where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
     if row is not None:
         where &= c.pk == row
-    columns = [c.node, c.pk, c.configuration, c.metrics, *(c[name] for name in PLAIN)]
-    query = sa.select(*columns).where(where).order_by(c.node, c.pk)
-    if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
+    numbered |= curves
+    # A column takes as long to fetch whatever it holds: what is known to be the same in all rows is left out.
+    least, most = connection.execute(
+        sa.select(sa.func.min(c.attempt), sa.func.max(c.attempt)).where(where)
+    ).one()
+    same: dict[str, Any] = {} if replicates else {"replicate": 0}
+    same |= {"attempt": 0} if (least, most) == (0, 0) else {}
+    same |= {"node": pks[0]} if len(pks) == 1 else {}
+    names = [name for name in ("node", *(["pk"] if numbered else []), *READ) if name not in same]
+    query = sa.select(*(c[name] for name in names)).where(where).order_by(c.node, c.pk)
+    if most:
         query = query.where(~_superseded())
     before: Counter[int] = Counter()
-    for rows in connection.execute(query, execution_options={"yield_per": size}).partitions():
-        found: dict[int, Curve] = {}
-        spoilt: dict[int, str] = {}
-        if curves:
-            low, high = rows[0].pk, rows[-1].pk
-            if len(pks) > 1:
-                low, high = min(row.pk for row in rows), max(row.pk for row in rows)
-            pairs = (
-                sa.select(t.curve.c.trial, t.curve.c.data)
-                .join(t.trial, c.pk == t.curve.c.trial)
-                .where(where, c.pk.between(low, high))
-            )
-            for trial, packed in connection.execute(pairs):
-                try:
-                    found[trial] = curve_of(packed)
-                except BROKEN as error:
-                    spoilt[trial] = f"its curve: {said(error)}"
-        of_node = itertools.groupby(rows, operator.itemgetter(0)) if len(pks) > 1 else [(pks[0], rows)]
-        for node, some in of_node:
-            mine = list(some)
-            parts: list[Sequence[Any]] = list(zip(*mine, strict=True))
-            data: list[list[Any]] = []
-            faults = _faults(parts, spoilt, data)
-            if faults:
-                good = [row for i, row in enumerate(mine) if i not in faults]
-                parts = list(zip(*good, strict=True)) or [()] * len(columns)
-                data = [parsed(parts[2]), parsed(parts[3])]
-            yield node, parts, data, found, {before[node] + i: text for i, text in faults.items()}
-            before[node] += len(mine)
+    # SQLite gives rows as they are asked for; a server has to be told to.
+    options = {} if connection.dialect.name == "sqlite" else {"yield_per": size}
+    for rows in connection.execute(query, execution_options=options).partitions(size):
+        every = dict(zip(names, zip(*rows, strict=True), strict=True))
+        every |= {name: (value,) * len(rows) for name, value in same.items()}
+        found, spoilt = _read_curves(connection, where, every["pk"]) if curves else ({}, {})
+        ends = dict(zip(every["node"], itertools.count(1))) if len(pks) > 1 else {pks[0]: len(rows)}
+        low = 0
+        for node, high in ends.items():  # in order, so that where a node was met last is where it ends
+            columns: dict[str, Sequence[Any]] = {n: values[low:high] for n, values in every.items()}
+            some = _sound(node, columns, found, spoilt, curves)
+            yield some._replace(faults={before[node] + i: text for i, text in some.faults.items()})
+            before[node] += high - low
+            low = high
+
+
+def _read_curves(
+    connection: sa.Connection, where: sa.ColumnElement[bool], pks: Sequence[int]
+) -> tuple[dict[int, Curve], dict[int, str]]:
+    """Row of a trial -> its curve, and what is wrong with those that can't be read."""
+    found: dict[int, Curve] = {}
+    spoilt: dict[int, str] = {}
+    pairs = (
+        sa.select(t.curve.c.trial, t.curve.c.data)
+        .join(t.trial, t.trial.c.pk == t.curve.c.trial)
+        .where(where, t.trial.c.pk.between(min(pks), max(pks)))
+    )
+    for trial, packed in connection.execute(pairs):
+        try:
+            found[trial] = curve_of(packed)
+        except BROKEN as error:
+            spoilt[trial] = f"its curve: {said(error)}"
+    return found, spoilt
+
+
+def _sound(
+    node: int,
+    columns: dict[str, Sequence[Any]],
+    found: Mapping[int, Curve],
+    spoilt: Mapping[int, str],
+    curves: bool,
+) -> _Some:
+    """What can be read of some rows of a node.
+
+    Args:
+        node: Its row.
+        columns: Of the rows.
+        found: Row of a trial -> its curve.
+        spoilt: Row of a trial -> what is wrong with its curve.
+        curves: Whether curves were read.
+    """
+    data: list[Rows] = []
+    faults = _faults(columns, spoilt, data)
+    if faults:
+        keep = [i not in faults for i in range(len(columns["key"]))]
+        columns = {name: list(itertools.compress(values, keep)) for name, values in columns.items()}
+        data = []
+        if _faults(columns, {}, data) or not data:
+            data = [Rows(), Rows()]
+    pks: Sequence[int] = columns.get("pk", ())
+    series = [found.get(pk, {}) for pk in pks] if curves else ()
+    configurations, metrics = data
+    plain = {name: columns[name] for name in PLAIN}
+    return _Some(node, pks, configurations, metrics, plain, series, faults)
 
 
 def _faults(
-    parts: Sequence[Sequence[Any]], spoilt: Mapping[int, str], data: list[list[Any]]
+    columns: Mapping[str, Sequence[Any]], spoilt: Mapping[int, str], data: list[Rows]
 ) -> dict[int, str]:
-    """Number of a row of :func:`read_records` -> why it can't be read.
+    """Number of a row -> why it can't be read.
 
     Args:
-        parts: Columns of its statement.
+        columns: Of the rows.
         spoilt: Row of a trial -> what is wrong with its curve.
         data: Takes configurations and metrics, parsed, where all can be read.
     """
-    names, count = ("configuration", "metrics", *PLAIN), len(parts[1])
+    count = len(columns["key"])
 
     def fault(low: int, high: int) -> str:
-        columns = {name: part[low:high] for name, part in zip(names, parts[2:], strict=True)}
-        return unreadable(columns, data if high - low == count else None)
+        if high - low == count:
+            return unreadable(columns, data)
+        return unreadable({name: columns[name][low:high] for name in READ})
 
-    of_curves = {i: spoilt[pk] for i, pk in enumerate(parts[1]) if pk in spoilt} if spoilt else {}
+    of_curves = {i: spoilt[pk] for i, pk in enumerate(columns["pk"]) if pk in spoilt} if spoilt else {}
     return dict(sorted((of_curves | sift(count, fault)).items()))
 
 

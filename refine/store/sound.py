@@ -12,7 +12,7 @@ import math
 import operator
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -25,10 +25,12 @@ from refine.review.decision import Decision
 from refine.space.encoding import decode, digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.schema import hanging_on, own_columns
+from refine.store.texts import level_rows, number_rows, parsed
 from refine.trials.goal import check_direction
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import Node
+from refine.trials.rows import Rows
 from refine.trials.trial import ORIGINS, STATES
 
 Row = Mapping[str, Any]
@@ -200,7 +202,7 @@ READ = ("configuration", "metrics", *PLAIN)
 """Columns of a trial that everybody relies on who reads it; the first two are JSON."""
 
 
-def unreadable(columns: Mapping[str, Sequence[Any]], into: list[list[Any]] | None = None) -> str:
+def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = None) -> str:
     """What keeps some stored trials from being read; empty where nothing does. Looks at whole columns at once.
 
     Args:
@@ -209,15 +211,24 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[list[Any]] | Non
     """
     if not columns["key"]:
         return ""
-    for name in ("configuration", "metrics", "key", "state", "origin", "code"):
+    for name in ("configuration", "metrics", "key"):
         if not set(map(type, columns[name])) <= {str}:
             return f"{name} must be text"
-    for name in ("cell", "read", "error"):
-        if not set(map(type, columns[name])) <= {str, type(None)}:
-            return f"{name} must be text"
-    for name in ("key", "code", "error"):
+    if not set(map(type, columns["cell"])) <= {str, type(None)}:
+        return "cell must be text"
+    kinds: dict[str, set[Any]] = {}
+    for name in ("state", "origin", "code", "read", "error"):
         try:
-            "".join(filter(None, columns[name])).encode()
+            kinds[name] = different(columns[name])
+        except TypeError:  # a list, say
+            return f"{name} must be text"
+        if not set(map(type, kinds[name])) <= (
+            {str} if name in ("state", "origin", "code") else {str, type(None)}
+        ):
+            return f"{name} must be text"
+    for name, texts in (("key", columns["key"]), ("code", kinds["code"]), ("error", kinds["error"])):
+        try:
+            "".join(filter(None, texts)).encode()
         except UnicodeEncodeError:
             return f"{name} holds what is no letter"
     for name, least, most in (
@@ -233,49 +244,57 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[list[Any]] | Non
         if not (least <= min(values) and max(values) <= most):
             return f"{name} must be from {least} to {most:g}, got {short(min(values) if least > min(values) else max(values))}"
     for name, known in (("state", STATES), ("origin", ORIGINS)):
-        if odd := set(columns[name]) - set(known):
+        if odd := kinds[name] - set(known):
             return f"{name} must be one of {', '.join(known)}, got {short(min(odd))}"
     try:
-        _look_at(columns["configuration"], columns["metrics"], columns["read"], [] if into is None else into)
+        _look_at(columns["configuration"], columns["metrics"], kinds["read"], [] if into is None else into)
     except BROKEN as error:
         return said(error)
     return ""
 
 
+def different(values: Sequence[Any]) -> set[Any]:
+    """Which texts a column holds: of many columns that is one, which is seen without hashing them all."""
+    return {values[0]} if values.count(values[0]) == len(values) else set(values)
+
+
 def _look_at(
-    configurations: Sequence[str], metrics: Sequence[str], read: Sequence[str | None], into: list[list[Any]]
+    configurations: Sequence[str], metrics: Sequence[str], read: Collection[str | None], into: list[Rows]
 ) -> None:
-    for text in set(read):
+    for text in read:
         names = [] if text is None else json.loads(text)
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             raise ValueError(f"read must be a list of names, got {short(text)}")
-    for what, texts in (("configuration", configurations), ("metrics", metrics)):
-        found = parsed(texts)
-        into.append(found)
-        if not set(map(type, found)) <= {dict}:
-            raise ValueError(f"{what} must be an object, got {short(texts[0])}")
-        # Halves of letters are written as escapes, as whole letters beyond the first 65,536 are.
-        if "\\" in "".join(texts) and any("\\ud" in text.lower() for text in texts if "\\" in text):
-            for names in found:
-                if text := unstorable(json.dumps(names, ensure_ascii=False)):
-                    raise ValueError(f"{what} {text}")
-        if what == "metrics":
-            np.fromiter(chain.from_iterable(m.values() for m in found), dtype=np.float64)
-        else:
-            if max(map(len, texts)) > 308 and any(map(_HUGE.search, texts)):
-                raise ValueError("configuration holds a number of more digits than a float holds")
-            if any(
-                any(map(operator.contains, map(dict.values, found), repeat(far)))
-                for far in (math.inf, -math.inf)
-            ):
-                raise ValueError("configuration holds infinity")
+    into.append(level_rows(configurations) or Rows(_configurations(configurations)))
+    into.append(number_rows(metrics) or Rows(_metrics(metrics)))
 
 
-def parsed(texts: Sequence[str]) -> list[Any]:
-    """Texts of JSON as data. One call of the decoder for all is several times faster than one for each."""
-    found = json.loads("[" + ",".join(texts) + "]")
-    if len(found) != len(texts):
-        raise ValueError("is no single JSON value")
+def _configurations(texts: Sequence[str]) -> list[dict[str, Any]]:
+    found = _mappings("configuration", texts)
+    if max(map(len, texts)) > 308 and any(map(_HUGE.search, texts)):
+        raise ValueError("configuration holds a number of more digits than a float holds")
+    if any(
+        any(map(operator.contains, map(dict.values, found), repeat(far))) for far in (math.inf, -math.inf)
+    ):
+        raise ValueError("configuration holds infinity")
+    return found
+
+
+def _metrics(texts: Sequence[str]) -> list[dict[str, float]]:
+    found = _mappings("metrics", texts)
+    np.fromiter(chain.from_iterable(m.values() for m in found), dtype=np.float64)
+    return found
+
+
+def _mappings(what: str, texts: Sequence[str]) -> list[dict[str, Any]]:
+    found = parsed(texts)
+    if not set(map(type, found)) <= {dict}:
+        raise ValueError(f"{what} must be an object, got {short(texts[0])}")
+    # Halves of letters are written as escapes, as whole letters beyond the first 65,536 are.
+    if "\\" in "".join(texts) and any("\\ud" in text.lower() for text in texts if "\\" in text):
+        for names in found:
+            if text := unstorable(json.dumps(names, ensure_ascii=False)):
+                raise ValueError(f"{what} {text}")
     return found
 
 

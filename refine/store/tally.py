@@ -17,7 +17,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from refine.store.schema import t
-from refine.store.sound import BROKEN, parsed, sift
+from refine.store.sound import BROKEN, sift
+from refine.store.texts import parsed
 from refine.trials.goal import Goal
 from refine.trials.rows import Rows
 from refine.trials.trial import DEGENERATE

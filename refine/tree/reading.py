@@ -50,7 +50,7 @@ def read_paired_error(reader: Reader, pk: int, goal: Goal) -> float:
     if goal.metric.reduction != "last":
         return 0.0
     records = reader.records([pk], curves=False)
-    keys = best_keys(records, goal)[:COMPARED]
+    keys = best_keys(records, goal, COMPARED)
     examples = reader.examples(pk, keys)
     return paired_error_of(examples, _values(records, goal.metric), goal.metric) if examples else 0.0
 

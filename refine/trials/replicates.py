@@ -63,19 +63,25 @@ def _where(records: Records, keep: Sequence[bool]) -> Records:
     )
 
 
-def best_keys(records: Records, goal: Goal) -> list[str]:
+def best_keys(records: Records, goal: Goal, most: int | None = None) -> list[str]:
     """Keys of the configurations whose planned run may be called best, best first.
 
     Args:
         records: Trials of a round; replicates among them say nothing here.
         goal: What they are judged by.
+        most: How many; default all.
     """
     first = planned(records)
     values = goal.sign * usable_values(first, goal)
     usable = np.flatnonzero(np.isfinite(values))
     ranked = usable[np.argsort(-values[usable], kind="stable")]
     keys = first.columns["key"]
-    return list(dict.fromkeys(keys[i] for i in ranked.tolist()))
+    found: dict[str, None] = {}
+    for i in ranked.tolist():
+        if len(found) == most:
+            break
+        found[keys[i]] = None
+    return list(found)
 
 
 def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:

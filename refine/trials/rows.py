@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
+
+T = TypeVar("T")
 
 _NOT = object()
 """Stands where a mapping has no such name."""
@@ -23,10 +26,12 @@ class _Block(NamedTuple):
     Attributes:
         n: How many.
         columns: Name -> n values: an array where all are numbers of one type, else a list, in which ``_NOT`` may stand.
+        gaps: Names of the columns in which it does.
     """
 
     n: int
     columns: dict[str, Values]
+    gaps: frozenset[str] = frozenset()
 
     def listed(self, name: str, default: Any) -> list[Any]:
         """N values; a default where a mapping has no such name."""
@@ -35,14 +40,7 @@ class _Block(NamedTuple):
             return [default] * self.n
         if isinstance(found, np.ndarray):
             return list(found.tolist())
-        return [default if v is _NOT else v for v in found]
-
-    @property
-    def whole(self) -> bool:
-        """Whether every mapping has every name."""
-        return not any(
-            v is _NOT for values in self.columns.values() if isinstance(values, list) for v in values
-        )
+        return [default if v is _NOT else v for v in found] if name in self.gaps else found
 
     def mappings(self) -> Iterator[dict[str, Any]]:
         """The mappings, made anew."""
@@ -50,7 +48,7 @@ class _Block(NamedTuple):
             return ({} for _ in range(self.n))
         names = tuple(self.columns)
         rows = zip(*(self.listed(name, _NOT) for name in names), strict=True)
-        if self.whole:
+        if not self.gaps:
             return (dict(zip(names, row, strict=True)) for row in rows)
         return ({n: v for n, v in zip(names, row, strict=True) if v is not _NOT} for row in rows)
 
@@ -75,7 +73,24 @@ class Rows(Sequence[dict[str, Any]]):
             mappings: They are not kept themselves.
         """
         if mappings:
-            self._blocks.append(_Block(len(mappings), {n: _packed(v) for n, v in _by_name(mappings)}))
+            found, gaps = _by_name(mappings)
+            self._blocks.append(_Block(len(mappings), {n: packed(v) for n, v in found}, gaps))
+
+    @classmethod
+    def of_columns(cls, n: int, columns: Mapping[str, Values]) -> Rows:
+        """Mappings that all have the same names.
+
+        Args:
+            n: How many.
+            columns: Name -> n values, as :func:`packed` and :func:`taken` give them.
+        """
+        found = cls()
+        found._blocks.append(_Block(n, dict(columns)))
+        return found
+
+    def append(self, others: Rows) -> None:
+        """Takes those of others."""
+        self._blocks += others._blocks
 
     @classmethod
     def joined(cls, parts: Iterable[Rows]) -> Rows:
@@ -97,7 +112,7 @@ class Rows(Sequence[dict[str, Any]]):
         i = range(len(self))[at]
         for block in self._blocks:
             if i < block.n:
-                one = _Block(1, {n: v[i : i + 1] for n, v in block.columns.items()})
+                one = _Block(1, {n: v[i : i + 1] for n, v in block.columns.items()}, block.gaps)
                 return next(one.mappings())
             i -= block.n
         raise IndexError(at)
@@ -131,7 +146,7 @@ class Rows(Sequence[dict[str, Any]]):
         parts = [np.zeros(0, dtype=np.bool_)]
         for block in self._blocks:
             found = block.columns.get(name)
-            if isinstance(found, list):
+            if isinstance(found, list) and name in block.gaps:
                 parts.append(np.array([v is not _NOT for v in found], dtype=np.bool_))
             else:
                 parts.append(np.full(block.n, found is not None))
@@ -157,7 +172,7 @@ class Rows(Sequence[dict[str, Any]]):
         for block in self._blocks:
             mine = keep[first : first + block.n]
             first += block.n
-            if not block.whole:  # what is left may have fewer names
+            if block.gaps:  # what is left may have fewer names
                 found.extend(list(compress(block.mappings(), mine)))
             elif number := sum(map(bool, mine)):
                 mask = np.asarray(mine, dtype=np.bool_)
@@ -178,26 +193,32 @@ class Rows(Sequence[dict[str, Any]]):
         found, wanted = Rows(), list(names)
         for block in self._blocks:
             columns: dict[str, Values] = {}
+            gaps = set()
             for name in wanted:
                 mine = block.columns.get(name)
-                columns[name] = (
-                    mine
-                    if isinstance(mine, np.ndarray)
-                    else _packed(block.listed(name, otherwise.get(name, _NOT)))
-                )
-            found._blocks.append(_Block(block.n, columns))
+                if mine is None or name in block.gaps:
+                    if name not in otherwise:
+                        gaps.add(name)
+                    mine = packed(block.listed(name, otherwise.get(name, _NOT)))
+                columns[name] = mine
+            found._blocks.append(_Block(block.n, columns, frozenset(gaps)))
         return found
 
 
-def _by_name(mappings: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+def _by_name(
+    mappings: Sequence[Mapping[str, Any]],
+) -> tuple[Iterator[tuple[str, Sequence[Any]]], frozenset[str]]:
+    """Names with their columns, and in which of these something is missing."""
     kinds = dict.fromkeys(map(tuple, mappings))
     if len(kinds) == 1:
         (names,) = kinds
-        return zip(names, zip(*(m.values() for m in mappings), strict=True), strict=False)
-    return ((name, [m.get(name, _NOT) for m in mappings]) for name in dict.fromkeys(chain(*kinds)))
+        return zip(names, zip(*(m.values() for m in mappings), strict=True), strict=False), frozenset()
+    every = dict.fromkeys(chain(*kinds))
+    gaps = frozenset(name for name in every if any(name not in kind for kind in kinds))
+    return ((name, [m.get(name, _NOT) for m in mappings]) for name in every), gaps
 
 
-def _packed(values: Sequence[Any]) -> Values:
+def packed(values: Sequence[Any]) -> Values:
     """As an array where that gives back the very same objects' values and types, else as a list."""
     kinds = set(map(type, values))
     if len(kinds) == 1 and (kind := next(iter(kinds))) in _KINDS:
@@ -209,3 +230,17 @@ def _packed(values: Sequence[Any]) -> Values:
         known: dict[str, str] = {}
         return list(map(known.setdefault, values, values))
     return list(values)
+
+
+def taken(known: Mapping[T, Any], at: Sequence[T]) -> Values:
+    """As :func:`packed`, of values that are given once each.
+
+    Args:
+        known: The values, by what stands for them.
+        at: What stands for each.
+    """
+    kinds = set(map(type, known.values()))
+    if len(kinds) == 1 and (kind := next(iter(kinds))) in _KINDS:
+        with contextlib.suppress(OverflowError):  # more digits than 64 bits hold
+            return np.fromiter(map(known.__getitem__, at), dtype=_KINDS[kind], count=len(at))
+    return list(map(known.__getitem__, at))
