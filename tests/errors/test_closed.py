@@ -81,7 +81,14 @@ ROUND = {
     "trials": lambda r, p: r.trials,
     "more": lambda r, p: r.run(n=40, progress=False),
 }
-KNOWS_ROUND = {"id", "goal", "goals", "objective", "parent", "space"}  # `parent` of a root is known without the store
+KNOWS_ROUND = {
+    "id",
+    "goal",
+    "goals",
+    "objective",
+    "parent",
+    "space",
+}  # `parent` of a root is known without the store
 REVIEW = {
     "accept": lambda v, p: v.accept(n=5),
     "decline": lambda v, p: v.decline(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -133,7 +134,7 @@ def test_what_a_database_names_is_what_is_found_here(grown, monkeypatch, few, di
     _, found = grown
     store, pk, draw = found.context.store, found._stored.pk, random.Random(few)
     monkeypatch.setattr(tally, "_FEW", few)
-    goal = found.replace(goal, direction=direction, allow_degenerate=allow_degenerate)
+    goal = replace(found.goal, direction=direction, allow_degenerate=allow_degenerate)
     _write(found, range(150), random.Random(3))
     named = 0
     for step in range(15):
