@@ -42,6 +42,7 @@ from refine.stats.outlook import ChildOutlook, Outlook
 from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior
 from refine.stats.power import Power
+from refine.stats.prior import PriorEvidence
 from refine.stats.race import KnowledgeGradient, NextRuns
 from refine.stats.rescore import scorer
 from refine.stats.resolution import LeftOver, Resolution, TopNoise, left_over, smallest_step, within_groups
@@ -92,6 +93,7 @@ __all__ = [
     "PedAnova",
     "Posterior",
     "Power",
+    "PriorEvidence",
     "Rate",
     "RateTrend",
     "Ratio",

@@ -251,6 +251,7 @@ class MixedPosterior:
         cardinalities: Sequence[int],
         read: ArrayLike | None = None,
         candidates_read: ArrayLike | None = None,
+        prior: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Posterior:
         """Draw from the posterior.
 
@@ -262,6 +263,8 @@ class MixedPosterior:
             read: (n, d) bools, whether the objective read the parameter; None where all are read. A value that was
                 not read counts as a value of its own kind, at one distance from all others.
             candidates_read: (c, d) the same of the candidates.
+            prior: (n,) and (c,) what is thought of the evidence and of the candidates before anything is seen, in scores.
+                Trees and processes learn what it leaves unexplained. None for the same everywhere.
 
         Raises:
             AnalysisError: under 5 configurations, without candidates, or if shapes differ or something isn't finite.
@@ -290,6 +293,13 @@ class MixedPosterior:
         features = embed(table[at], seen[at], cardinalities, partly)
         cell_features = embed(cells, read_cells, cardinalities, partly)
         score = known.score[rows]
+        thought, thought_cells = np.zeros(len(at)), np.zeros(len(cells))
+        if prior is not None:
+            before, thought_cells = column(prior[0], "prior"), column(prior[1], "prior")
+            same_length(table.shape[0], before.size)
+            same_length(cells.shape[0], thought_cells.size)
+            thought = before[at]
+            score = score - thought
         parts, means, known_means = [], [], []
         if self.forest_draws:
             drawn, mean, known_mean = self._forest(features.table, score, weights, cell_features.table, rng)
@@ -301,12 +311,15 @@ class MixedPosterior:
             parts.append(drawn)
             means.append(mean)
             known_means.append(known_mean)
+        scores = np.concatenate(parts)
+        if prior is not None:
+            scores = np.clip(scores + thought_cells.astype(np.float32), -_EDGE, _EDGE)
         return Posterior(
-            np.concatenate(parts),
+            scores,
             self.forest_draws,
-            np.mean(means, axis=0),
+            np.mean(means, axis=0) + thought_cells,
             at,
-            np.mean(known_means, axis=0),
+            np.mean(known_means, axis=0) + thought,
             known.knots,
             known.values,
             known.slope,
