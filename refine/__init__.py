@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from refine.review.decision import Decision
     from refine.review.review import Review
     from refine.run.command import Command
+    from refine.space.belief import Near
     from refine.space.categorical import Categorical
     from refine.space.parameters import Float, Integer
     from refine.space.space import Space
@@ -34,6 +35,7 @@ _HOMES = {
     "Float": "space.parameters",
     "Goal": "trials.goal",
     "Integer": "space.parameters",
+    "Near": "space.belief",
     "Proposal": "proposal.proposal",
     "Pruner": "design.pruning",
     "Review": "review.review",
@@ -55,6 +57,7 @@ __all__ = [
     "Float",
     "Goal",
     "Integer",
+    "Near",
     "Proposal",
     "Pruner",
     "Review",

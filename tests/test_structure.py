@@ -39,6 +39,7 @@ PUBLIC = [
     "Float",
     "Goal",
     "Integer",
+    "Near",
     "Proposal",
     "Pruner",
     "Review",

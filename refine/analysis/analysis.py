@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.analysis.believed import Believed, Said, believed_of
 from refine.analysis.conditions import active_where, reading
 from refine.analysis.couplings import couplings
 from refine.analysis.evidence import (
@@ -28,6 +29,7 @@ from refine.analysis.pooling import noise_of
 from refine.analysis.reason import Reason
 from refine.analysis.ruled_out import without_ruled_out
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
+from refine.space.belief import belief_of
 from refine.space.encoding import check_seed
 from refine.space.parameters import Parameter
 from refine.space.space import Space
@@ -132,6 +134,7 @@ class Analysis(Shown):
         n_damaged: How many stored trials of the round and its ancestors can't be read, and are left out.
         feasibility: What all evidence says of metric constraints; ``None`` where there are none.
         others: Of a round with several goals, the analyses of the further ones, of the same trials.
+        said: What somebody believes about where the best value lies, if anybody does. No test knows of it.
     """
 
     space: Space
@@ -159,6 +162,7 @@ class Analysis(Shown):
     n_damaged: int = 0
     feasibility: Feasibility | None = None
     others: tuple[Analysis, ...] = ()
+    said: Said | None = None
 
     def beside(self, others: Sequence[Analysis]) -> Analysis:
         """The analysis of several goals at once: this one is the first goal's.
@@ -203,6 +207,13 @@ class Analysis(Shown):
     def configurations(self) -> npt.NDArray[np.intp]:
         """A number per row of ``X``, equal for equal configurations, shape (n,)."""
         return np.unique(row_codes(self.X), return_inverse=True)[1].reshape(-1)
+
+    @cached_property
+    def belief(self) -> Believed | None:
+        """What was believed, held against this evidence: what it weighs by now; ``None`` where nothing was."""
+        if self.said is None:
+            return None
+        return believed_of(self.said, self.space, self.parameters, self.X, self.y)
 
     @property
     def ranked(self) -> tuple[ParameterEvidence, ...]:
@@ -268,6 +279,7 @@ def analyze(
     allow_degenerate: bool = False,
     fresh: tuple[npt.ArrayLike, Sequence[Any]] | None = None,
     subject_to: Sequence[str | MetricConstraint] = (),
+    belief: Mapping[str, Any] | None = None,
 ) -> Analysis:
     """Measures everything a table of finished runs can teach about a space.
 
@@ -295,6 +307,8 @@ def analyze(
             they measure the noise and nothing else.
         subject_to: Metric constraints, such as ``["latency_ms <= 5"]``, on columns of ``frame``. A trial that doesn't meet
             them ranks with the worst, as a pruned one does, and can't be best.
+        belief: What you believe about where the best value lies, see :meth:`refine.Tree.add_round`. It shapes proposals, no
+            test.
 
     Raises:
         AnalysisError: A column is missing, or fewer than 10 finished space-filling trials lie inside the space.
@@ -310,6 +324,7 @@ def analyze(
         raise AnalysisError(
             f"look must be a whole number >= 1, the stage of looking at its branch, got {look!r}"
         )
+    said = None if belief is None else Said(belief_of(belief, space))
     sign = sign_of(direction)
     constraints = metric_constraints(subject_to)
     frame = _judged(frame, space, constraints)
@@ -400,6 +415,7 @@ def analyze(
         if "origin" in rows.table
         else 0,
         feasibility=feasibility,
+        said=said,
     )
 
 

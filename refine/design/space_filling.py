@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
+import numpy.typing as npt
 
 from refine.errors import DesignError, did_you_mean
 from refine.space.space import Indices, Space, configuration_key
 from refine.utils.action import Action, Symbol
+from refine.utils.arrays import Floats
 
 IMPORTED = "imported"
 """Method of a round whose trials were finished elsewhere: it visits no cells of its own."""
@@ -81,29 +83,70 @@ class Sobol(Design):
         Raises:
             DesignError: More varied parameters than the sequence has dimensions (21,201).
         """
-        from scipy.stats import qmc
-
         at = [j for j, radix in enumerate(space.radices) if radix > 1]
-        if len(at) > qmc.Sobol.MAXDIM:
-            raise DesignError(
-                f"design 'sobol' has at most {qmc.Sobol.MAXDIM} dimensions, got {len(at)} varied parameters; "
-                "use design='uniform'"
-            )
-        seen: set[Any] = set()
-        if at:
-            radices = np.array([space.radices[j] for j in at])
-            engine = qmc.Sobol(len(at), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
-            points = 1 << min(_SOBOL_BITS, max(1, (space.cells - 1).bit_length()))
-            drawn = 0
-            while drawn < points and len(seen) < space.cells:
-                block = min(_BLOCK, points - drawn)
-                drawn += block
-                rows = np.zeros((block, len(space)), dtype=np.int64)
-                rows[:, at] = np.minimum((engine.random(block) * radices).astype(np.int64), radices - 1)
-                yield _unseen(rows, space, seen)
-        if len(seen) < space.cells:
-            for rest in Uniform().blocks(space, seed):
-                yield _unseen(rest, space, seen)
+        radices = np.array([space.radices[j] for j in at])
+
+        def levels(points: Floats) -> npt.NDArray[np.int64]:
+            return np.asarray(np.minimum((points * radices).astype(np.int64), radices - 1))
+
+        yield from _snapped(space, seed, at, levels)
+
+
+@final
+@dataclass(frozen=True)
+class Weighted(Design):
+    """Scrambled Sobol' points by the quantiles of a density: every level of an axis is drawn about as often as it says.
+
+    It is of no round: what is drawn so is no even sample, and nothing is tested on it.
+
+    Attributes:
+        shares: Per parameter of the space the probability of every level, each sum 1.
+    """
+
+    method: ClassVar[str] = "weighted"
+    shares: Sequence[Floats]
+
+    def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
+        """Cells in the order of the sequence, the likeliest levels most often.
+
+        Raises:
+            DesignError: More varied parameters than the sequence has dimensions (21,201).
+        """
+        at = [j for j, radix in enumerate(space.radices) if radix > 1]
+        upper = [np.cumsum(self.shares[j])[:-1] for j in at]
+
+        def levels(points: Floats) -> npt.NDArray[np.int64]:
+            found = [np.searchsorted(u, points[:, k], side="right") for k, u in enumerate(upper)]
+            return np.stack(found, axis=1).astype(np.int64)
+
+        yield from _snapped(space, seed, at, levels)
+
+
+def _snapped(
+    space: Space, seed: int, at: list[int], levels: Callable[[Floats], npt.NDArray[np.int64]]
+) -> Iterator[Indices]:
+    """Every cell once: scrambled Sobol' points snapped to levels, then what is left in keyed order."""
+    from scipy.stats import qmc
+
+    if len(at) > qmc.Sobol.MAXDIM:
+        raise DesignError(
+            f"design 'sobol' has at most {qmc.Sobol.MAXDIM} dimensions, got {len(at)} varied parameters; "
+            "use design='uniform'"
+        )
+    seen: set[Any] = set()
+    if at:
+        engine = qmc.Sobol(len(at), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
+        points = 1 << min(_SOBOL_BITS, max(1, (space.cells - 1).bit_length()))
+        drawn = 0
+        while drawn < points and len(seen) < space.cells:
+            block = min(_BLOCK, points - drawn)
+            drawn += block
+            rows = np.zeros((block, len(space)), dtype=np.int64)
+            rows[:, at] = levels(engine.random(block))
+            yield _unseen(rows, space, seen)
+    if len(seen) < space.cells:
+        for rest in Uniform().blocks(space, seed):
+            yield _unseen(rest, space, seen)
 
 
 DESIGNS: dict[str, Design] = {d.method: d for d in (Sobol(), Uniform())}

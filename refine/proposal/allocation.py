@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.design.space_filling import Uniform, draw, feasible
+from refine.design.space_filling import Uniform, Weighted, draw, feasible
 from refine.errors import DesignError, ReviewError
 from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_of
+from refine.space.belief import Belief
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
@@ -25,6 +26,10 @@ _CANDIDATES = 4000
 _NEIGHBOURS = 2000
 _CENTRES = 15
 _LEARNED = 1500
+
+
+BELIEVED = 0.5
+"""Share of a first round that is drawn by a belief, where nothing else is said."""
 
 
 class Shares(NamedTuple):
@@ -149,6 +154,27 @@ def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> n
     order = np.argsort(-(scores @ weights), kind="stable")
     on = stats.non_dominated(scores)
     return np.concatenate([rng.permutation(np.flatnonzero(on)), order[~on[order]]])
+
+
+def believed_rows(
+    belief: Belief, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
+) -> Indices:
+    """Cells of a space drawn by what somebody believes, where no trial tells anything yet.
+
+    Args:
+        belief: What is believed.
+        space: The space to draw from.
+        n: How many cells.
+        seed: Of their order.
+        skip: Keys of configurations to pass over.
+
+    Returns:
+        Level numbers in ``space``, shape (n, parameters).
+
+    Raises:
+        DesignError: There are not so many cells.
+    """
+    return draw(Weighted(belief.level_shares(space)), space, n, seed, skip)
 
 
 def batch_rows(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.believed import thought_of
 from refine.analysis.conditions import inside_of, reading
 from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.design.space_filling import Uniform, draw, feasible
@@ -54,17 +55,27 @@ def posterior_of(analysis: Analysis, positions: Floats) -> stats.Posterior:
     read = reading(found, analysis.X), reading(found, positions)
     sizes = cardinalities_of(analysis)
 
-    def of(y: Floats, seed: int) -> stats.Posterior:
-        return stats.MixedPosterior(seed=seed)(analysis.X, y, positions, sizes, *read)
+    def of(y: Floats, seed: int, prior: tuple[Floats, Floats] | None = None) -> stats.Posterior:
+        return stats.MixedPosterior(seed=seed)(analysis.X, y, positions, sizes, *read, prior)
 
-    feasibility = analysis.feasibility
+    feasibility, prior = analysis.feasibility, _prior(analysis, positions)
     if feasibility is None:
-        return of(analysis.y, _SEED)
+        return of(analysis.y, _SEED, prior)
     # A constraint that every trial meets, or none knows of, tells no cells apart.
     telling = [slack for slack in feasibility.slack if (slack < 0).any()]
     limits = [of(slack, _SEED + 1 + k) for k, slack in enumerate(telling)]
     met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
-    return stats.constrained(of(feasibility.measured, _SEED), limits, met)
+    return stats.constrained(of(feasibility.measured, _SEED, prior), limits, met)
+
+
+def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | None:
+    """What a belief that still weighs something says of the evidence and of cells; ``None`` without one."""
+    held = analysis.belief
+    if held is None or held.weight == 0:
+        return None
+    of, found = held.said.belief, analysis.parameters
+    at, cells = (held.weight * thought_of(of, found, where) for where in (analysis.X, positions))
+    return at, cells
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ _USED = {
     "Baseline": r"baseline",
     "Given trial": r"\bgiven\b(?! by)",
     "Exploit trial": r"exploit",
+    "Belief": r"\bbelie[fv]",
     "Audit trial": r"audit",
     "Adaptive trial": r"adaptive",
     "Imported trial": r"imported trial",

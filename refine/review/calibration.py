@@ -12,6 +12,7 @@ import numpy as np
 from refine import stats
 from refine.proposal.forecast import WHAT
 from refine.proposal.proposal import Proposal
+from refine.review.authors import AuthorScore, BeliefScore, Contest, Judged, author_scores
 from refine.review.decision import Decision
 from refine.trials.goal import best_of, sign_of
 from refine.utils.display import Shown
@@ -57,17 +58,24 @@ class Entry:
         decision: The decision, with the forecast.
         proposal: The proposal decided upon; ``None`` for a branch.
         seen: What the child showed.
+        contest: What was proposed beside what was decided, on all that is known by now; ``None`` for a branch.
     """
 
     round: str
     decision: Decision
     proposal: Proposal | None
     seen: Seen
+    contest: Contest | None = None
 
     @property
     def child(self) -> str:
         """Id of the child."""
         return self.decision.child or ""
+
+    @property
+    def edited(self) -> bool:
+        """Whether something else was decided than was proposed."""
+        return self.decision.kind == "edited"
 
     @property
     def finished(self) -> bool:
@@ -174,10 +182,12 @@ class Calibration(Shown):
     Attributes:
         tree: Name of the tree.
         entries: One per decision.
+        beliefs: What people believed, one per round that something was said on.
     """
 
     tree: str
     entries: tuple[Entry, ...]
+    beliefs: tuple[BeliefScore, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -186,6 +196,13 @@ class Calibration(Shown):
     def scored(self) -> tuple[Entry, ...]:
         """Entries whose forecast is held against what was seen."""
         return tuple(e for e in self.entries if e.scored)
+
+    @cached_property
+    def authors(self) -> tuple[AuthorScore, ...]:
+        """What came of every author's decisions beside the proposals that they were taken on."""
+        return author_scores(
+            [Judged(e.decision.author, e.edited, e.contest) for e in self.entries if e.contest is not None]
+        )
 
     def coverage(self, nominal: Sequence[float] = NOMINAL) -> tuple[Coverage, ...]:
         """How often central intervals held, for median and best.
@@ -214,12 +231,14 @@ class Calibration(Shown):
         space_filling`` (with a value), for median and best ``<what>_q05, <what>_q50, <what>_q95`` (forecast),
         ``<what>`` (realised) and ``<what>_pit`` (percentile in the forecast), ``scored, audit`` (trials with
         a value), ``refuted`` (missing where not tested), ``power`` (against a region that holds 10 % of what
-        was cut off).
+        was cut off), ``machine_volume_kept`` (of the proposal), ``kept_best`` and ``machine_kept_best`` (whether what was
+        decided, and what was proposed, holds the best value known by now; missing where nothing is known), and of an edit
+        ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.authors.Contest.right`.
         """
         import pandas as pd
 
         frame = pd.DataFrame([_row(e) for e in self.entries], columns=list(_COLUMNS))
-        return frame.astype({"refuted": "boolean"})
+        return frame.astype(dict.fromkeys(("refuted", "kept_best", "machine_kept_best"), "boolean"))
 
 
 _COLUMNS = (
@@ -238,6 +257,7 @@ _COLUMNS = (
     ),
     *(f"{what}{part}" for what in WHAT for part in ("_q05", "_q50", "_q95", "", "_pit")),
     *("scored", "audit", "refuted", "power"),
+    *("machine_volume_kept", "kept_best", "machine_kept_best", "bolder", "right"),
 )
 
 
@@ -265,4 +285,22 @@ def _row(e: Entry) -> dict[str, object]:
             at = math.nan if d.forecast is None else d.forecast.quantile(what, level)
             row[f"{what}_q{round(100 * level):02d}"] = at
         row[what], row[f"{what}_pit"] = e.realised(what), e.percentile(what)
-    return row
+    return {**row, **_beside(e)}
+
+
+def _beside(e: Entry) -> dict[str, object]:
+    """What was decided beside what was proposed."""
+    found = e.contest
+    if found is None:
+        return {
+            "machine_volume_kept": math.nan,
+            **dict.fromkeys(("kept_best", "machine_kept_best", "bolder", "right")),
+        }
+    known, edited = not math.isnan(found.best), e.edited
+    return {
+        "machine_volume_kept": found.machine.volume_kept,
+        "kept_best": found.kept(found.person) if known else None,
+        "machine_kept_best": found.kept(found.machine) if known else None,
+        "bolder": found.bolder if edited else None,
+        "right": found.right if edited else None,
+    }

@@ -73,6 +73,7 @@ class Subject(Protocol):
         *,
         shares: Shares,
         given: Sequence[dict[str, Any]],
+        belief: Mapping[str, Any] | None,
         design: Any,
         pruner: Any,
     ) -> Self:
@@ -260,6 +261,7 @@ class Review(Shown, Generic[R]):
         exploit: float = 0.0,
         audit: float = 0.05,
         given: Sequence[Mapping[str, Any]] = (),
+        belief: Mapping[str, Any] | None = None,
         design: Any = None,
         pruner: Any = None,
         author: str | None = None,
@@ -275,6 +277,8 @@ class Review(Shown, Generic[R]):
             audit: Share that is spent outside its space but inside this round's, so that a narrowing that
                 lost something can be found out. 0 turns it off.
             given: Configurations that the child runs first, as in :meth:`Tree.add_round`.
+            belief: What you believe from here on, as in :meth:`Tree.add_round`, in place of what was believed so far, which goes
+                on by default; ``{}`` takes it back. Of the child's trials it chooses the exploit ones, and with it the posterior.
             design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
             pruner: As in :meth:`Tree.add_round`; default none, whatever this round had.
             author: Who decides; default the user name.
@@ -304,7 +308,7 @@ class Review(Shown, Generic[R]):
         first = given_configurations(space, given)
         self.round._keep_proposal(self.proposal)
         return self.round._create_child(
-            decision, n, downsample, shares=shares, given=first, design=design, pruner=pruner
+            decision, n, downsample, shares=shares, given=first, belief=belief, design=design, pruner=pruner
         )
 
     def preview(

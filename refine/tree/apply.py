@@ -10,19 +10,30 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from refine.analysis.analysis import Analysis
+from refine.analysis.believed import Said
 from refine.analysis.pooling import completed_keys
 from refine.design.samplers import how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
 from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean
-from refine.proposal.allocation import Shares, audit_configurations, batch_rows, check_shares, exploit_rows
+from refine.proposal.allocation import (
+    BELIEVED,
+    Shares,
+    audit_configurations,
+    batch_rows,
+    believed_rows,
+    check_shares,
+    exploit_rows,
+)
 from refine.proposal.forecast import forecast
 from refine.review.decision import Decision, not_written
+from refine.space.belief import Belief
 from refine.space.encoding import check_seed, freeze, seed_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
 from refine.store.reader import Snapshot
 from refine.store.store import Store
 from refine.trials.frame import Records
-from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
+from refine.trials.round_record import ADAPTIVE, OPTUNA, Node, StoredDecision, StoredNode, path_to
+from refine.utils.action import Action, Symbol
 
 
 class How(NamedTuple):
@@ -31,10 +42,12 @@ class How(NamedTuple):
     Attributes:
         method: Name of the design; ``None`` takes the parent's space-filling one, ``"sobol"`` where that was adaptive.
         pruner: As plain data.
+        belief: What is believed from here on; ``None`` where what was believed before goes on.
     """
 
     method: str | None = None
     pruner: Mapping[str, Any] | None = None
+    belief: Belief | None = None
 
 
 def add_child(
@@ -94,6 +107,7 @@ def add_child(
         exploit=exploit,
         audit=audit,
         pruner=how.pruner,
+        belief=how.belief,
         metric=parent.metric,
         direction=parent.direction,
         allow_degenerate=parent.allow_degenerate,
@@ -105,6 +119,8 @@ def add_child(
         author=decision.author,
         created=time.time(),
     )
+    if shares is not None and how.belief is not None:
+        shares = shares._replace(analysis=replace(shares.analysis, said=Said(how.belief)))
     known = nodes.get(node.id)
     if known is not None:
         inherited = store.inherited(known.pk)
@@ -165,6 +181,50 @@ def check_count(n: int, given: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         raise DesignError(
             f"n counts the configurations that are given, and {len(unlike)} are; got n={n}, ask for more"
         )
+
+
+def first_share(belief: Belief | None, exploit: float | None, method: str) -> float:
+    """Share of a first round that is drawn by a belief.
+
+    Raises:
+        DesignError: There is a share and no belief, or a belief and a design that asks for what it likes.
+        ReviewError: The share is out of range.
+    """
+    if not belief:
+        if exploit:
+            raise DesignError(
+                f"exploit: a first round has nothing to exploit but what you believe, got exploit={exploit!r}; say where the "
+                "best value may lie",
+                Action("tree.add_round", Symbol("space"), Symbol("objective"), belief=...),
+            )
+        return 0.0
+    if method in ADAPTIVE or method.startswith(OPTUNA):
+        raise DesignError(
+            f"belief: design {method!r} asks for one configuration after the other by its own rule and takes no belief; use "
+            "design='sobol'"
+        )
+    share = BELIEVED if exploit is None else exploit
+    check_shares(share, 0.0)
+    return float(share)
+
+
+def drawn_by_belief(
+    node: Node, count: int, given: Sequence[tuple[str, Mapping[str, Any]]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """What a new first round runs by its belief, beside its space-filling design: ``(origin, encoded configuration)``.
+
+    Args:
+        node: The round.
+        count: How many configurations it runs.
+        given: What somebody gave: ``(origin, encoded configuration)``.
+    """
+    mine = frozenset(configuration_key(decode_configuration(p)) for _, p in given)
+    n = min(round(node.exploit * count), count - len(mine))
+    if not node.belief or n < 1:
+        return []
+    space = node.space
+    rows = believed_rows(node.belief, space, n, seed_of(node.id, "belief"), mine)
+    return [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]
 
 
 def add_exploit(store: Store, stored: StoredNode, analysis: Analysis, n: int) -> int:

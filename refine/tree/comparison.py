@@ -21,6 +21,7 @@ _SETTINGS = (
     "objective",
     "data",
     "pruner",
+    "belief",
     "metric",
     "direction",
     "allow_degenerate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,10 +12,12 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis, analyze, tested_on
+from refine.analysis.believed import Said
 from refine.analysis.evidence import ALPHA
 from refine.analysis.pooling import added_since, read_masks, replicate_groups, translated
 from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
+from refine.space.space import Space
 from refine.store.reader import Reader
 from refine.tree.reading import read_paired_error
 from refine.trials.frame import Records, configuration_table, may_be_best, table, usable_values
@@ -23,7 +25,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
 from refine.trials.replicates import Fresh, again, fresh_runs
-from refine.trials.round_record import Node, StoredNode
+from refine.trials.round_record import Node, StoredNode, believed_on
 from refine.trials.rows import Rows
 from refine.utils.arrays import Bools, Floats
 
@@ -154,23 +156,47 @@ def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: 
     used = [
         (pk, added) for pk, added in zip(pks, added_since(space, nodes), strict=True) if added is not None
     ]
-    parts = [values.of(reader, pk, goal) for pk, _ in used]
-    every = np.concatenate(parts)
-    starts = np.cumsum([0, *map(len, parts)])
-    order = np.argsort(-every, kind="stable")[: np.isfinite(every).sum()]
-    low, size = 0, 32
-    while low < len(order):
-        some = order[low : low + size]
-        some_of = []
-        for i, at in zip(some, np.searchsorted(starts, some, side="right") - 1, strict=True):
-            pk, added = used[at]
-            of = reader.records([pk], curves=curves).configurations[i - starts[at]]
-            some_of.append(translated(space, added, Rows([of])))
-        inside = space.contains(configuration_table(space, Rows.joined(some_of)))
-        if inside.any():
-            return goal.sign * float(every[some[np.argmax(inside)]])
-        low, size = low + size, 8 * size
-    return math.nan
+    found = Ranked(reader, used, goal, values).best_in(space)
+    return math.nan if found is None else goal.sign * found[0]
+
+
+class Ranked:
+    """The trials of some rounds from the best one on, so that most of many are never looked at.
+
+    Args:
+        reader: Where trials are read.
+        used: Row of every round, and the values that its trials had of parameters that were added since.
+        goal: What they are judged by.
+        values: Of the rounds that were looked at before.
+    """
+
+    def __init__(
+        self, reader: Reader, used: Sequence[tuple[int, Mapping[str, Any]]], goal: Goal, values: Values
+    ) -> None:
+        self._reader, self._used, self._curves = reader, used, goal.metric.curves
+        parts = [values.of(reader, pk, goal) for pk, _ in used]
+        self._values = np.concatenate(parts)
+        self._starts = np.cumsum([0, *map(len, parts)])
+        self._order = np.argsort(-self._values, kind="stable")[: np.isfinite(self._values).sum()]
+
+    def best_in(self, space: Space) -> tuple[float, pd.DataFrame] | None:
+        """The best trial inside a space: its value, larger is better, and its parameters as a row; ``None`` without one."""
+        low, size = 0, 32
+        while low < len(self._order):
+            some = self._order[low : low + size]
+            table_of = configuration_table(space, Rows.joined([self._configuration(space, i) for i in some]))
+            inside = space.contains(table_of)
+            if inside.any():
+                first = int(np.argmax(inside))
+                return float(self._values[some[first]]), table_of.iloc[[first]]
+            low, size = low + size, 8 * size
+        return None
+
+    def _configuration(self, space: Space, number: np.intp) -> Rows:
+        at = int(np.searchsorted(self._starts, number, side="right")) - 1
+        pk, added = self._used[at]
+        of = self._reader.records([pk], curves=self._curves).configurations[number - self._starts[at]]
+        return translated(space, added, Rows([of]))
 
 
 def _first_alike(nodes: Sequence[Node]) -> int:
@@ -211,7 +237,20 @@ def analysis_of(
     if math.isfinite(noise.sd):
         noise = noise.on_examples(read_paired_error(reader, path[-1].pk, goal))
     again = _again(analysis, found.again, goal.allow_degenerate)
-    return replace(analysis, codes=found.codes, n_damaged=found.damaged, noise=noise, again=again)
+    return replace(
+        analysis,
+        codes=found.codes,
+        n_damaged=found.damaged,
+        noise=noise,
+        again=again,
+        said=said_on([stored.node for stored in path]),
+    )
+
+
+def said_on(path: Sequence[Node]) -> Said | None:
+    """What is believed on the last round of a path, and who said it where."""
+    node = believed_on(path)
+    return None if node is None or not node.belief else Said(node.belief, node.id, node.author)
 
 
 def _again(

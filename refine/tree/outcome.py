@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refine.proposal.proposal import Proposal
+from refine.review.authors import BeliefScore, Contest, Cut, beats, bits_of
 from refine.review.calibration import Entry, Seen
 from refine.review.decision import Decision
-from refine.tree.lineage import Values, best_inside
+from refine.space.space import Space
+from refine.tree.lineage import Ranked, Values, best_inside
 from refine.tree.round import Round
-from refine.trials.frame import barred_rows, space_filling
+from refine.trials.frame import barred_rows, configuration_table, space_filling
+from refine.trials.goal import Goal
+from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +31,7 @@ def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
         rounds: All rounds of a tree.
     """
     known = {r.id: r for r in rounds}
-    values = Values()
+    every = _Everything(rounds)
     entries = []
     for found in rounds:
         kept = found.context.reader.proposals(found._stored.pk)
@@ -35,13 +39,130 @@ def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
             if decision.child in known:
                 text = kept.get(decision.proposal)
                 proposal = None if text is None else Proposal.from_json(json.loads(text))
-                shown = seen(known[decision.child], decision, values)
+                child = known[decision.child]
+                shown = seen(child, decision, every.known)
+                beside = None
                 if proposal is not None and proposal.claim.others:
                     shown = shown._replace(
                         audit=()
                     )  # a better value in one goal refutes no claim about a front
-                entries.append(Entry(found.id, decision, proposal, shown))
+                elif proposal is not None:
+                    beside = contest(every, found, child, proposal, decision)
+                entries.append(Entry(found.id, decision, proposal, shown, beside))
     return tuple(entries)
+
+
+class _Everything:
+    """All rounds of a tree, by their parameters and what they are judged by; looked at once for all decisions.
+
+    Args:
+        rounds: The rounds.
+    """
+
+    def __init__(self, rounds: Sequence[Round]) -> None:
+        self._values = Values()
+        self._alike: dict[tuple[frozenset[str], Goal], list[Round]] = {}
+        self._ranked: dict[tuple[frozenset[str], Goal], Ranked] = {}
+        for found in rounds:
+            self._alike.setdefault(self._key(found), []).append(found)
+
+    @staticmethod
+    def _key(found: Round) -> tuple[frozenset[str], Goal]:
+        return frozenset(found.space), found.goal
+
+    @property
+    def known(self) -> Values:
+        """Values of the rounds that were looked at so far."""
+        return self._values
+
+    def values_of(self, found: Round) -> Floats:
+        """(n,) values of a round's trials, larger is better; -inf where a trial has none."""
+        return self._values.of(found.context.reader, found._stored.pk, found.goal)
+
+    def alike(self, found: Round) -> list[Round]:
+        """Rounds over the same parameters as one, judged as that is, itself among them."""
+        return self._alike[self._key(found)]
+
+    def ranked(self, found: Round) -> Ranked:
+        """Their trials, best first."""
+        key = self._key(found)
+        if key not in self._ranked:
+            used: list[tuple[int, dict[str, Any]]] = [(r._stored.pk, {}) for r in self._alike[key]]
+            self._ranked[key] = Ranked(found.context.reader, used, found.goal, self._values)
+        return self._ranked[key]
+
+
+def contest(
+    every: _Everything, found: Round, child: Round, proposal: Proposal, decision: Decision
+) -> Contest:
+    """What was proposed beside what was decided, on all trials of the tree over the same parameters.
+
+    Args:
+        every: All rounds of the tree.
+        found: The round decided upon.
+        child: The round that came of it.
+        proposal: What was proposed.
+        decision: What was decided.
+    """
+    assert decision.space is not None
+    ranked, decided = every.ranked(found), decision.space
+    edited = decided != proposal.space
+    anywhere, machine = (_value(ranked.best_in(space)) for space in (proposal.old, proposal.space))
+    person = _value(ranked.best_in(decided)) if edited else machine
+    known = [value for value in (anywhere, machine, person) if not math.isnan(value)]
+    return Contest(
+        max(known) if known else math.nan,
+        Cut(proposal.volume_kept, machine),
+        Cut(proposal.old.volume_kept(decided), person),
+        _later(every, child, proposal, decided) if edited else 0,
+        proposal.claim.epsilon,
+    )
+
+
+def _value(found: tuple[float, pd.DataFrame] | None) -> float:
+    return math.nan if found is None else found[0]
+
+
+def _later(every: _Everything, child: Round, proposal: Proposal, decided: Space) -> int:
+    """How many finished trials of the child and of later rounds lie in exactly one of what was proposed and decided."""
+    count, reader = 0, child.context.reader
+    for later in (r for r in every.alike(child) if r._stored.order >= child._stored.order):
+        value = every.values_of(later)
+        records = reader.records([later._stored.pk], curves=later.goal.metric.curves)
+        if records.metrics:
+            table = configuration_table(proposal.old, records.configurations)
+            apart = proposal.space.contains(table) != decided.contains(table)
+            count += int((apart & np.isfinite(value)).sum())
+    return count
+
+
+def beliefs_of(rounds: Sequence[Round]) -> tuple[BeliefScore, ...]:
+    """What people believed, beside the machine's first proposal on the same round.
+
+    Args:
+        rounds: All rounds of a tree, oldest first.
+    """
+    every = _Everything(rounds)
+    return tuple(_belief_score(every, r) for r in rounds if r.node.belief)
+
+
+def _belief_score(every: _Everything, found: Round) -> BeliefScore:
+    belief, space, reader = found.node.belief, found.space, found.context.reader
+    assert belief is not None
+    best = every.ranked(found).best_in(space)
+    bits = machine = math.nan
+    if best is not None:
+        at = best[1]
+        bits = sum(math.log2(float(belief.ratio(n, space[n], at[n].to_numpy())[0])) for n in belief)
+        kept = [Proposal.from_json(json.loads(text)) for text in reader.proposals(found._stored.pk).values()]
+        if kept:
+            machine = bits_of(kept[0], bool(kept[0].space.contains(at)[0]))
+    value = every.values_of(found)
+    origin = np.asarray(reader.records([found._stored.pk]).columns["origin"], dtype=object)
+    drawn, even = (
+        value[np.isfinite(value) & (origin == which)].tolist() for which in ("exploit", "space_filling")
+    )
+    return BeliefScore(found.id, found.node.author, belief, bits, machine, len(drawn), beats(drawn, even))
 
 
 def seen(child: Round, decision: Decision, values: Values) -> Seen:

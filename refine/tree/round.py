@@ -36,6 +36,7 @@ from refine.run.replicates import check_times, run_replicates
 from refine.run.runner import planned_cells, run_round
 from refine.run.signals import GRACE
 from refine.run.steering import Steered, check_place, check_pruner
+from refine.space.belief import Belief, belief_of
 from refine.space.encoding import decode, thaw
 from refine.space.given import given_configuration, given_configurations
 from refine.space.roles import roles_of, scientific_of
@@ -44,7 +45,7 @@ from refine.store.engine import check_folder
 from refine.store.reader import Reader
 from refine.tree.apply import How, add_child, check_previous, loss, mistyped, off_grid
 from refine.tree.context import Context
-from refine.tree.lineage import analysis_of, seen_earlier
+from refine.tree.lineage import analysis_of, said_on, seen_earlier
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.winner import ranked_keys, winner_of
 from refine.trials.frame import Records, best_first, best_row, table, tables
@@ -115,6 +116,12 @@ class Round(Shown):
     def epsilon(self) -> float | None:
         """The loss of the metric that counts as none, where somebody said it; see :meth:`set_epsilon`."""
         return self._stored.node.epsilon
+
+    @property
+    def belief(self) -> Belief | None:
+        """What is believed about where the best value lies, said here or on a round that this one came from."""
+        said = said_on(self.path)
+        return None if said is None else said.belief
 
     @property
     def n(self) -> int:
@@ -844,6 +851,7 @@ class Round(Shown):
         exploit: float = 0.0,
         audit: float = 0.0,
         given: Sequence[Mapping[str, Any]] = (),
+        belief: Mapping[str, Any] | None = None,
         design: Any = None,
         pruner: Any = None,
         author: str | None = None,
@@ -861,6 +869,7 @@ class Round(Shown):
             exploit: See :meth:`Review.accept`.
             audit: See :meth:`Review.accept`.
             given: See :meth:`Review.accept`.
+            belief: See :meth:`Review.accept`.
             design: See :meth:`Review.accept`.
             pruner: See :meth:`Review.accept`.
             author: Who decides; default the user name.
@@ -878,7 +887,16 @@ class Round(Shown):
         shares = Shares(exploit, audit, self.analyze()) if exploit or audit else None
         first = given_configurations(new, given)
         return self._create_child(
-            decision, n, downsample, added, seed, shares, given=first, design=design, pruner=pruner
+            decision,
+            n,
+            downsample,
+            added,
+            seed,
+            shares,
+            given=first,
+            belief=belief,
+            design=design,
+            pruner=pruner,
         )
 
     def _create_child(
@@ -891,6 +909,7 @@ class Round(Shown):
         shares: Shares | None = None,
         *,
         given: Sequence[dict[str, Any]] = (),
+        belief: Mapping[str, Any] | None = None,
         design: Any = None,
         pruner: Any = None,
     ) -> Round:
@@ -906,6 +925,8 @@ class Round(Shown):
         )
         method, sampler = (None, None) if design is None else design_of(design)
         rule, tool = check_pruner(pruner, self._metric)
+        assert decision.space is not None
+        believed = None if belief is None else belief_of(belief, decision.space)
         node, _ = add_child(
             self.context.store,
             self.context.tree,
@@ -916,7 +937,7 @@ class Round(Shown):
             previous or {},
             seed,
             shares,
-            How(method, rule),
+            How(method, rule, believed),
             given,
         )
         self.context.keep_tools(node, sampler, tool)

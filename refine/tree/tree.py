@@ -34,18 +34,20 @@ from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replicates import check_times
 from refine.run.steering import check_pruner
+from refine.space.belief import belief_of
 from refine.space.encoding import check_seed
 from refine.space.given import given_configuration, given_configurations
 from refine.space.roles import scientific_of
 from refine.space.space import Space, encode_configuration
 from refine.store.engine import check_folder
 from refine.store.store import Store
-from refine.tree.apply import check_count, off_grid
+from refine.tree.apply import check_count, drawn_by_belief, first_share, off_grid
 from refine.tree.comparison import Comparison, compare
 from refine.tree.confirm import confirm
 from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
-from refine.tree.outcome import entries_of
+from refine.tree.like import belief_like
+from refine.tree.outcome import beliefs_of, entries_of
 from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
@@ -133,6 +135,9 @@ class Tree(Exchange, Shown):
         baseline: Mapping[str, Any] | None = None,
         baseline_seeds: int = 3,
         given: Sequence[Mapping[str, Any]] = (),
+        belief: Mapping[str, Any] | None = None,
+        like: Sequence[Tree | Round] = (),
+        exploit: float | None = None,
         note: str = "",
     ) -> Round:
         """Adds a root, or finds it again: a script that is run twice goes on with the same round.
@@ -168,6 +173,14 @@ class Tree(Exchange, Shown):
             baseline_seeds: Under how many seeds the baseline runs, so that a lucky run is no bar.
             given: Other configurations that run first. What is given counts towards ``n``, is evidence for what is best,
                 and is in no test, since nobody drew it by chance. Of a round that exists, new ones are added.
+            belief: Where you believe the best value to lie, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}`` for
+                numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are probabilities; choices that aren't named
+                share what is left. It chooses exploit trials and is what proposals begin with, on this round and on all that
+                come of it; it weighs less the more is known, is dropped when trials contradict it, and is in no test.
+            like: Earlier studies, trees or rounds, whose posteriors suggest where the best value lies: they make a belief about the
+                parameters that they share with this space, which is stored, weighed and scored as one. What ``belief`` says
+                of a parameter takes its place.
+            exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The others are drawn evenly.
             note: Why, in your words.
 
         Raises:
@@ -184,11 +197,19 @@ class Tree(Exchange, Shown):
             )
         method, sampler = design_of(design)
         rule, tool = check_pruner(pruner, judged)
+        believed = None if belief is None else belief_of(belief, searched)
+        if like != ():
+            suggested = belief_like(like, searched)
+            mine = believed.of if believed else ()
+            believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(mine)}.items())))
+        share = first_share(believed, exploit, method)
         node = Node(
             parent=None,
             space=searched,
             method=method,
             pruner=rule,
+            belief=believed,
+            exploit=share,
             seed=check_seed(seed),
             objective=check_name(name) or objective_name(objective),
             data=objective_data(objective),
@@ -217,7 +238,8 @@ class Tree(Exchange, Shown):
         sized = how_many_asked if node.adaptive else how_many
         count = sized(node.space, n, downsample, -off_grid(node.space, asked))
         check_count(count, asked)
-        self._context.store.add_node(self._context.tree, node, count, given=asked)
+        drawn = () if known is not None else drawn_by_belief(node, count, asked)
+        self._context.store.add_node(self._context.tree, node, count, extra=drawn, given=asked)
         self._context.keep_tools(node, sampler, tool)
         self._context.store.set_defaults(self._context.tree, node)
         self._context.objectives[node.objective, node.data] = objective
@@ -549,7 +571,8 @@ class Tree(Exchange, Shown):
         One entry per decision that led to a child. The space-filling trials that were planned at the decision count for
         its forecast; what was added to the child later does not.
         """
-        return Calibration(self.name, entries_of(self._at_once().rounds))
+        rounds = self._at_once().rounds
+        return Calibration(self.name, entries_of(rounds), beliefs_of(rounds))
 
     @property
     def plot(self) -> Any:

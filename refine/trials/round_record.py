@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from refine.space.belief import Belief
 from refine.space.encoding import decode, digest, encode, freeze, seed_of
 from refine.space.space import Space, configuration_key, decode_configuration
 
@@ -32,6 +33,8 @@ class Node:
         audit: Share of trials drawn outside the space but inside the parent's.
         pruner: What stops trials early, as plain data; ``None`` where nothing does.
         rows: Digest of the finished runs that an imported root consists of; ``None`` for every other node.
+        belief: What somebody believes about where the best value lies; part of the id, since it chooses trials. ``None`` where
+            nothing is said, so that what was said of an ancestor goes on; an empty one takes that back.
         metric: Default metric; part of the id only where it steers the round.
         direction: Default direction; the same.
         allow_degenerate: Whether a degenerate trial may be called best; the same.
@@ -56,6 +59,7 @@ class Node:
     audit: float = 0.0
     pruner: Mapping[str, Any] | None = None
     rows: str | None = None
+    belief: Belief | None = None
     metric: str = "value"
     direction: str = "maximize"
     allow_degenerate: bool = False
@@ -88,6 +92,10 @@ class Node:
             content["was"] = {n: encode(v) for n, v in self.previous.items()}
         if self.pruner is not None:
             content["pruner"] = dict(self.pruner)
+        if self.belief is not None:
+            content["belief"] = self.belief.to_json()
+            if self.belief.like:
+                content["like"] = list(self.belief.like)
         if self.steered:
             content["steered by"] = [self.metric, self.direction, bool(self.allow_degenerate)]
             if self.subject_to:
@@ -120,6 +128,9 @@ class Node:
             data=content["data"],
             previous={n: decode(v) for n, v in content.get("was", {}).items()},
             pruner=content.get("pruner"),
+            belief=Belief.from_json(content["belief"], content.get("like", ()))
+            if "belief" in content
+            else None,
             **rest,
         )
 
@@ -257,3 +268,8 @@ def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
     while (parent := path[-1].parent) is not None:
         path.append(nodes[parent].node)
     return tuple(reversed(path))
+
+
+def believed_on(path: Sequence[Node]) -> Node | None:
+    """The node of a path, from the root on, that said last what is believed; ``None`` where nobody did."""
+    return next((node for node in reversed(path) if node.belief is not None), None)

@@ -9,6 +9,7 @@ from refine.report.markdown.round_facts import Facts, finished, metric_of, shown
 from refine.report.markdown.script import configuration_code
 from refine.report.markdown.text import Raw, code, escape, joined, quote, table, values_table
 from refine.report.markdown.winner import winner_sentence
+from refine.report.pages.belief import belief_sentence
 from refine.report.pages.checks import says
 from refine.report.pages.difference import decision_grid
 from refine.report.pages.goal import judged_text
@@ -113,6 +114,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "digest": code(proposal.digest),
         "next": _next(facts, proposal),
         "claim": claim_sentence(proposal),
+        "belief": _belief(facts),
         "table": values_table(["parameter", "now", "proposed", "change", "kept", "why"], rows),
         "options": _options(facts),
         "epsilon": epsilon_text(claim),
@@ -144,6 +146,12 @@ def _next(facts: Facts, proposal: Proposal) -> Raw | None:
     check = None if facts.checks is None else facts.checks["worth"]
     worth = "" if check is None or check.verdict == "unknown" else f". {check.code.upper()}: {says(check)}"
     return Raw(escape(f"{next_sentence(step.reasons)} {step.action}{worth}"))
+
+
+def _belief(facts: Facts) -> str | None:
+    """What somebody believes, and what it weighs on this evidence."""
+    held = None if facts.analysis is None else facts.analysis.belief
+    return None if held is None else belief_sentence(held)
 
 
 def _advice(proposal: Proposal) -> str | None:

@@ -61,7 +61,8 @@ def reproduce(found: Round) -> str:
             if node.goals:
                 extra = f", name={name!r}, metric={_goals_code(node, metric)}, {size}, seed={node.seed}"
             lines.append(
-                f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)}{given})"
+                f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)}{given}"
+                f"{_belief(node, first=True)})"
             )
         else:
             previous = (
@@ -74,7 +75,8 @@ def reproduce(found: Round) -> str:
             same = node.method == before and not node.adaptive
             how = "" if same else f", design={_design(node)}"
             lines.append(
-                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{given}{previous})"
+                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{given}{previous}"
+                f"{_belief(node)})"
             )
         if found.path[0].method != IMPORTED:
             lines.append(f"assert round.id == {node.id!r}")
@@ -104,6 +106,17 @@ def _given(found: Round, pk: int) -> str:
         else ""
     )
     return f"{said}, given=[{', '.join(others)}]" if others else said
+
+
+def _belief(node: Node, first: bool = False) -> str:
+    """What was believed from a round on, as arguments."""
+    if node.belief is None:
+        return ""
+    share = f", exploit={node.exploit}" if first and node.belief else ""
+    said = node.belief.code(_value)
+    if node.belief.like:  # what earlier studies suggested then, whatever they say by now
+        said = f"refine.space.belief.Belief.from_json({node.belief.to_json()!r}, {list(node.belief.like)!r})"
+    return f", belief={said}{share}"
 
 
 def configuration_code(encoded: Mapping[str, Any]) -> str:

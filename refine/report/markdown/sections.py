@@ -36,7 +36,7 @@ from refine.report.pages.reasons import sentence
 from refine.report.pages.runs import spread_text
 from refine.space.edits import bounds_text
 from refine.trials.frame import infeasible_rows
-from refine.trials.round_record import OPTUNA
+from refine.trials.round_record import OPTUNA, Node
 from refine.trials.trial import STATES
 from refine.utils.format import duration, number, p_value, percent, plural, score, signed
 
@@ -87,6 +87,8 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         ["code", joined([code(c[:12]) for c in facts.codes]) if facts.codes else "no fingerprint"],
         ["store", code(store_name(facts.store))],
     ]
+    if node.belief is not None:
+        rest.append(["believed", str(node.belief) if node.belief else "nothing any more"])
     previous = [f"{n} = {shown(v)}" for n, v in sorted(node.previous.items())]
     if previous:
         rest.append(["earlier trials count as", joined(previous)])
@@ -123,7 +125,7 @@ def _design_text(facts: Facts) -> str:
     shares = [
         f"{percent(share)} {what}"
         for share, what in (
-            (node.exploit, "where the optimum is plausible"),
+            (node.exploit, _where(node)),
             (node.audit, "outside this space but inside its parent's"),
         )
         if share
@@ -136,6 +138,11 @@ def _design_text(facts: Facts) -> str:
     if node.method == IMPORTED:
         return "imported: finished elsewhere"
     return f"{node.method}, without replacement{'; ' + ', '.join(shares) if shares else ''}"
+
+
+def _where(node: Node) -> str:
+    """Where the exploit trials of a round were drawn."""
+    return "where the optimum is plausible" if node.parent else "where somebody believes it to be"
 
 
 def store_name(store: str) -> str:

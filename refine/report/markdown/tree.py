@@ -30,7 +30,14 @@ from refine.report.markdown.text import (
     values_table,
 )
 from refine.report.markdown.winner import winner_section, winner_sentence
-from refine.report.pages.calibration import coverage_sentences, entry_sentences
+from refine.report.pages.calibration import (
+    AUTHORS_HEAD,
+    author_rows,
+    belief_score_sentence,
+    coverage_sentences,
+    edit_sentences,
+    entry_sentences,
+)
 from refine.report.pages.difference import decision_grid, difference_grid
 from refine.report.pages.proposal import why, within_text
 from refine.space.edits import bounds_text
@@ -144,9 +151,19 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
         else Raw(f"[certificate]({quote_url(facts.certificate)})"),
         "best": _best(facts),
         "held": [Raw(line) for line in coverage_sentences(facts.calibration)],
+        "people": _people(facts.calibration),
         "reproduce": fence(facts.reproduce, "python") if facts.way else None,
     }
     return published(where / f"{name}.md", "tree.md.j2", context)
+
+
+def _people(found: Calibration) -> dict[str, Any] | None:
+    """What people decided and believed, beside what was proposed; ``None`` where nobody edited or believed anything."""
+    edits = edit_sentences(found)
+    said = [*edits, *(belief_score_sentence(b) for b in found.beliefs)]
+    if not said:
+        return None
+    return {"table": values_table(list(AUTHORS_HEAD), author_rows(found)) if edits else None, "said": said}
 
 
 def _summary(facts: TreeFacts) -> Raw:

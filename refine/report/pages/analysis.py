@@ -7,6 +7,7 @@ import numpy as np
 from refine.analysis import finding as f
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
+from refine.report.pages.belief import belief_block
 from refine.report.pages.goal import feasible_sentence
 from refine.report.pages.reasons import QUIET, sentence, sentences, together
 from refine.utils.action import Action
@@ -44,6 +45,8 @@ def analysis_page(analysis: Analysis) -> Page:
     rest = together({name: found.reasons for name, found in analysis.findings.items()})
     if rest:
         blocks.append(Items(tuple(Cell(line, "faint") for line in rest)))
+    if analysis.belief is not None:
+        blocks.append(belief_block(analysis.belief))
     blocks += [Text(f"Caution: {sentence(caution)}", "warn") for caution in analysis.cautions]
     first = next(
         (e.name for e in ranked if analysis.findings[e.name].verdict == f.MATTERS),

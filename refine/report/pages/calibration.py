@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from refine.proposal.forecast import WHAT
+from refine.review.authors import AuthorScore, BeliefScore
 from refine.review.calibration import SHARE, Calibration, Entry
 from refine.trials.goal import best_of, sign_of
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import number, percent, plural, probability, score
+from refine.utils.format import join, number, percent, plural, probability, score, signed
 from refine.utils.provided import page_for
 
 
@@ -15,10 +18,11 @@ from refine.utils.provided import page_for
 def calibration_page(found: Calibration) -> Page:
     """Every decision: what was forecast, what was seen, whether it was refuted; and how often forecasts held."""
     title = f"Calibration of {found.tree}"
+    beliefs = tuple(Cell(belief_score_sentence(b)) for b in found.beliefs)
+    believed = (Items(beliefs),) if beliefs else ()
     if not found.entries:
-        return Page(
-            title, (Text("No decision has led to a child yet."),), (Action("round.propose().accept", n=100),)
-        )
+        none = Text("No decision has led to a child yet.")
+        return Page(title, (none, *believed), (Action("round.propose().accept", n=100),))
     items = (
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
         for e in found.entries
@@ -38,6 +42,12 @@ def calibration_page(found: Calibration) -> Page:
     ]
     held = coverage_sentences(found)
     blocks += [Items(tuple(held))] if held else []
+    if any(score.edited for score in found.authors):
+        blocks += [
+            Grid(AUTHORS_HEAD, author_rows(found), right=tuple(range(1, len(AUTHORS_HEAD)))),
+            Items(tuple(edit_sentences(found))),
+        ]
+    blocks += believed
     return Page(title, tuple(blocks), (Action("tree.plot.reliability"),))
 
 
@@ -48,6 +58,62 @@ def coverage_sentences(found: Calibration) -> list[str]:
         f"{percent(c.low)} to {percent(c.high)})"
         for c in (found.coverage() if found.scored else ())
     ]
+
+
+AUTHORS_HEAD = ("author", "decisions", "edited", "kept", "proposed", "held the best", "proposal held it")
+
+
+def author_rows(found: Calibration) -> tuple[tuple[str, ...], ...]:
+    """What every author decided beside what was proposed: shares kept, and how often the best known value was among it."""
+    return tuple(
+        (
+            s.author or "-",
+            str(s.decisions),
+            str(s.edited),
+            percent(s.volume_kept),
+            percent(s.machine_volume_kept),
+            f"{s.kept} of {s.judged}",
+            f"{s.machine_kept} of {s.judged}",
+        )
+        for s in found.authors
+    )
+
+
+def edit_sentences(found: Calibration) -> list[str]:
+    """Who was bolder and who was right, for every author who edited."""
+    return [_edits(s) for s in found.authors if s.edited]
+
+
+def _edits(s: AuthorScore) -> str:
+    told = [
+        f"{count} turned out {what}"
+        for count, what in (
+            (s.right, "better than the proposal"),
+            (s.machine_right, "worse than the proposal"),
+            (s.even, "as good"),
+        )
+        if count
+    ]
+    if s.untested:
+        told.append(f"of {s.untested} no later trial tells anything")
+    bold = f"was bolder in {s.bolder} of them" if s.bolder else "was never bolder"
+    return f"{s.author or 'Somebody'} edited {plural(s.edited, 'proposal')} and {bold}; {join(told)}."
+
+
+def belief_score_sentence(b: BeliefScore) -> str:
+    """What a belief was worth, beside the first proposal on the same round."""
+    by = f" by {b.author}" if b.author.strip() else ""
+    says = f"{b.round}: believed{by}: {b.belief}."
+    if math.isnan(b.bits):
+        return f"{says} No trial has finished yet."
+    knew = f"At the best configuration known by now it was worth {signed(b.bits)} bits"
+    beside = "" if math.isnan(b.machine) else f", the first proposal {signed(b.machine)}"
+    drawn = (
+        ""
+        if math.isnan(b.better)
+        else f" One of the {plural(b.drawn, 'trial')} that it chose beats a space-filling one with probability {b.better:.2f}."
+    )
+    return f"{says} {knew}{beside}; an even density is worth 0.{drawn}"
 
 
 def entry_sentences(e: Entry) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from refine.analysis.conditions import declared
+from refine.report.pages.belief import belief_block
 from refine.report.pages.proposal import proposal_page, within_text
 from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
@@ -28,6 +29,8 @@ def review_page(review: Review) -> Page:
         tone, action = TONES[review._worth.verdict], worth_action(review._worth)
         blocks.append(Text(worth_sentence(review._worth), tone, action))
     blocks += proposal_page(review.proposal).blocks
+    if review.analysis.belief is not None:
+        blocks.append(belief_block(review.analysis.belief))
     if review.edits or review.rejected:
         blocks += _changes(review)
     blocks += _conditions(review)

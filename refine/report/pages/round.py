@@ -14,6 +14,7 @@ from refine.report.pages.space import space_grid
 from refine.run.environment import spread
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
+from refine.tree.lineage import said_on
 from refine.tree.round import Round
 from refine.trials.frame import table
 from refine.trials.metric_constraint import FEASIBLE
@@ -46,7 +47,7 @@ def round_page(found: Round) -> Page:
     if found.node.goals:
         goals = join([f"{g.metric}, {g.direction}" for g in found.goals[1:]])
         blocks.append(Text(f"beside it {goals}; {plural(len(found.front), 'trial')} on the front"))
-    blocks += [Text(line) for line in _baseline(found)]
+    blocks += [Text(line) for line in (*_baseline(found), *_belief(found))]
     if bad := found.damaged:
         told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
         blocks.append(Text(told + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
@@ -113,6 +114,16 @@ def _baseline(found: Round) -> list[str]:
     if good.size:
         return [f"baseline: {score(float(good.mean()))} in the mean of {runs}"]
     return [f"baseline: no value, {runs} ended without one"] if mine else []
+
+
+def _belief(found: Round) -> list[str]:
+    """What is believed, and on which round it was said; nothing where nothing is."""
+    said = said_on(found.path)
+    if said is None:
+        return []
+    where = "" if said.round == found.id else f", on round {said.round}"
+    by = f" by {said.author}" if said.author.strip() else ""
+    return [f"believed{by}{where}: {said.belief}"]
 
 
 def _text(value: object) -> str:

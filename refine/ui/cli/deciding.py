@@ -11,6 +11,7 @@ from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import (
     DECIDE,
     AuthorOption,
+    BeliefOption,
     JsonOption,
     NoteOption,
     RoundArgument,
@@ -167,6 +168,7 @@ def accept(
     n: SizeOption = None,
     downsample: DownsampleOption = None,
     exploit: ExploitOption = 0.0,
+    belief: BeliefOption = None,
     audit: Annotated[
         float, typer.Option(help="Share of audit trials, drawn outside the new space to test the claim.")
     ] = 0.05,
@@ -186,6 +188,7 @@ def accept(
             downsample=downsample,
             exploit=exploit,
             audit=audit,
+            belief=_belief(belief),
             design=design,
             pruner=pruner,
             author=author,
@@ -235,6 +238,7 @@ def branch(
     downsample: DownsampleOption = None,
     seed: Annotated[int | None, typer.Option(help="Default this round's.")] = None,
     exploit: ExploitOption = 0.0,
+    belief: BeliefOption = None,
     audit: Annotated[
         float, typer.Option(help="Share of audit trials, drawn outside the new space to test the claim.")
     ] = 0.0,
@@ -271,12 +275,20 @@ def branch(
             seed=seed,
             exploit=exploit,
             audit=audit,
+            belief=_belief(belief),
             design=design,
             pruner=pruner,
             author=author,
         )
         _say_new(at.space, child)
         put(child, as_json, typed(store, "run", child, "--workers 2"))
+
+
+def _belief(typed: list[str] | None) -> dict[str, Any] | None:
+    """What is believed from here on; ``None`` where what was believed before goes on."""
+    from refine.space.belief_text import typed_belief
+
+    return typed_belief(typed, "--belief") if typed else None
 
 
 def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:

@@ -95,6 +95,7 @@ def round_data(found: Round) -> dict[str, Any]:
         "space": found.space.to_json(),
         "size": found.space.size,
         "roles": found.roles,
+        "belief": None if found.belief is None else found.belief.to_json(),
         "design": node.method,
         "seed": node.seed,
         "objective": node.objective,

@@ -13,6 +13,7 @@ from refine.ui.cli.shared import (
     NO,
     RUN,
     AuthorOption,
+    BeliefOption,
     GraceOption,
     JsonOption,
     MemoryOption,
@@ -60,6 +61,8 @@ _MAKING = (
     "note",
     "role",
     "baseline",
+    "belief",
+    "exploit",
     "allow_degenerate",
     "subject_to",
     "goal",
@@ -116,6 +119,10 @@ def run(
     baseline: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="New root: the configuration to beat, one value at a time."),
+    ] = None,
+    belief: BeliefOption = None,
+    exploit: Annotated[
+        float | None, typer.Option(help="New root: share drawn by --belief; default half.")
     ] = None,
     note: NoteOption = "",
     workers: WorkersOption = 1,
@@ -206,7 +213,7 @@ def _trackers(track: list[str] | None) -> list[Any]:
     return [tracker_of(text) for text in track or ()]
 
 
-_SPELLED = ("minimize", "role", "baseline", "goal")
+_SPELLED = ("minimize", "role", "baseline", "belief", "goal")
 """Options that are written otherwise than their arguments in Python."""
 
 
@@ -275,6 +282,7 @@ def _made(
 ) -> tuple[refine.Tree, Round]:
     """A new root in a store that is made if need be."""
     import refine
+    from refine.space.belief_text import typed_belief
     from refine.space.files import read_space
     from refine.space.literals import typed_pairs
 
@@ -286,6 +294,8 @@ def _made(
         options["direction"] = "minimize" if making["minimize"] else "maximize"
     if "baseline" in making:
         options["baseline"] = typed_pairs(making["baseline"], "--baseline")
+    if "belief" in making:
+        options["belief"] = typed_belief(making["belief"], "--belief")
     if "role" in making:
         options["roles"] = typed_pairs(making["role"], "--role")
     tree = refine.Tree(name or Path(space.partition(":")[0]).stem, store)

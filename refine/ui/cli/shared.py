@@ -119,6 +119,13 @@ GraceOption = Annotated[
         help="Seconds that trials may still run after SIGTERM or SIGHUP, as of Slurm or docker stop."
     ),
 ]
+BeliefOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=BELIEF",
+        help="Where the best value lies: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', 'optimizer=adam:0.7', or a .toml file.",
+    ),
+]
 NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
 AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
 

@@ -111,6 +111,24 @@ def test_a_baseline_from_the_shell(here: Path) -> None:
     assert len(gain["baseline"]["fresh"]) == 2
 
 
+def test_a_belief_from_the_shell(here: Path) -> None:
+    said = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
+    root = data(*MAKE[:-2], 24, "-q", *said, "--exploit", 0.25)
+    with refine.Tree("space", store=here / "s.db") as tree:
+        assert (
+            tree[root["id"]].belief.code()
+            == "{'lr': refine.Near(1.5, within=0.5), 'optimizer': {'Adam': 0.8}}"
+        )
+        assert (tree[root["id"]].trials["origin"] == "exploit").sum() == 6
+    assert "believed by" in good("show", "s.db", root["id"])
+    assert data("calibration", "s.db") == []
+    child = data("branch", "s.db", root["id"], "--edit", "lr=(1, 2)", "-n", 5, "--belief", "none")
+    with refine.Tree("space", store=here / "s.db") as tree:
+        assert tree[child["id"]].belief is None
+    assert "--belief: got 'lr'; write" in refused(*MAKE, "--belief", "lr")
+    assert "--belief is set where a round is made" in refused("run", "s.db", root["id"], *said)
+
+
 def test_a_study_from_the_shell(here: Path) -> None:
     root = data(*MAKE, "--seed", 3, "--note", "first look", "--role", "optimizer=scientific")
     assert (root["tree"], root["n"], root["metric"], root["note"]) == ("space", 120, "acc", "first look")

@@ -1,0 +1,132 @@
+"""A belief held against what trials showed: what it weighs by now, and whether they contradict it. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.conditions import reading
+from refine.analysis.evidence import ParameterEvidence, level_axis
+from refine.space.belief import Belief
+from refine.space.parameters import Parameter, Range
+from refine.space.space import Space
+from refine.utils.arrays import Floats
+
+STRENGTH = 0.6
+"""By how many normal scores a cell is thought better that is e times as likely the best one, before the first trial."""
+
+TRIALS = 20
+"""After so many configurations a belief weighs half of what it weighed before the first."""
+
+LEAST = 0.01
+"""A belief is dropped where trials leave it a smaller probability beside its opposite."""
+
+
+class Said(NamedTuple):
+    """A belief, and whose it is.
+
+    Attributes:
+        belief: What is believed.
+        round: Id of the round that it was said on; empty where that is none of a tree.
+        author: Who said it.
+    """
+
+    belief: Belief
+    round: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True)
+class Believed:
+    """A belief held against a round's evidence.
+
+    Attributes:
+        said: The belief: what of it can be said of the analysed space.
+        n: Different configurations that it is held against.
+        log_ratio: Natural logarithm of how many times as probable these trials are with the belief as with its opposite; see
+            :class:`refine.stats.PriorEvidence`.
+    """
+
+    said: Said
+    n: int
+    log_ratio: float
+
+    @property
+    def probability(self) -> float:
+        """Probability of it beside its opposite, both being as likely before the first trial."""
+        return 1.0 / (1.0 + math.exp(-max(-500.0, min(500.0, self.log_ratio))))
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the trials contradict it, so that it is dropped."""
+        return self.probability < LEAST
+
+    @property
+    def weight(self) -> float:
+        """What it weighs, 1 before the first trial: less the more is known, the less probable it is, and 0 where it is dropped."""
+        return 0.0 if self.contradicted else self.probability * faded(self.n)
+
+
+def faded(n: int) -> float:
+    """What a belief weighs after so many configurations, whatever they showed."""
+    return TRIALS / (TRIALS + n)
+
+
+def believed_of(
+    said: Said, space: Space, found: tuple[ParameterEvidence, ...], X: Floats, y: Floats
+) -> Believed | None:
+    """A belief held against the evidence of an analysis; ``None`` where it speaks of none of its parameters.
+
+    Args:
+        said: The belief.
+        space: The space analysed.
+        found: Evidence of its parameters.
+        X: (n, parameters) unit-scale positions of all evidence.
+        y: (n,) values, higher is better.
+    """
+    of = said._replace(belief=said.belief.among(space))
+    if not of.belief:
+        return None
+    n = len(np.unique(X, axis=0))
+    cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in found]
+    thought = thought_of(of.belief, found, X)
+    read = reading(found, X)
+    at = X if read is None else np.where(read, X, 0.0)
+    return Believed(of, n, stats.PriorEvidence()(at, y, thought, cardinalities))
+
+
+def thought_of(belief: Belief, found: tuple[ParameterEvidence, ...], positions: Floats) -> Floats:
+    """What a belief says of cells before the first trial, in normal scores.
+
+    The logarithm of how many times as likely a cell is the best one as by an even density, summed over parameters, and
+    divided by the root of their number, so that a belief about many of them shouts no louder.
+
+    Args:
+        belief: The belief.
+        found: Evidence of the analysed parameters.
+        positions: (n, parameters) where cells lie on their axes.
+
+    Returns:
+        (n,) scores.
+    """
+    out, count = np.zeros(len(positions)), 0
+    read = reading(found, positions)
+    for j, e in enumerate(found):
+        if e.name in tuple(belief):
+            ratio = belief.ratio(e.name, e.parameter, _values(e.parameter, positions[:, j]))
+            out += np.log(ratio) if read is None else np.where(read[:, j], np.log(ratio), 0.0)
+            count += 1
+    return np.asarray(STRENGTH * out / math.sqrt(max(1, count)))
+
+
+def _values(parameter: Parameter, positions: Floats) -> Floats:
+    """What a table would show at positions of an analysed axis, which may lie beyond its ends."""
+    if isinstance(parameter, Range):
+        low, high = parameter.ends()
+        at = low + positions * (high - low)
+        return np.asarray(np.exp(at) if parameter.log else at)
+    return np.asarray(parameter.column(level_axis(parameter).index(positions)))

@@ -1,0 +1,329 @@
+"""What somebody believes about where the best value lies: a density over the levels of some parameters. Pure.
+
+Source: Hvarfner et al. (2022), 'piBO: Augmenting Acquisition Functions with User Beliefs for Bayesian Optimization', for
+beliefs about the optimum as a density that is a product over parameters; the share of doubt is ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.errors import SpaceError, did_you_mean
+from refine.space.categorical import Categorical
+from refine.space.encoding import decode, encode, label, round_significant, value_key
+from refine.space.parameters import Parameter, Range, number_of
+from refine.space.space import Space
+from refine.utils.arrays import Floats
+from refine.utils.format import join, number
+
+DOUBT = 0.1
+"""Share of every parameter's density that is spread evenly: no belief rules a level out."""
+
+
+@final
+@dataclass(frozen=True)
+class Near:
+    """The best value of a parameter is thought to lie near a number.
+
+    Args:
+        value: The number.
+        within_factor: It lies within this factor of it in about two cases of three: a normal bell over the logarithm.
+        within: It lies within this distance of it in about two cases of three: a normal bell.
+
+    Raises:
+        SpaceError: Not exactly one width, a width that is not positive (a factor of 1 or less), or no finite number.
+    """
+
+    value: float
+    within_factor: float | None = field(default=None, kw_only=True)
+    within: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("value", "within_factor", "within"):
+            given = getattr(self, name)
+            if given is None and name != "value":
+                continue
+            number = number_of(given)
+            if number is None or not math.isfinite(number):
+                raise SpaceError(f"Near: {name} must be a finite number, got {given!r}")
+            object.__setattr__(self, name, round_significant(float(number)))
+        if (self.within_factor is None) == (self.within is None):
+            raise SpaceError(
+                f"Near: needs one width, a factor or a distance; such as Near({self.value:g}, within_factor=3) or "
+                f"Near({self.value:g}, within=0.1)"
+            )
+        if self.within_factor is not None and not self.within_factor > 1:
+            raise SpaceError(
+                f"Near: within_factor must be > 1, got {self.within_factor:g}; 3 means from a third to three times the value"
+            )
+        if self.within_factor is not None and not self.value > 0:
+            raise SpaceError(
+                f"Near: a factor needs a value > 0, got {self.value:g}; give a distance with within="
+            )
+        if self.within is not None and not self.within > 0:
+            raise SpaceError(f"Near: within must be a distance > 0, got {self.within:g}")
+
+    def bell(self, x: npt.ArrayLike) -> Floats:
+        """Logarithms of the density at some values, up to a constant; -inf where a logarithm doesn't exist."""
+        at = np.asarray(x, dtype=float)
+        if self.within is not None:
+            return np.asarray(-0.5 * ((at - self.value) / self.within) ** 2)
+        assert self.within_factor is not None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away = np.log(np.where(at > 0, at, np.nan) / self.value) / math.log(self.within_factor)
+        return np.asarray(np.where(at > 0, -0.5 * away**2, -np.inf))
+
+    def to_json(self) -> dict[str, float]:
+        """``{"near": 0.001, "within_factor": 3.0}``."""
+        width = {"within": self.within} if self.within is not None else {"within_factor": self.within_factor}
+        return {"near": self.value, **width}  # type: ignore[dict-item]
+
+    def __repr__(self) -> str:
+        width = (
+            f"within={self.within!r}" if self.within is not None else f"within_factor={self.within_factor!r}"
+        )
+        return f"Near({self.value!r}, {width})"
+
+
+Weights = tuple[tuple[Any, float], ...]
+"""``(choice, probability)`` of every choice that was named; the others share what is left."""
+
+
+@final
+@dataclass(frozen=True)
+class Belief:
+    """What is believed of some parameters, each by itself.
+
+    Made by :func:`belief_of`. Two beliefs are equal when they say the same.
+
+    Attributes:
+        of: ``(name, what is believed of it)``, by name.
+        like: Names of the earlier studies that it was made of; empty where a person said it.
+    """
+
+    of: tuple[tuple[str, Near | Weights], ...]
+    like: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.of)
+
+    def __str__(self) -> str:
+        """``lr near 0.001 (within a factor of 3) and optimizer Adam (0.7)``."""
+        text = join([f"{name} {_text(said)}" for name, said in self.of]) or "nothing"
+        return f"{text}, from {join(self.like)}" if self.like else text
+
+    def __iter__(self) -> Any:
+        return iter(name for name, _ in self.of)
+
+    def ratio(self, name: str, parameter: Parameter, values: npt.ArrayLike) -> Floats:
+        """How many times as likely as by an even density the best value is there.
+
+        The density is one over the parameter's levels; between levels it is read off the bell. A tenth of it is spread
+        evenly, so that no ratio is below 0.1.
+
+        Args:
+            name: A parameter that something is believed of.
+            parameter: As it is in the space at hand, which may be narrower or wider than when the belief was said.
+            values: Levels or other values of it, (n,).
+        """
+        said = dict(self.of)[name]
+        if isinstance(said, Near):
+            levels = said.bell(np.asarray(parameter.grid, dtype=float))
+            top = float(levels.max())
+            if not math.isfinite(top):
+                return np.ones(np.shape(values))
+            mean = float(np.exp(levels - top).mean())
+            found = np.exp(np.minimum(said.bell(values) - top, 0.0)) / mean
+        else:
+            assert isinstance(parameter, Categorical)
+            found = _shares(parameter, said)[parameter.positions(values)] * parameter.size
+        return np.asarray((1 - DOUBT) * found + DOUBT)
+
+    def level_shares(self, space: Space) -> list[Floats]:
+        """Per parameter of a space the probability of every level; even where nothing is believed."""
+        found = []
+        for name, parameter in space.items():
+            share = np.full(parameter.size, 1.0 / parameter.size)
+            if name in dict(self.of) and speaks_of(parameter, dict(self.of)[name]):
+                share = self.ratio(name, parameter, parameter.column(np.arange(parameter.size)))
+                share = share / share.sum()
+            found.append(share)
+        return found
+
+    def among(self, space: Space) -> Belief:
+        """What of it can be said of another space: of parameters that still vary there and are of the same kind."""
+        return Belief(
+            tuple(
+                (n, said)
+                for n, said in self.of
+                if n in space and not space[n].fixed and speaks_of(space[n], said)
+            ),
+            self.like,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is the inverse."""
+        return {
+            name: said.to_json()
+            if isinstance(said, Near)
+            else {"weights": [[encode(choice), weight] for choice, weight in said]}
+            for name, said in self.of
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], like: Sequence[str] = ()) -> Belief:
+        """The belief of :meth:`to_json`'s output.
+
+        Args:
+            data: The output.
+            like: Names of the earlier studies that it was made of.
+
+        Raises:
+            SpaceError: It is another one's.
+        """
+        said = tuple((name, _said_from_json(name, data[name])) for name in sorted(data))
+        return cls(said, tuple(str(name) for name in like))
+
+    def code(self, value: Callable[[Any], str] = repr) -> str:
+        """The mapping that makes it, as Python.
+
+        Args:
+            value: Spells a frozen choice.
+        """
+        return "{" + ", ".join(f"{name!r}: {_code(said, value)}" for name, said in self.of) + "}"
+
+
+def belief_of(given: Any, space: Space) -> Belief:
+    """A belief as somebody gives it: ``{"lr": Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}``.
+
+    Weights of choices are probabilities: each is that of its choice being the best one, and the choices that aren't named
+    share what is left evenly.
+
+    Args:
+        given: Parameter -> :class:`Near` for numbers, or a mapping of choice -> weight.
+        space: The space that it is about.
+
+    Raises:
+        SpaceError: An unknown or fixed parameter, a value outside its range, an unknown choice, or weights that are no
+            probabilities.
+    """
+    like = given.like if isinstance(given, Belief) else ()
+    if isinstance(given, Belief):
+        given = {name: said if isinstance(said, Near) else dict(said) for name, said in given.of}
+    if not isinstance(given, Mapping):
+        raise SpaceError(
+            f"belief maps parameters to what you believe of them, belief={{'lr': refine.Near(0.001, within_factor=3)}}, got {given!r}"
+        )
+    found: dict[str, Near | Weights] = {}
+    for name, said in given.items():
+        if name not in space:
+            raise SpaceError(f"belief: unknown parameter {name!r}; {did_you_mean(str(name), space)}")
+        if space[name].fixed:
+            raise SpaceError(f"belief: {name}: has one value, so there is nothing to believe; leave it out")
+        try:
+            found[name] = _checked(space[name], said)
+        except SpaceError as error:
+            raise SpaceError(f"belief: {name}: {error}") from None
+    return Belief(tuple(sorted(found.items())), like)
+
+
+def speaks_of(parameter: Parameter, said: Near | Weights) -> bool:
+    """Whether what was believed can be said of a parameter, which may have changed since."""
+    if isinstance(said, Near):
+        return parameter.numeric
+    if not isinstance(parameter, Categorical):
+        return False
+    known = {value_key(v) for v in parameter.grid}
+    return any(value_key(choice) in known for choice, _ in said)
+
+
+def _checked(parameter: Parameter, said: Any) -> Near | Weights:
+    if isinstance(said, Near):
+        if not parameter.numeric:
+            raise SpaceError(
+                f"its choices are no numbers, got {said!r}; give weights of choices, such as "
+                f"{{{parameter.describe().rpartition(': ')[2].split(', ')[0]!r}: 0.7}}"
+            )
+        low, high = float(min(parameter.grid)), float(max(parameter.grid))
+        if not low <= said.value <= high:
+            raise SpaceError(
+                f"near {label(said.value)} lies outside {label(low)} to {label(high)}; widen the range if you mean it"
+            )
+        return said
+    if not isinstance(said, Mapping) or not said:
+        raise SpaceError(
+            f"must be refine.Near(...) for numbers, or weights of choices such as {{'adam': 0.7}}, got {said!r}"
+        )
+    if isinstance(parameter, Range):
+        raise SpaceError(
+            f"is a range, which has no choices to weigh, got {dict(said)!r}; such as refine.Near({label(parameter.grid[0])}, within=...)"
+        )
+    assert isinstance(parameter, Categorical)
+    return _weights(parameter, said)
+
+
+def _weights(parameter: Categorical, said: Mapping[Any, Any]) -> Weights:
+    found: dict[int, float] = {}
+    for choice, weight in said.items():
+        at = parameter.index(choice)
+        if at in found:
+            raise SpaceError(f"weighs {parameter.labels[at]} twice; leave one out")
+        number = number_of(weight)
+        if number is None or not 0 <= number <= 1:
+            raise SpaceError(
+                f"the weight of {parameter.labels[at]} must be a probability from 0 to 1, got {weight!r}"
+            )
+        found[at] = round_significant(float(number))
+    total = sum(found.values())
+    if total > 1 + 1e-9:
+        raise SpaceError(
+            f"weights are probabilities and must not sum to more than 1, got {total:g}; choices that aren't named share "
+            "what is left"
+        )
+    if len(found) == parameter.size and abs(total - 1) > 1e-9:
+        raise SpaceError(
+            f"weights of all choices must sum to 1, got {total:g}; leave one out, and it takes what is left"
+        )
+    return tuple((parameter.grid[at], found[at]) for at in sorted(found))
+
+
+def _shares(parameter: Categorical, said: Weights) -> Floats:
+    """(size,) probabilities of a parameter's choices; what was said of choices that are gone is spread over the rest."""
+    named = {value_key(choice): weight for choice, weight in said}
+    keys = [value_key(v) for v in parameter.grid]
+    others = sum(k not in named for k in keys)
+    left = max(0.0, 1.0 - sum(named.values()))
+    found = np.array([named[k] if k in named else left / others for k in keys])
+    total = float(found.sum())
+    return found / total if total > 0 else np.full(parameter.size, 1.0 / parameter.size)
+
+
+def _text(said: Near | Weights) -> str:
+    if not isinstance(said, Near):
+        return join([f"{label(choice)} ({number(weight)})" for choice, weight in said])
+    width = (
+        f"within {label(said.within)}"
+        if said.within is not None
+        else f"within a factor of {label(said.within_factor)}"
+    )
+    return f"near {label(said.value)} ({width})"
+
+
+def _said_from_json(name: str, data: Any) -> Near | Weights:
+    if isinstance(data, Mapping) and "near" in data:
+        return Near(data["near"], **{k: v for k, v in data.items() if k != "near"})
+    if isinstance(data, Mapping) and set(data) == {"weights"}:
+        return tuple((decode(choice), float(weight)) for choice, weight in data["weights"])
+    raise SpaceError(f"belief: {name}: must be a number that it is near, or weights of choices, got {data!r}")
+
+
+def _code(said: Near | Weights, value: Callable[[Any], str]) -> str:
+    if isinstance(said, Near):
+        return f"refine.{said!r}"
+    return "{" + ", ".join(f"{value(choice)}: {weight!r}" for choice, weight in said) + "}"

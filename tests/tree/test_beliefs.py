@@ -1,0 +1,192 @@
+"""Beliefs of people on rounds: which trials they choose, what they weigh, and what came of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.proposal.surrogate import posterior_of
+from refine.report.markdown.script import reproduce
+from refine.report.pages.belief import belief_sentence
+
+SPACE = refine.Space(
+    {
+        "lr": refine.Float(1e-5, 1e-1, levels=9, log=True),
+        "optimizer": ["adam", "sgd", "rmsprop"],
+        "dropout": (0, 0.5, 6),
+        "units": [8, 16, 32, 64],
+    }
+)
+GOOD = {"lr": refine.Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}
+WRONG = {"lr": refine.Near(1e-1, within_factor=3), "optimizer": {"rmsprop": 0.7}}
+
+
+def objective(params, trial):
+    noise = 0.05 * np.random.default_rng(trial.seed).normal()
+    away = (np.log10(params["lr"]) + 3) ** 2 + (params["optimizer"] != "adam") + params["dropout"]
+    return noise - away + 0 * params["units"]
+
+
+@pytest.fixture
+def tree():
+    with refine.Tree("question", store="sqlite://") as made:
+        yield made
+
+
+def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it(tree):
+    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
+    drawn = root.trials[root.trials["origin"] == "exploit"]
+    assert len(drawn) == 20
+    assert (drawn["optimizer"] == "adam").mean() > 0.5
+    assert drawn["lr"].between(1e-4, 1e-2).mean() > 0.8
+    assert len(root.cells()) == 20  # the others are drawn as ever
+    assert tree.add_round(SPACE, objective, n=40, belief=GOOD).id == root.id
+    assert tree.add_round(SPACE, objective, n=40).id != root.id
+
+    analysis = root.analyze()
+    without = refine.analyze(SPACE, root.trials)
+    assert [e.q for e in analysis.parameters] == [e.q for e in without.parameters]
+    assert without.belief is None
+    assert analysis.n_space_filling == 20
+    held = analysis.belief
+    assert held.n == 40
+    assert held.log_ratio > 0
+    assert held.weight == pytest.approx(held.probability / 3)  # 20 / (20 + 40)
+    assert analysis.digest == without.digest
+    # Where it is dense more is expected of what nobody tried, and elsewhere less.
+    rows = np.array([[4, 0, 5, 3], [0, 2, 5, 3]])
+    positions = np.column_stack([SPACE[n].unit(c) for n, c in SPACE.columns(rows).items()])
+    moved = posterior_of(analysis, positions).mean - posterior_of(without, positions).mean
+    assert moved[0] > moved[1] + 0.02
+    assert "is in no test" in str(root.propose())
+
+    root.run(n=50, progress=False)
+    assert (root.trials["origin"] == "exploit").sum() == 20
+
+
+def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
+    root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run(progress=False)
+    held = root.analyze().belief
+    assert held.contradicted
+    assert held.weight == 0
+    assert "It is dropped: what 40 configurations showed is" in belief_sentence(held)
+    plain = refine.propose(refine.analyze(SPACE, root.trials))
+    review = root.propose()
+    assert review.proposal.claim.probability == plain.claim.probability
+    assert "It is dropped" in root.report(tmp_path, proposal=review.proposal).read_text()
+
+
+def test_it_goes_on_in_children_until_another_is_said_or_it_is_taken_back(tree):
+    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
+    review = root.propose()
+    child = review.accept(n=20, exploit=0.5)
+    other = review.accept(n=20, exploit=0.5, belief={"dropout": refine.Near(0, within=0.1)})
+    none = review.accept(n=20, exploit=0.5, belief={})
+    assert child.belief == root.belief
+    assert child.node.belief is None
+    assert list(other.belief) == ["dropout"]
+    assert none.belief is None
+    assert len({child.id, other.id, none.id}) == 3
+    planned = [{b.key for b in tree._context.store.beside(r._stored.pk)} for r in (child, none)]
+    assert planned[0] != planned[1]
+    lean = root.branch({"units": [8, 16], "lr": (1e-4, 1e-2)}, n=5)
+    assert lean.belief == root.belief
+
+
+def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
+    root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, name="found").run(progress=False)
+    assert "believed by" in str(root)
+    tree.export(tmp_path / "out")
+    with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
+        assert back[root.id].belief == root.belief
+        assert str(back[root.id].trials) == str(root.trials)
+    written = reproduce(root).replace("from your_script import found as objective", "")
+    made = written.replace('"again.db"', '"sqlite://"').replace("round.run()", "")
+    exec(made, {"objective": objective})  # it asserts that the ids are equal
+    assert (
+        "belief={'lr': refine.Near(0.001, within_factor=3.0), 'optimizer': {'adam': 0.7}}, exploit=0.25"
+        in made
+    )
+
+
+def test_what_can_not_be_believed_is_refused(tree):
+    with pytest.raises(refine.errors.DesignError, match="nothing to exploit but what you believe"):
+        tree.add_round(SPACE, objective, n=20, exploit=0.5)
+    with pytest.raises(
+        refine.errors.DesignError, match="design 'tpe' asks for one configuration after the other"
+    ):
+        tree.add_round(SPACE, objective, n=20, belief=GOOD, design="tpe")
+    with pytest.raises(refine.errors.SpaceError, match="belief: lr: near 10 lies outside"):
+        tree.add_round(SPACE, objective, n=20, belief={"lr": refine.Near(10, within_factor=2)})
+    with pytest.raises(refine.errors.ReviewError, match="exploit must be a share"):
+        tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=1.5)
+    assert len(tree) == 0
+
+
+def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
+    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
+    review = root.propose(risk=0.3)
+    assert review.space["lr"].contains([1e-3]).all()
+    wider = review.edit(lr=(1e-4, 1e-2)).accept(n=20, exploit=0.5, author="ann").run(progress=False)
+    astray = review.edit(lr=(1e-2, 1e-1)).accept(n=20, audit=0.3, author="bob").run(progress=False)
+    review.accept(n=20, author="cem").run(progress=False)
+
+    found = tree.calibration()
+    frame = found.frame.set_index("author")
+    assert frame.loc["ann", "bolder"] == "machine"
+    assert (frame.loc["bob", "kept_best"], frame.loc["bob", "right"]) == (False, "machine")
+    assert bool(frame.loc["cem", "kept_best"]) == bool(frame.loc["cem", "machine_kept_best"])
+    assert pd.isna(frame.loc["cem", "right"])
+    scores = {s.author: s for s in found.authors}
+    assert (scores["bob"].edited, scores["bob"].machine_right, scores["bob"].kept) == (1, 1, 0)
+    assert scores["cem"].edited == 0
+    best = max(r.best["value"] for r in tree.rounds)
+    contest = next(e.contest for e in found.entries if e.child == astray.id)
+    assert contest.best == best
+    lows = [r.trials.loc[r.trials["lr"] >= 1e-2, "value"].max() for r in tree.rounds]
+    assert contest.person.best <= np.nanmax(lows)
+    assert wider.id in frame.loc["ann", "child"]
+
+    (belief,) = found.beliefs
+    assert (belief.round, belief.drawn) == (root.id, 20)
+    assert belief.bits > 1  # the best is where it was believed
+    assert belief.better > 0.6
+    text = str(found)
+    assert "bob edited 1 proposal" in text
+    assert "1 turned out worse than the proposal" in text
+    assert f"{root.id}: believed by" in text
+    assert "People beside proposals" in tree.report(tmp_path).read_text()
+
+
+def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tree, tmp_path):
+    with refine.Tree("last year", store="sqlite://") as old:
+        old.add_round(SPACE, objective, n=40).run(progress=False)
+        new = refine.Space(
+            {
+                "lr": refine.Float(1e-4, 1e-1, levels=7, log=True),
+                "optimizer": ["adam", "sgd", "lion"],
+                "units": [8, 16],
+                "decay": (0.0, 1.0),
+            }
+        )
+        said = {"units": {8: 0.9}}
+        root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, name="new")
+        assert (
+            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, name="new").id == root.id
+        )
+    assert list(root.belief) == ["lr", "optimizer", "units"]
+    known = dict(root.belief.of)
+    assert 3e-4 <= known["lr"].value <= 3e-3
+    assert known["lr"].within_factor > 2.5  # another study: 15 % of the range at least
+    assert dict(known["optimizer"])["adam"] > 0.6
+    assert dict(known["units"]) == {8: 0.9}  # what a person says counts
+    assert "from tree last year" in str(root)
+    tree.export(tmp_path / "out")
+    with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
+        assert back[root.id].belief == root.belief
+    with pytest.raises(refine.errors.AnalysisError, match="has no round with enough trials to learn from"):
+        tree.add_round(new, lambda p: 0.0, n=20, like=[root], name="new")
+    with pytest.raises(refine.errors.AnalysisError, match="like must be a list of trees or rounds"):
+        tree.add_round(new, lambda p: 0.0, n=20, like=tree, name="new")
