@@ -35,6 +35,7 @@ FLOOR = 1e-3
 SOURCES = (
     "analysis/*.py",
     "design/*.py",
+    "space/belief.py",
     "proposal/*.py",
     "stats/*.py",
     "tree/autopilot.py",

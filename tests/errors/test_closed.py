@@ -44,6 +44,7 @@ TREE = {
 KNOWS_TREE = {"name", "store", "close", "load", "read_runs"}
 ROUND = {
     "analyze": lambda r, p: r.analyze(),
+    "belief": lambda r, p: r.belief,
     "best": lambda r, p: r.best,
     "best_model": lambda r, p: r.best_model(objective=_WithModel()),
     "best_params": lambda r, p: r.best_params,
