@@ -163,10 +163,8 @@ def _where(v: Any) -> str:
 
 def _many_lost(v: Any) -> str:
     where = _where(v) or " No parameter explains them."
-    constrained = " or meet not all constraints" if v.infeasible else ""
-    return (
-        f"Trials that fail, diverge, predict a constant{constrained} cost time and hide what is good.{where}"
-    )
+    ways = ["fail", "diverge", "predict a constant", *(["break a metric constraint"] if v.infeasible else [])]
+    return f"Trials that {join(ways, 'or')} cost time and hide what is good.{where}"
 
 
 def _curves(v: Any) -> str:
