@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
 from refine.errors import AnalysisError
-from refine.proposal.surrogate import surrogate_of
+from refine.proposal.surrogate import Surrogate, surrogate_of
 from refine.space.belief import Belief, Near, belief_of
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter, Range
@@ -56,7 +56,7 @@ def belief_like(sources: Sequence[Study | Round], space: Space) -> Belief:
     """
     if not isinstance(sources, list | tuple) or not sources:
         raise AnalysisError(f"like must be a list of trees or rounds, got {sources!r}; such as like=[tree]")
-    found = [_best_of(source) for source in sources]
+    found = [best_of(*analysed(source, "like")) for source in sources]
     said = {}
     for name, parameter in ((name, space[name]) for name in space.varied):
         drawn = [of[name] for of in found if name in of]
@@ -74,9 +74,26 @@ def _name(source: Study | Round) -> str:
     return f"round {source.id}" if isinstance(source, Round) else f"tree {source.name}"
 
 
-def _best_of(source: Study | Round) -> dict[str, npt.NDArray[Any]]:
+def best_of(analysis: Analysis, surrogate: Surrogate) -> dict[str, npt.NDArray[Any]]:
     """Parameter -> its value in the best candidate of every draw of a study's posterior."""
-    rounds = [source] if isinstance(source, Round) else list(reversed(source.rounds))
+    best = surrogate.posterior.scores.argmax(axis=1)
+    return {e.name: np.asarray(surrogate.columns[e.name])[best] for e in analysis.parameters}
+
+
+def analysed(source: Study | Round, what: str, *, oldest: bool = False) -> tuple[Analysis, Surrogate]:
+    """A study's analysis, with its posterior: of a round, or of a tree's latest, or oldest, round that can be analysed.
+
+    Args:
+        source: The study.
+        what: What it is asked for, which an error begins with.
+        oldest: Whether the widest space is wanted instead of what is known last.
+
+    Raises:
+        AnalysisError: It has no round with enough trials.
+    """
+    rounds = (
+        [source] if isinstance(source, Round) else list(source.rounds if oldest else reversed(source.rounds))
+    )
     for each in rounds:
         try:
             analysis: Analysis = each.analyze()
@@ -84,10 +101,9 @@ def _best_of(source: Study | Round) -> dict[str, npt.NDArray[Any]]:
             continue
         surrogate = surrogate_of(analysis)
         if surrogate is not None:
-            best = surrogate.posterior.scores.argmax(axis=1)
-            return {e.name: np.asarray(surrogate.columns[e.name])[best] for e in analysis.parameters}
+            return analysis, surrogate
     raise AnalysisError(
-        f"like: {_name(source)} has no round with enough trials to learn from; run one first",
+        f"{what}: {_name(source)} has no round with enough trials to learn from; run one first",
         Action("round.run"),
     )
 

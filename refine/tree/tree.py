@@ -51,6 +51,7 @@ from refine.tree.outcome import beliefs_of, entries_of
 from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
+from refine.tree.studies import StudyComparison, compare_studies
 from refine.tree.winner import winner_of
 from refine.trials.goal import ASK, Goal, goals_of
 from refine.trials.metric import Score
@@ -332,6 +333,27 @@ class Tree(Exchange, Shown):
     def diff(self, a: Round | str, b: Round | str) -> Comparison:
         """What differs between two rounds; it prints itself, and ``.report(folder)`` writes it."""
         return compare(self._resolve(a), self._resolve(b))
+
+    def compare(self, other: Tree | Round) -> StudyComparison:
+        """Another study beside this one, such as of other data or another model: which parameters behave alike.
+
+        Of each tree the oldest round that can be analysed is compared, whose space is the widest. What is better is compared, not
+        the values, so that metrics and directions may differ.
+
+        Args:
+            other: A tree, in any store, or a round.
+
+        Returns:
+            Effects and places of the best value of every parameter that both have; prints itself, and ``.plot()`` draws it.
+
+        Raises:
+            AnalysisError: One of them has too few trials, or they share no parameter.
+        """
+        if not isinstance(other, Tree | Round):
+            raise AnalysisError(
+                f"compare takes a tree or a round, got {type(other).__name__}; rounds of one tree differ by tree.diff"
+            )
+        return compare_studies(self, other)
 
     def best(self) -> pd.Series | None:
         """The best observed trial of all rounds, with its round's id in ``round``; ``None`` before the first one.

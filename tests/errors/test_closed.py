@@ -23,6 +23,7 @@ TREE = {
     "best": lambda t, r, p: t.best(),
     "confirm": lambda t, r, p: t.confirm(progress=False),
     "diff": lambda t, r, p: t.diff(r, r),
+    "compare": lambda t, r, p: t.compare(t),
     "export": lambda t, r, p: t.export(FOLDER),
     "calibration": lambda t, r, p: t.calibration(),
     "log": lambda t, r, p: t.log(),
