@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,6 +29,7 @@ from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.pooling import noise_of
 from refine.analysis.reason import Reason
 from refine.analysis.ruled_out import without_ruled_out
+from refine.analysis.sampling import MOST, sample_of
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.belief import belief_of
 from refine.space.encoding import check_seed
@@ -38,6 +40,7 @@ from refine.trials.frame import (
     check_frame,
     degenerate_rows,
     infeasible_rows,
+    may_be_best,
     slacks,
     space_filling,
 )
@@ -133,6 +136,8 @@ class Analysis(Shown):
             higher is better. What is handed over is judged by them as well.
         n_damaged: How many stored trials of the round and its ancestors can't be read, and are left out.
         feasibility: What all evidence says of metric constraints; ``None`` where there are none.
+        n_sampled: How many space-filling trials were tested on where there are more than 200,000 trials, a sample by their
+            configurations; 0 where all were. What is counted, and the best trial, are of all.
         others: Of a round with several goals, the analyses of the further ones, of the same trials.
         said: What somebody believes about where the best value lies, if anybody does. No test knows of it.
     """
@@ -162,6 +167,7 @@ class Analysis(Shown):
     n_damaged: int = 0
     feasibility: Feasibility | None = None
     others: tuple[Analysis, ...] = ()
+    n_sampled: int = 0
     said: Said | None = None
 
     def beside(self, others: Sequence[Analysis]) -> Analysis:
@@ -236,6 +242,8 @@ class Analysis(Shown):
         found = []
         if self.n_imported:
             found.append(Reason("imported", {"n": self.n_imported, "of": self.n_space_filling}))
+        if self.n_sampled:
+            found.append(Reason("sampled", {"n": self.n_sampled, "of": self.n_space_filling}))
         if self.n_damaged:
             found.append(Reason("damaged", {"n": self.n_damaged}))
         if len(self.codes) > 1:
@@ -329,6 +337,29 @@ def analyze(
     constraints = metric_constraints(subject_to)
     frame = _judged(frame, space, constraints)
     earlier = None if earlier is None else _judged(earlier, space, constraints)
+    kept = sample_of(frame, space, MOST)
+    if kept is not None:
+        _check_pooled_number(pooled, len(frame))
+        beside = None if earlier is None else sample_of(earlier, space, MOST)
+        masks = None if read is None else {n: _read_mask(n, read, len(frame))[kept] for n in read}
+        part = analyze(
+            space,
+            frame[kept].reset_index(drop=True),
+            value,
+            direction,
+            seed,
+            metric=metric,
+            earlier=earlier if earlier is None or beside is None else earlier[beside].reset_index(drop=True),
+            pooled=int(kept[:pooled].sum()),
+            look=look,
+            read=masks,
+            groups=None if groups is None else list(itertools.compress(groups, kept)),
+            allow_degenerate=allow_degenerate,
+            fresh=fresh,
+            subject_to=constraints,
+            belief=belief,
+        )
+        return _of_all(part, frame, value, pooled, allow_degenerate)
     rows = _inside(space, frame, value, allow_degenerate, sign)
     past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
     n_earlier = 0 if past is None else int(past.finished.sum())
@@ -419,6 +450,37 @@ def analyze(
     )
 
 
+def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_degenerate: bool) -> Analysis:
+    """An analysis of a sample, with what is known of all trials: the best one, the table, and how many there are."""
+    space = part.space
+    inside = space.contains(frame)
+    y = np.asarray(frame[value], dtype=float)
+    finished = inside & np.isfinite(y)
+    if "state" in frame:
+        finished &= (frame["state"] == "complete").to_numpy()
+    table = frame[inside & (np.arange(len(frame)) >= pooled)]
+    table = table.assign(value=table[value]) if value != "value" else table
+    table = table.reset_index(drop=True)
+    good = may_be_best(table, space, allow_degenerate)
+    good = good if good.any() else np.isfinite(np.asarray(table["value"], dtype=float))
+    own = part.sign * np.asarray(table["value"], dtype=float)
+    best = table.iloc[int(np.argmax(np.where(good, own, -np.inf)))]
+    even = finished & space_filling(frame)
+    counts = {"complete": len(table)} if "state" not in table else table["state"].value_counts().to_dict()
+    digest = hashlib.sha256(f"{part.digest} {len(frame)} {best['value']!r}".encode()).hexdigest()[:16]
+    return replace(
+        part,
+        states={s: int(counts[s]) for s in STATES if s in counts},
+        n_space_filling=int(even.sum()),
+        n_pooled=int(even[:pooled].sum()),
+        covered=stats.hit_probability(int(even.sum()), 0.01),
+        best=best,
+        table=table,
+        digest=digest,
+        n_sampled=part.n_space_filling,
+    )
+
+
 def tested_on(space: Space, frame: pd.DataFrame) -> int:
     """How many finished space-filling trials of a table of trials lie inside a space."""
     mask = space.contains(frame) & np.isfinite(np.asarray(frame["value"], dtype=float))
@@ -434,12 +496,16 @@ def _conditional(
     return e._replace(condition=where)
 
 
-def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
+def _check_pooled_number(pooled: int, count: int) -> None:
     if isinstance(pooled, bool) or not isinstance(pooled, int) or not 0 <= pooled <= count:
         raise AnalysisError(
             f"pooled must be a whole number from 0 to {count}, how many rows at the head of the table are of earlier "
             f"rounds, got {pooled!r}"
         )
+
+
+def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
+    _check_pooled_number(pooled, count)
     if not rows.finished[np.flatnonzero(rows.mask) >= pooled].any():
         raise AnalysisError(
             "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"

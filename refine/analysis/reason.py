@@ -43,6 +43,7 @@ CODES = {
     # Of an analysis as a whole.
     "imported": "trials were imported, and how they were drawn is not known: n, of",
     "code": "trials ran several versions of the objective's code: codes",
+    "sampled": "there are so many trials that a sample of them was tested on: n, of",
     "damaged": "stored trials can't be read and are left out: n",
     # Why other validation examples say nothing of the best value.
     "other_metric": "the value is more than a metric of the last model's predictions: metric",

@@ -338,6 +338,10 @@ _SENTENCES: dict[str, Maker] = {
         "choice, and the stated probabilities are too large: repeat the tests on a space-filling round of your own. Trials "
         "drawn at random or on a grid are imported with space_filling=True."
     ),
+    "sampled": lambda v: (
+        f"{v.of:,} space-filling trials are more than an analysis needs: it was made on a sample of {v.n:,} of them, drawn by their "
+        "configurations. What is counted, and the best trial, are of all."
+    ),
     "damaged": lambda v: (
         f"{plural(v.n, 'stored trial')} of this round and those before it can't be read, and {'is' if v.n == 1 else 'are'} left "
         "out; tree.damage() says why."

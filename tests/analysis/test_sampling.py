@@ -1,0 +1,65 @@
+"""More trials than an analysis needs: it is made on a sample by the configurations, and says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.analysis import analysis as module
+from refine.analysis.sampling import sample_of
+
+SPACE = refine.Space(
+    {"lr": (0.0, 1.0, 41), "depth": (0, 40), "act": ["relu", "tanh", "elu"], "junk": (0, 30)}
+)
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(0)
+    columns = SPACE.columns(rng.integers(0, SPACE.radices, size=(6_000, 4)))
+    found = pd.DataFrame(columns)
+    value = 1 - (found["lr"] - 0.3) ** 2 - 0.01 * found["depth"] - 0.1 * (found["act"] == "tanh")
+    return found.assign(value=value + 0.02 * rng.normal(size=len(found)), state="complete", seconds=1.0)
+
+
+def test_a_sample_goes_by_configurations_alone(frame):
+    keep = sample_of(frame, SPACE, 1500)
+    assert 1400 < keep.sum() <= 1500
+    mixed = frame.sample(frac=1, random_state=1)
+    again = sample_of(mixed.assign(value=0.0), SPACE, 1500)
+    assert set(mixed.index[again]) == set(frame.index[keep])
+    assert sample_of(frame, SPACE, len(frame)) is None
+    twice = pd.concat([frame, frame], ignore_index=True)
+    both = sample_of(twice, SPACE, 1500)
+    assert (both[: len(frame)] == both[len(frame) :]).all()
+    grown = sample_of(frame[:4500], SPACE, 1500)
+    assert (grown & keep[:4500]).sum() > 0.7 * keep[:4500].sum()
+
+
+def test_what_is_found_is_the_same_and_says_on_how_many(frame, monkeypatch):
+    whole = refine.analyze(SPACE, frame)
+    monkeypatch.setattr(module, "MOST", 2000)
+    part = refine.analyze(SPACE, frame)
+    assert part.n_sampled <= 2000 < part.n_space_filling == whole.n_space_filling
+    assert part.best["value"] == whole.best["value"] == frame["value"].max()
+    assert part.states == whole.states
+    assert part.covered == whole.covered
+    assert len(part.table) == len(frame)
+    assert {n: f.verdict for n, f in part.findings.items()} == {
+        n: f.verdict for n, f in whole.findings.items()
+    }
+    for e in whole.parameters:
+        if e.correlation is not None:
+            assert part[e.name].correlation.estimate == pytest.approx(e.correlation.estimate, abs=0.06)
+    one, other = refine.propose(whole), refine.propose(part)
+    assert other.volume_kept == pytest.approx(one.volume_kept, rel=0.5)
+    for name in ("lr", "depth"):
+        assert other.space[name].low <= 0.3 + 40 * (name == "depth")
+    best = pd.DataFrame([{"lr": 0.3, "depth": 0, "act": "relu", "junk": 3}])
+    assert one.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
+    assert other.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
+    assert "6,000 space-filling trials are more than an analysis needs" in str(part)
+    assert refine.analyze(SPACE, frame.iloc[:-1]).digest != part.digest
+    assert "more than an analysis needs" not in str(whole)
