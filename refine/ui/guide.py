@@ -42,7 +42,7 @@ class Guided(Shown):
 
     def page(self) -> Page:
         """The script."""
-        return Page("The same as Python", (Text(self.script),))
+        return Page("The same as Python", (Text(self.script, lines=True),))
 
 
 @dataclass
