@@ -105,6 +105,7 @@ def test_script_and_walk_leave_the_same(walk, tmp_path, objective):
     assert found.round.space["dropout"].high == 0.25
     assert found.round.space["epochs"].grid == (30,)
     assert (tmp_path / "calls.py").read_text() == found.script
+    assert "\nreview = round.propose(" in str(found)  # as lines, not as one
     assert "from guided_scores import score as objective" in found.script
     assert "round.run(workers=2, objective=objective)" in found.script
     assert "review.edit(dropout=(0, 0.25))" in found.script
