@@ -673,7 +673,7 @@ class Round(Shown):
         values = []
         above = self.parent
         while above is not None:
-            if above._judged_by == self._judged_by:
+            if above.node.judged_by == self._judged_by:
                 values += [] if above.best is None else [float(above.best["value"])]
             above = above.parent
         return self.goal.best(values)

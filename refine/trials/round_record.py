@@ -103,6 +103,11 @@ class Node:
         return content
 
     @property
+    def judged_by(self) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """What has to be the same of two rounds for their values to be compared: metric, direction, constraints, further goals."""
+        return self.metric, self.direction, self.subject_to, self.goals
+
+    @property
     def adaptive(self) -> bool:
         """Whether a sampler asks for its configurations, one after the other, by what earlier ones gave."""
         return self.method in ADAPTIVE or self.method.startswith(OPTUNA)

@@ -49,6 +49,7 @@ DATA = {
     "Optimism": (Y, 0.05),
     "PedAnova": (X[:, 0], Y),
     "Power": (X[:, 0], Y, 0, [60, 120], 0.05),
+    "PriorEvidence": (X, Y, X[:, 0], PLAIN),
     "RateTrend": (X[:, 0], Y > 0),
     "RiskPath": lambda: (posterior(), CELLS, AXES, 0.05),
     "RoundsAhead": lambda: (posterior(), np.arange(80) < 30, 0.3, [stats.Batch(5, 5)] * 2),

@@ -126,7 +126,7 @@ FIFTH = (
 )
 BACK = {
     # A version -> what makes a store of the version before out of one.
-    7: ("ALTER TABLE node DROP COLUMN subject_to",),
+    7: ("ALTER TABLE node DROP COLUMN subject_to", "ALTER TABLE node DROP COLUMN goals"),
     6: ("ALTER TABLE trial DROP COLUMN environment",),
     5: FIFTH,
     4: ("ALTER TABLE node DROP COLUMN scientific",),

@@ -110,6 +110,6 @@ def _options(found: Round, proposal: Proposal, analysis: Analysis) -> Options | 
 def _parent_trials(found: Round) -> pd.DataFrame | None:
     """The parent's own trials, where they were judged by what this round is judged by."""
     parent = found.parent
-    if parent is None or parent._judged_by != found._judged_by:
+    if parent is None or parent.node.judged_by != found._judged_by:
         return None
     return parent.trials

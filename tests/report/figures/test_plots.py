@@ -82,7 +82,7 @@ def test_every_figure_by_its_name(root: refine.Round) -> None:
     assert "proposed: 0.2 to 0.6" in legend(made["density_2d"])
     assert plot.bars("x", "kind").shape == (1, 1)
     public = {n for n, _ in inspect.getmembers(Plots, inspect.isfunction) if not n.startswith("_")}
-    assert public == {*made, "bars", "curves", "interactive"}
+    assert public == {*made, "bars", "curves", "front", "interactive"}
     assert all(getattr(Plots, name).__doc__ for name in public)
     figures_without = {"save", "reliability", "best_by_round", "tree", "RoundValues", "TreeNode"}
     assert set(figures.__all__) - figures_without == public - {"interactive"}

@@ -371,7 +371,10 @@ def test_a_replay_that_differs_is_exit_code_3(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--space", "space.toml"), "a new root needs --objective module:name or path/to/file.py:name"),
+        (
+            ("--space", "space.toml"),
+            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'",
+        ),
         (("--space", "spce.toml", "--objective", "scores:score"), "space spce.toml: no such file"),
         (
             ("--space", "space.txt", "--objective", "scores:score"),
