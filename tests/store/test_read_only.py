@@ -129,6 +129,8 @@ def test_a_role_that_may_only_read_looks_and_is_told(postgresql):
     owner = Store(postgresql)
     with owner.engine.begin() as connection:
         connection.execute(sa.text("CREATE ROLE reader LOGIN"))
+        # A schema that another test has made anew is not everybody's to use, as the first one is.
+        connection.execute(sa.text("GRANT USAGE ON SCHEMA public TO reader"))
         connection.execute(sa.text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
     try:
         url = sa.make_url(postgresql).set(username="reader").render_as_string(hide_password=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,9 @@ def session(store, steps, *options):
 
             return await steps(client, call)
 
-    return asyncio.run(asyncio.wait_for(play(), 240))
+    # In a thread of its own: a browser that other tests drive keeps a loop running in this one.
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(lambda: asyncio.run(asyncio.wait_for(play(), 240))).result()
 
 
 def test_a_session(store):
