@@ -111,7 +111,8 @@ def main(out: Path, n: tuple[int, int], workers: int, accelerate: bool | Literal
         print(f"The edit: {note}.\n")
         review = review.edit({name: value})
     # Most of the next round covers the space that is left evenly; the rest goes where the best values are expected.
-    child = review.accept(note=note, n=n[1], exploit=0.3)
+    size = min(n[1], review.preview().left)  # a bold proposal may leave fewer than were planned
+    child = review.accept(note=note, n=size, exploit=0.3)
     run(child, workers)
     print(child.analyze(), end="\n\n")
     print(child.propose(risk=0.05), end="\n\n")

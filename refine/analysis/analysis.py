@@ -106,7 +106,7 @@ class Analysis(Shown):
 
     P-values, intervals and levels use space-filling trials only, the round's own and those of earlier rounds on the very
     same space, of which those that were pruned rank with the worst; the evidence for where the optimum may be (``X``,
-    ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, and failed, pruned
+    ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, and failed, pruned,
     degenerate and infeasible ones at the worst value seen.
 
     Attributes:
@@ -364,7 +364,7 @@ def analyze(
     past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
     n_earlier = 0 if past is None else int(past.finished.sum())
     space_filling = rows.finished & rows.space_filling
-    _check_feasible(rows, past, space, constraints)
+    _check_feasible(rows, pooled, space, constraints)
     _check_enough(_measured(rows) & rows.space_filling, rows, n_earlier, len(frame))
     own = np.flatnonzero(rows.mask) >= _check_pooled(pooled, rows, len(frame))
     names = list(space.varied)
@@ -453,21 +453,26 @@ def analyze(
 def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_degenerate: bool) -> Analysis:
     """An analysis of a sample, with what is known of all trials: the best one, the table, and how many there are."""
     space = part.space
-    inside = space.contains(frame)
-    y = np.asarray(frame[value], dtype=float)
-    finished = inside & np.isfinite(y)
-    if "state" in frame:
-        finished &= (frame["state"] == "complete").to_numpy()
-    table = frame[inside & (np.arange(len(frame)) >= pooled)]
-    table = table.assign(value=table[value]) if value != "value" else table
-    table = table.reset_index(drop=True)
+    every = frame if value == "value" else frame.assign(value=frame[value])
+    inside = space.contains(every)
+    finished = inside & np.isfinite(np.asarray(every["value"], dtype=float))
+    if "state" in every:
+        finished &= (every["state"] == "complete").to_numpy()
+    own = np.arange(len(every)) >= pooled
+    even = finished & space_filling(every)
+    table, ended = every[inside & own].reset_index(drop=True), finished[inside & own]
     good = may_be_best(table, space, allow_degenerate)
-    good = good if good.any() else np.isfinite(np.asarray(table["value"], dtype=float))
-    own = part.sign * np.asarray(table["value"], dtype=float)
-    best = table.iloc[int(np.argmax(np.where(good, own, -np.inf)))]
-    even = finished & space_filling(frame)
-    counts = {"complete": len(table)} if "state" not in table else table["state"].value_counts().to_dict()
-    digest = hashlib.sha256(f"{part.digest} {len(frame)} {best['value']!r}".encode()).hexdigest()[:16]
+    good = good if good.any() else ended
+    y = part.sign * np.asarray(table["value"], dtype=float)
+    best = table.iloc[int(np.argmax(np.where(good, y, -np.inf)))]
+    counts = (
+        {"complete": int(ended.sum())} if "state" not in table else table["state"].value_counts().to_dict()
+    )
+    feasibility = part.feasibility
+    if feasibility is not None:
+        met = slacks(table[ended], space, feasibility.constraints) >= 0
+        feasibility = replace(feasibility, **_counted(met))
+    imported = (every["origin"] == "imported").to_numpy() if "origin" in every else np.zeros_like(even)
     return replace(
         part,
         states={s: int(counts[s]) for s in STATES if s in counts},
@@ -476,9 +481,17 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
         covered=stats.hit_probability(int(even.sum()), 0.01),
         best=best,
         table=table,
-        digest=digest,
+        digest=hashlib.sha256(f"{part.digest} {len(every)} {best['value']!r}".encode()).hexdigest()[:16],
+        n_imported=int((even & imported).sum()),
         n_sampled=part.n_space_filling,
+        feasibility=feasibility,
     )
+
+
+def _counted(met: Bools) -> dict[str, Any]:
+    """How many trials meet constraints, of (constraints, n) answers, as attributes of :class:`Feasibility`."""
+    each = tuple(int(n) for n in met.sum(axis=1))
+    return {"met": each, "feasible": int(met.all(axis=0).sum()), "finished": met.shape[1]}
 
 
 def tested_on(space: Space, frame: pd.DataFrame) -> int:
@@ -514,20 +527,20 @@ def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
 
 
 def _check_feasible(
-    rows: Rows, past: Rows | None, space: Space, constraints: Sequence[MetricConstraint]
+    rows: Rows, pooled: object, space: Space, constraints: Sequence[MetricConstraint]
 ) -> None:
-    """Raises AnalysisError where trials finished, and none of them meets all constraints."""
-    if rows.finished.any() or rows.infeasible is None or not rows.infeasible.any():
+    """Raises AnalysisError where trials of the round itself finished, and none of them meets all constraints."""
+    own = np.flatnonzero(rows.mask) >= (pooled if isinstance(pooled, int) else 0)
+    if rows.infeasible is None or rows.finished[own].any() or not rows.infeasible[own].any():
         return
-    if past is not None and past.finished.any():
-        return
-    shown = slacks(rows.table[rows.infeasible], space, constraints)
+    broken = rows.infeasible & own
+    shown = slacks(rows.table[broken], space, constraints)
     hardest = int(np.argmin((shown >= 0).mean(axis=1)))
     one = constraints[hardest]
     at = one.bound + (1.0 if one.relation == ">=" else -1.0) * float(np.nanmax(shown[hardest]))
     named = join([f"'{c}'" for c in constraints])
     raise AnalysisError(
-        f"none of {plural(int(rows.infeasible.sum()), 'finished trial')} meets {named}; the "
+        f"none of {plural(int(broken.sum()), 'finished trial')} meets {named}; the "
         f"closest to '{one}' has {at:.6g}. What drives it is shown by",
         Action("round.analyze", one.name, "minimize" if one.relation == "<=" else "maximize"),
     )
@@ -601,15 +614,12 @@ def _feasibility(
     measured = np.where(degenerate, np.nan, np.concatenate(value))
     margins = [slacks(part.table, space, constraints) for part in parts]
     slack = np.concatenate([m[:, e] for m, e in zip(margins, ended, strict=True)], axis=1)
-    mine = _measured(rows)[own]
-    met = (margins[0][:, own] >= 0)[:, mine]
+    met = margins[0][:, own & _measured(rows)] >= 0
     return Feasibility(
-        tuple(constraints),
-        tuple(int(n) for n in met.sum(axis=1)),
-        int(met.all(axis=0).sum()),
-        int(mine.sum()),
-        _known(measured)[order],
-        _known(slack)[:, order],
+        constraints=tuple(constraints),
+        measured=_known(measured)[order],
+        slack=_known(slack)[:, order],
+        **_counted(met),
     )
 
 

@@ -137,8 +137,8 @@ def _row(records: Records, i: int, outcome: Any, metric: Metric, tolerance: floa
     before, after = records.metrics[i], outcome.metrics
     state = outcome.state
     curve = records.curves[i] if records.curves else {}
-    value = metric.of(before, curve)
-    now = metric.of(after, outcome.curve)
+    value = metric.of(before, curve, records.columns["seconds"][i])
+    now = metric.of(after, outcome.curve, outcome.seconds)
     if state == "complete" and now is not None and not math.isfinite(now):
         state = "diverged"
     # What a function made of the metrics is stored among them; the objective doesn't return it.

@@ -87,5 +87,5 @@ def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None
 
 def _values(records: Records, metric: Metric) -> dict[str, float]:
     curves = records.curves or [{}] * len(records.metrics)
-    rows = zip(records.columns["key"], records.metrics, curves, strict=True)
-    return {key: value for key, m, c in rows if (value := metric.of(m, c)) is not None}
+    rows = zip(records.columns["key"], records.metrics, curves, records.columns["seconds"], strict=True)
+    return {key: value for key, m, c, s in rows if (value := metric.of(m, c, s)) is not None}

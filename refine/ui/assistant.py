@@ -111,7 +111,7 @@ class Assistant:
             )
 
     def run(self, round_id: str, trials: int) -> str:
-        """Runs more of a round's planned trials, as many as the budget of this session still allows."""
+        """Runs more of a round's planned trials, as many as the budget still allows."""
         left = self.budget - self.ran
         if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
             raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}")

@@ -21,7 +21,12 @@ def frame():
     columns = SPACE.columns(rng.integers(0, SPACE.radices, size=(6_000, 4)))
     found = pd.DataFrame(columns)
     value = 1 - (found["lr"] - 0.3) ** 2 - 0.01 * found["depth"] - 0.1 * (found["act"] == "tanh")
-    return found.assign(value=value + 0.02 * rng.normal(size=len(found)), state="complete", seconds=1.0)
+    return found.assign(
+        value=value + 0.02 * rng.normal(size=len(found)),
+        state="complete",
+        seconds=1.0,
+        depth_of=found["depth"],
+    )
 
 
 def test_a_sample_goes_by_configurations_alone(frame):
@@ -61,5 +66,10 @@ def test_what_is_found_is_the_same_and_says_on_how_many(frame, monkeypatch):
     assert one.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
     assert other.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
     assert "6,000 space-filling trials are more than an analysis needs" in str(part)
+    limited = refine.analyze(SPACE, frame.drop(columns="state"), subject_to=["depth_of <= 20"])
+    assert limited.states == {"complete": len(frame)}
+    assert limited.feasibility.finished == len(frame)
+    assert limited.feasibility.feasible == (frame["depth_of"] <= 20).sum()
+    assert limited.best["depth_of"] <= 20
     assert refine.analyze(SPACE, frame.iloc[:-1]).digest != part.digest
     assert "more than an analysis needs" not in str(whole)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import refine
+from objectives import network
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.stats import hypervolume, non_dominated
 from refine.trials.goal import Goal
@@ -20,12 +21,6 @@ SPACE = {
     "act": ["relu", "gelu"],
 }
 GOALS = [Goal("val_acc"), Goal("latency_ms", "minimize")]
-
-
-def network(p):
-    bump = 0.05 * (np.log10(p["lr"]) + 2) ** 2
-    acc = 0.9 - bump + 0.03 * np.log2(p["units"] / 8) - 0.02 * p["dropout"]
-    return {"val_acc": acc, "latency_ms": 0.5 + p["units"] / 16 * (1.5 if p["act"] == "gelu" else 1)}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import refine
+from objectives import network
 from refine.errors import AnalysisError, ObjectiveError, RefineError, SpaceError
 from refine.trials.metric_constraint import MetricConstraint, metric_constraints
 
@@ -19,13 +20,6 @@ SPACE = {
     "dropout": (0.0, 0.5, 6),
     "act": ["relu", "gelu"],
 }
-
-
-def network(p):
-    """Wide networks are better, and too slow."""
-    bump = 0.05 * (np.log10(p["lr"]) + 2) ** 2
-    acc = 0.9 - bump + 0.03 * np.log2(p["units"] / 8) - 0.02 * p["dropout"]
-    return {"val_acc": acc, "latency_ms": 0.5 + p["units"] / 16 * (1.5 if p["act"] == "gelu" else 1)}
 
 
 @pytest.fixture
@@ -177,6 +171,12 @@ def test_nothing_feasible_says_how_far_it_was(tree):
     assert "round.analyze('latency_ms', 'minimize')" in str(caught.value)
 
 
+def test_a_child_without_a_feasible_trial_says_so_though_its_parent_has_some(found):
+    child = found.branch({**SPACE, "units": refine.Integer(100, 128, 8)}, n=20).run(progress=False)
+    with pytest.raises(AnalysisError, match="none of 20 finished trials meets"):
+        child.propose()
+
+
 def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
     found = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
     with pytest.raises(
@@ -196,6 +196,7 @@ def test_wall_time_is_a_metric(tree):
     assert found.best["value"] == found.trials["seconds"].min()
     assert found.trials["feasible"].all()
     assert found.analyze().subject_to == ("seconds >= 0",)
+    assert found.optimism().value == found.best["value"]
     with pytest.raises(AnalysisError, match="reads like something to minimize"):
         tree.add_round(SPACE, network, metric="seconds", n=20)
 
