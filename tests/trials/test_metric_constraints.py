@@ -196,7 +196,7 @@ def test_wall_time_is_a_metric(tree):
     assert found.best["value"] == found.trials["seconds"].min()
     assert found.trials["feasible"].all()
     assert found.analyze().subject_to == ("seconds >= 0",)
-    assert found.optimism().value == found.best["value"]
+    assert found.optimism().best == found.best["value"]
     with pytest.raises(AnalysisError, match="reads like something to minimize"):
         tree.add_round(SPACE, network, metric="seconds", n=20)
 
