@@ -65,13 +65,9 @@ def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]
     found: dict[int, list[Mark]] = {}
     with engine.connect() as connection:
         for row in connection.execute(query).mappings():
-            if not fault_of(t.mark, row):
-                said = {
-                    name: None if row[name] is None else bool(row[name]) for name in ("excluded", "starred")
-                }
-                mark = Mark(
-                    row["key"], row["attempt"], **said, **{n: row[n] for n in ("note", "author", "created")}
-                )
+            if not fault_of(t.mark, dict(row)):
+                out, star = (None if row[n] is None else bool(row[n]) for n in ("excluded", "starred"))
+                mark = Mark(row["key"], row["attempt"], out, star, row["note"], row["author"], row["created"])
                 found.setdefault(row["node"], []).append(mark)
     return found
 

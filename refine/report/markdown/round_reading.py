@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refine.errors import AnalysisError, ReviewError
 from refine.proposal.options import Options, options_of
@@ -96,7 +95,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
     )
 
 
-def _trials(found: Round, errors: Sequence[str | None]) -> pd.DataFrame:
+def _trials(found: Round, errors: list[Any]) -> pd.DataFrame:
     """The trials with what went wrong; of those that somebody left out with the reason."""
     frame, why = found.trials.assign(error=errors), found.marks
     out = why.index[why["excluded"].notna()]
