@@ -27,6 +27,7 @@ from refine.report.figures.style import (
     wrapped,
 )
 from refine.space.parameters import Range
+from refine.trials.frame import infeasible_rows
 from refine.utils.arrays import Floats
 from refine.utils.format import percent
 
@@ -102,7 +103,7 @@ def violins(
     """The values at every level: density, trials, median with its interval."""
     rows = cell_axis(e, new, analysis.sign, letters=_LETTERS, by_median=False)
     table, y, pruned = ranked_trials(analysis)
-    at = rows.of(table[e.name].to_numpy())
+    at, barred = rows.of(table[e.name].to_numpy()), infeasible_rows(table)
     # A level alone shows what the tables say; levels that share a row are summarised together.
     found: Sequence[LevelEvidence | stats.Level] = e.levels
     if rows.count < len(e.levels):
@@ -113,7 +114,7 @@ def violins(
     for row, v in enumerate(found):
         here = y[(at == row) & ~pruned]
         if not here.size:
-            words = "no trial" if not v.n else "none finished"
+            words = "no trial" if not v.n else "none feasible" if barred[at == row].any() else "none finished"
             ax.text(
                 0.01,
                 row,

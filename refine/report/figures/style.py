@@ -178,7 +178,7 @@ def title(
     def at(pad: float) -> Any:
         return across + ScaledTranslation(0, pad / 72, figure.dpi_scale_trans)
 
-    pad = lift + points(6)
+    pad = lift + points(4)
     if legend:
         pad += _legend(ax, legend, columns, inches, (left, at(lift + points(1))))
     size, small = letters_of("axes.titlesize"), points(8)
@@ -187,11 +187,11 @@ def title(
     if note:
         beside = wide(text, size, bold) + wide(note, small) + 0.3 <= inches
         said = ax.set_title(fitted(note, inches, small), loc="right", fontsize=small, fontweight="normal")
-        said.set(style="italic", color=tone().grey, transform=at(pad), x=1 - left if ours else 1.0)
+        said.set(va="bottom", style="italic", color=tone().grey, transform=at(pad), x=1 - left if ours else 1.0)
         if not beside:
             said.set(ha="left", x=left)
             pad += 1.3 * small * (1 + said.get_text().count("\n"))
-    head.set(x=left, transform=at(pad))
+    head.set(x=left, transform=at(pad), va="bottom")
     label = ax.xaxis.label
     label.set_text(
         fitted(label.get_text(), 0.75 * inches if narrow() else inches - 0.3, label.get_fontsize(), lines=3)
@@ -226,7 +226,7 @@ def _legend(ax: Axes, handles: Sequence[Any], columns: int, inches: float, place
     found.set_in_layout(False)
     figure = ax.get_figure(root=True)
     assert figure is not None
-    return float(found.get_window_extent().height / figure.dpi * 72) + 0.5 * size
+    return float(found.get_window_extent().height / figure.dpi * 72) + 0.35 * size
 
 
 def legend_columns(labels: Sequence[str], most: int, inches: float) -> int:
