@@ -127,11 +127,8 @@ def png(ax: Axes | npt.NDArray[Any]) -> bytes:
 
 
 def svg(ax: Axes | npt.NDArray[Any]) -> bytes:
-    """The figure that ``ax`` is part of as SVG, its letters as shapes; what has very many marks is a picture in it."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.hashsalt": "refine"}):
-        return _written(ax, format="svg", metadata={"Date": None, "Creator": None})
+    """The figure that ``ax`` is part of as SVG with letters that can be read; single trials are a picture in it."""
+    return _written(ax, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def _written(ax: Axes | npt.NDArray[Any], **options: Any) -> bytes:
@@ -139,11 +136,10 @@ def _written(ax: Axes | npt.NDArray[Any], **options: Any) -> bytes:
 
     figure = (ax.flat[0] if isinstance(ax, np.ndarray) else ax).get_figure(root=True)
     assert figure is not None
-    salt = mpl.rcParams["svg.hashsalt"]
     with as_drawn(figure), warnings.catch_warnings():
         # A label may hold letters that the font lacks; a box in their place is no reason to fail a report.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        mpl.rcParams["svg.hashsalt"] = salt
+        mpl.rcParams.update({"svg.hashsalt": "refine", "svg.fonttype": "none"})
         dpi = mpl.rcParams["savefig.dpi"]
         found = io.BytesIO()
         figure.savefig(found, dpi=DPI if dpi == "figure" else dpi, **options)
@@ -187,7 +183,9 @@ def title(
     if note:
         beside = wide(text, size, bold) + wide(note, small) + 0.3 <= inches
         said = ax.set_title(fitted(note, inches, small), loc="right", fontsize=small, fontweight="normal")
-        said.set(va="bottom", style="italic", color=tone().grey, transform=at(pad), x=1 - left if ours else 1.0)
+        said.set(
+            va="bottom", style="italic", color=tone().grey, transform=at(pad), x=1 - left if ours else 1.0
+        )
         if not beside:
             said.set(ha="left", x=left)
             pad += 1.3 * small * (1 + said.get_text().count("\n"))

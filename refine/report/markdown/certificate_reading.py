@@ -13,6 +13,7 @@ from refine.analysis.winner import Winner
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.certificate import CertificateFacts, certificate
 from refine.report.markdown.decision import KIND_WORDS
+from refine.report.markdown.names import file_name
 from refine.report.markdown.rendering import in_one_file
 from refine.report.markdown.round_facts import ORIGIN_WORDS
 from refine.report.markdown.script import configuration_code, reproduce
@@ -74,6 +75,7 @@ def facts_of(won: Winner, home: Tree | Round) -> CertificateFacts:
         winner=won,
         name=context.name,
         round=here.id if isinstance(here, Round) else None,
+        file=file_name(here) if isinstance(here, Round) else "",
         space=first.space,
         design=_DESIGNS.get(first.node.method, f"the sampler {first.node.method.removeprefix(OPTUNA)}"),
         seeds=tuple(r.node.seed for r in rounds),
