@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +38,12 @@ _DESIGNS = {
 @provides("winner.report")
 def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> Path:
     """Writes the certificate of a winner: see :meth:`refine.Winner.report`."""
-    write = partial(certificate, facts_of(won, home))
+    facts = facts_of(won, home)
+    if isinstance(home, Round):
+        facts = replace(
+            facts, file=file_name(home._at_once(), folder, f"-winner{'.html' if html else '.md'}")
+        )
+    write = partial(certificate, facts)
     return in_one_file(write, folder) if html else write(folder)
 
 
@@ -75,7 +81,6 @@ def facts_of(won: Winner, home: Tree | Round) -> CertificateFacts:
         winner=won,
         name=context.name,
         round=here.id if isinstance(here, Round) else None,
-        file=file_name(here) if isinstance(here, Round) else "",
         space=first.space,
         design=_DESIGNS.get(first.node.method, f"the sampler {first.node.method.removeprefix(OPTUNA)}"),
         seeds=tuple(r.node.seed for r in rounds),

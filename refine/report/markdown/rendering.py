@@ -7,7 +7,6 @@ import re
 from contextlib import suppress
 from contextvars import ContextVar
 from html import escape as html_escape
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from urllib.parse import unquote
 from refine.report import figures
 from refine.report.figures import look
 from refine.report.glossary import terms_section
+from refine.report.markdown.names import first_line
 from refine.report.markdown.text import Raw, escape, picture
 from refine.utils.files import made_folder, write_whole
 
@@ -93,26 +93,17 @@ def _drop_older(path: Path) -> None:
     """
     if not _OF_A_ROUND.fullmatch(path.stem):
         return
-    head = _first(path)
+    head = first_line(path)
     for other in sorted(path.parent.glob(f"*{path.suffix}")):
         if other.name == path.name or other.is_symlink() or not _OF_A_ROUND.fullmatch(other.stem):
             continue
-        if _first(other) != head:
+        if first_line(other) != head:
             continue
         for linked in re.findall(rf"\]\(({re.escape(other.stem)}/[\w.-]+\.png)\)", other.read_text("utf-8")):
             (path.parent / linked).unlink(missing_ok=True)
         other.unlink()
         with suppress(OSError):  # something else is in it
             (path.parent / other.stem).rmdir()
-
-
-def _first(path: Path) -> str:
-    """The first line of a report, which for HTML holds its title."""
-    try:
-        with path.open(encoding="utf-8") as lines:
-            return "".join(islice(lines, 2 if path.suffix == ".html" else 1))
-    except (OSError, UnicodeDecodeError):  # a folder, or nothing of ours
-        return ""
 
 
 def in_one_file(write: Callable[[Path], Path], folder: str | Path) -> Path:

@@ -44,7 +44,11 @@ def write_round(
     said of the round and whichever number it has.
     """
     facts = gather(found, proposal)
-    facts = facts if by_id else replace(facts, name=file_name(found._at_once()))
+    if not by_id:
+        tail = f"-proposal-{facts.proposal.digest}" if only_proposal and facts.proposal is not None else ""
+        facts = replace(
+            facts, name=file_name(found._at_once(), folder, f"{tail}{'.html' if html else '.md'}")
+        )
     write = partial(proposal_report if only_proposal else round_report, facts)
     return in_one_file(write, folder) if html else write(folder)
 
