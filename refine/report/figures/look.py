@@ -110,7 +110,7 @@ _POINTS = {
     "ytick.labelsize": 8.5,
     "legend.fontsize": 8.5,
 }
-_VISUAL = (
+_VISUAL: tuple[str, ...] = (
     "axes",
     "errorbar",
     "figure.",

@@ -192,7 +192,12 @@ def title(
     head.set(x=left, transform=at(pad), va="bottom")
     label = ax.xaxis.label
     label.set_text(
-        fitted(label.get_text(), 0.75 * inches if narrow() else inches - 0.3, label.get_fontsize(), lines=3)
+        fitted(
+            label.get_text(),
+            0.75 * inches if narrow() else inches - 0.3,
+            letters_of("axes.labelsize"),
+            lines=3,
+        )
     )
 
 
