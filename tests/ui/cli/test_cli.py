@@ -181,6 +181,12 @@ def test_plot(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "lr.png"
     assert good("plot", made.store, "first", "density", "lr", "--out", path).strip() == str(path)
     assert path.read_bytes().startswith(b"\x89PNG")
+    drawn = tmp_path / "lr.svg"
+    good("plot", made.store, "first", "density", "lr", "-o", drawn, "--width", "column", "--theme", "dark")
+    assert "#14171b" in drawn.read_text()
+    assert refused("plot", made.store, "first", "density", "lr", "--theme", "black").startswith(
+        "theme: takes 'light' or"
+    )
     assert refused("plot", made.store, "first", "densty") == "no figure 'densty'; did you mean 'density'?"
     assert "plot density: " in refused("plot", made.store, "first", "density")
     assert refused("plot", made.store, "first", "density", "rl") == (
