@@ -29,6 +29,7 @@ from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints
 from refine.utils.files import made_folder, write_whole
+from refine.utils.provided import provided
 
 if TYPE_CHECKING:
     import optuna
@@ -325,7 +326,7 @@ class Exchange:
             found = Round(self._context, node, node.metric, node.direction)
             write_whole(home / "trials.csv", _csv(found, safe_csv))
             if reports:
-                found.report(home)
+                provided("round.report")(found, home, None, False, False, by_id=True)
             rounds.append(part.id)
         made_folder(target)
         write_index(target, self._context.name, rounds)

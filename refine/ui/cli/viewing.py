@@ -276,12 +276,19 @@ def plot(
         list[str] | None, typer.Argument(metavar="PARAMETER...", help="What it is of, such as dropout.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="PNG file; default named by the figure.")
+        Path | None,
+        typer.Option("--out", "-o", help="PNG or SVG file, by its ending; default named by the figure."),
+    ] = None,
+    width: Annotated[
+        str, typer.Option("--width", help="text, or column for one of two columns of a page.")
+    ] = "text",
+    theme: Annotated[
+        str | None, typer.Option("--theme", help="light or dark; default matplotlib's present style.")
     ] = None,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a figure of round.plot as PNG; its arguments follow its name."""
+    """Draw a figure of round.plot as PNG or SVG; its arguments follow its name."""
     from refine.errors import AnalysisError, did_you_mean
     from refine.report import figures
     from refine.utils.format import join
@@ -293,7 +300,9 @@ def plot(
             raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
         draw, given = getattr(plots, figure), [_argument(text) for text in about or []]
         takes = {
-            n: p.default for n, p in inspect.signature(draw).parameters.items() if n not in ("ax", "new")
+            n: p.default
+            for n, p in inspect.signature(draw).parameters.items()
+            if n not in ("ax", "new", "width", "theme")
         }
         needs = sum(default is inspect.Parameter.empty for default in takes.values())
         if not needs <= len(given) <= len(takes):
@@ -302,7 +311,7 @@ def plot(
                 f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about or []) or 'nothing'}; "
                 f"write refine plot STORE ROUND {' '.join([figure, *words])}"
             )
-        axes = draw(*given)
+        axes = draw(*given, width=width, theme=theme)
         path = out or Path("-".join([figure, *(about or [])]) + ".png")
         figures.save(axes, path)
         put_path(path, as_json)

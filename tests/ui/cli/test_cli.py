@@ -129,11 +129,11 @@ def test_diff(made: Made) -> None:
 
 def test_diff_as_a_report(made: Made, tmp_path: Path) -> None:
     path = Path(good("diff", made.store, "first", made.child, "-o", tmp_path).strip())
-    assert path == tmp_path / f"{made.root}-{made.child}.md"
+    assert path == tmp_path / "compare-1-2.md"
     assert "| lr | 0.5 to 5 | 1 to 3 |" in path.read_text()
     page = Path(good("diff", made.store, "first", made.child, "-o", tmp_path / "html", "--html").strip())
     assert [p.name for p in (tmp_path / "html").iterdir()] == [page.name]  # it holds its pictures
-    assert "data:image/png;base64," in page.read_text()
+    assert "data:image/svg+xml;base64," in page.read_text()
 
 
 def test_calibration(made: Made) -> None:
@@ -149,8 +149,10 @@ def test_calibration(made: Made) -> None:
 def test_report(made: Made, tmp_path: Path) -> None:
     printed = good("report", made.store, "first", "--out", tmp_path / "one")
     (path,) = printed.splitlines()
-    assert Path(path) == tmp_path / "one" / f"{made.root}.md"
+    assert Path(path).parent == tmp_path / "one"
+    assert re.fullmatch(r"1-[a-z-]+\.md", Path(path).name)
     text = Path(path).read_text()
+    assert text.startswith(f"# Round `{made.root}` of ")
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert pictures
     for name in pictures:
@@ -159,17 +161,19 @@ def test_report(made: Made, tmp_path: Path) -> None:
 
 def test_report_of_every_round(made: Made, tmp_path: Path) -> None:
     printed = good("report", made.store, "-o", tmp_path)
-    names = ["bold-fruit.md", f"{made.root}.md", f"{made.child}.md"]
-    assert [Path(p).name for p in printed.splitlines()] == names
+    first, *rest = (Path(p) for p in printed.splitlines())
+    assert first.name == "bold-fruit.md"
+    assert [p.name.partition("-")[0] for p in rest] == ["1", "2"]
+    assert [made.root in rest[0].read_text(), made.child in rest[1].read_text()] == [True, True]
     assert "edited" in (tmp_path / "bold-fruit.md").read_text()
 
 
 def test_report_as_html(made: Made, tmp_path: Path) -> None:
     path = Path(good("report", made.store, "first", "--html", "-o", tmp_path).strip())
-    assert [p.name for p in tmp_path.iterdir()] == [path.name] == [f"{made.root}.html"]
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
     text = path.read_text()
     assert text.startswith("<!doctype html>")
-    assert len(re.findall(r'src="data:image/png;base64,', text)) == text.count("<img ")
+    assert len(re.findall(r'src="data:image/svg[+]xml;base64,', text)) == text.count("<img ")
     assert "<script" not in text
 
 
@@ -177,6 +181,12 @@ def test_plot(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "lr.png"
     assert good("plot", made.store, "first", "density", "lr", "--out", path).strip() == str(path)
     assert path.read_bytes().startswith(b"\x89PNG")
+    drawn = tmp_path / "lr.svg"
+    good("plot", made.store, "first", "density", "lr", "-o", drawn, "--width", "column", "--theme", "dark")
+    assert "#14171b" in drawn.read_text()
+    assert refused("plot", made.store, "first", "density", "lr", "--theme", "black").startswith(
+        "theme: takes 'light' or"
+    )
     assert refused("plot", made.store, "first", "densty") == "no figure 'densty'; did you mean 'density'?"
     assert "plot density: " in refused("plot", made.store, "first", "density")
     assert refused("plot", made.store, "first", "density", "rl") == (
