@@ -124,15 +124,15 @@ package: $(READY)
 	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
-sizes:
-	$(PYTHON) benchmarks/install.py --write
+sizes: $(READY)
+	$(RUN) benchmarks/install.py --write
 
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 docs-versions: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mike deploy --config-file docs/versions.yml --update-aliases $(shell sed -n 's/VERSION = "\(.*\)"/\1/p' refine/_version.py) latest
+	PATH="$(abspath $(VENV))/bin:$$PATH" NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mike deploy --config-file mkdocs-versions.yml --update-aliases $(shell sed -n 's/VERSION = "\(.*\)"/\1/p' refine/_version.py) latest
 
 bench: $(READY)
 	$(RUN) benchmarks/overhead.py
