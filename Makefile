@@ -39,7 +39,7 @@ TESTS := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 FAST := not (slow or keras or browser or cluster)
 # CI runs the fast tests of what calls other packages most with the oldest of them, and all others on the newest Python; proposals
 # are compared on both. `make lowest` and `make newest` run all.
-CALLS := tests/design tests/space tests/stats tests/store tests/ui tests/utils
+CALLS := tests/design tests/report tests/space tests/stats tests/store tests/ui tests/utils
 NO_KERAS := --ignore tests/keras --ignore tests/docs
 
 .PHONY: demo check slow test coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
