@@ -88,7 +88,9 @@ def installed(extra: str, by: str = "uv") -> Installed:
         ours = ("pip", "refine", "setuptools", "pkg_resources", "_distutils_hack")
         files = (p for p in place.rglob("*") if p.is_file() and p.relative_to(place).parts[0] not in ours)
         size = sum(p.stat().st_size for p in files)
-        count = sum(not p.name.startswith(("pip-", "refine_hpo-", "setuptools-")) for p in place.glob("*.dist-info"))
+        count = sum(
+            not p.name.startswith(("pip-", "refine_hpo-", "setuptools-")) for p in place.glob("*.dist-info")
+        )
         return Installed(count, size / 1e6, seconds)
     finally:
         shutil.rmtree(folder)
