@@ -17,6 +17,7 @@ from refine.ui.cli.shared import (
     StoreArgument,
     TreeOption,
     app,
+    chosen,
     put,
     put_json,
 )
@@ -84,7 +85,7 @@ def delete(
     from refine.utils.format import plural
 
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         if state or trial:
             if below:
                 raise ReviewError("--below is for whole rounds, got --state or --trial as well; leave it out")
@@ -163,7 +164,7 @@ def unlock(
 ) -> None:
     """Let a round be run that a process of another machine holds which is gone."""
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         _ask(f"Is whoever runs round {at.id} gone for certain?", yes)
         held = found.unlock(at, note=note, author=author)
         if as_json:

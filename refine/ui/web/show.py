@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from refine.errors import ReviewError
@@ -28,6 +29,7 @@ def show(review: Review) -> ReviewWidget:
         from refine.ui.web.widget import ReviewWidget
     except ImportError:
         raise ReviewError(
-            "show needs anywidget: pip install anywidget; in a browser the same page is: refine review STORE ROUND"
+            "show needs anywidget: pip install anywidget; in a browser the same page is: refine review "
+            f"{shlex.quote(review.round.context.store.name)} {review.round.id}"
         ) from None
     return ReviewWidget(Session(review.round, started=review))
