@@ -220,7 +220,8 @@ def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False
     for part in _parts(page):
         # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.
         for piece in part.parts(console, width) if isinstance(part, _Grid) else [part]:
-            console.print(piece, width=width if isinstance(piece, Table) and piece.show_header else None)
+            at_most = width if isinstance(piece, Table) and piece.show_header else None
+            console.print(piece, width=at_most, crop=False)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
@@ -245,18 +246,20 @@ def _called(said: Text | Cell) -> list[RenderableType]:
     return [whole if said.call is None else whole.append(f" {line(str(said.call))}", style=_TONES["code"][0])]
 
 
-def _command(text: str) -> RichText:
+def _command(text: str) -> RenderableType:
     """A command as one copies it: on one line, however long."""
+    from rich.console import Group
     from rich.text import Text as RichText
 
-    return RichText(f"  {line(text)}", style=_TONES["code"][0], no_wrap=True, overflow="ignore")
+    whole = RichText(f"  {line(text)}", style=_TONES["code"][0], no_wrap=True, overflow="ignore")
+    return Group(whole)  # texts that are printed as such are joined, and broken
 
 
 def _said(block: Text | Cell) -> str:
     return shown(block.text) if isinstance(block, Text) and block.lines else line(block.text)
 
 
-def _next_lines(calls: Sequence[Action | str]) -> list[RichText]:
+def _next_lines(calls: Sequence[Action | str]) -> list[RenderableType]:
     from rich.text import Text as RichText
 
     if all(isinstance(call, str) for call in calls):

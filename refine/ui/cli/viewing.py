@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -300,9 +299,10 @@ def plot(
         needs = sum(default is inspect.Parameter.empty for default in takes.values())
         if not needs <= len(given) <= len(takes):
             words = [n.upper() if i < needs else f"[{n.upper()}]" for i, n in enumerate(takes)]
+            write = completed(" ".join(["refine plot STORE ROUND", figure, *words]))
             raise AnalysisError(
                 f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about or []) or 'nothing'}; "
-                f"write {completed(f'refine plot STORE ROUND {shlex.join([figure, *words])}')}"
+                f"write {write}"
             )
         axes = draw(*given)
         path = out or Path("-".join([figure, *(about or [])]) + ".png")
