@@ -52,14 +52,18 @@ def digits(params, trial):
     report = keras.callbacks.LambdaCallback(on_epoch_end=trial.report)
     val = tf.data.Dataset.from_tensor_slices((x_val, y_val)).batch(512)
     history = model.fit(
-        batches(params, trial.seed % 2**31), validation_data=val, epochs=5, callbacks=[report], verbose=0
+        batches(params, trial.seed % 2**31),
+        validation_data=val,
+        epochs=5,
+        shuffle=False,
+        callbacks=[report],
+        verbose=0,
     )
     return {name: values[-1] for name, values in history.history.items()}
 
 
 if __name__ == "__main__":
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    root = refine.Tree("digits", store="tfdata.db").add_round(
-        SPACE, digits, metric="val_accuracy", n=n, seed=1
-    )
-    print(root.run().propose())
+    tree = refine.Tree("digits", store="tfdata.db")
+    print(tree.add_round(SPACE, digits, metric="val_accuracy", n=n, seed=1).run())
+    print(tree.winner())

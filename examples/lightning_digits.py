@@ -49,7 +49,7 @@ def digits(params, trial):
     )
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = lightning.Trainer(
-        max_epochs=8,
+        max_epochs=5,
         accelerator="cpu",
         callbacks=[epochs],
         num_sanity_val_steps=0,
@@ -70,7 +70,6 @@ SPACE = {
 
 if __name__ == "__main__":
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    root = refine.Tree("digits", store="lightning.db").add_round(
-        SPACE, digits, metric="max:val_acc", n=n, seed=1
-    )
-    print(root.run().propose())
+    tree = refine.Tree("digits", store="lightning.db")
+    print(tree.add_round(SPACE, digits, metric="max:val_acc", n=n, seed=1).run())
+    print(tree.winner())

@@ -27,7 +27,7 @@ space = refine.Space(
 def digits(params):
     own = {name: value for name, value in params.items() if name not in ("width", "second")}
     widths = [n for n in (params["width"], params["second"]) if n]
-    model = MLPClassifier(widths, max_iter=15, random_state=0, **own)
+    model = MLPClassifier(widths, tol=0.01, n_iter_no_change=3, random_state=0, **own)
     return cross_val_score(model, X / 16, y, cv=3).mean()
 
 
