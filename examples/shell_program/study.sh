@@ -4,7 +4,7 @@
 set -e
 cd "$(dirname "$0")"
 store=${1:-study.db} trials=${2:-60}
-program='python train.py --lr {lr} --decay {decay} [--momentum {momentum}] --seed {seed}'
+program='python train.py --lr {lr} --decay {decay} --steps {steps} [--momentum {momentum}] --seed {seed}'
 
 refine run "$store" --space space.toml --command "$program" --metric val_loss --minimize -n "$trials" --workers 2 --quiet
 refine propose "$store" last

@@ -11,6 +11,7 @@ import random
 options = argparse.ArgumentParser()
 options.add_argument("--lr", type=float, required=True)
 options.add_argument("--decay", type=float, default=0.0)
+options.add_argument("--steps", choices=["plain", "heavy"], required=True)
 options.add_argument("--momentum", type=float, default=0.0)
 options.add_argument("--seed", type=int, default=0)
 asked = options.parse_args()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PATIENCE = 5
+"""So often Enter may be the answer where it means nothing."""
+
 
 class Stopped(Exception):  # it says what happened, and is no error
     """The person wants to stop."""
@@ -95,12 +98,20 @@ class Dialogue:
             default: What Enter answers.
             meant: What an answer means; raises a :class:`RefineError` or ``ValueError`` that says why it means nothing.
             names: Answers that mean themselves, even ``q`` and ``b``.
+
+        Raises:
+            Stopped: Enter was the answer some times where it means nothing: nobody is there who reads the question.
         """
+        empty = 0
         while True:
+            answer = self.text(question, default, names)
             try:
-                return meant(self.text(question, default, names))
+                return meant(answer)
             except (RefineError, ValueError) as error:
                 self.say(str(error), "bad")
+            empty = 0 if answer else empty + 1
+            if empty == _PATIENCE:
+                raise Stopped
 
     def yes(self, question: str, default: str = "y") -> bool:
         """Yes or no; where the default is empty, Enter says nothing and it is asked again."""
