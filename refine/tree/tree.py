@@ -55,7 +55,7 @@ from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, 
 from refine.tree.round import Round
 from refine.tree.studies import StudyComparison, compare_studies
 from refine.tree.winner import winner_of
-from refine.trials.goal import ASK, Goal, goals_of
+from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import BASELINE, Node
@@ -199,6 +199,8 @@ class Tree(Exchange, Shown):
         """
         searched = space if isinstance(space, Space) else Space(space)
         wants_trial(objective, searched)
+        called = check_name(name) or objective_name(objective)
+        check_meant(called, metric, direction)
         goal, *further = goals_of(metric, direction, subject_to, allow_degenerate)
         judged, direction, allow_degenerate = goal.metric, goal.direction, goal.allow_degenerate
         if judged.subject_to and FEASIBLE in searched:
@@ -227,7 +229,7 @@ class Tree(Exchange, Shown):
             belief=believed,
             exploit=share,
             seed=check_seed(seed),
-            objective=check_name(name) or objective_name(objective),
+            objective=called,
             data=objective_data(objective),
             metric=str(judged),
             direction=direction,

@@ -123,7 +123,7 @@ def exclude(
 ) -> None:
     """Leave trials out of every analysis, such as those of a broken machine; they stay in the store."""
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         _said(at.id, at.exclude(trial, reason, author=author), "excluded", as_json)
 
 
@@ -139,7 +139,7 @@ def include(
 ) -> None:
     """Take back that trials were excluded."""
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         _said(at.id, at.include(trial, reason, author=author), "included", as_json)
 
 
