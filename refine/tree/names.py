@@ -61,7 +61,7 @@ def round_named(key: str, parents: Parents, tags: Mapping[str, str], tree: str) 
             f"round {key!r} is ambiguous: {_listed([f'{id_} ({paths[id_]})' for id_ in found])}; name one of them"
         )
     close = closest(key, [*tags, *parents, *((LAST, ROOT) if parents else ())])
-    known = [*tags, *(f"{paths[id_]} ({id_})" for id_ in reversed(parents))]
+    known = [*tags, *(f"{paths[id_]} ({id_})" for id_ in reversed(list(parents)))]
     hint = f"did you mean {close!r}?" if close else f"known: {_listed(known) if known else 'none'}"
     raise NotFoundError(f"no round or tag {key!r} in tree {tree!r}; {hint}")
 

@@ -212,11 +212,9 @@ class Tree(Exchange, Shown):
         rule, tool = check_pruner(pruner, judged)
         believed = None if belief is None else belief_of(belief, searched)
         if like != ():
-            earlier = (
-                [self[s] if isinstance(s, str) else s for s in like]
-                if isinstance(like, list | tuple)
-                else like
-            )
+            earlier: Any = like  # anything else than a list is refused there
+            if isinstance(like, list | tuple):
+                earlier = [self[study] if isinstance(study, str) else study for study in like]
             suggested = belief_like(earlier, searched)
             mine = believed.of if believed else ()
             believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(mine)}.items())))
