@@ -61,8 +61,8 @@ def seconds(name: str, folder: str) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         with refine.Tree("study", store=Path(folder) / "study.db") as tree:
-            root = tree.add_round({"x": (0.0, 1.0, 41)}, lambda p: -p["x"], n=40).run(progress=False)
-            root.branch({"x": (0.0, 0.5, 21)}, n=10)
+            root = tree.add_round({"x": (0.0, 1.0, 41)}, lambda p: -p["x"], n=20).run(progress=False)
+            root.branch({"x": (0.0, 0.5, 21)}, n=5)
         for name in COMMANDS:  # the first start compiles and reads from disk
             seconds(name, folder)
         turns = [{name: seconds(name, folder) for name in COMMANDS} for _ in range(TIMES)]
