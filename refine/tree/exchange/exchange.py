@@ -374,7 +374,7 @@ class Exchange:
                 raise
         return tree
 
-    def merge(self, other: Exchange | str | os.PathLike[str]) -> Merged:
+    def merge(self, other: Exchange | str | os.PathLike[str], *, dry_run: bool = False) -> Merged:
         """Adds what another tree, or an exported folder, has and this one lacks.
 
         A trial that both have run with unequal outcomes keeps all of them as attempts; the last one with a value
@@ -383,6 +383,7 @@ class Exchange:
 
         Args:
             other: A tree, in any store, or a folder that :meth:`export` wrote.
+            dry_run: Whether nothing is written: what would come of it is told.
 
         Returns:
             What came of it; prints itself.
@@ -399,7 +400,7 @@ class Exchange:
         else:
             raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
         with kept(parts) as sound:
-            return merge_into(self._context.store, self._context.tree, sound)
+            return merge_into(self._context.store, self._context.tree, sound, dry_run=dry_run)
 
 
 def _csv(found: Round, safe: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from refine.ui.cli.opening import opened
-from refine.ui.cli.shared import DECIDE, RoundArgument, StoreArgument, TreeOption, app
+from refine.ui.cli.shared import DECIDE, RoundArgument, StoreArgument, TreeOption, app, chosen
 
 _TO = """<!doctype html>
 <meta charset="utf-8">
@@ -36,7 +36,7 @@ def review(
     from refine.ui.web.session import Session
 
     with opened(store, name) as found:
-        shown = found[which]
+        shown = chosen(found[which])
         session = Session(shown, risk)
         server = Server(session, port)
         # The analysis is made while the browser starts.

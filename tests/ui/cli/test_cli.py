@@ -70,13 +70,10 @@ def test_tree_says_what_python_says(made: Made) -> None:
     with refine.Tree("[bold]fruit", store=made.store) as tree:
         expected = str(tree).partition("\n\nnext: ")[0]
     # Nothing that people wrote is markup.
-    said, _, following = good("tree", made.store).partition("\n\nnext: ")
+    said, _, following = good("tree", made.store).partition("\n\nnext:\n")
     assert said == expected
-    assert (
-        following
-        == ", ".join(f"refine {what} {made.store} {made.child}" for what in ("show", "analyze", "propose"))
-        + "\n"
-    )
+    typed = [f"  refine {what} {made.store} {made.child}" for what in ("show", "analyze", "propose")]
+    assert following.splitlines() == typed
     assert '"[red]close to 2"' in expected
     assert "edited by ada" in expected
 
@@ -86,9 +83,9 @@ def test_a_store_may_be_a_url(made: Made) -> None:
     assert good("tree", url).replace(url, made.store) == good("tree", made.store)
 
 
-@pytest.mark.parametrize("which", ["id", "start", "tag"])
+@pytest.mark.parametrize("which", ["start", "tag", "root", "path"])
 def test_show(made: Made, which: str) -> None:
-    key = {"id": made.root, "start": made.root[:8], "tag": "first"}[which]
+    key = {"start": made.root[:8], "tag": "first", "root": "root", "path": "1"}[which]
     text = good("show", made.store, key)
     assert text.startswith(f"round {made.root} of [bold]fruit: 24 configurations of 57\n")
     assert "100 %: 24 complete" in text
@@ -96,7 +93,7 @@ def test_show(made: Made, which: str) -> None:
     assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
     assert f'- edited by ada: round {made.child}, "[red]close to 2"' in text
     assert text.endswith(
-        f"\nnext: refine analyze {made.store} {made.root}, refine propose {made.store} {made.root}\n"
+        f"\nnext:\n  refine analyze {made.store} {made.root}\n  refine propose {made.store} {made.root}\n"
     )
 
 
@@ -117,7 +114,7 @@ def test_show_a_round_that_has_not_run(made: Made) -> None:
     text = good("show", made.both, name, "--tree", "later")
     assert "5 configurations of 10" in text
     assert "not run" in text
-    assert text.endswith(f"\nnext: refine run {made.both} {name} --workers 2 --tree later\n")
+    assert text.endswith(f"\nnext:\n  refine run {made.both} {name} --workers 2 --tree later\n")
 
 
 def test_diff(made: Made) -> None:
@@ -247,7 +244,7 @@ def test_no_such_tree(made: Made) -> None:
 
 def test_several_trees(made: Made) -> None:
     assert refused("tree", made.both) == (
-        f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one with --tree"
+        f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'"
     )
     assert good("tree", made.both, "-t", "later").startswith("later\n")
 
@@ -325,7 +322,7 @@ def test_the_console_script(made: Made, tmp_path: Path) -> None:
     assert (
         found.stdout.splitlines()[1]
         .strip("└─ ")
-        .startswith(f"{made.root}  24/24  best observed value 1.0000")
+        .startswith(f"1  {made.root}  24/24  best observed value 1.0000")
     )
 
     missing = shell("tree", "no.db")
@@ -356,6 +353,30 @@ def test_help_loads_nothing_heavy() -> None:
     assert "typer" in loaded
     heavy = {"tensorflow", "keras", "pandas", "sqlalchemy", "matplotlib", "seaborn", "scipy", "sklearn"}
     assert not loaded & (heavy | {"statsmodels", "distributed", "optuna", "numpy"})
+
+
+def test_completion_opens_no_engine(made: Made) -> None:
+    code = (
+        "import sys\n"
+        "from refine.ui.cli import main\n"
+        "sys.argv = ['refine']\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print('loaded:', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    line = f"refine show {made.store} fi"
+    asked = {"_REFINE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "3"}
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, **asked},
+    )
+    first, *_, last = found.stdout.split("loaded: ")
+    assert first.split() == ["first"]
+    assert not set(last.split()) & {"sqlalchemy", "pandas", "numpy", "scipy", "rich"}
 
 
 def test_winner(made: Made) -> None:
