@@ -48,7 +48,7 @@ from refine.tree.confirm import confirm
 from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
 from refine.tree.like import belief_like
-from refine.tree.outcome import beliefs_of, entries_of
+from refine.tree.outcome import beliefs_of, entries_of, suggestions_of
 from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
@@ -592,11 +592,11 @@ class Tree(Exchange, Shown):
     def calibration(self) -> Calibration:
         """What proposals forecast, what their children showed, and which narrowings were refuted.
 
-        One entry per decision that led to a child. The space-filling trials that were planned at the decision count for
+        One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling trials that were planned at the decision count for
         its forecast; what was added to the child later does not.
         """
         rounds = self._at_once().rounds
-        return Calibration(self.name, entries_of(rounds), beliefs_of(rounds))
+        return Calibration(self.name, entries_of(rounds), beliefs_of(rounds), suggestions_of(rounds))
 
     @property
     def plot(self) -> Any:

@@ -92,6 +92,8 @@ def test_a_session(store):
         assert kept.volume_kept < 1
         report = tree[first].report(store.parent / "reports").read_text()
         assert "Suggested by agent:ann" in report
+        assert "The suggested space keeps" in report
+        assert "The proposed one keeps" in report
 
 
 def test_a_person_may_let_it_decide(store):
