@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError, RoundStoppedError
@@ -40,6 +41,7 @@ class Assistant:
     may_accept: bool = False
     objective_of: Callable[[Round], Mapping[str, Any]] = lambda _: {}
     ran: int = field(default=0, init=False)
+    _one_run: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @property
     def author(self) -> str:
@@ -102,7 +104,10 @@ class Assistant:
         """
         with self.open_tree() as tree:
             review = _edited(tree[round_id], edits)
+            known = {d.digest for d in review.round.decisions}
             decision = review.suggest(reason, author=self.author)
+            if decision.digest in known:
+                return f"{self.author} suggested just that before, on round {tree[round_id].id}; its first reason stays."
             own = "-" if decision.probability is None else probability(decision.probability)
             return (
                 f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
@@ -112,9 +117,13 @@ class Assistant:
 
     def run(self, round_id: str, trials: int) -> str:
         """Runs more of a round's planned trials, as many as the budget still allows."""
-        left = self.budget - self.ran
         if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
             raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}")
+        with self._one_run:  # several clients share one budget
+            return self._run(round_id, trials)
+
+    def _run(self, round_id: str, trials: int) -> str:
+        left = self.budget - self.ran
         if trials > left:
             raise ReviewError(
                 f"{plural(trials, 'trial')} are more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
