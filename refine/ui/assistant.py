@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.tree.tree import Tree
 
+Named = str | dict[str, Any] | None
+"""A configuration, as JSON has it."""
+
 AGENT = "agent:"
 """How the author of what an assistant suggests, or decides, begins."""
 
@@ -97,6 +100,29 @@ class Assistant:
         with self.open_tree() as tree:
             return str(_edited(tree[round_id], edits).preview(n=n))
 
+    def judge(self, a: Named = None, b: Named = None, seeds: int = 0) -> str:
+        """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with its evidence and what would decide.
+
+        ``a`` and ``b`` are values by name, or text: the id of a round (its best expected), ``winner``, ``best`` or
+        ``baseline``. Left out they are the winner, and the baseline or the best of earlier rounds. ``seeds`` runs both under
+        new seeds until it is decided, at most so many runs, which count against the budget.
+        """
+        if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 0:
+            raise ReviewError(f"seeds must be a whole number >= 0, got {seeds!r}")
+        with self.open_tree() as tree:
+            if not seeds:
+                return str(tree.judge(a, b))
+            with self._one_run, contextlib.redirect_stdout(sys.stderr):
+                self._afford(seeds, "run")
+                seen = tree.judge(a, b)
+                before = len(seen.a.fresh) + len(seen.b.fresh)
+                found = tree.judge(
+                    a, b, budget=before + seeds, progress=False, **self.objective_of(tree[seen.a.round])
+                )
+                ended = len(found.a.fresh) + len(found.b.fresh) - before
+                self.ran += ended
+            return f"{plural(ended, 'run')} under new seeds; {self.budget - self.ran} left of the budget.\n\n{found}"
+
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> str:
         """Stores a suggestion for the person who decides: bounds with a reason, beside what is proposed. It changes no round.
 
@@ -123,12 +149,7 @@ class Assistant:
             return self._run(round_id, trials)
 
     def _run(self, round_id: str, trials: int) -> str:
-        left = self.budget - self.ran
-        if trials > left:
-            raise ReviewError(
-                f"{plural(trials, 'trial')} are more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
-                "for a larger one: refine mcp STORE --budget N"
-            )
+        self._afford(trials, "trial")
         with self.open_tree() as tree:
             found = tree[round_id]
             before = len(found.trials)
@@ -142,6 +163,14 @@ class Assistant:
             ended = len(found.trials) - before
             self.ran += ended
             return f"{plural(ended, 'trial')} ran; {self.budget - self.ran} left of the budget.\n\n{found}"
+
+    def _afford(self, count: int, what: str) -> None:
+        left = self.budget - self.ran
+        if count > left:
+            raise ReviewError(
+                f"{plural(count, what)} are more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
+                "for a larger one: refine mcp STORE --budget N"
+            )
 
     def accept(self, round_id: str, edits: dict[str, Any], note: str, n: int | None = None) -> str:
         """Decides: accepts the proposal with edits and creates the next round. Refused unless the person allowed it."""
