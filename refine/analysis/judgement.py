@@ -20,7 +20,8 @@ SURE = 0.95
 """Probability from which on something is decided, as in a race."""
 
 SEEN = 3
-"""Runs under new seeds that a configuration has before it is kept, as in a race: its planned run may be why it was asked about."""
+"""Runs under new seeds that a configuration has before it is kept, as in a race: its planned run may be why it was asked about.
+Once there are such runs, nothing is discarded on fewer either."""
 
 MOST = 1000
 """New seeds that are looked ahead to."""
@@ -40,8 +41,9 @@ class Judgement(Shown):
         of: Name of the tree that both are of.
         metric: Name of the metric.
         direction: ``"maximize"`` or ``"minimize"``.
-        verdict: ``"DISCARD"``: ``a`` is better by more than ``epsilon`` with probability 0.05 or less. Else ``"KEEP"``: it is
-            better with probability 0.95 or more, and ran three times or more under new seeds. Else ``"CONFIRM"``: run both
+        verdict: ``"DISCARD"``: ``a`` is better by more than ``epsilon`` with probability 0.05 or less, and each of both ran
+            three times or more under new seeds, or never. ``"KEEP"``: it is better with probability 0.95 or more, by more
+            than ``epsilon`` with more than 0.05, and ran three times or more under new seeds. Else ``"CONFIRM"``: run both
             under more new seeds.
         a: The configuration that is asked about.
         b: What it is compared with.
@@ -121,12 +123,17 @@ def judgement(
     mean = float(drawn.mean()) if known else float(expected[a] - expected[b])
     low, high = map(float, np.quantile(drawn, (0.025, 0.975))) if known else (math.nan, math.nan)
     better, matters = _share(drawn, 0.0), _share(drawn, tolerated)
-    enough = runs[0] >= SEEN or basis == "noiseless"
-    verdict = verdict_of(better, matters, enough)
+    settled = basis == "noiseless"
+    verdict = verdict_of(
+        better,
+        matters,
+        keep=settled or runs[0] >= SEEN,
+        discard=settled or all(n == 0 or n >= SEEN for n in runs),
+    )
     left = 0
     if verdict == CONFIRM:
         spread, error = float(drawn.var()) if known else math.nan, 2 * sd**2
-        left = seeds_needed(mean, spread, error, tolerated, max(1, SEEN - runs[0]))
+        left = seeds_needed(mean, spread, error, tolerated, max(1, SEEN - min(runs)))
     return Judgement(
         of,
         str(field.goal.metric),
@@ -147,17 +154,18 @@ def judgement(
     )
 
 
-def verdict_of(better: float, matters: float, enough: bool) -> str:
+def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
     """The verdict.
 
     Args:
         better: Probability that it is better; NaN where unknown.
         matters: Probability that it is better by more than what counts as none; NaN where unknown.
-        enough: Whether it ran often enough under new seeds to be kept.
+        keep: Whether it ran often enough under new seeds to be kept.
+        discard: Whether both did, or not at all: one or two runs are luck.
     """
     if matters <= 1 - SURE:
-        return DISCARD
-    return KEEP if better >= SURE and enough else CONFIRM
+        return DISCARD if discard else CONFIRM
+    return KEEP if better >= SURE and keep else CONFIRM
 
 
 def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least: int = 1) -> int | None:

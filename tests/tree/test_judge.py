@@ -168,10 +168,11 @@ def test_few_configurations_are_compared_by_their_runs_alone(tree):
 
 
 def test_the_rule_and_what_would_decide():
-    assert verdict_of(0.99, 0.9, enough=True) == "KEEP"
-    assert verdict_of(0.99, 0.9, enough=False) == "CONFIRM"
-    assert verdict_of(0.99, 0.04, enough=True) == "DISCARD"  # better, by nothing that matters
-    assert verdict_of(math.nan, math.nan, enough=True) == "CONFIRM"
+    assert verdict_of(0.99, 0.9, keep=True, discard=True) == "KEEP"
+    assert verdict_of(0.99, 0.9, keep=False, discard=True) == "CONFIRM"
+    assert verdict_of(0.99, 0.04, keep=True, discard=True) == "DISCARD"  # better, by nothing that matters
+    assert verdict_of(0.99, 0.04, keep=True, discard=False) == "CONFIRM"
+    assert verdict_of(math.nan, math.nan, keep=True, discard=True) == "CONFIRM"
     # The difference of two means of m runs with deviation 1 has the variance 2 / m: 1.645 of it are 0.5 at m = 22.
     assert seeds_needed(0.5, 1e12, 2.0, 0.0) == 22
     assert seeds_needed(-0.5, 1e12, 2.0, 0.0) == 22

@@ -108,17 +108,18 @@ def basis_lines(found: Judgement) -> tuple[str, ...]:
     lines = [_BASIS[found.basis]]
     noise = found.noise
     if math.isfinite(noise.sd):
-        source = "runs of the same configuration" if noise.source == "replicates" else "what a smooth model leaves over"
+        source = (
+            "runs of the same configuration"
+            if noise.source == "replicates"
+            else "what a smooth model leaves over"
+        )
         lines.append(f"retraining changes a value by {score(noise.sd)} (standard deviation, by {source})")
-    if found.verdict == CONFIRM and len(found.a.fresh) < SEEN and found.basis != "noiseless":
+    few = min(len(found.a.fresh), len(found.b.fresh))
+    if found.verdict == CONFIRM and few < SEEN and found.basis != "noiseless":
         lines.append(
-            f"nothing is kept before it ran {SEEN} times under new seeds, and it ran {_times(len(found.a.fresh))}"
+            f"nothing is kept before it ran {SEEN} times under new seeds, or discarded on fewer once it ran"
         )
     return tuple(lines)
-
-
-def _times(count: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _interval(found: Candidate) -> str:
