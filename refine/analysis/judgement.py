@@ -42,7 +42,7 @@ class Judgement(Shown):
         metric: Name of the metric.
         direction: ``"maximize"`` or ``"minimize"``.
         verdict: ``"DISCARD"``: ``a`` is better by more than ``epsilon`` with probability 0.05 or less, and each of both ran
-            three times or more under new seeds, or never. ``"KEEP"``: it is better with probability 0.95 or more, by more
+            three times or more under new seeds, or never (of the baseline its first run counts). ``"KEEP"``: it is better with probability 0.95 or more, by more
             than ``epsilon`` with more than 0.05, and ran three times or more under new seeds. Else ``"CONFIRM"``: run both
             under more new seeds.
         a: The configuration that is asked about.
@@ -117,7 +117,8 @@ def judgement(
     field, noise, expected = judged.field, judged.noise, judged.expected
     sd = noise.sd if math.isfinite(noise.sd) else 0.0
     tolerated = max(noise.step, SHARE * sd) if epsilon is None else epsilon
-    runs = [len(judged.fresh[i]) for i in (a, b)]
+    # Nobody chose the baseline for its first run, so that it counts like those under new seeds.
+    runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
     known = len(drawn) > 0
     mean = float(drawn.mean()) if known else float(expected[a] - expected[b])

@@ -37,7 +37,9 @@ def store(tmp_path, space):
 def session(store, steps, *options):
     """Runs the server as a process and a client's steps against it."""
     code = f"import sys; sys.path[:0] = [{str(TESTS)!r}]; from refine.ui.cli import main; main()"
-    at = mcp.StdioServerParameters(command=sys.executable, args=["-c", code, "mcp", str(store), *options])
+    at = mcp.StdioServerParameters(
+        command=sys.executable, args=["-c", code, "mcp", str(store), *options], env=dict(os.environ)
+    )
 
     async def play():
         async with mcp.Client(at) as client:

@@ -20,7 +20,9 @@ def noisy(params, trial):
 def store(tmp_path):
     path = tmp_path / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        found = tree.add_round({"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"})
+        found = tree.add_round(
+            {"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"}
+        )
         found.run(progress=False)
     return str(path)
 
@@ -61,3 +63,20 @@ def test_what_is_refused_is_exit_code_1(store):
         refused = check(store, *arguments)
         assert refused.exit_code == 1
         assert why in refused.stderr
+
+
+def test_the_space_as_code(store):
+    with refine.Tree("study", store=store) as tree:
+        root = tree.rounds[0]
+        written = root.space.to_code("optuna")
+    shown = CliRunner().invoke(app, ["space", store, root.id, "--code", "optuna"])
+    assert (shown.exit_code, shown.stdout) == (0, written)
+    data = CliRunner().invoke(app, ["space", store, root.id, "--json"])
+    assert refine.Space.from_json(json.loads(data.stdout)) == root.space
+    nothing = CliRunner().invoke(app, ["space", store, root.id, "--proposed"])
+    assert (nothing.exit_code, "nothing was proposed" in nothing.stderr) == (1, True)
+    CliRunner().invoke(app, ["propose", store, root.id])
+    proposed = CliRunner().invoke(app, ["space", store, root.id, "--proposed", "--code", "configspace"])
+    assert "ConfigurationSpace()" in proposed.stdout
+    wrong = CliRunner().invoke(app, ["space", store, root.id, "--code", "hyperopt"])
+    assert "no code for 'hyperopt'" in wrong.stderr
