@@ -131,7 +131,7 @@ def judgement(
         keep=settled or runs[0] >= SEEN,
         discard=settled or all(n == 0 or n >= SEEN for n in runs),
     )
-    left = 0
+    left: int | None = 0
     if verdict == CONFIRM:
         spread, error = float(drawn.var()) if known else math.nan, 2 * sd**2
         left = seeds_needed(mean, spread, error, tolerated, max(1, SEEN - min(runs)))

@@ -507,9 +507,9 @@ def field_of(
     if not allowed.any():
         return None
     firsts, best = _firsts(group, allowed, y)
-    for i in np.flatnonzero(allowed) if also else ():
+    for i in map(int, np.flatnonzero(allowed) if also else ()):
         if (runs[i].round, runs[i].key) in also and group[i] not in group[firsts]:
-            firsts.append(int(i))
+            firsts.append(i)
     eligible, baseline = len(firsts), _baseline(runs, rounds, good)
     if baseline is not None and group[baseline] not in group[firsts]:
         firsts = [*firsts, baseline]

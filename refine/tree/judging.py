@@ -186,7 +186,7 @@ def _beside(rounds: Sequence[RanRound], judged: Judged, a: int, which: Which) ->
     if field.baseline is not None and field.baseline != a:
         return field.baseline, "baseline"
     order = [each.id for each in rounds]
-    first = {number: order.index(round_id) for (round_id, _), number in reversed(field.places.items())}
+    first = {number: order.index(round_id) for (round_id, _), number in reversed(list(field.places.items()))}
     found = _best_of(judged, {i for i, at in first.items() if at < first[a]})
     if found is None:
         raise ReviewError(

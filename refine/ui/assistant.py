@@ -168,7 +168,7 @@ class Assistant:
         left = self.budget - self.ran
         if count > left:
             raise ReviewError(
-                f"{plural(count, what)} are more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
+                f"{plural(count, what)} {'is' if count == 1 else 'are'} more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
                 "for a larger one: refine mcp STORE --budget N"
             )
 

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 mcp = pytest.importorskip("mcp")
 
-_LINES = 14
-"""Of an answer, so many lines are shown."""
+_LINES = {"calibration": 60}
+"""Of an answer, so many lines are shown, and of others 14."""
 
 
 class Session(Terminal):
@@ -32,7 +32,8 @@ class Session(Terminal):
         """Notes a call and the beginning of its answer."""
         said = ", ".join(f"{k}={json.dumps(v)}" for k, v in arguments.items())
         lines = [line.rstrip() for line in answer.splitlines()]
-        shown = [*lines[:_LINES], *(["..."] if len(lines) > _LINES else [])]
+        most = _LINES.get(name, 14)
+        shown = [*lines[:most], *(["..."] if len(lines) > most else [])]
         self.said.append(f"ann> {name}({said})")
         self.text += f"ann> {name}({said})\n" + "\n".join(shown) + "\n\n"
 

@@ -15,6 +15,7 @@ from refine.space.code.values import (
     after,
     choices_of,
     heading,
+    integers,
     lattice_text,
     listed,
     literal,
@@ -38,7 +39,7 @@ def configspace_code(space: Space) -> str:
     """
     chosen = {n: choices_of(p, _takes) for n, p in space.items() if not isinstance(p, Range)}
     chosen |= {n: Choices(tuple(v), False) for n, p in space.items() if (v := steps(p)) is not None}
-    lists = listed(space, lambda p: steps(p) if steps(p) is not None else _integers(p))
+    lists = listed(space, lambda p: steps(p) if steps(p) is not None else integers(p))
     first = _legal(space)
     body = ["cs = ConfigurationSpace()", "h = {}"]
     for name, parameter in space.items():
@@ -97,22 +98,15 @@ def _takes(values: Sequence[Any]) -> bool:
     return any(plain(values, kinds) for kinds in ((bool,), (int, float), (str,)))
 
 
-def _integers(parameter: Parameter) -> Sequence[Any] | None:
-    """All values of a range of integers, if they are not too many."""
-    if isinstance(parameter, Integer) and parameter.lattice is None and parameter.high - parameter.low < 1000:
-        return range(parameter.low, parameter.high + 1)
-    return None
-
-
 def _legal(space: Space) -> dict[str, int]:
     """Level numbers of a configuration that meets every constraint: the default one, which ConfigSpace wants legal."""
     if not space.constraints:
         return {}
     sizes = space.radices
     rows = np.stack([np.random.default_rng(0).integers(0, size, _TRIED) for size in sizes], axis=1)
-    rows = space.canonical(rows)
-    found = np.flatnonzero(space.valid(rows))
-    return dict(zip(space, map(int, rows[found[0]]), strict=True)) if len(found) else {}
+    once = space.canonical(rows)
+    found = np.flatnonzero(space.valid(once))
+    return dict(zip(space, map(int, once[found[0]]), strict=True)) if len(found) else {}
 
 
 def _hyperparameter(name: str, parameter: Parameter, choices: Choices | None, at: int | None) -> str:
@@ -165,7 +159,7 @@ def _member(name: str, clause: Clause, space: Space, chosen: dict[str, Choices])
 
 
 def _values(name: str, space: Space, chosen: dict[str, Choices]) -> Sequence[Any]:
-    return chosen[name].values if name in chosen else _integers(space[name]) or ()
+    return chosen[name].values if name in chosen else integers(space[name]) or ()
 
 
 def _forbidden(clauses: list[Clause], space: Space, chosen: dict[str, Choices]) -> str:

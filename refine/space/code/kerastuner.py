@@ -13,6 +13,7 @@ from refine.space.code.values import (
     after,
     choices_of,
     heading,
+    integers,
     lattice_text,
     listed,
     literal,
@@ -35,7 +36,7 @@ def kerastuner_code(space: Space) -> str:
         space: The space.
     """
     chosen = {n: choices_of(p, _takes) for n, p in space.items() if not isinstance(p, Range)}
-    lists = listed(space, lambda p: list(range(p.low, p.high + 1)) if _few(p) else steps(p))
+    lists = listed(space, _plain_values)
     body, unsaid = ["p = {}"], list[str]()
     spelling = Spelling(lambda n: f"p[{n!r}]", lambda n: f"p[{n!r}] is not None", space.conditions)
     for name in _in_order(space):
@@ -70,12 +71,6 @@ def kerastuner_code(space: Space) -> str:
     return "\n".join([*code, *allowed(space, chosen), ""])
 
 
-def _few(parameter: Parameter) -> bool:
-    return (
-        isinstance(parameter, Integer) and parameter.lattice is None and parameter.high - parameter.low < 1000
-    )
-
-
 def _scopes(space: Space, name: str, lists: dict[str, Any], chosen: dict[str, Choices]) -> list[str] | None:
     """The scopes that it stands in, the outermost first; ``None`` where the tuner can't say them."""
     condition = space.conditions.get(name)
@@ -88,13 +83,13 @@ def _scopes(space: Space, name: str, lists: dict[str, Any], chosen: dict[str, Ch
     above = _scopes(space, name, lists, chosen)  # a scope stands within those of what it names
     if above is None:
         return None
-    values = chosen[name].values if name in chosen else tuple(_plain_values(space[name]))
+    values = chosen[name].values if name in chosen else tuple(_plain_values(space[name]) or ())
     return [*above, f"hp.conditional_scope({name!r}, [{', '.join(literal(values[i]) for i in kept)}])"]
 
 
-def _plain_values(parameter: Parameter) -> Sequence[Any]:
-    assert isinstance(parameter, Range)
-    return range(parameter.low, parameter.high + 1) if _few(parameter) else steps(parameter) or ()  # type: ignore[arg-type]
+def _plain_values(parameter: Parameter) -> Sequence[Any] | None:
+    """All values of a range, if they are few."""
+    return integers(parameter) or steps(parameter)
 
 
 def _takes(values: Sequence[Any]) -> bool:

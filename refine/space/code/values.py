@@ -12,7 +12,7 @@ from refine.space.categorical import Categorical
 from refine.space.code.expressions import calculates
 from refine.space.conditions import ABSENT
 from refine.space.encoding import Reference, label
-from refine.space.parameters import Parameter, Range
+from refine.space.parameters import Integer, Parameter, Range
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
@@ -85,6 +85,13 @@ def steps(parameter: Parameter) -> list[Any] | None:
     assert isinstance(parameter, Range)
     count = round(lattice.place(parameter.high)) - round(lattice.place(parameter.low)) + 1
     return lattice.between(parameter.low, parameter.high) if count <= MOST else None
+
+
+def integers(parameter: Parameter) -> Sequence[int] | None:
+    """All values of a range of integers without a step, if they are not too many to be written; else ``None``."""
+    if isinstance(parameter, Integer) and parameter.lattice is None and parameter.high - parameter.low < MOST:
+        return range(parameter.low, parameter.high + 1)
+    return None
 
 
 def lattice_text(parameter: Range) -> str:
