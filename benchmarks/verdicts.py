@@ -195,7 +195,7 @@ def main() -> None:
     print("| family | pair | rule | KEEP right | DISCARD right | CONFIRM | mean new runs |")
     print("|---|---|---|---:|---:|---:|---:|")
     for family, kind in [("all", kind) for kind in PAIRS] + [
-        (family, "all") for family in (*a.families, "all")
+        (family, "all") for family in (*families, "all")
     ]:
         for budget in (-1, -2, *BUDGETS):
             found = rows[family, kind, budget]
