@@ -5,6 +5,7 @@ import { h, replace } from "./dom.js";
 import { columnsOf } from "./dots.js";
 import { Panel } from "./panel.js";
 import { RiskSlider } from "./risk.js";
+import { drawSuggestions, takeOver } from "./suggestions.js";
 import { drawTree } from "./tree.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
@@ -84,6 +85,7 @@ export class Page {
     this.fixed = h("p", { class: "refine-faint" });
     this.pairs = h("section", {});
     this.checks = h("section", {});
+    this.suggested = h("section", { "aria-label": "Suggestions" });
     this.note = h("textarea", { rows: 2, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
       type: "number",
@@ -103,7 +105,7 @@ export class Page {
     this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "configurations ", this.size), this.acceptButton, this.declineButton);
     this.python = h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton);
     this.bar = h("footer", { class: "refine-bar" }, this.decideRow, this.python, this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.advice, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
+    this.main = h("main", { class: "refine-main" }, this.header, this.advice, this.suggested, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
     element.append(this.root);
   }
@@ -181,7 +183,7 @@ export class Page {
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     replace(this.grid, this.panels.map((panel) => panel.element));
     const nothing = this.review === null;
-    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.advice, this.slider.leaves]) part.hidden = nothing;
+    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.advice, this.suggested, this.slider.leaves]) part.hidden = nothing;
     replace(this.fixed);
     if (nothing) {
       this.say(round.why);
@@ -197,6 +199,7 @@ export class Page {
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
     this.scale.textContent = review.view.text;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
+    drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
     drawChecks(this.checks, review.checks, this.terms.checks);
     drawPairs(this.pairs, review.pairs, this.terms.coupled, (pair, opener) => this.openPair(pair, opener));
     this.advised = review.advised;

@@ -23,7 +23,15 @@ from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web.code import decision_code
-from refine.ui.web.content import page_terms, pair_content, preview_content, review_content, trials_content
+from refine.ui.web.content import (
+    SUGGESTED,
+    page_terms,
+    pair_content,
+    preview_content,
+    review_content,
+    suggestions_content,
+    trials_content,
+)
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -203,7 +211,7 @@ class Session:
         if drawn.content is None or drawn.roles != str(found.roles):
             review, drawn.roles = drawn.review, str(found.roles)
             drawn.content = review_content(review, review.checks(), self._options(drawn))
-        return {**head, "review": drawn.content}
+        return {**head, "review": {**drawn.content, "suggestions": suggestions_content(drawn.review)}}
 
     def _options(self, drawn: _Drawn) -> Options:
         """The proposals by risk, which are the same whichever of them is drawn."""
@@ -328,6 +336,11 @@ class Session:
         return review.edit(meant) if meant else review
 
     def _meant(self, review: Review, name: str, edit: Any) -> Any:
+        if isinstance(edit, Mapping) and edit.get("as") == SUGGESTED:
+            for each in review.suggestions:
+                if each.decision.digest == edit.get("of") and name in each.differs:
+                    return each.differs[name][1]
+            raise ReviewError(f"edit: {name}: nobody suggests this any more; look again")
         if not isinstance(edit, Mapping) or edit.get("as") != STARTED["as"]:
             old = review.proposal.old
             if name not in old:
