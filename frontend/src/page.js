@@ -2,10 +2,13 @@
 import { drawChecks, drawPairs, pairDialog } from "./checks.js";
 import { Choices } from "./choices.js";
 import { h, replace } from "./dom.js";
-import { columnsOf } from "./dots.js";
+import { Hover } from "./hover.js";
 import { Panel } from "./panel.js";
+import { columnsOf, MISSING } from "./places.js";
 import { RiskSlider } from "./risk.js";
 import { drawTree } from "./tree.js";
+import { TrialList } from "./trials.js";
+import { Views } from "./views.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 
@@ -23,6 +26,10 @@ export class Page {
     this.asking = false;
     this.again = false;
     this.seen = "";
+    this.ranked = false;
+    this.hover = new Hover(this);
+    this.list = new TrialList(this);
+    this.views = new Views(this);
     this.build(element);
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.main);
@@ -35,6 +42,8 @@ export class Page {
   close() {
     clearTimeout(this.timer);
     this.slider.close();
+    this.hover.close();
+    this.list.close();
     this.closed = true;
     this.observer.disconnect();
     this.dark.removeEventListener("change", this.redraw);
@@ -80,7 +89,8 @@ export class Page {
       h("span", { class: "refine-key proposed" }, "proposed"),
     );
     this.scale = h("span", {});
-    this.legend.append(this.scale);
+    this.scaleButtons = [false, true].map((ranked) => h("button", { type: "button", "aria-pressed": String(!ranked), onclick: () => this.rank(ranked) }, ranked ? "rank" : "value"));
+    this.legend.append(h("span", { class: "refine-switch", role: "group", "aria-label": "Scale of the dots" }, this.scaleButtons), this.scale);
     this.fixed = h("p", { class: "refine-faint" });
     this.pairs = h("section", {});
     this.checks = h("section", {});
@@ -103,8 +113,8 @@ export class Page {
     this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "configurations ", this.size), this.acceptButton, this.declineButton);
     this.python = h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton);
     this.bar = h("footer", { class: "refine-bar" }, this.decideRow, this.python, this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.advice, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
-    this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
+    this.main = h("main", { class: "refine-main" }, this.header, this.advice, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.views.element, this.list.element, this.checks, this.bar);
+    this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     element.append(this.root);
   }
 
@@ -173,6 +183,10 @@ export class Page {
     this.review = round.review;
     this.preview = null;
     if (!sameTrials) this.trials = null;
+    if (!sameTrials) this.hover.forget();
+    for (const panel of this.panels) this.hover.drop(panel.dotted);
+    this.views.show(round);
+    this.list.show(round);
     this.sliding = false;
     this.drawHead();
     const panels = this.review?.panels ?? [];
@@ -195,9 +209,9 @@ export class Page {
     replace(this.next, `${review.next} `, h("code", {}, review.call));
     this.claim.textContent = review.claim;
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
-    this.scale.textContent = review.view.text;
+    this.scale.textContent = this.ranked ? review.view.rank_text : review.view.text;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
-    drawChecks(this.checks, review.checks, this.terms.checks);
+    drawChecks(this.checks, review.checks, this.terms.checks, this);
     drawPairs(this.pairs, review.pairs, this.terms.coupled, (pair, opener) => this.openPair(pair, opener));
     this.advised = review.advised;
     this.sized = (was.size ?? null) !== null;
@@ -214,12 +228,39 @@ export class Page {
     if (buffer === null || this.round !== round) return;
     this.trials = columnsOf(buffer, review.panels.map((panel) => panel.name), review.trials);
     this.paint();
+    await this.fetchNumbers(round);
+  }
+
+  // Which trial every dot is: asked for once the dots are there, since a large round takes a moment.
+  async fetchNumbers(round) {
+    const buffer = await this.transport.ask({ type: "numbers", ...this.drawn });
+    if (this.round !== round || this.trials === null || buffer.error) return;
+    this.trials.numbers = new Uint32Array(buffer);
+    this.trials.rows = new Map();
+    this.trials.numbers.forEach((number, i) => this.trials.rows.set(number, i));
+  }
+
+  // The level of either parameter of a pair that a trial has.
+  cellOf(number, { a, b }) {
+    const row = this.trials?.rows?.get(number) ?? -1;
+    const columns = [a, b].map(({ name }) => this.trials?.columns.get(name));
+    if (row < 0 || columns.some((column) => !column || column[row] === MISSING)) return null;
+    const nearest = (at, place) => at.reduce((best, value, i) => (Math.abs(value - place) < Math.abs(at[best] - place) ? i : best), 0);
+    return [a, b].map(({ at }, i) => nearest(at, columns[i][row] / (MISSING - 1)));
+  }
+
+  // The dots by value, or by rank.
+  rank(ranked) {
+    this.ranked = ranked;
+    this.scaleButtons.forEach((button, i) => button.setAttribute("aria-pressed", String(Boolean(i) === ranked)));
+    this.scale.textContent = ranked ? this.view.rank_text : this.view.text;
+    this.paint();
   }
 
   async openPair(pair, opener) {
     const content = await this.send({ type: "pair", ...this.drawn, a: pair.a, b: pair.b });
     if (content === null) return;
-    const dialog = pairDialog(content, this.review.metric, this.review.direction, opener);
+    const dialog = pairDialog(content, this.review.metric, this.review.direction, opener, this.hover.number === null ? null : this.cellOf(this.hover.number, content));
     this.root.append(dialog);
     dialog.showModal();
   }
@@ -450,6 +491,7 @@ export class Page {
     for (const panel of this.panels) {
       if (panel.plot.clientWidth !== panel.width) panel.layout();
     }
+    this.views.layoutHistory();
   }
 
   paint() {
@@ -460,5 +502,6 @@ export class Page {
       if (panel.width) panel.dots();
       else panel.layout();
     }
+    this.views.paint();
   }
 }

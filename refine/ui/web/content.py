@@ -15,7 +15,6 @@ from refine import stats
 from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.analysis.levels import cells_of, level_shares
-from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import good_rows, having, unusable
 from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import VERDICTS
@@ -28,6 +27,7 @@ from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
 from refine.space.limits import widened
 from refine.space.parameters import Integer, Parameter, Range
+from refine.ui.web.view import MISSING, rank_column, view_of
 from refine.utils.format import duration, number, p_value, percent, plural, probability, score
 
 if TYPE_CHECKING:
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
     from refine.review.review import Review
-
-MISSING = 0xFFFF
-"""Position of a trial that has none, such as one outside the range."""
 
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
 _POINTS = 120  # of a density: as many as a panel is wide enough for
@@ -117,6 +114,7 @@ def review_content(review: Review, checks: Checks, options: Options) -> dict[str
                 "number": f"{c.verdict.upper()}: {figure(c)}",
                 "says": says(c),
                 "call": "" if c.call is None else str(c.call),
+                "picture": {"name": c.picture, "about": c.about} if c.picture else None,
             }
             for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
         ],
@@ -259,21 +257,15 @@ def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
     """The part of the values that figures show as well, and whether on a logarithmic scale."""
     values = np.asarray(analysis.table["value"], dtype=float)
     usable = values[np.isfinite(values) & ~unusable(analysis.table, analysis.space, allow_degenerate)]
-    low, high, log = 0.0, 1.0, False
-    if len(usable):
-        view = MetricView(usable, analysis.direction)
-        low, high, log = view.low, view.high, view.log
-    how = ", on a logarithmic scale" if log else ""
-    text = f"dots: {analysis.metric} from {score(low)} at the bottom to {score(high)}{how}"
-    return {"low": low, "high": high, "log": log, "text": text}
+    return view_of(usable, analysis.metric, analysis.direction)
 
 
 def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     """Every trial of the round, column by column, little-endian.
 
     For every panel in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
-    there is none. Then values as float64, NaN where a trial has none. Then a byte of flags: 1 among the good, 2 without
-    a usable model.
+    there is none; then one of ranks by value, the lowest first. Then values as float64, NaN where a trial has none. Then a
+    byte of flags: 1 among the good, 2 without a usable model.
 
     Args:
         analysis: Of the round.
@@ -286,6 +278,7 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     good = good_rows(analysis, np.isfinite(values) & ~bad)
     values[bad | ~np.isfinite(values)] = np.nan
     flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2)
+    columns.append(rank_column(values))
     return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
 
 
@@ -328,8 +321,8 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
         return f"{at}: median {analysis.metric} {score(float(medians[i, j]))}, {trials}"
 
     return {
-        "a": {"name": a, "labels": [v.label for v in across.levels]},
-        "b": {"name": b, "labels": [v.label for v in down.levels]},
+        "a": _side(across),
+        "b": _side(down),
         "median": [[known(v) for v in row] for row in medians],
         "n": n.tolist(),
         "good": good.tolist(),
@@ -339,6 +332,14 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
             f"trials. {b} is vertical."
         ),
     }
+
+
+def _side(e: ParameterEvidence) -> dict[str, Any]:
+    """A parameter at the side of a pair: its levels, and where they lie on its axis."""
+    p = e.parameter
+    at = level_positions(p)
+    at = at if p.ordered else (np.asarray(at) + 0.5) / p.size
+    return {"name": e.name, "labels": [v.label for v in e.levels], "at": [float(v) for v in at]}
 
 
 def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from refine.proposal.proposal import check_risk
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
+from refine.ui.web import desk, pictures
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import page_terms, pair_content, preview_content, review_content, trials_content
 from refine.utils.format import plural, score
@@ -28,6 +29,7 @@ from refine.utils.format import plural, score
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refine.analysis.analysis import Analysis
     from refine.proposal.options import Options
     from refine.review.review import Review
     from refine.tree.round import Round
@@ -40,7 +42,19 @@ _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = ("start", "pulse", "tree")
+_AT_ONCE = (
+    "start",
+    "pulse",
+    "tree",
+    "list",
+    "part",
+    "trial",
+    "numbers",
+    "history",
+    "past",
+    "parent",
+    "figure",
+)
 """Messages that are answered whatever else is going on: they change nothing that others rely on."""
 
 
@@ -68,7 +82,8 @@ class Session:
         check_risk(risk)
         self.shown, self.risk = shown, risk
         self.child: Round | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._desk = desk.Desk()
         self._started = started
         self._epsilon: float | None = None  # what the person gave with the review that it began with
         self._drawn: list[_Drawn] = []  # the one asked for last at the end
@@ -93,6 +108,14 @@ class Session:
             "round": self._round,
             "trials": self._trials,
             "pair": self._pair,
+            "numbers": self._numbers,
+            "list": lambda asked: desk.listed(self._sheet(asked)),
+            "part": lambda asked: self._desk.part(self._sheet(asked), asked),
+            "trial": lambda asked: desk.trial(self._found(asked), self._sheet(asked), asked.get("number")),
+            "history": lambda asked: desk.history(self._sheet(asked)),
+            "past": lambda asked: desk.past(self._sheet(asked)),
+            "figure": self._figure,
+            "parent": lambda asked: pictures.parent_content(self._found(asked)),
             "preview": self._preview,
             "epsilon": self._say_epsilon,
             "decide": self._decide,
@@ -193,6 +216,7 @@ class Session:
             "imported": found.node.method == IMPORTED,
             "metric": found.metric,
             "direction": found.direction,
+            "parent": found.node.parent,
         }
         check_risk(message.get("risk", self.risk))
         try:
@@ -231,6 +255,22 @@ class Session:
 
     def _pair(self, message: Mapping[str, Any]) -> Answer:
         return pair_content(self._shown(message).analysis, str(message.get("a")), str(message.get("b")))
+
+    # Its trials one by one, and figures.
+
+    def _sheet(self, message: Mapping[str, Any]) -> desk.Sheet:
+        found = self._found(message)
+        return self._desk.sheet(found, self._versions()[found.id])
+
+    def _numbers(self, message: Mapping[str, Any]) -> bytes:
+        return self._desk.numbers(self._sheet(message), self._analysis_shown(message))
+
+    def _figure(self, message: Mapping[str, Any]) -> Answer:
+        return pictures.picture(self._found(message), self._analysis_shown(message), message)
+
+    def _analysis_shown(self, message: Mapping[str, Any]) -> Analysis:
+        with self._lock:  # these are answered beside other messages
+            return self._shown(message).analysis
 
     # What a decision would mean, and the decision.
 
