@@ -3,6 +3,7 @@ import { h } from "./dom.js";
 import { BAD, Bins, GOOD } from "./places.js";
 
 const FEW = 4000;
+const MANY = 150; // crosses
 
 /** A canvas of dots that can be asked which trial lies under the pointer, and that lights one. */
 export class Dots {
@@ -63,20 +64,27 @@ function drawDots(canvas, places, flags, { top, height, beyond, colours }) {
   context.translate(0, -top);
   if (places.n <= FEW) drawEach(context, places, flags, beyond, colours);
   else drawCounts(context, places, flags, { width, top, height, colours });
-  context.globalAlpha = 0.9;
-  context.strokeStyle = colours.bad;
-  let crosses = 0;
-  for (let i = 0; i < places.n && crosses < FEW; i += 1) {
-    if (!(flags[i] & BAD) || Number.isNaN(places.x[i])) continue;
-    crosses += 1;
-    const [x, y] = [places.x[i], places.y[i]];
-    context.beginPath();
-    context.moveTo(x - 2.5, y - 2.5);
-    context.lineTo(x + 2.5, y + 2.5);
-    context.moveTo(x - 2.5, y + 2.5);
-    context.lineTo(x + 2.5, y - 2.5);
-    context.stroke();
+  drawBad(context, places, flags, colours.bad);
+}
+
+// Trials without a usable model: crosses, or strokes where those would cover each other.
+function drawBad(context, { n, x, y }, flags, colour) {
+  const bad = [];
+  for (let i = 0; i < n && bad.length < FEW; i += 1) {
+    if (flags[i] & BAD && !Number.isNaN(x[i])) bad.push(i);
   }
+  const many = bad.length > MANY;
+  context.globalAlpha = many ? 0.3 : 0.9;
+  context.strokeStyle = colour;
+  context.beginPath();
+  for (const i of bad) {
+    context.moveTo(x[i] - (many ? 0 : 2.5), y[i] - 2.5);
+    context.lineTo(x[i] + (many ? 0 : 2.5), y[i] + 2.5);
+    if (many) continue;
+    context.moveTo(x[i] - 2.5, y[i] + 2.5);
+    context.lineTo(x[i] + 2.5, y[i] - 2.5);
+  }
+  context.stroke();
 }
 
 function drawEach(context, { n, x, y }, flags, beyond, colours) {

@@ -15,6 +15,7 @@ const LEFT = 44; // room beside the axis, for values
 const SIDE = 14; // and for handles at its ends
 const AXIS = 22;
 const TICK = 38; // pixels that a label of the axis takes at least
+const LETTER = 6.2; // and a letter of it
 
 export class Panel {
   constructor(panel, page) {
@@ -143,16 +144,19 @@ export class Panel {
       return;
     }
     const place = (value) => this.x(this.axis.scale(value));
+    const values = panel.ticks.map(({ value }) => value);
+    const labels = new Map(panel.ticks.map(({ value, label }) => [value, label]));
+    const room = (value) => Math.max(TICK, LETTER * labels.get(value).length + 8);
     const shown = [];
-    for (const value of [...panel.grid].sort((a, b) => rank(panel.grid, a) - rank(panel.grid, b))) {
-      if (shown.every((other) => Math.abs(place(other) - place(value)) >= TICK)) shown.push(value);
+    for (const value of [...values].sort((a, b) => rank(values, a) - rank(values, b))) {
+      if (shown.every((other) => Math.abs(place(other) - place(value)) >= (room(other) + room(value)) / 2)) shown.push(value);
     }
     const scale = Object.assign((value) => place(value), {
       copy: () => scale,
       domain: () => panel.edges,
       range: () => [this.x(0), this.x(1)],
     });
-    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat((value) => this.label(value)).tickSize(4));
+    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat((value) => labels.get(value)).tickSize(4));
   }
 
   dots() {

@@ -27,6 +27,7 @@ from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
 from refine.space.limits import widened
 from refine.space.parameters import Integer, Parameter, Range
+from refine.ui.web.ticks import axis
 from refine.ui.web.view import MISSING, rank_column, view_of
 from refine.utils.format import duration, number, p_value, percent, plural, probability, score
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from refine.review.review import Review
 
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
+_LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
 TOP_KEPT, VOLUME_KEPT, PROBABILITY = "best trials kept", "volume kept", "P(regret ≤ ε)"
 """Names of numbers in the header that a proposal of another risk has as well."""
@@ -227,8 +229,17 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
         "grid": [float(v) for v in p.grid],
         "stops": sorted(stops),
         "labels": [number(v, 6) for v in sorted(stops)],
+        "ticks": _ticks(p),
         "proposed": _proposed(p, new),
     }
+
+
+def _ticks(p: Range) -> list[dict[str, Any]]:
+    """Its levels where they can be read, else round numbers between its ends."""
+    found = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
+    if max(len(tick["label"]) for tick in found) <= _LONGEST_TICK:
+        return found
+    return axis(float(p.low), float(p.high), log=p.log)
 
 
 def _outside(p: Range, far: float) -> set[float]:

@@ -416,6 +416,7 @@ def history_content(sheet: Sheet, view: Mapping[str, Any]) -> dict[str, Any]:
         text = f"The best {sheet.metric}, {score(sheet.scores[first])}, came with trial {first:,} of {n:,}."
         since = n - 1 - first
         text += f" {plural(since, 'trial has', 'trials have')} ended since." if since else ""
+        text += f" The line is the best so far. {view['text'][:1].upper()}{view['text'][1:]}."
     return {
         "n": n,
         "view": dict(view),

@@ -52,7 +52,7 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     assert opened.locator(".refine-accept").inner_text() == "accept all"
     before = number(opened, "volume kept")
     low, high = bounds(opened, "dropout")
-    drag(opened, "dropout", "upper", 120)
+    drag(opened, "dropout", "upper", 90)
     assert bounds(opened, "dropout")[0] == low
     assert bounds(opened, "dropout")[1] > high
     assert bounds(opened, "dropout")[1] in root.space["dropout"].grid
