@@ -129,19 +129,74 @@ export class Hover {
   }
 
   show(content, { x, y }) {
+    this.at = { x, y };
     const pinned = this.pinned !== null;
     this.card.classList.toggle("pinned", pinned);
     for (const [name, value] of Object.entries({ role: pinned ? "dialog" : "tooltip", tabindex: pinned ? "-1" : null, "aria-label": pinned ? content.title : null })) {
       if (value === null) this.card.removeAttribute(name);
       else this.card.setAttribute(name, value);
     }
-    replace(this.card, ...cardOf(content, pinned), pinned ? h("button", { type: "button", class: "refine-close", "aria-label": "close", onclick: () => this.unpin() }, "×") : h("p", { class: "refine-faint" }, "Click to keep this open."));
+    replace(this.card, ...cardOf(content, pinned), pinned ? this.tools(content) : null, pinned ? h("button", { type: "button", class: "refine-close", "aria-label": "close", onclick: () => this.unpin() }, "×") : h("p", { class: "refine-faint" }, "Click to keep this open."));
     this.open();
     const { offsetWidth: wide, offsetHeight: tall } = this.card;
     const [right, bottom] = [document.documentElement.clientWidth, window.innerHeight];
     const left = x + AWAY + wide < right ? x + AWAY : x - AWAY - wide;
     this.card.style.left = `${Math.max(4, left)}px`;
     this.card.style.top = `${Math.max(4, Math.min(bottom - tall - 4, y - tall / 3))}px`;
+  }
+
+  // What a person notes about a trial.
+
+  tools(content) {
+    const { starred, note, excluded } = content.marks;
+    const field = h("input", { type: "text", maxlength: 10000, value: note, placeholder: "a note", "aria-label": "Note on the trial", onchange: () => this.mark(content, "note", field.value) });
+    const reason = h("input", { type: "text", required: true, maxlength: 10000, placeholder: "Why? A bad value is no reason", "aria-label": "Reason to exclude the trial" });
+    this.refused = h("p", { class: "refine-card-error", role: "status" });
+    const leave = h(
+      "form",
+      {
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.mark(content, "exclude", reason.value);
+        },
+      },
+      reason,
+      h("button", { type: "submit" }, "exclude"),
+    );
+    return h(
+      "div",
+      { class: "refine-card-tools" },
+      h("button", { type: "button", "aria-pressed": String(starred), onclick: () => this.mark(content, starred ? "unstar" : "star") }, starred ? "★ starred" : "☆ star"),
+      excluded === null ? null : h("button", { type: "button", onclick: () => this.mark(content, "include") }, "include again"),
+      field,
+      excluded === null ? h("details", {}, h("summary", {}, "exclude from every analysis"), leave) : null,
+      this.refused,
+    );
+  }
+
+  async mark(content, what, text = "") {
+    const { number, key } = content;
+    const { round } = this.page;
+    const answer = await this.page.transport.ask({ type: "mark", round: round.id, number, key, do: what, text });
+    if (this.page.round !== round) return;
+    if (answer.error) {
+      if (this.pinned === number) this.refused.textContent = answer.error;
+      else this.page.say(answer.error, "bad");
+      return;
+    }
+    this.known.set(number, answer);
+    if (what === "exclude" || what === "include") {
+      this.unpin();
+      this.page.say(`${answer.said} Analysing anew …`);
+      await this.page.open(round.id);
+      if (this.page.round.id === round.id) this.page.say(answer.said, "good");
+    } else {
+      if (this.pinned === number) {
+        this.show(answer, this.at);
+        if (what !== "note") this.card.querySelector(".refine-card-tools button").focus();
+      }
+      this.page.list.again();
+    }
   }
 
   // Above everything, whatever the card lies in; an older browser shows it where it stands.
@@ -163,6 +218,7 @@ function cardOf(content, whole) {
     facts.length ? h("dl", { class: kind }, facts.map(({ name, text, title }) => h("div", { title: title || null }, h("dt", {}, name), h("dd", {}, text)))) : null;
   return [
     h("p", { class: "refine-card-head" }, h("strong", {}, content.title), h("span", { class: "refine-faint" }, content.rank)),
+    content.marks.note || content.marks.starred ? h("p", { class: "refine-card-note" }, content.marks.starred ? "★ " : "", content.marks.note) : null,
     h("p", { class: content.usable ? "refine-card-value" : "refine-card-value bad" }, content.value),
     content.error ? h("p", { class: "refine-card-error" }, content.error) : null,
     content.curve ? sparkline(content.curve) : null,

@@ -38,7 +38,14 @@ export class TrialList {
     this.round = round;
     if (same) return;
     if (another) this.columns = null;
-    this.open();
+    if (this.columns) this.again();
+    else this.open();
+  }
+
+  /** Reads the same rows anew: others have come, or something was noted about one. */
+  again() {
+    if (this.element.open && this.columns) this.ask(true);
+    else this.columns = null;
   }
 
   async open() {
@@ -63,19 +70,19 @@ export class TrialList {
     return { type: "part", round: this.round.id, by: this.order.by, descending: this.order.descending, filters: this.filters };
   }
 
-  /** Asks anew, from the first row on. */
-  async ask() {
-    const query = JSON.stringify([this.query, this.round.version]);
+  /** Asks anew: from the first row on, or for those that are in view. */
+  async ask(stay = false) {
+    const query = {};
     this.asked = query;
     this.parts = new Map();
-    this.active = 0;
-    const found = await this.part(0);
+    if (!stay) this.active = 0;
+    const found = await this.part(stay ? Math.floor((this.first ?? 0) / PART) : 0);
     if (found === null || this.asked !== query) return;
     this.listed = found.listed;
     this.said.textContent = found.text;
     this.table.setAttribute("aria-rowcount", found.listed + 2);
     this.clearButton.hidden = Object.keys(this.filters).length === 0;
-    this.scroller.scrollTop = 0;
+    if (!stay) this.scroller.scrollTop = 0;
     this.first = null;
     this.paint();
   }
@@ -87,7 +94,7 @@ export class TrialList {
     const found = await this.page.send({ ...this.query, offset: number * PART });
     if (found === null) parts.delete(number);
     else parts.set(number, found);
-    if (parts === this.parts && number > 0) {
+    if (parts === this.parts && found !== null) {
       this.first = null;
       this.paint();
     }
@@ -146,8 +153,9 @@ export class TrialList {
       );
     }
     if (kind === "choice") {
-      const options = ["", ...levels].map((level) => h("option", { value: level }, level || "all"));
-      return [h("select", { "aria-label": `${title}, which`, onchange: (event) => this.filter(name, "is", event.target.value) }, options)];
+      const narrow = levels.length === 1 && levels[0].length === 1;
+      const options = ["", ...levels].map((level) => h("option", { value: level }, level || (narrow ? "" : "all")));
+      return [h("select", { class: narrow ? "narrow" : null, "aria-label": `${title}, which`, onchange: (event) => this.filter(name, "is", event.target.value) }, options)];
     }
     if (kind === "text") return [h("input", { type: "text", placeholder: "holds", "aria-label": `${title}, holds`, oninput: (event) => this.filter(name, "holds", event.target.value) })];
     return [];
@@ -176,7 +184,7 @@ export class TrialList {
     const row = part?.rows[at % PART];
     const attributes = { "aria-rowindex": at + 3, "data-at": at };
     if (!row) return h("tr", attributes, h("td", { colspan: this.columns.length, class: "refine-faint" }, "…"));
-    const cells = row.cells.map((text, i) => h("td", { class: this.columns[i + 1].kind === "number" ? "right" : null, title: text.length > 18 ? text : null }, text));
+    const cells = row.cells.map((text, i) => i === 0 ? h("td", {}, star(row.number, row.starred)) : h("td", { class: this.columns[i + 1].kind === "number" ? "right" : null, title: text.length > 18 ? text : null }, text));
     const number = h("button", { type: "button", tabindex: at === this.active ? "0" : "-1", "aria-label": `trial ${row.number}` }, String(row.number));
     return h("tr", { ...attributes, "data-number": row.number, class: row.usable ? null : "unusable" }, h("th", { scope: "row", class: "right" }, number), cells);
   }
@@ -200,12 +208,24 @@ export class TrialList {
   chosen(event) {
     const row = event.target.closest("tr[data-number]");
     if (!row) return;
+    if (event.target.closest(".refine-row-star")) {
+      this.starred(row);
+      return;
+    }
     this.move(Number(row.dataset.at), false);
     const box = row.getBoundingClientRect();
     this.page.hover.pin(Number(row.dataset.number), { x: event.clientX || box.left + 60, y: box.bottom }, row.querySelector("button"));
   }
 
+  // A star is given or taken back.
+  async starred(row) {
+    const number = Number(row.dataset.number);
+    const content = await this.page.hover.ask(number);
+    if (content) await this.page.hover.mark(content, content.marks.starred ? "unstar" : "star");
+  }
+
   pressed(event) {
+    if (event.key === "s") this.starred(event.target.closest("tr"));
     const page = Math.max(1, Math.floor(this.scroller.clientHeight / ROW) - 4);
     const steps = { ArrowDown: this.active + 1, ArrowUp: this.active - 1, PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.listed - 1 };
     if (!(event.key in steps)) return;
@@ -225,4 +245,8 @@ export class TrialList {
     this.button(this.active)?.setAttribute("tabindex", "0");
     if (focus) this.button(this.active)?.focus({ preventScroll: true });
   }
+}
+
+function star(number, given) {
+  return h("button", { type: "button", tabindex: "-1", class: "refine-row-star", "aria-pressed": String(given), "aria-label": `star trial ${number}` }, given ? "★" : "☆");
 }

@@ -6,12 +6,16 @@ Nothing here waits for an analysis: a trial is shown while the proposal of a lar
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError
-from refine.trials.frame import table
+from refine.tree.marks import marks_frame
+from refine.trials.frame import Records, table
+from refine.trials.rows import Rows
 from refine.ui.web.trials import (
+    Noted,
     Query,
     Sheet,
     found_rows,
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from refine.analysis.analysis import Analysis
+    from refine.store.marks import Mark
     from refine.tree.round import Round
 
 Answer = dict[str, Any]
@@ -42,11 +47,12 @@ class Desk:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sheets: list[tuple[tuple[str, str], Sheet]] = []  # the one asked for last at the end
+        self._read: list[tuple[tuple[str, str], Sheet]] = []  # the one asked for last at the end
+        self._noted: tuple[Sheet, int, Sheet] | None = None  # with what was noted about its trials since
         self._listed: tuple[Sheet, Query, npt.NDArray[np.int64]] | None = None
 
     def sheet(self, found: Round, version: str) -> Sheet:
-        """The trials of a round.
+        """The trials of a round with what is noted about them.
 
         Args:
             found: The round.
@@ -54,9 +60,15 @@ class Desk:
         """
         with self._lock:
             key = found.id, version
-            sheet = next((s for k, s in self._sheets if k == key), None) or read_sheet(found)
-            self._sheets = [*((k, s) for k, s in self._sheets if k[0] != found.id), (key, sheet)][-_MOST:]
-            return sheet
+            sheet = next((s for k, s in self._read if k == key), None) or read_sheet(found)
+            self._read = [*((k, s) for k, s in self._read if k[0] != found.id), (key, sheet)][-_MOST:]
+            reader, pk = found.context.reader, found._stored.pk
+            last = reader.last_marks(found.context.tree).get(pk)
+            if last is None:
+                return sheet
+            if self._noted is None or self._noted[:2] != (sheet, last):
+                self._noted = sheet, last, replace(sheet, marks=noted(sheet, reader.marks(pk)))
+            return self._noted[2]
 
     def numbers(self, sheet: Sheet, analysis: Analysis) -> bytes:
         """The numbers of the trials that are drawn, as uint32 in their order.
@@ -84,7 +96,25 @@ def read_sheet(found: Round) -> Sheet:
     """Reads the trials of a round."""
     records = found.context.reader.records([found._stored.pk], curves=found._metric.curves)
     frame = table(found.space, records, found._metric)
-    return Sheet(frame, records.columns["key"], records.columns["error"], found.space, found.goal)
+    columns = {name: records.columns[name] for name in ("key", "attempt", "error")}
+    return Sheet(frame, columns, found.space, found.goal)
+
+
+def noted(sheet: Sheet, marks: Sequence[Mark]) -> dict[int, Noted]:
+    """Number -> what holds now of what was noted about that trial.
+
+    Args:
+        sheet: The trials.
+        marks: What was noted about them, oldest first.
+    """
+    rows = marks_frame(marks, Records(Rows(), Rows(), (), dict(sheet.columns)))
+    texts = rows["excluded"].astype(object).where(rows["excluded"].notna(), None)
+    return {
+        int(i): Noted(bool(starred), str(note), excluded, str(author))
+        for i, starred, note, excluded, author in zip(
+            rows.index, rows["starred"], rows["note"], texts, rows["author"], strict=True
+        )
+    }
 
 
 def listed(sheet: Sheet) -> Answer:
@@ -98,11 +128,52 @@ def trial(found: Round, sheet: Sheet, number: Any) -> Answer:
     Raises:
         ReviewError: There is no such trial.
     """
+    check_number(found, sheet, number)
+    key = sheet.columns["key"][number]
+    return trial_content(sheet, number, found.context.reader.curves(found._stored.pk, [key]).get(key))
+
+
+def check_number(found: Round, sheet: Sheet, number: Any) -> None:
+    """Raises ReviewError unless a round has a trial of that number."""
     n = len(sheet.frame)
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < n:
         raise ReviewError(f"round {found.id} has no trial {number!r}; it has {n:,}, numbered from 0")
-    key = sheet.keys[number]
-    return trial_content(sheet, number, found.context.reader.curves(found._stored.pk, [key]).get(key))
+
+
+def mark(found: Round, sheet: Sheet, message: Mapping[str, Any]) -> None:
+    """Notes one thing about a trial: a star, a note, or that no analysis may use it.
+
+    Args:
+        found: The round.
+        sheet: Its trials.
+        message: ``number`` and ``key`` of the trial, and ``do``: ``"star"``, ``"unstar"``, ``"note"``, ``"exclude"`` or
+            ``"include"``, the last three with a ``text``.
+
+    Raises:
+        ReviewError: There is no such trial, the number is another one's by now, or a text is missing.
+    """
+    number, do, text = message.get("number"), message.get("do"), message.get("text") or ""
+    check_number(found, sheet, number)
+    if message.get("key") != sheet.columns["key"][number]:
+        raise ReviewError(f"trial {number} of round {found.id} is another one by now; look again")
+    if do in ("star", "unstar"):
+        found.star([number], do == "star")
+    elif do == "note":
+        found.annotate([number], text)
+    elif do == "exclude":
+        found.exclude([number], text)
+    elif do == "include":
+        found.include([number], text)
+    else:
+        raise ReviewError(f"a mark is 'star', 'unstar', 'note', 'exclude' or 'include', got {do!r}")
+
+
+def said(message: Mapping[str, Any]) -> str:
+    """What a mark did, in words."""
+    return {
+        "exclude": f"Trial {message['number']:,} is excluded: no analysis uses it from now on.",
+        "include": f"Trial {message['number']:,} counts again.",
+    }.get(str(message["do"]), "Noted.")
 
 
 def history(sheet: Sheet) -> Answer:

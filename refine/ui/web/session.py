@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
     from refine.proposal.options import Options
     from refine.review.review import Review
+    from refine.tree.context import Context
     from refine.tree.round import Round
     from refine.trials.round_record import StoredNode
 
@@ -114,6 +115,7 @@ class Session:
             "trial": lambda asked: desk.trial(self._found(asked), self._sheet(asked), asked.get("number")),
             "history": lambda asked: desk.history(self._sheet(asked)),
             "past": lambda asked: desk.past(self._sheet(asked)),
+            "mark": self._mark,
             "figure": self._figure,
             "parent": lambda asked: pictures.parent_content(self._found(asked)),
             "preview": self._preview,
@@ -169,11 +171,19 @@ class Session:
         """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
         home = self.shown.context
         nodes, last = home.nodes, home.reader.last_rows(home.tree)
+        left_out = self._exclusions(home)
         found = {}
         for node_id, stored in nodes.items():
-            rows = [str(last.get(nodes[n.id].pk, 0)) for n in path_to(stored.node, nodes)]
+            pks = [nodes[n.id].pk for n in path_to(stored.node, nodes)]
+            rows = [f"{last.get(pk, 0)}{left_out.get(pk, '')}" for pk in pks]
             found[node_id] = " ".join([*rows, str(stored.node.allow_degenerate), str(stored.node.epsilon)])
         return found
+
+    def _exclusions(self, home: Context) -> dict[int, str]:
+        """Node row -> when trials of it were last excluded, or taken back: a star changes no evidence."""
+        marks = {pk: home.reader.marks(pk) for pk in home.reader.last_marks(home.tree)}
+        said = {pk: [m.created for m in found if m.excluded is not None] for pk, found in marks.items()}
+        return {pk: f"-{max(times):.6f}" for pk, times in said.items() if times}
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
         home = self.shown.context.at_once()
@@ -267,6 +277,11 @@ class Session:
 
     def _figure(self, message: Mapping[str, Any]) -> Answer:
         return pictures.picture(self._found(message), self._analysis_shown(message), message)
+
+    def _mark(self, message: Mapping[str, Any]) -> Answer:
+        found, sheet = self._found(message), self._sheet(message)
+        desk.mark(found, sheet, message)
+        return {**desk.trial(found, self._sheet(message), message["number"]), "said": desk.said(message)}
 
     def _analysis_shown(self, message: Mapping[str, Any]) -> Analysis:
         with self._lock:  # these are answered beside other messages

@@ -6,10 +6,10 @@ The page writes no number itself: whatever it shows of a trial is a text from he
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
 from refine.trials.frame import may_be_best, metric_title
 from refine.trials.goal import Goal
+from refine.trials.trial import EXCLUDED
 from refine.ui.web.ticks import axis
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import duration, number, plural, score
@@ -38,6 +39,9 @@ _LEVELS = 24  # a column of more different texts is filtered by what they hold
 _POINTS = 160  # of a learning curve: as many as a card is wide
 _LONGEST = 300  # letters of an error
 
+STAR, NOTE = "(star)", "(note)"
+"""Columns of the list that the table of trials does not have."""
+
 _OWN = ("state", "value", "seconds", "seed", "cell", "origin")
 _ORIGINS = {
     "given": "Given trial",
@@ -49,23 +53,39 @@ _ORIGINS = {
 }
 
 
+class Noted(NamedTuple):
+    """What people noted about a trial.
+
+    Attributes:
+        starred: Whether it has a star.
+        note: The note; empty without one.
+        excluded: Why no analysis uses it; ``None`` where they do.
+        author: Who said the last of it.
+    """
+
+    starred: bool
+    note: str
+    excluded: str | None
+    author: str
+
+
 @dataclass(frozen=True, eq=False)
 class Sheet:
     """The trials of a round, by their numbers: their rows in :attr:`refine.Round.trials`.
 
     Attributes:
         frame: Those rows.
-        keys: (n,) hashes of the configurations.
-        errors: (n,) tracebacks, ``None`` where there is none.
+        columns: Of what is stored of them: ``key``, ``attempt`` and ``error``.
         space: What is searched.
         goal: What trials are judged by.
+        marks: Number -> what was noted about that trial.
     """
 
     frame: pd.DataFrame
-    keys: Sequence[str]
-    errors: Sequence[str | None]
+    columns: Mapping[str, list[Any]]
     space: Space
     goal: Goal
+    marks: Mapping[int, Noted] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:
@@ -103,13 +123,14 @@ class Sheet:
         return np.where(np.isfinite(best), self.goal.sign * best, np.nan)
 
     @cached_property
-    def columns(self) -> tuple[Column, ...]:
+    def shown(self) -> tuple[Column, ...]:
         """What a list of them has beside the number, the value first."""
         names = ["value", "state", "origin", "seconds", *self.space.varied]
         rest = [n for n in self.frame.columns if n not in (*names, *_OWN, *self.space)]
         metric = self.goal.metric
         own = metric_title(metric.name, self.space) if metric.reduction == "last" else None
-        return tuple(self._column(n) for n in [*names, *(n for n in rest if n != own)])
+        found = [self._column(n) for n in [*names, *(n for n in rest if n != own)]]
+        return (Column(STAR, "★", "choice", ("★",)), *found, Column(NOTE, "note", "text"))
 
     def _column(self, name: str) -> Column:
         cells = self.frame[name]
@@ -123,6 +144,24 @@ class Sheet:
             levels = levels or [str(v) for v in dict.fromkeys(cells.head(10_000))]
         return Column(name, title, "choice" if len(levels) <= _LEVELS else "text", tuple(levels))
 
+    def cells(self, name: str) -> npt.NDArray[Any]:
+        """(n,) what a column holds.
+
+        Args:
+            name: Of the column.
+        """
+        if name not in self._cells:
+            self._cells[name] = self._noted(name) if name in (STAR, NOTE) else self.frame[name].to_numpy()
+        return self._cells[name]
+
+    def _noted(self, name: str) -> npt.NDArray[Any]:
+        found = np.full(len(self.frame), "", dtype=object)
+        for i, mark in self.marks.items():
+            excluded = "" if mark.excluded is None else f"excluded: {mark.excluded}"
+            note = " · ".join(text for text in (excluded, mark.note) if text)
+            found[i] = note if name == NOTE else "★" * mark.starred
+        return found
+
     def text(self, name: str, i: int) -> str:
         """What stands in a column of a trial.
 
@@ -130,9 +169,7 @@ class Sheet:
             name: Of the column.
             i: Number of the trial.
         """
-        if name not in self._cells:
-            self._cells[name] = self.frame[name].to_numpy()
-        value = self._cells[name][i]
+        value = self.cells(name)[i]
         if isinstance(value, str):
             return value
         if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -180,6 +217,7 @@ def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32] | None:
     """
     inside = np.flatnonzero(sheet.space.contains(sheet.frame))
     table = analysis.table
+    inside = inside[(sheet.frame["state"] != EXCLUDED).to_numpy()[inside]]
     seeds = sheet.frame["seed"].to_numpy()
     n = len(table)
     if len(inside) < n or not np.array_equal(seeds[inside[:n]], table["seed"].to_numpy()):
@@ -195,8 +233,7 @@ def list_content(sheet: Sheet) -> dict[str, Any]:
     return {
         "n": len(sheet.frame),
         "columns": [
-            {"name": c.name, "title": c.title, "kind": c.kind, "levels": list(c.levels)}
-            for c in sheet.columns
+            {"name": c.name, "title": c.title, "kind": c.kind, "levels": list(c.levels)} for c in sheet.shown
         ],
         "order": {"by": "value", "descending": sheet.goal.sign > 0},
     }
@@ -227,7 +264,7 @@ def query_of(sheet: Sheet, message: Mapping[str, Any]) -> Query:
     Raises:
         ReviewError: An unknown column, or a filter that is none.
     """
-    known = {c.name: c for c in sheet.columns}
+    known = {c.name: c for c in sheet.shown}
     by, filters = message.get("by", "value"), message.get("filters") or {}
     if not isinstance(filters, Mapping):
         raise ReviewError(f"filters must be an object, got {type(filters).__name__}")
@@ -266,9 +303,11 @@ def found_rows(sheet: Sheet, query: Query) -> npt.NDArray[np.int64]:
         sheet: The trials.
         query: What is asked for.
     """
+    import pandas as pd
+
     keep = np.ones(len(sheet.frame), dtype=np.bool_)
     for name, asked in query.filters.items():
-        cells = sheet.frame[name]
+        cells = pd.Series(sheet.cells(name))
         if "low" in asked or "high" in asked:
             at = np.asarray(cells, dtype=float)
             keep &= (at >= asked.get("low", -np.inf)) & (at <= asked.get("high", np.inf))
@@ -279,7 +318,7 @@ def found_rows(sheet: Sheet, query: Query) -> npt.NDArray[np.int64]:
     rows = np.flatnonzero(keep)
     if query.by == "number":
         return rows[::-1] if query.descending else rows
-    cells = sheet.frame[query.by].iloc[rows].reset_index(drop=True)
+    cells = pd.Series(sheet.cells(query.by)[rows])
     order = cells.sort_values(ascending=not query.descending, kind="stable", na_position="last").index
     return np.asarray(rows[order.to_numpy()], dtype=np.int64)
 
@@ -293,14 +332,14 @@ def part_content(sheet: Sheet, rows: npt.NDArray[np.int64], offset: int) -> dict
         offset: The first of them that is asked for.
 
     Returns:
-        ``rows`` from there on, each with ``number``, ``cells`` and ``usable``; how many were found as ``total``, how many
+        ``rows`` from there on, each with ``number``, ``cells``, ``usable`` and ``starred``; how many were found as ``total``, how many
         of these can be scrolled to as ``listed``, and both as a ``text``.
     """
     n, listed = len(sheet.frame), min(len(rows), LISTED)
     text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
     if listed < len(rows):
         text += f"; the first {listed:,} are listed"
-    names = [c.name for c in sheet.columns]
+    names = [c.name for c in sheet.shown]
     return {
         "total": len(rows),
         "listed": listed,
@@ -311,6 +350,7 @@ def part_content(sheet: Sheet, rows: npt.NDArray[np.int64], offset: int) -> dict
                 "number": int(i),
                 "cells": [sheet.text(name, i) for name in names],
                 "usable": bool(sheet.usable[i]),
+                "starred": sheet.cells(STAR)[i] != "",
             }
             for i in rows[offset : min(listed, offset + _AT_ONCE)]
         ],
@@ -329,13 +369,18 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
         curve: What it reported by epoch.
 
     Returns:
-        ``title``, ``value``, ``rank``, ``facts`` (name, text and meaning each), ``configuration`` and ``metrics`` (name and text
-        each), ``curve`` and ``error``.
+        ``key`` and ``title``, ``value``, ``rank``, ``facts``, ``configuration`` and ``metrics`` (name, text and meaning
+        each), ``curve``, ``error``, and what was noted as ``marks``.
     """
+    mark = sheet.marks.get(i, Noted(False, "", None, ""))
     state, origin = sheet.text("state", i), sheet.text("origin", i)
-    told = [c.name for c in sheet.columns if c.name not in (*_OWN, *sheet.space)]
+    told = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
+    own = metric_title(sheet.goal.metric.name, sheet.space)
+    if mark.excluded is not None and own in sheet.frame and own not in told:
+        told.insert(0, own)  # it has no value, and this is what it would be
     return {
         "number": i,
+        "key": sheet.columns["key"][i],
         "title": f"Trial {i:,}",
         "value": f"{sheet.metric} {sheet.text('value', i) or '-'}",
         "rank": _rank_text(sheet, i),
@@ -352,7 +397,8 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
         "configuration": [_fact(n, sheet.text(n, i)) for n in sheet.space if sheet.text(n, i)],
         "metrics": [_fact(n, sheet.text(n, i)) for n in told if sheet.text(n, i)],
         "curve": None if not curve else curve_content(curve, sheet),
-        "error": _last_line(sheet.errors[i]),
+        "error": _last_line(sheet.columns["error"][i]),
+        "marks": {"starred": mark.starred, "note": mark.note, "excluded": mark.excluded},
     }
 
 
@@ -361,6 +407,8 @@ def _fact(name: str, text: str, title: str = "") -> dict[str, str]:
 
 
 def _rank_text(sheet: Sheet, i: int) -> str:
+    if (mark := sheet.marks.get(i)) is not None and mark.excluded is not None:
+        return f"excluded by {mark.author}: {mark.excluded}"
     if not sheet.ranks[i]:
         return "cannot be called best" if math.isfinite(sheet.scores[i]) else "without a value"
     return f"rank {sheet.ranks[i]:,} of {int(sheet.usable.sum()):,}"
