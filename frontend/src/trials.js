@@ -15,7 +15,7 @@ export class TrialList {
     this.head = h("thead", {});
     this.body = h("tbody", {});
     this.table = h("table", {}, h("caption", { class: "refine-unseen" }, "Trials of the round"), this.head, this.body);
-    this.scroller = h("div", { class: "refine-list", onscroll: () => this.paint() }, this.table);
+    this.scroller = h("div", { class: "refine-list", tabindex: "-1", onscroll: () => this.paint(), onkeydown: (event) => this.pressed(event) }, this.table);
     this.summary = h("summary", {}, h("h2", {}, "Trials"), h("span", { class: "refine-faint" }, "every one: sort, filter, look at any"));
     this.element = h("details", { class: "refine-fold", "data-fold": "trials", ontoggle: () => this.open() }, this.summary, h("p", { class: "refine-list-line" }, this.said, this.clearButton), this.scroller);
     this.body.addEventListener("pointerover", (event) => this.hovered(event));
@@ -23,7 +23,6 @@ export class TrialList {
     this.body.addEventListener("focusin", (event) => this.hovered(event));
     this.body.addEventListener("focusout", () => this.page.hover.leave());
     this.body.addEventListener("click", (event) => this.chosen(event));
-    this.body.addEventListener("keydown", (event) => this.pressed(event));
     page.hover.charts.add(this);
   }
 
@@ -146,8 +145,8 @@ export class TrialList {
         h("input", {
           type: "number",
           step: "any",
-          placeholder: end === "low" ? "from" : "to",
-          "aria-label": `${title}, ${end === "low" ? "from" : "to"}`,
+          placeholder: end === "low" ? "min" : "max",
+          "aria-label": `${title}, ${end === "low" ? "at least" : "at most"}`,
           oninput: (event) => this.filter(name, end, Number.isNaN(event.target.valueAsNumber) ? null : event.target.valueAsNumber),
         }),
       );
@@ -169,12 +168,14 @@ export class TrialList {
     if (first === this.first) return;
     this.first = first;
     const last = Math.min(this.listed, first + seen + 12);
-    const held = this.body.contains(document.activeElement) || this.body.getRootNode().activeElement?.closest?.("tbody") === this.body;
+    const focused = /** @type {Document} */ (this.body.getRootNode()).activeElement;
+    const held = focused === this.scroller || this.body.contains(focused);
     const rows = [];
     for (let at = first; at < last; at += 1) rows.push(this.row(at));
     const gap = (height) => (height > 0 ? h("tr", { "aria-hidden": "true", class: "refine-gap", style: `height:${height}px` }) : null);
     replace(this.body, gap(first * ROW), rows, gap((this.listed - last) * ROW));
-    if (held) this.button(this.active)?.focus({ preventScroll: true });
+    // The keyboard stays in the list while the row that it is at is not there.
+    if (held) (this.button(this.active) ?? this.scroller).focus({ preventScroll: true });
     this.light(this.page.hover.number);
   }
 
@@ -225,7 +226,8 @@ export class TrialList {
   }
 
   pressed(event) {
-    if (event.key === "s") this.starred(event.target.closest("tr"));
+    if (event.target.closest("thead")) return;
+    if (event.key === "s" && event.target.closest("tr")) this.starred(event.target.closest("tr"));
     const page = Math.max(1, Math.floor(this.scroller.clientHeight / ROW) - 4);
     const steps = { ArrowDown: this.active + 1, ArrowUp: this.active - 1, PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.listed - 1 };
     if (!(event.key in steps)) return;
@@ -243,7 +245,7 @@ export class TrialList {
     this.first = null;
     this.paint();
     this.button(this.active)?.setAttribute("tabindex", "0");
-    if (focus) this.button(this.active)?.focus({ preventScroll: true });
+    if (focus) (this.button(this.active) ?? this.scroller).focus({ preventScroll: true });
   }
 }
 
