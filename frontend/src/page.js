@@ -1,8 +1,9 @@
 // The page: asks the session, keeps what the person has chosen, and draws what follows from it.
 import { drawChecks, drawPairs, pairDialog } from "./checks.js";
-import { Choices } from "./choices.js";
+import { Choices, proposes } from "./choices.js";
 import { h, replace } from "./dom.js";
 import { columnsOf } from "./dots.js";
+import { Headline } from "./headline.js";
 import { Panel } from "./panel.js";
 import { RiskSlider } from "./risk.js";
 import { drawTree } from "./tree.js";
@@ -55,20 +56,18 @@ export class Page {
     this.epsilon = h("input", { type: "number", min: 0, step: "any", class: "refine-epsilon", onchange: () => this.sayEpsilon() });
     this.epsilonLabel = h("label", {}, "difference that matters ", this.epsilon);
     this.tools = h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel, this.undoButton, this.resetButton);
+    this.headline = new Headline((step) => this.act(step));
     this.header = h(
       "header",
       { class: "refine-header" },
       h("div", { class: "refine-head" }, this.title, this.about),
+      this.headline.element,
       this.tools,
       this.progress,
       this.fresh,
-      this.slider.leaves,
+      h("div", { class: "refine-means" }, this.slider.leaves, this.warning), // one line: a warning stands in place of what leaves
       this.numbers,
-      this.warning,
     );
-    this.next = h("p", { class: "refine-claim" });
-    this.claim = h("p", { class: "refine-claim" });
-    this.advice = h("section", { "aria-label": "What is proposed" }, this.next, this.claim);
     this.grid = h("div", { class: "refine-grid" });
     this.legend = h(
       "p",
@@ -76,8 +75,8 @@ export class Page {
       (this.bestKey = h("span", { class: "refine-key best" }, "the best fifth")),
       h("span", { class: "refine-key everyone" }, "all trials"),
       h("span", { class: "refine-key bad" }, "without a usable model"),
-      h("span", { class: "refine-key kept" }, "what would stay"),
-      h("span", { class: "refine-key proposed" }, "proposed"),
+      (this.keptKey = h("span", { class: "refine-key kept" }, "what would stay")),
+      (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
     );
     this.scale = h("span", {});
     this.legend.append(this.scale);
@@ -103,7 +102,7 @@ export class Page {
     this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "configurations ", this.size), this.acceptButton, this.declineButton);
     this.python = h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton);
     this.bar = h("footer", { class: "refine-bar" }, this.decideRow, this.python, this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.advice, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
+    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
     element.append(this.root);
   }
@@ -181,7 +180,7 @@ export class Page {
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     replace(this.grid, this.panels.map((panel) => panel.element));
     const nothing = this.review === null;
-    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.advice, this.slider.leaves]) part.hidden = nothing;
+    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.headline.element, this.headline.about, this.slider.leaves]) part.hidden = nothing;
     replace(this.fixed);
     if (nothing) {
       this.say(round.why);
@@ -192,8 +191,7 @@ export class Page {
     this.slider.show(review.options, review.option);
     this.epsilon.value = review.epsilon_given ?? "";
     this.epsilon.placeholder = review.epsilon_text;
-    replace(this.next, `${review.next} `, h("code", {}, review.call));
-    this.claim.textContent = review.claim;
+    this.headline.show(review);
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
     this.scale.textContent = review.view.text;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
@@ -332,7 +330,12 @@ export class Page {
     for (const panel of this.panels) panel.update();
     this.undoButton.disabled = this.choices.history.length === 0;
     this.resetButton.disabled = !this.choices.changed;
-    this.acceptButton.textContent = this.choices.changed ? "accept with edits" : "accept all";
+    const nothing = this.panels.every(({ panel }) => !proposes(panel));
+    this.keptKey.hidden = nothing && !this.choices.changed;
+    this.proposedKey.hidden = nothing;
+    this.acceptButton.textContent = this.choices.changed ? "accept with edits" : nothing ? "another round of this space" : "accept all";
+    this.acceptButton.classList.toggle("plain", nothing && !this.choices.changed);
+    this.headline.update(this.choices.changed, this.barred);
     this.ask();
   }
 
@@ -380,7 +383,7 @@ export class Page {
     this.refused = Boolean(answer.error) || answer.refused;
     this.acceptButton.disabled = this.refused || this.sliding;
     this.declineButton.disabled = false;
-    this.warning.textContent = answer.error ?? answer.warning;
+    this.warn(answer.error ?? answer.warning);
     if (answer.error) {
       if (answer.gone) this.gone();
       return;
@@ -395,6 +398,27 @@ export class Page {
         h("div", { class: tone || null, title: title || null, "data-number": name }, h("dt", {}, name), h("dd", {}, value)),
       ),
     );
+  }
+
+  warn(text) {
+    this.warning.textContent = text;
+    this.warning.hidden = text === "";
+    this.slider.leaves.hidden = text !== "" || this.review === null;
+    this.headline.update(this.choices.changed, this.barred);
+  }
+
+  // Why the headline's button can't be used; empty where it can.
+  get barred() {
+    return this.refused && this.headline.step?.do === "accept" ? "What is chosen can't be accepted" : "";
+  }
+
+  // What the headline's button does.
+  async act(step) {
+    if (step.do !== "accept") return;
+    this.sized = true;
+    this.size.value = String(step.n);
+    this.ask();
+    await this.decide("accept");
   }
 
   async decide(kind) {
@@ -434,7 +458,7 @@ export class Page {
     this.title.textContent = `Round ${round.id}`;
     this.about.textContent = round.about;
     this.said.textContent = "";
-    this.warning.textContent = "";
+    this.warn("");
     replace(this.fresh);
     this.progressTo(round.progress);
   }

@@ -4,7 +4,7 @@ import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
 import { area, line } from "d3-shape";
 import { axisOf, moved } from "./axis.js";
-import { now, same } from "./choices.js";
+import { now, proposes, same } from "./choices.js";
 import { h, replace, s } from "./dom.js";
 import { drawDots } from "./dots.js";
 
@@ -259,6 +259,7 @@ export class Panel {
     this.status.textContent = words[source];
     this.accept.disabled = source === "proposed" || source === "kept";
     this.reject.disabled = source === "rejected" || source === "kept";
+    for (const button of [this.accept, this.reject]) button.hidden = source === "kept" && !proposes(panel);
     if (panel.kind === "choice") this.updateChoices();
     else this.updateBounds();
   }
@@ -278,11 +279,13 @@ export class Panel {
     const [low, high] = bounds.map(place);
     const [first, last] = now(panel).map(place);
     const proposed = (panel.proposed ?? now(panel)).map(place);
+    // Where nothing is proposed and nothing was chosen, nothing would change: that is drawn as no proposal.
+    const kept = choices.source(panel.name) === "kept";
     replace(
       this.shade,
-      s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
+      kept ? null : s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
       s("path", { class: "refine-now", d: `M${first} 0V${CURVES + DOTS}M${last} 0V${CURVES + DOTS}` }),
-      s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }),
+      proposes(panel) ? s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }) : null,
     );
     const least = this.axis.stops[0];
     const most = this.axis.stops.at(-1);
@@ -305,7 +308,7 @@ export class Panel {
     const band = (this.x(1) - this.x(0)) / panel.levels.length;
     replace(
       this.shade,
-      kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: CURVES + DOTS })),
+      choices.source(panel.name) === "kept" ? [] : kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: CURVES + DOTS })),
     );
   }
 }
