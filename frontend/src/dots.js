@@ -5,6 +5,7 @@ const MISSING = 0xffff;
 
 export const GOOD = 1;
 export const BAD = 2;
+export const INFEASIBLE = 4;
 
 // Columns of `trials`, as refine/ui/web/content.py lays them out.
 export function columnsOf(buffer, names, n) {
@@ -35,7 +36,7 @@ export function drawDots(canvas, trials, column, { place, height, view, directio
       context.globalAlpha = good ? 0.85 : 0.5;
       for (let i = 0; i < trials.n; i += 1) {
         if (column[i] === MISSING || Number.isNaN(trials.values[i])) continue;
-        if (Boolean(trials.flags[i] & GOOD) !== good) continue;
+        if (Boolean(trials.flags[i] & GOOD) !== good || trials.flags[i] & INFEASIBLE) continue;
         const y = up(trials.values[i]);
         if (y < 0 || y > height) continue;
         context.beginPath();
@@ -48,9 +49,10 @@ export function drawDots(canvas, trials, column, { place, height, view, directio
   }
   context.globalAlpha = 0.9;
   context.strokeStyle = colours.bad;
+  drawInfeasible(context, trials, column, { x, up, height });
   let crosses = 0;
   for (let i = 0; i < trials.n && crosses < FEW; i += 1) {
-    if (!(trials.flags[i] & BAD) || column[i] === MISSING) continue;
+    if (!(trials.flags[i] & BAD) || trials.flags[i] & INFEASIBLE || column[i] === MISSING) continue;
     crosses += 1;
     const at = x(i);
     context.beginPath();
@@ -58,6 +60,22 @@ export function drawDots(canvas, trials, column, { place, height, view, directio
     context.lineTo(at + 2.5, floor + 2.5);
     context.moveTo(at - 2.5, floor + 2.5);
     context.lineTo(at + 2.5, floor - 2.5);
+    context.stroke();
+  }
+}
+
+// Trials that broke a metric constraint: hollow, where their values are; at the edge where these are off the scale.
+function drawInfeasible(context, trials, column, { x, up, height }) {
+  let drawn = 0;
+  for (let i = 0; i < trials.n && drawn < FEW; i += 1) {
+    if (!(trials.flags[i] & INFEASIBLE) || column[i] === MISSING || Number.isNaN(trials.values[i])) continue;
+    drawn += 1;
+    const [at, y] = [x(i), Math.min(height - 3, Math.max(3, up(trials.values[i])))];
+    context.beginPath();
+    context.moveTo(at - 2.8, y - 2.2);
+    context.lineTo(at + 2.8, y - 2.2);
+    context.lineTo(at, y + 2.8);
+    context.closePath();
     context.stroke();
   }
 }
@@ -70,7 +88,7 @@ function drawCounts(context, trials, column, { x, up, width, height, colours }) 
   const good = new Uint32Array(across * down);
   let most = 1;
   for (let i = 0; i < trials.n; i += 1) {
-    if (column[i] === MISSING || Number.isNaN(trials.values[i])) continue;
+    if (column[i] === MISSING || Number.isNaN(trials.values[i]) || trials.flags[i] & INFEASIBLE) continue;
     const y = Math.floor(up(trials.values[i]) / cell);
     const at = Math.floor(x(i) / cell);
     if (y < 0 || y >= down || at < 0 || at >= across) continue;

@@ -3,14 +3,18 @@ import { drawChecks, drawPairs, pairDialog } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
 import { h, replace } from "./dom.js";
 import { columnsOf } from "./dots.js";
+import { Front } from "./front.js";
 import { Headline } from "./headline.js";
 import { Panel } from "./panel.js";
+import { Plan } from "./plan.js";
 import { RiskSlider } from "./risk.js";
+import { Runner } from "./runner.js";
 import { drawTree } from "./tree.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 
 export class Page {
+  /** @param {HTMLElement} element @param {import("./transport.js").Transport} transport */
   constructor(element, transport) {
     this.transport = transport;
     this.round = null;
@@ -75,6 +79,7 @@ export class Page {
       (this.bestKey = h("span", { class: "refine-key best" }, "the best fifth")),
       h("span", { class: "refine-key everyone" }, "all trials"),
       h("span", { class: "refine-key bad" }, "without a usable model"),
+      (this.brokenKey = h("span", { class: "refine-key broken" })),
       (this.keptKey = h("span", { class: "refine-key kept" }, "what would stay")),
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
     );
@@ -83,7 +88,7 @@ export class Page {
     this.fixed = h("p", { class: "refine-faint" });
     this.pairs = h("section", {});
     this.checks = h("section", {});
-    this.note = h("textarea", { rows: 2, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
+    this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
       type: "number",
       min: 1,
@@ -99,16 +104,20 @@ export class Page {
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
     this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
-    this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "configurations ", this.size), this.acceptButton, this.declineButton);
-    this.python = h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton);
-    this.bar = h("footer", { class: "refine-bar" }, this.decideRow, this.python, this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
+    this.plan = new Plan(() => this.planned());
+    this.runner = new Runner((message) => this.send(message), () => this.ask());
+    this.front = new Front((message) => this.send(message), (text, tone) => this.say(text, tone));
+    this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", { title: "How many configurations the next round runs" }, "configurations ", this.size), ...this.plan.labels, this.acceptButton, this.declineButton);
+    this.python = h("details", { class: "refine-python" }, h("summary", {}, "The same in Python"), this.code, this.copyButton);
+    this.bar = h("footer", { class: "refine-bar" }, this.decideRow, h("div", { class: "refine-after" }, this.runner.element, this.python), this.said);
+    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.front.element, this.pairs, this.checks, this.bar);
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
     element.append(this.root);
   }
 
   // Talking to the session.
 
+  /** @param {import("./messages.js").Message} message @returns {Promise<any>} */
   async send(message) {
     const answer = await this.transport.ask(message);
     if (answer?.error) {
@@ -126,9 +135,11 @@ export class Page {
     this.slider.begin(found.risk, this.terms.risk);
     this.epsilonLabel.title = this.terms.epsilon;
     this.bestKey.title = this.terms.best;
+    this.headline.about.title = this.terms.claim;
+    this.plan.begin(found.shares, this.terms);
     // What comes after this moment is news.
     const pulse = await this.send({ type: "pulse" });
-    this.seen = JSON.stringify(pulse);
+    this.hear(pulse);
     await Promise.all([this.open(found.shown, { edits: found.edits, rejected: found.rejected }), this.drawTree(found.shown)]);
     this.beat();
   }
@@ -144,13 +155,13 @@ export class Page {
     if (id === this.round?.id) return;
     await this.open(id);
     await this.drawTree(id);
-    this.side.querySelector(`[data-round="${id}"]`)?.focus();
+    /** @type {HTMLElement | null} */ (this.side.querySelector(`[data-round="${id}"]`))?.focus();
   }
 
   // What the person has begun on the round that is shown: it stays when another round or another proposal is looked at.
   get begun() {
     const { edits, rejected, history } = this.choices;
-    return { edits, rejected: [...rejected], history, size: this.sized ? this.size.value : null, note: this.note.value };
+    return { edits, rejected: [...rejected], history, size: this.sized ? this.size.value : null, note: this.note.value, plan: this.plan.state };
   }
 
   async open(id, begun) {
@@ -175,6 +186,9 @@ export class Page {
     this.sliding = false;
     this.drawHead();
     const panels = this.review?.panels ?? [];
+    this.plan.show(panels, was.plan);
+    this.runner.show(round);
+    this.front.show(round);
     this.choices = new Choices(panels, was.edits, was.rejected, was.history);
     this.panels = panels.map((panel) => new Panel(panel, this));
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
@@ -194,6 +208,8 @@ export class Page {
     this.headline.show(review);
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
     this.scale.textContent = review.view.text;
+    this.brokenKey.hidden = review.constraints.length === 0;
+    this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
     drawChecks(this.checks, review.checks, this.terms.checks);
     drawPairs(this.pairs, review.pairs, this.terms.coupled, (pair, opener) => this.openPair(pair, opener));
@@ -277,9 +293,7 @@ export class Page {
     }
     if (this.away) this.say("");
     this.away = false;
-    const seen = JSON.stringify(pulse);
-    if (seen === this.seen) return;
-    this.seen = seen;
+    if (!this.hear(pulse)) return;
     await this.drawTree();
     const { round } = this;
     if (round === null) return;
@@ -295,10 +309,19 @@ export class Page {
     else await this.open(round.id);
   }
 
+  // Takes in a pulse; whether there is news of trials or rounds.
+  hear({ job, progress, versions }) {
+    this.runner.hear(job, progress);
+    const seen = JSON.stringify([progress, versions]);
+    const news = seen !== this.seen;
+    this.seen = seen;
+    return news;
+  }
+
   // Charts that move under the person's hand are worse than old ones.
   get busy() {
     if (this.review === null) return false;
-    const { activeElement } = this.root.getRootNode();
+    const { activeElement } = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const held = (part) => part.contains(activeElement) || part.querySelector("details[open]") !== null;
     return this.choices.changed || this.root.querySelector("dialog") !== null || [this.grid, this.pairs, this.checks].some(held);
   }
@@ -339,6 +362,12 @@ export class Page {
     this.ask();
   }
 
+  // Shares or beliefs have changed.
+  planned() {
+    for (const panel of this.panels) panel.belief.layout();
+    this.ask();
+  }
+
   // What the page was drawn from.
   get drawn() {
     return { round: this.round.id, risk: this.review.risk, proposal: this.review.proposal };
@@ -354,6 +383,8 @@ export class Page {
       n: this.sized ? n : this.advised,
       sized: this.sized,
       note: this.note.value,
+      ...this.plan.message,
+      ...this.runner.message,
     };
   }
 
@@ -409,12 +440,18 @@ export class Page {
 
   // Why the headline's button can't be used; empty where it can.
   get barred() {
-    return this.refused && this.headline.step?.do === "accept" ? "What is chosen can't be accepted" : "";
+    if (this.headline.step?.do === "accept") return this.refused ? "What is chosen can't be accepted" : "";
+    return this.runner.barred;
   }
 
   // What the headline's button does.
   async act(step) {
-    if (step.do !== "accept") return;
+    if (step.do !== "accept") {
+      const { do: call, n, top, seeds } = step;
+      const sizes = call === "run" ? { n } : { top, seeds };
+      await this.runner.start(this.round.id, { do: call, ...sizes });
+      return;
+    }
     this.sized = true;
     this.size.value = String(step.n);
     this.ask();
@@ -433,6 +470,9 @@ export class Page {
     this.ask();
     if (answer === null) return;
     this.say(`${answer.text} ${answer.warning}`.trim(), answer.warning ? "" : "good");
+    if (answer.child !== null && this.runner.barred === "") {
+      this.said.append(" ", h("button", { type: "button", onclick: () => this.runner.start(answer.child, {}) }, "run it now"));
+    }
     await this.drawTree();
   }
 

@@ -4,6 +4,7 @@ import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
 import { area, line } from "d3-shape";
 import { axisOf, moved } from "./axis.js";
+import { BeliefStrip } from "./belief.js";
 import { now, proposes, same } from "./choices.js";
 import { h, replace, s } from "./dom.js";
 import { drawDots } from "./dots.js";
@@ -26,12 +27,15 @@ export class Panel {
     this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
     this.controls = h("div", { class: "refine-controls" });
     this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason));
+    this.belief = new BeliefStrip(this);
     this.element = h(
       "section",
       { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
       h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel, page.terms)),
       h("p", { class: "refine-line" }, this.bounds, this.status),
+      panel.when ? h("p", { class: "refine-when refine-faint" }, panel.when) : null,
       this.plot,
+      this.belief.element,
       this.controls,
       this.why,
     );
@@ -53,12 +57,12 @@ export class Panel {
           onchange: () => this.typed(side),
         }),
       );
-      replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject);
+      replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject, this.belief.toggle);
     } else {
       this.chips = panel.levels.map((level, i) =>
         h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", onclick: () => this.toggle(i) }, level.label),
       );
-      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips), accept, reject);
+      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips), accept, reject, this.belief.toggle);
     }
     this.handles = [0, 1].map((side) => this.handle(side));
   }
@@ -83,8 +87,8 @@ export class Panel {
     this.x = scaleLinear().domain([low, high]).range([SIDE, SIDE + inner]);
     const height = CURVES + DOTS + AXIS;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.svg.setAttribute("width", width);
-    this.svg.setAttribute("height", height);
+    this.svg.setAttribute("width", String(width));
+    this.svg.setAttribute("height", String(height));
     this.canvas.style.top = `${CURVES}px`;
     this.canvas.style.height = `${DOTS}px`;
     this.shade = s("g", {});
@@ -93,6 +97,7 @@ export class Panel {
     this.ticks(axis, inner);
     replace(this.svg, ...parts, axis, ...(this.axis ? this.handles : []));
     this.dots();
+    this.belief.layout();
     this.update();
   }
 
@@ -103,8 +108,8 @@ export class Panel {
       .range([CURVES - 1, 2]);
     const at = (_, i) => this.x(i / (everyone.length - 1));
     return [
-      s("path", { class: "refine-everyone", d: area().x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
-      s("path", { class: "refine-best", d: line().x(at).y((v) => y(v))(best) }),
+      s("path", { class: "refine-everyone", d: /** @type {any} */ (area()).x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
+      s("path", { class: "refine-best", d: /** @type {any} */ (line()).x(at).y((v) => y(v))(best) }),
     ];
   }
 
@@ -271,7 +276,7 @@ export class Panel {
     const text = said ?? bounds.map((value) => this.label(value)).join(" to ");
     this.bounds.textContent = same(bounds, now(panel)) && !said ? text : `${panel.now} → ${text}`;
     this.inputs.forEach((input, side) => {
-      if (input.getRootNode().activeElement !== input) input.value = String(bounds[side]);
+      if (/** @type {Document | ShadowRoot} */ (input.getRootNode()).activeElement !== input) input.value = String(bounds[side]);
       input.style.width = `${Math.max(7, input.value.length + 4)}ch`; // a bound that is cut off is another number
     });
     if (!this.shade) return;

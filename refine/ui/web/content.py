@@ -28,6 +28,8 @@ from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
 from refine.space.limits import widened
 from refine.space.parameters import Integer, Parameter, Range
+from refine.trials.frame import infeasible_rows
+from refine.ui.web.plan import belief_form
 from refine.ui.web.steps import step_content
 from refine.utils.format import duration, number, p_value, percent, plural, probability, score
 
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
     from refine.review.review import Review
+    from refine.space.belief import Belief
+    from refine.tree.round import Round
 
 MISSING = 0xFFFF
 """Position of a trial that has none, such as one outside the range."""
@@ -71,7 +75,7 @@ def _worth(review: Review) -> tuple[str, ...]:
     return () if review._worth is None else (worth_sentence(review._worth),)
 
 
-def review_content(review: Review, checks: Checks, options: Options) -> dict[str, Any]:
+def review_content(review: Review[Round], checks: Checks, options: Options) -> dict[str, Any]:
     """A round under review: a panel per parameter, the proposal and those of other risks, the checks.
 
     Args:
@@ -107,11 +111,17 @@ def review_content(review: Review, checks: Checks, options: Options) -> dict[str
         "option": options.rows.index(options.now),
         "metric": analysis.metric,
         "direction": analysis.direction,
+        "constraints": [str(c) for c in proposal.subject_to],
         "trials": len(analysis.table),
         "view": _view(analysis, review.round.node.allow_degenerate),
         "panels": [
             panel(
-                analysis, e, changes[e.name], roles[e.name], [option.space[e.name] for option in options.rows]
+                analysis,
+                e,
+                changes[e.name],
+                roles[e.name],
+                [option.space[e.name] for option in options.rows],
+                review.round.belief,
             )
             for e in analysis.ranked
         ],
@@ -195,7 +205,12 @@ def page_terms() -> dict[str, str]:
 
 
 def panel(
-    analysis: Analysis, e: ParameterEvidence, change: Change, role: str, listed: Sequence[Parameter] = ()
+    analysis: Analysis,
+    e: ParameterEvidence,
+    change: Change,
+    role: str,
+    listed: Sequence[Parameter] = (),
+    belief: Belief | None = None,
 ) -> dict[str, Any]:
     """One parameter: its axis, what is proposed and why, and where the good trials lie.
 
@@ -205,6 +220,7 @@ def panel(
         change: What is proposed.
         role: The parameter's.
         listed: What the proposals of other risks make of it: their bounds can be shown as well.
+        belief: What is believed of the round's parameters.
     """
     p, badge = e.parameter, VERDICTS[analysis.findings[e.name].verdict]
     found: dict[str, Any] = {
@@ -216,6 +232,8 @@ def panel(
         "summary": _summary(change),
         "reason": why(change),
         "now": bounds_text(p),
+        "when": "" if p.when is None else f"only where {p.when}",
+        "belief": belief_form(belief, e.name, p),
     }
     if isinstance(p, Range):
         return {**found, **_range(e.name, p, change.new, listed), "density": _densities(analysis, e.name)}
@@ -296,7 +314,7 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
 
     For every panel in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
     there is none. Then values as float64, NaN where a trial has none. Then a byte of flags: 1 among the good, 2 without
-    a usable model.
+    a usable model, 4 of those infeasible, which keep their values.
 
     Args:
         analysis: Of the round.
@@ -307,8 +325,9 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     values = np.array(table["value"], dtype="<f8")
     bad = unusable(table, analysis.space, allow_degenerate)
     good = good_rows(analysis, np.isfinite(values) & ~bad)
-    values[bad | ~np.isfinite(values)] = np.nan
-    flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2)
+    broken = infeasible_rows(table) & np.isfinite(values)
+    values[(bad & ~broken) | ~np.isfinite(values)] = np.nan
+    flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2) | (broken.astype("u1") * 4)
     return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
 
 
@@ -364,13 +383,16 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
     }
 
 
-def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> dict[str, Any]:
+def preview_content(
+    found: Preview, proposal: Proposal, asked: int | None, front: tuple[int, int] | None = None
+) -> dict[str, Any]:
     """What accepting would mean: the numbers of the header with their texts.
 
     Args:
         found: The preview.
         proposal: The proposal that is edited.
         asked: How many configurations the person asked for; ``None`` where it was left to the page.
+        front: How many points of the front lie inside, and of how many; ``None`` where there is one goal.
     """
     bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
     means = terms()
@@ -407,9 +429,12 @@ def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> di
         _shown(
             "time",
             "not known" if math.isnan(found.seconds) else f"about {duration(found.seconds)}",
-            "How long the next round would take, one trial after the other, by the trials so far",
+            "How long the next round would take with so many workers, by the trials so far",
         ),
     ]
+    if front is not None:
+        about = "How many points of the front, the trials that no other one beats in every goal, lie inside"
+        numbers.insert(0, _shown("front kept", f"{front[0]:,} of {front[1]:,}", about))
     return {
         "volume_kept": known(found.volume_kept),
         "probability": known(found.probability),
