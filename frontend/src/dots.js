@@ -1,6 +1,6 @@
 // Trials as dots on a canvas: one by one while they are few, else as counts per pixel, so that any number stays fluid.
 import { h } from "./dom.js";
-import { BAD, Bins, GOOD } from "./places.js";
+import { BAD, Bins, GOOD, INFEASIBLE } from "./places.js";
 
 const FEW = 4000;
 const MANY = 150; // crosses
@@ -53,7 +53,12 @@ export class Dots {
   }
 }
 
-// `top` and `height` say which part of the places the canvas covers; dots at `beyond` have no place on the scale.
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {{n: number, x: Float32Array, y: Float32Array}} places
+ * @param {Uint8Array | Uint8Array<ArrayBuffer>} flags
+ * @param {{colours: any, top: number, height: number, beyond?: number}} how which part of the places the canvas covers; dots at `beyond` have no place on the scale
+ */
 function drawDots(canvas, places, flags, { top, height, beyond, colours }) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
@@ -64,14 +69,32 @@ function drawDots(canvas, places, flags, { top, height, beyond, colours }) {
   context.translate(0, -top);
   if (places.n <= FEW) drawEach(context, places, flags, beyond, colours);
   else drawCounts(context, places, flags, { width, top, height, colours });
+  drawInfeasible(context, places, flags, colours.bad);
   drawBad(context, places, flags, colours.bad);
+}
+
+// Trials that broke a metric constraint: hollow, where their values are; at the edge where these are off the scale.
+function drawInfeasible(context, { n, x, y }, flags, colour) {
+  context.globalAlpha = 0.9;
+  context.strokeStyle = colour;
+  context.beginPath();
+  let drawn = 0;
+  for (let i = 0; i < n && drawn < FEW; i += 1) {
+    if (!(flags[i] & INFEASIBLE) || Number.isNaN(x[i]) || Number.isNaN(y[i])) continue;
+    drawn += 1;
+    context.moveTo(x[i] - 2.8, y[i] - 2.2);
+    context.lineTo(x[i] + 2.8, y[i] - 2.2);
+    context.lineTo(x[i], y[i] + 2.8);
+    context.closePath();
+  }
+  context.stroke();
 }
 
 // Trials without a usable model: crosses, or strokes where those would cover each other.
 function drawBad(context, { n, x, y }, flags, colour) {
   const bad = [];
   for (let i = 0; i < n && bad.length < FEW; i += 1) {
-    if (flags[i] & BAD && !Number.isNaN(x[i])) bad.push(i);
+    if (flags[i] & BAD && !(flags[i] & INFEASIBLE) && !Number.isNaN(x[i])) bad.push(i);
   }
   const many = bad.length > MANY;
   context.globalAlpha = many ? 0.3 : 0.9;

@@ -193,7 +193,7 @@ export class Hover {
     } else {
       if (this.pinned === number) {
         this.show(answer, this.at);
-        if (what !== "note") this.card.querySelector(".refine-card-tools button").focus();
+        if (what !== "note") /** @type {HTMLElement} */ (this.card.querySelector(".refine-card-tools button")).focus();
       }
       this.page.list.again();
     }

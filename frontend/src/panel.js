@@ -4,7 +4,8 @@ import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
 import { area, line } from "d3-shape";
 import { axisOf, moved } from "./axis.js";
-import { now, same } from "./choices.js";
+import { BeliefStrip } from "./belief.js";
+import { now, proposes, same } from "./choices.js";
 import { h, replace, s } from "./dom.js";
 import { Dots } from "./dots.js";
 import { jitter, MISSING, placed, scaleOf } from "./places.js";
@@ -30,12 +31,15 @@ export class Panel {
     this.dotted = new Dots(this.plot, this.canvas, page.hover);
     this.controls = h("div", { class: "refine-controls" });
     this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason));
+    this.belief = new BeliefStrip(this);
     this.element = h(
       "section",
       { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
       h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel, page.terms)),
       h("p", { class: "refine-line" }, this.bounds, this.status),
+      panel.when ? h("p", { class: "refine-when refine-faint" }, panel.when) : null,
       this.plot,
+      this.belief.element,
       this.controls,
       this.why,
     );
@@ -57,12 +61,12 @@ export class Panel {
           onchange: () => this.typed(side),
         }),
       );
-      replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject);
+      replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject, this.belief.toggle);
     } else {
       this.chips = panel.levels.map((level, i) =>
         h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", onclick: () => this.toggle(i) }, level.label),
       );
-      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips), accept, reject);
+      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips), accept, reject, this.belief.toggle);
     }
     this.handles = [0, 1].map((side) => this.handle(side));
   }
@@ -87,8 +91,8 @@ export class Panel {
     this.x = scaleLinear().domain([low, high]).range([LEFT, LEFT + inner]);
     const height = CURVES + DOTS + AXIS;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.svg.setAttribute("width", width);
-    this.svg.setAttribute("height", height);
+    this.svg.setAttribute("width", String(width));
+    this.svg.setAttribute("height", String(height));
     this.canvas.style.top = `${CURVES}px`;
     this.canvas.style.height = `${DOTS}px`;
     this.shade = s("g", {});
@@ -98,6 +102,7 @@ export class Panel {
     this.ticks(axis, inner);
     replace(this.svg, this.values, ...parts, axis, ...(this.axis ? this.handles : []));
     this.dots();
+    this.belief.layout();
     this.update();
   }
 
@@ -108,8 +113,8 @@ export class Panel {
       .range([CURVES - 1, 2]);
     const at = (_, i) => this.x(i / (everyone.length - 1));
     return [
-      s("path", { class: "refine-everyone", d: area().x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
-      s("path", { class: "refine-best", d: line().x(at).y((v) => y(v))(best) }),
+      s("path", { class: "refine-everyone", d: /** @type {any} */ (area()).x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
+      s("path", { class: "refine-best", d: /** @type {any} */ (line()).x(at).y((v) => y(v))(best) }),
     ];
   }
 
@@ -269,6 +274,7 @@ export class Panel {
     this.status.textContent = words[source];
     this.accept.disabled = source === "proposed" || source === "kept";
     this.reject.disabled = source === "rejected" || source === "kept";
+    for (const button of [this.accept, this.reject]) button.hidden = source === "kept" && !proposes(panel);
     if (panel.kind === "choice") this.updateChoices();
     else this.updateBounds();
   }
@@ -280,7 +286,7 @@ export class Panel {
     const text = said ?? bounds.map((value) => this.label(value)).join(" to ");
     this.bounds.textContent = same(bounds, now(panel)) && !said ? text : `${panel.now} → ${text}`;
     this.inputs.forEach((input, side) => {
-      if (input.getRootNode().activeElement !== input) input.value = String(bounds[side]);
+      if (/** @type {Document | ShadowRoot} */ (input.getRootNode()).activeElement !== input) input.value = String(bounds[side]);
       input.style.width = `${Math.max(7, input.value.length + 4)}ch`; // a bound that is cut off is another number
     });
     if (!this.shade) return;
@@ -288,11 +294,13 @@ export class Panel {
     const [low, high] = bounds.map(place);
     const [first, last] = now(panel).map(place);
     const proposed = (panel.proposed ?? now(panel)).map(place);
+    // Where nothing is proposed and nothing was chosen, nothing would change: that is drawn as no proposal.
+    const kept = choices.source(panel.name) === "kept";
     replace(
       this.shade,
-      s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
+      kept ? null : s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
       s("path", { class: "refine-now", d: `M${first} 0V${CURVES + DOTS}M${last} 0V${CURVES + DOTS}` }),
-      s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }),
+      proposes(panel) ? s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }) : null,
     );
     const least = this.axis.stops[0];
     const most = this.axis.stops.at(-1);
@@ -315,7 +323,7 @@ export class Panel {
     const band = (this.x(1) - this.x(0)) / panel.levels.length;
     replace(
       this.shade,
-      kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: CURVES + DOTS })),
+      choices.source(panel.name) === "kept" ? [] : kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: CURVES + DOTS })),
     );
   }
 }

@@ -3,6 +3,7 @@
 export const MISSING = 0xffff;
 export const GOOD = 1;
 export const BAD = 2;
+export const INFEASIBLE = 4;
 
 const EDGE = 15; // pixels at the worse end for what has no place on the scale
 const PAD = 4;
@@ -25,7 +26,7 @@ export function columnsOf(buffer, names, n) {
 /**
  * The vertical scale of dots: by value, or by rank, where all have the same room however skewed the values are.
  * @param {object} view as refine/ui/web/view.py has it
- * @param {{values: Float64Array, ranks: Uint16Array, flags: Uint8Array}} trials
+ * @param {{values: Float64Array, ranks?: Uint16Array, flags: Uint8Array}} trials
  * @param {{top?: number, height: number, direction: string, ranked?: boolean}} how
  */
 export function scaleOf(view, trials, { top = 0, height, direction, ranked = false }) {
@@ -39,9 +40,9 @@ export function scaleOf(view, trials, { top = 0, height, direction, ranked = fal
   const bad = up ? top + height - 4 : top + 4;
   const beyond = up ? top + height - 10 : top + 10;
   const place = (i) => {
-    if (trials.flags[i] & BAD) return bad;
+    if (trials.flags[i] & BAD && !(trials.flags[i] & INFEASIBLE)) return bad;
     if (Number.isNaN(trials.values[i])) return Number.NaN;
-    if (ranked) return to(trials.ranks[i] / (MISSING - 1));
+    if (ranked) return trials.ranks[i] === MISSING ? bad : to(trials.ranks[i] / (MISSING - 1));
     const share = shareOf(trials.values[i]);
     return share >= 0 && share <= 1 ? to(share) : beyond;
   };

@@ -66,7 +66,7 @@ export class TrialList {
   // What is asked for.
 
   get query() {
-    return { type: "part", round: this.round.id, by: this.order.by, descending: this.order.descending, filters: this.filters };
+    return { type: /** @type {const} */ ("part"), round: this.round.id, by: this.order.by, descending: this.order.descending, filters: this.filters };
   }
 
   /** Asks anew: from the first row on, or for those that are in view. */
@@ -103,7 +103,7 @@ export class TrialList {
   sort(name) {
     const descending = this.order.by === name ? !this.order.descending : false;
     this.order = { by: name, descending };
-    for (const cell of this.head.querySelectorAll("[data-column]")) cell.setAttribute("aria-sort", this.sorted(cell.dataset.column));
+    for (const cell of /** @type {NodeListOf<HTMLElement>} */ (this.head.querySelectorAll("[data-column]"))) cell.setAttribute("aria-sort", this.sorted(cell.dataset.column));
     this.ask();
   }
 
@@ -124,7 +124,7 @@ export class TrialList {
 
   clear() {
     this.filters = {};
-    for (const field of this.head.querySelectorAll("input, select")) field.value = "";
+    for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (this.head.querySelectorAll("input, select"))) field.value = "";
     this.ask();
     this.head.querySelector("button").focus();
   }
@@ -190,6 +190,7 @@ export class TrialList {
     return h("tr", { ...attributes, "data-number": row.number, class: row.usable ? null : "unusable" }, h("th", { scope: "row", class: "right" }, number), cells);
   }
 
+  /** @returns {HTMLElement | null} */
   button(at) {
     return this.body.querySelector(`[data-at="${at}"] button`);
   }

@@ -13,6 +13,7 @@ export class Views {
   /** @param {import("./page.js").Page} page */
   constructor(page) {
     this.page = page;
+    /** @type {{name: string, title: string, draw: (place: HTMLElement) => any, analysed?: boolean, child?: boolean}[]} */
     this.views = [
       { name: "history", title: "history", draw: (place) => this.drawHistory(place) },
       { name: "curves", title: "learning curves", draw: (place) => showFigure(page, place, { name: "curves" }), analysed: true },
@@ -33,7 +34,7 @@ export class Views {
   show(round) {
     const same = round.id === this.round?.id && round.version === this.round.version && (round.review === null) === (this.round.review === null);
     this.round = round;
-    const fits = ({ analysed, child }) => !(analysed && round.review === null) && !(child && round.parent === null);
+    const fits = (/** @type {{analysed?: boolean, child?: boolean}} */ { analysed, child }) => !(analysed && round.review === null) && !(child && round.parent === null);
     this.views.forEach((view, i) => {
       this.tabs[i].hidden = !fits(view);
     });
@@ -120,7 +121,7 @@ export class Views {
     const height = TOP + TALL + AXIS;
     const scale = scaleOf(content.view, trials, { top: TOP, height: TALL, direction: this.round.direction });
     const x = (i) => LEFT + ((width - LEFT - RIGHT) * i) / Math.max(1, trials.n - 1);
-    for (const [name, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, width, height })) svg.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, width, height })) svg.setAttribute(name, String(value));
     canvas.style.height = `${height}px`;
     const steps = bestSteps(trials);
     const clamp = (value) => Math.max(TOP, Math.min(TOP + TALL, scale.to(value)));
@@ -204,7 +205,9 @@ export class Views {
 }
 
 // Where the best value changes, so that a line through 100,000 trials has a few points.
+/** @returns {[number, number][]} */
 function bestSteps({ n, best }) {
+  /** @type {[number, number][]} */
   const steps = [];
   for (let i = 0; i < n; i += 1) {
     if (!Number.isNaN(best[i]) && (steps.length === 0 || best[i] !== steps.at(-1)[1])) steps.push([i, best[i]]);

@@ -84,7 +84,7 @@ class Desk:
     def part(self, sheet: Sheet, message: Mapping[str, Any]) -> Answer:
         """Some rows of the list: see :func:`refine.ui.web.trials.part_content`."""
         query, offset = query_of(sheet, message), message.get("offset", 0)
-        if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
+        if offset < 0:
             raise ReviewError(f"offset must be a whole number >= 0, got {offset!r}")
         known = self._listed
         if known is None or known[0] is not sheet or known[1] != query:
@@ -122,7 +122,7 @@ def listed(sheet: Sheet) -> Answer:
     return list_content(sheet)
 
 
-def trial(found: Round, sheet: Sheet, number: Any) -> Answer:
+def trial(found: Round, sheet: Sheet, number: int) -> Answer:
     """One trial in full, with its learning curve.
 
     Raises:
@@ -133,10 +133,10 @@ def trial(found: Round, sheet: Sheet, number: Any) -> Answer:
     return trial_content(sheet, number, found.context.reader.curves(found._stored.pk, [key]).get(key))
 
 
-def check_number(found: Round, sheet: Sheet, number: Any) -> None:
+def check_number(found: Round, sheet: Sheet, number: int) -> None:
     """Raises ReviewError unless a round has a trial of that number."""
     n = len(sheet.frame)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < n:
+    if not 0 <= number < n:
         raise ReviewError(f"round {found.id} has no trial {number!r}; it has {n:,}, numbered from 0")
 
 
@@ -150,11 +150,11 @@ def mark(found: Round, sheet: Sheet, message: Mapping[str, Any]) -> None:
             ``"include"``, the last three with a ``text``.
 
     Raises:
-        ReviewError: There is no such trial, the number is another one's by now, or a text is missing.
+        ReviewError: There is no such trial, the number is another one's by now, or a reason is missing.
     """
-    number, do, text = message.get("number"), message.get("do"), message.get("text") or ""
+    number, do, text = message["number"], message["do"], message.get("text", "")
     check_number(found, sheet, number)
-    if message.get("key") != sheet.columns["key"][number]:
+    if message["key"] != sheet.columns["key"][number]:
         raise ReviewError(f"trial {number} of round {found.id} is another one by now; look again")
     if do in ("star", "unstar"):
         found.star([number], do == "star")
@@ -162,10 +162,8 @@ def mark(found: Round, sheet: Sheet, message: Mapping[str, Any]) -> None:
         found.annotate([number], text)
     elif do == "exclude":
         found.exclude([number], text)
-    elif do == "include":
-        found.include([number], text)
     else:
-        raise ReviewError(f"a mark is 'star', 'unstar', 'note', 'exclude' or 'include', got {do!r}")
+        found.include([number], text)
 
 
 def said(message: Mapping[str, Any]) -> str:

@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
+from refine.report.pages.goal import judged_text
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web import desk, pictures
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import page_terms, pair_content, preview_content, review_content, trials_content
+from refine.ui.web.front import front_content, front_kept
+from refine.ui.web.messages import check
+from refine.ui.web.plan import defaults, plan_of, running_of, whole
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from refine.tree.context import Context
     from refine.tree.round import Round
     from refine.trials.round_record import StoredNode
+    from refine.ui.web.background import Background
 
 Answer = dict[str, Any]
 
@@ -47,6 +52,8 @@ _AT_ONCE = (
     "start",
     "pulse",
     "tree",
+    "run",
+    "pause",
     "list",
     "part",
     "trial",
@@ -77,11 +84,19 @@ class Session:
         shown: The round that is shown first; all of its tree can be.
         risk: Accepted risk of the first proposal.
         started: A review of it that is shown first, with its edits.
+        background: Runs rounds for the page; ``None`` where it can't, as in a notebook.
     """
 
-    def __init__(self, shown: Round, risk: float = 0.05, started: Review | None = None) -> None:
+    def __init__(
+        self,
+        shown: Round,
+        risk: float = 0.05,
+        started: Review | None = None,
+        background: Background | None = None,
+    ) -> None:
         check_risk(risk)
         self.shown, self.risk = shown, risk
+        self.background = background
         self.child: Round | None = None
         self._lock = threading.RLock()
         self._desk = desk.Desk()
@@ -112,7 +127,7 @@ class Session:
             "numbers": self._numbers,
             "list": lambda asked: desk.listed(self._sheet(asked)),
             "part": lambda asked: self._desk.part(self._sheet(asked), asked),
-            "trial": lambda asked: desk.trial(self._found(asked), self._sheet(asked), asked.get("number")),
+            "trial": lambda asked: desk.trial(self._found(asked), self._sheet(asked), asked["number"]),
             "history": lambda asked: desk.history(self._sheet(asked)),
             "past": lambda asked: desk.past(self._sheet(asked)),
             "mark": self._mark,
@@ -121,17 +136,15 @@ class Session:
             "preview": self._preview,
             "epsilon": self._say_epsilon,
             "decide": self._decide,
+            "run": self._run,
+            "pause": self._pause,
+            "front": self._front,
+            "choose": self._choose,
         }
         try:
-            if not isinstance(message, Mapping):
-                raise ReviewError(f"a message must be an object, got {type(message).__name__}")
-            answer = answers.get(str(message.get("type")))
-            if answer is None:
-                raise ReviewError(
-                    f"no message {message.get('type')!r}; {did_you_mean(str(message.get('type')), answers)}"
-                )
-            with self._alone(str(message["type"])):
-                return answer(message)
+            checked = check(message)
+            with self._alone(str(checked["type"])):
+                return answers[checked["type"]](checked)
         except NotFoundError as error:
             return {"error": str(error), "gone": True}
         except RefineError as error:
@@ -156,6 +169,7 @@ class Session:
             "shown": self.shown.id,
             "risk": self.risk,
             "terms": page_terms(),
+            "shares": defaults(),
             "edits": edits,
             "rejected": rejected,
         }
@@ -165,7 +179,8 @@ class Session:
         home = self.shown.context
         counts = home.counts
         progress = {i: _progress(counts.get(s.pk, {}), s.n) for i, s in home.nodes.items()}
-        return {"progress": progress, "versions": self._versions()}
+        job = None if self.background is None else self.background.job()
+        return {"progress": progress, "versions": self._versions(), "job": job}
 
     def _versions(self) -> dict[str, str]:
         """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
@@ -227,6 +242,8 @@ class Session:
             "metric": found.metric,
             "direction": found.direction,
             "parent": found.node.parent,
+            "run": None if self.background is None else self.background.runnable(found),
+            "goals": len(found.goals),
         }
         check_risk(message.get("risk", self.risk))
         try:
@@ -291,25 +308,24 @@ class Session:
 
     def _preview(self, message: Mapping[str, Any]) -> Answer:
         review = self._edited(self._shown(message), message)
-        n, workers = _whole(message, "n"), _whole(message, "workers") or 1
+        n, workers = whole(message, "n"), whole(message, "workers") or 1
+        plan = plan_of(message, review)
         found = review.preview(n=n, workers=workers)
-        code = decision_code(review, str(message.get("note") or ""), found.n if n else None)
+        code = decision_code(review, message.get("note") or "", found.n if n else None, plan)
         asked = n if message.get("sized") else None
-        return {**preview_content(found, review.proposal, asked), "code": code}
+        return {**preview_content(found, review.proposal, asked, front_kept(review)), "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
-        kind, note = message.get("kind"), message.get("note") or ""
-        if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
-            raise ReviewError(f"a note must be a text of at most {_LONGEST_NOTE:,} letters")
-        if kind not in ("accept", "decline"):
-            raise ReviewError(f"a decision is to 'accept' or to 'decline', got {kind!r}")
+        kind, note = message["kind"], _note(message)
         review = self._same(message)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             if kind == "decline":
                 review.decline(note)
             else:
-                self.child = self._edited(review, message).accept(note, n=_whole(message, "n"))
+                edited = self._edited(review, message)
+                plan = plan_of(message, edited)
+                self.child = edited.accept(note, n=whole(message, "n"), **plan.accepting)
         warned = " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))
         if kind == "decline":
             return {"child": None, "text": "Declined. The space stays as it is.", "warning": warned}
@@ -318,11 +334,39 @@ class Session:
         text = f'Accepted. Round {id_} has {n}: tree["{id_}"].run(workers=2), or refine run STORE {id_}.'
         return {"child": id_, "text": text, "warning": warned}
 
+    # Running, in the background.
+
+    def _run(self, message: Mapping[str, Any]) -> Answer:
+        found, call = self._found(message), message.get("do", "run")
+        if self.background is None:
+            raise ReviewError(f'this page can\'t run a round; in Python: tree["{found.id}"].run()')
+        options = running_of(message)
+        sizes = {"run": ("n",), "replicate": ("top", "seeds")}[call]
+        options |= {name: value for name in sizes if (value := whole(message, name)) is not None}
+        if call == "replicate" and (over := sorted({"hours", "trials"} & options.keys())):
+            raise ReviewError(f"{over[0]} is for runs of new configurations; runs again have top and seeds")
+        return {"job": self.background.start(found, call, options)}
+
+    def _pause(self, _: Mapping[str, Any]) -> Answer:
+        if self.background is None:
+            raise ReviewError("nothing is running here")
+        return {"job": self.background.pause()}
+
+    # Several goals.
+
+    def _front(self, message: Mapping[str, Any]) -> Answer:
+        return dict(front_content(self._found(message)))
+
+    def _choose(self, message: Mapping[str, Any]) -> Answer:
+        found = self._found(message)
+        found.choose(message["point"], note=_note(message))
+        return {"text": f"Chosen. It is stored as a decision on round {found.id}."}
+
     # Rounds and reviews.
 
     def _found(self, message: Mapping[str, Any]) -> Round:
         key, home = message.get("round"), self.shown.context
-        if not isinstance(key, str) or key not in home.nodes:
+        if key not in home.nodes:
             raise NotFoundError(
                 f"no round {key!r} in tree {home.name!r}; it may have been removed since the page was opened"
             )
@@ -374,8 +418,6 @@ class Session:
 
     def _edited(self, review: Review, message: Mapping[str, Any]) -> Review:
         edits, rejected = message.get("edits") or {}, message.get("rejected") or []
-        if not isinstance(edits, Mapping) or not isinstance(rejected, list):
-            raise ReviewError("edits must be an object and rejected a list")
         review = review.reject(*rejected) if rejected else review
         meant = {str(name): self._meant(review, str(name), edit) for name, edit in edits.items()}
         return review.edit(meant) if meant else review
@@ -415,13 +457,13 @@ def _about(found: Round) -> str:
     """The line below a round's id."""
     decided = "; ".join(f"{d.kind} by {d.author}{f': {d.child}' if d.child else ''}" for d in found.decisions)
     note = f"“{found.node.note}”" if found.node.note else ""
-    return " · ".join(part for part in (f"{found.metric}, {found.direction}", note, decided) if part)
+    goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
+    judged = judged_text(goals, found.node.subject_to)
+    return " · ".join(part for part in (judged, note, decided) if part)
 
 
-def _whole(message: Mapping[str, Any], name: str) -> int | None:
-    value = message.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ReviewError(f"{name} must be a whole number >= 1, got {value!r}")
-    return value
+def _note(message: Mapping[str, Any]) -> str:
+    note = message.get("note") or ""
+    if len(note) > _LONGEST_NOTE:
+        raise ReviewError(f"a note must be a text of at most {_LONGEST_NOTE:,} letters")
+    return str(note)

@@ -266,8 +266,6 @@ def query_of(sheet: Sheet, message: Mapping[str, Any]) -> Query:
     """
     known = {c.name: c for c in sheet.shown}
     by, filters = message.get("by", "value"), message.get("filters") or {}
-    if not isinstance(filters, Mapping):
-        raise ReviewError(f"filters must be an object, got {type(filters).__name__}")
     for name in (by, *filters):
         if name not in known and not (name == "number" and name is by):
             raise ReviewError(f"no column {name!r}; {did_you_mean(str(name), ['number', *known])}")
@@ -276,24 +274,11 @@ def query_of(sheet: Sheet, message: Mapping[str, Any]) -> Query:
     return Query(str(by), bool(message.get("descending")), filters)
 
 
-def _check_filter(column: Column, asked: Any) -> None:
-    if not isinstance(asked, Mapping):
-        raise ReviewError(f"filter of {column.name}: must be an object, got {asked!r}")
-    kinds: dict[str, tuple[str, ...]] = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}
-    for key, value in asked.items():
-        if key not in kinds[column.kind]:
-            raise ReviewError(
-                f"filter of {column.name}: takes {' and '.join(kinds[column.kind])}, got {key!r}"
-            )
-        right = (
-            _is_number(value) and not isinstance(value, bool)
-            if column.kind == "number"
-            else isinstance(value, str)
-        )
-        if not right:
-            raise ReviewError(
-                f"filter of {column.name}: {key} must be a {'number' if column.kind == 'number' else 'text'}, got {value!r}"
-            )
+def _check_filter(column: Column, asked: Mapping[str, Any]) -> None:
+    takes = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}[column.kind]
+    for key in asked:
+        if key not in takes:
+            raise ReviewError(f"filter of {column.name}: takes {' and '.join(takes)}, got {key!r}")
 
 
 def found_rows(sheet: Sheet, query: Query) -> npt.NDArray[np.int64]:

@@ -38,14 +38,12 @@ def found(tmp_path_factory):
 
 @pytest.fixture
 def ask(found):
-    session = Session(found)
-    drawn = {
-        "round": found.id,
-        "proposal": session.handle({"type": "round", "round": found.id})["review"]["proposal"],
-    }
+    session, at = Session(found), {"round": found.id}
+    proposal = session.handle({"type": "round", **at})["review"]["proposal"]
 
     def asked(kind, **more):
-        answer = session.handle({"type": kind, **drawn, **more})
+        drawn = {"proposal": proposal} if kind in ("trials", "numbers", "figure") else {}
+        answer = session.handle({"type": kind, **at, **drawn, **more})
         if not isinstance(answer, bytes):
             json.dumps(answer, allow_nan=False)
         return answer
@@ -171,10 +169,10 @@ def test_what_is_noted_about_a_trial(tmp_path):
     ("kind", "more", "text"),
     [
         ("trial", {"number": 20}, "has no trial 20; it has 20, numbered from 0"),
-        ("trial", {"number": "5"}, "has no trial '5'"),
+        ("trial", {"number": "5"}, "message 'trial': number must be a whole number, got '5'"),
         ("part", {"by": "lrr"}, "no column 'lrr'; did you mean 'lr'?"),
         ("part", {"filters": {"lr": {"is": "5"}}}, "filter of lr: takes low and high, got 'is'"),
-        ("part", {"filters": {"lr": {"low": "5"}}}, "filter of lr: low must be a number, got '5'"),
+        ("part", {"filters": {"lr": {"low": "5"}}}, "filters.lr.low must be a number, got '5'"),
         ("part", {"offset": -1}, "offset must be a whole number >= 0, got -1"),
         ("figure", {"name": "edgs"}, "no figure 'edgs'; did you mean 'edges'?"),
         ("figure", {"name": "isolation", "about": "l"}, "no evidence for parameter 'l'; did you mean 'lr'?"),
