@@ -1,17 +1,20 @@
 """How long the review page takes in a real Chromium: to its pictures, from a drag to numbers, from a dot to its card, in its list.
 
-    python benchmarks/page.py
+    python benchmarks/page.py            in a browser
+    python benchmarks/page.py --answers  what the session takes to answer about trials, in CPU time; needs no browser
 
-Needs Chromium and playwright. Times are medians of five; the machine's other work is in them.
+Needs Chromium and playwright. Times are medians of five; in those of the browser the machine's other work is in them.
 """
 
 from __future__ import annotations
 
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,6 +94,38 @@ def list_to_end(page) -> float:
     return time.perf_counter() - started
 
 
+def answers() -> None:
+    """Prints CPU seconds per answer about trials as a table in markdown."""
+    print("| trials | which trial every dot is | a card | rows of the list | sorted anew | history |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder, refine.Tree("page", store=Path(folder) / "page.db") as tree:
+        for n in SIZES:
+            found = round_of(tree, n)
+            session, about = Session(found), {"round": found.id}
+            drawn = session.handle({"type": "round", **about})["review"]["proposal"]
+            first = taken(session, [{"type": "numbers", **about, "proposal": drawn}])
+            cards = taken(session, [{"type": "trial", **about, "number": n * i // 7} for i in range(1, 6)])
+            rows = taken(
+                session, [{"type": "part", **about, "offset": n // 100 * i * 10} for i in range(6)][1:]
+            )
+            anew = taken(session, [{"type": "part", **about, "by": f"p{i}"} for i in range(5)])
+            history = taken(session, [{"type": "past", **about} for _ in range(5)])
+            cells = [f"{seconds:.3f} s" for seconds in (first, cards, rows, anew, history)]
+            print(f"| {n:,} | {' | '.join(cells)} |", flush=True)
+
+
+def taken(session: Session, messages: list[dict[str, Any]]) -> float:
+    """The median CPU seconds of answers."""
+    found = []
+    for message in messages:
+        started = time.process_time()
+        answer = session.handle(message)
+        found.append(time.process_time() - started)
+        if isinstance(answer, dict) and "error" in answer:
+            raise SystemExit(answer["error"])
+    return statistics.median(found)
+
+
 def main() -> None:
     """Prints a table in markdown."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -126,4 +161,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answers() if "--answers" in sys.argv else main()

@@ -92,6 +92,7 @@ export class Page {
       (this.keptKey = h("span", { class: "refine-key kept" }, "what would stay")),
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
     );
+    this.legend.append(h("span", {}, "point at a dot: which trial it is"));
     this.scale = h("span", {});
     this.scaleButtons = [false, true].map((ranked) => h("button", { type: "button", "aria-pressed": String(!ranked), onclick: () => this.rank(ranked) }, ranked ? "rank" : "value"));
     this.legend.append(h("span", { class: "refine-switch", role: "group", "aria-label": "Scale of the dots" }, this.scaleButtons), this.scale);
