@@ -455,9 +455,7 @@ def preview_content(
 def _claimed(proposal: Proposal, found: Preview, judged: str) -> str:
     """What the probability in the header is of."""
     if not proposal.claim.others:
-        return (
-            f"Probability that the best {judged} inside is within ε = {score(found.epsilon)} of the best in the present space."
-        )
+        return f"Probability that the best {judged} inside is within ε = {score(found.epsilon)} of the best in the present space."
     losses = [(found.metric, found.epsilon), *((t.metric, t.epsilon) for t in proposal.claim.others)]
     worse = ", ".join(f"{score(epsilon)} in {metric}" for metric, epsilon in losses)
     return (

@@ -36,22 +36,32 @@ def front_content(found: Round) -> FrontAnswer:
     """
     if len(found.goals) == 1:
         raise ReviewError(
-            f"round {found.id} has one goal, so that its front is its best trial; of that one", Action("round.recommend")
+            f"round {found.id} has one goal, so that its front is its best trial; of that one",
+            Action("round.recommend"),
         )
     names = list(found.space)
     trials, best = found.trials, found.front
     titles = ["value", *(title_of(goal, names) for goal in found.goals[1:])]
     known = all(title in trials for title in titles)
-    values = np.column_stack([np.asarray(trials[t], dtype=float) for t in titles]) if known else np.empty((0, len(titles)))
+    values = (
+        np.column_stack([np.asarray(trials[t], dtype=float) for t in titles])
+        if known
+        else np.empty((0, len(titles)))
+    )
     finite = np.isfinite(values).all(axis=1)
     broken = infeasible_rows(trials) if known else np.zeros(0, dtype=bool)
     goals: list[FrontGoal] = [
-        {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"} for goal in found.goals
+        {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"}
+        for goal in found.goals
     ]
-    others = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index)) if known else np.zeros(0, dtype=int)
+    others = (
+        np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index)) if known else np.zeros(0, dtype=int)
+    )
     shown = others[:: max(1, -(-len(others) // _OTHERS))]
     some = f" Of {len(others):,} other trials {len(shown):,} are drawn." if len(shown) < len(others) else ""
-    wrong = f" ▽ {plural(int((finite & broken).sum()), 'infeasible trial')}." if (finite & broken).any() else ""
+    wrong = (
+        f" ▽ {plural(int((finite & broken).sum()), 'infeasible trial')}." if (finite & broken).any() else ""
+    )
     return {
         "goals": goals,
         "points": _points(found, best, goals),
@@ -78,13 +88,20 @@ def _points(found: Round, best: pd.DataFrame, goals: list[FrontGoal]) -> list[Fr
     chosen = _chosen(found)
     points: list[FrontPoint] = []
     for at, row in best.iterrows():
-        values = [float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k]) for k, goal in enumerate(goals)]
+        values = [
+            float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k])
+            for k, goal in enumerate(goals)
+        ]
         points.append(
             {
                 "label": int(str(at)),
                 "values": values,
-                "text": ", ".join(f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)),
-                "configuration": ", ".join(f"{name} {label(row[name])}" for name in names if row[name] == row[name]),
+                "text": ", ".join(
+                    f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)
+                ),
+                "configuration": ", ".join(
+                    f"{name} {label(row[name])}" for name in names if row[name] == row[name]
+                ),
                 "chosen": int(str(at)) == chosen,
             }
         )

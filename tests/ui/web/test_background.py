@@ -83,7 +83,9 @@ def test_it_runs_what_is_left_pauses_in_order_and_goes_on(made, background):
     session.handle({"type": "run", "round": found.id, "trials": 3})
     job = ended(session)
     assert job["text"] == "ended"
-    assert job["log"].splitlines()[-1].startswith(f"3 trials ended, {40 - before - 3} left; best so far: value ")
+    assert (
+        job["log"].splitlines()[-1].startswith(f"3 trials ended, {40 - before - 3} left; best so far: value ")
+    )
     assert session.handle({"type": "pulse"})["progress"][found.id]["ended"] == before + 3
     assert "nothing is running here" in session.handle({"type": "pause"})["error"]
 
@@ -97,7 +99,9 @@ def test_a_round_ends_in_order_with_the_server(made, background):
     assert not job["running"]
     assert "stopped by SIGTERM; every finished trial is stored" in job["log"]
     assert 0 < len(found.trials) < 40
-    found.run(progress=False, trials=1, objective=lambda p: p["x"], name="objectives_here.score")  # no lease is left
+    found.run(
+        progress=False, trials=1, objective=lambda p: p["x"], name="objectives_here.score"
+    )  # no lease is left
 
 
 def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background):
@@ -121,7 +125,10 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
     runnable = background.runnable(script)
     assert not runnable["able"]
     assert "score was defined in a script or notebook; open the page with --objective" in runnable["why"]
-    assert runnable["command"] == f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
+    assert (
+        runnable["command"]
+        == f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
+    )
     program = made(name="command: python train.py {x}")
     assert "open the page with --command" in background.runnable(program)["why"]
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
@@ -140,13 +147,20 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
         assert ended(session)["text"] == "ended"
     assert len(script.trials) == 6
     with refine.Tree("m", store="sqlite://") as in_memory:
-        inside = in_memory.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=2, name="objectives_here.score")
+        inside = in_memory.add_round(
+            {"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=2, name="objectives_here.score"
+        )
         assert "in the memory of another process" in background.runnable(inside)["why"]
 
 
 def test_no_process_shows_where_the_store_is(made, background):
     found = made(n=40, pause=0.1)
     background.start(found, "run", {})
-    listed = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(background._process.pid)], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(background._process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "refine.ui.web.background" in listed.stdout
     assert "refine.db" not in listed.stdout

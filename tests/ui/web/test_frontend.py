@@ -58,9 +58,18 @@ def test_every_message_has_a_schema_and_an_answer(tree):
         ({"type": "tre"}, "no message 'tre'; did you mean 'tree'\\?"),
         ({"type": "tree", "round": "a"}, "message 'tree': it has no 'round'; known: type"),
         ({"type": "pair", "round": "a", "a": "x"}, "message 'pair': it needs 'b'"),
-        ({"type": "choose", "round": "a", "point": True}, "message 'choose': point must be a whole number, got True"),
-        ({"type": "choose", "round": "a", "point": 1.5}, "message 'choose': point must be a whole number, got 1.5"),
-        ({"type": "run", "round": "a", "do": "walk"}, "message 'run': do must be 'run' or 'replicate', got 'walk'"),
+        (
+            {"type": "choose", "round": "a", "point": True},
+            "message 'choose': point must be a whole number, got True",
+        ),
+        (
+            {"type": "choose", "round": "a", "point": 1.5},
+            "message 'choose': point must be a whole number, got 1.5",
+        ),
+        (
+            {"type": "run", "round": "a", "do": "walk"},
+            "message 'run': do must be 'run' or 'replicate', got 'walk'",
+        ),
         (
             {"type": "preview", "round": "a", "edits": {"x": {"keep": [0, "1"]}}},
             r"message 'preview': edits\.x\.keep\.1 must be a whole number, got '1'",

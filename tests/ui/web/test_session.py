@@ -123,7 +123,10 @@ def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
     for wrong in (-1, "much", True, [0.1]):
         error = session.handle({"type": "epsilon", "round": root.id, "value": wrong})["error"]
         assert error.startswith(
-            ("epsilon must be a number >= 0 in units of the metric", "message 'epsilon': value must be a number or null")
+            (
+                "epsilon must be a number >= 0 in units of the metric",
+                "message 'epsilon': value must be a number or null",
+            )
         )
     assert root.epsilon is None
 
@@ -296,7 +299,10 @@ UNWRITABLE = "a note holds '\\ud800', which can't be stored; leave that letter o
             {"belief": {"drpout": {"near": 0.2, "within": 0.1}}},
             "belief: unknown parameter 'drpout'; did you mean 'dropout'?",
         ),
-        ({"belief": {"dropout": {"near": 2, "within": 0.1}}}, "belief: dropout: near 2 lies outside 0 to 0.5; widen the range if you mean it"),
+        (
+            {"belief": {"dropout": {"near": 2, "within": 0.1}}},
+            "belief: dropout: near 2 lies outside 0 to 0.5; widen the range if you mean it",
+        ),
         (
             {"belief": {"optimizer": {"weights": [0.5]}}},
             "belief: optimizer: needs near with within or within_factor, or one weight per choice; got {'weights': [0.5]}",
