@@ -20,9 +20,12 @@ AXE = Path(__file__).parents[3] / "frontend" / "node_modules" / "axe-core" / "ax
 
 @contextlib.contextmanager
 def page_of(browser, found, **options):
-    with contextlib.closing(Background()) as background, served(found, background=background) as running:
-        with visit(browser, running.url, **options) as page:
-            yield page
+    with (
+        contextlib.closing(Background()) as background,
+        served(found, background=background) as running,
+        visit(browser, running.url, **options) as page,
+    ):
+        yield page
 
 
 def test_what_to_do_next_is_the_headline_and_its_button_does_it(browser, root, tree):
