@@ -53,6 +53,25 @@ export interface Epsilon {
   value: number | null;
 }
 
+/** A figure of ``round.plot``, in the colours of the page. */
+export interface Figure {
+  round: string;
+  risk?: number;
+  proposal?: string | null;
+  type: "figure";
+  name: string;
+  about?: string;
+  dark?: boolean;
+}
+
+/** What a column must hold: numbers between two ends, one level, or a text with another in it. */
+export interface Filter {
+  low?: number;
+  high?: number;
+  is?: string;
+  holds?: string;
+}
+
 /** The front of several goals. */
 export interface Front {
   type: "front";
@@ -83,6 +102,12 @@ export interface FrontPoint {
   chosen: boolean;
 }
 
+/** The axes of the history. */
+export interface History {
+  type: "history";
+  round: string;
+}
+
 /** What runs in the background, or ran last. */
 export interface Job {
   round: string;
@@ -90,6 +115,30 @@ export interface Job {
   pausing: boolean;
   text: string;
   log: string;
+}
+
+/** The head of the list of trials. */
+export interface Listing {
+  type: "list";
+  round: string;
+}
+
+/** Something to note about a trial; its key says that the number is still its own. */
+export interface Mark {
+  type: "mark";
+  round: string;
+  number: number;
+  key: string;
+  do: "star" | "unstar" | "note" | "exclude" | "include";
+  text?: string;
+}
+
+/** Which trial every dot is, as bytes. */
+export interface Numbers {
+  round: string;
+  risk?: number;
+  proposal?: string | null;
+  type: "numbers";
 }
 
 /** Two parameters level by level. */
@@ -100,6 +149,28 @@ export interface Pair {
   type: "pair";
   a: string;
   b: string;
+}
+
+/** What differs from the round that one came from. */
+export interface Parent {
+  type: "parent";
+  round: string;
+}
+
+/** Some rows of the list of trials. */
+export interface Part {
+  type: "part";
+  round: string;
+  by?: string;
+  descending?: boolean;
+  filters?: Record<string, Filter>;
+  offset?: number;
+}
+
+/** The history itself, as bytes. */
+export interface Past {
+  type: "past";
+  round: string;
 }
 
 /** Ends what runs in order, as one Ctrl-C does; a second one at once. */
@@ -171,6 +242,13 @@ export interface Tree {
   type: "tree";
 }
 
+/** One trial in full. */
+export interface Trial {
+  type: "trial";
+  round: string;
+  number: number;
+}
+
 /** Every trial, as bytes. */
 export interface Trials {
   round: string;
@@ -179,4 +257,4 @@ export interface Trials {
   type: "trials";
 }
 
-export type Message = Start | Pulse | Tree | Round | Trials | Pair | Epsilon | Preview | Decide | Run | Pause | Front | Choose;
+export type Message = Start | Pulse | Tree | Round | Trials | Pair | Epsilon | Preview | Decide | Run | Pause | Front | Choose | Numbers | Trial | Listing | Part | Mark | History | Past | Parent | Figure;

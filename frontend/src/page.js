@@ -2,14 +2,17 @@
 import { drawChecks, drawPairs, pairDialog } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
 import { h, replace } from "./dom.js";
-import { columnsOf } from "./dots.js";
 import { Front } from "./front.js";
 import { Headline } from "./headline.js";
+import { Hover } from "./hover.js";
 import { Panel } from "./panel.js";
+import { columnsOf, MISSING } from "./places.js";
 import { Plan } from "./plan.js";
 import { RiskSlider } from "./risk.js";
 import { Runner } from "./runner.js";
 import { drawTree } from "./tree.js";
+import { TrialList } from "./trials.js";
+import { Views } from "./views.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 
@@ -28,6 +31,10 @@ export class Page {
     this.asking = false;
     this.again = false;
     this.seen = "";
+    this.ranked = false;
+    this.hover = new Hover(this);
+    this.list = new TrialList(this);
+    this.views = new Views(this);
     this.build(element);
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.main);
@@ -40,6 +47,8 @@ export class Page {
   close() {
     clearTimeout(this.timer);
     this.slider.close();
+    this.hover.close();
+    this.list.close();
     this.closed = true;
     this.observer.disconnect();
     this.dark.removeEventListener("change", this.redraw);
@@ -84,7 +93,8 @@ export class Page {
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
     );
     this.scale = h("span", {});
-    this.legend.append(this.scale);
+    this.scaleButtons = [false, true].map((ranked) => h("button", { type: "button", "aria-pressed": String(!ranked), onclick: () => this.rank(ranked) }, ranked ? "rank" : "value"));
+    this.legend.append(h("span", { class: "refine-switch", role: "group", "aria-label": "Scale of the dots" }, this.scaleButtons), this.scale);
     this.fixed = h("p", { class: "refine-faint" });
     this.pairs = h("section", {});
     this.checks = h("section", {});
@@ -110,8 +120,8 @@ export class Page {
     this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", { title: "How many configurations the next round runs" }, "configurations ", this.size), ...this.plan.labels, this.acceptButton, this.declineButton);
     this.python = h("details", { class: "refine-python" }, h("summary", {}, "The same in Python"), this.code, this.copyButton);
     this.bar = h("footer", { class: "refine-bar" }, this.decideRow, h("div", { class: "refine-after" }, this.runner.element, this.python), this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.front.element, this.pairs, this.checks, this.bar);
-    this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
+    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.front.element, this.pairs, this.views.element, this.list.element, this.checks, this.bar);
+    this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     element.append(this.root);
   }
 
@@ -183,6 +193,10 @@ export class Page {
     this.review = round.review;
     this.preview = null;
     if (!sameTrials) this.trials = null;
+    if (!sameTrials) this.hover.forget();
+    for (const panel of this.panels) this.hover.drop(panel.dotted);
+    this.views.show(round);
+    this.list.show(round);
     this.sliding = false;
     this.drawHead();
     const panels = this.review?.panels ?? [];
@@ -207,11 +221,11 @@ export class Page {
     this.epsilon.placeholder = review.epsilon_text;
     this.headline.show(review);
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
-    this.scale.textContent = review.view.text;
+    this.scale.textContent = this.ranked ? review.view.rank_text : review.view.text;
     this.brokenKey.hidden = review.constraints.length === 0;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
-    drawChecks(this.checks, review.checks, this.terms.checks);
+    drawChecks(this.checks, review.checks, this.terms.checks, this);
     drawPairs(this.pairs, review.pairs, this.terms.coupled, (pair, opener) => this.openPair(pair, opener));
     this.advised = review.advised;
     this.sized = (was.size ?? null) !== null;
@@ -228,12 +242,39 @@ export class Page {
     if (buffer === null || this.round !== round) return;
     this.trials = columnsOf(buffer, review.panels.map((panel) => panel.name), review.trials);
     this.paint();
+    await this.fetchNumbers(round);
+  }
+
+  // Which trial every dot is: asked for once the dots are there, since a large round takes a moment.
+  async fetchNumbers(round) {
+    const buffer = await this.transport.ask({ type: "numbers", ...this.drawn });
+    if (this.round !== round || this.trials === null || buffer.error) return;
+    this.trials.numbers = new Uint32Array(buffer);
+    this.trials.rows = new Map();
+    this.trials.numbers.forEach((number, i) => this.trials.rows.set(number, i));
+  }
+
+  // The level of either parameter of a pair that a trial has.
+  cellOf(number, { a, b }) {
+    const row = this.trials?.rows?.get(number) ?? -1;
+    const columns = [a, b].map(({ name }) => this.trials?.columns.get(name));
+    if (row < 0 || columns.some((column) => !column || column[row] === MISSING)) return null;
+    const nearest = (at, place) => at.reduce((best, value, i) => (Math.abs(value - place) < Math.abs(at[best] - place) ? i : best), 0);
+    return [a, b].map(({ at }, i) => nearest(at, columns[i][row] / (MISSING - 1)));
+  }
+
+  // The dots by value, or by rank.
+  rank(ranked) {
+    this.ranked = ranked;
+    this.scaleButtons.forEach((button, i) => button.setAttribute("aria-pressed", String(Boolean(i) === ranked)));
+    this.scale.textContent = ranked ? this.view.rank_text : this.view.text;
+    this.paint();
   }
 
   async openPair(pair, opener) {
     const content = await this.send({ type: "pair", ...this.drawn, a: pair.a, b: pair.b });
     if (content === null) return;
-    const dialog = pairDialog(content, this.review.metric, this.review.direction, opener);
+    const dialog = pairDialog(content, this.review.metric, this.review.direction, opener, this.hover.number === null ? null : this.cellOf(this.hover.number, content));
     this.root.append(dialog);
     dialog.showModal();
   }
@@ -515,6 +556,7 @@ export class Page {
     for (const panel of this.panels) {
       if (panel.plot.clientWidth !== panel.width) panel.layout();
     }
+    this.views.layoutHistory();
   }
 
   paint() {
@@ -525,5 +567,6 @@ export class Page {
       if (panel.width) panel.dots();
       else panel.layout();
     }
+    this.views.paint();
   }
 }

@@ -7,13 +7,16 @@ import { axisOf, moved } from "./axis.js";
 import { BeliefStrip } from "./belief.js";
 import { now, proposes, same } from "./choices.js";
 import { h, replace, s } from "./dom.js";
-import { drawDots } from "./dots.js";
+import { Dots } from "./dots.js";
+import { jitter, MISSING, placed, scaleOf } from "./places.js";
 
 const CURVES = 62; // pixels of the panel of densities
 const DOTS = 96;
-const SIDE = 14; // room beside the axis, for handles at its ends
+const LEFT = 44; // room beside the axis, for values
+const SIDE = 14; // and for handles at its ends
 const AXIS = 22;
 const TICK = 38; // pixels that a label of the axis takes at least
+const LETTER = 6.2; // and a letter of it
 
 export class Panel {
   constructor(panel, page) {
@@ -25,6 +28,7 @@ export class Panel {
     this.canvas = h("canvas", { class: "refine-dots", "aria-hidden": "true" });
     this.svg = s("svg", { class: "refine-plot", role: "group", "aria-label": `${panel.name}: densities and bounds` });
     this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
+    this.dotted = new Dots(this.plot, this.canvas, page.hover);
     this.controls = h("div", { class: "refine-controls" });
     this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason));
     this.belief = new BeliefStrip(this);
@@ -82,9 +86,9 @@ export class Panel {
     const width = this.plot.clientWidth;
     if (width === 0) return;
     this.width = width;
-    const inner = width - 2 * SIDE;
+    const inner = width - LEFT - SIDE;
     const [low, high] = this.axis ? this.axis.ends : [0, 1];
-    this.x = scaleLinear().domain([low, high]).range([SIDE, SIDE + inner]);
+    this.x = scaleLinear().domain([low, high]).range([LEFT, LEFT + inner]);
     const height = CURVES + DOTS + AXIS;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("width", String(width));
@@ -93,9 +97,10 @@ export class Panel {
     this.canvas.style.height = `${DOTS}px`;
     this.shade = s("g", {});
     const parts = [this.shade, ...(this.axis ? this.curves() : this.bars())];
+    this.values = s("g", { class: "refine-axis", "aria-hidden": "true" });
     const axis = s("g", { class: "refine-axis", transform: `translate(0,${CURVES + DOTS})`, "aria-hidden": "true" });
     this.ticks(axis, inner);
-    replace(this.svg, ...parts, axis, ...(this.axis ? this.handles : []));
+    replace(this.svg, this.values, ...parts, axis, ...(this.axis ? this.handles : []));
     this.dots();
     this.belief.layout();
     this.update();
@@ -144,31 +149,36 @@ export class Panel {
       return;
     }
     const place = (value) => this.x(this.axis.scale(value));
+    const values = panel.ticks.map(({ value }) => value);
+    const labels = new Map(panel.ticks.map(({ value, label }) => [value, label]));
+    const room = (value) => Math.max(TICK, LETTER * labels.get(value).length + 8);
     const shown = [];
-    for (const value of [...panel.grid].sort((a, b) => rank(panel.grid, a) - rank(panel.grid, b))) {
-      if (shown.every((other) => Math.abs(place(other) - place(value)) >= TICK)) shown.push(value);
+    for (const value of [...values].sort((a, b) => rank(values, a) - rank(values, b))) {
+      if (shown.every((other) => Math.abs(place(other) - place(value)) >= (room(other) + room(value)) / 2)) shown.push(value);
     }
     const scale = Object.assign((value) => place(value), {
       copy: () => scale,
       domain: () => panel.edges,
       range: () => [this.x(0), this.x(1)],
     });
-    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat((value) => this.label(value)).tickSize(4));
+    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat((value) => labels.get(value)).tickSize(4));
   }
 
   dots() {
     const { trials, view, round } = this.page;
     if (trials === null || !this.width) return;
     const levels = this.panel.kind === "range" ? this.panel.grid.length : this.panel.levels.length;
-    const inner = this.x(1) - this.x(0);
-    drawDots(this.canvas, trials, trials.columns.get(this.panel.name), {
-      place: (position) => this.x(position),
-      height: DOTS,
-      view,
-      direction: round.direction,
-      spread: Math.min(0.5, 8 / Math.sqrt(levels)) * (inner / levels) * (this.panel.kind === "choice" ? 1.2 : 0.7),
-      colours: this.page.colours,
-    });
+    const spread = Math.min(0.5, 8 / Math.sqrt(levels)) * ((this.x(1) - this.x(0)) / levels) * (this.panel.kind === "choice" ? 1.2 : 0.7);
+    const column = trials.columns.get(this.panel.name);
+    const scale = scaleOf(view, trials, { top: CURVES, height: DOTS, direction: round.direction, ranked: this.page.ranked });
+    const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));
+    const names = { numberOf: (i) => trials.numbers?.[i] ?? null, indexOf: (number) => trials.rows?.get(number) ?? -1 };
+    this.dotted.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: CURVES, height: DOTS, beyond: scale.beyond }, names);
+    const right = this.x.range()[1];
+    replace(
+      this.values,
+      scale.ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${right}` }), s("text", { x: LEFT - 8, y: y + 3.5, "text-anchor": "end" }, label)]),
+    );
   }
 
   handle(side) {

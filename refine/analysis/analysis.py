@@ -46,7 +46,7 @@ from refine.trials.frame import (
 )
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
-from refine.trials.trial import FAILED, STATES
+from refine.trials.trial import EXCLUDED, FAILED, STATES
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Bools, Floats, order_of, row_codes
 from refine.utils.display import Shown
@@ -337,6 +337,26 @@ def analyze(
     constraints = metric_constraints(subject_to)
     frame = _judged(frame, space, constraints)
     earlier = None if earlier is None else _judged(earlier, space, constraints)
+    if (out := _excluded(frame)).any():
+        _check_pooled_number(pooled, len(frame))
+        left = analyze(
+            space,
+            frame[~out].reset_index(drop=True),
+            value,
+            direction,
+            seed,
+            metric=metric,
+            earlier=earlier,
+            pooled=int((~out[:pooled]).sum()),
+            look=look,
+            read=None if read is None else {n: _read_mask(n, read, len(frame))[~out] for n in read},
+            groups=None if groups is None else list(itertools.compress(groups, ~out)),
+            allow_degenerate=allow_degenerate,
+            fresh=fresh,
+            subject_to=constraints,
+            belief=belief,
+        )
+        return replace(left, states={**left.states, EXCLUDED: int(out[pooled:].sum())})
     kept = sample_of(frame, space, MOST)
     if kept is not None:
         _check_pooled_number(pooled, len(frame))
@@ -448,6 +468,13 @@ def analyze(
         feasibility=feasibility,
         said=said,
     )
+
+
+def _excluded(frame: pd.DataFrame) -> Bools:
+    """Which rows somebody left out of every analysis."""
+    if "state" not in frame:
+        return np.zeros(len(frame), dtype=np.bool_)
+    return np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
 
 
 def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_degenerate: bool) -> Analysis:

@@ -155,7 +155,7 @@ def _planned_runs(found: RanRound) -> list[Run]:
     columns = found.records.columns
     runs = []
     for i, configuration in enumerate(found.records.configurations):
-        if columns["replicate"][i] or columns["state"][i] == "running":
+        if columns["replicate"][i] or columns["state"][i] in ("running", "excluded"):
             continue
         noted = columns["read"][i]
         names = json.loads(noted) if isinstance(noted, str) else noted

@@ -41,7 +41,7 @@ class Watch:
         seconds = records.columns["seconds"]
         curves = records.curves or [{}] * len(records.metrics)
         known = [
-            metric.of(m, c, s if state == "complete" else None)
+            None if state == "excluded" else metric.of(m, c, s if state == "complete" else None)
             for m, c, s, state in zip(records.metrics, curves, seconds, records.columns["state"], strict=True)
         ]
         self.metric_seen = any(v is not None for v in known)

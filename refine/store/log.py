@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
+from refine.store.marks import state_of
 from refine.store.schema import shown_url, t
 from refine.store.sound import BROKEN, PLAIN, READ, curve_of, said, sift, unreadable
 from refine.trials.frame import Records
@@ -306,7 +307,12 @@ def _sound_rows(
     same |= {"attempt": 0} if (least, most) == (0, 0) else {}
     same |= {"node": pks[0]} if len(pks) == 1 else {}
     names = [name for name in ("node", *(["pk"] if numbered else []), *READ) if name not in same]
-    query = sa.select(*(c[name] for name in names)).where(where).order_by(c.node, c.pk)
+    state = state_of(connection, pks)
+    query = (
+        sa.select(*(state if name == "state" else c[name] for name in names))
+        .where(where)
+        .order_by(c.node, c.pk)
+    )
     if most:
         query = query.where(~_superseded())
     before: Counter[int] = Counter()

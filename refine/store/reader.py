@@ -25,6 +25,7 @@ from refine.store.log import (
     read_shown,
     record_blocks,
 )
+from refine.store.marks import Mark, last_marks, read_marks
 from refine.store.schema import shown_url, t
 from refine.store.sound import BROKEN, LARGEST, node_of, said
 from refine.trials.frame import Records
@@ -92,7 +93,15 @@ class Reader(ABC):
         """See :func:`refine.store.log.last_rows`."""
         return self._once(last_rows, tree)
 
+    def last_marks(self, tree: int) -> dict[int, int]:
+        """See :func:`refine.store.marks.last_marks`."""
+        return self._once(last_marks, tree)
+
     # A node.
+
+    def marks(self, pk: int) -> list[Mark]:
+        """What people noted about its trials, oldest first."""
+        return self._of(read_marks, pk) or []
 
     def inherited(self, pk: int) -> frozenset[str]:
         """Keys of the configurations that a node does not run again."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from refine.errors import StoreError
 from refine.trials.trial import OLDER_ORIGINS
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
@@ -27,6 +27,7 @@ _CHANGES = {
     ),
     6: ("ALTER TABLE trial ADD COLUMN environment TEXT",),
     7: ("ALTER TABLE node ADD COLUMN subject_to TEXT", "ALTER TABLE node ADD COLUMN goals TEXT"),
+    8: (),
 }
 
 _OLDER_COLUMNS = {
@@ -134,6 +135,20 @@ t = SimpleNamespace(
         sa.UniqueConstraint("node", "key", "replicate", "attempt"),
         # Reads a round in the order of finishing without sorting it.
         sa.Index("trial_node", "node", "pk"),
+    ),
+    # What people noted about planned trials, never changed: the last word on each matter counts.
+    mark=_table(
+        "mark",
+        _pk(),
+        _of("node"),
+        _text("key"),
+        _int("attempt"),
+        sa.Column("excluded", sa.Integer, nullable=True),  # 1: left out of every analysis; 0: no longer
+        sa.Column("starred", sa.Integer, nullable=True),
+        _text("note", nullable=True),  # beside `excluded` why, else about the trial
+        _text("author"),
+        _number("created"),
+        sa.Index("mark_node", "node", "key"),
     ),
     # Values per epoch: zlib over JSON.
     curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),

@@ -450,6 +450,14 @@ def _check_run(row: Row) -> None:
         raise ValueError("an environment must be an object of texts")
 
 
+def _check_mark(row: Row) -> None:
+    flags = [row.get("excluded"), row.get("starred")]
+    if any(flag not in (None, 0, 1) for flag in flags):
+        raise ValueError("what is excluded or starred must be 0 or 1")
+    if flags.count(None) == 0 or (flags.count(None) == 2 and row.get("note") is None):
+        raise ValueError("a mark must say one thing: that a trial is excluded, that it is starred, or a note")
+
+
 _CHECKS: dict[str, Callable[[Row], None]] = {
     "node": _check_node,
     "run": _check_run,
@@ -463,4 +471,5 @@ _CHECKS: dict[str, Callable[[Row], None]] = {
     "opened": _check_metrics,
     "proposal": _check_proposal,
     "decision": _check_decision,
+    "mark": _check_mark,
 }

@@ -25,6 +25,7 @@ from refine.store.engine import absolute, check_place, engine_of, may_be_written
 from refine.store.failures import NotWritableError, say_the_rest
 from refine.store.lease import Held, lease, leases, unlock
 from refine.store.log import TrialWriter, read_records, store_scores
+from refine.store.marks import Mark, add_marks
 from refine.store.reader import Reader, Snapshot, environment_digest
 from refine.store.removal import (
     Damaged,
@@ -415,6 +416,10 @@ class Store(Reader):
         with self.engine.begin() as connection:
             remove_trials(connection, pk, numbers, curves)
             note_removal(connection, tree, entry)
+
+    def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
+        """Keeps what somebody noted about trials of a node."""
+        self._written(lambda connection: add_marks(connection, pk, marks))
 
     def remove_nodes(self, tree: int, pks: Sequence[int], entries: Sequence[Removal]) -> None:
         """Takes rounds out with everything that belongs to them."""

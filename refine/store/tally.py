@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
+from refine.store.marks import state_of
 from refine.store.schema import t
 from refine.store.sound import BROKEN, sift
 from refine.store.texts import parsed
@@ -44,10 +45,12 @@ class _Size(NamedTuple):
     Attributes:
         rows: How many trials it has, replicates and earlier attempts among them.
         last: Row of the one that was written last.
+        mark: Row of what was noted last about its trials: somebody may have excluded one.
     """
 
     rows: int
     last: int
+    mark: int = 0
 
 
 class Best(NamedTuple):
@@ -78,8 +81,12 @@ class Tallies:
         with engine.connect() as connection:
             sizes = _sizes(connection, t.node.c.tree == tree)
             known = {pk: self._states[pk] for pk in sizes if pk in self._states}
-            grown = {pk: then for pk, (then, _) in known.items() if then != sizes[pk]}
-            new = [pk for pk in sizes if pk not in known]
+            grown = {
+                pk: then
+                for pk, (then, _) in known.items()
+                if then != sizes[pk] and then.mark == sizes[pk].mark
+            }
+            new = [pk for pk in sizes if pk not in known or known[pk][0].mark != sizes[pk].mark]
             found = _counted(connection, t.trial.c.node.in_(new)) if new else {}
             for pk, then in grown.items():
                 more = _counted(connection, _between(pk, then, sizes[pk])).get(pk)
@@ -111,6 +118,8 @@ class Tallies:
             then, found = self._best.get((pk, goal), (_Size(0, 0), Best()))
             if then == size:
                 return found
+            if then.mark != size.mark:
+                then, found = _Size(0, 0), Best()
             c = t.trial.c
             mine = sa.func.sum(sa.case((c.replicate == 0, 1), else_=0))
             looked = sa.select(sa.func.count(), mine, sa.func.max(c.attempt))
@@ -146,8 +155,11 @@ def _sizes(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int
     c, node = t.trial.c, t.node.c
     rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == node.pk).scalar_subquery()
     last = sa.select(sa.func.max(c.pk)).where(c.node == node.pk).scalar_subquery()
-    query = sa.select(node.pk, rows, last).where(which)
-    return {pk: _Size(int(n), int(top or 0)) for pk, n, top in connection.execute(query)}
+    mark = sa.select(sa.func.max(t.mark.c.pk)).where(t.mark.c.node == node.pk).scalar_subquery()
+    query = sa.select(node.pk, rows, last, mark).where(which)
+    return {
+        pk: _Size(int(n), int(top or 0), int(noted or 0)) for pk, n, top, noted in connection.execute(query)
+    }
 
 
 def _between(pk: int, then: _Size, now: _Size) -> sa.ColumnElement[bool]:
@@ -162,11 +174,12 @@ def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
 def _counted(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int, _Counts]:
     c = t.trial.c
     planned = sa.case((c.replicate == 0, 1), else_=0)
+    state = state_of(connection)
     query = (
-        sa.select(c.node, c.state, sa.func.count(), sa.func.sum(planned), sa.func.max(c.attempt))
+        sa.select(c.node, state, sa.func.count(), sa.func.sum(planned), sa.func.max(c.attempt))
         .where(which)
-        .group_by(c.node, c.state)
-        .order_by(c.node, c.state)
+        .group_by(c.node, state)
+        .order_by(c.node, state)
     )
     found: dict[int, _Counts] = {}
     for node, state, rows, mine, attempt in connection.execute(query):
@@ -177,10 +190,11 @@ def _counted(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[i
 
 def _superseded(connection: sa.Connection, nodes: list[int]) -> dict[int, dict[str, int]]:
     c = t.trial.c
+    state = state_of(connection, nodes)
     query = (
-        sa.select(c.node, c.state, sa.func.count())
+        sa.select(c.node, state, sa.func.count())
         .where(c.pk.in_(_earlier_rows(nodes)))
-        .group_by(c.node, c.state)
+        .group_by(c.node, state)
     )
     found: dict[int, dict[str, int]] = {}
     for node, state, number in connection.execute(query):
@@ -205,7 +219,7 @@ def _earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
 def _read(connection: sa.Connection, where: sa.ColumnElement[bool], goal: Goal, found: Best) -> Best:
     """The best of trials and of what was known before, looked for here."""
     c = t.trial.c
-    query = sa.select(c.pk, c.state, c.metrics).where(where).order_by(c.pk)
+    query = sa.select(c.pk, state_of(connection), c.metrics).where(where).order_by(c.pk)
     for rows in connection.execute(query, execution_options={"yield_per": _BLOCK}).partitions():
         found = _better(found, *zip(*rows, strict=True), goal=goal)
     return found
@@ -234,8 +248,9 @@ def _top(
         return None
     number = _in_sqlite if sqlite else _in_postgresql
     value = number(name, goal.sign).label("value")
-    ended = where & (c.state == "complete")
-    columns = (c.pk, c.state, c.metrics)
+    state = state_of(connection)
+    ended = where & ((c.state if state is c.state else state.element) == "complete")
+    columns = (c.pk, state, c.metrics)
 
     def ranked(*which: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
         query = sa.select(*columns, value).where(ended, *which).order_by(value.desc().nulls_last(), c.pk)

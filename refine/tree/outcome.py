@@ -179,7 +179,7 @@ def seen(child: Round, decision: Decision, values: Values) -> Seen:
     frame = _judged(child, child.trials)
     if frame.empty:
         return Seen(planned, 0, (), math.nan, (), child.direction)
-    drawn = frame[space_filling(frame) & (frame["state"] != "running")]
+    drawn = frame[space_filling(frame) & ~frame["state"].isin(("running", "excluded"))]
     if planned < stored.n - extra and not child.node.adaptive:
         first = child.cells(planned) if planned > 0 else []
         drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]

@@ -67,15 +67,15 @@ def delete_trials(
     """Removes trials of a round: see :meth:`refine.Tree.delete_trials`."""
     why, who = check_note(note), check_author(author)
     with context.store.lease(stored.pk, f"round {stored.node.id}"):
-        numbers = _numbers(rows, count)
+        numbers = numbers_of(rows, count)
         if numbers:
             entry = removal("trials removed", stored.node.id, _with(why, plural(len(numbers), "trial")), who)
             context.store.remove_trials(context.tree, stored.pk, numbers, curves, entry)
     return len(numbers)
 
 
-def _numbers(rows: Any, count: int) -> list[int]:
-    """Which of a round's trials are meant.
+def numbers_of(rows: Any, count: int) -> list[int]:
+    """Which of a round's trials are meant, as numbers in order.
 
     Raises:
         ReviewError: That can't be told, or there is no such trial.

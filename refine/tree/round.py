@@ -46,6 +46,7 @@ from refine.store.reader import Reader
 from refine.tree.apply import How, add_child, check_previous, loss, mistyped, off_grid
 from refine.tree.context import Context
 from refine.tree.lineage import analysis_of, said_on, seen_earlier
+from refine.tree.marks import mark_trials, marks_frame
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.winner import ranked_keys, winner_of
 from refine.trials.frame import Records, best_first, best_row, table, tables
@@ -521,7 +522,17 @@ class Round(Shown):
         """Trials that did not complete, with their tracebacks in ``error``."""
         records = self.context.reader.records([self._stored.pk])
         frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
-        return frame[frame["state"] != "complete"].reset_index(drop=True)
+        return frame[~frame["state"].isin(("complete", "excluded"))].reset_index(drop=True)
+
+    @property
+    def marks(self) -> pd.DataFrame:
+        """What people noted about trials: ``starred, note, excluded, author, time``, under the labels of :attr:`trials`.
+
+        ``excluded`` is the reason, ``None`` where a trial is not left out. Trials that nothing holds of have no row.
+        """
+        here = self._at_once().context
+        records = here.reader.records([self._stored.pk], curves=self._metric.curves)
+        return marks_frame(here.reader.marks(self._stored.pk), records)
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -801,6 +812,78 @@ class Round(Shown):
         """
         self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
         return self
+
+    def exclude(self, rows: Any, reason: str, *, author: str | None = None) -> int:
+        """Leaves trials out of every analysis, of this round and of those below: they are known to measure something else.
+
+        They stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value; reports and the log say
+        who left them out and why. An excluded configuration is not run again unless asked: ``run(rerun="excluded")``.
+
+        Args:
+            rows: Which: some of :attr:`trials`, a True or False for each of them, or their labels there.
+            reason: Why. A value that looks too good or too bad is no reason: whoever leaves out what does not please will see
+                what they wish to see.
+            author: Who says so; default the user's name.
+
+        Returns:
+            How many.
+
+        Raises:
+            ReviewError: There is no such trial, or no reason.
+        """
+        return self._mark(rows, excluded=True, note=reason, author=author)
+
+    def include(self, rows: Any, reason: str = "", *, author: str | None = None) -> int:
+        """Takes :meth:`exclude` back; the log keeps both.
+
+        Args:
+            rows: Which trials, as there.
+            reason: Why.
+            author: Who says so; default the user's name.
+
+        Returns:
+            How many.
+
+        Raises:
+            ReviewError: There is no such trial.
+        """
+        return self._mark(rows, excluded=False, note=reason, author=author)
+
+    def star(self, rows: Any, starred: bool = True, *, author: str | None = None) -> int:
+        """Gives trials a star, to find them again, or takes it away. Changes no analysis.
+
+        Args:
+            rows: Which trials, as :meth:`exclude` takes them.
+            starred: Whether they have one from now on.
+            author: Who says so; default the user's name.
+
+        Returns:
+            How many.
+
+        Raises:
+            ReviewError: There is no such trial.
+        """
+        return self._mark(rows, starred=bool(starred), author=author)
+
+    def annotate(self, rows: Any, note: str, *, author: str | None = None) -> int:
+        """Writes a note on trials, in place of an earlier one; an empty note takes it away. Changes no analysis.
+
+        Args:
+            rows: Which trials, as :meth:`exclude` takes them.
+            note: The note.
+            author: Who says so; default the user's name.
+
+        Returns:
+            How many.
+
+        Raises:
+            ReviewError: There is no such trial, or the note is no text.
+        """
+        return self._mark(rows, note=check_note(note), author=author)
+
+    def _mark(self, rows: Any, **said: Any) -> int:
+        records = self.context.store.records([self._stored.pk], curves=self._metric.curves)
+        return mark_trials(self.context, self._stored, records, rows, **said)
 
     def choose(
         self, point: int | Mapping[str, Any], *, note: str = "", author: str | None = None

@@ -41,6 +41,7 @@ from refine.space.roles import scientific_of
 from refine.space.space import Space, encode_configuration
 from refine.store.engine import check_folder
 from refine.store.store import Store
+from refine.tree import marks
 from refine.tree.apply import check_count, drawn_by_belief, first_share, off_grid
 from refine.tree.comparison import Comparison, compare
 from refine.tree.confirm import confirm
@@ -574,6 +575,7 @@ class Tree(Exchange, Shown):
             opened = here.reader.openings(stored.pk)
             rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
         rows += log_rows(here)
+        rows += marks.log_rows(here)
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))

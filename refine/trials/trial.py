@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 from refine.trials.metric import Curve
 
-STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pruned")
+EXCLUDED = "excluded"
+
+STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pruned", EXCLUDED)
+"""How trials end. One that somebody excluded is left out of every analysis, however it ended."""
 
 FAILED = ("failed", "diverged", "crashed", "timeout")
 """States of trials that ended without a value."""

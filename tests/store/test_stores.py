@@ -126,6 +126,7 @@ FIFTH = (
 )
 BACK = {
     # A version -> what makes a store of the version before out of one.
+    8: ("DROP TABLE mark",),
     7: ("ALTER TABLE node DROP COLUMN subject_to", "ALTER TABLE node DROP COLUMN goals"),
     6: ("ALTER TABLE trial DROP COLUMN environment",),
     5: FIFTH,

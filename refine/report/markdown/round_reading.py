@@ -6,7 +6,7 @@ import contextlib
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refine.errors import AnalysisError, ReviewError
 from refine.proposal.options import Options, options_of
@@ -79,7 +79,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         proposal=proposal,
         options=options,
         decisions=decisions,
-        table=found.trials.assign(error=records.columns["error"]),
+        table=_trials(found, records.columns["error"]),
         codes=versions_of(records.columns["code"]),
         environment=environments[0] if environments else {},
         spread=spread(ran_on),
@@ -93,6 +93,14 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         before=found._best_before(),
         winner=found.recommend(),
     )
+
+
+def _trials(found: Round, errors: list[Any]) -> pd.DataFrame:
+    """The trials with what went wrong; of those that somebody left out with the reason."""
+    frame, why = found.trials.assign(error=errors), found.marks
+    out = why.index[why["excluded"].notna()]
+    frame.loc[out, "error"] = [f"{why['excluded'][i]} ({why['author'][i]})" for i in out]
+    return frame
 
 
 def _options(found: Round, proposal: Proposal, analysis: Analysis) -> Options | None:

@@ -55,6 +55,7 @@ _STATE_WORDS = {
     "crashed": "the process went down",
     "timeout": "time ran out",
     "pruned": "stopped early",
+    "excluded": "somebody left it out",
     "running": "not finished yet",
 }
 

@@ -1,4 +1,4 @@
-"""Commands that take something out of a store for good: repair, delete, unlock. They ask before they do."""
+"""Commands that take something out: repair, delete and unlock for good, which ask before they do; exclude from analyses."""
 
 from __future__ import annotations
 
@@ -101,6 +101,54 @@ def delete(
             put_json(data)
         else:
             typer.echo(told)
+
+
+TrialsOption = Annotated[
+    list[int],
+    typer.Option("--trial", help="A trial, by its row of the table from 0. Can be given several times."),
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; reports and the log show it.")]
+
+
+@app.command(rich_help_panel=DECIDE)
+def exclude(
+    store: StoreArgument,
+    which: RoundArgument,
+    trial: TrialsOption,
+    reason: ReasonOption,
+    author: AuthorOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave trials out of every analysis, such as those of a broken machine; they stay in the store."""
+    with opened(store, name) as found:
+        at = found[which]
+        _said(at.id, at.exclude(trial, reason, author=author), "excluded", as_json)
+
+
+@app.command(rich_help_panel=DECIDE)
+def include(
+    store: StoreArgument,
+    which: RoundArgument,
+    trial: TrialsOption,
+    reason: ReasonOption = "",
+    author: AuthorOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take back that trials were excluded."""
+    with opened(store, name) as found:
+        at = found[which]
+        _said(at.id, at.include(trial, reason, author=author), "included", as_json)
+
+
+def _said(round_id: str, count: int, what: str, as_json: bool) -> None:
+    from refine.utils.format import plural
+
+    if as_json:
+        put_json({"round": round_id, what: count})
+    else:
+        typer.echo(f"round {round_id}: {plural(count, 'trial')} {what}")
 
 
 @app.command(rich_help_panel=DECIDE)

@@ -15,13 +15,13 @@ from refine import stats
 from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.analysis.levels import cells_of, level_shares
-from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import good_rows, having, unusable
 from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
+from refine.report.pages.goal import judged_text
 from refine.report.pages.options import leaves_text, risks_text
-from refine.report.pages.proposal import claim_sentence, judged_text, why
+from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.report.pages.worth import worth_sentence
 from refine.space.edits import bounds_text
@@ -31,6 +31,8 @@ from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.frame import infeasible_rows
 from refine.ui.web.plan import belief_form
 from refine.ui.web.steps import step_content
+from refine.ui.web.ticks import axis
+from refine.ui.web.view import MISSING, rank_column, view_of
 from refine.utils.format import duration, number, p_value, percent, plural, probability, score
 
 if TYPE_CHECKING:
@@ -48,10 +50,8 @@ if TYPE_CHECKING:
     from refine.space.belief import Belief
     from refine.tree.round import Round
 
-MISSING = 0xFFFF
-"""Position of a trial that has none, such as one outside the range."""
-
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
+_LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
 TOP_KEPT, VOLUME_KEPT, PROBABILITY, FRONT_PROBABILITY = (
     "best trials kept",
@@ -139,6 +139,7 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
                 "number": f"{c.verdict.upper()}: {figure(c)}",
                 "says": says(c),
                 "call": "" if c.call is None else str(c.call),
+                "picture": {"name": c.picture, "about": c.about} if c.picture else None,
             }
             for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
         ],
@@ -270,8 +271,17 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
         "grid": [float(v) for v in p.grid],
         "stops": sorted(stops),
         "labels": [number(v, 6) for v in sorted(stops)],
+        "ticks": _ticks(p),
         "proposed": _proposed(p, new),
     }
+
+
+def _ticks(p: Range) -> list[dict[str, Any]]:
+    """Its levels where they can be read, else round numbers between its ends."""
+    found = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
+    if max(len(tick["label"]) for tick in found) <= _LONGEST_TICK:
+        return found
+    return axis(float(p.low), float(p.high), log=p.log)
 
 
 def _outside(p: Range, far: float) -> set[float]:
@@ -300,21 +310,15 @@ def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
     """The part of the values that figures show as well, and whether on a logarithmic scale."""
     values = np.asarray(analysis.table["value"], dtype=float)
     usable = values[np.isfinite(values) & ~unusable(analysis.table, analysis.space, allow_degenerate)]
-    low, high, log = 0.0, 1.0, False
-    if len(usable):
-        view = MetricView(usable, analysis.direction)
-        low, high, log = view.low, view.high, view.log
-    how = ", on a logarithmic scale" if log else ""
-    text = f"dots: {analysis.metric} from {score(low)} at the bottom to {score(high)}{how}"
-    return {"low": low, "high": high, "log": log, "text": text}
+    return view_of(usable, analysis.metric, analysis.direction)
 
 
 def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     """Every trial of the round, column by column, little-endian.
 
     For every panel in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
-    there is none. Then values as float64, NaN where a trial has none. Then a byte of flags: 1 among the good, 2 without
-    a usable model, 4 of those infeasible, which keep their values.
+    there is none; then one of ranks by value, the lowest first. Then values as float64, NaN where a trial has none. Then a
+    byte of flags: 1 among the good, 2 without a usable model, 4 of those infeasible, which keep their values and have no rank.
 
     Args:
         analysis: Of the round.
@@ -328,6 +332,7 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     broken = infeasible_rows(table) & np.isfinite(values)
     values[(bad & ~broken) | ~np.isfinite(values)] = np.nan
     flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2) | (broken.astype("u1") * 4)
+    columns.append(rank_column(np.where(broken, np.nan, values)))
     return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
 
 
@@ -370,8 +375,8 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
         return f"{at}: median {analysis.metric} {score(float(medians[i, j]))}, {trials}"
 
     return {
-        "a": {"name": a, "labels": [v.label for v in across.levels]},
-        "b": {"name": b, "labels": [v.label for v in down.levels]},
+        "a": _side(across),
+        "b": _side(down),
         "median": [[known(v) for v in row] for row in medians],
         "n": n.tolist(),
         "good": good.tolist(),
@@ -381,6 +386,14 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
             f"trials. {b} is vertical."
         ),
     }
+
+
+def _side(e: ParameterEvidence) -> dict[str, Any]:
+    """A parameter at the side of a pair: its levels, and where they lie on its axis."""
+    p = e.parameter
+    at = level_positions(p)
+    at = at if p.ordered else (np.asarray(at) + 0.5) / p.size
+    return {"name": e.name, "labels": [v.label for v in e.levels], "at": [float(v) for v in at]}
 
 
 def preview_content(

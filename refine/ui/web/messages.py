@@ -115,6 +115,83 @@ class Decide(Chosen):
     kind: Required[Literal["accept", "decline"]]
 
 
+class Numbers(Looked):
+    """Which trial every dot is, as bytes."""
+
+    type: Literal["numbers"]
+
+
+class Trial(TypedDict):
+    """One trial in full."""
+
+    type: Literal["trial"]
+    round: str
+    number: int
+
+
+class Listing(TypedDict):
+    """The head of the list of trials."""
+
+    type: Literal["list"]
+    round: str
+
+
+Filter = TypedDict("Filter", {"low": float, "high": float, "is": str, "holds": str}, total=False)
+"""What a column must hold: numbers between two ends, one level, or a text with another in it."""
+
+
+class Part(TypedDict):
+    """Some rows of the list of trials."""
+
+    type: Literal["part"]
+    round: str
+    by: NotRequired[str]
+    descending: NotRequired[bool]
+    filters: NotRequired[dict[str, Filter]]
+    offset: NotRequired[int]
+
+
+class Mark(TypedDict):
+    """Something to note about a trial; its key says that the number is still its own."""
+
+    type: Literal["mark"]
+    round: str
+    number: int
+    key: str
+    do: Literal["star", "unstar", "note", "exclude", "include"]
+    text: NotRequired[str]
+
+
+class History(TypedDict):
+    """The axes of the history."""
+
+    type: Literal["history"]
+    round: str
+
+
+class Past(TypedDict):
+    """The history itself, as bytes."""
+
+    type: Literal["past"]
+    round: str
+
+
+class Parent(TypedDict):
+    """What differs from the round that one came from."""
+
+    type: Literal["parent"]
+    round: str
+
+
+class Figure(Looked):
+    """A figure of ``round.plot``, in the colours of the page."""
+
+    type: Literal["figure"]
+    name: str
+    about: NotRequired[str]
+    dark: NotRequired[bool]
+
+
 class Run(TypedDict, total=False):
     """Runs what is left of a round, or its best again, in the background."""
 
@@ -198,7 +275,10 @@ class FrontAnswer(TypedDict):
     about: str
 
 
-MESSAGES = (Start, Pulse, Tree, Round, Trials, Pair, Epsilon, Preview, Decide, Run, Pause, Front, Choose)
+MESSAGES = (
+    *(Start, Pulse, Tree, Round, Trials, Pair, Epsilon, Preview, Decide, Run, Pause, Front, Choose),
+    *(Numbers, Trial, Listing, Part, Mark, History, Past, Parent, Figure),
+)
 """Everything that a page may ask."""
 
 _ANSWERS = (Job, Runnable, FrontAnswer)
@@ -234,7 +314,7 @@ def _define(each: Any, found: dict[str, Any]) -> dict[str, str]:
         found[each.__name__] = {}  # it may be among its own fields
         hints = get_type_hints(each)
         found[each.__name__] = {
-            "description": " ".join((each.__doc__ or "").split()) if each is not Edit else _EDIT,
+            "description": " ".join((each.__doc__ or "").split()) if each not in _UNSAID else _UNSAID[each],
             "type": "object",
             "properties": {name: _of(kind, found) for name, kind in hints.items()},
             "required": sorted(each.__required_keys__),
@@ -243,7 +323,11 @@ def _define(each: Any, found: dict[str, Any]) -> dict[str, str]:
     return {"$ref": f"#/$defs/{each.__name__}"}
 
 
-_EDIT = "Bounds of a range, numbers of the levels that stay, or an edit that the page began with."
+_UNSAID = {
+    Edit: "Bounds of a range, numbers of the levels that stay, or an edit that the page began with.",
+    Filter: "What a column must hold: numbers between two ends, one level, or a text with another in it.",
+}
+"""What types without a docstring of their own are."""
 
 
 def _of(kind: Any, found: dict[str, Any]) -> dict[str, Any]:

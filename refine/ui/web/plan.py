@@ -103,10 +103,11 @@ def belief_form(belief: Belief | None, name: str, parameter: Parameter) -> Belie
     if name not in said or not speaks_of(parameter, said[name]):
         return None
     form: Any
-    if isinstance(said[name], Near):
-        form = said[name].to_json()
+    each = said[name]
+    if isinstance(each, Near):
+        form = each.to_json()
     else:
-        weights = {value_key(choice): weight for choice, weight in said[name]}
+        weights = {value_key(choice): weight for choice, weight in each}
         form = {"weights": [weights.get(value_key(choice)) for choice in parameter.grid]}
     found: BeliefForm = form
     return found

@@ -22,6 +22,7 @@ from refine.report.pages.goal import judged_text
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
+from refine.ui.web import desk, pictures
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import page_terms, pair_content, preview_content, review_content, trials_content
 from refine.ui.web.front import front_content, front_kept
@@ -32,8 +33,10 @@ from refine.utils.format import plural, score
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refine.analysis.analysis import Analysis
     from refine.proposal.options import Options
     from refine.review.review import Review
+    from refine.tree.context import Context
     from refine.tree.round import Round
     from refine.trials.round_record import StoredNode
     from refine.ui.web.background import Background
@@ -45,7 +48,21 @@ _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = ("start", "pulse", "tree", "run", "pause")
+_AT_ONCE = (
+    "start",
+    "pulse",
+    "tree",
+    "run",
+    "pause",
+    "list",
+    "part",
+    "trial",
+    "numbers",
+    "history",
+    "past",
+    "parent",
+    "figure",
+)
 """Messages that are answered whatever else is going on: they change nothing that others rely on."""
 
 
@@ -81,7 +98,8 @@ class Session:
         self.shown, self.risk = shown, risk
         self.background = background
         self.child: Round | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._desk = desk.Desk()
         self._started = started
         self._epsilon: float | None = None  # what the person gave with the review that it began with
         self._drawn: list[_Drawn] = []  # the one asked for last at the end
@@ -106,6 +124,15 @@ class Session:
             "round": self._round,
             "trials": self._trials,
             "pair": self._pair,
+            "numbers": self._numbers,
+            "list": lambda asked: desk.listed(self._sheet(asked)),
+            "part": lambda asked: self._desk.part(self._sheet(asked), asked),
+            "trial": lambda asked: desk.trial(self._found(asked), self._sheet(asked), asked["number"]),
+            "history": lambda asked: desk.history(self._sheet(asked)),
+            "past": lambda asked: desk.past(self._sheet(asked)),
+            "mark": self._mark,
+            "figure": self._figure,
+            "parent": lambda asked: pictures.parent_content(self._found(asked)),
             "preview": self._preview,
             "epsilon": self._say_epsilon,
             "decide": self._decide,
@@ -159,11 +186,19 @@ class Session:
         """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
         home = self.shown.context
         nodes, last = home.nodes, home.reader.last_rows(home.tree)
+        left_out = self._exclusions(home)
         found = {}
         for node_id, stored in nodes.items():
-            rows = [str(last.get(nodes[n.id].pk, 0)) for n in path_to(stored.node, nodes)]
+            pks = [nodes[n.id].pk for n in path_to(stored.node, nodes)]
+            rows = [f"{last.get(pk, 0)}{left_out.get(pk, '')}" for pk in pks]
             found[node_id] = " ".join([*rows, str(stored.node.allow_degenerate), str(stored.node.epsilon)])
         return found
+
+    def _exclusions(self, home: Context) -> dict[int, str]:
+        """Node row -> when trials of it were last excluded, or taken back: a star changes no evidence."""
+        marks = {pk: home.reader.marks(pk) for pk in home.reader.last_marks(home.tree)}
+        said = {pk: [m.created for m in found if m.excluded is not None] for pk, found in marks.items()}
+        return {pk: f"-{max(times):.6f}" for pk, times in said.items() if times}
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
         home = self.shown.context.at_once()
@@ -206,6 +241,7 @@ class Session:
             "imported": found.node.method == IMPORTED,
             "metric": found.metric,
             "direction": found.direction,
+            "parent": found.node.parent,
             "run": None if self.background is None else self.background.runnable(found),
             "goals": len(found.goals),
         }
@@ -246,6 +282,27 @@ class Session:
 
     def _pair(self, message: Mapping[str, Any]) -> Answer:
         return pair_content(self._shown(message).analysis, str(message.get("a")), str(message.get("b")))
+
+    # Its trials one by one, and figures.
+
+    def _sheet(self, message: Mapping[str, Any]) -> desk.Sheet:
+        found = self._found(message)
+        return self._desk.sheet(found, self._versions()[found.id])
+
+    def _numbers(self, message: Mapping[str, Any]) -> bytes:
+        return self._desk.numbers(self._sheet(message), self._analysis_shown(message))
+
+    def _figure(self, message: Mapping[str, Any]) -> Answer:
+        return pictures.picture(self._found(message), self._analysis_shown(message), message)
+
+    def _mark(self, message: Mapping[str, Any]) -> Answer:
+        found, sheet = self._found(message), self._sheet(message)
+        desk.mark(found, sheet, message)
+        return {**desk.trial(found, self._sheet(message), message["number"]), "said": desk.said(message)}
+
+    def _analysis_shown(self, message: Mapping[str, Any]) -> Analysis:
+        with self._lock:  # these are answered beside other messages
+            return self._shown(message).analysis
 
     # What a decision would mean, and the decision.
 

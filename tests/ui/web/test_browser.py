@@ -52,7 +52,7 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     assert opened.locator(".refine-accept").inner_text() == "accept all"
     before = number(opened, "volume kept")
     low, high = bounds(opened, "dropout")
-    drag(opened, "dropout", "upper", 120)
+    drag(opened, "dropout", "upper", 90)
     assert bounds(opened, "dropout")[0] == low
     assert bounds(opened, "dropout")[1] > high
     assert bounds(opened, "dropout")[1] in root.space["dropout"].grid
@@ -469,6 +469,18 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
         assert bounds(page, "p0")[1] > before[1]
         assert page.evaluate("window.frames_") > 5  # the page went on drawing while it was dragged
         assert number(page, "best trials kept").endswith("of 10000")
+        # Any of them is found under the pointer, and scrolled to, with a few rows in the page.
+        page.wait_for_load_state("networkidle")
+        box = page.locator('[data-parameter="p1"] canvas').bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
+        page.wait_for_selector(".refine-card.shown")
+        assert page.locator(".refine-ring:not([hidden])").count() == 8
+        page.locator('[data-fold="trials"] > summary').click()
+        page.locator(".refine-list tbody th button").first.focus()
+        page.keyboard.press("End")  # far from what is at hand
+        worst = int(found.trials["value"].idxmin())
+        until(page, f"document.activeElement.getAttribute('aria-label') === 'trial {worst}'")
+        assert page.locator(".refine-list tbody tr").count() < 60
         assert (
             page.locator("canvas").first.evaluate(
                 "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"

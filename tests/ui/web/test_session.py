@@ -143,10 +143,12 @@ def test_trials_column_by_column(session, root):
     review = shown(session, root)["review"]
     data = session.handle({"type": "trials", **about(session, root)})
     n, names = review["trials"], [c["name"] for c in review["panels"]]
-    assert len(data) == n * (2 * len(names) + 8 + 1)
+    assert len(data) == n * (2 * len(names) + 2 + 8 + 1)
     columns = {name: np.frombuffer(data, "<u2", n, 2 * n * i) for i, name in enumerate(names)}
-    values = np.frombuffer(data, "<f8", n, 2 * n * len(names))
-    flags = np.frombuffer(data, "u1", n, n * (2 * len(names) + 8))
+    ranks = np.frombuffer(data, "<u2", n, 2 * n * len(names))
+    values = np.frombuffer(data, "<f8", n, 2 * n * (len(names) + 1))
+    flags = np.frombuffer(data, "u1", n, n * (2 * len(names) + 2 + 8))
+    assert (np.argsort(ranks, kind="stable") == np.argsort(values, kind="stable")).all()
     table = root.trials
     assert (values == table["value"].to_numpy()).all()
     at = columns["dropout"] / (MISSING - 1)
@@ -480,7 +482,7 @@ def test_a_degenerate_trial_that_may_be_best_is_no_cross(tree):
         ).run(progress=False)
         session = Session(found)
         data = session.handle({"type": "trials", **about(session, found)})
-        flags = np.frombuffer(data, "u1", 40, 40 * (2 + 8))
+        flags = np.frombuffer(data, "u1", 40, 40 * (2 + 2 + 8))
         assert (flags & 2).any() != may
         assert shown(session, found)["review"]["view"]["high"] == pytest.approx(1 if may else 0.5, abs=0.1)
 
@@ -491,7 +493,7 @@ def test_values_keep_their_digits(tree, shift, times):
         {"x": (0.0, 1.0, 20)}, lambda p: shift + times * (p["x"] + 0.1), n=20, name="f"
     ).run(progress=False)
     session = Session(found)
-    values = np.frombuffer(session.handle({"type": "trials", **about(session, found)}), "<f8", 20, 40)
+    values = np.frombuffer(session.handle({"type": "trials", **about(session, found)}), "<f8", 20, 80)
     assert len(np.unique(values)) == 20
 
 

@@ -1,0 +1,164 @@
+import json
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+import refine
+from refine.errors import ReviewError, StoreError
+from refine.store import tally
+from refine.ui.cli import app
+
+SPACE = {"x": (0.0, 10.0, 11), "y": (0.0, 1.0, 6)}
+
+
+@pytest.fixture
+def tree(url):
+    with refine.Tree("marked", store=url) as tree:
+        yield tree
+
+
+def of(p):
+    return {"value": p["y"] - (p["x"] - 3) ** 2, "size": 1.0}
+
+
+def grown(tree, **how):
+    return tree.add_round(SPACE, of, n=40, seed=1, **how).run(progress=False)
+
+
+def test_an_excluded_trial_is_in_no_analysis(tree):
+    found = grown(tree)
+    best, without = found.best.name, found.trials.drop(index=found.best.name)
+    assert found.exclude([best], "its disk was full", author="ann") == 1
+    assert found.trials.loc[best, "state"] == "excluded"
+    assert found.best["value"] == without["value"].max() < of({"x": 3, "y": 1})["value"]
+    assert found.failures.empty
+    assert found.analyze().states == {"complete": 39, "excluded": 1}
+    apart = refine.analyze(found.space, without, metric="value", seed=0)
+    again = refine.analyze(found.space, found.trials, metric="value", seed=0)
+    assert again.digest == apart.digest != grown(refine.Tree("other")).analyze().digest
+    assert [e.q for e in again.parameters] == [e.q for e in apart.parameters]
+    assert tree.winner().params != {"x": 3.0, "y": 1.0}
+    marks = found.marks
+    assert list(marks.index) == [best]
+    assert marks.loc[best, "excluded"] == "its disk was full"
+    assert marks.loc[best, "author"] == "ann"
+    assert "its disk was full (1 trial)" in set(tree.log()["note"])
+
+
+def test_what_was_excluded_can_be_included_and_run_again(tree):
+    found = grown(tree)
+    before = found.trials
+    found.exclude(before["x"] > 8, "the wrong data")
+    out = found.trials["state"] == "excluded"
+    assert out.sum() == (before["x"] > 8).sum() > 1
+    found.run(progress=False)
+    assert (found.trials["state"] == "excluded").sum() == out.sum()
+    found.include(found.trials[out].iloc[:1])
+    assert (found.trials["state"] == "excluded").sum() == out.sum() - 1
+    found.run(progress=False, rerun="excluded")
+    assert set(found.trials["state"]) == {"complete"}
+    assert sorted(found.trials["value"]) == sorted(before["value"])
+
+
+def test_children_leave_out_what_was_excluded_above(tree):
+    found = grown(tree)
+    child = found.branch({"x": (2.0, 6.0, 5), "y": (0.0, 1.0, 6)}, n=12, note="closer").run(progress=False)
+    known = child.analyze().n_earlier
+    found.exclude(found.trials[found.trials["x"].between(2, 6)].iloc[:2], "measured twice")
+    assert child.analyze().n_earlier == known - 2
+
+
+def test_stars_and_notes_change_no_analysis(tree):
+    found = grown(tree)
+    digest = found.analyze().digest
+    found.star([3, 4])
+    found.star([4], False)
+    found.annotate([3], "odd curve")
+    assert found.analyze().digest == digest
+    assert found.marks[["starred", "note", "excluded"]].to_dict("index") == {
+        3: {"starred": True, "note": "odd curve", "excluded": None}
+    }
+    found.annotate([3], "")
+    found.star([3], False)
+    assert found.marks.empty
+
+
+def test_counts_and_the_best_of_a_large_round_follow_what_is_excluded(tree, monkeypatch):
+    found = grown(tree)
+    monkeypatch.setattr("refine.tree.round.LARGE", 10)
+    monkeypatch.setattr(tally, "MANY", 10)
+    first = found.best
+    assert "40/40" in str(tree)
+    found.exclude([first.name], "a wrong unit")
+    second = found.best
+    assert second.name == found.trials["value"].idxmax() != first.name
+    assert tree._context.store.counts(tree._context.tree)[found._stored.pk] == {"complete": 39, "excluded": 1}
+    found.include([first.name])
+    assert found.best.name == first.name
+
+
+def test_marks_travel_with_a_tree(tree, tmp_path):
+    found = grown(tree)
+    found.exclude([5], "a broken machine")
+    found.star([6])
+    with refine.Tree.load(tree.export(tmp_path / "folder"), store=tmp_path / "other.db") as other:
+        there = other[found.id]
+        assert there.trials["state"].tolist() == found.trials["state"].tolist()
+        there.include([5], "it was sound")
+        tree.merge(other)
+    assert set(found.trials["state"]) == {"complete"}
+    assert list(found.marks.index) == [6]
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda found: found.exclude([1], ""), "an exclusion needs a reason"),
+        (lambda found: found.exclude([1], 7), "a note must be text, got 7"),
+        (lambda found: found.exclude([99], "gone"), "got number 99 of 40 trials"),
+        (lambda found: found.annotate([1], None), "a note must be text, got None"),
+    ],
+)
+def test_bad_marks_are_refused(tree, call, text):
+    found = grown(tree)
+    with pytest.raises(ReviewError, match=text):
+        call(found)
+    assert found.marks.empty
+
+
+def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp_path):
+    found = grown(tree)
+    found.exclude([5], "a broken machine")
+    folder = tree.export(tmp_path / "folder")
+    file = next(f for f in folder.rglob("*.json*") if '"excluded":1' in f.read_text())
+    file.write_text(file.read_text().replace('"excluded":1', '"excluded":7'))
+    with pytest.raises(StoreError, match="must be 0 or 1"):
+        refine.Tree.load(folder, store=tmp_path / "other.db")
+    with tree._context.store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE mark SET excluded = NULL, note = NULL"))
+    assert found.marks.empty
+    assert [row.what for row in tree.damage().rows] == ["mark"]
+    tree.repair()
+    assert not len(tree.damage())
+
+
+def test_a_report_says_what_was_left_out_and_why(tree, tmp_path):
+    found = grown(tree)
+    found.exclude([5, 7], "a broken machine", author="ann")
+    text = found.report(tmp_path).read_text()
+    assert "| excluded | 2 | somebody left it out | `a broken machine (ann)` |" in text
+    assert "38 complete, 2 excluded" in text
+
+
+def test_the_shell_excludes_and_includes(tmp_path):
+    store = str(tmp_path / "refine.db")
+    with refine.Tree("marked", store=store) as tree:
+        found = grown(tree)
+        which = [store, found.id, "--trial", "2"]
+        done = CliRunner().invoke(app, ["exclude", *which, "--reason", "a wrong unit"])
+        assert done.output == f"round {found.id}: 1 trial excluded\n"
+        assert found.trials.loc[2, "state"] == "excluded"
+        done = CliRunner().invoke(app, ["include", *which, "--json"])
+        assert json.loads(done.output) == {"round": found.id, "included": 1}
+        assert set(found.trials["state"]) == {"complete"}
