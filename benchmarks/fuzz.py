@@ -499,7 +499,7 @@ class Fuzz:
             "risk": 0.05,
             "a": "x",
             "b": "k",
-            "value": 0.01,
+            "value": None,
             "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"keep": [0]}},
             "rejected": ["k"],
             "n": 5,

@@ -116,7 +116,7 @@ export class Page {
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
     this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
     this.plan = new Plan(() => this.planned());
-    this.runner = new Runner((message) => this.send(message), () => this.ask());
+    this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.choices.changed, this.barred));
     this.front = new Front((message) => this.send(message), (text, tone) => this.say(text, tone));
     this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", { title: "How many configurations the next round runs" }, "configurations ", this.size), ...this.plan.labels, this.acceptButton, this.declineButton);
     this.python = h("details", { class: "refine-python" }, h("summary", {}, "The same in Python"), this.code, this.copyButton);
@@ -508,6 +508,7 @@ export class Page {
       this.declineButton.disabled = false;
       return;
     }
+    this.say(kind === "accept" ? "The next round is being made …" : "");
     const answer = await this.send({ type: "decide", kind, ...this.message(), n: this.preview?.n ?? null });
     this.ask();
     if (answer === null) return;

@@ -9,9 +9,11 @@ export class Runner {
   /**
    * @param {(message: import("./messages.js").Message) => Promise<any>} send
    * @param {() => void} changed Called when the budget has changed.
+   * @param {() => void} moved Called when a run has begun or ended.
    */
-  constructor(send, changed) {
+  constructor(send, changed, moved) {
     this.send = send;
+    this.moved = moved;
     /** @type {Job | null} */
     this.job = null;
     /** @type {Runnable | null} */
@@ -127,5 +129,6 @@ export class Runner {
     const below = scrollTop + clientHeight >= scrollHeight - 4;
     if (this.log.textContent !== (job?.log ?? "")) this.log.textContent = job?.log ?? "";
     if (below) this.log.scrollTop = this.log.scrollHeight;
+    this.moved();
   }
 }

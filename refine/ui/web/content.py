@@ -19,8 +19,9 @@ from refine.analysis.selection import good_rows, having, unusable
 from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
+from refine.report.pages.goal import judged_text
 from refine.report.pages.options import leaves_text, risks_text
-from refine.report.pages.proposal import claim_sentence, judged_text, why
+from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.report.pages.worth import worth_sentence
 from refine.space.edits import bounds_text

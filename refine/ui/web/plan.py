@@ -17,6 +17,7 @@ from refine.space.encoding import value_key
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.utils.action import Action
+from refine.utils.format import join
 
 if TYPE_CHECKING:
     from refine.ui.web.messages import BeliefForm
@@ -31,10 +32,12 @@ class Plan:
     Attributes:
         accepting: Options of :meth:`refine.Review.accept` that are not its defaults.
         running: Options of :meth:`refine.Round.run`, likewise.
+        warning: What of it can't be said of the next round, in words; empty where all can.
     """
 
     accepting: Mapping[str, Any] = field(default_factory=dict)
     running: Mapping[str, Any] = field(default_factory=dict)
+    warning: str = ""
 
 
 def defaults() -> dict[str, float]:
@@ -58,9 +61,14 @@ def plan_of(message: Mapping[str, Any], review: Review[Any]) -> Plan:
     }
     check_shares(shares["exploit"], shares["audit"])
     accepting: dict[str, Any] = {name: value for name, value in shares.items() if value != _DEFAULTS[name]}
+    warning = ""
     if message.get("belief") is not None:
-        accepting["belief"] = meant_belief(message["belief"], review.proposal.old, review.space)
-    return Plan(accepting, running_of(message))
+        belief, lost = meant_belief(message["belief"], review.proposal.old, review.space)
+        accepting["belief"] = belief
+        if lost:
+            outside = "lies" if len(lost) == 1 else "lie"
+            warning = f"What is believed of {join(lost)} {outside} outside the next round, and is left out."
+    return Plan(accepting, running_of(message), warning)
 
 
 def running_of(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,16 +103,17 @@ def belief_form(belief: Belief | None, name: str, parameter: Parameter) -> Belie
     if name not in said or not speaks_of(parameter, said[name]):
         return None
     form: Any
-    if isinstance(said[name], Near):
-        form = said[name].to_json()
+    each = said[name]
+    if isinstance(each, Near):
+        form = each.to_json()
     else:
-        weights = {value_key(choice): weight for choice, weight in said[name]}
+        weights = {value_key(choice): weight for choice, weight in each}
         form = {"weights": [weights.get(value_key(choice)) for choice in parameter.grid]}
     found: BeliefForm = form
     return found
 
 
-def meant_belief(forms: Mapping[str, BeliefForm], old: Space, new: Space) -> Belief:
+def meant_belief(forms: Mapping[str, BeliefForm], old: Space, new: Space) -> tuple[Belief, tuple[str, ...]]:
     """The belief that the page means, as the next round can have it.
 
     Args:
@@ -112,13 +121,18 @@ def meant_belief(forms: Mapping[str, BeliefForm], old: Space, new: Space) -> Bel
         old: The present space, whose levels the weights are of.
         new: The next round's. What is fixed there is believed already; weights of choices that leave are spread over the rest.
 
+    Returns:
+        The belief, and the parameters of which it lies outside the next round, so that nothing is said of them.
+
     Raises:
-        SpaceError: A number outside its range, or weights that are no probabilities.
+        SpaceError: A number outside its present range, or weights that are no probabilities.
         ReviewError: Another parameter.
     """
-    given = {name: _said(name, form, old) for name, form in forms.items()}
-    belief = belief_of(given, old).among(new)
-    return Belief(tuple((name, _of_those_left(said, new, name)) for name, said in belief.of))
+    belief = belief_of({name: _said(name, form, old) for name, form in forms.items()}, old)
+    varied = {name for name in belief if name in new and not new[name].fixed}
+    said = {name: _of_those_left(said, new[name]) for name, said in belief.of if name in varied}
+    kept = tuple((name, each) for name, each in said.items() if each)
+    return Belief(kept), tuple(sorted(name for name, each in said.items() if not each))
 
 
 def _said(name: str, form: BeliefForm, old: Space) -> Near | dict[Any, float]:
@@ -143,17 +157,19 @@ def _said(name: str, form: BeliefForm, old: Space) -> Near | dict[Any, float]:
     return found
 
 
-def _of_those_left(said: Any, new: Space, name: str) -> Any:
-    parameter = new[name]
+def _of_those_left(said: Any, parameter: Parameter) -> Any:
+    """What of it can be said of a parameter of the next round; ``None`` where nothing can."""
     if isinstance(said, Near):
-        belief_of({name: said}, new)
-        return said
-    assert isinstance(parameter, Categorical)
+        if not parameter.numeric:
+            return None
+        return said if min(parameter.grid) <= said.value <= max(parameter.grid) else None
+    if not isinstance(parameter, Categorical):
+        return None
     known = {value_key(choice) for choice in parameter.grid}
     left = tuple((choice, weight) for choice, weight in said if value_key(choice) in known)
     total = sum(weight for _, weight in left)
     if len(left) < parameter.size or not total:
-        return left
+        return left or None
     return tuple((choice, weight / total) for choice, weight in left)
 
 

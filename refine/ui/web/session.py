@@ -313,7 +313,9 @@ class Session:
         found = review.preview(n=n, workers=workers)
         code = decision_code(review, message.get("note") or "", found.n if n else None, plan)
         asked = n if message.get("sized") else None
-        return {**preview_content(found, review.proposal, asked, front_kept(review)), "code": code}
+        content = preview_content(found, review.proposal, asked, front_kept(review))
+        warning = " ".join(filter(None, [content["warning"], plan.warning]))
+        return {**content, "warning": warning, "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
         kind, note = message["kind"], _note(message)
