@@ -279,7 +279,7 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
 def _ticks(p: Range) -> list[dict[str, Any]]:
     """Its levels where they can be read, else round numbers between its ends."""
     found = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
-    if max(len(tick["label"]) for tick in found) <= _LONGEST_TICK:
+    if max(len(str(tick["label"])) for tick in found) <= _LONGEST_TICK:
         return found
     return axis(float(p.low), float(p.high), log=p.log)
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.trials.round_record import StoredNode
     from refine.ui.web.background import Background
+    from refine.ui.web.trials import Sheet
 
 Answer = dict[str, Any]
 
@@ -285,7 +286,7 @@ class Session:
 
     # Its trials one by one, and figures.
 
-    def _sheet(self, message: Mapping[str, Any]) -> desk.Sheet:
+    def _sheet(self, message: Mapping[str, Any]) -> Sheet:
         found = self._found(message)
         return self._desk.sheet(found, self._versions()[found.id])
 

@@ -36,7 +36,7 @@ def found(tmp_path_factory):
         yield tree.add_round(SPACE, train, n=20, seed=1, **goal).run(progress=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ask(found):
     session, at = Session(found), {"round": found.id}
     proposal = session.handle({"type": "round", **at})["review"]["proposal"]
