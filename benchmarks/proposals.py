@@ -21,6 +21,7 @@ from pathlib import Path
 
 import calibration
 import oneshot
+import pages
 import power
 import search
 import speed
@@ -34,17 +35,6 @@ PARTS: dict[str, Callable[[int], str]] = {
     "speed": lambda seeds: speed.report(),
     "search": lambda seeds: search.report(seeds),
 }
-
-
-def embed(page: Path, part: str, text: str) -> None:
-    """Replaces what stands between a part's two marks on the page."""
-    content = page.read_text(encoding="utf-8")
-    start, end = f"<!-- {part}: made by `make bench-proposals` -->", f"<!-- end of {part} -->"
-    if content.count(start) != 1 or content.count(end) != 1:
-        raise SystemExit(f"{page}: needs the lines {start!r} and {end!r} once each")
-    head, rest = content.split(start)
-    tail = rest.split(end)[1]
-    page.write_text(f"{head}{start}\n\n{text.strip()}\n\n{end}{tail}", encoding="utf-8")
 
 
 def main() -> None:
@@ -62,7 +52,7 @@ def main() -> None:
         text = PARTS[part](a.seeds)
         print(f"## {part}\n\n{text}\n\n({time.perf_counter() - started:.0f} s)\n", flush=True)
         if a.write:
-            embed(PAGE, part, text)
+            pages.embed(PAGE, part, text, "make bench-proposals")
 
 
 if __name__ == "__main__":

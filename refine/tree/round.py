@@ -58,6 +58,7 @@ from refine.trials.replicates import replicate_table
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
 from refine.utils.action import Action
 from refine.utils.display import Shown
+from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ LARGE = 50_000
 RoundHook = Callable[["Round"], object]
 
 
+@helped_methods
 @dataclass(eq=False, repr=False)
 class Round(Shown):
     """A node of the refinement tree that can be run.

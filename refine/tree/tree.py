@@ -60,12 +60,14 @@ from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import BASELINE, Node
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
+from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@helped_methods
 class Tree(Exchange, Shown):
     """All rounds of one question, in a store. Created or opened.
 

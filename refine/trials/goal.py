@@ -13,6 +13,7 @@ from refine.errors import AnalysisError, RefineWarning, did_you_mean
 from refine.trials.metric import Metric, Score
 from refine.trials.metric_constraint import all_met, metric_constraints
 from refine.trials.trial import DEGENERATE
+from refine.utils.keywords import helped
 
 DIRECTIONS = ("maximize", "minimize")
 ASK = "ask"
@@ -83,6 +84,7 @@ _MORE = frozenset(
 )
 
 
+@helped
 @dataclass(frozen=True, init=False)
 class Goal:
     """What trials are judged by.

@@ -260,5 +260,7 @@ def test_interactive_options(root: refine.Round) -> None:
 
 def test_without_plotly_it_says_what_to_install(root: refine.Round, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotly", None)
-    with pytest.raises(AnalysisError, match="needs plotly, which is not installed; pip install plotly"):
+    with pytest.raises(
+        AnalysisError, match=r"needs plotly, which is not installed: pip install 'refine-hpo\[interactive\]'"
+    ):
         root.plot.interactive("history")

@@ -581,7 +581,7 @@ def test_doctor(here: Path) -> None:
     good(*MAKE)
     found = {c["what"]: c for c in data("doctor", "s.db", "--quick")}
     assert found["packages"]["verdict"] == "good"
-    assert "tensorflow" in found["packages"]["says"]
+    assert "scikit-learn" in found["packages"]["says"]
     assert found["store"]["says"].endswith("schema 7")
     assert found["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
     assert not {"Keras", "workers"} & set(found)
