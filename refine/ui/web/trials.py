@@ -358,7 +358,7 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
 
     Returns:
         ``key`` and ``title``, ``value``, ``rank``, ``facts``, ``configuration`` and ``metrics`` (name, text and meaning
-        each), ``curve``, ``error``, and what was noted as ``marks``.
+        each), ``curve``, ``failure``, and what was noted as ``marks``.
     """
     mark = sheet.marks.get(i, Noted(False, "", None, ""))
     state, origin = sheet.text("state", i), sheet.text("origin", i)
@@ -385,7 +385,7 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
         "configuration": [_fact(n, sheet.text(n, i)) for n in sheet.space if sheet.text(n, i)],
         "metrics": [_fact(n, sheet.text(n, i)) for n in told if sheet.text(n, i)],
         "curve": None if not curve else curve_content(curve, sheet),
-        "error": _last_line(sheet.columns["error"][i]),
+        "failure": _last_line(sheet.columns["error"][i]),
         "marks": {"starred": mark.starred, "note": mark.note, "excluded": mark.excluded},
     }
 
