@@ -161,7 +161,8 @@ bench-worth: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/worth.py
 
-page:
+page: $(READY)
+	$(RUN) -m refine.ui.web.messages frontend
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build
 
 clean:

@@ -55,6 +55,7 @@ from refine.space.files import read_space
 from refine.store.rows import from_plain
 from refine.store.schema import metadata
 from refine.tree.exchange.dataframe import read_table
+from refine.ui.web.messages import MESSAGES, schema
 from refine.ui.web.session import Session
 
 NONE = object()
@@ -490,20 +491,35 @@ class Fuzz:
         str(found.to_json()).encode(), str(found.describe()).encode()
 
     def _messages(self) -> list[dict[str, Any]]:
-        kinds = ["start", "pulse", "tree", "round", "trials", "pair", "preview", "epsilon", "decide"]
+        drawn = self.session.handle({"type": "round", "round": self.rounds[0]})
+        assert isinstance(drawn, dict)
         sound = {
             "round": self.rounds[0],
+            "proposal": drawn["review"]["proposal"],
             "risk": 0.05,
             "a": "x",
             "b": "k",
-            "value": 0.01,
-            "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"values": ["a"]}},
+            "value": None,
+            "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"keep": [0]}},
             "rejected": ["k"],
             "n": 5,
-            "what": "accept",
+            "exploit": 0.5,
+            "audit": 0.1,
+            "belief": {"x": {"near": 0.2, "within": 0.1}, "c": {"weights": [0.7, None]}},
+            "workers": 2,
+            "hours": 0.5,
+            "trials": 3,
+            "kind": "accept",
             "note": "",
+            "do": "run",
+            "point": 0,
         }
-        return [{"message": {"type": kind, **sound}} for kind in kinds]
+        found = []
+        for each in MESSAGES:
+            fields = schema()["$defs"][each.__name__]["properties"]
+            kind = fields["type"]["enum"][0]
+            found.append({"message": {"type": kind, **{k: v for k, v in sound.items() if k in fields}}})
+        return found
 
     def on_page(self, document: dict[str, Any]) -> None:
         if len(self.tree) > 6:  # what was decided before this has made rounds

@@ -1,10 +1,11 @@
 // The checks before a decision, and coupled parameters.
 import { interpolateViridis } from "d3-scale-chromatic";
 import { h, replace, s } from "./dom.js";
+import { figureFold } from "./figures.js";
 
 const MARKS = { pass: "✓", warn: "▲", fail: "✗", unknown: "?" };
 
-export function drawChecks(element, checks, meaning) {
+export function drawChecks(element, checks, meaning, page) {
   replace(
     element,
     h("h2", { title: meaning }, "Before you decide"),
@@ -16,7 +17,7 @@ export function drawChecks(element, checks, meaning) {
           "li",
           { class: check.verdict, "data-check": check.key },
           h("span", { class: "refine-mark", "aria-hidden": "true" }, MARKS[check.verdict]),
-          h("div", {}, h("strong", {}, `${check.question} `), h("span", { class: "refine-faint" }, check.number), h("p", {}, check.says), check.call ? h("code", {}, check.call) : null),
+          h("div", {}, h("strong", {}, `${check.question} `), h("span", { class: "refine-faint" }, check.number), h("p", {}, check.says), check.picture ? figureFold(page, check.picture, check.call) : null),
         ),
       ),
     ),
@@ -40,7 +41,8 @@ export function drawPairs(element, pairs, meaning, open) {
   );
 }
 
-export function pairDialog(content, metric, direction, opener) {
+/** Two parameters at every two of their levels as a picture, in which one cell can be lit. */
+export function pairPicture(content, metric, direction) {
   const { a, b } = content;
   const [left, top, cell] = [110, 8, Math.max(22, Math.min(46, Math.floor(560 / a.labels.length)))];
   const tall = Math.max(20, Math.min(34, Math.floor(380 / b.labels.length)));
@@ -54,8 +56,9 @@ export function pairDialog(content, metric, direction, opener) {
   };
   const most = Math.max(1, ...content.good.flat());
   const parts = [];
+  const up = (i) => top + tall * (b.labels.length - 1 - i);
   b.labels.forEach((label, i) => {
-    const y = top + tall * (b.labels.length - 1 - i);
+    const y = up(i);
     parts.push(s("text", { x: left - 8, y: y + tall / 2 + 4, "text-anchor": "end" }, cut(label, 14)));
     a.labels.forEach((_, j) => {
       const value = content.median[i][j];
@@ -72,15 +75,18 @@ export function pairDialog(content, metric, direction, opener) {
     parts.push(s("text", { x: left + cell * (j + 0.5), y: top + tall * b.labels.length + 16, "text-anchor": "middle" }, cut(label, 8)));
   });
   parts.push(s("text", { x: left + (cell * a.labels.length) / 2, y: height - 8, "text-anchor": "middle", class: "refine-label" }, a.name));
+  const lit = s("path", { class: "refine-lit-cell", d: "" });
+  const svg = s("svg", { class: "refine-pair", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Median ${metric} by ${a.name} and ${b.name}` }, parts, lit);
+  const light = (at) => lit.setAttribute("d", at ? `M${left + cell * at[0]} ${up(at[1])}h${cell - 1}v${tall - 1}h${1 - cell}z` : "");
+  return { svg, light };
+}
+
+export function pairDialog(content, metric, direction, opener, at) {
+  const { a, b } = content;
+  const picture = pairPicture(content, metric, direction);
+  picture.light(at);
   const close = h("button", { type: "button" }, "close");
-  const dialog = h(
-    "dialog",
-    { class: "refine-dialog", "aria-label": `${a.name} and ${b.name}` },
-    h("h2", {}, `${a.name} × ${b.name}`),
-    h("p", { class: "refine-faint" }, content.about),
-    s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Median ${metric} by ${a.name} and ${b.name}` }, parts),
-    close,
-  );
+  const dialog = h("dialog", { class: "refine-dialog", "aria-label": `${a.name} and ${b.name}` }, h("h2", {}, `${a.name} × ${b.name}`), h("p", { class: "refine-faint" }, content.about), picture.svg, close);
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
     dialog.remove();

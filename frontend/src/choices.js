@@ -30,7 +30,7 @@ export class Choices {
   source(name) {
     if (this.rejected.has(name)) return "rejected";
     if (name in this.edits) return "edited";
-    return this.panels.get(name).change === "keep" ? "kept" : "proposed";
+    return proposes(this.panels.get(name)) ? "proposed" : "kept";
   }
 
   remember() {
@@ -83,6 +83,11 @@ export class Choices {
     [this.edits, this.rejected] = before;
     return true;
   }
+}
+
+// Whether anything is proposed of a parameter.
+export function proposes(panel) {
+  return panel.change !== "keep" || panel.proposed === null || !same(panel.proposed, now(panel));
 }
 
 export function now(panel) {

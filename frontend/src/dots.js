@@ -1,93 +1,154 @@
 // Trials as dots on a canvas: one by one while they are few, else as counts per pixel, so that any number stays fluid.
+import { h } from "./dom.js";
+import { BAD, Bins, GOOD, INFEASIBLE } from "./places.js";
 
 const FEW = 4000;
-const MISSING = 0xffff;
+const MANY = 150; // crosses
 
-export const GOOD = 1;
-export const BAD = 2;
+/** A canvas of dots that can be asked which trial lies under the pointer, and that lights one. */
+export class Dots {
+  /**
+   * @param {HTMLElement} plot what the canvas lies in, and what the pointer is over
+   * @param {HTMLCanvasElement} canvas
+   * @param {import("./hover.js").Hover} hover
+   */
+  constructor(plot, canvas, hover) {
+    this.plot = plot;
+    this.canvas = canvas;
+    this.hover = hover;
+    this.ring = h("span", { class: "refine-ring", "aria-hidden": "true", hidden: true });
+    plot.append(this.ring);
+    hover.watch(plot, this);
+  }
 
-// Columns of `trials`, as refine/ui/web/content.py lays them out.
-export function columnsOf(buffer, names, n) {
-  const columns = new Map(names.map((name, i) => [name, new Uint16Array(buffer, 2 * n * i, n)]));
-  const start = 2 * n * names.length;
-  // Values need not begin at a multiple of eight.
-  const values = new Float64Array(buffer.slice(start, start + 8 * n));
-  return { n, columns, values, flags: new Uint8Array(buffer, start + 8 * n, n) };
+  /**
+   * @param {{n: number, x: Float32Array, y: Float32Array}} places in pixels of the plot
+   * @param {Uint8Array} flags
+   * @param {{colours: object, top?: number, height: number, beyond?: number}} how
+   * @param {{numberOf: (i: number) => number | null, indexOf: (number: number) => number}} names between dots and trials
+   */
+  draw(places, flags, how, names) {
+    this.places = places;
+    this.names = names;
+    this.bins = null;
+    drawDots(this.canvas, places, flags, { top: 0, ...how });
+    this.light(this.hover.number);
+  }
+
+  /** The trial nearest to a pointer, null where there is none. */
+  nearest(event) {
+    if (!this.places) return null;
+    this.bins ??= new Bins(this.places);
+    const box = this.plot.getBoundingClientRect();
+    const dot = this.bins.nearest(event.clientX - box.left, event.clientY - box.top);
+    return dot < 0 ? null : this.names.numberOf(dot);
+  }
+
+  /** Lights the trial of that number, or none. */
+  light(number) {
+    const dot = number === null || !this.places ? -1 : this.names.indexOf(number);
+    const [x, y] = dot < 0 ? [Number.NaN] : [this.places.x[dot], this.places.y[dot]];
+    this.ring.hidden = Number.isNaN(x) || Number.isNaN(y);
+    if (!this.ring.hidden) this.ring.style.translate = `${x}px ${y}px`;
+  }
 }
 
-// Draws them. `place` maps a position in [0, 1] to pixels, `height` is the panel's; `spread` how far dots of one level may
-// lie apart. Bad trials stand as crosses along the edge where the worst values are.
-export function drawDots(canvas, trials, column, { place, height, view, direction, spread, colours }) {
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {{n: number, x: Float32Array, y: Float32Array}} places
+ * @param {Uint8Array | Uint8Array<ArrayBuffer>} flags
+ * @param {{colours: any, top: number, height: number, beyond?: number}} how which part of the places the canvas covers; dots at `beyond` have no place on the scale
+ */
+function drawDots(canvas, places, flags, { top, height, beyond, colours }) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
-  const at = view.log ? Math.log10 : (value) => value;
-  const [low, high] = [at(view.low), at(view.high)];
-  const up = (value) => height - ((at(value) - low) / (high - low)) * height;
-  const floor = direction === "maximize" ? height - 4 : 4;
-  const x = (i) => place(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5);
-  if (trials.n <= FEW) {
-    for (const good of [false, true]) {
-      context.fillStyle = good ? colours.good : colours.all;
-      context.globalAlpha = good ? 0.85 : 0.5;
-      for (let i = 0; i < trials.n; i += 1) {
-        if (column[i] === MISSING || Number.isNaN(trials.values[i])) continue;
-        if (Boolean(trials.flags[i] & GOOD) !== good) continue;
-        const y = up(trials.values[i]);
-        if (y < 0 || y > height) continue;
-        context.beginPath();
-        context.arc(x(i), y, good ? 2.2 : 1.6, 0, 6.3);
-        context.fill();
-      }
-    }
-  } else {
-    drawCounts(context, trials, column, { x, up, width, height, colours });
-  }
+  context.translate(0, -top);
+  if (places.n <= FEW) drawEach(context, places, flags, beyond, colours);
+  else drawCounts(context, places, flags, { width, top, height, colours });
+  drawInfeasible(context, places, flags, colours.bad);
+  drawBad(context, places, flags, colours.bad);
+}
+
+// Trials that broke a metric constraint: hollow, where their values are; at the edge where these are off the scale.
+function drawInfeasible(context, { n, x, y }, flags, colour) {
   context.globalAlpha = 0.9;
-  context.strokeStyle = colours.bad;
-  let crosses = 0;
-  for (let i = 0; i < trials.n && crosses < FEW; i += 1) {
-    if (!(trials.flags[i] & BAD) || column[i] === MISSING) continue;
-    crosses += 1;
-    const at = x(i);
-    context.beginPath();
-    context.moveTo(at - 2.5, floor - 2.5);
-    context.lineTo(at + 2.5, floor + 2.5);
-    context.moveTo(at - 2.5, floor + 2.5);
-    context.lineTo(at + 2.5, floor - 2.5);
-    context.stroke();
+  context.strokeStyle = colour;
+  context.beginPath();
+  let drawn = 0;
+  for (let i = 0; i < n && drawn < FEW; i += 1) {
+    if (!(flags[i] & INFEASIBLE) || Number.isNaN(x[i]) || Number.isNaN(y[i])) continue;
+    drawn += 1;
+    context.moveTo(x[i] - 2.8, y[i] - 2.2);
+    context.lineTo(x[i] + 2.8, y[i] - 2.2);
+    context.lineTo(x[i], y[i] + 2.8);
+    context.closePath();
+  }
+  context.stroke();
+}
+
+// Trials without a usable model: crosses, or strokes where those would cover each other.
+function drawBad(context, { n, x, y }, flags, colour) {
+  const bad = [];
+  for (let i = 0; i < n && bad.length < FEW; i += 1) {
+    if (flags[i] & BAD && !(flags[i] & INFEASIBLE) && !Number.isNaN(x[i])) bad.push(i);
+  }
+  const many = bad.length > MANY;
+  context.globalAlpha = many ? 0.3 : 0.9;
+  context.strokeStyle = colour;
+  context.beginPath();
+  for (const i of bad) {
+    context.moveTo(x[i] - (many ? 0 : 2.5), y[i] - 2.5);
+    context.lineTo(x[i] + (many ? 0 : 2.5), y[i] + 2.5);
+    if (many) continue;
+    context.moveTo(x[i] - 2.5, y[i] + 2.5);
+    context.lineTo(x[i] + 2.5, y[i] - 2.5);
+  }
+  context.stroke();
+}
+
+function drawEach(context, { n, x, y }, flags, beyond, colours) {
+  for (const good of [false, true]) {
+    context.fillStyle = good ? colours.good : colours.all;
+    context.globalAlpha = good ? 0.85 : 0.5;
+    for (let i = 0; i < n; i += 1) {
+      if (Number.isNaN(x[i]) || Number.isNaN(y[i]) || flags[i] & BAD) continue;
+      if (Boolean(flags[i] & GOOD) !== good) continue;
+      if (y[i] === Math.fround(beyond)) {
+        context.fillRect(x[i] - 0.6, y[i] - 3, 1.2, 6);
+        continue;
+      }
+      context.beginPath();
+      context.arc(x[i], y[i], good ? 2.2 : 1.6, 0, 6.3);
+      context.fill();
+    }
   }
 }
 
-function drawCounts(context, trials, column, { x, up, width, height, colours }) {
+function drawCounts(context, { n, x, y }, flags, { width, top, height, colours }) {
   const cell = 2;
   const across = Math.ceil(width / cell);
   const down = Math.ceil(height / cell);
   const all = new Uint32Array(across * down);
   const good = new Uint32Array(across * down);
   let most = 1;
-  for (let i = 0; i < trials.n; i += 1) {
-    if (column[i] === MISSING || Number.isNaN(trials.values[i])) continue;
-    const y = Math.floor(up(trials.values[i]) / cell);
-    const at = Math.floor(x(i) / cell);
-    if (y < 0 || y >= down || at < 0 || at >= across) continue;
-    const place = y * across + at;
+  for (let i = 0; i < n; i += 1) {
+    if (flags[i] & BAD || Number.isNaN(y[i])) continue;
+    const row = Math.floor((y[i] - top) / cell);
+    const column = Math.floor(x[i] / cell);
+    if (!(row >= 0 && row < down && column >= 0 && column < across)) continue;
+    const place = row * across + column;
     all[place] += 1;
     if (all[place] > most) most = all[place];
-    if (trials.flags[i] & GOOD) good[place] += 1;
+    if (flags[i] & GOOD) good[place] += 1;
   }
   for (let place = 0; place < all.length; place += 1) {
     if (all[place] === 0) continue;
     context.fillStyle = 2 * good[place] > all[place] ? colours.good : colours.all;
     context.globalAlpha = 0.25 + 0.7 * (Math.log1p(all[place]) / Math.log1p(most));
-    context.fillRect((place % across) * cell, Math.floor(place / across) * cell, cell, cell);
+    context.fillRect((place % across) * cell, top + Math.floor(place / across) * cell, cell, cell);
   }
-}
-
-// Looks random, and is the same every time.
-function jitter(i) {
-  return (i * 0.6180339887498949) % 1;
 }

@@ -1,16 +1,24 @@
 // The page: asks the session, keeps what the person has chosen, and draws what follows from it.
 import { drawChecks, drawPairs, pairDialog } from "./checks.js";
-import { Choices } from "./choices.js";
+import { Choices, proposes } from "./choices.js";
 import { h, replace } from "./dom.js";
-import { columnsOf } from "./dots.js";
+import { Front } from "./front.js";
+import { Headline } from "./headline.js";
+import { Hover } from "./hover.js";
 import { Panel } from "./panel.js";
+import { columnsOf, MISSING } from "./places.js";
+import { Plan } from "./plan.js";
 import { RiskSlider } from "./risk.js";
+import { Runner } from "./runner.js";
 import { drawSuggestions, takeOver } from "./suggestions.js";
 import { drawTree } from "./tree.js";
+import { TrialList } from "./trials.js";
+import { Views } from "./views.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 
 export class Page {
+  /** @param {HTMLElement} element @param {import("./transport.js").Transport} transport */
   constructor(element, transport) {
     this.transport = transport;
     this.round = null;
@@ -24,6 +32,10 @@ export class Page {
     this.asking = false;
     this.again = false;
     this.seen = "";
+    this.ranked = false;
+    this.hover = new Hover(this);
+    this.list = new TrialList(this);
+    this.views = new Views(this);
     this.build(element);
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.main);
@@ -36,6 +48,8 @@ export class Page {
   close() {
     clearTimeout(this.timer);
     this.slider.close();
+    this.hover.close();
+    this.list.close();
     this.closed = true;
     this.observer.disconnect();
     this.dark.removeEventListener("change", this.redraw);
@@ -56,20 +70,18 @@ export class Page {
     this.epsilon = h("input", { type: "number", min: 0, step: "any", class: "refine-epsilon", onchange: () => this.sayEpsilon() });
     this.epsilonLabel = h("label", {}, "difference that matters ", this.epsilon);
     this.tools = h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel, this.undoButton, this.resetButton);
+    this.headline = new Headline((step) => this.act(step));
     this.header = h(
       "header",
       { class: "refine-header" },
       h("div", { class: "refine-head" }, this.title, this.about),
+      this.headline.element,
       this.tools,
       this.progress,
       this.fresh,
-      this.slider.leaves,
+      h("div", { class: "refine-means" }, this.slider.leaves, this.warning), // one line: a warning stands in place of what leaves
       this.numbers,
-      this.warning,
     );
-    this.next = h("p", { class: "refine-claim" });
-    this.claim = h("p", { class: "refine-claim" });
-    this.advice = h("section", { "aria-label": "What is proposed" }, this.next, this.claim);
     this.grid = h("div", { class: "refine-grid" });
     this.legend = h(
       "p",
@@ -77,16 +89,19 @@ export class Page {
       (this.bestKey = h("span", { class: "refine-key best" }, "the best fifth")),
       h("span", { class: "refine-key everyone" }, "all trials"),
       h("span", { class: "refine-key bad" }, "without a usable model"),
-      h("span", { class: "refine-key kept" }, "what would stay"),
-      h("span", { class: "refine-key proposed" }, "proposed"),
+      (this.brokenKey = h("span", { class: "refine-key broken" })),
+      (this.keptKey = h("span", { class: "refine-key kept" }, "what would stay")),
+      (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
     );
+    this.legend.append(h("span", {}, "point at a dot: which trial it is"));
     this.scale = h("span", {});
-    this.legend.append(this.scale);
+    this.scaleButtons = [false, true].map((ranked) => h("button", { type: "button", "aria-pressed": String(!ranked), onclick: () => this.rank(ranked) }, ranked ? "rank" : "value"));
+    this.legend.append(h("span", { class: "refine-switch", role: "group", "aria-label": "Scale of the dots" }, this.scaleButtons), this.scale);
     this.fixed = h("p", { class: "refine-faint" });
     this.pairs = h("section", {});
     this.checks = h("section", {});
     this.suggested = h("section", { "aria-label": "Suggestions" });
-    this.note = h("textarea", { rows: 2, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
+    this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
       type: "number",
       min: 1,
@@ -102,16 +117,20 @@ export class Page {
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
     this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
-    this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", {}, "configurations ", this.size), this.acceptButton, this.declineButton);
-    this.python = h("details", {}, h("summary", {}, "The same in Python"), this.code, this.copyButton);
-    this.bar = h("footer", { class: "refine-bar" }, this.decideRow, this.python, this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.advice, this.suggested, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.pairs, this.checks, this.bar);
-    this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main);
+    this.plan = new Plan(() => this.planned());
+    this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.choices.changed, this.barred));
+    this.front = new Front((message) => this.send(message), (text, tone) => this.say(text, tone));
+    this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", { title: "How many configurations the next round runs" }, "configurations ", this.size), ...this.plan.labels, this.acceptButton, this.declineButton);
+    this.python = h("details", { class: "refine-python" }, h("summary", {}, "The same in Python"), this.code, this.copyButton);
+    this.bar = h("footer", { class: "refine-bar" }, this.decideRow, h("div", { class: "refine-after" }, this.runner.element, this.python), this.said);
+    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, this.suggested, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.front.element, this.pairs, this.views.element, this.list.element, this.checks, this.bar);
+    this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     element.append(this.root);
   }
 
   // Talking to the session.
 
+  /** @param {import("./messages.js").Message} message @returns {Promise<any>} */
   async send(message) {
     const answer = await this.transport.ask(message);
     if (answer?.error) {
@@ -129,9 +148,11 @@ export class Page {
     this.slider.begin(found.risk, this.terms.risk);
     this.epsilonLabel.title = this.terms.epsilon;
     this.bestKey.title = this.terms.best;
+    this.headline.about.title = this.terms.claim;
+    this.plan.begin(found.shares, this.terms);
     // What comes after this moment is news.
     const pulse = await this.send({ type: "pulse" });
-    this.seen = JSON.stringify(pulse);
+    this.hear(pulse);
     await Promise.all([this.open(found.shown, { edits: found.edits, rejected: found.rejected }), this.drawTree(found.shown)]);
     this.beat();
   }
@@ -147,13 +168,13 @@ export class Page {
     if (id === this.round?.id) return;
     await this.open(id);
     await this.drawTree(id);
-    this.side.querySelector(`[data-round="${id}"]`)?.focus();
+    /** @type {HTMLElement | null} */ (this.side.querySelector(`[data-round="${id}"]`))?.focus();
   }
 
   // What the person has begun on the round that is shown: it stays when another round or another proposal is looked at.
   get begun() {
     const { edits, rejected, history } = this.choices;
-    return { edits, rejected: [...rejected], history, size: this.sized ? this.size.value : null, note: this.note.value };
+    return { edits, rejected: [...rejected], history, size: this.sized ? this.size.value : null, note: this.note.value, plan: this.plan.state };
   }
 
   async open(id, begun) {
@@ -175,15 +196,22 @@ export class Page {
     this.review = round.review;
     this.preview = null;
     if (!sameTrials) this.trials = null;
+    if (!sameTrials) this.hover.forget();
+    for (const panel of this.panels) this.hover.drop(panel.dotted);
+    this.views.show(round);
+    this.list.show(round);
     this.sliding = false;
     this.drawHead();
     const panels = this.review?.panels ?? [];
+    this.plan.show(panels, was.plan);
+    this.runner.show(round);
+    this.front.show(round);
     this.choices = new Choices(panels, was.edits, was.rejected, was.history);
     this.panels = panels.map((panel) => new Panel(panel, this));
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     replace(this.grid, this.panels.map((panel) => panel.element));
     const nothing = this.review === null;
-    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.advice, this.suggested, this.slider.leaves]) part.hidden = nothing;
+    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.headline.element, this.headline.about, this.suggested, this.slider.leaves]) part.hidden = nothing;
     replace(this.fixed);
     if (nothing) {
       this.say(round.why);
@@ -194,13 +222,14 @@ export class Page {
     this.slider.show(review.options, review.option);
     this.epsilon.value = review.epsilon_given ?? "";
     this.epsilon.placeholder = review.epsilon_text;
-    replace(this.next, `${review.next} `, h("code", {}, review.call));
-    this.claim.textContent = review.claim;
+    this.headline.show(review);
     const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
-    this.scale.textContent = review.view.text;
+    this.scale.textContent = this.ranked ? review.view.rank_text : review.view.text;
+    this.brokenKey.hidden = review.constraints.length === 0;
+    this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
     drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
-    drawChecks(this.checks, review.checks, this.terms.checks);
+    drawChecks(this.checks, review.checks, this.terms.checks, this);
     drawPairs(this.pairs, review.pairs, this.terms.coupled, (pair, opener) => this.openPair(pair, opener));
     this.advised = review.advised;
     this.sized = (was.size ?? null) !== null;
@@ -217,12 +246,39 @@ export class Page {
     if (buffer === null || this.round !== round) return;
     this.trials = columnsOf(buffer, review.panels.map((panel) => panel.name), review.trials);
     this.paint();
+    await this.fetchNumbers(round);
+  }
+
+  // Which trial every dot is: asked for once the dots are there, since a large round takes a moment.
+  async fetchNumbers(round) {
+    const buffer = await this.transport.ask({ type: "numbers", ...this.drawn });
+    if (this.round !== round || this.trials === null || buffer.error) return;
+    this.trials.numbers = new Uint32Array(buffer);
+    this.trials.rows = new Map();
+    this.trials.numbers.forEach((number, i) => this.trials.rows.set(number, i));
+  }
+
+  // The level of either parameter of a pair that a trial has.
+  cellOf(number, { a, b }) {
+    const row = this.trials?.rows?.get(number) ?? -1;
+    const columns = [a, b].map(({ name }) => this.trials?.columns.get(name));
+    if (row < 0 || columns.some((column) => !column || column[row] === MISSING)) return null;
+    const nearest = (at, place) => at.reduce((best, value, i) => (Math.abs(value - place) < Math.abs(at[best] - place) ? i : best), 0);
+    return [a, b].map(({ at }, i) => nearest(at, columns[i][row] / (MISSING - 1)));
+  }
+
+  // The dots by value, or by rank.
+  rank(ranked) {
+    this.ranked = ranked;
+    this.scaleButtons.forEach((button, i) => button.setAttribute("aria-pressed", String(Boolean(i) === ranked)));
+    this.scale.textContent = ranked ? this.view.rank_text : this.view.text;
+    this.paint();
   }
 
   async openPair(pair, opener) {
     const content = await this.send({ type: "pair", ...this.drawn, a: pair.a, b: pair.b });
     if (content === null) return;
-    const dialog = pairDialog(content, this.review.metric, this.review.direction, opener);
+    const dialog = pairDialog(content, this.review.metric, this.review.direction, opener, this.hover.number === null ? null : this.cellOf(this.hover.number, content));
     this.root.append(dialog);
     dialog.showModal();
   }
@@ -282,9 +338,7 @@ export class Page {
     }
     if (this.away) this.say("");
     this.away = false;
-    const seen = JSON.stringify(pulse);
-    if (seen === this.seen) return;
-    this.seen = seen;
+    if (!this.hear(pulse)) return;
     await this.drawTree();
     const { round } = this;
     if (round === null) return;
@@ -300,10 +354,19 @@ export class Page {
     else await this.open(round.id);
   }
 
+  // Takes in a pulse; whether there is news of trials or rounds.
+  hear({ job, progress, versions }) {
+    this.runner.hear(job, progress);
+    const seen = JSON.stringify([progress, versions]);
+    const news = seen !== this.seen;
+    this.seen = seen;
+    return news;
+  }
+
   // Charts that move under the person's hand are worse than old ones.
   get busy() {
     if (this.review === null) return false;
-    const { activeElement } = this.root.getRootNode();
+    const { activeElement } = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const held = (part) => part.contains(activeElement) || part.querySelector("details[open]") !== null;
     return this.choices.changed || this.root.querySelector("dialog") !== null || [this.grid, this.pairs, this.checks].some(held);
   }
@@ -335,7 +398,18 @@ export class Page {
     for (const panel of this.panels) panel.update();
     this.undoButton.disabled = this.choices.history.length === 0;
     this.resetButton.disabled = !this.choices.changed;
-    this.acceptButton.textContent = this.choices.changed ? "accept with edits" : "accept all";
+    const nothing = this.panels.every(({ panel }) => !proposes(panel));
+    this.keptKey.hidden = nothing && !this.choices.changed;
+    this.proposedKey.hidden = nothing;
+    this.acceptButton.textContent = this.choices.changed ? "accept with edits" : nothing ? "another round of this space" : "accept all";
+    this.acceptButton.classList.toggle("plain", nothing && !this.choices.changed);
+    this.headline.update(this.choices.changed, this.barred);
+    this.ask();
+  }
+
+  // Shares or beliefs have changed.
+  planned() {
+    for (const panel of this.panels) panel.belief.layout();
     this.ask();
   }
 
@@ -354,6 +428,8 @@ export class Page {
       n: this.sized ? n : this.advised,
       sized: this.sized,
       note: this.note.value,
+      ...this.plan.message,
+      ...this.runner.message,
     };
   }
 
@@ -383,7 +459,7 @@ export class Page {
     this.refused = Boolean(answer.error) || answer.refused;
     this.acceptButton.disabled = this.refused || this.sliding;
     this.declineButton.disabled = false;
-    this.warning.textContent = answer.error ?? answer.warning;
+    this.warn(answer.error ?? answer.warning);
     if (answer.error) {
       if (answer.gone) this.gone();
       return;
@@ -400,6 +476,33 @@ export class Page {
     );
   }
 
+  warn(text) {
+    this.warning.textContent = text;
+    this.warning.hidden = text === "";
+    this.slider.leaves.hidden = text !== "" || this.review === null;
+    this.headline.update(this.choices.changed, this.barred);
+  }
+
+  // Why the headline's button can't be used; empty where it can.
+  get barred() {
+    if (this.headline.step?.do === "accept") return this.refused ? "What is chosen can't be accepted" : "";
+    return this.runner.barred;
+  }
+
+  // What the headline's button does.
+  async act(step) {
+    if (step.do !== "accept") {
+      const { do: call, n, top, seeds } = step;
+      const sizes = call === "run" ? { n } : { top, seeds };
+      await this.runner.start(this.round.id, { do: call, ...sizes });
+      return;
+    }
+    this.sized = true;
+    this.size.value = String(step.n);
+    this.ask();
+    await this.decide("accept");
+  }
+
   async decide(kind) {
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
@@ -408,10 +511,14 @@ export class Page {
       this.declineButton.disabled = false;
       return;
     }
+    this.say(kind === "accept" ? "The next round is being made …" : "");
     const answer = await this.send({ type: "decide", kind, ...this.message(), n: this.preview?.n ?? null });
     this.ask();
     if (answer === null) return;
     this.say(`${answer.text} ${answer.warning}`.trim(), answer.warning ? "" : "good");
+    if (answer.child !== null && this.runner.barred === "") {
+      this.said.append(" ", h("button", { type: "button", onclick: () => this.runner.start(answer.child, {}) }, "run it now"));
+    }
     await this.drawTree();
   }
 
@@ -437,7 +544,7 @@ export class Page {
     this.title.textContent = `Round ${round.id}`;
     this.about.textContent = round.about;
     this.said.textContent = "";
-    this.warning.textContent = "";
+    this.warn("");
     replace(this.fresh);
     this.progressTo(round.progress);
   }
@@ -453,6 +560,7 @@ export class Page {
     for (const panel of this.panels) {
       if (panel.plot.clientWidth !== panel.width) panel.layout();
     }
+    this.views.layoutHistory();
   }
 
   paint() {
@@ -463,5 +571,6 @@ export class Page {
       if (panel.width) panel.dots();
       else panel.layout();
     }
+    this.views.paint();
   }
 }

@@ -4,15 +4,19 @@ import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
 import { area, line } from "d3-shape";
 import { axisOf, moved } from "./axis.js";
-import { now, same } from "./choices.js";
+import { BeliefStrip } from "./belief.js";
+import { now, proposes, same } from "./choices.js";
 import { h, replace, s } from "./dom.js";
-import { drawDots } from "./dots.js";
+import { Dots } from "./dots.js";
+import { jitter, MISSING, placed, scaleOf } from "./places.js";
 
 const CURVES = 62; // pixels of the panel of densities
 const DOTS = 96;
-const SIDE = 14; // room beside the axis, for handles at its ends
+const LEFT = 44; // room beside the axis, for values
+const SIDE = 14; // and for handles at its ends
 const AXIS = 22;
 const TICK = 38; // pixels that a label of the axis takes at least
+const LETTER = 6.2; // and a letter of it
 
 export class Panel {
   constructor(panel, page) {
@@ -24,14 +28,18 @@ export class Panel {
     this.canvas = h("canvas", { class: "refine-dots", "aria-hidden": "true" });
     this.svg = s("svg", { class: "refine-plot", role: "group", "aria-label": `${panel.name}: densities and bounds` });
     this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
+    this.dotted = new Dots(this.plot, this.canvas, page.hover);
     this.controls = h("div", { class: "refine-controls" });
     this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason));
+    this.belief = new BeliefStrip(this);
     this.element = h(
       "section",
       { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
       h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel, page.terms)),
       h("p", { class: "refine-line" }, this.bounds, this.status),
+      panel.when ? h("p", { class: "refine-when refine-faint" }, panel.when) : null,
       this.plot,
+      this.belief.element,
       this.controls,
       this.why,
     );
@@ -53,12 +61,12 @@ export class Panel {
           onchange: () => this.typed(side),
         }),
       );
-      replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject);
+      replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject, this.belief.toggle);
     } else {
       this.chips = panel.levels.map((level, i) =>
         h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", onclick: () => this.toggle(i) }, level.label),
       );
-      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips), accept, reject);
+      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips), accept, reject, this.belief.toggle);
     }
     this.handles = [0, 1].map((side) => this.handle(side));
   }
@@ -78,21 +86,23 @@ export class Panel {
     const width = this.plot.clientWidth;
     if (width === 0) return;
     this.width = width;
-    const inner = width - 2 * SIDE;
+    const inner = width - LEFT - SIDE;
     const [low, high] = this.axis ? this.axis.ends : [0, 1];
-    this.x = scaleLinear().domain([low, high]).range([SIDE, SIDE + inner]);
+    this.x = scaleLinear().domain([low, high]).range([LEFT, LEFT + inner]);
     const height = CURVES + DOTS + AXIS;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.svg.setAttribute("width", width);
-    this.svg.setAttribute("height", height);
+    this.svg.setAttribute("width", String(width));
+    this.svg.setAttribute("height", String(height));
     this.canvas.style.top = `${CURVES}px`;
     this.canvas.style.height = `${DOTS}px`;
     this.shade = s("g", {});
     const parts = [this.shade, ...(this.axis ? this.curves() : this.bars())];
+    this.values = s("g", { class: "refine-axis", "aria-hidden": "true" });
     const axis = s("g", { class: "refine-axis", transform: `translate(0,${CURVES + DOTS})`, "aria-hidden": "true" });
     this.ticks(axis, inner);
-    replace(this.svg, ...parts, axis, ...(this.axis ? this.handles : []));
+    replace(this.svg, this.values, ...parts, axis, ...(this.axis ? this.handles : []));
     this.dots();
+    this.belief.layout();
     this.update();
   }
 
@@ -103,8 +113,8 @@ export class Panel {
       .range([CURVES - 1, 2]);
     const at = (_, i) => this.x(i / (everyone.length - 1));
     return [
-      s("path", { class: "refine-everyone", d: area().x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
-      s("path", { class: "refine-best", d: line().x(at).y((v) => y(v))(best) }),
+      s("path", { class: "refine-everyone", d: /** @type {any} */ (area()).x(at).y0(y(0)).y1((v) => y(v))(everyone) }),
+      s("path", { class: "refine-best", d: /** @type {any} */ (line()).x(at).y((v) => y(v))(best) }),
     ];
   }
 
@@ -139,31 +149,36 @@ export class Panel {
       return;
     }
     const place = (value) => this.x(this.axis.scale(value));
+    const values = panel.ticks.map(({ value }) => value);
+    const labels = new Map(panel.ticks.map(({ value, label }) => [value, label]));
+    const room = (value) => Math.max(TICK, LETTER * labels.get(value).length + 8);
     const shown = [];
-    for (const value of [...panel.grid].sort((a, b) => rank(panel.grid, a) - rank(panel.grid, b))) {
-      if (shown.every((other) => Math.abs(place(other) - place(value)) >= TICK)) shown.push(value);
+    for (const value of [...values].sort((a, b) => rank(values, a) - rank(values, b))) {
+      if (shown.every((other) => Math.abs(place(other) - place(value)) >= (room(other) + room(value)) / 2)) shown.push(value);
     }
     const scale = Object.assign((value) => place(value), {
       copy: () => scale,
       domain: () => panel.edges,
       range: () => [this.x(0), this.x(1)],
     });
-    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat((value) => this.label(value)).tickSize(4));
+    select(axis).call(axisBottom(scale).tickValues(shown).tickFormat((value) => labels.get(value)).tickSize(4));
   }
 
   dots() {
     const { trials, view, round } = this.page;
     if (trials === null || !this.width) return;
     const levels = this.panel.kind === "range" ? this.panel.grid.length : this.panel.levels.length;
-    const inner = this.x(1) - this.x(0);
-    drawDots(this.canvas, trials, trials.columns.get(this.panel.name), {
-      place: (position) => this.x(position),
-      height: DOTS,
-      view,
-      direction: round.direction,
-      spread: Math.min(0.5, 8 / Math.sqrt(levels)) * (inner / levels) * (this.panel.kind === "choice" ? 1.2 : 0.7),
-      colours: this.page.colours,
-    });
+    const spread = Math.min(0.5, 8 / Math.sqrt(levels)) * ((this.x(1) - this.x(0)) / levels) * (this.panel.kind === "choice" ? 1.2 : 0.7);
+    const column = trials.columns.get(this.panel.name);
+    const scale = scaleOf(view, trials, { top: CURVES, height: DOTS, direction: round.direction, ranked: this.page.ranked });
+    const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));
+    const names = { numberOf: (i) => trials.numbers?.[i] ?? null, indexOf: (number) => trials.rows?.get(number) ?? -1 };
+    this.dotted.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: CURVES, height: DOTS, beyond: scale.beyond }, names);
+    const right = this.x.range()[1];
+    replace(
+      this.values,
+      scale.ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${right}` }), s("text", { x: LEFT - 8, y: y + 3.5, "text-anchor": "end" }, label)]),
+    );
   }
 
   handle(side) {
@@ -259,6 +274,7 @@ export class Panel {
     this.status.textContent = words[source];
     this.accept.disabled = source === "proposed" || source === "kept";
     this.reject.disabled = source === "rejected" || source === "kept";
+    for (const button of [this.accept, this.reject]) button.hidden = source === "kept" && !proposes(panel);
     if (panel.kind === "choice") this.updateChoices();
     else this.updateBounds();
   }
@@ -270,7 +286,7 @@ export class Panel {
     const text = said ?? bounds.map((value) => this.label(value)).join(" to ");
     this.bounds.textContent = same(bounds, now(panel)) && !said ? text : `${panel.now} → ${text}`;
     this.inputs.forEach((input, side) => {
-      if (input.getRootNode().activeElement !== input) input.value = String(bounds[side]);
+      if (/** @type {Document | ShadowRoot} */ (input.getRootNode()).activeElement !== input) input.value = String(bounds[side]);
       input.style.width = `${Math.max(7, input.value.length + 4)}ch`; // a bound that is cut off is another number
     });
     if (!this.shade) return;
@@ -278,11 +294,13 @@ export class Panel {
     const [low, high] = bounds.map(place);
     const [first, last] = now(panel).map(place);
     const proposed = (panel.proposed ?? now(panel)).map(place);
+    // Where nothing is proposed and nothing was chosen, nothing would change: that is drawn as no proposal.
+    const kept = choices.source(panel.name) === "kept";
     replace(
       this.shade,
-      s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
+      kept ? null : s("rect", { class: "refine-kept", x: low, width: Math.max(0, high - low), y: 0, height: CURVES + DOTS }),
       s("path", { class: "refine-now", d: `M${first} 0V${CURVES + DOTS}M${last} 0V${CURVES + DOTS}` }),
-      s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }),
+      proposes(panel) ? s("path", { class: "refine-proposed", d: `M${proposed[0]} 3H${proposed[1]}` }) : null,
     );
     const least = this.axis.stops[0];
     const most = this.axis.stops.at(-1);
@@ -305,7 +323,7 @@ export class Panel {
     const band = (this.x(1) - this.x(0)) / panel.levels.length;
     replace(
       this.shade,
-      kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: CURVES + DOTS })),
+      choices.source(panel.name) === "kept" ? [] : kept.map((i) => s("rect", { class: "refine-kept", x: this.x(i / panel.levels.length), width: band, y: 0, height: CURVES + DOTS })),
     );
   }
 }

@@ -44,8 +44,8 @@ export class RiskSlider {
 
   show(options, at) {
     this.options = options;
-    this.input.max = options.length - 1;
-    this.input.value = at;
+    this.input.max = String(options.length - 1);
+    this.input.value = String(at);
     this.input.disabled = options.length < 2;
     this.say(options[at]);
   }

@@ -1,5 +1,12 @@
+// @ts-check
 // How messages reach the session. `ask` takes one and resolves to its answer: an object, or an ArrayBuffer.
 
+/**
+ * @typedef {import("./messages.js").Message} Message
+ * @typedef {{home: string, ask: (message: Message) => Promise<any>, close: () => void}} Transport
+ */
+
+/** @returns {Transport} */
 export function browser() {
   return {
     home: "browser",
@@ -22,6 +29,7 @@ export function browser() {
   };
 }
 
+/** @param {any} model @returns {Transport} */
 export function notebook(model) {
   const waiting = new Map();
   // A widget may be shown twice, and what it sends goes to every view: each knows its own questions.

@@ -85,7 +85,7 @@ class MedianLine(NamedTuple):
 
 
 def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densities:
-    """Densities of the good trials and of all that end where the range ends.
+    """Densities of the good trials and of all that end where the range ends, of those that have the parameter.
 
     Args:
         analysis: Of :func:`refine.analyze`.
@@ -96,13 +96,18 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
     good = stats.top_mask(analysis.sign * y, GOOD)
+    at = np.linspace(0, 1, points)
+    has = np.isfinite(x)  # under other conditions a trial has none
+    x, good = x[has], good[has]
+    if not len(x):
+        return Densities(at, np.zeros(points), np.zeros(points), 0, 0)
     # One bandwidth for both curves, or a difference in smoothing would pass for a difference in place; and
     # never so narrow that the gaps between the levels show.
-    width = max(stats.scott_bandwidth(x[good]), 0.5 / max(1, parameter.size - 1))
+    width = max(stats.scott_bandwidth(x[good] if good.any() else x), 0.5 / max(1, parameter.size - 1))
     curve = stats.BoundedDensity(bandwidth=width)
     weights = cell_widths(parameter, x)
-    at = np.linspace(0, 1, points)
-    return Densities(at, curve(x, at, weights), curve(x[good], at, weights[good]), len(x), int(good.sum()))
+    best = curve(x[good], at, weights[good]) if good.any() else np.zeros(points)
+    return Densities(at, curve(x, at, weights), best, len(x), int(good.sum()))
 
 
 def density_between(analysis: Analysis, name: str, inside: Bools, ends: Floats) -> Densities:

@@ -64,13 +64,17 @@ class Plots:
 
     Args:
         found: The round. It is analysed when a figure first needs it, and again only when there are other trials.
+        analysis: Of it, where it was made already.
     """
 
-    def __init__(self, found: Round) -> None:
+    def __init__(self, found: Round, analysis: Analysis | None = None) -> None:
         self._round = found
+        self._given = analysis
 
     @cached_property
     def _analysis(self) -> Analysis:
+        if self._given is not None:
+            return self._given
         r = self._round
         here = r._at_once()
         seen = lineage(here.context.reader, here.context.path(r.node), r.goal)

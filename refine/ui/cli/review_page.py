@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from refine.ui.cli.opening import opened
-from refine.ui.cli.shared import DECIDE, RoundArgument, StoreArgument, TreeOption, app, chosen
+from refine.ui.cli.shared import (
+    DECIDE,
+    ObjectiveOption,
+    RoundArgument,
+    StoreArgument,
+    TreeOption,
+    app,
+    chosen,
+)
 
 _TO = """<!doctype html>
 <meta charset="utf-8">
@@ -29,15 +37,19 @@ def review(
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Whether to open a browser.")] = True,
     risk: Annotated[float, typer.Option(help="Accepted probability of losing the best value.")] = 0.05,
     name: TreeOption = None,
+    objective: ObjectiveOption = None,
+    command: Annotated[str | None, typer.Option(help="A program instead of --objective, as in run.")] = None,
 ) -> None:
-    """Open the review page: densities, bounds to drag, and a preview of the decision. Ctrl-C ends it."""
+    """Open the review page: densities, bounds to drag, a preview of the decision, and a button that runs a round. Ctrl-C ends it."""
     from refine.run.scratch import own_folder
+    from refine.ui.web.background import Background
     from refine.ui.web.server import Server
     from refine.ui.web.session import Session
 
     with opened(store, name) as found:
         shown = chosen(found[which])
-        session = Session(shown, risk)
+        background = Background(objective, command)
+        session = Session(shown, risk, background=background)
         server = Server(session, port)
         # The analysis is made while the browser starts.
         threading.Thread(
@@ -50,4 +62,7 @@ def review(
                 page = folder / "review.html"
                 page.write_text(_TO.format(url=server.url), encoding="utf-8")
                 threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
-            server.run()
+            try:
+                server.run()
+            finally:
+                background.close()

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from refine.space.literals import python_symbols
-from refine.utils.action import Action
+from refine.space.belief import Belief
+from refine.space.literals import python_symbols, python_text
+from refine.ui.web.plan import Plan, run_call
+from refine.utils.action import Action, Symbol
 
 if TYPE_CHECKING:
     from refine.review.review import Review
 
 
-def decision_code(review: Review, note: str, n: int | None) -> str:
-    """Python that accepts a review: from the tree to the child.
+def decision_code(review: Review, note: str, n: int | None, plan: Plan | None = None) -> str:
+    """Python that accepts a review: from the tree to the child, and runs that where a budget is said.
 
     Args:
         review: With its edits and rejections.
         note: Why.
         n: Configurations of the next round; ``None`` for as many as this one.
+        plan: How the next round draws its trials and runs.
     """
+    plan = plan or Plan()
     claim = review.proposal.claim
     given = {"epsilon": claim.epsilon} if claim.epsilon_source == "given" else {}
     proposed = Action("propose", risk=review.proposal.risk, **given)
@@ -28,5 +32,10 @@ def decision_code(review: Review, note: str, n: int | None) -> str:
     if review.rejected:
         lines.append(f"review = {Action('review.reject', *review.rejected)}")
     size = {} if n is None else {"n": n}
-    lines.append(f"child = {Action('review.accept', note=note, **size)}")
-    return "\n".join(lines)
+    accepting = {name: _spelled(value) for name, value in plan.accepting.items()}
+    lines.append(f"child = {Action('review.accept', note=note, **size, **accepting)}")
+    return "\n".join([*lines, *filter(None, [run_call(plan.running)])])
+
+
+def _spelled(value: Any) -> Any:
+    return Symbol(value.code(python_text)) if isinstance(value, Belief) else value

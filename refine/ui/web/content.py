@@ -15,11 +15,11 @@ from refine import stats
 from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.analysis.levels import cells_of, level_shares
-from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import good_rows, having, unusable
 from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.checks import figure, question, says
+from refine.report.pages.goal import judged_text
 from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import next_sentence, sentence, sentences
@@ -30,6 +30,11 @@ from refine.space.encoding import round_significant
 from refine.space.limits import widened
 from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
+from refine.trials.frame import infeasible_rows
+from refine.ui.web.plan import belief_form
+from refine.ui.web.steps import step_content
+from refine.ui.web.ticks import axis
+from refine.ui.web.view import MISSING, rank_column, view_of
 from refine.utils.format import duration, number, p_value, percent, plural, probability, score
 
 if TYPE_CHECKING:
@@ -44,14 +49,19 @@ if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
     from refine.review.review import Review
-
-MISSING = 0xFFFF
-"""Position of a trial that has none, such as one outside the range."""
+    from refine.space.belief import Belief
+    from refine.tree.round import Round
 
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
+_LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
-TOP_KEPT, VOLUME_KEPT, PROBABILITY = "best trials kept", "volume kept", "P(regret ≤ ε)"
-"""Names of numbers in the header that a proposal of another risk has as well."""
+TOP_KEPT, VOLUME_KEPT, PROBABILITY, FRONT_PROBABILITY = (
+    "best trials kept",
+    "volume kept",
+    "P(regret ≤ ε)",
+    "P(front within ε)",
+)
+"""Names of numbers in the header that a proposal of another risk has as well; the last one where there are several goals."""
 
 _ORDER = ("fail", "warn", "unknown", "pass")
 _CHANGED = {"narrow": "narrowed", "drop": "dropped", "widen": "widened", "reopen": "reopened", "fix": "fixed"}
@@ -67,7 +77,7 @@ def _worth(review: Review) -> tuple[str, ...]:
     return () if review._worth is None else (worth_sentence(review._worth),)
 
 
-def review_content(review: Review, checks: Checks, options: Options) -> dict[str, Any]:
+def review_content(review: Review[Round], checks: Checks, options: Options) -> dict[str, Any]:
     """A round under review: a panel per parameter, the proposal and those of other risks, the checks.
 
     Args:
@@ -84,24 +94,36 @@ def review_content(review: Review, checks: Checks, options: Options) -> dict[str
     return {
         "proposal": proposal.digest,
         "next_step": step.to_json(),
-        "next": next_sentence(step.reasons),
+        "next": next_sentence(step.reasons[:1]),
         "call": str(step.action),
+        "step": step_content(step),
         "claim": " ".join(
-            [*_worth(review), claim_sentence(proposal), *(f"Caution: {text}" for text in cautions)]
+            [
+                *_worth(review),
+                claim_sentence(proposal),
+                *map(sentence, step.reasons[1:]),
+                *(f"Caution: {text}" for text in cautions),
+            ]
         ),
         "risk": proposal.risk,
         "epsilon": known(proposal.claim.epsilon),
         "epsilon_given": known(proposal.claim.epsilon) if proposal.claim.epsilon_source == "given" else None,
         "epsilon_text": score(proposal.claim.epsilon),
-        "options": [option_content(option) for option in options.rows],
+        "options": [option_content(option, probability_name(proposal)) for option in options.rows],
         "option": options.rows.index(options.now),
         "metric": analysis.metric,
         "direction": analysis.direction,
+        "constraints": [str(c) for c in proposal.subject_to],
         "trials": len(analysis.table),
         "view": _view(analysis, review.round.node.allow_degenerate),
         "panels": [
             panel(
-                analysis, e, changes[e.name], roles[e.name], [option.space[e.name] for option in options.rows]
+                analysis,
+                e,
+                changes[e.name],
+                roles[e.name],
+                [option.space[e.name] for option in options.rows],
+                review.round.belief,
             )
             for e in analysis.ranked
         ],
@@ -119,6 +141,7 @@ def review_content(review: Review, checks: Checks, options: Options) -> dict[str
                 "number": f"{c.verdict.upper()}: {figure(c)}",
                 "says": says(c),
                 "call": "" if c.call is None else str(c.call),
+                "picture": {"name": c.picture, "about": c.about} if c.picture else None,
             }
             for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
         ],
@@ -160,11 +183,17 @@ def _as_suggested(form: dict[str, Any], digest: str) -> dict[str, Any]:
     return {**form, "as": SUGGESTED, "of": digest} if "as" in form else form
 
 
-def option_content(option: Option) -> dict[str, Any]:
+def probability_name(proposal: Proposal) -> str:
+    """What the header calls the probability of the claim: with several goals the claim is about their front."""
+    return FRONT_PROBABILITY if proposal.claim.others else PROBABILITY
+
+
+def option_content(option: Option, probable: str = PROBABILITY) -> dict[str, Any]:
     """The proposal of one risk, or of risks that lead to the same: its texts, its numbers and its bounds.
 
     Args:
         option: A row of the proposals by risk.
+        probable: What the header calls its probability.
     """
     risk, leaves, kept = risks_text(option), leaves_text(option), f"{option.top_kept} of {option.top}"
     likely = probability(option.probability)
@@ -180,7 +209,7 @@ def option_content(option: Option) -> dict[str, Any]:
         "numbers": {
             TOP_KEPT: kept,
             VOLUME_KEPT: percent(option.volume_kept),
-            PROBABILITY: _probability(option.probability),
+            probable: _probability(option.probability),
         },
         "proposed": {name: _proposed(option.old[name], option.space[name]) for name in option.old},
     }
@@ -203,12 +232,22 @@ def page_terms() -> dict[str, str]:
         "best": "Good trial",
         "checks": "Check",
         "coupled": "Coupled",
+        "exploit": "Exploit trial",
+        "audit": "Audit trial",
+        "belief": "Belief",
+        "claim": "Claim",
+        "space_filling": "Space-filling trial",
     }
     return {word: terms()[name].plain for word, name in words.items()}
 
 
 def panel(
-    analysis: Analysis, e: ParameterEvidence, change: Change, role: str, listed: Sequence[Parameter] = ()
+    analysis: Analysis,
+    e: ParameterEvidence,
+    change: Change,
+    role: str,
+    listed: Sequence[Parameter] = (),
+    belief: Belief | None = None,
 ) -> dict[str, Any]:
     """One parameter: its axis, what is proposed and why, and where the good trials lie.
 
@@ -218,6 +257,7 @@ def panel(
         change: What is proposed.
         role: The parameter's.
         listed: What the proposals of other risks make of it: their bounds can be shown as well.
+        belief: What is believed of the round's parameters.
     """
     p, badge = e.parameter, VERDICTS[analysis.findings[e.name].verdict]
     found: dict[str, Any] = {
@@ -229,6 +269,8 @@ def panel(
         "summary": _summary(change),
         "reason": why(change),
         "now": bounds_text(p),
+        "when": "" if p.when is None else f"only where {p.when}",
+        "belief": belief_form(belief, e.name, p),
     }
     if isinstance(p, Range):
         return {**found, **_range(e.name, p, change.new, listed), "density": _densities(analysis, e.name)}
@@ -265,8 +307,17 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
         "grid": [float(v) for v in p.grid],
         "stops": sorted(stops),
         "labels": [number(v, 6) for v in sorted(stops)],
+        "ticks": _ticks(p),
         "proposed": _proposed(p, new),
     }
+
+
+def _ticks(p: Range) -> list[dict[str, Any]]:
+    """Its levels where they can be read, else round numbers between its ends."""
+    found = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
+    if max(len(str(tick["label"])) for tick in found) <= _LONGEST_TICK:
+        return found
+    return axis(float(p.low), float(p.high), log=p.log)
 
 
 def _outside(p: Range, far: float) -> set[float]:
@@ -295,21 +346,15 @@ def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
     """The part of the values that figures show as well, and whether on a logarithmic scale."""
     values = np.asarray(analysis.table["value"], dtype=float)
     usable = values[np.isfinite(values) & ~unusable(analysis.table, analysis.space, allow_degenerate)]
-    low, high, log = 0.0, 1.0, False
-    if len(usable):
-        view = MetricView(usable, analysis.direction)
-        low, high, log = view.low, view.high, view.log
-    how = ", on a logarithmic scale" if log else ""
-    text = f"dots: {analysis.metric} from {score(low)} at the bottom to {score(high)}{how}"
-    return {"low": low, "high": high, "log": log, "text": text}
+    return view_of(usable, analysis.metric, analysis.direction)
 
 
 def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     """Every trial of the round, column by column, little-endian.
 
     For every panel in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
-    there is none. Then values as float64, NaN where a trial has none. Then a byte of flags: 1 among the good, 2 without
-    a usable model.
+    there is none; then one of ranks by value, the lowest first. Then values as float64, NaN where a trial has none. Then a
+    byte of flags: 1 among the good, 2 without a usable model, 4 of those infeasible, which keep their values and have no rank.
 
     Args:
         analysis: Of the round.
@@ -320,8 +365,10 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     values = np.array(table["value"], dtype="<f8")
     bad = unusable(table, analysis.space, allow_degenerate)
     good = good_rows(analysis, np.isfinite(values) & ~bad)
-    values[bad | ~np.isfinite(values)] = np.nan
-    flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2)
+    broken = infeasible_rows(table) & np.isfinite(values)
+    values[(bad & ~broken) | ~np.isfinite(values)] = np.nan
+    flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2) | (broken.astype("u1") * 4)
+    columns.append(rank_column(np.where(broken, np.nan, values)))
     return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
 
 
@@ -364,8 +411,8 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
         return f"{at}: median {analysis.metric} {score(float(medians[i, j]))}, {trials}"
 
     return {
-        "a": {"name": a, "labels": [v.label for v in across.levels]},
-        "b": {"name": b, "labels": [v.label for v in down.levels]},
+        "a": _side(across),
+        "b": _side(down),
         "median": [[known(v) for v in row] for row in medians],
         "n": n.tolist(),
         "good": good.tolist(),
@@ -377,36 +424,66 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
     }
 
 
-def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> dict[str, Any]:
+def _side(e: ParameterEvidence) -> dict[str, Any]:
+    """A parameter at the side of a pair: its levels, and where they lie on its axis."""
+    p = e.parameter
+    at = level_positions(p)
+    at = at if p.ordered else (np.asarray(at) + 0.5) / p.size
+    return {"name": e.name, "labels": [v.label for v in e.levels], "at": [float(v) for v in at]}
+
+
+def preview_content(
+    found: Preview, proposal: Proposal, asked: int | None, front: tuple[int, int] | None = None
+) -> dict[str, Any]:
     """What accepting would mean: the numbers of the header with their texts.
 
     Args:
         found: The preview.
         proposal: The proposal that is edited.
         asked: How many configurations the person asked for; ``None`` where it was left to the page.
+        front: How many points of the front lie inside, and of how many; ``None`` where there is one goal.
     """
     bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
+    means = terms()
+    judged = judged_text(found.metric, proposal.subject_to)
+    several = bool(proposal.claim.others)
+    first = f", by the first goal, {found.metric}" if several else ""
     numbers = [
-        _shown(TOP_KEPT, f"{found.top_kept} of {found.top}", tone="bad" if found.throws else ""),
+        _shown(
+            TOP_KEPT,
+            f"{found.top_kept} of {found.top}",
+            f"How many of the best tenth of this round's trials (at least 10){first} lie inside",
+            tone="bad" if found.throws else "",
+        ),
         _shown(
             VOLUME_KEPT,
             _beside(percent(found.volume_kept), percent(found.proposed_volume_kept)),
-            terms()["Volume kept"].plain,
+            means["Volume kept"].plain,
         ),
         _shown(
-            PROBABILITY,
+            probability_name(proposal),
             _beside(_probability(found.probability), _probability(found.proposed_probability)),
-            f"Probability that the best value inside is within ε = {score(found.epsilon)} of the best in the present "
-            "space",
+            f"{_claim_in_words(proposal, found, judged)} {means['Epsilon'].plain}",
         ),
-        _shown("next round", f"{found.n:,} of {found.left:,} left"),
+        _shown(
+            "next round",
+            f"{found.n:,} of {found.left:,} left",
+            "How many configurations the next round runs, of those inside that were not run yet",
+        ),
         _shown(
             "P(best 5 % hit)",
             probability(found.hit).removeprefix("about "),
             "Probability that the next round, drawn evenly, includes one of the best 5 % of configurations",
         ),
-        _shown("time", "not known" if math.isnan(found.seconds) else f"about {duration(found.seconds)}"),
+        _shown(
+            "time",
+            "not known" if math.isnan(found.seconds) else f"about {duration(found.seconds)}",
+            "How long the next round would take with so many workers, by the trials so far",
+        ),
     ]
+    if front is not None:
+        about = "How many points of the front, the trials that no other one beats in every goal, lie inside"
+        numbers.insert(0, _shown("front kept", f"{front[0]:,} of {front[1]:,}", about))
     return {
         "volume_kept": known(found.volume_kept),
         "probability": known(found.probability),
@@ -422,6 +499,18 @@ def preview_content(found: Preview, proposal: Proposal, asked: int | None) -> di
         "bounds": bounds,
         "levels": {name: found.space[name].size for name in bounds},
     }
+
+
+def _claim_in_words(proposal: Proposal, found: Preview, judged: str) -> str:
+    """What the probability in the header is of."""
+    if not proposal.claim.others:
+        return f"Probability that the best {judged} inside is within ε = {score(found.epsilon)} of the best in the present space."
+    losses = [(found.metric, found.epsilon), *((t.metric, t.epsilon) for t in proposal.claim.others)]
+    worse = ", ".join(f"{score(epsilon)} in {metric}" for metric, epsilon in losses)
+    return (
+        "Probability that every point of the front in the present space has a configuration inside that is at most ε worse in each "
+        f"goal: {worse}."
+    )
 
 
 def _shown(name: str, value: str, title: str = "", tone: str = "") -> dict[str, str]:

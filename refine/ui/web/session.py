@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
+from refine.report.pages.goal import judged_text
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
+from refine.ui.web import desk, pictures
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import (
     SUGGESTED,
@@ -32,15 +34,22 @@ from refine.ui.web.content import (
     suggestions_content,
     trials_content,
 )
+from refine.ui.web.front import front_content, front_kept
+from refine.ui.web.messages import check
+from refine.ui.web.plan import defaults, plan_of, running_of, whole
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from refine.analysis.analysis import Analysis
     from refine.proposal.options import Options
     from refine.review.review import Review
+    from refine.tree.context import Context
     from refine.tree.round import Round
     from refine.trials.round_record import StoredNode
+    from refine.ui.web.background import Background
+    from refine.ui.web.trials import Sheet
 
 Answer = dict[str, Any]
 
@@ -49,7 +58,21 @@ _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = ("start", "pulse", "tree")
+_AT_ONCE = (
+    "start",
+    "pulse",
+    "tree",
+    "run",
+    "pause",
+    "list",
+    "part",
+    "trial",
+    "numbers",
+    "history",
+    "past",
+    "parent",
+    "figure",
+)
 """Messages that are answered whatever else is going on: they change nothing that others rely on."""
 
 
@@ -71,13 +94,22 @@ class Session:
         shown: The round that is shown first; all of its tree can be.
         risk: Accepted risk of the first proposal.
         started: A review of it that is shown first, with its edits.
+        background: Runs rounds for the page; ``None`` where it can't, as in a notebook.
     """
 
-    def __init__(self, shown: Round, risk: float = 0.05, started: Review | None = None) -> None:
+    def __init__(
+        self,
+        shown: Round,
+        risk: float = 0.05,
+        started: Review | None = None,
+        background: Background | None = None,
+    ) -> None:
         check_risk(risk)
         self.shown, self.risk = shown, risk
+        self.background = background
         self.child: Round | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._desk = desk.Desk()
         self._started = started
         self._epsilon: float | None = None  # what the person gave with the review that it began with
         self._drawn: list[_Drawn] = []  # the one asked for last at the end
@@ -102,20 +134,27 @@ class Session:
             "round": self._round,
             "trials": self._trials,
             "pair": self._pair,
+            "numbers": self._numbers,
+            "list": lambda asked: desk.listed(self._sheet(asked)),
+            "part": lambda asked: self._desk.part(self._sheet(asked), asked),
+            "trial": lambda asked: desk.trial(self._found(asked), self._sheet(asked), asked["number"]),
+            "history": lambda asked: desk.history(self._sheet(asked)),
+            "past": lambda asked: desk.past(self._sheet(asked)),
+            "mark": self._mark,
+            "figure": self._figure,
+            "parent": lambda asked: pictures.parent_content(self._found(asked)),
             "preview": self._preview,
             "epsilon": self._say_epsilon,
             "decide": self._decide,
+            "run": self._run,
+            "pause": self._pause,
+            "front": self._front,
+            "choose": self._choose,
         }
         try:
-            if not isinstance(message, Mapping):
-                raise ReviewError(f"a message must be an object, got {type(message).__name__}")
-            answer = answers.get(str(message.get("type")))
-            if answer is None:
-                raise ReviewError(
-                    f"no message {message.get('type')!r}; {did_you_mean(str(message.get('type')), answers)}"
-                )
-            with self._alone(str(message["type"])):
-                return answer(message)
+            checked = check(message)
+            with self._alone(str(checked["type"])):
+                return answers[checked["type"]](checked)
         except NotFoundError as error:
             return {"error": str(error), "gone": True}
         except RefineError as error:
@@ -140,6 +179,7 @@ class Session:
             "shown": self.shown.id,
             "risk": self.risk,
             "terms": page_terms(),
+            "shares": defaults(),
             "edits": edits,
             "rejected": rejected,
         }
@@ -149,17 +189,26 @@ class Session:
         home = self.shown.context
         counts = home.counts
         progress = {i: _progress(counts.get(s.pk, {}), s.n) for i, s in home.nodes.items()}
-        return {"progress": progress, "versions": self._versions()}
+        job = None if self.background is None else self.background.job()
+        return {"progress": progress, "versions": self._versions(), "job": job}
 
     def _versions(self) -> dict[str, str]:
         """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
         home = self.shown.context
         nodes, last = home.nodes, home.reader.last_rows(home.tree)
+        left_out = self._exclusions(home)
         found = {}
         for node_id, stored in nodes.items():
-            rows = [str(last.get(nodes[n.id].pk, 0)) for n in path_to(stored.node, nodes)]
+            pks = [nodes[n.id].pk for n in path_to(stored.node, nodes)]
+            rows = [f"{last.get(pk, 0)}{left_out.get(pk, '')}" for pk in pks]
             found[node_id] = " ".join([*rows, str(stored.node.allow_degenerate), str(stored.node.epsilon)])
         return found
+
+    def _exclusions(self, home: Context) -> dict[int, str]:
+        """Node row -> when trials of it were last excluded, or taken back: a star changes no evidence."""
+        marks = {pk: home.reader.marks(pk) for pk in home.reader.last_marks(home.tree)}
+        said = {pk: [m.created for m in found if m.excluded is not None] for pk, found in marks.items()}
+        return {pk: f"-{max(times):.6f}" for pk, times in said.items() if times}
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
         home = self.shown.context.at_once()
@@ -202,6 +251,9 @@ class Session:
             "imported": found.node.method == IMPORTED,
             "metric": found.metric,
             "direction": found.direction,
+            "parent": found.node.parent,
+            "run": None if self.background is None else self.background.runnable(found),
+            "goals": len(found.goals),
         }
         check_risk(message.get("risk", self.risk))
         try:
@@ -241,29 +293,51 @@ class Session:
     def _pair(self, message: Mapping[str, Any]) -> Answer:
         return pair_content(self._shown(message).analysis, str(message.get("a")), str(message.get("b")))
 
+    # Its trials one by one, and figures.
+
+    def _sheet(self, message: Mapping[str, Any]) -> Sheet:
+        found = self._found(message)
+        return self._desk.sheet(found, self._versions()[found.id])
+
+    def _numbers(self, message: Mapping[str, Any]) -> bytes:
+        return self._desk.numbers(self._sheet(message), self._analysis_shown(message))
+
+    def _figure(self, message: Mapping[str, Any]) -> Answer:
+        return pictures.picture(self._found(message), self._analysis_shown(message), message)
+
+    def _mark(self, message: Mapping[str, Any]) -> Answer:
+        found, sheet = self._found(message), self._sheet(message)
+        desk.mark(found, sheet, message)
+        return {**desk.trial(found, self._sheet(message), message["number"]), "said": desk.said(message)}
+
+    def _analysis_shown(self, message: Mapping[str, Any]) -> Analysis:
+        with self._lock:  # these are answered beside other messages
+            return self._shown(message).analysis
+
     # What a decision would mean, and the decision.
 
     def _preview(self, message: Mapping[str, Any]) -> Answer:
         review = self._edited(self._shown(message), message)
-        n, workers = _whole(message, "n"), _whole(message, "workers") or 1
+        n, workers = whole(message, "n"), whole(message, "workers") or 1
+        plan = plan_of(message, review)
         found = review.preview(n=n, workers=workers)
-        code = decision_code(review, str(message.get("note") or ""), found.n if n else None)
+        code = decision_code(review, message.get("note") or "", found.n if n else None, plan)
         asked = n if message.get("sized") else None
-        return {**preview_content(found, review.proposal, asked), "code": code}
+        content = preview_content(found, review.proposal, asked, front_kept(review))
+        warning = " ".join(filter(None, [content["warning"], plan.warning]))
+        return {**content, "warning": warning, "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
-        kind, note = message.get("kind"), message.get("note") or ""
-        if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
-            raise ReviewError(f"a note must be a text of at most {_LONGEST_NOTE:,} letters")
-        if kind not in ("accept", "decline"):
-            raise ReviewError(f"a decision is to 'accept' or to 'decline', got {kind!r}")
+        kind, note = message["kind"], _note(message)
         review = self._same(message)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             if kind == "decline":
                 review.decline(note)
             else:
-                self.child = self._edited(review, message).accept(note, n=_whole(message, "n"))
+                edited = self._edited(review, message)
+                plan = plan_of(message, edited)
+                self.child = edited.accept(note, n=whole(message, "n"), **plan.accepting)
         warned = " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))
         if kind == "decline":
             return {"child": None, "text": "Declined. The space stays as it is.", "warning": warned}
@@ -273,11 +347,39 @@ class Session:
         text = f'Accepted. Round {id_} has {n}: tree["{id_}"].run(workers=2), or refine run {store} {id_}.'
         return {"child": id_, "text": text, "warning": warned}
 
+    # Running, in the background.
+
+    def _run(self, message: Mapping[str, Any]) -> Answer:
+        found, call = self._found(message), message.get("do", "run")
+        if self.background is None:
+            raise ReviewError(f'this page can\'t run a round; in Python: tree["{found.id}"].run()')
+        options = running_of(message)
+        sizes = {"run": ("n",), "replicate": ("top", "seeds")}[call]
+        options |= {name: value for name in sizes if (value := whole(message, name)) is not None}
+        if call == "replicate" and (over := sorted({"hours", "trials"} & options.keys())):
+            raise ReviewError(f"{over[0]} is for runs of new configurations; runs again have top and seeds")
+        return {"job": self.background.start(found, call, options)}
+
+    def _pause(self, _: Mapping[str, Any]) -> Answer:
+        if self.background is None:
+            raise ReviewError("nothing is running here")
+        return {"job": self.background.pause()}
+
+    # Several goals.
+
+    def _front(self, message: Mapping[str, Any]) -> Answer:
+        return dict(front_content(self._found(message)))
+
+    def _choose(self, message: Mapping[str, Any]) -> Answer:
+        found = self._found(message)
+        found.choose(message["point"], note=_note(message))
+        return {"text": f"Chosen. It is stored as a decision on round {found.id}."}
+
     # Rounds and reviews.
 
     def _found(self, message: Mapping[str, Any]) -> Round:
         key, home = message.get("round"), self.shown.context
-        if not isinstance(key, str) or key not in home.nodes:
+        if key not in home.nodes:
             raise NotFoundError(
                 f"no round {key!r} in tree {home.name!r}; it may have been removed since the page was opened"
             )
@@ -329,8 +431,6 @@ class Session:
 
     def _edited(self, review: Review, message: Mapping[str, Any]) -> Review:
         edits, rejected = message.get("edits") or {}, message.get("rejected") or []
-        if not isinstance(edits, Mapping) or not isinstance(rejected, list):
-            raise ReviewError("edits must be an object and rejected a list")
         review = review.reject(*rejected) if rejected else review
         meant = {str(name): self._meant(review, str(name), edit) for name, edit in edits.items()}
         return review.edit(meant) if meant else review
@@ -375,13 +475,13 @@ def _about(found: Round) -> str:
     """The line below a round's id."""
     decided = "; ".join(f"{d.kind} by {d.author}{f': {d.child}' if d.child else ''}" for d in found.decisions)
     note = f"“{found.node.note}”" if found.node.note else ""
-    return " · ".join(part for part in (f"{found.metric}, {found.direction}", note, decided) if part)
+    goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
+    judged = judged_text(goals, found.node.subject_to)
+    return " · ".join(part for part in (judged, note, decided) if part)
 
 
-def _whole(message: Mapping[str, Any], name: str) -> int | None:
-    value = message.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ReviewError(f"{name} must be a whole number >= 1, got {value!r}")
-    return value
+def _note(message: Mapping[str, Any]) -> str:
+    note = message.get("note") or ""
+    if len(note) > _LONGEST_NOTE:
+        raise ReviewError(f"a note must be a text of at most {_LONGEST_NOTE:,} letters")
+    return str(note)

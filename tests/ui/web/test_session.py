@@ -122,7 +122,12 @@ def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
     assert taken_back["epsilon"] == root.propose(keep=False).proposal.claim.epsilon
     for wrong in (-1, "much", True, [0.1]):
         error = session.handle({"type": "epsilon", "round": root.id, "value": wrong})["error"]
-        assert error.startswith("epsilon must be a number >= 0 in units of the metric")
+        assert error.startswith(
+            (
+                "epsilon must be a number >= 0 in units of the metric",
+                "message 'epsilon': value must be a number or null",
+            )
+        )
     assert root.epsilon is None
 
 
@@ -138,10 +143,12 @@ def test_trials_column_by_column(session, root):
     review = shown(session, root)["review"]
     data = session.handle({"type": "trials", **about(session, root)})
     n, names = review["trials"], [c["name"] for c in review["panels"]]
-    assert len(data) == n * (2 * len(names) + 8 + 1)
+    assert len(data) == n * (2 * len(names) + 2 + 8 + 1)
     columns = {name: np.frombuffer(data, "<u2", n, 2 * n * i) for i, name in enumerate(names)}
-    values = np.frombuffer(data, "<f8", n, 2 * n * len(names))
-    flags = np.frombuffer(data, "u1", n, n * (2 * len(names) + 8))
+    ranks = np.frombuffer(data, "<u2", n, 2 * n * len(names))
+    values = np.frombuffer(data, "<f8", n, 2 * n * (len(names) + 1))
+    flags = np.frombuffer(data, "u1", n, n * (2 * len(names) + 2 + 8))
+    assert (np.argsort(ranks, kind="stable") == np.argsort(values, kind="stable")).all()
     table = root.trials
     assert (values == table["value"].to_numpy()).all()
     at = columns["dropout"] / (MISSING - 1)
@@ -192,6 +199,41 @@ def test_the_code_makes_the_same_child(session, root, tree):
     assert tree[answer["child"]].space["optimizer"].labels == ("Adam", "SGD")
 
 
+def test_the_plan_of_the_next_round_is_stored_and_python_says_it(session, root, tree):
+    plan = {
+        "exploit": 0.5,
+        "audit": 0.1,
+        "belief": {"dropout": {"near": 0.1, "within": 0.05}, "optimizer": {"weights": [0.7, None, 0.1]}},
+        "workers": 2,
+        "hours": 0.5,
+        "trials": 30,
+    }
+    message = about(session, root, n=40, **plan)
+    code = session.handle({"type": "preview", **message})["code"]
+    child = tree[session.handle({"type": "decide", "kind": "accept", **message})["child"]]
+    assert (child.node.exploit, child.node.audit, child.n) == (0.5, 0.1, 40)
+    # SGD is proposed to go, and its weight goes with it.
+    assert str(child.belief) == "dropout near 0.1 (within 0.05) and optimizer Adam (0.7)"
+    calls, last = code.rsplit("\n", 1)
+    assert last == "child.run(workers=2, hours=0.5, trials=30)"
+    namespace = {"tree": tree, "refine": refine}
+    exec(calls, namespace)
+    assert namespace["child"].id == child.id
+    assert len(tree) == 2
+    # What the child believes is what its page begins with; unchanged, it goes on.
+    child.run(progress=False)
+    panels = {p["name"]: p["belief"] for p in shown(session, child)["review"]["panels"]}
+    assert panels["dropout"] == {"near": 0.1, "within": 0.05}
+    assert panels["optimizer"] == {"weights": [0.7, None]}
+    digest = {"round": child.id, "proposal": shown(session, child)["review"]["proposal"]}
+    again = tree[session.handle({"type": "decide", "kind": "accept", **digest, "n": 5})["child"]]
+    assert again.belief == child.belief
+    taken_back = session.handle({"type": "decide", "kind": "accept", **digest, "n": 5, "belief": {}})["child"]
+    assert not tree[taken_back].belief
+    usual = session.handle({"type": "start"})["shares"]
+    assert "exploit" not in session.handle({"type": "preview", **digest, "n": 5, **usual})["code"]
+
+
 def test_declining(session, root, tree):
     assert session.handle({"type": "decide", "kind": "decline", **about(session, root, note="no")}) == {
         "child": None,
@@ -224,14 +266,18 @@ UNWRITABLE = "a note holds '\\ud800', which can't be stored; leave that letter o
             {"edits": {"optimizer": {"keep": [7]}}},
             "edit: optimizer: keep must be numbers of its 3 levels, and not empty, got [7]",
         ),
-        ({"edits": {"dropout": "0 to 1"}}, "edit: dropout: must be bounds or keep, got '0 to 1'"),
+        (
+            {"edits": {"dropout": "0 to 1"}},
+            "message 'decide': edits.dropout must be an object, got '0 to 1'",
+        ),
+        ({"edits": {"dropout": {"text": "0"}}}, "edit: dropout: must be bounds or keep, got {'text': '0'}"),
         ({"rejected": ["x"]}, "reject: unknown parameter 'x'; known: lr, dropout, units, optimizer, epochs"),
-        ({"edits": [1]}, "edits must be an object and rejected a list"),
+        ({"edits": [1]}, "message 'decide': edits must be an object, got [1]"),
         ({"n": 0}, "n must be a whole number >= 1, got 0"),
-        ({"n": "5"}, "n must be a whole number >= 1, got '5'"),
-        ({"note": 5}, "a note must be a text of at most 10,000 letters"),
+        ({"n": "5"}, "message 'decide': n must be a whole number or null, got '5'"),
+        ({"note": 5}, "message 'decide': note must be a text or null, got 5"),
         ({"note": "x" * 10_001}, "a note must be a text of at most 10,000 letters"),
-        ({"kind": "agree"}, "a decision is to 'accept' or to 'decline', got 'agree'"),
+        ({"kind": "agree"}, "message 'decide': kind must be 'accept' or 'decline', got 'agree'"),
         (
             {"edits": {"dropout": {"as": "started"}}},
             "edit: dropout: the page did not begin with an edit of it",
@@ -241,9 +287,27 @@ UNWRITABLE = "a note holds '\\ud800', which can't be stored; leave that letter o
             {"round": "abc"},
             "no round 'abc' in tree 'question'; it may have been removed since the page was opened",
         ),
+        ({"round": None}, "message 'decide': round must be a text, got None"),
         (
-            {"round": None},
-            "no round None in tree 'question'; it may have been removed since the page was opened",
+            {"explore": 0.5},
+            "message 'decide': it has no 'explore'; did you mean 'exploit'?",
+        ),
+        (
+            {"exploit": 1},
+            "exploit must be a share >= 0 and < 1 of the configurations, got 1; such as exploit=0.5",
+        ),
+        ({"hours": 0}, "hours must be a number > 0, got 0; hours=0.5 is half an hour"),
+        (
+            {"belief": {"drpout": {"near": 0.2, "within": 0.1}}},
+            "belief: unknown parameter 'drpout'; did you mean 'dropout'?",
+        ),
+        (
+            {"belief": {"dropout": {"near": 2, "within": 0.1}}},
+            "belief: dropout: near 2 lies outside 0 to 0.5; widen the range if you mean it",
+        ),
+        (
+            {"belief": {"optimizer": {"weights": [0.5]}}},
+            "belief: optimizer: needs near with within or within_factor, or one weight per choice; got {'weights': [0.5]}",
         ),
     ],
 )
@@ -257,7 +321,9 @@ def test_what_is_wrong_is_said_and_nothing_is_written(session, root, tree, more,
 @pytest.mark.parametrize("risk", ["much", 3, True, 0, 10**400])
 def test_a_risk_that_is_none_is_refused(session, root, risk):
     message = {"type": "decide", "kind": "accept", **about(session, root), "risk": risk}
-    assert session.handle(message)["error"].startswith("risk must be >= 0.01 and < 1, got")
+    assert session.handle(message)["error"].startswith(
+        ("risk must be >= 0.01 and < 1, got", "message 'decide': risk must be a number, got")
+    )
     assert root.decisions == ()
     with pytest.raises(AnalysisError, match="risk must be"):
         Session(root, risk)
@@ -416,7 +482,7 @@ def test_a_degenerate_trial_that_may_be_best_is_no_cross(tree):
         ).run(progress=False)
         session = Session(found)
         data = session.handle({"type": "trials", **about(session, found)})
-        flags = np.frombuffer(data, "u1", 40, 40 * (2 + 8))
+        flags = np.frombuffer(data, "u1", 40, 40 * (2 + 2 + 8))
         assert (flags & 2).any() != may
         assert shown(session, found)["review"]["view"]["high"] == pytest.approx(1 if may else 0.5, abs=0.1)
 
@@ -427,7 +493,7 @@ def test_values_keep_their_digits(tree, shift, times):
         {"x": (0.0, 1.0, 20)}, lambda p: shift + times * (p["x"] + 0.1), n=20, name="f"
     ).run(progress=False)
     session = Session(found)
-    values = np.frombuffer(session.handle({"type": "trials", **about(session, found)}), "<f8", 20, 40)
+    values = np.frombuffer(session.handle({"type": "trials", **about(session, found)}), "<f8", 20, 80)
     assert len(np.unique(values)) == 20
 
 

@@ -1,0 +1,43 @@
+// Figures that Python draws, in the colours of the page. They come as pictures, so that nothing in them is markup here.
+import { h, replace } from "./dom.js";
+
+/**
+ * Shows a figure of `round.plot` in an element.
+ * @param {import("./page.js").Page} page
+ * @param {HTMLElement} element
+ * @param {{name: string, about?: string}} what
+ */
+export async function showFigure(page, element, { name, about = "" }) {
+  const { round, drawn } = page;
+  const dark = getComputedStyle(page.root).colorScheme === "dark";
+  const key = JSON.stringify([round.id, round.version, drawn.proposal, name, about, dark]);
+  if (element.dataset.figure === key) return;
+  element.dataset.figure = key;
+  replace(element, h("p", { class: "refine-faint" }, "Drawing …"));
+  const answer = await page.transport.ask({ type: "figure", ...drawn, name, about, dark });
+  if (element.dataset.figure !== key) return;
+  if (answer.error) {
+    delete element.dataset.figure;
+    replace(element, h("p", { class: "refine-faint" }, answer.error));
+    return;
+  }
+  const source = `data:image/svg+xml,${encodeURIComponent(answer.svg)}`;
+  replace(element, h("img", { class: "refine-figure", src: source, alt: answer.text }));
+}
+
+/** A fold that draws its figure when it is opened. */
+export function figureFold(page, what, call) {
+  const place = h("div", {});
+  return h(
+    "details",
+    {
+      class: "refine-figure-fold",
+      ontoggle: (event) => {
+        if (event.currentTarget.open) showFigure(page, place, what);
+      },
+    },
+    h("summary", {}, "figure"),
+    place,
+    call ? h("code", {}, call) : null,
+  );
+}

@@ -1,0 +1,130 @@
+// Where dots lie, and which of them lies nearest to a pointer. Plain arithmetic, which needs no browser.
+
+export const MISSING = 0xffff;
+export const GOOD = 1;
+export const BAD = 2;
+export const INFEASIBLE = 4;
+
+const EDGE = 15; // pixels at the worse end for what has no place on the scale
+const PAD = 4;
+
+/**
+ * Columns of `trials`, as refine/ui/web/content.py lays them out.
+ * @param {ArrayBuffer} buffer
+ * @param {string[]} names of the panels, in their order
+ * @param {number} n how many trials
+ */
+export function columnsOf(buffer, names, n) {
+  const column = (i) => new Uint16Array(buffer, 2 * n * i, n);
+  const start = 2 * n * (names.length + 1);
+  // Values need not begin at a multiple of eight.
+  const values = new Float64Array(buffer.slice(start, start + 8 * n));
+  const flags = new Uint8Array(buffer, start + 8 * n, n);
+  return { n, columns: new Map(names.map((name, i) => [name, column(i)])), ranks: column(names.length), values, flags };
+}
+
+/**
+ * The vertical scale of dots: by value, or by rank, where all have the same room however skewed the values are.
+ * @param {object} view as refine/ui/web/view.py has it
+ * @param {{values: Float64Array, ranks?: Uint16Array, flags: Uint8Array}} trials
+ * @param {{top?: number, height: number, direction: string, ranked?: boolean}} how
+ */
+export function scaleOf(view, trials, { top = 0, height, direction, ranked = false }) {
+  const up = direction === "maximize"; // the worse end is at the bottom
+  const edge = view.beyond > 0 || trials.flags.some((flag) => flag & BAD) ? EDGE : PAD;
+  const [first, last] = up ? [top + height - edge, top + PAD] : [top + height - PAD, top + edge];
+  const at = view.log ? Math.log10 : (value) => value;
+  const [low, high] = [at(view.low), at(view.high)];
+  const to = (share) => first + (last - first) * share;
+  const shareOf = (value) => (high > low ? (at(value) - low) / (high - low) : 0.5);
+  const bad = up ? top + height - 4 : top + 4;
+  const beyond = up ? top + height - 10 : top + 10;
+  const place = (i) => {
+    if (trials.flags[i] & BAD && !(trials.flags[i] & INFEASIBLE)) return bad;
+    if (Number.isNaN(trials.values[i])) return Number.NaN;
+    if (ranked) return trials.ranks[i] === MISSING ? bad : to(trials.ranks[i] / (MISSING - 1));
+    const share = shareOf(trials.values[i]);
+    return share >= 0 && share <= 1 ? to(share) : beyond;
+  };
+  const ticks = ranked ? view.ranks.map(({ share, label }) => ({ y: to(share), label })) : view.ticks.map(({ value, label }) => ({ y: to(shareOf(value)), label }));
+  return { place, ticks, beyond, to: (value) => to(shareOf(value)) };
+}
+
+/**
+ * The places of n dots.
+ * @param {number} n
+ * @param {(i: number) => number} x pixels, NaN for none
+ * @param {(i: number) => number} y
+ */
+export function placed(n, x, y) {
+  const found = { n, x: new Float32Array(n), y: new Float32Array(n) };
+  for (let i = 0; i < n; i += 1) {
+    found.x[i] = x(i);
+    found.y[i] = y(i);
+  }
+  return found;
+}
+
+// Looks random, and is the same every time.
+export function jitter(i) {
+  return (i * 0.6180339887498949) % 1;
+}
+
+/** Dots sorted into squares, so that the nearest of any number of them is found by looking at a few. */
+export class Bins {
+  /**
+   * @param {{n: number, x: Float32Array, y: Float32Array}} places
+   * @param {number} size of a square: as far as is looked
+   */
+  constructor({ n, x, y }, size = 10) {
+    this.x = x;
+    this.y = y;
+    this.size = size;
+    let [right, bottom] = [0, 0];
+    for (let i = 0; i < n; i += 1) {
+      if (x[i] > right) right = x[i];
+      if (y[i] > bottom) bottom = y[i];
+    }
+    this.across = Math.floor(right / size) + 1;
+    this.down = Math.floor(bottom / size) + 1;
+    this.starts = new Uint32Array(this.across * this.down + 1);
+    for (let i = 0; i < n; i += 1) {
+      const bin = this.bin(x[i], y[i]);
+      if (bin >= 0) this.starts[bin + 1] += 1;
+    }
+    for (let bin = 1; bin < this.starts.length; bin += 1) this.starts[bin] += this.starts[bin - 1];
+    const next = this.starts.slice();
+    this.order = new Uint32Array(this.starts.at(-1));
+    for (let i = 0; i < n; i += 1) {
+      const bin = this.bin(x[i], y[i]);
+      if (bin < 0) continue;
+      this.order[next[bin]] = i;
+      next[bin] += 1;
+    }
+  }
+
+  // The square of a place; -1 where there is none.
+  bin(x, y) {
+    if (!(x >= 0 && y >= 0)) return -1;
+    const [i, j] = [Math.floor(x / this.size), Math.floor(y / this.size)];
+    return i < this.across && j < this.down ? j * this.across + i : -1;
+  }
+
+  /** The dot nearest to a place, -1 where none is within the size of a square. */
+  nearest(x, y) {
+    const [i, j] = [Math.floor(x / this.size), Math.floor(y / this.size)];
+    let found = -1;
+    let least = this.size * this.size;
+    for (let row = Math.max(0, j - 1); row <= Math.min(this.down - 1, j + 1); row += 1) {
+      for (let column = Math.max(0, i - 1); column <= Math.min(this.across - 1, i + 1); column += 1) {
+        const bin = row * this.across + column;
+        for (let k = this.starts[bin]; k < this.starts[bin + 1]; k += 1) {
+          const dot = this.order[k];
+          const far = (this.x[dot] - x) ** 2 + (this.y[dot] - y) ** 2;
+          if (far < least) [found, least] = [dot, far];
+        }
+      }
+    }
+    return found;
+  }
+}

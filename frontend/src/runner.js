@@ -1,0 +1,134 @@
+// @ts-check
+// Runs the round that is shown, or its best again, in the background of the page's server: progress, pause, log.
+import { h, replace } from "./dom.js";
+
+/** @typedef {import("./messages.js").Job} Job */
+/** @typedef {import("./messages.js").Runnable} Runnable */
+
+export class Runner {
+  /**
+   * @param {(message: import("./messages.js").Message) => Promise<any>} send
+   * @param {() => void} changed Called when the budget has changed.
+   * @param {() => void} moved Called when a run has begun or ended.
+   */
+  constructor(send, changed, moved) {
+    this.send = send;
+    this.moved = moved;
+    /** @type {Job | null} */
+    this.job = null;
+    /** @type {Runnable | null} */
+    this.runnable = null;
+    this.round = "";
+    this.progress = "";
+    this.workers = this.input(changed, { value: "1", step: 1, "aria-label": "Workers: how many trials run at a time" });
+    this.hours = this.input(changed, { step: "any", placeholder: "no limit", "aria-label": "Hours after which a run ends in order" });
+    this.trials = this.input(changed, { step: 1, placeholder: "all", "aria-label": "Trials after which a run ends in order" });
+    this.button = h("button", { type: "button", class: "refine-run", onclick: () => this.press() });
+    this.text = h("span", { class: "refine-runs", role: "status" });
+    this.because = h("p", {});
+    this.command = h("code", {});
+    this.why = h("details", { class: "refine-cannot" }, h("summary", {}, "can't be run from here"), this.because, this.command);
+    this.log = h("pre", { tabindex: "0", "aria-label": "What the run prints" });
+    this.logged = h("details", { class: "refine-log", hidden: true }, h("summary", {}, "log"), this.log);
+    this.element = h(
+      "div",
+      { class: "refine-running", role: "group", "aria-label": "Running" },
+      h("label", { title: "How many trials run at a time" }, "workers ", this.workers),
+      h("label", { title: "A run ends in order after so many hours: what runs by then comes to its end" }, "hours ", this.hours),
+      h("label", { title: "A run ends in order after so many trials; run again, it goes on" }, "trials ", this.trials),
+      this.button,
+      this.text,
+      this.why,
+      this.logged,
+    );
+  }
+
+  input(changed, attributes) {
+    return h("input", { type: "number", min: attributes.step === 1 ? 1 : 0, oninput: changed, ...attributes });
+  }
+
+  // The budget, as messages have it.
+  get message() {
+    const number = (/** @type {HTMLInputElement} */ input) => (input.value === "" ? null : Number(input.value));
+    return { workers: number(this.workers), hours: number(this.hours), trials: number(this.trials) };
+  }
+
+  get runs() {
+    return this.job !== null && this.job.running;
+  }
+
+  /** @param {{id: string, run: Runnable | null}} round */
+  show(round) {
+    this.round = round.id;
+    this.runnable = round.run;
+    this.update();
+  }
+
+  /** @param {Job | null} job @param {Record<string, {text: string}>} progress */
+  hear(job, progress) {
+    this.job = job;
+    this.progress = job === null ? "" : (progress[job.round]?.text ?? "");
+    this.update();
+  }
+
+  async press() {
+    if (this.runs) await this.ask({ type: "pause" });
+    else await this.start(this.round, {});
+  }
+
+  /**
+   * @param {string} round
+   * @param {{do?: "run" | "replicate", n?: number, top?: number, seeds?: number}} how
+   */
+  async start(round, how) {
+    const { workers, hours, trials } = this.message;
+    const budget = how.do === "replicate" ? { workers } : { workers, hours, trials };
+    return this.ask({ type: "run", round, ...budget, ...how });
+  }
+
+  async ask(message) {
+    this.button.disabled = true;
+    const answer = await this.send(message);
+    this.button.disabled = false;
+    if (answer !== null) {
+      this.job = answer.job;
+      this.progress = "";
+    }
+    this.update();
+    return answer;
+  }
+
+  // Why nothing can be started now; empty where it can.
+  get barred() {
+    if (this.runnable === null) return "A notebook runs rounds in its cells";
+    if (!this.runnable.able) return this.runnable.why;
+    return this.runs ? `Round ${this.job?.round} is running` : "";
+  }
+
+  update() {
+    const { runnable, job } = this;
+    this.button.hidden = !(this.runs || (runnable?.able && runnable.left > 0));
+    if (this.runs) {
+      this.button.textContent = job?.pausing ? "stop now" : "pause";
+      this.button.title = job?.pausing ? "Stops at once; what had finished is stored" : "What runs comes to its end and is stored; run again, it goes on";
+    } else if (runnable) {
+      this.button.textContent = `run ${runnable.left.toLocaleString("en")} left`;
+      this.button.title = `Calls ${runnable.objective} in the background, as: ${runnable.command}`;
+    }
+    if (job !== null) {
+      const last = job.running ? this.progress : (job.log.split("\n").at(-1) ?? "");
+      replace(this.text, `Round ${job.round}: ${[job.text, last].filter(Boolean).join("; ")}`);
+    } else {
+      replace(this.text);
+    }
+    this.why.hidden = runnable === null || runnable.able;
+    this.because.textContent = runnable?.why ?? "";
+    this.command.textContent = runnable?.command ?? "";
+    this.logged.hidden = job === null || job.log === "";
+    const { scrollTop, scrollHeight, clientHeight } = this.log;
+    const below = scrollTop + clientHeight >= scrollHeight - 4;
+    if (this.log.textContent !== (job?.log ?? "")) this.log.textContent = job?.log ?? "";
+    if (below) this.log.scrollTop = this.log.scrollHeight;
+    this.moved();
+  }
+}

@@ -1,0 +1,254 @@
+// Every trial of the round as a list: sorted and filtered by the session, which sends what is scrolled to.
+import { h, replace } from "./dom.js";
+
+const ROW = 28; // pixels, as in the style sheet
+const PART = 100; // rows that are asked for at once
+const PAUSE = 250; // milliseconds after a letter before it is asked
+
+export class TrialList {
+  /** @param {import("./page.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.round = null;
+    this.said = h("span", { class: "refine-faint", role: "status" });
+    this.clearButton = h("button", { type: "button", hidden: true, onclick: () => this.clear() }, "clear filters");
+    this.head = h("thead", {});
+    this.body = h("tbody", {});
+    this.table = h("table", {}, h("caption", { class: "refine-unseen" }, "Trials of the round"), this.head, this.body);
+    this.scroller = h("div", { class: "refine-list", tabindex: "-1", onscroll: () => this.paint(), onkeydown: (event) => this.pressed(event) }, this.table);
+    this.summary = h("summary", {}, h("h2", {}, "Trials"), h("span", { class: "refine-faint" }, "every one: sort, filter, look at any"));
+    this.element = h("details", { class: "refine-fold", "data-fold": "trials", ontoggle: () => this.open() }, this.summary, h("p", { class: "refine-list-line" }, this.said, this.clearButton), this.scroller);
+    this.body.addEventListener("pointerover", (event) => this.hovered(event));
+    this.body.addEventListener("pointerleave", () => this.page.hover.leave());
+    this.body.addEventListener("focusin", (event) => this.hovered(event));
+    this.body.addEventListener("focusout", () => this.page.hover.leave());
+    this.body.addEventListener("click", (event) => this.chosen(event));
+    page.hover.charts.add(this);
+  }
+
+  close() {
+    clearTimeout(this.timer);
+  }
+
+  /** The page shows a round, or the same with other trials. */
+  show(round) {
+    const another = round.id !== this.round?.id;
+    const same = !another && round.version === this.round.version;
+    this.round = round;
+    if (same) return;
+    if (another) this.columns = null;
+    if (this.columns) this.again();
+    else this.open();
+  }
+
+  /** Reads the same rows anew: others have come, or something was noted about one. */
+  again() {
+    if (this.element.open && this.columns) this.ask(true);
+    else this.columns = null;
+  }
+
+  async open() {
+    if (!this.element.open || this.round === null) return;
+    if (this.columns) {
+      await this.ask();
+      return;
+    }
+    const { round } = this;
+    const found = await this.page.send({ type: "list", round: round.id });
+    if (found === null || this.round !== round) return;
+    this.columns = [{ name: "number", title: "trial", kind: "none" }, ...found.columns];
+    this.order = found.order;
+    this.filters = {};
+    this.drawHead();
+    await this.ask();
+  }
+
+  // What is asked for.
+
+  get query() {
+    return { type: /** @type {const} */ ("part"), round: this.round.id, by: this.order.by, descending: this.order.descending, filters: this.filters };
+  }
+
+  /** Asks anew: from the first row on, or for those that are in view. */
+  async ask(stay = false) {
+    const query = {};
+    this.asked = query;
+    this.parts = new Map();
+    if (!stay) this.active = 0;
+    const found = await this.part(stay ? Math.floor((this.first ?? 0) / PART) : 0);
+    if (found === null || this.asked !== query) return;
+    this.listed = found.listed;
+    this.said.textContent = found.text;
+    this.table.setAttribute("aria-rowcount", found.listed + 2);
+    this.clearButton.hidden = Object.keys(this.filters).length === 0;
+    if (!stay) this.scroller.scrollTop = 0;
+    this.first = null;
+    this.paint();
+  }
+
+  async part(number) {
+    if (this.parts.has(number)) return this.parts.get(number);
+    const { parts } = this;
+    parts.set(number, null);
+    const found = await this.page.send({ ...this.query, offset: number * PART });
+    if (found === null) parts.delete(number);
+    else parts.set(number, found);
+    if (parts === this.parts && found !== null) {
+      this.first = null;
+      this.paint();
+    }
+    return found;
+  }
+
+  sort(name) {
+    const descending = this.order.by === name ? !this.order.descending : false;
+    this.order = { by: name, descending };
+    for (const cell of /** @type {NodeListOf<HTMLElement>} */ (this.head.querySelectorAll("[data-column]"))) cell.setAttribute("aria-sort", this.sorted(cell.dataset.column));
+    this.ask();
+  }
+
+  sorted(name) {
+    if (this.order.by !== name) return "none";
+    return this.order.descending ? "descending" : "ascending";
+  }
+
+  filter(name, key, value) {
+    const mine = { ...this.filters[name] };
+    if (value === "" || value === null) delete mine[key];
+    else mine[key] = value;
+    this.filters = { ...this.filters, [name]: mine };
+    if (Object.keys(mine).length === 0) delete this.filters[name];
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), PAUSE);
+  }
+
+  clear() {
+    this.filters = {};
+    for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (this.head.querySelectorAll("input, select"))) field.value = "";
+    this.ask();
+    this.head.querySelector("button").focus();
+  }
+
+  // Drawing.
+
+  drawHead() {
+    const titles = this.columns.map(({ name, title, kind }) =>
+      h("th", { scope: "col", class: kind === "choice" || kind === "text" ? null : "right", "data-column": name, "aria-sort": this.sorted(name) }, h("button", { type: "button", title, onclick: () => this.sort(name) }, title)),
+    );
+    const fields = this.columns.map((column) => h("td", {}, this.fields(column)));
+    replace(this.head, h("tr", { "aria-rowindex": 1 }, titles), h("tr", { class: "refine-filters", "aria-rowindex": 2 }, fields));
+  }
+
+  fields({ name, title, kind, levels }) {
+    if (kind === "number") {
+      return ["low", "high"].map((end) =>
+        h("input", {
+          type: "number",
+          step: "any",
+          placeholder: end === "low" ? "min" : "max",
+          "aria-label": `${title}, ${end === "low" ? "at least" : "at most"}`,
+          oninput: (event) => this.filter(name, end, Number.isNaN(event.target.valueAsNumber) ? null : event.target.valueAsNumber),
+        }),
+      );
+    }
+    if (kind === "choice") {
+      const narrow = levels.length === 1 && levels[0].length === 1;
+      const options = ["", ...levels].map((level) => h("option", { value: level }, level || (narrow ? "" : "all")));
+      return [h("select", { class: narrow ? "narrow" : null, "aria-label": `${title}, which`, onchange: (event) => this.filter(name, "is", event.target.value) }, options)];
+    }
+    if (kind === "text") return [h("input", { type: "text", placeholder: "holds", "aria-label": `${title}, holds`, oninput: (event) => this.filter(name, "holds", event.target.value) })];
+    return [];
+  }
+
+  /** Draws the rows that are in view, and asks for those that are not at hand. */
+  paint() {
+    if (!this.columns || this.listed === undefined) return;
+    const seen = Math.ceil(this.scroller.clientHeight / ROW);
+    const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW) - 6);
+    if (first === this.first) return;
+    this.first = first;
+    const last = Math.min(this.listed, first + seen + 12);
+    const focused = /** @type {Document} */ (this.body.getRootNode()).activeElement;
+    const held = focused === this.scroller || this.body.contains(focused);
+    const rows = [];
+    for (let at = first; at < last; at += 1) rows.push(this.row(at));
+    const gap = (height) => (height > 0 ? h("tr", { "aria-hidden": "true", class: "refine-gap", style: `height:${height}px` }) : null);
+    replace(this.body, gap(first * ROW), rows, gap((this.listed - last) * ROW));
+    // The keyboard stays in the list while the row that it is at is not there.
+    if (held) (this.button(this.active) ?? this.scroller).focus({ preventScroll: true });
+    this.light(this.page.hover.number);
+  }
+
+  row(at) {
+    const part = this.parts.get(Math.floor(at / PART));
+    if (part === undefined) this.part(Math.floor(at / PART));
+    const row = part?.rows[at % PART];
+    const attributes = { "aria-rowindex": at + 3, "data-at": at };
+    if (!row) return h("tr", attributes, h("td", { colspan: this.columns.length, class: "refine-faint" }, "…"));
+    const cells = row.cells.map((text, i) => i === 0 ? h("td", {}, star(row.number, row.starred)) : h("td", { class: this.columns[i + 1].kind === "number" ? "right" : null, title: text.length > 18 ? text : null }, text));
+    const number = h("button", { type: "button", tabindex: at === this.active ? "0" : "-1", "aria-label": `trial ${row.number}` }, String(row.number));
+    return h("tr", { ...attributes, "data-number": row.number, class: row.usable ? null : "unusable" }, h("th", { scope: "row", class: "right" }, number), cells);
+  }
+
+  /** @returns {HTMLElement | null} */
+  button(at) {
+    return this.body.querySelector(`[data-at="${at}"] button`);
+  }
+
+  // The same trial here and in the charts.
+
+  light(number) {
+    for (const row of this.body.querySelectorAll("tr.lit")) row.classList.remove("lit");
+    if (number !== null) this.body.querySelector(`tr[data-number="${number}"]`)?.classList.add("lit");
+  }
+
+  hovered(event) {
+    const row = event.target.closest("tr[data-number]");
+    if (this.page.hover.pinned === null) this.page.hover.light(row ? Number(row.dataset.number) : null);
+  }
+
+  chosen(event) {
+    const row = event.target.closest("tr[data-number]");
+    if (!row) return;
+    if (event.target.closest(".refine-row-star")) {
+      this.starred(row);
+      return;
+    }
+    this.move(Number(row.dataset.at), false);
+    const box = row.getBoundingClientRect();
+    this.page.hover.pin(Number(row.dataset.number), { x: event.clientX || box.left + 60, y: box.bottom }, this.button(this.active));
+  }
+
+  // A star is given or taken back.
+  async starred(row) {
+    const number = Number(row.dataset.number);
+    const content = await this.page.hover.ask(number);
+    if (content) await this.page.hover.mark(content, content.marks.starred ? "unstar" : "star");
+  }
+
+  pressed(event) {
+    if (event.target.closest("thead")) return;
+    if (event.key === "s" && event.target.closest("tr")) this.starred(event.target.closest("tr"));
+    const page = Math.max(1, Math.floor(this.scroller.clientHeight / ROW) - 4);
+    const steps = { ArrowDown: this.active + 1, ArrowUp: this.active - 1, PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.listed - 1 };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    this.move(steps[event.key]);
+  }
+
+  move(to, focus = true) {
+    this.button(this.active)?.setAttribute("tabindex", "-1");
+    this.active = Math.max(0, Math.min(this.listed - 1, to));
+    const { clientHeight: tall, scrollTop } = this.scroller;
+    const top = this.active * ROW;
+    const room = tall - this.head.offsetHeight - ROW;
+    if (focus && (top < scrollTop || top > scrollTop + room)) this.scroller.scrollTop = top < scrollTop ? top : top - room;
+    this.paint();
+    this.button(this.active)?.setAttribute("tabindex", "0");
+    if (focus) (this.button(this.active) ?? this.scroller).focus({ preventScroll: true });
+  }
+}
+
+function star(number, given) {
+  return h("button", { type: "button", tabindex: "-1", class: "refine-row-star", "aria-pressed": String(given), "aria-label": `star trial ${number}` }, given ? "★" : "☆");
+}

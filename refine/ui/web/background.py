@@ -1,0 +1,273 @@
+"""Rounds that the page's server runs, one at a time, each in a process of its own that ends with the server.
+
+    python -m refine.ui.web.background
+
+is that process. Its standard input says what to run, in one line of JSON, so that the address of a store, which may hold a
+password, is in no list of processes; when that input ends, the server is gone, and the round ends in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refine.design.space_filling import IMPORTED
+from refine.errors import RefineError, ReviewError
+from refine.run.command import COMMAND, Command
+from refine.run.identity import UNNAMED
+from refine.run.signals import GRACE
+from refine.utils.format import plural
+
+if TYPE_CHECKING:
+    from refine.tree.round import Round
+    from refine.ui.web.messages import Job, Runnable
+
+_LINES = 200
+"""So much of what a round prints is kept."""
+
+_SHOWN = 40
+_HOME = str(Path(__file__).parents[3])
+
+
+class Background:
+    """What a page's server runs.
+
+    Args:
+        objective: Where the objective is, as ``module:name`` or ``path/to/file.py:name``; default by the name that a round
+            recorded.
+        command: A program to run instead.
+
+    Raises:
+        ReviewError: Both.
+    """
+
+    def __init__(self, objective: str | None = None, command: str | None = None) -> None:
+        if objective is not None and command is not None:
+            raise ReviewError("--command is a program and --objective a function; give one of them")
+        self.objective, self.command = objective, command
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._round = ""
+        self._asked = 0
+        self._lines: deque[str] = deque(maxlen=_LINES)
+
+    def runnable(self, found: Round) -> Runnable:
+        """Whether a round can be run from here; nothing is imported to tell."""
+        ended = sum(found.context.counts.get(found._stored.pk, {}).values())
+        why = self._why_not(found)
+        called = self.objective or self.command or found.node.objective
+        return {
+            "able": not why,
+            "why": why,
+            "objective": "" if why else called,
+            "command": self.typed(found),
+            "left": 0 if found.node.method == IMPORTED else max(0, found.n - ended),
+        }
+
+    def typed(self, found: Round) -> str:
+        """The command that runs a round."""
+        store, name = found.context.store, found.node.objective
+        place = store.url.database if store.url.get_backend_name() == "sqlite" else store.name
+        words = ["refine", "run", shlex.quote(place or "STORE"), found.id]
+        words += ["--tree", shlex.quote(found.context.name)] if len(store.trees()) > 1 else []
+        if name.startswith(COMMAND):
+            words += ["--command", shlex.quote(name.removeprefix(COMMAND))]
+        elif name.startswith(UNNAMED) or "." not in name:
+            file = "module:name" if name.startswith(UNNAMED) else f"path/to/script.py:{name}"
+            words += ["--objective", shlex.quote(file)]
+        return " ".join(words)
+
+    def _why_not(self, found: Round) -> str:
+        name = found.node.objective
+        if found.context.store.in_memory:
+            return "The store is in the memory of another process; run the round there."
+        if self.objective or self.command:
+            return ""
+        if name.startswith(UNNAMED):
+            return "The round was imported without an objective; open the page with --objective module:name to run it from here."
+        if name.startswith(COMMAND):
+            # A store may come from elsewhere: what runs is what somebody typed here.
+            return "The round runs a program; open the page with --command to run it from here."
+        module, _, last = name.rpartition(".")
+        if not module:
+            return f"{last} was defined in a script or notebook; open the page with --objective path/to/script.py:{last} to run it from here."
+        top = module.partition(".")[0]
+        if PathFinder.find_spec(top, [str(Path.cwd()), *sys.path]) is None:
+            return f"There is no module {top} here; open the page where it is, or with --objective path/to/file.py:{last}."
+        return ""
+
+    def start(self, found: Round, call: str, options: Mapping[str, Any]) -> Job:
+        """Runs a round, or its best again.
+
+        Args:
+            found: The round.
+            call: ``"run"`` or ``"replicate"``.
+            options: Of that method.
+
+        Raises:
+            ReviewError: It can't be run from here, or something runs already.
+        """
+        if why := self._why_not(found):
+            raise ReviewError(why)
+        with self._lock:
+            if self._runs:
+                raise ReviewError(f"round {self._round} is running; pause it first")
+            url = found.context.store.url.render_as_string(hide_password=False)
+            order = {
+                "store": url,
+                "tree": found.context.name,
+                "round": found.id,
+                "call": call,
+                "options": dict(options),
+                "objective": self.objective,
+                "command": self.command,
+            }
+            path = os.pathsep.join([_HOME, *filter(None, [os.environ.get("PYTHONPATH")])])
+            # Without -P, whoever may write into the working directory could give it modules before the objective's is asked for.
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-u", "-m", "refine.ui.web.background"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,  # a Ctrl-C at the terminal is the server's; that ends it by closing its input
+            )
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):  # it may have ended at once; its output says why
+                process.stdin.write(json.dumps(order) + "\n")
+                process.stdin.flush()
+            self._process, self._round, self._asked = process, found.id, 0
+            self._lines.clear()
+            self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+            self._reader.start()
+        return self.job()  # type: ignore[return-value]
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        with process.stdout as output:
+            for line in output:
+                self._lines.append(line.rstrip("\n"))
+        process.wait()
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+    @property
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def pause(self) -> Job:
+        """Ends what runs in order, as one Ctrl-C does; asked once more, at once.
+
+        Raises:
+            ReviewError: Nothing runs.
+        """
+        with self._lock:
+            if not self._runs:
+                raise ReviewError("nothing is running here")
+            assert self._process is not None
+            self._asked += 1
+            self._process.send_signal(signal.SIGINT)
+        return self.job()  # type: ignore[return-value]
+
+    def job(self) -> Job | None:
+        """What runs, or ran last; ``None`` where nothing has."""
+        if self._process is None:
+            return None
+        code = self._process.poll()
+        if code is not None and self._reader is not None:
+            self._reader.join(1.0)
+        if code is None:
+            text = "pausing: what runs comes to its end" if self._asked else "running"
+        else:
+            text = {0: "ended", 130: "paused"}.get(code, "stopped: the log says why")
+        return {
+            "round": self._round,
+            "running": code is None,
+            "pausing": code is None and self._asked > 0,
+            "text": text,
+            "log": "\n".join(list(self._lines)[-_SHOWN:]),
+        }
+
+    def close(self) -> None:
+        """Ends what runs in order, and waits for that as long as a run may take after SIGTERM."""
+        process = self._process
+        if process is None:
+            return
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()  # its run ends as by SIGTERM
+        try:
+            process.wait(GRACE + 10)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if self._reader is not None:
+            self._reader.join(1.0)
+
+
+def run_order(order: Mapping[str, Any]) -> str:
+    """Does what the server asked for, and says what came of it."""
+    import refine
+    from refine.ui.cli.shared import objective_for
+
+    with refine.Tree(order["tree"], order["store"], create=False) as tree:
+        found = tree[order["round"]]
+        given = (
+            objective_for(found, order["objective"])
+            if order["command"] is None
+            else {"objective": Command(order["command"])}
+        )
+        before = len(found.trials) + len(found.replicates)
+        getattr(found, order["call"])(progress=False, **order["options"], **given)
+        ended = len(found.trials) + len(found.replicates) - before
+        left = found.n - len(found.trials)
+        return f"{plural(ended, 'trial')} ended, {left:,} left; best so far: {_best(found)}"
+
+
+def _best(found: Round) -> str:
+    from refine.utils.format import score
+
+    return "none" if found.best is None else f"{found.metric} {score(float(found.best['value']))}"
+
+
+def _end_with(number: int) -> None:
+    """Ends this process in order once nobody holds the other end of a pipe."""
+    while os.read(number, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> int:
+    """Reads the order and runs it; the exit code is 130 where it was paused."""
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
+    try:
+        print(run_order(order), flush=True)  # noqa: T201
+    except RefineError as error:
+        print(error, flush=True)  # noqa: T201
+        return 1
+    except KeyboardInterrupt as error:
+        print(error, flush=True)  # noqa: T201
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The front of several goals, to draw and to choose from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.analysis.conditions import as_read
+from refine.errors import ReviewError
+from refine.space.encoding import label
+from refine.trials.frame import infeasible_rows
+from refine.trials.front import front_rows, title_of
+from refine.utils.action import Action
+from refine.utils.format import plural, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.review.review import Review
+    from refine.tree.round import Round
+    from refine.ui.web.messages import FrontAnswer, FrontGoal, FrontPoint
+
+_OTHERS = 2000
+"""So many trials beside the front are drawn."""
+
+
+def front_content(found: Round) -> FrontAnswer:
+    """The front of a round with two or three goals.
+
+    Args:
+        found: The round.
+
+    Raises:
+        ReviewError: It has one goal.
+    """
+    if len(found.goals) == 1:
+        raise ReviewError(
+            f"round {found.id} has one goal, so that its front is its best trial; of that one",
+            Action("round.recommend"),
+        )
+    names = list(found.space)
+    trials, best = found.trials, found.front
+    titles = ["value", *(title_of(goal, names) for goal in found.goals[1:])]
+    known = all(title in trials for title in titles)
+    values = (
+        np.column_stack([np.asarray(trials[t], dtype=float) for t in titles])
+        if known
+        else np.empty((0, len(titles)))
+    )
+    finite = np.isfinite(values).all(axis=1)
+    broken = infeasible_rows(trials) if known else np.zeros(0, dtype=bool)
+    goals: list[FrontGoal] = [
+        {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"}
+        for goal in found.goals
+    ]
+    others = (
+        np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index)) if known else np.zeros(0, dtype=int)
+    )
+    shown = others[:: max(1, -(-len(others) // _OTHERS))]
+    some = f" Of {len(others):,} other trials {len(shown):,} are drawn." if len(shown) < len(others) else ""
+    wrong = (
+        f" ▽ {plural(int((finite & broken).sum()), 'infeasible trial')}." if (finite & broken).any() else ""
+    )
+    return {
+        "goals": goals,
+        "points": _points(found, best, goals),
+        "others": values[shown].tolist(),
+        "infeasible": values[finite & broken][:_OTHERS].tolist(),
+        "about": (
+            f"{plural(len(best), 'trial')} that no other one beats: none is at least as good in every goal and better in one.{wrong}{some}"
+        ),
+    }
+
+
+def front_kept(review: Review[Round]) -> tuple[int, int] | None:
+    """How many points of the front lie inside the space under review, and of how many; ``None`` where there is one goal."""
+    found, analysis = review.round, review.analysis
+    if len(found.goals) == 1:
+        return None
+    best = front_rows(analysis.table, found.goals, analysis.space)
+    inside = np.asarray(review.space.contains(as_read(review.space, analysis.parameters, best)), dtype=bool)
+    return int(inside.sum()), len(best)
+
+
+def _points(found: Round, best: pd.DataFrame, goals: list[FrontGoal]) -> list[FrontPoint]:
+    names = [name for name in found.space if name in best and not found.space[name].fixed]
+    chosen = _chosen(found)
+    points: list[FrontPoint] = []
+    for at, row in best.iterrows():
+        values = [
+            float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k])
+            for k, goal in enumerate(goals)
+        ]
+        points.append(
+            {
+                "label": int(str(at)),
+                "values": values,
+                "text": ", ".join(
+                    f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)
+                ),
+                "configuration": ", ".join(
+                    f"{name} {label(row[name])}" for name in names if row[name] == row[name]
+                ),
+                "chosen": int(str(at)) == chosen,
+            }
+        )
+    return points
+
+
+def _chosen(found: Round) -> int | None:
+    """The label of the point that was chosen last."""
+    last: Any = next((d.chosen for d in reversed(found.decisions) if d.kind == "chosen"), None)
+    if last is None:
+        return None
+    records = found.context.reader.records([found._stored.pk], curves=found._metric.curves)
+    return next((i for i, c in enumerate(records.configurations) if dict(c) == dict(last)), None)

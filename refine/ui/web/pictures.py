@@ -1,0 +1,92 @@
+"""Figures of a round on the page: those of ``round.plot`` as SVG, in the colours of the page."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from refine.errors import ReviewError, did_you_mean
+from refine.report.figures.style import svg
+from refine.report.pages.comparison import comparison_page
+from refine.report.plots import Plots
+from refine.tree.comparison import compare
+from refine.utils.display import Cell, Grid, Text
+
+if TYPE_CHECKING:
+    from refine.analysis.analysis import Analysis
+    from refine.report.figures.look import Theme
+    from refine.tree.round import Round
+
+ROUND, PARAMETER = "round", "parameter"
+
+PICTURES = {
+    "correlation": ROUND,
+    "parallel": ROUND,
+    "edges": ROUND,
+    "failing": ROUND,
+    "cost": ROUND,
+    "gain": ROUND,
+    "front": ROUND,
+    "best_so_far": ROUND,
+    "edf": ROUND,
+    "curves": ROUND,
+    "isolation": PARAMETER,
+    "density": PARAMETER,
+    "levels": PARAMETER,
+}
+"""What the page may ask for, and whether it is of the round or of a parameter."""
+
+_ALONE = threading.Lock()  # matplotlib's settings are those of the whole process
+
+
+def picture(found: Round, analysis: Analysis, message: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure as SVG, and what it shows in a sentence.
+
+    Args:
+        found: The round.
+        analysis: Of it.
+        message: ``name``, ``about`` (a parameter, where the figure is of one) and ``dark``.
+
+    Raises:
+        ReviewError: No such figure.
+        AnalysisError: There is nothing to draw.
+    """
+    name, about = str(message.get("name")), str(message.get("about") or "")
+    if name not in PICTURES:
+        raise ReviewError(f"no figure {name!r}; {did_you_mean(name, PICTURES)}")
+    draw = getattr(Plots(found, analysis), name)
+    about = about if PICTURES[name] == PARAMETER else ""
+    theme: Theme = "dark" if message.get("dark") else "light"
+    with _ALONE:
+        axes = draw(about, theme=theme) if PICTURES[name] == PARAMETER else draw(theme=theme)
+        return {"svg": svg(axes).decode(), "text": _first_sentence(draw.__doc__, about)}
+
+
+def _first_sentence(text: str | None, about: str) -> str:
+    said = (
+        " ".join((text or "").strip().split("\n\n")[0].split()).replace("`", "").partition(";")[0].rstrip(".")
+    )
+    return f"{about}: {said[:1].lower()}{said[1:]}." if about else f"{said}."
+
+
+def parent_content(found: Round) -> dict[str, Any]:
+    """What differs between a round and the one it came from, as a table of texts and sentences.
+
+    Args:
+        found: The round.
+
+    Raises:
+        ReviewError: It came from none.
+    """
+    parent = found.parent
+    if parent is None:
+        raise ReviewError(f"round {found.id} is a first round: there is none that it came from")
+    page = comparison_page(compare(parent, found))
+    (grid,) = (b for b in page.blocks if isinstance(b, Grid))
+    rows = [[c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows]
+    return {
+        "head": list(grid.head),
+        "rows": rows,
+        "texts": [b.text for b in page.blocks if isinstance(b, Text)],
+    }

@@ -1,0 +1,478 @@
+"""The trials of a round as the page shows them: a list that is sorted, filtered and read in parts, and one in full. Pure.
+
+The page writes no number itself: whatever it shows of a trial is a text from here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.analysis.selection import unusable
+from refine.errors import ReviewError, did_you_mean
+from refine.report.glossary import terms
+from refine.space.categorical import Categorical
+from refine.trials.frame import may_be_best, metric_title
+from refine.trials.goal import Goal
+from refine.trials.trial import EXCLUDED
+from refine.ui.web.ticks import axis
+from refine.utils.arrays import Bools, Floats
+from refine.utils.format import duration, number, plural, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.analysis.analysis import Analysis
+    from refine.space.space import Space
+    from refine.trials.metric import Curve
+
+LISTED = 200_000
+"""Rows of a list that one can scroll through; more are reached by sorting and filters."""
+
+_AT_ONCE = 100  # rows of an answer
+_LEVELS = 24  # a column of more different texts is filtered by what they hold
+_POINTS = 160  # of a learning curve: as many as a card is wide
+_LONGEST = 300  # letters of an error
+
+STAR, NOTE = "(star)", "(note)"
+"""Columns of the list that the table of trials does not have."""
+
+_OWN = ("state", "value", "seconds", "seed", "cell", "origin")
+_ORIGINS = {
+    "given": "Given trial",
+    "space_filling": "Space-filling trial",
+    "exploit": "Exploit trial",
+    "audit": "Audit trial",
+    "adaptive": "Adaptive trial",
+    "imported": "Imported trial",
+}
+
+
+class Noted(NamedTuple):
+    """What people noted about a trial.
+
+    Attributes:
+        starred: Whether it has a star.
+        note: The note; empty without one.
+        excluded: Why no analysis uses it; ``None`` where they do.
+        author: Who said the last of it.
+    """
+
+    starred: bool
+    note: str
+    excluded: str | None
+    author: str
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """The trials of a round, by their numbers: their rows in :attr:`refine.Round.trials`.
+
+    Attributes:
+        frame: Those rows.
+        columns: Of what is stored of them: ``key``, ``attempt`` and ``error``.
+        space: What is searched.
+        goal: What trials are judged by.
+        marks: Number -> what was noted about that trial.
+    """
+
+    frame: pd.DataFrame
+    columns: Mapping[str, list[Any]]
+    space: Space
+    goal: Goal
+    marks: Mapping[int, Noted] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> str:
+        """Its metric, for display."""
+        return str(self.goal.metric)
+
+    @cached_property
+    def _cells(self) -> dict[str, npt.NDArray[Any]]:
+        """Columns that were asked for."""
+        return {}
+
+    @cached_property
+    def usable(self) -> Bools:
+        """(n,) which may be called best."""
+        return may_be_best(self.frame, self.space, self.goal.allow_degenerate)
+
+    @cached_property
+    def scores(self) -> Floats:
+        """(n,) values; NaN where a trial has none."""
+        return np.asarray(self.frame["value"], dtype=float)
+
+    @cached_property
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """(n,) ranks by value among those that may be called best, from 1; equal values share the first; 0 without one."""
+        found = np.zeros(len(self.frame), dtype=np.int64)
+        mine = -self.goal.sign * self.scores[self.usable]
+        found[self.usable] = 1 + np.searchsorted(np.sort(mine), mine, side="left")
+        return found
+
+    @cached_property
+    def best(self) -> Floats:
+        """(n,) the best value up to each trial; NaN before there is one."""
+        signed = np.where(self.usable, self.goal.sign * self.scores, -np.inf)
+        best = np.maximum.accumulate(signed) if len(signed) else signed
+        return np.where(np.isfinite(best), self.goal.sign * best, np.nan)
+
+    @cached_property
+    def shown(self) -> tuple[Column, ...]:
+        """What a list of them has beside the number, the value first."""
+        names = ["value", "state", "origin", "seconds", *self.space.varied]
+        rest = [n for n in self.frame.columns if n not in (*names, *_OWN, *self.space)]
+        metric = self.goal.metric
+        own = metric_title(metric.name, self.space) if metric.reduction == "last" else None
+        found = [self._column(n) for n in [*names, *(n for n in rest if n != own)]]
+        return (Column(STAR, "★", "choice", ("★",)), *found, Column(NOTE, "note", "text"))
+
+    def _column(self, name: str) -> Column:
+        cells = self.frame[name]
+        title = self.metric if name == "value" else name
+        if cells.dtype.kind in "iuf" and not _labels(self.space, name):
+            return Column(name, title, "number")
+        if name in _OWN:
+            levels = sorted(set(cells))
+        else:
+            levels = list(_labels(self.space, name))
+            levels = levels or [str(v) for v in dict.fromkeys(cells.head(10_000))]
+        return Column(name, title, "choice" if len(levels) <= _LEVELS else "text", tuple(levels))
+
+    def cells(self, name: str) -> npt.NDArray[Any]:
+        """(n,) what a column holds.
+
+        Args:
+            name: Of the column.
+        """
+        if name not in self._cells:
+            self._cells[name] = self._noted(name) if name in (STAR, NOTE) else self.frame[name].to_numpy()
+        return self._cells[name]
+
+    def _noted(self, name: str) -> npt.NDArray[Any]:
+        found = np.full(len(self.frame), "", dtype=object)
+        for i, mark in self.marks.items():
+            excluded = "" if mark.excluded is None else f"excluded: {mark.excluded}"
+            note = " · ".join(text for text in (excluded, mark.note) if text)
+            found[i] = note if name == NOTE else "★" * mark.starred
+        return found
+
+    def text(self, name: str, i: int) -> str:
+        """What stands in a column of a trial.
+
+        Args:
+            name: Of the column.
+            i: Number of the trial.
+        """
+        value = self.cells(name)[i]
+        if isinstance(value, str):
+            return value
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return ""
+        if isinstance(value, bool | np.bool_):
+            return str(bool(value))
+        if name == "seconds" and name not in self.space:
+            return duration(float(value))
+        if name in self.space:
+            return number(float(value), 6) if _is_number(value) else str(value)
+        return score(float(value)) if _is_number(value) else str(value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the list.
+
+    Attributes:
+        name: Its title in the table of trials.
+        title: What stands above it.
+        kind: ``"number"``, filtered by two ends; ``"choice"``, by one of its levels; ``"text"``, by what it holds.
+        levels: Of a choice.
+    """
+
+    name: str
+    title: str
+    kind: str
+    levels: tuple[str, ...] = ()
+
+
+def _labels(space: Space, name: str) -> tuple[str, ...]:
+    """Of the levels of a parameter that is a choice; empty for anything else."""
+    parameter = space.get(name)
+    return parameter.labels if isinstance(parameter, Categorical) else ()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating)
+
+
+def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32] | None:
+    """The numbers of the trials that an analysis is of, in its order; ``None`` where others have come since.
+
+    Args:
+        sheet: The trials.
+        analysis: Of the same round.
+    """
+    inside = np.flatnonzero(sheet.space.contains(sheet.frame))
+    table = analysis.table
+    inside = inside[(sheet.frame["state"] != EXCLUDED).to_numpy()[inside]]
+    seeds = sheet.frame["seed"].to_numpy()
+    n = len(table)
+    if len(inside) < n or not np.array_equal(seeds[inside[:n]], table["seed"].to_numpy()):
+        return None
+    return inside[:n].astype("<u4")
+
+
+# The list.
+
+
+def list_content(sheet: Sheet) -> dict[str, Any]:
+    """The columns of the list, and how many trials there are."""
+    return {
+        "n": len(sheet.frame),
+        "columns": [
+            {"name": c.name, "title": c.title, "kind": c.kind, "levels": list(c.levels)} for c in sheet.shown
+        ],
+        "order": {"by": "value", "descending": sheet.goal.sign > 0},
+    }
+
+
+@dataclass(frozen=True)
+class Query:
+    """What of the list is asked for.
+
+    Attributes:
+        by: The column that it is sorted by, or ``"number"``.
+        descending: Whether the largest come first.
+        filters: Column -> ``{"low": ..., "high": ...}``, ``{"is": level}`` or ``{"holds": text}``.
+    """
+
+    by: str
+    descending: bool
+    filters: Mapping[str, Mapping[str, Any]]
+
+
+def query_of(sheet: Sheet, message: Mapping[str, Any]) -> Query:
+    """What a message asks for.
+
+    Args:
+        sheet: The trials.
+        message: ``by``, ``descending`` and ``filters``.
+
+    Raises:
+        ReviewError: An unknown column, or a filter that is none.
+    """
+    known = {c.name: c for c in sheet.shown}
+    by, filters = message.get("by", "value"), message.get("filters") or {}
+    for name in (by, *filters):
+        if name not in known and not (name == "number" and name is by):
+            raise ReviewError(f"no column {name!r}; {did_you_mean(str(name), ['number', *known])}")
+    for name, asked in filters.items():
+        _check_filter(known[name], asked)
+    return Query(str(by), bool(message.get("descending")), filters)
+
+
+def _check_filter(column: Column, asked: Mapping[str, Any]) -> None:
+    takes = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}[column.kind]
+    for key in asked:
+        if key not in takes:
+            raise ReviewError(f"filter of {column.name}: takes {' and '.join(takes)}, got {key!r}")
+
+
+def found_rows(sheet: Sheet, query: Query) -> npt.NDArray[np.int64]:
+    """The numbers of the trials that are asked for, in their order; those without a value in that column come last.
+
+    Args:
+        sheet: The trials.
+        query: What is asked for.
+    """
+    import pandas as pd
+
+    keep = np.ones(len(sheet.frame), dtype=np.bool_)
+    for name, asked in query.filters.items():
+        cells = pd.Series(sheet.cells(name))
+        if "low" in asked or "high" in asked:
+            at = np.asarray(cells, dtype=float)
+            keep &= (at >= asked.get("low", -np.inf)) & (at <= asked.get("high", np.inf))
+        if "is" in asked:
+            keep &= (cells.astype(str) == asked["is"]).to_numpy()
+        if "holds" in asked:
+            keep &= cells.astype(str).str.contains(asked["holds"], case=False, regex=False).to_numpy()
+    rows = np.flatnonzero(keep)
+    if query.by == "number":
+        return rows[::-1] if query.descending else rows
+    cells = pd.Series(sheet.cells(query.by)[rows])
+    order = cells.sort_values(ascending=not query.descending, kind="stable", na_position="last").index
+    return np.asarray(rows[order.to_numpy()], dtype=np.int64)
+
+
+def part_content(sheet: Sheet, rows: npt.NDArray[np.int64], offset: int) -> dict[str, Any]:
+    """Some rows of the list as texts.
+
+    Args:
+        sheet: The trials.
+        rows: Numbers of all that were found, in their order.
+        offset: The first of them that is asked for.
+
+    Returns:
+        ``rows`` from there on, each with ``number``, ``cells``, ``usable`` and ``starred``; how many were found as ``total``, how many
+        of these can be scrolled to as ``listed``, and both as a ``text``.
+    """
+    n, listed = len(sheet.frame), min(len(rows), LISTED)
+    text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
+    if listed < len(rows):
+        text += f"; the first {listed:,} are listed"
+    names = [c.name for c in sheet.shown]
+    return {
+        "total": len(rows),
+        "listed": listed,
+        "text": text,
+        "offset": offset,
+        "rows": [
+            {
+                "number": int(i),
+                "cells": [sheet.text(name, i) for name in names],
+                "usable": bool(sheet.usable[i]),
+                "starred": sheet.cells(STAR)[i] != "",
+            }
+            for i in rows[offset : min(listed, offset + _AT_ONCE)]
+        ],
+    }
+
+
+# One trial.
+
+
+def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
+    """One trial in full.
+
+    Args:
+        sheet: The trials.
+        i: Its number.
+        curve: What it reported by epoch.
+
+    Returns:
+        ``key`` and ``title``, ``value``, ``rank``, ``facts``, ``configuration`` and ``metrics`` (name, text and meaning
+        each), ``curve``, ``failure``, and what was noted as ``marks``.
+    """
+    mark = sheet.marks.get(i, Noted(False, "", None, ""))
+    state, origin = sheet.text("state", i), sheet.text("origin", i)
+    told = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
+    own = metric_title(sheet.goal.metric.name, sheet.space)
+    if mark.excluded is not None and own in sheet.frame and own not in told:
+        told.insert(0, own)  # it has no value, and this is what it would be
+    return {
+        "number": i,
+        "key": sheet.columns["key"][i],
+        "title": f"Trial {i:,}",
+        "value": f"{sheet.metric} {sheet.text('value', i) or '-'}",
+        "rank": _rank_text(sheet, i),
+        "usable": bool(sheet.usable[i]),
+        "facts": [
+            _fact("state", state),
+            _fact("time", sheet.text("seconds", i)),
+            _fact(
+                "origin",
+                origin.replace("_", "-"),
+                terms()[_ORIGINS[origin]].plain if origin in _ORIGINS else "",
+            ),
+        ],
+        "configuration": [_fact(n, sheet.text(n, i)) for n in sheet.space if sheet.text(n, i)],
+        "metrics": [_fact(n, sheet.text(n, i)) for n in told if sheet.text(n, i)],
+        "curve": None if not curve else curve_content(curve, sheet),
+        "failure": _last_line(sheet.columns["error"][i]),
+        "marks": {"starred": mark.starred, "note": mark.note, "excluded": mark.excluded},
+    }
+
+
+def _fact(name: str, text: str, title: str = "") -> dict[str, str]:
+    return {"name": name, "text": text, "title": title}
+
+
+def _rank_text(sheet: Sheet, i: int) -> str:
+    if (mark := sheet.marks.get(i)) is not None and mark.excluded is not None:
+        return f"excluded by {mark.author}: {mark.excluded}"
+    if not sheet.ranks[i]:
+        return "cannot be called best" if math.isfinite(sheet.scores[i]) else "without a value"
+    return f"rank {sheet.ranks[i]:,} of {int(sheet.usable.sum()):,}"
+
+
+def _last_line(error: str | None) -> str:
+    lines = [line for line in (error or "").splitlines() if line.strip()]
+    return lines[-1].strip()[:_LONGEST] if lines else ""
+
+
+def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
+    """A learning curve as numbers to draw and as a sentence: the metric's own, else a loss, else the first one.
+
+    Args:
+        curve: What the trial reported by epoch.
+        sheet: Whose trial it is.
+    """
+    wanted = [sheet.goal.metric.name, "val_loss", "loss", *curve]
+    name = next((n for n in wanted if len(curve.get(n, ())) > 1), None)
+    if name is None:
+        return None
+    values = np.asarray(curve[name], dtype=float)
+    finite = np.isfinite(values)
+    if finite.sum() < 2:
+        return None
+    at = np.unique(np.linspace(0, len(values) - 1, min(len(values), _POINTS)).round().astype(int))
+    ends = f"from {score(values[finite][0])} to {score(values[finite][-1])}"
+    low, high = float(values[finite].min()), float(values[finite].max())
+    return {
+        "name": name,
+        "values": [float(v) if math.isfinite(v) else None for v in values[at]],
+        "low": low,
+        "high": high,
+        "text": f"{name} by epoch, {len(values):,} epochs: {ends}, between {score(low)} and {score(high)}",
+        "short": f"{name}: {ends} in {len(values):,} epochs",
+    }
+
+
+# How it went.
+
+
+def history_content(sheet: Sheet, view: Mapping[str, Any]) -> dict[str, Any]:
+    """The axes of the history, and what it shows in words.
+
+    Args:
+        sheet: The trials.
+        view: Which values are shown, as cards have it.
+    """
+    n, found = len(sheet.frame), np.flatnonzero(sheet.ranks == 1)
+    first = int(found[0]) if len(found) else None
+    text = "No trial has a value yet."
+    if first is not None:
+        text = f"The best {sheet.metric}, {score(sheet.scores[first])}, came with trial {first:,} of {n:,}."
+        since = n - 1 - first
+        text += f" {plural(since, 'trial has', 'trials have')} ended since." if since else ""
+        text += f" The line is the best so far. {view['text'][:1].upper()}{view['text'][1:]}."
+    return {
+        "n": n,
+        "view": dict(view),
+        "ticks": axis(0, max(1, n - 1), whole=True, most=8),
+        "text": text,
+        "best": first,
+        "metric": sheet.metric,
+    }
+
+
+def history_bytes(sheet: Sheet) -> bytes:
+    """Every trial in the order of its number, little-endian.
+
+    Values and the best so far as float64, NaN where there is none, then a byte of flags: 1 may be called best, 2 without
+    a usable model.
+
+    Args:
+        sheet: The trials.
+    """
+    bad = unusable(sheet.frame, sheet.space, sheet.goal.allow_degenerate)
+    flags = sheet.usable.astype("u1") | (bad.astype("u1") * 2)
+    values = np.where(sheet.usable, sheet.scores, np.nan)
+    return b"".join([values.astype("<f8").tobytes(), sheet.best.astype("<f8").tobytes(), flags.tobytes()])

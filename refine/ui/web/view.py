@@ -1,0 +1,72 @@
+"""The scale of values on the page: which part of them is shown, where its ticks are, and what is said of the rest. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine.analysis.metric_view import MetricView
+from refine.trials.goal import sign_of
+from refine.ui.web.ticks import axis
+from refine.utils.format import number, plural
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from refine.utils.arrays import Floats
+
+MISSING = 0xFFFF
+"""Position of a trial that has none, such as one outside the range."""
+
+_TICKS = 4
+_SHARES = ((0.0, "best"), (0.2, "20 %"), (0.5, "50 %"), (1.0, "worst"))
+
+
+def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
+    """The part of the values that is drawn to scale, by value and by rank.
+
+    Args:
+        values: Of the trials that may be called best; all finite.
+        metric: How they are called.
+        direction: ``"maximize"`` or ``"minimize"``.
+
+    Returns:
+        ``low``, ``high`` and ``log`` of the scale, its ``ticks`` (value and label), those by rank (``share`` from the lowest
+        value to the highest), how many values are ``beyond``, and what is said of either scale as ``text`` and
+        ``rank_text``.
+    """
+    low, high, log, beyond, side = 0.0, 1.0, False, 0, ""
+    if len(values):
+        view = MetricView(values, direction)
+        low, high, log, beyond, side = view.low, view.high, view.log, view.hidden, view.side
+    end = low if side == "below" else high
+    more = f"; {plural(beyond, 'trial')} {side} {number(end)} at the edge" if beyond else ""
+    best = "top" if direction == "maximize" else "bottom"
+    sign = sign_of(direction)
+    return {
+        "low": low,
+        "high": high,
+        "log": log,
+        "ticks": axis(low, high, log=log, most=_TICKS),
+        "ranks": [{"share": 1 - s if sign > 0 else s, "label": label} for s, label in _SHARES],
+        "beyond": beyond,
+        "text": f"dots: {metric}, the best at the {best}{', on a logarithmic scale' if log else ''}{more}",
+        "rank_text": f"dots: rank by {metric}, the best at the {best}",
+    }
+
+
+def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
+    """(n,) ranks of values from 0, the lowest, to 65534; equal values share theirs, 65535 where there is none.
+
+    Args:
+        values: (n,) values; NaN where a trial has none.
+    """
+    from scipy.stats import rankdata
+
+    found = np.full(len(values), MISSING, dtype="<u2")
+    finite = np.isfinite(values)
+    if finite.any():
+        ranks = rankdata(values[finite])
+        found[finite] = np.rint((ranks - 0.5) / len(ranks) * (MISSING - 1))
+    return found

@@ -1,0 +1,33 @@
+"""Densities of the good trials beside all, as figures and the page draw them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+import refine
+from refine.analysis.densities import density_curves
+from refine.design.space_filling import design_named, draw
+
+
+def test_a_conditional_parameter_is_drawn_of_the_trials_that_have_it():
+    space = refine.Space(
+        {
+            "kind": ["a", "b"],
+            "x": refine.Float(0.0, 1.0, 11, when="kind == 'b'"),
+            "y": refine.Float(0.0, 1.0, 11, when="kind == 'a'"),
+        }
+    )
+    frame = pd.DataFrame(space.columns(draw(design_named("sobol"), space, 20, 1)))
+    frame["x"] = frame["x"].where(frame["kind"] == "b")
+    frame["y"] = frame["y"].where(frame["kind"] == "a")
+    # The best are of kind b, and there at large x; none of them has y.
+    value = np.where(frame["kind"] == "b", 1 + frame["x"].fillna(0), 0.0)
+    analysis = refine.analyze(space, frame.assign(value=value))
+    found = density_curves(analysis, "x", 50)
+    assert found.n == (frame["kind"] == "b").sum()
+    assert found.best[-1] > 2 * found.best[0]
+    assert np.allclose(np.trapezoid(found.everyone, found.at), 1, atol=0.1)
+    none = density_curves(analysis, "y", 50)
+    assert (none.n, none.good, none.best.max()) == ((frame["kind"] == "a").sum(), 0, 0.0)
+    assert np.isfinite(none.everyone).all()

@@ -1,0 +1,206 @@
+"""The page acts: what to do next, the next round's plan, running, fronts, and beliefs, in a real Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from pages import number, served, settled, until, visit
+
+import refine
+from refine.report.pages.reasons import next_sentence
+from refine.ui.web.background import Background
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[3] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@contextlib.contextmanager
+def page_of(browser, found, **options):
+    with (
+        contextlib.closing(Background()) as background,
+        served(found, background=background) as running,
+        visit(browser, running.url, **options) as page,
+    ):
+        yield page
+
+
+def test_what_to_do_next_is_the_headline_and_its_button_does_it(browser, root, tree):
+    step = root.propose(keep=False).next_step
+    with page_of(browser, root) as page:
+        assert page.locator(".refine-next").inner_text() == next_sentence(step.reasons)
+        assert page.locator(".refine-header").bounding_box()["height"] < 900 / 5
+        assert not page.locator(".refine-claim").is_visible()  # until it is unfolded
+        for name in ("volume kept", "P(regret ≤ ε)", "next round", "time", "best trials kept"):
+            assert page.locator(f'[data-number="{name}"]').get_attribute("title")
+        page.get_by_label("Configurations of the next round").fill("17")
+        button = page.locator(".refine-do")
+        assert button.inner_text() == f"accept, n = {step.n}"
+        button.click()
+        page.wait_for_selector(".refine-said.good")
+    assert (tree.rounds[1].n, tree.rounds[1].space) == (step.n, root.propose().proposal.space)
+
+
+def test_nothing_proposed_is_no_proposal_and_more_of_the_round_is_run(browser, tree, tmp_path, monkeypatch):
+    (tmp_path / "noise_here.py").write_text(
+        "import random, time\n\ndef score(p):\n    time.sleep(0.1)\n    return random.Random(repr(sorted(p.items()))).random() + 0 * p['b']\n"
+    )
+    monkeypatch.chdir(tmp_path)
+
+    def score(p):
+        return random.Random(repr(sorted(p.items()))).random() + 0 * p["b"]
+
+    space = {"a": (0.0, 1.0, 21), "b": (0.0, 1.0, 21), "c": ["x", "y"]}
+    found = tree.add_round(space, score, n=40, seed=1, name="noise_here.score").run(progress=False)
+    step = found.propose(keep=False).next_step
+    assert step.action.name == "round.run"
+    with page_of(browser, found) as page:
+        for drawn in (".refine-proposed", "rect.refine-kept", ".refine-key.kept", ".refine-key.proposed"):
+            assert not page.locator(drawn).first.is_visible()
+        assert page.locator(".refine-accept").inner_text() == "another round of this space"
+        assert page.locator(".refine-run").is_hidden()
+        button = page.locator(".refine-do")
+        assert button.inner_text() == f"run {step.n} more"
+        button.click()
+        run = page.locator(".refine-run")
+        run.wait_for(state="visible")
+        assert run.inner_text() == "pause"
+        assert button.is_disabled()
+        until(page, "document.querySelector('.refine-runs').textContent.includes(': running; ')", 60)
+        for _ in range(1200):
+            if len(found.trials) >= 42:
+                break
+            page.wait_for_timeout(50)
+        run.click()
+        until(page, "document.querySelector('.refine-runs').textContent.includes(': paused; ')", 60)
+        page.locator(".refine-log summary").click()
+        assert "every finished trial is stored" in page.locator(".refine-log pre").inner_text()
+        ended = len(found.trials)
+        assert 42 <= ended < found.n == 40 + step.n
+        # The page has followed the round, and goes on where it was.
+        until(page, f"document.querySelector('.refine-run').textContent === 'run {found.n - ended} left'", 30)
+        page.get_by_label("Trials after which a run ends in order").fill("2")
+        run.click()
+        until(
+            page, "document.querySelector('.refine-runs').textContent.includes(': ended; 2 trials ended')", 60
+        )
+    assert len(found.trials) == ended + 2
+
+
+def network(p):
+    accuracy = 0.8 - 0.05 * (p["lr"] - 1.4) ** 2 + 0.01 * p["units"]
+    return {"val_acc": accuracy, "latency_ms": 0.5 + p["units"] * (1.5 if p["activation"] == "gelu" else 1)}
+
+
+@pytest.fixture
+def several(tree):
+    space = {
+        "units": (1, 6),
+        "lr": (0.5, 5.5, 6),
+        "activation": ["relu", "gelu"],
+        "momentum": refine.Float(0.0, 0.9, 3, when="activation == 'gelu'"),
+    }
+    goals = [refine.Goal("val_acc", subject_to=["latency_ms <= 7"]), refine.Goal("latency_ms", "minimize")]
+    belief = {"lr": refine.Near(2.0, within=1.0)}
+    return tree.add_round(space, network, metric=goals, n=60, seed=1, belief=belief, name="f").run(
+        progress=False
+    )
+
+
+def test_several_goals_beliefs_and_conditions(browser, several, tree):
+    with page_of(browser, several) as page:
+        chooses_from_the_front(page, several)
+        believes(page)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            axe_finds_nothing(page)
+        near, within = (float(page.get_by_label(name).input_value()) for name in (NEAR, WITHIN))
+        said = f"exploit=0.5, belief={{'activation': {{'gelu': 0.7}}, 'lr': refine.Near({near!r}, within={within!r})}})"
+        assert said in page.locator(".refine-python pre").text_content()
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.good >> text=Accepted", timeout=120_000)
+        assert page.locator(".refine-said button").count() == 0  # its function has no name to be found by
+    (chosen, accepted) = several.decisions
+    assert (chosen.kind, chosen.note) == ("chosen", "fast enough")
+    assert chosen.chosen["units"] == several.front["units"].iloc[1]
+    child = tree[accepted.child]
+    assert child.node.exploit == 0.5
+    assert dict(child.belief.of) == {"lr": refine.Near(near, within=within), "activation": (("gelu", 0.7),)}
+
+
+NEAR, WITHIN = "lr: the best value is near", "lr: and lies within"
+
+
+def chooses_from_the_front(page, several):
+    front = several.front
+    assert number(page, "front kept").endswith(f" of {len(front)}")
+    title = page.locator('[data-number="P(front within ε)"]').get_attribute("title")
+    assert "every point of the front" in title
+    assert page.locator('[data-number="P(regret ≤ ε)"]').count() == 0
+    assert "infeasible: not latency_ms <= 7" in page.locator(".refine-legend").inner_text()
+    when = page.locator('[data-parameter="momentum"] .refine-when')
+    assert when.inner_text() == "only where activation == 'gelu'"
+    points = page.locator(".refine-point")
+    points.first.wait_for()
+    assert points.evaluate_all("all => all.map(e => Number(e.dataset.label))") == list(front.index)
+    wanted = points.nth(1)
+    wanted.focus()
+    page.keyboard.press("Enter")
+    assert wanted.get_attribute("aria-pressed") == "true"
+    assert f"val_acc {front['val_acc'].iloc[1]:.4f}" in page.locator(".refine-picked").inner_text()
+    page.get_by_label("Why this point").fill("fast enough")
+    page.get_by_role("button", name="choose this point").click()
+    page.wait_for_selector(".refine-said.good")
+    assert "(chosen)" in page.locator(".refine-picked").inner_text()
+
+
+def believes(page):
+    strip = page.locator('[data-parameter="lr"] .refine-belief')
+    strip.scroll_into_view_if_needed()
+    assert strip.is_visible()  # what is believed of the round is shown
+    near = page.get_by_label(NEAR)
+    assert near.input_value() == "2"
+    box = strip.locator('[data-part="centre"]').bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 12, y, steps=4)
+    page.mouse.up()
+    assert float(near.input_value()) > 2
+    assert strip.locator(".refine-believed").count() == 1  # what it was before is dashed
+    page.get_by_role("slider", name="lr: belief, its width").press("PageUp")
+    assert float(page.get_by_label(WITHIN).input_value()) > 1
+    page.locator('[data-parameter="activation"] .refine-believe').click()
+    weight = page.get_by_label("activation: probability in percent that gelu is best")
+    weight.fill("70")
+    weight.press("Enter")
+    page.get_by_label("Share of exploit trials").fill("50")
+    # Of a bound that leaves the belief outside nothing can be said.
+    upper = page.get_by_label("lr, upper bound, typed")
+    upper.fill("1.8")
+    upper.press("Enter")
+    settled(page)
+    left_out = "What is believed of lr lies outside the next round, and is left out."
+    assert left_out in page.locator(".refine-warning").inner_text()
+    page.locator('[data-parameter="lr"]').get_by_role("button", name="as it is now").click()
+    settled(page)
+    assert "believed" not in page.locator(".refine-warning").inner_text()
+
+
+def axe_finds_nothing(page):
+    axe = find_spec("axe_playwright_python")
+    source = AXE if axe is None else Path(axe.origin).with_name("axe.min.js")
+    if not source.is_file():
+        assert not os.environ.get("CI"), "axe-core is not installed: in CI it must be"
+        return
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    page.evaluate(source.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        "axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 120))]))"
+    )
+    assert found == []

@@ -1,0 +1,166 @@
+"""Rounds that the page's server runs: a real process, paused and gone on with, and what can't be run from there."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+
+import pytest
+
+import refine
+from refine.errors import ReviewError
+from refine.ui.web.background import Background
+from refine.ui.web.session import Session
+
+OBJECTIVE = """
+import time
+
+def score(p):
+    print("trying", p["x"], flush=True)
+    time.sleep(p["pause"])
+    return p["x"]
+
+def broken(p):
+    raise ValueError("not today")
+"""
+
+
+@pytest.fixture
+def made(tree, tmp_path, monkeypatch):
+    """Makes a round whose objective is in a file of the working folder, as another process would have stored it."""
+    (tmp_path / "objectives_here.py").write_text(OBJECTIVE)
+    monkeypatch.chdir(tmp_path)
+
+    def make(n=6, pause=0.0, name="objectives_here.score", space=None):
+        searched = space or {"x": (0.0, 1.0, 101), "pause": pause}
+        tree.add_round(searched, lambda p: p["x"], n=n, name=name)
+        return tree.rounds[-1]
+
+    return make
+
+
+@pytest.fixture
+def background():
+    found = Background()
+    yield found
+    found.close()
+
+
+def until(condition, seconds=90.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def ended(session):
+    until(lambda: not session.handle({"type": "pulse"})["job"]["running"])
+    return session.handle({"type": "pulse"})["job"]
+
+
+def test_it_runs_what_is_left_pauses_in_order_and_goes_on(made, background):
+    found = made(n=40, pause=0.1)
+    session = Session(found, background=background)
+    run = session.handle({"type": "round", "round": found.id})["run"]
+    assert (run["able"], run["why"], run["objective"], run["left"]) == (
+        True,
+        "",
+        "objectives_here.score",
+        40,
+    )
+    job = session.handle({"type": "run", "round": found.id})["job"]
+    assert (job["round"], job["running"], job["text"]) == (found.id, True, "running")
+    assert "is running; pause it first" in session.handle({"type": "run", "round": found.id})["error"]
+    until(lambda: "trying" in session.handle({"type": "pulse"})["job"]["log"])
+    assert session.handle({"type": "pause"})["job"]["pausing"]
+    job = ended(session)
+    assert job["text"] == "paused"
+    assert "every finished trial is stored" in job["log"]
+    before = len(found.trials)
+    assert 0 < before < 40
+    assert set(found.trials["state"]) == {"complete"}  # what ran came to its end
+    session.handle({"type": "run", "round": found.id, "trials": 3})
+    job = ended(session)
+    assert job["text"] == "ended"
+    assert (
+        job["log"].splitlines()[-1].startswith(f"3 trials ended, {40 - before - 3} left; best so far: value ")
+    )
+    assert session.handle({"type": "pulse"})["progress"][found.id]["ended"] == before + 3
+    assert "nothing is running here" in session.handle({"type": "pause"})["error"]
+
+
+def test_a_round_ends_in_order_with_the_server(made, background):
+    found = made(n=40, pause=0.1)
+    background.start(found, "run", {})
+    until(lambda: len(found.trials) >= 1)
+    background.close()
+    job = background.job()
+    assert not job["running"]
+    assert "stopped by SIGTERM; every finished trial is stored" in job["log"]
+    assert 0 < len(found.trials) < 40
+    found.run(
+        progress=False, trials=1, objective=lambda p: p["x"], name="objectives_here.score"
+    )  # no lease is left
+
+
+def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background):
+    found = made(n=12).run(progress=False)
+    session = Session(found, background=background)
+    session.handle({"type": "run", "round": found.id, "do": "replicate", "top": 2, "seeds": 2})
+    assert ended(session)["text"] == "ended"
+    assert len(found.replicates) == 4
+    failing = made(n=12, name="objectives_here.broken")
+    session.handle({"type": "run", "round": failing.id})
+    job = ended(session)
+    assert job["text"] == "stopped: the log says why"
+    assert "failed alike: ValueError: not today" in job["log"]
+    gone = made(n=12, name="objectives_here.gone")
+    session.handle({"type": "run", "round": gone.id})
+    assert "objectives_here has no 'gone'" in ended(session)["log"]
+
+
+def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree, tmp_path, background):
+    script = made(name="score")
+    runnable = background.runnable(script)
+    assert not runnable["able"]
+    assert "score was defined in a script or notebook; open the page with --objective" in runnable["why"]
+    assert (
+        runnable["command"]
+        == f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
+    )
+    program = made(name="command: python train.py {x}")
+    assert "open the page with --command" in background.runnable(program)["why"]
+    assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
+    elsewhere = made(name="nowhere_to_be_found.score")
+    assert "There is no module nowhere_to_be_found here" in background.runnable(elsewhere)["why"]
+    with pytest.raises(ReviewError, match="no module nowhere_to_be_found"):
+        background.start(elsewhere, "run", {})
+    assert background.job() is None
+    session = Session(script)  # as in a notebook
+    assert session.handle({"type": "round", "round": script.id})["run"] is None
+    assert "this page can't run a round" in session.handle({"type": "run", "round": script.id})["error"]
+    given = Background("objectives_here.py:score")
+    with contextlib.closing(given):
+        session = Session(script, background=given)
+        session.handle({"type": "run", "round": script.id})
+        assert ended(session)["text"] == "ended"
+    assert len(script.trials) == 6
+    with refine.Tree("m", store="sqlite://") as in_memory:
+        inside = in_memory.add_round(
+            {"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=2, name="objectives_here.score"
+        )
+        assert "in the memory of another process" in background.runnable(inside)["why"]
+
+
+def test_no_process_shows_where_the_store_is(made, background):
+    found = made(n=40, pause=0.1)
+    background.start(found, "run", {})
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(background._process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "refine.ui.web.background" in listed.stdout
+    assert "refine.db" not in listed.stdout

@@ -1,0 +1,252 @@
+"""The trials of a round in a real Chromium: pointed at, listed, noted, viewed; with the keyboard as well."""
+
+from __future__ import annotations
+
+import io
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pages import SPACE, score, served, settled, until, visit
+from PIL import Image
+
+import refine
+from refine.ui.web.session import Session
+
+pytestmark = pytest.mark.browser
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def curve(p, trial):
+    if p["lr"] == 5 and p["optimizer"] == "SGD":
+        raise ValueError("too fast")
+    for epoch in range(1, 6):
+        trial.report(epoch, {"val_acc": score(p) * epoch / 5})
+    return {"val_acc": score(p)}
+
+
+def first_round(tree):
+    return tree.add_round(SPACE, curve, n=100, seed=3, metric="val_acc").run(progress=False)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    """A round and its child, which nobody changes."""
+    with refine.Tree("family", store=tmp_path_factory.mktemp("family") / "refine.db") as tree:
+        review = first_round(tree).propose().edit(dropout=(0.0, 0.3), units=(4, 64), lr=(0.5, 3.0))
+        yield review.round, review.accept(n=40).run(progress=False)
+
+
+def ready(page):
+    """Waits until dots say which trials they are."""
+    until(page, "[...document.querySelectorAll('.refine-panel canvas')].every((c) => c.width > 200)")
+    page.wait_for_load_state("networkidle")
+
+
+def point(page, plot: str) -> str:
+    """Moves over a chart until the pointer is over a dot; the title of that trial's card."""
+    box = page.locator(plot).bounding_box()
+    for down in range(6, int(box["height"]) - 20, 5):
+        for across in range(8, int(box["width"]) - 8, 9):
+            page.mouse.move(box["x"] + across, box["y"] + down)
+            if page.evaluate("document.querySelector('.refine-ring:not([hidden])') !== null"):
+                page.wait_for_selector(".refine-card.shown strong")
+                return page.locator(".refine-card strong").inner_text()
+    raise AssertionError(f"no dot in {plot}")
+
+
+def rings(page) -> dict[str, tuple[float, float]]:
+    """Where a trial is lit: parameter -> pixels within its card."""
+    return page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll('.refine-panel')].map((panel) => {
+          const [ring, plot] = [panel.querySelector('.refine-ring'), panel.querySelector('.refine-drawing')];
+          const [a, b] = [ring.getBoundingClientRect(), plot.getBoundingClientRect()];
+          return [panel.dataset.parameter, ring.hidden ? null : [a.x + a.width / 2 - b.x, a.y + a.height / 2 - b.y]];
+        }))"""
+    )
+
+
+def test_a_dot_says_what_it_is_and_is_lit_everywhere(browser, family):
+    root, _ = family
+    table = root.trials
+    with served(root) as running, visit(browser, running.url) as page:
+        ready(page)
+        number = int(point(page, '[data-parameter="optimizer"] canvas').removeprefix("Trial "))
+        card = page.locator(".refine-card")
+        text = card.inner_text()
+        assert f"val_acc {table['value'][number]:.4f}" in text
+        assert card.locator(".refine-configuration").inner_text().split("\n")[:2] == [
+            "lr",
+            f"{table['lr'][number]:.6g}",
+        ]
+        assert "in 5 epochs" in text
+        assert card.get_by_role("img").get_attribute("aria-label").startswith("val_acc by epoch, 5 epochs")
+        lit = rings(page)
+        assert all(lit.values())
+        # In the card of a range the ring stands at the trial's value: as far along as its level.
+        x = page.evaluate(
+            """(value) => { const ticks = [...document.querySelectorAll('[data-parameter="dropout"] .tick')];
+              const at = ticks.find((t) => Number(t.textContent) === value); return at && at.getCTM().e; }""",
+            float(table["dropout"][number]),
+        )
+        assert x is None or lit["dropout"][0] == pytest.approx(x, abs=20)
+        # A click keeps it, and the keyboard goes there; Escape gives it back.
+        page.mouse.down()
+        page.mouse.up()
+        page.wait_for_selector(".refine-card.pinned")
+        page.mouse.move(5, 500)
+        assert card.get_attribute("role") == "dialog"
+        assert page.evaluate("document.activeElement.classList.contains('refine-card')")
+        assert all(rings(page).values())
+        page.keyboard.press("Escape")
+        assert not card.is_visible()
+        assert not any(rings(page).values())
+
+
+def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
+    root = first_round(tree)
+    best = list(root.trials["value"].sort_values(ascending=False, kind="stable").index)
+    with served(root) as running, visit(browser, running.url) as page:
+        ready(page)
+        page.locator('[data-fold="trials"] > summary').press("Enter")
+        rows = page.locator(".refine-list tbody tr[data-number]")
+        rows.first.wait_for()
+        assert [int(r.get_attribute("data-number")) for r in rows.all()[:5]] == best[:5]
+        rows.first.locator("th button").focus()
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == f"trial {best[1]}"
+        assert all(rings(page).values())  # the row's trial is lit in every card
+        page.keyboard.press("s")
+        until(page, "document.activeElement.closest('tr')?.querySelector('[aria-pressed=true]') !== null")
+        page.keyboard.press("End")
+        until(page, f"document.activeElement.getAttribute('aria-label') === 'trial {best[-1]}'")
+        page.keyboard.press("Enter")
+        assert (
+            page.get_by_role("dialog").locator(".refine-card-error").first.inner_text()
+            == "ValueError: too fast"
+        )
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == f"trial {best[-1]}"
+        page.keyboard.press("Home")
+        page.keyboard.press("Enter")
+        card = page.get_by_role("dialog")
+        card.wait_for()
+        assert card.locator("strong").inner_text() == f"Trial {best[0]}"
+        card.get_by_label("Note on the trial").fill("too good")
+        card.get_by_label("Note on the trial").press("Enter")
+        page.wait_for_selector(".refine-card-note")
+        card.locator("summary").click()
+        card.get_by_label("Reason to exclude the trial").fill("ran on other data")
+        card.get_by_label("Reason to exclude the trial").press("Enter")
+        page.wait_for_selector(".refine-said.good")
+        marks = root.marks
+        assert list(marks.index) == sorted(best[:2])
+        assert marks.loc[best[1], "starred"]
+        assert (marks.loc[best[0], "excluded"], marks.loc[best[0], "note"]) == (
+            "ran on other data",
+            "too good",
+        )
+        settled(page)
+        until(page, f"document.querySelector('.refine-list tbody tr').dataset.number === '{best[1]}'")
+        # Filters: what is left is said, and sorting goes on within it.
+        page.get_by_label("optimizer, which").select_option("SGD")
+        page.get_by_label("lr, at most").fill("2")
+        count = int(((root.trials["optimizer"] == "SGD") & (root.trials["lr"] <= 2)).sum())
+        until(
+            page,
+            f"document.querySelector('.refine-list-line').textContent.startsWith('{count} of 100 trials')",
+        )
+        page.get_by_role("button", name="lr", exact=True).click()
+        until(page, "document.querySelector('th[data-column=lr]').ariaSort === 'ascending'")
+        page.get_by_role("button", name="clear filters").click()
+        until(page, "document.querySelector('.refine-list-line').textContent.startsWith('100 trials')")
+
+
+def test_views_and_the_figures_behind_checks(browser, family):
+    child = family[1]
+    with served(child) as running, visit(browser, running.url, color_scheme="dark") as page:
+        ready(page)
+        page.locator('[data-fold="views"] > summary').click()
+        page.wait_for_selector(".refine-history canvas")
+        title = point(page, ".refine-history canvas")
+        assert title.startswith("Trial ")
+        assert all(rings(page).values())  # the same trial is lit in the cards
+        tabs = page.get_by_role("tab")
+        tabs.first.focus()
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.textContent") == "learning curves"
+        picture = page.locator("#refine-view-curves img")
+        picture.wait_for()
+        until(page, "document.querySelector('#refine-view-curves img').naturalWidth > 300")
+        assert "metric by epoch of the best trials" in picture.get_attribute("alt")
+        page.get_by_role("tab", name="two parameters").click()
+        page.wait_for_selector("#refine-view-pair rect")
+        page.locator('[data-fold="trials"] > summary').click()
+        page.locator(".refine-list tbody tr[data-number]").first.hover()
+        until(page, "document.querySelector('.refine-lit-cell').getAttribute('d') !== ''")
+        page.get_by_role("tab", name="beside its parent").click()
+        page.wait_for_selector("#refine-view-parent img")
+        assert "0 to 0.5" in page.locator("#refine-view-parent tr", has_text="dropout").inner_text()
+        check = page.locator('[data-check="edges"]')
+        assert check.locator("code").is_hidden()
+        check.locator("summary").click()
+        check.locator("img").wait_for()
+        assert check.locator("code").inner_text() == "round.plot.edges()"
+
+
+def test_nothing_stands_in_the_way_of_a_screen_reader(browser, family):
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    source = (files(axe) / "axe.min.js").read_text(encoding="utf-8")
+    with served(family[1]) as running, visit(browser, running.url) as page:
+        ready(page)
+        page.evaluate(source)
+        page.locator('[data-fold="views"] > summary').click()
+        page.locator('[data-fold="trials"] > summary').click()
+        page.get_by_role("tab", name="two parameters").click()
+        page.wait_for_selector("#refine-view-pair rect")
+        page.locator(".refine-list tbody th button").first.click()
+        page.wait_for_selector(".refine-card.pinned .refine-card-tools")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found = page.evaluate("() => axe.run(document.querySelector('.refine'))")
+            assert len(found["passes"]) > 20
+            assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
+
+
+def test_a_skewed_loss_is_read_by_value_or_by_rank(browser, tree):
+    rng = np.random.default_rng(0)
+    space = refine.Space({"lr": refine.Float(1e-4, 1.0, 12, log=True), "depth": (1, 12, 12)})
+    lr, depth = 10 ** rng.uniform(-4, 0, 10_000), rng.integers(1, 13, 10_000)
+    loss = 0.1 + (np.log10(lr) + 2) ** 2 / 20 + rng.gamma(1, 0.02, 10_000)
+    loss[rng.random(10_000) < 0.05] *= 1e5
+    frame = pd.DataFrame({"lr": lr, "depth": depth, "val_loss": loss, "seconds": 1.0})
+    found = tree.add_frame(frame, space, value="val_loss", direction="minimize", space_filling=True)
+    view = Session(found).handle({"type": "round", "round": found.id})["review"]["view"]
+    assert view["beyond"] > 100
+    # By the height of the dots of good trials: how much of the scale do they have?
+    height = """(name) => { const c = document.querySelector(`[data-parameter="${name}"] canvas`);
+      const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; const rows = new Set();
+      for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 0 && d[i + 2] > d[i] + 60) rows.add(Math.floor(i / 4 / c.width)); return rows.size / c.height; }"""
+    with served(found) as running, visit(browser, running.url) as page:
+        ready(page)
+        legend = page.locator(".refine-legend").inner_text()
+        assert f"{view['beyond']:,} trials above" in legend
+        labels = page.locator('[data-parameter="lr"] .refine-axis').first.locator("text")
+        assert labels.all_text_contents() == [t["label"] for t in view["ticks"]]
+        by_value = page.evaluate(height, "lr")
+        page.get_by_role("button", name="rank", exact=True).click()
+        assert labels.all_text_contents() == ["best", "20 %", "50 %", "worst"]
+        assert page.locator(".refine-legend").inner_text().endswith("the best at the bottom")
+        by_rank = page.evaluate(height, "depth")
+        assert by_value > 0.05
+        assert by_rank == pytest.approx(0.17, abs=0.06)  # a fifth of what is drawn to scale
+        point(page, '[data-parameter="depth"] canvas')
+        picture = page.screenshot()
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    if os.environ.get("REFINE_GOLDEN"):
+        image.quantize(96).save(DOCS / "images" / "review-page-rank.png", optimize=True)
+    assert (DOCS / "images" / "review-page-rank.png").is_file()

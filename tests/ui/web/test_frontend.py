@@ -1,0 +1,85 @@
+"""The front end without a browser, and the messages whose schema both sides have. ``make page`` checks its types before it builds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from refine.errors import ReviewError
+from refine.ui.web.messages import MESSAGES, check, schema, written
+from refine.ui.web.session import Session
+
+FRONTEND = Path(__file__).parents[3] / "frontend"
+
+
+def test_its_own_tests():
+    node = shutil.which("node")
+    if node is None:
+        if os.environ.get("CI"):
+            pytest.fail("Node is not installed: in CI it must be")
+        pytest.skip("Node is not installed")
+    tests = sorted(str(p) for p in (FRONTEND / "test").glob("*.test.js"))
+    ran = subprocess.run([node, "--test", *tests], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+    assert "# fail 0" in ran.stdout
+    assert int(ran.stdout.split("# pass ")[1].split()[0]) >= 10
+
+
+@pytest.mark.parametrize("path", written())
+def test_what_the_front_end_has_is_made_of_the_types(path):
+    if os.environ.get("REFINE_GOLDEN"):
+        (FRONTEND / path).write_text(written()[path], encoding="utf-8")
+    assert (FRONTEND / path).read_text(encoding="utf-8") == written()[path], "make page"
+
+
+def test_every_message_has_a_schema_and_an_answer(tree):
+    root = tree.add_round({"lr": (0.0, 1.0, 5), "units": [1, 2]}, lambda p: p["lr"], n=3, name="f")
+    session = Session(root)
+    for each in MESSAGES:
+        kind = schema()["$defs"][each.__name__]["properties"]["type"]["enum"][0]
+        required = schema()["$defs"][each.__name__]["required"]
+        filled = {"round": root.id, "a": "lr", "b": "units", "value": None, "kind": "decline", "point": 0}
+        answer = session.handle({name: filled.get(name) for name in required} | {"type": kind})
+        assert isinstance(answer, bytes) or "should not" not in answer.get("error", "")
+        assert isinstance(answer, bytes) or "no message" not in answer.get("error", "")
+    json.dumps(schema(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ([], "a message must be an object, got list"),
+        ({"type": ["tree"]}, r"no message \['tree'\]"),
+        ({"type": "tre"}, "no message 'tre'; did you mean 'tree'\\?"),
+        ({"type": "tree", "round": "a"}, "message 'tree': it has no 'round'; known: type"),
+        ({"type": "pair", "round": "a", "a": "x"}, "message 'pair': it needs 'b'"),
+        (
+            {"type": "choose", "round": "a", "point": True},
+            "message 'choose': point must be a whole number, got True",
+        ),
+        (
+            {"type": "choose", "round": "a", "point": 1.5},
+            "message 'choose': point must be a whole number, got 1.5",
+        ),
+        (
+            {"type": "run", "round": "a", "do": "walk"},
+            "message 'run': do must be 'run' or 'replicate', got 'walk'",
+        ),
+        (
+            {"type": "preview", "round": "a", "edits": {"x": {"keep": [0, "1"]}}},
+            r"message 'preview': edits\.x\.keep\.1 must be a whole number, got '1'",
+        ),
+        (
+            {"type": "preview", "round": "a", "belief": {"x": {"weights": [0.5, None, {}]}}},
+            r"message 'preview': belief\.x\.weights\.2 must be a number or null, got {}",
+        ),
+    ],
+)
+def test_what_is_no_message_is_said_where(message, text):
+    with pytest.raises(ReviewError, match=text):
+        check(message)

@@ -1,0 +1,245 @@
+"""The trials of a round on the page: the list, one in full, what is noted about it, the scale of values, and figures."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+import refine
+from refine.report.plots import Plots
+from refine.review import checks
+from refine.ui.web.content import MISSING
+from refine.ui.web.pictures import PICTURES
+from refine.ui.web.session import Session
+from refine.ui.web.ticks import axis
+from refine.ui.web.view import rank_column, view_of
+
+SPACE = {"lr": refine.Float(0.001, 1.0, 10, log=True), "optimizer": ["Adam", "SGD"], "epochs": 3}
+
+
+def train(p, trial):
+    if p["lr"] > 0.5 and p["optimizer"] == "SGD":
+        raise ValueError("the loss is NaN\nfrom the first step on")
+    for epoch in range(1, 4):
+        trial.report(epoch, {"val_loss": p["lr"] / epoch, "loss": p["lr"] / epoch / 2})
+    return {"val_loss": p["lr"] / 3, "size": 10.0}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    with refine.Tree("trials", store=tmp_path_factory.mktemp("trials") / "refine.db") as tree:
+        goal = {"metric": "val_loss", "direction": "minimize"}
+        yield tree.add_round(SPACE, train, n=20, seed=1, **goal).run(progress=False)
+
+
+@pytest.fixture(scope="module")
+def ask(found):
+    session, at = Session(found), {"round": found.id}
+    proposal = session.handle({"type": "round", **at})["review"]["proposal"]
+
+    def asked(kind, **more):
+        drawn = {"proposal": proposal} if kind in ("trials", "numbers", "figure") else {}
+        answer = session.handle({"type": kind, **at, **drawn, **more})
+        if not isinstance(answer, bytes):
+            json.dumps(answer, allow_nan=False)
+        return answer
+
+    return asked
+
+
+def test_the_list_is_sorted_and_filtered_as_pandas_does_it(ask, found):
+    table = found.trials
+    head = ask("list")
+    titles = [c["title"] for c in head["columns"]]
+    assert titles == [
+        "★",
+        "val_loss",
+        "state",
+        "origin",
+        "seconds",
+        "lr",
+        "optimizer",
+        "size",
+        "loss",
+        "note",
+    ]
+    assert head["order"] == {"by": "value", "descending": False}  # the best first
+    for descending in (False, True):
+        part = ask("part", by="value", descending=descending, filters={})
+        assert part["text"] == "20 trials"
+        expected = table.sort_values("value", ascending=not descending, kind="stable").index
+        assert [r["number"] for r in part["rows"]] == list(
+            expected
+        )  # those without a value come last both ways
+        assert [r["usable"] for r in part["rows"]] == [*[True] * 19, False]
+    few = ask(
+        "part",
+        by="number",
+        descending=True,
+        filters={"lr": {"low": 0.01, "high": 0.3}, "optimizer": {"is": "SGD"}},
+        offset=1,
+    )
+    mine = table[table["lr"].between(0.01, 0.3) & (table["optimizer"] == "SGD")]
+    assert (few["total"], few["text"]) == (len(mine), f"{len(mine)} of 20 trials")
+    assert [r["number"] for r in few["rows"]] == list(mine.index[::-1][1:])
+    first = few["rows"][0]
+    told = dict(zip(titles, first["cells"], strict=True))
+    assert told["val_loss"] == f"{table['value'][first['number']]:.4f}"
+    assert (told["state"], told["optimizer"], told["size"]) == ("complete", "SGD", "10.0000")
+
+
+def test_every_dot_says_which_trial_it_is(ask, found):
+    table = found.trials
+    numbers = np.frombuffer(ask("numbers"), "<u4")
+    data = ask("trials")
+    lr = np.frombuffer(data, "<u2", len(numbers))
+    assert lr / (MISSING - 1) == pytest.approx(
+        found.space["lr"].unit(table["lr"].to_numpy()[numbers]), abs=1e-4
+    )
+    history = ask("past")
+    assert (np.frombuffer(history, "<f8", 20) == table["value"]).sum() == 19
+    best = np.frombuffer(history, "<f8", 20, 160)
+    assert best == pytest.approx(np.fmin.accumulate(table["value"]))
+    text = ask("history")["text"]
+    assert (
+        f"The best val_loss, {table['value'].min():.4f}, came with trial {table['value'].idxmin()} of 20."
+        in text
+    )
+
+
+def test_one_trial_in_full(ask, found):
+    table = found.trials
+    best = int(table["value"].idxmin())
+    card = ask("trial", number=best)
+    assert (card["title"], card["rank"]) == (f"Trial {best}", "rank 1 of 19")
+    assert card["value"] == f"val_loss {table['value'][best]:.4f}"
+    told = {f["name"]: f["text"] for f in card["configuration"]}
+    assert told == {"lr": f"{table['lr'][best]:.6g}", "optimizer": table["optimizer"][best], "epochs": "3"}
+    assert card["curve"]["values"] == pytest.approx(table["lr"][best] / np.arange(1, 4))
+    assert card["curve"]["short"].startswith("val_loss: from 0.0010 to 0.0003 in 3 epochs")
+    assert card["facts"][2]["text"] == "space-filling"
+    assert card["facts"][2]["title"].startswith("A trial whose configuration the design spread")
+    assert "error" not in card  # which would be that there is no such trial
+    failed = ask("trial", number=int(table.index[table["state"] == "failed"][0]))
+    assert (failed["rank"], failed["failure"]) == ("without a value", "from the first step on")
+    assert failed["curve"] is None
+    assert not failed["usable"]
+
+
+def test_what_is_noted_about_a_trial(tmp_path):
+    tree = refine.Tree("notes", store=tmp_path / "refine.db")
+    found = tree.add_round({"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}, lambda p: p["x"], n=24, name="f").run(
+        progress=False
+    )
+    session = Session(found)
+    message = {"round": found.id}
+    version = session.handle({"type": "round", **message})["version"]
+    key = session.handle({"type": "trial", **message, "number": 3})["key"]
+
+    def mark(do, text="", number=3):
+        return session.handle(
+            {"type": "mark", **message, "number": number, "key": key, "do": do, "text": text}
+        )
+
+    assert mark("star")["marks"] == {"starred": True, "note": "", "excluded": None}
+    assert mark("note", "odd one")["marks"] == {"starred": True, "note": "odd one", "excluded": None}
+    assert session.handle({"type": "round", **message})["version"] == version  # neither changes what is known
+    stars = {"type": "part", **message, "by": "number", "filters": {"(star)": {"is": "★"}}}
+    assert [(r["number"], r["cells"][-1]) for r in session.handle(stars)["rows"]] == [(3, "odd one")]
+    assert "is another one by now; look again" in mark("star", number=4)["error"]
+    assert "needs a reason" in mark("exclude")["error"]
+    card = mark("exclude", "on old data")
+    assert card["said"] == "Trial 3 is excluded: no analysis uses it from now on."
+    assert card["rank"].endswith(": on old data")
+    again = session.handle({"type": "round", **message})
+    assert again["version"] != version
+    assert again["review"]["trials"] == 23
+    drawn = {**message, "proposal": again["review"]["proposal"]}
+    assert 3 not in np.frombuffer(session.handle({"type": "numbers", **drawn}), "<u4")
+    assert found.marks.loc[3, "excluded"] == "on old data"
+    assert mark("include")["said"] == "Trial 3 counts again."
+    assert mark("unstar")["marks"] == {"starred": False, "note": "odd one", "excluded": None}
+    assert session.handle({"type": "round", **message})["review"]["trials"] == 24
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "text"),
+    [
+        ("trial", {"number": 20}, "has no trial 20; it has 20, numbered from 0"),
+        ("trial", {"number": "5"}, "message 'trial': number must be a whole number, got '5'"),
+        ("part", {"by": "lrr"}, "no column 'lrr'; did you mean 'lr'?"),
+        ("part", {"filters": {"lr": {"is": "5"}}}, "filter of lr: takes low and high, got 'is'"),
+        ("part", {"filters": {"lr": {"low": "5"}}}, "filters.lr.low must be a number, got '5'"),
+        ("part", {"offset": -1}, "offset must be a whole number >= 0, got -1"),
+        ("figure", {"name": "edgs"}, "no figure 'edgs'; did you mean 'edges'?"),
+        ("figure", {"name": "isolation", "about": "l"}, "no evidence for parameter 'l'; did you mean 'lr'?"),
+        ("parent", {}, "is a first round: there is none that it came from"),
+    ],
+)
+def test_what_is_wrong_is_said(ask, kind, more, text):
+    assert text in ask(kind, **more)["error"]
+
+
+def test_figures_are_drawn_from_the_analysis_at_hand(ask, found, monkeypatch):
+    source = inspect.getsource(checks)
+    shown = {name for name in vars(Plots) if f'"{name}"' in source}  # what a check may name as its figure
+    assert {"edges", "cost", "best_so_far"} <= shown <= {*PICTURES}
+    ask("numbers")
+    monkeypatch.setattr(refine.Round, "analyze", None)  # a large round is not analysed again for a figure
+    for name in ("edges", "curves"):
+        drawn = ask("figure", name=name)
+        assert ET.fromstring(drawn["svg"]).tag.endswith("svg")
+        assert drawn["text"].endswith(".")
+
+
+def test_a_child_beside_its_parent(tmp_path):
+    tree = refine.Tree("family", store=tmp_path / "refine.db")
+    root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, name="f").run(progress=False)
+    child = root.branch({"x": (0.5, 1.0, 6)}, n=5, note="higher").run(progress=False)
+    found = Session(child).handle({"type": "parent", "round": child.id})
+    assert found["head"] == ["what", root.id, child.id, "levels"]
+    assert found["rows"][0][:3] == ["x", "0 to 1", "0.5 to 1"]
+    assert ["best observed value", "1.0000", "0.9000", ""] in found["rows"]
+
+
+# The scale.
+
+
+def test_skewed_losses_can_be_read():
+    values = np.concatenate([np.linspace(0.1, 0.2, 900), np.geomspace(1, 1e6, 100)])
+    view = view_of(values, "val_loss", "minimize")
+    assert view["high"] < 100
+    assert view["beyond"] == int((values > view["high"]).sum()) > 30
+    assert f"{view['beyond']} trials above" in view["text"]
+    assert [t["label"] for t in view["ranks"]] == ["best", "20 %", "50 %", "worst"]
+    assert [t["share"] for t in view["ranks"]] == [0, 0.2, 0.5, 1]
+    assert view_of(np.array([]), "value", "maximize")["beyond"] == 0
+
+
+def test_ranks_leave_out_what_has_no_value_and_are_shared_by_equals():
+    ranks = rank_column(np.array([0.5, np.nan, 0.1, 0.5, 0.9]))
+    assert ranks[1] == MISSING
+    assert ranks[2] < ranks[0] == ranks[3] < ranks[4] < MISSING
+
+
+@pytest.mark.parametrize(
+    ("ends", "how", "labels"),
+    [
+        ((0.912, 0.9871), {}, ["0.92", "0.94", "0.96", "0.98"]),
+        ((0.95121, 0.95148), {}, ["0.9513", "0.9514"]),
+        ((-0.25, 0.1), {}, ["-0.2", "-0.1", "0", "0.1"]),
+        ((2e-15, 9e-15), {}, ["2e-15", "4e-15", "6e-15", "8e-15"]),
+        ((0.01, 300), {"log": True}, ["0.01", "0.1", "1", "10", "100"]),
+        ((0.3, 3), {"log": True}, ["0.5", "1", "2"]),
+        ((0.3, 0.9), {"log": True}, ["0.4", "0.6", "0.8"]),
+        ((0, 99_999), {"whole": True}, ["0", "20,000", "40,000", "60,000", "80,000"]),
+        ((0, 3), {"whole": True}, ["0", "1", "2", "3"]),
+        ((5, 5), {}, ["5"]),
+    ],
+)
+def test_ticks_are_round_numbers_told_apart(ends, how, labels):
+    assert [t["label"] for t in axis(*ends, **how)] == labels
