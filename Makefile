@@ -3,9 +3,14 @@
 # make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
 # make coverage  the same tests, and which lines they run; slower
-# make lowest the fast tests with the oldest versions that pyproject.toml allows; ten minutes
+# make lowest the fast tests with the oldest versions that pyproject.toml allows
+# make newest the fast tests on the newest Python that is here
+# make core   what the core alone can do, without any extra
+# make package  wheel and sdist into dist/, and what checks them
+# make sizes  what an installation takes, into docs/install.md; ten minutes
 # make backends  Keras on JAX without TensorFlow, trackers and dask-jobqueue, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
+# make docs-versions  the pages of this version, beside those of earlier ones, as a commit on the branch gh-pages
 # make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
@@ -22,18 +27,28 @@ READY := $(VENV)/.ready
 BACKENDS ?= jax
 ELSEWHERE := .venv-backends
 OLDEST := .venv-oldest
+CORE := .venv-core
+PACKAGE := .venv-package
+# Trackers are tested in .venv-backends.
+EXTRAS := standard,notebook,interactive,mcp,dask,postgresql
+WITHOUT_TENSORFLOW := optuna,statistics,web,notebook,interactive,mcp,dask,postgresql
+UV := $(RUN) -m uv
 # uv's Python for an environment: the newest that is here and starts.
 NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(if $(shell python$(v) -c 'print(1)' 2>/dev/null),python$(v))) $(RUN))
-FAST = -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/docs -m 'not (slow or keras or browser or cluster)'
-TESTS = 'pytest>=8.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100'
+TESTS := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+FAST := not (slow or keras or browser or cluster)
+# CI runs the fast tests of what calls other packages most with the oldest of them, and all others on the newest Python; proposals
+# are compared on both. `make lowest` and `make newest` run all.
+CALLS := tests/design tests/report tests/space tests/stats tests/store tests/ui tests/utils
+NO_KERAS := --ignore tests/keras --ignore tests/docs
 
-.PHONY: demo check slow test coverage lowest newest backends docs chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check slow test coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --editable . --group dev
+	$(RUN) -m pip install --quiet uv --editable '.[$(EXTRAS)]' --group dev
 	touch $(READY)
 
 demo: $(READY)
@@ -44,58 +59,80 @@ check: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not (slow or keras or browser or cluster)'
+	$(RUN) $(TESTS) -m '$(FAST)'
 
 slow: $(READY)
 	$(RUN) -m pytest -m 'not (keras or browser or cluster)' --ignore tests/docs --note-slow
 
-test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready
+test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@echo '--- fast tests, the oldest packages'
+	$(OLDEST)/bin/python -W ignore $(TESTS) -W ignore -m '$(FAST)' $(CALLS)
+	@echo '--- fast tests, the newest Python'
+	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
+	@echo '--- all other tests'
+	$(RUN) $(TESTS) -m 'not ($(FAST))'
 
-coverage: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+coverage: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
+	$(RUN) $(TESTS) --cov --cov-report=term:skip-covered
 
-lowest: $(READY)
-	$(RUN) -m pip install --quiet uv
-	$(RUN) -m uv venv --quiet --clear --python $(RUN) .venv-lowest
-	$(RUN) -m uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct . $(TESTS)
-	.venv-lowest/bin/python -W ignore -m pytest -W ignore $(FAST)
+lowest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -W ignore $(TESTS) -W ignore -m '$(FAST)' $(NO_KERAS)
 
-newest: $(READY)
-	$(RUN) -m pip install --quiet uv
-	$(RUN) -m uv venv --quiet --clear --python $(NEWEST) .venv-newest
-	echo 'tensorflow ; python_version < "3"' > .venv-newest/overrides.txt
-	$(RUN) -m uv pip install --quiet --python .venv-newest/bin/python . $(TESTS) || \
-	$(RUN) -m uv pip install --quiet --python .venv-newest/bin/python --overrides .venv-newest/overrides.txt . $(TESTS)
-	.venv-newest/bin/python -W ignore -m pytest -W ignore $(FAST)
+newest: $(ELSEWHERE)/.ready
+	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS)
+
+core: $(CORE)/.ready
+	$(RUN) -m pytest tests/test_core.py
 
 backends:
 	rm -f $(ELSEWHERE)/.ready
 	$(MAKE) $(ELSEWHERE)/.ready
 
-# All that refine needs but TensorFlow, which an override without a Python to match leaves out.
+# The newest of everything, on the newest Python, but for TensorFlow.
 $(ELSEWHERE)/.ready: pyproject.toml Makefile | $(READY)
-	$(RUN) -m pip install --quiet uv
-	$(RUN) -m uv venv --quiet --clear --python $(NEWEST) $(ELSEWHERE)
-	echo 'tensorflow ; python_version < "3"' > $(ELSEWHERE)/overrides.txt
-	$(RUN) -m uv pip install --quiet --python $(ELSEWHERE)/bin/python --overrides $(ELSEWHERE)/overrides.txt -r pyproject.toml keras $(BACKENDS) dask-jobqueue mlflow tensorboard trackio wandb
+	$(UV) venv --quiet --clear --python $(NEWEST) $(ELSEWHERE)
+	$(UV) pip install --quiet --python $(ELSEWHERE)/bin/python --editable '.[$(WITHOUT_TENSORFLOW)]' --group test keras $(BACKENDS) dask-jobqueue mlflow tensorboard trackio wandb
 	touch $@
 
-# The same with the oldest versions that are allowed.
+# The oldest that is allowed, on this Python.
 $(OLDEST)/.ready: pyproject.toml Makefile | $(READY)
-	$(RUN) -m pip install --quiet uv
-	$(RUN) -m uv venv --quiet --clear --python $(RUN) $(OLDEST)
-	echo 'tensorflow ; python_version < "3"' > $(OLDEST)/overrides.txt
-	$(RUN) -m uv pip install --quiet --python $(OLDEST)/bin/python --overrides $(OLDEST)/overrides.txt --resolution lowest-direct -r pyproject.toml
+	$(UV) venv --quiet --clear --python $(RUN) $(OLDEST)
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable '.[$(WITHOUT_TENSORFLOW)]'
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python --group test
 	touch $@
+
+$(CORE)/.ready: pyproject.toml Makefile | $(READY)
+	$(UV) venv --quiet --clear --python $(NEWEST) $(CORE)
+	$(UV) pip install --quiet --python $(CORE)/bin/python --editable .
+	touch $@
+
+package: $(READY)
+	$(UV) venv --quiet --clear --python $(RUN) $(PACKAGE)
+	$(UV) pip install --quiet --python $(PACKAGE)/bin/python --group package
+	rm -rf build dist
+	$(PACKAGE)/bin/python -m build --quiet --outdir dist .
+	rm -rf build
+	$(PACKAGE)/bin/twine check --strict dist/*
+	$(PACKAGE)/bin/pyroma --min=8 .  # two of its ten points are for a URL and an address, which there are none of yet
+	$(PACKAGE)/bin/sp-repo-review .
+	$(PACKAGE)/bin/zizmor --offline --quiet .github
+	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+sizes: $(READY)
+	$(RUN) benchmarks/install.py --write
 
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+docs-versions: $(READY)
+	PATH="$(abspath $(VENV))/bin:$$PATH" NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mike deploy --config-file mkdocs-versions.yml --update-aliases $(shell sed -n 's/VERSION = "\(.*\)"/\1/p' refine/_version.py) latest
 
 bench: $(READY)
 	$(RUN) benchmarks/overhead.py
@@ -129,4 +166,4 @@ page: $(READY)
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-newest $(ELSEWHERE) $(OLDEST) frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(ELSEWHERE) $(OLDEST) $(CORE) $(PACKAGE) dist frontend/node_modules demo-output site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

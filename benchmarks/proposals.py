@@ -1,4 +1,4 @@
-"""Are proposals worth following? All parts, and their section of docs/benchmarks.md.
+"""Are proposals worth following? All parts, and their section of docs/benchmarks/proposals.md.
 
     make bench-proposals
 
@@ -21,11 +21,12 @@ from pathlib import Path
 
 import calibration
 import oneshot
+import pages
 import power
 import search
 import speed
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "proposals.md"
 
 PARTS: dict[str, Callable[[int], str]] = {
     "oneshot": lambda seeds: oneshot.report(seeds),
@@ -36,24 +37,15 @@ PARTS: dict[str, Callable[[int], str]] = {
 }
 
 
-def embed(page: Path, part: str, text: str) -> None:
-    """Replaces what stands between a part's two marks on the page."""
-    content = page.read_text(encoding="utf-8")
-    start, end = f"<!-- {part}: made by `make bench-proposals` -->", f"<!-- end of {part} -->"
-    if content.count(start) != 1 or content.count(end) != 1:
-        raise SystemExit(f"{page}: needs the lines {start!r} and {end!r} once each")
-    head, rest = content.split(start)
-    tail = rest.split(end)[1]
-    page.write_text(f"{head}{start}\n\n{text.strip()}\n\n{end}{tail}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", default=list(PARTS), help="default: all of them")
     parser.add_argument("--seeds", type=int, default=3, help="per table")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument(
+        "--write", action="store_true", help="put the tables into docs/benchmarks/proposals.md"
+    )
     a = parser.parse_args()
     if unknown := [part for part in a.parts if part not in PARTS]:
         parser.error(f"unknown parts {unknown}; there are {', '.join(PARTS)}")
@@ -62,7 +54,7 @@ def main() -> None:
         text = PARTS[part](a.seeds)
         print(f"## {part}\n\n{text}\n\n({time.perf_counter() - started:.0f} s)\n", flush=True)
         if a.write:
-            embed(PAGE, part, text)
+            pages.embed(PAGE, part, text, "make bench-proposals")
 
 
 if __name__ == "__main__":

@@ -41,3 +41,18 @@ for (const name of [...packages].sort()) {
 }
 const parts = [...licences].map(([text, names]) => `${names.join(", ")}\n\n${text}\n`);
 writeFileSync(join(here, "../refine/ui/web/static/LICENSES.txt"), `What review.js is built with.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`);
+
+// The same as a bill of materials, for those who look for packages with known faults (CycloneDX 1.6).
+const component = (name) => {
+  const { version, license } = JSON.parse(readFileSync(join(here, "node_modules", name, "package.json"), "utf8"));
+  const purl = `pkg:npm/${name}@${version}`;
+  return { type: "library", "bom-ref": purl, name, version, licenses: [{ expression: license }], purl };
+};
+const bill = {
+  bomFormat: "CycloneDX",
+  specVersion: "1.6",
+  version: 1,
+  metadata: { component: { type: "library", "bom-ref": "review.js", name: "review.js", description: "The review page of refine" } },
+  components: [...packages].sort().map(component),
+};
+writeFileSync(join(here, "../refine/ui/web/static/sbom.cdx.json"), `${JSON.stringify(bill, null, 2)}\n`);

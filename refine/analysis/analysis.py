@@ -51,6 +51,7 @@ from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Bools, Floats, order_of, row_codes
 from refine.utils.display import Shown
 from refine.utils.format import join, plural
+from refine.utils.keywords import helped
 from refine.utils.threads import one_thread
 
 if TYPE_CHECKING:
@@ -271,6 +272,7 @@ class Analysis(Shown):
 
 
 @one_thread
+@helped
 def analyze(
     space: Space | Mapping[str, Any],
     frame: pd.DataFrame,

@@ -209,7 +209,7 @@ class Winner(Shown):
         Sentences for a methods section and answers to a reproducibility checklist are made from the records.
 
         Args:
-            folder: Created if need be; holds ``<tree>-winner.md``, or ``<round>-winner.md`` of a round's.
+            folder: Created if need be; holds ``<tree>-winner.md``, or ``2-low-dropout-winner.md`` of a round's.
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import DesignError
+from refine.utils.keywords import helped
 
 _GROWTH = 1.05
 """The curve is drawn anew when the trials behind it are so many times as many, or one more where that is more."""
 
 
+@helped
 @dataclass(frozen=True)
 class Pruner:
     """Stops trials that are behind the round's earlier ones at the same epoch.

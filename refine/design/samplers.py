@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import inspect
 import math
 import warnings
@@ -15,8 +14,10 @@ from refine.errors import DesignError, did_you_mean
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 from refine.trials.round_record import ADAPTIVE, OPTUNA
+from refine.utils.extras import needed
 
 _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
+"""What a design needs beside Optuna."""
 
 
 def design_of(design: Any) -> tuple[str, Any]:
@@ -45,12 +46,11 @@ def design_of(design: Any) -> tuple[str, Any]:
 
 def check_needs(method: str) -> None:
     """Raises DesignError where a design needs a package that is not installed."""
-    package = _NEEDS.get(method)
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise DesignError(
-            f"design {method!r} needs {package}, which is not installed: pip install {package}; "
-            "design='tpe' needs nothing more"
-        )
+    if method not in ADAPTIVE:
+        return
+    needed("optuna", f"design {method!r}", DesignError, "design='sobol' needs nothing more")
+    if method in _NEEDS:
+        needed(_NEEDS[method], f"design {method!r}", DesignError, "design='tpe' needs only Optuna")
 
 
 def described(thing: Any) -> str:

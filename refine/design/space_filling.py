@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from refine.errors import DesignError, did_you_mean
 from refine.space.space import Indices, Space, configuration_key
+from refine.stats.coverage import wilson
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Floats
 
@@ -248,10 +249,8 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     rng = np.random.Generator(np.random.PCG64(seed))
     rows = rng.integers(0, space.radices, size=(_SAMPLE, len(space)))
     hits = int(space.valid(rows).sum())
-    from statsmodels.stats.proportion import proportion_confint
-
-    low, high = proportion_confint(hits, _SAMPLE, method="wilson")
-    estimate, least, most = (_share_of(space.cells, s) for s in (hits / _SAMPLE, low, high))
+    ends = wilson(hits, _SAMPLE)
+    estimate, least, most = (_share_of(space.cells, float(s)) for s in (hits / _SAMPLE, ends.low, ends.high))
     return Feasible(estimate, least, most, exact=False)
 
 

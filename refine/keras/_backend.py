@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 
 from refine.errors import ObjectiveError
 from refine.keras._quiet import quietly
+from refine.utils.extras import EXTRAS, how, is_there
 
 TRAINING = ("tensorflow", "jax", "torch")
 """Backends that train; each is called as the package that it needs."""
@@ -55,13 +55,16 @@ def _refused(what: str, backend: str) -> str:
 def _missing(error: ImportError) -> str:
     """What to install, and what is there already."""
     package = (error.name or "").partition(".")[0]
-    if not package or importlib.util.find_spec(package) is not None:  # it is there, and is broken
+    if not package or is_there(package):  # it is there, and is broken
         return f"refine.keras: Keras can't be imported, got {type(error).__name__}: {error}; install it again"
-    others = [name for name in TRAINING if name != package and importlib.util.find_spec(name) is not None]
+    others = [name for name in TRAINING if name != package and is_there(name)]
     instead = ""
     if package in TRAINING and others:
         instead = f", or set the environment variable KERAS_BACKEND={others[0]} for what is installed"
-    return f"refine.keras: needs {package}, which is not installed; pip install {package}{instead}"
+    # The extra brings TensorFlow, which Keras on another backend does without.
+    here = EXTRAS.get(package) == "keras" and os.environ.get("KERAS_BACKEND") in (None, "", "tensorflow")
+    command = how(package) if here else f"pip install {package}"
+    return f"refine.keras needs {package}, which is not installed: {command}{instead}"
 
 
 BACKEND = _load()

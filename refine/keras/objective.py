@@ -34,6 +34,7 @@ from refine.keras._split import (
 from refine.keras.fit import KERAS_FIT
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
+from refine.utils.keywords import helped
 
 _DEFAULT_SPLIT = 0.3
 _WAYS: dict[bool | str, str] = {False: "", True: "-accelerated", "compiled": "-compiled"}
@@ -55,6 +56,7 @@ class RunningTrial(Protocol):
         """Records the metrics of an epoch."""
 
 
+@helped
 class KerasObjective:
     """Runs a model function, ``f(x_train, y_train, x_val, y_val, params)``.
 

@@ -29,6 +29,7 @@ from refine.space.space import Space
 from refine.utils.action import Action
 from refine.utils.arrays import Bools
 from refine.utils.display import Shown
+from refine.utils.keywords import helped
 from refine.utils.threads import one_thread
 
 LEAST_RISK = 0.01
@@ -318,6 +319,7 @@ def check_epsilon(epsilon: float | None) -> float | None:
 
 
 @one_thread
+@helped
 def propose(
     analysis: Analysis,
     risk: float = 0.05,

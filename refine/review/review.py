@@ -26,6 +26,7 @@ from refine.space.space import Space
 from refine.trials.round_record import Node
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
+from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Subject(Protocol):
         """Stores a decision that leads to no child."""
 
 
+@helped_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Review(Shown, Generic[R]):
     """A proposal under review. ``edit`` and ``reject`` return a new review; ``accept`` and ``decline`` decide.

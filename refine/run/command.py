@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.errors import ObjectiveError, did_you_mean
+from refine.utils.keywords import helped
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _GROUP = re.compile(r"\[([^\[\]]*\{[^\[\]]*)\]")
@@ -29,6 +30,7 @@ _LAST_LINES = 20
 """Of the error stream, which the error of a failed trial ends with."""
 
 
+@helped
 class Command:
     """An objective that runs a program, once per trial.
 

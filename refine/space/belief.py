@@ -21,12 +21,14 @@ from refine.space.parameters import Parameter, Range, number_of
 from refine.space.space import Space
 from refine.utils.arrays import Floats
 from refine.utils.format import join, number
+from refine.utils.keywords import helped
 
 DOUBT = 0.1
 """Share of every parameter's density that is spread evenly: no belief rules a level out."""
 
 
 @final
+@helped
 @dataclass(frozen=True)
 class Near:
     """The best value of a parameter is thought to lie near a number.

@@ -14,12 +14,14 @@ from refine.space.conditions import ABSENT, check_condition, described, stated
 from refine.space.encoding import Reference, dumps, encode, freeze, label, value_key
 from refine.space.parameters import Mask, Parameter, condition_code, number_of
 from refine.utils.arrays import Floats
+from refine.utils.keywords import helped
 
 _MANY = 1000
 """Numbers of which equal ones are looked up once."""
 
 
 @final
+@helped
 @dataclass(frozen=True, repr=False)
 class Categorical(Parameter):
     """A list of values to choose from.

@@ -18,6 +18,7 @@ from refine.space.encoding import Reference, label, round_significant, value_key
 from refine.space.lattice import Lattice, lattice_of
 from refine.space.rounding import ABOUT, round_levels
 from refine.utils.arrays import Floats
+from refine.utils.keywords import helped
 
 ALL_UP_TO = 20
 """All values of a range are its levels where they are no more than this many and nobody stated others."""
@@ -253,6 +254,7 @@ class Range(Parameter):
 
 
 @final
+@helped
 @dataclass(frozen=True, repr=False)
 class Float(Range):
     """A range of real numbers, both ends included.
@@ -317,6 +319,7 @@ class Float(Range):
 
 
 @final
+@helped
 @dataclass(frozen=True, repr=False)
 class Integer(Range):
     """A range of integers, both ends included.

@@ -18,6 +18,7 @@ from refine.space.encoding import Reference, decode, digest, encode, freeze, lab
 from refine.space.parameters import Mask, Parameter, number_of
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 from refine.utils.display import Shown
+from refine.utils.keywords import helped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,7 @@ class SpaceDiff(NamedTuple):
 
 
 @final
+@helped
 class Space(Shown, Mapping[str, Parameter]):
     """An immutable, ordered mapping from names to parameters, with constraints.
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from refine.errors import NotFoundError, StoreError, unstorable
 from refine.store.failures import patience_of, say_clearly
 from refine.store.schema import shown_url
+from refine.utils.extras import load
 
 URL = sa.URL
 
@@ -144,8 +145,16 @@ def engine_of(url: sa.URL) -> sa.Engine:
     """Where connections to a store come from; none is opened yet.
 
     Raises:
-        StoreError: The URL of a SQLite file has a timeout that is no number of seconds.
+        StoreError: The URL of a SQLite file has a timeout that is no number of seconds, or the extra ``postgresql`` is not
+            installed.
     """
+    if url.drivername == "postgresql+psycopg":
+        load(
+            "psycopg",
+            f"store {shown_url(url)}",
+            StoreError,
+            "a path is a SQLite file, which needs nothing more",
+        )
     sqlite = url.get_backend_name() == "sqlite"
     # A round that runs keeps a connection, and there may be any number of them in a process.
     options: dict[str, Any] = {"max_overflow": -1}

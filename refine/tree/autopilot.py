@@ -21,6 +21,7 @@ from refine.tree.overview import comparable
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.action import Action
+from refine.utils.keywords import helped
 
 AUTHOR = "autopilot"
 
@@ -37,6 +38,7 @@ _RACERS = 10
 _NOTE = "accepted as proposed"
 
 
+@helped
 def autopilot(
     start: Tree | Round,
     rounds: int | None = None,

@@ -58,6 +58,7 @@ from refine.trials.replicates import replicate_table
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
 from refine.utils.action import Action
 from refine.utils.display import Shown
+from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ LARGE = 50_000
 RoundHook = Callable[["Round"], object]
 
 
+@helped_methods
 @dataclass(eq=False, repr=False)
 class Round(Shown):
     """A node of the refinement tree that can be run.
@@ -1064,7 +1066,8 @@ class Round(Shown):
         """Writes the round as markdown with figures; the proposal and the decision once there are such.
 
         Args:
-            folder: Created if need be; holds ``<id>.md`` and a folder of figures.
+            folder: Created if need be; holds ``2-low-dropout.md``, by the round's number and note, and a folder of
+                figures. What was written of it under another name before is removed.
             proposal: Which proposal; default the one decided upon, else the last one stored.
             only_proposal: Whether to leave out everything but the proposal.
             html: Whether to write one self-contained HTML file instead of markdown.

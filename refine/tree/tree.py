@@ -20,7 +20,6 @@ from refine.errors import (
     NotFoundError,
     SpaceError,
     StoreError,
-    did_you_mean,
     unstorable,
 )
 from refine.proposal.proposal import check_epsilon
@@ -41,6 +40,7 @@ from refine.space.roles import scientific_of
 from refine.space.space import Space, encode_configuration
 from refine.store.engine import check_folder
 from refine.store.store import Store
+from refine.store.trees import only_tree
 from refine.tree import marks
 from refine.tree.apply import check_count, drawn_by_belief, first_share, off_grid
 from refine.tree.comparison import Comparison, compare
@@ -48,40 +48,49 @@ from refine.tree.confirm import confirm
 from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
 from refine.tree.like import belief_like
+from refine.tree.names import is_reserved, round_named
 from refine.tree.outcome import beliefs_of, entries_of
 from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
 from refine.tree.studies import StudyComparison, compare_studies
 from refine.tree.winner import winner_of
-from refine.trials.goal import ASK, Goal, goals_of
+from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import BASELINE, Node
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
+from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@helped_methods
 class Tree(Exchange, Shown):
     """All rounds of one question, in a store. Created or opened.
 
     Args:
-        name: Name of the question.
+        name: Name of the question; default that of the only tree in the store.
         store: URL of the store, or path of a SQLite file.
         create: Whether to create the tree where it does not exist.
 
     Raises:
         StoreError: The store can't be opened.
-        NotFoundError: The tree does not exist and ``create`` is false.
+        NotFoundError: The tree does not exist and ``create`` is false; or there is no name, and not just one tree.
     """
 
     def __init__(
-        self, name: str, store: str | os.PathLike[str] = "sqlite:///refine.db", *, create: bool = True
+        self,
+        name: str | None = None,
+        store: str | os.PathLike[str] = "sqlite:///refine.db",
+        *,
+        create: bool = True,
     ) -> None:
+        if name is None:
+            name = only_tree(store)
         if not isinstance(name, str) or not name.strip():
             raise StoreError(
                 f"a tree needs a name, got {name!r}; such as refine.Tree('digits', store='refine.db')"
@@ -138,7 +147,7 @@ class Tree(Exchange, Shown):
         baseline_seeds: int = 3,
         given: Sequence[Mapping[str, Any]] = (),
         belief: Mapping[str, Any] | None = None,
-        like: Sequence[Tree | Round] = (),
+        like: Sequence[Tree | Round | str] = (),
         exploit: float | None = None,
         note: str = "",
     ) -> Round:
@@ -179,7 +188,7 @@ class Tree(Exchange, Shown):
                 numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are probabilities; choices that aren't named
                 share what is left. It chooses exploit trials and is what proposals begin with, on this round and on all that
                 come of it; it weighs less the more is known, is dropped when trials contradict it, and is in no test.
-            like: Earlier studies, trees or rounds, whose posteriors suggest where the best value lies: they make a belief about the
+            like: Earlier studies, trees or rounds (those of this tree by name, too), whose posteriors suggest where the best value lies: they make a belief about the
                 parameters that they share with this space, which is stored, weighed and scored as one. What ``belief`` says
                 of a parameter takes its place.
             exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The others are drawn evenly.
@@ -190,6 +199,8 @@ class Tree(Exchange, Shown):
         """
         searched = space if isinstance(space, Space) else Space(space)
         wants_trial(objective, searched)
+        called = check_name(name) or objective_name(objective)
+        check_meant(called, metric, direction)
         goal, *further = goals_of(metric, direction, subject_to, allow_degenerate)
         judged, direction, allow_degenerate = goal.metric, goal.direction, goal.allow_degenerate
         if judged.subject_to and FEASIBLE in searched:
@@ -201,7 +212,10 @@ class Tree(Exchange, Shown):
         rule, tool = check_pruner(pruner, judged)
         believed = None if belief is None else belief_of(belief, searched)
         if like != ():
-            suggested = belief_like(like, searched)
+            earlier: Any = like  # anything else than a list is refused there
+            if isinstance(like, list | tuple):
+                earlier = [self[study] if isinstance(study, str) else study for study in like]
+            suggested = belief_like(earlier, searched)
             mine = believed.of if believed else ()
             believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(mine)}.items())))
         share = first_share(believed, exploit, method)
@@ -213,7 +227,7 @@ class Tree(Exchange, Shown):
             belief=believed,
             exploit=share,
             seed=check_seed(seed),
-            objective=check_name(name) or objective_name(objective),
+            objective=called,
             data=objective_data(objective),
             metric=str(judged),
             direction=direction,
@@ -259,27 +273,32 @@ class Tree(Exchange, Shown):
         return len(self._context.nodes)
 
     def __getitem__(self, key: str) -> Round:
-        """The round of an id, of the unambiguous beginning of one, or of a tag.
+        """The round of a name: see :meth:`round`.
 
         Raises:
             NotFoundError: There is none, or there are several.
         """
         if not isinstance(key, str):
             raise NotFoundError(
-                f"a round is found by its id, the beginning of one, or a tag, got {key!r}; tree.rounds has all in order"
+                "a round is found by its id, the beginning of one, a tag, its path in the printed tree such as '1.2', 'last' "
+                f"or 'root', as a text, got {key!r}; tree.rounds has all in order"
             )
-        rounds = {r.id: r for r in self.rounds}
-        tags = self._context.reader.tags(self._context.tree)
-        if key in tags:
-            return rounds[tags[key]]
-        found = [r for i, r in rounds.items() if i.startswith(key)] if key else []
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise NotFoundError(f"round {key!r} is ambiguous: {', '.join(r.id for r in found)}")
-        raise NotFoundError(
-            f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(key, [*tags, *rounds])}"
-        )
+        context = self._context
+        parents = {id_: stored.node.parent for id_, stored in context.nodes.items()}
+        node = context.nodes[round_named(key, parents, context.reader.tags(context.tree), self.name)].node
+        return Round(context, node, node.metric, node.direction)
+
+    def round(self, which: Round | str) -> Round:
+        """A round of this tree by any of its names.
+
+        Args:
+            which: Its id or the beginning of one, a tag, ``"last"`` (the newest), ``"root"``, or its path in the printed tree:
+                ``"1"`` is the first root, ``"1.2"`` its second child. Or a round, which is looked for here.
+
+        Raises:
+            NotFoundError: There is none, there are several, or the round is of another tree.
+        """
+        return self._own(which)
 
     def _at_once(self) -> Tree:
         """This tree as one operation looks at it: whatever is read of its rounds is read once, for all of them."""
@@ -291,7 +310,7 @@ class Tree(Exchange, Shown):
         return which if isinstance(which, Round) else self[which]
 
     def _own(self, which: Round | str) -> Round:
-        """A round of this tree, by itself, its id or a tag.
+        """A round of this tree, by itself or one of its names.
 
         Raises:
             NotFoundError: There is no such round, or it is of another tree.
@@ -311,7 +330,7 @@ class Tree(Exchange, Shown):
         """Gives a round a name; a name that exists moves.
 
         Raises:
-            StoreError: The name is no text or looks like an id.
+            StoreError: The name is no text, an id, or says where a round is: ``last``, ``root`` or a path such as ``1.2``.
             NotFoundError: No such round in this tree.
         """
         nodes = self._context.nodes
@@ -322,6 +341,11 @@ class Tree(Exchange, Shown):
             )
         if bad := unstorable(name):
             raise StoreError(f"a tag {bad}")
+        if is_reserved(name):
+            raise StoreError(
+                f"a tag must not say where a round is, as 'last', 'root' and paths such as '1.2' do, got {name!r}; such as",
+                Action("tree.tag", Symbol("round"), f"v{name}"),
+            )
         self._context.store.set_tag(self._context.tree, name, nodes[self._own(which).id].pk)
 
     @property
@@ -498,7 +522,7 @@ class Tree(Exchange, Shown):
         their evidence has changed. What was exported or merged before still has them, and merging it brings them back.
 
         Args:
-            which: A round, its id or a tag.
+            which: A round, or one of its names: see :meth:`round`.
             rows: Some of its ``trials``: ``found.trials[...]``, a True or False for each of them, or their numbers.
             note: Why, in your words.
             author: Who does it; default the user name.
@@ -525,7 +549,7 @@ class Tree(Exchange, Shown):
         The decision on its parent that led to it stays. What was exported or merged before still has the round.
 
         Args:
-            which: A round, its id or a tag.
+            which: A round, or one of its names: see :meth:`round`.
             below: Whether to remove the rounds that came from it too; without that, a round that has some is refused.
             note: Why, in your words.
             author: Who does it; default the user name.
@@ -547,7 +571,7 @@ class Tree(Exchange, Shown):
         all the same, it stops before it writes anything more.
 
         Args:
-            which: A round, its id or a tag.
+            which: A round, or one of its names: see :meth:`round`.
             note: Why, in your words.
             author: Who does it; default the user name.
 
@@ -584,7 +608,7 @@ class Tree(Exchange, Shown):
         """Builds a whole round anew: its design from its content, and every trial that has ended from its seed.
 
         Args:
-            which: A round, its id or a tag.
+            which: A round, or one of its names: see :meth:`round`.
             options: As in :meth:`Round.replay`.
         """
         return self._resolve(which).replay(None, **options)
@@ -608,7 +632,7 @@ class Tree(Exchange, Shown):
 
         Args:
             folder: Created if need be; holds ``<name>.md`` and a folder of figures.
-            winner: The round that the story leads to, its id or a tag; default the one with the best observed trial.
+            winner: The round that the story leads to, or one of its names; default the one with the best observed trial.
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:

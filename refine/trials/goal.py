@@ -13,6 +13,7 @@ from refine.errors import AnalysisError, RefineWarning, did_you_mean
 from refine.trials.metric import Metric, Score
 from refine.trials.metric_constraint import all_met, metric_constraints
 from refine.trials.trial import DEGENERATE
+from refine.utils.keywords import helped
 
 DIRECTIONS = ("maximize", "minimize")
 ASK = "ask"
@@ -83,6 +84,7 @@ _MORE = frozenset(
 )
 
 
+@helped
 @dataclass(frozen=True, init=False)
 class Goal:
     """What trials are judged by.
@@ -255,6 +257,26 @@ def direction_of(name: str, direction: str | None) -> str:
         f"metric {name!r}: {found}, by its name; direction={found!r} says so", RefineWarning, stacklevel=3
     )
     return found
+
+
+def check_meant(objective: str, metric: object, direction: str | None) -> None:
+    """A number that a function called ``error`` returns is asked about as a metric of that name is.
+
+    Args:
+        objective: Name of the objective.
+        metric: The metric that was asked for.
+        direction: The direction that was.
+
+    Raises:
+        AnalysisError: Nobody gave a direction, and the function reads like something to minimize.
+    """
+    own = objective.rpartition(".")[2]
+    words = _words(own)
+    if metric == "value" and direction == ASK and own.isidentifier() and words & _LESS and not words & _MORE:
+        raise AnalysisError(
+            f"objective {own!r} reads like something to minimize, and no direction was given; say direction='minimize', "
+            "or direction='maximize' if larger is better"
+        )
 
 
 def reads_like_a_metric(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from refine._version import VERSION
 from refine.errors import RefineError, ReviewError
 from refine.ui.assistant import Assistant
+from refine.utils.extras import load
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -30,13 +31,12 @@ def server_of(assistant: Assistant) -> MCPServer:
         assistant: Whose calls become tools.
 
     Raises:
-        ReviewError: The package ``mcp`` is not installed.
+        ReviewError: The extra ``mcp`` is not installed.
     """
-    try:
-        from mcp.server import MCPServer
-        from mcp_types import ToolAnnotations
-    except ImportError:
-        raise ReviewError("this needs the package mcp: pip install 'refine-hpo[mcp]'") from None
+    load("mcp.server", "serving an assistant", ReviewError)
+    from mcp.server import MCPServer
+    from mcp_types import ToolAnnotations
+
     server = MCPServer("refine", instructions=INSTRUCTIONS, version=VERSION, log_level="WARNING")
     for name in (*LOOKS, *ACTS):
         hint = ToolAnnotations(read_only_hint=name in LOOKS, destructive_hint=False)

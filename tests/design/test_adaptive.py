@@ -128,15 +128,20 @@ def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
         assert len(reopened.trials) == 10
 
 
-@pytest.mark.parametrize(("design", "package"), [("gp", "torch"), ("cmaes", "cmaes")])
-def test_a_design_that_needs_a_package_says_so_before_anything_runs(tree, design, package):
+@pytest.mark.parametrize(
+    ("design", "package", "extra"), [("gp", "torch", "gp"), ("cmaes", "cmaes", "optuna")]
+)
+def test_a_design_that_needs_a_package_says_so_before_anything_runs(
+    tree, design, package, extra, monkeypatch
+):
     if importlib.util.find_spec(package) is not None:
         found = tree.add_round(SPACE, plain, n=15, design=design).run(progress=False)
         assert len(found.trials) == 15
-        return
-    with pytest.raises(DesignError, match=f"design '{design}' needs {package}, .*pip install {package}"):
+    monkeypatch.setitem(sys.modules, package, None)
+    before = len(tree)
+    with pytest.raises(DesignError, match=f"design '{design}' needs {package}, .*refine-hpo\\[{extra}\\]'"):
         tree.add_round(SPACE, plain, n=5, design=design)
-    assert len(tree) == 0
+    assert len(tree) == before
 
 
 @pytest.mark.parametrize("design", ["tpf", 3, None, optuna.samplers.TPESampler])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html import unescape
@@ -128,3 +129,24 @@ def test_the_tutorial_shows_its_outputs(site: Path) -> None:
     assert text.count('class="shown"') >= 10
     assert text.count("<img") >= 5
     assert "Review of round" in text
+
+
+@pytest.mark.browser
+def test_it_is_searched_from_a_disk(site: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((site / "index.html").as_uri())
+        page.locator("[data-md-component=search-query]").focus()
+        page.keyboard.type("replicates")
+        page.wait_for_selector(".md-search-result__item", timeout=60_000)
+        assert "matching documents" in page.locator(".md-search-result__meta").inner_text()
+        assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+        browser.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -38,7 +37,6 @@ def add(place, *given, **options):
     return place.tree.add_round(space, objective, **{"n": 5, "seed": 1, **options})
 
 
-SUGGESTED = ". Did you mean 'direction'?" if sys.version_info >= (3, 13) else ""
 """What Python itself says since then."""
 
 
@@ -75,7 +73,7 @@ SPACES = {
     "by keyword": (
         lambda p: refine.Space(lr=(0, 1)),
         TypeError,
-        "Space.__init__() got an unexpected keyword argument 'lr'",
+        "Space() got an unexpected keyword argument 'lr'; known: parameters, constraints",
     ),
     "low above high": (
         space_of((0.5, 0.2)),
@@ -285,7 +283,7 @@ ROUNDS = {
     "an option nobody knows": (
         adding(directon="maximize"),
         TypeError,
-        "Tree.add_round() got an unexpected keyword argument 'directon'" + SUGGESTED,
+        "Tree.add_round() got an unexpected keyword argument 'directon'; did you mean 'direction'?",
     ),
 }
 
@@ -337,7 +335,7 @@ RUNS = {
     "an option of another library": (
         running(n_jobs=2),
         TypeError,
-        "Round.run() got an unexpected keyword argument 'n_jobs'",
+        "Round.run() got an unexpected keyword argument 'n_jobs'; help(refine.Round.run) lists those that it knows",
     ),
     "another objective": (
         running(objective=two_by_two, name="two"),

@@ -117,14 +117,14 @@ def test_trials_of_another_backend_are_of_another_code(facts: dict[str, Any]) ->
 def test_workers_on_another_backend_stop_the_round(facts: dict[str, Any]) -> None:
     if facts["backend"] == "jax":
         assert facts["another"] == (
-            "refine.keras: needs tensorflow, which is not installed; pip install tensorflow, or set the environment "
+            "refine.keras needs tensorflow, which is not installed: pip install 'refine-hpo[keras]', or set the environment "
             "variable KERAS_BACKEND=jax for what is installed"
         )
     else:
         assert facts["another"] in (
             "the objective was made with Keras on torch, and this process runs it on jax; set the environment variable "
             "KERAS_BACKEND=torch where workers start",
-            "refine.keras: needs jax, which is not installed; pip install jax, or set the environment variable "
+            "refine.keras needs jax, which is not installed: pip install jax, or set the environment variable "
             "KERAS_BACKEND=torch for what is installed",
         )
 
@@ -141,14 +141,14 @@ def imported(backend: str, *, without: str = "") -> str:
 
 def test_a_backend_that_is_not_installed_is_named() -> None:
     assert imported("jax", without="jax") == (
-        "refine.keras: needs jax, which is not installed; pip install jax, or set the environment variable "
+        "refine.keras needs jax, which is not installed: pip install jax, or set the environment variable "
         "KERAS_BACKEND=tensorflow for what is installed"
     )
 
 
 def test_keras_itself_is_named_where_it_is_missing() -> None:
     said = imported("tensorflow", without="keras")
-    assert said == "refine.keras: needs keras, which is not installed; pip install keras"
+    assert said == "refine.keras needs keras, which is not installed: pip install 'refine-hpo[keras]'"
 
 
 def test_a_backend_that_trains_nothing_is_refused() -> None:

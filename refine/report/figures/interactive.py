@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import AnalysisError, did_you_mean
+from refine.utils.extras import needed
 
 if TYPE_CHECKING:
     import optuna
@@ -30,14 +30,13 @@ def check_kind(kind: str) -> None:
     """Checks a kind, and that it can be drawn, before trials are read.
 
     Raises:
-        AnalysisError: An unknown kind, or plotly is not installed.
+        AnalysisError: An unknown kind, or Optuna or plotly is not installed.
     """
     if kind not in KINDS:
         raise AnalysisError(f"interactive: no kind {kind!r}; {did_you_mean(str(kind), KINDS)}")
-    if importlib.util.find_spec("plotly") is None:
-        raise AnalysisError(
-            "interactive: needs plotly, which is not installed; pip install plotly, or take the figures of round.plot, "
-            "which don't need it"
+    for package in ("plotly", "optuna"):
+        needed(
+            package, "an interactive figure", AnalysisError, "the other figures of round.plot don't need it"
         )
 
 

@@ -16,14 +16,13 @@ import numpy as np
 from refine.design.space_filling import IMPORTED
 from refine.report import figures
 from refine.report.markdown.decision import KIND_WORDS, by_whom
-from refine.report.markdown.rendering import published
+from refine.report.markdown.rendering import drawn, published
 from refine.report.markdown.text import (
     Raw,
     code,
     escape,
     fence,
     joined,
-    picture,
     quote,
     slug,
     table,
@@ -224,21 +223,34 @@ def _pictures(facts: TreeFacts, where: Path, name: str) -> list[Raw]:
         for s in facts.steps
     ]
     winner = facts.way[-1] if facts.way else None
-    figures.save(figures.tree(nodes, facts.direction, facts.metric, winner), where / name / "tree.png")
-    made.append(picture("The rounds, their best values, and the decisions between them", f"{name}/tree.png"))
+    made.append(
+        drawn(
+            "The rounds, their best values, and the decisions between them",
+            where,
+            f"{name}/tree.png",
+            lambda: figures.tree(nodes, facts.direction, facts.metric, winner),
+        )
+    )
     if facts.way:
         rounds = [figures.RoundValues(s.node.id, s.node.parent, s.values) for s in facts.steps]
-        figures.save(
-            figures.best_by_round(rounds, facts.direction, facts.metric, winner),
-            where / name / "best-by-round.png",
-        )
         made.append(
-            picture("Every trial, and the best so far along every branch", f"{name}/best-by-round.png")
+            drawn(
+                "Every trial, and the best so far along every branch",
+                where,
+                f"{name}/best-by-round.png",
+                lambda: figures.best_by_round(rounds, facts.direction, facts.metric, winner),
+            )
         )
     curves = {f"round {s.node.id}": s.space_filling for s in facts.steps if len(s.space_filling) > 1}
     if len(curves) > 1:
-        figures.save(figures.edf(curves, facts.metric, facts.direction), where / name / "edf.png")
-        made.append(picture("Distribution of the values, round by round", f"{name}/edf.png"))
+        made.append(
+            drawn(
+                "Distribution of the values, round by round",
+                where,
+                f"{name}/edf.png",
+                lambda: figures.edf(curves, facts.metric, facts.direction),
+            )
+        )
     return made
 
 

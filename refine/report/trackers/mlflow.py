@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from refine.report.trackers.tracker import RoundFacts, Tracker, curve_steps, library, named, now_ms, plain
+from refine.errors import DesignError
+from refine.report.trackers.tracker import RoundFacts, Tracker, curve_steps, named, now_ms, plain
 from refine.trials.finished import FinishedTrial
 from refine.trials.trial import FAILED
+from refine.utils.extras import load
 
 _MOST = 1000
 """Metrics that MLflow takes at once."""
@@ -41,7 +43,7 @@ class MLflow(Tracker):
         super().__init__(patience=patience, report=report)
         # A line for every run would go between those of the progress bar.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        self._library = library("mlflow", "mlflow")
+        self._library = load("mlflow", f"the tracker {self.name}", DesignError)
         self._client = self._library.MlflowClient(uri)
         self._experiment = experiment
         self._place = self._run = ""

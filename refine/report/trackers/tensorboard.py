@@ -6,9 +6,11 @@ import shutil
 import time
 from pathlib import Path
 
-from refine.report.trackers.tracker import RoundFacts, Tracker, curve_steps, library, named, plain
+from refine.errors import DesignError
+from refine.report.trackers.tracker import RoundFacts, Tracker, curve_steps, named, plain
 from refine.trials.finished import FinishedTrial
 from refine.trials.trial import FAILED
+from refine.utils.extras import load
 
 
 class TensorBoard(Tracker):
@@ -29,7 +31,7 @@ class TensorBoard(Tracker):
 
     def __init__(self, folder: str | Path, *, patience: float = 30.0, report: bool = True) -> None:
         super().__init__(patience=patience, report=report)
-        library("tensorboard", "tensorboard")
+        load("tensorboard", f"the tracker {self.name}", DesignError)
         self._folder = Path(folder).absolute()
         self._round = self._folder
 

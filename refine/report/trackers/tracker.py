@@ -6,7 +6,6 @@ for a stated time at most. What was not sent is in the store all the same, and c
 
 from __future__ import annotations
 
-import importlib
 import logging
 import queue
 import tempfile
@@ -264,20 +263,6 @@ def curve_steps(trial: FinishedTrial) -> list[dict[str, float]]:
         return [last]
     rows[-1] = {**rows[-1], **last}
     return rows
-
-
-def library(name: str, extra: str) -> Any:
-    """A tracker's library.
-
-    Raises:
-        DesignError: It is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise DesignError(
-            f"this tracker needs {name}, which can't be imported ({error}); pip install 'refine-hpo[{extra}]'"
-        ) from error
 
 
 def now_ms(ago: float = 0.0) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from refine.report.trackers.tracker import RoundFacts, Tracker, curve_steps, library, named, plain
+from refine.errors import DesignError
+from refine.report.trackers.tracker import RoundFacts, Tracker, curve_steps, named, plain
 from refine.trials.finished import FinishedTrial
 from refine.trials.trial import FAILED
+from refine.utils.extras import load
 
 
 class WandB(Tracker):
@@ -36,7 +38,7 @@ class WandB(Tracker):
         report: bool = True,
     ) -> None:
         super().__init__(patience=patience, report=report)
-        self._library = library("wandb", "wandb")
+        self._library = load("wandb", f"the tracker {self.name}", DesignError)
         self._project, self._settings = project, dict(settings or {})
         if mode is not None:
             self._settings["mode"] = mode
@@ -111,7 +113,7 @@ class Trackio(Tracker):
         self, project: str | None = None, *, settings: dict[str, Any] | None = None, patience: float = 30.0
     ) -> None:
         super().__init__(patience=patience, report=False)
-        self._library = library("trackio", "trackio")
+        self._library = load("trackio", f"the tracker {self.name}", DesignError)
         self._project, self._settings = project, dict(settings or {})
         self._facts: RoundFacts | None = None
         self._sent: set[str] = set()

@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
@@ -226,17 +225,3 @@ def _read_json(path: Path, text: str) -> Any:
     except BROKEN as error:
         reason = said(error).removeprefix("is damaged: ")
         raise AnalysisError(f"{path}: is no JSON: {reason}; export it again") from None
-
-
-def package(name: str, extra: str, what: str) -> Any:
-    """A package that need not be installed.
-
-    Raises:
-        AnalysisError: It isn't.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise AnalysisError(
-            f"{what} needs the package {extra}, which can't be imported ({error}): pip install 'refine-hpo[{extra}]'"
-        ) from None

@@ -15,13 +15,13 @@ from refine.tree.exchange.cells import (
     flat,
     moment_of,
     numbers_of,
-    package,
     rows_of,
     value_of,
     without_secret,
 )
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run
 from refine.tree.exchange.runs import KILLED, Found, Reading
+from refine.utils.extras import load
 
 _STATES = {"FINISHED": "complete", "FAILED": "failed", "KILLED": KILLED}
 _PARENT = "mlflow.parentRunId"
@@ -134,7 +134,7 @@ def _part(row: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 def _of_client(source: str, experiment: str | None) -> list[_Row]:
-    library = package("mlflow", "mlflow", f"reading {without_secret(source)}")
+    library = load("mlflow", f"reading {without_secret(source)}", AnalysisError)
     _check_there(source)
     try:
         with _reading():

@@ -27,6 +27,7 @@ from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.tree.exchange.runs import Found, Reading
 from refine.trials.goal import MOST_GOALS, Goal
 from refine.trials.metric import Metric
+from refine.utils.extras import load
 
 if TYPE_CHECKING:
     import optuna
@@ -59,8 +60,9 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     Raises:
         StoreError: The storage can't be opened.
         NotFoundError: It has no such study.
-        AnalysisError: Neither a study nor a URL.
+        AnalysisError: Neither a study nor a URL, or Optuna is not installed.
     """
+    load("optuna", "reading a study of Optuna", AnalysisError)
     import optuna
 
     if isinstance(study, optuna.Study):
@@ -346,7 +348,9 @@ def to_study(
 
     Raises:
         StoreError: The storage can't be opened, or has a study of that name.
+        AnalysisError: Optuna is not installed.
     """
+    load("optuna", "a study of Optuna", AnalysisError)
     import optuna
 
     metric, several = goals[0].metric, len(goals) > 1

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from refine.errors import AnalysisError
-from refine.tree.exchange.cells import package
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run
 from refine.tree.exchange.runs import Found, Reading
+from refine.utils.extras import load
 
 
 class _Session(NamedTuple):
@@ -35,7 +35,7 @@ def read(asked: Reading) -> Found:
         AnalysisError: It has no events of hyperparameters, or TensorBoard is not installed.
     """
     folder = Path(asked.source)
-    package("tensorboard", "tensorboard", "reading event files")
+    load("tensorboard", "reading event files", AnalysisError)
     if not folder.is_dir():
         raise AnalysisError(f"{folder}: is no folder; give the one that tensorboard --logdir gets")
     files = sorted(p for p in folder.rglob("*tfevents*") if p.is_file())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
 import shutil
 import sys
 import tempfile
@@ -15,19 +13,25 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from refine.ui.cli.shared import LOOK, NO, JsonOption, app, put_json, show
+from refine.utils.extras import how, is_there
 
 if TYPE_CHECKING:
     from refine.store.store import Store
 
 _LEAST_DISK = 1e9
 _OPTIONAL = {
-    "plotly": "interactive figures: round.plot.interactive(...)",
-    "torch": "design='gp'",
+    "keras": "Keras models: refine.keras",
+    "optuna": "adaptive designs, and studies of Optuna",
     "cmaes": "design='cmaes'",
+    "torch": "design='gp'",
+    "starlette": "the review page in a browser",
+    "anywidget": "the review page in a notebook",
+    "plotly": "interactive figures: round.plot.interactive(...)",
     "psycopg": "stores on PostgreSQL",
     "distributed": "a Dask cluster of your own",
-    "IPython": "notebooks",
+    "mcp": "assistants: refine mcp",
 }
+"""Packages of extras -> what needs them; trackers say so themselves."""
 
 
 class Probe(NamedTuple):
@@ -82,7 +86,7 @@ def _python() -> Iterator[Probe]:
     yield Probe(
         "Python", "good" if good else "bad", f"{version}{'' if good else '; refine needs 3.11 or newer'}"
     )
-    yield Probe("refine", "good", f"{VERSION}, at {Path(__file__).parents[1]}")
+    yield Probe("refine", "good", f"{VERSION}, at {Path(__file__).parents[2]}")
 
 
 def _packages() -> Iterator[Probe]:
@@ -93,14 +97,14 @@ def _packages() -> Iterator[Probe]:
     missing, versions = [], []
     for line in metadata.requires("refine-hpo") or ():
         needed = Requirement(line)
-        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
-            continue
-        if needed.name == "tensorflow" and os.environ.get("KERAS_BACKEND", needed.name) != needed.name:
+        always = needed.marker is None or needed.marker.evaluate({"extra": ""})
+        if needed.name == "refine-hpo":  # an extra of extras
             continue
         try:
             version = metadata.version(needed.name)
         except metadata.PackageNotFoundError:
-            missing.append(f"{needed.name} is missing")
+            if always:
+                missing.append(f"{needed.name} is missing")
             continue
         versions.append(f"{needed.name} {version}")
         if not needed.specifier.contains(version, prereleases=True):
@@ -112,8 +116,8 @@ def _packages() -> Iterator[Probe]:
     else:
         yield Probe("packages", "good", ", ".join(versions))
     for name, what in _OPTIONAL.items():
-        if importlib.util.find_spec(name) is None:
-            yield Probe(name, "warn", f"not installed; only needed for {what}")
+        if not is_there(name):
+            yield Probe(name, "warn", f"not installed; only needed for {what}: {how(name)}")
 
 
 def _disk() -> Iterator[Probe]:
@@ -124,6 +128,8 @@ def _disk() -> Iterator[Probe]:
 
 
 def _keras() -> Iterator[Probe]:
+    if not is_there("keras"):
+        return
     try:
         from refine.keras._backend import BACKEND, devices
         from refine.keras._quiet import quietly

@@ -17,6 +17,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError
+from refine.utils.extras import load
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -144,10 +145,17 @@ class Server:
         url: Where the page is.
 
     Raises:
-        ReviewError: The port is taken.
+        ReviewError: The port is taken, or the extra ``web`` is not installed.
     """
 
     def __init__(self, session: Session, port: int = 0) -> None:
+        for package in ("starlette", "uvicorn"):
+            load(
+                package,
+                "the review page in a browser",
+                ReviewError,
+                "the same from a shell: refine propose STORE ROUND",
+            )
         self.token = secrets.token_urlsafe(24)
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

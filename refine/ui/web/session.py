@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -333,7 +334,8 @@ class Session:
             return {"child": None, "text": "Declined. The space stays as it is.", "warning": warned}
         assert self.child is not None
         id_, n = self.child.id, plural(self.child.n, "configuration")
-        text = f'Accepted. Round {id_} has {n}: tree["{id_}"].run(workers=2), or refine run STORE {id_}.'
+        store = shlex.quote(self.shown.context.store.name)
+        text = f'Accepted. Round {id_} has {n}: tree["{id_}"].run(workers=2), or refine run {store} {id_}.'
         return {"child": id_, "text": text, "warning": warned}
 
     # Running, in the background.

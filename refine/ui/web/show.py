@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from refine.errors import ReviewError
+from refine.utils.extras import load
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
@@ -20,14 +22,16 @@ def show(review: Review) -> ReviewWidget:
         review: The review.
 
     Raises:
-        ReviewError: anywidget is not installed.
+        ReviewError: The extra ``notebook`` is not installed.
     """
     from refine.ui.web.session import Session
 
-    try:
-        from refine.ui.web.widget import ReviewWidget
-    except ImportError:
-        raise ReviewError(
-            "show needs anywidget: pip install anywidget; in a browser the same page is: refine review STORE ROUND"
-        ) from None
+    load(
+        "anywidget",
+        "show",
+        ReviewError,
+        f"in a browser the same page is: refine review {shlex.quote(review.round.context.store.name)} {review.round.id}",
+    )
+    from refine.ui.web.widget import ReviewWidget
+
     return ReviewWidget(Session(review.round, started=review))

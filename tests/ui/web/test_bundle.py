@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -34,3 +35,24 @@ def test_the_licence_of_what_is_in_it_travels_along():
     assert "Mike Bostock" in text
     assert "d3-selection" in text
     assert "Permission to use, copy, modify" in text
+
+
+def test_the_bill_of_materials_has_what_the_licences_have():
+    bill = json.loads((STATIC / "sbom.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    parts = (STATIC / "LICENSES.txt").read_text().split("\n\n")
+    named = {
+        name
+        for part in parts
+        if re.fullmatch(r"-*\n?[\w, -]+", part)
+        for name in re.findall(r"[a-z][\w-]+", part)
+    }
+    assert {c["name"] for c in bill["components"]} == {
+        name for name in named if name.startswith(("d3-", "internmap"))
+    }
+    pinned = json.loads((FRONTEND / "package.json").read_text())["devDependencies"]
+    for component in bill["components"]:
+        assert component["purl"] == f"pkg:npm/{component['name']}@{component['version']}"
+        assert component["licenses"] == [{"expression": "ISC"}]
+        assert component["version"] == pinned.get(component["name"], component["version"])
+    assert len(bill["components"]) >= 10

@@ -76,7 +76,7 @@ def test_without_anywidget_it_says_what_to_do(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
     monkeypatch.delitem(sys.modules, "refine.ui.web.widget", raising=False)
     with pytest.raises(
-        refine.errors.ReviewError, match="show needs anywidget: pip install anywidget; in a browser"
+        refine.errors.ReviewError, match=r"show needs anywidget, .*refine-hpo\[notebook\]'; in a browser"
     ):
         root.propose().show()
 

@@ -1,0 +1,139 @@
+"""What an installation takes: packages, size, and seconds of CPU, for the core and with each extra.
+
+    python benchmarks/install.py               print the table
+    python benchmarks/install.py --write       put it into docs/install.md
+    python benchmarks/install.py --gp          with PyTorch too, some gigabytes
+
+Each is a new virtual environment, installed by uv from a warm cache: a first installation, which downloads, is not
+measured. The core and what README uses are installed by pip as well, whose seconds are those of its CPU, waiting for
+downloads left out. The size is that of the folder site-packages without pip and this package; ``beside the core`` is what an
+extra adds to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from pages import embed
+
+HERE = Path(__file__).parent.parent
+PAGE = HERE / "docs" / "install.md"
+
+EXTRAS = {
+    "": "any function, scikit-learn, PyTorch; store, analysis, proposals, shell, reports",
+    "standard": "`keras`, `optuna`, `web` and `statistics`: what README and tutorials use",
+    "keras": "Keras models, on TensorFlow",
+    "optuna": "adaptive designs, pruners of Optuna, exchange with its studies",
+    "web": "the review page in a browser",
+    "notebook": "the review page in a notebook",
+    "interactive": "interactive figures; Optuna too",
+    "mcp": "`refine mcp`, for assistants",
+    "dask": "a Dask cluster of your own",
+    "postgresql": "a store for several machines",
+    "mlflow": "sends ended trials to MLflow",
+    "tensorboard": "writes ended trials for TensorBoard",
+    "trackio": "sends ended trials to Trackio",
+    "wandb": "sends ended trials to Weights & Biases",
+    "statistics": "a second implementation, which tests compare with",
+    "all": "all of these",
+}
+
+
+BY_PIP = ("", "standard")
+
+
+class Installed(NamedTuple):
+    """What came of one installation.
+
+    Attributes:
+        packages: Distributions, without pip and this one.
+        megabytes: Of site-packages, in millions of bytes.
+        seconds: Of CPU that the installation took.
+    """
+
+    packages: int
+    megabytes: float
+    seconds: float
+
+
+def used() -> float:
+    """Seconds of CPU that processes started here have taken and ended with."""
+    found = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return found.ru_utime + found.ru_stime
+
+
+def installed(extra: str, by: str = "uv") -> Installed:
+    """Installs the checkout with an extra into a new virtual environment."""
+    folder = Path(tempfile.mkdtemp(prefix="refine-install-"))
+    try:
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        python = str(folder / "bin" / "python")
+        asked = f"{HERE}[{extra}]" if extra else str(HERE)
+        installers = {
+            "uv": [sys.executable, "-m", "uv", "pip", "install", "--link-mode", "copy", "--python", python],
+            "pip": [python, "-m", "pip", "install", "--disable-pip-version-check"],
+        }
+        begun = used()
+        subprocess.run([*installers[by], "--quiet", asked], check=True)
+        seconds = used() - begun
+        place = next((folder / "lib").glob("python*")) / "site-packages"
+        ours = ("pip", "refine", "setuptools", "pkg_resources", "_distutils_hack")
+        files = (p for p in place.rglob("*") if p.is_file() and p.relative_to(place).parts[0] not in ours)
+        size = sum(p.stat().st_size for p in files)
+        count = sum(
+            not p.name.startswith(("pip-", "refine_hpo-", "setuptools-")) for p in place.glob("*.dist-info")
+        )
+        return Installed(count, size / 1e6, seconds)
+    finally:
+        shutil.rmtree(folder)
+
+
+def table(extras: dict[str, str]) -> str:
+    """One row an extra."""
+    lines = [
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}:\n",
+        "| `pip install` | for | packages | MB | beside the core | seconds, uv | seconds, pip |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    core: Installed | None = None
+    for extra, what in extras.items():
+        installed(extra)  # downloads
+        found = installed(extra)
+        core = core or found
+        command = f"'refine-hpo[{extra}]'" if extra else "refine-hpo"
+        more = f"+{found.megabytes - core.megabytes:,.0f}" if extra else ""
+        by_pip = f"{installed(extra, 'pip').seconds:.0f}" if extra in BY_PIP else ""
+        lines.append(
+            f"| `{command}` | {what} | {found.packages} | {found.megabytes:,.0f} | {more} | {found.seconds:.0f} | {by_pip} |"
+        )
+        print(lines[-1], file=sys.stderr, flush=True)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("extras", nargs="*", help="default: all of them; the core comes first in any case")
+    parser.add_argument("--gp", action="store_true", help="with PyTorch too")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/install.md")
+    a = parser.parse_args()
+    known = EXTRAS | ({"gp": 'the design `"gp"`: PyTorch; not among `all`'} if a.gp else {})
+    if unknown := set(a.extras) - set(known):
+        parser.error(f"unknown extras {sorted(unknown)}; there are {', '.join(filter(None, known))}")
+    text = table({k: v for k, v in known.items() if not a.extras or not k or k in a.extras})
+    print(text)
+    if a.write:
+        embed(PAGE, "sizes", text, "make sizes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The core alone, without any extra: a study runs from README's first proposal to its reports, and what is missing is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from refine.errors import DesignError, ReviewError
+from refine.utils import extras
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parent / ".venv-core" / "bin" / "python"
+PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+
+REFUSED = {
+    "tpe": "DesignError: design 'tpe' needs optuna, which is not installed: pip install 'refine-hpo[optuna]'; "
+    "design='sobol' needs nothing more",
+    "to_optuna": "AnalysisError: a study of Optuna needs optuna, which is not installed: pip install 'refine-hpo[optuna]'",
+    "add_study": "AnalysisError: reading a study of Optuna needs optuna, which is not installed: pip install "
+    "'refine-hpo[optuna]'",
+    "interactive": "AnalysisError: an interactive figure needs plotly, which is not installed: pip install "
+    "'refine-hpo[interactive]'; the other figures of round.plot don't need it",
+    "web": "ReviewError: the review page in a browser needs starlette, which is not installed: pip install "
+    "'refine-hpo[web]'; the same from a shell: refine propose STORE ROUND",
+    "notebook": "ReviewError: show needs anywidget, which is not installed: pip install 'refine-hpo[notebook]'; in a browser "
+    "the same page is: refine review STORE ROUND",
+    "mcp": "ReviewError: serving an assistant needs mcp, which is not installed: pip install 'refine-hpo[mcp]'",
+    "postgresql": "StoreError: store postgresql+psycopg://nobody@localhost/none needs psycopg, which is not installed: pip "
+    "install 'refine-hpo[postgresql]'; a path is a SQLite file, which needs nothing more",
+    "keras": "ObjectiveError: refine.keras needs keras, which is not installed: pip install 'refine-hpo[keras]'",
+    "mlflow": "DesignError: the tracker MLflow needs mlflow, which is not installed: pip install 'refine-hpo[mlflow]'",
+    "tensorboard": "DesignError: the tracker TensorBoard needs tensorboard, which is not installed: pip install "
+    "'refine-hpo[tensorboard]'",
+    "trackio": "DesignError: the tracker Trackio needs trackio, which is not installed: pip install 'refine-hpo[trackio]'",
+    "wandb": "DesignError: the tracker Weights & Biases needs wandb, which is not installed: pip install 'refine-hpo[wandb]'",
+}
+
+
+def run(*command: str, cwd: Path) -> str:
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    environment |= {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [str(PYTHON), *command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path: Path) -> None:
+    if not PYTHON.exists():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have the core alone: make .venv-core/.ready installs it")
+        pytest.skip(".venv-core is not there: make .venv-core/.ready")
+    said = run("-P", str(HERE / "core_elsewhere.py"), str(HERE.parent / "README.md"), cwd=tmp_path)
+    facts = json.loads(said.splitlines()[-1])
+    assert not {"tensorflow", "keras", "torch", "optuna", "statsmodels", "starlette", "dask"} & set(
+        facts["packages"]
+    )
+    assert facts["readme"] >= 3
+    assert "Do this next: " in facts["proposal"]
+    assert facts["html"].lower() == "<!doctype html>"
+    assert facts["reports"] >= 1
+    assert facts["accuracy"] > 0.9
+    assert facts["refused"] == REFUSED
+    assert "refused" not in run("-m", "refine", "tree", "study.db", "--tree", "study", cwd=tmp_path)
+    doctor = {c["what"]: c for c in json.loads(run("-m", "refine", "doctor", "--json", cwd=tmp_path))}
+    assert doctor["packages"]["verdict"] == "good"
+    assert doctor["workers"]["verdict"] == "good"
+    assert doctor["keras"] == {
+        "what": "keras",
+        "verdict": "warn",
+        "says": "not installed; only needed for Keras models: refine.keras: pip install 'refine-hpo[keras]'",
+    }
+    assert "Keras" not in doctor
+
+
+def test_every_extra_that_an_error_names_brings_the_package() -> None:
+    distributions = {"mlflow": "mlflow-skinny", "psycopg": "psycopg", "keras": "tensorflow"}
+    for module, extra in extras.EXTRAS.items():
+        brought = PROJECT["optional-dependencies"][extra]
+        wanted = distributions.get(module, module)
+        assert any(line.startswith(wanted) for line in brought), f"{extra} does not bring {module}"
+
+
+def test_what_is_there_and_broken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wandb.py").write_text("import nothing_of_that_name\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    with pytest.raises(DesignError) as error:
+        extras.load("wandb", "this tracker", DesignError)
+    assert str(error.value) == (
+        "this tracker needs wandb, which can't be imported (No module named 'nothing_of_that_name'): pip install "
+        "'refine-hpo[wandb]' --upgrade"
+    )
+    assert extras.load("json.decoder", "this", ReviewError).__name__ == "json.decoder"

@@ -1,0 +1,55 @@
+"""What stands in several files about the package is the same in all of them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from refine._version import VERSION
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def lines(file: str, heading: str) -> dict[str, str]:
+    """Package -> bound, of a list of the recipe."""
+    part = (ROOT / file).read_text().split(f"{heading}:\n")[1]
+    found = re.match(r"(?:\s+- .+\n)+", part)
+    assert found is not None
+    return dict(re.findall(r"- ([\w-]+) (>=\d\S*)", found[0]))
+
+
+def test_the_version_of_a_citation_and_of_the_recipe() -> None:
+    assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f'version: "{VERSION}"' in (ROOT / "recipe" / "recipe.yaml").read_text()
+
+
+def test_the_recipe_has_the_core_and_its_bounds() -> None:
+    wanted = dict(re.match(r"([\w-]+)(>=.+)", line).groups() for line in PROJECT["dependencies"])  # type: ignore[union-attr]
+    wanted["matplotlib-base"] = wanted.pop("matplotlib")
+    assert lines("recipe/recipe.yaml", "  run") == wanted
+
+
+def test_bounds_of_extras_are_the_same_in_the_recipe() -> None:
+    extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
+    for package, bound in lines("recipe/recipe.yaml", "  run_constraints").items():
+        assert f"{package}{bound}" in extras
+
+
+def test_every_python_that_is_named_is_run_by_a_workflow() -> None:
+    named = [c.rpartition(" ")[2] for c in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", c)]
+    assert len(named) >= 3
+    for version in named:
+        assert f'"{version}"' in (ROOT / ".github" / "workflows" / "test.yml").read_text()
+
+
+def test_all_is_every_extra_but_the_largest() -> None:
+    extras = PROJECT["optional-dependencies"]
+    brought = {name for name in extras if name not in ("all", "standard")}
+    named = set(
+        re.findall(
+            r"\w+", " ".join(re.findall(r"\[(.*?)\]", " ".join([*extras["all"], *extras["standard"]])))
+        )
+    )
+    assert named == (brought | {"standard"}) - {"gp"}

@@ -1,0 +1,73 @@
+"""A keyword that no public call knows is an error that says what may have been meant."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import refine
+from refine.keras import KerasObjective
+from refine.utils.keywords import helped, helped_methods
+
+
+def root():
+    return refine.Tree("q").add_round({"x": (0, 5)}, lambda p: 1.0, n=3)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: refine.Tree("q").add_round({"x": (0, 5)}, abs, seeds=3), "Tree.add_round() got an unexpected keyword argument 'seeds'; did you mean 'seed'?"),
+        (lambda: root().run(worker=2), "Round.run() got an unexpected keyword argument 'worker'; did you mean 'workers'?"),
+        (lambda: root().replicate(seads=2), "Round.replicate() got an unexpected keyword argument 'seads'; did you mean 'seeds'?"),
+        (lambda: root().replicate(rerum="failed"), "Round.replicate() got an unexpected keyword argument 'rerum'; did you mean 'rerun'?"),
+        (lambda: refine.Float(0, 1, level=3), "Float() got an unexpected keyword argument 'level'; did you mean 'levels'?"),
+        (lambda: refine.Tree.load("x", nam="y"), "Tree.load() got an unexpected keyword argument 'nam'; did you mean 'name'?"),
+        (lambda: refine.autopilot(root(), budgets=3), "autopilot() got an unexpected keyword argument 'budgets'; did you mean 'budget'?"),
+        (lambda: refine.Goal("acc", maximise=True), "Goal() got an unexpected keyword argument 'maximise'; known: metric, direction, allow_degenerate, subject_to"),
+        (lambda: KerasObjective(abs, [1], [1], val_spit=0.3), "KerasObjective() got an unexpected keyword argument 'val_spit'; did you mean 'val_split'?"),
+    ],
+)  # fmt: skip
+def test_an_unknown_keyword_names_the_one_that_may_be_meant(call, text):
+    with pytest.raises(TypeError) as caught:
+        call()
+    assert str(caught.value) == text
+
+
+def test_what_takes_any_keyword_takes_it():
+    assert root().set_roles(x="scientific").roles["x"] == "scientific"
+
+
+def test_signatures_documentation_and_positions_stay():
+    @helped
+    def call(a, /, b=2, *rest, c):
+        """Says so."""
+        return a, b, rest, c
+
+    assert call(1, 5, 6, c=3) == (1, 5, (6,), 3)
+    assert call(1, c=3) == (1, 2, (), 3)
+    assert (call.__doc__, list(inspect.signature(call).parameters)) == ("Says so.", ["a", "b", "rest", "c"])
+    with pytest.raises(TypeError, match=r"known: b, c$"):
+        call(1, c=3, zzz=4)
+
+
+def test_inherited_and_class_methods_are_called_by_the_name_of_the_class():
+    class Base:
+        def of(self, one):
+            return one
+
+        @classmethod
+        def made(cls, two):
+            return cls, two
+
+    @helped_methods
+    class Mine(Base):
+        pass
+
+    assert Mine.made(two=3) == (Mine, 3)
+    assert Mine().of(one=1) == 1
+    with pytest.raises(
+        TypeError, match=r"^Mine\.of\(\) got an unexpected keyword argument 'ones'; did you mean 'one'\?$"
+    ):
+        Mine().of(ones=1)
