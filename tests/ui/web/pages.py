@@ -42,6 +42,7 @@ def served(found: refine.Round, **options) -> Iterator[Server]:
 @contextlib.contextmanager
 def visit(browser, url: str, **options):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+    context.set_default_timeout(120_000)  # a machine that is busy with other things is no error of the page
     page = context.new_page()
     wrong: list[str] = []
     page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
