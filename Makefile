@@ -39,7 +39,7 @@ TESTS := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 FAST := not (slow or keras or browser or cluster)
 # CI runs the fast tests of what calls other packages most with the oldest of them, and all others on the newest Python; proposals
 # are compared on both. `make lowest` and `make newest` run all.
-CALLS := tests/design tests/space tests/stats tests/store tests/ui tests/utils
+CALLS := tests/design tests/report tests/space tests/stats tests/store tests/ui tests/utils
 NO_KERAS := --ignore tests/keras --ignore tests/docs
 
 .PHONY: demo check slow test coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
@@ -124,15 +124,15 @@ package: $(READY)
 	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(PACKAGE)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
-sizes:
-	$(PYTHON) benchmarks/install.py --write
+sizes: $(READY)
+	$(RUN) benchmarks/install.py --write
 
 docs: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) docs/pictures.py
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 docs-versions: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mike deploy --config-file docs/versions.yml --update-aliases $(shell sed -n 's/VERSION = "\(.*\)"/\1/p' refine/_version.py) latest
+	PATH="$(abspath $(VENV))/bin:$$PATH" NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mike deploy --config-file mkdocs-versions.yml --update-aliases $(shell sed -n 's/VERSION = "\(.*\)"/\1/p' refine/_version.py) latest
 
 bench: $(READY)
 	$(RUN) benchmarks/overhead.py

@@ -7,19 +7,27 @@ Tables and budgets are those of `budget.py`; the synthetic tables 2 and 3 were d
 best cell, each one off by a level in a third of the cases, and is sure to within a tenth of the range; a *vague* one the same
 to within half of the range; a *misleading* one is as sure as a good one of the level furthest away. Regret is measured on the mean of what is handed
 over, as a share of (best - median).
+
+    python benchmarks/beliefs.py --like
+
+What an earlier study tells a new one (`add_round(like=[tree])`), on real tables: the earlier study is autopilot's on the next data set of
+the family, 60 evaluations of it; one that misleads, on the same data set with every value turned round, so that its best is the worst here.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from batches import FAMILIES, HELD_OUT, table
 from budget import FLOOR, kept
 from grids import Grid
+from grids import names as names_of
+from scipy.stats import spearmanr
 from synthetic import KINDS
 
 import refine
@@ -32,6 +40,9 @@ DEVELOPMENT = dict.fromkeys(KINDS, ("2", "3"))
 BELIEFS = ("none", *WIDTH)
 MOST_TRIALS, MOST_COST = 0.5, 1.2
 """Targets: trials that a good belief needs to the regret of none, and what a misleading one may cost, as multiples."""
+
+LIKE_AT = (30, 40, 60)
+LIKES = ("none", "another data set", "turned round")
 
 Runs = dict[tuple[str, str, str, int], list[float]]
 """(belief, family, table, seed) -> regret of what is handed over after each of `AT` evaluations."""
@@ -100,17 +111,92 @@ def curve(found: Runs, kind: str, families: list[str]) -> np.ndarray:
     return np.exp(np.mean(np.log(means), axis=0))
 
 
-def trials_to(regret: np.ndarray, wanted: float) -> float:
+def trials_to(regret: np.ndarray, wanted: float, at_trials: Sequence[int] = AT) -> float:
     """After how many trials a curve of regret reaches a value, between budgets by its logarithm; NaN where it never does."""
     falling = np.minimum.accumulate(regret)
     if falling[-1] > wanted:
         return float("nan")
     at = int(np.argmax(falling <= wanted))
     if at == 0:
-        return float(AT[0])
+        return float(at_trials[0])
     above, below = np.log(falling[at - 1]), np.log(falling[at])
     part = (above - np.log(wanted)) / (above - below)
-    return float(AT[at - 1] + part * (AT[at] - AT[at - 1]))
+    return float(at_trials[at - 1] + part * (at_trials[at] - at_trials[at - 1]))
+
+
+def turned(on: Grid) -> Grid:
+    """The same grid with every value turned round: what is best there is worst here."""
+    found = copy.copy(on)
+    found.name = f"{on.name}, turned round"
+    found.values, found.truth = -on.values, -on.truth
+    found.best, found.median = float(found.truth.max()), float(np.median(found.truth))
+    return found
+
+
+def searched(on: Grid, seed: int, like: refine.Tree | None = None) -> tuple[refine.Tree, list[float]]:
+    """A tree on autopilot, and the regret of its winner after each of `LIKE_AT` evaluations."""
+
+    def objective(params, trial):
+        return on.draw(on.cell(on.index(params)), np.random.default_rng(trial.seed))
+
+    tree = refine.Tree(f"{on.family} {on.name}", store="sqlite://")
+    earlier = {} if like is None else {"like": [like]}
+    first = tree.add_round(on.space, objective, n=FIRST, seed=seed, name="recorded training", **earlier)
+    found = []
+    for budget in LIKE_AT:
+        refine.autopilot(first, budget=budget, progress=False)
+        found.append(on.regret(on.cell(on.index(tree.winner().params))))
+    return tree, found
+
+
+def after(on: Grid, kind: str, other: Grid, seed: int) -> list[float]:
+    """Regret of a search with an earlier study, or with none."""
+    if kind == "none":
+        return searched(on, seed)[1]
+    with searched(other if kind == "another data set" else turned(on), seed + 100)[0] as earlier:
+        return searched(on, seed, earlier)[1]
+
+
+def like_runs(families: Sequence[str], count: int, seeds: int) -> tuple[Runs, dict[tuple[str, str], float]]:
+    """Every kind of earlier study on the first tables of every family; and how alike each table's is, as a rank correlation."""
+    found: Runs = {}
+    alike = {}
+    for family in families:
+        every = names_of(family)
+        for i, name in enumerate(every[:count]):
+            on, other = table(family, name), table(family, every[(i + 1) % len(every)])
+            alike[family, name] = float(spearmanr(on.truth, other.truth).statistic)
+            for seed in range(seeds):
+                for kind in LIKES:
+                    make: Callable[[], list[float]] = lambda: after(on, kind, other, seed)  # noqa: B023, E731
+                    key = f"{kind}-{family}-{name}-{seed}"
+                    found[kind, family, name, seed] = kept("like", key, make, searched)
+                    print(key, found[kind, family, name, seed], file=sys.stderr, flush=True)
+    return found, alike
+
+
+def like_report(found: Runs, families: list[str], alike: dict[tuple[str, str], float]) -> str:
+    """Regret by budget, the trials that an earlier study saves, and what it costs where it misleads."""
+    base = curve(found, "none", families)
+    pairs = len({(key[1], key[2], key[3]) for key in found})
+    lines = [
+        f"| earlier study | {' | '.join(f'{n}, regret %' for n in LIKE_AT)} | trials to the regret of {LIKE_AT[-1]} without |",
+        "|---|" + "---:|" * (len(LIKE_AT) + 1),
+    ]
+    for kind in LIKES:
+        mine = curve(found, kind, families)
+        needs = trials_to(mine, float(base[-1]), LIKE_AT)
+        sign = "<= " if needs == LIKE_AT[0] else ""
+        told = f"more than {LIKE_AT[-1]}" if np.isnan(needs) else f"{sign}{needs:.0f}"
+        lines.append(f"| {kind} | {' | '.join(f'{100 * r:.2f}' for r in mine)} | {told} |")
+    low, high = min(alike.values()), max(alike.values())
+    return "\n".join(
+        [
+            f"{pairs} searches of each; tables and that of their earlier study correlate by {low:.2f} to {high:.2f}.",
+            "",
+            *lines,
+        ]
+    )
 
 
 def report(found: Runs, families: list[str], title: str) -> str:
@@ -151,8 +237,14 @@ if __name__ == "__main__":
     parser.add_argument("--development", action="store_true", help="the tables that were developed on")
     parser.add_argument("--families", nargs="+")
     parser.add_argument("--tables", type=int, default=2, help="the first so many of every family")
+    parser.add_argument("--like", action="store_true", help="earlier studies instead of beliefs")
     a = parser.parse_args()
     warnings.simplefilter("ignore")
+    if a.like:
+        asked = a.families or list(HELD_OUT)
+        tried, correlations = like_runs(asked, a.tables, a.seeds)
+        print(like_report(tried, asked, correlations))
+        sys.exit()
     chosen = DEVELOPMENT if a.development else FAMILIES
     chosen = {f: names[: a.tables] for f, names in chosen.items() if not a.families or f in a.families}
     made = runs(chosen, a.seeds)

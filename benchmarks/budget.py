@@ -215,7 +215,7 @@ def verdict(found: Regret) -> str:
 
 
 def report(seeds: int) -> str:
-    """The section for docs/benchmarks.md."""
+    """The section for docs/benchmarks/search.md."""
     warnings.simplefilter("ignore")
     own = own_rule(seeds)
     ours = our_rule(seeds, own)

@@ -356,7 +356,7 @@ def _ends(parts: list[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def report(seeds: int = 2, write: bool = True) -> str:
-    """The section for docs/benchmarks.md; `write` also draws its picture."""
+    """The section for docs/benchmarks/proposals.md; `write` also draws its picture."""
     everything = cases(seeds)
     frame = everything[everything["method"] == REFINE]
     strict = everything[everything["method"] == QUARTER]

@@ -1,12 +1,13 @@
-"""What an installation takes: packages, size, and seconds of pip's CPU time, for the core and with each extra.
+"""What an installation takes: packages, size, and seconds of CPU, for the core and with each extra.
 
     python benchmarks/install.py               print the table
     python benchmarks/install.py --write       put it into docs/install.md
     python benchmarks/install.py --gp          with PyTorch too, some gigabytes
 
-Each is a new virtual environment. What is installed has been downloaded before, by a first installation that is not
-measured: the seconds are those of unpacking and compiling, and downloads come on top. The size is that of the folder
-site-packages without pip and this package; ``beside the core`` is what an extra adds to it.
+Each is a new virtual environment, installed by uv from a warm cache: a first installation, which downloads, is not
+measured. The core and what README uses are installed by pip as well, whose seconds are those of its CPU, waiting for
+downloads left out. The size is that of the folder site-packages without pip and this package; ``beside the core`` is what an
+extra adds to it.
 """
 
 from __future__ import annotations
@@ -46,13 +47,16 @@ EXTRAS = {
 }
 
 
+BY_PIP = ("", "standard")
+
+
 class Installed(NamedTuple):
     """What came of one installation.
 
     Attributes:
         packages: Distributions, without pip and this one.
         megabytes: Of site-packages, in millions of bytes.
-        seconds: Of CPU that pip took.
+        seconds: Of CPU that the installation took.
     """
 
     packages: int
@@ -66,28 +70,26 @@ def used() -> float:
     return found.ru_utime + found.ru_stime
 
 
-def installed(extra: str) -> Installed:
+def installed(extra: str, by: str = "uv") -> Installed:
     """Installs the checkout with an extra into a new virtual environment."""
     folder = Path(tempfile.mkdtemp(prefix="refine-install-"))
     try:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         python = str(folder / "bin" / "python")
         asked = f"{HERE}[{extra}]" if extra else str(HERE)
+        installers = {
+            "uv": [sys.executable, "-m", "uv", "pip", "install", "--link-mode", "copy", "--python", python],
+            "pip": [python, "-m", "pip", "install", "--disable-pip-version-check"],
+        }
         begun = used()
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", asked], check=True
-        )
+        subprocess.run([*installers[by], "--quiet", asked], check=True)
         seconds = used() - begun
-        places = next((folder / "lib").glob("python*")) / "site-packages"
-        files = (
-            p
-            for p in places.rglob("*")
-            if p.is_file() and p.relative_to(places).parts[0] not in ("pip", "refine")
-        )
+        place = next((folder / "lib").glob("python*")) / "site-packages"
+        ours = ("pip", "refine", "setuptools", "pkg_resources", "_distutils_hack")
+        files = (p for p in place.rglob("*") if p.is_file() and p.relative_to(place).parts[0] not in ours)
         size = sum(p.stat().st_size for p in files)
         count = sum(
-            not p.name.startswith(("pip-", "refine_hpo-", "setuptools-65"))
-            for p in places.glob("*.dist-info")
+            not p.name.startswith(("pip-", "refine_hpo-", "setuptools-")) for p in place.glob("*.dist-info")
         )
         return Installed(count, size / 1e6, seconds)
     finally:
@@ -97,19 +99,20 @@ def installed(extra: str) -> Installed:
 def table(extras: dict[str, str]) -> str:
     """One row an extra."""
     lines = [
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, with pip and a warm cache:\n",
-        "| `pip install` | for | packages | MB | beside the core | CPU seconds |",
-        "|---|---|---:|---:|---:|---:|",
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}:\n",
+        "| `pip install` | for | packages | MB | beside the core | seconds, uv | seconds, pip |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     core: Installed | None = None
-    installed("gp,all" if "gp" in extras else "all")  # downloads
     for extra, what in extras.items():
+        installed(extra)  # downloads
         found = installed(extra)
         core = core or found
         command = f"'refine-hpo[{extra}]'" if extra else "refine-hpo"
         more = f"+{found.megabytes - core.megabytes:,.0f}" if extra else ""
+        by_pip = f"{installed(extra, 'pip').seconds:.0f}" if extra in BY_PIP else ""
         lines.append(
-            f"| `{command}` | {what} | {found.packages} | {found.megabytes:,.0f} | {more} | {found.seconds:.0f} |"
+            f"| `{command}` | {what} | {found.packages} | {found.megabytes:,.0f} | {more} | {found.seconds:.0f} | {by_pip} |"
         )
         print(lines[-1], file=sys.stderr, flush=True)
     return "\n".join(lines)

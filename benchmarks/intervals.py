@@ -80,7 +80,7 @@ def race(kind: str, sd: float, budget: int, seed: int) -> dict[str, tuple[bool, 
 
 
 def report(races: int = 2000, budget: int = 12) -> str:
-    """The table for docs/benchmarks.md."""
+    """The table for docs/benchmarks/winners.md."""
     lines = ["| noise | deviation | " + " | ".join(METHODS) + " |", "|---|---:|" + "---:|" * len(METHODS)]
     for kind in KINDS:
         for sd in (0.5, 1.0, 3.0):

@@ -196,7 +196,7 @@ def draw_frontier(means: Means, path: Path = PICTURE) -> None:
 
 
 def report(seeds: int = 2, write: bool = True) -> str:
-    """The section for docs/benchmarks.md; `write` also draws its picture."""
+    """The section for docs/benchmarks/proposals.md; `write` also draws its picture."""
     frame = measured(seeds, FAMILIES, SIZES)
     rounds = len(frame[["family", "table", "n", "seed"]].drop_duplicates())
     # By risk a posterior's boxes have the volume that its epsilon allows: methods are compared by what a volume is worth.

@@ -167,7 +167,7 @@ def outcome(method: str, learner: str, data: str, seed: int) -> list[float]:
 
 
 def report(seeds: int) -> str:
-    """The section for docs/benchmarks.md."""
+    """The section for docs/benchmarks/search.md."""
     from scipy.stats import binomtest
 
     warnings.simplefilter("ignore")

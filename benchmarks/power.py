@@ -619,7 +619,7 @@ _PARTS: dict[str, Callable[[Noise], np.ndarray]] = {
 
 
 def report(simulations: int = 240) -> str:
-    """The section for docs/benchmarks.md."""
+    """The section for docs/benchmarks/proposals.md."""
     noise = nothings(simulations)
     failing = done(fail, [(name, n, simulations) for n in SIZES for name in FAILING])
     return "\n\n".join(

@@ -1,4 +1,4 @@
-"""Are proposals worth following? All parts, and their section of docs/benchmarks.md.
+"""Are proposals worth following? All parts, and their section of docs/benchmarks/proposals.md.
 
     make bench-proposals
 
@@ -26,7 +26,7 @@ import power
 import search
 import speed
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "proposals.md"
 
 PARTS: dict[str, Callable[[int], str]] = {
     "oneshot": lambda seeds: oneshot.report(seeds),
@@ -43,7 +43,9 @@ def main() -> None:
     )
     parser.add_argument("parts", nargs="*", default=list(PARTS), help="default: all of them")
     parser.add_argument("--seeds", type=int, default=3, help="per table")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument(
+        "--write", action="store_true", help="put the tables into docs/benchmarks/proposals.md"
+    )
     a = parser.parse_args()
     if unknown := [part for part in a.parts if part not in PARTS]:
         parser.error(f"unknown parts {unknown}; there are {', '.join(PARTS)}")

@@ -311,7 +311,7 @@ def draw(found: Results, path: Path = PICTURE) -> None:
 
 
 def report(seeds: int = 2, fresh: bool = False, write: bool = True) -> str:
-    """The section for docs/benchmarks.md; `write` also draws its picture."""
+    """The section for docs/benchmarks/proposals.md; `write` also draws its picture."""
     found = results(seeds, fresh)
     if write:
         draw(found)

@@ -103,7 +103,7 @@ def optunas(kind: str, n: int, d: int) -> Seconds:
 
 
 def report(long: bool = False, repetitions: int = 3) -> str:
-    """The section for docs/benchmarks.md."""
+    """The section for docs/benchmarks/proposals.md."""
     ours(200, 8, 1)  # what is imported on the way is not timed
     found = {size: ours(*size, repetitions) for size in SIZES}
     rivals = [("PedAnovaImportanceEvaluator", 20_000), ("FanovaImportanceEvaluator", 2_000)]

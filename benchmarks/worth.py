@@ -330,7 +330,7 @@ def plans(said: pd.DataFrame) -> str:
 
 
 def report(seeds: int) -> str:
-    """The section for docs/benchmarks.md."""
+    """The section for docs/benchmarks/winners.md."""
     parts = []
     for title, jobs in (
         (

@@ -33,8 +33,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, page in _ELSEWHERE.items():
         if page != "index.md":
             files.append(File.generated(config, page, content=_relinked((ROOT / name).read_text("utf-8"))))
-    for path in (*sorted((ROOT / "examples").glob("*.py")), ROOT / "docs" / "study.py"):
-        files.append(File.generated(config, f"examples/{path.stem}.md", content=_example(path)))
+    for path in sorted((ROOT / "examples").rglob("*.py")):
+        name = path.relative_to(ROOT).with_suffix(".md").as_posix()
+        files.append(File.generated(config, name, content=_example(path)))
+    study = ROOT / "docs" / "study.py"
+    files.append(File.generated(config, "examples/study.md", content=_example(study)))
     for name, content in _notebook(ROOT / "docs" / "tutorial.ipynb").items():
         files.append(File.generated(config, name, content=content))
     return files

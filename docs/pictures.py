@@ -5,13 +5,14 @@
 
 The second also remakes what comes from the store that ``examples/four_rounds.py`` writes: docs/four-rounds.md with its
 figures, docs/data/breast_cancer.csv, and the training curves of its third round. ``make bench-proposals`` makes the
-figures of docs/benchmarks.md.
+other figures of docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import re
 import shutil
 import tempfile
@@ -26,6 +27,8 @@ from study import DATA
 
 import refine
 from refine.report import figures
+from refine.report.figures.look import tone
+from refine.report.figures.style import axes, png
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"
@@ -101,6 +104,66 @@ def gallery(tree: refine.Tree) -> None:
     save("figure-reliability", tree.plot.reliability())
 
 
+def strip(tree: refine.Tree) -> None:
+    """What the README begins with: from the trials to the proposal and the next round, side by side."""
+    first = tree["first"]
+    new = first.propose(risk=0.05).space
+    made = [
+        first.plot.correlation(width="column", theme="light"),
+        first.plot.density("lr", new=new["lr"], width="column", theme="light"),
+        first.plot.pair("lr", "units", new=new, width="column", theme="light"),
+        tree.plot.best_so_far(width="column", theme="light"),
+    ]
+    pictures = []
+    for ax in made:
+        ax.figure.set_figheight(3.1)
+        pictures.append(Image.open(io.BytesIO(png(ax))).convert("RGB"))
+    gap = 24
+    wide = sum(p.width + gap for p in pictures) - gap
+    whole = Image.new("RGB", (wide, max(p.height for p in pictures)), "white")
+    left = 0
+    for picture in pictures:
+        whole.paste(picture, (left, 0))
+        left += picture.width + gap
+    whole.save(IMAGES / "strip.png", optimize=True)
+
+
+def benchmarks() -> None:
+    """Pictures of docs/benchmarks.md, from the tables of its data pages."""
+    with figures.look(theme="light", plain=True):
+        rows = table("running", "Bookkeeping per trial")
+        save("benchmark-bookkeeping", bars([r[0] for r in rows], [float(r[3]) for r in rows], "ms per trial"))
+        rows = table("keras", "Keras")
+        save(
+            "benchmark-keras",
+            bars([r[0] for r in rows], [float(r[3]) for r in rows], "times as fast as model.fit"),
+        )
+
+
+def table(page: str, section: str) -> list[list[str]]:
+    """Cells of the first table of a section."""
+    text = (DOCS / "benchmarks" / f"{page}.md").read_text(encoding="utf-8").split(f"## {section}\n")[1]
+    lines = list(
+        itertools.takewhile(lambda line: line.startswith("|"), text[text.index("\n|") + 1 :].splitlines())
+    )
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def bars(names: list[str], values: list[float], label: str) -> Any:
+    """One bar a row, the first of them in colour where it is refine's."""
+    ax = axes(None, 0.8 + 0.26 * len(names))
+    colours = [tone().blue if "Optuna" not in name else tone().grey for name in names]
+    ax.barh(range(len(names)), values, height=0.6, color=colours)
+    for row, value in enumerate(values):
+        ax.annotate(f"{value:,}", (value, row), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.margins(x=0.12)
+    ax.grid(axis="x")
+    ax.set_xlabel(label)
+    return ax
+
+
 def experiment() -> None:
     """The figures of the article, from the trials of its first round."""
     frame, space = pd.read_csv(TABLE), refine.Space.from_talos(DICTIONARY)
@@ -143,7 +206,9 @@ def main(store: Path | None) -> None:
             four_rounds(store, Path(scratch))
         with refine.Tree.load(DATA, store=Path(scratch) / "digits.db") as tree:
             gallery(tree)
+            strip(tree)
     experiment()
+    benchmarks()
 
 
 if __name__ == "__main__":

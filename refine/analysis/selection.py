@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine import stats
+from refine.analysis.conditions import read_at
 from refine.analysis.evidence import GOOD
 from refine.analysis.population import space_filling_rows
 from refine.trials.frame import barred_rows, degenerate_rows, infeasible_rows, may_be_best, space_filling
@@ -23,17 +24,21 @@ if TYPE_CHECKING:
 
 
 def having(analysis: Analysis, *names: str) -> Analysis:
-    """An analysis whose table holds only trials that have all of some parameters: what a figure of these is about.
+    """An analysis whose table holds only trials that have and read all of some parameters: what a figure of these is about.
 
     Args:
         analysis: Of :func:`refine.analyze`.
         names: The parameters.
     """
     conditional = [n for n in names if n in analysis.space.conditions]
-    if not conditional:
+    there = analysis.space.active_in(analysis.table) if conditional else {}
+    read = read_at(
+        analysis.parameters, {e.name: analysis.table[e.name].to_numpy() for e in analysis.parameters}
+    )
+    masks = [part[n] for part in (there, read) for n in names if n in part]
+    keep = np.logical_and.reduce(masks) if masks else np.ones(len(analysis.table), dtype=np.bool_)
+    if keep.all():
         return analysis
-    there = analysis.space.active_in(analysis.table)
-    keep = np.logical_and.reduce([there[n] for n in conditional])
     return replace(analysis, table=analysis.table[keep].reset_index(drop=True))
 
 

@@ -6,6 +6,7 @@ import hashlib
 import pickle
 import reprlib
 from collections.abc import Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -19,6 +20,7 @@ from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures.curves import MOST
 from refine.report.figures.interactive import check_kind, interactive
+from refine.report.figures.look import Theme, Width, look
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
 from refine.tree.lineage import lineage
@@ -30,7 +32,7 @@ from refine.trials.frame import best_first, may_be_best
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from refine.analysis.analysis import Analysis
 
@@ -39,13 +41,26 @@ _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
 # hundredth of the time of an analysis, and `round.plot` is made anew for every figure.
 
 
+@contextmanager
+def _look(ax: Any, width: Width, theme: Theme | None) -> Iterator[None]:
+    """The look of a new figure; axes that somebody gives have theirs."""
+    if ax is not None and (width != "text" or theme is not None):
+        raise AnalysisError(
+            "width and theme are of new figures, but ax gives axes that have a width and colours already; leave ax out, or "
+            "make its figure as wide as you like under plt.style.use('dark_background')"
+        )
+    with look(width, theme):
+        yield
+
+
 @provides("round.plot")
 class Plots:
     """Figures of one round; each returns matplotlib axes, those of several panels an array of them.
 
     What a figure takes as ``new`` is what a parameter would become: a parameter, such as ``review.proposal.space["lr"]``,
     or an edit as ``review.accept`` takes it, such as ``(0, 0.3)``; figures of several take a mapping of those. ``ax``
-    are axes to draw into, by default those of a new figure.
+    are axes to draw into, by default those of a new figure. ``width="column"`` is for one of two columns of a page; ``theme``
+    is ``"light"`` or ``"dark"``, and by default as matplotlib's present style, of ``plt.style.use(...)``, has it.
 
     Args:
         found: The round. It is analysed when a figure first needs it, and again only when there are other trials.
@@ -71,9 +86,10 @@ class Plots:
 
     # What matters.
 
-    def correlation(self, ax: Any = None) -> Any:
+    def correlation(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """Rank correlation of every parameter with the metric, with 95 % intervals."""
-        return figures.correlation(self._analysis, ax=ax)
+        with _look(ax, width, theme):
+            return figures.correlation(self._analysis, ax=ax)
 
     def parallel(
         self,
@@ -81,95 +97,159 @@ class Plots:
         top: float = GOOD,
         new: Mapping[str, Any] | None = None,
         ax: Any = None,
+        *,
+        width: Width = "text",
+        theme: Theme | None = None,
     ) -> Any:
         """Every trial as a line over the parameters, the best ``top`` share in colour; ``new`` marks what stays."""
-        return figures.parallel(self._analysis, names, top, self._all_edited(new), ax=ax)
+        with _look(ax, width, theme):
+            return figures.parallel(self._analysis, names, top, self._all_edited(new), ax=ax)
 
     # One parameter.
 
-    def density(self, name: str, new: Any = None, ax: Any = None) -> Any:
+    def density(
+        self, name: str, new: Any = None, ax: Any = None, *, width: Width = "text", theme: Theme | None = None
+    ) -> Any:
         """Density of good trials against all along a parameter; ``new`` shades proposed bounds."""
-        return figures.density(self._analysis, name, self._edited(name, new), ax=ax)
+        with _look(ax, width, theme):
+            return figures.density(self._analysis, name, self._edited(name, new), ax=ax)
 
-    def density_2d(self, name: str, new: Any = None, ax: Any = None) -> Any:
+    def density_2d(
+        self, name: str, new: Any = None, ax: Any = None, *, width: Width = "text", theme: Theme | None = None
+    ) -> Any:
         """Density of a parameter against the metric; ``new`` marks proposed bounds."""
-        return figures.density_2d(self._analysis, name, self._edited(name, new), ax=ax)
+        with _look(ax, width, theme):
+            return figures.density_2d(self._analysis, name, self._edited(name, new), ax=ax)
 
-    def levels(self, name: str, new: Any = None, ax: Any = None) -> Any:
+    def levels(
+        self, name: str, new: Any = None, ax: Any = None, *, width: Width = "text", theme: Theme | None = None
+    ) -> Any:
         """The metric at every level of a parameter; ``new`` shades the levels that stay."""
-        return figures.levels(self._analysis, name, self._edited(name, new), ax=ax)
+        with _look(ax, width, theme):
+            return figures.levels(self._analysis, name, self._edited(name, new), ax=ax)
 
-    def close_up(self, name: str, low: float, high: float, new: Any = None, ax: Any = None) -> Any:
+    def close_up(
+        self,
+        name: str,
+        low: float,
+        high: float,
+        new: Any = None,
+        ax: Any = None,
+        *,
+        width: Width = "text",
+        theme: Theme | None = None,
+    ) -> Any:
         """The metric against an ordered parameter between two bounds, with the density of good trials."""
-        return figures.close_up(self._analysis, name, low, high, self._edited(name, new), ax=ax)
+        with _look(ax, width, theme):
+            return figures.close_up(self._analysis, name, low, high, self._edited(name, new), ax=ax)
 
-    def isolation(self, name: str, ax: Any = None) -> Any:
+    def isolation(
+        self, name: str, ax: Any = None, *, width: Width = "text", theme: Theme | None = None
+    ) -> Any:
         """The best of every level over all other parameters, also at equal numbers of trials."""
-        return figures.isolation(self._analysis, name, ax=ax)
+        with _look(ax, width, theme):
+            return figures.isolation(self._analysis, name, ax=ax)
 
     # Several at once.
 
-    def pair(self, a: str, b: str, new: Mapping[str, Any] | None = None, ax: Any = None) -> Any:
+    def pair(
+        self,
+        a: str,
+        b: str,
+        new: Mapping[str, Any] | None = None,
+        ax: Any = None,
+        *,
+        width: Width = "text",
+        theme: Theme | None = None,
+    ) -> Any:
         """Median of the metric over the levels of two parameters; ``new`` outlines proposed bounds."""
-        return figures.pair(self._analysis, a, b, self._all_edited(new), ax=ax)
+        with _look(ax, width, theme):
+            return figures.pair(self._analysis, a, b, self._all_edited(new), ax=ax)
 
-    def bars(self, x: str, hue: str | None = None, column: str | None = None, row: str | None = None) -> Any:
+    def bars(
+        self,
+        x: str,
+        hue: str | None = None,
+        column: str | None = None,
+        row: str | None = None,
+        *,
+        width: Width = "text",
+        theme: Theme | None = None,
+    ) -> Any:
         """Median of the metric by the levels of up to four parameters; (rows, columns) axes."""
-        return figures.bars(self._analysis, x, hue, column, row)
+        with _look(None, width, theme):
+            return figures.bars(self._analysis, x, hue, column, row)
 
     # What the checks ask.
 
-    def edges(self, ax: Any = None) -> Any:
+    def edges(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """How many of the best trials lie at either end of every ordered parameter."""
-        return figures.edges(self._analysis, ax=ax)
+        with _look(ax, width, theme):
+            return figures.edges(self._analysis, ax=ax)
 
-    def failing(self, ax: Any = None) -> Any:
+    def failing(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """The share of failed, diverged and degenerate trials by level."""
-        return figures.failing(self._analysis, ax=ax)
+        with _look(ax, width, theme):
+            return figures.failing(self._analysis, ax=ax)
 
-    def cost(self, ax: Any = None) -> Any:
+    def cost(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """The metric against the time of a trial, with the cheapest that is as good as the best."""
-        return figures.cost(self._analysis, ax=ax)
+        with _look(ax, width, theme):
+            return figures.cost(self._analysis, ax=ax)
 
-    def front(self, ax: Any = None) -> Any:
+    def front(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """Of a round with several goals, every trial by the first two of them, with the front."""
-        r = self._round
-        return figures.front(r.trials, r.goals, r.space, ax=ax)
+        with _look(ax, width, theme):
+            r = self._round
+            return figures.front(r.trials, r.goals, r.space, ax=ax)
 
-    def gain(self, before: float | None = None, ax: Any = None) -> Any:
+    def gain(
+        self,
+        before: float | None = None,
+        ax: Any = None,
+        *,
+        width: Width = "text",
+        theme: Theme | None = None,
+    ) -> Any:
         """The best values with the noise around them, and the best ``before``: by default of earlier rounds."""
-        return figures.gain(self._analysis, _best(self._lineage()[:-1]) if before is None else before, ax=ax)
+        with _look(ax, width, theme):
+            return figures.gain(
+                self._analysis, _best(self._lineage()[:-1]) if before is None else before, ax=ax
+            )
 
     # How it went.
 
-    def best_so_far(self, ax: Any = None) -> Any:
+    def best_so_far(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """The best value after every trial; from the first trial on."""
-        r, table = self._round, self._round.trials
-        return figures.best_so_far(
-            table, r.direction, r.metric, ax, may_be_best(table, r.space, r.node.allow_degenerate)
-        )
-
-    def edf(self, ax: Any = None) -> Any:
-        """Distribution of this round's values and its ancestors', by their finished space-filling trials."""
-        values = {f"round {r.id}": space_filling_values(r.trials) for r in self._lineage()}
-        found = {label: v for label, v in values.items() if len(v)}
-        return figures.edf(found, self._round.metric, self._round.direction, ax=ax)
-
-    def curves(self, top: int = 4) -> Any:
-        """Loss and metric by epoch of the best trials, up to 4, with what their curves show; (rows, trials) axes."""
-        if top not in range(1, MOST + 1):
-            raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
-        r = self._round
-        try:
-            noise = self._analysis.noise.sd
-        except AnalysisError:
-            noise = None  # too few trials: the curves are looked at without it
-        found = read_curves(*r._judged, noise, top)
-        if not found:
-            raise AnalysisError(
-                "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
+        with _look(ax, width, theme):
+            r, table = self._round, self._round.trials
+            return figures.best_so_far(
+                table, r.direction, r.metric, ax, may_be_best(table, r.space, r.node.allow_degenerate)
             )
-        return figures.curves(found, r.metric, r.direction)
+
+    def edf(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+        """Distribution of this round's values and its ancestors', by their finished space-filling trials."""
+        with _look(ax, width, theme):
+            values = {f"round {r.id}": space_filling_values(r.trials) for r in self._lineage()}
+            found = {label: v for label, v in values.items() if len(v)}
+            return figures.edf(found, self._round.metric, self._round.direction, ax=ax)
+
+    def curves(self, top: int = 4, *, width: Width = "text", theme: Theme | None = None) -> Any:
+        """Loss and metric by epoch of the best trials, up to 4, with what their curves show; (rows, trials) axes."""
+        with _look(None, width, theme):
+            if top not in range(1, MOST + 1):
+                raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
+            r = self._round
+            try:
+                noise = self._analysis.noise.sd
+            except AnalysisError:
+                noise = None  # too few trials: the curves are looked at without it
+            found = read_curves(*r._judged, noise, top)
+            if not found:
+                raise AnalysisError(
+                    "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
+                )
+            return figures.curves(found, r.metric, r.direction)
 
     def interactive(self, kind: str, **options: Any) -> Any:
         """An interactive twin: one of Optuna's figures of this round, drawn with plotly.
@@ -217,7 +297,7 @@ class Plots:
 
 @provides("tree.plot")
 class TreePlots:
-    """Figures of all rounds of a tree; each returns matplotlib axes.
+    """Figures of all rounds of a tree; each returns matplotlib axes, and takes ``width`` and ``theme`` as a round's do.
 
     Rounds that differ in metric or direction from the oldest root can't be compared with the others: their values
     are left out, as in :meth:`Tree.best`.
@@ -229,59 +309,63 @@ class TreePlots:
     def __init__(self, found: Tree) -> None:
         self._tree = found
 
-    def tree(self, ax: Any = None) -> Any:
+    def tree(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """The rounds with their best values, tags, notes and the decisions between them."""
-        rounds = self._tree._at_once().rounds
-        nodes = [
-            figures.TreeNode(
-                id=each.id,
-                parent=each.parent,
-                best=np.nan if each.best is None or not each.comparable else float(each.best["value"]),
-                n=each.ended,
-                planned=each.n,
-                kind=_kind(each),
-                tags=each.tags,
-                note=each.round.node.note,
-            )
-            for each in overview_of(rounds).rounds
-        ]
-        goal = (rounds[0].direction, rounds[0].metric) if rounds else ("maximize", "value")
-        return figures.tree(nodes, *goal, ax=ax)
+        with _look(ax, width, theme):
+            rounds = self._tree._at_once().rounds
+            nodes = [
+                figures.TreeNode(
+                    id=each.id,
+                    parent=each.parent,
+                    best=np.nan if each.best is None or not each.comparable else float(each.best["value"]),
+                    n=each.ended,
+                    planned=each.n,
+                    kind=_kind(each),
+                    tags=each.tags,
+                    note=each.round.node.note,
+                )
+                for each in overview_of(rounds).rounds
+            ]
+            goal = (rounds[0].direction, rounds[0].metric) if rounds else ("maximize", "value")
+            return figures.tree(nodes, *goal, ax=ax)
 
-    def best_so_far(self, ax: Any = None) -> Any:
+    def best_so_far(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """The best value after every trial of all rounds, along every branch."""
-        alike = self._alike()
-        known = {r.id for r in alike}
-        tags = {node_id: tag for tag, node_id in self._tree.tags.items()}
-        found = []
-        for r in alike:
-            table = r.trials
-            values = np.where(
-                may_be_best(table, r.space, r.node.allow_degenerate),
-                np.asarray(table["value"], dtype=float),
-                np.nan,
+        with _look(ax, width, theme):
+            alike = self._alike()
+            known = {r.id for r in alike}
+            tags = {node_id: tag for tag, node_id in self._tree.tags.items()}
+            found = []
+            for r in alike:
+                table = r.trials
+                values = np.where(
+                    may_be_best(table, r.space, r.node.allow_degenerate),
+                    np.asarray(table["value"], dtype=float),
+                    np.nan,
+                )
+                parents = [node.id for node in r.path[:-1] if node.id in known]
+                parent = parents[-1] if parents else None
+                found.append(figures.RoundValues(r.id, parent, values, tags.get(r.id, "")))
+            first = alike[0] if alike else None
+            return figures.best_by_round(
+                found, first.direction if first else "maximize", first.metric if first else "value", ax=ax
             )
-            parents = [node.id for node in r.path[:-1] if node.id in known]
-            parent = parents[-1] if parents else None
-            found.append(figures.RoundValues(r.id, parent, values, tags.get(r.id, "")))
-        first = alike[0] if alike else None
-        return figures.best_by_round(
-            found, first.direction if first else "maximize", first.metric if first else "value", ax=ax
-        )
 
-    def edf(self, ax: Any = None) -> Any:
+    def edf(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """Distribution of every round's values, by its finished space-filling trials."""
-        alike = self._alike()
-        values = {f"round {r.id}": space_filling_values(r.trials) for r in alike}
-        found = {label: v for label, v in values.items() if len(v)}
-        first = alike[0] if alike else None
-        return figures.edf(
-            found, first.metric if first else "value", first.direction if first else "maximize", ax=ax
-        )
+        with _look(ax, width, theme):
+            alike = self._alike()
+            values = {f"round {r.id}": space_filling_values(r.trials) for r in alike}
+            found = {label: v for label, v in values.items() if len(v)}
+            first = alike[0] if alike else None
+            return figures.edf(
+                found, first.metric if first else "value", first.direction if first else "maximize", ax=ax
+            )
 
-    def reliability(self, ax: Any = None) -> Any:
+    def reliability(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
         """Forecasts of accepted proposals against what their children showed."""
-        return figures.reliability(self._tree.calibration(), ax=ax)
+        with _look(ax, width, theme):
+            return figures.reliability(self._tree.calibration(), ax=ax)
 
     def _alike(self) -> list[Round]:
         rounds = self._tree._at_once().rounds

@@ -71,15 +71,19 @@ class Merged(Shown):
         trials: How many trials are new, unequal ones not counted.
         unequal: Trials that both had run with unequal outcomes.
         kept: Other differences, in words; what this tree had was kept.
+        dry_run: Whether it was only tried, and nothing was written.
     """
 
     rounds: tuple[str, ...]
     trials: int
     unequal: tuple[Unequal, ...]
     kept: tuple[str, ...]
+    dry_run: bool = False
 
 
-def merge_into(store: Store, tree: int, theirs: Sequence[Part], strict: str = "") -> Merged:
+def merge_into(
+    store: Store, tree: int, theirs: Sequence[Part], strict: str = "", *, dry_run: bool = False
+) -> Merged:
     """Adds to a tree what it lacks of another one's rounds.
 
     Args:
@@ -87,6 +91,7 @@ def merge_into(store: Store, tree: int, theirs: Sequence[Part], strict: str = ""
         tree: Row of the tree.
         theirs: The other one's rounds as :func:`refine.store.kept.kept` has looked at them, parents before children.
         strict: Where given, nothing is written if anything differs; the head of the error then.
+        dry_run: Whether all of it is undone in the end; then rounds may be run meanwhile.
 
     Raises:
         StoreError: Something differs and ``strict`` is given, or the store refuses.
@@ -94,36 +99,40 @@ def merge_into(store: Store, tree: int, theirs: Sequence[Part], strict: str = ""
     """
     try:
         with suppress(sa.exc.IntegrityError):
-            return _merged(store, tree, theirs, strict)
+            return _merged(store, tree, theirs, strict, dry_run)
         # Somebody else wrote some of it between our look and our write: now it is there.
-        return _merged(store, tree, theirs, strict)
+        return _merged(store, tree, theirs, strict, dry_run)
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise StoreError(f"store {store.name}: can't be merged into: {reason}") from None
 
 
-def _merged(store: Store, tree: int, theirs: Sequence[Part], strict: str) -> Merged:
+def _merged(store: Store, tree: int, theirs: Sequence[Part], strict: str, dry_run: bool) -> Merged:
     known = {i: s.pk for i, s in store.nodes(tree).items()}
     others = sorted(set(known) - {p.id for p in theirs})
     if strict and others:
         raise StoreError(f"{strict}; it holds {plural(len(others), 'other round')}, such as {others[0]}")
     with ExitStack() as stack:
         for part in theirs:
-            if part.id in known:
+            if part.id in known and not dry_run:
                 stack.enter_context(store.lease(known[part.id], f"round {part.id}"))
-        with store.engine.begin() as connection:
+        with store.engine.connect() as connection, connection.begin() as transaction:
             union = _Union(connection, tree, known)
             for part in theirs:
                 if part.id in known:
                     union.meet(part)
                 else:
                     union.add(part)
-            found = Merged(tuple(union.rounds), union.trials, tuple(union.unequal), tuple(union.kept))
+            found = Merged(
+                tuple(union.rounds), union.trials, tuple(union.unequal), tuple(union.kept), dry_run
+            )
             if strict and (found.unequal or found.kept):
                 first = next(iter([*map(str, found.unequal), *found.kept]))
                 raise StoreError(
                     f"{strict}, but {len(found.unequal) + len(found.kept)} differ; first: {first}"
                 )
+            if dry_run:
+                transaction.rollback()
     return found
 
 

@@ -60,7 +60,7 @@ class Comparison(Shown):
         """Writes the comparison as markdown with figures.
 
         Args:
-            folder: Created if need be; holds ``<a>-<b>.md`` and a folder of figures.
+            folder: Created if need be; holds ``compare-1-2.md``, by the rounds' numbers, and a folder of figures.
             html: Whether to write one self-contained HTML file instead.
 
         Returns:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from refine.space.space import SpaceDiff
+from refine.tree.names import paths_of
 from refine.tree.round import Round
 from refine.trials.goal import sign_of
 
@@ -21,6 +22,7 @@ class RoundOverview:
 
     Attributes:
         round: The round.
+        path: Where it stands in the tree: ``"1.2"`` is the second child of the first root.
         n: How many configurations it plans.
         states: State -> number of its planned trials.
         best: Its best trial; ``None`` before the first has finished.
@@ -31,6 +33,7 @@ class RoundOverview:
     """
 
     round: Round
+    path: str
     n: int
     states: Mapping[str, int]
     best: pd.Series | None
@@ -97,6 +100,7 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
     for decision in (d for found in rounds for d in found.decisions if d.child):
         kinds.setdefault(str(decision.child), []).append(decision.kind)
     spaces = {found.id: found.space for found in rounds}
+    paths = paths_of({found.id: found.node.parent for found in rounds})
     alike = {found.id for found in comparable(rounds)}
     each = []
     for found in rounds:
@@ -104,6 +108,7 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
         each.append(
             RoundOverview(
                 found,
+                paths[found.id],
                 nodes[found.id].n,
                 counts.get(nodes[found.id].pk, {}),
                 found.best if best is None else best[found.id],

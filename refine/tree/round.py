@@ -1066,7 +1066,8 @@ class Round(Shown):
         """Writes the round as markdown with figures; the proposal and the decision once there are such.
 
         Args:
-            folder: Created if need be; holds ``<id>.md`` and a folder of figures.
+            folder: Created if need be; holds ``2-low-dropout.md``, by the round's number and note, and a folder of
+                figures. What was written of it under another name before is removed.
             proposal: Which proposal; default the one decided upon, else the last one stored.
             only_proposal: Whether to leave out everything but the proposal.
             html: Whether to write one self-contained HTML file instead of markdown.

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from refine.analysis.judgement import Judgement
 from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
@@ -20,7 +21,6 @@ from refine.errors import (
     NotFoundError,
     SpaceError,
     StoreError,
-    did_you_mean,
     unstorable,
 )
 from refine.proposal.proposal import check_epsilon
@@ -41,20 +41,23 @@ from refine.space.roles import scientific_of
 from refine.space.space import Space, encode_configuration
 from refine.store.engine import check_folder
 from refine.store.store import Store
+from refine.store.trees import only_tree
 from refine.tree import marks
 from refine.tree.apply import check_count, drawn_by_belief, first_share, off_grid
 from refine.tree.comparison import Comparison, compare
 from refine.tree.confirm import confirm
 from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
+from refine.tree.judging import WORDS, Which, judge
 from refine.tree.like import belief_like
-from refine.tree.outcome import beliefs_of, entries_of
+from refine.tree.names import is_reserved, round_named
+from refine.tree.outcome import beliefs_of, entries_of, suggestions_of
 from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
 from refine.tree.studies import StudyComparison, compare_studies
 from refine.tree.winner import winner_of
-from refine.trials.goal import ASK, Goal, goals_of
+from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import BASELINE, Node
@@ -72,18 +75,24 @@ class Tree(Exchange, Shown):
     """All rounds of one question, in a store. Created or opened.
 
     Args:
-        name: Name of the question.
+        name: Name of the question; default that of the only tree in the store.
         store: URL of the store, or path of a SQLite file.
         create: Whether to create the tree where it does not exist.
 
     Raises:
         StoreError: The store can't be opened.
-        NotFoundError: The tree does not exist and ``create`` is false.
+        NotFoundError: The tree does not exist and ``create`` is false; or there is no name, and not just one tree.
     """
 
     def __init__(
-        self, name: str, store: str | os.PathLike[str] = "sqlite:///refine.db", *, create: bool = True
+        self,
+        name: str | None = None,
+        store: str | os.PathLike[str] = "sqlite:///refine.db",
+        *,
+        create: bool = True,
     ) -> None:
+        if name is None:
+            name = only_tree(store)
         if not isinstance(name, str) or not name.strip():
             raise StoreError(
                 f"a tree needs a name, got {name!r}; such as refine.Tree('digits', store='refine.db')"
@@ -140,7 +149,7 @@ class Tree(Exchange, Shown):
         baseline_seeds: int = 3,
         given: Sequence[Mapping[str, Any]] = (),
         belief: Mapping[str, Any] | None = None,
-        like: Sequence[Tree | Round] = (),
+        like: Sequence[Tree | Round | str] = (),
         exploit: float | None = None,
         note: str = "",
     ) -> Round:
@@ -181,7 +190,7 @@ class Tree(Exchange, Shown):
                 numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are probabilities; choices that aren't named
                 share what is left. It chooses exploit trials and is what proposals begin with, on this round and on all that
                 come of it; it weighs less the more is known, is dropped when trials contradict it, and is in no test.
-            like: Earlier studies, trees or rounds, whose posteriors suggest where the best value lies: they make a belief about the
+            like: Earlier studies, trees or rounds (those of this tree by name, too), whose posteriors suggest where the best value lies: they make a belief about the
                 parameters that they share with this space, which is stored, weighed and scored as one. What ``belief`` says
                 of a parameter takes its place.
             exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The others are drawn evenly.
@@ -192,6 +201,8 @@ class Tree(Exchange, Shown):
         """
         searched = space if isinstance(space, Space) else Space(space)
         wants_trial(objective, searched)
+        called = check_name(name) or objective_name(objective)
+        check_meant(called, metric, direction)
         goal, *further = goals_of(metric, direction, subject_to, allow_degenerate)
         judged, direction, allow_degenerate = goal.metric, goal.direction, goal.allow_degenerate
         if judged.subject_to and FEASIBLE in searched:
@@ -203,7 +214,10 @@ class Tree(Exchange, Shown):
         rule, tool = check_pruner(pruner, judged)
         believed = None if belief is None else belief_of(belief, searched)
         if like != ():
-            suggested = belief_like(like, searched)
+            earlier: Any = like  # anything else than a list is refused there
+            if isinstance(like, list | tuple):
+                earlier = [self[study] if isinstance(study, str) else study for study in like]
+            suggested = belief_like(earlier, searched)
             mine = believed.of if believed else ()
             believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(mine)}.items())))
         share = first_share(believed, exploit, method)
@@ -215,7 +229,7 @@ class Tree(Exchange, Shown):
             belief=believed,
             exploit=share,
             seed=check_seed(seed),
-            objective=check_name(name) or objective_name(objective),
+            objective=called,
             data=objective_data(objective),
             metric=str(judged),
             direction=direction,
@@ -261,27 +275,32 @@ class Tree(Exchange, Shown):
         return len(self._context.nodes)
 
     def __getitem__(self, key: str) -> Round:
-        """The round of an id, of the unambiguous beginning of one, or of a tag.
+        """The round of a name: see :meth:`round`.
 
         Raises:
             NotFoundError: There is none, or there are several.
         """
         if not isinstance(key, str):
             raise NotFoundError(
-                f"a round is found by its id, the beginning of one, or a tag, got {key!r}; tree.rounds has all in order"
+                "a round is found by its id, the beginning of one, a tag, its path in the printed tree such as '1.2', 'last' "
+                f"or 'root', as a text, got {key!r}; tree.rounds has all in order"
             )
-        rounds = {r.id: r for r in self.rounds}
-        tags = self._context.reader.tags(self._context.tree)
-        if key in tags:
-            return rounds[tags[key]]
-        found = [r for i, r in rounds.items() if i.startswith(key)] if key else []
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise NotFoundError(f"round {key!r} is ambiguous: {', '.join(r.id for r in found)}")
-        raise NotFoundError(
-            f"no round or tag {key!r} in tree {self.name!r}; {did_you_mean(key, [*tags, *rounds])}"
-        )
+        context = self._context
+        parents = {id_: stored.node.parent for id_, stored in context.nodes.items()}
+        node = context.nodes[round_named(key, parents, context.reader.tags(context.tree), self.name)].node
+        return Round(context, node, node.metric, node.direction)
+
+    def round(self, which: Round | str) -> Round:
+        """A round of this tree by any of its names.
+
+        Args:
+            which: Its id or the beginning of one, a tag, ``"last"`` (the newest), ``"root"``, or its path in the printed tree:
+                ``"1"`` is the first root, ``"1.2"`` its second child. Or a round, which is looked for here.
+
+        Raises:
+            NotFoundError: There is none, there are several, or the round is of another tree.
+        """
+        return self._own(which)
 
     def _at_once(self) -> Tree:
         """This tree as one operation looks at it: whatever is read of its rounds is read once, for all of them."""
@@ -293,7 +312,7 @@ class Tree(Exchange, Shown):
         return which if isinstance(which, Round) else self[which]
 
     def _own(self, which: Round | str) -> Round:
-        """A round of this tree, by itself, its id or a tag.
+        """A round of this tree, by itself or one of its names.
 
         Raises:
             NotFoundError: There is no such round, or it is of another tree.
@@ -313,7 +332,7 @@ class Tree(Exchange, Shown):
         """Gives a round a name; a name that exists moves.
 
         Raises:
-            StoreError: The name is no text or looks like an id.
+            StoreError: The name is no text, an id, or says where a round is: ``last``, ``root`` or a path such as ``1.2``.
             NotFoundError: No such round in this tree.
         """
         nodes = self._context.nodes
@@ -324,6 +343,11 @@ class Tree(Exchange, Shown):
             )
         if bad := unstorable(name):
             raise StoreError(f"a tag {bad}")
+        if is_reserved(name):
+            raise StoreError(
+                f"a tag must not say where a round is, as 'last', 'root' and paths such as '1.2' do, got {name!r}; such as",
+                Action("tree.tag", Symbol("round"), f"v{name}"),
+            )
         self._context.store.set_tag(self._context.tree, name, nodes[self._own(which).id].pk)
 
     @property
@@ -423,6 +447,58 @@ class Tree(Exchange, Shown):
         place = self._context, known, f"tree {self.name}", epsilon
         return confirm(*place, budget, top, (objective, name), RunOptions(**options)).kept_in(self)
 
+    def judge(
+        self,
+        a: Round | str | Mapping[str, Any] | None = None,
+        b: Round | str | Mapping[str, Any] | None = None,
+        *,
+        budget: int = 0,
+        epsilon: float | None = None,
+        objective: Objective | None = None,
+        name: str | None = None,
+        **options: Unpack[RunKeywords],
+    ) -> Judgement:
+        """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with what that rests on.
+
+        The best of many trials is a lucky one, so what a single training gave decides nothing: both are compared by the
+        posterior that :meth:`winner` chooses by, and nothing is kept before it ran three times under new seeds.
+
+        Args:
+            a: The configuration that is asked about: its values by name, as many as tell it from others that were run; a
+                round, its id or a tag, for the best expected of it; ``"winner"``, ``"best"`` (observed) or ``"baseline"``.
+                Default the winner.
+            b: What it is compared with, likewise. Default the baseline; without one, or if that is ``a``, the best expected
+                of the rounds before the one that ran ``a`` first.
+            budget: Runs both again under new seeds until it is decided, as often as there are so many such runs of the two;
+                those that there are count. Default runs nothing.
+            epsilon: Difference that counts as none, in units of the metric; default :attr:`Round.epsilon` of the latest
+                round, else the smallest step of the metric or a tenth of the noise, whichever is larger.
+            objective: As in :meth:`Round.run`.
+            name: As in :meth:`Round.run`.
+            options: As in :meth:`confirm`.
+
+        Raises:
+            AnalysisError: One of both has no value, or no trial has finished that may be called best.
+            DesignError: ``budget`` is no whole number >= 0.
+            NotFoundError: There is no such round.
+            ObjectiveError: A round was reopened and no objective given.
+            ReviewError: No trial ran such a configuration, several did, or both are the same.
+        """
+        if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
+            raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
+        check_epsilon(epsilon)
+        context = self._context if budget else self._context.at_once()
+        known = [(r._stored, r.goal) for r in comparable(self.rounds)]
+        said = known[-1][0].node.epsilon if known and epsilon is None else epsilon
+        place = context, known, f"tree {self.name}", (self._which(a), self._which(b)), said
+        return judge(*place, budget, (objective, name), RunOptions(**options))
+
+    def _which(self, given: Round | str | Mapping[str, Any] | None) -> Which:
+        """A configuration as it was named, rounds by their ids."""
+        if isinstance(given, Mapping) or given is None or given in WORDS:
+            return given  # type: ignore[return-value]  # a round is none of the words
+        return self._own(given).id
+
     def open_holdout(
         self,
         seeds: int = 3,
@@ -500,7 +576,7 @@ class Tree(Exchange, Shown):
         their evidence has changed. What was exported or merged before still has them, and merging it brings them back.
 
         Args:
-            which: A round, its id or a tag.
+            which: A round, or one of its names: see :meth:`round`.
             rows: Some of its ``trials``: ``found.trials[...]``, a True or False for each of them, or their numbers.
             note: Why, in your words.
             author: Who does it; default the user name.
@@ -527,7 +603,7 @@ class Tree(Exchange, Shown):
         The decision on its parent that led to it stays. What was exported or merged before still has the round.
 
         Args:
-            which: A round, its id or a tag.
+            which: A round, or one of its names: see :meth:`round`.
             below: Whether to remove the rounds that came from it too; without that, a round that has some is refused.
             note: Why, in your words.
             author: Who does it; default the user name.
@@ -549,7 +625,7 @@ class Tree(Exchange, Shown):
         all the same, it stops before it writes anything more.
 
         Args:
-            which: A round, its id or a tag.
+            which: A round, or one of its names: see :meth:`round`.
             note: Why, in your words.
             author: Who does it; default the user name.
 
@@ -586,7 +662,7 @@ class Tree(Exchange, Shown):
         """Builds a whole round anew: its design from its content, and every trial that has ended from its seed.
 
         Args:
-            which: A round, its id or a tag.
+            which: A round, or one of its names: see :meth:`round`.
             options: As in :meth:`Round.replay`.
         """
         return self._resolve(which).replay(None, **options)
@@ -594,11 +670,11 @@ class Tree(Exchange, Shown):
     def calibration(self) -> Calibration:
         """What proposals forecast, what their children showed, and which narrowings were refuted.
 
-        One entry per decision that led to a child. The space-filling trials that were planned at the decision count for
+        One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling trials that were planned at the decision count for
         its forecast; what was added to the child later does not.
         """
         rounds = self._at_once().rounds
-        return Calibration(self.name, entries_of(rounds), beliefs_of(rounds))
+        return Calibration(self.name, entries_of(rounds), beliefs_of(rounds), suggestions_of(rounds))
 
     @property
     def plot(self) -> Any:
@@ -610,7 +686,7 @@ class Tree(Exchange, Shown):
 
         Args:
             folder: Created if need be; holds ``<name>.md`` and a folder of figures.
-            winner: The round that the story leads to, its id or a tag; default the one with the best observed trial.
+            winner: The round that the story leads to, or one of its names; default the one with the best observed trial.
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:

@@ -259,6 +259,26 @@ def direction_of(name: str, direction: str | None) -> str:
     return found
 
 
+def check_meant(objective: str, metric: object, direction: str | None) -> None:
+    """A number that a function called ``error`` returns is asked about as a metric of that name is.
+
+    Args:
+        objective: Name of the objective.
+        metric: The metric that was asked for.
+        direction: The direction that was.
+
+    Raises:
+        AnalysisError: Nobody gave a direction, and the function reads like something to minimize.
+    """
+    own = objective.rpartition(".")[2]
+    words = _words(own)
+    if metric == "value" and direction == ASK and own.isidentifier() and words & _LESS and not words & _MORE:
+        raise AnalysisError(
+            f"objective {own!r} reads like something to minimize, and no direction was given; say direction='minimize', "
+            "or direction='maximize' if larger is better"
+        )
+
+
 def reads_like_a_metric(name: str) -> bool:
     """Whether a name has a word that metrics have, such as loss or accuracy."""
     return bool((_LESS | _MORE) & _words(name))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from refine.errors import AnalysisError, RefineError, ReviewError
+from refine.proposal.change import Change
+from refine.proposal.preview import Preview
 from refine.report.markdown.script import objective_line
 from refine.report.pages.proposal import why
 from refine.report.pages.reasons import times
 from refine.review.checklist import Checks
+from refine.review.checks import FAIL
 from refine.review.review import Review
 from refine.run.identity import UNNAMED, objective_data, objective_name
 from refine.run.protocols import Objective
@@ -21,11 +26,11 @@ from refine.space.edits import bounds_text
 from refine.space.literals import python_symbols, typed_value
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.ui.prompts import Dialogue, Stopped
+from refine.ui.prompts import Back, Dialogue, Stopped
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Shown, Text, without_sentences
 from refine.utils.files import write_whole
-from refine.utils.format import percent, score
+from refine.utils.format import join, percent, probability, score
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,12 +75,13 @@ def guide(
 ) -> Guided:
     """Walks a person through a round: run, look, question the proposal, decide, run what comes of it.
 
-    Every answer has a default in square brackets, taken by Enter. ``q`` at any question stops; what was decided by then
-    stays, and nothing else. It leaves behind exactly what the same calls would: nodes, decisions, and their script.
+    Answers have a default in square brackets, taken by Enter, unless they would throw away the best trial or risk more than was
+    accepted: those are typed. ``b`` goes a step back, until something was run or decided. ``q`` stops; what was
+    decided by then stays, and nothing else. It leaves behind exactly what the same calls would: nodes, decisions, and their script.
 
     Args:
         tree: The tree.
-        round: The round to begin with, its id or a tag; default asks.
+        round: The round to begin with, or one of its names; default asks.
         objective: What rounds call, where it isn't known in this process.
         name: The name that the rounds were added with, where one was given.
         script: A file that the script goes to; default none, it is in what is returned.
@@ -112,6 +118,26 @@ def guide(
     return ended
 
 
+@dataclass(frozen=True)
+class _Step:
+    """One thing to answer.
+
+    Attributes:
+        number: Which of the walk's steps it belongs to, from 1.
+        title: What it is about.
+        ask: Asks, and says whether the walk goes on.
+    """
+
+    number: int
+    title: str
+    ask: Callable[[], bool]
+
+
+_STEPS = 7
+_SAFE = 0.8
+"""Probability of keeping the best below which a decision takes more than Enter."""
+
+
 class _Walk:
     """One walk: where it is, and what it called."""
 
@@ -120,38 +146,78 @@ class _Walk:
         self.script = _Script(["import refine"])
         self.at = tree.rounds[-1]
         self.given = False  # whether the script has the objective
+        self.stays = False  # whether the step did what can't be taken back
+        self.steps: list[_Step] = []
+        self.review: Review | None = None
+        self.risk = 0.05
 
     def through(self, found: Round | None) -> None:
+        """Asks step by step; ``b`` gives the step before again, with everything as it was then."""
         self.script.add("")
         self.script.add(f"tree = refine.Tree({self.tree.name!r}, store={self.tree.store!r})")
-        self.dialogue.say("Enter takes the answer in brackets, q stops.", "faint")
+        self.dialogue.say("Enter takes the answer in brackets, b goes a step back, q stops.", "faint")
+        self.steps = [
+            _Step(1, "the round", lambda: self.choose(found)),
+            _Step(2, "run it", lambda: self.run("round", self.at)),
+            _Step(3, "what it taught", self.look),
+            _Step(4, "the risk", self.propose),
+        ]
+        past: list[tuple[int, tuple[Any, ...]]] = []
+        at = 0
+        while at < len(self.steps):
+            step, now, answered = self.steps[at], self._state(), self.dialogue.answered
+            self.dialogue.say(f"Step {step.number} of {_STEPS}: {step.title}", "faint")
+            self.stays = False
+            try:
+                goes_on = step.ask()
+            except Back:
+                if self.dialogue.answered > answered:  # back to the first question of this step
+                    self._set(now)
+                    continue
+                if not past:
+                    self.dialogue.say(
+                        "There is nothing to go back to: what was run and decided stays.", "warn"
+                    )
+                at, now = past.pop() if past else (at, now)
+                self._set(now)
+                continue
+            if self.stays:
+                past.clear()
+            elif self.dialogue.answered > answered:
+                past.append((at, now))
+            if not goes_on:
+                return
+            at += 1
+
+    def _state(self) -> tuple[Any, ...]:
+        return self.at, self.review, self.risk, self.given, list(self.script.lines), list(self.steps)
+
+    def _set(self, state: tuple[Any, ...]) -> None:
+        self.at, self.review, self.risk, self.given, lines, steps = state
+        self.script.lines, self.steps = list(lines), list(steps)
+
+    def choose(self, found: Round | None) -> bool:
+        """Asks for the round, where none was given."""
         if found is None:
             self.dialogue.show(self.tree.page())
             found = self.dialogue.until(
-                "Which round? Its id, or the beginning of one, or a tag",
+                "Which round? last, root, its path such as 1.2, a tag, or its id",
                 self.at.id,
                 lambda text: self.tree[text],
+                [*self.tree.tags, *(["b"] if any(r.id.startswith("b") for r in self.tree.rounds) else [])],
             )
         self.at = found
         self.script.add(f'round = tree["{found.id}"]')
-        self.run("round", found)
-        review = self.proposal(found)
-        if review is None:
-            return
-        review = self.changes(review)
-        child = self.decision(review)
-        if child is not None:
-            self.at = child
-            self.run("child", child)
+        return True
 
     # Running.
 
-    def run(self, name: str, found: Round) -> None:
+    def run(self, name: str, found: Round) -> bool:
         """Offers to run what is left of a round."""
         self.dialogue.show(found.page())
         left = found.n - len(found.trials)
         if left <= 0 or not self.dialogue.yes(f"Run the {left:,} configurations that are left now?"):
-            return
+            return True
         given = found.objective or self.objective
         if given is None:
             self.dialogue.say(
@@ -159,7 +225,7 @@ class _Walk:
                 f"where it is: tree[{found.id!r}].run().",
                 "warn",
             )
-            return
+            return True
         workers = self.dialogue.whole("How many trials at a time?", 1)
         at_a_time = f"workers={workers}" if workers > 1 else ""
         called = self.name or _other_name(found, given)
@@ -169,6 +235,7 @@ class _Walk:
                 1, objective_line(objective_name(given), given, objective_data(given) is not None)
             )
             self.given = True
+        self.stays = True
         try:
             if found.objective is not None:
                 found.run(workers)
@@ -177,50 +244,100 @@ class _Walk:
         finally:  # stopped by Ctrl-C it has begun as well
             self.script.add(f"{name}.run({', '.join(a for a in (at_a_time, handed) if a)})")
         self.dialogue.show(found.page())
+        return True
 
     # Looking.
 
-    def proposal(self, found: Round) -> Review | None:
-        """Shows what the round taught, and opens a proposal."""
+    def look(self) -> bool:
+        """Shows what the round taught."""
+        found = self.at
         try:
             analysis = found.analyze()
         except AnalysisError as error:
             self.dialogue.say(f"Nothing can be proposed yet: {error}", "warn")
-            return None
+            return False
         self.dialogue.show(analysis.page())
         names = [e.name for e in analysis.parameters]
         while name := self.dialogue.one_of("A parameter to look at, or Enter to go on", names):
             self.dialogue.show(_levels(analysis[name]))
             self.dialogue.draw(found, name)
-        risk = self.dialogue.share("Which risk of losing the best value do you accept?", 0.05, low=0.01)
-        review = found.propose(risk=risk)
-        self.script.add(f"review = round.propose(risk={risk!r})")
+        return True
+
+    def propose(self) -> bool:
+        """Opens a proposal, and makes a step of every change."""
+        question = "Which risk of losing the best value do you accept?"
+        self.risk = self.dialogue.share(question, 0.05, low=0.01)
+        review = self.at.propose(risk=self.risk)
+        self.script.add(f"review = round.propose(risk={self.risk!r})")
         self.dialogue.show(_in_short(review.page()))
         self.dialogue.show(_to_heed(review.checks()))
-        return review
+        self.review = review
+        changes = [c for c in review.proposal.changes if c.kind != "keep"]
+        each = [
+            _Step(5, f"the changes, {i} of {len(changes)}", partial(self.question, change))
+            for i, change in enumerate(changes, 1)
+        ]
+        rest = [
+            _Step(5, "other changes", self.others),
+            _Step(6, "the decision", self.decide),
+            _Step(7, "run what came of it", lambda: self.run("child", self.at)),
+        ]
+        self.steps = [*self.steps[:4], *each, *rest]
+        return True
 
     # Questioning.
 
-    def changes(self, review: Review) -> Review:
-        """Goes through the proposed changes, then takes any other edit."""
-        proposal = review.proposal
-        for change in (c for c in proposal.changes if c.kind != "keep"):
-            self.dialogue.heading(change.name, why(change))
-            question = (
-                f"{change.name}: {bounds_text(change.old)} becomes {bounds_text(change.new)} ({change.kind})"
-            )
-            answer = self.dialogue.letter(question, {"a": "accept", "e": "edit", "r": "reject"}, "a")
-            if answer == "r":
-                review = review.reject(change.name)
-                self.script.add(f"review = {Action('review.reject', change.name)}")
-            elif answer == "e":
-                review = self.edit(review, change.name)
+    def question(self, change: Change) -> bool:
+        """Asks about one proposed change; Enter accepts it where that throws nothing away."""
+        review = self._reviewed
+        self.dialogue.heading(change.name, why(change))
+        if danger := self._lost_by(change):
+            self.dialogue.say(f"Enter accepts nothing here, since {danger}.", "warn")
+        answer = self.dialogue.letter(
+            f"{change.name}: {bounds_text(change.old)} becomes {bounds_text(change.new)} ({change.kind})",
+            {"a": "accept", "e": "edit", "r": "reject"},
+            "" if danger else "a",
+        )
+        if answer == "r":
+            self.review = review.reject(change.name)
+            self.script.add(f"review = {Action('review.reject', change.name)}")
+        elif answer == "e":
+            self.review = self.edit(review, change.name)
+        return True
+
+    def others(self) -> bool:
+        """Takes any other edit."""
+        old = self._reviewed.proposal.old
         while name := self.dialogue.one_of(
-            f"Another parameter to edit, such as {next(iter(proposal.old))}, or Enter to go on",
-            list(proposal.old),
+            f"Another parameter to edit, such as {next(iter(old))}, or Enter to go on", list(old)
         ):
-            review = self.edit(review, name)
-        return review
+            self.review = self.edit(self._reviewed, name)
+        return True
+
+    @property
+    def _reviewed(self) -> Review:
+        assert self.review is not None
+        return self.review
+
+    def _lost_by(self, change: Change) -> str:
+        """What a change throws away by itself; empty where that is nothing."""
+        best = self._reviewed.analysis.best[change.name]
+        if change.old.contains([best])[0] and not change.new.contains([best])[0]:
+            return "the best trial lies outside"
+        if change.risk > self.risk:
+            return f"it alone loses more than is accepted, with probability {probability(change.risk)}"
+        return ""
+
+    def _lost_in(self, review: Review, seen: Preview) -> str:
+        """What a decision throws away; empty where that is nothing."""
+        kept = review.claim.probability
+        return join(
+            [
+                *(["the best trial lies outside"] if seen.throws else []),
+                *(["the probability that the best is kept can't be stated"] if math.isnan(kept) else []),
+                *([f"the best is kept with probability {probability(kept)} only"] if kept < _SAFE else []),
+            ]
+        )
 
     def edit(self, review: Review, name: str) -> Review:
         """Asks for a value until it is one that can be and stays."""
@@ -236,33 +353,40 @@ class _Walk:
             try:
                 value = typed_value(text)
                 edited = review.edit({name: value})
-                self.dialogue.show(
-                    Page(f"{name}: {bounds_text(edited.space[name])}", edited.preview().page().blocks)
-                )
+                seen = edited.preview()
+                self.dialogue.show(Page(f"{name}: {bounds_text(edited.space[name])}", seen.page().blocks))
             except RefineError as error:
                 self.dialogue.say(str(error), "bad")
                 continue
-            if self.dialogue.yes("Keep this edit?"):
+            if self.dialogue.yes("Keep this edit?", "" if self._lost_in(edited, seen) else "y"):
                 self.script.add(f"review = {Action('review.edit', python_symbols({name: value}))}")
                 return edited
 
     # Deciding.
 
-    def decision(self, review: Review) -> Round | None:
+    def decide(self) -> bool:
         """Previews everything, asks for size and reason, and accepts or declines."""
+        review = self._reviewed
         advised = review.proposal.advice
         n = self.dialogue.whole(
             "How many configurations in the next round?",
             advised.n if advised and advised.n else review.round.n,
         )
-        self.dialogue.show(review.preview(n=n).page())
-        answer = self.dialogue.letter("And now", {"a": "accept", "d": "decline", "q": "quit"}, "a")
+        seen = review.preview(n=n)
+        self.dialogue.show(seen.page())
+        failed = [c for c in review.checks().checks if c.verdict == FAIL]
+        danger = join([*filter(None, [self._lost_in(review, seen)]), *(["a check fails"] if failed else [])])
+        if danger:
+            self.dialogue.say(f"Enter decides nothing here, since {danger}.", "warn")
+        choices = {"a": "accept", "d": "decline", "b": "back", "q": "quit"}
+        answer = self.dialogue.letter("And now", choices, "" if danger else "a")
         note = self.dialogue.text("Why? A note for whoever reads the tree")
+        self.stays = True
         if answer == "d":
             review.decline(note)
             self.script.add(f"review.decline(note={note!r})")
             self.dialogue.say("Declined; the space stays as it is.")
-            return None
+            return False
         while True:
             try:
                 child = review.accept(note, n=n)
@@ -271,7 +395,8 @@ class _Walk:
                 n = self.dialogue.whole("How many configurations in the next round?", review.round.n)
                 continue
             self.script.add(f"child = review.accept(note={note!r}, n={n})")
-            return child
+            self.at = child
+            return True
 
 
 def _other_name(found: Round, given: Objective) -> str | None:

@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PATIENCE = 5
+"""So often Enter may be the answer where it means nothing."""
+
 
 class Stopped(Exception):  # it says what happened, and is no error
     """The person wants to stop."""
+
+
+class Back(Exception):  # the same
+    """The person wants the question before this one again."""
 
 
 def in_notebook() -> bool:
@@ -38,6 +45,8 @@ class Dialogue:
         self, ask: Callable[[str], str] | None = None, tell: Callable[[Page], None] | None = None
     ) -> None:
         self._ask, self._tell = ask or input, tell or _show
+        self.answered = 0
+        """How many questions were answered so far."""
 
     def show(self, page: Page) -> None:
         """Shows a page, without what one could call next: the next question says that."""
@@ -64,10 +73,11 @@ class Dialogue:
         Args:
             question: The question.
             default: What Enter answers.
-            names: Answers that mean themselves, even ``q``.
+            names: Answers that mean themselves, even ``q`` and ``b``.
 
         Raises:
             Stopped: ``q`` was answered, or there is nobody to answer.
+            Back: ``b`` was answered.
         """
         try:
             answer = self._ask(f"{question}{f' [{default}]' if default else ''}: ").strip()
@@ -75,6 +85,9 @@ class Dialogue:
             raise Stopped from None
         if answer.lower() == "q" and answer not in names:
             raise Stopped
+        if answer.lower() in ("b", "back") and answer not in names:
+            raise Back
+        self.answered += 1
         return answer or default
 
     def until(self, question: str, default: str, meant: Callable[[str], T], names: Sequence[str] = ()) -> T:
@@ -84,16 +97,24 @@ class Dialogue:
             question: The question.
             default: What Enter answers.
             meant: What an answer means; raises a :class:`RefineError` or ``ValueError`` that says why it means nothing.
-            names: Answers that mean themselves, even ``q``.
+            names: Answers that mean themselves, even ``q`` and ``b``.
+
+        Raises:
+            Stopped: Enter was the answer some times where it means nothing: nobody is there who reads the question.
         """
+        empty = 0
         while True:
+            answer = self.text(question, default, names)
             try:
-                return meant(self.text(question, default, names))
+                return meant(answer)
             except (RefineError, ValueError) as error:
                 self.say(str(error), "bad")
+            empty = 0 if answer else empty + 1
+            if empty == _PATIENCE:
+                raise Stopped
 
-    def yes(self, question: str) -> bool:
-        """Yes or no; Enter is yes."""
+    def yes(self, question: str, default: str = "y") -> bool:
+        """Yes or no; where the default is empty, Enter says nothing and it is asked again."""
 
         def meant(answer: str) -> bool:
             if answer.lower() in ("y", "yes"):
@@ -102,10 +123,10 @@ class Dialogue:
                 return False
             raise ValueError(f"answer y or n, got {answer!r}")
 
-        return self.until(f"{question} y or n", "y", meant)
+        return self.until(f"{question} y or n", default, meant)
 
     def letter(self, question: str, choices: Mapping[str, str], default: str) -> str:
-        """One of a few letters."""
+        """One of a few letters; where the default is empty, one of them has to be typed."""
         told = ", ".join(f"{letter} = {what}" for letter, what in choices.items())
 
         def meant(answer: str) -> str:

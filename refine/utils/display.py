@@ -220,7 +220,8 @@ def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False
     for part in _parts(page):
         # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.
         for piece in part.parts(console, width) if isinstance(part, _Grid) else [part]:
-            console.print(piece, width=width if isinstance(piece, Table) and piece.show_header else None)
+            at_most = width if isinstance(piece, Table) and piece.show_header else None
+            console.print(piece, width=at_most, crop=False)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
@@ -228,7 +229,7 @@ def _parts(page: Page) -> list[RenderableType]:
     parts: list[RenderableType] = [_styled(line(page.title), "strong")] if page.title else []
     for block in page.blocks:
         parts += ["", *_RICH[type(block)](block)] if parts else _RICH[type(block)](block)
-    return [*parts, "", _next_line(page.calls)] if page.calls else parts
+    return [*parts, "", *_next_lines(page.calls)] if page.calls else parts
 
 
 def _styled(text: str, tone: str) -> RichText:
@@ -237,22 +238,36 @@ def _styled(text: str, tone: str) -> RichText:
     return RichText(text, style=_TONES[tone][0])
 
 
-def _called(said: Text | Cell) -> RichText:
+def _called(said: Text | Cell) -> list[RenderableType]:
+    """A text with what to call behind it; a command stands on a line of its own, which is never broken."""
     whole = _styled(_said(said), said.tone)
-    return whole if said.call is None else whole.append(f" {line(str(said.call))}", style=_TONES["code"][0])
+    if isinstance(said.call, str):
+        return [whole, _command(said.call)]
+    return [whole if said.call is None else whole.append(f" {line(str(said.call))}", style=_TONES["code"][0])]
+
+
+def _command(text: str) -> RenderableType:
+    """A command as one copies it: on one line, however long."""
+    from rich.console import Group
+    from rich.text import Text as RichText
+
+    whole = RichText(f"  {line(text)}", style=_TONES["code"][0], no_wrap=True, overflow="ignore")
+    return Group(whole)  # texts that are printed as such are joined, and broken
 
 
 def _said(block: Text | Cell) -> str:
     return shown(block.text) if isinstance(block, Text) and block.lines else line(block.text)
 
 
-def _next_line(calls: Sequence[Action | str]) -> RichText:
+def _next_lines(calls: Sequence[Action | str]) -> list[RenderableType]:
     from rich.text import Text as RichText
 
+    if all(isinstance(call, str) for call in calls):
+        return [RichText("next:", style="dim"), *map(_command, map(str, calls))]
     whole = RichText("next: ", style="dim")
     for i, call in enumerate(calls):
         whole.append(", " if i else "", style="dim").append(line(str(call)), style=_TONES["code"][0])
-    return whole
+    return [whole]
 
 
 def _cell(value: str | Cell) -> Cell:
@@ -266,7 +281,7 @@ def line(text: str) -> str:
 
 
 def _rich_text(block: Text) -> list[RenderableType]:
-    return [_called(block)]
+    return _called(block)
 
 
 class _Grid:
@@ -317,10 +332,15 @@ def _rich_grid(block: Grid) -> list[RenderableType]:
 def _rich_items(block: Items) -> list[RenderableType]:
     from rich.table import Table
 
+    parts: list[RenderableType] = []
     lines = Table.grid(padding=(0, 1, 0, 0))
     for number, item in enumerate(map(_cell, block.items), 1):
-        lines.add_row(f"{number}." if block.numbered else "-", _called(item))
-    return [lines]
+        text, *command = _called(item)
+        lines.add_row(f"{number}." if block.numbered else "-", text)
+        if command:  # a table would cut it
+            parts += [lines, *command]
+            lines = Table.grid(padding=(0, 1, 0, 0))
+    return [*parts, lines] if lines.row_count or not parts else parts
 
 
 def _rich_branch(block: Branch) -> list[RenderableType]:

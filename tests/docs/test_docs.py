@@ -16,7 +16,7 @@ import pytest
 from refine import errors
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # A report as it was written: its script trains for half an hour.
 NOT_RUN = {"four-rounds.md"}

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import os
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import refine
+
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(name: str, *arguments: str) -> str:
+def run(name: str, *arguments: str, cwd: Path | None = None) -> str:
     found = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=600,
@@ -24,6 +32,12 @@ def run(name: str, *arguments: str) -> str:
     )
     assert found.returncode == 0, found.stderr[-4000:]
     return found.stdout
+
+
+def lines_of(name: str) -> int:
+    """Lines of an example's own, without its imports."""
+    own = (EXAMPLES / name).read_text().partition("import refine\n")[2]
+    return sum(bool(line.strip()) for line in own.splitlines())
 
 
 def test_digits_with_scikit_learn(tmp_path):
@@ -75,13 +89,88 @@ def test_a_gradient_boosting_in_a_space_as_people_write_it(tmp_path):
         "validation_fraction  float, step 0.05, when early_stopping: 0.05, 0.1, 0.15, 0.2, 0.25, 0.3" in said
     )
     assert "Review of round" in said
-    own = (EXAMPLES / "gradient_boosting.py").read_text().partition("import refine\n")[2]
-    assert sum(bool(line.strip()) for line in own.splitlines()) < 25
-    import refine
-
+    assert lines_of("gradient_boosting.py") < 25
     (root,) = refine.Tree("boosting", store=str(tmp_path / "store.db")).rounds
     trials = root.trials
     assert (trials["state"] == "complete").all()
     stops = trials["early_stopping"].astype(str) == "True"
     assert trials["validation_fraction"].isna().tolist() == (~stops).tolist()
     assert {*trials["max_leaf_nodes"]} <= set(range(8, 65, 8))
+
+
+def test_a_function_of_ones_own_in_a_space_as_people_write_it(tmp_path):
+    assert "Review of round" in run("own_function.py", "12", cwd=tmp_path)
+    assert lines_of("own_function.py") < 25
+    with refine.Tree(store=tmp_path / "own.db") as tree:
+        root = tree["root"]
+        trials = root.trials
+    assert (trials["state"] == "complete").all()
+    assert trials["value"].max() > 0.85
+    assert trials["momentum"].isna().tolist() == (trials["solver"].astype(str) == "adam").tolist()
+    second = trials["second"].map(lambda text: 0 if str(text) == "None" else int(str(text)))
+    assert (second <= trials["width"]).all()
+    assert {0, *second} > {0}
+
+
+def test_a_pipeline_whose_steps_are_choices(tmp_path):
+    run("sklearn_pipeline.py", "16", cwd=tmp_path)
+    with refine.Tree(store=tmp_path / "wine.db") as tree:
+        trials = tree["root"].trials
+    assert (trials["state"] == "complete").all()
+    for parameter, step, choice in [
+        ("reduce__n_components", "reduce", "pca"),
+        ("reduce__k", "reduce", "best"),
+        ("model__gamma", "model", "svm"),
+    ]:
+        assert trials[parameter].notna().tolist() == (trials[step].astype(str) == choice).tolist()
+
+
+def test_keras_with_tf_data(tmp_path):
+    assert "3 complete" in run("keras_tfdata.py", "3", cwd=tmp_path)
+    with refine.Tree(store=tmp_path / "tfdata.db") as tree:
+        assert tree["root"].best["value"] > 0.6
+    with contextlib.closing(sqlite3.connect(tmp_path / "tfdata.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM curve").fetchone() == (3,)  # every epoch was reported
+
+
+@pytest.mark.parametrize(
+    ("needs", "name", "store"),
+    [
+        ("torch", "pytorch_digits.py", "pytorch.db"),
+        ("lightning", "lightning_digits.py", "lightning.db"),
+        ("xgboost", "xgboost_breast_cancer.py", "xgboost.db"),
+    ],
+)
+def test_where_another_library_is_installed(tmp_path, needs, name, store):
+    if importlib.util.find_spec(needs) is None:
+        pytest.skip(f"{needs} is not installed")
+    assert "round" in run(name, "10", cwd=tmp_path)
+    with refine.Tree(store=tmp_path / store) as tree:
+        trials = tree["root"].trials
+    assert set(trials["state"]) <= {"complete", "pruned"}
+
+
+def test_a_program_and_commands_only(tmp_path):
+    folder = shutil.copytree(EXAMPLES / "shell_program", tmp_path / "program")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    found = subprocess.run(
+        [folder / "study.sh", tmp_path / "study.db", "20"],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr[-4000:]
+    with refine.Tree(store=tmp_path / "study.db") as tree:
+        assert [(r.n, set(r.trials["state"])) for r in tree.rounds] == [
+            (20, {"complete"}),
+            (10, {"complete"}),
+        ]
+        assert tree.winner().expected < 0.6  # of a loss that is 0.69 by chance
+
+
+def test_every_example_is_listed():
+    text = (EXAMPLES.parent / "docs" / "examples.md").read_text()
+    for path in EXAMPLES.rglob("*.py"):
+        assert f"(../{path.relative_to(EXAMPLES.parent).as_posix()})" in text

@@ -17,7 +17,10 @@ from refine.errors import (
 from refine.tree.exchange.dataframe import read_table
 
 RISK = "it is the accepted probability of losing the best value, 0.05 for 5 %, and smaller ones can't be told from none"
-FOUND_BY = "a round is found by its id, the beginning of one, or a tag, got"
+FOUND_BY = (
+    "a round is found by its id, the beginning of one, a tag, its path in the printed tree such as '1.2', 'last' or 'root', "
+    "as a text, got"
+)
 ANOTHER = (
     "round FOREIGN is one of tree 'other', and tree 'question' has none like it; use that tree, or take its rounds over: "
     "tree.merge(other)"
@@ -84,7 +87,7 @@ TREES = {
     "an id that is none": (
         lambda p: p.tree["nothing"],
         NotFoundError,
-        "no round or tag 'nothing' in tree 'question'; known: ROOT, EMPTY",
+        "no round or tag 'nothing' in tree 'question'; known: 2 (EMPTY), 1 (ROOT)",
     ),
     "a round by number": (lambda p: p.tree[0], NotFoundError, f"{FOUND_BY} 0; tree.rounds has all in order"),
     "a tree gone through": (

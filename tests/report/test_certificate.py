@@ -108,7 +108,7 @@ def test_the_hold_out_is_in_it_once_it_was_opened(grown, tmp_path):
 def test_a_round_has_one_of_its_own_and_html_is_one_file(grown, tmp_path):
     _, root, _ = grown
     page = root.recommend().report(tmp_path, html=True)
-    assert page.name == f"{root.id}-winner.html"
+    assert page.name == "1-root-winner.html"
     text = page.read_text()
     assert f"Certificate of the winner of paper, round <code>{root.id}</code>" in text
     assert "in 1 round" in text

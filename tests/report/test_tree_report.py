@@ -76,7 +76,9 @@ def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
     for path in (tree.report(tmp_path, html=True), tree.rounds[0].report(tmp_path, html=True)):
         html = path.read_text()
         assert path.suffix == ".html"
-        assert html.count('src="data:image/png;base64,') == html.count("<img ") > 0
+        assert html.count('src="data:image/svg+xml;base64,') == html.count("<img ") > 0
+        assert html.count("(prefers-color-scheme: dark)") == html.count("<img ") + 1
+        assert html.count("<details") == html.count("</details>") > html.count("<h2>") > 2
         assert "<script" not in html
         assert "default-src &#x27;none&#x27;" in html
     assert not [p for p in tmp_path.iterdir() if p.is_dir()]
@@ -88,9 +90,38 @@ def test_a_comparison_as_a_report(tree, tmp_path):
     text = found.report(tmp_path).read_text()
     assert "| dropout | 0 to 0.5 | 0 to 0.2 | ■■■□□□ |" in text
     assert population_sentence(found.populations, found.b, found.a).split(" with ")[0] in text
-    assert (tmp_path / f"{found.a}-{found.b}" / "edf.png").is_file()
+    assert (tmp_path / "compare-1-2" / "edf.png").is_file()
     same = tree.diff("paper", "paper").report(tmp_path).read_text()
     assert "Both search the same space." in same
+
+
+def test_files_of_a_round_have_names_that_can_be_read(tmp_path):
+    space = {"lr": (0.0, 1.0, 5), "dropout": (0.0, 0.5, 6)}
+    with refine.Tree("q", store=tmp_path / "q.db") as tree:
+        root = tree.add_round(space, lambda p: p["lr"], n=6, name="f", note="").run(progress=False)
+        low = root.branch(
+            {**space, "dropout": (0.0, 0.2, 3)}, n=4, note="Low dropout, für Ann: the rest is far too much"
+        )
+        quiet = root.branch({**space, "lr": (0.5, 1.0, 3)}, n=4)
+        out = tmp_path / "reports"
+        (out / "2-by-hand.md").parent.mkdir()
+        (out / "2-by-hand.md").write_text("# Mine\n")
+        (out / f"{low.id}").mkdir()
+        older = out / f"{low.id}.md"
+        older.write_text(f"# Round `{low.id}` of q\n![a](notes.png)\n![b]({low.id}/lr.png)\n")
+        (out / low.id / "lr.png").write_bytes(b"")
+        names = [each.report(out).name for each in (root, low, quiet)]
+        assert names == ["1-root.md", "2-low-dropout-fur-ann.md", "3-lr.md"]
+        assert low.id in (out / names[1]).read_text()
+        assert not older.exists()  # it was of the same round
+        assert not (out / low.id).exists()
+        assert (out / "2-by-hand.md").read_text() == "# Mine\n"
+        assert (out / "2-low-dropout-fur-ann").is_dir()
+    with refine.Tree("other", store=tmp_path / "q.db") as other:
+        twin = other.add_round(space, lambda p: -p["lr"], n=6, name="g").run(progress=False)
+        assert twin.report(out).name == f"1-root-{twin.id[:6]}.md"  # another tree's stays
+        assert twin.report(out).name == f"1-root-{twin.id[:6]}.md"
+        assert root.id in (out / "1-root.md").read_text()
 
 
 def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_path):

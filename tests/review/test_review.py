@@ -223,7 +223,7 @@ def test_tags_lookup_diff_log_best_and_print(root, tree):
     assert list(log["event"]) == ["root", "edited"]
     assert isinstance(log["time"].iloc[0], pd.Timestamp)
     text = str(tree)
-    assert f"└── {root.id}  150/150" in text
+    assert f"└── 1  {root.id}  150/150" in text
     assert "[paper]" in text
     assert "low dropout" in text
 

@@ -188,7 +188,8 @@ def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
         with refine.Tree.load(folder / "out", store=tmp_path / "again.db") as again:
             assert len(again[root.id].trials) == 40
         tree.export(folder / "out")
-        assert root.report(folder / "reports").read_bytes() != before[folder / "reports" / f"{root.id}.md"]
+        path = root.report(folder / "reports")
+        assert path.read_bytes() != before[path]
 
 
 def test_a_link_is_replaced_and_not_written_through(tmp_path):

@@ -63,3 +63,21 @@ def test_the_shell_asks_too(tmp_path):
     assert done.exit_code == 0, done.output
     with refine.Tree("t", place) as tree:
         assert [r.direction for r in tree.rounds] == ["minimize"]
+
+
+def test_a_number_that_a_function_called_error_returns_is_asked_about(tmp_path):
+    def rmse_error(params):
+        return params["x"]
+
+    def negative(params):
+        return -params["x"]
+
+    with refine.Tree("question", store=tmp_path / "q.db") as tree:
+        with pytest.raises(AnalysisError, match="objective 'rmse_error' reads like something to minimize"):
+            tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
+        assert len(tree) == 0
+        assert (
+            tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, direction="minimize").direction == "minimize"
+        )
+        assert tree.add_round({"x": (0.0, 1.0)}, negative, n=4).direction == "maximize"
+        assert tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, name="score").direction == "maximize"

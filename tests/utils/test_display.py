@@ -44,7 +44,8 @@ def test_plain_text():
     assert lines[4].split() == ["parameter", "kept", "why"]
     at = lines.index("1. one")
     assert lines[at + 1] == "2. two"
-    assert lines[-5:] == ["root", "└── child 1/2", "    note", "", "next: .run(), .propose(risk=0.05)"]
+    assert lines[-7:-3] == ["root", "└── child 1/2", "    note", ""]
+    assert lines[-3:] == ["next:", "  .run()", "  .propose(risk=0.05)"]
     assert max(len(line) for line in lines if line != lines[2]) <= 100
     assert all(line == line.rstrip() for line in lines)
 

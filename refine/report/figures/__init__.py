@@ -1,8 +1,9 @@
 """Figures, one function each. They draw what was measured and measure nothing.
 
 Every function but :func:`curves` and :func:`bars`, which need several, takes ``ax=None`` and returns the axes; a new
-figure is made outside pyplot, so that drawing neither opens windows nor touches anybody's settings. :func:`save`
-writes one as PNG.
+figure is made outside pyplot, so that drawing neither opens windows nor touches anybody's settings. They look as
+matplotlib's present style says, and within :func:`look` as wide and as dark as asked for. :func:`save` writes one as PNG
+or SVG.
 """
 
 from refine.report.figures.bars import bars
@@ -20,6 +21,7 @@ from refine.report.figures.front import front
 from refine.report.figures.gain import gain
 from refine.report.figures.isolation import isolation
 from refine.report.figures.levels import levels
+from refine.report.figures.look import look
 from refine.report.figures.pair import pair
 from refine.report.figures.parallel import parallel
 from refine.report.figures.reliability import reliability
@@ -45,6 +47,7 @@ __all__ = [
     "gain",
     "isolation",
     "levels",
+    "look",
     "pair",
     "parallel",
     "reliability",

@@ -14,23 +14,9 @@ from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import having, ranked_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
+from refine.report.figures.look import narrow, page_width, points, present, style, tone
 from refine.report.figures.metric_axis import metric_axis
-from refine.report.figures.style import (
-    AMBER,
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PINK,
-    SKY,
-    WIDTH,
-    dot_mark,
-    panels,
-    shorten,
-    style,
-    wrapped,
-)
+from refine.report.figures.style import dot_mark, head, legend_columns, panels, shorten, wrapped
 from refine.utils.arrays import Ints
 from refine.utils.format import join
 
@@ -42,12 +28,17 @@ if TYPE_CHECKING:
     from refine import stats
 
 
-_COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY)
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _PANELS = 4  # beside each other, so that each stays readable
 _LETTERS = 24  # of a choice's label
 _MARGIN = 0.95  # inches of the figure's width that no panel has
 _SHOWS = 0.4  # of the largest median: differences from which on bars that start at 0 show them
+
+
+def _colours() -> tuple[str, ...]:
+    """Of the levels of ``hue``, in this order."""
+    c = tone()
+    return c.blue, c.orange, c.green, c.pink, c.amber, c.sky
 
 
 class _Grid(NamedTuple):
@@ -126,10 +117,10 @@ def _measured(analysis: Analysis, names: dict[str, str | None]) -> _Grid:
         return cell_axis(analysis[name], None, analysis.sign, most=most, **options)
 
     row = axis("row", _PANELS)
-    columns = axis("column", _PANELS if row else 2 * _PANELS)
-    hue = axis("hue", len(_COLOURS))
+    columns = axis("column", _panels() if row else 2 * _PANELS)
+    hue = axis("hue", len(_MARKERS))
     beside = _columns(columns, row)
-    inches = (WIDTH - _MARGIN) / beside
+    inches = (page_width() - _MARGIN) / beside
     # Points of one place side by side need room; of choices at least six are told apart.
     room = int(inches / (0.075 * (hue.count if hue else 1)))
     x = analysis[str(names["x"])].parameter
@@ -145,10 +136,14 @@ def _measured(analysis: Analysis, names: dict[str, str | None]) -> _Grid:
     return _Grid(cells, found.summary, found.tried, shows and not log, inches)
 
 
+def _panels() -> int:
+    return _PANELS // 2 if narrow() else _PANELS
+
+
 def _columns(columns: CellAxis | None, row: CellAxis | None) -> int:
     """Panels beside each other; what doesn't fit goes below."""
     count = 1 if columns is None else columns.count
-    return count if row is not None or count <= _PANELS else -(-count // -(-count // _PANELS))
+    return count if row is not None or count <= _panels() else -(-count // -(-count // _panels()))
 
 
 def _codes(cells: Sequence[CellAxis | None], table: Any) -> Ints:
@@ -177,14 +172,14 @@ def _draw(analysis: Analysis, grid: _Grid) -> npt.NDArray[Any]:
         if columns is not None:
             name = f"{shorten(columns.evidence.name, 16)} = {columns.labels[panel % columns_of]}"
             ax.set_title(
-                shorten(name, int(grid.inches / 0.078)), loc="left", fontsize=8.5, fontweight="normal"
+                shorten(name, int(grid.inches / 0.078)), loc="left", fontsize=points(8.5), fontweight="normal"
             )
     for ax in shown.flat[len(parts) :]:
         ax.set_visible(False)
     if row is not None:
         for ax, text in zip(shown[:, -1], row.labels, strict=True):
             label = wrapped(f"{shorten(row.evidence.name, 16)} = {text}", 22)
-            place: dict[str, Any] = {"rotation": 270, "va": "center", "ha": "left", "fontsize": 8.5}
+            place: dict[str, Any] = {"rotation": 270, "va": "center", "ha": "left", "fontsize": points(8.5)}
             ax.text(1.03, 0.5, label, transform=ax.transAxes, **place)
     _dress(analysis, grid, shown)
     return shown
@@ -198,7 +193,7 @@ def _panel(ax: Axes, grid: _Grid, codes: Ints) -> None:
     step = 0.8 / hues
     for h, line in enumerate(codes):
         at = np.arange(x.count) + step * (h - (hues - 1) / 2)
-        colour, marker = _COLOURS[h], _MARKERS[h]
+        colour, marker = _colours()[h], _MARKERS[h]
         levels = [grid.found[code] for code in line]
         medians = np.array([v.median for v in levels])
         ends = np.array([[v.low, v.high] for v in levels])
@@ -207,7 +202,9 @@ def _panel(ax: Axes, grid: _Grid, codes: Ints) -> None:
         elif hues == 1 and x.evidence.parameter.ordered:
             ax.plot(at, medians, color=colour, linewidth=0.9, alpha=0.6)
         sure = np.isfinite(ends).all(axis=1) & np.isfinite(medians)
-        ax.vlines(at[sure], ends[sure, 0], ends[sure, 1], color=INK if grid.bars else colour, linewidth=1.3)
+        ax.vlines(
+            at[sure], ends[sure, 0], ends[sure, 1], color=tone().ink if grid.bars else colour, linewidth=1.3
+        )
         size = min(5.0, 40 * step * grid.inches / x.count)
         look: dict[str, Any] = {
             "marker": marker,
@@ -217,15 +214,15 @@ def _panel(ax: Axes, grid: _Grid, codes: Ints) -> None:
         }
         ax.plot(at[sure], medians[sure], zorder=4, **look)
         doubtful = np.isfinite(medians) & ~sure
-        ax.plot(at[doubtful], medians[doubtful], markerfacecolor="white", zorder=4, **look)
+        ax.plot(at[doubtful], medians[doubtful], markerfacecolor=tone().paper, zorder=4, **look)
         lost = np.isnan(medians) & grid.tried[line]
         none = np.isnan(medians) & ~grid.tried[line]
         at_foot: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "linewidth": 0, "markersize": 4.5}
         ax.plot(at[lost], np.full(lost.sum(), 0.035), "x", color=colour, gid="lost", **at_foot)
-        ax.plot(at[none], np.full(none.sum(), 0.035), "_", color=GREY, gid="none", **at_foot)
+        ax.plot(at[none], np.full(none.sum(), 0.035), "_", color=tone().grey, gid="none", **at_foot)
     if x.count > 1 and hues > 1:
         for border in np.arange(x.count - 1) + 0.5:
-            ax.axvline(border, color=GREY, linewidth=0.4, alpha=0.4)
+            ax.axvline(border, color=tone().grey, linewidth=0.4, alpha=0.4)
     ax.grid(axis="y")
 
 
@@ -246,22 +243,16 @@ def _dress(analysis: Analysis, grid: _Grid, shown: npt.NDArray[Any]) -> None:
     log = drawn[0].get_yscale() == "log"
     how = "\n(log scale)" if log else "" if grid.bars else "\n(axis not from 0)"
     text = f"median {shorten(analysis.metric, 22)}{how}"
-    figure.supylabel(text, fontsize=9, multialignment="center")
+    figure.supylabel(text, fontsize=points(9), multialignment="center")
     others = [shorten(a.evidence.name, 18) for a in (x, hue, columns, row) if a is not None]
-    figure.suptitle(
-        f"Median {shorten(analysis.metric, 62 - len(join(others)))} by {join(others)}",
-        x=0.012,
-        ha="left",
-        fontsize=10,
-        fontweight="bold",
-    )
+    head(figure, f"Median {shorten(analysis.metric, 62 - len(join(others)))} by {join(others)}")
     marks = _legend(grid, drawn)
     figure.legend(
         handles=marks,
         loc="outside lower center",
-        ncols=min(4, len(marks)),
+        ncols=legend_columns([str(m.get_label()) for m in marks], 4, present().width - 0.2),
         title=None if hue is None else shorten(hue.evidence.name, 60),
-        title_fontsize=8.5,
+        title_fontsize=points(8.5),
         handlelength=1.4,
         columnspacing=1.4,
     )
@@ -296,18 +287,18 @@ def _legend(grid: _Grid, drawn: Sequence[Axes]) -> list[Any]:
     if hue is not None:
         marks += [
             dot_mark(shorten(text, 28), c, m, markersize=5.5)
-            for text, c, m in zip(hue.labels, _COLOURS, _MARKERS, strict=False)
+            for text, c, m in zip(hue.labels, _colours(), _MARKERS, strict=False)
         ]
-    marks.append(dot_mark("95 % interval", INK, "|", markersize=9))
+    marks.append(dot_mark("95 % interval", tone().ink, "|", markersize=9))
     few = sum(math.isfinite(v.median) and not math.isfinite(v.low + v.high) for v in grid.found)
     if few:
-        hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 5}
+        hollow: dict[str, Any] = {"markerfacecolor": tone().paper, "markersize": 5}
         text = f"too few for one ({few:,})"
-        marks.append(dot_mark(text, GREY, **hollow))
+        marks.append(dot_mark(text, tone().grey, **hollow))
     for gid, marker, text in (("lost", "x", "median unfinished"), ("none", "_", "no trial")):
         lines = [line for ax in drawn for line in ax.lines if line.get_gid() == gid]
         count = sum(np.size(line.get_xdata()) for line in lines)
         if count:
             label = f"{text} ({count:,})"
-            marks.append(dot_mark(label, GREY, marker, markersize=5))
+            marks.append(dot_mark(label, tone().grey, marker, markersize=5))
     return marks

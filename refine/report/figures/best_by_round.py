@@ -9,26 +9,9 @@ import numpy.typing as npt
 
 from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError, did_you_mean
+from refine.report.figures.look import page_width, points, style, tone
 from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PALE,
-    PINK,
-    SKY,
-    WIDTH,
-    axes,
-    dot_mark,
-    line_mark,
-    short_ids,
-    shorten,
-    style,
-    thinned,
-    title,
-)
+from refine.report.figures.style import axes, dot_mark, line_mark, short_ids, shorten, thinned, title
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.arrays import Floats
 from refine.utils.format import plural, score
@@ -39,9 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_SIDES = (GREEN, PINK, SKY, INK)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1.5, 1.5)))
-_INCHES = WIDTH - 1.0  # of the axes at a report's width
+_MARGIN = 1.0  # inches of a figure's width that its axes don't have
 
 
 class RoundValues(NamedTuple):
@@ -125,24 +107,26 @@ def best_by_round(
         ax = axes(ax, 3.4)
         few = thinned(finite & view.inside(y))
         look: dict[str, Any] = {"alpha": 0.5, "markeredgewidth": 0, "rasterized": True}
-        ax.plot(few + 1, y[few], ".", color=GREY, markersize=4.0 if len(few) > 100 else 6.5, **look)
+        ax.plot(few + 1, y[few], ".", color=tone().grey, markersize=4.0 if len(few) > 100 else 6.5, **look)
         for i, piece in enumerate(pieces):
             if i % 2:
-                ax.axvspan(piece.start + 0.5, piece.end + 0.5, color=PALE, linewidth=0, zorder=0, gid="band")
+                ax.axvspan(
+                    piece.start + 0.5, piece.end + 0.5, color=tone().pale, linewidth=0, zorder=0, gid="band"
+                )
             _line(ax, pieces, i, _look(pieces, i, way))
-        ax.plot(best + 1, y[best], "o", color=ORANGE, markersize=6, zorder=6, gid="winner")
+        ax.plot(best + 1, y[best], "o", color=tone().orange, markersize=6, zorder=6, gid="winner")
         ax.set_xlim(0.5, len(y) + 0.5 + 0.005 * len(y))
         metric_axis(ax, view, metric)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")
         ax.set_xlabel("trials of all rounds")
         lift, left_out = _names(ax, rounds, pieces, way)
-        marks = [line_mark("best so far", BLUE, linewidth=2.2)]
+        marks = [line_mark("best so far", tone().blue, linewidth=2.2)]
         if len(way) < len(pieces):
-            marks.append(line_mark("side branches", GREEN, linewidth=1.6))
+            marks.append(line_mark("side branches", tone().green, linewidth=1.6))
         where = f"{score(float(y[best]))} at trial {best + 1:,}"
-        marks.append(dot_mark(where, ORANGE))
-        marks.append(dot_mark("trial", GREY, "."))
+        marks.append(dot_mark(where, tone().orange))
+        marks.append(dot_mark("trial", tone().grey, "."))
         notes = [hidden_note(view)] if hidden_note(view) else []
         notes += [f"{plural(left_out, 'id')} left out"] if left_out else []
         text = f"Best {shorten(metric, 24)} over {plural(len(pieces), 'round')}"
@@ -184,12 +168,14 @@ def _way(pieces: Sequence[_Piece], last: int) -> list[int]:
 def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> dict[str, Any]:
     """Blue on the way to the best; a side branch has the look of its first round."""
     if i in way:
-        return {"color": BLUE, "linewidth": 2.2, "zorder": 5}
+        return {"color": tone().blue, "linewidth": 2.2, "zorder": 5}
     first = next(j for j in _way(pieces, i) if j not in way)
     sides = [j for j, p in enumerate(pieces) if j not in way and (p.parent is None or p.parent in way)]
     k = sides.index(first)
-    dashes = _DASHES[k // len(_SIDES) % len(_DASHES)]
-    return {"color": _SIDES[k % len(_SIDES)], "linestyle": dashes, "linewidth": 1.6, "zorder": 4}
+    c = tone()
+    colours = (c.green, c.pink, c.sky, c.ink)
+    dashes = _DASHES[k // len(colours) % len(_DASHES)]
+    return {"color": colours[k % len(colours)], "linestyle": dashes, "linewidth": 1.6, "zorder": 4}
 
 
 def _line(ax: Axes, pieces: Sequence[_Piece], i: int, look: dict[str, Any]) -> None:
@@ -213,7 +199,7 @@ def _names(
     total = max(1, pieces[-1].end)
     short = short_ids([found.id for found in rounds])
     texts = [f"{text} {shorten(r.note, 16)}".strip() for text, r in zip(short, rounds, strict=True)]
-    centres = [_INCHES * (p.start + p.end) / 2 / total for p in pieces]
+    centres = [(page_width() - _MARGIN) * (p.start + p.end) / 2 / total for p in pieces]
     order = sorted(range(len(pieces)), key=lambda i: (i not in way, -len(pieces[i].values)))
     flat = _fit(order, centres, [0.062 * len(text) + 0.06 for text in texts])
     turned = len(flat) < len(pieces)
@@ -230,7 +216,7 @@ def _names(
             ha="center",
             va="bottom",
             rotation=90 if turned else 0,
-            fontsize=7.5,
+            fontsize=points(7.5),
             color=colour,
             annotation_clip=False,
         )
@@ -243,6 +229,8 @@ def _fit(order: Sequence[int], centres: Sequence[float], wide: Sequence[float]) 
     shown: list[int] = []
     for i in order:
         free = all(abs(centres[i] - centres[j]) >= (wide[i] + wide[j]) / 2 for j in shown)
-        if free and (wide[i] / 2 <= centres[i] + 0.3 and centres[i] + wide[i] / 2 <= _INCHES + 0.1):
+        if free and (
+            wide[i] / 2 <= centres[i] + 0.3 and centres[i] + wide[i] / 2 <= page_width() - _MARGIN + 0.1
+        ):
             shown.append(i)
     return sorted(shown)

@@ -9,20 +9,9 @@ import numpy.typing as npt
 
 from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError
+from refine.report.figures.look import style, tone
 from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    axes,
-    dot_mark,
-    line_mark,
-    shorten,
-    style,
-    thinned,
-    title,
-)
+from refine.report.figures.style import axes, dot_mark, line_mark, shorten, thinned, title
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import score
 
@@ -69,23 +58,30 @@ def best_so_far(
         few = thinned(finished & view.inside(y))
         size = 4 if len(few) > 100 else 6.5
         ax.plot(
-            at[few], y[few], ".", color=GREY, alpha=0.6, markersize=size, markeredgewidth=0, rasterized=True
+            at[few],
+            y[few],
+            ".",
+            color=tone().grey,
+            alpha=0.6,
+            markersize=size,
+            markeredgewidth=0,
+            rasterized=True,
         )
         drawn = np.isfinite(best)
-        ax.step(at[drawn], best[drawn], where="post", color=BLUE, linewidth=2)
+        ax.step(at[drawn], best[drawn], where="post", color=tone().blue, linewidth=2)
         last = float(best[-1])
         first = int(np.argmax(best == last))
-        ax.plot(at[first], last, "o", color=ORANGE, markersize=6, zorder=5)
+        ax.plot(at[first], last, "o", color=tone().orange, markersize=6, zorder=5)
         marks = [
-            line_mark("best so far", BLUE, linewidth=2),
-            dot_mark(f"{score(last)} at trial {at[first]:,}", ORANGE),
-            dot_mark("trial", GREY, "."),
+            line_mark("best so far", tone().blue, linewidth=2),
+            dot_mark(f"{score(last)} at trial {at[first]:,}", tone().orange),
+            dot_mark("trial", tone().grey, "."),
         ]
         if not finished.all():
             bad = at[thinned(~finished)]
             # Crosses that would cover each other become strokes.
             dense = len(bad) > 80
-            look: dict[str, Any] = {"marker": "|" if dense else "x", "color": INK, "linewidth": 0}
+            look: dict[str, Any] = {"marker": "|" if dense else "x", "color": tone().ink, "linewidth": 0}
             look |= {"markersize": 4, "markeredgewidth": 0.6 if dense else 0.9}
             ax.plot(
                 bad, np.full(len(bad), 0.02 if sign > 0 else 0.98), transform=ax.get_xaxis_transform(), **look

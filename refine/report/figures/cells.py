@@ -9,7 +9,8 @@ import numpy as np
 
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.analysis.selection import stays
-from refine.report.figures.style import WIDTH, Scale, _fitting, shorten, told_apart, wrapped
+from refine.report.figures.look import page_width
+from refine.report.figures.style import Scale, _fitting, shorten, told_apart, wrapped
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats, Ints
 from refine.utils.format import number
@@ -159,7 +160,7 @@ def slant(axis: CellAxis, inches: float) -> int:
     letters = _letters(axis, inches)
     if axis.evidence.parameter.ordered or max(len(text) for text in axis.labels) <= 2 * letters - 2:
         return 0
-    return 35 if letters >= 3 and inches > WIDTH / 2 else 90
+    return 35 if letters >= 3 and inches > page_width() / 2 else 90
 
 
 def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
@@ -178,7 +179,7 @@ def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
         # Both ends of a shared cell's label below each other, and of all labels those that don't touch.
         labels = [text.replace("–", "–\n") for text in labels]
         share = (at - low) / (high - low)
-        fit = _fitting(share * inches / WIDTH, [max(text.split("\n"), key=len) for text in labels])
+        fit = _fitting(share * inches / page_width(), [max(text.split("\n"), key=len) for text in labels])
         at, labels = at[fit], [labels[i] for i in fit]
     elif not turned:
         labels = [wrapped(text, _letters(axis, inches)) for text in labels]

@@ -13,14 +13,9 @@ from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import having, ranked_trials
 from refine.errors import AnalysisError
+from refine.report.figures.look import style, tone
 from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
-    AMBER,
-    BLUE,
-    GREY,
-    INK,
-    LIGHT,
-    ORANGE,
     Scale,
     area_mark,
     axes,
@@ -28,7 +23,6 @@ from refine.report.figures.style import (
     line_mark,
     shorten,
     spread,
-    style,
     thinned,
     title,
 )
@@ -138,11 +132,11 @@ def _draw(
     at = np.clip(unit[few] + jitter, *ends)
     size = 5.0 if len(few) <= 300 else 3.6
     look: dict[str, Any] = {"markersize": size, "alpha": 0.45, "markeredgewidth": 0, "rasterized": True}
-    ax.plot(scale.at(at), y[few], ".", color=INK, **look)
-    marks: list[Any] = [dot_mark("trial", INK, ".", alpha=0.6)]
+    ax.plot(scale.at(at), y[few], ".", color=tone().ink, **look)
+    marks: list[Any] = [dot_mark("trial", tone().ink, ".", alpha=0.6)]
     _medians(ax, scale, line, view)
     words = "running median, 95 % band" if line.running else "median, 95 % interval"
-    marks.append(line_mark(words, ORANGE, marker=None if line.running else "o", markersize=4))
+    marks.append(line_mark(words, tone().orange, marker=None if line.running else "o", markersize=4))
     limits = tuple(float(v) for v in scale.at(ends))
     scale.dress(ax, e.name, (limits[0], limits[1]), [float(v) for v in bounds])
     _mark(ax, scale, new, e.parameter, label, marks)
@@ -172,13 +166,15 @@ def _medians(ax: Axes, scale: Scale, line: MedianLine, view: MetricView) -> None
     at = scale.at(line.at)
     low, high = (np.clip(v, view.low, view.high) for v in (line.low, line.high))
     if line.running:
-        ax.fill_between(at, low, high, color=ORANGE, alpha=0.2, linewidth=0)
-        ax.plot(at, line.median, color=ORANGE, linewidth=1.8)
+        ax.fill_between(at, low, high, color=tone().orange, alpha=0.2, linewidth=0)
+        ax.plot(at, line.median, color=tone().orange, linewidth=1.8)
         return
-    ax.plot(at, line.median, color=ORANGE, linewidth=1, alpha=0.8)
-    ax.vlines(at, low, high, color=ORANGE, linewidth=1.8)
+    ax.plot(at, line.median, color=tone().orange, linewidth=1, alpha=0.8)
+    ax.vlines(at, low, high, color=tone().orange, linewidth=1.8)
     inside = view.inside(line.median)
-    ax.plot(at[inside], line.median[inside], "o", color=ORANGE, markersize=4.5, clip_on=False, zorder=5)
+    ax.plot(
+        at[inside], line.median[inside], "o", color=tone().orange, markersize=4.5, clip_on=False, zorder=5
+    )
 
 
 def _mark(
@@ -196,10 +192,10 @@ def _mark(
         found = [grid.index(v) for v in new.grid if v in grid]
         ends = [min(found) - 0.5, max(found) + 0.5] if found else []
     if len(ends) > 1:
-        ax.axvspan(min(ends), max(ends), color=AMBER, alpha=0.18, linewidth=0, zorder=0)
+        ax.axvspan(min(ends), max(ends), color=tone().amber, alpha=0.18, linewidth=0, zorder=0)
     for v in ends if len(ends) <= 2 else (min(ends), max(ends)):
-        ax.axvline(v, color=AMBER, linewidth=1.6, linestyle=(0, (4, 2)))
-    marks.append(area_mark(f"{label}: {shorten(bounds_text(new), 24)}", AMBER, alpha=0.35))
+        ax.axvline(v, color=tone().amber, linewidth=1.6, linestyle=(0, (4, 2)))
+    marks.append(area_mark(f"{label}: {shorten(bounds_text(new), 24)}", tone().amber, alpha=0.35))
 
 
 def _strip(ax: Axes, scale: Scale, found: Densities, marks: list[Any]) -> None:
@@ -207,10 +203,10 @@ def _strip(ax: Axes, scale: Scale, found: Densities, marks: list[Any]) -> None:
     place = scale.at(found.at)
     below = ax.inset_axes((0.0, 0.0, 1.0, _STRIP), sharex=ax)
     below.patch.set_alpha(0.0)
-    below.fill_between(place, found.everyone, color=LIGHT, alpha=0.6, linewidth=0)
+    below.fill_between(place, found.everyone, color=tone().light, alpha=0.6, linewidth=0)
     top = float(found.everyone.max())
     if found.good:
-        below.plot(place, found.best, color=BLUE, linewidth=1.8)
+        below.plot(place, found.best, color=tone().blue, linewidth=1.8)
         top = max(top, float(found.best.max()))
     below.set_ylim(0, 1.25 * top)
     below.set_yticks([])
@@ -223,8 +219,10 @@ def _strip(ax: Axes, scale: Scale, found: Densities, marks: list[Any]) -> None:
         ax.set_ylim(high * (low / high) ** (1 / (1 - _STRIP)), high)
     else:
         ax.set_ylim(high - (high - low) / (1 - _STRIP), high)
-    ax.axhspan(ax.get_ylim()[0], low, color="white", zorder=2, linewidth=0)
-    ax.axhline(low, color=GREY, linewidth=0.8, zorder=2.1)
+    ax.axhspan(ax.get_ylim()[0], low, color=tone().paper, zorder=2, linewidth=0)
+    ax.axhline(low, color=tone().grey, linewidth=0.8, zorder=2.1)
     ax.set_yticks([v for v in ax.get_yticks() if low <= v <= high])
-    marks.append(line_mark(f"density of the best {percent(GOOD)} ({found.good:,} here)", BLUE, linewidth=1.8))
-    marks.append(area_mark(f"of all ({found.n:,})", LIGHT, alpha=0.6))
+    marks.append(
+        line_mark(f"density of the best {percent(GOOD)} ({found.good:,} here)", tone().blue, linewidth=1.8)
+    )
+    marks.append(area_mark(f"of all ({found.n:,})", tone().light, alpha=0.6))

@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.analysis.finding import MATTERS
-from refine.report.figures.style import (
-    BLUE,
-    GREY,
-    INK,
-    LIGHT,
-    area_mark,
-    axes,
-    line_mark,
-    shorten,
-    style,
-    title,
-    wrapped,
-)
+from refine.report.figures.look import points, style, tone
+from refine.report.figures.style import area_mark, axes, label_letters, line_mark, shorten, title, wrapped
 from refine.utils.format import p_value
 
 if TYPE_CHECKING:
@@ -45,17 +34,17 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax = axes(ax, 1.5 + 0.3 * max(1, len(shown)))
         for row, e in enumerate(shown):
             _effect_row(ax, row, e, analysis.findings[e.name].verdict == MATTERS)
-        ax.axvline(0, color=GREY, linewidth=1)
-        ax.set_yticks(range(len(shown)), [wrapped(e.name, 26) for e in shown])
+        ax.axvline(0, color=tone().grey, linewidth=1)
+        ax.set_yticks(range(len(shown)), [wrapped(e.name, label_letters(26)) for e in shown])
         ax.set_ylim(len(shown) - 0.4, -0.6)
         ax.set_xlim(-1.02, 1.02)
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel(f"rank correlation with {shorten(analysis.metric)}; without an order: √ε², no sign")
-        marks: list[Any] = [line_mark("ordered", INK, marker="o", linewidth=1.4)]
+        marks: list[Any] = [line_mark("ordered", tone().ink, marker="o", linewidth=1.4)]
         if any(e.association for e in shown):
-            marks.append(line_mark("unordered", INK, marker="D", linewidth=1.4))
-        marks += [area_mark("q ≤ 0.1", BLUE, alpha=0.45), area_mark("no effect seen", LIGHT)]
+            marks.append(line_mark("unordered", tone().ink, marker="D", linewidth=1.4))
+        marks += [area_mark("q ≤ 0.1", tone().blue, alpha=0.45), area_mark("no effect seen", tone().light)]
         title(
             ax,
             f"What {shorten(analysis.metric, 18)} depends on ({analysis.n_space_filling:,} trials, 95 % intervals)",
@@ -65,8 +54,8 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
 
 
 def _effect_row(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None:
-    color = BLUE if matters else LIGHT
-    edge = BLUE if matters else GREY
+    color = tone().blue if matters else tone().light
+    edge = tone().blue if matters else tone().grey
     if e.correlation is not None:
         at, low, high = e.correlation.estimate, e.correlation.low, e.correlation.high
         marker, hatch = "o", None
@@ -87,6 +76,6 @@ def _effect_row(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None
         note,
         transform=ax.get_yaxis_transform(),
         va="center",
-        fontsize=8,
-        color=INK if matters else GREY,
+        fontsize=points(8),
+        color=tone().ink if matters else tone().grey,
     )

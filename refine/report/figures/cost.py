@@ -9,21 +9,9 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of
 from refine.analysis.metric_view import MetricView
+from refine.report.figures.look import style, tone
 from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    LIGHT,
-    ORANGE,
-    area_mark,
-    axes,
-    line_mark,
-    shorten,
-    style,
-    thinned,
-    title,
-)
+from refine.report.figures.style import area_mark, axes, line_mark, shorten, thinned, title
 from refine.utils.arrays import Floats
 from refine.utils.format import duration, score
 
@@ -56,38 +44,42 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax = axes(ax, 3.4)
         if known and noise > 0:
             ends = (y[best], y[best] - analysis.sign * noise)
-            ax.axhspan(min(ends), max(ends), color=LIGHT, alpha=0.45, linewidth=0, zorder=0, gid="noise")
+            ax.axhspan(
+                min(ends), max(ends), color=tone().light, alpha=0.45, linewidth=0, zorder=0, gid="noise"
+            )
         few = thinned(view.inside(y))
         look: dict[str, Any] = {
             "markersize": 4 if len(few) > 100 else 6.5,
             "alpha": 0.5,
             "markeredgewidth": 0,
         }
-        ax.plot(x[few], y[few], ".", color=GREY, rasterized=True, **look)
+        ax.plot(x[few], y[few], ".", color=tone().grey, rasterized=True, **look)
         ends_at = np.append(x[front], x.max())
         ax.plot(
             ends_at,
             np.append(y[front], y[front][-1]),
-            color=BLUE,
+            color=tone().blue,
             drawstyle="steps-post",
             linewidth=1.6,
             gid="front",
         )
-        ax.plot(x[front], y[front], "o", color=BLUE, markersize=3.5, zorder=3)
-        ax.plot(x[cheapest], y[cheapest], "D", color=GREEN, markersize=7, zorder=5, gid="cheapest")
-        ax.plot(x[best], y[best], "o", color=ORANGE, markersize=6.5, zorder=6, gid="best")
+        ax.plot(x[front], y[front], "o", color=tone().blue, markersize=3.5, zorder=3)
+        ax.plot(x[cheapest], y[cheapest], "D", color=tone().green, markersize=7, zorder=5, gid="cheapest")
+        ax.plot(x[best], y[best], "o", color=tone().orange, markersize=6.5, zorder=6, gid="best")
         _time_axis(ax, x)
         metric_axis(ax, view, analysis.metric)
         ax.grid()
         words = "cheapest within noise" if known and noise > 0 else "cheapest as good"
         dot: dict[str, Any] = {"linewidth": 0, "markersize": 6}
         marks: list[Any] = [
-            line_mark(f"best: {score(y[best])}, {duration(x[best])}", ORANGE, marker="o", **dot),
-            line_mark(f"{words}: {score(y[cheapest])}, {duration(x[cheapest])}", GREEN, marker="D", **dot),
-            line_mark("Pareto front", BLUE, linewidth=1.6),
+            line_mark(f"best: {score(y[best])}, {duration(x[best])}", tone().orange, marker="o", **dot),
+            line_mark(
+                f"{words}: {score(y[cheapest])}, {duration(x[cheapest])}", tone().green, marker="D", **dot
+            ),
+            line_mark("Pareto front", tone().blue, linewidth=1.6),
         ]
         if known and noise > 0:
-            marks.append(area_mark(f"noise ({score(noise)})", LIGHT, alpha=0.6))
+            marks.append(area_mark(f"noise ({score(noise)})", tone().light, alpha=0.6))
         notes = [hidden_note(view)] if hidden_note(view) else []
         notes += [f"{found.untimed:,} without a time"] if found.untimed else []
         notes += ["noise unknown"] if not known else []

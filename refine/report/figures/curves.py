@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from refine.analysis.learning_curves import Pair, TrialCurves
 from refine.errors import AnalysisError
-from refine.report.figures.style import BLUE, GREY, INK, ORANGE, panels, shorten, style
+from refine.report.figures.look import narrow, points, style, tone
+from refine.report.figures.style import head, panels, shorten
 from refine.report.pages.curves import FLAG_WORDS
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import number, score
@@ -25,11 +26,6 @@ MOST = 4
 _FACTOR = 30.0  # of largest to smallest loss, from which on the axis is logarithmic
 _SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside
 _LETTERS = 25  # of words that fit above one of four panels
-_LOOKS: dict[str, dict[str, Any]] = {
-    "training": {"color": ORANGE, "linewidth": 1.1, "linestyle": (0, (4, 1.2))},
-    "validation": {"color": BLUE, "linewidth": 1.5},
-    "as reported": {"color": BLUE, "linewidth": 1.5},
-}
 
 
 def curves(found: Sequence[TrialCurves], metric: str, direction: str) -> npt.NDArray[Any]:
@@ -55,25 +51,50 @@ def curves(found: Sequence[TrialCurves], metric: str, direction: str) -> npt.NDA
     names = {"loss": "loss", "score": metric.rpartition(":")[2].removeprefix("val_")}
     rows = [kind for kind in names if any(any(getattr(trial, kind)) for trial in found)]
     with style():
-        grid = panels(len(rows), len(found), 0.75 + 1.55 * len(rows))
+        grid = _grid(len(rows), len(found))
         shown: dict[str, Any] = {}
         for kind, line in zip(rows, grid, strict=True):
             pairs = [getattr(trial, kind) for trial in found]
             for ax, pair in zip(line, pairs, strict=True):
                 shown |= _draw(ax, pair, kind)
             _limit(line[0], pairs, kind, direction)
-            line[0].set_ylabel(shorten(names[kind], 22))
+            for ax in line[:: 2 if narrow() else len(line)]:
+                ax.set_ylabel(shorten(names[kind], 22))
         _heads(grid[0], found)
         for ax in grid[-1]:
             ax.set_xlabel("epoch")
         figure = grid[0, 0].figure
         figure.align_ylabels()
-        figure.suptitle(
-            "Training curves of the best trials", x=0.012, ha="left", fontsize=10, fontweight="bold"
-        )
+        head(figure, "Training curves of the best trials")
         if shown:  # else no epoch of any has a finite value
-            figure.legend(handles=list(shown.values()), loc="outside upper right", ncols=len(shown))
+            place = "outside lower center" if narrow() else "outside upper right"
+            figure.legend(handles=list(shown.values()), loc=place, ncols=len(shown))
     return grid
+
+
+def _grid(rows: int, trials: int) -> npt.NDArray[Any]:
+    """(rows, trials) axes of a new figure, a row's with one vertical axis; two trials beside each other in a column."""
+    if not narrow() or trials <= 2:
+        return panels(rows, trials, 0.75 + 1.55 * rows)
+    blocks = -(-trials // 2)
+    made = panels(rows * blocks, 2, 1.0 + 1.5 * rows * blocks, sharey=False)
+    if trials % 2:
+        for ax in made[-rows:, 1]:
+            ax.set_visible(False)
+        for ax in made[-rows - 1, 1:]:
+            ax.tick_params(labelbottom=True)
+    places = [[made[(t // 2) * rows + k, t % 2] for t in range(trials)] for k in range(rows)]
+    for line in places:
+        for t, ax in enumerate(line[1:], 1):
+            ax.sharey(line[0])
+            ax.tick_params(labelleft=t % 2 == 0)
+    return np.array(places, dtype=object)
+
+
+def _look(label: str) -> dict[str, Any]:
+    if label == "training":
+        return {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
+    return {"color": tone().blue, "linewidth": 1.5}
 
 
 def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
@@ -88,7 +109,7 @@ def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
         # A score without a partner may be of any rows.
         label = "as reported" if kind == "score" and role == "training" and not pair.validation else role
         (drawn[label],) = ax.plot(
-            at + 1, y[at], label=label, marker="." if at.size == 1 else None, **_LOOKS[label]
+            at + 1, y[at], label=label, marker="." if at.size == 1 else None, **_look(label)
         )
     ax.grid(axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -116,11 +137,18 @@ def _heads(line: npt.NDArray[Any], found: Sequence[TrialCurves]) -> None:
     texts = [_lines(trial) for trial in found]
     tall = max(len(text) for text in texts)
     for ax, trial, text in zip(line, found, texts, strict=True):
-        ax.set_title(f"{trial.rank}: {score(trial.value)}", loc="left", fontsize=9, pad=4 + 10 * tall)
+        ax.set_title(f"{trial.rank}: {score(trial.value)}", loc="left", fontsize=points(9), pad=4 + 10 * tall)
         below = "\n".join([*text, *[""] * (tall - len(text))])
-        color = INK if trial.seen else GREY
+        color = tone().ink if trial.seen else tone().grey
         ax.annotate(
-            below, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=8, style="italic", color=color
+            below,
+            (0, 1),
+            (0, 3),
+            "axes fraction",
+            "offset points",
+            fontsize=points(8),
+            style="italic",
+            color=color,
         )
 
 

@@ -12,21 +12,16 @@ from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import having, space_filling_trials, stays
 from refine.report.figures.levels import share_bars, violins
+from refine.report.figures.look import style, tone
 from refine.report.figures.metric_axis import hidden_note, metric_axis
 from refine.report.figures.style import (
-    AMBER,
-    BLUE,
-    GREY,
-    INK,
-    LIGHT,
-    ORANGE,
     Scale,
     area_mark,
     axes,
     line_mark,
+    shades,
     shorten,
     spread,
-    style,
     thinned,
     title,
 )
@@ -75,12 +70,12 @@ def _density_range(
     found = density_curves(analysis, e.name)
     at, everyone, best = found.at, found.everyone, found.best
     ax = axes(ax, 2.9)
-    ax.fill_between(scale.at(at), everyone, color=LIGHT, alpha=0.6, linewidth=0)
-    ax.plot(scale.at(at), everyone, color=GREY, linewidth=1.4)
-    ax.plot(scale.at(at), best, color=BLUE, linewidth=2)
+    ax.fill_between(scale.at(at), everyone, color=tone().light, alpha=0.6, linewidth=0)
+    ax.plot(scale.at(at), everyone, color=tone().grey, linewidth=1.4)
+    ax.plot(scale.at(at), best, color=tone().blue, linewidth=2)
     marks: list[Any] = [
-        line_mark(_good_text(found), BLUE, linewidth=2),
-        line_mark(f"all ({found.n:,})", GREY, linewidth=1.4),
+        line_mark(_good_text(found), tone().blue, linewidth=2),
+        line_mark(f"all ({found.n:,})", tone().grey, linewidth=1.4),
     ]
     scale.dress(ax, e.name, _shade(ax, old, new, label, marks), _ends(new))
     ax.set_ylim(0, 1.08 * max(1.0, float(everyone.max()), float(best.max())))
@@ -97,14 +92,14 @@ def _shade(ax: Axes, old: Range, new: Parameter | None, label: str, marks: list[
     text = f"{label}: {shorten(bounds_text(new), 28)}"
     if isinstance(new, Range):
         a, b = (float(v) for v in new.edges())
-        ax.axvspan(a, b, color=AMBER, alpha=0.22, linewidth=0, zorder=0)
-        marks.append(area_mark(text, AMBER, alpha=0.35))
+        ax.axvspan(a, b, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
+        marks.append(area_mark(text, tone().amber, alpha=0.35))
         ends = [a, b]
     else:
         ends = [float(v) for v in new.grid if number_of(v) is not None]
         for v in ends:
-            ax.axvline(v, color=AMBER, linewidth=2, zorder=0)
-        marks.append(line_mark(text, AMBER, linewidth=2))
+            ax.axvline(v, color=tone().amber, linewidth=2, zorder=0)
+        marks.append(line_mark(text, tone().amber, linewidth=2))
     if not old.log or min(ends, default=1.0) > 0:
         outside = min([low, *ends]), max([high, *ends])
     else:
@@ -112,8 +107,8 @@ def _shade(ax: Axes, old: Range, new: Parameter | None, label: str, marks: list[
     if outside != (low, high):
         # The range grew: lines say where it ended.
         for v in (low, high):
-            ax.axvline(v, color=INK, linewidth=1, linestyle="--")
-        marks.append(line_mark(f"now: {bounds_text(old)}", INK, linewidth=1, linestyle="--"))
+            ax.axvline(v, color=tone().ink, linewidth=1, linestyle="--")
+        marks.append(line_mark(f"now: {bounds_text(old)}", tone().ink, linewidth=1, linestyle="--"))
     return outside
 
 
@@ -154,35 +149,35 @@ def _surface(
     found = density_surface(analysis, e.name, view)
     # Contours are closer at the low end, so that the slopes show beside the peak of a saturated metric.
     levels = float(found.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
-    ax.contourf(scale.at(found.x), found.y, found.density.T, levels=levels, cmap="Blues", alpha=0.85)
+    ax.contourf(scale.at(found.x), found.y, found.density.T, levels=levels, cmap=shades(), alpha=0.85)
     few = thinned(view.inside(y))
     jitter = np.abs(x[few] + 0.4 * step * (spread(len(few)) - 0.5))
     ax.plot(
         scale.at(np.where(jitter > 1, 2 - jitter, jitter)),
         y[few],
         ".",
-        color=INK,
+        color=tone().ink,
         markersize=3.6,
         alpha=0.45,
         markeredgewidth=0,
         rasterized=True,
     )
     marks: list[Any] = [
-        area_mark("density of trials", "#6baed6"),
-        line_mark("median per level, 95 % interval", ORANGE, marker="o", markersize=4, linewidth=1.4),
+        area_mark("density of trials", tone().density[4]),
+        line_mark("median per level, 95 % interval", tone().orange, marker="o", markersize=4, linewidth=1.4),
     ]
     seen = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)]
-    ax.plot([at for _, at in seen], [v.median for v, _ in seen], color=ORANGE, linewidth=1, alpha=0.8)
+    ax.plot([at for _, at in seen], [v.median for v, _ in seen], color=tone().orange, linewidth=1, alpha=0.8)
     thin = 1.0 if len(seen) <= 20 else 0.6
     for v, at in seen:
         # An end's median sits on the frame: in front of it, and not cut in half. One out of view is an arrow.
         marker = "o" if view.inside(v.median) else "^" if v.median > view.high else "v"
         median = float(np.clip(v.median, view.low, view.high))
-        ax.plot(at, median, marker, color=ORANGE, markersize=4.5 * thin, clip_on=False, zorder=5)
+        ax.plot(at, median, marker, color=tone().orange, markersize=4.5 * thin, clip_on=False, zorder=5)
         if np.isfinite(v.low) and np.isfinite(v.high):
             ends = np.clip([v.low, v.high], view.low, view.high)
             look: dict[str, Any] = {"linewidth": 1.8 * thin, "solid_capstyle": "butt", "clip_on": False}
-            ax.plot([at, at], ends, color=ORANGE, zorder=5, **look)
+            ax.plot([at, at], ends, color=tone().orange, zorder=5, **look)
     scale.dress(ax, e.name, _bounds_lines(ax, e.parameter, new, label, marks), _ends(new))
     metric_axis(ax, view, analysis.metric)
     title(ax, f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}", marks, note=hidden_note(view))
@@ -211,7 +206,7 @@ def _bounds_lines(
         ax.plot(
             [min(ends), max(ends)],
             [0, 0],
-            color=AMBER,
+            color=tone().amber,
             linewidth=7,
             solid_capstyle="butt",
             clip_on=False,
@@ -220,8 +215,8 @@ def _bounds_lines(
         )
     for v in ends:
         if limits[0] < v < limits[1]:
-            ax.axvline(v, color=AMBER, linewidth=1.6, linestyle=(0, (4, 2)))
-    marks.append(line_mark(text, AMBER, linewidth=5))
+            ax.axvline(v, color=tone().amber, linewidth=1.6, linestyle=(0, (4, 2)))
+    marks.append(line_mark(text, tone().amber, linewidth=5))
     return limits
 
 

@@ -10,22 +10,9 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError
+from refine.report.figures.look import points, style, tone
 from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import (
-    AMBER,
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PINK,
-    SKY,
-    axes,
-    line_mark,
-    shorten,
-    style,
-    title,
-)
+from refine.report.figures.style import axes, line_mark, shorten, title
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.arrays import Floats
 from refine.utils.format import plural
@@ -37,7 +24,6 @@ if TYPE_CHECKING:
 
 
 _MOST = 8  # rounds that are told apart
-_EARLIER = (ORANGE, GREEN, AMBER, PINK, SKY, INK)
 _DASHES = ("-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (7, 2, 1, 2)), (0, (3, 3)))
 
 
@@ -70,8 +56,8 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     sign = sign_of(direction)
     found = {label: stats.Edf()(sign * v) for label, v in rounds.items()}
     view = MetricView(np.concatenate(list(rounds.values())), direction)
-    looks = _looks(len(found))
     with style():
+        looks = _looks(len(found))
         ax = axes(ax, 3.3)
         marks: list[Any] = []
         for (label, curve), (color, dash, width) in zip(found.items(), looks, strict=True):
@@ -95,7 +81,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
             handles=marks[::-1],
             loc=corner,
             title="95 % bands" + (f"; {plural(left_out, 'round')} between left out" if left_out else ""),
-            title_fontsize=8,
+            title_fontsize=points(8),
             alignment="left",
             frameon=True,
             framealpha=0.85,
@@ -106,9 +92,11 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
 
 def _looks(count: int) -> list[tuple[str, Any, float]]:
     """Colour, dashes and width per round, the oldest first."""
-    earlier = [(_EARLIER[i], _DASHES[i], 1.4) for i in range(max(0, count - 2))]
-    parent: list[tuple[str, Any, float]] = [(GREY, "--", 1.8)] if count > 1 else []
-    return [*earlier, *parent, (BLUE, "-", 2.2)]
+    c = tone()
+    colours = (c.orange, c.green, c.amber, c.pink, c.sky, c.ink)
+    earlier = [(colours[i], _DASHES[i], 1.4) for i in range(max(0, count - 2))]
+    parent: list[tuple[str, Any, float]] = [(tone().grey, "--", 1.8)] if count > 1 else []
+    return [*earlier, *parent, (tone().blue, "-", 2.2)]
 
 
 def _steps(curve: stats.Curve, sign: float, view: MetricView) -> tuple[Floats, Floats, Floats, Floats]:

@@ -8,20 +8,15 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence
 from refine.errors import AnalysisError
+from refine.report.figures.look import points, style, tone
 from refine.report.figures.style import (
-    AMBER,
-    GREY,
-    INK,
-    ORANGE,
-    PALE,
     Scale,
     axes,
     dot_mark,
+    label_letters,
     line_mark,
     shorten,
-    style,
     title,
-    title_letters,
     wrapped,
 )
 from refine.space.limits import widened
@@ -56,15 +51,15 @@ def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
     shown.sort(key=lambda e: (not e.piled_up, min(e.edge_q), -max(edge.top_count for edge in e.edges)))
     with style():
         ax = axes(ax, 1.45 + 0.46 * len(shown))
-        names = [wrapped(e.name, 22) for e in shown]
+        names = [wrapped(e.name, label_letters(22)) for e in shown]
         reach = 0.05
         for row, e in enumerate(shown):
             if row % 2:
-                ax.axhspan(row - 0.5, row + 0.5, color=PALE, alpha=0.5, linewidth=0, zorder=0)
+                ax.axhspan(row - 0.5, row + 0.5, color=tone().pale, alpha=0.5, linewidth=0, zorder=0)
             for k, offset in enumerate((-0.22, 0.22)):
                 reach = max(reach, _end(ax, e, k, row + offset))
         ax.set_yticks(range(len(shown)), names)
-        ax.tick_params(axis="y", length=0, pad=52)
+        ax.tick_params(axis="y", length=0, pad=points(52))
         ax.set_ylim(len(shown) - 0.45, -0.55)
         ax.set_xlim(0, min(1.0, 1.04 * reach))
         ax.xaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
@@ -72,13 +67,13 @@ def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax.set_xlabel(f"share of the best {percent(GOOD)} at that end")
         dot: dict[str, Any] = {"linewidth": 0, "markersize": 5.5}
         marks = [
-            line_mark("pile-up: widen", ORANGE, marker="o", **dot),
-            line_mark("no pile-up", GREY, marker="o", **dot),
-            line_mark("natural limit", GREY, marker="s", **dot),
-            dot_mark("uniform spread", INK, "|", markersize=9, markeredgewidth=1.6),
+            line_mark("pile-up: widen", tone().orange, marker="o", **dot),
+            line_mark("no pile-up", tone().grey, marker="o", **dot),
+            line_mark("natural limit", tone().grey, marker="s", **dot),
+            dot_mark("uniform spread", tone().ink, "|", markersize=9, markeredgewidth=1.6),
         ]
         text = f"Do the best trials lie at an end? ({shorten(analysis.metric, 20)})"
-        title(ax, text, marks, letters=title_letters([f"{name}{' ' * 18}" for name in names]))
+        title(ax, text, marks)
     return ax
 
 
@@ -89,19 +84,39 @@ def _end(ax: Axes, e: ParameterEvidence, k: int, at: float) -> float:
     share = edge.top_count / max(1, edge.top_n)
     limit = isinstance(e.parameter, Range) and widened(e.name, e.parameter, e.parameter, edge.side) is None
     piled = any(found is edge for found, _ in e.piled_up)
-    colour = AMBER if piled and limit else ORANGE if piled else GREY
+    colour = tone().amber if piled and limit else tone().orange if piled else tone().grey
     ax.plot([float(ends.low), float(ends.high)], [at, at], color=colour, linewidth=1.6, solid_capstyle="butt")
     ax.plot(
         share, at, "s" if limit else "o", color=colour, markersize=5.5, zorder=4, clip_on=False, gid=edge.side
     )
-    ax.plot(edge.share, at, "|", color=INK, markersize=9, markeredgewidth=1.6, zorder=3, gid="space_filling")
-    place: dict[str, Any] = {"va": "center", "fontsize": 7.5, "transform": ax.get_yaxis_transform()}
+    ax.plot(
+        edge.share,
+        at,
+        "|",
+        color=tone().ink,
+        markersize=9,
+        markeredgewidth=1.6,
+        zorder=3,
+        gid="space_filling",
+    )
+    place: dict[str, Any] = {"va": "center", "fontsize": points(7.5), "transform": ax.get_yaxis_transform()}
     value = Scale(e.parameter).labels[0 if edge.side == "low" else -1]
-    ax.text(-0.016, at, f"{edge.side} {value}", ha="right", color=INK, **place)
+    ax.annotate(
+        f"{edge.side} {value}",
+        (0, at),
+        (-points(6), 0),
+        xycoords=place["transform"],
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=points(7.5),
+        color=tone().ink,
+        annotation_clip=False,
+    )
     words = f"q {p_value(q)}"
     if e.read == 0:
         words = "never read"
     elif q <= ALPHA and not piled:  # why it is no reason to widen
         words += ", small" if edge.peak else ", no peak"
-    ax.text(1.015, at, words, color=INK if piled else GREY, **place)
+    ax.text(1.015, at, words, color=tone().ink if piled else tone().grey, **place)
     return max(float(ends.high), edge.share)

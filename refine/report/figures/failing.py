@@ -10,17 +10,8 @@ from refine.analysis.levels import by_failures, failure_rates
 from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import cell_axis
-from refine.report.figures.style import (
-    GREY,
-    INK,
-    ORANGE,
-    axes,
-    line_mark,
-    shorten,
-    style,
-    title,
-    title_letters,
-)
+from refine.report.figures.look import points, style, tone
+from refine.report.figures.style import axes, line_mark, shorten, title
 from refine.utils.format import p_value, percent, plural
 
 if TYPE_CHECKING:
@@ -66,21 +57,31 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax = axes(ax, 1.35 + 0.21 * len(rows))
         reach = 0.02
         for at, (_, rate, q) in enumerate(rows):
-            place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
+            place: dict[str, Any] = {
+                "transform": ax.get_yaxis_transform(),
+                "va": "center",
+                "fontsize": points(8),
+            }
             if rate is None:
-                ax.text(1.015, at, f"q {p_value(q)}", color=INK if q <= ALPHA else GREY, **place)
+                ax.text(
+                    1.015, at, f"q {p_value(q)}", color=tone().ink if q <= ALPHA else tone().grey, **place
+                )
                 continue
-            colour = ORANGE if q <= ALPHA else GREY
+            colour = tone().orange if q <= ALPHA else tone().grey
             if not rate.n:
-                ax.text(0.01, at, "no trial", color=GREY, **place)
+                ax.text(0.01, at, "no trial", color=tone().grey, **place)
                 continue
             ax.plot([rate.low, rate.high], [at, at], color=colour, linewidth=1.6, solid_capstyle="butt")
             ax.plot(rate.rate, at, "o", color=colour, markersize=5, zorder=4, clip_on=False, gid="rate")
             ax.text(
-                1.015, at, f"{rate.hits:,} of {rate.n:,}", color=colour if colour == ORANGE else GREY, **place
+                1.015,
+                at,
+                f"{rate.hits:,} of {rate.n:,}",
+                color=colour if colour == tone().orange else tone().grey,
+                **place,
             )
             reach = max(reach, rate.high)
-        ax.axvline(overall, color=INK, linewidth=1, linestyle=(0, (4, 2)), zorder=1, gid="overall")
+        ax.axvline(overall, color=tone().ink, linewidth=1, linestyle=(0, (4, 2)), zorder=1, gid="overall")
         names = [text for text, _, _ in rows]
         ax.set_yticks(range(len(rows)), names)
         for tick, (_, rate, _) in zip(ax.get_yticklabels(), rows, strict=True):
@@ -94,14 +95,14 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
         ax.set_xlabel("share of ended trials that failed, diverged or are degenerate")
         text = f"all: {int(bad.sum()):,} of {len(bad):,} ({percent(overall)})"
         marks = [
-            line_mark("more often than elsewhere, q ≤ 0.1", ORANGE, marker="o", linewidth=1.6),
-            line_mark(text, INK, linewidth=1, linestyle=(0, (4, 2))),
+            line_mark("more often than elsewhere, q ≤ 0.1", tone().orange, marker="o", linewidth=1.6),
+            line_mark(text, tone().ink, linewidth=1, linestyle=(0, (4, 2))),
         ]
         if not any(q <= ALPHA for _, rate, q in rows if rate is not None):
             marks = marks[1:]
         left = len(found) - drawn
         note = f"{plural(left, 'parameter')} left out" if left else ""
-        title(ax, "Where trials fail", marks, note=note, letters=title_letters([*names, " " * 4]))
+        title(ax, "Where trials fail", marks, note=note)
     return ax
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.report.figures.style import BLUE, GREY, ORANGE, axes, line_mark, shorten, style, title
+from refine.report.figures.look import style, tone
+from refine.report.figures.style import axes, line_mark, shorten, title
 from refine.stats.front import non_dominated
 from refine.trials.frame import infeasible_rows
 from refine.trials.front import front_rows, title_of
@@ -55,15 +56,24 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
     with style():
         ax = axes(ax, 3.4)
         dot: dict[str, Any] = {"markersize": 6.5, "alpha": 0.5, "markeredgewidth": 0, "rasterized": True}
-        ax.plot(points[~broken, 1], points[~broken, 0], ".", color=GREY, **dot)
+        ax.plot(points[~broken, 1], points[~broken, 0], ".", color=tone().grey, **dot)
         marks = [
-            line_mark(f"front: {len(on)} of {len(frame)}", BLUE, marker="o", linewidth=1.2, markersize=4)
+            line_mark(
+                f"front: {len(on)} of {len(frame)}", tone().blue, marker="o", linewidth=1.2, markersize=4
+            )
         ]
         if broken.any():
-            ax.plot(points[broken, 1], points[broken, 0], "x", color=ORANGE, markersize=4, alpha=0.6)
-            marks.append(line_mark("infeasible", ORANGE, marker="x", linewidth=0, markersize=4))
-        ax.plot(both[:, 1], both[:, 0], color=BLUE, linewidth=1.2, drawstyle=_steps(second.sign), gid="front")
-        ax.plot(on[:, 1], on[:, 0], "o", color=BLUE, markersize=4, zorder=3)
+            ax.plot(points[broken, 1], points[broken, 0], "x", color=tone().orange, markersize=4, alpha=0.6)
+            marks.append(line_mark("infeasible", tone().orange, marker="x", linewidth=0, markersize=4))
+        ax.plot(
+            both[:, 1],
+            both[:, 0],
+            color=tone().blue,
+            linewidth=1.2,
+            drawstyle=_steps(second.sign),
+            gid="front",
+        )
+        ax.plot(on[:, 1], on[:, 0], "o", color=tone().blue, markersize=4, zorder=3)
         ax.set_ylabel(f"{shorten(str(first.metric), 24)} ({first.direction})")
         ax.set_xlabel(f"{shorten(str(second.metric), 30)} ({second.direction})")
         ax.grid()

@@ -10,20 +10,8 @@ import numpy as np
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import gain_of
 from refine.errors import AnalysisError
-from refine.report.figures.style import (
-    AMBER,
-    BLUE,
-    INK,
-    ORANGE,
-    area_mark,
-    axes,
-    dot_mark,
-    line_mark,
-    shorten,
-    style,
-    title,
-    wrapped,
-)
+from refine.report.figures.look import style, tone
+from refine.report.figures.style import area_mark, axes, dot_mark, line_mark, shorten, title, wrapped
 from refine.space.parameters import number_of
 from refine.utils.format import number, plural, score
 
@@ -59,29 +47,29 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
                 ax.axhspan(
                     best - times * noise,
                     best + times * noise,
-                    color=AMBER,
+                    color=tone().amber,
                     alpha=alpha,
                     linewidth=0,
                     zorder=0,
                 )
         at = np.arange(1, len(shown) + 1)
-        ax.plot(at[1:], shown[1:], "o", color=BLUE, markersize=5, gid="top")
-        ax.plot(1, best, "o", color=ORANGE, markersize=7, zorder=4, gid="best")
+        ax.plot(at[1:], shown[1:], "o", color=tone().blue, markersize=5, gid="top")
+        ax.plot(1, best, "o", color=tone().orange, markersize=7, zorder=4, gid="best")
         marks: list[Any] = [
-            dot_mark(f"best: {score(best)}", ORANGE),
-            dot_mark("next best", BLUE, markersize=5),
+            dot_mark(f"best: {score(best)}", tone().orange),
+            dot_mark("next best", tone().blue, markersize=5),
         ]
         if known:
             text = f"within {score(noise)}, the noise: {plural(found.near, 'trial')}"
-            marks.append(area_mark(text, AMBER, alpha=0.4))
+            marks.append(area_mark(text, tone().amber, alpha=0.4))
         if before is not None:
-            ax.axhline(before, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), gid="before")
+            ax.axhline(before, color=tone().ink, linewidth=1.4, linestyle=(0, (4, 2)), gid="before")
             won = found.gained
             said = f"{'gain' if won > 0 else 'loss'} {score(abs(won))}" if won else "no gain"
             if won and known:
                 said += f", {number(abs(won) / noise, 2)} × noise"
             text = f"best before: {score(before)} ({said})"
-            marks.append(line_mark(text, INK, linewidth=1.4, linestyle=(0, (4, 2))))
+            marks.append(line_mark(text, tone().ink, linewidth=1.4, linestyle=(0, (4, 2))))
         _limit(ax, np.array([*shown, *([] if before is None else [before])]), best, noise if known else 0.0)
         ax.set_xlim(0.3, max(len(shown), 5) + 0.7)
         ax.set_xticks([1, *range(5, max(len(shown), 5) + 1, 5)])

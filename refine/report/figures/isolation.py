@@ -11,24 +11,10 @@ from refine.analysis.levels import level_bests
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import candidates, having, ranked_trials
 from refine.report.figures.cells import cell_axis
-from refine.report.figures.levels import beside, mark_rows, row_height, row_names
+from refine.report.figures.levels import beside, mark_rows, row_height
+from refine.report.figures.look import points, style, tone
 from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import (
-    AMBER,
-    BLUE,
-    GREY,
-    ORANGE,
-    area_mark,
-    axes,
-    dot_mark,
-    line_mark,
-    shorten,
-    spread,
-    style,
-    thinned,
-    title,
-    title_letters,
-)
+from refine.report.figures.style import area_mark, axes, dot_mark, line_mark, shorten, spread, thinned, title
 from refine.utils.arrays import Floats
 from refine.utils.format import plural, score
 
@@ -36,15 +22,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_HOLLOW: dict[str, Any] = {
-    "marker": "D",
-    "linewidth": 0,
-    "markersize": 5.5,
-    "markerfacecolor": "white",
-    "markeredgecolor": BLUE,
-    "markeredgewidth": 1.5,
-}
 _LETTERS = 46  # of a level's label, on two lines
+
+
+def _hollow() -> dict[str, Any]:
+    """How an expected best looks."""
+    return {
+        "marker": "D",
+        "linewidth": 0,
+        "markersize": 5.5,
+        "markerfacecolor": tone().paper,
+        "markeredgecolor": tone().blue,
+        "markeredgewidth": 1.5,
+    }
 
 
 def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
@@ -85,34 +75,46 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
         top = float(np.nanmax(analysis.sign * best)) * analysis.sign
         if np.isfinite(analysis.noise.sd) and analysis.noise.sd > 0:
             within = sorted((top, top - analysis.sign * analysis.noise.sd))
-            ax.axvspan(within[0], within[1], color=AMBER, alpha=0.25, linewidth=0, zorder=0)
+            ax.axvspan(within[0], within[1], color=tone().amber, alpha=0.25, linewidth=0, zorder=0)
             text = f"best ± noise ({score(analysis.noise.sd)})"
-            marks.append(area_mark(text.replace("±", "−" if analysis.sign > 0 else "+"), AMBER, alpha=0.35))
+            marks.append(
+                area_mark(text.replace("±", "−" if analysis.sign > 0 else "+"), tone().amber, alpha=0.35)
+            )
         for row, n in enumerate(bests.n):
             if not np.isfinite(best[row]):
-                place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
-                ax.text(0.01, row, "none finished" if n else "no trial", color=GREY, **place)
+                place: dict[str, Any] = {
+                    "transform": ax.get_yaxis_transform(),
+                    "va": "center",
+                    "fontsize": points(8),
+                }
+                ax.text(0.01, row, "none finished" if n else "no trial", color=tone().grey, **place)
                 continue
             here = y[(at == row) & finished]
             few = thinned(view.inside(here))
             jitter = 0.5 * (spread(len(few)) - 0.5)
             look: dict[str, Any] = {"alpha": 0.45, "markeredgewidth": 0, "rasterized": True}
-            ax.plot(here[few], row + jitter, ".", color=GREY, markersize=4 if len(few) > 40 else 5.5, **look)
-            ax.plot([equal[row], best[row]], [row, row], color=BLUE, linewidth=1.1, zorder=3)
-            ax.plot(best[row], row, "o", color=ORANGE, markersize=6, zorder=5, gid="best")
-            ax.plot(equal[row], row, zorder=4, gid="equal", **_HOLLOW)
+            ax.plot(
+                here[few],
+                row + jitter,
+                ".",
+                color=tone().grey,
+                markersize=4 if len(few) > 40 else 5.5,
+                **look,
+            )
+            ax.plot([equal[row], best[row]], [row, row], color=tone().blue, linewidth=1.1, zorder=3)
+            ax.plot(best[row], row, "o", color=tone().orange, markersize=6, zorder=5, gid="best")
+            ax.plot(equal[row], row, zorder=4, gid="equal", **_hollow())
             beside(ax, row, f"n = {n:,}")
         handles = [
-            dot_mark("best trial", ORANGE, markersize=6),
-            line_mark(f"expected best of {plural(fewest, 'trial')}", **_HOLLOW),
-            dot_mark("trial", GREY, "."),
+            dot_mark("best trial", tone().orange, markersize=6),
+            line_mark(f"expected best of {plural(fewest, 'trial')}", **_hollow()),
+            dot_mark("trial", tone().grey, "."),
         ]
         mark_rows(ax, rows, "", marks)
         metric_axis(ax, view, analysis.metric, "x")
         ax.grid(axis="x")
         text = f"Best {shorten(analysis.metric, 22)} by {shorten(name, 22)}"
-        letters = title_letters(row_names(rows))
-        title(ax, text, [*handles, *marks], note=hidden_note(view), letters=letters)
+        title(ax, text, [*handles, *marks], note=hidden_note(view))
     return ax
 
 

@@ -13,18 +13,8 @@ from refine.analysis.levels import cells_of
 from refine.analysis.selection import having
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
-from refine.report.figures.style import (
-    AMBER,
-    INK,
-    LIGHT,
-    area_mark,
-    axes,
-    dot_mark,
-    line_mark,
-    shorten,
-    style,
-    title,
-)
+from refine.report.figures.look import page_width, points, style, tone
+from refine.report.figures.style import area_mark, axes, dot_mark, line_mark, shorten, title
 from refine.space.parameters import Parameter
 from refine.utils.arrays import Floats, Ints
 from refine.utils.format import number, percent, plural
@@ -36,7 +26,11 @@ if TYPE_CHECKING:
 
 _COLOURS = "viridis"  # even in lightness, told apart with every kind of colour vision and in grey print
 _LOST = "median unfinished"
-_INCHES = 5.1  # width of the cells at a report's width, beside labels and colour bar
+_BESIDE = 2.1  # inches of a figure's width that are of labels and colour bar
+_ON_LIGHT, _ON_DARK = (
+    "#222222",
+    "white",
+)  # letters and frames on cells, whose colours are the same on every ground
 
 
 def pair(
@@ -88,8 +82,8 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
 
     rows = y.limits[1] - y.limits[0]
     tall = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2]))
-    wide = _INCHES / (x.limits[1] - x.limits[0])
-    slanted = slant(x, _INCHES)
+    wide = (page_width() - _BESIDE) / (x.limits[1] - x.limits[0])
+    slanted = slant(x, page_width() - _BESIDE)
     ax = axes(ax, 1.45 + tall * rows + 0.45 * bool(slanted))
     low, high = _colour_range(medians[np.isfinite(medians)], analysis.sign)
     colours = _COLOURS if analysis.sign > 0 else f"{_COLOURS}_r"
@@ -101,30 +95,32 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
         cmap=colours,
         vmin=low,
         vmax=high,
-        edgecolors="white",
+        edgecolors=tone().paper,
         linewidth=0.7,
         zorder=1,
     )
     room = wide >= 0.34 and tall >= 0.24
     _marks(ax, mesh, medians, count, good, room, min(0.42 * wide if room else 0.7 * wide, 0.68 * tall))
     lost = np.nonzero(found.tried.reshape(shape) & np.isnan(medians))  # the median is of none that finished
-    ax.plot(lost[1], lost[0], "x", color=INK, markersize=5, markeredgewidth=1.1, zorder=3)
+    ax.plot(lost[1], lost[0], "x", color=tone().ink, markersize=5, markeredgewidth=1.1, zorder=3)
     outside = np.sum((medians < low) | (medians > high))
     _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
 
     ties = " with ties" if found.ties else ""
     marks: list[Any] = [
         dot_mark(
-            f"best {percent(GOOD)}{ties}: area = number, at most {good.max():,}", "white", markeredgecolor=INK
+            f"best {percent(GOOD)}{ties}: area = number, at most {good.max():,}",
+            _ON_DARK,
+            markeredgecolor=tone().ink,
         )
     ]
     if np.isnan(medians).sum() > len(lost[0]) or any(v.low or v.high for v in (x, y)):
-        marks.append(area_mark("no trial", facecolor="white", edgecolor=LIGHT, hatch="////"))
+        marks.append(area_mark("no trial", facecolor=tone().paper, edgecolor=tone().light, hatch="////"))
     if len(lost[0]):
-        marks.append(dot_mark(_LOST, INK, "x"))
+        marks.append(dot_mark(_LOST, tone().ink, "x"))
     if any(v.new is not None and v.new != v.evidence.parameter for v in (x, y)):
         _outline(ax, x, y)
-        marks.append(line_mark(word, AMBER, linewidth=3))
+        marks.append(line_mark(word, tone().amber, linewidth=3))
     _dress(ax, x, y)
     end = number(low if analysis.sign > 0 else high, 4)
     side = "below" if analysis.sign > 0 else "above"
@@ -132,7 +128,7 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
     name = shorten(f"{shorten(x.evidence.name, 20)} and {shorten(y.evidence.name, 20)}", 44)
     # Beside a note there is no room for the metric, which stands at the colours anyway.
     what = "" if note else f": median {shorten(analysis.metric, 20)}"
-    title(ax, f"{name}{what}", marks, note=note, letters=58)
+    title(ax, f"{name}{what}", marks, note=note)
     return ax
 
 
@@ -160,8 +156,8 @@ def _empty(ax: Axes, x: CellAxis, y: CellAxis) -> None:
             (x.limits[0], y.limits[0]),
             x.limits[1] - x.limits[0],
             y.limits[1] - y.limits[0],
-            facecolor="white",
-            edgecolor=LIGHT,
+            facecolor=tone().paper,
+            edgecolor=tone().light,
             hatch="////",
             linewidth=0,
             zorder=0,
@@ -177,8 +173,8 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: 
         j - (0.2 if room else 0.0),
         i,
         s=np.maximum(largest * good[i, j] / max(1, good.max()), 5.0),
-        color="white",
-        edgecolor=INK,
+        color=_ON_DARK,
+        edgecolor=_ON_LIGHT,
         linewidth=0.7,
         zorder=3,
     )
@@ -193,8 +189,8 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: 
             f"{count[row, column]:,}",
             ha="right",
             va="center",
-            fontsize=7.5,
-            color=INK if light else "white",
+            fontsize=points(7.5),
+            color=_ON_LIGHT if light else _ON_DARK,
             zorder=3,
         )
 
@@ -215,7 +211,7 @@ def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
 
     for a, b in x.kept():
         for c, d in y.kept():
-            for color, linewidth in ((INK, 4.2), (AMBER, 2.4)):
+            for color, linewidth in ((_ON_LIGHT, 4.2), (tone().amber, 2.4)):
                 ax.add_patch(
                     Rectangle(
                         (a, c),
@@ -232,7 +228,7 @@ def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
 
 
 def _dress(ax: Axes, x: CellAxis, y: CellAxis) -> None:
-    label_x(ax, x, _INCHES)
+    label_x(ax, x, page_width() - _BESIDE)
     ax.set_ylim(*y.limits)
     ax.set_yticks(*y.ticks())
     ax.set_xlabel(name_of(x))

@@ -16,20 +16,8 @@ from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import candidates, first_where_absent, space_filling_trials
 from refine.errors import AnalysisError
 from refine.report.figures.cells import CellAxis, cell_axis
-from refine.report.figures.style import (
-    AMBER,
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    WIDTH,
-    axes,
-    line_mark,
-    shorten,
-    spread,
-    style,
-    told_apart,
-)
+from refine.report.figures.look import narrow, page_width, points, present, style, tone
+from refine.report.figures.style import axes, fitted, line_mark, shorten, spread, told_apart
 from refine.report.figures.style import title as set_title
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
@@ -99,7 +87,8 @@ def parallel(
         raise AnalysisError(
             f"parallel: top must lie between 0 and 1, the share of trials that are good, got {top!r}"
         )
-    chosen = _chosen(analysis, names)
+    with style():
+        chosen = _chosen(analysis, names)
     table, y = space_filling_trials(analysis)
     keep = candidates(analysis, table)
     table, y = table[keep], y[keep]
@@ -121,7 +110,7 @@ def parallel(
 
 def _chosen(analysis: Analysis, names: Sequence[str] | None) -> list[ParameterEvidence]:
     if names is None:
-        return list(analysis.ranked[:MOST])
+        return list(analysis.ranked[: MOST * 3 // 5 if narrow() else MOST])
     if isinstance(names, str) or not len(names):
         raise AnalysisError(f"parallel: names must be a list of parameters, got {names!r}; write [{names!r}]")
     twice = [name for i, name in enumerate(names) if name in list(names)[:i]]
@@ -135,7 +124,7 @@ def _upright(
 ) -> _Upright:
     p = e.parameter
     after = new[e.name] if new is not None and e.name in new else None
-    letters = int(WIDTH / (count + 1) / 0.07) - 2
+    letters = int(page_width() / (count + 1) / 0.07) - 2
     if p.ordered:
         levels = np.linspace(0.0, 1.0, p.size) if not isinstance(p, Range) else p.unit(np.asarray(p.grid))
         at = p.unit(values)
@@ -227,9 +216,9 @@ def _draw(
     other = _some(np.flatnonzero(~good), _OTHERS)
     shown = _some(np.flatnonzero(good), _GOOD)
     for rows, colour, width, alpha, order in (
-        (other, GREY, 0.5, 0.35, 1),
-        (shown, BLUE, 0.9, 0.55, 2),
-        (np.array([best]), ORANGE, 2.0, 1.0, 3),
+        (other, tone().grey, 0.5, 0.35, 1),
+        (shown, tone().blue, 0.9, 0.55, 2),
+        (np.array([best]), tone().orange, 2.0, 1.0, 3),
     ):
         lines = [np.column_stack([at, places[row]]) for row in rows]
         drawn = LineCollection(lines, colors=colour, linewidths=width, alpha=alpha, zorder=order)
@@ -244,23 +233,17 @@ def _draw(
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    letters = max(6, int(WIDTH / len(uprights) / 0.074))
-    foot = -0.1 if any(place < 0 for u in uprights for place, _ in u.beyond) else -0.05
-    for x, upright in enumerate(uprights):
-        bold = "bold" if x == len(uprights) - 1 else "normal"
-        text = _lines(upright.name, letters - 2 * (bold == "bold"))
-        size = 8.5 if max(map(len, text.split("\n"))) <= letters else 7.5
-        ax.text(x, foot, text, ha="center", va="top", fontsize=size, fontweight=bold)
+    _names(ax, uprights)
     ties = ", with ties" if good.sum() > 1.1 * top * len(good) + 1 else ""
     marks: list[Any] = [
-        line_mark("best trial", ORANGE, linewidth=2),
-        line_mark(_counted(f"best {percent(top)}{ties}", good.sum(), len(shown)), BLUE, linewidth=1.4),
+        line_mark("best trial", tone().orange, linewidth=2),
+        line_mark(_counted(f"best {percent(top)}{ties}", good.sum(), len(shown)), tone().blue, linewidth=1.4),
     ]
     if len(other):
         text = _counted("others", (~good).sum(), len(other))
-        marks.append(line_mark(text, GREY, linewidth=1))
+        marks.append(line_mark(text, tone().grey, linewidth=1))
     if marked:
-        marks.append(line_mark(label, AMBER, linewidth=5, alpha=0.8))
+        marks.append(line_mark(label, tone().amber, linewidth=5, alpha=0.8))
     left = len(analysis.parameters) - len(uprights) + 1
     notes = [f"{plural(left, 'parameter')} of less effect left out"] if default and left else []
     notes += [f"{plural(view.hidden, 'trial')} {view.side} the axis"] if view.hidden else []
@@ -269,16 +252,20 @@ def _draw(
 
 
 def _axis(ax: Axes, x: int, upright: _Upright, last: bool) -> None:
-    ax.plot([x, x], [0, 1], color=INK, linewidth=1.0, zorder=4)
+    ax.plot([x, x], [0, 1], color=tone().ink, linewidth=1.0, zorder=4)
     for low, high in upright.kept:
-        ax.plot([x, x], [low, high], color=AMBER, linewidth=6, alpha=0.8, solid_capstyle="butt", zorder=3.5)
-    box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.6}
+        ax.plot(
+            [x, x], [low, high], color=tone().amber, linewidth=6, alpha=0.8, solid_capstyle="butt", zorder=3.5
+        )
+    box = {"facecolor": tone().paper, "alpha": 0.85, "edgecolor": "none", "pad": 0.6}
     for place, text in zip(upright.ticks, upright.labels, strict=True):
-        ax.plot([x - 0.035, x + 0.035], [place, place], color=INK, linewidth=0.8, zorder=4)
+        ax.plot([x - 0.035, x + 0.035], [place, place], color=tone().ink, linewidth=0.8, zorder=4)
         side: dict[str, Any] = {"ha": "left" if last else "right", "va": "center"}
-        ax.text(x + (0.07 if last else -0.07), place, text, fontsize=7, bbox=box, zorder=5, **side)
+        ax.text(x + (0.07 if last else -0.07), place, text, fontsize=points(7), bbox=box, zorder=5, **side)
     for place, text in upright.beyond:
-        ax.text(x, place, text, fontsize=7, ha="center", va="bottom" if place > 1 else "top", zorder=5)
+        ax.text(
+            x, place, text, fontsize=points(7), ha="center", va="bottom" if place > 1 else "top", zorder=5
+        )
 
 
 def _some(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
@@ -292,14 +279,17 @@ def _counted(text: str, count: int, drawn: int) -> str:
     return f"{text} ({int(count):,}{f', {drawn} drawn' if drawn < count else ''})"
 
 
-def _lines(name: str, letters: int) -> str:
-    """A name on up to three lines as wide as the distance of two axes; two letters more are set smaller."""
-    rest = shorten(name, 3 * letters - 3)
-    lines: list[str] = []
-    while len(rest) > letters + 2 * (not lines) and len(lines) < 2:
-        joints = [k + 1 for k, letter in enumerate(rest[:letters]) if letter in " _-./"]
-        good = [k for k in joints if k >= letters // 2]
-        cut = good[-1] if good else letters
-        lines.append(rest[:cut].rstrip())
-        rest = rest[cut:].strip()
-    return "\n".join([*lines, shorten(rest, letters + 2)])
+def _names(ax: Axes, uprights: Sequence[_Upright]) -> None:
+    """Names below the axes: upright on a few lines where every part of them has room, else slanted."""
+    foot = -0.1 if any(place < 0 for u in uprights for place, _ in u.beyond) else -0.05
+    size, last = points(8.5), len(uprights) - 1
+    step = 0.95 * (present().width - 0.2) / len(uprights)
+    texts = [fitted(u.name, step, size, lines=3, bold=x == last, least=1) for x, u in enumerate(uprights)]
+    fit = not any("…" in text for text in texts)
+    side: dict[str, Any] = (
+        {"ha": "center"} if fit else {"ha": "right", "rotation": 30, "rotation_mode": "anchor"}
+    )
+    for x, (text, upright) in enumerate(zip(texts, uprights, strict=True)):
+        shown = text if fit else shorten(upright.name, 28)
+        weight = "bold" if x == last else "normal"
+        ax.text(x, foot, shown, va="top", fontsize=size, fontweight=weight, **side)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from refine.report.figures.style import BLUE, GREY, ORANGE, axes, line_mark, shorten, style, title, wrapped
+from refine.report.figures.look import points, style, tone
+from refine.report.figures.style import axes, label_letters, line_mark, shorten, title, wrapped
 from refine.tree.studies import StudyComparison
 from refine.utils.format import percent
 
@@ -24,7 +25,7 @@ def studies(found: StudyComparison, ax: Any = None) -> Any:
     with style():
         ax = axes(ax, 1.6 + 0.42 * len(rows))
         for at, row in enumerate(rows):
-            for side, color, shift in ((row.first, BLUE, -0.15), (row.second, ORANGE, 0.15)):
+            for side, color, shift in ((row.first, tone().blue, -0.15), (row.second, tone().orange, 0.15)):
                 pale = 1.0 if side.matters else 0.35
                 marker = "o" if row.ordered else "D"
                 if np.isfinite(side.low) and np.isfinite(side.high):
@@ -36,9 +37,17 @@ def studies(found: StudyComparison, ax: Any = None) -> Any:
                 if row.verdict == "unknown"
                 else f"{WORDS[row.verdict]} ({percent(row.overlap)})"
             )
-            ax.text(1.015, at, note, transform=ax.get_yaxis_transform(), va="center", fontsize=8, color=GREY)
-        ax.axvline(0, color=GREY, linewidth=1)
-        ax.set_yticks(range(len(rows)), [wrapped(row.name, 26) for row in rows])
+            ax.text(
+                1.015,
+                at,
+                note,
+                transform=ax.get_yaxis_transform(),
+                va="center",
+                fontsize=points(8),
+                color=tone().grey,
+            )
+        ax.axvline(0, color=tone().grey, linewidth=1)
+        ax.set_yticks(range(len(rows)), [wrapped(row.name, label_letters(26)) for row in rows])
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlim(-1.02, 1.02)
         ax.grid(axis="x")
@@ -46,7 +55,7 @@ def studies(found: StudyComparison, ax: Any = None) -> Any:
         ax.set_xlabel("rank correlation with what is better (◆ without an order: √ε², no sign)")
         marks = [
             line_mark(shorten(name, 24), color, marker="o", linewidth=1.6)
-            for name, color in zip(found.names, (BLUE, ORANGE), strict=True)
+            for name, color in zip(found.names, (tone().blue, tone().orange), strict=True)
         ]
         title(ax, "Which parameters behave alike", marks)
     return ax

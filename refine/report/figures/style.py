@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import reprlib
 import warnings
-from contextlib import contextmanager
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import AnalysisError
+from refine.report.figures.look import (
+    as_drawn,
+    is_ours,
+    narrow,
+    page_width,
+    points,
+    present,
+    remember,
+    tone,
+    wide,
+    within,
+)
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
@@ -21,7 +33,7 @@ from refine.utils.files import write_whole
 from refine.utils.format import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -30,63 +42,13 @@ if TYPE_CHECKING:
     from matplotlib.patches import Patch
 
 
-WIDTH = 7.2
-"""Inches: a report's text width."""
-
 DPI = 150
 
 _POINTS = 1500  # more single trials than this only make ink
-_LETTER = 0.083  # inches, of a title
-_LETTERS = 66  # of a title beside the labels of a vertical axis
-
-# Okabe and Ito's colours, told apart with every kind of colour vision and in grey print.
-BLUE = "#0072B2"
-ORANGE = "#D55E00"
-AMBER = "#E69F00"
-GREEN = "#009E73"
-PINK = "#CC79A7"
-SKY = "#56B4E9"
-INK = "#222222"
-GREY = "#7a7a7a"
-LIGHT = "#c8c8c8"
-PALE = "#ececec"
-
-_LOOK: dict[str, Any] = {
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "axes.labelsize": 9.0,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "text.color": INK,
-    # Labels are people's own text: a dollar sign in them is no formula.
-    "text.parse_math": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "grid.color": PALE,
-    "grid.linewidth": 0.8,
-    "hatch.linewidth": 0.6,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-}
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Matplotlib's defaults with the look of the reports; the user's own settings come back afterwards."""
-    import matplotlib as mpl
-
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_LOOK)
-        yield
+_MARGIN = 0.08  # inches between the edge of a figure and what stands there
+_JOINTS = re.compile(
+    r"[^ _\-./]*[ _\-./]+|[^ _\-./]+"
+)  # parts of a name, each with what joins it to the next
 
 
 def axes(ax: Axes | None, height: float) -> Axes:
@@ -107,6 +69,7 @@ def axes(ax: Axes | None, height: float) -> Axes:
                 f"ax: takes the axes of one panel, such as plt.subplots()[1], got {reprlib.repr(ax)}; leave it out "
                 "for a new figure"
             )
+        within(ax)
         return ax
     made = _figure(height).add_subplot()
     # Notebooks show what a cell ends with by this; a figure that pyplot knows nothing of they would show as text.
@@ -142,91 +105,187 @@ def _figure(height: float) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
-    figure = Figure(figsize=(WIDTH, height), layout=layout)
+    layout = ConstrainedLayoutEngine(w_pad=_MARGIN, h_pad=0.06)
+    found = present()
+    figure = Figure(figsize=(found.width, height * found.size), layout=layout)
     FigureCanvasAgg(figure)
+    remember(figure)
     return figure
 
 
 def save(ax: Axes | npt.NDArray[Any], path: Path) -> None:
-    """Writes the figure that ``ax`` is part of, or an array of axes is, as PNG; equal figures give equal bytes."""
-    write_whole(path, png(ax.flat[0] if isinstance(ax, np.ndarray) else ax))
+    """Writes the figure that ``ax`` is part of, or an array of axes is, as SVG or PNG by the name's ending.
+
+    Equal figures give equal bytes.
+    """
+    write_whole(path, svg(ax) if path.suffix == ".svg" else png(ax))
 
 
-def png(ax: Axes) -> bytes:
+def png(ax: Axes | npt.NDArray[Any]) -> bytes:
     """The figure that ``ax`` is part of as PNG."""
-    figure = ax.get_figure(root=True)
+    return _written(ax, format="png", metadata={"Software": None})
+
+
+def svg(ax: Axes | npt.NDArray[Any]) -> bytes:
+    """The figure that ``ax`` is part of as SVG with letters that can be read; single trials are a picture in it."""
+    return _written(ax, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _written(ax: Axes | npt.NDArray[Any], **options: Any) -> bytes:
+    import matplotlib as mpl
+
+    figure = (ax.flat[0] if isinstance(ax, np.ndarray) else ax).get_figure(root=True)
     assert figure is not None
-    with style(), warnings.catch_warnings():
+    with as_drawn(figure), warnings.catch_warnings():
         # A label may hold letters that the font lacks; a box in their place is no reason to fail a report.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        mpl.rcParams.update({"svg.hashsalt": "refine", "svg.fonttype": "none"})
+        dpi = mpl.rcParams["savefig.dpi"]
         found = io.BytesIO()
-        figure.savefig(found, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(found, dpi=DPI if dpi == "figure" else dpi, **options)
     return found.getvalue()
 
 
 def title(
-    ax: Axes,
-    text: str,
-    legend: Sequence[Any] = (),
-    note: str = "",
-    columns: int = 4,
-    letters: int = _LETTERS,
-    lift: float = 0.0,
+    ax: Axes, text: str, legend: Sequence[Any] = (), note: str = "", columns: int = 4, lift: float = 0.0
 ) -> None:
-    """A title at the left, a note at the right, and the legend on a line of its own below them.
+    """A title at the left, a note at its right or below it, and the legend below them.
+
+    On a figure of this package all begin at its left edge; on axes of somebody else, at theirs.
 
     Args:
         ax: The axes.
-        text: The title; its middle goes where it is too long.
+        text: The title, on up to two lines; its middle goes where it is too long.
         legend: Handles of the legend.
         note: What must be said beside the title.
         columns: Of the legend, at most.
-        letters: How many of a title fit above the axes.
         lift: Points between the axes and all this, for what stands there.
     """
-    columns = _columns([str(mark.get_label()) for mark in legend], columns, _LETTER * letters)
-    pad = 8 + 16 * -(-len(legend) // columns) + lift
-    # What is left of a report's width beside the note, whose letters are smaller.
-    most = letters - (int(0.72 * len(note)) + 3 if note else 0)
-    ax.set_title(shorten(text, most), loc="left", pad=pad)
-    if note:
-        ax.set_title(note, loc="right", pad=pad, fontsize=8, fontweight="normal", style="italic", color=GREY)
+    from matplotlib import rcParams
+    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    ours = is_ours(figure)
+    left = _MARGIN / figure.get_figwidth() if ours else 0.0
+    inches = figure.get_figwidth() - 2 * _MARGIN if ours else ax.get_window_extent().width / figure.dpi
+    across = blended_transform_factory(figure.transFigure, ax.transAxes) if ours else ax.transAxes
+
+    def at(pad: float) -> Any:
+        return across + ScaledTranslation(0, pad / 72, figure.dpi_scale_trans)
+
+    pad = lift + points(4)
     if legend:
-        from matplotlib.transforms import ScaledTranslation
-
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        raised = ScaledTranslation(0, lift / 72, figure.dpi_scale_trans)
-        ax.legend(
-            handles=list(legend),
-            loc="lower left",
-            bbox_to_anchor=(0.0, 1.0),
-            bbox_transform=ax.transAxes + raised,
-            borderaxespad=0.2,
-            borderpad=0.2,
-            ncols=columns,
-            handlelength=1.6,
-            columnspacing=1.4,
+        pad += _legend(ax, legend, columns, inches, (left, at(lift + points(1))))
+    size, small = letters_of("axes.titlesize"), points(8)
+    bold = rcParams["axes.titleweight"] not in ("normal", "light", 400)
+    head = ax.set_title(fitted(text, inches, size, bold=bold), loc="left")
+    if note:
+        beside = wide(text, size, bold) + wide(note, small) + 0.3 <= inches
+        said = ax.set_title(fitted(note, inches, small), loc="right", fontsize=small, fontweight="normal")
+        said.set(
+            va="bottom", style="italic", color=tone().grey, transform=at(pad), x=1 - left if ours else 1.0
         )
+        if not beside:
+            said.set(ha="left", x=left)
+            pad += 1.3 * small * (1 + said.get_text().count("\n"))
+    head.set(x=left, transform=at(pad), va="bottom")
+    label = ax.xaxis.label
+    label.set_text(
+        fitted(
+            label.get_text(),
+            0.75 * inches if narrow() else inches - 0.3,
+            letters_of("axes.labelsize"),
+            lines=3,
+        )
+    )
 
 
-def _columns(labels: Sequence[str], most: int, inches: float) -> int:
+def head(figure: Any, text: str) -> None:
+    """A title above all panels of a figure, at its left edge."""
+    size = letters_of("axes.titlesize")
+    shown = fitted(text, figure.get_figwidth() - 2 * _MARGIN, size, bold=True)
+    place: dict[str, Any] = {"x": _MARGIN / figure.get_figwidth(), "ha": "left"}
+    figure.suptitle(shown, fontsize=size, fontweight="bold", **place)
+
+
+def _legend(ax: Axes, handles: Sequence[Any], columns: int, inches: float, place: tuple[float, Any]) -> float:
+    """Draws it above the axes; returns its height in points."""
+    size = letters_of("legend.fontsize")
+    for mark in handles:
+        mark.set_label(fitted(str(mark.get_label()), inches - 2.6 * size / 72, size))
+    x, transform = place
+    found = ax.legend(
+        handles=list(handles),
+        loc="lower left",
+        bbox_to_anchor=(x, 1.0),
+        bbox_transform=transform,
+        borderaxespad=0.2,
+        borderpad=0.2,
+        ncols=legend_columns([str(mark.get_label()) for mark in handles], columns, inches),
+        handlelength=1.6,
+        columnspacing=1.4,
+    )
+    found.set_in_layout(False)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(found.get_window_extent().height / figure.dpi * 72) + 0.35 * size
+
+
+def legend_columns(labels: Sequence[str], most: int, inches: float) -> int:
     """How many columns of a legend, which is filled column by column, are no wider than that."""
     if not labels:
         return 1
-    letters = [len(text) for text in labels]
+    size = letters_of("legend.fontsize")
+    em = size / 72
+    widths = [max(wide(line, size) for line in text.split("\n")) for text in labels]
     for columns in range(min(most, len(labels)), 1, -1):
-        parts = np.array_split(letters, columns)
-        if sum(0.42 + 0.066 * int(part.max()) for part in parts) <= inches:
+        parts = np.array_split(widths, columns)
+        if (
+            sum(float(part.max()) + 2.4 * em for part in parts) + 1.4 * em * (columns - 1) + 0.6 * em
+            <= inches
+        ):
             return columns
     return 1
 
 
-def title_letters(labels: Sequence[str]) -> int:
-    """How many letters of a title fit above axes with such labels at their left and a count at their right."""
-    widest = max((len(line) for text in labels for line in text.split("\n")), default=0)
-    return min(_LETTERS, int((WIDTH - 1.0 - 0.07 * widest) / _LETTER))
+def letters_of(setting: str) -> float:
+    """Points that a setting of matplotlib stands for, which may be a word."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
+    return float(FontProperties(size=rcParams[setting]).get_size_in_points())
+
+
+def fitted(
+    text: str, inches: float, size: float, *, lines: int = 2, bold: bool = False, least: int = 6
+) -> str:
+    """A text on up to so many lines, each as wide as there is room; its middle goes where that is not enough.
+
+    Args:
+        text: The text; line breaks in it stay.
+        inches: Room for a line.
+        size: Points of the letters.
+        lines: How many, at most.
+        bold: Whether they are bold.
+        least: Letters that a line has, whatever room there is.
+    """
+    if "\n" in text:
+        return "\n".join(fitted(part, inches, size, bold=bold) for part in text.split("\n"))
+    whole = wide(text, size, bold)
+    if whole <= inches:
+        return text
+    letters = max(least, int(len(text) * inches / whole))
+    found = wrapped(text, letters, lines)
+    while letters > least and max(wide(line, size, bold) for line in found.split("\n")) > inches:
+        letters -= 1
+        found = wrapped(text, letters, lines)
+    return found
+
+
+def label_letters(most: int) -> int:
+    """How many letters of a name fit beside the rows of a figure, on one line."""
+    return min(most, int(0.3 * page_width() / 0.075))
 
 
 def shorten(text: str, most: int = 40) -> str:
@@ -263,16 +322,21 @@ def _common(texts: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(bool, alike))
 
 
-def wrapped(text: str, width: int = 24) -> str:
-    """A label on at most two lines."""
-    line = shorten(text, 2 * width)
-    if len(line) <= width:
-        return line
-    # Behind a space or a joint of a name, if one is near enough the end of the line.
-    joints = [k + 1 for k, letter in enumerate(line[:width]) if letter in " _-./"]
-    good = [k for k in joints if k >= max(width // 3, len(line) - width)]
-    cut = good[-1] if good else width
-    return f"{line[:cut].rstrip()}\n{line[cut:].strip()}"
+def wrapped(text: str, width: int = 24, lines: int = 2) -> str:
+    """A label on a few lines, which end where parts of it are joined; a part that is too long loses its middle."""
+    rest = " ".join(str(text).split())
+    made: list[str] = []
+    while len(rest) > width and len(made) < lines - 1:
+        cut = 0
+        for part in _JOINTS.finditer(rest):
+            if len(part[0].rstrip()) + part.start() > width:
+                break
+            cut = part.end()
+        if not cut:  # its first part alone is too long
+            break
+        made.append(rest[:cut].rstrip())
+        rest = rest[cut:].strip()
+    return "\n".join([*made, shorten(rest, width)] if rest else made)
 
 
 class Scale:
@@ -342,8 +406,9 @@ class Scale:
 
 def _fitting(share: Floats, texts: Sequence[str]) -> list[int]:
     """Ticks whose labels don't touch: first and last, and between them what fits in the order given."""
-    # A letter is about 1 % of a report's width.
-    wide = [0.012 * len(t) + 0.012 for t in texts]
+    # A letter is about 1.2 % of a report's width.
+    letter = 0.012 * 7.2 / page_width()
+    wide = [letter * len(t) + letter for t in texts]
     order = [0, len(texts) - 1, *range(1, len(texts) - 1)]
     shown: list[int] = []
     for i in order:
@@ -352,11 +417,11 @@ def _fitting(share: Floats, texts: Sequence[str]) -> list[int]:
     return sorted(shown)
 
 
-def line_mark(label: str, color: str = INK, **look: Any) -> Line2D:
+def line_mark(label: str, color: str | None = None, **look: Any) -> Line2D:
     """A line in a legend."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], **{"color": color, "label": label, **look})
+    return Line2D([], [], **{"color": color or tone().ink, "label": label, **look})
 
 
 def dot_mark(label: str, color: str, marker: str = "o", **look: Any) -> Line2D:
@@ -369,6 +434,13 @@ def area_mark(label: str, color: str | None = None, **look: Any) -> Patch:
     from matplotlib.patches import Patch
 
     return Patch(color=color, label=label, **look)
+
+
+def shades() -> Any:
+    """Colours of a density, from little to much."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("density", list(tone().density))
 
 
 def thinned(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

@@ -9,21 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError, did_you_mean
-from refine.report.figures.style import (
-    AMBER,
-    BLUE,
-    GREY,
-    INK,
-    LIGHT,
-    ORANGE,
-    PALE,
-    WIDTH,
-    axes,
-    short_ids,
-    shorten,
-    style,
-    title,
-)
+from refine.report.figures.look import narrow, page_width, points, style, tone
+from refine.report.figures.style import axes, short_ids, shorten, title
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import plural, score
 
@@ -145,12 +132,13 @@ def tree(
         at = parents[at]
     places = layout(parents, tuple(way))
     with style():
-        tall = 0.3 if len(nodes) <= _CLOSE else 0.22
+        below = narrow() and any(node.note.strip() for node in nodes)  # notes have a line of their own
+        tall = 0.42 if below else 0.3 if len(nodes) <= _CLOSE else 0.22
         ax = axes(ax, 0.95 + tall * len(nodes))
         _edges(ax, nodes, parents, places, way)
         for i, place in enumerate(places):
-            colour = ORANGE if i == last else BLUE if i in way else "white"
-            edge = ORANGE if i == last else BLUE if i in way else GREY
+            colour = tone().orange if i == last else tone().blue if i in way else tone().paper
+            edge = tone().orange if i == last else tone().blue if i in way else tone().grey
             size = 7.5 if i == last else 6.0
             look: dict[str, Any] = {
                 "markerfacecolor": colour,
@@ -158,9 +146,9 @@ def tree(
                 "markeredgewidth": 1.4,
             }
             ax.plot(place.lane * _LANE, place.row, "o", markersize=size, zorder=4, gid="node", **look)
-        _rows(ax, nodes, places, way, last, sign)
-        ax.set_xlim(-0.12, WIDTH - 0.3)
-        ax.set_ylim(len(nodes) - 0.4, -1.15)
+        _rows(ax, nodes, places, way, last, sign, below)
+        ax.set_xlim(-0.12, page_width() - 0.3)
+        ax.set_ylim(len(nodes) - (0.2 if below else 0.4), -1.15)
         ax.set_axis_off()
         title(ax, f"{plural(len(nodes), 'round')}: best {shorten(metric, 30)} and how each came about")
     return ax
@@ -192,7 +180,7 @@ def _edges(
         x, y = ([lane, lane], [top, float(row)])
         if lane != left:  # down the parent's lane, then over to its own
             x, y = [left, left, lane, lane], [top, row - 0.55, row - 0.2, row]
-        colour, width, order = (BLUE, 2.4, 3) if i in way else (GREY, 1.2, 2)
+        colour, width, order = (tone().blue, 2.4, 3) if i in way else (tone().grey, 1.2, 2)
         dashes: Any = (0, (3, 1.5)) if nodes[i].kind == "branched" else "-"
         (line,) = ax.plot(np.array(x) * _LANE, y, color=colour, linewidth=width, zorder=order, gid="edge")
         line.set(linestyle=dashes, solid_joinstyle="round")
@@ -205,6 +193,7 @@ def _rows(
     way: set[int],
     winner: int | None,
     sign: float,
+    below: bool,
 ) -> None:
     """What stands beside the lanes, in columns."""
     short = short_ids([node.id for node in nodes])
@@ -214,46 +203,56 @@ def _rows(
     ]
     x_id = (max(place.lane for place in places) + 1) * _LANE
     x_best = x_id + 1.15 * _LETTER * max(map(len, short)) + 0.15
-    x_strip = x_best + _LETTER * max(map(len, texts)) + 0.15
+    x_strip = x_best + _LETTER * max(map(len, texts)) + 0.22
     x_count = x_strip + _STRIP + 0.15 + _LETTER * max(len("trials"), *map(len, counts))
     x_kind = x_count + 0.18
     x_note = x_kind + _LETTER * max(len("decision"), *(len(node.kind) for node in nodes)) + 0.15
-    letters = max(8, int((WIDTH - 0.45 - x_note) / _LETTER))
-    small: dict[str, Any] = {"fontsize": 7.5, "color": GREY, "va": "center"}
+    letters = max(8, int((page_width() - 0.45 - x_note) / _LETTER))
+    small: dict[str, Any] = {"fontsize": points(7.5), "color": tone().grey, "va": "center"}
     ax.text(x_id, -0.85, "round", **small)
     ax.text(x_best, -0.85, "best", **small)
     ax.text(x_strip + _STRIP, -0.85, "better →", ha="right", **small)
     ax.text(x_count, -0.85, "trials", ha="right", **small)
     ax.text(x_kind, -0.85, "decision", **small)
-    if any(node.tags or node.note for node in nodes):
-        ax.text(x_note, -0.85, "tag, note", **small)
+    if any(node.tags or (node.note and not below) for node in nodes):
+        ax.text(x_note, -0.85, "tag" if below else "tag, note", **small)
     known = [sign * node.best for node in nodes if math.isfinite(node.best)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     for i, (node, place) in enumerate(zip(nodes, places, strict=True)):
         if place.row % 2:
-            ax.axhspan(place.row - 0.5, place.row + 0.5, color=PALE, alpha=0.55, linewidth=0, zorder=0)
-        row: dict[str, Any] = {"va": "center", "fontsize": 8.5, "zorder": 5}
+            ax.axhspan(
+                place.row - 0.5 + 0.18 * below,
+                place.row + 0.5 + 0.18 * below,
+                color=tone().pale,
+                alpha=0.55,
+                linewidth=0,
+                zorder=0,
+            )
+        row: dict[str, Any] = {"va": "center", "fontsize": points(8.5), "zorder": 5}
         weight = "bold" if i == winner else "normal"
-        ax.text(x_id, place.row, short[i], family="monospace", color=INK, fontweight=weight, **row)
+        ax.text(x_id, place.row, short[i], family="monospace", color=tone().ink, fontweight=weight, **row)
         ax.text(x_best, place.row, texts[i], fontweight=weight, **row)
         ax.text(x_count, place.row, counts[i], ha="right", **row)
-        ax.text(x_kind, place.row, node.kind or "root", color=INK if node.kind else GREY, **row)
-        ax.plot([x_strip, x_strip + _STRIP], [place.row] * 2, color=LIGHT, linewidth=0.7, zorder=1)
+        ax.text(x_kind, place.row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **row)
+        ax.plot([x_strip, x_strip + _STRIP], [place.row] * 2, color=tone().light, linewidth=0.7, zorder=1)
         if math.isfinite(node.best):
             share = (sign * node.best - low) / (high - low) if high > low else 1.0
-            colour = ORANGE if i == winner else BLUE if i in way else GREY
+            colour = tone().orange if i == winner else tone().blue if i in way else tone().grey
             ax.plot(
                 x_strip + share * _STRIP, place.row, "o", color=colour, markersize=4.5, zorder=4, gid="best"
             )
-        _words(ax, x_note, place.row, node, letters)
+        _words(ax, x_note, place.row, node._replace(note="") if below else node, letters)
+        if below:
+            whole = max(8, int((page_width() - 0.45 - x_id) / _LETTER))
+            _words(ax, x_id, place.row + 0.4, node._replace(tags=()), whole)
 
 
-def _words(ax: Axes, x: float, row: int, node: TreeNode, letters: int) -> None:
+def _words(ax: Axes, x: float, row: float, node: TreeNode, letters: int) -> None:
     """Tags on amber, and as much of the note as fits behind them."""
     tags = shorten(", ".join(node.tags), max(8, letters // 2)) if node.tags else ""
     if tags:
-        box = {"facecolor": AMBER, "alpha": 0.35, "edgecolor": "none", "boxstyle": "round,pad=0.2"}
-        ax.text(x + 0.04, row, tags, va="center", fontsize=8, bbox=box, zorder=5)
+        box = {"facecolor": tone().amber, "alpha": 0.35, "edgecolor": "none", "boxstyle": "round,pad=0.2"}
+        ax.text(x + 0.04, row, tags, va="center", fontsize=points(8), bbox=box, zorder=5)
     used = len(tags) + 2 if tags else 0
     line = " ".join(node.note.split())
     if line and letters - used >= 6:
@@ -261,9 +260,9 @@ def _words(ax: Axes, x: float, row: int, node: TreeNode, letters: int) -> None:
         left = int((letters - used) * _LETTER / _SLANTED)
         text = line if len(line) <= left else f"{line[: left - 1].rstrip()}…"
         style_of: dict[str, Any] = {
-            "fontsize": 8,
+            "fontsize": points(8),
             "style": "italic",
-            "color": INK,
+            "color": tone().ink,
             "va": "center",
             "zorder": 5,
         }

@@ -28,13 +28,13 @@ __all__ = ["Facts", "proposal_report", "round_report"]
 
 
 def round_report(facts: Facts, folder: str | Path) -> Path:
-    """Writes ``<folder>/<node id>.md`` and its figures in ``<folder>/<node id>/``.
+    """Writes ``<folder>/<name>.md`` and its figures in ``<folder>/<name>/``.
 
     Returns:
         The markdown file.
     """
     where = Path(folder)
-    made_folder(where / facts.node.id)
+    made_folder(where / facts.stem)
     context = {
         **_header(facts),
         "ran": what_ran(facts),
@@ -51,11 +51,11 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         "checks": checks_section(facts, where),
         "reproduce": fence(facts.reproduce, "python"),
     }
-    return published(where / f"{facts.node.id}.md", "round.md.j2", context)
+    return published(where / f"{facts.stem}.md", "round.md.j2", context)
 
 
 def proposal_report(facts: Facts, folder: str | Path) -> Path:
-    """Writes ``<folder>/<node id>-proposal-<digest>.md``: the proposal and what was decided on it.
+    """Writes ``<folder>/<name>-proposal-<digest>.md``: the proposal and what was decided on it.
 
     Returns:
         The markdown file.
@@ -69,7 +69,7 @@ def proposal_report(facts: Facts, folder: str | Path) -> Path:
         )
     where = Path(folder)
     made_folder(where)
-    name = f"{facts.node.id}-proposal-{facts.proposal.digest}.md"
+    name = f"{facts.stem}-proposal-{facts.proposal.digest}.md"
     about = tuple(d for d in facts.decisions if d.proposal == facts.proposal.digest)
     return published(where / name, "proposal.md.j2", _header(replace(facts, decisions=about)))
 

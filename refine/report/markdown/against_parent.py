@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from refine.analysis.population import LEAST_COMPARED, compare_rounds, space_filling_values
 from refine.report import figures
+from refine.report.markdown.rendering import drawn
 from refine.report.markdown.round_facts import Facts, direction_of, metric_of
-from refine.report.markdown.text import Raw, code, picture, values_table
+from refine.report.markdown.text import Raw, code, values_table
 from refine.report.pages.population import CAUTION, population_sentence
 from refine.trials.frame import barred_rows
 from refine.utils.format import score
@@ -35,9 +36,8 @@ def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
         return None
     direction, parent = direction_of(facts), facts.ancestors[-1]
     found = compare_rounds(before, now, direction)
-    path = f"{facts.node.id}/against-parent.png"
+    path = f"{facts.stem}/against-parent.png"
     curves = {f"parent {parent}": old, f"this round {facts.node.id}": new}
-    figures.save(figures.edf(curves, metric_of(facts), direction), where / path)
     rows = [
         [Raw(f"parent {code(parent)}"), len(old), score(found.parent_median), score(found.parent_best)],
         [
@@ -53,5 +53,10 @@ def against_parent(facts: Facts, where: Path) -> dict[str, Any] | None:
         "table": values_table(
             ["round", "finished space-filling trials", f"median {metric_of(facts)}", "best of these"], rows
         ),
-        "picture": picture(f"Distribution of {metric_of(facts)} in this round and its parent", path),
+        "picture": drawn(
+            f"Distribution of {metric_of(facts)} in this round and its parent",
+            where,
+            path,
+            lambda: figures.edf(curves, metric_of(facts), direction),
+        ),
     }

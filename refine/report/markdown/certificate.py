@@ -58,6 +58,7 @@ class CertificateFacts:
         store: Where everything is kept, shown without folders, user or password.
         version: Of this package.
         reproduce: Python that trains the winner again.
+        file: What a round's files are called; default its id.
     """
 
     winner: Winner
@@ -84,6 +85,7 @@ class CertificateFacts:
     store: str
     version: str
     reproduce: str
+    file: str = ""
 
 
 def certificate(facts: CertificateFacts, folder: str | Path) -> Path:
@@ -94,7 +96,7 @@ def certificate(facts: CertificateFacts, folder: str | Path) -> Path:
     """
     where, won = Path(folder), facts.winner
     made_folder(where)
-    name = facts.round or slug(facts.name, set())
+    name = facts.file or facts.round or slug(facts.name, set())
     cheaper = None
     if won.cheaper:
         rows = [_cheaper_row(won, i) for i in range(len(won.cheaper))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from refine.analysis.winner import Winner
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.certificate import CertificateFacts, certificate
 from refine.report.markdown.decision import KIND_WORDS
+from refine.report.markdown.names import file_name
 from refine.report.markdown.rendering import in_one_file
 from refine.report.markdown.round_facts import ORIGIN_WORDS
 from refine.report.markdown.script import configuration_code, reproduce
@@ -36,7 +38,12 @@ _DESIGNS = {
 @provides("winner.report")
 def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> Path:
     """Writes the certificate of a winner: see :meth:`refine.Winner.report`."""
-    write = partial(certificate, facts_of(won, home))
+    facts = facts_of(won, home)
+    if isinstance(home, Round):
+        facts = replace(
+            facts, file=file_name(home._at_once(), folder, f"-winner{'.html' if html else '.md'}")
+        )
+    write = partial(certificate, facts)
     return in_one_file(write, folder) if html else write(folder)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import AnalysisError
 from refine.report import figures
+from refine.report.markdown.rendering import drawn
 from refine.report.markdown.round_facts import Facts
-from refine.report.markdown.text import Raw, picture, slug, values_table
+from refine.report.markdown.text import Raw, slug, values_table
 from refine.report.pages.checks import figure, question, says
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from refine.review.checks import Check
@@ -34,9 +37,10 @@ def checks_section(facts: Facts, where: Path) -> dict[str, Any] | None:
         if (check.picture, check.about) in seen:
             continue
         seen.add((check.picture, check.about))
-        path = f"{facts.node.id}/check-{slug(f'{check.key} {check.about}', taken)}.png"
-        if _drawn(facts, check, where / path):
-            (folded if check.verdict == "pass" else shown).append(picture(question(check), path))
+        path = f"{facts.stem}/check-{slug(f'{check.key} {check.about}', taken)}.png"
+        made = _drawn(facts, check, where, path)
+        if made is not None:
+            (folded if check.verdict == "pass" else shown).append(made)
     return {
         "table": values_table(["question", "verdict", "number", "what follows"], rows),
         "shown": shown,
@@ -44,19 +48,17 @@ def checks_section(facts: Facts, where: Path) -> dict[str, Any] | None:
     }
 
 
-def _drawn(facts: Facts, check: Check, path: Path) -> bool:
-    """Draws a check's picture, if it has one that the report's other sections don't show."""
+def _drawn(facts: Facts, check: Check, where: Path, path: str) -> Raw | None:
+    """A check's picture, if it has one that the report's other sections don't show."""
     analysis = facts.analysis
     if analysis is None or check.picture not in ("edges", "failing", "isolation", "gain", "cost"):
-        return False
+        return None
+    draw: Callable[[], Any] = partial(getattr(figures, check.picture), analysis)
+    if check.picture == "isolation":
+        draw = partial(figures.isolation, analysis, check.about)
+    elif check.picture == "gain":
+        draw = partial(figures.gain, analysis, facts.before)
     try:
-        if check.picture == "isolation":
-            ax = figures.isolation(analysis, check.about)
-        elif check.picture == "gain":
-            ax = figures.gain(analysis, facts.before)
-        else:
-            ax = getattr(figures, check.picture)(analysis)
+        return drawn(question(check), where, path, draw)
     except AnalysisError:  # there is nothing to draw, which the check says in words
-        return False
-    figures.save(ax, path)
-    return True
+        return None

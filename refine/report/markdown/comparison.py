@@ -7,8 +7,9 @@ from pathlib import Path
 
 from refine.analysis.population import space_filling_values
 from refine.report import figures
-from refine.report.markdown.rendering import in_one_file, published
-from refine.report.markdown.text import Raw, code, picture, table, values_table
+from refine.report.markdown.names import number_of_round
+from refine.report.markdown.rendering import drawn, in_one_file, published
+from refine.report.markdown.text import Raw, code, table, values_table
 from refine.report.pages.difference import difference_grid
 from refine.report.pages.population import population_sentence
 from refine.tree.comparison import Comparison
@@ -25,7 +26,7 @@ def write_comparison(found: Comparison, folder: Path, html: bool) -> Path:
 
 
 def comparison_report(found: Comparison, folder: str | Path) -> Path:
-    """Writes ``<folder>/<a>-<b>.md`` and its figures in ``<folder>/<a>-<b>/``.
+    """Writes ``<folder>/compare-<a>-<b>.md``, by the rounds' numbers, and its figures in a folder beside it.
 
     Args:
         found: The comparison.
@@ -34,7 +35,8 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
     Returns:
         The markdown file.
     """
-    where, name = Path(folder), f"{found.a}-{found.b}"
+    numbers = [number_of_round(r) for r in found.rounds]
+    where, name = Path(folder), f"compare-{numbers[0]}-{numbers[1]}"
     made_folder(where / name)
     first = found.rounds[0]
     context = {
@@ -62,6 +64,10 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
     }
     if found.populations is not None:
         curves = {f"round {r.id}": space_filling_values(r.trials) for r in found.rounds}
-        figures.save(figures.edf(curves, first.metric, first.direction), where / name / "edf.png")
-        context["picture"] = picture(f"Distribution of {first.metric} in both rounds", f"{name}/edf.png")
+        context["picture"] = drawn(
+            f"Distribution of {first.metric} in both rounds",
+            where,
+            f"{name}/edf.png",
+            lambda: figures.edf(curves, first.metric, first.direction),
+        )
     return published(where / f"{name}.md", "comparison.md.j2", context)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from refine.report import figures
 from refine.report.figures.curves import MOST
+from refine.report.markdown.rendering import drawn
 from refine.report.markdown.round_facts import Facts, direction_of, metric_of
-from refine.report.markdown.text import picture, values_table
+from refine.report.markdown.text import values_table
 from refine.report.pages.curves import FLAG_WORDS
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
@@ -46,8 +47,7 @@ def curves_section(facts: Facts, where: Path) -> dict[str, Any] | None:
     if not found:
         return None
     metric = Metric.parse(metric_of(facts))
-    path = f"{facts.node.id}/curves.png"
-    figures.save(figures.curves(found[:MOST], metric.name, direction_of(facts)), where / path)
+    path = f"{facts.stem}/curves.png"
     reduction = "max" if sign_of(direction_of(facts)) > 0 else "min"
     best = f", or judge by the best epoch ({reduction}:{metric.name})" if metric.reduction == "last" else ""
     rows = []
@@ -58,7 +58,12 @@ def curves_section(facts: Facts, where: Path) -> dict[str, Any] | None:
             advice = _ADVICE[name].format(best=best)
             rows.append([word, f"{len(sizes)} of {len(found)}", _MEANING[name], size, advice])
     return {
-        "picture": picture("Training curves of the best trials", path),
+        "picture": drawn(
+            "Training curves of the best trials",
+            where,
+            path,
+            lambda: figures.curves(found[:MOST], metric.name, direction_of(facts)),
+        ),
         "sentence": _sentence(len(found), sum(not trial.judged for trial in found), bool(rows)),
         "table": values_table(["seen", "trials", "what it is", "size", "what may help"], rows)
         if rows

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from refine.report import figures
+from refine.report.markdown.rendering import drawn
 from refine.report.markdown.round_facts import Facts, shown
-from refine.report.markdown.text import picture, values_table
+from refine.report.markdown.text import values_table
 from refine.trials.front import front_rows, title_of
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
@@ -30,7 +31,6 @@ def front_section(facts: Facts, where: Path) -> dict[str, Any] | None:
     found = front_rows(facts.table, goals, node.space)
     if not len(found):
         return None
-    figures.save(figures.front(facts.table, goals, node.space), where / node.id / "front.png")
     titles = [str(goals[0].metric), *(title_of(goal, node.space) for goal in goals[1:])]
     names = [n for n in node.space.varied if n in found.columns]
     rows = [
@@ -42,5 +42,10 @@ def front_section(facts: Facts, where: Path) -> dict[str, Any] | None:
         "count": plural(len(found), "trial"),
         "more": f"{len(found) - _MOST} more are on the front." if len(found) > _MOST else "",
         "table": values_table([*head, *names], rows),
-        "picture": picture("Trials by two goals, with the front", f"{node.id}/front.png"),
+        "picture": drawn(
+            "Trials by two goals, with the front",
+            where,
+            f"{facts.stem}/front.png",
+            lambda: figures.front(facts.table, goals, node.space),
+        ),
     }

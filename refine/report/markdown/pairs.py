@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refine.analysis.evidence import ALPHA
 from refine.report import figures
+from refine.report.markdown.rendering import drawn
 from refine.report.markdown.round_facts import Facts, changed_bounds
-from refine.report.markdown.text import picture, slug, values_table
+from refine.report.markdown.text import slug, values_table
 from refine.utils.format import p_value, plural, signed
 
 if TYPE_CHECKING:
@@ -45,9 +47,9 @@ def pairs(facts: Facts, where: Path) -> dict[str, Any] | None:
     pictures = []
     for p in found[:PICTURES]:
         a, b = names[p.i], names[p.j]
-        path = f"{facts.node.id}/pair-{slug(f'{a}-{b}', taken)}.png"
-        figures.save(figures.pair(analysis, a, b, new, word), where / path)
-        pictures.append(picture(f"{a} and {b}: median {analysis.metric} by level", path))
+        path = f"{facts.stem}/pair-{slug(f'{a}-{b}', taken)}.png"
+        draw = partial(figures.pair, analysis, a, b, new, word)
+        pictures.append(drawn(f"{a} and {b}: median {analysis.metric} by level", where, path, draw))
     legend = [
         f"The pictures show the median {analysis.metric} of the finished space-filling trials at every two levels, the lighter "
         "the better, and where the best ones lie. One or two trials at a place say little."

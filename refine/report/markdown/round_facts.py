@@ -66,6 +66,7 @@ class Facts:
         holdout_results: What the hold-out showed, each time it was opened at this round.
         checks: Questions to ask before deciding; ``None`` where too few trials have finished.
         before: Best value known before this round; NaN for a root.
+        name: What its files are called; default the round's id.
         winner: The configuration of this round to hand over; ``None`` where no trial may be called best.
     """
 
@@ -90,6 +91,12 @@ class Facts:
     before: float = math.nan
     winner: Winner | None = None
     spread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, without an ending."""
+        return self.name or self.node.id
 
 
 def metric_of(facts: Facts) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from refine.errors import AnalysisError, ReviewError
 from refine.proposal.options import Options, options_of
 from refine.proposal.proposal import Proposal
 from refine.report.markdown import proposal_report, round_report
+from refine.report.markdown.names import file_name
 from refine.report.markdown.rendering import in_one_file
 from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.script import reproduce
@@ -29,10 +31,25 @@ if TYPE_CHECKING:
 
 @provides("round.report")
 def write_round(
-    found: Round, folder: Path, proposal: Proposal | None, only_proposal: bool, html: bool
+    found: Round,
+    folder: Path,
+    proposal: Proposal | None,
+    only_proposal: bool,
+    html: bool,
+    by_id: bool = False,
 ) -> Path:
-    """Writes the report of a round, or of its proposal alone: see :meth:`refine.Round.report`."""
-    write = partial(proposal_report if only_proposal else round_report, gather(found, proposal))
+    """Writes the report of a round, or of its proposal alone: see :meth:`refine.Round.report`.
+
+    With ``by_id`` the files have the round's id for a name, as in an exported tree, where they stay the same whatever is
+    said of the round and whichever number it has.
+    """
+    facts = gather(found, proposal)
+    if not by_id:
+        tail = f"-proposal-{facts.proposal.digest}" if only_proposal and facts.proposal is not None else ""
+        facts = replace(
+            facts, name=file_name(found._at_once(), folder, f"{tail}{'.html' if html else '.md'}")
+        )
+    write = partial(proposal_report if only_proposal else round_report, facts)
     return in_one_file(write, folder) if html else write(folder)
 
 

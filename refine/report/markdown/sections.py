@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.design.pruning import words_of
 from refine.design.space_filling import IMPORTED
 from refine.report import figures
+from refine.report.markdown.rendering import drawn
 from refine.report.markdown.round_facts import (
     ORIGIN_WORDS,
     Facts,
@@ -29,7 +31,7 @@ from refine.report.markdown.round_facts import (
     states_text,
     that_matter,
 )
-from refine.report.markdown.text import Raw, code, joined, picture, slug, values_table
+from refine.report.markdown.text import Raw, code, joined, slug, values_table
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.goal import feasible_sentence
 from refine.report.pages.reasons import sentence
@@ -77,8 +79,8 @@ def what_ran(facts: Facts) -> dict[str, Any]:
         ["configurations", _planned_text(facts)],
         ["trials", states_text(facts)],
     ]
-    if drawn := origins_text(facts):
-        rest.append(["drawn", drawn])
+    if origins := origins_text(facts):
+        rest.append(["drawn", origins])
     if "seconds" in facts.table and len(facts.table):
         total = float(np.nansum(np.asarray(facts.table["seconds"], dtype=float)))
         if total or node.method != IMPORTED:  # what was imported may not say how long it took
@@ -177,12 +179,11 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
             seconds = float(done["seconds"].iloc[i])
             cells.append(duration(seconds) if math.isfinite(seconds) else "-")
         rows.append([i + 1, score(float(done["value"].iloc[i])), *cells])
-    figures.save(
-        figures.best_so_far(
-            facts.table, direction_of(facts), metric_of(facts), candidates=facts.table.index.isin(done.index)
-        ),
-        where / node.id / "best-so-far.png",
-    )
+
+    def so_far() -> Any:
+        may_win = facts.table.index.isin(done.index)
+        return figures.best_so_far(facts.table, direction_of(facts), metric_of(facts), candidates=may_win)
+
     equal = int((done["value"] == done["value"].iloc[0]).sum())
     return {
         "table": values_table(
@@ -196,7 +197,9 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
         if (barred := infeasible_rows(facts.table)).any()
         else None,
         "fixed": joined([f"{n} = {bounds_text(p)}" for n, p in node.space.items() if p.fixed]) or None,
-        "picture": picture("Value of every trial and the best so far", f"{node.id}/best-so-far.png"),
+        "picture": drawn(
+            "Value of every trial and the best so far", where, f"{facts.stem}/best-so-far.png", so_far
+        ),
     }
 
 
@@ -216,13 +219,15 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
         ]
         for e in analysis.ranked
     ]
-    figures.save(figures.correlation(analysis), where / facts.node.id / "correlation.png")
     return {
         "table": values_table(
             ["parameter", "measure", "effect", "95 % interval", "q", "importance", "verdict"], rows
         ),
-        "picture": picture(
-            "Correlation of every parameter with the metric", f"{facts.node.id}/correlation.png"
+        "picture": drawn(
+            "Correlation of every parameter with the metric",
+            where,
+            f"{facts.stem}/correlation.png",
+            lambda: figures.correlation(analysis),
         ),
         "names": joined(that_matter(facts)) or None,
         "several": len(that_matter(facts)) > 1,
@@ -274,20 +279,22 @@ def densities(facts: Facts, where: Path) -> dict[str, Any] | None:
     for name in shown:
         part = slug(name, taken)
         target = new.get(name)
-        figures.save(
-            figures.density(analysis, name, target, word), where / facts.node.id / f"density-{part}.png"
-        )
-        figures.save(
-            figures.density_2d(analysis, name, target, word), where / facts.node.id / f"metric-{part}.png"
-        )
         checks.append(
             {
                 "name": name,
                 "change": bounds_text(target) if target is not None else None,
-                "one": picture(
-                    f"{name}: density of good trials and of all", f"{facts.node.id}/density-{part}.png"
+                "one": drawn(
+                    f"{name}: density of good trials and of all",
+                    where,
+                    f"{facts.stem}/density-{part}.png",
+                    partial(figures.density, analysis, name, target, word),
                 ),
-                "two": picture(f"{name} against the metric", f"{facts.node.id}/metric-{part}.png"),
+                "two": drawn(
+                    f"{name} against the metric",
+                    where,
+                    f"{facts.stem}/metric-{part}.png",
+                    partial(figures.density_2d, analysis, name, target, word),
+                ),
             }
         )
     return {

@@ -16,14 +16,13 @@ import numpy as np
 from refine.design.space_filling import IMPORTED
 from refine.report import figures
 from refine.report.markdown.decision import KIND_WORDS, by_whom
-from refine.report.markdown.rendering import published
+from refine.report.markdown.rendering import drawn, published
 from refine.report.markdown.text import (
     Raw,
     code,
     escape,
     fence,
     joined,
-    picture,
     quote,
     slug,
     table,
@@ -31,12 +30,13 @@ from refine.report.markdown.text import (
 )
 from refine.report.markdown.winner import winner_section, winner_sentence
 from refine.report.pages.calibration import (
-    AUTHORS_HEAD,
     author_rows,
+    authors_head,
     belief_score_sentence,
     coverage_sentences,
     edit_sentences,
     entry_sentences,
+    suggestion_items,
 )
 from refine.report.pages.difference import decision_grid, difference_grid
 from refine.report.pages.proposal import why, within_text
@@ -160,10 +160,14 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
 def _people(found: Calibration) -> dict[str, Any] | None:
     """What people decided and believed, beside what was proposed; ``None`` where nobody edited or believed anything."""
     edits = edit_sentences(found)
-    said = [*edits, *(belief_score_sentence(b) for b in found.beliefs)]
+    suggested = [cell.text for cell in suggestion_items(found)]
+    said = [*suggested, *edits, *(belief_score_sentence(b) for b in found.beliefs)]
     if not said:
         return None
-    return {"table": values_table(list(AUTHORS_HEAD), author_rows(found)) if edits else None, "said": said}
+    return {
+        "table": values_table(list(authors_head(found)), author_rows(found)) if edits else None,
+        "said": said,
+    }
 
 
 def _summary(facts: TreeFacts) -> Raw:
@@ -224,21 +228,34 @@ def _pictures(facts: TreeFacts, where: Path, name: str) -> list[Raw]:
         for s in facts.steps
     ]
     winner = facts.way[-1] if facts.way else None
-    figures.save(figures.tree(nodes, facts.direction, facts.metric, winner), where / name / "tree.png")
-    made.append(picture("The rounds, their best values, and the decisions between them", f"{name}/tree.png"))
+    made.append(
+        drawn(
+            "The rounds, their best values, and the decisions between them",
+            where,
+            f"{name}/tree.png",
+            lambda: figures.tree(nodes, facts.direction, facts.metric, winner),
+        )
+    )
     if facts.way:
         rounds = [figures.RoundValues(s.node.id, s.node.parent, s.values) for s in facts.steps]
-        figures.save(
-            figures.best_by_round(rounds, facts.direction, facts.metric, winner),
-            where / name / "best-by-round.png",
-        )
         made.append(
-            picture("Every trial, and the best so far along every branch", f"{name}/best-by-round.png")
+            drawn(
+                "Every trial, and the best so far along every branch",
+                where,
+                f"{name}/best-by-round.png",
+                lambda: figures.best_by_round(rounds, facts.direction, facts.metric, winner),
+            )
         )
     curves = {f"round {s.node.id}": s.space_filling for s in facts.steps if len(s.space_filling) > 1}
     if len(curves) > 1:
-        figures.save(figures.edf(curves, facts.metric, facts.direction), where / name / "edf.png")
-        made.append(picture("Distribution of the values, round by round", f"{name}/edf.png"))
+        made.append(
+            drawn(
+                "Distribution of the values, round by round",
+                where,
+                f"{name}/edf.png",
+                lambda: figures.edf(curves, facts.metric, facts.direction),
+            )
+        )
     return made
 
 

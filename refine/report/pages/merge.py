@@ -14,7 +14,7 @@ _SHOWN = 20
 def merged_page(found: Merged) -> Page:
     """How much is new, and what differs."""
     title = (
-        f"merged: {plural(len(found.rounds), 'new round')}, {plural(found.trials, 'new trial')}, "
+        f"{'would merge' if found.dry_run else 'merged'}: {plural(len(found.rounds), 'new round')}, {plural(found.trials, 'new trial')}, "
         f"{len(found.unequal)} unequal"
     )
     lines: list[str | Cell] = [str(each) for each in found.unequal[:_SHOWN]]

@@ -95,7 +95,8 @@ def _best(found: Round, best: pd.Series | None) -> str:
     line = f"{judged}, {found.direction}; best observed {score(None if best is None else best['value'])}"
     if best is None:
         return line
-    at = [f"{n} = {_text(best[n])}" for n in found.space.varied if n in best.index]
+    read = [n for n in found.space.varied if n in best.index and not _absent(best[n])]
+    at = [f"{n} = {_text(best[n])}" for n in read]
     return f"{line} with {join(at)}" if at else line
 
 
@@ -124,6 +125,11 @@ def _belief(found: Round) -> list[str]:
     where = "" if said.round == found.id else f", on round {said.round}"
     by = f" by {said.author}" if said.author.strip() else ""
     return [f"believed{by}{where}: {said.belief}"]
+
+
+def _absent(value: object) -> bool:
+    """Whether a trial has no value of a parameter: its condition did not hold. A choice that is None is the text None."""
+    return value is None or value != value
 
 
 def _text(value: object) -> str:

@@ -68,7 +68,8 @@ def _damaged(tree: Tree, seen: Overview) -> list[Text]:
 def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
     best = score(None if each.best is None else each.best["value"])
     cells = [
-        Cell(each.id, "strong"),
+        Cell(each.path, "strong"),
+        Cell(f"  {each.id}"),
         Cell(f"  {sum(each.states.values())}/{each.n}{how_text(each.round.node, each.states)}"),
         Cell(f"  best observed {each.round.metric} {best}"),
     ]

@@ -29,6 +29,7 @@ from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints
 from refine.utils.files import made_folder, write_whole
+from refine.utils.provided import provided
 
 if TYPE_CHECKING:
     import optuna
@@ -325,7 +326,7 @@ class Exchange:
             found = Round(self._context, node, node.metric, node.direction)
             write_whole(home / "trials.csv", _csv(found, safe_csv))
             if reports:
-                found.report(home)
+                provided("round.report")(found, home, None, False, False, by_id=True)
             rounds.append(part.id)
         made_folder(target)
         write_index(target, self._context.name, rounds)
@@ -373,7 +374,7 @@ class Exchange:
                 raise
         return tree
 
-    def merge(self, other: Exchange | str | os.PathLike[str]) -> Merged:
+    def merge(self, other: Exchange | str | os.PathLike[str], *, dry_run: bool = False) -> Merged:
         """Adds what another tree, or an exported folder, has and this one lacks.
 
         A trial that both have run with unequal outcomes keeps all of them as attempts; the last one with a value
@@ -382,6 +383,7 @@ class Exchange:
 
         Args:
             other: A tree, in any store, or a folder that :meth:`export` wrote.
+            dry_run: Whether nothing is written: what would come of it is told.
 
         Returns:
             What came of it; prints itself.
@@ -398,7 +400,7 @@ class Exchange:
         else:
             raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
         with kept(parts) as sound:
-            return merge_into(self._context.store, self._context.tree, sound)
+            return merge_into(self._context.store, self._context.tree, sound, dry_run=dry_run)
 
 
 def _csv(found: Round, safe: bool) -> Iterator[str]:

@@ -18,15 +18,18 @@ from refine.ui.cli.shared import (
     StoreArgument,
     TreeOption,
     app,
+    chosen,
     proposals_of,
     put,
     put_json,
     show,
     typed,
 )
+from refine.utils.action import Action
 from refine.utils.format import percent
 
 if TYPE_CHECKING:
+    from refine.proposal.proposal import Proposal
     from refine.review.review import Review
     from refine.space.space import Space
     from refine.tree.round import Round
@@ -78,13 +81,12 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Propose bounds for the next round, and keep the proposal for a decision."""
-    import shlex
     from dataclasses import replace
 
     from refine.utils.display import Text
 
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         review = at.propose(risk, epsilon)
         if as_json:
             from refine.ui.cli.json_data import proposal_data
@@ -95,15 +97,23 @@ def propose(
             return
         page, options = review.page(), review.options().page()
         whole = replace(page, blocks=(*page.blocks, Text(options.title), *options.blocks))
-        show(whole, *_next(store, at), where=f"{shlex.quote(store)} {at.id}")
+        edit = _example(review.proposal)
+        show(
+            whole,
+            typed(store, "checks", at),
+            *([typed(store, "preview", at, edit)] if edit else []),
+            typed(store, "accept", at),
+        )
 
 
-def _next(store: str, at: Round) -> tuple[str, ...]:
-    return (
-        typed(store, "checks", at),
-        typed(store, "preview", at, "--edit 'NAME=(low, high)'"),
-        typed(store, "accept", at, "--note ..."),
-    )
+def _example(proposal: Proposal) -> str:
+    """An edit as one types it: what is proposed for the first parameter that changes; empty where none does."""
+    import shlex
+
+    from refine.space.literals import shell_text
+
+    changed = next((c for c in proposal.changes if c.kind != "keep"), None)
+    return "" if changed is None else f"--edit {shlex.quote(f'{changed.name}={shell_text(changed.new)}')}"
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -120,14 +130,14 @@ def rehearse(
     from dataclasses import replace
 
     with opened(store, name) as found:
-        seen = found[which].rehearse(rounds, n, exploit=exploit)
+        seen = chosen(found[which]).rehearse(rounds, n, exploit=exploit)
         if as_json:
             put_json(seen.to_json())
             return
         page = replace(seen.page(), calls=())
         show(
             page,
-            typed(store, "accept", found[which], f"--n {seen.plans[0].n} --exploit {exploit:g} --note ..."),
+            typed(store, "accept", chosen(found[which]), f"--n {seen.plans[0].n} --exploit {exploit:g}"),
         )
 
 
@@ -147,15 +157,15 @@ def preview(
 ) -> None:
     """Print what accepting the last proposal would mean, with edits; decides nothing."""
     with opened(store, name) as found:
-        review = _review(found[which], edit, reject, risk)
+        review = _review(chosen(found[which]), edit, reject, risk)
         seen = review.preview(n=n, workers=workers)
         if as_json:
             from refine.ui.cli.json_data import plain
 
             put_json({**plain(seen), "warning": plain(seen.warning)})
             return
-        again = [*_repeated(edit, reject, n, risk), "--note ..."]
-        show(_of_which(review, seen.page()), typed(store, "accept", found[which], " ".join(again)))
+        again = _repeated(edit, reject, n, risk)
+        show(_of_which(review, seen.page()), typed(store, "accept", chosen(found[which]), " ".join(again)))
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -181,7 +191,7 @@ def accept(
 ) -> None:
     """Accept the last proposal, with edits and rejections, and make the child round."""
     with opened(store, name) as found:
-        review = _review(found[which], edit, reject, risk)
+        review = _review(chosen(found[which]), edit, reject, risk)
         child = review.accept(
             note,
             n=n,
@@ -210,11 +220,12 @@ def decline(
 ) -> None:
     """Decline the last proposal."""
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         review = _review(at, None, None, risk)
         review.decline(note, author=author)
-        after = typed(store, "branch", at, "--edit ...")
-        put(at, as_json, after, page=lambda: _of_which(review, at.page()))
+        edit = _example(review.proposal)
+        after = [typed(store, "branch", at, edit)] if edit else []
+        put(at, as_json, *after, page=lambda: _of_which(review, at.page()))
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -259,7 +270,7 @@ def branch(
     if space is not None and (edit or drop):
         raise ReviewError("branch takes a whole --space, or --edit and --drop, got both")
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         if space is not None:
             from refine.space.files import read_space
 
@@ -328,7 +339,7 @@ def tag(
     from refine.utils.display import line
 
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         found.tag(at, label)
         if as_json:
             put_json({"tag": label, "round": at.id})
@@ -354,7 +365,7 @@ def roles(
     from refine.utils.display import Cell, Grid, Page
 
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         if given:
             at.set_roles(typed_pairs(given, "roles"))
         rows = tuple((Cell(n, "strong"), role) for n, role in at.roles.items())
@@ -380,14 +391,14 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: f
     proposals = proposals_of(at)
     if not proposals:
         raise ReviewError(
-            f"round {at.id}: nothing was proposed on it yet; look first: refine propose STORE {at.id}"
+            f"round {at.id}: nothing was proposed on it yet; look first", Action("round.propose")
         )
     meant = [p for p in proposals if risk is None or p.risk == risk]
     if not meant:
         known = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))
         raise ReviewError(
-            f"round {at.id}: no proposal of risk {risk:g}, there are {known}; make it first: "
-            f"refine propose STORE {at.id} --risk {risk:g}"
+            f"round {at.id}: no proposal of risk {risk:g}, there are {known}; make it first",
+            Action("round.propose", risk=risk),
         )
     review = at.review(meant[-1])  # looking changes nothing: the last proposal stays the last one
     review = review.edit(typed_pairs(edit, "--edit")) if edit else review

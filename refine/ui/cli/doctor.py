@@ -86,7 +86,7 @@ def _python() -> Iterator[Probe]:
     yield Probe(
         "Python", "good" if good else "bad", f"{version}{'' if good else '; refine needs 3.11 or newer'}"
     )
-    yield Probe("refine", "good", f"{VERSION}, at {Path(__file__).parents[1]}")
+    yield Probe("refine", "good", f"{VERSION}, at {Path(__file__).parents[2]}")
 
 
 def _packages() -> Iterator[Probe]:

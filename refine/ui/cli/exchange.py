@@ -1,10 +1,10 @@
-"""Commands that bring and take: import, load, export."""
+"""Commands that bring and take: import, load, export, merge."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,11 @@ from refine.ui.cli.shared import (
     put_path,
     typed,
 )
+from refine.ui.cli.spelling import in_shell
+from refine.utils.action import Action
+
+if TYPE_CHECKING:
+    import refine
 
 
 @app.command(rich_help_panel=BRING)
@@ -195,3 +200,55 @@ def load(
 
     with refine.Tree.load(folder, store, name) as found:
         put(found, as_json)
+
+
+@app.command(rich_help_panel=BRING)
+def merge(
+    store: StoreArgument,
+    other: Annotated[
+        str, typer.Argument(metavar="OTHER", help="Another store, or a folder that refine export wrote.")
+    ],
+    name: TreeOption = None,
+    other_tree: Annotated[
+        str | None,
+        typer.Option(
+            "--other-tree", help="Name of the tree in OTHER; default the same name, or the only one."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would come of it; write nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add what another tree, or an exported one, has and this one lacks."""
+    import shlex
+
+    from refine.errors import StoreError
+
+    with opened(store, name) as found:
+        if Path(other).is_dir():
+            if other_tree is not None:
+                raise StoreError("--other-tree names a tree of a store, but OTHER is a folder; leave it out")
+            merged = found.merge(other, dry_run=dry_run)
+        else:
+            with _other(other, other_tree, found.name) as theirs:
+                merged = found.merge(theirs, dry_run=dry_run)
+        words = ["refine", "merge", store, other, *(["--tree", name] if name else [])]
+        words += ["--other-tree", other_tree] if other_tree else []
+        after = shlex.join(words) if dry_run else in_shell(Action("tree"))
+        put(merged, as_json, after)
+
+
+def _other(store: str, name: str | None, like: str) -> refine.Tree:
+    """The tree of another store: that of a name, else the one that is called as ours, else the only one."""
+    from refine.store.store import Store
+    from refine.store.trees import check_exists
+
+    if name is None:
+        check_exists(store)
+        database = Store(store)
+        try:
+            name = like if like in database.trees() else None
+        finally:
+            database.close()
+    return opened(store, name)

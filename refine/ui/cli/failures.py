@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refine.ui.cli.opening import opened
-from refine.ui.cli.shared import LOOK, JsonOption, RoundArgument, StoreArgument, TreeOption, app, put, typed
+from refine.ui.cli.shared import (
+    LOOK,
+    JsonOption,
+    RoundArgument,
+    StoreArgument,
+    TreeOption,
+    app,
+    chosen,
+    put,
+    typed,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +35,7 @@ def failures(
     from refine.design.space_filling import IMPORTED
 
     with opened(store, name) as opened_tree:
-        found = opened_tree[which]
+        found = chosen(opened_tree[which])
         rows = found.failures
         # What was finished elsewhere can't be run again.
         states = [] if found.node.method == IMPORTED else dict.fromkeys(rows["state"])

@@ -79,11 +79,14 @@ def data_of(found: Any) -> Any:
 
 def round_data(found: Round) -> dict[str, Any]:
     """A round: what it is, how far, its best, and what was decided."""
+    from refine.tree.names import paths_of
+
     found = found._at_once()
     counts = found.context.counts.get(found._stored.pk, {})
     node = found.node
     return {
         "id": found.id,
+        "path": paths_of({id_: stored.node.parent for id_, stored in found.context.nodes.items()})[found.id],
         "tree": found.context.name,
         "parent": node.parent,
         "children": [c.id for c in found.children],

@@ -17,6 +17,7 @@ from refine.ui.cli.shared import (
     StoreArgument,
     TreeOption,
     app,
+    chosen,
     put,
     put_json,
 )
@@ -84,7 +85,7 @@ def delete(
     from refine.utils.format import plural
 
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         if state or trial:
             if below:
                 raise ReviewError("--below is for whole rounds, got --state or --trial as well; leave it out")
@@ -122,7 +123,7 @@ def exclude(
 ) -> None:
     """Leave trials out of every analysis, such as those of a broken machine; they stay in the store."""
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         _said(at.id, at.exclude(trial, reason, author=author), "excluded", as_json)
 
 
@@ -138,7 +139,7 @@ def include(
 ) -> None:
     """Take back that trials were excluded."""
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         _said(at.id, at.include(trial, reason, author=author), "included", as_json)
 
 
@@ -163,7 +164,7 @@ def unlock(
 ) -> None:
     """Let a round be run that a process of another machine holds which is gone."""
     with opened(store, name) as found:
-        at = found[which]
+        at = chosen(found[which])
         _ask(f"Is whoever runs round {at.id} gone for certain?", yes)
         held = found.unlock(at, note=note, author=author)
         if as_json:

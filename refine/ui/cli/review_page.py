@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from refine.ui.cli.opening import opened
-from refine.ui.cli.shared import DECIDE, ObjectiveOption, RoundArgument, StoreArgument, TreeOption, app
+from refine.ui.cli.shared import (
+    DECIDE,
+    ObjectiveOption,
+    RoundArgument,
+    StoreArgument,
+    TreeOption,
+    app,
+    chosen,
+)
 
 _TO = """<!doctype html>
 <meta charset="utf-8">
@@ -39,7 +47,7 @@ def review(
     from refine.ui.web.session import Session
 
     with opened(store, name) as found:
-        shown = found[which]
+        shown = chosen(found[which])
         background = Background(objective, command)
         session = Session(shown, risk, background=background)
         server = Server(session, port)

@@ -11,6 +11,7 @@ from refine.ui.cli.completion import complete_rounds
 from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import (
     NO,
+    ROUND_HELP,
     RUN,
     AuthorOption,
     BeliefOption,
@@ -28,6 +29,7 @@ from refine.ui.cli.shared import (
     WorkersOption,
     app,
     calls_on,
+    chosen,
     objective_for,
     only_json,
     put,
@@ -44,7 +46,7 @@ OptionalRound = Annotated[
     str | None,
     typer.Argument(
         metavar="ROUND",
-        help="Id of a round, the beginning of one, or a tag; default the newest one that has something left to run.",
+        help=f"{ROUND_HELP} Default the newest one that has something left to run.",
         autocompletion=complete_rounds,
     ),
 ]
@@ -171,7 +173,7 @@ def run(
     else:
         _refuse_making(making)
         tree = opened(store, name)
-        found = tree[which] if which is not None else _unfinished(tree, rerun)
+        found = chosen(tree[which] if which is not None else _unfinished(tree, rerun))
         with only_json(as_json):
             given = (
                 objective_for(found, objective)
@@ -338,7 +340,7 @@ def replicate(
 ) -> None:
     """Run the best configurations again under new seeds: how much the best value overstates itself."""
     with opened(store, name) as tree:
-        found = tree[which]
+        found = chosen(tree[which])
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
         with only_json(as_json):
             found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
@@ -393,7 +395,7 @@ def holdout(
         said: Any = {"seeds": seeds, "note": note, "author": author, **options}
         with only_json(as_json):
             if which is not None:
-                found = tree[which]
+                found = chosen(tree[which])
                 opening = found.open_holdout(top, **said, **objective_for(found, objective))
             else:
                 won = tree.winner()
@@ -420,7 +422,7 @@ def replay(
 ) -> None:
     """Run stored trials again from their seeds and compare; exit code 3 where they differ."""
     with opened(store, name) as tree:
-        found = tree[which]
+        found = chosen(tree[which])
         with only_json(as_json):
             again = found.replay(
                 None if all_ else sample,
@@ -464,7 +466,7 @@ def guide(
         rounds = tree.rounds
         if rounds:
             try:
-                called = objective_for(tree[which] if which is not None else rounds[-1], objective)
+                called = objective_for(chosen(tree[which]) if which is not None else rounds[-1], objective)
             except ObjectiveError:
                 if objective is not None:
                     raise  # what was asked for; a recorded name that leads nowhere only means that nothing can run

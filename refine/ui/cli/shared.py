@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from refine.errors import Hinted, RefineError
 from refine.ui.cli.completion import complete_rounds, complete_trees
-from refine.ui.cli.spelling import in_shell
+from refine.ui.cli.spelling import ROUND, STORE, TREE, forget, in_shell, remember
 from refine.utils.action import Action
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.utils.display import Block, Page
 
-DONE, ERROR, USAGE, NO, STOPPED = 0, 1, 2, 3, 130
-"""Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no; Ctrl-C."""
+DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
+"""Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no, or open; Ctrl-C."""
 
 
 def _spelled(said: Warning | Exception | str) -> str:
@@ -52,6 +52,7 @@ class _Commands(TyperGroup):
                 python_s(message, category, *where)
 
         warnings.showwarning = say  # type: ignore[assignment]
+        forget()
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -64,12 +65,13 @@ class _Commands(TyperGroup):
             raise typer.Exit(ERROR) from None
         finally:
             warnings.showwarning = python_s
+            forget()
 
 
 app = typer.Typer(
     cls=_Commands,
     help="Refine a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the "
-    "answer is no, 130 stopped.",
+    "answer is no, 4 it is open, 130 stopped.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -79,26 +81,46 @@ app = typer.Typer(
 RUN, LOOK, DECIDE, BRING = "Run", "Look", "Decide", "Bring and take"
 """Headings of the help."""
 
+
+def _kept(what: str) -> Callable[[Any], Any]:
+    def keep(value: Any) -> Any:
+        remember(what, value)
+        return value
+
+    return keep
+
+
 StoreArgument = Annotated[
-    str, typer.Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.")
+    str,
+    typer.Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.", callback=_kept(STORE)),
 ]
-_ROUND_HELP = "Id of a round, the beginning of one, or a tag."
+ROUND_HELP = (
+    "A round: last, root, its path in the printed tree such as 1.2, a tag, its id or the beginning of one."
+)
 RoundArgument = Annotated[
-    str, typer.Argument(metavar="ROUND", help=_ROUND_HELP, autocompletion=complete_rounds)
+    str,
+    typer.Argument(metavar="ROUND", help=ROUND_HELP, autocompletion=complete_rounds, callback=_kept(ROUND)),
 ]
 OfArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="ROUND", help="Of this round; default of the whole tree.", autocompletion=complete_rounds
+        metavar="ROUND",
+        help="Of this round; default of the whole tree.",
+        autocompletion=complete_rounds,
+        callback=_kept(ROUND),
     ),
 ]
 OtherArgument = Annotated[
-    str, typer.Argument(metavar="OTHER", help=_ROUND_HELP, autocompletion=complete_rounds)
+    str, typer.Argument(metavar="OTHER", help=ROUND_HELP, autocompletion=complete_rounds)
 ]
 TreeOption = Annotated[
     str | None,
     typer.Option(
-        "--tree", "-t", help="Name of the tree, where there are several.", autocompletion=complete_trees
+        "--tree",
+        "-t",
+        help="Name of the tree, where there are several.",
+        autocompletion=complete_trees,
+        callback=_kept(TREE),
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -130,16 +152,12 @@ NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
 AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
 
 
-_WHERE = "STORE ROUND"  # as the spelling of commands has it
-
-
-def show(page: Page, *calls: str, where: str = _WHERE) -> None:
+def show(page: Page, *calls: str) -> None:
     """Prints a page, in colours at a terminal, with what one would type in place of what one would call.
 
     Args:
         page: The page.
         calls: What one would type next.
-        where: Store and round, as they are typed.
     """
     from dataclasses import replace
 
@@ -147,23 +165,23 @@ def show(page: Page, *calls: str, where: str = _WHERE) -> None:
 
     from refine.utils.display import to_rich, to_text
 
-    page = replace(page, blocks=tuple(_in_shell(block, where) for block in page.blocks), calls=calls)
+    page = replace(page, blocks=tuple(map(_in_shell, page.blocks)), calls=calls)
     # Values come from people and objectives: nothing in them is markup.
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
-        console.print(to_rich(page))
+        console.print(to_rich(page), crop=False)  # a command is never cut
     else:
         typer.echo(to_text(page))
 
 
-def _in_shell(block: Block, where: str) -> Block:
+def _in_shell(block: Block) -> Block:
     """A block whose calls are commands."""
     from dataclasses import replace
 
     from refine.utils.display import Cell, Items, Text
 
     def command(call: Action | str | None) -> str | None:
-        return in_shell(call).replace(_WHERE, where) if isinstance(call, Action) else call
+        return in_shell(call) if isinstance(call, Action) else call
 
     if isinstance(block, Text):
         return replace(block, call=command(block.call))
@@ -227,12 +245,16 @@ def only_json(as_json: bool) -> Iterator[None]:
 
 def typed(store: str, command: str, found: Round, rest: str = "") -> str:
     """A command on a round as one types it."""
-    import shlex
-
     several = len(found.context.store.trees()) > 1
     words = ["refine", command, shlex.quote(store), found.id, rest]
     words += [f"--tree {shlex.quote(found.context.name)}"] if several else []
     return " ".join(word for word in words if word)
+
+
+def chosen(found: Round) -> Round:
+    """The round that a command found by itself; the commands that are suggested name it."""
+    remember(ROUND, found.id)
+    return found
 
 
 def calls_on(store: str, found: Round) -> tuple[str, ...]:

@@ -9,10 +9,13 @@ from typing import Any
 from refine.utils.action import Action, Symbol
 
 _COMMANDS = {
+    "tree": "tree STORE",
+    "tree.merge": "merge STORE OTHER",
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
     "tree.report": "report STORE",
     "tree.winner": "winner STORE",
     "tree.confirm": "confirm STORE",
+    "tree.judge": "check STORE",
     "tree.open_holdout": "holdout STORE",
     "tree.export": "export STORE",
     "tree.tag": "tag STORE ROUND",
@@ -42,8 +45,40 @@ _PLOT = "round.plot."
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
 
+STORE, ROUND, TREE = "store", "which", "name"
+"""What commands call the store, the round and the tree that were typed."""
+
+
+_words: dict[str, str | None] = {}
+
+
+def remember(what: str, value: str | None) -> None:
+    """Keeps what was typed, so that the commands that are suggested are whole: there is one command to a process."""
+    _words[what] = value
+
+
+def forget() -> None:
+    """Forgets what was typed."""
+    _words.clear()
+
+
 def in_shell(action: Action) -> str:
-    """An action as a command; as Python where no command does it."""
+    """An action as a command, with store, round and tree as they were typed; as Python where no command does it."""
+    return completed(_with_places(action))
+
+
+def completed(command: str) -> str:
+    """A command with what is known in place of STORE and ROUND."""
+    store, found, tree = map(_words.get, (STORE, ROUND, TREE))
+    head, place, rest = command.partition(" STORE")
+    if not command.startswith("refine ") or not place or store is None:
+        return command
+    if rest.startswith(" ROUND") and found is not None:
+        rest = f" {shlex.quote(found)}{rest.removeprefix(' ROUND')}"
+    return f"{head} {shlex.quote(store)}{rest}" + (f" --tree {shlex.quote(tree)}" if tree else "")
+
+
+def _with_places(action: Action) -> str:
     name = action.name
     if name.startswith(_PLOT):
         return _command(f"plot STORE ROUND {name.removeprefix(_PLOT)}", action.arguments)

@@ -20,13 +20,14 @@ from refine.ui.cli.shared import (
     TreeOption,
     app,
     calls_on,
+    chosen,
     proposals_of,
     put,
     put_json,
     put_path,
     typed,
 )
-from refine.ui.cli.spelling import in_shell
+from refine.ui.cli.spelling import completed, in_shell
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
@@ -67,7 +68,7 @@ def show_round(
 ) -> None:
     """Print a round: progress, best trial, space and decisions."""
     with opened(store, name) as opened_tree:
-        found = opened_tree[which]
+        found = chosen(opened_tree[which])
         put(found, as_json, *calls_on(store, found))
 
 
@@ -85,7 +86,7 @@ def analyze(
 ) -> None:
     """Print what a round found about each parameter, the clearest first."""
     with opened(store, name) as opened_tree:
-        found = opened_tree[which]
+        found = chosen(opened_tree[which])
         analysis = found.analyze(metric, direction, seed)
         put(analysis, as_json, typed(store, "propose", found), typed(store, "checks", found))
 
@@ -104,7 +105,7 @@ def checks(
     from refine.report.pages.checks import checks_page
 
     with opened(store, name) as opened_tree:
-        found = opened_tree[which]
+        found = chosen(opened_tree[which])
         analysis = found.analyze()
         checks = found.checks(analysis, _proposed(found, analysis))
         put(checks, as_json, typed(store, "propose", found), page=lambda: checks_page(checks, in_shell))
@@ -147,7 +148,7 @@ def best(
         if which is None:
             row, where = opened_tree.best(), f"tree {opened_tree.name}"
         else:
-            found = opened_tree[which]
+            found = chosen(opened_tree[which])
             row, where = found.best, f"round {found.id}"
         if row is None:
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
@@ -174,7 +175,7 @@ def winner(
     from refine.errors import AnalysisError
 
     with opened(store, name) as opened_tree:
-        found = opened_tree.winner() if which is None else opened_tree[which].recommend()
+        found = opened_tree.winner() if which is None else chosen(opened_tree[which]).recommend()
         if found is None:
             where = f"tree {opened_tree.name}" if which is None else f"round {opened_tree[which].id}"
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
@@ -199,7 +200,7 @@ def front(
     with opened(store, name) as opened_tree:
         if not len(opened_tree):
             raise AnalysisError(f"tree {opened_tree.name} has no round yet")
-        found = opened_tree.rounds[-1] if which is None else opened_tree[which]
+        found = opened_tree.rounds[-1] if which is None else chosen(opened_tree[which])
         rows, title = found.front, f"The front of round {found.id}"
         if not len(rows):
             raise AnalysisError(
@@ -235,7 +236,7 @@ def report(
         str | None,
         typer.Argument(
             metavar="ROUND",
-            help="Id or tag of a round; default the whole tree and every round.",
+            help="Of this round; default the whole tree and every round.",
             autocompletion=complete_rounds,
         ),
     ] = None,
@@ -247,7 +248,7 @@ def report(
     """Write a round, or the whole tree and every round, as markdown with figures."""
     with opened(store, name) as found:
         if which is not None:
-            put_path(found[which].report(out, html=html), as_json)
+            put_path(chosen(found[which]).report(out, html=html), as_json)
             return
         paths = [found.report(out, html=html), *(r.report(out, html=html) for r in found.rounds)]
         if as_json:
@@ -276,33 +277,43 @@ def plot(
         list[str] | None, typer.Argument(metavar="PARAMETER...", help="What it is of, such as dropout.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="PNG file; default named by the figure.")
+        Path | None,
+        typer.Option("--out", "-o", help="PNG or SVG file, by its ending; default named by the figure."),
+    ] = None,
+    width: Annotated[
+        str, typer.Option("--width", help="text, or column for one of two columns of a page.")
+    ] = "text",
+    theme: Annotated[
+        str | None, typer.Option("--theme", help="light or dark; default matplotlib's present style.")
     ] = None,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a figure of round.plot as PNG; its arguments follow its name."""
+    """Draw a figure of round.plot as PNG or SVG; its arguments follow its name."""
     from refine.errors import AnalysisError, did_you_mean
     from refine.report import figures
     from refine.utils.format import join
 
     with opened(store, name) as opened_tree:
-        plots = opened_tree[which].plot
+        plots = chosen(opened_tree[which]).plot
         known = [n for n in dir(plots) if not n.startswith("_") and n != "interactive"]
         if figure not in known:
             raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
         draw, given = getattr(plots, figure), [_argument(text) for text in about or []]
         takes = {
-            n: p.default for n, p in inspect.signature(draw).parameters.items() if n not in ("ax", "new")
+            n: p.default
+            for n, p in inspect.signature(draw).parameters.items()
+            if n not in ("ax", "new", "width", "theme")
         }
         needs = sum(default is inspect.Parameter.empty for default in takes.values())
         if not needs <= len(given) <= len(takes):
             words = [n.upper() if i < needs else f"[{n.upper()}]" for i, n in enumerate(takes)]
+            write = completed(" ".join(["refine plot STORE ROUND", figure, *words]))
             raise AnalysisError(
                 f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about or []) or 'nothing'}; "
-                f"write refine plot STORE ROUND {' '.join([figure, *words])}"
+                f"write {write}"
             )
-        axes = draw(*given)
+        axes = draw(*given, width=width, theme=theme)
         path = out or Path("-".join([figure, *(about or [])]) + ".png")
         figures.save(axes, path)
         put_path(path, as_json)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,15 @@ from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web import desk, pictures
 from refine.ui.web.code import decision_code
-from refine.ui.web.content import page_terms, pair_content, preview_content, review_content, trials_content
+from refine.ui.web.content import (
+    SUGGESTED,
+    page_terms,
+    pair_content,
+    preview_content,
+    review_content,
+    suggestions_content,
+    trials_content,
+)
 from refine.ui.web.front import front_content, front_kept
 from refine.ui.web.messages import check
 from refine.ui.web.plan import defaults, plan_of, running_of, whole
@@ -254,7 +263,7 @@ class Session:
         if drawn.content is None or drawn.roles != str(found.roles):
             review, drawn.roles = drawn.review, str(found.roles)
             drawn.content = review_content(review, review.checks(), self._options(drawn))
-        return {**head, "review": drawn.content}
+        return {**head, "review": {**drawn.content, "suggestions": suggestions_content(drawn.review)}}
 
     def _options(self, drawn: _Drawn) -> Options:
         """The proposals by risk, which are the same whichever of them is drawn."""
@@ -334,7 +343,8 @@ class Session:
             return {"child": None, "text": "Declined. The space stays as it is.", "warning": warned}
         assert self.child is not None
         id_, n = self.child.id, plural(self.child.n, "configuration")
-        text = f'Accepted. Round {id_} has {n}: tree["{id_}"].run(workers=2), or refine run STORE {id_}.'
+        store = shlex.quote(self.shown.context.store.name)
+        text = f'Accepted. Round {id_} has {n}: tree["{id_}"].run(workers=2), or refine run {store} {id_}.'
         return {"child": id_, "text": text, "warning": warned}
 
     # Running, in the background.
@@ -426,6 +436,11 @@ class Session:
         return review.edit(meant) if meant else review
 
     def _meant(self, review: Review, name: str, edit: Any) -> Any:
+        if isinstance(edit, Mapping) and edit.get("as") == SUGGESTED:
+            for each in review.suggestions:
+                if each.decision.digest == edit.get("of") and name in each.differs:
+                    return each.differs[name][1]
+            raise ReviewError(f"edit: {name}: nobody suggests this any more; look again")
         if not isinstance(edit, Mapping) or edit.get("as") != STARTED["as"]:
             old = review.proposal.old
             if name not in old:

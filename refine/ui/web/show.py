@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from refine.errors import ReviewError
@@ -25,7 +26,12 @@ def show(review: Review) -> ReviewWidget:
     """
     from refine.ui.web.session import Session
 
-    load("anywidget", "show", ReviewError, "in a browser the same page is: refine review STORE ROUND")
+    load(
+        "anywidget",
+        "show",
+        ReviewError,
+        f"in a browser the same page is: refine review {shlex.quote(review.round.context.store.name)} {review.round.id}",
+    )
     from refine.ui.web.widget import ReviewWidget
 
     return ReviewWidget(Session(review.round, started=review))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgb
 
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
@@ -82,6 +83,11 @@ def inside(ax: Any) -> None:
         assert box.y0 >= figure.bbox.y0 - 1
         assert box.y1 <= figure.bbox.y1 + 1
     apart([h for h in heads if not hasattr(h, "get_text") or h.get_text()])
+
+
+def lightness(colour: Any) -> float:
+    """From 0, black, to 1, white."""
+    return float(np.dot(to_rgb(colour), (0.3, 0.59, 0.11)))
 
 
 def tick_labels(axis: Any) -> list[Any]:

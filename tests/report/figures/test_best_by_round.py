@@ -12,7 +12,7 @@ from looks import apart, drawn, inside, legend, points, texts
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures import RoundValues, TreeNode
-from refine.report.figures.style import BLUE, GREY, ORANGE
+from refine.report.figures.look import tone
 from refine.report.figures.tree import Place, layout
 
 
@@ -43,7 +43,7 @@ def test_every_branch_goes_on_from_its_parent() -> None:
     links = [[tuple(p) for p in np.asarray(line.get_xydata())] for line in drawn(ax, "link")]
     assert links == [[(4.5, 0.7), (6.5, 0.7)]]
     colours = [line.get_color() for line in drawn(ax, "best")]
-    assert [c == BLUE for c in colours] == [True, False, True, True]
+    assert [c == tone().blue for c in colours] == [True, False, True, True]
     assert points(ax, "winner") == [(10, 0.9)]
     assert legend(ax) == ["best so far", "side branches", "0.9000 at trial 10", "trial"]
     assert texts(ax) == ["root", "side", "main paper", "last"]
@@ -150,9 +150,9 @@ def test_tree_says_what_every_round_is() -> None:
     nodes = drawn(ax, "node")
     assert [line.get_ydata()[0] for line in nodes] == [0, 1, 2, 4, 3]
     faces = [line.get_markeredgecolor() for line in nodes]
-    assert faces == [BLUE, GREY, BLUE, ORANGE, GREY]
+    assert faces == [tone().blue, tone().grey, tone().blue, tone().orange, tone().grey]
     edges = drawn(ax, "edge")
-    assert [line.get_color() for line in edges] == [GREY, BLUE, BLUE, GREY]
+    assert [line.get_color() for line in edges] == [tone().grey, tone().blue, tone().blue, tone().grey]
     assert [line.get_linestyle() for line in edges] == ["--", "-", "-", "-"]  # branched is dashed
     assert all(line.get_xdata()[0] == 0 for line in edges)
     written = texts(ax)
@@ -184,7 +184,13 @@ def test_tree_says_what_every_round_is() -> None:
 
 def test_another_winner_is_led_to() -> None:
     ax = figures.tree(NODES, "maximize", "val_acc", winner=NODES[1].id)
-    assert [line.get_markeredgecolor() for line in drawn(ax, "node")] == [BLUE, ORANGE, GREY, GREY, GREY]
+    assert [line.get_markeredgecolor() for line in drawn(ax, "node")] == [
+        tone().blue,
+        tone().orange,
+        tone().grey,
+        tone().grey,
+        tone().grey,
+    ]
     with pytest.raises(AnalysisError, match=f"winner is the id of a round, got 'zz'.*'?{NODES[0].id}"):
         figures.tree(NODES, "maximize", winner="zz")
     rounds = [
@@ -201,7 +207,7 @@ def test_another_winner_is_led_to() -> None:
 def test_tree_of_losses() -> None:
     nodes = [node._replace(best=1 - node.best) for node in NODES]
     ax = figures.tree(nodes, "minimize", "loss")
-    assert [line.get_markeredgecolor() for line in drawn(ax, "node")][3] == ORANGE
+    assert [line.get_markeredgecolor() for line in drawn(ax, "node")][3] == tone().orange
     best = {y: x for x, y in points(ax, "best")}
     assert best[4] > best[0]
 
@@ -231,7 +237,7 @@ def test_trees_of_any_size_are_readable(n: int) -> None:
 
 def test_a_tree_without_values_has_no_winner() -> None:
     ax = figures.tree([node._replace(best=NAN) for node in NODES], "maximize")
-    assert {line.get_markeredgecolor() for line in drawn(ax, "node")} == {GREY}
+    assert {line.get_markeredgecolor() for line in drawn(ax, "node")} == {tone().grey}
     assert not points(ax, "best")
     inside(ax)
 

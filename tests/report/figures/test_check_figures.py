@@ -15,7 +15,7 @@ from refine.analysis.analysis import Analysis, analyze
 from refine.analysis.best_trials import _front
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.style import GREY, ORANGE
+from refine.report.figures.look import tone
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 
@@ -62,8 +62,8 @@ def test_ends_against_a_uniform_spread() -> None:
         for k, side in enumerate(("low", "high")):
             edge = analysis[name].edges[k]
             assert found[name, side].get_xdata()[0] == pytest.approx(edge.top_count / edge.top_n)
-    assert found["up", "high"].get_color() == ORANGE
-    assert found["up", "low"].get_color() == GREY
+    assert found["up", "high"].get_color() == tone().orange
+    assert found["up", "low"].get_color() == tone().grey
     assert [
         found[key].get_marker()
         for key in (("up", "high"), ("zero", "low"), ("zero", "high"), ("list", "high"))
@@ -117,8 +117,8 @@ def test_shares_of_failures(analysis: Analysis) -> None:
     rates = points(ax, "rate")
     assert [x for x, _ in rates[:7]] == pytest.approx(shares)
     assert [y for _, y in rates[:7]] == list(range(1, 8))
-    assert drawn(ax, "rate")[6].get_color() == ORANGE
-    assert {line.get_color() for line in drawn(ax, "rate")[:6]} == {GREY}
+    assert drawn(ax, "rate")[6].get_color() == tone().orange
+    assert {line.get_color() for line in drawn(ax, "rate")[:6]} == {tone().grey}
     assert drawn(ax, "overall")[0].get_xdata()[0] == pytest.approx(bad.mean())
     here = np.isclose(table["lr"].astype(float), 0.1)
     assert f"{bad[here].sum()} of {here.sum()}" in texts(ax)

@@ -14,7 +14,7 @@ from refine.analysis.analysis import Analysis, analyze
 from refine.analysis.densities import cell_widths as widths
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.style import BLUE, INK, ORANGE
+from refine.report.figures.look import tone
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
@@ -50,7 +50,7 @@ def _strip(ax: Any) -> Any:
 def test_medians_are_those_of_the_levels_between(analysis: Analysis) -> None:
     ax = figures.close_up(analysis, "dropout", 0.1, 0.3)
     space_filling = _space_filling()
-    line = _line(ax, ORANGE)
+    line = _line(ax, tone().orange)
     assert list(line.get_xdata()) == pytest.approx([0.1, 0.2, 0.3])
     expected = [
         space_filling[np.isclose(space_filling["dropout"].astype(float), v)]["value"].median()
@@ -58,7 +58,7 @@ def test_medians_are_those_of_the_levels_between(analysis: Analysis) -> None:
     ]
     assert list(line.get_ydata()) == pytest.approx(expected)
     assert ax.get_xlim() == pytest.approx((0.1, 0.3))
-    drawn = next(line for line in ax.lines if line.get_color() == INK)
+    drawn = next(line for line in ax.lines if line.get_color() == tone().ink)
     here = space_filling[(space_filling["dropout"] > 0.05) & (space_filling["dropout"] < 0.35)]
     assert np.size(drawn.get_xdata()) == len(here)
     assert ax.get_title("left") == "dropout from 0.1 to 0.3 against val_acc"
@@ -74,7 +74,7 @@ def test_the_strip_is_below_the_trials_and_its_densities_are_of_the_part_shown(a
     good = space_filling[stats.top_mask(space_filling["value"], 0.2)]
     inner = good[(good["lr"] > 3.1e-4) & (good["lr"] < 1.1e-2)]
     assert f"density of the best 20 % ({len(inner)} here)" in legend(ax)
-    best = next(line for line in strip.lines if line.get_color() == BLUE)
+    best = next(line for line in strip.lines if line.get_color() == tone().blue)
     x, y = np.log(best.get_xdata()), best.get_ydata()
     assert np.trapezoid(y, (x - x[0]) / (x[-1] - x[0])) == pytest.approx(1, abs=0.02)
     everyone = strip.collections[0].get_paths()[0].vertices[:, 1]
@@ -98,7 +98,7 @@ def test_cut_levels_own_half_a_cell() -> None:
 
 def test_between_levels_the_median_runs(between: Analysis) -> None:
     ax = figures.close_up(between, "x", 0.2, 0.8, Float(0.3, 0.5, 5))
-    line = _line(ax, ORANGE)
+    line = _line(ax, tone().orange)
     at, median = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     assert len(at) == 80
     table = between.table
@@ -137,8 +137,8 @@ def test_pruned_trials_weigh_on_the_median_and_are_not_drawn() -> None:
     weak = np.isclose(table["lr"].astype(float), 1e-4) & (np.arange(300) % 3 > 0)
     table.loc[weak, ["state", "value"]] = ["pruned", np.nan]
     ax = figures.close_up(analyze(SPACE, table), "lr", 1e-4, 1e-2)
-    assert np.isnan(_line(ax, ORANGE).get_ydata()[0])
-    drawn = next(line for line in ax.lines if line.get_color() == INK)
+    assert np.isnan(_line(ax, tone().orange).get_ydata()[0])
+    drawn = next(line for line in ax.lines if line.get_color() == tone().ink)
     space_filling = table[
         (table["origin"] == "space_filling") & (table["state"] == "complete") & (table["lr"] < 0.02)
     ]

@@ -103,7 +103,8 @@ def test_settings_and_pyplot_stay_untouched(analysis: Analysis) -> None:
         before = dict(mpl.rcParams)
         ax = figures.correlation(analysis)
         assert dict(mpl.rcParams) == before
-    assert ax.xaxis.label.get_fontsize() == 9
+    assert ax.xaxis.label.get_fontsize() == 17
+    assert figures.correlation(analysis).xaxis.label.get_fontsize() == 9
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
 
@@ -284,7 +285,8 @@ def test_helpers() -> None:
     assert wrapped("short") == "short"
     assert wrapped("a long label of words", 12) == "a long label\nof words"
     assert wrapped("first_name_of_many", 12) == "first_name_\nof_many"
-    assert wrapped("x" * 20, 12) == f"{'x' * 12}\n{'x' * 8}"
+    assert wrapped("x" * 20, 12) == "xxxxxx…xxxxx"  # no line ends within a word
+    assert wrapped(f"learning_rate_of_{'x' * 20}", 12, 3) == "learning_\nrate_of_\nxxxxxx…xxxxx"
     assert _fitting(np.array([0.0, 0.02, 0.5, 1.0]), ["0", "0.02", "0.5", "1"]) == [0, 2, 3]
     assert Scale(Integer(1, 3)).at([0, 1]).tolist() == [0.5, 3.5]
     assert View(np.array([0.2, 0.9]), "maximize").bounds == (0.0, 1.0)

@@ -112,3 +112,19 @@ def test_a_loss_over_decades() -> None:
 def test_an_unknown_parameter(analysis: Analysis) -> None:
     with pytest.raises(KeyError, match="did you mean 'dropout'"):
         figures.levels(analysis, "droput")
+
+
+def test_values_that_were_not_read_and_infeasible_trials_are_not_drawn() -> None:
+    table = trials()
+    read = (table["optimizer"] != "SGD").to_numpy()
+    found = analyze(SPACE, table, metric="acc", read={"neurons": read})
+    done = read & (table["origin"] == "space_filling") & (table["state"] == "complete")
+    rows = [t for t in texts(figures.levels(found, "neurons")) if t.startswith("n = ")]
+    assert sum(int(t.removeprefix("n = ")) for t in rows) == done.sum()
+    assert f"all ({done.sum():,})" in legend(figures.density(found, "neurons"))
+    table["feasible"] = (table["optimizer"] != "SGD") & (table["value"] > 0.9)
+    ax = figures.levels(analyze(SPACE, table, metric="acc"), "optimizer")
+    assert "none feasible" in texts(ax)
+    dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "."])
+    shown = table["feasible"] & (table["origin"] == "space_filling") & (table["state"] == "complete")
+    assert len(dots) == shown.sum()

@@ -12,8 +12,8 @@ from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures.cells import cell_axis
+from refine.report.figures.look import tone
 from refine.report.figures.pair import _colour_range
-from refine.report.figures.style import BLUE, GREY
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer, Parameter
 from refine.space.space import Space
@@ -213,7 +213,7 @@ def test_edf_is_the_share_at_least_as_good() -> None:
     assert root.get_xdata().tolist()[1:] == [0.1, 0.2, 0.4, 0.4]
     assert root.get_ydata().tolist() == [1, 1, 0.75, 0.25, 0]
     assert root.get_drawstyle() == "steps-pre"  # a share holds up to the value, not from it on
-    assert (root.get_color(), child.get_color()) == (GREY, BLUE)
+    assert (root.get_color(), child.get_color()) == (tone().grey, tone().blue)
     assert _legend(ax) == ["child (n = 2)", "root (n = 4)"]
     assert ax.get_xlabel() == "val_acc (better →)"
     assert ax.get_ylabel() == "share of trials at least as good"

@@ -6,13 +6,18 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
+import matplotlib.style as mpl_style
 import numpy as np
 import pytest
-from looks import drawn, legend, points, texts
+from looks import drawn, inside, legend, lightness, points, texts
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 import refine
 from refine.errors import AnalysisError, ReviewError
 from refine.report import figures
+from refine.report.figures.look import tone
 from refine.report.figures.style import png
 from refine.report.plots import Plots, TreePlots
 
@@ -84,8 +89,77 @@ def test_every_figure_by_its_name(root: refine.Round) -> None:
     public = {n for n, _ in inspect.getmembers(Plots, inspect.isfunction) if not n.startswith("_")}
     assert public == {*made, "bars", "curves", "front", "interactive"}
     assert all(getattr(Plots, name).__doc__ for name in public)
-    figures_without = {"save", "reliability", "best_by_round", "tree", "RoundValues", "TreeNode"}
+    figures_without = {"save", "look", "reliability", "best_by_round", "tree", "RoundValues", "TreeNode"}
     assert set(figures.__all__) - figures_without == public - {"interactive"}
+
+
+def test_every_figure_fits_a_column_and_a_dark_page(tree: refine.Tree) -> None:
+    root = tree.rounds[0]
+    given: dict[str, tuple[Any, ...]] = dict.fromkeys(
+        ("density", "density_2d", "levels", "isolation"), ("x",)
+    )
+    given |= {"close_up": ("x", 0.2, 0.8), "pair": ("x", "kind"), "bars": ("y", "kind", "x")}
+    skipped = {"front", "interactive", "curves"}  # of other rounds than these
+    for plots, kind in ((root.plot, Plots), (tree.plot, TreePlots)):
+        for name, method in inspect.getmembers(kind, inspect.isfunction):
+            if name.startswith("_") or name in skipped:
+                continue
+            drawn = getattr(plots, name)(*given.get(name, ()), width="column", theme="dark")
+            figure = (drawn.flat[0] if isinstance(drawn, np.ndarray) else drawn).figure
+            assert (figure.get_figwidth(), to_hex(figure.get_facecolor())) == (3.4, "#14171b"), name
+            assert {"width", "theme"} <= set(inspect.signature(method).parameters)
+            if isinstance(drawn, np.ndarray):
+                continue
+            inside(drawn)
+            written = [t for t in drawn.findobj(Text) if t.get_text() and t.get_visible()]
+            assert min(t.get_fontsize() for t in written) >= 6.5, name
+            assert min(lightness(t.get_color()) for t in written) > 0.4 or name == "pair", name
+
+
+def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> None:
+    plain = root.plot.density("x")
+    with mpl_style.context(["dark_background", {"font.size": 12, "font.family": "monospace"}]):
+        styled, light = root.plot.density("x"), root.plot.density("x", theme="light")
+        before = dict.copy(mpl.rcParams)
+        assert png(styled) != png(light)
+        assert dict.copy(mpl.rcParams) == before
+    cycle = mpl_style.library["dark_background"]["axes.prop_cycle"].by_key()["color"]
+    assert [line.get_color() for line in plain.lines] == [tone().grey, tone().blue]
+    assert styled.lines[1].get_color() == cycle[0]
+    assert to_hex(styled.figure.get_facecolor()) == "#000000"
+    assert styled.xaxis.label.get_color() == "white"
+    assert (styled.xaxis.label.get_fontsize(), plain.xaxis.label.get_fontsize()) == (12, 9)
+    assert styled.figure.get_figheight() == pytest.approx(plain.figure.get_figheight() * 12 / 9)
+    assert (
+        styled.title.get_fontfamily() == light.title.get_fontfamily() == ["monospace"]
+    )  # a theme is of colours
+    assert [line.get_color() for line in light.lines] == [tone().grey, tone().blue]
+    assert to_hex(light.figure.get_facecolor()) == "#ffffff"
+    with mpl_style.context("ggplot"), figures.look(plain=True):
+        assert png(figures.density(root.analyze(), "x")) == png(plain)  # as in reports
+
+
+def test_widths_and_themes_that_are_none(root: refine.Round) -> None:
+    from matplotlib.figure import Figure
+
+    with pytest.raises(
+        AnalysisError, match="width: takes 'text' or 'column', got 'colum'; did you mean 'column'?"
+    ):
+        root.plot.levels("x", width="colum")  # type: ignore[arg-type]
+    with pytest.raises(AnalysisError, match="theme: takes 'light' or 'dark' or None, for .* got True"):
+        root.plot.levels("x", theme=True)  # type: ignore[arg-type]
+    with pytest.raises(AnalysisError, match="width and theme are of new figures, but ax gives axes"):
+        root.plot.levels("x", ax=Figure().add_subplot(), theme="dark")
+
+
+def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root: refine.Round, tmp_path: Path) -> None:
+    for name in ("a.svg", "b.svg"):
+        figures.save(root.plot.levels("x", theme="dark"), tmp_path / name)
+    text = (tmp_path / "a.svg").read_text()
+    assert text == (tmp_path / "b.svg").read_text()
+    assert "#14171b" in text
+    assert "<image" in text  # trials are a picture in it
+    assert "<dc:date>" not in text
 
 
 def test_they_draw_into_given_axes(root: refine.Round) -> None:

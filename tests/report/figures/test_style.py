@@ -12,8 +12,9 @@ from refine.analysis.analysis import analyze
 from refine.analysis.metric_view import MetricView as View
 from refine.analysis.selection import candidates, ended_trials, ranked_trials, space_filling_trials
 from refine.report import figures
+from refine.report.figures.look import style
 from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import _columns, short_ids, style, title, told_apart
+from refine.report.figures.style import legend_columns, short_ids, title, told_apart
 
 
 def test_a_loss_over_decades_has_a_log_axis() -> None:
@@ -56,11 +57,11 @@ def test_labels_that_would_be_alike_lose_what_they_share() -> None:
     assert short_ids([]) == []
 
 
-def test_a_legend_has_as_many_columns_as_fit() -> None:
-    assert _columns([], 4, 5) == 1
-    assert _columns(["a", "b", "c"], 4, 5) == 3
-    assert _columns(["x" * 30, "y" * 30, "z"], 4, 5) == 2
-    assert _columns(["x" * 60, "y" * 60], 4, 5) == 1
+def test_a_legend_has_as_manylegend_columns_as_fit() -> None:
+    assert legend_columns([], 4, 5) == 1
+    assert legend_columns(["a", "b", "c"], 4, 5) == 3
+    assert legend_columns(["x" * 30, "y" * 30, "z"], 4, 5) == 2
+    assert legend_columns(["x" * 60, "y" * 60], 4, 5) == 1
 
 
 @pytest.mark.parametrize("lift", [0.0, 30.0])

@@ -70,13 +70,10 @@ def test_tree_says_what_python_says(made: Made) -> None:
     with refine.Tree("[bold]fruit", store=made.store) as tree:
         expected = str(tree).partition("\n\nnext: ")[0]
     # Nothing that people wrote is markup.
-    said, _, following = good("tree", made.store).partition("\n\nnext: ")
+    said, _, following = good("tree", made.store).partition("\n\nnext:\n")
     assert said == expected
-    assert (
-        following
-        == ", ".join(f"refine {what} {made.store} {made.child}" for what in ("show", "analyze", "propose"))
-        + "\n"
-    )
+    typed = [f"  refine {what} {made.store} {made.child}" for what in ("show", "analyze", "propose")]
+    assert following.splitlines() == typed
     assert '"[red]close to 2"' in expected
     assert "edited by ada" in expected
 
@@ -86,9 +83,9 @@ def test_a_store_may_be_a_url(made: Made) -> None:
     assert good("tree", url).replace(url, made.store) == good("tree", made.store)
 
 
-@pytest.mark.parametrize("which", ["id", "start", "tag"])
+@pytest.mark.parametrize("which", ["start", "tag", "root", "path"])
 def test_show(made: Made, which: str) -> None:
-    key = {"id": made.root, "start": made.root[:8], "tag": "first"}[which]
+    key = {"start": made.root[:8], "tag": "first", "root": "root", "path": "1"}[which]
     text = good("show", made.store, key)
     assert text.startswith(f"round {made.root} of [bold]fruit: 24 configurations of 57\n")
     assert "100 %: 24 complete" in text
@@ -96,7 +93,7 @@ def test_show(made: Made, which: str) -> None:
     assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
     assert f'- edited by ada: round {made.child}, "[red]close to 2"' in text
     assert text.endswith(
-        f"\nnext: refine analyze {made.store} {made.root}, refine propose {made.store} {made.root}\n"
+        f"\nnext:\n  refine analyze {made.store} {made.root}\n  refine propose {made.store} {made.root}\n"
     )
 
 
@@ -117,7 +114,7 @@ def test_show_a_round_that_has_not_run(made: Made) -> None:
     text = good("show", made.both, name, "--tree", "later")
     assert "5 configurations of 10" in text
     assert "not run" in text
-    assert text.endswith(f"\nnext: refine run {made.both} {name} --workers 2 --tree later\n")
+    assert text.endswith(f"\nnext:\n  refine run {made.both} {name} --workers 2 --tree later\n")
 
 
 def test_diff(made: Made) -> None:
@@ -129,11 +126,11 @@ def test_diff(made: Made) -> None:
 
 def test_diff_as_a_report(made: Made, tmp_path: Path) -> None:
     path = Path(good("diff", made.store, "first", made.child, "-o", tmp_path).strip())
-    assert path == tmp_path / f"{made.root}-{made.child}.md"
+    assert path == tmp_path / "compare-1-2.md"
     assert "| lr | 0.5 to 5 | 1 to 3 |" in path.read_text()
     page = Path(good("diff", made.store, "first", made.child, "-o", tmp_path / "html", "--html").strip())
     assert [p.name for p in (tmp_path / "html").iterdir()] == [page.name]  # it holds its pictures
-    assert "data:image/png;base64," in page.read_text()
+    assert "data:image/svg+xml;base64," in page.read_text()
 
 
 def test_calibration(made: Made) -> None:
@@ -149,8 +146,10 @@ def test_calibration(made: Made) -> None:
 def test_report(made: Made, tmp_path: Path) -> None:
     printed = good("report", made.store, "first", "--out", tmp_path / "one")
     (path,) = printed.splitlines()
-    assert Path(path) == tmp_path / "one" / f"{made.root}.md"
+    assert Path(path).parent == tmp_path / "one"
+    assert re.fullmatch(r"1-[a-z-]+\.md", Path(path).name)
     text = Path(path).read_text()
+    assert text.startswith(f"# Round `{made.root}` of ")
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert pictures
     for name in pictures:
@@ -159,17 +158,19 @@ def test_report(made: Made, tmp_path: Path) -> None:
 
 def test_report_of_every_round(made: Made, tmp_path: Path) -> None:
     printed = good("report", made.store, "-o", tmp_path)
-    names = ["bold-fruit.md", f"{made.root}.md", f"{made.child}.md"]
-    assert [Path(p).name for p in printed.splitlines()] == names
+    first, *rest = (Path(p) for p in printed.splitlines())
+    assert first.name == "bold-fruit.md"
+    assert [p.name.partition("-")[0] for p in rest] == ["1", "2"]
+    assert [made.root in rest[0].read_text(), made.child in rest[1].read_text()] == [True, True]
     assert "edited" in (tmp_path / "bold-fruit.md").read_text()
 
 
 def test_report_as_html(made: Made, tmp_path: Path) -> None:
     path = Path(good("report", made.store, "first", "--html", "-o", tmp_path).strip())
-    assert [p.name for p in tmp_path.iterdir()] == [path.name] == [f"{made.root}.html"]
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
     text = path.read_text()
     assert text.startswith("<!doctype html>")
-    assert len(re.findall(r'src="data:image/png;base64,', text)) == text.count("<img ")
+    assert len(re.findall(r'src="data:image/svg[+]xml;base64,', text)) == text.count("<img ")
     assert "<script" not in text
 
 
@@ -177,6 +178,12 @@ def test_plot(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "lr.png"
     assert good("plot", made.store, "first", "density", "lr", "--out", path).strip() == str(path)
     assert path.read_bytes().startswith(b"\x89PNG")
+    drawn = tmp_path / "lr.svg"
+    good("plot", made.store, "first", "density", "lr", "-o", drawn, "--width", "column", "--theme", "dark")
+    assert "#14171b" in drawn.read_text()
+    assert refused("plot", made.store, "first", "density", "lr", "--theme", "black").startswith(
+        "theme: takes 'light' or"
+    )
     assert refused("plot", made.store, "first", "densty") == "no figure 'densty'; did you mean 'density'?"
     assert "plot density: " in refused("plot", made.store, "first", "density")
     assert refused("plot", made.store, "first", "density", "rl") == (
@@ -237,7 +244,7 @@ def test_no_such_tree(made: Made) -> None:
 
 def test_several_trees(made: Made) -> None:
     assert refused("tree", made.both) == (
-        f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one with --tree"
+        f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'"
     )
     assert good("tree", made.both, "-t", "later").startswith("later\n")
 
@@ -315,7 +322,7 @@ def test_the_console_script(made: Made, tmp_path: Path) -> None:
     assert (
         found.stdout.splitlines()[1]
         .strip("└─ ")
-        .startswith(f"{made.root}  24/24  best observed value 1.0000")
+        .startswith(f"1  {made.root}  24/24  best observed value 1.0000")
     )
 
     missing = shell("tree", "no.db")
@@ -346,6 +353,30 @@ def test_help_loads_nothing_heavy() -> None:
     assert "typer" in loaded
     heavy = {"tensorflow", "keras", "pandas", "sqlalchemy", "matplotlib", "seaborn", "scipy", "sklearn"}
     assert not loaded & (heavy | {"statsmodels", "distributed", "optuna", "numpy"})
+
+
+def test_completion_opens_no_engine(made: Made) -> None:
+    code = (
+        "import sys\n"
+        "from refine.ui.cli import main\n"
+        "sys.argv = ['refine']\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print('loaded:', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    line = f"refine show {made.store} fi"
+    asked = {"_REFINE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "3"}
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, **asked},
+    )
+    first, *_, last = found.stdout.split("loaded: ")
+    assert first.split() == ["first"]
+    assert not set(last.split()) & {"sqlalchemy", "pandas", "numpy", "scipy", "rich"}
 
 
 def test_winner(made: Made) -> None:

@@ -52,7 +52,7 @@ def test_failures_are_told_by_kind_with_the_first_traceback(store):
     )
     assert any(k.startswith("- diverged, 2 trials: ") for k in kinds)
     assert found.stdout.count("Traceback (most recent call last)") == 1
-    assert f"refine run {store[0]} {store[1]} --rerun failed" in rest[-1]
+    assert f"  refine run {store[0]} {store[1]} --rerun failed" in rest[-2:]
     rows = json.loads(run("failures", *store, "--json").stdout)
     assert len(rows) == 10
     assert {row["state"] for row in rows} == {"failed", "diverged"}
@@ -67,7 +67,8 @@ def test_a_round_without_failures_says_so(tmp_path):
 
 
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
-    assert f"refine failures {store[0]} {store[1]}, refine analyze" in run("show", *store).stdout
+    where = " ".join(store)
+    assert f"  refine failures {where}\n  refine analyze {where}\n" in run("show", *store).stdout
     path = tmp_path / "broken.db"
     with refine.Tree("broken", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 20)}, broken, n=20)
@@ -75,7 +76,7 @@ def test_a_round_with_failures_leads_to_them(store, tmp_path):
             root.run(progress=False)
     told = run("analyze", path, root.id)
     assert told.exit_code == 1
-    assert "then run more: refine failures STORE ROUND" in told.stderr
+    assert f"then run more: refine failures {path} {root.id}" in told.stderr
     last = run("show", path, root.id).stdout.splitlines()[-1]
     assert "refine failures" in last
     assert "refine analyze" not in last  # there is nothing to analyze
@@ -84,10 +85,11 @@ def test_a_round_with_failures_leads_to_them(store, tmp_path):
 def test_errors_name_what_one_types(store):
     run("propose", *store)
     told = run("preview", *store, "--edit", "lr=(0, 1)").stderr
-    assert "to add a parameter: refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE" in told
+    where = " ".join(store)
+    assert f"to add a parameter: refine branch {where} --edit NAME=VALUE --previous NAME=VALUE" in told
     assert "round." not in told
     checks = run("checks", *store).stdout
-    assert "refine roles STORE ROUND NAME=scientific" in checks
+    assert f"refine roles {where} NAME=scientific" in checks
     assert "round.set_roles" not in checks
 
 
@@ -129,13 +131,13 @@ def test_every_command_that_is_named_exists():
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (["density"], "takes NAME, got nothing; write refine plot STORE ROUND density NAME"),
-        (["pair", "x"], "takes A and B, got x; write refine plot STORE ROUND pair A B"),
-        (["edf", "x"], "takes nothing more, got x; write refine plot STORE ROUND edf"),
+        (["density"], "takes NAME, got nothing; write refine plot {where} density NAME"),
+        (["pair", "x"], "takes A and B, got x; write refine plot {where} pair A B"),
+        (["edf", "x"], "takes nothing more, got x; write refine plot {where} edf"),
         (["close_up", "x", "0"], "takes NAME, LOW and HIGH, got x and 0;"),
         (
             ["bars", "x", "kind", "x", "x", "x"],
-            "write refine plot STORE ROUND bars X [HUE] [COLUMN] [ROW]",
+            "write refine plot {where} bars X [HUE] [COLUMN] [ROW]",
         ),
     ],
 )
@@ -143,7 +145,7 @@ def test_a_figure_says_what_it_takes(store, typed, told):
     found = run("plot", *store, *typed)
     assert found.exit_code == 1
     assert f"error: plot {typed[0]}: " in found.stderr
-    assert told in found.stderr
+    assert told.format(where=" ".join(store)) in found.stderr
 
 
 def test_what_failed_is_run_again_without_naming_the_round(store):

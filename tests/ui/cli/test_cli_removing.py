@@ -43,7 +43,7 @@ def test_repair_prints_asks_and_removes(store):
     found = run("repair", store, "--look")
     assert found.exit_code == 3
     assert "seconds must be from 0 to 1e+09, got 1e+308" in found.output
-    assert "next: refine repair" in found.output
+    assert "next:\n  refine repair" in found.output
     assert json.loads(run("repair", store, "--look", "--json").output)["removed"] is False
     assert run("repair", store, says="n\n").exit_code == 3
     assert trials(store) == ([19], ["root"])

@@ -260,7 +260,7 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(here: Path)
     for _ in range(2):  # being told once is not having looked
         text = refused("accept", "s.db", root)
         assert text == (
-            f"round {root}: its evidence has changed since the proposal; look again: refine propose STORE ROUND --risk 0.05"
+            f"round {root}: its evidence has changed since the proposal; look again: refine propose s.db {root} --risk 0.05"
         )
     assert len(data("tree", "s.db")["rounds"]) == 1
 
@@ -272,12 +272,10 @@ def test_one_proposal_for_every_risk(here: Path) -> None:
     assert "The proposal of risk 5.0 % on round" in good("preview", "s.db", root)
     text = good("preview", "s.db", root, "--risk", 0.2, "-n", 7, "-r", "lr", "-e", "dropout=(0, 0.2)")
     assert "The proposal of risk 20 % on round" in text
-    assert text.endswith(
-        f"refine accept s.db {root} --edit 'dropout=(0, 0.2)' --reject lr -n 7 --risk 0.2 --note ...\n"
-    )
+    assert text.endswith(f"refine accept s.db {root} --edit 'dropout=(0, 0.2)' --reject lr -n 7 --risk 0.2\n")
     assert "The proposal of risk 5.0 % on round" in good("preview", "s.db", root)  # a preview decides nothing
     assert refused("decline", "s.db", root, "--risk", 0.1) == (
-        f"round {root}: no proposal of risk 0.1, there are 0.05, 0.2; make it first: refine propose STORE {root} --risk 0.1"
+        f"round {root}: no proposal of risk 0.1, there are 0.05, 0.2; make it first: refine propose s.db {root} --risk 0.1"
     )
     assert "The proposal of risk 20 % on round" in good("accept", "s.db", root, "--risk", 0.2)
     with refine.Tree("space", "s.db", create=False) as tree:
@@ -569,10 +567,11 @@ def test_the_shell_completes_rounds_tags_trees_and_parameters(here: Path) -> Non
     root = data(*MAKE)["id"]
     good("tag", "s.db", root, "paper")
     assert completed(here, "an") == ["analyze"]
-    assert set(completed(here, "show", "s.db", "''")) == {root, "paper"}
+    assert completed(here, "show", "s.db", "''") == ["paper", "last", "root", "1"]  # the short ones
     assert completed(here, "show", "s.db", root[:4]) == [root]
     assert completed(here, "tree", "s.db", "--tree", "sp") == ["space"]
-    assert completed(here, "accept", "s.db", root, "--edit", "dr") == ["dropout="]
+    assert completed(here, "accept", "s.db", "last", "--edit", "dr") == ["dropout="]
+    assert completed(here, "show", f"sqlite:///{here / 's.db'}", "pa") == ["paper"]
     assert completed(here, "show", "missing.db", "x") == []
     assert not (here / "missing.db").exists()
 
@@ -582,7 +581,7 @@ def test_doctor(here: Path) -> None:
     found = {c["what"]: c for c in data("doctor", "s.db", "--quick")}
     assert found["packages"]["verdict"] == "good"
     assert "scikit-learn" in found["packages"]["says"]
-    assert found["store"]["says"].endswith("schema 7")
+    assert found["store"]["says"].endswith("schema 8")
     assert found["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
     assert not {"Keras", "workers"} & set(found)
     missing = run("doctor", "no.db", "--quick", "--json")

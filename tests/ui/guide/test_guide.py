@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -157,7 +158,7 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, tmp_path, objectiv
         "answer one of a = accept, e = edit, r = reject; got 'x'",
         "edit: dropout: low must be < high, got (0.5, 0.2); swap them?",
         "a whole number >= 1 is needed, got 'many'",
-        "answer one of a = accept, d = decline, q = quit; got 'yes'",
+        "answer one of a = accept, d = decline, b = back, q = quit; got 'yes'",
     ):
         assert text in said
     assert found.round.space["dropout"].high == 0.3
@@ -204,6 +205,62 @@ def test_a_choice_may_be_called_q(walk, tmp_path):
     changes = sum("becomes" in question for question in person.asked)
     person = Person("", "", "", *["a"] * changes, "kind", "q", "y", "", "", "q")
     assert "review = review.edit(kind='q')" in walk(tmp_path / "t.db", person).script
+
+
+def test_b_goes_a_step_back_and_what_was_said_there_is_forgotten(walk, tmp_path, objective):
+    root = started(tmp_path / "t.db", objective)
+    person = Person(
+        *("", "0.2", "a", "r"),  # look, risk, lr, dropout
+        *("b", "b", "b", "b"),  # from optimizer back to dropout, lr, the risk, the look
+        *("", "0.05", "a", "a", "e", "b", "r"),  # an edit that was begun is left
+        *("", "30", "b", "20", "a", "mine", "n"),  # another size
+    )
+    found = walk(tmp_path / "t.db", person, root)
+    assert not person.answers
+    assert "review.reject('optimizer')" in found.script
+    assert "review.reject('dropout')" not in found.script
+    assert found.script.count("round.propose(") == 1
+    assert "round.propose(risk=0.05)" in found.script
+    assert found.round.n == 20
+    assert found.round.space["optimizer"].labels == ("Adam", "Nadam", "SGD")
+    shown = "\n".join(person.shown)
+    for text in (
+        "Step 3 of 7: what it taught",
+        "Step 5 of 7: the changes, 2 of 3",
+        "Step 6 of 7: the decision",
+    ):
+        assert text in shown
+    person = Person("b", "q")  # before the first question there is none
+    walk(tmp_path / "t.db", person, root)
+    assert any("There is nothing to go back to" in text for text in person.shown)
+
+
+def lucky(p, trial):
+    """Falls with x; the best of so many noisy values is one of luck."""
+    return 1.0 - 0.1 * p["x"] + random.Random(trial.seed).gauss(0, 0.5)
+
+
+def test_enter_accepts_nothing_that_throws_away_the_best(walk, tmp_path):
+    with refine.Tree("question", store=tmp_path / "t.db") as tree:
+        space = {"x": refine.Integer(0, 10), "y": refine.Integer(0, 19)}
+        root = tree.add_round(space, lucky, name="lucky", n=100, seed=3).run(progress=False)
+        assert root.propose(keep=False).preview().throws
+    person = Person("", "", "", "a", "", "", "", "q")
+    walk(tmp_path / "t.db", person, root.id)
+    shown = "\n".join(person.shown)
+    assert "Enter accepts nothing here, since the best trial lies outside." in shown
+    asked = [q for q in person.asked if q.startswith("x: ")]
+    assert len(asked) == 2  # Enter was no answer
+    assert "[a]" not in asked[0]
+    # And so is the whole decision.
+    assert "Enter decides nothing here, since the best trial lies outside" in shown
+    assert len([q for q in person.asked if q.startswith("And now")]) == 2
+    # An edit that loses it is not kept by Enter either.
+    person = Person("", "", "e", "0, 2", "", "n", "", "q")
+    walk(tmp_path / "t.db", person, root.id)
+    assert [q for q in person.asked if q.startswith("Keep this edit?")] == ["Keep this edit? y or n: "] * 2
+    with refine.Tree("question", store=tmp_path / "t.db") as tree:
+        assert not tree["root"].decisions
 
 
 def test_ctrl_c_stops_too(walk, tmp_path, objective):

@@ -1,0 +1,83 @@
+"""Names of rounds, as people type them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from refine.errors import NotFoundError, closest
+
+LAST, ROOT = "last", "root"
+"""The newest round, and the one that a tree began with."""
+
+_PATH = re.compile(r"[1-9]\d*(\.[1-9]\d*)*")
+_SHOWN = 12
+"""How many candidates an error lists."""
+
+Parents = Mapping[str, str | None]
+"""Id of every round, oldest first -> id of the one it came from; ``None`` for a root."""
+
+
+def paths_of(parents: Parents) -> dict[str, str]:
+    """Id of every round -> where it stands in the printed tree: ``"1"`` is the first root, ``"1.2"`` its second child."""
+    found: dict[str, str] = {}
+    below: dict[str | None, int] = {}
+    for key, parent in parents.items():
+        above = found.get(parent) if parent is not None else None
+        at = None if above is None else parent
+        below[at] = below.get(at, 0) + 1
+        found[key] = f"{above}.{below[at]}" if above else str(below[at])
+    return found
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name says where a round is, so that it can't be a tag."""
+    return name in (LAST, ROOT) or _PATH.fullmatch(name) is not None
+
+
+def round_named(key: str, parents: Parents, tags: Mapping[str, str], tree: str) -> str:
+    """Id of the round that somebody means.
+
+    A name that could mean several things is the first of these: a tag, an id, ``last``, ``root``, a path, the beginning of
+    an id.
+
+    Args:
+        key: What was typed.
+        parents: The tree's rounds.
+        tags: Tag -> id.
+        tree: Name of the tree, for errors.
+
+    Raises:
+        NotFoundError: No round is called so, or several are.
+    """
+    if key in tags:
+        return tags[key]
+    found = _meant(key, parents)
+    if len(found) == 1:
+        return found[0]
+    paths = paths_of(parents)
+    if found:
+        raise NotFoundError(
+            f"round {key!r} is ambiguous: {_listed([f'{id_} ({paths[id_]})' for id_ in found])}; name one of them"
+        )
+    close = closest(key, [*tags, *parents, *((LAST, ROOT) if parents else ())])
+    known = [*tags, *(f"{paths[id_]} ({id_})" for id_ in reversed(list(parents)))]
+    hint = f"did you mean {close!r}?" if close else f"known: {_listed(known) if known else 'none'}"
+    raise NotFoundError(f"no round or tag {key!r} in tree {tree!r}; {hint}")
+
+
+def _meant(key: str, parents: Parents) -> list[str]:
+    if key in parents:
+        return [key]
+    if key == LAST:
+        return list(parents)[-1:]
+    if key == ROOT:
+        return [id_ for id_, parent in parents.items() if parent not in parents]
+    if _PATH.fullmatch(key) and (at := [id_ for id_, path in paths_of(parents).items() if path == key]):
+        return at
+    return [id_ for id_ in parents if key and id_.startswith(key)]
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")

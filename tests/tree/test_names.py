@@ -1,0 +1,117 @@
+"""Names of rounds: what is typed means one round, or an error says which ones it could mean."""
+
+from __future__ import annotations
+
+import pytest
+
+import refine
+from refine.errors import NotFoundError, StoreError
+from refine.tree.names import paths_of, round_named
+
+# 1 ── 1.1 ── 1.1.1
+#   └─ 1.2
+# 2 ── 2.1
+PARENTS = {
+    "aa11": None,
+    "ab22": "aa11",
+    "12cd": "ab22",
+    "1233": None,
+    "bb44": "aa11",
+    "cc55": "1233",
+}
+TAGS = {"paper": "ab22", "7.1": "cc55"}
+
+
+def test_paths_are_those_of_the_printed_tree():
+    assert paths_of(PARENTS) == {
+        "aa11": "1",
+        "ab22": "1.1",
+        "12cd": "1.1.1",
+        "1233": "2",
+        "bb44": "1.2",
+        "cc55": "2.1",
+    }
+    assert paths_of({"b": "a lost round", "c": "b"}) == {"b": "1", "c": "1.1"}
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("aa11", "aa11"),
+        ("aa", "aa11"),
+        ("last", "cc55"),
+        ("paper", "ab22"),
+        ("7.1", "cc55"),  # a tag of an older store
+        ("1", "aa11"),  # a path before the beginning of an id
+        ("2", "1233"),
+        ("1.2", "bb44"),
+        ("12c", "12cd"),
+        ("b", "bb44"),
+    ],
+)
+def test_a_name_means_one_round(key, found):
+    assert round_named(key, PARENTS, TAGS, "question") == found
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("a", "round 'a' is ambiguous: aa11 (1), ab22 (1.1); name one of them"),
+        ("12", "round '12' is ambiguous: 12cd (1.1.1), 1233 (2); name one of them"),
+        ("root", "round 'root' is ambiguous: aa11 (1), 1233 (2); name one of them"),
+        ("papr", "no round or tag 'papr' in tree 'question'; did you mean 'paper'?"),
+        (
+            "3",
+            "no round or tag '3' in tree 'question'; known: paper, 7.1, 2.1 (cc55), 1.2 (bb44), 2 (1233), 1.1.1 (12cd), "
+            "1.1 (ab22), 1 (aa11)",
+        ),
+        ("", "no round or tag '' in tree 'question'; known: "),
+    ],
+)
+def test_another_one_names_the_candidates(key, told):
+    with pytest.raises(NotFoundError) as caught:
+        round_named(key, PARENTS, TAGS, "question")
+    assert str(caught.value).startswith(told)
+
+
+def test_an_error_lists_no_more_than_one_can_read():
+    many = dict.fromkeys((f"f{i:03x}" for i in range(100)), None)
+    with pytest.raises(NotFoundError, match="f00b \\(12\\) and 88 more; name one of them"):
+        round_named("f", many, {}, "question")
+    with pytest.raises(NotFoundError, match="'last' in tree 'question'; known: none"):
+        round_named("last", {}, {}, "question")
+
+
+def test_a_tree_finds_its_rounds_by_any_name(tmp_path):
+    with refine.Tree("question", store=tmp_path / "q.db") as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: -p["x"], name="x", n=12).run(progress=False)
+        first = root.branch({"x": (0.0, 0.5, 11)}, n=4)
+        second = root.branch({"x": (0.0, 0.3, 7)}, n=4)
+        tree.tag("1.1", "wide")
+        assert [tree[key].id for key in ("root", "1", "1.1", "1.2", "last", "wide")] == [
+            root.id,
+            root.id,
+            first.id,
+            second.id,
+            second.id,
+            first.id,
+        ]
+        assert tree.round("last").id == tree.round(second).id == second.id
+        assert "1.2  " + second.id in str(tree)
+        assert tree.diff("root", "last").space.changed
+        assert tree.add_round({"x": (0.0, 1.0, 11)}, lambda p: p["x"], name="y", n=4, like=["1"]).belief
+        for name in ("last", "root", "1", "1.2"):
+            with pytest.raises(StoreError, match="a tag must not say where a round is"):
+                tree.tag(root, name)
+    # One tree in a store needs no name.
+    with refine.Tree(store=tree.store) as again:
+        assert again.name == "question"
+    with refine.Tree("other", store=tree.store):
+        pass
+    with pytest.raises(
+        NotFoundError, match=r"holds 2 trees \(question, other\); name one: refine.Tree\('other', store=...\)"
+    ):
+        refine.Tree(store=tree.store)
+    with pytest.raises(NotFoundError, match="no such file"):
+        refine.Tree(store=tmp_path / "none.db")
+    assert not (tmp_path / "none.db").exists()

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import scipy.linalg  # noqa: F401  # brings a BLAS of its own
+from threadpoolctl import threadpool_info
+
+from refine.utils.threads import one_thread
+
+
+def test_linear_algebra_of_numpy_and_scipy_is_on_one_thread() -> None:
+    """An older threadpoolctl does not know NumPy 2's library, and lets it use all processors."""
+
+    @one_thread
+    def seen() -> list[dict[str, object]]:
+        return [found for found in threadpool_info() if found["user_api"] == "blas"]
+
+    found = seen()
+    assert {"numpy", "scipy"} <= {
+        part for f in found for part in ("numpy", "scipy") if f"{part}.libs" in str(f["filepath"])
+    }
+    assert {f["num_threads"] for f in found} == {1}
