@@ -220,7 +220,7 @@ function cardOf(content, whole) {
     h("p", { class: "refine-card-head" }, h("strong", {}, content.title), h("span", { class: "refine-faint" }, content.rank)),
     content.marks.note || content.marks.starred ? h("p", { class: "refine-card-note" }, content.marks.starred ? "★ " : "", content.marks.note) : null,
     h("p", { class: content.usable ? "refine-card-value" : "refine-card-value bad" }, content.value),
-    content.error ? h("p", { class: "refine-card-error" }, content.error) : null,
+    content.failure ? h("p", { class: "refine-card-error" }, content.failure) : null,
     content.curve ? sparkline(content.curve) : null,
     list(content.configuration, "refine-configuration"),
     whole ? list(content.metrics, "refine-metrics") : null,

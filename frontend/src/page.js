@@ -10,6 +10,7 @@ import { columnsOf, MISSING } from "./places.js";
 import { Plan } from "./plan.js";
 import { RiskSlider } from "./risk.js";
 import { Runner } from "./runner.js";
+import { drawSuggestions, takeOver } from "./suggestions.js";
 import { drawTree } from "./tree.js";
 import { TrialList } from "./trials.js";
 import { Views } from "./views.js";
@@ -99,6 +100,7 @@ export class Page {
     this.fixed = h("p", { class: "refine-faint" });
     this.pairs = h("section", {});
     this.checks = h("section", {});
+    this.suggested = h("section", { "aria-label": "Suggestions" });
     this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
       type: "number",
@@ -121,7 +123,7 @@ export class Page {
     this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", { title: "How many configurations the next round runs" }, "configurations ", this.size), ...this.plan.labels, this.acceptButton, this.declineButton);
     this.python = h("details", { class: "refine-python" }, h("summary", {}, "The same in Python"), this.code, this.copyButton);
     this.bar = h("footer", { class: "refine-bar" }, this.decideRow, h("div", { class: "refine-after" }, this.runner.element, this.python), this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.front.element, this.pairs, this.views.element, this.list.element, this.checks, this.bar);
+    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, this.suggested, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.front.element, this.pairs, this.views.element, this.list.element, this.checks, this.bar);
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     element.append(this.root);
   }
@@ -209,7 +211,7 @@ export class Page {
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     replace(this.grid, this.panels.map((panel) => panel.element));
     const nothing = this.review === null;
-    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.headline.element, this.headline.about, this.slider.leaves]) part.hidden = nothing;
+    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.headline.element, this.headline.about, this.suggested, this.slider.leaves]) part.hidden = nothing;
     replace(this.fixed);
     if (nothing) {
       this.say(round.why);
@@ -226,6 +228,7 @@ export class Page {
     this.brokenKey.hidden = review.constraints.length === 0;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
+    drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
     drawChecks(this.checks, review.checks, this.terms.checks, this);
     drawPairs(this.pairs, review.pairs, this.terms.coupled, (pair, opener) => this.openPair(pair, opener));
     this.advised = review.advised;

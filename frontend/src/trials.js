@@ -216,7 +216,7 @@ export class TrialList {
     }
     this.move(Number(row.dataset.at), false);
     const box = row.getBoundingClientRect();
-    this.page.hover.pin(Number(row.dataset.number), { x: event.clientX || box.left + 60, y: box.bottom }, row.querySelector("button"));
+    this.page.hover.pin(Number(row.dataset.number), { x: event.clientX || box.left + 60, y: box.bottom }, this.button(this.active));
   }
 
   // A star is given or taken back.
@@ -243,7 +243,6 @@ export class TrialList {
     const top = this.active * ROW;
     const room = tall - this.head.offsetHeight - ROW;
     if (focus && (top < scrollTop || top > scrollTop + room)) this.scroller.scrollTop = top < scrollTop ? top : top - room;
-    this.first = null;
     this.paint();
     this.button(this.active)?.setAttribute("tabindex", "0");
     if (focus) (this.button(this.active) ?? this.scroller).focus({ preventScroll: true });

@@ -56,7 +56,7 @@ def race_of(
     share = math.nan
     if judged.draws is not None:
         share = best_within(judged.draws[:, racers], racers.index(leader), tolerance)
-    if _noiseless(judged, racers, max(step, epsilon or 0.0)):
+    if noiseless(judged, racers, max(step, epsilon or 0.0)):
         verdict = "noise"
     elif (sure := share >= DECIDED or len(racers) == 1) and spent[leader] >= _SEEN:
         verdict = "decided"
@@ -74,7 +74,7 @@ def race_of(
     return Race(tuple(racers), runs, verdict, share, tolerance, following)
 
 
-def _noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
+def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
     """Whether runs again show that retraining changes no more than what counts as no loss.
 
     What the planned runs alone say of the noise is not enough: it is too little at times.

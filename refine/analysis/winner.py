@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -375,8 +375,8 @@ class Judged:
             of=of,
             metric=str(field.goal.metric),
             direction=field.goal.direction,
-            candidates=tuple(self._told(i, expected) for i in order[:_SHOWN]),
-            best_observed=self._told(field.best, expected),
+            candidates=tuple(self.told(i, expected) for i in order[:_SHOWN]),
+            best_observed=self.told(field.best, expected),
             best_value=field.best_value,
             evaluated=field.evaluated,
             noise=self.noise,
@@ -396,14 +396,14 @@ class Judged:
             for i, time in zip(order, seconds, strict=True)
             if time <= _CHEAPER * seconds[0] and expected[i] >= expected[order[0]] - tolerance
         ]
-        return tuple(self._told(i, expected) for i in near[:_SHOWN])
+        return tuple(self.told(i, expected) for i in near[:_SHOWN])
 
     def _gain(self, i: int, expected: Floats) -> Gain | None:
         """What a candidate is worth beside the baseline."""
         b = self.field.baseline
         if b is None:
             return None
-        told, apart = self._told(b, expected), float(expected[i] - expected[b])
+        told, apart = self.told(b, expected), float(expected[i] - expected[b])
         if i == b or self.draws is None:
             return Gain(told, apart, *(math.nan,) * 3, same=i == b)
         drawn = self.draws[:, i] - self.draws[:, b]
@@ -412,7 +412,13 @@ class Judged:
         share = float((np.count_nonzero(drawn > 0) + 0.5) / (len(drawn) + 1))
         return Gain(told, apart, float(low), float(high), share, same=False)
 
-    def _told(self, i: int, expected: Floats) -> Candidate:
+    def told(self, i: int, expected: Floats) -> Candidate:
+        """A candidate with what it is worth.
+
+        Args:
+            i: Its number.
+            expected: Of all of them, as :attr:`expected`.
+        """
         sign = self.field.goal.sign
         found = self.field.candidates[i]._replace(fresh=self.fresh[i], expected=sign * float(expected[i]))
         if self.draws is None:
@@ -479,12 +485,15 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
 
 
 @one_thread
-def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | None:
+def field_of(
+    rounds: Sequence[RanRound], only: str | None = None, also: Collection[tuple[str, str]] = ()
+) -> Field | None:
     """What is known of the configurations that some rounds evaluated.
 
     Args:
         rounds: Rounds that are judged alike, oldest first.
         only: Id of the round whose configurations may be handed over; default all.
+        also: ``(round, key)`` of runs that are candidates however many others are better.
 
     Returns:
         ``None`` where no trial may be called best.
@@ -498,6 +507,9 @@ def field_of(rounds: Sequence[RanRound], only: str | None = None) -> Field | Non
     if not allowed.any():
         return None
     firsts, best = _firsts(group, allowed, y)
+    for i in map(int, np.flatnonzero(allowed) if also else ()):
+        if (runs[i].round, runs[i].key) in also and group[i] not in group[firsts]:
+            firsts.append(i)
     eligible, baseline = len(firsts), _baseline(runs, rounds, good)
     if baseline is not None and group[baseline] not in group[firsts]:
         firsts = [*firsts, baseline]

@@ -127,7 +127,7 @@ def beats(drawn: Sequence[float], even: Sequence[float]) -> float:
 
 
 class AuthorScore(NamedTuple):
-    """What came of the decisions of one author, beside the proposals that they were taken on.
+    """What came of the decisions and suggestions of one author, beside the proposals that they were taken on.
 
     Attributes:
         author: Who decided.
@@ -143,6 +143,8 @@ class AuthorScore(NamedTuple):
         machine_right: How many turned out worse.
         even: How many turned out as good.
         untested: How many edits no later trial tells anything of.
+        suggested: How many suggestions there were, whether or not anybody took them over. They count like edits: in ``bolder``,
+            ``right``, ``machine_right``, ``even`` and ``untested``, in the means and in ``judged``.
     """
 
     author: str
@@ -158,27 +160,30 @@ class AuthorScore(NamedTuple):
     machine_right: int
     even: int
     untested: int
+    suggested: int = 0
 
 
 class Judged(NamedTuple):
-    """A decision on a proposal.
+    """A decision on a proposal, or a suggestion.
 
     Attributes:
         author: Who decided.
         edited: Whether something else was decided than was proposed.
         contest: What came of both.
+        suggested: Whether it was only suggested.
     """
 
     author: str
     edited: bool
     contest: Contest
+    suggested: bool = False
 
 
 def author_scores(judged: Sequence[Judged]) -> tuple[AuthorScore, ...]:
     """One row per author, in the order of their first decisions.
 
     Args:
-        judged: Decisions on proposals.
+        judged: Decisions on proposals, and suggestions.
     """
     names = dict.fromkeys(j.author for j in judged)
     return tuple(_score(name, [j for j in judged if j.author == name]) for name in names)
@@ -186,13 +191,14 @@ def author_scores(judged: Sequence[Judged]) -> tuple[AuthorScore, ...]:
 
 def _score(author: str, mine: Sequence[Judged]) -> AuthorScore:
     found = [j.contest for j in mine]
-    edits = [j.contest for j in mine if j.edited]
+    edits = [j.contest for j in mine if j.edited or j.suggested]
+    suggested = sum(j.suggested for j in mine)
     known = [c for c in found if not math.isnan(c.best)]
     right = [c.right for c in edits]
     return AuthorScore(
         author,
-        len(found),
-        len(edits),
+        len(found) - suggested,
+        len(edits) - suggested,
         _mean([c.person.volume_kept for c in found]),
         _mean([c.machine.volume_kept for c in found]),
         sum(c.kept(c.person) for c in known),
@@ -203,6 +209,7 @@ def _score(author: str, mine: Sequence[Judged]) -> AuthorScore:
         right.count(MACHINE),
         right.count(EVEN),
         right.count(UNTESTED),
+        suggested,
     )
 
 

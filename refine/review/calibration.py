@@ -51,14 +51,16 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One decision that led to a child.
+    """One decision that led to a child, or a suggestion.
 
     Attributes:
         round: Id of the round decided upon.
         decision: The decision, with the forecast.
         proposal: The proposal decided upon; ``None`` for a branch.
-        seen: What the child showed.
-        contest: What was proposed beside what was decided, on all that is known by now; ``None`` for a branch.
+        seen: What the child showed; nothing of a suggestion.
+        contest: What was proposed beside what was decided, on all that is known by now; ``None`` for a branch, and with several
+            goals.
+        taken: Ids of rounds that came of the same bounds, decided on the same round: of a suggestion that was taken over.
     """
 
     round: str
@@ -66,16 +68,22 @@ class Entry:
     proposal: Proposal | None
     seen: Seen
     contest: Contest | None = None
+    taken: tuple[str, ...] = ()
 
     @property
     def child(self) -> str:
-        """Id of the child."""
+        """Id of the child; empty of a suggestion."""
         return self.decision.child or ""
 
     @property
     def edited(self) -> bool:
         """Whether something else was decided than was proposed."""
         return self.decision.kind == "edited"
+
+    @property
+    def suggested(self) -> bool:
+        """Whether it was only suggested."""
+        return self.decision.kind == "suggested"
 
     @property
     def finished(self) -> bool:
@@ -183,11 +191,13 @@ class Calibration(Shown):
         tree: Name of the tree.
         entries: One per decision.
         beliefs: What people believed, one per round that something was said on.
+        suggestions: What was suggested, one per suggestion, whether or not anybody took it over.
     """
 
     tree: str
     entries: tuple[Entry, ...]
     beliefs: tuple[BeliefScore, ...] = ()
+    suggestions: tuple[Entry, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -199,9 +209,18 @@ class Calibration(Shown):
 
     @cached_property
     def authors(self) -> tuple[AuthorScore, ...]:
-        """What came of every author's decisions beside the proposals that they were taken on."""
+        """What came of every author's decisions and suggestions, beside the proposals that they were made on.
+
+        What an author suggested and then decided counts once, as the decision.
+        """
+        decided = {(e.round, e.decision.author, e.decision.space) for e in self.entries}
+        once = [e for e in self.suggestions if (e.round, e.decision.author, e.decision.space) not in decided]
         return author_scores(
-            [Judged(e.decision.author, e.edited, e.contest) for e in self.entries if e.contest is not None]
+            [
+                Judged(e.decision.author, e.edited, e.contest, e.suggested)
+                for e in (*self.entries, *once)
+                if e.contest is not None
+            ]
         )
 
     def coverage(self, nominal: Sequence[float] = NOMINAL) -> tuple[Coverage, ...]:
@@ -225,19 +244,19 @@ class Calibration(Shown):
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """One row per entry.
+        """One row per entry, and then one per suggestion, which has no child and no forecast.
 
         Columns: ``round, child, decision, author, risk, probability`` (claimed), ``volume_kept, epsilon, planned, ended,
         space_filling`` (with a value), for median and best ``<what>_q05, <what>_q50, <what>_q95`` (forecast),
         ``<what>`` (realised) and ``<what>_pit`` (percentile in the forecast), ``scored, audit`` (trials with
         a value), ``refuted`` (missing where not tested), ``power`` (against a region that holds 10 % of what
         was cut off), ``machine_volume_kept`` (of the proposal), ``kept_best`` and ``machine_kept_best`` (whether what was
-        decided, and what was proposed, holds the best value known by now; missing where nothing is known), and of an edit
-        ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.authors.Contest.right`.
+        decided, and what was proposed, holds the best value known by now; missing where nothing is known), and of an edit or a
+        suggestion ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.authors.Contest.right`.
         """
         import pandas as pd
 
-        frame = pd.DataFrame([_row(e) for e in self.entries], columns=list(_COLUMNS))
+        frame = pd.DataFrame([_row(e) for e in (*self.entries, *self.suggestions)], columns=list(_COLUMNS))
         return frame.astype(dict.fromkeys(("refuted", "kept_best", "machine_kept_best"), "boolean"))
 
 
@@ -296,7 +315,7 @@ def _beside(e: Entry) -> dict[str, object]:
             "machine_volume_kept": math.nan,
             **dict.fromkeys(("kept_best", "machine_kept_best", "bolder", "right")),
         }
-    known, edited = not math.isnan(found.best), e.edited
+    known, edited = not math.isnan(found.best), e.edited or e.suggested
     return {
         "machine_volume_kept": found.machine.volume_kept,
         "kept_best": found.kept(found.person) if known else None,

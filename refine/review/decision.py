@@ -38,6 +38,7 @@ class Decision:
         probability: What is claimed of the decided space, see :class:`Claim`; ``None`` where nothing can be.
         volume_kept: Volume kept by the decided space.
         chosen: Encoded configuration of the chosen point; ``None`` of every other decision.
+        signed: Whether its author is part of what it is: of suggestions, since two authors may suggest the same.
         forecast: What the child's space-filling trials were expected to show, from the evidence at that moment; ``None``
             where nothing was forecast.
     """
@@ -55,13 +56,17 @@ class Decision:
     volume_kept: float | None = None
     forecast: Forecast | None = None
     chosen: Mapping[str, Any] | None = None
+    signed: bool = False
 
     @property
     def digest(self) -> str:
-        """Hash of what was decided; note, author and forecast are no part of it."""
+        """Hash of what was decided; note, author and forecast are no part of it, but for the author where it is signed."""
         content = self.to_json()
+        author = content["author"]
         for name in ("note", "author", "n", "probability", "forecast"):
             content.pop(name)
+        if self.signed:
+            content["author"] = author
         content["kept"] = content.pop(
             "volume_kept"
         )  # the word that digests were made of from the first version on
@@ -83,6 +88,7 @@ class Decision:
             "volume_kept": self.volume_kept,
             "forecast": None if self.forecast is None else self.forecast.to_json(),
             **({} if self.chosen is None else {"chosen": dict(self.chosen)}),
+            **({"signed": True} if self.signed else {}),
         }
 
     @classmethod
@@ -101,6 +107,7 @@ class Decision:
             volume_kept=data.get("volume_kept", data.get("kept")),
             forecast=None if made is None else Forecast.from_json(made),
             chosen=data.get("chosen"),
+            signed=bool(data.get("signed")),
             **{name: data[name] for name in same},
         )
 

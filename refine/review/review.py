@@ -19,6 +19,7 @@ from refine.review.checklist import Checks
 from refine.review.decision import Decision, check_author, check_note, decided_space
 from refine.review.next_step import NextStep, next_step_of
 from refine.review.rehearsal import Rehearsal, check_plan, plans_beside, rehearse
+from refine.review.suggestions import Suggestion, suggestions_beside
 from refine.review.worth import Worth, worth_of
 from refine.space.given import given_configurations
 from refine.space.parameters import Parameter
@@ -26,6 +27,7 @@ from refine.space.space import Space
 from refine.trials.round_record import Node
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
+from refine.utils.format import plural
 from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
 
@@ -53,6 +55,10 @@ class Subject(Protocol):
     @property
     def node(self) -> Node:
         """Its frozen content."""
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided, and suggested, on its proposals, oldest first."""
 
     def _checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None) -> Checks:
         """Questions to ask before deciding, given whether another round is worth it."""
@@ -385,10 +391,35 @@ class Review(Shown, Generic[R]):
             author=check_author(author),
             probability=None if math.isnan(probability) else probability,
             volume_kept=self.volume_kept,
+            signed=True,
         )
         self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
         return decision
+
+    @property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """What others suggest about this round and nobody has taken over yet, with what is claimed of it on this evidence."""
+        return suggestions_beside(self.proposal, self.round.decisions)
+
+    def take(self, suggestion: Suggestion | int) -> Self:
+        """The same review with the bounds that somebody suggests as its edits; what was edited before goes.
+
+        Args:
+            suggestion: One of :attr:`suggestions`, or its number there, from 1 on.
+
+        Raises:
+            ReviewError: There is no suggestion of that number.
+        """
+        if isinstance(suggestion, int):
+            known = self.suggestions
+            if not 1 <= suggestion <= len(known):
+                raise ReviewError(
+                    f"round {self.round.id}: has {plural(len(known), 'suggestion')}, and none of number {suggestion}; they are "
+                    "counted from 1 on"
+                )
+            suggestion = known[suggestion - 1]
+        return self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
 
     def show(self) -> Any:
         """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.

@@ -507,6 +507,22 @@ class Space(Shown, Mapping[str, Parameter]):
             return found
         return {n: freeze(v) for n, v in self._without(found, there).items()}
 
+    def to_code(self, target: str) -> str:
+        """The space as Python code for another library, to be pasted: ranges, steps, log scales, choices and conditions.
+
+        Constraints are kept where the library has such, and are a function to ask elsewhere; comments say what is lost.
+        The library doesn't have to be installed.
+
+        Args:
+            target: ``"optuna"``, ``"raytune"``, ``"kerastuner"`` or ``"configspace"``.
+
+        Raises:
+            SpaceError: No such library.
+        """
+        from refine.space.code import code_of
+
+        return code_of(self, target)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""
         return {

@@ -8,7 +8,7 @@ from functools import partial
 
 from refine.analysis.evaluated import RanRound
 from refine.analysis.race import race_of
-from refine.analysis.winner import Candidate, Judged, Race, Winner, field_of
+from refine.analysis.winner import Candidate, Judged, Winner, field_of
 from refine.errors import AnalysisError
 from refine.run.objective import Task
 from refine.run.options import RunOptions
@@ -62,16 +62,17 @@ def confirm(
     before = -1
     while True:
         judged = field.judged(found)
-        spent, planned = _spent(judged, found)
+        spent, planned = spent_on(judged, found)
         race = race_of(judged, spent, top, budget, batch, epsilon, planned)
         if race.verdict != "open" or race.runs == before:
             return judged.winner(of, epsilon, race)
         before = race.runs
-        _run(context, rounds, judged, race, objective, options)
+        shares = zip(race.racers, race.following, strict=True)
+        run_again(context, rounds, [(field.candidates[i], n) for i, n in shares if n], objective, options)
         found = ran(context.store, rounds)
 
 
-def _spent(judged: Judged, rounds: list[RanRound]) -> tuple[list[int], int]:
+def spent_on(judged: Judged, rounds: list[RanRound]) -> tuple[list[int], int]:
     """Per candidate how many of its runs under new seeds have ended, in whatever way; how many of all were in a plan."""
     spent, planned = [0] * len(judged.field.candidates), 0
     for each in rounds:
@@ -85,17 +86,23 @@ def _spent(judged: Judged, rounds: list[RanRound]) -> tuple[list[int], int]:
     return spent, planned
 
 
-def _run(
+def run_again(
     context: Context,
     rounds: Goals,
-    judged: Judged,
-    race: Race,
+    racers: Sequence[tuple[Candidate, int]],
     objective: tuple[Objective | None, str | None],
     options: RunOptions,
 ) -> None:
-    """Runs what comes next, round by round."""
+    """Runs configurations under new seeds, round by round.
+
+    Args:
+        context: Where trials are read and written.
+        rounds: Those that ran them first.
+        racers: Which, and how many times more.
+        objective: What to call where a round was reopened, and its name.
+        options: What trials run on.
+    """
     given, name = objective
-    racers = [(judged.field.candidates[i], n) for i, n in zip(race.racers, race.following, strict=True) if n]
     for stored, goal in rounds:
         mine = [(c, n) for c, n in racers if c.round == stored.node.id]
         if mine:

@@ -47,8 +47,32 @@ def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
                         audit=()
                     )  # a better value in one goal refutes no claim about a front
                 elif proposal is not None:
-                    beside = contest(every, found, child, proposal, decision)
+                    beside = contest(every, found, every.from_on(child), proposal, decision)
                 entries.append(Entry(found.id, decision, proposal, shown, beside))
+    return tuple(entries)
+
+
+def suggestions_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
+    """One entry of the calibration per suggestion, whether or not anybody took it over.
+
+    Args:
+        rounds: All rounds of a tree.
+    """
+    every = _Everything(rounds)
+    entries = []
+    for found in rounds:
+        reader, pk = found.context.reader, found._stored.pk
+        decided = [(Decision.from_json(json.loads(text)), when) for text, when in reader.decisions(pk)]
+        kept = reader.proposals(pk)
+        for decision, when in decided:
+            if decision.kind == "suggested" and decision.proposal in kept:
+                proposal = Proposal.from_json(json.loads(kept[decision.proposal]))
+                taken = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
+                nothing = Seen(0, 0, (), math.nan, (), found.direction)
+                beside = None
+                if not proposal.claim.others:
+                    beside = contest(every, found, every.alike(found), proposal, decision, since=when)
+                entries.append(Entry(found.id, decision, proposal, nothing, beside, taken))
     return tuple(entries)
 
 
@@ -83,6 +107,10 @@ class _Everything:
         """Rounds over the same parameters as one, judged as that is, itself among them."""
         return self._alike[self._key(found)]
 
+    def from_on(self, found: Round) -> list[Round]:
+        """The same without the rounds that are older than it."""
+        return [r for r in self.alike(found) if r._stored.order >= found._stored.order]
+
     def ranked(self, found: Round) -> Ranked:
         """Their trials, best first."""
         key = self._key(found)
@@ -93,16 +121,22 @@ class _Everything:
 
 
 def contest(
-    every: _Everything, found: Round, child: Round, proposal: Proposal, decision: Decision
+    every: _Everything,
+    found: Round,
+    later: Sequence[Round],
+    proposal: Proposal,
+    decision: Decision,
+    since: float = -math.inf,
 ) -> Contest:
     """What was proposed beside what was decided, on all trials of the tree over the same parameters.
 
     Args:
         every: All rounds of the tree.
         found: The round decided upon.
-        child: The round that came of it.
+        later: Rounds whose trials nobody had seen then.
         proposal: What was proposed.
         decision: What was decided.
+        since: Trials of these count that ended after this moment, in seconds since 1970.
     """
     assert decision.space is not None
     ranked, decided = every.ranked(found), decision.space
@@ -114,7 +148,7 @@ def contest(
         max(known) if known else math.nan,
         Cut(proposal.volume_kept, machine),
         Cut(proposal.old.volume_kept(decided), person),
-        _later(every, child, proposal, decided) if edited else 0,
+        _later(every, later, proposal, decided, since) if edited else 0,
         proposal.claim.epsilon,
     )
 
@@ -123,16 +157,23 @@ def _value(found: tuple[float, pd.DataFrame] | None) -> float:
     return math.nan if found is None else found[0]
 
 
-def _later(every: _Everything, child: Round, proposal: Proposal, decided: Space) -> int:
-    """How many finished trials of the child and of later rounds lie in exactly one of what was proposed and decided."""
-    count, reader = 0, child.context.reader
-    for later in (r for r in every.alike(child) if r._stored.order >= child._stored.order):
+def _later(
+    every: _Everything, rounds: Sequence[Round], proposal: Proposal, decided: Space, since: float
+) -> int:
+    """How many finished trials of later rounds lie in exactly one of what was proposed and decided."""
+    count = 0
+    for later in rounds:
         value = every.values_of(later)
-        records = reader.records([later._stored.pk], curves=later.goal.metric.curves)
+        reader, pk = later.context.reader, later._stored.pk
+        records = reader.records([pk], curves=later.goal.metric.curves)
         if records.metrics:
             table = configuration_table(proposal.old, records.configurations)
             apart = proposal.space.contains(table) != decided.contains(table)
-            count += int((apart & np.isfinite(value)).sum())
+            ended = np.array(
+                [-math.inf if t is None else t for t in records.columns["finished"]], dtype=float
+            )
+            new = ended > since if math.isfinite(since) else np.ones(len(ended), dtype=np.bool_)
+            count += int((apart & np.isfinite(value) & new).sum())
     return count
 
 

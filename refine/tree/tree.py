@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from refine.analysis.judgement import Judgement
 from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import how_many
@@ -47,9 +48,10 @@ from refine.tree.comparison import Comparison, compare
 from refine.tree.confirm import confirm
 from refine.tree.context import Context
 from refine.tree.exchange.exchange import Exchange
+from refine.tree.judging import WORDS, Which, judge
 from refine.tree.like import belief_like
 from refine.tree.names import is_reserved, round_named
-from refine.tree.outcome import beliefs_of, entries_of
+from refine.tree.outcome import beliefs_of, entries_of, suggestions_of
 from refine.tree.overview import best_of, comparable
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
@@ -445,6 +447,58 @@ class Tree(Exchange, Shown):
         place = self._context, known, f"tree {self.name}", epsilon
         return confirm(*place, budget, top, (objective, name), RunOptions(**options)).kept_in(self)
 
+    def judge(
+        self,
+        a: Round | str | Mapping[str, Any] | None = None,
+        b: Round | str | Mapping[str, Any] | None = None,
+        *,
+        budget: int = 0,
+        epsilon: float | None = None,
+        objective: Objective | None = None,
+        name: str | None = None,
+        **options: Unpack[RunKeywords],
+    ) -> Judgement:
+        """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with what that rests on.
+
+        The best of many trials is a lucky one, so what a single training gave decides nothing: both are compared by the
+        posterior that :meth:`winner` chooses by, and nothing is kept before it ran three times under new seeds.
+
+        Args:
+            a: The configuration that is asked about: its values by name, as many as tell it from others that were run; a
+                round, its id or a tag, for the best expected of it; ``"winner"``, ``"best"`` (observed) or ``"baseline"``.
+                Default the winner.
+            b: What it is compared with, likewise. Default the baseline; without one, or if that is ``a``, the best expected
+                of the rounds before the one that ran ``a`` first.
+            budget: Runs both again under new seeds until it is decided, as often as there are so many such runs of the two;
+                those that there are count. Default runs nothing.
+            epsilon: Difference that counts as none, in units of the metric; default :attr:`Round.epsilon` of the latest
+                round, else the smallest step of the metric or a tenth of the noise, whichever is larger.
+            objective: As in :meth:`Round.run`.
+            name: As in :meth:`Round.run`.
+            options: As in :meth:`confirm`.
+
+        Raises:
+            AnalysisError: One of both has no value, or no trial has finished that may be called best.
+            DesignError: ``budget`` is no whole number >= 0.
+            NotFoundError: There is no such round.
+            ObjectiveError: A round was reopened and no objective given.
+            ReviewError: No trial ran such a configuration, several did, or both are the same.
+        """
+        if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
+            raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
+        check_epsilon(epsilon)
+        context = self._context if budget else self._context.at_once()
+        known = [(r._stored, r.goal) for r in comparable(self.rounds)]
+        said = known[-1][0].node.epsilon if known and epsilon is None else epsilon
+        place = context, known, f"tree {self.name}", (self._which(a), self._which(b)), said
+        return judge(*place, budget, (objective, name), RunOptions(**options))
+
+    def _which(self, given: Round | str | Mapping[str, Any] | None) -> Which:
+        """A configuration as it was named, rounds by their ids."""
+        if isinstance(given, Mapping) or given is None or given in WORDS:
+            return given  # type: ignore[return-value]  # a round is none of the words
+        return self._own(given).id
+
     def open_holdout(
         self,
         seeds: int = 3,
@@ -616,11 +670,11 @@ class Tree(Exchange, Shown):
     def calibration(self) -> Calibration:
         """What proposals forecast, what their children showed, and which narrowings were refuted.
 
-        One entry per decision that led to a child. The space-filling trials that were planned at the decision count for
+        One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling trials that were planned at the decision count for
         its forecast; what was added to the child later does not.
         """
         rounds = self._at_once().rounds
-        return Calibration(self.name, entries_of(rounds), beliefs_of(rounds))
+        return Calibration(self.name, entries_of(rounds), beliefs_of(rounds), suggestions_of(rounds))
 
     @property
     def plot(self) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError, RoundStoppedError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from refine.review.review import Review
     from refine.tree.round import Round
     from refine.tree.tree import Tree
+
+Named = str | dict[str, Any] | None
+"""A configuration, as JSON has it."""
 
 AGENT = "agent:"
 """How the author of what an assistant suggests, or decides, begins."""
@@ -40,6 +44,7 @@ class Assistant:
     may_accept: bool = False
     objective_of: Callable[[Round], Mapping[str, Any]] = lambda _: {}
     ran: int = field(default=0, init=False)
+    _one_run: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @property
     def author(self) -> str:
@@ -95,6 +100,29 @@ class Assistant:
         with self.open_tree() as tree:
             return str(_edited(tree[round_id], edits).preview(n=n))
 
+    def judge(self, a: Named = None, b: Named = None, seeds: int = 0) -> str:
+        """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with its evidence and what would decide.
+
+        ``a`` and ``b`` are values by name, or text: the id of a round (its best expected), ``winner``, ``best`` or
+        ``baseline``. Left out they are the winner, and the baseline or the best of earlier rounds. ``seeds`` runs both under
+        new seeds until it is decided, at most so many runs, which count against the budget.
+        """
+        if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 0:
+            raise ReviewError(f"seeds must be a whole number >= 0, got {seeds!r}")
+        with self.open_tree() as tree:
+            if not seeds:
+                return str(tree.judge(a, b))
+            with self._one_run, contextlib.redirect_stdout(sys.stderr):
+                self._afford(seeds, "run")
+                seen = tree.judge(a, b)
+                before = len(seen.a.fresh) + len(seen.b.fresh)
+                found = tree.judge(
+                    a, b, budget=before + seeds, progress=False, **self.objective_of(tree[seen.a.round])
+                )
+                ended = len(found.a.fresh) + len(found.b.fresh) - before
+                self.ran += ended
+            return f"{plural(ended, 'run')} under new seeds; {self.budget - self.ran} left of the budget.\n\n{found}"
+
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> str:
         """Stores a suggestion for the person who decides: bounds with a reason, beside what is proposed. It changes no round.
 
@@ -102,7 +130,10 @@ class Assistant:
         """
         with self.open_tree() as tree:
             review = _edited(tree[round_id], edits)
+            known = {d.digest for d in review.round.decisions}
             decision = review.suggest(reason, author=self.author)
+            if decision.digest in known:
+                return f"{self.author} suggested just that before, on round {tree[round_id].id}; its first reason stays."
             own = "-" if decision.probability is None else probability(decision.probability)
             return (
                 f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
@@ -112,14 +143,13 @@ class Assistant:
 
     def run(self, round_id: str, trials: int) -> str:
         """Runs more of a round's planned trials, as many as the budget still allows."""
-        left = self.budget - self.ran
         if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
             raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}")
-        if trials > left:
-            raise ReviewError(
-                f"{plural(trials, 'trial')} are more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
-                "for a larger one: refine mcp STORE --budget N"
-            )
+        with self._one_run:  # several clients share one budget
+            return self._run(round_id, trials)
+
+    def _run(self, round_id: str, trials: int) -> str:
+        self._afford(trials, "trial")
         with self.open_tree() as tree:
             found = tree[round_id]
             before = len(found.trials)
@@ -133,6 +163,14 @@ class Assistant:
             ended = len(found.trials) - before
             self.ran += ended
             return f"{plural(ended, 'trial')} ran; {self.budget - self.ran} left of the budget.\n\n{found}"
+
+    def _afford(self, count: int, what: str) -> None:
+        left = self.budget - self.ran
+        if count > left:
+            raise ReviewError(
+                f"{plural(count, what)} {'is' if count == 1 else 'are'} more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
+                "for a larger one: refine mcp STORE --budget N"
+            )
 
     def accept(self, round_id: str, edits: dict[str, Any], note: str, n: int | None = None) -> str:
         """Decides: accepts the proposal with edits and creates the next round. Refused unless the person allowed it."""

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 INSTRUCTIONS = """\
 refine narrows a hyperparameter search space round by round, together with a person. Look first: tree, round, analysis, proposal, menu, checks.
 Suggest an edit with a reason where you know better than the proposal; the person sees it with its claim, decides, and every suggestion is
-scored by what later rounds show (calibration). The best observed value overstates itself: quote winner, not the best trial. Probabilities are
+scored by what later rounds show (calibration). Ask judge before you call a configuration better: a single run is luck. The best observed value overstates itself: quote winner, not the best trial. Probabilities are
 claims about the present evidence, and no more precise than they are written.
 """
 LOOKS = ("tree", "round", "analysis", "proposal", "menu", "checks", "winner", "calibration", "preview")
-ACTS = ("suggest", "run", "accept")
+ACTS = ("judge", "suggest", "run", "accept")
 
 
 def server_of(assistant: Assistant) -> MCPServer:

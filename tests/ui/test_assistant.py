@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
 import sys
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +37,9 @@ def store(tmp_path, space):
 def session(store, steps, *options):
     """Runs the server as a process and a client's steps against it."""
     code = f"import sys; sys.path[:0] = [{str(TESTS)!r}]; from refine.ui.cli import main; main()"
-    at = mcp.StdioServerParameters(command=sys.executable, args=["-c", code, "mcp", str(store), *options])
+    at = mcp.StdioServerParameters(
+        command=sys.executable, args=["-c", code, "mcp", str(store), *options], env=dict(os.environ)
+    )
 
     async def play():
         async with mcp.Client(at) as client:
@@ -92,6 +101,8 @@ def test_a_session(store):
         assert kept.volume_kept < 1
         report = tree[first].report(store.parent / "reports").read_text()
         assert "Suggested by agent:ann" in report
+        assert "The suggested space keeps" in report
+        assert "The proposed one keeps" in report
 
 
 def test_a_person_may_let_it_decide(store):
@@ -113,3 +124,58 @@ def test_a_suggestion_differs_from_the_proposal(store):
         pytest.raises(ReviewError, match="must differ from the proposal"),
     ):
         tree.rounds[0].propose(keep=False).suggest("as proposed")
+
+
+def asked(url, *headers):
+    """Status of the answer to a client that says hello, with some headers."""
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    request = urllib.request.Request(url, json.dumps(hello).encode(), dict(headers))
+    request.add_header("Content-Type", "application/json")
+    request.add_header("Accept", "application/json, text/event-stream")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    return refused.value.code, refused.value.read()
+
+
+def test_on_loopback_for_who_has_the_token(store):
+    import httpx2
+    from mcp.client.streamable_http import streamable_http_client
+
+    server = subprocess.Popen(
+        [sys.executable, "-m", "refine", "mcp", str(store), "--http", "0", "--agent", "ann"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        url, key = (server.stdout.readline().strip() for _ in range(2))
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mcp", url)
+        name, _, bearer = key.partition(": ")
+        assert re.fullmatch(r"Bearer \S{40,}", bearer)
+        if sys.platform == "linux":
+            port = int(url.split(":")[2].split("/")[0])
+            listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            assert {c[1] for c in listening if c[3] == "0A" and c[1].endswith(f":{port:04X}")} == {
+                f"0100007F:{port:04X}"
+            }
+        for wrong in ([], [(name, bearer[:-1])], [(name, bearer.split()[1])], [(name, "Bearer ")]):
+            assert asked(url, *wrong) == (401, b"")
+        assert asked(url, (name, bearer), ("Host", "refine.example"))[0] in (400, 403, 421)
+
+        async def play():
+            async with (
+                httpx2.AsyncClient(headers={name: bearer}, timeout=120) as http,
+                mcp.Client(streamable_http_client(url, http_client=http)) as client,
+            ):
+                looked = await client.call_tool("tree", {})
+                refused = await client.call_tool("run", {"round_id": "last", "trials": 1})
+                return looked.content[0].text, refused.content[0].text
+
+        with ThreadPoolExecutor(1) as alone:
+            looked, refused = alone.submit(lambda: asyncio.run(asyncio.wait_for(play(), 240))).result()
+        assert "study" in looked
+        assert "more than the 0 left of a budget of 0" in refused
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) in (0, 130)
+        server.stdout.close()

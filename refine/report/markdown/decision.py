@@ -194,9 +194,8 @@ def _edit_text(name: str, before: Any, after: Any) -> str:
 def _risk(facts: Facts, d: Decision) -> Raw | None:
     if d.space is None:
         return None
-    kept = (
-        f"The decided space keeps {percent(d.volume_kept)} of this one" if d.volume_kept is not None else ""
-    )
+    what, beside = ("suggested", _machine(facts, d)) if d.kind == "suggested" else ("decided", "")
+    kept = f"The {what} space keeps {percent(d.volume_kept)} of this one" if d.volume_kept is not None else ""
     if d.probability is None:
         unknown = "no probability is stated for it"
         return Raw(f"{kept or 'The space was decided without a proposal'}; {unknown}.")
@@ -207,4 +206,13 @@ def _risk(facts: Facts, d: Decision) -> Raw | None:
         f"with probability {probability(d.probability)} the best {escape(judged_text(metric_of(facts), facts.node.subject_to))} inside {within} the best "
         "anywhere in this round's space"
     )
-    return Raw(f"{kept + '; ' if kept else ''}{says}.")
+    return Raw(f"{kept + '; ' if kept else ''}{says}.{beside}")
+
+
+def _machine(facts: Facts, d: Decision) -> str:
+    """What the proposal claimed that a suggestion was made on, where that is the one at hand."""
+    proposal = facts.proposal
+    if proposal is None or d.proposal != proposal.digest:
+        return ""
+    claimed = probability(proposal.claim.probability)
+    return f" The proposed one keeps {percent(proposal.volume_kept)}, with probability {claimed}."

@@ -30,12 +30,13 @@ from refine.report.markdown.text import (
 )
 from refine.report.markdown.winner import winner_section, winner_sentence
 from refine.report.pages.calibration import (
-    AUTHORS_HEAD,
     author_rows,
+    authors_head,
     belief_score_sentence,
     coverage_sentences,
     edit_sentences,
     entry_sentences,
+    suggestion_items,
 )
 from refine.report.pages.difference import decision_grid, difference_grid
 from refine.report.pages.proposal import why, within_text
@@ -159,10 +160,14 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
 def _people(found: Calibration) -> dict[str, Any] | None:
     """What people decided and believed, beside what was proposed; ``None`` where nobody edited or believed anything."""
     edits = edit_sentences(found)
-    said = [*edits, *(belief_score_sentence(b) for b in found.beliefs)]
+    suggested = [cell.text for cell in suggestion_items(found)]
+    said = [*suggested, *edits, *(belief_score_sentence(b) for b in found.beliefs)]
     if not said:
         return None
-    return {"table": values_table(list(AUTHORS_HEAD), author_rows(found)) if edits else None, "said": said}
+    return {
+        "table": values_table(list(authors_head(found)), author_rows(found)) if edits else None,
+        "said": said,
+    }
 
 
 def _summary(facts: TreeFacts) -> Raw:

@@ -17,7 +17,7 @@ from refine.report.markdown.script import reproduce
 from refine.report.markdown.tree import Step, TreeFacts, tree_report
 from refine.report.pages.analysis import seen as seen_in
 from refine.review.calibration import Calibration, Entry
-from refine.tree.outcome import beliefs_of, entries_of
+from refine.tree.outcome import beliefs_of, entries_of, suggestions_of
 from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
@@ -64,7 +64,7 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
         steps=tuple(_step(each, by_child.get(each.id), each.id in told) for each in seen.rounds),
         way=way,
         optimism=optimism,
-        calibration=Calibration(tree.name, entries, beliefs_of(rounds)),
+        calibration=Calibration(tree.name, entries, beliefs_of(rounds), suggestions_of(rounds)),
         reproduce="" if last is None else reproduce(last),
         winner=tree.winner(),
         told=len(told),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from refine.proposal.forecast import WHAT
-from refine.review.authors import AuthorScore, BeliefScore
+from refine.review.authors import EVEN, MACHINE, PERSON, UNTESTED, AuthorScore, BeliefScore
 from refine.review.calibration import SHARE, Calibration, Entry
 from refine.trials.goal import best_of, sign_of
 from refine.utils.action import Action
@@ -20,9 +20,11 @@ def calibration_page(found: Calibration) -> Page:
     title = f"Calibration of {found.tree}"
     beliefs = tuple(Cell(belief_score_sentence(b)) for b in found.beliefs)
     believed = (Items(beliefs),) if beliefs else ()
+    suggested = suggestion_items(found)
+    others = (*((Items(suggested),) if suggested else ()), *_people(found), *believed)
     if not found.entries:
         none = Text("No decision has led to a child yet.")
-        return Page(title, (none, *believed), (Action("round.propose().accept", n=100),))
+        return Page(title, (none, *others), (Action("round.propose().accept", n=100),))
     items = (
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
         for e in found.entries
@@ -42,12 +44,7 @@ def calibration_page(found: Calibration) -> Page:
     ]
     held = coverage_sentences(found)
     blocks += [Items(tuple(held))] if held else []
-    if any(score.edited for score in found.authors):
-        blocks += [
-            Grid(AUTHORS_HEAD, author_rows(found), right=tuple(range(1, len(AUTHORS_HEAD)))),
-            Items(tuple(edit_sentences(found))),
-        ]
-    blocks += believed
+    blocks += others
     return Page(title, tuple(blocks), (Action("tree.plot.reliability"),))
 
 
@@ -60,7 +57,61 @@ def coverage_sentences(found: Calibration) -> list[str]:
     ]
 
 
-AUTHORS_HEAD = ("author", "decisions", "edited", "kept", "proposed", "held the best", "proposal held it")
+def _people(found: Calibration) -> tuple[Block, ...]:
+    """Who cut what, and who was right; nothing where nobody decided or suggested anything but what was proposed."""
+    said = edit_sentences(found)
+    if not said:
+        return ()
+    head = authors_head(found)
+    return Grid(head, author_rows(found), right=tuple(range(1, len(head)))), Items(tuple(said))
+
+
+def suggestion_items(found: Calibration) -> tuple[Cell, ...]:
+    """Every suggestion: what it keeps beside the proposal, what came of both, and whether anybody took it over."""
+    return tuple(
+        Cell(f"{e.round}, suggested by {e.decision.author or 'somebody'}: {_suggestion(e)}")
+        for e in found.suggestions
+    )
+
+
+def _suggestion(e: Entry) -> str:
+    kept, beside = percent(e.decision.volume_kept), e.contest
+    taken = f" Taken over: {join(e.taken)}." if e.taken else " Not taken over."
+    if beside is None:
+        return f"Keeps {kept}; with several goals it is not scored.{taken}"
+    claimed = "-" if e.decision.probability is None else probability(e.decision.probability)
+    by = "-" if e.proposal is None else probability(e.proposal.claim.probability)
+    shares = (
+        f"Keeps {kept} (claimed {claimed}), the proposal {percent(beside.machine.volume_kept)} (claimed {by})"
+    )
+    if math.isnan(beside.best):
+        return f"{shares}. No trial has finished yet.{taken}"
+    holds = [("it", beside.kept(beside.person)), ("the proposal", beside.kept(beside.machine))]
+    who = join([name for name, kept_it in holds if kept_it]) or "neither"
+    return f"{shares}. Of the best value known by now: {who} kept it; {_RIGHT[beside.right]}.{taken}"
+
+
+_RIGHT = {
+    PERSON: "the suggestion turned out better",
+    MACHINE: "the proposal turned out better",
+    EVEN: "both turned out as good",
+    UNTESTED: "no later trial tells them apart",
+}
+
+
+def authors_head(found: Calibration) -> tuple[str, ...]:
+    """Head of the table of authors."""
+    suggested = ("suggested",) if found.suggestions else ()
+    return (
+        "author",
+        "decisions",
+        "edited",
+        *suggested,
+        "kept",
+        "proposed",
+        "held the best",
+        "proposal held it",
+    )
 
 
 def author_rows(found: Calibration) -> tuple[tuple[str, ...], ...]:
@@ -70,6 +121,7 @@ def author_rows(found: Calibration) -> tuple[tuple[str, ...], ...]:
             s.author or "-",
             str(s.decisions),
             str(s.edited),
+            *((str(s.suggested),) if found.suggestions else ()),
             percent(s.volume_kept),
             percent(s.machine_volume_kept),
             f"{s.kept} of {s.judged}",
@@ -80,8 +132,8 @@ def author_rows(found: Calibration) -> tuple[tuple[str, ...], ...]:
 
 
 def edit_sentences(found: Calibration) -> list[str]:
-    """Who was bolder and who was right, for every author who edited."""
-    return [_edits(s) for s in found.authors if s.edited]
+    """Who was bolder and who was right, for every author who edited or suggested."""
+    return [_edits(s) for s in found.authors if s.edited or s.suggested]
 
 
 def _edits(s: AuthorScore) -> str:
@@ -97,7 +149,9 @@ def _edits(s: AuthorScore) -> str:
     if s.untested:
         told.append(f"of {s.untested} no later trial tells anything")
     bold = f"was bolder in {s.bolder} of them" if s.bolder else "was never bolder"
-    return f"{s.author or 'Somebody'} edited {plural(s.edited, 'proposal')} and {bold}; {join(told)}."
+    did = [f"edited {plural(s.edited, 'proposal')}"] if s.edited else []
+    did += [f"made {plural(s.suggested, 'suggestion')}"] if s.suggested else []
+    return f"{s.author or 'Somebody'} {', '.join(did)} and {bold}; {join(told)}."
 
 
 def belief_score_sentence(b: BeliefScore) -> str:

@@ -11,12 +11,13 @@ from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
 from refine.report.pages.worth import TONES, worth_action, worth_sentence
 from refine.review.review import Review
+from refine.review.suggestions import Suggestion
 from refine.space.edits import bounds_text
 from refine.space.literals import python_text
 from refine.space.parameters import Parameter, Range, levels_text
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Grid, Page, Text
-from refine.utils.format import percent, probability
+from refine.utils.format import join, percent, probability
 from refine.utils.provided import page_for
 
 
@@ -33,6 +34,7 @@ def review_page(review: Review) -> Page:
         blocks.append(belief_block(review.analysis.belief))
     if review.edits or review.rejected:
         blocks += _changes(review)
+    blocks += suggestion_blocks(review)
     blocks += _conditions(review)
     blocks += [
         Text(f"Caution: {sentence(c)}", "warn") for c in review.analysis.cautions if c.code == "imported"
@@ -49,6 +51,43 @@ def review_page(review: Review) -> Page:
         Action("review.decline", note=...),
     )
     return Page(f"Review of round {review.round.id}", tuple(blocks), calls)
+
+
+def suggestion_blocks(review: Review) -> list[Block]:
+    """What others suggest, with its claim beside that of the proposal; nothing where nobody does."""
+    found = review.suggestions
+    if not found:
+        return []
+    claim = review.proposal.claim
+    rows = [
+        ("", "the proposal", "", percent(review.proposal.volume_kept), probability(claim.probability), "")
+    ]
+    rows += [
+        (
+            str(i),
+            each.decision.author,
+            suggested_text(each),
+            percent(each.volume_kept),
+            probability(each.probability),
+            each.decision.note,
+        )
+        for i, each in enumerate(found, 1)
+    ]
+    head = ("", "suggested by", "instead of what is proposed", "keeps", "probability", "why")
+    return [
+        Grid(head, tuple(rows), right=(3,), wide=(5,)),
+        Text(
+            "probability: that the best inside is "
+            f"{within_text(claim)} the best in the present space, of each on the same evidence.",
+            "faint",
+            Action("review.take", 1),
+        ),
+    ]
+
+
+def suggested_text(found: Suggestion) -> str:
+    """Where a suggestion differs from what is proposed now: ``dropout 0 to 0.2``."""
+    return join([f"{n} {bounds_text(new)}" for n, (_, new) in found.differs.items()]) or "as proposed now"
 
 
 def _conditions(review: Review) -> list[Block]:

@@ -23,8 +23,17 @@ def mcp(
     ] = False,
     objective: ObjectiveOption = None,
     command: Annotated[str | None, typer.Option(help="A program instead of --objective, as in run.")] = None,
+    http: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Serve HTTP on 127.0.0.1 instead, for who has the token that is printed; 0 for any port that is free.",
+        ),
+    ] = None,
 ) -> None:
-    """Serve the tree to an assistant by the Model Context Protocol, on standard input and output.
+    """Serve the tree to an assistant by the Model Context Protocol, on standard input and output or on loopback HTTP.
 
     It looks, suggests edits with a reason, and runs planned trials within the budget. Accepting stays with a person.
     """
@@ -38,4 +47,11 @@ def mcp(
     with opened(store, name):
         pass  # what can't be opened is said before anything is served
     made = Assistant(lambda: opened(store, name), agent, budget, may_accept, run_by)
-    server_of(made).run("stdio")
+    if http is None:
+        server_of(made).run("stdio")
+        return
+    from refine.ui.mcp_http import HttpServer
+
+    server = HttpServer(made, http)
+    typer.echo(f"{server.url}\nAuthorization: Bearer {server.token}\nCtrl-C ends it")
+    server.run()

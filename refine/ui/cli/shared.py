@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.utils.display import Block, Page
 
-DONE, ERROR, USAGE, NO, STOPPED = 0, 1, 2, 3, 130
-"""Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no; Ctrl-C."""
+DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
+"""Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no, or open; Ctrl-C."""
 
 
 def _spelled(said: Warning | Exception | str) -> str:
@@ -71,7 +71,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     help="Refine a search space round by round: run, look, decide. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the "
-    "answer is no, 130 stopped.",
+    "answer is no, 4 it is open, 130 stopped.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

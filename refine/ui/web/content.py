@@ -23,10 +23,12 @@ from refine.report.pages.goal import judged_text
 from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import next_sentence, sentence, sentences
+from refine.report.pages.review import suggested_text
 from refine.report.pages.worth import worth_sentence
 from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
 from refine.space.limits import widened
+from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.frame import infeasible_rows
 from refine.ui.web.plan import belief_form
@@ -145,6 +147,40 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
         ],
         "advised": proposal.advice.n if proposal.advice is not None and proposal.advice.n else review.round.n,
     }
+
+
+SUGGESTED = "suggested"
+"""Form of an edit that takes over what a suggestion says of a parameter, and that bounds or levels can't say."""
+
+
+def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
+    """What others suggest, with the edits that take it over.
+
+    Args:
+        review: The review, without edits.
+    """
+    old, machine = review.proposal.old, review.proposal
+    beside = f"proposed: keeps {percent(machine.volume_kept)}, {_claimed(machine.claim.probability)}"
+    return [
+        {
+            "by": each.decision.author,
+            "why": each.decision.note,
+            "text": f"{suggested_text(each)}: keeps {percent(each.volume_kept)}, {_claimed(each.probability)} ({beside})",
+            "edits": {
+                name: _as_suggested(page_form(old[name], new, now), each.decision.digest)
+                for name, (now, new) in each.differs.items()
+            },
+        }
+        for each in review.suggestions
+    ]
+
+
+def _claimed(share: float) -> str:
+    return f"probability {probability(share)}"
+
+
+def _as_suggested(form: dict[str, Any], digest: str) -> dict[str, Any]:
+    return {**form, "as": SUGGESTED, "of": digest} if "as" in form else form
 
 
 def probability_name(proposal: Proposal) -> str:
@@ -279,7 +315,7 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
 def _ticks(p: Range) -> list[dict[str, Any]]:
     """Its levels where they can be read, else round numbers between its ends."""
     found = [{"value": float(v), "label": number(float(v), 6)} for v in p.grid]
-    if max(len(tick["label"]) for tick in found) <= _LONGEST_TICK:
+    if max(len(str(tick["label"])) for tick in found) <= _LONGEST_TICK:
         return found
     return axis(float(p.low), float(p.high), log=p.log)
 

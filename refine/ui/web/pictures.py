@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import threading
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError, did_you_mean
+from refine.report.figures.style import svg
 from refine.report.pages.comparison import comparison_page
 from refine.report.plots import Plots
 from refine.tree.comparison import compare
@@ -57,24 +56,10 @@ def picture(found: Round, analysis: Analysis, message: Mapping[str, Any]) -> dic
         raise ReviewError(f"no figure {name!r}; {did_you_mean(name, PICTURES)}")
     draw = getattr(Plots(found, analysis), name)
     about = about if PICTURES[name] == PARAMETER else ""
+    given = [about] if PICTURES[name] == PARAMETER else []
     with _ALONE:
-        axes = draw(about) if PICTURES[name] == PARAMETER else draw()
-        return {"svg": svg(axes), "text": _first_sentence(draw.__doc__, about)}
-
-
-def svg(axes: Any) -> str:
-    """The figure that axes, or an array of them, are part of as SVG without a date, so that equal ones are equal."""
-    from refine.report.figures.style import style
-
-    first = axes.flat[0] if hasattr(axes, "flat") else axes
-    out = io.StringIO()
-    with style(), warnings.catch_warnings():
-        import matplotlib as mpl
-
-        mpl.rcParams["svg.hashsalt"] = "refine"
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        first.get_figure(root=True).savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+        axes = draw(*given, theme="dark" if message.get("dark") else "light")
+        return {"svg": svg(axes).decode(), "text": _first_sentence(draw.__doc__, about)}
 
 
 def _first_sentence(text: str | None, about: str) -> str:

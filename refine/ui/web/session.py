@@ -25,7 +25,15 @@ from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web import desk, pictures
 from refine.ui.web.code import decision_code
-from refine.ui.web.content import page_terms, pair_content, preview_content, review_content, trials_content
+from refine.ui.web.content import (
+    SUGGESTED,
+    page_terms,
+    pair_content,
+    preview_content,
+    review_content,
+    suggestions_content,
+    trials_content,
+)
 from refine.ui.web.front import front_content, front_kept
 from refine.ui.web.messages import check
 from refine.ui.web.plan import defaults, plan_of, running_of, whole
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.trials.round_record import StoredNode
     from refine.ui.web.background import Background
+    from refine.ui.web.trials import Sheet
 
 Answer = dict[str, Any]
 
@@ -254,7 +263,7 @@ class Session:
         if drawn.content is None or drawn.roles != str(found.roles):
             review, drawn.roles = drawn.review, str(found.roles)
             drawn.content = review_content(review, review.checks(), self._options(drawn))
-        return {**head, "review": drawn.content}
+        return {**head, "review": {**drawn.content, "suggestions": suggestions_content(drawn.review)}}
 
     def _options(self, drawn: _Drawn) -> Options:
         """The proposals by risk, which are the same whichever of them is drawn."""
@@ -286,7 +295,7 @@ class Session:
 
     # Its trials one by one, and figures.
 
-    def _sheet(self, message: Mapping[str, Any]) -> desk.Sheet:
+    def _sheet(self, message: Mapping[str, Any]) -> Sheet:
         found = self._found(message)
         return self._desk.sheet(found, self._versions()[found.id])
 
@@ -427,6 +436,11 @@ class Session:
         return review.edit(meant) if meant else review
 
     def _meant(self, review: Review, name: str, edit: Any) -> Any:
+        if isinstance(edit, Mapping) and edit.get("as") == SUGGESTED:
+            for each in review.suggestions:
+                if each.decision.digest == edit.get("of") and name in each.differs:
+                    return each.differs[name][1]
+            raise ReviewError(f"edit: {name}: nobody suggests this any more; look again")
         if not isinstance(edit, Mapping) or edit.get("as") != STARTED["as"]:
             old = review.proposal.old
             if name not in old:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from refine.analysis.selection import unusable
 from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
+from refine.space.categorical import Categorical
 from refine.trials.frame import may_be_best, metric_title
 from refine.trials.goal import Goal
 from refine.trials.trial import EXCLUDED
@@ -135,12 +136,12 @@ class Sheet:
     def _column(self, name: str) -> Column:
         cells = self.frame[name]
         title = self.metric if name == "value" else name
-        if cells.dtype.kind in "iuf" and not _choices(self.space, name):
+        if cells.dtype.kind in "iuf" and not _labels(self.space, name):
             return Column(name, title, "number")
         if name in _OWN:
             levels = sorted(set(cells))
         else:
-            levels = list(self.space[name].labels) if _choices(self.space, name) else []
+            levels = list(_labels(self.space, name))
             levels = levels or [str(v) for v in dict.fromkeys(cells.head(10_000))]
         return Column(name, title, "choice" if len(levels) <= _LEVELS else "text", tuple(levels))
 
@@ -200,8 +201,10 @@ class Column:
     levels: tuple[str, ...] = ()
 
 
-def _choices(space: Space, name: str) -> bool:
-    return name in space and hasattr(space[name], "labels")
+def _labels(space: Space, name: str) -> tuple[str, ...]:
+    """Of the levels of a parameter that is a choice; empty for anything else."""
+    parameter = space.get(name)
+    return parameter.labels if isinstance(parameter, Categorical) else ()
 
 
 def _is_number(value: Any) -> bool:
@@ -355,7 +358,7 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
 
     Returns:
         ``key`` and ``title``, ``value``, ``rank``, ``facts``, ``configuration`` and ``metrics`` (name, text and meaning
-        each), ``curve``, ``error``, and what was noted as ``marks``.
+        each), ``curve``, ``failure``, and what was noted as ``marks``.
     """
     mark = sheet.marks.get(i, Noted(False, "", None, ""))
     state, origin = sheet.text("state", i), sheet.text("origin", i)
@@ -382,7 +385,7 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
         "configuration": [_fact(n, sheet.text(n, i)) for n in sheet.space if sheet.text(n, i)],
         "metrics": [_fact(n, sheet.text(n, i)) for n in told if sheet.text(n, i)],
         "curve": None if not curve else curve_content(curve, sheet),
-        "error": _last_line(sheet.columns["error"][i]),
+        "failure": _last_line(sheet.columns["error"][i]),
         "marks": {"starred": mark.starred, "note": mark.note, "excluded": mark.excluded},
     }
 

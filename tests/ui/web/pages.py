@@ -52,7 +52,7 @@ def visit(browser, url: str, **options):
         lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(f"asked for {r.url}"),
     )
     page.goto(url)
-    page.wait_for_selector(".refine-numbers [data-number]")
+    page.wait_for_selector(".refine-numbers [data-number]", timeout=120_000)  # it waits for an analysis
     yield page
     context.close()
     assert not wrong, wrong

@@ -22,6 +22,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 def curve(p, trial):
+    if p["lr"] == 5 and p["optimizer"] == "SGD":
+        raise ValueError("too fast")
     for epoch in range(1, 6):
         trial.report(epoch, {"val_acc": score(p) * epoch / 5})
     return {"val_acc": score(p)}
@@ -122,6 +124,13 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
         until(page, "document.activeElement.closest('tr')?.querySelector('[aria-pressed=true]') !== null")
         page.keyboard.press("End")
         until(page, f"document.activeElement.getAttribute('aria-label') === 'trial {best[-1]}'")
+        page.keyboard.press("Enter")
+        assert (
+            page.get_by_role("dialog").locator(".refine-card-error").first.inner_text()
+            == "ValueError: too fast"
+        )
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == f"trial {best[-1]}"
         page.keyboard.press("Home")
         page.keyboard.press("Enter")
         card = page.get_by_role("dialog")

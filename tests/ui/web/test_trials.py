@@ -36,7 +36,7 @@ def found(tmp_path_factory):
         yield tree.add_round(SPACE, train, n=20, seed=1, **goal).run(progress=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ask(found):
     session, at = Session(found), {"round": found.id}
     proposal = session.handle({"type": "round", **at})["review"]["proposal"]
@@ -123,8 +123,9 @@ def test_one_trial_in_full(ask, found):
     assert card["curve"]["short"].startswith("val_loss: from 0.0010 to 0.0003 in 3 epochs")
     assert card["facts"][2]["text"] == "space-filling"
     assert card["facts"][2]["title"].startswith("A trial whose configuration the design spread")
+    assert "error" not in card  # which would be that there is no such trial
     failed = ask("trial", number=int(table.index[table["state"] == "failed"][0]))
-    assert (failed["rank"], failed["error"]) == ("without a value", "from the first step on")
+    assert (failed["rank"], failed["failure"]) == ("without a value", "from the first step on")
     assert failed["curve"] is None
     assert not failed["usable"]
 

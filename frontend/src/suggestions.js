@@ -1,0 +1,27 @@
+// What others suggest, each with its claim beside the proposal's and a button that makes its bounds the person's edits.
+import { h, replace } from "./dom.js";
+
+export function drawSuggestions(section, suggestions, take) {
+  section.hidden = suggestions.length === 0;
+  if (section.hidden) {
+    replace(section);
+    return;
+  }
+  const items = suggestions.map((each) =>
+    h(
+      "li",
+      {},
+      h("strong", {}, each.by || "somebody"),
+      `: ${each.text}. “${each.why}” `,
+      h("button", { type: "button", onclick: () => take(each.edits) }, "take over"),
+    ),
+  );
+  replace(section, h("h2", {}, "Suggested"), h("ul", { class: "refine-suggested" }, items));
+}
+
+// All of a suggestion's edits at once, so that one step goes back.
+export function takeOver(choices, edits) {
+  choices.remember();
+  choices.edits = { ...edits };
+  choices.rejected = new Set();
+}

@@ -1,0 +1,234 @@
+"""Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with what that rests on. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.race import SHARE, noiseless
+from refine.analysis.winner import Candidate, Judged
+from refine.utils.arrays import Floats
+from refine.utils.display import Shown
+
+KEEP, CONFIRM, DISCARD = "KEEP", "CONFIRM", "DISCARD"
+
+SURE = 0.95
+"""Probability from which on something is decided, as in a race."""
+
+SEEN = 3
+"""Runs under new seeds that a configuration has before it is kept, as in a race: its planned run may be why it was asked about.
+Once there are such runs, nothing is discarded on fewer either."""
+
+MOST = 1000
+"""New seeds that are looked ahead to."""
+
+_POINTS = 2001
+_Z = 1.6448536269514722  # of a normal distribution, 0.95 below
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Judgement(Shown):
+    """Whether one configuration, ``a``, is better than another, ``b``.
+
+    Differences are larger where ``a`` is better, in units of the metric, and of means over seeds: what a training is
+    expected to give, not what one gave.
+
+    Attributes:
+        of: Name of the tree that both are of.
+        metric: Name of the metric.
+        direction: ``"maximize"`` or ``"minimize"``.
+        verdict: ``"DISCARD"``: ``a`` is better by more than ``epsilon`` with probability 0.05 or less, and each of both ran
+            three times or more under new seeds, or never (of the baseline its first run counts). ``"KEEP"``: it is better with probability 0.95 or more, by more
+            than ``epsilon`` with more than 0.05, and ran three times or more under new seeds. Else ``"CONFIRM"``: run both
+            under more new seeds.
+        a: The configuration that is asked about.
+        b: What it is compared with.
+        incumbent: What ``b`` is: ``"baseline"``, ``"incumbent"`` (the best expected of earlier rounds), or ``"given"``.
+        difference: Mean of what is known of the difference.
+        low: Lower end of its 95 % interval; NaN where nothing is known of the noise.
+        high: Upper end.
+        probability: That ``a`` is better; NaN where nothing is known of the noise.
+        matters: That ``a`` is better by more than ``epsilon``; NaN likewise.
+        epsilon: Difference that counts as none.
+        noise: What retraining changes, and the smallest step of the metric.
+        basis: ``"posterior"``: all trials of the tree, by the posterior that the winner is chosen by; ``"runs"``: the runs of
+            both under new seeds alone, where there are too few configurations for that; ``"noiseless"``: runs again showed
+            that retraining changes nothing that counts.
+        seeds: How many more new seeds of each would decide, if the difference is what is expected now; 0 where it is decided,
+            ``None`` for more than 1,000.
+    """
+
+    of: str
+    metric: str
+    direction: str
+    verdict: str
+    a: Candidate
+    b: Candidate
+    incumbent: str
+    difference: float
+    low: float
+    high: float
+    probability: float
+    matters: float
+    epsilon: float
+    noise: stats.Resolution
+    basis: str
+    seeds: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "verdict": self.verdict,
+            "metric": self.metric,
+            "direction": self.direction,
+            "a": _json(self.a),
+            "b": {**_json(self.b), "is": self.incumbent},
+            "difference": self.difference,
+            "low": _known(self.low),
+            "high": _known(self.high),
+            "probability": _known(self.probability, 2),
+            "probability_matters": _known(self.matters, 2),
+            "epsilon": self.epsilon,
+            "noise": _known(self.noise.sd),
+            "noise_source": self.noise.source,
+            "basis": self.basis,
+            "seeds": self.seeds,
+        }
+
+
+def judgement(
+    judged: Judged, a: int, b: int, of: str, incumbent: str, epsilon: float | None = None
+) -> Judgement:
+    """Judges one configuration beside another.
+
+    Args:
+        judged: The configurations, given all of their runs.
+        a: Number of the one that is asked about.
+        b: Number of the one that it is compared with.
+        of: Name of the tree.
+        incumbent: What ``b`` is.
+        epsilon: Difference that counts as none, in units of the metric; default the smallest step of the metric or a tenth
+            of the noise, whichever is larger.
+    """
+    field, noise, expected = judged.field, judged.noise, judged.expected
+    sd = noise.sd if math.isfinite(noise.sd) else 0.0
+    tolerated = max(noise.step, SHARE * sd) if epsilon is None else epsilon
+    # Nobody chose the baseline for its first run, so that it counts like those under new seeds.
+    runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
+    drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
+    known = len(drawn) > 0
+    mean = float(drawn.mean()) if known else float(expected[a] - expected[b])
+    low, high = map(float, np.quantile(drawn, (0.025, 0.975))) if known else (math.nan, math.nan)
+    better, matters = _share(drawn, 0.0), _share(drawn, tolerated)
+    settled = basis == "noiseless"
+    verdict = verdict_of(
+        better,
+        matters,
+        keep=settled or runs[0] >= SEEN,
+        discard=settled or all(n == 0 or n >= SEEN for n in runs),
+    )
+    left: int | None = 0
+    if verdict == CONFIRM:
+        spread, error = float(drawn.var()) if known else math.nan, 2 * sd**2
+        left = seeds_needed(mean, spread, error, tolerated, max(1, SEEN - min(runs)))
+    return Judgement(
+        of,
+        str(field.goal.metric),
+        field.goal.direction,
+        verdict,
+        judged.told(a, expected),
+        judged.told(b, expected),
+        incumbent,
+        mean,
+        low,
+        high,
+        better,
+        matters,
+        tolerated,
+        noise,
+        basis,
+        left,
+    )
+
+
+def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
+    """The verdict.
+
+    Args:
+        better: Probability that it is better; NaN where unknown.
+        matters: Probability that it is better by more than what counts as none; NaN where unknown.
+        keep: Whether it ran often enough under new seeds to be kept.
+        discard: Whether both did, or not at all: one or two runs are luck.
+    """
+    if matters <= 1 - SURE:
+        return DISCARD if discard else CONFIRM
+    return KEEP if better >= SURE and keep else CONFIRM
+
+
+def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least: int = 1) -> int | None:
+    """How many more new seeds of each would decide, if the difference stays what it is; ``None`` for more than 1,000.
+
+    The variance that is left of the difference is that of a normal one after so many more differences of two runs.
+
+    Args:
+        mean: Of the difference.
+        spread: Its variance; NaN where unknown.
+        error: Variance of the difference of two single runs.
+        epsilon: Difference that counts as none.
+        least: How many it takes in any case.
+    """
+    if not math.isfinite(spread):
+        return least
+    further = np.arange(least, MOST + 1)
+    after = spread * error / np.maximum(spread * further + error, 1e-300)
+    sure = _Z * np.sqrt(after)
+    decided = (mean >= sure) & (mean + sure > epsilon) | (epsilon - mean >= sure)
+    return int(further[np.argmax(decided)]) if decided.any() else None
+
+
+def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats, str]:
+    """Draws, or even quantiles, of the difference of two means over seeds; none where nothing is known of the noise."""
+    sign = judged.field.goal.sign
+    if settled:
+        planned = [sign * judged.field.candidates[i].observed for i in (a, b)]
+        return np.array([planned[0] - planned[1]]), "noiseless"
+    if judged.draws is not None:
+        return np.asarray(judged.draws[:, a] - judged.draws[:, b]), "posterior"
+    mine, theirs = (sign * np.array(judged.fresh[i], dtype=float) for i in (a, b))
+    freedom = len(mine) + len(theirs) - 2
+    if not len(mine) or not len(theirs) or freedom < 1:
+        return np.zeros(0), "runs"
+    from scipy.special import stdtrit
+
+    within = float(np.sum((mine - mine.mean()) ** 2) + np.sum((theirs - theirs.mean()) ** 2)) / freedom
+    scale = math.sqrt(within * (1 / len(mine) + 1 / len(theirs)))
+    at = stdtrit(freedom, (np.arange(_POINTS) + 0.5) / _POINTS)
+    return np.asarray(mine.mean() - theirs.mean() + scale * at), "runs"
+
+
+def _share(drawn: Floats, above: float) -> float:
+    """Share of the draws above a difference, half a draw drawn in: draws never make anything certain, a single value does."""
+    if not len(drawn):
+        return math.nan
+    count = np.count_nonzero(drawn > above)
+    return float(count) if len(drawn) == 1 else float((count + 0.5) / (len(drawn) + 1))
+
+
+def _known(value: float, digits: int | None = None) -> float | None:
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else round(value, digits)
+
+
+def _json(found: Candidate) -> dict[str, Any]:
+    return {
+        "round": found.round,
+        "configuration": found.labels,
+        "observed": found.observed,
+        "expected": found.expected,
+        "new_seeds": list(found.fresh),
+    }

@@ -1,0 +1,97 @@
+"""The command that judges one configuration beside another."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import (
+    LOOK,
+    NO,
+    OPEN,
+    JsonOption,
+    ObjectiveOption,
+    StoreArgument,
+    ThreadsOption,
+    TimeoutOption,
+    TreeOption,
+    WorkersOption,
+    app,
+    objective_for,
+    only_json,
+    put_json,
+    show,
+)
+
+if TYPE_CHECKING:
+    from refine.analysis.judgement import Judgement
+
+_HELP = "a round, 'winner', 'best', 'baseline', or values, as 'lr=0.1 units=64'"
+
+
+def _configuration(text: str | None) -> Any:
+    """A configuration as it is typed: values by name, else a round or a word."""
+    from refine.space.literals import typed_pairs
+
+    if text is None or "=" not in text:
+        return text
+    return typed_pairs(shlex.split(text), "check")
+
+
+def _next(store: str, a: str | None, b: str | None, found: Judgement) -> list[str]:
+    """What to type next, where more runs are expected to decide."""
+    from refine.report.pages.judgement import runs_needed
+
+    if not (needed := runs_needed(found)):
+        return []
+    words = [store, *([a] if a is not None else []), *([b] if b is not None else [])]
+    return [f"refine check {' '.join(map(shlex.quote, words))} --budget {needed}"]
+
+
+@app.command(rich_help_panel=LOOK)
+def check(
+    store: StoreArgument,
+    a: Annotated[
+        str | None,
+        typer.Argument(metavar="CONFIG", help=f"Which configuration: {_HELP}; default the winner."),
+    ] = None,
+    b: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="OTHER", help="What with; default the baseline, else the best of earlier rounds."
+        ),
+    ] = None,
+    budget: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Run both under new seeds until it is decided, up to so many runs in all; default none.",
+        ),
+    ] = 0,
+    epsilon: Annotated[float | None, typer.Option(help="Difference that counts as none.")] = None,
+    objective: ObjectiveOption = None,
+    workers: WorkersOption = 1,
+    threads: ThreadsOption = 1,
+    timeout: TimeoutOption = None,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a configuration is better than another: KEEP (exit code 0), DISCARD (3) or CONFIRM (4)."""
+    from refine.analysis.judgement import CONFIRM, DISCARD
+
+    with opened(store, name) as tree:
+        given: dict[str, Any] = {"epsilon": epsilon}
+        if budget:
+            given |= {"budget": budget, "workers": workers, "threads": threads, "timeout": timeout}
+            given |= {"progress": False, **objective_for(tree.rounds[-1], objective)}
+        with only_json(as_json):
+            found = tree.judge(_configuration(a), _configuration(b), **given)
+        if as_json:
+            put_json(found.to_json())
+        else:
+            show(found.page(), *_next(store, a, b, found))
+    if found.verdict in (DISCARD, CONFIRM):
+        raise typer.Exit(NO if found.verdict == DISCARD else OPEN)

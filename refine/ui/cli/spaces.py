@@ -1,0 +1,54 @@
+"""The command that prints a space, or writes it as code for another library."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from refine.ui.cli.opening import opened
+from refine.ui.cli.shared import (
+    LOOK,
+    JsonOption,
+    RoundArgument,
+    StoreArgument,
+    TreeOption,
+    app,
+    proposals_of,
+    put,
+)
+
+
+@app.command(rich_help_panel=LOOK)
+def space(
+    store: StoreArgument,
+    which: RoundArgument,
+    code: Annotated[
+        str | None,
+        typer.Option(metavar="LIBRARY", help="As Python for it: optuna, raytune, kerastuner or configspace."),
+    ] = None,
+    proposed: Annotated[
+        bool, typer.Option("--proposed", help="What was last proposed on it instead.")
+    ] = False,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the space of a round, or write it as code for another library."""
+    from refine.errors import ReviewError
+
+    with opened(store, name) as tree:
+        found = tree[which]
+        shown = found.space
+        if proposed:
+            kept = proposals_of(found)
+            if not kept:
+                raise ReviewError(
+                    f"round {found.id}: nothing was proposed on it yet; refine propose makes a proposal"
+                )
+            shown = kept[-1].space
+        if code is not None:
+            if as_json:
+                raise ReviewError("--code writes Python and --json writes JSON; leave one of them out")
+            typer.echo(shown.to_code(code), nl=False)
+        else:
+            put(shown, as_json)

@@ -1,0 +1,93 @@
+"""The recorded session in docs/assistants.md: an assistant's client, scripted, and the person beside it in the shell.
+
+``REFINE_GOLDEN=1`` writes it into the page anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from recorder import Terminal
+from test_sessions import compare, files_of
+
+import refine
+
+pytestmark = pytest.mark.slow
+
+mcp = pytest.importorskip("mcp")
+
+_LINES = {"calibration": 60}
+"""Of an answer, so many lines are shown, and of others 14."""
+
+
+class Session(Terminal):
+    """A terminal, and the calls of an assistant beside what is typed."""
+
+    def called(self, name, arguments, answer):
+        """Notes a call and the beginning of its answer."""
+        said = ", ".join(f"{k}={json.dumps(v)}" for k, v in arguments.items())
+        lines = [line.rstrip() for line in answer.splitlines()]
+        most = _LINES.get(name, 14)
+        shown = [*lines[:most], *(["..."] if len(lines) > most else [])]
+        self.said.append(f"ann> {name}({said})")
+        self.text += f"ann> {name}({said})\n" + "\n".join(shown) + "\n\n"
+
+
+def test_an_assistant_beside_a_person(tmp_path):
+    session = Session(tmp_path)
+    for name, content in files_of("shell.md").items():
+        (tmp_path / name).write_text(content)
+    session.run(
+        "refine run study.db --space space.toml --objective objective.py:score --n 60 --seed 7 --quiet"
+    )
+    session.text, session.said = "", []
+    with refine.Tree("space", store=tmp_path / "study.db") as tree:
+        root = tree.rounds[0].id
+    arguments = ["-m", "refine", "mcp", "study.db", "--agent", "ann", "--budget", "20"]
+    at = mcp.StdioServerParameters(
+        command=sys.executable,
+        args=[*arguments, "--objective", "objective.py:score"],
+        cwd=str(tmp_path),
+        env=dict(os.environ),
+    )
+
+    async def play():
+        async with mcp.Client(at) as client:
+
+            async def call(name, **given):
+                found = await client.call_tool(name, given)
+                session.called(name, given, found.content[0].text)
+                return ("error: " if found.is_error else "") + found.content[0].text
+
+            assert root in await call("tree")
+            assert "The proposed space keeps" in await call("proposal", round_id=root)
+            edits = {"optimizer": ["Adam"], "dropout": [0, 0.1]}
+            await call("preview", round_id=root, edits=edits)
+            told = await call("suggest", round_id=root, edits=edits, reason="SGD and dropout never won here")
+            assert "stored as a suggestion of agent:ann" in told
+            refused = await call("accept", round_id=root, edits=edits, note="go on")
+            assert refused.startswith("error: ")
+            assert "accepting stays with a person" in refused
+            # The person looks, and decides otherwise.
+            await asyncio.to_thread(session.run, f"refine accept study.db {root} --note 'wider' --n 40")
+            child = [r.id for r in refine.Tree("space", store=tmp_path / "study.db").rounds][-1]
+            assert "20 trials ran; 0 left of the budget" in await call("run", round_id=child, trials=20)
+            assert "more than the 0 left of a budget of 20" in await call("run", round_id=child, trials=1)
+            assert (await call("judge", a=child)).startswith(("KEEP", "CONFIRM", "DISCARD"))
+            scored = await call("calibration")
+            assert "suggested by agent:ann: Keeps" in scored
+            assert "agent:ann made 1 suggestion" in scored
+            return child
+
+    with ThreadPoolExecutor(1) as alone:
+        child = alone.submit(lambda: asyncio.run(asyncio.wait_for(play(), 280))).result()
+    with refine.Tree("space", store=tmp_path / "study.db") as tree:
+        assert len(tree[child].trials) == 20
+        (suggested,) = tree.calibration().suggestions
+        assert (suggested.decision.author, suggested.taken) == ("agent:ann", ())
+    compare("assistants.md", session)

@@ -1,0 +1,145 @@
+"""Suggestions: beside the proposal for whoever decides, and scored like anybody's cuts, taken over or not."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+import objectives
+import refine
+from refine.errors import ReviewError
+from refine.review.calibration import Calibration
+from refine.review.decision import Decision
+from refine.ui.web.session import Session
+
+
+@pytest.fixture
+def root(tree, space):
+    return tree.add_round(space, objectives.bowl, n=100, seed=7).run(progress=False)
+
+
+@pytest.fixture
+def review(root):
+    return root.propose()
+
+
+def bold(review):
+    """Cuts off low rates that the proposal keeps, and so loses nothing: 1.4 is best."""
+    return review.edit(lr=(1.25, 1.5))
+
+
+def wrong(review):
+    return review.edit(lr=(3.0, 5.0), optimizer=["SGD"])
+
+
+def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, review):
+    bold(review).suggest("rates below 1.25 never won", author="agent:ann")
+    wrong(review).suggest("slow and steady", author="agent:bob")
+    before = tree.calibration()
+    assert len(before) == 0
+    assert [e.contest.right for e in before.suggestions] == ["untested", "untested"]
+    assert "no later trial tells them apart" in str(before)
+    root.propose().accept(n=60, author="eve").run(progress=False)
+
+    found = tree.calibration()
+    assert [e.decision.author for e in found.entries] == ["eve"]
+    ann, bob = found.suggestions
+    best = max(r.trials["value"].max() for r in tree.rounds)
+    for e, space in ((ann, bold(review).space), (bob, wrong(review).space)):
+        inside = max(r.trials.loc[space.contains(r.trials), "value"].max() for r in tree.rounds)
+        assert e.contest.best == pytest.approx(best)
+        assert e.contest.person.best == pytest.approx(inside)
+        assert e.contest.later > 0
+        assert e.taken == ()
+    assert ann.contest.kept(ann.contest.person)
+    assert (ann.contest.bolder, ann.contest.right) == ("person", "person")
+    assert bob.contest.right == "machine"
+    scores = {s.author: s for s in found.authors}
+    assert list(scores) == ["eve", "agent:ann", "agent:bob"]
+    assert (scores["agent:ann"].suggested, scores["agent:ann"].decisions, scores["agent:ann"].right) == (
+        1,
+        0,
+        1,
+    )
+    assert (scores["agent:bob"].kept, scores["agent:bob"].machine_right) == (0, 1)
+    assert scores["eve"].suggested == 0
+    text = str(found)
+    assert "suggested by agent:ann: Keeps" in text
+    assert "the suggestion turned out better. Not taken over." in text
+    assert "agent:bob made 1 suggestion" in text
+    rows = found.frame.set_index("author")
+    assert rows.loc["agent:ann", "decision"] == "suggested"
+    assert rows.loc["agent:ann", "right"] == "person"
+    assert not rows.loc["agent:bob", "kept_best"]
+
+
+def test_only_trials_that_ended_after_it_test_a_suggestion(tree, space):
+    root = tree.add_round(space, objectives.bowl, n=100, seed=7).run(trials=60, progress=False)
+    wrong(root.propose()).suggest("enough seen", author="agent:ann")
+    assert tree.calibration().suggestions[0].contest.later == 0
+    root.run(progress=False)
+    assert 0 < tree.calibration().suggestions[0].contest.later <= 40
+
+
+def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, review):
+    bold(review).suggest("rates below 1.25 never won", author="agent:ann")
+    (seen,) = review.suggestions
+    assert seen.probability == pytest.approx(review.proposal.probability_of(bold(review).space))
+    assert seen.volume_kept == pytest.approx(bold(review).volume_kept)
+    text = str(review)
+    assert "suggested by" in text
+    assert "rates below 1.25 never won" in text
+    taken = review.edit(junk=(1, 3)).take(1)
+    assert taken.space == bold(review).space
+    assert review.take(seen).space == taken.space
+    with pytest.raises(ReviewError, match="has 1 suggestion, and none of number 2"):
+        review.take(2)
+
+    session = Session(root)
+    content = session.handle({"type": "round", "round": root.id})["review"]
+    (shown,) = content["suggestions"]
+    assert (shown["by"], shown["why"]) == ("agent:ann", "rates below 1.25 never won")
+    assert "(proposed: keeps" in shown["text"]
+    message = {"round": root.id, "risk": 0.05, "proposal": content["proposal"], "edits": shown["edits"]}
+    answer = session.handle({"type": "decide", "kind": "accept", "note": "ann is right", "n": 30, **message})
+    child = tree[answer["child"]]
+    assert child.space == taken.space
+    assert root.propose().suggestions == ()
+    assert tree.calibration().suggestions[0].taken == (child.id,)
+    assert f"Taken over: {child.id}." in str(tree.calibration())
+
+
+def test_the_page_takes_over_what_it_has_no_form_for(tree, root, review):
+    review.edit(lr=refine.Float(0.6, 3.3, levels=4)).suggest("my levels", author="agent:ann")
+    session = Session(root)
+    content = session.handle({"type": "round", "round": root.id})["review"]
+    (shown,) = content["suggestions"]
+    message = {"round": root.id, "risk": 0.05, "proposal": content["proposal"], "edits": shown["edits"]}
+    answer = session.handle({"type": "decide", "kind": "accept", "n": 30, **message})
+    assert tree[answer["child"]].space["lr"] == refine.Float(0.6, 3.3, levels=4)
+    broken = {"lr": {**shown["edits"]["lr"], "of": "nobody"}}
+    refused = session.handle({"type": "preview", **message, "edits": broken})
+    assert refused["error"] == "edit: lr: nobody suggests this any more; look again"
+
+
+def test_two_authors_may_suggest_the_same(tree, root, review):
+    for who in ("agent:ann", "agent:bob"):
+        bold(review).suggest("rates below 1.25 never won", author=who)
+    assert [d.author for d in root.decisions] == ["agent:ann", "agent:bob"]
+    kept = root.decisions[0]
+    assert Decision.from_json(json.loads(kept.dumps())) == kept
+    unsigned = {k: v for k, v in kept.to_json().items() if k != "signed"}  # as they were stored at first
+    assert Decision.from_json(unsigned).digest != kept.digest
+    assert Decision.from_json({**unsigned, "author": "x"}).digest == Decision.from_json(unsigned).digest
+
+
+def test_what_its_author_decided_counts_once(tree, root, review):
+    bold(review).suggest("rates below 1.25 never won", author="ann")
+    bold(review).accept(n=30, author="ann").run(progress=False)
+    found = tree.calibration()
+    assert isinstance(found, Calibration)
+    (score,) = found.authors
+    assert (score.decisions, score.edited, score.suggested) == (1, 1, 0)
+    assert not math.isnan(score.volume_kept)

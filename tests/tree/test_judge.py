@@ -1,0 +1,194 @@
+"""Whether one configuration is better than another: no lucky seed is kept, and what is better is."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import refine
+from refine.analysis.judgement import seeds_needed, verdict_of
+from refine.errors import AnalysisError, DesignError, NotFoundError, ReviewError
+
+SPACE = {"x": (0.0, 9.0, 10), "c": ["a", "b", "d"]}
+
+
+def noisy(params, trial):
+    return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.05)
+
+
+def truth(params):
+    return 1.0 - 0.02 * abs(params["x"] - 4) + 0.02 * (params["c"] == "b")
+
+
+def exact(params):
+    return truth(params)
+
+
+def same(params, trial):
+    """Nothing but luck."""
+    return 0 * params["x"] + float(np.random.default_rng(trial.seed).normal(0.5, 0.05))
+
+
+class Digits:
+    """Networks trained on digits: the seed is that of the trial; ``label`` changes nothing, ``units`` does."""
+
+    def __init__(self):
+        from sklearn.datasets import load_digits
+
+        X, y = load_digits(return_X_y=True)
+        self.fit, self.valid = (X[:250] / 16, y[:250]), (X[900:1200] / 16, y[900:1200])
+
+    def __call__(self, params, trial):
+        from sklearn.neural_network import MLPClassifier
+
+        params["label"]
+        net = MLPClassifier(
+            (params["units"],), max_iter=6, random_state=trial.seed % 2**31, tol=0, solver="adam"
+        )
+        net.n_iter_no_change = 100
+        net.set_params(learning_rate_init=0.02)
+        return float(net.fit(*self.fit).score(*self.valid))
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_lucky_seed_of_a_real_training_is_not_kept_and_a_better_network_is(tree):
+    space = {"units": [4, 24], "label": list(range(8))}
+    found = tree.add_round(space, Digits(), metric="value", n=16, seed=3, name="digits").run(progress=False)
+    trials = found.trials
+    alike = trials[trials["units"] == 24].sort_values("value")
+    lucky, unlucky = ({"units": 24, "label": int(alike.iloc[i]["label"])} for i in (-1, 0))
+    assert alike["value"].iloc[-1] - alike["value"].iloc[0] > 0.02  # whoever compares single runs keeps it
+    seen = tree.judge(lucky, unlucky)
+    assert seen.verdict == "CONFIRM"
+    assert len(seen.a.fresh) == 0
+    told = tree.judge(lucky, unlucky, budget=10, progress=False)
+    assert told.verdict in ("CONFIRM", "DISCARD")
+    assert abs(told.difference) < alike["value"].iloc[-1] - alike["value"].iloc[0]
+    better = tree.judge(lucky, {"units": 4, "label": 0}, budget=12, progress=False)
+    assert better.verdict == "KEEP"
+    assert better.low > 0
+    assert len(better.a.fresh) >= 3
+
+
+def test_of_equal_configurations_none_is_kept_for_its_luck(tmp_path):
+    kept = 0
+    for seed in range(6):
+        with refine.Tree(f"luck {seed}", store="sqlite://") as tree:
+            round_ = tree.add_round({"x": list(range(12))}, same, n=12, seed=seed, name="luck").run(
+                progress=False
+            )
+            worst = int(round_.trials.sort_values("value")["x"].iloc[0])
+            assert tree.judge("best", {"x": worst}).verdict != "KEEP"
+            kept += tree.judge("best", {"x": worst}, budget=8, progress=False).verdict == "KEEP"
+    assert kept <= 1  # 0.05 of 6, and chance
+
+
+def test_what_is_named(tree):
+    root = tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}, baseline_seeds=4)
+    root.run(progress=False)
+    won = tree.winner()
+    found = tree.judge()
+    assert found.incumbent == "baseline"
+    assert found.a.params == won.params
+    assert found.b.params == {"x": 9.0, "c": "a"}
+    assert len(found.b.fresh) == 3
+    assert found.difference == pytest.approx(won.gain.expected)
+    assert found.probability == pytest.approx(won.gain.probability)
+    assert tree.judge("winner", "baseline").difference == found.difference
+    assert tree.judge(root, "baseline").a.params == won.params
+    assert tree.judge("best", "baseline").a.observed == tree.best()["value"]
+    turned = tree.judge("baseline", "winner")
+    assert turned.difference == pytest.approx(-found.difference)
+    assert turned.verdict == "DISCARD"
+    with pytest.raises(ReviewError, match="both are the same configuration"):
+        tree.judge("winner", won.params)
+    with pytest.raises(ReviewError, match=r"configurations have c = a; name more of the values"):
+        tree.judge({"c": "a"})
+    with pytest.raises(ReviewError, match="no trial ran x = 3.3; run it first"):
+        tree.judge({"x": 3.3})
+    with pytest.raises(ReviewError, match="unknown parameter 'y'"):
+        tree.judge({"y": 1})
+    with pytest.raises(NotFoundError, match="no round or tag 'nothing'"):
+        tree.judge("nothing")
+    with pytest.raises(DesignError, match="budget must be a whole number >= 0, got -1"):
+        tree.judge(budget=-1)
+    with pytest.raises(AnalysisError, match="epsilon must be"):
+        tree.judge(epsilon=-1)
+
+
+def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):
+    with pytest.raises(AnalysisError, match="no trial has finished"):
+        tree.judge()
+    root = tree.add_round({"x": (5.0, 9.0, 5), "c": ["a", "d"]}, noisy, n=10, seed=1).run(progress=False)
+    with pytest.raises(ReviewError, match="no configuration of an earlier round"):
+        tree.judge()
+    with pytest.raises(ReviewError, match="no round has a baseline"):
+        tree.judge(b="baseline")
+    child = root.branch(SPACE, n=20).run(progress=False)
+    found = tree.judge(child)
+    assert (found.incumbent, found.a.round, found.b.round) == ("incumbent", child.id, root.id)
+    assert found.b.params == root.recommend().params or found.b.expected >= root.recommend().expected
+
+
+def test_a_difference_that_does_not_matter_is_none(tree):
+    tree.add_round(SPACE, noisy, n=30, seed=1, baseline={"x": 9.0, "c": "a"}).run(progress=False)
+    found = tree.judge(budget=12, progress=False)
+    assert found.verdict == "KEEP"
+    assert tree.judge(epsilon=0.5).verdict == "DISCARD"
+    assert tree.judge(epsilon=0.5).probability == found.probability
+
+
+def test_without_noise_single_runs_decide(tree):
+    other = {"x": 9.0, "c": "d"}
+    tree.add_round(SPACE, exact, n=20, seed=1, baseline={"x": 5.0, "c": "b"}, given=[other]).run(
+        progress=False
+    )
+    found = tree.judge(other, "baseline", budget=12, progress=False)
+    assert found.verdict == "DISCARD"
+    better = tree.judge("baseline", other, budget=12, progress=False)
+    assert (better.verdict, better.basis) == ("KEEP", "noiseless")
+    assert better.difference == pytest.approx(truth({"x": 5.0, "c": "b"}) - truth(other))
+
+
+def test_few_configurations_are_compared_by_their_runs_alone(tree):
+    tree.add_round({"x": [4, 9], "c": ["a"]}, noisy, n=2, seed=1).run(progress=False)
+    seen = tree.judge({"x": 4}, {"x": 9})
+    assert (seen.verdict, seen.basis, seen.seeds) == ("CONFIRM", "runs", 3)
+    assert math.isnan(seen.probability)
+    told = tree.judge({"x": 4}, {"x": 9}, budget=16, progress=False)
+    assert told.basis == "runs"
+    from scipy.stats import ttest_ind
+
+    test = ttest_ind(told.a.fresh, told.b.fresh, alternative="greater")
+    assert told.probability == pytest.approx(1 - test.pvalue, abs=2e-3)
+    assert told.verdict == "KEEP"
+
+
+def test_the_rule_and_what_would_decide():
+    assert verdict_of(0.99, 0.9, keep=True, discard=True) == "KEEP"
+    assert verdict_of(0.99, 0.9, keep=False, discard=True) == "CONFIRM"
+    assert verdict_of(0.99, 0.04, keep=True, discard=True) == "DISCARD"  # better, by nothing that matters
+    assert verdict_of(0.99, 0.04, keep=True, discard=False) == "CONFIRM"
+    assert verdict_of(math.nan, math.nan, keep=True, discard=True) == "CONFIRM"
+    # The difference of two means of m runs with deviation 1 has the variance 2 / m: 1.645 of it are 0.5 at m = 22.
+    assert seeds_needed(0.5, 1e12, 2.0, 0.0) == 22
+    assert seeds_needed(-0.5, 1e12, 2.0, 0.0) == 22
+    assert seeds_needed(0.5, 0.05, 2.0, 0.0) < 22
+    assert seeds_needed(0.0, 1e12, 2.0, 0.0) is None
+    assert seeds_needed(5.0, 1e12, 2.0, 0.0, least=3) == 3
+    assert seeds_needed(0.0, math.nan, 2.0, 0.0, least=3) == 3
+
+
+def test_plain_data_has_probabilities_as_fine_as_they_are_known(tree):
+    tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}).run(progress=False)
+    found = tree.judge()
+    data = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert data["probability"] == round(found.probability, 2)
+    assert data["b"]["is"] == "baseline"
+    assert data["verdict"] == found.verdict
+    text = str(found)
+    assert text.startswith(found.verdict)
+    assert "with probability about" in text or "more than 0.99" in text

@@ -1,0 +1,82 @@
+"""``refine check``: the verdict, its evidence as JSON, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import refine
+from refine.ui.cli import app
+
+
+def noisy(params, trial):
+    return 1 - 0.02 * abs(params["x"] - 4) + np.random.default_rng(trial.seed).normal(0, 0.03)
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "refine.db"
+    with refine.Tree("study", store=path) as tree:
+        found = tree.add_round(
+            {"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"}
+        )
+        found.run(progress=False)
+    return str(path)
+
+
+def check(*arguments):
+    return CliRunner().invoke(app, ["check", *arguments])
+
+
+def test_the_exit_code_is_the_verdict(store):
+    with refine.Tree("study", store=store) as tree:
+        first = str(tree.judge())
+        rows = tree.rounds[0].trials.sort_values("value")
+    near = rows.iloc[-2]
+    asked = f"x={near['x']} c={near['c']}"
+    seen = check(store)
+    assert (seen.exit_code, seen.stdout.splitlines()[0]) == (4, first.splitlines()[0])
+    assert "next: refine check STORE" in seen.stdout.replace(store, "STORE")
+    assert check(store, "baseline", "winner").exit_code == 3
+    assert check(store, asked, "best").exit_code in (3, 4)
+    told = check(store, "--budget", "16", "--objective", f"{__file__}:noisy", "--json")
+    assert told.exit_code == 0, told.output
+    data = json.loads(told.stdout)
+    assert data["verdict"] == "KEEP"
+    assert data["b"]["is"] == "baseline"
+    assert len(data["a"]["new_seeds"]) >= 3
+    assert data["probability"] >= 0.95
+    again = check(store, "--json")
+    assert (again.exit_code, json.loads(again.stdout)) == (0, data)
+
+
+def test_what_is_refused_is_exit_code_1(store):
+    for arguments, why in (
+        (["x=3.21"], "no trial ran x = 3.21"),
+        (["c=a"], "name more of the values"),
+        (["nothing"], "no round or tag 'nothing'"),
+        (["winner", "winner"], "both are the same configuration"),
+    ):
+        refused = check(store, *arguments)
+        assert refused.exit_code == 1
+        assert why in refused.stderr
+
+
+def test_the_space_as_code(store):
+    with refine.Tree("study", store=store) as tree:
+        root = tree.rounds[0]
+        written = root.space.to_code("optuna")
+    shown = CliRunner().invoke(app, ["space", store, root.id, "--code", "optuna"])
+    assert (shown.exit_code, shown.stdout) == (0, written)
+    data = CliRunner().invoke(app, ["space", store, root.id, "--json"])
+    assert refine.Space.from_json(json.loads(data.stdout)) == root.space
+    nothing = CliRunner().invoke(app, ["space", store, root.id, "--proposed"])
+    assert (nothing.exit_code, "nothing was proposed" in nothing.stderr) == (1, True)
+    CliRunner().invoke(app, ["propose", store, root.id])
+    proposed = CliRunner().invoke(app, ["space", store, root.id, "--proposed", "--code", "configspace"])
+    assert "ConfigurationSpace()" in proposed.stdout
+    wrong = CliRunner().invoke(app, ["space", store, root.id, "--code", "hyperopt"])
+    assert "no code for 'hyperopt'" in wrong.stderr
