@@ -36,7 +36,7 @@ export interface Decide {
   kind: "accept" | "decline";
 }
 
-/** Bounds of a range, numbers of the levels that stay, or an edit that the page began with. */
+/** Bounds of a range, numbers of the levels that stay, an edit that the page began with, or one of a suggestion. */
 export interface Edit {
   bounds?: Array<number>;
   keep?: Array<number>;

@@ -153,7 +153,7 @@ SUGGESTED = "suggested"
 """Form of an edit that takes over what a suggestion says of a parameter, and that bounds or levels can't say."""
 
 
-def suggestions_content(review: Review) -> list[dict[str, Any]]:
+def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
     """What others suggest, with the edits that take it over.
 
     Args:

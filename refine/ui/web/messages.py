@@ -74,7 +74,7 @@ Edit = TypedDict(
     {"bounds": list[float], "keep": list[int], "as": Literal["started", "suggested"], "of": str, "text": str},
     total=False,
 )
-"""Bounds of a range, numbers of the levels that stay, or an edit that the page began with or that a suggestion (``of``: its digest) has."""
+"""Bounds of a range, numbers of the levels that stay, an edit that the page began with, or one of a suggestion."""
 
 
 class BeliefForm(TypedDict, total=False):
@@ -324,7 +324,7 @@ def _define(each: Any, found: dict[str, Any]) -> dict[str, str]:
 
 
 _UNSAID = {
-    Edit: "Bounds of a range, numbers of the levels that stay, or an edit that the page began with.",
+    Edit: "Bounds of a range, numbers of the levels that stay, an edit that the page began with, or one of a suggestion.",
     Filter: "What a column must hold: numbers between two ends, one level, or a text with another in it.",
 }
 """What types without a docstring of their own are."""

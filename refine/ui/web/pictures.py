@@ -15,7 +15,6 @@ from refine.utils.display import Cell, Grid, Text
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
-    from refine.report.figures.look import Theme
     from refine.tree.round import Round
 
 ROUND, PARAMETER = "round", "parameter"
@@ -57,9 +56,9 @@ def picture(found: Round, analysis: Analysis, message: Mapping[str, Any]) -> dic
         raise ReviewError(f"no figure {name!r}; {did_you_mean(name, PICTURES)}")
     draw = getattr(Plots(found, analysis), name)
     about = about if PICTURES[name] == PARAMETER else ""
-    theme: Theme = "dark" if message.get("dark") else "light"
+    given = [about] if PICTURES[name] == PARAMETER else []
     with _ALONE:
-        axes = draw(about, theme=theme) if PICTURES[name] == PARAMETER else draw(theme=theme)
+        axes = draw(*given, theme="dark" if message.get("dark") else "light")
         return {"svg": svg(axes).decode(), "text": _first_sentence(draw.__doc__, about)}
 
 

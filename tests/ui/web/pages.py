@@ -42,6 +42,7 @@ def served(found: refine.Round, **options) -> Iterator[Server]:
 @contextlib.contextmanager
 def visit(browser, url: str, **options):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+    context.set_default_timeout(120_000)  # a machine that is busy with other things is no error of the page
     page = context.new_page()
     wrong: list[str] = []
     page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
@@ -51,7 +52,7 @@ def visit(browser, url: str, **options):
         lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(f"asked for {r.url}"),
     )
     page.goto(url)
-    page.wait_for_selector(".refine-numbers [data-number]")
+    page.wait_for_selector(".refine-numbers [data-number]", timeout=120_000)  # it waits for an analysis
     yield page
     context.close()
     assert not wrong, wrong
