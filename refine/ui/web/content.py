@@ -160,12 +160,12 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
         review: The review, without edits.
     """
     old, machine = review.proposal.old, review.proposal
-    beside = f"proposed: keeps {percent(machine.volume_kept)}, {_claimed(machine.claim.probability)}"
+    beside = f"proposed: keeps {percent(machine.volume_kept)}, {_likely_text(machine.claim.probability)}"
     return [
         {
             "by": each.decision.author,
             "why": each.decision.note,
-            "text": f"{suggested_text(each)}: keeps {percent(each.volume_kept)}, {_claimed(each.probability)} ({beside})",
+            "text": f"{suggested_text(each)}: keeps {percent(each.volume_kept)}, {_likely_text(each.probability)} ({beside})",
             "edits": {
                 name: _as_suggested(page_form(old[name], new, now), each.decision.digest)
                 for name, (now, new) in each.differs.items()
@@ -175,7 +175,7 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
     ]
 
 
-def _claimed(share: float) -> str:
+def _likely_text(share: float) -> str:
     return f"probability {probability(share)}"
 
 
