@@ -12,6 +12,7 @@ from refine.errors import StoreError
 FOLDER = "reports"
 TREE = {
     "damage": lambda t, r, p: t.damage(),
+    "round": lambda t, r, p: t.round("root"),
     "repair": lambda t, r, p: t.repair(),
     "delete_trials": lambda t, r, p: t.delete_trials(r, [0]),
     "delete_round": lambda t, r, p: t.delete_round(r),

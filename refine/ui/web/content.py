@@ -522,7 +522,8 @@ def _beside(mine: str, proposed: str) -> str:
 
 
 def _probability(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else "-"
+    """A probability as the header has room for it, no finer than it is known."""
+    return probability(value).removeprefix("about ") if math.isfinite(value) else "-"
 
 
 def _too_many(found: Preview, asked: int | None) -> str:

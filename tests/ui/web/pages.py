@@ -94,3 +94,15 @@ def bounds(page, parameter: str) -> list[float]:
     return [
         float(handle(page, parameter, side).get_attribute("aria-valuenow")) for side in ("lower", "upper")
     ]
+
+
+def point(page, plot: str) -> str:
+    """Moves over a chart until the pointer is over a dot; the title of that trial's card."""
+    box = page.locator(plot).bounding_box()
+    for down in range(6, int(box["height"]) - 20, 5):
+        for across in range(8, int(box["width"]) - 8, 9):
+            page.mouse.move(box["x"] + across, box["y"] + down)
+            if page.evaluate("document.querySelector('.refine-ring:not([hidden])') !== null"):
+                page.wait_for_selector(".refine-card.shown strong")
+                return page.locator(".refine-card strong").inner_text()
+    raise AssertionError(f"no dot in {plot}")

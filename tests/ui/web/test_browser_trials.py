@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pages import SPACE, score, served, settled, until, visit
+from pages import SPACE, point, score, served, settled, until, visit
 from PIL import Image
 
 import refine
@@ -45,18 +45,6 @@ def ready(page):
     """Waits until dots say which trials they are."""
     until(page, "[...document.querySelectorAll('.refine-panel canvas')].every((c) => c.width > 200)")
     page.wait_for_load_state("networkidle")
-
-
-def point(page, plot: str) -> str:
-    """Moves over a chart until the pointer is over a dot; the title of that trial's card."""
-    box = page.locator(plot).bounding_box()
-    for down in range(6, int(box["height"]) - 20, 5):
-        for across in range(8, int(box["width"]) - 8, 9):
-            page.mouse.move(box["x"] + across, box["y"] + down)
-            if page.evaluate("document.querySelector('.refine-ring:not([hidden])') !== null"):
-                page.wait_for_selector(".refine-card.shown strong")
-                return page.locator(".refine-card strong").inner_text()
-    raise AssertionError(f"no dot in {plot}")
 
 
 def rings(page) -> dict[str, tuple[float, float]]:

@@ -1,17 +1,18 @@
 """The screenshots in the docs: the page on the article's first round, as a browser shows it.
 
-``REFINE_GOLDEN=1`` writes them anew. Here the very same is done, and what they show is checked.
+``REFINE_GOLDEN=1`` writes them anew. Here the very same is done, and what they show is checked. A short session is recorded too.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from pages import bounds, drag, served, settled, until, visit
+from pages import bounds, drag, point, served, settled, until, visit
 from PIL import Image
 
 import refine
@@ -34,17 +35,21 @@ DICTIONARY = {
 }
 
 
+SESSION = DOCS / "images" / "review-session.webp"
+
+
+@pytest.fixture
+def found(tmp_path):
+    """The article's first round, as a round that was imported."""
+    with refine.Tree("breast_cancer", store=tmp_path / "refine.db") as tree:
+        frame = pd.read_csv(DOCS / "data" / "breast_cancer.csv")
+        note = "the article's dictionary"
+        space = refine.Space.from_talos(DICTIONARY)
+        yield tree.add_frame(frame, space, value="val_acc", space_filling=True, note=note)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_on_the_document_s_experiment(browser, tmp_path, scheme):
-    tree = refine.Tree("breast_cancer", store=tmp_path / "refine.db")
-    frame = pd.read_csv(DOCS / "data" / "breast_cancer.csv")
-    found = tree.add_frame(
-        frame,
-        refine.Space.from_talos(DICTIONARY),
-        value="val_acc",
-        space_filling=True,
-        note="the article's dictionary",
-    )
+def test_the_page_on_the_document_s_experiment(browser, found, scheme):
     assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same configuration
     with served(found) as running, visit(browser, running.url, color_scheme=scheme) as page:
         until(page, "[...document.querySelectorAll('canvas')].every((c) => c.width > 200)")
@@ -57,7 +62,6 @@ def test_the_page_on_the_document_s_experiment(browser, tmp_path, scheme):
         assert page.locator(".refine-header").bounding_box()["height"] < 900 / 5
         page.mouse.move(5, 895)
         picture = page.screenshot()
-    tree.close()
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     assert image.size == (1280, 900)
     ground = image.getpixel((1275, 450))
@@ -67,3 +71,43 @@ def test_the_page_on_the_document_s_experiment(browser, tmp_path, scheme):
         image.quantize(96).save(DOCS / "images" / f"review-page-{scheme}.png", optimize=True)
     else:
         assert (DOCS / "images" / f"review-page-{scheme}.png").is_file()
+
+
+def test_a_session_is_recorded(browser, found):
+    frames: list[tuple[bytes, int]] = []
+    with served(found) as running, visit(browser, running.url, color_scheme="light") as page:
+
+        def keep(milliseconds):
+            frames.append((page.screenshot(), milliseconds))
+
+        until(page, "[...document.querySelectorAll('canvas')].every((c) => c.width > 200)")
+        keep(1600)
+        point(page, '[data-parameter="dropout"] canvas')
+        keep(1600)
+        page.mouse.move(5, 895)
+        for pixels in (-20, -20):
+            drag(page, "dropout", "lower", pixels)
+            keep(700)
+        page.locator(".refine-risk input[type=range]").press("ArrowRight")
+        settled(page)
+        keep(1400)
+        page.locator('[data-fold="trials"] > summary').click()
+        page.locator(".refine-list tbody tr[data-number]").nth(2).hover()
+        keep(1600)
+        page.evaluate("document.querySelector('.refine-main').scrollTo(0, 0); window.scrollTo(0, 0)")
+        page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
+        keep(1400)
+        page.get_by_role("button", name="accept with edits", exact=True).click()
+        until(page, "document.querySelectorAll('[data-round]').length === 2")
+        keep(2400)
+    assert [d.kind for d in found.decisions] == ["edited"]
+    assert found.decisions[0].note == "Some dropout does better: start at 0.1"
+    images = [Image.open(io.BytesIO(picture)).convert("RGB").resize((960, 675)) for picture, _ in frames]
+    assert all(a.tobytes() != b.tobytes() for a, b in itertools.pairwise(images))
+    if os.environ.get("REFINE_GOLDEN"):
+        times = [milliseconds for _, milliseconds in frames]
+        images[0].save(
+            SESSION, save_all=True, append_images=images[1:], duration=times, loop=0, quality=40, method=6
+        )
+    with Image.open(SESSION) as recorded:
+        assert recorded.n_frames == len(frames)
