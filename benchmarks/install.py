@@ -2,12 +2,11 @@
 
     python benchmarks/install.py               print the table
     python benchmarks/install.py --write       put it into docs/install.md
+    python benchmarks/install.py --pip         by pip instead of uv; it has no cache of what it unpacked, and takes longer
     python benchmarks/install.py --gp          with PyTorch too, some gigabytes
 
-Each is a new virtual environment, installed by uv from a warm cache: a first installation, which downloads, is not
-measured. The core and what README uses are installed by pip as well, whose seconds are those of its CPU, waiting for
-downloads left out. The size is that of the folder site-packages without pip and this package; ``beside the core`` is what an
-extra adds to it.
+Each is a new virtual environment. A first installation of everything, which downloads, is not measured. The size is that of the
+folder site-packages without installers and this package; ``beside the core`` is what an extra adds to it.
 """
 
 from __future__ import annotations
@@ -47,9 +46,6 @@ EXTRAS = {
 }
 
 
-BY_PIP = ("", "standard")
-
-
 class Installed(NamedTuple):
     """What came of one installation.
 
@@ -70,49 +66,48 @@ def used() -> float:
     return found.ru_utime + found.ru_stime
 
 
-def installed(extra: str, by: str = "uv") -> Installed:
+def installed(extra: str, by: str) -> Installed:
     """Installs the checkout with an extra into a new virtual environment."""
     folder = Path(tempfile.mkdtemp(prefix="refine-install-"))
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        uv = [sys.executable, "-m", "uv"]
+        made = [*uv, "venv", "--quiet", "--clear", "--seed", "--python", sys.executable, str(folder)]
+        subprocess.run(made, check=True)
         python = str(folder / "bin" / "python")
         asked = f"{HERE}[{extra}]" if extra else str(HERE)
         installers = {
-            "uv": [sys.executable, "-m", "uv", "pip", "install", "--link-mode", "copy", "--python", python],
+            "uv": [*uv, "pip", "install", "--link-mode", "copy", "--python", python],
             "pip": [python, "-m", "pip", "install", "--disable-pip-version-check"],
         }
         begun = used()
         subprocess.run([*installers[by], "--quiet", asked], check=True)
         seconds = used() - begun
         place = next((folder / "lib").glob("python*")) / "site-packages"
-        ours = ("pip", "refine", "setuptools", "pkg_resources", "_distutils_hack")
+        ours = ("pip", "refine", "setuptools", "wheel")
         files = (p for p in place.rglob("*") if p.is_file() and p.relative_to(place).parts[0] not in ours)
         size = sum(p.stat().st_size for p in files)
-        count = sum(
-            not p.name.startswith(("pip-", "refine_hpo-", "setuptools-")) for p in place.glob("*.dist-info")
-        )
-        return Installed(count, size / 1e6, seconds)
+        found = {p.name.partition("-")[0] for p in place.glob("*.dist-info")}
+        return Installed(len(found - {"refine_hpo", *ours}), size / 1e6, seconds)
     finally:
         shutil.rmtree(folder)
 
 
-def table(extras: dict[str, str]) -> str:
+def table(extras: dict[str, str], by: str) -> str:
     """One row an extra."""
     lines = [
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}:\n",
-        "| `pip install` | for | packages | MB | beside the core | seconds, uv | seconds, pip |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, by {by} from a warm cache:\n",
+        "| `pip install` | for | packages | MB | beside the core | CPU seconds |",
+        "|---|---|---:|---:|---:|---:|",
     ]
     core: Installed | None = None
+    installed(",".join(filter(None, extras)), by)  # downloads
     for extra, what in extras.items():
-        installed(extra)  # downloads
-        found = installed(extra)
+        found = installed(extra, by)
         core = core or found
         command = f"'refine-hpo[{extra}]'" if extra else "refine-hpo"
         more = f"+{found.megabytes - core.megabytes:,.0f}" if extra else ""
-        by_pip = f"{installed(extra, 'pip').seconds:.0f}" if extra in BY_PIP else ""
         lines.append(
-            f"| `{command}` | {what} | {found.packages} | {found.megabytes:,.0f} | {more} | {found.seconds:.0f} | {by_pip} |"
+            f"| `{command}` | {what} | {found.packages} | {found.megabytes:,.0f} | {more} | {found.seconds:.0f} |"
         )
         print(lines[-1], file=sys.stderr, flush=True)
     return "\n".join(lines)
@@ -123,13 +118,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("extras", nargs="*", help="default: all of them; the core comes first in any case")
+    parser.add_argument("--pip", action="store_true", help="by pip instead of uv")
     parser.add_argument("--gp", action="store_true", help="with PyTorch too")
     parser.add_argument("--write", action="store_true", help="put the table into docs/install.md")
     a = parser.parse_args()
     known = EXTRAS | ({"gp": 'the design `"gp"`: PyTorch; not among `all`'} if a.gp else {})
     if unknown := set(a.extras) - set(known):
         parser.error(f"unknown extras {sorted(unknown)}; there are {', '.join(filter(None, known))}")
-    text = table({k: v for k, v in known.items() if not a.extras or not k or k in a.extras})
+    text = table(
+        {k: v for k, v in known.items() if not a.extras or not k or k in a.extras}, "pip" if a.pip else "uv"
+    )
     print(text)
     if a.write:
         embed(PAGE, "sizes", text, "make sizes")

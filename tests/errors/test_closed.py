@@ -22,6 +22,7 @@ TREE = {
     "add_study": lambda t, r, p: t.add_study(_study()),
     "best": lambda t, r, p: t.best(),
     "confirm": lambda t, r, p: t.confirm(progress=False),
+    "judge": lambda t, r, p: t.judge(),
     "diff": lambda t, r, p: t.diff(r, r),
     "compare": lambda t, r, p: t.compare(t),
     "export": lambda t, r, p: t.export(FOLDER),

@@ -100,7 +100,7 @@ def test_files_of_a_round_have_names_that_can_be_read(tmp_path):
     with refine.Tree("q", store=tmp_path / "q.db") as tree:
         root = tree.add_round(space, lambda p: p["lr"], n=6, name="f", note="").run(progress=False)
         low = root.branch(
-            {**space, "dropout": (0.0, 0.2, 3)}, n=4, note="Low dropout, für Ann: the rest is far too much"
+            {**space, "dropout": (0.0, 0.2, 3)}, n=4, note="Low dropout für Ann: the rest is far too much"
         )
         quiet = root.branch({**space, "lr": (0.5, 1.0, 3)}, n=4)
         out = tmp_path / "reports"

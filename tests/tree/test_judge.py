@@ -143,9 +143,9 @@ def test_a_difference_that_does_not_matter_is_none(tree):
 
 def test_without_noise_single_runs_decide(tree):
     other = {"x": 9.0, "c": "d"}
-    tree.add_round(SPACE, exact, n=20, seed=1, baseline={"x": 5.0, "c": "b"}, given=[other]).run(
-        progress=False
-    )
+    tree.add_round(
+        SPACE, exact, n=20, seed=1, baseline={"x": 5.0, "c": "b"}, baseline_seeds=5, given=[other]
+    ).run(progress=False)
     found = tree.judge(other, "baseline", budget=12, progress=False)
     assert found.verdict == "DISCARD"
     better = tree.judge("baseline", other, budget=12, progress=False)

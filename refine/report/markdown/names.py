@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
 
 _LETTERS = 24  # of the words, at most
+_CLAUSE = re.compile(r"[.:;,!?](?=\s|$)|\n")
 
 
 def number_of_round(found: Round) -> int:
@@ -50,7 +51,11 @@ def first_line(path: Path) -> str:
 
 
 def slug_of(text: str) -> str:
-    """The first words of a text as part of a file's name: plain lower-case letters, digits and hyphens."""
+    """The first words of a text as part of a file's name: plain lower-case letters, digits and hyphens.
+
+    They end with the first clause.
+    """
+    text = next((part for part in _CLAUSE.split(text) if part.strip()), "")
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     made = ""
     for word in re.findall(r"[a-z0-9]+", plain):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from refine.errors import SpaceError, did_you_mean
 from refine.space.code.configspace import configspace_code
 from refine.space.code.kerastuner import kerastuner_code
 from refine.space.code.optuna import optuna_code
 from refine.space.code.raytune import raytune_code
-
-if TYPE_CHECKING:
-    from refine.space.space import Space
+from refine.space.code.values import Space
 
 TARGETS: Mapping[str, Callable[[Space], str]] = {
     "optuna": optuna_code,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from refine.space.code.expressions import Clause, clauses_of
 from refine.space.code.raytune import allowed
 from refine.space.code.values import (
     Choices,
+    Space,
     after,
     choices_of,
     heading,
@@ -24,9 +25,6 @@ from refine.space.code.values import (
 )
 from refine.space.conditions import ABSENT
 from refine.space.parameters import Integer, Parameter, Range
-
-if TYPE_CHECKING:
-    from refine.space.space import Space
 
 _TRIED = 4096
 

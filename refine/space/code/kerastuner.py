@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refine.space.code.expressions import Spelling, clauses_of, said
 from refine.space.code.optuna import _in_order
 from refine.space.code.raytune import allowed
 from refine.space.code.values import (
     Choices,
+    Space,
     after,
     choices_of,
     heading,
@@ -22,9 +23,6 @@ from refine.space.code.values import (
 )
 from refine.space.conditions import ABSENT
 from refine.space.parameters import Integer, Parameter, Range
-
-if TYPE_CHECKING:
-    from refine.space.space import Space
 
 _NONE = "Keras Tuner has no constraints: raise keras_tuner.errors.FailedTrialError in build() where not allowed(p)."
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refine.space.code.expressions import in_dict, said
 from refine.space.code.values import (
     Choices,
+    Space,
     after,
     choices_of,
     heading,
@@ -18,9 +19,6 @@ from refine.space.code.values import (
 )
 from refine.space.conditions import ABSENT
 from refine.space.parameters import Integer, Parameter, Range
-
-if TYPE_CHECKING:
-    from refine.space.space import Space
 
 
 def optuna_code(space: Space) -> str:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refine.space.code.expressions import Spelling, in_dict, said
 from refine.space.code.optuna import _in_order
-from refine.space.code.values import Choices, after, choices_of, heading, lattice_text, literal, plain, steps
+from refine.space.code.values import (
+    Choices,
+    Space,
+    after,
+    choices_of,
+    heading,
+    lattice_text,
+    literal,
+    plain,
+    steps,
+)
 from refine.space.conditions import ABSENT
 from refine.space.encoding import Reference
 from refine.space.parameters import Integer, Parameter, Range
-
-if TYPE_CHECKING:
-    from refine.space.space import Space
 
 _NONE = "Ray Tune has no constraints: begin the trainable with `if not allowed(config): ...`."
 _ABSENT = (

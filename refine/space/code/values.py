@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,8 @@ from refine.space.encoding import Reference, label
 from refine.space.parameters import Integer, Parameter, Range
 from refine.utils.format import plural
 
-if TYPE_CHECKING:
-    from refine.space.space import Space
+Space = Any
+"""A :class:`refine.Space`, whose module leads here."""
 
 MOST = 1000
 """Values that are written one by one."""
