@@ -463,7 +463,7 @@ def preview_content(
         _shown(
             probability_name(proposal),
             _beside(_probability(found.probability), _probability(found.proposed_probability)),
-            f"{_claimed(proposal, found, judged)} {means['Epsilon'].plain}",
+            f"{_probable_of(proposal, found, judged)} {means['Epsilon'].plain}",
         ),
         _shown(
             "next round",
@@ -501,7 +501,7 @@ def preview_content(
     }
 
 
-def _claimed(proposal: Proposal, found: Preview, judged: str) -> str:
+def _probable_of(proposal: Proposal, found: Preview, judged: str) -> str:
     """What the probability in the header is of."""
     if not proposal.claim.others:
         return f"Probability that the best {judged} inside is within ε = {score(found.epsilon)} of the best in the present space."
