@@ -160,12 +160,12 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
         review: The review, without edits.
     """
     old, machine = review.proposal.old, review.proposal
-    beside = f"proposed: keeps {percent(machine.volume_kept)}, {_likely_text(machine.claim.probability)}"
+    beside = f"proposed: keeps {percent(machine.volume_kept)}, {_claimed(machine.claim.probability)}"
     return [
         {
             "by": each.decision.author,
             "why": each.decision.note,
-            "text": f"{suggested_text(each)}: keeps {percent(each.volume_kept)}, {_likely_text(each.probability)} ({beside})",
+            "text": f"{suggested_text(each)}: keeps {percent(each.volume_kept)}, {_claimed(each.probability)} ({beside})",
             "edits": {
                 name: _as_suggested(page_form(old[name], new, now), each.decision.digest)
                 for name, (now, new) in each.differs.items()
@@ -175,7 +175,7 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
     ]
 
 
-def _likely_text(share: float) -> str:
+def _claimed(share: float) -> str:
     return f"probability {probability(share)}"
 
 
@@ -463,7 +463,7 @@ def preview_content(
         _shown(
             probability_name(proposal),
             _beside(_probability(found.probability), _probability(found.proposed_probability)),
-            f"{_claim_in_words(proposal, found, judged)} {means['Epsilon'].plain}",
+            f"{_probable_of(proposal, found, judged)} {means['Epsilon'].plain}",
         ),
         _shown(
             "next round",
@@ -501,7 +501,7 @@ def preview_content(
     }
 
 
-def _claim_in_words(proposal: Proposal, found: Preview, judged: str) -> str:
+def _probable_of(proposal: Proposal, found: Preview, judged: str) -> str:
     """What the probability in the header is of."""
     if not proposal.claim.others:
         return f"Probability that the best {judged} inside is within ε = {score(found.epsilon)} of the best in the present space."
