@@ -74,8 +74,8 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     opened.wait_for_selector(f'.refine-side [data-round="{child.id}"]')
     # The call that the page shows makes the very same round.
     namespace = {"tree": tree}
-    opened.locator(".refine-bar summary").click()
-    exec(opened.locator(".refine-bar pre").inner_text(), namespace)
+    opened.locator(".refine-python summary").click()
+    exec(opened.locator(".refine-python pre").inner_text(), namespace)
     assert namespace["child"].id == child.id
     assert len(tree) == 2
 
@@ -195,7 +195,7 @@ def test_the_size_is_what_is_accepted(opened, root, tree):
     left = int(size.input_value())
     assert left < int(advised)
     assert number(opened, "next round").startswith(f"{left} of {left} ")
-    assert f"n={left})" in opened.locator(".refine-bar pre").text_content()
+    assert f"n={left})" in opened.locator(".refine-python pre").text_content()
     opened.get_by_role("button", name="back to the proposal").click()
     opened.locator(".refine-accept").click()  # before the header has caught up
     opened.wait_for_selector(".refine-said.good")
@@ -311,7 +311,7 @@ def test_the_slider_moves_along_the_proposals_by_risk(opened, root):
         assert number(opened, "volume kept") == percent(option.volume_kept)
         assert opened.locator(".refine-accept").is_enabled()
     # The risk that was asked for first is the one that the stop it leads to stands for.
-    assert "risk=0.05" in opened.locator(".refine-bar pre").text_content()
+    assert "risk=0.05" in opened.locator(".refine-python pre").text_content()
 
 
 def test_what_the_slider_shows_is_accepted_with_the_edits_and_reasons_stay_open(opened, root, tree):
@@ -341,7 +341,7 @@ def test_the_difference_that_matters_is_kept_with_the_round(opened, root):
     settled(opened)
     assert root.epsilon == 0.05
     assert said(opened) == claimed(root)
-    assert "epsilon=0.05" in opened.locator(".refine-bar pre").text_content()
+    assert "epsilon=0.05" in opened.locator(".refine-python pre").text_content()
     opened.wait_for_timeout(2500)  # its own change is no news
     assert opened.locator(".refine-fresh").inner_text() == ""
     field.fill("-1")
