@@ -179,12 +179,13 @@ def _size(v: Any) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f", about {duration(seconds)}" if seconds >= 1 else ""
+    """How long it takes, as what stands between two commas; nothing where that is less than a second."""
+    return f", about {duration(seconds)}," if seconds >= 1 else ""
 
 
 def _decide(v: Any) -> str:
     time = (
-        f"; the advised {plural(v.n, 'configuration')} of the next round take{_time(v.seconds).removeprefix(',')}"
+        f"; the advised {plural(v.n, 'configuration')} of the next round take{_time(v.seconds).strip(',')}"
         if _time(v.seconds)
         else ""
     )
@@ -359,16 +360,16 @@ _SENTENCES: dict[str, Maker] = {
     ),
     "decide": _decide,
     "more": lambda v: (
-        f"{plural(v.more, 'more configuration')} of this round{_time(v.seconds)}, would let {join(v.parameters)} be judged with power "
+        f"{plural(v.more, 'more configuration')} of this round{_time(v.seconds)} would let {join(v.parameters)} be judged with power "
         f"{v.power:.2g} (to see an effect that explains {percent(v.effect)} of the differences between trials)."
     ),
     "settled": lambda v: (
         "Nothing is to be narrowed: an effect that explains "
         f"{percent(v.effect)} of the differences between trials would have been seen with power {v.power:.2g}. "
-        f"{v.runs} runs again of the best{_time(v.seconds)}, tell which of them is best."
+        f"{v.runs} runs again of the best{_time(v.seconds)} tell which of them is best."
     ),
     "exhausted": lambda v: (
-        f"Every configuration was run: {v.runs} runs again of the best{_time(v.seconds)}, tell which of them is best."
+        f"Every configuration was run: {v.runs} runs again of the best{_time(v.seconds)} tell which of them is best."
     ),
     "nothing_read": lambda v: (
         f"The objective reads none of {join(v.parameters)}: make it read them, or vary what it reads."
