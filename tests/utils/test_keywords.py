@@ -7,18 +7,17 @@ import inspect
 import pytest
 
 import refine
-from refine.keras import KerasObjective
 from refine.utils.keywords import helped, helped_methods
 
 
 def root():
-    return refine.Tree("q").add_round({"x": (0, 5)}, lambda p: 1.0, n=3)
+    return refine.Tree("q", store="sqlite://").add_round({"x": (0, 5)}, lambda p: 1.0, n=3)
 
 
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: refine.Tree("q").add_round({"x": (0, 5)}, abs, seeds=3), "Tree.add_round() got an unexpected keyword argument 'seeds'; did you mean 'seed'?"),
+        (lambda: refine.Tree("q", store="sqlite://").add_round({"x": (0, 5)}, abs, seeds=3), "Tree.add_round() got an unexpected keyword argument 'seeds'; did you mean 'seed'?"),
         (lambda: root().run(worker=2), "Round.run() got an unexpected keyword argument 'worker'; did you mean 'workers'?"),
         (lambda: root().replicate(seads=2), "Round.replicate() got an unexpected keyword argument 'seads'; did you mean 'seeds'?"),
         (lambda: root().replicate(rerum="failed"), "Round.replicate() got an unexpected keyword argument 'rerum'; did you mean 'rerun'?"),
@@ -26,7 +25,6 @@ def root():
         (lambda: refine.Tree.load("x", nam="y"), "Tree.load() got an unexpected keyword argument 'nam'; did you mean 'name'?"),
         (lambda: refine.autopilot(root(), budgets=3), "autopilot() got an unexpected keyword argument 'budgets'; did you mean 'budget'?"),
         (lambda: refine.Goal("acc", maximise=True), "Goal() got an unexpected keyword argument 'maximise'; known: metric, direction, allow_degenerate, subject_to"),
-        (lambda: KerasObjective(abs, [1], [1], val_spit=0.3), "KerasObjective() got an unexpected keyword argument 'val_spit'; did you mean 'val_split'?"),
     ],
 )  # fmt: skip
 def test_an_unknown_keyword_names_the_one_that_may_be_meant(call, text):

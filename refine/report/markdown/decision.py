@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
+from refine.proposal.proposal import Proposal
+from refine.proposal.rescaling import by_magnitude
 from refine.report.markdown.round_facts import Facts, finished, metric_of, shown, states_text, that_matter
 from refine.report.markdown.script import configuration_code
 from refine.report.markdown.text import Raw, code, escape, joined, quote, table, values_table
@@ -16,6 +18,7 @@ from refine.report.pages.goal import judged_text
 from refine.report.pages.options import OPTIONS_HEAD, option_rows
 from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
 from refine.report.pages.reasons import next_sentence, sentence
+from refine.report.pages.review import scale_offer
 from refine.review.next_step import next_step_of
 from refine.space.edits import bounds_text
 from refine.utils.format import duration, percent, plural, probability, score
@@ -127,10 +130,19 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "evidence": code(proposal.evidence),
         "quiet": quiet_sentences(proposal),
         "offers": [
-            Raw(escape(f"{sentence(o.reason)} To fix it: {offer_action(o)}")) for o in proposal.offers
+            *(Raw(escape(f"{sentence(o.reason)} To fix it: {offer_action(o)}")) for o in proposal.offers),
+            *_scales(facts, proposal),
         ],
         "advice": _advice(proposal),
     }
+
+
+def _scales(facts: Facts, proposal: Proposal) -> list[Raw]:
+    """Ranges that are offered on a logarithmic scale."""
+    if facts.analysis is None:
+        return []
+    found = [(c, by_magnitude(facts.analysis, c)) for c in proposal.changes]
+    return [Raw(escape(" ".join(map(str, scale_offer(c, f))))) for c, f in found if f is not None]
 
 
 def _options(facts: Facts) -> Raw | None:

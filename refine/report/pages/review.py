@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from refine.analysis.conditions import declared
+from refine.proposal.change import Change
+from refine.proposal.rescaling import Rescaling, by_magnitude
 from refine.report.pages.belief import belief_block
 from refine.report.pages.proposal import proposal_page, within_text
 from refine.report.pages.reasons import next_sentence, sentence
@@ -17,7 +19,7 @@ from refine.space.literals import python_text
 from refine.space.parameters import Parameter, Range, levels_text
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Grid, Page, Text
-from refine.utils.format import join, percent, probability
+from refine.utils.format import join, number, percent, plural, probability
 from refine.utils.provided import page_for
 
 
@@ -36,6 +38,7 @@ def review_page(review: Review) -> Page:
         blocks += _changes(review)
     blocks += suggestion_blocks(review)
     blocks += _conditions(review)
+    blocks += _scales(review)
     blocks += [
         Text(f"Caution: {sentence(c)}", "warn") for c in review.analysis.cautions if c.code == "imported"
     ]
@@ -106,6 +109,27 @@ def _conditions(review: Review) -> list[Block]:
                 )
             )
     return blocks
+
+
+def _scales(review: Review) -> list[Block]:
+    """Ranges that the trials showed to be told apart by magnitude, on a logarithmic scale, to take for the next round."""
+    blocks: list[Block] = []
+    for change in review.proposal.changes:
+        found = by_magnitude(review.analysis, change)
+        if found is not None and review.space.get(change.name) == change.new:
+            text, call = scale_offer(change, found)
+            blocks.append(Text(text, "faint", call))
+    return blocks
+
+
+def scale_offer(change: Change, found: Rescaling) -> tuple[str, Action]:
+    """Why a range is offered on a logarithmic scale, and the call that takes it."""
+    text = (
+        f"{change.name}: {found.crowded} of the {plural(found.good, 'good trial')} in what is proposed lie in its lowest tenth, and it spans "
+        f"a factor of {number(found.factor, 3)}, so that levels that are even by value can't tell them apart. The same bounds on a logarithmic scale have "
+        f"the levels {levels_text(found.new.grid)}:"
+    )
+    return text, Action("review.edit", **{change.name: Symbol(python_text(found.new))})
 
 
 def _changes(review: Review) -> list[Block]:

@@ -376,7 +376,7 @@ def test_completion_opens_no_engine(made: Made) -> None:
     )
     first, *_, last = found.stdout.split("loaded: ")
     assert first.split() == ["first"]
-    assert not set(last.split()) & {"sqlalchemy", "pandas", "numpy", "scipy", "rich"}
+    assert not set(last.split()) & {"sqlalchemy", "pandas", "numpy", "scipy"}
 
 
 def test_winner(made: Made) -> None:
