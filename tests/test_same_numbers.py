@@ -232,7 +232,9 @@ def test_optimism_and_curves(place, case):
 def test_the_review_page(place, case):
     review, then = place.draft(case), place.of(case)[1]["page"]
     content = review_content(review, review.checks(), review.options())
-    sha = hashlib.sha256(trials_content(review.analysis, review.round.node.allow_degenerate)).hexdigest()
+    dots = trials_content(review.analysis, review.round.node.allow_degenerate)
+    start, column = 2 * len(review.analysis.table) * len(content["panels"]), 2 * len(review.analysis.table)
+    sha = hashlib.sha256(dots[:start] + dots[start + column :]).hexdigest()  # ranks were none of it then
     if [panel["name"] for panel in content["panels"]] == [card["name"] for card in then["cards"]]:
         assert sha[:16] == then["trials_sha"]  # its columns are in the order of the panels
     pairs = [pair_content(review.analysis, p["a"], p["b"]) for p in content["pairs"][:2]]
