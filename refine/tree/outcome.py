@@ -220,7 +220,7 @@ def seen(child: Round, decision: Decision, values: Values) -> Seen:
     frame = _judged(child, child.trials)
     if frame.empty:
         return Seen(planned, 0, (), math.nan, (), child.direction)
-    drawn = frame[space_filling(frame) & ~frame["state"].isin(("running", "excluded"))]
+    drawn = frame[space_filling(frame) & (frame["state"] != "running")]
     if planned < stored.n - extra and not child.node.adaptive:
         first = child.cells(planned) if planned > 0 else []
         drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]

@@ -191,6 +191,14 @@ def test_failures_are_no_values(tree, space):
     assert entry_sentences(entry).startswith(few)
 
 
+def test_an_excluded_trial_has_ended_without_a_value(tree, root):
+    child = root.propose().accept(n=20, exploit=0, audit=0).run(progress=False)
+    child.exclude([0], "a broken machine")
+    (entry,) = tree.calibration().entries
+    assert (entry.seen.ended, len(entry.seen.space_filling)) == (20, 19)
+    assert entry.scored
+
+
 def test_coverage_is_counted_with_its_interval(tree, root):
     current = root
     for _ in range(2):
