@@ -18,6 +18,7 @@ from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
 from refine.trials.frame import may_be_best, metric_title, slacks
+from refine.trials.trial import EXCLUDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     """
     columns = [_extended(analysis, e.name, frame[e.name].to_numpy()) for e in analysis.parameters]
     X = np.column_stack(columns)
-    ended = (frame["state"] != "running").to_numpy() & np.isfinite(X).all(axis=1)
+    ended = ~frame["state"].isin(("running", EXCLUDED)).to_numpy() & np.isfinite(X).all(axis=1)
     good = may_be_best(frame, analysis.space, allow_degenerate)[ended]
     values = analysis.sign * frame["value"].to_numpy(dtype=float)[ended]
     # As in the analysis, what tells where not to look counts as the worst value seen.

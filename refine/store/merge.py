@@ -184,6 +184,8 @@ class _Union:
             theirs = part.rows.get(table.name, ())
             if table is t.trial:
                 self.meet_trials(part.id, pk, theirs, comparable)
+            elif table is t.mark:
+                continue  # once the trials that they are about have their numbers
             elif table is t.tag:
                 self.insert(table, t.node, pk, self.free_tags(part.id, list(theirs)))
             elif table is t.cell_plan:
@@ -198,6 +200,8 @@ class _Union:
                     self.differs(part.id, table)
             else:
                 self.meet_rows(part.id, table, pk, list(self.ours(table, pk)), list(theirs))
+        marks = self.placed(pk, list(part.rows.get("mark", ())), part.rows.get("trial", ()))
+        self.meet_rows(part.id, t.mark, pk, list(self.ours(t.mark, pk)), marks)
 
     def ours(self, table: sa.Table, pk: int) -> Iterable[Row]:
         """What this tree has of a table that hangs on a node."""
@@ -322,6 +326,22 @@ class _Union:
                 return
         self.unequal += unequal.values()
 
+    def placed(self, pk: int, marks: list[Row], trials: Iterable[Row]) -> list[Row]:
+        """Their notes about trials, each at the number that the attempt has here."""
+        if not marks:
+            return []
+        keys, numbers = {mark["key"] for mark in marks}, dict[tuple[str, int], int]()
+        for rows in blocks(row for row in trials if row["key"] in keys and not row["replicate"]):
+            groups = self.groups(pk, rows)
+            for row in rows:
+                same = [other["attempt"] for _, other in groups.get((row["key"], 0), []) if _same(row, other)]
+                if same and row["attempt"] not in same:
+                    numbers[row["key"], row["attempt"]] = same[0]
+        return [
+            {**mark, "attempt": numbers.get((mark["key"], mark["attempt"]), mark["attempt"])}
+            for mark in marks
+        ]
+
     def groups(self, pk: int, rows: list[Row]) -> dict[tuple[str, int], list[tuple[int, Row]]]:
         """What is stored of the same configurations and replicates, with the numbers of the rows."""
         found: dict[tuple[str, int], list[tuple[int, Row]]] = {}
@@ -346,6 +366,10 @@ class _Union:
                 self.connection.execute(place.values(attempt=attempt))
             else:
                 self.insert(t.trial, t.node, pk, [{**row, "attempt": attempt}])
+        if moved := {row["attempt"]: i for i, (number, row) in enumerate(ranked) if number and not replicate}:
+            m = t.mark.c
+            noted = t.mark.update().where(m.node == pk, m.key == key, m.attempt.in_(list(moved)))
+            self.connection.execute(noted.values(attempt=sa.case(moved, value=m.attempt)))
         ours = max((row for n, row in there if n <= last), key=lambda row: row["attempt"])
         others = [*(row for n, row in there if n > last), *theirs]
         counts = "ours" if 0 < ranked[-1][0] <= last else "theirs"

@@ -168,7 +168,9 @@ def remove_rows(connection: sa.Connection, table: sa.Table, which: sa.ColumnElem
 
 
 def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int], curves: bool) -> int:
-    """Takes trials out with all of their attempts; how many.
+    """Takes trials out with all of their attempts, and what was noted about them; how many.
+
+    What runs in their place has the same numbers, and nobody said anything about it.
 
     Args:
         connection: In a transaction.
@@ -177,11 +179,12 @@ def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int]
         curves: Whether it reads values per epoch.
     """
     rows = trial_rows(connection, node, curves)
-    c = t.trial.c
+    c, m = t.trial.c, t.mark.c
     chosen = [rows[number] for number in numbers]
     for pk in chosen:
         key, replicate = connection.execute(sa.select(c.key, c.replicate).where(c.pk == pk)).one()
         remove_rows(connection, t.trial, (c.node == node) & (c.key == key) & (c.replicate == replicate))
+        remove_rows(connection, t.mark, (m.node == node) & (m.key == key))
     return len(chosen)
 
 

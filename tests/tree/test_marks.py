@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 import refine
 from refine.errors import ReviewError, StoreError
+from refine.proposal.allocation import learning_from
 from refine.store import tally
 from refine.ui.cli import app
 
@@ -20,6 +21,10 @@ def tree(url):
 
 def of(p):
     return {"value": p["y"] - (p["x"] - 3) ** 2, "size": 1.0}
+
+
+def times(sign):
+    return lambda p: sign * p["x"]
 
 
 def grown(tree, **how):
@@ -109,6 +114,47 @@ def test_marks_travel_with_a_tree(tree, tmp_path):
         tree.merge(other)
     assert set(found.trials["state"]) == {"complete"}
     assert list(found.marks.index) == [6]
+
+
+def test_exploit_trials_learn_nothing_from_what_was_excluded(tree):
+    found = grown(tree)
+    child = found.branch(SPACE, n=12, note="again").run(progress=False)
+    child.exclude([0, 1], "a broken machine")
+    learned = learning_from(found.analyze(), child.trials)
+    assert len(learned.y) == len(found.analyze().y) + 10
+
+
+def test_what_runs_in_place_of_a_removed_trial_is_not_excluded(tree):
+    found = grown(tree)
+    key = found.trials.loc[5, ["x", "y"]].tolist()
+    found.exclude([5], "a broken machine")
+    found.star([6])
+    tree.delete_trials(found, [5], note="it runs again")
+    found.run(progress=False)
+    assert key in found.trials[["x", "y"]].to_numpy().tolist()
+    assert set(found.trials["state"]) == {"complete"}
+    assert found.marks["starred"].tolist() == [True]
+
+
+def test_where_both_ran_a_trial_marks_stay_with_the_run_that_they_are_about(tmp_path):
+    def state_of(tree, x):
+        trials = tree.rounds[0].trials
+        return trials.loc[trials["x"] == x, "state"].item()
+
+    with refine.Tree("q", tmp_path / "a.db") as ours, refine.Tree("q", tmp_path / "b.db") as theirs:
+        for sign, tree in ((1, ours), (-1, theirs)):  # what theirs shows ended later
+            tree.add_round({"x": (0, 5, 6)}, times(sign), n=6, name="f").run(progress=False)
+            rows = tree.rounds[0].trials
+            tree.rounds[0].exclude(rows["x"] == 2 + (sign > 0), f"of {sign}")
+        theirs.merge(ours)
+        ours.merge(theirs)
+        for _ in range(2):
+            for tree in (ours, theirs):
+                # Of 2 the run that counts was excluded; of 3 one that doesn't.
+                assert (state_of(tree, 2), state_of(tree, 3)) == ("excluded", "complete")
+                assert len(tree._context.store.marks(tree.rounds[0]._stored.pk)) == 2
+            ours.merge(theirs)
+            theirs.merge(ours)
 
 
 @pytest.mark.parametrize(
