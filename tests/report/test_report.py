@@ -268,6 +268,9 @@ def test_proposal_report(facts: Facts, tmp_path: Path) -> None:
     assert "## What ran" not in text
     assert claim_sentence(facts.proposal) in text
     assert "Accepted with changes by Ann" in text
+    again = proposal_report(replace(facts, proposal=replace(facts.proposal, risk=0.2)), tmp_path)
+    assert again != path
+    assert path.exists()  # each proposal has its own
     other = replace(facts, decisions=(replace(facts.decisions[0], proposal="another"),))
     assert "Nothing has been decided yet." in proposal_report(other, tmp_path).read_text(encoding="utf-8")
     with pytest.raises(ReviewError, match="has none; propose first"):

@@ -43,6 +43,7 @@ body > details > summary { margin-bottom: .3rem; }
 
 _VECTORS: ContextVar[bool] = ContextVar("refine_vectors", default=False)
 _OF_A_ROUND = re.compile(r"(\d+|compare-\d+|[0-9a-f]{12})[a-z0-9-]*")
+_OF_A_PROPOSAL = re.compile(r"-proposal-[0-9a-f]+$")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
@@ -89,7 +90,7 @@ def published(path: Path, template: str, context: Mapping[str, Any]) -> Path:
 def _drop_older(path: Path) -> None:
     """Removes what was written of the same round under another name, as before its note was changed.
 
-    The first line of a report names the round by its id.
+    The first line of a report names the round by its id; of its proposals, which share that line, each has a report.
     """
     if not _OF_A_ROUND.fullmatch(path.stem):
         return
@@ -97,13 +98,19 @@ def _drop_older(path: Path) -> None:
     for other in sorted(path.parent.glob(f"*{path.suffix}")):
         if other.name == path.name or other.is_symlink() or not _OF_A_ROUND.fullmatch(other.stem):
             continue
-        if first_line(other) != head:
+        if first_line(other) != head or _proposal_in(other) != _proposal_in(path):
             continue
         for linked in re.findall(rf"\]\(({re.escape(other.stem)}/[\w.-]+\.png)\)", other.read_text("utf-8")):
             (path.parent / linked).unlink(missing_ok=True)
         other.unlink()
         with suppress(OSError):  # something else is in it
             (path.parent / other.stem).rmdir()
+
+
+def _proposal_in(path: Path) -> str:
+    """Which proposal a file is the report of; empty where it is of a round."""
+    found = _OF_A_PROPOSAL.search(path.stem)
+    return found[0] if found else ""
 
 
 def in_one_file(write: Callable[[Path], Path], folder: str | Path) -> Path:
