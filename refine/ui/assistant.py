@@ -15,6 +15,7 @@ from refine.space.parameters import Range
 from refine.utils.format import percent, plural, probability
 
 if TYPE_CHECKING:
+    from refine.analysis.judgement import Judgement
     from refine.review.review import Review
     from refine.tree.round import Round
     from refine.tree.tree import Tree
@@ -115,12 +116,13 @@ class Assistant:
             with self._one_run, contextlib.redirect_stdout(sys.stderr):
                 self._afford(seeds, "run")
                 seen = tree.judge(a, b)
-                before = len(seen.a.fresh) + len(seen.b.fresh)
-                found = tree.judge(
-                    a, b, budget=before + seeds, progress=False, **self.objective_of(tree[seen.a.round])
-                )
-                ended = len(found.a.fresh) + len(found.b.fresh) - before
-                self.ran += ended
+                given = self.objective_of(tree[seen.a.round])
+                known, before = len(seen.a.fresh) + len(seen.b.fresh), _run_again(tree, seen)
+                try:
+                    found = tree.judge(a, b, budget=known + seeds, progress=False, **given)
+                finally:  # those that failed count, too
+                    ended = _run_again(tree, seen) - before
+                    self.ran += ended
             return f"{plural(ended, 'run')} under new seeds; {self.budget - self.ran} left of the budget.\n\n{found}"
 
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> str:
@@ -182,6 +184,11 @@ class Assistant:
         with self.open_tree() as tree:
             child = _edited(tree[round_id], edits).accept(note, n=n, author=self.author)
             return str(child)
+
+
+def _run_again(tree: Tree, seen: Judgement) -> int:
+    """How many runs under new seeds there are in the rounds of both configurations, however they ended."""
+    return sum(len(tree[id_].replicates) for id_ in {seen.a.round, seen.b.round})
 
 
 def _edited(found: Round, edits: Mapping[str, Any]) -> Review[Round]:

@@ -18,7 +18,8 @@ import pytest
 
 import objectives
 import refine
-from refine.errors import ReviewError
+from refine.errors import RefineError, ReviewError
+from refine.ui.assistant import Assistant
 
 mcp = pytest.importorskip("mcp")
 
@@ -116,6 +117,23 @@ def test_a_person_may_let_it_decide(store):
     with refine.Tree("study", store=store) as tree:
         assert tree.rounds[-1].space["dropout"].high == 0.2
         assert tree[first].decisions[-1].author == "agent:assistant"
+
+
+def test_runs_under_new_seeds_that_fail_count_against_the_budget(store):
+    def broken(params, trial):
+        raise ValueError("no disk")
+
+    with refine.Tree("study", store=store) as tree:
+        first = tree.rounds[0]
+        name = first.node.objective
+        worst = {n: first.trials.sort_values("value").iloc[0][n] for n in first.space}
+    given = {"objective": broken, "name": name}
+    assistant = Assistant(lambda: refine.Tree("study", store=store), budget=2, objective_of=lambda _: given)
+    with pytest.raises(RefineError):
+        assistant.judge("best", worst, seeds=2)
+    assert assistant.ran > 0
+    with pytest.raises(ReviewError, match="left of a budget of 2"):
+        assistant.judge("best", worst, seeds=2)
 
 
 def test_a_suggestion_differs_from_the_proposal(store):
