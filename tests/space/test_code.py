@@ -180,6 +180,23 @@ def test_configspace_says_what_it_can_and_the_rest_is_to_ask():
         assert RICH.has(real) == set(real)
 
 
+def test_configspace_is_told_of_bounds_that_it_takes():
+    space = refine.Space(
+        {
+            "units": (1, 5000, 8),
+            "lr": (0.0, 1.0, 5),
+            "above": refine.Float(0, 1, when="units >= 2000 and lr <= 0.5"),
+            "always": refine.Float(0, 1, when="units >= 1"),
+        }
+    )
+    text = space.to_code("configspace")
+    assert "GreaterThanCondition(h['above'], h['units'], 1999)" in text
+    assert "LessThanCondition(h['above'], h['lr'], 0.5000000000000001)" in text
+    assert "It can't be told when always is there: units >= 1." in text
+    pytest.importorskip("ConfigSpace")
+    assert set(made(space, "configspace")["space"]()) == set(space)
+
+
 def _own(configuration):
     return {n: v.item() if hasattr(v, "item") else v for n, v in dict(configuration).items()}
 

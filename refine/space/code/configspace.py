@@ -135,25 +135,36 @@ def _condition(
 ) -> str | None:
     parts = []
     for each in clauses:
-        known = [_member(name, c, space, chosen) for c in each]
+        members = [_member(name, c, space, chosen) for c in each]
+        known = [m for m in members if m is not None]
+        if len(known) < len(members):
+            return None
         parts.append(known[0] if len(known) == 1 else f"AndConjunction({', '.join(known)})")
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else f"OrConjunction({', '.join(parts)})"
 
 
-def _member(name: str, clause: Clause, space: Space, chosen: dict[str, Choices]) -> str:
+def _member(name: str, clause: Clause, space: Space, chosen: dict[str, Choices]) -> str | None:
     pair = f"h[{name!r}], h[{clause.name!r}]"
     if clause.values is None:
-        less = clause.sign.startswith("<")
-        bound = clause.bound
-        if clause.sign.endswith("="):  # which ConfigSpace has not: the next number beyond
-            bound = math.nextafter(bound, math.inf if less else -math.inf)
-        return f"{'Less' if less else 'Greater'}ThanCondition({pair}, {bound!r})"
+        bound = _beyond(clause, space[clause.name])
+        if not space[clause.name].low <= bound <= space[clause.name].high:  # which ConfigSpace refuses
+            return None
+        return f"{'Less' if clause.sign.startswith('<') else 'Greater'}ThanCondition({pair}, {bound!r})"
     values = [literal(_values(clause.name, space, chosen)[i]) for i in clause.values]
     if len(values) == 1:
         return f"EqualsCondition({pair}, {values[0]})"
     return f"InCondition({pair}, [{', '.join(values)}])"
+
+
+def _beyond(clause: Clause, parameter: Parameter) -> float:
+    """The first number of which it is no longer true, since ConfigSpace has neither ``<=`` nor ``>=``."""
+    less, equal, bound = clause.sign.startswith("<"), clause.sign.endswith("="), clause.bound
+    if isinstance(parameter, Integer):
+        whole = math.ceil(bound) if less else math.floor(bound)
+        return whole + (1 if less else -1) if equal and whole == bound else whole
+    return math.nextafter(bound, math.inf if less else -math.inf) if equal else bound
 
 
 def _values(name: str, space: Space, chosen: dict[str, Choices]) -> Sequence[Any]:
