@@ -22,12 +22,17 @@ def check_exists(store: str | os.PathLike[str]) -> None:
         raise NotFoundError(f"store {store}: no such file; give the path or URL of a store that exists")
 
 
-def only_tree(store: str | os.PathLike[str], how: str = "refine.Tree({name!r}, store=...)") -> str:
+def only_tree(
+    store: str | os.PathLike[str],
+    how: str = "refine.Tree({name!r}, store=...)",
+    made_by: str = "refine.Tree('NAME', store=...)",
+) -> str:
     """The name of a store's only tree.
 
     Args:
         store: URL of the store, or path of a SQLite file.
         how: How one names a tree, with ``{name}`` in it.
+        made_by: What makes the first one.
 
     Raises:
         NotFoundError: There is no such store, or none or several trees in it.
@@ -41,7 +46,7 @@ def only_tree(store: str | os.PathLike[str], how: str = "refine.Tree({name!r}, s
     if len(names) == 1:
         return names[0]
     if not names:
-        raise NotFoundError(f"store {shown}: holds no tree yet; {how.format(name='NAME')} makes one")
+        raise NotFoundError(f"store {shown}: holds no tree yet; {made_by} makes one")
     raise NotFoundError(
         f"store {shown}: holds {len(names)} trees ({', '.join(names)}); name one: {how.format(name=names[-1])}"
     )

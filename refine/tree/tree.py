@@ -63,6 +63,7 @@ from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import BASELINE, Node
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
+from refine.utils.format import join
 from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
 
@@ -486,6 +487,11 @@ class Tree(Exchange, Shown):
         """
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
             raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
+        if not budget and (objective is not None or name is not None or options):
+            given = [n for n, v in (("objective", objective), ("name", name)) if v is not None]
+            raise DesignError(
+                f"judge runs nothing without budget=, so that {join([*given, *options])} would say nothing; give budget= as well"
+            )
         check_epsilon(epsilon)
         context = self._context if budget else self._context.at_once()
         known = [(r._stored, r.goal) for r in comparable(self.rounds)]

@@ -117,6 +117,8 @@ def test_what_is_named(tree):
         tree.judge(budget=-1)
     with pytest.raises(AnalysisError, match="epsilon must be"):
         tree.judge(epsilon=-1)
+    with pytest.raises(DesignError, match="objective and workers would say nothing; give budget="):
+        tree.judge(objective=noisy, workers=2)
 
 
 def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):

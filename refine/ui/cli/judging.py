@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refine.errors import ReviewError
 from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import (
     LOOK,
@@ -25,6 +26,7 @@ from refine.ui.cli.shared import (
     put_json,
     show,
 )
+from refine.ui.cli.spelling import completed
 
 if TYPE_CHECKING:
     from refine.analysis.judgement import Judgement
@@ -38,17 +40,24 @@ def _configuration(text: str | None) -> Any:
 
     if text is None or "=" not in text:
         return text
-    return typed_pairs(shlex.split(text), "check")
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ReviewError(
+            f"a quote has no partner in {text!r}; write values as in 'lr=0.1 units=64', those with spaces in quotes"
+        ) from None
+    return typed_pairs(words, "check")
 
 
-def _next(store: str, a: str | None, b: str | None, found: Judgement) -> list[str]:
+def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement) -> list[str]:
     """What to type next, where more runs are expected to decide."""
     from refine.report.pages.judgement import runs_needed
 
     if not (needed := runs_needed(found)):
         return []
-    words = [store, *([a] if a is not None else []), *([b] if b is not None else [])]
-    return [f"refine check {' '.join(map(shlex.quote, words))} --budget {needed}"]
+    words = [shlex.quote(which) for which in (a, b) if which is not None]
+    words += [f"--budget {needed}", *([] if epsilon is None else [f"--epsilon {epsilon:g}"])]
+    return [completed(f"refine check STORE {' '.join(words)}")]
 
 
 @app.command(rich_help_panel=LOOK)
@@ -82,16 +91,22 @@ def check(
     """Say whether a configuration is better than another: KEEP (exit code 0), DISCARD (3) or CONFIRM (4)."""
     from refine.analysis.judgement import CONFIRM, DISCARD
 
+    if not budget and (objective is not None or timeout is not None or (workers, threads) != (1, 1)):
+        raise ReviewError(
+            "check runs nothing without --budget, so that --objective, --workers, --threads and --timeout would say nothing; "
+            "give --budget as well"
+        )
+    pair = _configuration(a), _configuration(b)
     with opened(store, name) as tree:
-        given: dict[str, Any] = {"epsilon": epsilon}
-        if budget:
-            given |= {"budget": budget, "workers": workers, "threads": threads, "timeout": timeout}
-            given |= {"progress": False, **objective_for(tree.rounds[-1], objective)}
         with only_json(as_json):
-            found = tree.judge(_configuration(a), _configuration(b), **given)
+            found = tree.judge(*pair, epsilon=epsilon)
+            if budget:
+                given: dict[str, Any] = {"workers": workers, "threads": threads, "timeout": timeout}
+                given |= objective_for(tree[found.a.round], objective)
+                found = tree.judge(*pair, epsilon=epsilon, budget=budget, progress=False, **given)
         if as_json:
             put_json(found.to_json())
         else:
-            show(found.page(), *_next(store, a, b, found))
+            show(found.page(), *_next(a, b, epsilon, found))
     if found.verdict in (DISCARD, CONFIRM):
         raise typer.Exit(NO if found.verdict == DISCARD else OPEN)

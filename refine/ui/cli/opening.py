@@ -16,6 +16,9 @@ def opened(store: str, name: str | None) -> refine.Tree:
     """
     import refine
     from refine.store.trees import check_exists, only_tree
+    from refine.ui.cli.spelling import in_shell
+    from refine.utils.action import Action
 
     check_exists(store)
-    return refine.Tree(name or only_tree(store, "--tree {name!r}"), store, create=False)
+    only = name or only_tree(store, "--tree {name!r}", in_shell(Action("tree.add_round")))
+    return refine.Tree(only, store, create=False)

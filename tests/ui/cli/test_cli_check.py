@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import refine
+from refine.store.store import Store
 from refine.ui.cli import app
 
 
@@ -39,7 +40,10 @@ def test_the_exit_code_is_the_verdict(store):
     asked = f"x={near['x']} c={near['c']}"
     seen = check(store)
     assert (seen.exit_code, seen.stdout.splitlines()[0]) == (4, first.splitlines()[0])
-    assert "next: refine check STORE" in seen.stdout.replace(store, "STORE")
+    assert "next:\n  refine check STORE --budget " in seen.stdout.replace(store, "STORE")
+    whole = check(store, asked, "best", "--epsilon", "0.001", "--tree", "study").stdout
+    assert f"refine check {store} '{asked}' best --budget " in whole
+    assert "--epsilon 0.001 --tree study" in whole
     assert check(store, "baseline", "winner").exit_code == 3
     assert check(store, asked, "best").exit_code in (3, 4)
     told = check(store, "--budget", "16", "--objective", f"{__file__}:noisy", "--json")
@@ -59,10 +63,19 @@ def test_what_is_refused_is_exit_code_1(store):
         (["c=a"], "name more of the values"),
         (["nothing"], "no round or tag 'nothing'"),
         (["winner", "winner"], "both are the same configuration"),
+        (["x='3"], "a quote has no partner"),
+        (["--workers", "2"], "give --budget as well"),
+        (["--objective", "a:b"], "give --budget as well"),
     ):
         refused = check(store, *arguments)
         assert refused.exit_code == 1
         assert why in refused.stderr
+
+
+def test_a_store_without_a_tree_says_what_makes_one(tmp_path):
+    Store(tmp_path / "empty.db").close()
+    refused = check(str(tmp_path / "empty.db"))
+    assert "holds no tree yet; refine run" in refused.stderr
 
 
 def test_the_space_as_code(store):
