@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from refine.errors import AnalysisError, DesignError, ObjectiveError, RefineWarning
+from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.run.objective import Task, evaluate
 from refine.run.options import Resources
 from refine.run.protocols import KeepsModels, Objective, Prepares, WithModel
@@ -17,6 +16,7 @@ from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys
 from refine.trials.round_record import Node, StoredNode
 from refine.utils.action import Action
+from refine.utils.warning import warn
 
 
 class _Keeper:
@@ -106,9 +106,7 @@ def _compare(node: Node, before: Mapping[str, float], now: Mapping[str, float]) 
     }
     if apart:
         name, (previous, found) = max(apart.items(), key=lambda item: abs(item[1][0] - item[1][1]))
-        warnings.warn(
+        warn(
             f"round {node.id}: trained again, the best trial gives {name} {found:.6g} instead of {previous:.6g}: the code, "
-            "the packages, the hardware or the number of threads differ from what it ran on; see round.report",
-            RefineWarning,
-            stacklevel=4,
+            "the packages, the hardware or the number of threads differ from what it ran on; see round.report"
         )

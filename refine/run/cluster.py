@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
 from concurrent.futures import Executor
 from typing import Any
 
-from refine.errors import RefineWarning, RoundStoppedError
+from refine.errors import RoundStoppedError
+from refine.utils.warning import warn
 
 LOST_SECONDS = 600.0
 """So long a Dask cluster that had workers may be without any: those of a queue may be given others."""
@@ -34,11 +34,9 @@ class Pulse:
         self._asked = self._seen = time.monotonic()
         self._had = self._client is not None and self._workers() > 0
         if self._client is not None and not self._had:
-            warnings.warn(
+            warn(
                 f"the Dask cluster has no worker{self._offering} yet, and trials wait for one; start workers{self._how}, or "
-                "look whether they come up",
-                RefineWarning,
-                stacklevel=2,
+                "look whether they come up"
             )
 
     def check(self, *, at_once: bool = False) -> None:

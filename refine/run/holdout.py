@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refine.errors import AnalysisError, ObjectiveError, RefineWarning
+from refine.errors import AnalysisError, ObjectiveError
 from refine.run.executor import outcomes_of
 from refine.run.objective import RunningTrial, Task, with_absent
 from refine.run.options import Resources
@@ -26,6 +25,7 @@ from refine.trials.metric import Metric
 from refine.trials.round_record import HoldoutRun, Node, StoredNode, StoredOpening
 from refine.utils.display import Shown
 from refine.utils.format import plural
+from refine.utils.warning import warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,13 +194,11 @@ def _warn(
     # Blom's (1958) approximation of the mean of the largest of m standard normal values.
     cost = NormalDist().inv_cdf((m - 0.375) / (m + 0.25)) if m > 1 else 0.0
     day = datetime.fromtimestamp(last.created, UTC).date().isoformat()
-    warnings.warn(
+    warn(
         f"round {mine}: the hold-out was opened {plural(len(before), 'time')} before on this branch, last by "
         f"{last.author} on {day} at round {where}. With this opening {plural(m, 'configuration')} will have been "
         f"measured on the same rows: choosing among them by it overstates the winner by up to {cost:.1f} standard "
-        "errors of a hold-out value, and so does going on with what was learnt. Only the first opening is unbiased.",
-        RefineWarning,
-        stacklevel=5,
+        "errors of a hold-out value, and so does going on with what was learnt. Only the first opening is unbiased."
     )
 
 

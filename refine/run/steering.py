@@ -5,7 +5,6 @@ Their tasks are made one by one, when a place is free, from what has ended by th
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from refine.analysis.pooling import added_since, translated
 from refine.design.optuna_samplers import Conversation, EndedTrial, OptunaRace, ended_trial, ended_trials
 from refine.design.pruning import Limit, Pruner, best_so_far
 from refine.design.samplers import check_needs, described
-from refine.errors import DesignError, ObjectiveError, RefineWarning
+from refine.errors import DesignError, ObjectiveError
 from refine.run.objective import Outcome, Task
 from refine.run.options import Resources
 from refine.run.protocols import Objective, Prunable
@@ -26,6 +25,7 @@ from refine.trials.metric import FUNCTION, Metric
 from refine.trials.replicates import planned
 from refine.trials.round_record import OPTUNA, Node, StoredNode
 from refine.utils.format import score
+from refine.utils.warning import warn
 
 
 class Steered:
@@ -182,12 +182,10 @@ class Steered:
         race = task.limit.race()
         if any([race.behind(v) for v in series][:-1]):
             self._warned = True
-            warnings.warn(
+            warn(
                 f"round {self._node.id}: a trial that was behind, with {self._metric.name} "
                 f"{score(series[-1])} at its end, went on: its objective stops nothing; ask trial.should_prune() after "
-                "every report and return, train by refine.keras.fit, or give model.fit a refine.keras.PruningCallback()",
-                RefineWarning,
-                stacklevel=2,
+                "every report and return, train by refine.keras.fit, or give model.fit a refine.keras.PruningCallback()"
             )
 
     def _conversation(

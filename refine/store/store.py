@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from refine.errors import NotFoundError, RefineWarning, StoreError, did_you_mean
+from refine.errors import NotFoundError, StoreError, did_you_mean
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.engine import absolute, check_place, engine_of, may_be_written, reading_engine, url_of
@@ -45,6 +44,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.round_record import BASELINE, HoldoutRun, Node, StoredDecision
 from refine.utils.action import Action
+from refine.utils.warning import warn
 
 T = TypeVar("T")
 
@@ -379,11 +379,7 @@ class Store(Reader):
         try:
             self._written(write)
         except NotWritableError as error:
-            warnings.warn(
-                f"{error}; the proposal is not kept, and can't be decided upon here",
-                RefineWarning,
-                stacklevel=4,
-            )
+            warn(f"{error}; the proposal is not kept, and can't be decided upon here")
 
     def add_decision(self, decision: StoredDecision) -> None:
         """Keeps a decision; the same decision on the same proposal again is nothing new."""

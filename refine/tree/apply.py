@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from refine.analysis.believed import Said
 from refine.analysis.pooling import completed_keys
 from refine.design.samplers import how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
-from refine.errors import DesignError, RefineWarning, ReviewError, SpaceError, did_you_mean
+from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
 from refine.proposal.allocation import (
     BELIEVED,
     Shares,
@@ -34,6 +33,7 @@ from refine.store.store import Store
 from refine.trials.frame import Records
 from refine.trials.round_record import ADAPTIVE, OPTUNA, Node, StoredDecision, StoredNode, path_to
 from refine.utils.action import Action, Symbol
+from refine.utils.warning import warn
 
 
 class How(NamedTuple):
@@ -156,7 +156,7 @@ def add_child(
     link = StoredDecision(stored.pk, decision.digest, decision.dumps(), node.id)
     store.add_node(tree, node, count, inherited, extra, link, asked)
     if lost:
-        warnings.warn(lost, RefineWarning, stacklevel=4)
+        warn(lost)
     if known is not None:  # who made it first, and why, stays
         first = known.node
         node = replace(node, note=first.note, author=first.author, created=first.created)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from refine.analysis.optimism import Optimism
 from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import design_named, how_many
-from refine.errors import AnalysisError, RefineWarning, ReviewError
+from refine.errors import AnalysisError, ReviewError
 from refine.proposal.allocation import Shares, check_shares
 from refine.proposal.proposal import Proposal, check_epsilon, check_risk, propose
 from refine.review.checklist import Checks, checks_of
@@ -60,6 +59,7 @@ from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
+from refine.utils.warning import warn
 
 if TYPE_CHECKING:
     import optuna
@@ -968,7 +968,7 @@ class Round(Shown):
         added = check_previous({} if previous is None else previous, self.space, new)
         check_shares(exploit, audit)
         for text in mistyped(self.space, new, added):
-            warnings.warn(text, RefineWarning, stacklevel=2)
+            warn(text)
         shares = Shares(exploit, audit, self.analyze()) if exploit or audit else None
         first = given_configurations(new, given)
         return self._create_child(
@@ -1046,7 +1046,7 @@ class Round(Shown):
             StoredDecision(self._stored.pk, decision.digest, decision.dumps(), None)
         )
         if lost:
-            warnings.warn(lost, RefineWarning, stacklevel=3)
+            warn(lost)
 
     # Showing.
 

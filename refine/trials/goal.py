@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from refine.errors import AnalysisError, RefineWarning, did_you_mean
+from refine.errors import AnalysisError, did_you_mean
 from refine.trials.metric import Metric, Score
 from refine.trials.metric_constraint import all_met, metric_constraints
 from refine.trials.trial import DEGENERATE
 from refine.utils.keywords import helped
+from refine.utils.warning import warn
 
 DIRECTIONS = ("maximize", "minimize")
 ASK = "ask"
@@ -253,9 +253,7 @@ def direction_of(name: str, direction: str | None) -> str:
             f"the direction of metric {name!r} can't be told by its name; say direction='maximize' or 'minimize'"
         )
     found = "minimize" if less else "maximize"
-    warnings.warn(
-        f"metric {name!r}: {found}, by its name; direction={found!r} says so", RefineWarning, stacklevel=3
-    )
+    warn(f"metric {name!r}: {found}, by its name; direction={found!r} says so")
     return found
 
 

@@ -68,10 +68,11 @@ def test_which_curve_belongs_to_which():
 
 def test_report_and_figure(tree, space, tmp_path):
     found = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
-    text = found.report(tmp_path).read_text()
+    path = found.report(tmp_path)
+    text = path.read_text()
     section = text.split("## Training curves\n")[1].split("\n## ")[0]
     assert text.index("## How optimistic the best value is") < text.index("## Training curves")
-    assert f"]({found.id}/curves.png)" in section
+    assert f"]({path.stem}/curves.png)" in section
     count = sum("overfitting" in c.seen for c in gather(found).curves)
     assert 0 < count < 20
     assert f"| overfits | {count} of 20 |" in section

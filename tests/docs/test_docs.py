@@ -146,7 +146,7 @@ def test_every_page_is_reached_from_the_first() -> None:
 def test_pictures_are_there_and_small() -> None:
     shown: set[Path] = set()
     for page in PAGES:
-        shown |= {path for path in links(page) if path.suffix in (".png", ".svg")}
+        shown |= {path for path in links(page) if path.suffix in (".png", ".svg", ".webp")}
     for folder, most in (("images", 200_000), ("four-rounds", 150_000)):
         for path in (ROOT / "docs" / folder).iterdir():
             assert path in shown, f"{path.name}: no page shows it"

@@ -11,17 +11,17 @@ import queue
 import tempfile
 import threading
 import time
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refine.errors import DesignError, RefineError, RefineWarning
+from refine.errors import DesignError, RefineError
 from refine.space.encoding import label
 from refine.trials.finished import FinishedTrial
 from refine.trials.metric import Metric
 from refine.utils.format import plural
+from refine.utils.warning import warn
 
 if TYPE_CHECKING:
     from refine.tree.round import Round
@@ -137,11 +137,9 @@ class Tracker(ABC):
                 if late:
                     self._error = self._error or f"no answer within {self._patience:g} s"
         if self._error:
-            warnings.warn(
+            warn(
                 f"{self.name}: {plural(self._unsent, 'trial')} of round {found.id} may be missing there ({self._error}); all are in "
-                "the store, and send(round) of the tracker sends them again",
-                RefineWarning,
-                stacklevel=3,
+                "the store, and send(round) of the tracker sends them again"
             )
 
     def send(self, found: Round) -> None:

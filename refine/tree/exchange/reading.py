@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from refine.errors import AnalysisError, RefineError, RefineWarning, did_you_mean
+from refine.errors import AnalysisError, RefineError, did_you_mean
 from refine.space.space import Space
 from refine.store.sound import BROKEN, said
 from refine.tree.exchange.cells import without_secret
 from refine.tree.exchange.runs import Found, Reading, Runs, runs_from
+from refine.utils.warning import warn
 
 KINDS = ("wandb", "mlflow", "optuna", "tensorboard", "kerastuner", "raytune")
 
@@ -48,9 +48,7 @@ def read_source(
 def warn_left_out(found: Runs) -> None:
     """Warns of runs that are left out, and why."""
     counts = ", ".join(f"{count} {why}" for why, count in found.left_out.items())
-    warnings.warn(
+    warn(
         f"{found.source}: {sum(found.left_out.values())} of its runs are left out: {counts}; "
-        f"tree.read_runs(..., {found.kind!r}) shows all that is read",
-        RefineWarning,
-        stacklevel=3,
+        f"tree.read_runs(..., {found.kind!r}) shows all that is read"
     )

@@ -256,6 +256,7 @@ def _end_with(number: int) -> None:
 
 def main() -> int:
     """Reads the order and runs it; the exit code is 130 where it was paused."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind `&` ignores it, and so would this
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     try:

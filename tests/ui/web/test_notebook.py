@@ -57,7 +57,7 @@ def test_the_widget_answers_the_front_end(root, monkeypatch):
     drawn = {"round": root.id, "risk": 0.1, "proposal": shown["review"]["proposal"]}
     content, buffers = ask({"type": "trials", **drawn})
     assert "answer" not in content
-    assert len(buffers[0]) == shown["review"]["trials"] * (2 * len(shown["review"]["panels"]) + 9)
+    assert len(buffers[0]) == shown["review"]["trials"] * (2 * len(shown["review"]["panels"]) + 2 + 9)
     assert widget.child is None
     decided = {
         "round": root.id,
@@ -173,7 +173,7 @@ def test_in_jupyterlab_a_bound_is_dragged_and_accepted(browser, lab, tmp_path):
     page.wait_for_selector(".refine-notebook .refine-numbers [data-number]", timeout=90_000)
     settled(page)
     page.get_by_label("Accepted risk of the proposal").press("End")
-    until(page, "document.querySelector('.refine-bar pre').textContent.includes('risk=0.3')")
+    until(page, "document.querySelector('.refine-python pre').textContent.includes('risk=0.3')")
     settled(page)
     page.locator('[data-parameter="dropout"]').scroll_into_view_if_needed()
     drag(page, "dropout", "upper", 120)
