@@ -73,8 +73,8 @@ test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(OLDEST)/bin/python -W ignore $(TESTS) -W ignore -m '$(FAST)' $(CALLS)
 	@echo '--- fast tests, the newest Python'
 	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
-	@echo '--- all other tests'
-	$(RUN) $(TESTS) -m 'not ($(FAST))'
+	@echo '--- all other tests, of which many wait for processes of their own'
+	$(RUN) $(TESTS) -n 3 -m 'not ($(FAST))'
 
 coverage: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(RUN) $(TESTS) --cov --cov-report=term:skip-covered
