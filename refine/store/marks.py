@@ -80,6 +80,15 @@ def last_marks(engine: sa.Engine, tree: int) -> dict[int, int]:
         return {pk: int(row) for pk, row in connection.execute(query.group_by(m.node))}
 
 
+def last_exclusions(engine: sa.Engine, tree: int) -> dict[int, int]:
+    """Node row -> row that last left a trial of it out, or took it back; nodes without any are left out."""
+    m, node = t.mark.c, t.node.c
+    query = sa.select(m.node, sa.func.max(m.pk)).join(t.node, node.pk == m.node)
+    query = query.where(node.tree == tree, m.excluded.is_not(None)).group_by(m.node)
+    with engine.connect() as connection:
+        return {pk: int(row) for pk, row in connection.execute(query)}
+
+
 def state_of(connection: sa.Connection, nodes: Sequence[int] | None = None) -> sa.ColumnElement[Any]:
     """The state of a trial as a column: the stored one, or that it is excluded.
 

@@ -25,7 +25,7 @@ from refine.store.log import (
     read_shown,
     record_blocks,
 )
-from refine.store.marks import Mark, last_marks, read_marks
+from refine.store.marks import Mark, last_exclusions, last_marks, read_marks
 from refine.store.schema import shown_url, t
 from refine.store.sound import BROKEN, LARGEST, node_of, said
 from refine.trials.frame import Records
@@ -96,6 +96,10 @@ class Reader(ABC):
     def last_marks(self, tree: int) -> dict[int, int]:
         """See :func:`refine.store.marks.last_marks`."""
         return self._once(last_marks, tree)
+
+    def last_exclusions(self, tree: int) -> dict[int, int]:
+        """See :func:`refine.store.marks.last_exclusions`."""
+        return self._once(last_exclusions, tree)
 
     # A node.
 

@@ -6,6 +6,7 @@ writes ``messages.schema.json`` and ``src/messages.d.ts`` there; ``make page`` d
 """
 
 import json
+import math
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -412,8 +413,10 @@ def _wrong_inside(
 def _is(value: Any, kind: str | None) -> bool:
     if kind == "null":
         return value is None
+    if kind == "number" and isinstance(value, float):
+        return math.isfinite(value)  # Python reads what JSON does not have
     if kind in ("integer", "number"):
-        return not isinstance(value, bool) and isinstance(value, int if kind == "integer" else int | float)
+        return isinstance(value, int) and not isinstance(value, bool)
     meant = {"string": str, "boolean": bool, "array": list, "object": dict}
     return kind in meant and isinstance(value, meant[kind])
 

@@ -117,7 +117,7 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
                 return nothing(413)
         try:
             message = json.loads(bytes(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             return nothing(400)
         answer = await run_in_threadpool(session.handle, message)
         if isinstance(answer, bytes):

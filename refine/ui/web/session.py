@@ -113,7 +113,7 @@ class Session:
         self._started = started
         self._epsilon: float | None = None  # what the person gave with the review that it began with
         self._drawn: list[_Drawn] = []  # the one asked for last at the end
-        self._best: dict[tuple[str, int], pd.Series | None] = {}  # by round and its last row
+        self._best: dict[tuple[str, str], pd.Series | None] = {}  # by round and what its trials are
         if started is not None:
             self.risk = started.proposal.risk
             if started.proposal.claim.epsilon_source == "given":
@@ -189,26 +189,21 @@ class Session:
         home = self.shown.context
         counts = home.counts
         progress = {i: _progress(counts.get(s.pk, {}), s.n) for i, s in home.nodes.items()}
+        last = home.reader.last_marks(home.tree)
+        marks = {i: last[s.pk] for i, s in home.nodes.items() if s.pk in last}
         job = None if self.background is None else self.background.job()
-        return {"progress": progress, "versions": self._versions(), "job": job}
+        return {"progress": progress, "versions": self._versions(), "marks": marks, "job": job}
 
     def _versions(self) -> dict[str, str]:
-        """Round -> what its evidence is made of: changes with every run of it or of a round that it came from."""
+        """Round -> what its evidence is made of: changes with the trials of it and of the rounds that it came from."""
         home = self.shown.context
-        nodes, last = home.nodes, home.reader.last_rows(home.tree)
-        left_out = self._exclusions(home)
+        nodes = home.nodes
+        own = _evidence(home, nodes)
         found = {}
         for node_id, stored in nodes.items():
-            pks = [nodes[n.id].pk for n in path_to(stored.node, nodes)]
-            rows = [f"{last.get(pk, 0)}{left_out.get(pk, '')}" for pk in pks]
-            found[node_id] = " ".join([*rows, str(stored.node.allow_degenerate), str(stored.node.epsilon)])
+            path = [own[n.id] for n in path_to(stored.node, nodes)]
+            found[node_id] = " ".join([*path, str(stored.node.epsilon)])
         return found
-
-    def _exclusions(self, home: Context) -> dict[int, str]:
-        """Node row -> when trials of it were last excluded, or taken back: a star changes no evidence."""
-        marks = {pk: home.reader.marks(pk) for pk in home.reader.last_marks(home.tree)}
-        said = {pk: [m.created for m in found if m.excluded is not None] for pk, found in marks.items()}
-        return {pk: f"-{max(times):.6f}" for pk, times in said.items() if times}
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
         home = self.shown.context.at_once()
@@ -232,10 +227,10 @@ class Session:
     def _tops(self, rounds: Sequence[Round]) -> dict[str, pd.Series | None]:
         """The best trial of every round, read again only where there are other trials."""
         home = rounds[0].context
-        last = home.reader.last_rows(home.tree)
+        evidence = _evidence(home, home.nodes)
         known, now = self._best, {}
         for found in rounds:
-            key = found.id, last.get(home.nodes[found.id].pk, 0)
+            key = found.id, evidence[found.id]
             now[key] = known[key] if key in known else found.best  # noqa: SIM401  # read only then
         self._best = now
         return {node_id: best for (node_id, _), best in now.items()}
@@ -307,6 +302,7 @@ class Session:
 
     def _mark(self, message: Mapping[str, Any]) -> Answer:
         found, sheet = self._found(message), self._sheet(message)
+        _text(message.get("text"))
         desk.mark(found, sheet, message)
         return {**desk.trial(found, self._sheet(message), message["number"]), "said": desk.said(message)}
 
@@ -452,6 +448,20 @@ class Session:
         return started.edits[name]
 
 
+def _evidence(home: Context, nodes: Mapping[str, StoredNode]) -> dict[str, str]:
+    """Round -> what its own trials are, and which of them may be best: a star or a note changes none of it.
+
+    How many they are tells that one was taken away, the last row that one came, or came again.
+    """
+    counts, reader = home.counts, home.reader
+    last, left_out = reader.last_rows(home.tree), reader.last_exclusions(home.tree)
+    found = {}
+    for node_id, stored in nodes.items():
+        pk, n = stored.pk, sum(counts.get(stored.pk, {}).values())
+        found[node_id] = f"{n}/{last.get(pk, 0)}/{left_out.get(pk, 0)}/{stored.node.allow_degenerate}"
+    return found
+
+
 def _forms(review: Review) -> dict[str, Any]:
     """A review's edits as the front end has them."""
     old, proposed = review.proposal.old, review.proposal.space
@@ -481,7 +491,11 @@ def _about(found: Round) -> str:
 
 
 def _note(message: Mapping[str, Any]) -> str:
-    note = message.get("note") or ""
-    if len(note) > _LONGEST_NOTE:
+    return _text(message.get("note"))
+
+
+def _text(written: str | None) -> str:
+    """What somebody wrote, if the page may store as much."""
+    if len(written or "") > _LONGEST_NOTE:
         raise ReviewError(f"a note must be a text of at most {_LONGEST_NOTE:,} letters")
-    return str(note)
+    return written or ""

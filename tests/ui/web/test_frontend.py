@@ -78,6 +78,10 @@ def test_every_message_has_a_schema_and_an_answer(tree):
             {"type": "preview", "round": "a", "belief": {"x": {"weights": [0.5, None, {}]}}},
             r"message 'preview': belief\.x\.weights\.2 must be a number or null, got {}",
         ),
+        (
+            {"type": "epsilon", "round": "a", "value": float("nan")},  # which Python reads from JSON
+            "message 'epsilon': value must be a number or null, got nan",
+        ),
     ],
 )
 def test_what_is_no_message_is_said_where(message, text):

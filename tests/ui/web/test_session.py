@@ -439,6 +439,31 @@ def test_runs_again_are_other_evidence(tree, root, again):
     assert digest == found.propose().proposal.digest != message["proposal"]
 
 
+def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, tree):
+    def best():
+        return session.handle({"type": "tree"})["rounds"][0]["about"]
+
+    first, number = best(), int(root.best.name)
+    pulse = session.handle({"type": "pulse"})
+    assert pulse["marks"] == {}
+    message = {"type": "decide", "kind": "accept", **about(session, root, n=4)}
+    root.star([number])
+    starred = session.handle({"type": "pulse"})
+    assert starred["versions"] == pulse["versions"]
+    assert starred["marks"].keys() == {root.id}
+    root.exclude([number], "other data")
+    assert (
+        best() == f"120/120 · best {root.best['value']:.4f}" != first
+    )  # the side shows no trial that counts no more
+    assert "its evidence has changed since this page was drawn" in session.handle(message)["error"]
+    root.include([number])
+    assert best() == first
+    message |= about(session, root)
+    tree.delete_trials(root, [0])  # one that was not the last
+    assert "its evidence has changed since this page was drawn" in session.handle(message)["error"]
+    assert root.decisions == ()
+
+
 def test_what_was_drawn_is_answered_for_when_trials_come(session, root):
     drawn = about(session, root)
     n = shown(session, root)["review"]["trials"]
