@@ -133,6 +133,7 @@ class Background:
                 "options": dict(options),
                 "objective": self.objective,
                 "command": self.command,
+                "path": os.environ.get("PYTHONPATH"),
             }
             path = os.pathsep.join([_HOME, *filter(None, [os.environ.get("PYTHONPATH")])])
             # Without -P, whoever may write into the working directory could give it modules before the objective's is asked for.
@@ -254,10 +255,19 @@ def _end_with(number: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _set_path(path: str | None) -> None:
+    """Gives programs that a round starts the ``PYTHONPATH`` that they have everywhere: this process's leads to refine as well."""
+    if path is None:
+        os.environ.pop("PYTHONPATH", None)
+    else:
+        os.environ["PYTHONPATH"] = path
+
+
 def main() -> int:
     """Reads the order and runs it; the exit code is 130 where it was paused."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind `&` ignores it, and so would this
     order = json.loads(sys.stdin.readline())
+    _set_path(order["path"])
     threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     try:
         print(run_order(order), flush=True)  # noqa: T201

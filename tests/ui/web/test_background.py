@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import time
 
@@ -14,10 +15,10 @@ from refine.ui.web.background import Background
 from refine.ui.web.session import Session
 
 OBJECTIVE = """
-import time
+import os, time
 
 def score(p):
-    print("trying", p["x"], flush=True)
+    print("trying", p["x"], "with", os.environ.get("PYTHONPATH"), flush=True)
     time.sleep(p["pause"])
     return p["x"]
 
@@ -144,7 +145,10 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
     with contextlib.closing(given):
         session = Session(script, background=given)
         session.handle({"type": "run", "round": script.id})
-        assert ended(session)["text"] == "ended"
+        job = ended(session)
+        assert job["text"] == "ended"
+        # A program of another Python must not be led to refine's packages.
+        assert f"with {os.environ.get('PYTHONPATH')}\n" in job["log"]
     assert len(script.trials) == 6
     with refine.Tree("m", store="sqlite://") as in_memory:
         inside = in_memory.add_round(
