@@ -150,7 +150,7 @@ export class BeliefStrip {
       form !== null && this.plan.idle ? "A belief chooses exploit trials: give them a share below." : "",
     ].filter(Boolean).join(" ");
     if (!this.range) {
-      const active = document.activeElement;
+      const active = /** @type {Document | ShadowRoot} */ (this.body.getRootNode()).activeElement;
       this.weights.forEach((input, i) => {
         const weight = form?.weights?.[i] ?? null;
         if (input !== active) input.value = weight === null ? "" : percent(weight);

@@ -29,7 +29,7 @@ export class Choices {
   // Who says so: "proposed", "kept" (nothing is proposed), "edited" or "rejected".
   source(name) {
     if (this.rejected.has(name)) return "rejected";
-    if (name in this.edits) return "edited";
+    if (Object.hasOwn(this.edits, name)) return "edited";
     return proposes(this.panels.get(name)) ? "proposed" : "kept";
   }
 

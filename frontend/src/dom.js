@@ -35,6 +35,14 @@ function filled(element, attributes, children) {
   return element;
 }
 
+/**
+ * Does what a button stands for, once where somebody clicks twice: by then it may stand for something else.
+ * @param {MouseEvent} event @param {() => any} act
+ */
+export function once(event, act) {
+  if (event.detail < 2) act();
+}
+
 /** @param {Element} element @param {any[]} children */
 export function replace(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));

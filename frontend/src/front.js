@@ -137,12 +137,13 @@ export class Front {
   }
 
   async choose() {
-    if (this.picked === null) return;
+    const { picked, round } = this;
+    if (picked === null) return;
     this.button.disabled = true;
-    const answer = await this.send({ type: "choose", round: this.round, point: this.picked.label, note: this.note.value });
+    const answer = await this.send({ type: "choose", round, point: picked.label, note: this.note.value });
     this.update();
-    if (answer === null) return;
-    for (const point of /** @type {FrontAnswer} */ (this.content).points) point.chosen = point.label === this.picked.label;
+    if (answer === null || this.round !== round) return;
+    for (const point of /** @type {FrontAnswer} */ (this.content).points) point.chosen = point.label === picked.label;
     this.note.value = "";
     this.update();
     this.say(answer.text, "good");

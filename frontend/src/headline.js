@@ -1,11 +1,11 @@
 // What to do next, with a button that does it; what is claimed folds below.
-import { h } from "./dom.js";
+import { h, once } from "./dom.js";
 
 export class Headline {
   // `act` is called with what the button stands for: {do, n, top, seeds}.
   constructor(act) {
     this.text = h("span", { class: "refine-next" });
-    this.button = h("button", { type: "button", class: "refine-do", hidden: true, onclick: () => act(this.step) });
+    this.button = h("button", { type: "button", class: "refine-do", hidden: true, onclick: (event) => once(event, () => act(this.step)) });
     this.call = h("code", { class: "refine-call" });
     this.element = h("div", { class: "refine-headline" }, this.text, this.call, this.button);
     this.claim = h("p", { class: "refine-claim" });

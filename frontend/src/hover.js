@@ -122,7 +122,7 @@ export class Hover {
     if (this.known.has(number)) return this.known.get(number);
     const { round } = this.page;
     const answer = await this.page.transport.ask({ type: "trial", round: round.id, number });
-    if (answer?.error || this.page.round !== round) return null;
+    if (answer?.error || !sameTrials(this.page.round, round)) return null;
     if (this.known.size >= KEPT) this.known.delete(this.known.keys().next().value);
     this.known.set(number, answer);
     return answer;
@@ -178,7 +178,7 @@ export class Hover {
     const { number, key } = content;
     const { round } = this.page;
     const answer = await this.page.transport.ask({ type: "mark", round: round.id, number, key, do: what, text });
-    if (this.page.round !== round) return;
+    if (this.page.round.id !== round.id) return;
     if (answer.error) {
       if (this.pinned === number) this.refused.textContent = answer.error;
       else this.page.say(answer.error, "bad");
@@ -191,12 +191,18 @@ export class Hover {
       await this.page.open(round.id);
       if (this.page.round.id === round.id) this.page.say(answer.said, "good");
     } else {
-      if (this.pinned === number) {
-        this.show(answer, this.at);
-        if (what !== "note") /** @type {HTMLElement} */ (this.card.querySelector(".refine-card-tools button")).focus();
-      }
+      if (this.pinned === number) this.again(answer);
       this.page.list.again();
     }
+  }
+
+  // The card of the same trial, drawn anew: the keyboard stays where it was.
+  again(content) {
+    const controls = () => /** @type {HTMLElement[]} */ ([...this.card.querySelectorAll("button, input, summary")]);
+    const { activeElement } = /** @type {Document | ShadowRoot} */ (this.card.getRootNode());
+    const at = controls().findIndex((control) => control === activeElement);
+    this.show(content, this.at);
+    controls()[at]?.focus({ preventScroll: true });
   }
 
   // Above everything, whatever the card lies in; an older browser shows it where it stands.
@@ -211,6 +217,11 @@ export class Hover {
     this.shown = false;
     this.card.classList.remove("shown");
   }
+}
+
+/** Whether the numbers of trials mean the same in both answers about a round. */
+export function sameTrials(a, b) {
+  return a?.id === b?.id && a?.version === b?.version;
 }
 
 function cardOf(content, whole) {

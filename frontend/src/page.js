@@ -16,6 +16,7 @@ import { TrialList } from "./trials.js";
 import { Views } from "./views.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
+const LONG = 400; // milliseconds after which one wants to know what takes so long
 
 export class Page {
   /** @param {HTMLElement} element @param {import("./transport.js").Transport} transport */
@@ -167,6 +168,7 @@ export class Page {
   async choose(id) {
     if (id === this.round?.id) return;
     await this.open(id);
+    if (this.round?.id !== id) return; // another one was chosen meanwhile, or it is gone
     await this.drawTree(id);
     /** @type {HTMLElement | null} */ (this.side.querySelector(`[data-round="${id}"]`))?.focus();
   }
@@ -177,11 +179,17 @@ export class Page {
     return { edits, rejected: [...rejected], history, size: this.sized ? this.size.value : null, note: this.note.value, plan: this.plan.state };
   }
 
-  async open(id, begun) {
+  async open(id, begun, followed = false) {
     this.turn += 1;
     const { turn } = this;
+    const waiting = followed ? null : setTimeout(() => this.say(`Analysing round ${id} …`), LONG);
     const round = await this.send({ type: "round", round: id, risk: this.slider.risk });
+    clearTimeout(waiting);
     if (round === null || turn !== this.turn) return;
+    if (followed && this.busy) {
+      this.offer(round.progress.ended - this.round.progress.ended);
+      return;
+    }
     this.draw(round, begun);
     await this.fetchTrials();
   }
@@ -223,7 +231,7 @@ export class Page {
     this.epsilon.value = review.epsilon_given ?? "";
     this.epsilon.placeholder = review.epsilon_text;
     this.headline.show(review);
-    const said = ({ name, value }) => `${name} = ${value}${name in this.choices.edits ? ` → ${this.choices.edits[name].text}` : ""}`;
+    const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
     this.scale.textContent = this.ranked ? review.view.rank_text : review.view.text;
     this.brokenKey.hidden = review.constraints.length === 0;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
@@ -241,21 +249,23 @@ export class Page {
 
   async fetchTrials() {
     const { round, review } = this;
-    if (review === null || this.trials !== null) return;
-    const buffer = await this.send({ type: "trials", ...this.drawn });
-    if (buffer === null || this.round !== round) return;
-    this.trials = columnsOf(buffer, review.panels.map((panel) => panel.name), review.trials);
-    this.paint();
-    await this.fetchNumbers(round);
+    if (review === null) return;
+    if (this.trials === null) {
+      const buffer = await this.send({ type: "trials", ...this.drawn });
+      if (buffer === null || this.round !== round) return;
+      this.trials = columnsOf(buffer, review.panels.map((panel) => panel.name), review.trials);
+      this.paint();
+    }
+    if (!this.trials.numbers) await this.fetchNumbers(this.trials);
   }
 
   // Which trial every dot is: asked for once the dots are there, since a large round takes a moment.
-  async fetchNumbers(round) {
+  async fetchNumbers(trials) {
     const buffer = await this.transport.ask({ type: "numbers", ...this.drawn });
-    if (this.round !== round || this.trials === null || buffer.error) return;
-    this.trials.numbers = new Uint32Array(buffer);
-    this.trials.rows = new Map();
-    this.trials.numbers.forEach((number, i) => this.trials.rows.set(number, i));
+    if (this.trials !== trials || buffer.error) return; // a proposal of another risk is of the same trials
+    trials.numbers = new Uint32Array(buffer);
+    trials.rows = new Map();
+    trials.numbers.forEach((number, i) => trials.rows.set(number, i));
   }
 
   // The level of either parameter of a pair that a trial has.
@@ -292,6 +302,8 @@ export class Page {
     this.turn += 1; // an answer for a risk that was passed over comes too late
     this.sliding = true;
     this.acceptButton.disabled = true;
+    this.declineButton.disabled = true;
+    this.headline.update(this.choices.changed, this.barred);
     this.header.classList.add("stale");
     for (const panel of this.panels) {
       panel.panel.proposed = option.proposed[panel.panel.name];
@@ -338,7 +350,9 @@ export class Page {
     }
     if (this.away) this.say("");
     this.away = false;
-    if (!this.hear(pulse)) return;
+    const news = this.hear(pulse);
+    this.heed(pulse.marks);
+    if (!news) return;
     await this.drawTree();
     const { round } = this;
     if (round === null) return;
@@ -351,7 +365,16 @@ export class Page {
     const progress = pulse.progress[round.id];
     this.progressTo(progress);
     if (this.busy) this.offer(progress.ended - round.progress.ended);
-    else await this.open(round.id);
+    else await this.open(round.id, undefined, true);
+  }
+
+  // What was noted about trials of the round, here or elsewhere, is read anew.
+  heed(marks) {
+    const noted = `${this.round?.id} ${marks[this.round?.id] ?? 0}`;
+    if (noted === this.noted) return;
+    this.noted = noted;
+    this.hover.known.clear();
+    this.list.again();
   }
 
   // Takes in a pulse; whether there is news of trials or rounds.
@@ -368,7 +391,7 @@ export class Page {
     if (this.review === null) return false;
     const { activeElement } = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const held = (part) => part.contains(activeElement) || part.querySelector("details[open]") !== null;
-    return this.choices.changed || this.root.querySelector("dialog") !== null || [this.grid, this.pairs, this.checks].some(held);
+    return this.choices.changed || this.hover.pinned !== null || this.root.querySelector("dialog") !== null || [this.grid, this.pairs, this.checks].some(held);
   }
 
   offer(count) {
@@ -485,7 +508,10 @@ export class Page {
 
   // Why the headline's button can't be used; empty where it can.
   get barred() {
-    if (this.headline.step?.do === "accept") return this.refused ? "What is chosen can't be accepted" : "";
+    if (this.headline.step?.do === "accept") {
+      if (this.sliding) return "What is proposed at this risk is on its way";
+      return this.refused ? "What is chosen can't be accepted" : "";
+    }
     return this.runner.barred;
   }
 
@@ -504,9 +530,15 @@ export class Page {
   }
 
   async decide(kind) {
+    const { round } = this;
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
     await this.asked; // what is decided is what the header says
+    if (this.round !== round) {
+      this.say(`Nothing is decided: round ${round.id} was left, or drawn anew, before its numbers were there.`, "bad");
+      this.ask();
+      return;
+    }
     if (kind === "accept" && this.refused) {
       this.declineButton.disabled = false;
       return;
@@ -517,7 +549,12 @@ export class Page {
     if (answer === null) return;
     this.say(`${answer.text} ${answer.warning}`.trim(), answer.warning ? "" : "good");
     if (answer.child !== null && this.runner.barred === "") {
-      this.said.append(" ", h("button", { type: "button", onclick: () => this.runner.start(answer.child, {}) }, "run it now"));
+      const button = h("button", { type: "button" }, "run it now");
+      button.addEventListener("click", async () => {
+        button.disabled = true;
+        button.disabled = (await this.runner.start(answer.child, {})) !== null;
+      });
+      this.said.append(" ", button);
     }
     await this.drawTree();
   }

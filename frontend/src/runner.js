@@ -1,6 +1,6 @@
 // @ts-check
 // Runs the round that is shown, or its best again, in the background of the page's server: progress, pause, log.
-import { h, replace } from "./dom.js";
+import { h, once, replace } from "./dom.js";
 
 /** @typedef {import("./messages.js").Job} Job */
 /** @typedef {import("./messages.js").Runnable} Runnable */
@@ -20,10 +20,11 @@ export class Runner {
     this.runnable = null;
     this.round = "";
     this.progress = "";
+    this.asking = false;
     this.workers = this.input(changed, { value: "1", step: 1, "aria-label": "Workers: how many trials run at a time" });
     this.hours = this.input(changed, { step: "any", placeholder: "no limit", "aria-label": "Hours after which a run ends in order" });
     this.trials = this.input(changed, { step: 1, placeholder: "all", "aria-label": "Trials after which a run ends in order" });
-    this.button = h("button", { type: "button", class: "refine-run", onclick: () => this.press() });
+    this.button = h("button", { type: "button", class: "refine-run", onclick: (event) => once(event, () => this.press()) });
     this.text = h("span", { class: "refine-runs", role: "status" });
     this.because = h("p", {});
     this.command = h("code", {});
@@ -87,9 +88,10 @@ export class Runner {
   }
 
   async ask(message) {
-    this.button.disabled = true;
+    this.asking = true;
+    this.update();
     const answer = await this.send(message);
-    this.button.disabled = false;
+    this.asking = false;
     if (answer !== null) {
       this.job = answer.job;
       this.progress = "";
@@ -102,11 +104,13 @@ export class Runner {
   get barred() {
     if (this.runnable === null) return "A notebook runs rounds in its cells";
     if (!this.runnable.able) return this.runnable.why;
+    if (this.asking) return "It is being started";
     return this.runs ? `Round ${this.job?.round} is running` : "";
   }
 
   update() {
     const { runnable, job } = this;
+    this.button.disabled = this.asking;
     this.button.hidden = !(this.runs || (runnable?.able && runnable.left > 0));
     if (this.runs) {
       this.button.textContent = job?.pausing ? "stop now" : "pause";

@@ -12,7 +12,7 @@ export function drawSuggestions(section, suggestions, take) {
       "li",
       {},
       h("strong", {}, each.by || "somebody"),
-      `: ${each.text}. “${each.why}” `,
+      `: ${each.text}. ${each.why ? `“${each.why}” ` : ""}`,
       h("button", { type: "button", onclick: () => take(each.edits) }, "take over"),
     ),
   );

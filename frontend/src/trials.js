@@ -1,15 +1,18 @@
 // Every trial of the round as a list: sorted and filtered by the session, which sends what is scrolled to.
 import { h, replace } from "./dom.js";
+import { sameTrials } from "./hover.js";
 
 const ROW = 28; // pixels, as in the style sheet
 const PART = 100; // rows that are asked for at once
 const PAUSE = 250; // milliseconds after a letter before it is asked
+const TAKES = { number: ["low", "high"], choice: ["is"], text: ["holds"] };
 
 export class TrialList {
   /** @param {import("./page.js").Page} page */
   constructor(page) {
     this.page = page;
     this.round = null;
+    this.filters = {};
     this.said = h("span", { class: "refine-faint", role: "status" });
     this.clearButton = h("button", { type: "button", hidden: true, onclick: () => this.clear() }, "clear filters");
     this.head = h("thead", {});
@@ -33,15 +36,27 @@ export class TrialList {
   /** The page shows a round, or the same with other trials. */
   show(round) {
     const another = round.id !== this.round?.id;
-    const same = !another && round.version === this.round.version;
+    const same = sameTrials(round, this.round);
     this.round = round;
     if (same) return;
-    if (another) this.columns = null;
-    if (this.columns) this.again();
+    if (another) {
+      clearTimeout(this.timer);
+      this.columns = null;
+      this.order = null;
+      this.filters = {};
+    }
+    if (this.columns) this.renew();
     else this.open();
   }
 
-  /** Reads the same rows anew: others have come, or something was noted about one. */
+  // Other trials have come: with them columns may, or levels to filter by.
+  async renew() {
+    if (this.element.open) {
+      if (await this.readHead()) await this.ask(true);
+    } else this.columns = null;
+  }
+
+  /** Reads the same rows anew: something was noted about one. */
   again() {
     if (this.element.open && this.columns) this.ask(true);
     else this.columns = null;
@@ -53,14 +68,22 @@ export class TrialList {
       await this.ask();
       return;
     }
+    if (await this.readHead()) await this.ask();
+  }
+
+  // Its columns, drawn where they are others; order and filters stay as far as there are such. Whether they have come.
+  async readHead() {
     const { round } = this;
     const found = await this.page.send({ type: "list", round: round.id });
-    if (found === null || this.round !== round) return;
-    this.columns = [{ name: "number", title: "trial", kind: "none" }, ...found.columns];
-    this.order = found.order;
-    this.filters = {};
+    if (found === null || !sameTrials(this.round, round)) return false;
+    const columns = [{ name: "number", title: "trial", kind: "none", levels: [] }, ...found.columns];
+    if (JSON.stringify(columns) === JSON.stringify(this.columns)) return true;
+    this.columns = columns;
+    const known = new Map(columns.map((column) => [column.name, column]));
+    if (!known.has(this.order?.by)) this.order = found.order;
+    this.filters = Object.fromEntries(Object.entries(this.filters).filter(([name, filter]) => fits(known.get(name), filter)));
     this.drawHead();
-    await this.ask();
+    return true;
   }
 
   // What is asked for.
@@ -147,16 +170,17 @@ export class TrialList {
           step: "any",
           placeholder: end === "low" ? "min" : "max",
           "aria-label": `${title}, ${end === "low" ? "at least" : "at most"}`,
+          value: this.filters[name]?.[end],
           oninput: (event) => this.filter(name, end, Number.isNaN(event.target.valueAsNumber) ? null : event.target.valueAsNumber),
         }),
       );
     }
     if (kind === "choice") {
       const narrow = levels.length === 1 && levels[0].length === 1;
-      const options = ["", ...levels].map((level) => h("option", { value: level }, level || (narrow ? "" : "all")));
+      const options = ["", ...levels].map((level) => h("option", { value: level, selected: level === (this.filters[name]?.is ?? "") }, level || (narrow ? "" : "all")));
       return [h("select", { class: narrow ? "narrow" : null, "aria-label": `${title}, which`, onchange: (event) => this.filter(name, "is", event.target.value) }, options)];
     }
-    if (kind === "text") return [h("input", { type: "text", placeholder: "holds", "aria-label": `${title}, holds`, oninput: (event) => this.filter(name, "holds", event.target.value) })];
+    if (kind === "text") return [h("input", { type: "text", placeholder: "holds", value: this.filters[name]?.holds, "aria-label": `${title}, holds`, oninput: (event) => this.filter(name, "holds", event.target.value) })];
     return [];
   }
 
@@ -185,7 +209,7 @@ export class TrialList {
     const row = part?.rows[at % PART];
     const attributes = { "aria-rowindex": at + 3, "data-at": at };
     if (!row) return h("tr", attributes, h("td", { colspan: this.columns.length, class: "refine-faint" }, "…"));
-    const cells = row.cells.map((text, i) => i === 0 ? h("td", {}, star(row.number, row.starred)) : h("td", { class: this.columns[i + 1].kind === "number" ? "right" : null, title: text.length > 18 ? text : null }, text));
+    const cells = row.cells.map((text, i) => i === 0 ? h("td", {}, star(row.number, row.starred)) : h("td", { class: this.columns[i + 1]?.kind === "number" ? "right" : null, title: text.length > 18 ? text : null }, text));
     const number = h("button", { type: "button", tabindex: at === this.active ? "0" : "-1", "aria-label": `trial ${row.number}` }, String(row.number));
     return h("tr", { ...attributes, "data-number": row.number, class: row.usable ? null : "unusable" }, h("th", { scope: "row", class: "right" }, number), cells);
   }
@@ -247,6 +271,12 @@ export class TrialList {
     this.button(this.active)?.setAttribute("tabindex", "0");
     if (focus) (this.button(this.active) ?? this.scroller).focus({ preventScroll: true });
   }
+}
+
+// Whether a column can be filtered so.
+function fits(column, filter) {
+  const takes = column ? (TAKES[column.kind] ?? []) : [];
+  return Object.keys(filter).every((key) => takes.includes(key)) && (filter.is === undefined || column.levels.includes(filter.is));
 }
 
 function star(number, given) {

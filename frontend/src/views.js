@@ -5,6 +5,7 @@ import { pairPicture } from "./checks.js";
 import { h, replace, s } from "./dom.js";
 import { Dots } from "./dots.js";
 import { showFigure } from "./figures.js";
+import { sameTrials } from "./hover.js";
 import { placed, scaleOf } from "./places.js";
 
 const [LEFT, RIGHT, TOP, TALL, AXIS] = [52, 14, 8, 230, 34]; // pixels of the history
@@ -98,12 +99,12 @@ export class Views {
   async drawHistory(place) {
     const { round } = this;
     const [content, buffer] = await Promise.all([this.page.send({ type: "history", round: round.id }), this.page.send({ type: "past", round: round.id })]);
-    if (content === null || buffer === null || this.round !== round) return;
-    const { n } = content;
-    if (buffer.byteLength !== 17 * n) { // trials came between the two answers
+    if (!sameTrials(this.round, round)) return;
+    if (content === null || buffer === null || buffer.byteLength !== 17 * content.n) { // trials may come between the two answers
       delete place.dataset.drawn;
       return;
     }
+    const { n } = content;
     const trials = { n, values: new Float64Array(buffer, 0, n), best: new Float64Array(buffer, 8 * n, n), flags: new Uint8Array(buffer, 16 * n, n) };
     const canvas = h("canvas", { class: "refine-dots", "aria-hidden": "true" });
     const svg = s("svg", { class: "refine-plot", role: "img", "aria-label": content.text });
@@ -155,7 +156,8 @@ export class Views {
       replace(place, h("p", {}, "The round varies one parameter alone."));
       return;
     }
-    const first = review.pairs[0] ?? { a: names[0], b: names[1] };
+    const last = this.looked; // at, before other trials came
+    const first = last && names.includes(last.a) && names.includes(last.b) ? last : (review.pairs[0] ?? { a: names[0], b: names[1] });
     const fields = ["a", "b"].map((side) => h("select", { "aria-label": side === "a" ? "across" : "upwards", onchange: () => this.drawCells() }, names.map((name) => h("option", { value: name, selected: name === first[side] }, name))));
     this.pair = { fields, cells: h("div", { class: "refine-cells" }), chart: { nearest: () => null, light: (number) => this.lightCell(number) } };
     replace(place, h("p", {}, fields[0], " × ", fields[1]), this.pair.cells);
@@ -166,6 +168,7 @@ export class Views {
   async drawCells() {
     const { pair } = this;
     const [a, b] = pair.fields.map((field) => field.value);
+    this.looked = { a, b };
     if (a === b) {
       replace(pair.cells, h("p", {}, "Choose two different parameters."));
       return;
@@ -187,7 +190,11 @@ export class Views {
   async drawParent(place) {
     const { round } = this;
     const found = await this.page.send({ type: "parent", round: round.id });
-    if (found === null || this.round !== round) return;
+    if (!sameTrials(this.round, round)) return;
+    if (found === null) {
+      delete place.dataset.drawn;
+      return;
+    }
     const { head, rows } = found;
     const picture = h("div", {});
     replace(

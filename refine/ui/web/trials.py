@@ -143,7 +143,9 @@ class Sheet:
         else:
             levels = list(_labels(self.space, name))
             levels = levels or [str(v) for v in dict.fromkeys(cells.head(10_000))]
-        return Column(name, title, "choice" if len(levels) <= _LEVELS else "text", tuple(levels))
+        if len(levels) > _LEVELS:
+            return Column(name, title, "text")
+        return Column(name, title, "choice", tuple(levels))
 
     def cells(self, name: str) -> npt.NDArray[Any]:
         """(n,) what a column holds.

@@ -40,7 +40,7 @@ def served(found: refine.Round, **options) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def visit(browser, url: str, **options):
+def visit(browser, url: str, *, between=None, **options):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
     context.set_default_timeout(120_000)  # a machine that is busy with other things is no error of the page
     page = context.new_page()
@@ -51,6 +51,8 @@ def visit(browser, url: str, **options):
         "request",
         lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(f"asked for {r.url}"),
     )
+    if between is not None:
+        page.route("**/ask", between)  # what becomes of the page's questions
     page.goto(url)
     page.wait_for_selector(".refine-numbers [data-number]", timeout=120_000)  # it waits for an analysis
     yield page

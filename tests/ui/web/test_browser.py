@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from pages import SPACE, bounds, drag, handle, number, served, settled, until, visit
+from pages import SPACE, bounds, drag, handle, number, point, served, settled, until, visit
 
 import refine
 from refine.design.space_filling import design_named, draw
@@ -230,6 +230,53 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
         page.get_by_role("button", name="undo").click()
         settled(page)
         assert bounds(page, "dropout") != mine
+
+
+def test_answers_that_come_late(browser, root, tree):
+    other = tree.add_round(SPACE, root.objective, n=60, seed=9).run(progress=False)
+    held, holding, refused = [], set(), []
+
+    def between(route):
+        kind = route.request.post_data_json["type"]
+        if kind == "numbers" and not refused:
+            refused.append(route.fulfill(json={"error": "not yet"}))
+        elif kind in holding:
+            held.append(route)
+        else:
+            route.continue_()
+
+    def let_go():
+        holding.clear()
+        while held:
+            held.pop().continue_()
+
+    with served(root) as running, visit(browser, running.url, between=between) as page:
+        settled(page)
+        # What the slider shows is accepted once it is known, by neither of the buttons.
+        holding.add("round")
+        page.get_by_label("Accepted risk of the proposal").press("End")
+        for button in (".refine-do", ".refine-accept"):
+            assert page.locator(button).is_disabled()
+        assert page.get_by_role("button", name="decline").is_disabled()
+        page.wait_for_selector("text=Analysing round")
+        let_go()
+        settled(page)
+        assert page.locator(".refine-do").is_enabled()
+        # Which trial a dot is was refused at first.
+        assert refused
+        point(page, '[data-parameter="dropout"] canvas')
+        # A decision is one on the round that was shown when it was taken.
+        holding.add("preview")
+        page.get_by_label("Note", exact=True).fill("for the first")
+        page.locator(".refine-accept").click()
+        page.locator(f'[data-round="{other.id}"]').click()
+        until(page, f"document.querySelector('h1').textContent === 'Round {other.id}'")
+        let_go()
+        page.wait_for_selector(".refine-said.bad >> text=Nothing is decided")
+        settled(page)
+        assert page.locator(".refine-accept").is_enabled()
+    assert len(tree) == 2
+    assert (root.decisions, other.decisions) == ((), ())
 
 
 def test_a_round_that_cannot_be_analysed_has_nothing_to_decide(browser, root, tree):
@@ -575,6 +622,7 @@ def test_only_the_page_itself_may_ask(server, root, tree):
     assert fetched(ask, body=message, origin="null", **kind)[0] == 403
     assert fetched(ask, body=message, origin=base, **{"content-type": "text/plain"})[0] == 415
     assert fetched(ask, body="{", origin=base, **kind)[0] == 400
+    assert fetched(ask, body="[" * 200_000, origin=base, **kind)[0] == 400
     assert fetched(ask, body="x" * 1_100_000, origin=base, **kind)[0] == 413
     # A name that was made to lead here: the address is right, the host is not.
     assert fetched(server.url, host="evil.example")[0] == 404

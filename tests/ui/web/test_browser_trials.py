@@ -154,6 +154,44 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
         until(page, "document.querySelector('.refine-list-line').textContent.startsWith('100 trials')")
 
 
+def test_trials_that_come_while_one_looks(browser, tree):
+    more = {}
+
+    def training(p):
+        return {"val_acc": score(p), **more}
+
+    found = tree.add_round(SPACE, training, n=60, seed=3, metric="val_acc", name="f").run(progress=False)
+    with served(found) as running, visit(browser, running.url) as page:
+        ready(page)
+        page.locator('[data-fold="trials"] > summary').click()
+        rows = page.locator(".refine-list tbody tr[data-number]")
+        rows.first.wait_for()
+        page.get_by_label("optimizer, which").select_option("SGD")
+        until(page, "document.querySelector('.refine-list-line').textContent.includes(' of 60 trials')")
+        # A new metric is a new column; the filter stays.
+        more["latency"] = 2.5
+        found.run(n=70, progress=False)
+        page.get_by_role("button", name="latency", exact=True).wait_for()
+        until(page, "document.querySelector('.refine-list-line').textContent.includes(' of 70 trials')")
+        assert page.get_by_label("optimizer, which").input_value() == "SGD"
+        cells = "all => all.map((row) => row.children.length)"
+        assert set(rows.evaluate_all(cells)) == {page.locator("thead [data-column]").count()}
+        # A star that is given elsewhere is seen; a card that is kept open, and what is typed there, is not taken away.
+        number = int(rows.first.get_attribute("data-number"))
+        found.star([number])
+        until(page, "document.querySelector('tbody .refine-row-star[aria-pressed=true]') !== null")
+        rows.first.locator("th button").click()
+        note = page.get_by_label("Note on the trial")
+        note.fill("not yet")
+        found.run(n=72, progress=False)
+        page.wait_for_selector(".refine-fresh button")
+        assert note.input_value() == "not yet"
+        note.press("Tab")
+        until(page, "document.querySelector('.refine-card-note')?.textContent.includes('not yet')")
+        assert page.evaluate("document.activeElement.tagName") == "SUMMARY"  # the keyboard is where it went
+    assert found.marks.loc[number, "note"] == "not yet"
+
+
 def test_views_and_the_figures_behind_checks(browser, family):
     child = family[1]
     with served(child) as running, visit(browser, running.url, color_scheme="dark") as page:
