@@ -8,6 +8,13 @@ export interface BeliefForm {
   weights?: Array<number | null>;
 }
 
+/** What differs from another round; from the one that it came from where none is said. */
+export interface Beside {
+  type: "beside";
+  round: string;
+  other?: string;
+}
+
 /** A point of the front, as a decision. */
 export interface Choose {
   type: "choose";
@@ -152,12 +159,6 @@ export interface Pair {
   b: string;
 }
 
-/** What differs from the round that one came from. */
-export interface Parent {
-  type: "parent";
-  round: string;
-}
-
 /** Some rows of the list of trials. */
 export interface Part {
   type: "part";
@@ -258,4 +259,4 @@ export interface Trials {
   type: "trials";
 }
 
-export type Message = Start | Pulse | Tree | Round | Trials | Pair | Epsilon | Preview | Decide | Run | Pause | Front | Choose | Numbers | Trial | Listing | Part | Mark | History | Past | Parent | Figure;
+export type Message = Start | Pulse | Tree | Round | Trials | Pair | Epsilon | Preview | Decide | Run | Pause | Front | Choose | Numbers | Trial | Listing | Part | Mark | History | Past | Beside | Figure;

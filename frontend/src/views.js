@@ -14,19 +14,19 @@ export class Views {
   /** @param {import("./page.js").Page} page */
   constructor(page) {
     this.page = page;
-    /** @type {{name: string, title: string, draw: (place: HTMLElement) => any, analysed?: boolean, child?: boolean}[]} */
+    /** @type {{name: string, title: string, draw: (place: HTMLElement) => any, analysed?: boolean, several?: boolean}[]} */
     this.views = [
       { name: "history", title: "history", draw: (place) => this.drawHistory(place) },
       { name: "curves", title: "learning curves", draw: (place) => showFigure(page, place, { name: "curves" }), analysed: true },
       { name: "parallel", title: "parallel coordinates", draw: (place) => showFigure(page, place, { name: "parallel" }), analysed: true },
       { name: "pair", title: "two parameters", draw: (place) => this.drawPair(place), analysed: true },
-      { name: "parent", title: "beside its parent", draw: (place) => this.drawParent(place), child: true },
+      { name: "beside", title: "beside another round", draw: (place) => this.drawBeside(place), several: true },
     ];
     this.tabs = this.views.map((view, i) =>
       h("button", { type: "button", role: "tab", id: `refine-tab-${view.name}`, "aria-controls": `refine-view-${view.name}`, "aria-selected": "false", tabindex: "-1", onclick: () => this.choose(i), onkeydown: (event) => this.pressed(event, i) }, view.title),
     );
     this.places = this.views.map((view) => h("div", { role: "tabpanel", id: `refine-view-${view.name}`, "aria-labelledby": `refine-tab-${view.name}`, class: "refine-view", tabindex: "0", hidden: true }));
-    this.summary = h("summary", {}, h("h2", {}, "Views"), h("span", { class: "refine-faint" }, "history, learning curves, parallel coordinates, two parameters, beside its parent"));
+    this.summary = h("summary", {}, h("h2", {}, "Views"), h("span", { class: "refine-faint" }, "history, learning curves, parallel coordinates, two parameters, beside another round"));
     this.element = h("details", { class: "refine-fold", "data-fold": "views", ontoggle: () => this.draw() }, this.summary, h("div", { role: "tablist", "aria-label": "Views", class: "refine-tabs" }, this.tabs), this.places);
     this.at = 0;
   }
@@ -35,7 +35,8 @@ export class Views {
   show(round) {
     const same = round.id === this.round?.id && round.version === this.round.version && (round.review === null) === (this.round.review === null);
     this.round = round;
-    const fits = (/** @type {{analysed?: boolean, child?: boolean}} */ { analysed, child }) => !(analysed && round.review === null) && !(child && round.parent === null);
+    const alone = round.parent === null && (this.page.tree?.rounds.length ?? 1) < 2;
+    const fits = (/** @type {{analysed?: boolean, several?: boolean}} */ { analysed, several }) => !(analysed && round.review === null) && !(several && alone);
     this.views.forEach((view, i) => {
       this.tabs[i].hidden = !fits(view);
     });
@@ -185,14 +186,29 @@ export class Views {
     this.pair?.picture?.light(number === null ? null : this.page.cellOf(number, this.pair.content));
   }
 
-  // The round beside the one that it came from.
+  // The round beside another one: the one that it came from, until somebody chooses.
 
-  async drawParent(place) {
+  drawBeside(place) {
     const { round } = this;
-    const found = await this.page.send({ type: "parent", round: round.id });
-    if (!sameTrials(this.round, round)) return;
+    const others = (this.page.tree?.rounds ?? []).filter(({ id }) => id !== round.id);
+    const first = round.parent ?? others.at(-1)?.id;
+    const shown = h("div", {});
+    const choice = h(
+      "select",
+      { "aria-label": "the other round", onchange: () => this.drawDifference(shown, choice.value) },
+      others.map(({ id, note }) => h("option", { value: id, selected: id === first }, id === round.parent ? `${id}, its parent` : note ? `${id}, ${note.slice(0, 60)}` : id)),
+    );
+    replace(place, h("p", {}, choice), shown);
+    this.drawDifference(shown, first);
+  }
+
+  async drawDifference(place, other) {
+    const { round } = this;
+    place.dataset.other = other;
+    const found = await this.page.send({ type: "beside", round: round.id, other });
+    if (!sameTrials(this.round, round) || place.dataset.other !== other) return;
     if (found === null) {
-      delete place.dataset.drawn;
+      delete place.parentElement?.dataset.drawn;
       return;
     }
     const { head, rows } = found;
@@ -207,7 +223,7 @@ export class Views {
       found.texts.map((text) => h("p", {}, text)),
       picture,
     );
-    if (round.review !== null) showFigure(this.page, picture, { name: "edf" });
+    if (round.review !== null && other === round.parent) showFigure(this.page, picture, { name: "edf" });
   }
 }
 

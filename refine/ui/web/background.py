@@ -265,7 +265,8 @@ def _set_path(path: str | None) -> None:
 
 def main() -> int:
     """Reads the order and runs it; the exit code is 130 where it was paused."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind `&` ignores it, and so would this
+    # What a shell starts behind `&` ignores Ctrl-C, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     order = json.loads(sys.stdin.readline())
     _set_path(order["path"])
     threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()

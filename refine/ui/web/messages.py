@@ -177,11 +177,12 @@ class Past(TypedDict):
     round: str
 
 
-class Parent(TypedDict):
-    """What differs from the round that one came from."""
+class Beside(TypedDict, total=False):
+    """What differs from another round; from the one that it came from where none is said."""
 
-    type: Literal["parent"]
-    round: str
+    type: Required[Literal["beside"]]
+    round: Required[str]
+    other: str
 
 
 class Figure(Looked):
@@ -278,7 +279,7 @@ class FrontAnswer(TypedDict):
 
 MESSAGES = (
     *(Start, Pulse, Tree, Round, Trials, Pair, Epsilon, Preview, Decide, Run, Pause, Front, Choose),
-    *(Numbers, Trial, Listing, Part, Mark, History, Past, Parent, Figure),
+    *(Numbers, Trial, Listing, Part, Mark, History, Past, Beside, Figure),
 )
 """Everything that a page may ask."""
 

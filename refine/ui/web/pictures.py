@@ -69,19 +69,22 @@ def _first_sentence(text: str | None, about: str) -> str:
     return f"{about}: {said[:1].lower()}{said[1:]}." if about else f"{said}."
 
 
-def parent_content(found: Round) -> dict[str, Any]:
-    """What differs between a round and the one it came from, as a table of texts and sentences.
+def beside_content(found: Round, other: Round | None) -> dict[str, Any]:
+    """What differs between a round and another one, as a table of texts and sentences.
 
     Args:
         found: The round.
+        other: The other one, of this tree; ``None`` for the round that it came from.
 
     Raises:
         ReviewError: It came from none.
     """
-    parent = found.parent
-    if parent is None:
-        raise ReviewError(f"round {found.id} is a first round: there is none that it came from")
-    page = comparison_page(compare(parent, found))
+    other = found.parent if other is None else other
+    if other is None:
+        raise ReviewError(
+            f"round {found.id} is a first round: there is none that it came from; say another one"
+        )
+    page = comparison_page(compare(other, found))
     (grid,) = (b for b in page.blocks if isinstance(b, Grid))
     rows = [[c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows]
     return {

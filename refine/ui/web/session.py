@@ -70,7 +70,7 @@ _AT_ONCE = (
     "numbers",
     "history",
     "past",
-    "parent",
+    "beside",
     "figure",
 )
 """Messages that are answered whatever else is going on: they change nothing that others rely on."""
@@ -142,7 +142,7 @@ class Session:
             "past": lambda asked: desk.past(self._sheet(asked)),
             "mark": self._mark,
             "figure": self._figure,
-            "parent": lambda asked: pictures.parent_content(self._found(asked)),
+            "beside": self._beside,
             "preview": self._preview,
             "epsilon": self._say_epsilon,
             "decide": self._decide,
@@ -299,6 +299,10 @@ class Session:
 
     def _figure(self, message: Mapping[str, Any]) -> Answer:
         return pictures.picture(self._found(message), self._analysis_shown(message), message)
+
+    def _beside(self, message: Mapping[str, Any]) -> Answer:
+        other = None if "other" not in message else self._found({"round": message["other"]})
+        return pictures.beside_content(self._found(message), other)
 
     def _mark(self, message: Mapping[str, Any]) -> Answer:
         found, sheet = self._found(message), self._sheet(message)

@@ -177,7 +177,7 @@ def test_what_is_noted_about_a_trial(tmp_path):
         ("part", {"offset": -1}, "offset must be a whole number >= 0, got -1"),
         ("figure", {"name": "edgs"}, "no figure 'edgs'; did you mean 'edges'?"),
         ("figure", {"name": "isolation", "about": "l"}, "no evidence for parameter 'l'; did you mean 'lr'?"),
-        ("parent", {}, "is a first round: there is none that it came from"),
+        ("beside", {}, "is a first round: there is none that it came from"),
     ],
 )
 def test_what_is_wrong_is_said(ask, kind, more, text):
@@ -200,10 +200,12 @@ def test_a_child_beside_its_parent(tmp_path):
     tree = refine.Tree("family", store=tmp_path / "refine.db")
     root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, name="f").run(progress=False)
     child = root.branch({"x": (0.5, 1.0, 6)}, n=5, note="higher").run(progress=False)
-    found = Session(child).handle({"type": "parent", "round": child.id})
+    found = Session(child).handle({"type": "beside", "round": child.id})
     assert found["head"] == ["what", root.id, child.id, "levels"]
     assert found["rows"][0][:3] == ["x", "0 to 1", "0.5 to 1"]
     assert ["best observed value", "1.0000", "0.9000", ""] in found["rows"]
+    turned = Session(root).handle({"type": "beside", "round": root.id, "other": child.id})
+    assert turned["head"] == ["what", child.id, root.id, "levels"]
 
 
 # The scale.
