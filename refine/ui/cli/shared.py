@@ -28,11 +28,19 @@ DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
 """Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no, or open; Ctrl-C."""
 
 
+_OPTIONS = {"direction='minimize'": "--minimize", "direction='maximize'": "--maximize"}
+"""Keywords that messages name, as options."""
+
+
 def _spelled(said: Warning | Exception | str) -> str:
     """A message with commands in place of the actions that it names."""
     if isinstance(said, Hinted):
-        return said.spelled(in_shell)
-    return str(said.args[0] if isinstance(said, KeyError) and said.args else said)
+        text = said.spelled(in_shell)
+    else:
+        text = str(said.args[0] if isinstance(said, KeyError) and said.args else said)
+    for keyword, option in _OPTIONS.items():
+        text = text.replace(keyword, option)
+    return text
 
 
 class _Commands(TyperGroup):

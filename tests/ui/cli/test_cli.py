@@ -415,3 +415,29 @@ def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert "with 6 runs under new seeds" in text
         assert len(found.replicates) == 6
         assert f"round {found.id}" in text
+
+
+def test_a_direction_that_is_missing_is_asked_for_as_an_option(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0 }\n")
+    command = [
+        "run",
+        "s.db",
+        "--space",
+        "space.toml",
+        "--command",
+        "true {x}",
+        "--metric",
+        "val_loss",
+        "-n",
+        "3",
+    ]
+    found = subprocess.run(
+        [sys.executable, "-m", "refine", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.returncode == 1
+    assert "say --minimize, or --maximize if larger is better" in found.stderr
