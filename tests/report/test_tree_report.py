@@ -152,3 +152,18 @@ def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):
         text = Path(tree.report(tmp_path)).read_text()
         assert "No trial has a value yet." in text
         assert "not run" in text
+
+
+def test_comparisons_of_two_trees_share_a_folder(tmp_path):
+    written = []
+    for name in ("one", "two"):
+        tree = refine.Tree(name, store="sqlite://")
+        root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, name=name).run(progress=False)
+        child = root.branch({"x": (0.5, 1.0, 6)}, n=5).run(progress=False)
+        first, again = (tree.diff(root, child).report(tmp_path) for _ in range(2))
+        assert first == again
+        written.append(first)
+    assert written[0].name == "compare-1-2.md"
+    assert written[1].name.startswith("compare-1-2-")
+    assert "of one" in written[0].read_text().splitlines()[0]
+    assert "of two" in written[1].read_text().splitlines()[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from refine.analysis.population import space_filling_values
 from refine.report import figures
-from refine.report.markdown.names import number_of_round
+from refine.report.markdown.names import comparison_name
 from refine.report.markdown.rendering import drawn, in_one_file, published
 from refine.report.markdown.text import Raw, code, table, values_table
 from refine.report.pages.difference import difference_grid
@@ -35,8 +35,8 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
     Returns:
         The markdown file.
     """
-    numbers = [number_of_round(r) for r in found.rounds]
-    where, name = Path(folder), f"compare-{numbers[0]}-{numbers[1]}"
+    where = Path(folder)
+    name = comparison_name(*found.rounds, where)
     made_folder(where / name)
     first = found.rounds[0]
     context = {

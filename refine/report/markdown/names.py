@@ -41,6 +41,19 @@ def file_name(found: Round, folder: Path, ending: str = ".md") -> str:
     return f"{name}-{found.id[:6]}" if there and found.id not in there else name
 
 
+def comparison_name(first: Round, second: Round, folder: Path) -> str:
+    """``compare-1-2``, by the rounds' numbers; with the beginnings of their ids where the folder has that of another tree.
+
+    Args:
+        first: One round.
+        second: The other one.
+        folder: Where the file goes.
+    """
+    name = f"compare-{number_of_round(first)}-{number_of_round(second)}"
+    there = first_line(folder / f"{name}.md")
+    return f"{name}-{first.id[:6]}-{second.id[:6]}" if there and first.id not in there else name
+
+
 def first_line(path: Path) -> str:
     """The first line of a report, with that of its title where it is HTML; empty where there is none."""
     try:
