@@ -339,49 +339,35 @@ def analyze(
     constraints = metric_constraints(subject_to)
     frame = _judged(frame, space, constraints)
     earlier = None if earlier is None else _judged(earlier, space, constraints)
+
+    def of(chosen: Bools, before: pd.DataFrame | None) -> Analysis:
+        """The analysis of some rows, with others of earlier rounds."""
+        _check_pooled_number(pooled, len(frame))
+        return analyze(
+            space,
+            frame[chosen].reset_index(drop=True),
+            value,
+            direction,
+            seed,
+            metric=metric,
+            earlier=before,
+            pooled=int(chosen[:pooled].sum()),
+            look=look,
+            read=None if read is None else {n: _read_mask(n, read, len(frame))[chosen] for n in read},
+            groups=None if groups is None else list(itertools.compress(groups, chosen)),
+            allow_degenerate=allow_degenerate,
+            fresh=fresh,
+            subject_to=constraints,
+            belief=belief,
+        )
+
     if (out := _excluded(frame)).any():
-        _check_pooled_number(pooled, len(frame))
-        left = analyze(
-            space,
-            frame[~out].reset_index(drop=True),
-            value,
-            direction,
-            seed,
-            metric=metric,
-            earlier=earlier,
-            pooled=int((~out[:pooled]).sum()),
-            look=look,
-            read=None if read is None else {n: _read_mask(n, read, len(frame))[~out] for n in read},
-            groups=None if groups is None else list(itertools.compress(groups, ~out)),
-            allow_degenerate=allow_degenerate,
-            fresh=fresh,
-            subject_to=constraints,
-            belief=belief,
-        )
+        left = of(~out, earlier)
         return replace(left, states={**left.states, EXCLUDED: int(out[pooled:].sum())})
-    kept = sample_of(frame, space, MOST)
-    if kept is not None:
-        _check_pooled_number(pooled, len(frame))
+    if (kept := sample_of(frame, space, MOST)) is not None:
         beside = None if earlier is None else sample_of(earlier, space, MOST)
-        masks = None if read is None else {n: _read_mask(n, read, len(frame))[kept] for n in read}
-        part = analyze(
-            space,
-            frame[kept].reset_index(drop=True),
-            value,
-            direction,
-            seed,
-            metric=metric,
-            earlier=earlier if earlier is None or beside is None else earlier[beside].reset_index(drop=True),
-            pooled=int(kept[:pooled].sum()),
-            look=look,
-            read=masks,
-            groups=None if groups is None else list(itertools.compress(groups, kept)),
-            allow_degenerate=allow_degenerate,
-            fresh=fresh,
-            subject_to=constraints,
-            belief=belief,
-        )
-        return _of_all(part, frame, value, pooled, allow_degenerate)
+        before = earlier if earlier is None or beside is None else earlier[beside].reset_index(drop=True)
+        return _of_all(of(kept, before), frame, value, pooled, allow_degenerate)
     rows = _inside(space, frame, value, allow_degenerate, sign)
     past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
     n_earlier = 0 if past is None else int(past.finished.sum())
