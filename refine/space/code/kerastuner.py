@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from refine.space.code.expressions import Spelling, clauses_of, said
-from refine.space.code.optuna import _in_order
 from refine.space.code.raytune import allowed
 from refine.space.code.values import (
     Choices,
@@ -14,6 +13,7 @@ from refine.space.code.values import (
     after,
     choices_of,
     heading,
+    in_order,
     integers,
     lattice_text,
     listed,
@@ -37,7 +37,7 @@ def kerastuner_code(space: Space) -> str:
     lists = listed(space, _plain_values)
     body, unsaid = ["p = {}"], list[str]()
     spelling = Spelling(lambda n: f"p[{n!r}]", lambda n: f"p[{n!r}] is not None", space.conditions)
-    for name in _in_order(space):
+    for name in in_order(space):
         call, comment = _call(name, space[name], chosen.get(name))
         line = after(f"p[{name!r}] = {call}", comment)
         scopes = _scopes(space, name, lists, chosen)

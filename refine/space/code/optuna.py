@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from refine.space.code.expressions import in_dict, said
 from refine.space.code.values import (
     Choices,
@@ -12,9 +9,10 @@ from refine.space.code.values import (
     after,
     choices_of,
     heading,
+    in_order,
     lattice_text,
     literal,
-    plain,
+    plain_or_none,
     steps,
 )
 from refine.space.conditions import ABSENT
@@ -27,10 +25,10 @@ def optuna_code(space: Space) -> str:
     Args:
         space: The space.
     """
-    chosen = {n: choices_of(p, _takes) for n, p in space.items() if not isinstance(p, Range)}
+    chosen = {n: choices_of(p, plain_or_none) for n, p in space.items() if not isinstance(p, Range)}
     spelling = in_dict("p", space.conditions)
     body = ["p = {}"]
-    for name in _in_order(space):
+    for name in in_order(space):
         condition = space.conditions.get(name)
         lines = [f"p[{name!r}] = {_call(name, space[name], chosen.get(name))}"]
         if condition is not None:
@@ -58,15 +56,6 @@ def optuna_code(space: Space) -> str:
         notes.append("Optuna can't leave out what breaks a constraint: such a trial is drawn, and pruned.")
     head = heading(space, ["import optuna"], chosen, notes)
     return "\n".join([*head, "", "def suggest(trial):", *(f"    {line}" for line in [*body, "return p"]), ""])
-
-
-def _in_order(space: Space) -> list[str]:
-    """Names, each after those that its condition names."""
-    return [*(n for n in space if n not in space.conditions), *space.conditions]
-
-
-def _takes(values: Sequence[Any]) -> bool:
-    return plain(values, (bool, int, float, str, type(None)))
 
 
 def _call(name: str, parameter: Parameter, choices: Choices | None) -> str:

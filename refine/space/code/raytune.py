@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from refine.space.code.expressions import Spelling, in_dict, said
-from refine.space.code.optuna import _in_order
 from refine.space.code.values import (
     Choices,
     Space,
     after,
     choices_of,
     heading,
+    in_order,
     lattice_text,
     literal,
-    plain,
+    plain_or_none,
     steps,
 )
 from refine.space.conditions import ABSENT
@@ -35,13 +34,13 @@ def raytune_code(space: Space) -> str:
     Args:
         space: The space.
     """
-    chosen = {n: choices_of(p, _takes) for n, p in space.items() if not isinstance(p, Range)}
+    chosen = {n: choices_of(p, plain_or_none) for n, p in space.items() if not isinstance(p, Range)}
     conditional = space.conditions
     spelling = Spelling(
         lambda n: f"spec.config[{n!r}]", lambda n: f"spec.config[{n!r}] is not None", conditional
     )
     lines = []
-    for name in _in_order(space):
+    for name in in_order(space):
         parameter = space[name]
         domain, comment = _domain(parameter, chosen.get(name))
         if name in conditional:
@@ -110,10 +109,6 @@ def _bare(space: Space, chosen: Mapping[str, Choices]) -> list[str]:
                 f"        p[{name!r}] = {{{pairs}}}.get(p[{name!r}], p[{name!r}])",
             ]
     return lines
-
-
-def _takes(values: Sequence[Any]) -> bool:
-    return plain(values, (bool, int, float, str, type(None)))
 
 
 def _otherwise(parameter: Parameter) -> str:

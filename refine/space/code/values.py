@@ -163,3 +163,13 @@ def heading(
 def after(text: str, comment: str) -> str:
     """A line with a comment."""
     return f"{text}  # {comment}" if comment else text
+
+
+def plain_or_none(values: Sequence[Any]) -> bool:
+    """Whether values may stand in code as they are, ``None`` among them."""
+    return plain(values, (bool, int, float, str, type(None)))
+
+
+def in_order(space: Space) -> list[str]:
+    """Names, each after those that its condition names."""
+    return [*(n for n in space if n not in space.conditions), *space.conditions]
