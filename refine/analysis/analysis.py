@@ -23,6 +23,7 @@ from refine.analysis.evidence import (
     Tests,
     adjusted,
     evidence_of,
+    level_axis,
     read_where,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
@@ -119,6 +120,7 @@ class Analysis(Shown):
         n_space_filling: Finished space-filling trials that are tested on.
         n_pooled: How many of them are of earlier rounds on the very same space.
         n_earlier: Other finished trials of earlier rounds inside the space.
+        n_even: Different configurations that finished and were drawn evenly over the whole space, in this round or earlier.
         look: Which stage of looking at its branch this is; the q-values are multiplied by look (look + 1) / 2.
         parameters: Evidence for every parameter that is not fixed, in the space's order.
         pairs: Couplings among the best trials, of parameters that are read; ``i`` and ``j`` count within
@@ -151,6 +153,7 @@ class Analysis(Shown):
     n_space_filling: int
     n_pooled: int
     n_earlier: int
+    n_even: int
     look: int
     parameters: tuple[ParameterEvidence, ...]
     pairs: tuple[stats.Pair, ...]
@@ -439,6 +442,7 @@ def analyze(
         n_space_filling=n_tested,
         n_pooled=int((_measured(rows) & rows.space_filling & ~own).sum()),
         n_earlier=n_earlier,
+        n_even=_n_even(rows, past, [(space[n], j) for n, j in zip(names, at, strict=True)]),
         look=look,
         parameters=adjusted(found, spent),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
@@ -493,6 +497,7 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
         states={s: int(counts[s]) for s in STATES if s in counts},
         n_space_filling=int(even.sum()),
         n_pooled=int(even[:pooled].sum()),
+        n_even=int(even.sum()),
         covered=stats.hit_probability(int(even.sum()), 0.01),
         best=best,
         table=table,
@@ -640,6 +645,19 @@ def _feasibility(
 
 def _worst(y: Floats, sign: float) -> float:
     return float(y.min() if sign > 0 else y.max())
+
+
+def _n_even(rows: Rows, past: Rows | None, axes: Sequence[tuple[Parameter, int]]) -> int:
+    """How many different configurations were drawn evenly over the whole space.
+
+    Earlier rounds count if they reach everywhere: a space that was widened since holds levels that they never drew.
+    """
+    even = [part.X[_measured(part) & part.space_filling] for part in (rows, past) if part is not None]
+    if past is not None:
+        reached = even[1]
+        if any(stats.untried(level_axis(p), reached[:, j]).any() for p, j in axes):
+            even = even[:1]
+    return len(np.unique(np.concatenate(even)[:, [j for _, j in axes]], axis=0))
 
 
 def _measured(rows: Rows) -> Bools:

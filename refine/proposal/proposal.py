@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.analysis.reason import Reason, plain
@@ -64,6 +65,9 @@ class Claim:
             validation examples), ``"step"`` (the smallest difference that the metric can show), ``"none"`` or ``"given"``.
         draws: Draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
             it is not.
+        even: Evenly drawn configurations behind it.
+        scope: The smallest region, as a share of the old space, that they hit with probability 0.95: of smaller ones that
+            no trial has hit nothing is claimed. NaN where it is not known.
         rows: Of how many rows of a validation set the metric is a share; 0 where that can't be told.
         others: Of several goals, the loss that counts as none in the further ones. The claim is then that every point of the
             front has a configuration inside that is at most epsilon worse in each goal.
@@ -75,6 +79,8 @@ class Claim:
     draws: int = 0
     rows: int = 0
     others: tuple[Tolerance, ...] = ()
+    even: int = 0
+    scope: float = math.nan
 
     def given(self, metric: str) -> dict[str, float]:
         """What somebody said counts as no loss, by metric.
@@ -218,6 +224,8 @@ class Proposal(Shown):
                 "epsilon_source": self.claim.epsilon_source,
                 "draws": self.claim.draws,
                 "rows": self.claim.rows,
+                "even": self.claim.even,
+                "scope": plain(self.claim.scope),
                 **(
                     {"others": [[t.metric, plain(t.epsilon), t.epsilon_source] for t in self.claim.others]}
                     if self.claim.others
@@ -255,7 +263,8 @@ class Proposal(Shown):
         )
         others = tuple(Tolerance(*t) for t in data["claim"].get("others", ()))
         probability = _number(data["claim"]["probability"])
-        claim = Claim(**{**data["claim"], "probability": probability, "others": others})
+        scope = _number(data["claim"].get("scope"))
+        claim = Claim(**{**data["claim"], "probability": probability, "others": others, "scope": scope})
         return cls(
             old=old,
             space=space,
@@ -363,8 +372,16 @@ def propose(
         surrogate = surrogate.joined(known, epsilons) if len(known) == len(others) else None
     menu = None if surrogate is None else menu_of(analysis, surrogate, first.epsilon, risk, eligible)
     draws = 0 if surrogate is None else surrogate.draws
+    exist = feasible(analysis.space)
     claim = Claim(
-        math.nan, first.epsilon, first.epsilon_source, draws, analysis.validation_rows, tuple(further)
+        math.nan,
+        first.epsilon,
+        first.epsilon_source,
+        draws,
+        analysis.validation_rows,
+        tuple(further),
+        analysis.n_even,
+        stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
     )
     return _at(
         _MadeOf(analysis, surrogate, menu, claim, outer, frozenset(eligible), float(risk)), float(risk)
@@ -504,7 +521,8 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         name: content[name] for name in ("old", "space", "volume_kept", "risk", "n", "evidence", "metric")
     }
-    claim = {name: value for name, value in content["claim"].items() if name not in ("draws", "rows")}
+    follows = ("draws", "rows", "even", "scope")
+    claim = {name: value for name, value in content["claim"].items() if name not in follows}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
     if "subject_to" in content:
         found["subject_to"] = content["subject_to"]

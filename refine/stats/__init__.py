@@ -29,6 +29,7 @@ from refine.stats.coverage import (
     Trend,
     good_trials_to_judge,
     hit_probability,
+    hit_share,
     wilson,
 )
 from refine.stats.curves import CurveCheck, CurveFlags, Flag
@@ -115,6 +116,7 @@ __all__ = [
     "front_of",
     "good_trials_to_judge",
     "hit_probability",
+    "hit_share",
     "hypervolume",
     "joined",
     "left_over",

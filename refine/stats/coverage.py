@@ -144,6 +144,46 @@ def hit_probability(n: int, share: float) -> float:
     return float(-np.expm1(n * np.log1p(-share)))
 
 
+def hit_share(n: int, cells: int | None = None, confidence: float = 0.95) -> float:
+    """Smallest region, as a share of a space, that n even trials hit with some confidence: the scope of what they can tell.
+
+    Source: 1 - (1 - q)^n = confidence, the rule of three (Hanley and Lippman-Hand 1983); of a finite grid, from which no
+    cell is drawn twice, hypergeometric.
+
+    Args:
+        n: different configurations drawn evenly over the whole space.
+        cells: how many configurations there are; None for many more than were drawn.
+        confidence: in (0, 1).
+
+    Returns:
+        1 without trials, 0 where they are all the cells.
+
+    Raises:
+        AnalysisError: if `n` is negative.
+    """
+    from scipy.special import gammaln
+
+    check_share(confidence, "confidence")
+    if n < 0:
+        raise AnalysisError(f"n: must be >= 0, got {n}")
+    if n == 0:
+        return 1.0
+    if cells is None or cells > 1e7:
+        return float(-np.expm1(np.log1p(-confidence) / n))
+    if n >= cells:
+        return 0.0
+    # log of (cells - k choose n) / (cells choose n), which falls with k.
+    low, high = 1, cells - n + 1
+    while low < high:
+        k = (low + high) // 2
+        missed = -np.inf
+        if cells - k >= n:
+            ends = gammaln(cells - k + 1) - gammaln(cells - k - n + 1)
+            missed = ends - gammaln(cells + 1) + gammaln(cells - n + 1)
+        low, high = (low, k) if missed <= np.log1p(-confidence) else (k + 1, high)
+    return low / cells
+
+
 def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, half: float = 0.8) -> int:
     """Good trials it takes to see that most of them lie in one half of a parameter's levels.
 

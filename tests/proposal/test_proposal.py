@@ -15,7 +15,7 @@ import refine
 from refine.analysis.evidence import level_positions
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.surrogate import surrogate_of
-from refine.report.pages.proposal import why
+from refine.report.pages.proposal import claim_sentence, why
 from refine.space.edits import edit_space
 
 SPACE = refine.Space(
@@ -209,3 +209,29 @@ def test_what_mattered_earlier_may_be_narrowed_though_it_is_not_seen_now():
     changed = [c for c in proposal.changes if c.kind != "keep"]
     assert changed
     assert all("seen_earlier" in [reason.code for reason in c.reasons] for c in changed)
+
+
+def test_a_claim_says_which_regions_its_trials_would_have_hit():
+    proposal = refine.propose(refine.analyze(SPACE, round_of(3)), risk=0.15)
+    claim = proposal.claim
+    assert claim.even == 80
+    assert claim.scope == pytest.approx(1 - 0.05 ** (1 / 80), rel=0.01)
+    text = claim_sentence(proposal)
+    assert (
+        "80 evenly drawn trials would have hit any region of 3.6 % of the present space (95 % sure)" in text
+    )
+    again = refine.Proposal.from_json(json.loads(proposal.dumps()))
+    assert (again.claim.even, again.claim.scope) == (80, pytest.approx(claim.scope))
+    older = json.loads(proposal.dumps())
+    del older["claim"]["even"], older["claim"]["scope"]
+    stored = refine.Proposal.from_json(older)
+    assert stored.same_as(proposal)
+    assert "evenly drawn" not in claim_sentence(stored)
+
+
+def test_earlier_even_trials_count_where_they_reach_everywhere():
+    frame, space = round_of(4, 100), SPACE.replace({"dropout": refine.Float(0.0, 0.3, levels=4)})
+    own = refine.analyze(space, frame[:40]).n_even
+    assert refine.analyze(space, frame[:40], earlier=frame[40:]).n_even > own
+    narrow = frame[40:][frame[40:]["units"] < 16]  # says nothing of larger ones
+    assert refine.analyze(space, frame[:40], earlier=narrow).n_even == own

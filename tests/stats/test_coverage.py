@@ -15,6 +15,7 @@ from refine.stats import (
     RateTrend,
     good_trials_to_judge,
     hit_probability,
+    hit_share,
     wilson,
 )
 
@@ -42,6 +43,22 @@ def test_hit_probability():
     assert hit_probability(0, 0.05) == 0.0
     with pytest.raises(AnalysisError, match="n: must be >= 0, got -1"):
         hit_probability(-1, 0.1)
+
+
+def test_hit_share_is_the_smallest_region_that_trials_hit():
+    assert hit_share(100) == pytest.approx(0.0295, abs=1e-4)
+    assert hit_probability(100, hit_share(100)) == pytest.approx(0.95)
+    assert hit_share(0) == 1.0
+    with pytest.raises(AnalysisError, match="n: must be >= 0, got -1"):
+        hit_share(-1)
+
+
+@pytest.mark.parametrize(("n", "cells"), [(1, 2), (10, 12), (60, 360), (100, 100_000)])
+def test_hit_share_of_a_grid_is_exact(n: int, cells: int):
+    k = round(hit_share(n, cells) * cells)
+    assert scipy.stats.hypergeom.pmf(0, cells, k, n) <= 0.05 < scipy.stats.hypergeom.pmf(0, cells, k - 1, n)
+    assert hit_share(n, cells) <= hit_share(n) + 1 / cells
+    assert hit_share(cells, cells) == 0.0
 
 
 def judges(m: int, tests: int, alpha: float, power: float, half: float) -> bool:

@@ -39,7 +39,26 @@ def proposal_page(proposal: Proposal) -> Page:
 
 
 def claim_sentence(proposal: Proposal) -> str:
-    """What is claimed."""
+    """What is claimed, and of what."""
+    return " ".join(filter(None, (_claimed(proposal), scope_sentence(proposal))))
+
+
+def scope_sentence(proposal: Proposal) -> str:
+    """Which regions the claim can't speak of, because no trial hit them; nothing where nothing is claimed."""
+    claim = proposal.claim
+    if math.isnan(claim.scope) or math.isnan(claim.probability) or not proposal.old.diff(proposal.space):
+        return ""
+    if claim.even == 0:
+        return "No trial was drawn evenly: a region that none has hit may hide a better value."
+    if claim.scope == 0:
+        return "Every configuration was tried: no region is unseen."
+    return (
+        f"{plural(claim.even, 'evenly drawn trial')} would have hit any region of {percent(claim.scope)} of the present space "
+        "(95 % sure); a smaller one may hide a better value."
+    )
+
+
+def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
         return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
     claim, kept = proposal.claim, percent(proposal.volume_kept)
