@@ -25,6 +25,7 @@ CODES = {
     "fails_towards": "trials fail more often towards an end: parameter, degenerate, constrained (if so), apart, way, below, above, q",
     "piled_up": "the best trials pile up at an end: parameter, side, level, count, of, share, q",
     "improves_to_end": "values improve up to an end: parameter, metric, side, level, q",
+    "useless_beyond": "a further goal leads beyond an end where the first one is bad: parameter, side, metric, first",
     "limited": "a hard limit ends the range: parameter, side, limit, why (declared, sign, share), widened",
     "not_seen": "no effect is seen: parameter, q, alpha, and estimate, low, high or effect",
     "too_few": "there are too few good trials to judge it: the same, good, needed",

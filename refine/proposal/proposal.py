@@ -431,7 +431,7 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
     changes = kept
     if surrogate is not None and made_of.menu is not None:
         changes = tuple(
-            _change(goal, goal.analysis.parameters[j], levels, goal.analysis.X[:, j])
+            _change(goal, goal.analysis.parameters[j], levels, goal.analysis.X[:, j], analysis)
             for j, (goal, levels) in enumerate(zip(goals, made_of.menu.levels(risk), strict=True))
         )
         narrowed_space = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
@@ -481,7 +481,11 @@ def _offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: floa
 
 
 def _change(
-    made_of: _MadeOf, e: ParameterEvidence, keep: Bools, positions: npt.NDArray[np.float64]
+    made_of: _MadeOf,
+    e: ParameterEvidence,
+    keep: Bools,
+    positions: npt.NDArray[np.float64],
+    first: Analysis,
 ) -> Change:
     old = e.parameter
     new: Parameter = old
@@ -494,7 +498,7 @@ def _change(
     if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
         at = made_of.analysis.parameters.index(e)
         optima = None if made_of.surrogate is None else made_of.surrogate.optima[:, at]
-        looked = beyond(made_of.analysis, e, new, optima)
+        looked = beyond(made_of.analysis, e, new, optima, first)
         ends, wider = looked.reasons, looked.new.low < old.low or looked.new.high > old.high
         kind = "keep" if looked.new == old else "widen" if wider else "narrow"
         new = looked.new

@@ -15,6 +15,8 @@ from refine.analysis.reason import Reason
 from refine.space.encoding import label
 from refine.space.limits import limit_of, widened
 from refine.space.parameters import Range
+from refine.trials.front import front_rows
+from refine.trials.goal import Goal
 
 BEYOND = 0.5
 """The range goes on past an end at which this share of the draws of the posterior have their best value, ..."""
@@ -36,7 +38,11 @@ class Widening(NamedTuple):
 
 
 def beyond(
-    analysis: Analysis, e: ParameterEvidence, new: Range, optima: npt.NDArray[np.float64] | None
+    analysis: Analysis,
+    e: ParameterEvidence,
+    new: Range,
+    optima: npt.NDArray[np.float64] | None,
+    first: Analysis,
 ) -> Widening:
     """A range continued past the ends at which the best trials pile up, or up to which the values improve.
 
@@ -44,11 +50,15 @@ def beyond(
     whether it leads beyond: an optimum beyond shows as draws whose best value lies at the very end. With it at four fifths
     of the range few draws do (5 to 40 % in simulated rounds of 40 trials), with it at the end or beyond most (45 to 98 %).
 
+    What only makes a further goal better, as ever fewer units make a model cheaper, has no end. For the sake of such a goal a range
+    goes on where the points of the front nearest to that end are no worse than the median trial in the first goal.
+
     Args:
-        analysis: What was measured.
+        analysis: What was measured, of the goal in which the parameter is seen the clearest.
         e: The part about this parameter.
         new: What is left of its range.
         optima: (draws,) its position at every draw's best value; ``None`` without a posterior.
+        first: The first goal's analysis, which is ``analysis`` itself where there is one goal.
     """
     old = e.parameter
     assert isinstance(old, Range)
@@ -66,11 +76,26 @@ def beyond(
     for at, reason in why.items():
         if (new.high < old.high) if at == "high" else (new.low > old.low):
             continue  # that end leaves
+        if first is not analysis and not _useful(first, e.name, at):
+            goals = {"metric": analysis.metric, "first": first.metric}
+            reasons.append(Reason("useless_beyond", {"parameter": e.name, "side": at, **goals}))
+            continue
         wider = widened(e.name, old, new, at)
         reasons += [reason] if wider is not None or reason.code == "piled_up" else []
         reasons += _limited(e.name, old, wider, at)
         new = wider or new
     return Widening(new, tuple(reasons))
+
+
+def _useful(first: Analysis, name: str, side: str) -> bool:
+    """Whether the points of the front nearest to an end are no worse than the median trial in the first goal."""
+    goals = [Goal(look.metric, look.direction) for look in (first, *first.others)]
+    front = front_rows(first.table, goals, first.space).dropna(subset=[name])
+    if front.empty:
+        return True
+    nearest = front[name] == (front[name].max() if side == "high" else front[name].min())
+    reached = front.loc[nearest].iloc[:, 0].median()
+    return bool(first.sign * reached >= first.sign * first.table["value"].median())
 
 
 def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from refine.space.space import SpaceDiff
+from refine.stats.front import non_dominated
 from refine.tree.names import paths_of
 from refine.tree.round import Round
 from refine.trials.goal import sign_of
@@ -141,3 +142,34 @@ def best_of(
         return None
     sign = sign_of(rows[0][0].direction)
     return max(rows, key=lambda pair: sign * pair[1]["value"])
+
+
+def front_of(rounds: Sequence[Round]) -> pd.DataFrame:
+    """The trials of a tree's rounds that no other one beats, with their rounds' ids in ``round``, which stands first.
+
+    Args:
+        rounds: At least one. Those that are not judged by the goals of the first can't be compared and are left out.
+    """
+    import pandas as pd
+
+    known = comparable(rounds)
+    fronts = [(one, front) for one in known if len(front := one.front)]
+    if not fronts:
+        return known[0].front.assign(round="")
+    every = pd.concat([front.assign(round=one.id) for one, front in fronts])
+    goals = known[0].goals
+    titles = list(every.columns[: len(goals)])  # columns of the goals stand first
+    values = every[titles].to_numpy(dtype=float) * [goal.sign for goal in goals]
+    on = every[non_dominated(values)].sort_values(titles[0], ascending=goals[0].sign < 0, kind="stable")
+    return on[["round", *on.columns.drop("round")]]
+
+
+def beaten(found: Round) -> int:
+    """How many points of a round's front trials of other rounds of its tree beat.
+
+    Args:
+        found: The round, read at once.
+    """
+    nodes = [stored.node for stored in found.context.nodes.values() if stored.node.id != found.id]
+    rounds = [found, *(Round(found.context, node, node.metric, node.direction) for node in nodes)]
+    return len(found.front) - int((front_of(rounds)["round"] == found.id).sum())

@@ -52,7 +52,7 @@ from refine.tree.judging import WORDS, Which, judge
 from refine.tree.like import belief_like
 from refine.tree.names import is_reserved, round_named
 from refine.tree.outcome import beliefs_of, entries_of, suggestions_of
-from refine.tree.overview import best_of, comparable
+from refine.tree.overview import best_of, comparable, front_of
 from refine.tree.removal import Damage, damage_of, delete_round, delete_trials, log_rows, repair, unlock
 from refine.tree.round import Round
 from refine.tree.studies import StudyComparison, compare_studies
@@ -396,6 +396,25 @@ class Tree(Exchange, Shown):
         import pandas as pd
 
         return pd.concat([pd.Series({"round": found[0].id}), found[1]])
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The trials of all rounds that no other one beats: see :attr:`Round.front`, of which some are beaten by other rounds.
+
+        The id of a trial's round is in ``round``, and its label is that in ``trials`` there, so that
+        ``tree[round].choose(label)`` records the wish for it. Empty before the first trial has finished.
+
+        Rounds that differ in metric, goals or direction from the oldest root can't be compared and are left out.
+
+        Raises:
+            NotFoundError: The tree has no round yet.
+        """
+        if not len(self):
+            raise NotFoundError(
+                f"tree {self.name!r} has no round yet, and so no front; add one",
+                Action("tree.add_round", ...),
+            )
+        return front_of(self._at_once().rounds)
 
     def winner(self) -> Winner | None:
         """The configuration to hand over; ``None`` before the first trial has finished.

@@ -7,10 +7,13 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.tree import DecisionTreeClassifier
 
 import refine
 from objectives import network
 from refine.errors import AnalysisError, DesignError, ReviewError
+from refine.report.pages.reasons import sentence
 from refine.stats import hypervolume, non_dominated
 from refine.trials.goal import Goal
 
@@ -135,6 +138,58 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp
         assert again.goals == found.goals
         assert again.front.equals(found.front)
         assert again.decisions[-1].chosen == chosen.chosen
+
+
+def test_the_front_of_a_tree_has_what_no_round_beats(tree, found):
+    with pytest.raises(refine.RefineError, match="has no round yet"):
+        _ = refine.Tree("empty", tree.store).front
+    alone = tree.front
+    assert list(alone.columns[:3]) == ["round", "val_acc", "latency_ms"]
+    assert alone.drop(columns="round").equals(found.front)
+    child = found.branch({**found.space, "lr": (0.001, 0.01, 4)}, n=10).run(progress=False)
+    front = tree.front
+    both = pd.concat([found.trials, child.trials])
+    values = np.column_stack([both["value"], -both["latency_ms"]])
+    assert len(front) == (~np.array(dominated(values))).sum()
+    assert front["val_acc"].is_monotonic_decreasing
+    own, kept = child.front, front[front["round"] == child.id]
+    assert kept.index.isin(own.index).all()
+    assert 0 < len(kept) < len(own)
+    assert (
+        f"{len(own)} trials on the round's own front, {len(own) - len(kept)} of them beaten by other"
+        in str(child)
+    )
+    tree.add_round(found.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
+    assert tree.front.equals(front)  # judged otherwise: left out
+
+
+def sized(p):
+    """A decision tree on digits: fewer leaves are ever cheaper, and useless in the end."""
+    x, y = load_digits(return_X_y=True)
+    model = DecisionTreeClassifier(
+        max_leaf_nodes=p["leaves"], min_samples_leaf=p["least"], max_features=p["features"], random_state=0
+    ).fit(x[:1200], y[:1200])
+    return {"acc": model.score(x[1200:], y[1200:]), "nodes": float(model.tree_.node_count)}
+
+
+def wasteful(p):
+    """Fewer leaves cost less and nothing is lost."""
+    return {"acc": 1 - (p["features"] - 0.5) ** 2 - 0.001 * p["least"], "nodes": float(p["leaves"])}
+
+
+@pytest.mark.parametrize(("objective", "goes_on"), [(sized, False), (wasteful, True)])
+def test_a_range_goes_on_for_a_further_goal_where_the_first_one_is_good(tree, objective, goes_on):
+    space = {
+        "leaves": refine.Integer(12, 192, log=True, levels=13),
+        "least": (1, 8, 8),
+        "features": (0.1, 1.0, 10),
+    }
+    found = tree.add_round(space, objective, metric=[Goal("acc"), Goal("nodes", "minimize")], n=60)
+    change = found.run(progress=False).propose(keep=False).proposal["leaves"]
+    assert (change.new.low < 12) == goes_on
+    told = [sentence(reason) for reason in change.reasons if reason.code == "useless_beyond"]
+    useless = "nodes is best at its low end, where the front is worse in acc than half of the trials: it goes no further."
+    assert told == ([] if goes_on else [useless])
 
 
 def test_constraints_hold_for_every_goal(tree):

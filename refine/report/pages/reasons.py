@@ -301,6 +301,9 @@ _SENTENCES: dict[str, Maker] = {
     "improves_to_end": lambda v: (
         f"Its values improve up to its {v.side} end, {v.level} (q {p_value(v.q)}): the optimum may be beyond."
     ),
+    "useless_beyond": lambda v: (
+        f"{v.metric} is best at its {v.side} end, where the front is worse in {v.first} than half of the trials: it goes no further."
+    ),
     "limited": _limited,
     "not_seen": lambda v: f"No effect of {v.parameter} is seen: {_effect_so_far(v)}.",
     "too_few": lambda v: (

@@ -15,6 +15,7 @@ from refine.run.environment import spread
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
 from refine.tree.lineage import said_on
+from refine.tree.overview import beaten
 from refine.tree.round import Round
 from refine.trials.frame import table
 from refine.trials.metric_constraint import FEASIBLE
@@ -46,7 +47,7 @@ def round_page(found: Round) -> Page:
     blocks: list[Block] = [Text(_progress(found, counts, ended, left, trials)), Text(_best(found, best))]
     if found.node.goals:
         goals = join([f"{g.metric}, {g.direction}" for g in found.goals[1:]])
-        blocks.append(Text(f"beside it {goals}; {plural(len(found.front), 'trial')} on the front"))
+        blocks.append(Text(f"beside it {goals}; {_front(found)}"))
     blocks += [Text(line) for line in (*_baseline(found), *_belief(found))]
     if bad := found.damaged:
         told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
@@ -98,6 +99,14 @@ def _best(found: Round, best: pd.Series | None) -> str:
     read = [n for n in found.space.varied if n in best.index and not _absent(best[n])]
     at = [f"{n} = {_text(best[n])}" for n in read]
     return f"{line} with {join(at)}" if at else line
+
+
+def _front(found: Round) -> str:
+    """How many trials are on its front, and how many of those other rounds beat."""
+    on, lost = plural(len(found.front), "trial"), beaten(found)
+    if not lost:
+        return f"{on} on the front"
+    return f"{on} on the round's own front, {lost:,} of them beaten by other rounds: tree.front has what no trial beats"
 
 
 def _baseline(found: Round) -> list[str]:

@@ -15,7 +15,7 @@ from refine.utils.provided import page_for
 def winner_page(found: Winner) -> Page:
     """The configuration with what to expect of it, the best observed beside it, and those that come next."""
     best = found.candidates[0]
-    about = f"Of {join([found.metric, *found.goals])}, by {found.metric} alone; tree.rounds[-1].front has what no trial beats."
+    about = f"Of {join([found.metric, *found.goals])}, by {found.metric} alone; tree.front has what no trial beats."
     rows = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
     blocks: list[Block] = [Text(about)] if found.goals else []
     blocks += [

@@ -192,33 +192,35 @@ def front(
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the trials of a round with several goals that no other one beats; of the last round by default."""
+    """Print the trials of several goals that no other one beats: of all rounds, or of one round among its own."""
     from refine.errors import AnalysisError
     from refine.report.markdown.round_facts import shown
-    from refine.utils.display import Grid, Page
+    from refine.tree.overview import beaten
+    from refine.utils.display import Block, Grid, Page, Text
+    from refine.utils.format import plural
 
     with opened(store, name) as opened_tree:
-        if not len(opened_tree):
-            raise AnalysisError(f"tree {opened_tree.name} has no round yet")
-        found = opened_tree.rounds[-1] if which is None else chosen(opened_tree[which])
-        rows, title = found.front, f"The front of round {found.id}"
+        found = None if which is None else chosen(opened_tree[which])
+        rows = opened_tree.front if found is None else found.front
+        where = f"tree {opened_tree.name}" if found is None else f"round {found.id}"
         if not len(rows):
-            raise AnalysisError(
-                f"round {found.id}: no trial has a value in every goal yet; run the round first"
+            raise AnalysisError(f"{where}: no trial has a value in every goal yet; run the round first")
+        hidden = ("state", "value", "seconds", "seed", "cell", "origin")
+        names = [str(n) for n in rows if n not in hidden]
+
+        def page() -> Page:
+            grid = Grid(
+                tuple(names), tuple(tuple(map(shown, r)) for r in rows[names].itertuples(index=False))
             )
-        names = [*(str(g.metric) for g in found.goals), *found.space.varied]
-        put(
-            rows,
-            as_json,
-            page=lambda: Page(
-                title,
-                (
-                    Grid(
-                        tuple(names), tuple(tuple(map(shown, r)) for r in rows[names].itertuples(index=False))
-                    ),
-                ),
-            ),
-        )
+            lost = 0 if found is None else beaten(found._at_once())
+            told = (
+                f"The round's own: {lost:,} of {plural(len(rows), 'point')} are beaten by other rounds. Without a round it is the "
+                "tree's."
+            )
+            blocks: tuple[Block, ...] = (Text(told), grid) if lost else (grid,)
+            return Page(f"The front of {where}", blocks)
+
+        put(rows, as_json, page=page)
 
 
 @app.command(rich_help_panel=LOOK)

@@ -9,6 +9,7 @@ import numpy as np
 from refine.analysis.conditions import as_read
 from refine.errors import ReviewError
 from refine.space.encoding import label
+from refine.tree.overview import beaten
 from refine.trials.frame import infeasible_rows
 from refine.trials.front import front_rows, title_of
 from refine.utils.action import Action
@@ -62,13 +63,16 @@ def front_content(found: Round) -> FrontAnswer:
     wrong = (
         f" ▽ {plural(int((finite & broken).sum()), 'infeasible trial')}." if (finite & broken).any() else ""
     )
+    lost = beaten(found._at_once())
+    own = f" Other rounds beat {lost:,} of them." if lost else ""
     return {
         "goals": goals,
         "points": _points(found, best, goals),
         "others": values[shown].tolist(),
         "infeasible": values[finite & broken][:_OTHERS].tolist(),
         "about": (
-            f"{plural(len(best), 'trial')} that no other one beats: none is at least as good in every goal and better in one.{wrong}{some}"
+            f"{plural(len(best), 'trial')} that no other one of this round beats: none is at least as good in every goal and better in "
+            f"one.{own}{wrong}{some}"
         ),
     }
 

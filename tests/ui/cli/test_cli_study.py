@@ -226,7 +226,8 @@ def test_goals_and_constraints_from_the_shell(here: Path) -> None:
     assert "acc with loss <= 3, maximize" in said
     assert "beside it loss, minimize" in said
     rows = data("front", "g.db")
-    assert list(rows[0])[:2] == ["acc", "loss"]
+    assert list(rows[0])[:3] == ["round", "acc", "loss"]
+    assert rows == [{"round": rows[0]["round"], **row} for row in data("front", "g.db", "last")]
     assert all(row["loss"] <= 3 for row in rows)
     assert [row["acc"] for row in rows] == sorted((row["acc"] for row in rows), reverse=True)
     assert f"{rows[0]['acc']:.6g}" in good("front", "g.db")
