@@ -290,9 +290,10 @@ def analyze(
     read: Mapping[str, npt.ArrayLike] | None = None,
     groups: Sequence[Any] | None = None,
     allow_degenerate: bool = False,
-    fresh: tuple[npt.ArrayLike, Sequence[Any]] | None = None,
+    fresh: Sequence[Any] | None = None,
     subject_to: Sequence[str | MetricConstraint] = (),
     belief: Mapping[str, Any] | None = None,
+    noise: str | None = None,
 ) -> Analysis:
     """Measures everything a table of finished runs can teach about a space.
 
@@ -316,12 +317,14 @@ def analyze(
         read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
         groups: One label per row of ``frame``, equal for replicates of one configuration.
         allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
-        fresh: Values of runs again of good configurations under new seeds, and a label of its configuration for each:
-            they measure the noise and nothing else.
+        fresh: Values of runs again of good configurations under new seeds, a label of its configuration for each and,
+            optionally, the value of its planned run for each: they measure the noise and nothing else.
         subject_to: Metric constraints, such as ``["latency_ms <= 5"]``, on columns of ``frame``. A trial that doesn't meet
             them ranks with the worst, as a pruned one does, and can't be best.
         belief: What you believe about where the best value lies, see :meth:`refine.Tree.add_round`. It shapes proposals, no
             test.
+        noise: ``"none"`` where a configuration gives the same value to the last bit whenever it runs, ``"retraining"`` where it
+            does not; default what ``groups`` and ``fresh`` show.
 
     Raises:
         AnalysisError: A column is missing, or fewer than 10 finished space-filling trials lie inside the space.
@@ -362,6 +365,7 @@ def analyze(
             fresh=fresh,
             subject_to=constraints,
             belief=belief,
+            noise=noise,
         )
 
     if (out := _excluded(frame)).any():
@@ -418,7 +422,10 @@ def analyze(
         order_ranked if np.array_equal(ranked, space_filling) else order_of(X_space_filling, y_space_filling)
     )
     X_space_filling, y_space_filling = X_space_filling[order], y_space_filling[order]
-    labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][space_filling][order]
+    labels = (
+        None if groups is None else np.asarray(groups, dtype=object)[rows.mask][space_filling][order].tolist()
+    )
+    usable = [sign * part.y[part.finished & ~part.degenerate] for part in (rows, past) if part is not None]
     seen = [masks.get(n, np.ones(len(rows.ranked), np.bool_))[ranked] for n in names]
     read_ranked = np.column_stack(seen)[order_ranked] if names else np.ones((len(y_ranked), 0), np.bool_)
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
@@ -446,7 +453,16 @@ def analyze(
         look=look,
         parameters=adjusted(found, spent),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
-        noise=noise_of(X_space_filling, y_space_filling, cardinalities, labels, fresh, (X, y)),
+        noise=noise_of(
+            X_space_filling,
+            y_space_filling,
+            cardinalities,
+            labels,
+            fresh,
+            (X, y),
+            np.concatenate(usable),
+            noise,
+        ),
         covered=stats.hit_probability(n_tested, 0.01),
         best=table.iloc[best],
         table=table,

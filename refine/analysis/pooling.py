@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
+from refine.errors import AnalysisError
 from refine.space.encoding import decode, encode
 from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.frame import Records
@@ -91,38 +92,61 @@ def replicate_groups(records: Records) -> list[str]:
     return out
 
 
+NOISE = ("none", "retraining")
+"""What somebody can say about the noise of an objective."""
+
+
 def noise_of(
     X: npt.NDArray[np.float64],
     y: npt.NDArray[np.float64],
     cardinalities: Sequence[int],
-    groups: npt.ArrayLike | None,
-    fresh: tuple[npt.ArrayLike, Sequence[Any]] | None,
+    groups: Sequence[Any] | None,
+    fresh: Sequence[Any] | None,
     evidence: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    finished: npt.NDArray[np.float64],
+    said: str | None = None,
 ) -> stats.Resolution:
     """What can be told apart: from runs again where there are enough, else from the space-filling trials, else from all.
 
-    The planned run of a configuration that was run again takes no part: it was chosen for its value, so that it lies
-    above what the configuration's seeds give.
+    Runs that equal the first one of their configuration to the last bit tell that the objective is deterministic. For the
+    size of the noise the planned run of a configuration that was run again takes no part: it was chosen for its value, so
+    that it lies above what the configuration's seeds give.
 
     Args:
         X: (n, d) positions of the space-filling trials.
         y: (n,) their values.
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
         groups: n labels, equal for space-filling trials that agree on all that was read.
-        fresh: Values of runs again, and a label of its configuration for each.
+        fresh: Values of runs again, a label of its configuration for each and, where they are known, the values of
+            the planned runs of these.
         evidence: Positions and values of all trials, those of earlier rounds and those that were chosen for what they
             promise included: asked where there are too few space-filling ones.
+        finished: All finished values, larger is better.
+        said: One of ``NOISE``, where somebody said it.
     """
     measure = stats.TopNoise()
-    if fresh is not None and len(fresh[1]):
-        labels = np.unique(np.asarray(list(fresh[1])), return_inverse=True)[1]
-        again = np.asarray(fresh[0], dtype=float)
-        sd, freedom = stats.within_groups(again, labels)
-        if freedom >= measure.least:
-            step = stats.smallest_step(y)
-            return stats.Resolution(max(sd, step), sd, step, "replicates", freedom)
+    if said not in (None, *NOISE):
+        raise AnalysisError(f"noise must be 'none', 'retraining' or None, which finds out, got {said!r}")
+    runs, labels, *planned = ((), ()) if fresh is None else fresh
+    again, labels = np.asarray(runs, dtype=float), list(labels)
+    first = {
+        label: value
+        for values in planned
+        for label, value in zip(labels, np.asarray(values, dtype=float), strict=True)
+        if np.isfinite(value)
+    }
+    same = stats.repeats([*first.values(), *again], [*first, *labels])
+    if groups is not None:
+        same = same.joined(stats.repeats(y, list(groups)))
+    floor = stats.floor_of(finished)
+    if said == "none" or (said is None and same.deterministic(y)):
+        return stats.Resolution(0.0, stats.smallest_step(y), "deterministic", same.equal, floor=floor)
+    sd, freedom = stats.within_groups(again, np.asarray(labels, dtype=object))
+    if freedom >= measure.least:
+        return stats.Resolution(sd, stats.smallest_step(y), "replicates", freedom, floor=floor)
     found = measure(X, y, cardinalities, groups)
-    return measure(*evidence, cardinalities) if np.isnan(found.sd) else found
+    found = measure(*evidence, cardinalities) if np.isnan(found.sd) else found
+    return found._replace(floor=floor)
 
 
 def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:

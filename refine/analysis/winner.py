@@ -289,7 +289,7 @@ class Field:
         labels = [i for i, runs in enumerate(fresh) for _ in runs]
         sd, freedom = stats.within_groups(values, labels) if labels else (math.nan, 0)
         if freedom >= stats.TopNoise().least or (freedom and not math.isfinite(noise.sd)):
-            noise = stats.Resolution(max(sd, noise.step), sd, noise.step, "replicates", freedom)
+            noise = noise._replace(sd=sd, source="replicates", n=freedom)
         draws, variance = self.draws, math.nan
         if draws is not None:
             before = self.noise.sd if math.isfinite(self.noise.sd) else float(np.std(draws))

@@ -61,8 +61,9 @@ class Claim:
     Attributes:
         probability: The stated probability; NaN where none can be stated.
         epsilon: Loss that counts as none, in units of the metric.
-        epsilon_source: Where it comes from: ``"replicates"``, ``"residuals"``, ``"examples"`` (the paired standard error over
-            validation examples), ``"step"`` (the smallest difference that the metric can show), ``"none"`` or ``"given"``.
+        epsilon_source: Where it comes from: ``"given"``, ``"folds"`` or ``"examples"`` (the paired standard error over folds or
+            validation examples), ``"replicates"``, ``"residuals"``, ``"step"`` (the smallest difference that the metric can
+            show), ``"range"`` (5 % of what the best value is above the median), ``"deterministic"`` or ``"none"``.
         draws: Draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
             it is not.
         even: Evenly drawn configurations behind it.
@@ -405,9 +406,8 @@ def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None)
     found = []
     for look in looks:
         said = check_epsilon(given.get(look.metric))
-        own = look.noise.epsilon if math.isfinite(look.noise.epsilon) else 0.0
-        source = look.noise.epsilon_source if said is None else "given"
-        found.append(Tolerance(look.metric, float(own) if said is None else said, source))
+        loss, source = look.noise.tolerance(said)
+        found.append(Tolerance(look.metric, float(loss) if math.isfinite(loss) else 0.0, source))
     return found
 
 

@@ -272,8 +272,7 @@ def noise(analysis: Analysis, known: Known) -> Check:
 
 def _noise(analysis: Analysis) -> float:
     """Deviation of retraining; NaN where it is not known. Where the best are level, residuals give 0 and tell nothing."""
-    known = analysis.noise.source == "replicates" or analysis.noise.sd > 0
-    return analysis.noise.sd if known else math.nan
+    return analysis.noise.sd if analysis.noise.measured else math.nan
 
 
 def optimism(analysis: Analysis, values: Floats) -> Check:

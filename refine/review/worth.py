@@ -192,8 +192,8 @@ def worth_of(
     ahead = ahead_of(analysis, space, n)
     if ahead is None:
         return None
-    if epsilon is None:
-        epsilon = analysis.noise.epsilon if math.isfinite(analysis.noise.epsilon) else 0.0
+    epsilon = analysis.noise.tolerance(epsilon)[0]
+    epsilon = epsilon if math.isfinite(epsilon) else 0.0
     left = left_to_run(analysis, space)
     n = min(n, left) if not ahead.run.all() else 0
     rises = np.zeros(1)
@@ -201,7 +201,7 @@ def worth_of(
         rises = stats.NextRound(seed=_SEED)(*ahead, batch_of(n, exploit, audit))
     again = float(stats.RunsAgain(TOP, _SEED)(*ahead, n or RUNS).mean())
     noise = analysis.noise
-    sd = noise.sd if noise.source == "replicates" or noise.sd > 0 else math.nan
+    sd = noise.sd if noise.measured else math.nan
     low, high = np.quantile(rises, [0.05, 0.95])
     more = int(np.count_nonzero(rises > epsilon))
     probability = (more + 0.5) / (len(rises) + 1) if n else 0.0

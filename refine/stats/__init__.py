@@ -46,7 +46,17 @@ from refine.stats.power import Power
 from refine.stats.prior import PriorEvidence
 from refine.stats.race import KnowledgeGradient, NextRuns
 from refine.stats.rescore import scorer
-from refine.stats.resolution import LeftOver, Resolution, TopNoise, left_over, smallest_step, within_groups
+from refine.stats.resolution import (
+    LeftOver,
+    Repeats,
+    Resolution,
+    TopNoise,
+    floor_of,
+    left_over,
+    repeats,
+    smallest_step,
+    within_groups,
+)
 
 __all__ = [
     "AdditiveTest",
@@ -98,6 +108,7 @@ __all__ = [
     "Rate",
     "RateTrend",
     "Ratio",
+    "Repeats",
     "Resolution",
     "RiskBox",
     "RiskPath",
@@ -113,6 +124,7 @@ __all__ = [
     "constrained",
     "distinct",
     "expected_best",
+    "floor_of",
     "front_of",
     "good_trials_to_judge",
     "hit_probability",
@@ -124,6 +136,7 @@ __all__ = [
     "non_dominated",
     "paired_error",
     "permutations_needed",
+    "repeats",
     "scorer",
     "scott_bandwidth",
     "smallest_step",

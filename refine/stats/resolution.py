@@ -1,4 +1,4 @@
-"""The smallest difference that means something: noise near the best values, and never less than one step of the metric."""
+"""The smallest difference that means something: where it comes from, and how large it is."""
 
 from __future__ import annotations
 
@@ -20,36 +20,71 @@ if TYPE_CHECKING:
 _MAD = 1.4826  # median absolute deviation to standard deviation, for normal errors
 _ROWS = 300  # most configurations learned from
 _ROUNDING = 1e-6  # metrics are often means in single precision
+_SINGLE, _DOUBLE = 2e-7, 1e-12  # relative error of a value in single and in double precision
+_FLOOR = 0.05  # share of the distance from the median to the best value
+_GAPS = 2000  # most distances between values that are looked at
 
 
 class Resolution(NamedTuple):
-    """The smallest difference that can be distinguished.
+    """The smallest difference that can be distinguished, and where it comes from.
 
     Attributes:
-        epsilon: the largest of `sd`, `step` and `paired`, in units of the metric; NaN where `source` is 'none'.
-        sd: deviation of one training from the mean of its configuration, near the best values; NaN if unknown.
-        step: smallest difference between two different values, such as one row of the validation set; 0 where values
-            don't repeat often enough to tell.
-        source: 'replicates', 'residuals' or 'none', for `sd`; 'step' where only that is known.
-        n: degrees of freedom behind 'replicates', number of configurations behind 'residuals'.
-        paired: standard error of the difference of two good models over validation examples; 0 where it is unknown.
+        sd: deviation of one run from the mean of its configuration, near the best values; 0 where the objective is
+            deterministic, NaN if unknown.
+        step: difference between neighbouring values of a metric that takes only equally spaced ones, such as one row of
+            the validation set; 0 where it doesn't.
+        source: 'deterministic', 'replicates', 'residuals' or 'none', for `sd`; 'step' where only that is known.
+        n: runs again that were equal behind 'deterministic', degrees of freedom behind 'replicates', number of
+            configurations behind 'residuals'.
+        paired: standard error of the difference of two good models over folds or validation rows; 0 where it is unknown.
+        paired_source: 'folds' or 'examples', for `paired`.
+        floor: 5 % of what the best value is above the median.
     """
 
-    epsilon: float
     sd: float
     step: float
     source: str
     n: int
     paired: float = 0.0
+    paired_source: str = ""
+    floor: float = 0.0
 
-    def on_examples(self, paired: float) -> Resolution:
-        """The same, where no difference below the paired standard error counts; see `paired_error`."""
-        return self._replace(epsilon=float(np.fmax(self.epsilon, paired)), paired=paired)
+    @property
+    def deterministic(self) -> bool:
+        """Whether a configuration gives the same value to the last bit whenever it runs."""
+        return self.source == "deterministic"
+
+    @property
+    def measured(self) -> bool:
+        """Whether `sd` tells something: where the best values are level, residuals give 0 and tell nothing."""
+        return self.deterministic or self.source == "replicates" or self.sd > 0
+
+    @property
+    def epsilon(self) -> float:
+        """The difference that matters, in units of the metric; NaN where nothing is known."""
+        return self.tolerance()[0]
 
     @property
     def epsilon_source(self) -> str:
-        """Where `epsilon` comes from: 'examples', or `source`."""
-        return "examples" if 0 < self.paired == self.epsilon else self.source
+        """Where `epsilon` comes from: 'folds', 'examples', 'step', 'range' (the floor), or `source`."""
+        return self.tolerance()[1]
+
+    def tolerance(self, said: float | None = None) -> tuple[float, str]:
+        """The loss that counts as none, and where it comes from: the one place where that is decided.
+
+        From what the person said; else from folds, validation rows, or runs, in this order, and never less than the
+        step of the metric or than 5 % of what the best value is above the median.
+
+        Args:
+            said: what the person said, in units of the metric; None where nobody did.
+        """
+        if said is not None:
+            return said, "given"
+        epsilon, source = (self.paired, self.paired_source) if self.paired > 0 else (self.sd, self.source)
+        for least, name in ((self.step, "step"), (self.floor, "range")):
+            if least > 0 and not epsilon >= least:
+                epsilon, source = least, name
+        return epsilon, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +152,15 @@ class TopNoise:
         if groups is not None:
             sd, freedom = within_groups(values, groups)
             if freedom >= self.least:
-                return Resolution(max(sd, step), sd, step, "replicates", freedom)
+                return Resolution(sd, step, "replicates", freedom)
         seen = _seen(read, table.shape)
         table = np.where(seen, table, 0.0)
         known = evidence(table if read is None else np.concatenate([table, seen], axis=1), values)
         if known.rows.size < 20 or np.ptp(known.score) == 0:
             sd = 0.0 if known.rows.size >= 20 else np.nan
             if step > 0:
-                return Resolution(step, sd, step, "step", known.rows.size)
-            return Resolution(
-                sd, sd, step, "residuals" if sd == 0 else "none", known.rows.size if sd == 0 else 0
-            )
+                return Resolution(sd, step, "step", known.rows.size)
+            return Resolution(sd, step, "residuals" if sd == 0 else "none", known.rows.size if sd == 0 else 0)
         found = _left_over(table, seen, known, cardinalities, self.rows, self.seed)
         wanted = min(found.expected.size, max(self.fewest, round(self.region * known.score.size)))
         top = np.argsort(-found.expected, kind="stable")[:wanted]
@@ -135,7 +168,7 @@ class TopNoise:
         apart = seen_values - np.interp(found.expected[top], known.knots, known.values)
         sd = _MAD * float(np.median(np.abs(apart) * found.share[top]))
         n = found.expected.size
-        return Resolution(max(sd, step), sd, step, "residuals", n)
+        return Resolution(sd, step, "residuals", n)
 
 
 class LeftOver(NamedTuple):
@@ -244,22 +277,96 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
     return (0.0 if sd <= 1e-12 * float(np.abs(y).max()) else sd), freedom
 
 
+def floor_of(y: ArrayLike) -> float:
+    """The least loss that is worth speaking of: 5 % of what the best value is above the median.
+
+    Source: our own, measured on families of functions; see docs/statistics.md.
+
+    Args:
+        y: (n,) finished values, larger is better.
+    """
+    values = np.asarray(y, dtype=float)
+    return _FLOOR * float(values.max() - np.median(values)) if values.size else 0.0
+
+
+class Repeats(NamedTuple):
+    """How runs of the same configurations compare, to the last bit.
+
+    Attributes:
+        equal: runs that equal the first one of their configuration.
+        unequal: runs that don't.
+    """
+
+    equal: int
+    unequal: int
+
+    def joined(self, other: Repeats) -> Repeats:
+        """Both, as one."""
+        return Repeats(self.equal + other.equal, self.unequal + other.unequal)
+
+    def deterministic(self, y: FloatArray) -> bool:
+        """Whether the runs tell that nothing changes a value when a configuration runs again.
+
+        One run again is enough where values are hardly ever equal by chance, else it takes three.
+
+        Args:
+            y: (n,) values of different configurations.
+        """
+        return not self.unequal and self.equal >= (3 if repeats_often(y) else 1)
+
+
+def repeats(y: ArrayLike, groups: Sequence[object]) -> Repeats:
+    """Compare the runs of every configuration.
+
+    Args:
+        y: (n,) values.
+        groups: n labels, equal for runs of one configuration.
+    """
+    first: dict[object, float] = {}
+    same = [
+        first.setdefault(g, v) == v for g, v in zip(groups, np.asarray(y, dtype=float).tolist(), strict=True)
+    ]
+    equal = sum(same) - len(first)
+    return Repeats(equal, len(same) - sum(same))
+
+
+def repeats_often(y: FloatArray) -> bool:
+    """Whether different configurations have equal values more often than one in ten; see `smallest_step`."""
+    return bool(y.size > 1 and _gaps(y).size <= 0.9 * (y.size - 1))
+
+
+def _gaps(y: FloatArray) -> FloatArray:
+    """Differences between neighbouring values that rounding to single precision does not make."""
+    gaps = np.diff(np.sort(y))
+    return np.asarray(gaps[gaps > _ROUNDING * float(np.median(np.abs(y)))])
+
+
 def smallest_step(y: FloatArray) -> float:
-    """Smallest difference between two different values of a metric that takes few of them; 0 for a continuous one.
+    """Difference between neighbouring values of a metric that takes only equally spaced ones; 0 where it doesn't.
 
     Args:
         y: (n,) values.
 
     Returns:
-        The step, in units of the metric. Differences that rounding to single precision makes count as none. A metric
-        counts as continuous where hardly any value is seen twice.
+        The step, in units of the metric. A metric counts as continuous where hardly any value is seen twice, or where
+        values are no whole number of steps apart, such as means over folds of unequal size.
     """
-    if y.size < 2:
+    if not repeats_often(y):
         return 0.0
-    ordered = np.sort(y)
-    gaps = np.diff(ordered)
-    rounding = _ROUNDING * float(np.median(np.abs(y)))
-    real = gaps[gaps > rounding]
-    if not real.size or real.size > 0.9 * gaps.size:
+    gaps = np.unique(_gaps(y))
+    if not gaps.size:
         return 0.0
-    return float(real.min())
+    gaps = gaps[np.linspace(0, gaps.size - 1, min(gaps.size, _GAPS)).round().astype(int)]
+    error, size = _SINGLE if np.array_equal(np.float32(y), y) else _DOUBLE, float(np.median(np.abs(y)))
+    # Every gap is held against the step; the longest so far tells best how long that is.
+    step, most = float(gaps[0]), 1
+    for gap in gaps.tolist():
+        count = round(gap / step)
+        allowed = error * max(size, gap) * (1 + count / most)
+        if allowed > 0.1 * step:  # what is further apart tells nothing
+            return step if most > 1 else 0.0
+        if abs(gap - count * step) > allowed:
+            return 0.0
+        if count > most:
+            step, most = gap / count, count
+    return step

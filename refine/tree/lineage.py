@@ -229,13 +229,12 @@ def analysis_of(
         look=_looks(reader, path, tested_on(node.space, found.frame)),
         read=found.read,
         groups=found.groups,
-        fresh=found.fresh[:2],
+        fresh=found.fresh[:3],
         allow_degenerate=node.allow_degenerate,
         subject_to=metric.subject_to,
     )
-    noise = analysis.noise
-    if math.isfinite(noise.sd):
-        noise = noise.on_examples(read_paired_error(reader, path[-1].pk, goal))
+    paired = read_paired_error(reader, path[-1].pk, goal)
+    noise = analysis.noise._replace(paired=paired, paired_source="examples" if paired else "")
     again = _again(analysis, found.again, goal.allow_degenerate)
     return replace(
         analysis,

@@ -28,11 +28,13 @@ class Fresh(NamedTuple):
     Attributes:
         values: (n,) values, in the metric's own sign.
         groups: n labels, equal for one configuration of one round.
+        planned: (n,) values of the planned runs of their configurations; NaN where there is none.
         splits: (n, s) values by split, where the objective gave them as ``name@1``, ``name@2``, ...; else ``None``.
     """
 
     values: npt.NDArray[np.float64]
     groups: list[str]
+    planned: npt.NDArray[np.float64]
     splits: npt.NDArray[np.float64] | None = None
 
 
@@ -106,9 +108,16 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
     metric = goal.metric
     values: list[float] = []
     groups: list[str] = []
+    first: list[float] = []
     splits: list[list[float]] = []
     for pk, records in rounds.items():
         found = again(records)
+        if not found.metrics:
+            continue
+        keys = set(found.columns["key"])
+        run_first = planned(records)
+        usable = zip(run_first.columns["key"], usable_values(run_first, goal).tolist(), strict=True)
+        known = {key: value for key, value in usable if key in keys}
         curves = found.curves or [{}] * len(found.metrics)
         columns = (found.columns[name] for name in ("state", "key", "seconds"))
         for metrics, curve, state, key, seconds in zip(found.metrics, curves, *columns, strict=True):
@@ -116,10 +125,11 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
             if value is not None and np.isfinite(value) and goal.counts(metrics, seconds):
                 values.append(value)
                 groups.append(f"{pk} {key}")
+                first.append(known.get(key, np.nan))
                 splits.append(_by_split(metric.name, metrics))
     several = len({len(s) for s in splits}) == 1 and len(splits[0]) > 1
     by_split = np.asarray(splits, dtype=float) if several else None
-    return Fresh(np.asarray(values, dtype=float), groups, by_split)
+    return Fresh(np.asarray(values, dtype=float), groups, np.asarray(first, dtype=float), by_split)
 
 
 def _by_split(name: str, metrics: Mapping[str, float]) -> list[float]:

@@ -384,4 +384,5 @@ def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():
     assert 0.03 < noise.epsilon < 0.3
     alone = refine.analyze(space, frame[:13]).noise
     assert alone.source == "none"
-    assert np.isnan(alone.epsilon)
+    assert np.isnan(alone.sd)
+    assert alone.epsilon_source == "range"

@@ -72,7 +72,7 @@ def test_running_again_runs_what_is_missing(tree, space):
 def test_a_child_knows_the_noise_that_its_ancestors_measured(tree, space):
     found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False).replicate(3, 4, progress=False)
     child = found.branch(space, n=12).run(progress=False)
-    assert child.analyze().noise == found.analyze().noise
+    assert child.analyze().noise[:4] == found.analyze().noise[:4]
 
 
 def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):

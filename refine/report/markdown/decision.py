@@ -32,7 +32,10 @@ _EPSILON_WORDS = {
     "replicates": "the noise of retraining, measured on replicates",
     "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
     "examples": "the standard error of the difference of two good models on the same validation rows",
+    "folds": "the standard error of the difference of two good configurations over the same folds",
     "step": "the smallest difference that the metric shows",
+    "range": "5 % of what the best value is above the median",
+    "deterministic": "none, as a configuration gives the same value to the last bit when it runs again",
     "none": "no noise could be measured, so every loss counts",
     "given": "as asked for",
 }
