@@ -227,6 +227,27 @@ def drawn_by_belief(
     return [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]
 
 
+def add_space_filling(store: Store, tree: int, stored: StoredNode, least: int, n: int) -> int:
+    """Plans more trials of a round's space-filling design, until there are ``least`` of them.
+
+    Args:
+        store: The store.
+        tree: Row of the tree.
+        stored: The round.
+        least: How many of its trials shall be space-filling.
+        n: How many may be planned now.
+
+    Returns:
+        How many were planned.
+    """
+    beside = [b.key for b in store.beside(stored.pk)]
+    left = feasible(stored.node.space).low - len(store.inherited(stored.pk).union(beside))
+    more = min(n, min(least, left) - (stored.n - len(beside)))
+    if more > 0:
+        store.add_node(tree, stored.node, stored.n + more)
+    return max(0, more)
+
+
 def add_exploit(store: Store, stored: StoredNode, analysis: Analysis, n: int) -> int:
     """Plans more trials of a round where the optimum is plausible by now, none of which was run or is planned.
 

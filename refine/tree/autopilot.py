@@ -15,7 +15,7 @@ from refine.proposal.allocation import check_shares, first_batch, learning_from
 from refine.proposal.proposal import check_risk
 from refine.run.options import RunKeywords, RunOptions
 from refine.run.pool import workers_kept
-from refine.tree.apply import add_exploit, left_to_run
+from refine.tree.apply import add_exploit, add_space_filling, left_to_run
 from refine.tree.confirm import confirm
 from refine.tree.overview import comparable
 from refine.tree.round import Round
@@ -59,7 +59,7 @@ def autopilot(
     analyse, or when another one is not worth it: :meth:`refine.Review.worth` says something else than ``CONTINUE``.
 
     With ``budget`` it searches until that is spent. A child first runs the trials that tell of it as a population: its
-    space-filling and audit trials. Then it grows by batches of ten exploit trials, each batch chosen from all that is known
+    space-filling and audit trials, those that a first batch had no room for next. Then it grows by batches of ten exploit trials, each batch chosen from all that is known
     by then. The last 15 % go into a race of the plausible winners under new seeds (:meth:`refine.Tree.confirm`), which ends
     early where nothing is left to decide. Start from a small round, of 30 or a fifth of the budget. Called again, it goes on in the
     rounds that it made: after an interruption, or with a larger budget.
@@ -256,10 +256,15 @@ class _Search:
         parent = current.parent
         if current.id == self.first.id or parent is None:
             return 0
+        home = current.context
+        even = round((1 - self.exploit - self.audit) * self.size)
+        # A first batch that a small budget cut short had its share of them only.
+        if more := add_space_filling(home.store, home.tree, current._stored, even, n):
+            return more
         if self.learned is None or self.learned[0] != parent.id:
             self.learned = parent.id, parent.analyze()
         analysis = learning_from(self.learned[1], current.trials, current.node.allow_degenerate)
-        return add_exploit(current.context.store, current._stored, analysis, n)
+        return add_exploit(home.store, current._stored, analysis, n)
 
     def _race(self, budget: int) -> None:
         context = self.first.context

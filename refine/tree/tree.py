@@ -161,8 +161,8 @@ class Tree(Exchange, Shown):
             objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
             metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
                 objective returns a number, or a function of a trial's metrics that returns one. A function is
-                recorded by its name; what it says is stored with every trial, beside the metrics. Or a :class:`Goal`, which
-                says direction and constraints as well; or two or three of them, of which the round shows the front.
+                recorded by its name; what it says is stored with every trial, beside the metrics. Or a :class:`Goal`, which has a
+                direction and may have constraints; or two or three of them, of which the round shows the front.
             direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss
                 or an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
             subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <= 5"]``; ``seconds``

@@ -161,9 +161,9 @@ def goals_of(
     """One goal, or two or three, of what somebody asked for.
 
     Args:
-        metric: A metric, to which the other arguments belong; a goal, or several, which say all of it themselves. Constraints
-            of any goal hold for all.
-        direction: See :class:`Goal`.
+        metric: A metric, to which the other arguments belong; a goal, or several. Constraints of any goal hold for all, and so does
+            what is given beside them.
+        direction: See :class:`Goal`; a goal has its own.
         subject_to: See :class:`Goal`.
         allow_degenerate: See :class:`Goal`.
 
@@ -180,18 +180,19 @@ def goals_of(
         given = list(metric)
     else:
         return (Goal(metric, direction, allow_degenerate, subject_to=subject_to),)
-    if direction != ASK or subject_to or allow_degenerate:
-        raise AnalysisError(
-            "a Goal says direction, constraints and whether a degenerate trial may be best itself; give them to Goal(...) only"
-        )
     if not all(isinstance(goal, Goal) for goal in given) or not 1 <= len(given) <= MOST_GOALS:
         raise AnalysisError(
             f"several goals are a list of 2 or 3, such as [Goal('val_acc'), Goal('latency_ms', 'minimize')], got {metric!r}"
         )
-    return _together(given)
+    if direction != ASK:
+        calls = ", ".join(f"Goal({str(goal.metric)!r}, {goal.direction!r})" for goal in given)
+        raise AnalysisError(
+            f"direction={direction!r}: every Goal has its own; write metric={calls if isinstance(metric, Goal) else f'[{calls}]'}"
+        )
+    return _together(given, subject_to, allow_degenerate)
 
 
-def _together(goals: Sequence[Goal]) -> tuple[Goal, ...]:
+def _together(goals: Sequence[Goal], subject_to: Iterable[str], allow_degenerate: bool) -> tuple[Goal, ...]:
     """Goals of one round: constraints of any of them hold for all."""
     names = [str(goal.metric) for goal in goals]
     if len(set(names)) < len(names):
@@ -202,8 +203,10 @@ def _together(goals: Sequence[Goal]) -> tuple[Goal, ...]:
                 f"goal {str(goal.metric)!r}: the second and third goal are metrics as the last epoch gives them; let the "
                 "objective return it, or make it the first goal"
             )
-    constraints = metric_constraints([c for goal in goals for c in goal.metric.subject_to])
-    free = any(goal.allow_degenerate for goal in goals)
+    constraints = metric_constraints(
+        [*(c for goal in goals for c in goal.metric.subject_to), *metric_constraints(subject_to)]
+    )
+    free = allow_degenerate or any(goal.allow_degenerate for goal in goals)
     return tuple(Goal(goal.metric._replace(subject_to=constraints), goal.direction, free) for goal in goals)
 
 

@@ -93,6 +93,17 @@ def test_a_larger_budget_goes_on_in_the_same_rounds(tree):
     assert tree.rounds[1].n > before[1][1]
 
 
+def test_a_budget_that_is_raised_leaves_rounds_that_can_be_proposed_on(tree):
+    first = tree.add_round(SPACE, noisy, n=20, seed=3)
+    for budget in (30, 105):
+        refine.autopilot(first, budget=budget, progress=False)
+        assert ran(tree) <= budget
+    assert len(tree) == 3  # the first child had one space-filling trial at 30, and was proposed on in the end
+    child = tree.rounds[1]
+    assert (child.trials["origin"] == "space_filling").sum() == 6  # as in a child that was planned at once
+    assert [d.kind for d in child.decisions] == ["accepted"]
+
+
 def test_a_time_is_a_budget(tree):
     first = tree.add_round(SPACE, noisy, n=20, seed=3)
     refine.autopilot(first, budget=timedelta(microseconds=1), progress=False)

@@ -72,7 +72,9 @@ def test_a_goal_says_all_of_it(tree):
         ("latency_ms <= 5",),
     )
     assert added.goal == goal
-    with pytest.raises(AnalysisError, match=r"give them to Goal\(\.\.\.\) only"):
+    with pytest.raises(
+        AnalysisError, match=r"every Goal has its own; write metric=Goal\('val_loss', 'minimize'\)"
+    ):
         tree.add_round(SPACE, network, metric=goal, direction="minimize", n=10)
     with pytest.raises(AnalysisError, match="reads like something to minimize, and no direction was given"):
         refine.Goal("val_loss")

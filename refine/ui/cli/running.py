@@ -219,28 +219,20 @@ _SPELLED = ("minimize", "role", "baseline", "belief", "goal")
 """Options that are written otherwise than their arguments in Python."""
 
 
-def _goals(texts: list[str], given: dict[str, Any]) -> dict[str, Any]:
-    """The goals of ``METRIC:DIRECTION``, with the constraints that were given beside them."""
+def _goals(texts: list[str], given: dict[str, Any]) -> list[Any]:
+    """The goals of ``METRIC:DIRECTION``."""
     from refine.errors import AnalysisError
     from refine.trials.goal import ASK, Goal
 
     if "metric" in given:
         raise AnalysisError("--goal says the metrics of several goals; leave --metric out")
     made = []
-    for i, text in enumerate(texts):
+    for text in texts:
         metric, colon, direction = text.rpartition(":")
         if colon and not direction:
             raise AnalysisError(f"--goal {text!r}: write it as METRIC:DIRECTION, such as latency_ms:minimize")
-        first = (
-            {
-                "subject_to": given.pop("subject_to", ()),
-                "allow_degenerate": given.pop("allow_degenerate", False),
-            }
-            if i == 0
-            else {}
-        )
-        made.append(Goal(metric if colon else text, direction if colon else ASK, **first))
-    return {"metric": made}
+        made.append(Goal(metric if colon else text, direction if colon else ASK))
+    return made
 
 
 def _refuse_round(which: str | None) -> None:
@@ -291,7 +283,7 @@ def _made(
     searched = read_space(space)
     options = {key: value for key, value in making.items() if key not in _SPELLED}
     if "goal" in making:
-        options |= _goals(making["goal"], options)
+        options["metric"] = _goals(making["goal"], options)
     if "minimize" in making:
         options["direction"] = "minimize" if making["minimize"] else "maximize"
     if "baseline" in making:
