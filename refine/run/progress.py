@@ -28,6 +28,26 @@ _ALIKE = 5
 """A round stops when its first trials, so many, all failed in the same way."""
 
 
+_LOG_SECONDS = 10
+"""Where the progress is no line of a terminal that is overwritten, at most one line in so many seconds."""
+
+
+class _Lines:
+    """Progress in a log: a line whenever the bar would be drawn anew."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def write(self, text: str) -> None:
+        said = text.strip()
+        if said and said != self.last:
+            sys.stderr.write(f"{said}\n")
+        self.last = said or self.last
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 class Watch:
     """Watches a round go by: progress for the person, and an early end where all goes wrong."""
 
@@ -66,14 +86,16 @@ class Watch:
     def __enter__(self) -> Watch:
         from tqdm.auto import tqdm
 
+        log = not sys.stderr.isatty() and "ipykernel" not in sys.modules
         self.bar: Any = tqdm(
             total=self.total,
             initial=self.done,
             desc=f"round {self.node.id}",
             unit="trial",
             disable=not self.show,
-            mininterval=0.2,
-            dynamic_ncols=True,
+            mininterval=_LOG_SECONDS if log else 0.2,
+            dynamic_ncols=not log,
+            file=_Lines() if log else None,
         )
         return self
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any
 
 from refine.errors import DesignError
@@ -55,7 +56,7 @@ def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool
         Whether to end: then hand out nothing new, and leave.
 
     Raises:
-        KeyboardInterrupt: It was asked for, and the block has ended.
+        KeyboardInterrupt: It was asked for, and the block has ended. Where nobody catches it, a script ends with its one line.
     """
     main = threading.main_thread()
     before = {number: signal.getsignal(number) for number in _ASK}
@@ -89,13 +90,32 @@ def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool
         signal.signal(number, first)
     try:
         yield lambda: bool(asked)
+    except KeyboardInterrupt:
+        if asked:
+            raise _stopped(what, "at once") from None
+        raise
     finally:
         if timer is not None:
             timer.cancel()
         for number, handler in mine.items():
             signal.signal(number, handler)
     if asked:
-        by = "" if asked == "SIGINT" else f" by {asked}"
-        raise KeyboardInterrupt(
-            f"{what}: stopped{by}; every finished trial is stored, and the same call or script goes on from there"
-        )
+        raise _stopped(what, "" if asked == "SIGINT" else f"by {asked}")
+
+
+def _stopped(what: str, how: str) -> KeyboardInterrupt:
+    """What an interrupted call raises; no class of its own, by which Python would not end as others do at Ctrl-C."""
+    said = f"{what}: stopped{f' {how}' if how else ''}; every finished trial is stored, and the same call or script goes on from there"
+    stop = KeyboardInterrupt(said)
+    stop._render_traceback_ = lambda: [said]  # type: ignore[attr-defined]  # IPython asks for this one
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _in_one_line
+    return stop
+
+
+def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Shows what nobody caught, as Python does, and a stopped call by its own line, without the way there."""
+    if hasattr(error, "_render_traceback_"):
+        print(error, file=sys.stderr)  # noqa: T201
+    else:
+        sys.__excepthook__(kind, error, trace)

@@ -41,7 +41,11 @@ def test_ends_after_trials_and_goes_on(tree, capsys):
     assert first <= set(found.trials["seed"])
     found.run(trials=100, progress=True)
     assert len(found.trials) == 20
-    assert "left" not in capsys.readouterr().err
+    log = capsys.readouterr().err
+    assert "left" not in log
+    assert "\r" not in log
+    assert 1 <= len(log.splitlines()) <= 3  # ten seconds apart, and the last one
+    assert "20/20" in log.splitlines()[-1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
