@@ -38,6 +38,9 @@ LOOKS = 9
 MOST_IMAGINED = 20
 """Share of such rounds of pure noise, in %, in which anything may be found to matter at any look."""
 
+WEAK = 0.25
+"""Deviation of an effect along a range, in that of the noise."""
+
 COLUMNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "rank": lambda p: p[:, 0],
     "PED-ANOVA": lambda p: p[:, 1],
@@ -363,35 +366,50 @@ def _imagined(kind: str, n: int, of: Sequence[Noise]) -> str:
     )
 
 
-def look_again(d: int, rounds: int) -> np.ndarray:
-    """(2,) share of growing rounds of pure noise in which something matters at any look: by q alone, and with spending."""
+WAYS: dict[str, Callable[[list[int], int], int]] = {
+    "by q alone": lambda sizes, n: 1,
+    "nine plans, each run to its end": lambda sizes, n: stats.stage_of([m for m in sizes if m <= n], n),
+    "one plan of 300, looked at on the way": lambda sizes, n: stats.stage_of(sizes[-1:], n),
+}
+"""How a round grew -> which stage a look at so many trials is."""
+
+
+def look_again(effect: float, d: int, rounds: int) -> np.ndarray:
+    """(rounds, ways, 2) whether something matters at any look at a growing round, and whether parameter 0 does."""
     rng = stream("looks", d)
     sizes = np.linspace(30, 300, LOOKS).astype(int).tolist()
-    seen_any = np.zeros((rounds, 2), bool)
+    found = np.zeros((rounds, len(WAYS), 2), bool)
     for i in range(rounds):
         _, X = cells(d, sizes[-1], rng)
-        y = rng.normal(size=sizes[-1])
-        for k, n in enumerate(sizes):
-            q = stats.benjamini_hochberg(COLUMNS["joined"](tests(X[:n], y[:n]))).min()
-            seen_any[i] |= [q <= ALPHA, q * stats.looks_spent(sizes[: k + 1]) <= ALPHA]
-    return seen_any
+        y = effect * _line(X[:, 0]) + rng.normal(size=sizes[-1])
+        for n in sizes:
+            q = stats.benjamini_hochberg(COLUMNS["joined"](tests(X[:n], y[:n])))
+            for way, stage in enumerate(WAYS.values()):
+                seen_now = q * stats.looks_spent(stage(sizes, n)) <= ALPHA
+                found[i, way] |= seen_now.any(), seen_now[0]
+    return found
 
 
 def looks(rounds: int) -> str:
     """What looking again and again at a growing round costs."""
-    lines = []
-    for d in DIMENSIONS:
-        parts = []
-        for hits in look_again(d, rounds).sum(axis=0):
+    lines = [
+        "| the round grew by | "
+        + " | ".join(f"noise, {d} parameters" for d in DIMENSIONS)
+        + f" | effect of {WEAK:g} sd seen |",
+        "|---|" + "---:|" * (len(DIMENSIONS) + 1),
+    ]
+    shares = [look_again(0.0, d, rounds)[:, :, 0] for d in DIMENSIONS]
+    shares.append(look_again(WEAK, DIMENSIONS[-1], rounds)[:, :, 1])
+    for way, name in enumerate(WAYS):
+        row = []
+        for hits in (share[:, way].sum() for share in shares):
             low, high = stats.wilson(int(hits), rounds)
-            parts.append(f"{100 * hits / rounds:.0f} % ({100 * low:.0f} to {100 * high:.0f})")
-        lines.append(
-            f"- {d} parameters: {parts[0]} by q alone, {parts[1]} as refine counts looks (wanted: at most {MOST_IMAGINED} %)."
-        )
+            row.append(f"{100 * hits / rounds:.0f} % ({100 * low:.0f} to {100 * high:.0f})")
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
     return "\n\n".join(
         [
-            f"**{LOOKS} looks at a growing round** of pure noise, from 30 to 300 trials: share of {rounds} rounds in which anything "
-            "matters at any look.",
+            f"**{LOOKS} looks at a growing round**, from 30 to 300 trials: share of {rounds} rounds of pure noise in which "
+            f"anything matters at any look (wanted: at most {MOST_IMAGINED} %), and in which a weak effect is seen.",
             "\n".join(lines),
         ]
     )
@@ -640,4 +658,6 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--simulations", type=int, default=240)
-    print(report(parser.parse_args().simulations))
+    parser.add_argument("--looks", action="store_true", help="that section only")
+    given = parser.parse_args()
+    print(looks(max(40, given.simulations // 2)) if given.looks else report(given.simulations))

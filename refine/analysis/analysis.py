@@ -311,9 +311,9 @@ def analyze(
             and are never tested on.
         pooled: How many rows at the head of ``frame`` are of earlier rounds on this very space. Nothing was selected
             between these rounds and this one, so that their space-filling trials are tested on as well.
-        look: Which stage of looking at its branch this is, from 1: every round is one, and a round that grew by three
-            tenths between two looks is one more; see :func:`refine.stats.stages`. The q-values of the k-th are
-            multiplied by k (k + 1) / 2, so that testing again doesn't add up to false alarms.
+        look: Which stage of its branch this is, from 1: every round is one, and a round that grew is more, whoever
+            looked; see :func:`refine.stats.stage_of`. The q-values of the k-th are multiplied by k (k + 1) / 2, so
+            that testing again doesn't add up to false alarms.
         read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
         groups: One label per row of ``frame``, equal for replicates of one configuration.
         allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
@@ -389,7 +389,7 @@ def analyze(
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
-    spent = look * (look + 1) / 2
+    spent = stats.looks_spent(look)
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: _read_mask(n, read, len(frame))[rows.mask] for n in names if read and n in read}
     there = space.active_in(rows.table) if space.conditions else {}
@@ -528,13 +528,6 @@ def _counted(met: Bools) -> dict[str, Any]:
     """How many trials meet constraints, of (constraints, n) answers, as attributes of :class:`Feasibility`."""
     each = tuple(int(n) for n in met.sum(axis=1))
     return {"met": each, "feasible": int(met.all(axis=0).sum()), "finished": met.shape[1]}
-
-
-def tested_on(space: Space, frame: pd.DataFrame) -> int:
-    """How many finished space-filling trials of a table of trials lie inside a space."""
-    mask = space.contains(frame) & np.isfinite(np.asarray(frame["value"], dtype=float))
-    mask &= (frame["state"] == "complete").to_numpy() & space_filling(frame)
-    return int(mask.sum())
 
 
 def _conditional(

@@ -15,7 +15,7 @@ from refine.stats.association import Association, KruskalWallis, Level, LevelSum
 from refine.stats.axis import Axis
 from refine.stats.bootstrap import Corrected, ExampleBootstrap, paired_error
 from refine.stats.budget import expected_best
-from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stages
+from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stage_of
 from refine.stats.components import Components, VarianceComponents
 from refine.stats.constrained import constrained
 from refine.stats.correlation import Correlation, Spearman, benjamini_hochberg
@@ -140,7 +140,7 @@ __all__ = [
     "scorer",
     "scott_bandwidth",
     "smallest_step",
-    "stages",
+    "stage_of",
     "top_mask",
     "untried",
     "wilson",

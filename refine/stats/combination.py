@@ -19,7 +19,10 @@ _MOST_P = 0.99
 """Larger p-values count as this: one of exactly 1 would outweigh any evidence."""
 
 _GROWTH = 1.3
-"""Factor from the first look of a stage to that of the next."""
+"""Factor from the first size of a stage to that of the next."""
+
+_NEARLY = 1.05
+"""Factor between a size and that of a plan up to which a look counts as one when the plan had ended."""
 
 _WEIGHTS = {"importance": 0.25, "trend": 0.25, "additive": 0.5}
 
@@ -82,49 +85,56 @@ def joined(p_importance: float, p_trend: float, p_additive: float | None = None)
     return Detection(p, p_importance, p_trend, seen_by)
 
 
-def looks_spent(sizes: Sequence[int], before: int = 0) -> float:
-    """By how much the q-values of the latest look are multiplied, so that all looks together find noise rarely enough.
+def looks_spent(stage: int) -> float:
+    """By how much the q-values of a stage are multiplied, so that all looks together find noise rarely enough.
 
     A level alpha is spent as alpha / (k (k + 1) / 2) on the k-th stage, which adds up to 2 alpha over all stages there may
-    ever be. A new stage begins with every round of a branch, and within a round whenever it has grown by three tenths since the
-    stage began: looks in between see nearly the same trials, and their correlation leaves little to find by looking more
-    often.
+    ever be.
 
-    Source: alpha spending, Lan and DeMets (1983); stages of geometric growth as in confidence sequences by stitching,
-    Howard et al. (2021). That looks within a stage add little is measured, not proved: see `benchmarks/power.py`.
+    Source: alpha spending, Lan and DeMets (1983).
 
     Args:
-        sizes: configurations behind each look at this round so far, the latest one last.
-        before: stages spent by earlier rounds of the branch.
+        stage: k: that of `stage_of`, and those of earlier rounds of the branch.
+
+    Raises:
+        AnalysisError: it isn't a positive whole number.
+    """
+    check_count(stage, "stage")
+    return stage * (stage + 1) / 2.0
+
+
+def stage_of(plans: Sequence[int], size: int) -> int:
+    """Which stage of a growing round a size is, whoever looked at it.
+
+    The end of the first plan is the first stage; a later plan's end is another one where it is larger by three tenths
+    than the size that the last stage began with. A size before the end of its plan is two stages more, and one more
+    for every time that it would have to double to get there: the plan's end pays little for looks that nobody may have
+    taken. Up to a twentieth before or after the end of a plan counts as that.
+
+    Source: stages of geometric growth as in confidence sequences by stitching, Howard et al. (2021). That looks
+    within a stage add little is measured, not proved: see `benchmarks/power.py`.
+
+    Args:
+        plans: sizes that the round was planned to have, increasing.
+        size: what it has by now.
 
     Returns:
-        At least 1: the factor k (k + 1) / 2 of the latest stage.
+        At least 1.
 
     Raises:
-        AnalysisError: there is no look, or a size isn't a positive whole number.
+        AnalysisError: there is no plan, or a size isn't a positive whole number.
     """
-    k = before + stages(sizes)
-    return k * (k + 1) / 2.0
-
-
-def stages(sizes: Sequence[int]) -> int:
-    """Number of stages that looks at a growing round make.
-
-    Args:
-        sizes: configurations behind each look, the latest one last.
-
-    Raises:
-        AnalysisError: there is no look, or a size isn't a positive whole number.
-    """
-    if not len(sizes):
-        raise AnalysisError("sizes: at least one look is needed, got none")
-    for size in sizes:
-        check_count(size, "sizes")
-    count, start = 1, sizes[0]
-    for size in sizes[1:]:
-        if size > _GROWTH * start:
-            count, start = count + 1, size
-    return count
+    if not len(plans):
+        raise AnalysisError("plans: at least one size is needed, got none")
+    for each in (*plans, size):
+        check_count(each, "plans and size")
+    last = next((i for i, plan in enumerate(plans) if size <= _NEARLY * plan), len(plans) - 1)
+    count, start = 1, plans[0]
+    for plan in plans[1 : last + 1]:
+        if plan > _GROWTH * start:
+            count, start = count + 1, plan
+    left = plans[last] / (_NEARLY * size)
+    return count if left <= 1 else count + 2 + int(np.log2(left))
 
 
 def distinct(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[IntArray, FloatArray]:

@@ -111,6 +111,10 @@ class Reader(ABC):
         """Keys of the configurations that a node does not run again."""
         return frozenset(self._of(_inherited, pk) or ())
 
+    def plans(self, pk: int) -> list[int]:
+        """How many configurations a node was to run, increasing: the first plan, and one for every larger ``n``."""
+        return sorted(set(self._of(_plans, pk) or ()))
+
     def beside(self, pk: int) -> list[Beside]:
         """What a node runs beside its design's cells: first what somebody gave, the baseline before all."""
         planned = self._of(_beside, pk)
@@ -350,6 +354,12 @@ def _sound_proposal(content: str) -> str:
 def _sound_decision(content: str) -> str:
     Decision.from_json(json.loads(content))
     return content
+
+
+def _plans(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[int]]:
+    c = t.plan.c
+    query = sa.select(c.node, c.n).where(c.node.in_(pks), c.n.between(1, LARGEST))
+    return _grouped(engine, query, lambda row: int(row.n))
 
 
 def _proposals(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, str]]]:

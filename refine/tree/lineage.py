@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis, analyze, tested_on
+from refine.analysis.analysis import Analysis, analyze
 from refine.analysis.believed import Said
 from refine.analysis.evidence import ALPHA
 from refine.analysis.pooling import added_since, read_masks, replicate_groups, translated
@@ -27,6 +27,7 @@ from refine.trials.metric_constraint import SECONDS
 from refine.trials.replicates import Fresh, again, fresh_runs
 from refine.trials.round_record import Node, StoredNode, believed_on
 from refine.trials.rows import Rows
+from refine.trials.trial import SPACE_FILLING
 from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def analysis_of(
         metric=str(metric),
         earlier=found.earlier,
         pooled=found.pooled,
-        look=_looks(reader, path, tested_on(node.space, found.frame)),
+        look=_stage(reader, path, goal.metric.curves),
         read=found.read,
         groups=found.groups,
         fresh=found.fresh[:3],
@@ -267,17 +268,21 @@ def _again(
     return np.concatenate(positions), np.concatenate(values)
 
 
-def _looks(reader: Reader, path: Sequence[StoredNode], now: int) -> int:
-    """Stages of looking at a branch: at least one a round, and more where one was proposed on while it grew."""
-    sizes = [_sizes(reader, stored.pk) for stored in path]
-    before = sum(stats.stages(found) if found else 1 for found in sizes[:-1])
-    return before + stats.stages([*(size for size in sizes[-1] if size < now), max(1, now)])
+def _stage(reader: Reader, path: Sequence[StoredNode], curves: bool) -> int:
+    """Which stage of a branch this is: at least one a round, and more where one grew, whether or not anybody looked."""
+    grown = [_growth(reader, stored.pk, curves) for stored in path]
+    return sum(stats.stage_of(plans, plans[-1]) for plans, _ in grown[:-1]) + stats.stage_of(*grown[-1])
 
 
-def _sizes(reader: Reader, pk: int) -> list[int]:
-    """How many space-filling configurations every proposal stored on a round was tested on, increasing."""
-    kept = [json.loads(content) for content in reader.proposals(pk).values()]
-    return sorted(max(1, int(content.get("tested", content["n"]))) for content in kept)
+def _growth(reader: Reader, pk: int, curves: bool) -> tuple[list[int], int]:
+    """How many space-filling trials every plan of a round had, in its own proportion of them, and how many ended."""
+    columns = reader.records([pk], curves=curves).columns
+    ended = zip(columns["origin"], columns["state"], strict=True)
+    even = np.cumsum([origin in SPACE_FILLING for origin, state in ended if state != "running"])
+    if not even.size or not even[-1]:
+        return [1], 1
+    plans = [even[n - 1] if n <= even.size else even[-1] * n / even.size for n in reader.plans(pk)]
+    return [max(1, round(plan)) for plan in plans], int(even[-1])
 
 
 def seen_earlier(reader: Reader, path: Sequence[StoredNode]) -> frozenset[str]:

@@ -109,3 +109,16 @@ def test_offers_and_advice_are_stored_with_the_proposal(root):
     assert '"advice":{' in text
     assert '"offers":[' in text
     assert review.proposal.advice.n > 0
+
+
+def test_a_round_that_grew_is_a_later_stage_whoever_looked(tree, space):
+    root = tree.add_round(space, objectives.bowl, n=60, seed=7)
+    assert root.run(progress=False, trials=30).analyze().look == 3  # half a plan
+    assert root.run(progress=False).analyze().look == 1
+    assert root.run(n=70, progress=False).analyze().look == 1
+    grown = root.run(n=120, progress=False)
+    assert grown.analyze().look == 2
+    child = grown.propose().accept(n=30, exploit=0.5).run(progress=False)
+    assert child.analyze().look == 3
+    # Only what is tested counts: half of its trials are exploit trials.
+    assert child.run(n=35, progress=False).analyze().look == 4

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.errors import AnalysisError
-from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stages
+from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stage_of
 
 
 def test_one_p_value_is_itself():
@@ -44,14 +44,18 @@ def test_three_tests_of_a_parameter():
 
 
 def test_looks():
-    assert looks_spent([60]) == 1
-    assert looks_spent([60, 70, 78]) == 1
-    assert looks_spent([60, 120]) == 3
-    assert stages([30, 60, 90, 120, 150, 180, 210, 240, 270, 300]) == 6
-    assert looks_spent([60], before=1) == 3
-    for bad in ([], [0]):
+    assert [looks_spent(k) for k in (1, 2, 3)] == [1, 3, 6]
+    assert stage_of([60], 60) == stage_of([60], 58) == stage_of([60, 70, 78], 78) == 1
+    assert stage_of([60, 120], 120) == 2
+    assert stage_of(range(30, 301, 30), 300) == 6
+    # Before a plan's end every look costs more than the end does; after an earlier one's no more than that.
+    assert [stage_of([300], n) for n in (250, 150, 60, 30)] == [3, 3, 5, 6]
+    assert [stage_of([30, 300], n) for n in (30, 31, 60, 300)] == [1, 1, 6, 2]
+    for plans, size in (([], 1), ([0], 1), ([10], 0)):
         with pytest.raises(AnalysisError, match="size"):
-            looks_spent(bad)
+            stage_of(plans, size)
+    with pytest.raises(AnalysisError, match="stage"):
+        looks_spent(0)
 
 
 def test_rows_given_again_are_one():
