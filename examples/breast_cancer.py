@@ -11,7 +11,6 @@ again, it resumes.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import Literal
@@ -29,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 import refine
 from refine.keras import KerasObjective, fit, fmeasure, hidden_layers, lr_normalizer
+from refine.ui.story import two_rounds
 
 
 def breast_cancer_model(x_train, y_train, x_val, y_val, params):
@@ -76,13 +76,6 @@ p = {
 }
 
 
-def run(found: refine.Round, workers: int) -> None:
-    """Run a round and say how long it took."""
-    started = time.perf_counter()
-    found.run(workers=workers)
-    print(f"{len(found.trials)} configurations, {time.perf_counter() - started:.0f} s, {workers} workers")
-
-
 def main(out: Path, n: tuple[int, int], workers: int, accelerate: bool | Literal["compiled"] = False) -> None:
     """Both rounds, their reports and the tree, into the folder ``out``."""
     started = time.perf_counter()
@@ -94,37 +87,15 @@ def main(out: Path, n: tuple[int, int], workers: int, accelerate: bool | Literal
     )
 
     space = refine.Space.from_talos(p)
-    print(space, end="\n\n")
     tree = refine.Tree("breast_cancer", store=out / "refine.db")
 
     root = tree.add_round(space, objective, metric="val_acc", n=n[0], seed=7, note="the article's dictionary")
-    run(root, workers)
-    print(root.analyze(), end="\n\n")
+    child = two_rounds(tree, root, out, n[1], workers)
 
-    review = root.propose(risk=0.05)
-    print(review, review.options(), sep="\n\n", end="\n\n")
-    note = "as proposed"
-    offers = sorted(review.proposal.offers, key=lambda offer: -offer.saving)
-    if offers:
-        name, value = offers[0].name, offers[0].value
-        note = f"{name} fixed at {value}: no loss is seen there, and a trial takes {offers[0].saving:.0%} less time"
-        print(f"The edit: {note}.\n")
-        review = review.edit({name: value})
-    # Most of the next round covers the space that is left evenly; the rest goes where the best values are expected.
-    size = min(n[1], review.preview().left)  # a bold proposal may leave fewer than were planned
-    child = review.accept(note=note, n=size, exploit=0.3)
-    run(child, workers)
-    print(child.analyze(), end="\n\n")
-    print(child.propose(risk=0.05), end="\n\n")
-
-    print("What came of it:", tree.diff(root, child), tree.calibration(), sep="\n\n", end="\n\n")
-    print("the tree's report:", tree.report(out / "reports"))
+    tree.report(out / "reports")
     for found in (root, child):
-        print("report:", found.report(out / "reports"))
-    print("", tree, tree.winner(), sep="\n\n")
+        found.report(out / "reports")
     print(f"\n{time.perf_counter() - started:.0f} s; everything is in {out}/: refine.db, reports/*.md")
-    command = Path(sys.executable).with_name("refine")
-    print(f"\nDecide on the next round by looking:\n\n    {command} review {out / 'refine.db'} {child.id}")
     tree.close()
 
 

@@ -8,7 +8,7 @@ import typer
 
 # A module's commands are registered when it is imported; the order is that of the help.
 from refine.ui.cli import running, viewing, failures, deciding, removing, review_page  # noqa: F401  # isort: skip
-from refine.ui.cli import exchange, assistants, doctor, judging, spaces  # noqa: F401  # isort: skip
+from refine.ui.cli import exchange, assistants, doctor, judging, spaces, starting  # noqa: F401  # isort: skip
 from refine._version import VERSION
 from refine.ui.cli.shared import app
 

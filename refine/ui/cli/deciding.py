@@ -205,7 +205,7 @@ def accept(
         )
         _say_new(review.proposal.old, child, review.proposal.space)
         after = typed(store, "run", child, "--workers 2")
-        put(child, as_json, after, page=lambda: _of_which(review, child.page()))
+        put(child, as_json, after, page=lambda: _of_which(review, _now_last(which, child.page())))
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -403,6 +403,19 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: f
     review = at.review(meant[-1])  # looking changes nothing: the last proposal stays the last one
     review = review.edit(typed_pairs(edit, "--edit")) if edit else review
     return review.reject(*reject) if reject else review
+
+
+def _now_last(which: str, page: Page) -> Page:
+    """A child's page that says so where the name that was typed means the child from now on."""
+    from dataclasses import replace
+
+    from refine.utils.display import Text
+
+    return (
+        replace(page, blocks=(Text("`last` is this round from now on."), *page.blocks))
+        if which == "last"
+        else page
+    )
 
 
 def _of_which(review: Review, page: Page) -> Page:
