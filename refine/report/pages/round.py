@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine.design.space_filling import IMPORTED
+from refine.report.pages.author import whom
 from refine.report.pages.goal import judged_text
 from refine.report.pages.runs import spread_text
 from refine.report.pages.space import space_grid
@@ -55,8 +56,12 @@ def round_page(found: Round) -> Page:
     if told := spread_text(spread(found.context.reader.ran_on(found._stored.pk))):
         blocks.append(Text(told))
     blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
+    authors = {
+        *(stored.node.author for stored in found.context.nodes.values()),
+        *(d.author for d in found.decisions),
+    }
     decided = [
-        f"{d.kind} by {d.author}"
+        f"{d.kind} by {whom(d.author, authors)}"
         + (f": round {d.child}" if d.child else "")
         + (f', "{d.note}"' if d.note else "")
         for d in found.decisions

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from refine.report.pages.author import whom
 from refine.report.pages.difference import difference_line
 from refine.run.steering import how_text
 from refine.tree.overview import Overview, RoundOverview, overview_of
@@ -30,10 +31,12 @@ def tree_page(tree: Tree) -> Page:
             (Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),),
         )
 
+    authors = {each.round.node.author for each in seen.rounds}
+
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
         found = []
         for each in siblings:
-            said = story_of(each)
+            said = story_of(each, authors)
             lines = (_line(each, each.id == seen.winner), *([(Cell(said, "faint"),)] if said else []))
             found.append(Branch(lines, grow(seen.below(each.id))))
         return tuple(found)
@@ -80,16 +83,17 @@ def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def story_of(each: RoundOverview) -> str:
+def story_of(each: RoundOverview, authors: Collection[str]) -> str:
     """What changed from the parent and who says why.
 
     Args:
         each: The round.
+        authors: Everybody who decided in the tree.
     """
     node = each.round.node
     said = f'"{node.note}"' if node.note else ""
     if each.change is None:
         return said
-    who = f"({', '.join(dict.fromkeys(each.kinds))} by {node.author})" if each.kinds else ""
+    who = f"({', '.join(dict.fromkeys(each.kinds))} by {whom(node.author, authors)})" if each.kinds else ""
     what = difference_line(each.change)
     return " ".join(s for s in (f"{what};" if said else what, said, who) if s)

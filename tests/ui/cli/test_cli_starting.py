@@ -43,7 +43,7 @@ def test_the_demo_tells_two_rounds(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
-def test_accepting_last_says_what_last_is_now(tmp_path):
+def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
     tree = refine.Tree("q", tmp_path / "s.db")
     tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: -p["x"], n=20, name="f").run(
         progress=False
@@ -51,3 +51,9 @@ def test_accepting_last_says_what_last_is_now(tmp_path):
     tree.close()
     said("propose", tmp_path / "s.db", "last")
     assert "`last` is this round from now on." in said("accept", tmp_path / "s.db", "last", "-n", 3)
+    assert "(accepted by you)" in said("tree", tmp_path / "s.db")
+    assert "accepted by you" in said("show", tmp_path / "s.db", "root")
+    said("accept", tmp_path / "s.db", "root", "-n", 3, "--exploit", 0.5, "--author", "grace")
+    seen = said("tree", tmp_path / "s.db")
+    assert "(accepted by grace)" in seen
+    assert "by you" not in seen
