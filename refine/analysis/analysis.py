@@ -16,6 +16,7 @@ from refine import stats
 from refine.analysis.believed import Believed, Said, believed_of
 from refine.analysis.conditions import active_where, reading
 from refine.analysis.couplings import couplings
+from refine.analysis.evenness import Evenness, drawn_reason
 from refine.analysis.evidence import (
     ALPHA,
     ParameterEvidence,
@@ -24,7 +25,9 @@ from refine.analysis.evidence import (
     adjusted,
     evidence_of,
     level_axis,
+    once,
     read_where,
+    untested,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.pooling import noise_of
@@ -48,7 +51,7 @@ from refine.trials.frame import (
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
 from refine.trials.trial import EXCLUDED, FAILED, STATES
-from refine.utils.action import Action, Symbol
+from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats, order_of, row_codes
 from refine.utils.display import Shown
 from refine.utils.format import join, plural
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 10
-"""Fewest finished space-filling trials that are analysed."""
+"""Fewest finished space-filling trials that are tested on, and fewest trials that a search chose that are analysed untested."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +110,8 @@ class Analysis(Shown):
     """Everything measured on a round's evidence.
 
     P-values, intervals and levels use space-filling trials only, the round's own and those of earlier rounds on the very
-    same space, of which those that were pruned rank with the worst; the evidence for where the optimum may be (``X``,
+    same space, of which those that were pruned rank with the worst. Where these are fewer than ten and results chose others,
+    nothing is tested: p-values are NaN, and levels hold no trial. The evidence for where the optimum may be (``X``,
     ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, and failed, pruned,
     degenerate and infeasible ones at the worst value seen.
 
@@ -117,7 +121,7 @@ class Analysis(Shown):
         direction: ``"maximize"`` or ``"minimize"``.
         seed: Seed of every bootstrap and permutation test.
         states: State -> number of the round's own trials.
-        n_space_filling: Finished space-filling trials that are tested on.
+        n_space_filling: Finished space-filling trials that are tested on; 0 where nothing is tested.
         n_pooled: How many of them are of earlier rounds on the very same space.
         n_earlier: Other finished trials of earlier rounds inside the space.
         n_even: Different configurations that finished and were drawn evenly over the whole space, in this round or earlier.
@@ -134,13 +138,14 @@ class Analysis(Shown):
         y: Values of all evidence, higher is better, shape (n,).
         digest: Hash of the evidence.
         codes: Fingerprints of the code that its trials ran, where they come from a store; several make a caution.
-        n_imported: How many of ``n_space_filling`` were imported without saying how they were drawn.
+        n_imported: How many of ``n_space_filling`` were imported without saying how they were drawn, and look even.
         again: Runs again under new seeds, where they come from a store: (k, parameters) unit-scale positions and (k,) values,
             higher is better. What is handed over is judged by them as well.
         n_damaged: How many stored trials of the round and its ancestors can't be read, and are left out.
         feasibility: What all evidence says of metric constraints; ``None`` where there are none.
         n_sampled: How many space-filling trials were tested on where there are more than 200,000 trials, a sample by their
             configurations; 0 where all were. What is counted, and the best trial, are of all.
+        drawn: Whether imported trials look evenly drawn; ``None`` of others.
         others: Of a round with several goals, the analyses of the further ones, of the same trials.
         said: What somebody believes about where the best value lies, if anybody does. No test knows of it.
     """
@@ -172,6 +177,7 @@ class Analysis(Shown):
     feasibility: Feasibility | None = None
     others: tuple[Analysis, ...] = ()
     n_sampled: int = 0
+    drawn: Evenness | None = None
     said: Said | None = None
 
     def beside(self, others: Sequence[Analysis]) -> Analysis:
@@ -198,6 +204,11 @@ class Analysis(Shown):
     def subject_to(self) -> tuple[str, ...]:
         """The metric constraints, as texts."""
         return () if self.feasibility is None else tuple(map(str, self.feasibility.constraints))
+
+    @property
+    def tested(self) -> bool:
+        """Whether anything was tested: else results chose the trials, and proposals come of the posterior alone."""
+        return self.n_space_filling > 0
 
     @property
     def sign(self) -> float:
@@ -228,7 +239,9 @@ class Analysis(Shown):
     @property
     def ranked(self) -> tuple[ParameterEvidence, ...]:
         """Parameters by what is known of them: smallest q first, larger effects first among equals."""
-        return tuple(sorted(self.parameters, key=lambda e: (round(e.q, 3), -e.effect)))
+        return tuple(
+            sorted(self.parameters, key=lambda e: (round(e.q, 3), -e.effect) if self.tested else (0.0, 0.0))
+        )
 
     @cached_property
     def findings(self) -> dict[str, Finding]:
@@ -236,7 +249,7 @@ class Analysis(Shown):
         names = [e.name for e in self.parameters]
         degenerate = bool(degenerate_rows(self.table, self.space).any())
         constrained = self.feasibility is not None and self.feasibility.feasible < self.feasibility.finished
-        about = Whole(self.metric, self.sign, bool(np.ptp(self.y) == 0), degenerate, constrained)
+        about = Whole(self.metric, self.sign, bool(np.ptp(self.y) == 0), degenerate, constrained, self.tested)
         partners = {name: coupled_with(name, names, self.pairs) for name in names}
         return {e.name: finding_of(e, partners[e.name], about) for e in self.ranked}
 
@@ -244,8 +257,11 @@ class Analysis(Shown):
     def cautions(self) -> tuple[Reason, ...]:
         """What to keep in mind about its trials: some were imported, can't be read, or ran several versions of the code."""
         found = []
-        if self.n_imported:
-            found.append(Reason("imported", {"n": self.n_imported, "of": self.n_space_filling}))
+        origin = "imported" if self.n_imported else "space_filling"
+        n = self.n_imported if self.tested else self.states.get("complete", 0)
+        told = drawn_reason(origin if self.tested else "adaptive", n, self.n_space_filling, self.drawn)
+        if told is not None:
+            found.append(told)
         if self.n_sampled:
             found.append(Reason("sampled", {"n": self.n_sampled, "of": self.n_space_filling}))
         if self.n_damaged:
@@ -327,7 +343,8 @@ def analyze(
             does not; default what ``groups`` and ``fresh`` show.
 
     Raises:
-        AnalysisError: A column is missing, or fewer than 10 finished space-filling trials lie inside the space.
+        AnalysisError: A column is missing; or fewer than 10 finished space-filling trials lie inside the space, and results
+            chose none of the others or there are fewer than 10 in all.
     """
     check_direction(direction)
     check_frame(frame)
@@ -378,9 +395,11 @@ def analyze(
     rows = _inside(space, frame, value, allow_degenerate, sign)
     past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
     n_earlier = 0 if past is None else int(past.finished.sum())
-    space_filling = rows.finished & rows.space_filling
     _check_feasible(rows, pooled, space, constraints)
-    _check_enough(_measured(rows) & rows.space_filling, rows, n_earlier, len(frame))
+    n_even = _n_even(rows, past, [(space[n], list(space).index(n)) for n in space.varied])
+    if not _enough(rows, len(frame)):
+        rows = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
+    space_filling = rows.finished & rows.space_filling
     own = np.flatnonzero(rows.mask) >= _check_pooled(pooled, rows, len(frame))
     names = list(space.varied)
     at = [list(space).index(n) for n in names]
@@ -417,17 +436,16 @@ def analyze(
     X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
     order_ranked = order_of(X_ranked, y_ranked)
     X_ranked, y_ranked = X_ranked[order_ranked], y_ranked[order_ranked]
-    X_space_filling, y_space_filling = rows.X[space_filling][:, at], sign * rows.y[space_filling]
-    order = (
-        order_ranked if np.array_equal(ranked, space_filling) else order_of(X_space_filling, y_space_filling)
-    )
-    X_space_filling, y_space_filling = X_space_filling[order], y_space_filling[order]
-    labels = (
-        None if groups is None else np.asarray(groups, dtype=object)[rows.mask][space_filling][order].tolist()
-    )
+    sampled = space_filling if space_filling.any() else rows.finished  # what tells the noise
+    X_sampled, y_sampled = rows.X[sampled][:, at], sign * rows.y[sampled]
+    order = order_ranked if np.array_equal(ranked, sampled) else order_of(X_sampled, y_sampled)
+    X_sampled, y_sampled = X_sampled[order], y_sampled[order]
+    labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][sampled][order].tolist()
     usable = [sign * part.y[part.finished & ~part.degenerate] for part in (rows, past) if part is not None]
     seen = [masks.get(n, np.ones(len(rows.ranked), np.bool_))[ranked] for n in names]
     read_ranked = np.column_stack(seen)[order_ranked] if names else np.ones((len(y_ranked), 0), np.bool_)
+    pooled_p = _pooled_p(rows, past, at, cardinalities, sign) if space_filling.any() else np.ones(len(names))
+    found = [e._replace(pooled_p=float(p)) for e, p in zip(found, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     table = rows.table[own].reset_index(drop=True)
     states = (
@@ -449,13 +467,13 @@ def analyze(
         n_space_filling=n_tested,
         n_pooled=int((_measured(rows) & rows.space_filling & ~own).sum()),
         n_earlier=n_earlier,
-        n_even=_n_even(rows, past, [(space[n], j) for n, j in zip(names, at, strict=True)]),
+        n_even=n_even,
         look=look,
-        parameters=adjusted(found, spent),
-        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs),
+        parameters=adjusted(found, spent) if n_tested else tuple(map(untested, found)),
+        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if n_tested else (),
         noise=noise_of(
-            X_space_filling,
-            y_space_filling,
+            X_sampled,
+            y_sampled,
             cardinalities,
             labels,
             fresh,
@@ -575,25 +593,24 @@ def _check_feasible(
     )
 
 
-def _check_enough(space_filling: Bools, rows: Rows, n_earlier: int, count: int) -> None:
-    least = LEAST // 2 if n_earlier else LEAST
-    chosen = int((rows.finished & ~rows.space_filling).sum())
-    if not space_filling.any() and chosen:
-        raise AnalysisError(
-            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got none: {plural(chosen, 'trial')} "
-            "of this table were chosen by the results of others, and say nothing about what would have come of a space-filling "
-            "draw, so that nothing can be tested on them; draw some of those",
-            Action("round.branch", Symbol("round.space"), n=...),
-        )
-    if int(space_filling.sum()) < least or int(rows.finished.sum()) + n_earlier < LEAST:
-        got = f"got {int(space_filling.sum())} of {plural(count, 'row')}{_lost(rows, count)}"
-        more = (
-            "; look at why trials failed, then run more" if rows.failed.any() else "; run more configurations"
-        )
-        raise AnalysisError(
-            f"an analysis needs at least {LEAST} finished space-filling trials inside the space, {got}{more}",
-            *([Action("round.failures")] if rows.failed.any() else []),
-        )
+def _enough(rows: Rows, count: int) -> bool:
+    """Whether there are enough space-filling trials to test on; if not, results chose trials, and there are enough in all.
+
+    Raises:
+        AnalysisError: Neither.
+    """
+    measured = _measured(rows)
+    n = int((measured & rows.space_filling).sum())
+    if n >= LEAST:
+        return True
+    if int(measured.sum()) >= LEAST and not rows.space_filling[measured].all():
+        return False
+    more = "; look at why trials failed, then run more" if rows.failed.any() else "; run more configurations"
+    raise AnalysisError(
+        f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got {n} of "
+        f"{plural(count, 'row')}{_lost(rows, count)}{more}",
+        *([Action("round.failures")] if rows.failed.any() else []),
+    )
 
 
 def _lost(rows: Rows, count: int) -> str:
@@ -621,6 +638,18 @@ def _evidence(
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
     order = order_of(X, y)
     return X[order], y[order], order
+
+
+def _pooled_p(
+    rows: Rows, past: Rows | None, at: list[int], cardinalities: list[int], sign: float
+) -> npt.NDArray[np.float64]:
+    """(parameters,) p-values of an additive model on all space-filling trials inside, those of earlier rounds among them."""
+    parts = [part for part in (rows, past) if part is not None]
+    even = [part.finished & part.space_filling for part in parts]
+    X = np.concatenate([part.X[e][:, at] for part, e in zip(parts, even, strict=True)])
+    y = np.concatenate([sign * part.y[e] for part, e in zip(parts, even, strict=True)])
+    alone, score = once(X, y, cardinalities)
+    return stats.AdditiveTest()(X[alone], score, cardinalities)
 
 
 def _feasibility(

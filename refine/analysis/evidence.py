@@ -113,7 +113,7 @@ class ParameterEvidence(NamedTuple):
             the parameter has no order.
         association: Kruskal-Wallis over its choices; ``None`` where it has an order.
         importance: PED-ANOVA importance for being among the best fifth.
-        p: P-value of 'does not matter': the rank test's, the importance's and the additive model's joined, half of the
+        p: P-value of 'does not matter', NaN where nothing is tested: the rank test's, the importance's and the additive model's joined, half of the
             weight on the last; see :func:`refine.stats.joined`.
         q: The same after Benjamini-Hochberg over all parameters of the round.
         edges: Pile-up tests at the low and the high end; empty where there is no order.
@@ -129,6 +129,8 @@ class ParameterEvidence(NamedTuple):
         bad: How the share of trials that gave no value or a degenerate model changes along it, with its adjusted
             p-value; ``None`` where it has no order.
         apart: Ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another.
+        pooled_p: P-value of 'does nothing beside the others' on all space-filling trials inside, those of earlier rounds among
+            them: it only confirms what was seen earlier, since those rounds chose the space.
         condition: What the trials that read it, or that have it by a declared condition, have in common; ``None`` where
             that are all or nothing tells the trials apart.
     """
@@ -151,6 +153,7 @@ class ParameterEvidence(NamedTuple):
     cost_q: float = 1.0
     bad: stats.Trend | None = None
     apart: int = 0
+    pooled_p: float = 1.0
     condition: ReadWhere | ActiveWhere | None = None
 
     @property
@@ -495,6 +498,11 @@ def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[Paramete
         )
         for i, e in enumerate(found)
     )
+
+
+def untested(e: ParameterEvidence) -> ParameterEvidence:
+    """Evidence of a parameter that no trial can be tested on: without a p-value."""
+    return e._replace(p=np.nan, q=np.nan, edges=(), edge_q=(), bad=None)
 
 
 def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:

@@ -22,8 +22,9 @@ COUPLED = "coupled"
 NOT_SEEN = "not_seen"
 CANNOT_BE_JUDGED = "cannot_be_judged"
 NEVER_READ = "never_read"
+UNTESTED = "untested"
 
-VERDICTS = (MATTERS, FAILS, COUPLED, NOT_SEEN, CANNOT_BE_JUDGED, NEVER_READ)
+VERDICTS = (MATTERS, FAILS, COUPLED, NOT_SEEN, CANNOT_BE_JUDGED, NEVER_READ, UNTESTED)
 """In this order: a parameter that matters may fail at some of its levels as well."""
 
 _LEAST = 5
@@ -39,7 +40,7 @@ class Finding(NamedTuple):
         name: The parameter's.
         verdict: ``"matters"``; ``"fails"``: no effect, but trials fail more often at some of its levels;
             ``"coupled"``: no effect alone, but with others among the best trials; ``"not_seen"``;
-            ``"cannot_be_judged"``: no effect seen among too few good trials; ``"never_read"``.
+            ``"cannot_be_judged"``: no effect seen among too few good trials; ``"never_read"``; ``"untested"``.
         shape: ``"rises"``, ``"falls"``, ``"inside"`` (an effect without a clear direction), ``"choices"`` or ``"none"``.
         few_at: The end, ``"low"`` or ``"high"``, at which few of the best lie though the metric improves towards it.
         rich: Numbers of the levels at which the best trials are over-represented.
@@ -71,6 +72,7 @@ class Whole(NamedTuple):
         constant: Whether every trial has the same value.
         degenerate: Whether any trial is degenerate.
         constrained: Whether any trial breaks a metric constraint.
+        tested: Whether anything was tested.
     """
 
     metric: str
@@ -78,6 +80,7 @@ class Whole(NamedTuple):
     constant: bool
     degenerate: bool
     constrained: bool = False
+    tested: bool = True
 
 
 def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> Finding:
@@ -90,6 +93,8 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
     """
     if e.read == 0 and e.parameter.when is None:
         return Finding(e.name, NEVER_READ, "none", "", (), (), (), (_about(e, "never_read"),))
+    if not about.tested:
+        return Finding(e.name, UNTESTED, "none", "", (), (), (), ())
     ends = open_ends(e)
     rich = _rich(e)
     verdict, shape, few_at = _verdict(e, partners), "none", ""

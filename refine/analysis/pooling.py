@@ -113,7 +113,7 @@ def noise_of(
     that it lies above what the configuration's seeds give.
 
     Args:
-        X: (n, d) positions of the space-filling trials.
+        X: (n, d) positions of the space-filling trials; where nothing is tested, of all finished ones of the round.
         y: (n,) their values.
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
         groups: n labels, equal for space-filling trials that agree on all that was read.

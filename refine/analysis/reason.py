@@ -34,6 +34,7 @@ CODES = {
     "all_plausible": "the optimum may be at any of its levels",
     "contrast": "good trials are more frequent in what stays: share, bounds, stay, go, here, there, n_here, n_there",
     "model_only": "the model cuts, not the frequencies alone: the same",
+    "model_alone": "the model cuts, and nothing is tested: bounds, stay, go",
     "seen_earlier": "an earlier round, or look, saw it to matter: parameter",
     "not_tried": "levels stay because no trial tells anything of them: parameter, levels",
     "untried": "no trial lies at what goes: go; no_value: whether trials there ended without a value",
@@ -42,7 +43,9 @@ CODES = {
     "flat": "fixing it loses nothing and saves time: parameter, epsilon, level, saving, value (as typed)",
     "size": "how many configurations the next round needs: see refine.proposal.alternatives.advice",
     # Of an analysis as a whole.
-    "imported": "trials were imported, and how they were drawn is not known: n, of",
+    "imported": "trials were imported, nobody said how they were drawn, and they look even: n, of, parameter, p",
+    "uneven": "trials are said to be drawn evenly, and clearly are not: n, of, parameter (empty: their order), p",
+    "untested": "results chose the trials, so that nothing is tested on them: n, of, parameter, p (of imported ones)",
     "code": "trials ran several versions of the objective's code: codes",
     "sampled": "there are so many trials that a sample of them was tested on: n, of",
     "damaged": "stored trials can't be read and are left out: n",
@@ -58,6 +61,7 @@ CODES = {
     "settled": "whatever is read can be judged, and nothing is to be narrowed: runs, seconds, effect, power",
     "exhausted": "every configuration was run: the same",
     "nothing_read": "the objective reads no parameter that varies: parameters",
+    "untested_yet": "nothing is to be narrowed and nothing is tested: n, seconds",
     "tried": "what was tried: n, parameters",
     # Of a preview.
     "new_value": "a value that the present space does not have: parameter, value, meant",

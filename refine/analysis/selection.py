@@ -11,8 +11,10 @@ from refine import stats
 from refine.analysis.conditions import read_at
 from refine.analysis.evidence import GOOD
 from refine.analysis.population import space_filling_rows
+from refine.errors import AnalysisError
 from refine.trials.frame import barred_rows, degenerate_rows, infeasible_rows, may_be_best, space_filling
 from refine.trials.trial import FAILED
+from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
@@ -51,7 +53,12 @@ def first_where_absent(analysis: Analysis, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
-    """The round's own finished space-filling trials: what the analysis tested on."""
+    """The round's own finished space-filling trials: what the analysis tested on.
+
+    Raises:
+        AnalysisError: There are none: results chose the trials.
+    """
+    check_tested(analysis)
     table = analysis.table
     keep = space_filling_rows(table)
     return table[keep], np.asarray(table["value"], dtype=float)[keep]
@@ -62,7 +69,11 @@ def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
 
     Returns:
         The rows; (n,) values, of a pruned one the worst finished value; and (n,) which were pruned or are infeasible.
+
+    Raises:
+        AnalysisError: There are none: results chose the trials.
     """
+    check_tested(analysis)
     table = analysis.table
     finished, pruned = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
     if "state" in table and finished.any():
@@ -78,7 +89,12 @@ def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
 
 
 def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
-    """Its space-filling trials that have ended, and which of them gave no value, a degenerate or an infeasible model."""
+    """Its space-filling trials that have ended, and which of them gave no value, a degenerate or an infeasible model.
+
+    Raises:
+        AnalysisError: There are none: results chose the trials.
+    """
+    check_tested(analysis)
     table = analysis.table
     finished, failed = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
     pruned = failed
@@ -90,6 +106,16 @@ def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
     bad = failed | (finished & barred_rows(table, analysis.space, False))
     keep = finished | failed | pruned
     return table[keep], bad[keep]
+
+
+def check_tested(analysis: Analysis) -> None:
+    """Raises AnalysisError where an analysis tested nothing."""
+    if not analysis.tested:
+        raise AnalysisError(
+            "untested: results chose the trials, so that where the good ones lie follows that choice, and no figure shows it; "
+            "draw some evenly",
+            Action("round.branch", Symbol("round.space"), n=...),
+        )
 
 
 def candidates(analysis: Analysis, table: pd.DataFrame) -> Bools:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ParameterEvidence, level_axis
+from refine.analysis.evidence import ALPHA, ParameterEvidence, level_axis
 from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
@@ -105,7 +105,7 @@ class Proposal(Shown):
         claim: What it may cost.
         risk: The probability of losing more that was asked for.
         n: Trials that the posterior learned from.
-        tested: Space-filling configurations that were tested on.
+        tested: Space-filling configurations that were tested on; 0 where the posterior alone proposes.
         evidence: Digest of the evidence.
         metric: Name of the metric.
         offers: Flat parameters that could be fixed where they cost least; no part of ``space``.
@@ -339,7 +339,8 @@ def propose(
 ) -> Proposal:
     """Proposes bounds from what was measured.
 
-    A parameter is narrowed only if it, or a pair it belongs to, was seen to matter (q <= 0.1). Which levels go is decided
+    A parameter is narrowed only if it, or a pair it belongs to, was seen to matter (q <= 0.1); where results chose the trials,
+    so that nothing is tested, the posterior alone decides. Which levels go is decided
     jointly: the smallest box of a path of nested ones that keeps, with probability ``1 - risk``, a value within
     ``epsilon`` of the best, by draws from a forest and Gaussian processes. The configuration that is best by posterior
     mean stays inside, and so do levels without trials. Where the best trials pile up at an end that is no natural
@@ -352,8 +353,8 @@ def propose(
             one by the name of each metric, those left out by default; a number is the first goal's.
         outer: The space of the round before, inside which audit trials were drawn. One that beats the best
             value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
-        eligible: Parameters that an earlier look at this round or its ancestors saw to matter: they may be narrowed
-            though they are not seen to matter now.
+        eligible: Parameters that an earlier look at this round or its ancestors saw to matter: they may be narrowed though they
+            are not seen to matter now, if all space-filling trials inside, of earlier rounds too, show it still (p <= 0.1).
 
     Raises:
         AnalysisError: ``risk`` or ``epsilon`` out of range.
@@ -365,6 +366,10 @@ def propose(
             "round.propose()"
         )
     first, *further = _tolerances(analysis, epsilon)
+    looks = (analysis, *analysis.others)
+    eligible = {e.name for look in looks for e in look.parameters if e.pooled_p <= ALPHA}.intersection(
+        eligible
+    )
     surrogate = surrogate_of(analysis)
     others = [surrogate_of(other) for other in analysis.others]
     if surrogate is not None and others:

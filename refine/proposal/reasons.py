@@ -49,14 +49,16 @@ def reasons_of(
     )
     stays = [Reason("not_tried", {"parameter": evidence.name, "levels": levels})] if levels else []
     if kind == "keep":
+        if not analysis.tested and evidence.read != 0:
+            return (Reason("all_plausible"), *stays)
         if not seen and not earlier:
             return found.of(*_QUIET)
         return (*seen, *earlier, *ends, Reason("all_plausible"), *stays)
     out = [*found.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
-    return (*out, *_contrast(evidence, new), *stays)
+    return (*out, *_contrast(evidence, new, analysis.tested), *stays)
 
 
-def _contrast(e: ParameterEvidence, new: Parameter) -> list[Reason]:
+def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason]:
     """How frequent the good trials are in what stays, and in what goes; nothing where nothing goes."""
     inside = [bool(new.contains([v])[0]) for v in e.parameter.grid]
     stay = [v for v, i in zip(e.levels, inside, strict=True) if i]
@@ -64,15 +66,20 @@ def _contrast(e: ParameterEvidence, new: Parameter) -> list[Reason]:
     if not stay or not go:
         return []
     left = [v.label for v in go]
-    if not any(v.n for v in go):
+    if tested and not any(v.n for v in go):
         no_value = bool(e.apart or any(v.bad == v.bad for v in go))  # also true where some were left out
         return [Reason("untried", {"go": left, "no_value": no_value})]
     here, there = mean_ratio(stay), mean_ratio(go)
-    values = {
-        "share": GOOD,
+    what = {
         "bounds": [new.low, new.high] if isinstance(new, Range) else None,
         "stay": [v.label for v in stay],
         "go": left,
+    }
+    if not tested:
+        return [Reason("model_alone", what)]
+    values = {
+        "share": GOOD,
+        **what,
         "here": here,
         "there": there,
         "n_here": sum(v.n for v in stay),

@@ -208,7 +208,7 @@ def menu_of(
 ) -> Menu:
     """Which levels stay, by risk.
 
-    Nothing is dropped of a parameter unless it, or a pair it belongs to, was seen to matter; the best configuration by
+    Nothing is dropped of a parameter unless it, or a pair it belongs to, was seen to matter, or nothing could be tested; the best configuration by
     posterior mean stays, and so do levels without trials. What only a coupling lets in is narrowed with its partner or
     not at all.
 
@@ -223,7 +223,9 @@ def menu_of(
     level = ALPHA / len(looks)  # every goal is another chance to be seen
     pairs = tuple(dict.fromkeys((p.i, p.j) for look in looks for p in look.pairs if p.q <= level))
     seen = {e.name for look in looks for e in look.parameters if e.q <= level or e.fails}
-    alone = frozenset(j for j, e in enumerate(found) if e.name in seen or e.name in eligible)
+    alone = frozenset(
+        j for j, e in enumerate(found) if e.name in seen or e.name in eligible or not analysis.tested
+    )
     ranges = frozenset(
         j for j, e in enumerate(found) if isinstance(e.parameter, Range) and e.parameter.size > 1
     )

@@ -62,6 +62,7 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
         checks.goal(known, scientific),
         checks.edges(analysis, known.proposal, ranked.iloc[0]),
         checks.enough(analysis),
+        *([checks.code(analysis)] if len(analysis.codes) > 1 else []),
         checks.infeasible(analysis, known.allow_degenerate),
         checks.curves(known.curves),
         *(checks.isolation(analysis, name) for name in scientific),

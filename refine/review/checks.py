@@ -57,7 +57,8 @@ PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
 CODES = {
     "goal": ("narrows_question", "question", "explores", "no_goal"),
     "edges": ("piled_up", "at_end", "inside"),
-    "enough": ("nothing_varies", "nothing_read", "judged", "too_few"),
+    "enough": ("nothing_varies", "nothing_read", "untested", "judged", "too_few"),
+    "code": ("several",),
     "infeasible": ("few", "many"),
     "curves": ("no_curves", "sound", "flagged"),
     "isolation": ("fixed", "few_per_level", "fair"),
@@ -187,6 +188,8 @@ def enough(analysis: Analysis) -> Check:
     read = [e for e in analysis.parameters if e.read != 0]
     if not read:
         return _unknown("enough", "nothing_read" if analysis.parameters else "nothing_varies")
+    if not analysis.tested:
+        return _unknown("enough", "untested")
     # What was seen to matter has been judged, however few there were.
     unseen = [e for e in read if not e.matters] or read
     least = min(unseen, key=lambda e: e.good / max(1, e.needed))
@@ -197,6 +200,12 @@ def enough(analysis: Analysis) -> Check:
         return Check("enough", PASS, "judged", values, share, "best_so_far")
     verdict, more = WARN if share >= 0.5 else FAIL, Action("round.run", n=...)
     return Check("enough", verdict, "too_few", values, share, "best_so_far", action=more)
+
+
+def code(analysis: Analysis) -> Check:
+    """What it means that its trials ran several versions of the objective's code."""
+    count = len(analysis.codes)
+    return Check("code", FAIL, "several", _values(count=count), count)
 
 
 def infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:

@@ -16,7 +16,7 @@ from refine.analysis.reason import Reason
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.proposal import Proposal
 from refine.trials.trial import FAILED
-from refine.utils.action import Action
+from refine.utils.action import Action, Symbol
 
 POWER = 0.8
 """A parameter can be judged where an effect of :data:`EFFECT` would be seen with this probability."""
@@ -74,6 +74,10 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextSt
         reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each})
         return NextStep(Action("review.accept", n=n), (reason,), n, n * each)
     read = [e for e in analysis.parameters if e.read != 0]
+    if not analysis.tested and read:
+        n = proposal.advice.n if proposal.advice is not None else planned
+        reason = Reason("untested_yet", {"n": n, "seconds": n * each})
+        return NextStep(Action("round.branch", Symbol("round.space"), n=n), (reason,), n, n * each)
     tried = Reason("tried", {"n": analysis.n_space_filling, "parameters": len(read)})
     if not read and analysis.parameters:
         names = [e.name for e in analysis.parameters]

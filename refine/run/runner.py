@@ -16,6 +16,7 @@ from refine.design.space_filling import design_named, draw, how_many
 from refine.errors import AnalysisError, DesignError, ObjectiveError, StoreError
 from refine.run.environment import commit_of, environment
 from refine.run.executor import PER_WORKER, outcomes_of
+from refine.run.fingerprint import versions_of
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import Outcome, Task, wants_trial, with_absent
 from refine.run.options import RunOptions
@@ -34,7 +35,8 @@ from refine.trials.metric import FUNCTION, Metric
 from refine.trials.round_record import Beside, Node, StoredNode
 from refine.trials.trial import Trial
 from refine.utils.action import Action
-from refine.utils.format import plural
+from refine.utils.format import join, plural
+from refine.utils.warning import warn
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +138,7 @@ def run_round(
         tasks = tasks if most is None else itertools.islice(tasks, most)
         over = options.ending.begin()
         _log.info("round %s: %d of %d trials to run", node.id, todo, total)
+        _warn_of_code(node, records, code)
         ours = {**commit_of(source_file(objective)), **called(node.objective, objective)}
         store.add_environment(stored.pk, {**environment(options.threads), **ours})
         known: dict[tuple[tuple[str, str], ...], str] = {}
@@ -201,6 +204,19 @@ def run_round(
         _log.info("round %s: %d trials run, %d left", node.id, watch.seen, left)
         if left > 0 and not stop() and (why := over() or options.ending.of_trials(watch.seen)):
             watch.say_left(why, left)
+
+
+def _warn_of_code(node: Node, records: Records, code: str) -> None:
+    """Warns where finished trials of a round ran other code than what runs now."""
+    ran = zip(records.columns["code"], records.columns["state"], strict=True)
+    finished = [c for c, state in ran if state == "complete"]
+    others = [c for c in finished if c and len(versions_of([c, code])) > 1]
+    if others:
+        warn(
+            f"round {node.id}: {len(others)} of its {plural(len(finished), 'finished trial')} ran another version of the "
+            f"objective's code ({join(dict.fromkeys(others))}; now {code}); if the change alters values, they can't be compared: "
+            "make a new round, with another seed or name, or exclude them"
+        )
 
 
 def plan(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from refine.design.samplers import described
-from refine.errors import DesignError, ObjectiveError
+from refine.errors import DesignError, ObjectiveError, ReviewError
 from refine.run.identity import UNNAMED, called, check_name, objective_data, objective_name
 from refine.run.protocols import Objective
 from refine.store.reader import Reader, Snapshot
@@ -13,6 +13,7 @@ from refine.store.store import Store
 from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node, StoredNode, path_to
 from refine.utils.action import Action
+from refine.utils.format import join
 
 
 class Context(NamedTuple):
@@ -91,6 +92,16 @@ class Context(NamedTuple):
             self.objectives[node.objective, node.data] = given
         return chosen
 
+    def check_judged(self, node: Node) -> None:
+        """Raises ReviewError where a node is here already, was decided upon, and its trials were judged by something else then."""
+        known = self.nodes.get(node.id)
+        if known is None or known.node.judged_by == node.judged_by or not self.reader.decisions(known.pk):
+            return
+        raise ReviewError(
+            f"round {node.id}: was decided upon by {_judged(known.node)}, got {_judged(node)}; a decision is not judged anew. "
+            f"Another look at its trials is tree[{node.id!r}].analyze(metric, direction); for another root give another seed"
+        )
+
     def know_tools(self, node: Node, design: Any, pruner: Any) -> None:
         """Takes samplers and pruners that were given after reopening, if they are the round's.
 
@@ -144,6 +155,14 @@ class Context(NamedTuple):
             if str(found) != metric:
                 raise ObjectiveError(f"round {round_id}: its metric is {metric!r}, got {str(found)!r}")
             self.scores[found.name] = given
+
+
+def _judged(node: Node) -> str:
+    """What a node's trials are judged by."""
+    goals = join(
+        [f"{metric} ({direction})" for metric, direction in ((node.metric, node.direction), *node.goals)]
+    )
+    return f"{goals} subject to {join(node.subject_to)}" if node.subject_to else goals
 
 
 def _words(named: dict[str, str]) -> str:

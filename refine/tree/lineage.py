@@ -13,8 +13,10 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis, analyze
 from refine.analysis.believed import Said
+from refine.analysis.evenness import evenness
 from refine.analysis.evidence import ALPHA
 from refine.analysis.pooling import added_since, read_masks, replicate_groups, translated
+from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
 from refine.space.space import Space
@@ -242,6 +244,7 @@ def analysis_of(
         codes=found.codes,
         n_damaged=found.damaged,
         noise=noise,
+        drawn=evenness(node.space, analysis.table, analysis.sign) if node.method == IMPORTED else None,
         again=again,
         said=said_on([stored.node for stored in path]),
     )
@@ -286,7 +289,7 @@ def _growth(reader: Reader, pk: int, curves: bool) -> tuple[list[int], int]:
 
 
 def seen_earlier(reader: Reader, path: Sequence[StoredNode]) -> frozenset[str]:
-    """Parameters that a proposal stored on the path's rounds saw to matter: they stay eligible.
+    """Parameters that a proposal stored on the path's rounds saw to matter: they are tested again.
 
     Args:
         reader: Of the store.

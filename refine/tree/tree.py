@@ -249,6 +249,7 @@ class Tree(Exchange, Shown):
                 "out, or give one goal"
             )
         known = self._context.nodes.get(node.id)
+        self._context.check_judged(node)
         if roles is None and known is not None:
             node = replace(node, scientific=known.node.scientific)
         if epsilon is None and known is not None:

@@ -61,9 +61,9 @@ def risk_percent(share: float | None) -> str:
 
 
 def p_value(p: float) -> str:
-    """``= 0.013`` or ``< 0.001``."""
+    """``= 0.013``, ``< 0.001``, or ``untested`` where there is none."""
     if not math.isfinite(p):
-        return "unknown"
+        return "untested"
     return "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 

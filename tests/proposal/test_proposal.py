@@ -200,15 +200,25 @@ def test_other_risks_are_read_off_the_same_posterior():
         refine.Proposal.from_json(proposal.to_json()).at(0.05)
 
 
-def test_what_mattered_earlier_may_be_narrowed_though_it_is_not_seen_now():
-    analysis = refine.analyze(SPACE, round_of(1, n=60, noise=1.0))
+def test_what_mattered_earlier_may_be_narrowed_if_earlier_trials_still_show_it():
+    frame = round_of(1, n=60, noise=1.0)
+    analysis = refine.analyze(SPACE, frame)
     assert not any(e.matters for e in analysis.parameters)
     assert not refine.propose(analysis, risk=0.3).old.diff(refine.propose(analysis, risk=0.3).space)
     names = [e.name for e in analysis.parameters]
-    proposal = refine.propose(analysis, risk=0.3, epsilon=0.5, eligible=names)
+    earlier = round_of(2, n=200, noise=0.1).assign(origin="space_filling")
+    pooled = refine.analyze(SPACE, frame, earlier=earlier)
+    shown = {e.name for e in pooled.parameters if e.pooled_p <= 0.1}
+    assert shown
+    proposal = refine.propose(pooled, risk=0.3, epsilon=0.5, eligible=names)
     changed = [c for c in proposal.changes if c.kind != "keep"]
+    assert {c.name for c in changed} <= shown
     assert changed
     assert all("seen_earlier" in [reason.code for reason in c.reasons] for c in changed)
+    # One lucky look does not make a parameter eligible for ever.
+    still = {e.name for e in analysis.parameters if e.pooled_p <= 0.1}
+    alone = refine.propose(analysis, risk=0.3, epsilon=0.5, eligible=names)
+    assert {c.name for c in alone.changes if c.kind != "keep"} <= still < set(names)
 
 
 def test_a_claim_says_which_regions_its_trials_would_have_hit():

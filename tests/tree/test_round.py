@@ -353,3 +353,45 @@ def test_the_best_permutation_as_the_objective_got_it(tree):
     assert best in seen
     assert (best["x"], best["f"]) == (3, math.sin)
     assert found.best["f"] == "sin"  # tables show labels
+
+
+def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, space):
+    def objective(params):
+        return params["lr"]
+
+    tree.add_round(space, objective, n=15, name="edited").run(progress=False)
+
+    def objective(params):  # the same name, edited
+        return 5 - params["lr"]
+
+    found = tree.add_round(space, objective, n=25, name="edited")
+    with pytest.warns(refine.errors.RefineWarning, match="15 of its 15 finished trials ran another version"):
+        found.run(progress=False)
+    review = found.propose()
+    assert "The trials ran 2 versions of the objective's code" in str(review)
+    assert review.checks()["code"].verdict == "fail"
+    assert "code" not in [
+        c.key for c in tree.add_round(space, objectives.bowl, n=12).run(progress=False).checks().checks
+    ]
+
+
+def test_what_was_decided_is_not_judged_anew_by_another_metric(tree, space):
+    def objective(params):
+        return {"acc": params["lr"], "size": params["dropout"]}
+
+    root = tree.add_round(space, objective, metric="acc", n=20, seed=1).run(progress=False)
+    tree.add_round(
+        space, objective, metric="acc", subject_to=["size <= 0.4"], n=20, seed=1
+    )  # nothing was decided yet
+    tree.add_round(space, objective, metric="acc", n=20, seed=1)
+    root.propose().accept(n=5)
+    for other in (
+        {"metric": "size", "direction": "minimize"},
+        {"metric": "acc", "subject_to": ["size <= 0.1"]},
+    ):
+        with pytest.raises(
+            refine.errors.ReviewError, match="was decided upon by acc .maximize., got .*another seed"
+        ):
+            tree.add_round(space, objective, n=20, seed=1, **other)
+    assert tree.rounds[0].node.judged_by == root.node.judged_by
+    assert tree.add_round(space, objective, metric="acc", n=20, seed=1).id == root.id

@@ -19,7 +19,14 @@ from refine.report.markdown.optimism import optimism_section
 from refine.report.markdown.pairs import pairs
 from refine.report.markdown.rendering import published
 from refine.report.markdown.round_facts import Facts
-from refine.report.markdown.sections import best_trials, densities, failures, what_mattered, what_ran
+from refine.report.markdown.sections import (
+    best_trials,
+    densities,
+    failures,
+    untested,
+    what_mattered,
+    what_ran,
+)
 from refine.report.markdown.text import code, fence, quote
 from refine.report.markdown.winner import winner_section
 from refine.utils.files import made_folder
@@ -45,6 +52,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         "curves": curves_section(facts, where),
         "parent": against_parent(facts, where),
         "mattered": what_mattered(facts, where),
+        "untested": untested(facts),
         "densities": densities(facts, where),
         "pairs": pairs(facts, where),
         "failures": failures(facts),

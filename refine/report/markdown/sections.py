@@ -204,9 +204,9 @@ def best_trials(facts: Facts, where: Path) -> dict[str, Any]:
 
 
 def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
-    """Correlations as a table and a picture; ``None`` without an analysis."""
+    """Correlations as a table and a picture; ``None`` without an analysis that tested anything."""
     analysis = facts.analysis
-    if analysis is None:
+    if analysis is None or not analysis.tested:
         return None
     rows = [
         [
@@ -237,7 +237,8 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
         "noise_source": analysis.noise.source,
         "covered": percent(analysis.covered),
         "never_read": joined(analysis.never_read) or None,
-        "caution": " ".join(sentence(c) for c in analysis.cautions if c.code == "imported") or None,
+        "caution": " ".join(sentence(c) for c in analysis.cautions if c.code in ("imported", "uneven"))
+        or None,
         "alpha": number(ALPHA),
         "unordered": any(e.association for e in analysis.parameters),
     }
@@ -262,10 +263,16 @@ def _verdict(analysis: Analysis, e: ParameterEvidence) -> str:
     return f"{words}; read in {percent(e.read)} of trials" if 0 < e.read < 1 else words
 
 
+def untested(facts: Facts) -> str:
+    """Why there is no test: results chose the trials, or too few have finished."""
+    told = [] if facts.analysis is None else [c for c in facts.analysis.cautions if c.code == "untested"]
+    return sentence(told[0]) if told else "Too few trials have finished for an analysis."
+
+
 def densities(facts: Facts, where: Path) -> dict[str, Any] | None:
-    """Pictures of the parameters that matter or change; ``None`` without an analysis."""
+    """Pictures of the parameters that matter or change; ``None`` without an analysis that tested anything."""
     analysis = facts.analysis
-    if analysis is None:
+    if analysis is None or not analysis.tested:
         return None
     new, word = changed_bounds(facts)
     mattering = that_matter(facts)

@@ -22,6 +22,7 @@ VERDICTS = {
     f.NOT_SEEN: Cell("no effect seen", "faint"),
     f.CANNOT_BE_JUDGED: Cell("can't be judged yet", "faint"),
     f.NEVER_READ: Cell("never read", "warn"),
+    f.UNTESTED: Cell("untested", "faint"),
 }
 """How every verdict is called."""
 
@@ -37,9 +38,10 @@ def analysis_page(analysis: Analysis) -> Page:
         head = ("parameter", "verdict", "effect", "95 % interval", "q", "importance")
         blocks.append(Grid(head, tuple(_row(analysis, e) for e in ranked), right=(5,)))
         found = seen(analysis)
-        blocks.append(
-            Items(tuple(found), numbered=True) if found else Text("No parameter was seen to matter.")
-        )
+        if found:
+            blocks.append(Items(tuple(found), numbered=True))
+        elif analysis.tested:
+            blocks.append(Text("No parameter was seen to matter."))
     else:
         blocks.append(Text("No parameter varies."))
     rest = together({name: found.reasons for name, found in analysis.findings.items()})
@@ -52,8 +54,10 @@ def analysis_page(analysis: Analysis) -> Page:
         (e.name for e in ranked if analysis.findings[e.name].verdict == f.MATTERS),
         ranked[0].name if ranked else None,
     )
-    plots = (Action("round.plot.density", first), Action("round.plot.correlation")) if first else ()
-    title = f"What {plural(analysis.n_space_filling, 'trial')} say about {analysis.metric}"
+    shown = first is not None and analysis.tested
+    plots = (Action("round.plot.density", first), Action("round.plot.correlation")) if shown else ()
+    trials = analysis.n_space_filling if analysis.tested else len(analysis.y)
+    title = f"What {plural(trials, 'trial')} say about {analysis.metric}"
     return Page(title, tuple(blocks), (*plots, Action("round.propose", risk=0.05)))
 
 
@@ -72,11 +76,15 @@ def _facts(analysis: Analysis) -> str:
     earlier = f", {analysis.n_pooled} of them of earlier rounds on this space" if analysis.n_pooled else ""
     if analysis.n_earlier:
         earlier += f", {plural(analysis.n_earlier, 'trial')} of earlier rounds inside"
+    trials = (
+        plural(analysis.n_space_filling, "finished space-filling trial") if analysis.tested else "untested"
+    )
+    hit = f"; one of the best 1 % of configurations was run with probability {percent(analysis.covered)}"
     return (
-        f"{plural(analysis.n_space_filling, 'finished space-filling trial')} ({states}{earlier}); "
+        f"{trials} ({states}{earlier}); "
         f"{analysis.metric}, {analysis.direction}; best observed {score(analysis.best['value'])}, "
-        f"noise {score(analysis.noise.sd)} ({analysis.noise.source}); "
-        f"one of the best 1 % of configurations was run with probability {percent(analysis.covered)}"
+        f"noise {score(analysis.noise.sd)} ({analysis.noise.source})"
+        f"{hit if analysis.tested else ''}"
     )
 
 
@@ -84,6 +92,8 @@ def _row(analysis: Analysis, e: ParameterEvidence) -> tuple[str | Cell, ...]:
     if e.correlation is not None:
         c = e.correlation
         effect, interval = f"rho {signed(c.estimate)}", f"{signed(c.low)} to {signed(c.high)}"
+        if not analysis.tested:
+            effect = interval = "-"
     else:
         assert e.association is not None
         a, known = e.association, np.isfinite(e.association.effect)

@@ -22,6 +22,7 @@ _QUESTIONS = {
     "goal": "Is it clear what the round asks?",
     "edges": "Is the best configuration away from the ends of its ranges?",
     "enough": "Are there enough good trials to judge every parameter?",
+    "code": "Did all trials run the same code?",
     "infeasible": "Do most trials give a usable model?",
     "curves": "Do the training curves of the best trials look sound?",
     "isolation": "Is the comparison of {parameter} fair?",
@@ -118,6 +119,7 @@ _FIGURES: dict[str, Callable[[Any], str]] = {
     "goal": lambda v: f"{plural(len(v.scientific), 'scientific parameter')}, {v.nuisance} nuisance",
     "edges": _ends,
     "enough": lambda v: f"{plural(v.good, 'good trial')}, {v.needed} needed",
+    "code": lambda v: plural(v.count, "version"),
     "infeasible": _lost,
     "curves": _flagged,
     "isolation": lambda v: f"at least {plural(v.least, 'trial')} a level ({v.level})",
@@ -188,6 +190,7 @@ _FOUND = {
     f.NOT_SEEN: "No effect of it is seen.",
     f.CANNOT_BE_JUDGED: "It can't be judged yet.",
     f.NEVER_READ: "It was never read.",
+    f.UNTESTED: "It is untested.",
 }
 
 
@@ -230,6 +233,11 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("enough", "nothing_read"): "No parameter that varies was read.",
     ("enough", "judged"): _judged,
     ("enough", "too_few"): _too_few,
+    ("enough", "untested"): "Results chose the trials: nothing is tested.",
+    (
+        "code",
+        "several",
+    ): "Differences between trials may come from the code: exclude those of the old one, or make a new round.",
     ("infeasible", "few"): _few_lost,
     ("infeasible", "many"): _many_lost,
     ("curves", "no_curves"): "No loss or metric was reported by epoch.",

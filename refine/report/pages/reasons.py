@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from refine.analysis.evenness import LEVEL
 from refine.analysis.reason import Reason
 from refine.proposal.reasons import HARDLY
 from refine.utils.format import duration, join, number, p_value, percent, plural, score, signed
@@ -273,6 +274,13 @@ QUIET = tuple(_TOGETHER)
 """Codes of what is said of several parameters in one sentence."""
 
 
+def _uneven(v: Any) -> str:
+    """Which values are not even, where that is known."""
+    if not v.p <= LEVEL:
+        return ""
+    return f" ({f'the values of {v.parameter} are not even' if v.parameter else 'they improve one after the other'}, p {p_value(v.p)})"
+
+
 _SENTENCES: dict[str, Maker] = {
     # What was seen of a parameter.
     "never_read": lambda v: never_read([v.parameter]),
@@ -319,8 +327,9 @@ _SENTENCES: dict[str, Maker] = {
         f"The model of all parameters together favours {_stay(v)}; the frequencies of the best {percent(v.share)} of trials "
         f"alone do not ({times(v.here)} as frequent as overall there, {times(v.there)} at {_levels(v.go)})."
     ),
+    "model_alone": lambda v: f"The model of all parameters together favours {_stay(v)}; this is untested.",
     "seen_earlier": lambda v: (
-        f"{v.parameter} was seen to matter earlier in this branch; the trials of this round alone do not show it."
+        f"{v.parameter} was seen to matter earlier in this branch, and all trials together show it; those of this round alone do not."
     ),
     "not_tried": lambda v: (
         f"{_levels(v.levels)[:1].upper()}{_levels(v.levels)[1:]} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
@@ -337,10 +346,16 @@ _SENTENCES: dict[str, Maker] = {
     "size": _size,
     # What to keep in mind.
     "imported": lambda v: (
-        f"{plural(v.n, 'trial')} of {v.of:,} were imported and count as space-filling. If an adaptive sampler (TPE, a Gaussian "
-        "process, CMA-ES) or a person chose them by results, p-values are too small, effects and densities follow the "
-        "choice, and the stated probabilities are too large: repeat the tests on a space-filling round of your own. Trials "
-        "drawn at random or on a grid are imported with space_filling=True."
+        f"{plural(v.n, 'trial')} of {v.of:,} were imported and look drawn at random or on a grid, so that they are tested on. If "
+        "results chose them, import them with space_filling=False; else with space_filling=True."
+    ),
+    "uneven": lambda v: (
+        f"The trials are said to be drawn at random or on a grid, but do not look like it{_uneven(v)}: if results chose them, no "
+        "p-value holds; import them with space_filling=False."
+    ),
+    "untested": lambda v: (
+        f"Untested: results chose these {plural(v.n, 'trial')}{_uneven(v)}, so that p-values and densities would follow the choice. "
+        "What is proposed is the model's alone."
     ),
     "sampled": lambda v: (
         f"{v.of:,} space-filling trials are more than an analysis needs: it was made on a sample of {v.n:,} of them, drawn by their "
@@ -376,6 +391,10 @@ _SENTENCES: dict[str, Maker] = {
     ),
     "nothing_read": lambda v: (
         f"The objective reads none of {join(v.parameters)}: make it read them, or vary what it reads."
+    ),
+    "untested_yet": lambda v: (
+        f"The model narrows nothing, and results chose the trials, so that nothing is tested: {plural(v.n, 'space-filling trial')}"
+        f"{_time(v.seconds)} would tell what matters."
     ),
     "tried": lambda v: (
         f"Tested so far: {plural(v.n, 'space-filling trial')} on {plural(v.parameters, 'parameter')} that were read."

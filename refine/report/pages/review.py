@@ -39,9 +39,7 @@ def review_page(review: Review) -> Page:
     blocks += suggestion_blocks(review)
     blocks += _conditions(review)
     blocks += _scales(review)
-    blocks += [
-        Text(f"Caution: {sentence(c)}", "warn") for c in review.analysis.cautions if c.code == "imported"
-    ]
+    blocks += [Text(f"Caution: {sentence(c)}", "warn") for c in review.analysis.cautions]
     bounds = {"name": (Symbol("low"), Symbol("high"))}
     calls = (
         Action("review.options"),

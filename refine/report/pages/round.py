@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refine.analysis.evenness import drawn_reason, evenness
 from refine.design.space_filling import IMPORTED
 from refine.report.pages.author import whom
 from refine.report.pages.goal import judged_text
+from refine.report.pages.reasons import sentence
 from refine.report.pages.runs import spread_text
 from refine.report.pages.space import space_grid
 from refine.run.environment import spread
@@ -49,7 +51,7 @@ def round_page(found: Round) -> Page:
     if found.node.goals:
         goals = join([f"{g.metric}, {g.direction}" for g in found.goals[1:]])
         blocks.append(Text(f"beside it {goals}; {_front(found)}"))
-    blocks += [Text(line) for line in (*_baseline(found), *_belief(found))]
+    blocks += [Text(line) for line in (*_baseline(found), *_belief(found), *_drawn(found, trials))]
     if bad := found.damaged:
         told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
         blocks.append(Text(told + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
@@ -129,6 +131,15 @@ def _baseline(found: Round) -> list[str]:
     if good.size:
         return [f"baseline: {score(float(good.mean()))} in the mean of {runs}"]
     return [f"baseline: no value, {runs} ended without one"] if mine else []
+
+
+def _drawn(found: Round, trials: pd.DataFrame) -> list[str]:
+    """How imported trials were drawn, where there is something to say of it."""
+    if found.node.method != IMPORTED or trials.empty:
+        return []
+    origin, n = str(trials["origin"].iloc[0]), int((trials["state"] == "complete").sum())
+    reason = drawn_reason(origin, n, n, evenness(found.space, trials, found.goal.sign))
+    return [] if reason is None else [sentence(reason)]
 
 
 def _belief(found: Round) -> list[str]:

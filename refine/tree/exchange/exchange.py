@@ -21,7 +21,7 @@ from refine.store.store import Store
 from refine.tree.context import Context
 from refine.tree.exchange.bundle_files import read_folder, write_index, write_part
 from refine.tree.exchange.dataframe import runs_of, without_formulas
-from refine.tree.exchange.imported import origin_of, part_of
+from refine.tree.exchange.imported import found_out, origin_of, part_of
 from refine.tree.exchange.reading import KINDS, read_source, warn_left_out
 from refine.tree.exchange.runs import Runs
 from refine.tree.round import Round
@@ -79,9 +79,10 @@ class Exchange:
             metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
             direction: As in :meth:`refine.Tree.add_round`.
             subject_to: The same.
-            space_filling: True says that the rows were drawn at random or on a grid, False that they were chosen by results
-                (then nothing is tested on them, though children learn from them). None doesn't know: they are tested
-                on, and every analysis says what that may be worth.
+            space_filling: True says that the rows were drawn at random or on a grid, False that results chose them: then nothing
+                is tested on them, and what is proposed comes of the posterior alone. None finds it out: by what the tool
+                noted, else by how even the values are (:func:`refine.analysis.evenness.evenness`); the printed round and every
+                analysis say which.
             objective: What the runs were made with, for children to run.
             name: Name of the objective in the round's identity; default its qualified name.
             note: Why, in your words.
@@ -130,7 +131,7 @@ class Exchange:
                 Without it two or three objectives are the round's goals.
             metric: How children's objectives call it; default the study's name of it, else ``"value"``.
             subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
-            space_filling: See :meth:`add_frame`. True for a random or grid sampler; False for most others.
+            space_filling: See :meth:`add_frame`. None finds it out.
             objective: See :meth:`add_frame`.
             name: See :meth:`add_frame`.
             note: Why, in your words.
@@ -253,7 +254,10 @@ class Exchange:
             judged.name, found.direction if direction == ASK and found.direction else direction
         )
         origin = origin_of(space_filling)
-        runs = [run._replace(origin=origin) for run in found.under(judged.name)]
+        runs = [
+            run if run.origin and space_filling is None else run._replace(origin=origin)
+            for run in found.under(judged.name)
+        ]
         parts = found.space, runs, str(judged), direction, _constraints(subject_to, runs), found.goals
         return self._add(*parts, objective=objective, name=name, note=note)
 
@@ -271,6 +275,7 @@ class Exchange:
         note: str,
     ) -> Round:
         data, name = None, check_name(name)
+        runs = found_out(space, runs, Metric.parse(metric).name, direction)
         if objective is not None:
             wants_trial(objective)
             name, data = name or objective_name(objective), objective_data(objective)
@@ -286,6 +291,7 @@ class Exchange:
             note=check_note(note),
         )
         store, tree = self._context.store, self._context.tree
+        self._context.check_judged(part.node)
         if part.id not in store.nodes(tree):
             with kept([part]) as sound:
                 merge_into(store, tree, sound)

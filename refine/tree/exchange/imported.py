@@ -9,13 +9,16 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from refine.analysis.evenness import LEVEL, evenness
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError
 from refine.review.decision import user
 from refine.run.identity import UNNAMED
+from refine.space.categorical import Categorical
 from refine.space.encoding import digest, dumps, round_significant, seed_of, value_key
 from refine.space.space import Space, configuration_key, encode_configuration
 from refine.store.rows import Part
+from refine.trials.goal import sign_of
 from refine.trials.round_record import Node
 from refine.trials.trial import OLDER_ORIGINS
 
@@ -52,7 +55,7 @@ class Run(NamedTuple):
 
 
 def origin_of(space_filling: bool | None) -> str:
-    """The origin of imported trials: ``space_filling``, ``adaptive``, or ``imported`` where nobody said how they were drawn.
+    """The origin of imported trials: ``space_filling``, ``adaptive``, or ``imported`` where nobody said which.
 
     Raises:
         AnalysisError: Neither True, False nor None.
@@ -62,6 +65,25 @@ def origin_of(space_filling: bool | None) -> str:
             f"space_filling must be True (drawn at random or on a grid), False (by results) or None (not known), got {space_filling!r}"
         )
     return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
+
+
+def found_out(space: Space, runs: Sequence[Run], metric: str, direction: str) -> Sequence[Run]:
+    """The same runs, as chosen by results where nobody said how they were drawn and their values are not even."""
+    import pandas as pd
+
+    if any(run.origin != "imported" for run in runs):
+        return runs
+    rows = [{**run.had, "value": run.metrics.get(metric, math.nan)} for run in runs]
+    table = pd.DataFrame(rows, columns=[*space, "value"])
+    for name, parameter in space.items():
+        if isinstance(parameter, Categorical):  # as tables of trials show them
+            table[name] = [
+                parameter.labels[i] if i >= 0 else None
+                for i in parameter.positions(table[name].to_numpy(dtype=object))
+            ]
+    if evenness(space, table, sign_of(direction)).p > LEVEL:
+        return runs
+    return [run._replace(origin="adaptive") for run in runs]
 
 
 def part_of(

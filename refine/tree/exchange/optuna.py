@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     import optuna
 
 
+_SEARCHES = {"tpe", "cma", "NSGAIISampler", "NSGAIIISampler", "nsga2", "nsga3"}
+"""What samplers that go by results note with trials begins with one of these. Others note nothing."""
+
+
 class Study(NamedTuple):
     """What a study says.
 
@@ -232,6 +236,12 @@ def read_study(
             raise SpaceError(f"{name}: {error}") from None
     space = Space(parameters)
     origin = origin_of(space_filling)
+    if space_filling is None:
+        notes = [{key.partition(":")[0] for key in trial.system_attrs} for trial in trials]
+        if any(note & _SEARCHES for note in notes):
+            origin = origin_of(False)
+        elif all("grid_id" in note for note in notes):
+            origin = origin_of(True)
     runs = [_run(x, space, titles, at, origin) for x in trials]
     return Study(
         # A trial that suggested no such parameter took a branch without it.

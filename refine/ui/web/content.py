@@ -89,7 +89,7 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
-    cautions = [sentence(c) for c in analysis.cautions if c.code == "imported"]
+    cautions = [sentence(c) for c in analysis.cautions]
     step = review.next_step
     return {
         "proposal": proposal.digest,
@@ -264,7 +264,7 @@ def panel(
         "name": e.name,
         "role": {"name": role, "title": meanings("Role")[role]},
         "badge": {"text": badge.text, "tone": badge.tone, "title": meanings("Verdict")[badge.text]},
-        "q": f"q {p_value(e.q)}",
+        "q": f"q {p_value(e.q)}" if analysis.tested else "untested",
         "change": change.kind,
         "summary": _summary(change),
         "reason": why(change),
@@ -335,6 +335,8 @@ def _outside(p: Range, far: float) -> set[float]:
 
 
 def _densities(analysis: Analysis, name: str) -> dict[str, Any]:
+    if not analysis.tested:  # no curve stands for what a search chose
+        return {"everyone": [0.0] * _POINTS, "best": [0.0] * _POINTS}
     found = density_curves(analysis, name, _POINTS)
     return {
         "everyone": [round(float(v), 4) for v in found.everyone],

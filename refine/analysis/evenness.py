@@ -1,0 +1,173 @@
+"""Whether trials that somebody else ran look drawn without regard to results: at random, or on a grid. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refine.analysis.reason import Reason
+from refine.space.parameters import Integer, Parameter, Range
+from refine.utils.arrays import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refine.space.space import Space
+
+LEVEL = 0.05
+"""P-value up to which trials count as chosen by results. Such a mistake costs the tests; the opposite one makes them false."""
+
+CLEARLY = 0.001
+"""P-value up to which it is said although a person says that they were drawn evenly."""
+
+_MOST = 1000  # rows looked at: among more any rounding is significant
+_FEW = 20  # levels that are counted one by one
+_DRAWS = 4000
+
+
+class Evenness(NamedTuple):
+    """How unlikely trials would be if they were drawn evenly.
+
+    Attributes:
+        p: Smallest p-value times the number of tests.
+        parameter: The parameter whose values are least even; empty where it is the order of trials: later ones are better, or
+            nearer to the best.
+    """
+
+    p: float
+    parameter: str
+
+
+def drawn_reason(origin: str, n: int, of: int, drawn: Evenness | None) -> Reason | None:
+    """What there is to say of how finished trials were drawn; ``None`` for nothing.
+
+    Args:
+        origin: Of the trials: ``"adaptive"`` where results chose them, ``"imported"`` where nobody said so, else that of trials that
+            were drawn evenly.
+        n: How many.
+        of: Of how many that are tested.
+        drawn: What their values say; ``None`` where nobody looked.
+    """
+    told = {"n": n, "of": of, "parameter": drawn and drawn.parameter, "p": drawn and drawn.p}
+    if origin == "adaptive":
+        return Reason("untested", told)
+    if origin == "imported":
+        return Reason("imported", told)
+    return Reason("uneven", told) if drawn is not None and drawn.p <= CLEARLY else None
+
+
+def evenness(space: Space, table: pd.DataFrame, sign: float) -> Evenness:
+    """Tests the values of every parameter against its range or choices, and whether trials depend on those before them.
+
+    Values of a range are compared with the uniform distribution on its scale (Kolmogorov and Smirnov), levels and choices by
+    their counts (chi-square). If the order of trials tells nothing, neither their values nor their distances to the best trials
+    have a rank correlation with it; a table that is sorted by some column has no such order. The p-values are corrected by
+    Bonferroni's inequality.
+
+    Args:
+        space: What they could have been drawn from.
+        table: One row per trial in the order of running, with ``value``.
+        sign: 1 to maximize, -1 to minimize.
+    """
+    rng = np.random.default_rng(0)
+    if len(table) > _MOST:
+        table = table.iloc[np.sort(rng.choice(len(table), _MOST, replace=False))]
+    there = space.active_in(table) if space.conditions else {}
+    tests = []
+    for name in space.varied:
+        had = table[name][there[name]] if name in there else table[name]
+        had = had[space[name].contains(had)]
+        tests.append((_column(space[name], had, rng), name))
+    tests += [(p, "") for p in _order(space, table, sign)]
+    p, name = min(tests, default=(1.0, ""))
+    return Evenness(min(1.0, p * max(1, len(tests))), name)
+
+
+def _column(parameter: Parameter, values: pd.Series, rng: np.random.Generator) -> float:
+    """P-value of 'evenly drawn' for the values of one parameter."""
+    if len(values) < 2:
+        return 1.0
+    at = np.asarray(parameter.unit(values), dtype=float)
+    level = parameter.unit(_levels(parameter))
+    on = np.abs(at[:, None] - level).argmin(axis=1)
+    counted = len(level) <= _FEW and bool((np.abs(at - level[on]) < 1e-9).all())
+    if not isinstance(parameter, Range):
+        return _counts(np.bincount(on, minlength=len(level)), np.ones(len(level)), rng)
+    if not counted:
+        return _distribution(parameter, np.asarray(values, dtype=float))
+    counts = np.bincount(on, minlength=len(level))
+    p = _counts(counts, np.ones(len(level)), rng)
+    if parameter.log and isinstance(parameter, Integer):  # whole numbers that are drawn evenly on the scale
+        edges = np.array([parameter.low - 0.5, *_between(parameter.grid), parameter.high + 0.5])
+        p = max(p, _counts(counts, np.diff(np.log(edges)), rng))
+    return p
+
+
+def _between(grid: tuple[int, ...]) -> list[float]:
+    return [(a + b) / 2 for a, b in itertools.pairwise(grid)]
+
+
+def _levels(parameter: Parameter) -> np.ndarray:
+    out = np.empty(parameter.size, dtype=object)
+    out[:] = parameter.grid
+    return out
+
+
+def _counts(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> float:
+    """P-value of counts under a multinomial distribution, by simulation: few trials a level are no normal deviates."""
+    n, share = int(counts.sum()), shares / shares.sum()
+    drawn = rng.multinomial(n, share, size=_DRAWS)
+    expected = n * share
+    least = ((counts - expected) ** 2 / expected).sum() * (1 - 1e-9)
+    return (1 + int((((drawn - expected) ** 2 / expected).sum(axis=1) >= least).sum())) / (_DRAWS + 1)
+
+
+def _distribution(parameter: Range, values: Floats) -> float:
+    """P-value of Kolmogorov and Smirnov's test; a value on a step stands for all that round to it."""
+    from scipy.stats import kstwo
+
+    step = parameter.step or (1.0 if isinstance(parameter, Integer) else 0.0)
+    low, high = float(parameter.low) - step / 2, float(parameter.high) + step / 2
+    x = np.sort(values)
+
+    def share(at: Floats) -> Floats:
+        at = np.clip(at, low, high)
+        if parameter.log and low > 0:
+            return np.asarray(np.log(at / low) / math.log(high / low))
+        return np.asarray((at - low) / (high - low))
+
+    n = x.size
+    above = np.searchsorted(x, x, side="right") / n - share(x + step / 2)
+    below = share(x - step / 2) - np.searchsorted(x, x, side="left") / n
+    return float(kstwo.sf(max(above.max(), below.max()), n))
+
+
+def _order(space: Space, table: pd.DataFrame, sign: float) -> list[float]:
+    """P-values of 'the order of trials tells nothing'; none where they are sorted by something."""
+    from scipy.stats import spearmanr
+
+    value = sign * np.asarray(table["value"], dtype=float)
+    ended = np.isfinite(value)
+    value, found = value[ended], table[ended]
+    if value.size < 10 or np.ptp(value) == 0:
+        return []
+    columns = [
+        np.nan_to_num(np.asarray(space[n].unit(found[n]), dtype=float), nan=-1.0) for n in space.varied
+    ]
+    if any(_sorted(column) for column in (value, *columns)):
+        return []
+    best = np.argsort(-value, kind="stable")[: max(1, value.size // 20)]
+    far = np.zeros(value.size)
+    for column, name in zip(columns, space.varied, strict=True):
+        apart = np.abs(column[:, None] - column[best])
+        far += (apart if space[name].ordered else apart > 0).mean(axis=1)
+    order = np.arange(value.size)
+    return [float(spearmanr(order, each).pvalue) for each in (value, far) if np.ptp(each) > 0]
+
+
+def _sorted(column: Floats) -> bool:
+    step = np.diff(column)
+    return bool(np.ptp(column) > 0 and ((step >= 0).all() or (step <= 0).all()))

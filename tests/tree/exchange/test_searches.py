@@ -1,0 +1,110 @@
+"""Other people's searches: how trials were drawn is found out, and what a search chose is proposed on untested."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import optuna
+import pytest
+
+import refine
+from refine.errors import AnalysisError
+from refine.report.pages.reasons import sentence
+
+
+def objective(trial):
+    x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 1e-4, 1, log=True)
+    kind = trial.suggest_categorical("kind", ["a", "b", "c"])
+    return -((x - 0.3) ** 2) - 0.1 * (np.log10(y) + 2) ** 2 - 0.2 * (kind != "b")
+
+
+def made(sampler, n=60):
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(objective, n_trials=n)
+    return study
+
+
+@pytest.fixture(scope="module")
+def tpe():
+    return made(optuna.samplers.TPESampler(seed=0))
+
+
+def codes(analysis):
+    return [caution.code for caution in analysis.cautions]
+
+
+def table_of(study):
+    return study.trials_dataframe(attrs=("params", "value")).rename(
+        columns=lambda c: c.removeprefix("params_")
+    )
+
+
+def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe):
+    analysis = tree.add_study(tpe, space_filling=False).analyze()
+    assert (analysis.tested, analysis.n_space_filling, codes(analysis)) == (False, 0, ["untested"])
+    assert all(math.isnan(e.p) and math.isnan(e.q) and not e.matters for e in analysis.parameters)
+    assert not analysis.pairs
+    assert {found.verdict for found in analysis.findings.values()} == {"untested"}
+    review = tree.rounds[0].propose(risk=0.3)
+    changed = [c for c in review.proposal.changes if c.kind != "keep"]
+    assert changed
+    assert all(c.reasons[0].code == "model_alone" for c in changed)
+    assert review.space.contains(tree.rounds[0].trials.nlargest(1, "value")).all()
+    stored = json.loads(json.dumps(review.proposal.to_json()))
+    assert all(c["q"] is None for c in stored["changes"])
+    assert refine.Proposal.from_json(stored).digest == review.proposal.digest
+    assert review.checks()["enough"].code == "untested"
+    text = str(analysis) + str(review)
+    assert "Untested: results chose these 60 trials" in text
+    assert "nan" not in text
+    assert review.accept(n=12).n == 12
+
+
+def test_the_report_and_figures_of_what_a_search_chose_say_untested(tree, tpe, tmp_path):
+    root = tree.add_study(tpe)
+    written = root.report(tmp_path / "reports").read_text()
+    assert "Untested: results chose these 60 trials" in written
+    assert "## Densities" not in written
+    with pytest.raises(AnalysisError, match="untested: results chose the trials"):
+        root.plot.density("x")
+
+
+@pytest.mark.parametrize("sampler", [optuna.samplers.TPESampler, optuna.samplers.CmaEsSampler])
+def test_what_a_sampler_noted_says_that_it_was_a_search(tree, sampler):
+    root = tree.add_study(made(sampler(seed=1), n=16))
+    assert set(root.trials["origin"]) == {"adaptive"}
+    assert not root.analyze().tested
+
+
+def test_without_notes_the_values_tell_a_search_from_random_draws(tree, tpe):
+    found = tree.add_frame(table_of(tpe))
+    assert not found.analyze().tested
+    assert found.analyze().drawn.p < 0.001
+    assert "Untested" in str(found)
+    random = tree.add_frame(table_of(made(optuna.samplers.RandomSampler(seed=0))))
+    assert set(random.trials["origin"]) == {"imported"}
+    assert codes(random.analyze()) == ["imported"]
+    assert "look drawn at random or on a grid" in str(random)
+
+
+def test_a_grid_says_so(tree):
+    grid = {"x": [0, 0.3, 0.6, 0.9], "y": [1e-3, 1e-2], "kind": ["a", "b"]}
+    root = tree.add_study(made(optuna.samplers.GridSampler(grid, seed=0), n=16))
+    assert set(root.trials["origin"]) == {"space_filling"}
+    assert root.analyze().tested
+
+
+def test_what_a_person_says_counts_and_is_doubted_where_it_is_clearly_wrong(tree, tpe):
+    analysis = tree.add_study(tpe, space_filling=True).analyze()
+    assert analysis.n_space_filling == 60
+    assert codes(analysis) == ["uneven"]
+    assert "do not look like it" in sentence(analysis.cautions[0])
+
+
+def test_a_round_that_a_sampler_steers_is_proposed_on_untested(tree):
+    space = {"x": refine.Float(0, 1, levels=20), "y": refine.Float(0, 1, levels=20)}
+    found = tree.add_round(space, lambda p: -((p["x"] - 0.3) ** 2), n=20, design="tpe", name="parabola")
+    assert not found.run(progress=False).propose().analysis.tested
