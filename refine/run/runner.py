@@ -214,7 +214,7 @@ def _warn_of_code(node: Node, records: Records, code: str) -> None:
     if others:
         warn(
             f"round {node.id}: {len(others)} of its {plural(len(finished), 'finished trial')} ran another version of the "
-            f"objective's code ({join(dict.fromkeys(others))}; now {code}); if the change alters values, they can't be compared: "
+            f"objective's code ({join(list(dict.fromkeys(others)))}; now {code}); if the change alters values, they can't be compared: "
             "make a new round, with another seed or name, or exclude them"
         )
 

@@ -169,9 +169,10 @@ def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
         return params["lr"]
 
     with refine.Tree("question", store=tree.store) as other:
-        again = other[found.id].run(
-            objective=mended, name=found.node.objective, rerun="failed", progress=False
-        )
+        with pytest.warns(refine.errors.RefineWarning, match="ran another version of the objective's code"):
+            again = other[found.id].run(
+                objective=mended, name=found.node.objective, rerun="failed", progress=False
+            )
         assert len(again.trials) == 30
         assert "failed" not in set(again.trials["state"])
         assert (again.context.store.records([again._stored.pk]).columns["attempt"]).count(1) == failed

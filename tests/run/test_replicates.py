@@ -88,7 +88,8 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
     assert found.analyze().noise.sd == 0
     assert found.failures.shape[0] == (found.trials["state"] == "failed").sum()
     name = found.node.objective
-    found.replicate(4, 3, progress=False, rerun="failed", objective=lambda p: p["lr"], name=name)
+    with pytest.warns(refine.errors.RefineWarning, match="ran another version of the objective's code"):
+        found.replicate(4, 3, progress=False, rerun="failed", objective=lambda p: p["lr"], name=name)
     assert set(found.replicates["state"]) == {"complete"}
     assert len(found.replicates) == 12
 

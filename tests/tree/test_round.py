@@ -249,11 +249,13 @@ def test_what_was_read_is_noted(tree, space):
 
 def test_a_code_change_is_seen_and_does_not_stop_a_round(tree, space):
     found = tree.add_round(space, objectives.bowl, n=5, name="f").run(progress=False)
-    tree.add_round(space, lambda p: 1.0, n=9, name="f").run(progress=False)
+    with pytest.warns(refine.errors.RefineWarning, match="5 of its 5 finished trials ran another version"):
+        tree.add_round(space, lambda p: 1.0, n=9, name="f").run(progress=False)
     codes = found.context.store.records([found._stored.pk]).columns["code"]
     assert len(set(codes[:5])) == 1
     assert len(set(codes)) == 2
-    tree.add_round(space, objectives.bowl, n=20, name="f").run(progress=False)
+    with pytest.warns(refine.errors.RefineWarning, match="4 of its 9 finished trials ran another version"):
+        tree.add_round(space, objectives.bowl, n=20, name="f").run(progress=False)
     analysis = found.analyze()
     assert analysis.codes == tuple(dict.fromkeys(codes))
     assert f"2 versions of the objective's code ({', '.join(analysis.codes)})" in str(analysis)
