@@ -144,19 +144,25 @@ def as_read(space: Space, found: Sequence[ParameterEvidence], frame: pd.DataFram
     return frame.assign(**changed)
 
 
+def read_share(e: ParameterEvidence, found: Sequence[ParameterEvidence], space: Space) -> float:
+    """Share of the level combinations of a space at which a parameter is read, among the parameters that it depends on.
+
+    Args:
+        e: Its evidence.
+        found: Evidence of all parameters.
+        space: The space; levels beyond the analysed one count as read.
+    """
+    if e.condition is None or not set(e.condition.names) <= set(space):
+        return 1.0
+    sizes = [space[n].size for n in e.condition.names]
+    at = np.unravel_index(np.arange(math.prod(sizes)), sizes)
+    columns = {n: space[n].column(levels) for n, levels in zip(e.condition.names, at, strict=True)}
+    return float(read_at(found, columns)[e.name].mean())
+
+
 def unread_in(space: Space, found: Sequence[ParameterEvidence]) -> tuple[str, ...]:
-    """Conditional parameters that no configuration of a space reads, although it has them."""
-    parameters = {e.name: e.parameter for e in found}
-    unread = []
-    for e in found:
-        where = e.condition
-        if not isinstance(where, ReadWhere) or e.parameter.when is not None or where.name not in space:
-            continue
-        values = np.empty(len(where.levels), dtype=object)
-        values[:] = [parameters[where.name].grid[i] for i in where.levels]
-        if not space[where.name].contains(values).any():
-            unread.append(e.name)
-    return tuple(unread)
+    """Conditional parameters that no configuration of a space reads."""
+    return tuple(e.name for e in found if read_share(e, found, space) == 0)
 
 
 def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> int:
@@ -164,24 +170,12 @@ def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> i
 
     With constraints the share of those that differ is taken from the grid without them.
     """
-    parameters = {e.name: e.parameter for e in found}
     share = 1.0
     for e in found:
-        where = e.condition
-        if not isinstance(where, ReadWhere) or e.parameter.when is not None:
-            continue  # a declared condition is counted already
-        if where.name not in space or e.name not in space:
-            continue
-        parent = space[where.name]
-        values = np.empty(len(where.levels), dtype=object)
-        values[:] = [parameters[where.name].grid[i] for i in where.levels]
-        levels = np.empty(parent.size, dtype=object)
-        levels[:] = parent.grid
-        at = parameters[where.name].unit(levels)
-        axis = level_axis(parameters[where.name])
-        reading = np.isin(axis.index(np.where(np.isfinite(at), at, 0.0)), where.levels) | ~np.isfinite(at)
-        read, size = float(reading.mean()), space[e.name].size
-        share *= read + (1 - read) / size
+        # A declared condition is counted already.
+        if isinstance(e.condition, ReadWhere) and e.parameter.when is None and e.name in space:
+            read = read_share(e, found, space)
+            share *= read + (1 - read) / space[e.name].size
     return max(1, round(count * share)) if count else 0
 
 

@@ -39,6 +39,7 @@ CODES = {
     "not_tried": "levels stay because no trial tells anything of them: parameter, levels",
     "untried": "no trial lies at what goes: go; no_value: whether trials there ended without a value",
     "not_read_in_box": "nothing that stays reads it: parameter, condition (parameter, levels)",
+    "not_there_in_box": "nothing that stays has it, by its condition: parameter, condition",
     "refuted": "an audit trial refutes an earlier narrowing: parameter, value, reached, inside, epsilon",
     "flat": "fixing it loses nothing and saves time: parameter, epsilon, level, saving, value (as typed)",
     "size": "how many configurations the next round needs: see refine.proposal.alternatives.advice",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import different
+from refine.analysis.conditions import different, read_share
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
@@ -185,16 +185,25 @@ def advice(analysis: Analysis, space: Space, left: int) -> Advice:
     """
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
-    some = [e for e in analysis.parameters if 0 < e.read < 1 and e.name in space and not space[e.name].fixed]
-    rarest = min(some, key=lambda e: e.read, default=None)
-    judge = math.ceil(needed / GOOD / (rarest.read if rarest else 1))
+    reads = {e.name: _read_in(analysis, e, space) for e in analysis.parameters}
+    reads = {name: share for name, share in reads.items() if 0 < share < 1}
+    rarest = min(reads, key=reads.__getitem__, default=None)
+    judge = math.ceil(needed / GOOD / (1 if rarest is None else reads[rarest]))
     wanted = math.ceil(max(hit, judge) / (1 - _AUDIT) / 10) * 10
     n = min(wanted, left)
     times = np.asarray(analysis.table["seconds"], dtype=float) if "seconds" in analysis.table else np.zeros(0)
     times = times[np.isfinite(times)]
     seconds = n * float(np.median(times)) if times.size else math.nan
     counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE, "judge": judge, "needed": needed}
-    read = {"rarest": rarest.name, "read": rarest.read} if rarest else {"rarest": None, "read": None}
+    read = {"rarest": rarest, "read": None if rarest is None else reads[rarest]}
     sizes = {"wanted": wanted, "n": n, "left": left, "size": space.size}
     reason = Reason("size", {**counts, "parameters": len(analysis.parameters), **read, **sizes})
     return Advice(n, hit, judge, seconds, reason)
+
+
+def _read_in(analysis: Analysis, e: ParameterEvidence, space: Space) -> float:
+    """Which share of the trials of a space is expected to read a parameter; 0 where it isn't searched there."""
+    if e.name not in space or space[e.name].fixed:
+        return 0.0
+    now = read_share(e, analysis.parameters, analysis.space)
+    return min(1.0, e.read * read_share(e, analysis.parameters, space) / now)

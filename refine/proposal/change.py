@@ -20,7 +20,7 @@ from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 
-KINDS = ("narrow", "drop", "widen", "reopen", "fix", "keep")
+KINDS = ("narrow", "drop", "widen", "reopen", "fix", "leave", "keep")
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ class Change:
     Attributes:
         name: The parameter's.
         kind: ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` (past an end), ``"reopen"`` (an earlier
-            narrowing was refuted), ``"fix"`` (nothing that stays reads it) or ``"keep"``.
+            narrowing was refuted), ``"fix"`` (nothing that stays reads it), ``"leave"`` (nothing that stays has it, by its
+            declared condition: as it is now, it would be back with what it depends on) or ``"keep"``.
         old: The parameter now.
         new: The parameter proposed; equal to ``old`` for ``"keep"``.
-        volume_kept: measure(new within old) / measure(old) on this axis.
+        volume_kept: measure(new within old) / measure(old) on this axis; 1 where it is fixed or leaves, since it is not counted.
         q: Adjusted p-value of 'does not matter'.
         reasons: Why; see :data:`refine.analysis.reason.CODES`.
         risk: Probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
@@ -50,10 +51,11 @@ class Change:
     risk: float = math.nan
 
 
-def fixed_where_unread(analysis: Analysis, changes: Sequence[Change], space: Space) -> tuple[Change, ...]:
-    """The changes with those parameters fixed that nothing of the proposed space reads, so that no grid is spent on them.
+def without_unread(analysis: Analysis, changes: Sequence[Change], space: Space) -> tuple[Change, ...]:
+    """The changes without those of parameters that nothing of the proposed space reads: neither narrowed nor widened.
 
-    A parameter is fixed at its value of the best trial, or its first level with which configurations exist.
+    One with a declared condition leaves: it stays under it as it is, and no configuration has it. Another one is fixed, so that no grid is
+    spent on it, at its value of the best trial, or its first level with which configurations exist.
 
     Args:
         analysis: What was measured.
@@ -63,12 +65,14 @@ def fixed_where_unread(analysis: Analysis, changes: Sequence[Change], space: Spa
     unread = unread_in(space, analysis.parameters)
     out = []
     for change in changes:
-        if change.name in unread and (new := _fixed(change.old, change.name, analysis, space)) is not None:
-            where = condition_of(analysis[change.name])
-            reason = Reason("not_read_in_box", {"parameter": change.name, "condition": where})
-            change = replace(
-                change, kind="fix", new=new, volume_kept=change.old.volume_kept(new), reasons=(reason,)
-            )
+        if change.name in unread:
+            kind, new, code = "leave", change.old, "not_there_in_box"
+            if change.old.when is None:
+                kind, code = "fix", "not_read_in_box"
+                new = _fixed(change.old, change.name, analysis, space) or change.new
+            values = {"parameter": change.name, "condition": condition_of(analysis[change.name])}
+            if kind == "leave" or new != change.new:
+                change = replace(change, kind=kind, new=new, volume_kept=1.0, reasons=(Reason(code, values),))
         out.append(change)
     return tuple(out)
 

@@ -124,7 +124,7 @@ def preview_of(
     each = float(seconds[similar].mean()) if similar.any() else math.nan
     return Preview(
         space=space,
-        volume_kept=proposal.old.volume_kept(space),
+        volume_kept=proposal.volume_of(space),
         proposed_volume_kept=proposal.volume_kept,
         probability=proposal.probability_of(space),
         proposed_probability=proposal.claim.probability,

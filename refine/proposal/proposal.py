@@ -19,9 +19,9 @@ from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal import version1
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
-from refine.proposal.change import Change, fixed_where_unread, reopened
+from refine.proposal.change import Change, reopened, without_unread
 from refine.proposal.reasons import reasons_of
-from refine.proposal.surrogate import MENU, Menu, Surrogate, menu_of, surrogate_of
+from refine.proposal.surrogate import MENU, Menu, Surrogate, menu_given, menu_of, surrogate_of
 from refine.proposal.widening import beyond
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import digest, dumps
@@ -160,6 +160,29 @@ class Proposal(Shown):
     def judged_by(self, drafted: Proposal) -> Proposal:
         """This proposal, read back from a store, with the posterior of one that was drafted on the same evidence."""
         return drafted if drafted.digest == self.digest else replace(self, _made_of=drafted._made_of)
+
+    def volume_of(self, space: Space) -> float:
+        """Volume kept by a space, as :attr:`volume_kept` is of the one proposed: what nothing reads any more is not counted."""
+        unread = (c for c in self.changes if c.kind in ("fix", "leave") and space.get(c.name) == c.new)
+        return self.old.volume_kept(space.replace({c.name: c.old for c in unread}))
+
+    def given(self, decided: Mapping[str, Parameter]) -> tuple[Change, ...]:
+        """The changes of the other parameters where some are decided otherwise than proposed.
+
+        What may go is found anew with the decided ones as they are. A level that was proposed to stay stays: a change goes back
+        as far as it stood only together with what was decided otherwise, and none goes further.
+
+        Args:
+            decided: Name -> what was decided.
+
+        Returns:
+            The other changes, in order; as they are where this proposal was read back, or hardly a candidate lies inside.
+        """
+        others = tuple(c for c in self.changes if c.name not in decided)
+        if self._made_of is None or all(self.space[n] == p for n, p in decided.items()):
+            return others
+        changed, _ = _changes(self._made_of, self.risk, decided)
+        return tuple(c for c in changed if c.name not in decided)
 
     def probability_of(self, space: Space) -> float:
         """The same statement for another space, such as an edited one.
@@ -428,37 +451,53 @@ def _goals_of(made_of: _MadeOf) -> list[_MadeOf]:
     ]
 
 
-def _at(made_of: _MadeOf, risk: float) -> Proposal:
-    """The proposal of one risk."""
+def _changes(
+    made_of: _MadeOf, risk: float, decided: Mapping[str, Parameter] | None = None
+) -> tuple[tuple[Change, ...], Space]:
+    """The changes at one risk, given what was decided, and the space that they make."""
     analysis, surrogate, epsilon = made_of.analysis, made_of.surrogate, made_of.claim.epsilon
-    space, goals = analysis.space, _goals_of(made_of)
+    space, goals, decided = analysis.space, _goals_of(made_of), decided or {}
     kept = tuple(_keep(goal, goal.analysis.parameters[j]) for j, goal in enumerate(goals))
     changes = kept
+
+    def made(changes: Sequence[Change]) -> Space:
+        return space.replace({**{c.name: c.new for c in changes if c.kind != "keep"}, **decided})
+
     if surrogate is not None and made_of.menu is not None:
+        stay = made_of.menu.levels(risk)
+        if decided:
+            again = menu_given(analysis, surrogate, epsilon, max(risk, made_of.most), made_of.eligible, decided)
+            stay = stay if again is None else [a | b for a, b in zip(stay, again.levels(risk), strict=True)]
         changes = tuple(
             _change(goal, goal.analysis.parameters[j], levels, goal.analysis.X[:, j], analysis)
-            for j, (goal, levels) in enumerate(zip(goals, made_of.menu.levels(risk), strict=True))
+            for j, (goal, levels) in enumerate(zip(goals, stay, strict=True))
         )
-        narrowed_space = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
-        if math.isnan(surrogate.probability(narrowed_space, epsilon)):
+        if not decided and math.isnan(surrogate.probability(made(changes), epsilon)):
             changes = kept  # a risk that can't be stated is not taken
     if not analysis.others:
         changes = reopened(analysis, changes, epsilon, made_of.outer)
-    new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
+    new = made(changes)
     if new.constraints and feasible(new).high == 0:
         # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.
-        changes, new = kept, space
-    changes = fixed_where_unread(analysis, changes, new)
-    new = space.replace({c.name: c.new for c in changes if c.kind != "keep"})
+        changes, new = kept, made(kept)
+    changes = without_unread(analysis, changes, new)
+    return changes, made(changes)
+
+
+def _at(made_of: _MadeOf, risk: float) -> Proposal:
+    """The proposal of one risk."""
+    analysis, surrogate, epsilon = made_of.analysis, made_of.surrogate, made_of.claim.epsilon
+    space = analysis.space
+    changes, new = _changes(made_of, risk)
     probability = 1.0
     if surrogate is not None:
         probability = surrogate.probability(new, epsilon)
         changes = tuple(replace(c, risk=_risk_alone(surrogate, c, epsilon)) for c in changes)
-    return Proposal(
+    made = Proposal(
         old=space,
         space=new,
         changes=changes,
-        volume_kept=space.volume_kept(new),
+        volume_kept=math.nan,
         claim=replace(made_of.claim, probability=probability),
         risk=risk,
         n=len(analysis.y),
@@ -470,6 +509,7 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
         subject_to=analysis.subject_to,
         _made_of=made_of,
     )
+    return replace(made, volume_kept=made.volume_of(new))
 
 
 def _risk_alone(surrogate: Surrogate, change: Change, epsilon: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from refine.analysis.believed import thought_of
 from refine.analysis.conditions import inside_of, reading
 from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.design.space_filling import Uniform, draw, feasible
-from refine.space.parameters import Range
+from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.utils.arrays import Bools, Floats
 
@@ -112,6 +112,13 @@ class Surrogate:
         front = stats.front_of([self.posterior, *(other.posterior for other in others)], epsilons)
         return replace(self, front=front, others=tuple(others))
 
+    def inside(self, inside: Bools) -> Surrogate:
+        """The surrogate over some of its candidates, of one goal."""
+        scores, mean = self.posterior.scores[:, inside], self.posterior.mean[inside]
+        posterior = self.posterior._replace(scores=scores, mean=mean)
+        columns = {name: column[inside] for name, column in self.columns.items()}
+        return replace(self, posterior=posterior, candidates=self.candidates[inside], columns=columns)
+
     @property
     def draws(self) -> int:
         """Number of draws that a probability is counted in."""
@@ -203,8 +210,42 @@ class Menu:
         return pair
 
 
+def menu_given(
+    analysis: Analysis,
+    surrogate: Surrogate,
+    epsilon: float,
+    risk: float,
+    eligible: Collection[str],
+    decided: Mapping[str, Parameter],
+) -> Menu | None:
+    """Which levels stay, by risk, where a person decided on some parameters: as :func:`menu_of`, of what that leaves.
+
+    Args:
+        analysis: The evidence.
+        surrogate: Its posterior.
+        epsilon: Loss that counts as none.
+        risk: The largest risk that will be asked for.
+        eligible: Parameters that were seen to matter earlier.
+        decided: Name -> what was decided.
+
+    Returns:
+        The levels; ``None`` where hardly a candidate is left.
+    """
+    inside = inside_of(surrogate.space.replace(decided), surrogate.space, surrogate.found, surrogate.columns)
+    if not inside.all():
+        if surrogate.front is not None or int(inside.sum()) < (1 if surrogate.exhaustive else _LEAST_INSIDE):
+            return None
+        surrogate = surrogate.inside(inside)
+    return menu_of(analysis, surrogate, epsilon, risk, eligible, frozenset(decided))
+
+
 def menu_of(
-    analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float, eligible: Collection[str] = ()
+    analysis: Analysis,
+    surrogate: Surrogate,
+    epsilon: float,
+    risk: float,
+    eligible: Collection[str] = (),
+    decided: Collection[str] = (),
 ) -> Menu:
     """Which levels stay, by risk.
 
@@ -218,6 +259,7 @@ def menu_of(
         epsilon: Loss that counts as none.
         risk: The largest risk that will be asked for.
         eligible: Parameters that were seen to matter earlier.
+        decided: Parameters that are decided and of which nothing is dropped.
     """
     found, looks = analysis.parameters, (analysis, *analysis.others)
     level = ALPHA / len(looks)  # every goal is another chance to be seen
@@ -231,6 +273,7 @@ def menu_of(
     )
     coupled = {k for pair in pairs for k in pair}
     frozen = {j for j, e in enumerate(found) if not (j in alone or j in coupled) or e.read == 0}
+    frozen |= {j for j, e in enumerate(found) if e.name in decided}
     known = analysis.read_positions
     each = zip(looks, (surrogate, *surrogate.others), strict=True)
     best = np.concatenate([a.read_positions[s.posterior.best_known(1)] for a, s in each])

@@ -67,7 +67,7 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextSt
         proposal: What is proposed.
         planned: Configurations planned for the round.
     """
-    changed = [c.name for c in proposal.changes if c.kind != "keep"]
+    changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     each = median_seconds(analysis)
     if changed:
         n = proposal.advice.n if proposal.advice is not None else planned

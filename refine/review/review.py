@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 from refine.analysis.analysis import Analysis
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import Shares, check_shares
+from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Claim, Proposal
@@ -141,6 +142,14 @@ class Review(Shown, Generic[R]):
         edits = {n: v for n, v in self.edits.items() if n not in names}
         return self._with(edits, tuple(sorted({*self.rejected, *names})))
 
+    @cached_property
+    def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:
+        """The space decided, what was edited of it, and the other changes that this turns into other ones."""
+        space, edited = decided_space(self.proposal, self.edits, self.rejected)
+        given = self.proposal.given({n: space[n] for n in (*self.edits, *self.rejected)})
+        followed = tuple(c for c in given if c.new != self.proposal.space[c.name])
+        return space.replace({c.name: c.new for c in followed}), edited, followed
+
     def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Self:
         changed = replace(self, edits=dict(edits), rejected=rejected)
         _ = changed.space  # an edit that can't be made is refused now
@@ -170,17 +179,22 @@ class Review(Shown, Generic[R]):
     @property
     def space(self) -> Space:
         """The space that accepting now would give."""
-        return decided_space(self.proposal, self.edits, self.rejected)[0]
+        return self._decided[0]
 
     @property
     def edited(self) -> dict[str, tuple[Parameter, Parameter]]:
         """Parameter -> what was proposed and what the person set, where these differ."""
-        return decided_space(self.proposal, self.edits, self.rejected)[1]
+        return self._decided[1]
+
+    @property
+    def followed(self) -> tuple[Change, ...]:
+        """Changes that went back, wholly or in part: they stood only together with one that was edited or rejected."""
+        return self._decided[2]
 
     @property
     def volume_kept(self) -> float:
         """Volume kept of the present space."""
-        return self.proposal.old.volume_kept(self.space)
+        return self.proposal.volume_of(self.space)
 
     @property
     def claim(self) -> Claim:
@@ -298,7 +312,7 @@ class Review(Shown, Generic[R]):
             DesignError: More configurations than exist.
             ReviewError: The note is no text.
         """
-        space, edits = decided_space(self.proposal, self.edits, self.rejected)
+        space, edits, _ = self._decided
         probability = self.claim.probability
         decision = Decision(
             kind="edited" if edits or self.rejected else "accepted",
@@ -373,7 +387,7 @@ class Review(Shown, Generic[R]):
         """
         if not check_note(reason).strip():
             raise ReviewError("a suggestion needs a reason, so that whoever decides can weigh it; write one")
-        space, edits = decided_space(self.proposal, self.edits, self.rejected)
+        space, edits, _ = self._decided
         if space == self.proposal.space:
             raise ReviewError(
                 "a suggestion must differ from the proposal, and this one has its bounds; edit it first",

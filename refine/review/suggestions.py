@@ -52,4 +52,4 @@ def _beside(proposal: Proposal, decision: Decision, space: Space) -> Suggestion:
     claimed = proposal.probability_of(space)
     if math.isnan(claimed) and decision.proposal == proposal.digest and decision.probability is not None:
         claimed = decision.probability
-    return Suggestion(decision, space, differs, proposal.old.volume_kept(space), claimed)
+    return Suggestion(decision, space, differs, proposal.volume_of(space), claimed)

@@ -585,7 +585,8 @@ class Space(Shown, Mapping[str, Parameter]):
     def describe(self) -> str:
         """Every parameter with its actual levels, the constraints and the size, as text."""
         width = max(len(n) for n in self)
-        lines = [f"{name:<{width}}  {parameter.describe()}" for name, parameter in self.items()]
+        never = {n: "no configuration has it: " if n in self._counted.never else "" for n in self}
+        lines = [f"{name:<{width}}  {never[name]}{p.describe()}" for name, p in self.items()]
         lines += [f"{'':<{width}}  constraint: {c}" for c in self.constraints]
         note = " before constraints" if self.constraints else ""
         return "\n".join([*lines, f"{self.size:,} configurations{note}"])

@@ -147,7 +147,7 @@ def contest(
     return Contest(
         max(known) if known else math.nan,
         Cut(proposal.volume_kept, machine),
-        Cut(proposal.old.volume_kept(decided), person),
+        Cut(proposal.volume_of(decided), person),
         _later(every, later, proposal, decided, since) if edited else 0,
         proposal.claim.epsilon,
     )

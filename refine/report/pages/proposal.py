@@ -146,13 +146,18 @@ def offer_action(offer: Offer) -> Action:
 
 def _row(c: Change) -> tuple[str | Cell, ...]:
     kept = c.kind == "keep"
-    risk = "-" if kept else risk_percent(c.risk)
+    leaves = c.kind == "leave"
+    risk = "-" if kept or leaves else risk_percent(c.risk)
     return (
         Cell(c.name, "strong"),
         bounds_text(c.old),
-        Cell("-", "faint") if kept else Cell(f"{bounds_text(c.new)} ({c.kind})", "good"),
+        Cell("-", "faint") if kept else Cell(_proposed(c), "good"),
         strip(c.old, c.new),
-        percent(c.volume_kept),
+        "-" if leaves else percent(c.volume_kept),
         risk,
         Cell(own_why(c), "faint" if kept else ""),
     )
+
+
+def _proposed(c: Change) -> str:
+    return "no longer read" if c.kind == "leave" else f"{bounds_text(c.new)} ({c.kind})"

@@ -337,6 +337,9 @@ _SENTENCES: dict[str, Maker] = {
     "not_read_in_box": lambda v: (
         f"{v.parameter} was read only where {_condition(v)}, which leaves: it is fixed, since nothing that stays reads it."
     ),
+    "not_there_in_box": lambda v: (
+        f"{v.parameter} is no longer read: it exists only where {_condition(v)}, which leaves. It is neither changed nor counted."
+    ),
     "refuted": _refuted,
     # What else is suggested.
     "flat": lambda v: (

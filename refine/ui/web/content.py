@@ -64,7 +64,14 @@ TOP_KEPT, VOLUME_KEPT, PROBABILITY, FRONT_PROBABILITY = (
 """Names of numbers in the header that a proposal of another risk has as well; the last one where there are several goals."""
 
 _ORDER = ("fail", "warn", "unknown", "pass")
-_CHANGED = {"narrow": "narrowed", "drop": "dropped", "widen": "widened", "reopen": "reopened", "fix": "fixed"}
+_CHANGED = {
+    "narrow": "narrowed",
+    "drop": "dropped",
+    "widen": "widened",
+    "reopen": "reopened",
+    "fix": "fixed",
+    "leave": "no longer read",
+}
 
 
 def known(value: float) -> float | None:
