@@ -112,7 +112,8 @@ class ParameterEvidence(NamedTuple):
         correlation: Spearman's rank correlation with the metric, in the metric's own sign; ``None`` where
             the parameter has no order.
         association: Kruskal-Wallis over its choices; ``None`` where it has an order.
-        importance: PED-ANOVA importance for being among the best fifth.
+        importance: PED-ANOVA importance for being among the best fifth of all trials. Of a parameter that only some of them read, it is judged
+            within these, and weighs as much as they are.
         p: P-value of 'does not matter', NaN where nothing is tested: the rank test's, the importance's and the additive model's joined, half of the
             weight on the last; see :func:`refine.stats.joined`.
         q: The same after Benjamini-Hochberg over all parameters of the round.
@@ -330,9 +331,16 @@ def evidence_of(
     k = parameter.size
     positions = level_positions(parameter)
     grid = None if not parameter.ordered else positions
-    importance = stats.PedAnova(top=GOOD, permutations=permutations, seed=seed)(
-        x[alone], score, 0 if parameter.ordered else k, grid
+    cardinality = 0 if parameter.ordered else k
+    importance = local = stats.PedAnova(top=GOOD, permutations=permutations, seed=seed)(
+        x[alone], score, cardinality, grid
     )
+    if len(at) < rows.ranked.sum() and read is not None:
+        every = tests.on(rows.ranked)
+        configurations = np.take(every.at, every.alone)
+        importance = stats.PedAnova(top=GOOD, seed=seed)(
+            rows.X[configurations, column], every.score, cardinality, grid, read[configurations]
+        )
     p_additive = tests.additive(same, column)
     correlation = association = None
     edges: tuple[stats.Edge, ...] = ()
@@ -341,10 +349,10 @@ def evidence_of(
         low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
         correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
-        seen = stats.joined(importance.p, found.p, p_additive)
+        seen = stats.joined(local.p, found.p, p_additive)
     else:
         association = stats.KruskalWallis(seed=seed)(x[alone], same.shown, k)
-        seen = stats.joined(importance.p, association.p, p_additive)
+        seen = stats.joined(local.p, association.p, p_additive)
     return ParameterEvidence(
         name,
         parameter,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import different, read_share
+from refine.analysis.conditions import different, read_share, unread_in
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
@@ -195,9 +195,10 @@ def advice(analysis: Analysis, space: Space, left: int) -> Advice:
     times = times[np.isfinite(times)]
     seconds = n * float(np.median(times)) if times.size else math.nan
     counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE, "judge": judge, "needed": needed}
+    parameters = len(analysis.parameters) - len(unread_in(space, analysis.parameters))
     read = {"rarest": rarest, "read": None if rarest is None else reads[rarest]}
     sizes = {"wanted": wanted, "n": n, "left": left, "size": space.size}
-    reason = Reason("size", {**counts, "parameters": len(analysis.parameters), **read, **sizes})
+    reason = Reason("size", {**counts, "parameters": parameters, **read, **sizes})
     return Advice(n, hit, judge, seconds, reason)
 
 
@@ -205,5 +206,5 @@ def _read_in(analysis: Analysis, e: ParameterEvidence, space: Space) -> float:
     """Which share of the trials of a space is expected to read a parameter; 0 where it isn't searched there."""
     if e.name not in space or space[e.name].fixed:
         return 0.0
-    now = read_share(e, analysis.parameters, analysis.space)
-    return min(1.0, e.read * read_share(e, analysis.parameters, space) / now)
+    now, then = (read_share(e, analysis.parameters, each) for each in (analysis.space, space))
+    return 1.0 if then == 1 and e.condition is not None else min(1.0, e.read * then / now)

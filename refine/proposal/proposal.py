@@ -466,7 +466,9 @@ def _changes(
     if surrogate is not None and made_of.menu is not None:
         stay = made_of.menu.levels(risk)
         if decided:
-            again = menu_given(analysis, surrogate, epsilon, max(risk, made_of.most), made_of.eligible, decided)
+            again = menu_given(
+                analysis, surrogate, epsilon, max(risk, made_of.most), made_of.eligible, decided
+            )
             stay = stay if again is None else [a | b for a, b in zip(stay, again.levels(risk), strict=True)]
         changes = tuple(
             _change(goal, goal.analysis.parameters[j], levels, goal.analysis.X[:, j], analysis)

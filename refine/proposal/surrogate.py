@@ -15,7 +15,7 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.believed import thought_of
 from refine.analysis.conditions import inside_of, reading
-from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
+from refine.analysis.evidence import ALPHA, ParameterEvidence, level_axis, level_positions
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
@@ -27,6 +27,7 @@ MENU = (0.01, 0.05, 0.15, 0.3)
 _CANDIDATES = 4000
 _LEAST_INSIDE = 20
 _FEWEST = 5
+_FLAT = 0.95
 _SEED = 0
 """Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's seed."""
 
@@ -133,6 +134,18 @@ class Surrogate:
     def _good(self) -> dict[float, Bools]:
         return {}
 
+    def good(self, epsilon: float) -> Bools:
+        """(draws, c) whether a candidate is within epsilon of the best of a draw."""
+        if epsilon not in self._good:
+            self._good[epsilon] = self.posterior.within(epsilon)
+        return self._good[epsilon]
+
+    def flat(self, j: int, epsilon: float) -> bool:
+        """Whether the draws can't tell the levels of a parameter apart: nearly all have a value within epsilon of the best at each."""
+        level = level_axis(self.found[j].parameter).index(self.candidates[:, j])
+        good = self.good(epsilon)
+        return min(good[:, level == i].any(axis=1).mean() for i in np.unique(level)) >= _FLAT
+
     def probability(self, new: Space, epsilon: float) -> float:
         """Probability that the best value inside ``new`` is within epsilon of the best; NaN where it can't be told.
 
@@ -145,9 +158,7 @@ class Surrogate:
             return math.nan
         if self.front is not None:
             return (self.front.kept(inside) + 0.5) / (self.draws + 1)
-        if epsilon not in self._good:
-            self._good[epsilon] = self.posterior.within(epsilon)
-        good = self._good[epsilon]
+        good = self.good(epsilon)
         kept = int(np.count_nonzero(good[:, inside].any(axis=1)))
         return (kept + 0.5) / (len(good) + 1)
 
@@ -274,6 +285,8 @@ def menu_of(
     coupled = {k for pair in pairs for k in pair}
     frozen = {j for j, e in enumerate(found) if not (j in alone or j in coupled) or e.read == 0}
     frozen |= {j for j, e in enumerate(found) if e.name in decided}
+    if surrogate.front is None:
+        frozen |= {j for j in range(len(found)) if j not in frozen and surrogate.flat(j, epsilon)}
     known = analysis.read_positions
     each = zip(looks, (surrogate, *surrogate.others), strict=True)
     best = np.concatenate([a.read_positions[s.posterior.best_known(1)] for a, s in each])

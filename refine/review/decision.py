@@ -39,6 +39,9 @@ class Decision:
         volume_kept: Volume kept by the decided space.
         chosen: Encoded configuration of the chosen point; ``None`` of every other decision.
         signed: Whether its author is part of what it is: of suggestions, since two authors may suggest the same.
+        epsilon: Loss that counts as none in that claim, in units of the metric; ``None`` where nothing is claimed, of several goals, and of
+            decisions before it was kept.
+        followed: Parameters whose proposed change went back, wholly or in part, with what was edited or rejected.
         forecast: What the child's space-filling trials were expected to show, from the evidence at that moment; ``None``
             where nothing was forecast.
     """
@@ -57,14 +60,16 @@ class Decision:
     forecast: Forecast | None = None
     chosen: Mapping[str, Any] | None = None
     signed: bool = False
+    epsilon: float | None = None
+    followed: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """Hash of what was decided; note, author and forecast are no part of it, but for the author where it is signed."""
         content = self.to_json()
         author = content["author"]
-        for name in ("note", "author", "n", "probability", "forecast"):
-            content.pop(name)
+        for name in ("note", "author", "n", "probability", "forecast", "epsilon", "followed"):
+            content.pop(name, None)
         if self.signed:
             content["author"] = author
         content["kept"] = content.pop(
@@ -89,6 +94,8 @@ class Decision:
             "forecast": None if self.forecast is None else self.forecast.to_json(),
             **({} if self.chosen is None else {"chosen": dict(self.chosen)}),
             **({"signed": True} if self.signed else {}),
+            **({} if self.epsilon is None else {"epsilon": self.epsilon}),
+            **({"followed": list(self.followed)} if self.followed else {}),
         }
 
     @classmethod
@@ -108,6 +115,8 @@ class Decision:
             forecast=None if made is None else Forecast.from_json(made),
             chosen=data.get("chosen"),
             signed=bool(data.get("signed")),
+            epsilon=data.get("epsilon"),
+            followed=tuple(data.get("followed", ())),
             **{name: data[name] for name in same},
         )
 

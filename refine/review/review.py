@@ -16,6 +16,7 @@ from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Claim, Proposal
+from refine.review.branch_claim import BranchClaim, branch_claim
 from refine.review.checklist import Checks
 from refine.review.decision import Decision, check_author, check_note, decided_space
 from refine.review.next_step import NextStep, next_step_of
@@ -60,6 +61,10 @@ class Subject(Protocol):
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """What was decided, and suggested, on its proposals, oldest first."""
+
+    @property
+    def _led_by(self) -> tuple[Decision, ...]:
+        """The decisions that led to it, from the first round of its branch on."""
 
     def _checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None) -> Checks:
         """Questions to ask before deciding, given whether another round is worth it."""
@@ -312,26 +317,38 @@ class Review(Shown, Generic[R]):
             DesignError: More configurations than exist.
             ReviewError: The note is no text.
         """
-        space, edits, _ = self._decided
-        probability = self.claim.probability
-        decision = Decision(
-            kind="edited" if edits or self.rejected else "accepted",
-            proposal=self.proposal.digest,
-            space=space,
-            edits=edits,
-            rejected=self.rejected,
-            child=None,
-            note=check_note(note),
-            author=check_author(author),
-            probability=None if math.isnan(probability) else probability,
-            volume_kept=self.volume_kept,
-        )
+        space = self.space
+        kind = "edited" if self.edited or self.rejected else "accepted"
+        decision = self._as_decision(kind, check_note(note), check_author(author))
         shares = Shares(exploit, audit, self.analysis)
         first = given_configurations(space, given)
         self.round._keep_proposal(self.proposal)
         return self.round._create_child(
             decision, n, downsample, shares=shares, given=first, belief=belief, design=design, pruner=pruner
         )
+
+    def _as_decision(self, kind: str, note: str, author: str) -> Decision:
+        claim = self.claim
+        stated = not math.isnan(claim.probability)
+        return Decision(
+            kind=kind,
+            proposal=self.proposal.digest,
+            space=self.space,
+            edits=self.edited,
+            rejected=self.rejected,
+            child=None,
+            note=note,
+            author=author,
+            probability=claim.probability if stated else None,
+            volume_kept=self.volume_kept,
+            epsilon=claim.epsilon if stated and not claim.others else None,
+            followed=tuple(c.name for c in self.followed),
+        )
+
+    @property
+    def branch_claim(self) -> BranchClaim | None:
+        """What accepting now would claim against the first space of this branch; ``None`` where that can't be stated."""
+        return branch_claim([*self.round._led_by, self._as_decision("accepted", "", "")])
 
     def preview(
         self,
@@ -387,26 +404,12 @@ class Review(Shown, Generic[R]):
         """
         if not check_note(reason).strip():
             raise ReviewError("a suggestion needs a reason, so that whoever decides can weigh it; write one")
-        space, edits, _ = self._decided
-        if space == self.proposal.space:
+        if self.space == self.proposal.space:
             raise ReviewError(
                 "a suggestion must differ from the proposal, and this one has its bounds; edit it first",
                 Action("review.edit", Symbol("name=(low, high)")),
             )
-        probability = self.claim.probability
-        decision = Decision(
-            kind="suggested",
-            proposal=self.proposal.digest,
-            space=space,
-            edits=edits,
-            rejected=self.rejected,
-            child=None,
-            note=reason,
-            author=check_author(author),
-            probability=None if math.isnan(probability) else probability,
-            volume_kept=self.volume_kept,
-            signed=True,
-        )
+        decision = replace(self._as_decision("suggested", reason, check_author(author)), signed=True)
         self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
         return decision
@@ -433,7 +436,13 @@ class Review(Shown, Generic[R]):
                     "counted from 1 on"
                 )
             suggestion = known[suggestion - 1]
-        return self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
+        taken = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
+        if not taken.followed:
+            return taken
+        bounds = {
+            c.name: suggestion.space[c.name] for c in self.proposal.changes if c.name in suggestion.space
+        }
+        return self._with(bounds, ())
 
     def show(self) -> Any:
         """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.

@@ -150,7 +150,18 @@ class RiskPath:
         least = draws + 0.5 - self.most * (draws + 1)
         alive = _alive if front is None else _whole
         state = _State(
-            good, votes, index, axes, keep, stays, self.cover * draws, least, self.inside, alive, draws, self.most
+            good,
+            votes,
+            index,
+            axes,
+            keep,
+            stays,
+            self.cover * draws,
+            least,
+            self.inside,
+            alive,
+            draws,
+            self.most,
         )
         boxes = [RiskBox(state.masks(), 1.0, 0.0, 1.0)]
         while state.step():

@@ -41,10 +41,11 @@ class Importance(NamedTuple):
         low: lower end of the estimate's confidence interval.
         high: upper end of it.
         p: one-sided permutation p-value, (1 + b) / (1 + B).
-        raw: Pearson divergence of the top set's density from the region's, times (m / n)^2.
+        raw: Pearson divergence of the top set's density from the region's, times (m / n)^2, times the share of the region's
+            trials that read the parameter.
         floor: mean of `raw` over the permutation null.
-        n: trials in the region.
-        top: trials in the top set, ties included.
+        n: trials in the region that read it.
+        top: trials in the top set that read it, ties included.
     """
 
     estimate: float
@@ -84,7 +85,8 @@ class PedAnova:
     its level counts are multivariate hypergeometric; no row is shuffled and 999 draws cost some 20
     ms at any n.
 
-    Source: Watanabe, Bansal and Hutter (2023), 'PED-ANOVA', arXiv:2304.10255.
+    Source: Watanabe, Bansal and Hutter (2023), 'PED-ANOVA', arXiv:2304.10255; for conditional parameters Baba, Ozaki and
+    Watanabe (2026), 'Conditional PED-ANOVA', arXiv:2601.20800.
 
     Attributes:
         top: g', share of the trials that counts as best.
@@ -113,36 +115,49 @@ class PedAnova:
             )
 
     def __call__(
-        self, x: ArrayLike, y: ArrayLike, cardinality: int = 0, levels: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        cardinality: int = 0,
+        levels: ArrayLike | None = None,
+        read: ArrayLike | None = None,
     ) -> Importance:
         """Measure one parameter.
 
+        A conditional one is judged within the trials that read it: how differently the best of *all* trials lie there, times the share
+        of the region's trials that read it. Whether they read it at all is the importance of what decides that.
+
         Args:
-            x: (n,) positions in [0, 1], or codes where `cardinality` is given.
+            x: (n,) positions in [0, 1], or codes where `cardinality` is given; of any value where it isn't read.
             y: (n,) values.
             cardinality: number of choices of an unordered parameter, 0 for an ordered one.
             levels: increasing positions of an ordered parameter's levels; each x counts for the
                 nearest. Without them, the positions seen where there are at most 50, else 50 even
                 steps.
+            read: (n,) bools, whether a trial reads the parameter. None for: all do.
 
         Returns:
             The importance; zeros with p = 1 where there is nothing to tell apart (one level, under
-            4 trials, or a top set that is the whole region because of ties).
+            4 trials, no top trial, or a top set that is the whole region because of ties).
 
         Raises:
             AnalysisError: if lengths differ, a code is out of range or something isn't finite.
         """
         values = column(y, "y")
-        index, size = _on_grid(x, cardinality, levels)
-        same_length(index.size, values.size)
-        region = top_mask(values, self.region) if values.size else np.zeros(0, np.bool_)
-        best = top_mask(values, self.top) if values.size else region
+        there = np.ones(values.size, np.bool_) if read is None else np.asarray(read, dtype=np.bool_)
+        same_length(np.size(x), values.size)
+        same_length(there.size, values.size)
+        index, size = _on_grid(np.asarray(x)[there], cardinality, levels)
+        region = top_mask(values, self.region) if values.size else there
+        best = top_mask(values, self.top) if values.size else there
+        everyone = int(region.sum())
+        region, best = region[there], best[there]
         n, m = int(region.sum()), int(best.sum())
-        if n < 4 or m == n or size < 2:
+        if n < 4 or m in (0, n) or size < 2:
             return Importance(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, n, m)
         everywhere = np.bincount(index[region], minlength=size)
         among_best = np.bincount(index[best], minlength=size)
-        scale = (m / n) ** 2
+        scale = (m / n) ** 2 * n / everyone
         density = _choice_density if cardinality else _step_density
         rng = np.random.default_rng(self.seed)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from refine.review.branch_claim import BranchClaim, branch_claim
+from refine.review.decision import Decision
 from refine.space.space import SpaceDiff
 from refine.stats.front import non_dominated
 from refine.tree.names import paths_of
@@ -31,6 +33,7 @@ class RoundOverview:
         tags: Its tags.
         kinds: Kinds of the decisions that led to it, oldest first.
         change: What differs from its parent's space; ``None`` for a root.
+        claim: What the decisions that led to it claim together, against the first space; ``None`` where that can't be stated.
     """
 
     round: Round
@@ -42,6 +45,7 @@ class RoundOverview:
     tags: tuple[str, ...]
     kinds: tuple[str, ...]
     change: SpaceDiff | None
+    claim: BranchClaim | None
 
     @property
     def id(self) -> str:
@@ -98,8 +102,10 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
     for tag, node_id in context.reader.tags(context.tree).items():
         tags.setdefault(node_id, []).append(tag)
     kinds: dict[str, list[str]] = {}
+    led: dict[str, Decision] = {}
     for decision in (d for found in rounds for d in found.decisions if d.child):
         kinds.setdefault(str(decision.child), []).append(decision.kind)
+        led[str(decision.child)] = decision
     spaces = {found.id: found.space for found in rounds}
     paths = paths_of({found.id: found.node.parent for found in rounds})
     alike = {found.id for found in comparable(rounds)}
@@ -117,6 +123,7 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
                 tuple(tags.get(found.id, ())),
                 tuple(kinds.get(found.id, ())),
                 None if above is None else spaces[above].diff(found.space),
+                branch_claim(led[node.id] for node in found.path if node.id in led),
             )
         )
     top = best_of(rounds, {e.id: e.best for e in each})

@@ -632,6 +632,14 @@ class Round(Shown):
             Decision.from_json(json.loads(c)) for c, _ in self.context.reader.decisions(self._stored.pk)
         )
 
+    @property
+    def _led_by(self) -> tuple[Decision, ...]:
+        """The decisions that led to this round, from the first one of its branch on."""
+        parent = self.parent
+        if parent is None:
+            return ()
+        return (*parent._led_by, *[d for d in parent.decisions if d.child == self.id][-1:])
+
     # What it teaches.
 
     def analyze(

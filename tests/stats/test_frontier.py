@@ -104,7 +104,10 @@ def test_an_axis_is_judged_by_the_draws_that_are_good_at_what_reads_it(share):
         assert all(box.keep[2].all() for box in path.boxes)
     else:
         assert path.at(0.05).keep[2][3:].all()
-        assert 1 < path.at(0.3).keep[2].sum() < 4 or path.at(0.3).keep[2].tolist() == [False] * 4 + [True, False]
+        assert 1 < path.at(0.3).keep[2].sum() < 4 or path.at(0.3).keep[2].tolist() == [False] * 4 + [
+            True,
+            False,
+        ]
         assert path.at(0.3).keep[2][4]
 
 

@@ -194,6 +194,7 @@ def decision_section(facts: Facts, d: Decision) -> dict[str, Any]:
         "table": None if decided is None else table(decided),
         "edited": joined([_edit_text(n, a, b) for n, (a, b) in d.edits.items()]) or None,
         "rejected": joined(d.rejected) or None,
+        "followed": joined(d.followed) or None,
         "child": code(d.child) if d.child else None,
         "n": plural(d.n, "configuration") if d.n is not None else None,
         "risk": _risk(facts, d),

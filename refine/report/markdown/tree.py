@@ -39,7 +39,8 @@ from refine.report.pages.calibration import (
     suggestion_items,
 )
 from refine.report.pages.difference import decision_grid, difference_grid
-from refine.report.pages.proposal import why, within_text
+from refine.report.pages.proposal import branch_sentence, why, within_text
+from refine.review.branch_claim import BranchClaim
 from refine.space.edits import bounds_text
 from refine.utils.files import made_folder
 from refine.utils.format import duration, percent, plural, probability, score
@@ -78,6 +79,7 @@ class Step:
         entry: What became of the forecast and of the claim; ``None`` for a root.
         holdout_results: What the hold-out showed.
         declined: Decisions on this round that led to no child.
+        claim: What the decisions that led to it claim together; ``None`` where that can't be stated.
     """
 
     node: Node
@@ -95,6 +97,7 @@ class Step:
     entry: Entry | None
     holdout_results: tuple[HoldoutResult, ...]
     declined: tuple[Decision, ...]
+    claim: BranchClaim | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +192,8 @@ def _summary(facts: TreeFacts) -> Raw:
     )
     if len(facts.way) > 1:
         parts.append(f"Its space keeps {percent(kept)} of the first one.")
+    if last.claim is not None and last.claim.claims > 1:
+        parts.append(branch_sentence(last.claim))
     equal = sum(s.best == last.best for s in facts.steps) - 1
     if equal:
         parts.append(f"{plural(equal, 'other round')} {'reaches' if equal == 1 else 'reach'} the same value.")

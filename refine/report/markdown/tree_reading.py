@@ -95,4 +95,5 @@ def _step(each: RoundOverview, entry: Entry | None, told: bool) -> Step:
         entry=entry,
         holdout_results=found.holdout_results,
         declined=tuple(d for d in found.decisions if d.kind == "declined"),
+        claim=each.claim,
     )

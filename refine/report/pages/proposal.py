@@ -9,6 +9,7 @@ from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
 from refine.report.pages.goal import judged_text
 from refine.report.pages.reasons import QUIET, sentence, sentences, together
+from refine.review.branch_claim import BranchClaim
 from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
 from refine.utils.action import Action, Symbol
@@ -71,6 +72,15 @@ def _claimed(proposal: Proposal) -> str:
         f"The proposed space keeps {kept} of the present one; with probability {probability(claim.probability)} the best "
         f"{judged_text(proposal.metric, proposal.subject_to)} inside is {within_text(claim)} the best anywhere in the present space"
         f"{', and it looks beyond' if beyond else ''}."
+    )
+
+
+def branch_sentence(claim: BranchClaim) -> str:
+    """What the claims of a branch come to together."""
+    within = "" if math.isnan(claim.epsilon) else f" by more than {score(claim.epsilon)}"
+    return (
+        f"Against the first space of the branch the risks of {claim.claims} claims add up: with probability "
+        f"{probability(claim.probability)} or more nothing is lost{within}."
     )
 
 

@@ -8,7 +8,7 @@ from refine.analysis.conditions import declared
 from refine.proposal.change import Change
 from refine.proposal.rescaling import Rescaling, by_magnitude
 from refine.report.pages.belief import belief_block
-from refine.report.pages.proposal import proposal_page, within_text
+from refine.report.pages.proposal import branch_sentence, proposal_page, within_text
 from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
 from refine.report.pages.worth import TONES, worth_action, worth_sentence
@@ -32,6 +32,8 @@ def review_page(review: Review) -> Page:
         tone, action = TONES[review._worth.verdict], worth_action(review._worth)
         blocks.append(Text(worth_sentence(review._worth), tone, action))
     blocks += proposal_page(review.proposal).blocks
+    if total := total_sentence(review):
+        blocks.append(Text(total))
     if review.analysis.belief is not None:
         blocks.append(belief_block(review.analysis.belief))
     if review.edits or review.rejected:
@@ -52,6 +54,23 @@ def review_page(review: Review) -> Page:
         Action("review.decline", note=...),
     )
     return Page(f"Review of round {review.round.id}", tuple(blocks), calls)
+
+
+def total_sentence(review: Review) -> str:
+    """What this claim and earlier ones come to together; empty where it is the first, or that can't be stated."""
+    claim = review.branch_claim
+    return branch_sentence(claim) if claim is not None and claim.claims > 1 else ""
+
+
+def followed_sentence(review: Review) -> str:
+    """Which changes went back with what was edited or rejected; empty where none did."""
+    decided = join([*review.edited, *review.rejected])
+    back = [f"{c.name} to {bounds_text(c.new)}" for c in review.followed]
+    return (
+        f"Without what was proposed for {decided}, {join(back)} {'goes' if len(back) == 1 else 'go'} back: the rest alone doesn't support more."
+        if back
+        else ""
+    )
 
 
 def suggestion_blocks(review: Review) -> list[Block]:
@@ -137,8 +156,14 @@ def _changes(review: Review) -> list[Block]:
         (n, "rejected", bounds_text(proposed[n]), bounds_text(space[n]), _levels(space[n]))
         for n in review.rejected
     ]
+    rows += [
+        (c.name, "follows", bounds_text(proposed[c.name]), bounds_text(c.new), _levels(c.new))
+        for c in review.followed
+    ]
+    followed = followed_sentence(review)
     found: list[Block] = [
         Grid(("parameter", "you", "proposed", "yours", "its levels"), tuple(rows)),
+        *([Text(followed, "warn")] if followed else []),
         Text(f"Your space keeps {percent(review.volume_kept)} of the present one; {_claimed(review)}."),
     ]
     hints = [as_choices(n, space[n]) for n, (a, _) in edited.items() if isinstance(a, Range)]

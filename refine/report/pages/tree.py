@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from refine.report.pages.author import whom
 from refine.report.pages.difference import difference_line
+from refine.report.pages.proposal import branch_sentence
 from refine.run.steering import how_text
 from refine.tree.overview import Overview, RoundOverview, overview_of
 from refine.tree.tree import Tree
@@ -36,8 +37,9 @@ def tree_page(tree: Tree) -> Page:
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
         found = []
         for each in siblings:
-            said = story_of(each, authors)
-            lines = (_line(each, each.id == seen.winner), *([(Cell(said, "faint"),)] if said else []))
+            total = branch_sentence(each.claim) if each.claim and each.claim.claims > 1 else ""
+            said = [(Cell(text, "faint"),) for text in (story_of(each, authors), total) if text]
+            lines = (_line(each, each.id == seen.winner), *said)
             found.append(Branch(lines, grow(seen.below(each.id))))
         return tuple(found)
 

@@ -23,7 +23,7 @@ from refine.report.pages.goal import judged_text
 from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.reasons import next_sentence, sentence, sentences
-from refine.report.pages.review import suggested_text
+from refine.report.pages.review import suggested_text, total_sentence
 from refine.report.pages.worth import worth_sentence
 from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
@@ -108,6 +108,7 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
             [
                 *_worth(review),
                 claim_sentence(proposal),
+                *filter(None, [total_sentence(review)]),
                 *map(sentence, step.reasons[1:]),
                 *(f"Caution: {text}" for text in cautions),
             ]

@@ -20,6 +20,7 @@ from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
 from refine.report.pages.goal import judged_text
+from refine.report.pages.review import followed_sentence
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
@@ -324,7 +325,7 @@ class Session:
         code = decision_code(review, message.get("note") or "", found.n if n else None, plan)
         asked = n if message.get("sized") else None
         content = preview_content(found, review.proposal, asked, front_kept(review))
-        warning = " ".join(filter(None, [content["warning"], plan.warning]))
+        warning = " ".join(filter(None, [content["warning"], followed_sentence(review), plan.warning]))
         return {**content, "warning": warning, "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
