@@ -57,6 +57,64 @@ def test_raw_value_is_optunas(n, top, region):
     assert measure(choice, y, 4).raw == pytest.approx(theirs["choice"], rel=1e-6)
 
 
+def _two_regimes(n=400, seed=0):
+    """c chooses the regime; under "bad" the value follows x, under "good", which is better, y."""
+    rng = np.random.default_rng(seed)
+    bad = rng.random(n) < 0.5
+    x, y = rng.integers(0, 11, (2, n)) / 10
+    value = np.where(bad, -2 - 4 * (x - 0.5) ** 2, -4 * (y - 0.3) ** 2) + 0.01 * rng.normal(size=n)
+    return bad, x, y, value
+
+
+@pytest.mark.skipif(int(optuna.__version__.split(".")[0]) < 5, reason="conditions count from Optuna 5 on")
+@pytest.mark.filterwarnings("ignore")
+def test_the_raw_value_of_a_conditional_parameter_is_optunas():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    bad, x, y, value = _two_regimes()
+    steps, choice = (
+        optuna.distributions.IntDistribution(0, 10),
+        optuna.distributions.CategoricalDistribution(["good", "bad"]),
+    )
+    study = optuna.create_study(direction="maximize")
+    for i in range(len(value)):
+        name, at = ("x", x[i]) if bad[i] else ("y", y[i])
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"c": "bad" if bad[i] else "good", name: round(at * 10)},
+                distributions={"c": choice, name: steps},
+                value=float(value[i]),
+            )
+        )
+    theirs = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.1).evaluate(study)
+    measure, levels = PedAnova(permutations=19, resamples=10), np.arange(11) / 10
+    assert measure(x, value, levels=levels, read=bad).raw == theirs["x"] == 0.0
+    assert measure(y, value, levels=levels, read=~bad).raw == pytest.approx(theirs["y"], rel=1e-6)
+    assert measure(bad.astype(float), value, 2).raw == pytest.approx(theirs["c"], rel=1e-6)
+
+
+def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
+    bad, x, y, value = _two_regimes()
+    levels, measure = np.arange(11) / 10, PedAnova(top=0.2)
+    of_x, of_y = (measure(v, value, levels=levels, read=r) for v, r in ((x, bad), (y, ~bad)))
+    of_c, nothing = measure(bad.astype(float), value, 2), measure(y, value, levels=levels, read=bad)
+    assert (of_x.estimate, of_x.p, nothing.top) == (0.0, 1.0, 0)
+    assert (
+        of_y.low > of_c.high > of_c.low > 0
+    )  # the regime is half of what y decides: one level of two, not two of eleven
+    assert of_y.p == 0.001
+    # All that reads it, and half of the trials beside that don't: as important within, and half of the trials.
+    alone = measure(y[~bad], value[~bad], levels=levels)
+    ties = np.where(bad, value.min(), value)
+    half = PedAnova(top=0.2 * np.mean(~bad))(y, ties, levels=levels, read=~bad)
+    assert half.raw == pytest.approx(alone.raw * np.mean(~bad))
+    # Where both regimes are as good, each parameter is as important within its own.
+    even = np.where(bad, -4 * (x - 0.5) ** 2, -4 * (y - 0.3) ** 2)
+    one, other = (measure(v, even, levels=levels, read=r) for v, r in ((x, bad), (y, ~bad)))
+    assert one.low > 0 < other.low
+    assert one.estimate == pytest.approx(other.estimate, rel=0.5)
+    assert measure(bad.astype(float), even, 2).estimate < 0.01
+
+
 def test_null_parameters_have_no_importance_and_uniform_p():
     rng = np.random.default_rng(0)
     results = [

@@ -1,0 +1,156 @@
+"""Parameters that exist only under what leaves, and what follows where the person decides otherwise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.design.space_filling import Sobol, draw
+from refine.proposal.surrogate import surrogate_of
+from refine.report.pages.proposal import why
+from refine.review.branch_claim import branch_claim
+from refine.review.decision import Decision
+
+SPACE = refine.Space(
+    {
+        "c": ["good", "bad"],
+        "x": refine.Float(0, 1, levels=11, when="c == 'bad'"),
+        "y": refine.Float(0, 1, levels=11, when="c == 'good'"),
+        "z": refine.Float(0, 1, levels=11),
+    }
+)
+
+
+def _analysis(value, space=SPACE, seed=1, n=60):
+    rows = draw(Sobol(), space, n, seed)
+    frame = pd.DataFrame(space.columns(rows))
+    there = space.active(rows)
+    for name, mask in there.items():
+        frame[name] = frame[name].astype(object).where(mask, None)
+    return refine.analyze(space, frame.assign(value=value(frame)), read=there)
+
+
+def _two_regimes(frame):
+    x, y = (pd.to_numeric(frame[name]).fillna(0.0) for name in "xy")
+    return np.where(frame["c"] == "bad", -2 - 4 * (x - 0.5) ** 2, -4 * (y - 0.3) ** 2) - 0.3 * frame["z"]
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return _analysis(_two_regimes)
+
+
+@pytest.fixture(scope="module")
+def proposal(analysis):
+    return refine.propose(analysis)
+
+
+def test_what_exists_only_under_what_leaves_is_neither_changed_nor_counted(analysis, proposal):
+    assert proposal["c"].new.grid == ("good",)
+    change = proposal["x"]
+    assert (change.kind, change.new, change.volume_kept) == ("leave", SPACE["x"], 1.0)
+    assert why(change) == (
+        "x is no longer read: it exists only where c is bad, which leaves. It is neither changed nor counted."
+    )
+    assert proposal.volume_kept == pytest.approx(0.5 * proposal["y"].volume_kept * proposal["z"].volume_kept)
+    assert "x" not in proposal.space.varied
+    assert proposal.space.size == proposal.space["y"].size * proposal.space["z"].size
+    assert proposal.advice is not None
+    advised = proposal.advice.reason.to_json()["values"]
+    assert (advised["parameters"], advised["rarest"]) == (3, None)
+    assert refine.Proposal.from_json(proposal.to_json()).digest == proposal.digest
+    assert analysis["x"].matters  # within its own trials, which is why it was narrowed once
+
+
+def test_it_is_not_widened_either():
+    """The best degree lies at the end of its range, but under a kernel that leaves."""
+    space = refine.Space(
+        {
+            "kernel": ["rbf", "poly"],
+            "degree": refine.Integer(2, 8, when="kernel == 'poly'"),
+            "gamma": (0.0, 1.0, 9),
+        }
+    )
+
+    def value(frame):
+        degree = pd.to_numeric(frame["degree"]).fillna(0.0)
+        return np.where(frame["kernel"] == "poly", 0.3 * degree - 6, 0.0) - (frame["gamma"] - 0.4) ** 2
+
+    found = refine.propose(_analysis(value, space))
+    assert found["kernel"].new.grid == ("rbf",)
+    assert found.advice is not None
+    assert (found["degree"].kind, found.space["degree"]) == ("leave", space["degree"])
+    assert found.advice.reason.to_json()["values"]["rarest"] is None
+
+
+def test_what_the_person_keeps_stays_with_all_that_it_needs(proposal):
+    given = {c.name: c for c in proposal.given({"c": SPACE["c"]})}
+    assert (given["x"].kind, given["x"].new) == ("keep", SPACE["x"])
+    assert given["y"].new == proposal["y"].new
+    assert list(proposal.given({"c": proposal["c"].new})) == [c for c in proposal.changes if c.name != "c"]
+
+
+def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_path):
+    """With a = 0 the best b is at the low end, with a = 1 at the high one; a = 1 is proposed to leave."""
+
+    def objective(p):
+        return {"value": 1.0 - 3.0 * p["b"] if p["a"] == "0" else p["b"] - 1.8}
+
+    tree = refine.Tree("t", store=tmp_path / "t.db")
+    space = {"a": ["0", "1"], "b": refine.Float(0, 1, levels=31)}
+    root = tree.add_round(space, objective, n=50, metric="value", direction="maximize").run(progress=False)
+    review = root.propose()
+    assert review.space["a"].grid == ("0",)
+    assert review.space["b"].high < 0.5
+    assert not review.followed
+    # The best of a = 1 is far worse: b stays as it is proposed where both stay, and goes back where only 1 does.
+    assert review.reject("a").space["b"] == review.space["b"]
+    only = review.edit(a=["1"])
+    assert [c.name for c in only.followed] == ["b"]
+    assert only.space["b"].low == 0.0  # no level goes that was to stay
+    assert only.space["b"].high == 1.0
+    assert "Without what was proposed for a, b to 0 to 1 goes back" in str(only)
+    child = only.accept(n=5)
+    assert child.space == only.space
+    (decision,) = root.decisions
+    assert (decision.followed, decision.probability) == (("b",), pytest.approx(only.claim.probability))
+    assert only.claim.probability < 0.05 < 0.9 < review.claim.probability
+    assert decision.space == review.edit(a=["1"]).space  # the same evidence and edits give the same
+    assert (
+        review.edit(a=["1"], b=review.space["b"]).space["b"] == review.space["b"]
+    )  # the person's own word stays
+
+
+def test_the_claims_of_a_branch_add_up():
+    def decision(probability, epsilon, volume_kept=0.5):
+        space = SPACE if probability is not None else None
+        return Decision(
+            "accepted", "p", space, {}, (), "c", "", "ann", None, probability, volume_kept, epsilon=epsilon
+        )
+
+    steps = [decision(0.97, 0.01), decision(0.95, 0.02), decision(1.0, 0.5, volume_kept=1.0)]
+    assert branch_claim(steps) == (2, pytest.approx(0.92), pytest.approx(0.03))
+    assert branch_claim([decision(0.4, 0.1)] * 2).probability == 0.0
+    assert math.isnan(branch_claim([decision(0.9, None)]).epsilon)
+    assert branch_claim([*steps, decision(None, None, None)]) is None  # a branch by hand claims nothing
+    assert branch_claim([]) is None
+    assert Decision.from_json(steps[0].to_json()) == steps[0]
+
+
+def test_a_range_is_not_narrowed_where_no_draw_tells_its_levels_apart(analysis):
+    surrogate = surrogate_of(analysis)
+    spread = float(np.ptp(analysis.y))
+    assert not surrogate.flat(3, 0.01)
+    assert surrogate.flat(3, spread)
+    wide = refine.propose(analysis, risk=0.3, epsilon=spread)
+    assert not [c.name for c in wide.changes if c.kind != "keep"]
+
+
+def test_importance_counts_within_the_trials_that_have_a_parameter(analysis):
+    found = {e.name: e.importance.estimate for e in analysis.parameters}
+    assert found["y"] > found["c"] > 0
+    assert found["x"] == 0.0  # none of the best trials has it
