@@ -63,6 +63,7 @@ RULES = {
     "P(regret > epsilon), Wilson 2024": Rule("regret", 0.65, 0.13),
     "largest expected improvement / epsilon, Nguyen et al. 2017": Rule("improvement", 1.4, 0.18),
     "bound of the regret / epsilon, Makarova et al. 2022": Rule("bound", np.inf, 2.0),
+    "expected gain, a trial costs 0.0005 of (best - median)": Rule("gain", 0.0005 * N, 0.0005 * N),
     "a fixed number of rounds": Rule("rounds", -1.0, -2.5),
 }
 

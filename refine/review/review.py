@@ -218,7 +218,14 @@ class Review(Shown, Generic[R]):
         """Whether accepting now, with no options, is worth it; ``None`` where that can't be told."""
         return worth_of(self.analysis, self.proposal.claim.epsilon, self.space, self.round.n)
 
-    def worth(self, n: int | None = None, *, exploit: float = 0.0, audit: float = 0.05) -> Worth:
+    def worth(
+        self,
+        n: int | None = None,
+        *,
+        exploit: float = 0.0,
+        audit: float = 0.05,
+        price: float | None = None,
+    ) -> Worth:
         """Whether another round is worth it: what it would bring to the configuration that is handed over, beside its cost.
 
         The round that accepting now would make is simulated on the posterior, again and again.
@@ -227,6 +234,8 @@ class Review(Shown, Generic[R]):
             n: How many configurations it would run; default as many as this round.
             exploit: Its share of exploit trials; see :meth:`accept`.
             audit: Its share of audit trials; see :meth:`accept`.
+            price: What one trial costs, in units of the metric: ``price=0.0001`` says that a round of 30 trials has to be expected
+                to bring 0.003. A search that is paid by the second: what a second is worth times what a trial takes.
 
         Returns:
             A verdict, ``"CONTINUE"``, ``"CONFIRM"`` or ``"STOP"``, with what it rests on; it prints itself.
@@ -234,15 +243,26 @@ class Review(Shown, Generic[R]):
         Raises:
             AnalysisError: The trials say nothing about the space, as where a parameter was added.
             DesignError: ``n`` is no whole number >= 1.
-            ReviewError: A share out of range.
+            ReviewError: A share out of range, or a price that is no number >= 0.
         """
         check_shares(exploit, audit)
+        number = isinstance(price, (int, float)) and not isinstance(price, bool)
+        if price is not None and not (number and 0 <= price < math.inf):
+            raise ReviewError(
+                f"price must be a number >= 0, what one trial costs in units of the metric, got {price!r}; such as price=0.0001"
+            )
         if n is not None:
             check_plan(1, n)
         found = self._worth
-        if n is not None or (exploit, audit) != (0.0, 0.05):
+        if n is not None or (exploit, audit) != (0.0, 0.05) or price is not None:
             found = worth_of(
-                self.analysis, self.proposal.claim.epsilon, self.space, n or self.round.n, exploit, audit
+                self.analysis,
+                self.proposal.claim.epsilon,
+                self.space,
+                n or self.round.n,
+                exploit,
+                audit,
+                math.nan if price is None else price,
             )
         if found is None:
             raise AnalysisError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.evaluated import natural_limits
 from refine.analysis.race import SHARE
 from refine.analysis.reason import plain
 from refine.proposal.alternatives import left_to_run
@@ -23,9 +24,9 @@ from refine.utils.threads import one_thread
 
 CONTINUE, CONFIRM, STOP = "CONTINUE", "CONFIRM", "STOP"
 
-LIKELY = 0.05
-"""Probability of more than epsilon from which on another round is worth it. Small, since an end is not made good again, while a
-round too many costs a round."""
+LIKELY = 0.1
+"""Probability of more than epsilon from which on another round is worth it, where no price says what it must bring. Small, since an
+end is not made good again, while a round too many costs a round."""
 
 TOP = 5
 """Configurations that take part in a race, as in :meth:`refine.Tree.confirm`."""
@@ -48,8 +49,9 @@ class Worth(Shown):
     the best observed one: a lucky value is no gain.
 
     Attributes:
-        verdict: ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.05 or more; ``"CONFIRM"``: it
-            doesn't, and running the best again brings more; ``"STOP"``: neither is worth it.
+        verdict: ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.1 or more; ``"CONFIRM"``: it
+            doesn't, and running the best again brings more; ``"STOP"``: neither is worth it. With a price: whichever is
+            expected to bring more, ``"STOP"`` where that is less than ``cost``.
         n: Trials of the round looked at, no more than are left; 0 where nothing is left to run.
         left: Configurations of its space that have not been run.
         seconds: What it takes one trial at a time; NaN where no times are known.
@@ -62,6 +64,7 @@ class Worth(Shown):
         noise: Deviation of retraining; NaN where it is not known.
         draws: Simulated rounds that the numbers are counted in.
         metric: Name of the metric.
+        cost: Of the round, in units of the metric; NaN where no price was given.
     """
 
     verdict: str
@@ -77,6 +80,7 @@ class Worth(Shown):
     noise: float
     draws: int
     metric: str
+    cost: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -123,6 +127,7 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     run, cells = run[:_KNOWN], found.positions[fresh][:most]
     extra, values = analysis.again or (np.zeros((0, run.shape[1])), np.zeros(0))
     posterior = posterior_of(analysis, np.concatenate([run, cells, extra]))
+    posterior = posterior.up_to(natural_limits(analysis.y)[1])
     noise = _in_scores(analysis, posterior, len(run))
     return Ahead(_given_again(posterior, values, noise), np.arange(len(run) + len(cells)) < len(run), noise)
 
@@ -175,6 +180,7 @@ def worth_of(
     n: int,
     exploit: float = 0.0,
     audit: float = 0.05,
+    price: float = math.nan,
 ) -> Worth | None:
     """Whether another round is worth it.
 
@@ -185,6 +191,7 @@ def worth_of(
         n: How many trials it is to run.
         exploit: See :meth:`refine.Review.accept`.
         audit: See :meth:`refine.Review.accept`.
+        price: Of a trial, in units of the metric; NaN where nobody said.
 
     Returns:
         ``None`` where the evidence says nothing about the space; see :func:`refine.proposal.forecast.forecast`.
@@ -206,7 +213,7 @@ def worth_of(
     more = int(np.count_nonzero(rises > epsilon))
     probability = (more + 0.5) / (len(rises) + 1) if n else 0.0
     return Worth(
-        verdict=verdict_of(probability, float(rises.mean()), again, sd),
+        verdict=verdict_of(probability, float(rises.mean()), again, sd, (n or RUNS) * price),
         n=n,
         left=left,
         seconds=n * median_seconds(analysis),
@@ -219,18 +226,24 @@ def worth_of(
         noise=sd,
         draws=len(rises),
         metric=analysis.metric,
+        cost=(n or RUNS) * price,
     )
 
 
-def verdict_of(probability: float, gain: float, again: float, noise: float) -> str:
+def verdict_of(probability: float, gain: float, again: float, noise: float, cost: float = math.nan) -> str:
     """CONTINUE, CONFIRM or STOP.
+
+    Source: with a price, stopping where what is expected is less than what it costs, Xie et al. (2025), arXiv 2507.12453.
 
     Args:
         probability: That another round brings more than epsilon.
         gain: What it brings on average.
         again: What as many runs again of the best bring on average.
         noise: Deviation of retraining; NaN where it is not known.
+        cost: What either costs, in units of the metric; NaN where no price was given.
     """
+    if math.isfinite(cost):
+        return STOP if max(gain, again) < cost else CONTINUE if gain >= again else CONFIRM
     if probability >= LIKELY:
         return CONTINUE
     return CONFIRM if again > max(gain, SHARE * noise) else STOP

@@ -74,6 +74,14 @@ class Posterior(NamedTuple):
         beyond = np.maximum(at - self.knots[-1], 0.0) * self.slope
         return np.asarray(np.interp(at, self.knots, self.values) + beyond)
 
+    def up_to(self, limit: float) -> Posterior:
+        """The same where no value can pass a limit, such as 1 for an accuracy; `inf` for none."""
+        if not (self.slope > 0 and np.isfinite(limit)):
+            return self
+        limit = max(float(limit), float(self.values[-1]))
+        end = self.knots[-1] + (limit - self.values[-1]) / self.slope
+        return self._replace(knots=np.r_[self.knots, end], values=np.r_[self.values, limit], slope=0.0)
+
     def lowest_within(self, scores: ArrayLike, epsilon: float) -> FloatArray:
         """Smallest scores whose values are within epsilon of the values at some scores.
 

@@ -61,7 +61,7 @@ def test_a_bowl_that_was_searched_well_is_over(tree):
     assert 1 - bowl_of(tree.winner().params) < 0.05
     worth = review.worth()
     assert worth.verdict in ("STOP", "CONFIRM")
-    assert worth.probability < 0.05
+    assert worth.probability < 0.1
 
 
 def test_noise_alone_is_not_worth_a_round(tree):
@@ -73,7 +73,7 @@ def test_noise_alone_is_not_worth_a_round(tree):
     check = review.checks()["worth"]
     assert (check.verdict, check.code) == ("warn", worth.verdict.lower())
     assert figure(check).startswith(worth.verdict)
-    assert "another round of 60 trials" in says(check).lower()
+    assert "by another round of 60 trials: " in says(check)
 
 
 def test_where_everything_was_run_it_stops(tree):
@@ -90,8 +90,35 @@ def test_confirming_settles_what_it_asked_for():
     assert verdict_of(0.04, gain=0.001, again=0.01, noise=0.02) == "CONFIRM"
     assert verdict_of(0.04, gain=0.001, again=0.0015, noise=0.02) == "STOP"
     assert verdict_of(0.04, gain=0.02, again=0.01, noise=0.02) == "STOP"
-    assert verdict_of(0.05, gain=0.02, again=0.03, noise=0.02) == "CONTINUE"
+    assert verdict_of(0.1, gain=0.02, again=0.03, noise=0.02) == "CONTINUE"
+    assert verdict_of(0.09, gain=0.02, again=0.01, noise=0.02) == "STOP"
     assert verdict_of(0.04, gain=0.0, again=0.01, noise=math.nan) == "CONFIRM"
+
+
+def test_a_price_says_what_a_round_must_bring(tree):
+    review = ran(tree, bowl, 30, seed=2).propose()
+    gain = review.worth().gain
+    assert math.isnan(review.worth().cost)
+    cheap, dear = (review.worth(price=gain * share / 30) for share in (0.5, 2))
+    assert (cheap.verdict, dear.verdict) == ("CONTINUE", "STOP")
+    assert (cheap.gain, cheap.cost) == (gain, pytest.approx(gain / 2))
+    assert "stopping is reasonable" in str(dear)
+    assert "is the price" in str(dear)
+    assert verdict_of(0.9, gain=0.01, again=0.02, noise=0.1, cost=0.015) == "CONFIRM"
+    for bad in (-1, math.inf, math.nan, "1", True):
+        with pytest.raises(ReviewError, match="price must be a number >= 0, what one trial costs"):
+            review.worth(price=bad)
+
+
+def test_no_gain_passes_what_the_metric_can_reach(tree):
+    def accuracy(params, trial):
+        rng = np.random.default_rng(trial.seed)
+        return 1 - abs(params["x"] - 0.65) * 0.02 - 0.01 * rng.random() ** 2
+
+    root = ran(tree, accuracy, 40, name="accuracy")
+    review, best = root.propose(), tree.winner().expected
+    assert review.worth().high <= 1 - best + 0.02
+    assert all(q <= 1 for plan in review.rehearse(2, 20).plans for q in (*plan.mean, *plan.quantiles[-1]))
 
 
 def test_runs_again_count(tree):
@@ -143,10 +170,12 @@ def test_edits_count_and_what_is_not_known_is_said(tree):
 
 def test_every_review_says_it(tree, tmp_path):
     review = ran(tree, bowl, 24).propose()
-    said = f"{review.worth().verdict}: another round of 24 trials"
+    said = f"{review.worth().verdict}: {review.worth().probability:.0%}".replace(
+        "%", " % chance to gain more than"
+    )
     assert said in str(review)
     assert said in review._repr_html_()
-    assert "Another round of 24 trials" in review.report(tmp_path).read_text()
+    assert "by another round of 24 trials: " in review.report(tmp_path).read_text()
     data = json.dumps(review.worth().to_json(), allow_nan=False)
     assert json.loads(data)["probability"] == pytest.approx(review.worth().probability)
     assert str(review.worth()).startswith(f"Another round: {review.worth().verdict}")

@@ -164,3 +164,15 @@ def test_constant_and_tied_values():
     two = SMALL(x, (x[:, 0] == 1).astype(float), cells, CARD)
     assert np.isfinite(two.scores).all()
     assert np.mean(cells[two.scores.argmax(axis=1), 0] == 1) > 0.9
+
+
+def test_no_value_passes_a_limit():
+    rng = np.random.default_rng(4)
+    X = rng.random((60, 2))
+    found = SMALL(X, 0.9 - np.square(X - 0.5).sum(axis=1) / 10, X, [0, 0])
+    assert found.slope > 0
+    far = found.knots[-1] + 1 / found.slope
+    capped = found.up_to(1.0)
+    assert found.value([far])[0] > 1.0 == capped.value([far])[0]
+    assert np.array_equal(capped.value(found.knots), found.values)
+    assert found.up_to(np.inf) is found

@@ -13,7 +13,7 @@ from refine.review.checklist import Checks
 from refine.review.checks import FAIL, TIES, WARN, Check
 from refine.utils.action import Action
 from refine.utils.display import Cell, Grid, Page
-from refine.utils.format import join, number, percent, plural, score
+from refine.utils.format import join, number, percent, plural, risk_percent, score
 from refine.utils.provided import page_for
 
 Spell = Callable[[Action], str]
@@ -126,7 +126,7 @@ _FIGURES: dict[str, Callable[[Any], str]] = {
     "noise": _gain,
     "optimism": lambda v: f"{score(v.over)} of {score(v.best)} is expected to be chance",
     "cost": lambda v: f"{percent(v.saving)} less time for as good a trial",
-    "worth": lambda v: f"{v.verdict}: {score(v.gain + 0.0)} expected",
+    "worth": lambda v: f"{v.verdict}: {risk_percent(v.probability)} chance",
 }
 
 

@@ -10,11 +10,13 @@ from refine.review.rehearsal import Plan, Rehearsal
 from refine.review.worth import CONFIRM, RUNS, Worth
 from refine.utils.action import Action
 from refine.utils.display import Cell, Grid, Items, Page, Text
-from refine.utils.format import duration, plural, probability, score
+from refine.utils.format import duration, plural, risk_percent, score
 from refine.utils.provided import page_for
 
 TONES = {"CONTINUE": "good", "CONFIRM": "warn", "STOP": "warn"}
 """Verdict -> tone."""
+
+_REASONABLE = {"CONTINUE": "going on", "CONFIRM": "running the best again", "STOP": "stopping"}
 
 
 @page_for(Worth)
@@ -45,10 +47,12 @@ def gain_text(found: Any) -> str:
     if not found.n:
         return "every configuration of the proposed space was run"
     cost = f" ({duration(found.seconds)} one at a time)" if found.seconds >= 1 else ""
-    more = f"by more than {score(found.epsilon)} " if found.epsilon > 0 else ""
+    more = f"gain more than {score(found.epsilon)}" if found.epsilon > 0 else "gain"
+    price = f" where {score(found.cost)} is the price" if math.isfinite(found.cost) else ""
     return (
-        f"another round of {plural(found.n, 'trial')}{cost} improves what is handed over {more}with probability "
-        f"{probability(found.probability)}; {_bare(found.gain)} is expected (90 % interval {_bare(found.low)} to {_bare(found.high)})"
+        f"{risk_percent(found.probability)} chance to {more} by another round of {plural(found.n, 'trial')}{cost}: "
+        f"{_REASONABLE[found.verdict]} is reasonable; {_bare(found.gain)} is expected{price} "
+        f"(90 % interval {_bare(found.low)} to {_bare(found.high)})"
     )
 
 
