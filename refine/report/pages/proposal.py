@@ -40,8 +40,9 @@ def proposal_page(proposal: Proposal) -> Page:
 
 
 def claim_sentence(proposal: Proposal) -> str:
-    """What is claimed, and of what."""
-    return " ".join(filter(None, (_claimed(proposal), scope_sentence(proposal))))
+    """What is claimed, of what, and whether anything was tested."""
+    untested = "" if proposal.tested else "Untested: the model alone proposes."
+    return " ".join(filter(None, (_claimed(proposal), scope_sentence(proposal), untested)))
 
 
 def scope_sentence(proposal: Proposal) -> str:
