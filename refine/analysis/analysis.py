@@ -30,7 +30,7 @@ from refine.analysis.evidence import (
     untested,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
-from refine.analysis.pooling import noise_of
+from refine.analysis.pooling import fold_error_of, noise_of
 from refine.analysis.reason import Reason
 from refine.analysis.ruled_out import without_ruled_out
 from refine.analysis.sampling import MOST, sample_of
@@ -276,7 +276,7 @@ class Analysis(Shown):
         step = self.noise.step
         values = self.y[np.isfinite(self.y)]
         share = any(word in self.metric.lower() for word in ("acc", "err"))  # other metrics count no rows
-        if not (share and step > 0) or np.abs(values).max() > 1:
+        if not (share and step > 0) or self.noise.paired_source == "folds" or np.abs(values).max() > 1:
             return 0
         count = round(1 / step)
         apart = np.abs(values * count - np.rint(values * count)).max()
@@ -458,6 +458,18 @@ def analyze(
     n_tested = int((_measured(rows) & rows.space_filling).sum())
     feasibility = _feasibility(rows, past, own, place, space, constraints, sign) if constraints else None
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
+    resolution = noise_of(
+        X_sampled,
+        y_sampled,
+        cardinalities,
+        labels,
+        fresh,
+        (X, y),
+        np.concatenate(usable),
+        noise,
+    )
+    judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
+    paired = fold_error_of(rows.table, [value, metric or value], judged)
     return Analysis(
         space=space,
         metric=metric or value,
@@ -471,16 +483,7 @@ def analyze(
         look=look,
         parameters=adjusted(found, spent) if n_tested else tuple(map(untested, found)),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if n_tested else (),
-        noise=noise_of(
-            X_sampled,
-            y_sampled,
-            cardinalities,
-            labels,
-            fresh,
-            (X, y),
-            np.concatenate(usable),
-            noise,
-        ),
+        noise=resolution._replace(paired=paired, paired_source="folds" if paired else ""),
         covered=stats.hit_probability(n_tested, 0.01),
         best=table.iloc[best],
         table=table,

@@ -111,12 +111,11 @@ def judgement(
         b: Number of the one that it is compared with.
         of: Name of the tree.
         incumbent: What ``b`` is.
-        epsilon: Difference that counts as none, in units of the metric; default the smallest step of the metric or a tenth
-            of the noise, whichever is larger.
+        epsilon: Difference that counts as none, in units of the metric; default what the runs can tell apart.
     """
     field, noise, expected = judged.field, judged.noise, judged.expected
     sd = noise.sd if math.isfinite(noise.sd) else 0.0
-    tolerated = max(noise.step, SHARE * sd) if epsilon is None else epsilon
+    tolerated = judged.tolerance(epsilon, SHARE)
     # Nobody chose the baseline for its first run, so that it counts like those under new seeds.
     runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))

@@ -20,9 +20,6 @@ from refine.utils.display import Shown
 MODELS = 200
 """Models that the bootstrap over examples chooses from: the best so many."""
 
-COMPARED = 10
-"""Best models whose differences on the validation examples are looked at."""
-
 _LEAST_EXAMPLES = 10
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.frame import Records
 from refine.trials.round_record import Node
 from refine.trials.rows import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | None]:
@@ -147,6 +151,29 @@ def noise_of(
     found = measure(X, y, cardinalities, groups)
     found = measure(*evidence, cardinalities) if np.isnan(found.sd) else found
     return found._replace(floor=floor)
+
+
+COMPARED = 10
+"""Best configurations whose differences on folds or validation examples are looked at."""
+
+
+def fold_error_of(frame: pd.DataFrame, names: Sequence[str], y: npt.NDArray[np.float64]) -> float:
+    """Standard error of the difference of two of the best configurations over folds; 0 where there are none.
+
+    Args:
+        frame: One row per trial, with columns ``name@1``, ``name@2``, ... of the scores by fold.
+        names: What the metric may be called there; the first that has such columns counts.
+        y: (n,) values, larger is better; -inf where a trial may not be called best.
+    """
+    best = [i for i in np.argsort(-y, kind="stable")[:COMPARED] if np.isfinite(y[i])]
+    for name in names:
+        titles = list(
+            itertools.takewhile(frame.columns.__contains__, (f"{name}@{k}" for k in itertools.count(1)))
+        )
+        if len(titles) > 1:
+            scores = frame[titles].iloc[best].to_numpy(dtype=float)
+            return stats.fold_error(scores[np.isfinite(scores).all(axis=1)])
+    return 0.0
 
 
 def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:

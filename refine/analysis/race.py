@@ -17,7 +17,7 @@ _SEEN = 3
 """Runs under new seeds that the leader has before it is called decided: the posterior alone could be wrong."""
 
 SHARE = 0.1
-"""Share of the noise's deviation that counts as no loss, where nobody said what does."""
+"""Share of the noise's deviation that counts as no loss where configurations run again until they can be told apart."""
 
 _AGAIN = 3
 """Runs again after which retraining may be taken to change nothing."""
@@ -49,14 +49,12 @@ def race_of(
     racers = judged.field.plausible(top)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
     racers += [leader] if leader not in racers else []
-    runs, sd = sum(spent) - planned, judged.noise.sd
-    step = judged.noise.step
-    tolerance = epsilon if epsilon is not None else max(step, SHARE * sd if math.isfinite(sd) else 0.0)
+    runs, tolerance = sum(spent) - planned, judged.tolerance(epsilon, SHARE)
     none = (0,) * len(racers)
     share = math.nan
     if judged.draws is not None:
         share = best_within(judged.draws[:, racers], racers.index(leader), tolerance)
-    if noiseless(judged, racers, max(step, epsilon or 0.0)):
+    if noiseless(judged, racers, max(judged.noise.step, epsilon or 0.0)):
         verdict = "noise"
     elif (sure := share >= DECIDED or len(racers) == 1) and spent[leader] >= _SEEN:
         verdict = "decided"

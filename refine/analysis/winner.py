@@ -118,8 +118,7 @@ class Race(NamedTuple):
             ``"noise"``: retraining changes no more than what counts as no loss; ``"budget"``: it is spent; ``"open"``.
         probability: That the leader is the best of them or loses no more than the tolerance; NaN where there is no
             posterior.
-        tolerance: Loss that counts as none, in units of the metric: what was said, else the smallest step of the metric or a
-            tenth of the noise's deviation, whichever is larger.
+        tolerance: Loss that counts as none, in units of the metric.
         following: Per racer how many runs come next.
     """
 
@@ -148,10 +147,11 @@ class Winner(Shown):
         noise: What retraining changes, and the smallest step of the metric.
         within: Probability that the winner is the best of all evaluated or loses less than ``epsilon`` against it;
             NaN where there is no posterior.
-        epsilon: Loss that counts as none, in units of the metric: what was said, else the smallest step.
+        epsilon: Loss that counts as none, in units of the metric: what was said, else what the runs can tell apart; see
+            :meth:`refine.stats.Resolution.tolerance`.
         race: How the race stood that confirmed it; ``None`` where it was not asked for.
         gain: What it is worth beside the baseline; ``None`` where nobody gave one, or it has no value.
-        tolerance: What counts as nearly as good: ``epsilon`` where somebody said it, else the noise's deviation.
+        tolerance: What counts as nearly as good: ``epsilon``.
         cheaper: Configurations that are expected to lose no more than the tolerance and take four fifths of its time or
             less, the best expected first.
         goals: Metrics of further goals, which it is not chosen by.
@@ -249,6 +249,8 @@ class Field:
         baseline: Number of the candidate that others are compared with; ``None`` without one that has a value.
         eligible: How many may be handed over: the first ones; a baseline that may not be comes last.
         limits: See :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better.
+        alike: How runs compare that agree on all that was read.
+        values: (n,) values of all runs that may be called best, larger is better.
     """
 
     goal: Goal
@@ -262,6 +264,8 @@ class Field:
     baseline: int | None
     eligible: int
     limits: tuple[float, float]
+    alike: stats.Repeats
+    values: Floats
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the candidates that may be the best, by the posterior of the planned runs alone, best first.
@@ -284,11 +288,13 @@ class Field:
             rounds: The rounds with their replicates, which may have become more.
         """
         sign, noise = self.goal.sign, self.noise
-        fresh = self._fresh(rounds)
+        fresh, same = self._fresh(rounds)
         values = np.array([v for runs in fresh for v in runs], dtype=float)
         labels = [i for i, runs in enumerate(fresh) for _ in runs]
         sd, freedom = stats.within_groups(values, labels) if labels else (math.nan, 0)
-        if freedom >= stats.TopNoise().least or (freedom and not math.isfinite(noise.sd)):
+        if same.deterministic(self.values):
+            noise = noise._replace(sd=0.0, source="deterministic", n=same.equal)
+        elif freedom >= stats.TopNoise().least or (freedom and not math.isfinite(noise.sd)):
             noise = noise._replace(sd=sd, source="replicates", n=freedom)
         draws, variance = self.draws, math.nan
         if draws is not None:
@@ -304,19 +310,22 @@ class Field:
             draws = np.clip(draws, *self.limits)
         return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
 
-    def _fresh(self, rounds: Sequence[RanRound]) -> list[list[float]]:
-        """Per candidate the values of its runs under new seeds, in the metric's own sign."""
+    def _fresh(self, rounds: Sequence[RanRound]) -> tuple[list[list[float]], stats.Repeats]:
+        """Per candidate the values of its runs under new seeds, in the metric's own sign, and how runs again compare."""
         fresh: list[list[float]] = [[] for _ in self.candidates]
+        same = self.alike
         for each in rounds:
             columns = each.records.columns
             if not any(columns["replicate"]):
                 continue
             values, good, _ = values_of(each)
+            order = np.flatnonzero(good)[np.argsort(np.asarray(columns["replicate"])[good], kind="stable")]
+            same = same.joined(stats.repeats(values[order], [columns["key"][i] for i in order]))
             for i, (key, replicate) in enumerate(zip(columns["key"], columns["replicate"], strict=True)):
                 number = self.places.get((each.id, key))
                 if replicate and good[i] and number is not None:
                     fresh[number].append(float(values[i]))
-        return fresh
+        return fresh, same
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,26 +360,29 @@ class Judged:
         """Numbers of the candidates that may be handed over, the best expected first."""
         return [int(i) for i in np.argsort(-self.expected[: self.field.eligible], kind="stable")]
 
+    def tolerance(self, epsilon: float | None, share: float = 1.0) -> float:
+        """The loss that counts as none: what somebody said, else what the runs can tell apart; 0 where nothing is known.
+
+        Args:
+            epsilon: What somebody said.
+            share: See :meth:`refine.stats.Resolution.tolerance`.
+        """
+        loss = self.noise.tolerance(epsilon, share)[0]
+        return loss if math.isfinite(loss) else 0.0
+
     def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
         """The configuration to hand over.
 
         Args:
             of: Name of the tree or id of the round.
-            epsilon: Loss that counts as none, in units of the metric; default the smallest step of the metric.
+            epsilon: Loss that counts as none, in units of the metric; default what the runs can tell apart.
             race: How the race among them stood, where there was one.
         """
         field, expected, order = self.field, self.expected, self.ranked
-        tolerated = self.noise.step if epsilon is None else epsilon
+        tolerated = self.tolerance(epsilon)
         within = math.nan
         if self.draws is not None:
             within = best_within(self.draws[:, : field.eligible], order[0], tolerated)
-        near = (
-            epsilon
-            if epsilon is not None
-            else max(self.noise.sd, tolerated)
-            if math.isfinite(self.noise.sd)
-            else tolerated
-        )
         return Winner(
             of=of,
             metric=str(field.goal.metric),
@@ -384,8 +396,8 @@ class Judged:
             epsilon=tolerated,
             race=race,
             gain=self._gain(order[0], expected),
-            tolerance=near,
-            cheaper=self._cheaper(order, expected, near),
+            tolerance=tolerated,
+            cheaper=self._cheaper(order, expected, tolerated),
         )
 
     def _cheaper(self, order: Sequence[int], expected: Floats, tolerance: float) -> tuple[Candidate, ...]:
@@ -535,7 +547,9 @@ def field_of(
             for i in firsts
         ),
         draws=draws,
-        noise=stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good]),
+        noise=stats.TopNoise()(
+            X[good], y[good], cardinalities, read=None if read.all() else read[good]
+        )._replace(floor=stats.floor_of(y[good])),
         evaluated=len(np.unique(group[good])),
         best=number[int(group[best])],
         best_value=float(sign * y[best]),
@@ -547,6 +561,8 @@ def field_of(
         baseline=None if baseline is None else number[int(group[baseline])],
         eligible=eligible,
         limits=found.limits,
+        alike=stats.repeats(y[good], group[good].tolist()),
+        values=y[good],
     )
 
 

@@ -438,7 +438,7 @@ def _storable(text: str) -> str:
 
 def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
     if isinstance(found, Mapping):
-        metrics = {str(name): _as_float(name, value) for name, value in found.items()}
+        metrics = _with_folds({str(name): value for name, value in found.items()})
     elif isinstance(found, tuple) and found and all(isinstance(v, int | float | np.number) for v in found):
         raise ObjectiveError(
             f"an objective must return a number or a mapping of metrics, got the tuple {found!r:.60}; name its numbers, "
@@ -449,8 +449,14 @@ def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
             "an objective must return a number or a mapping of metrics, got a pair; a model function that returns "
             "(history, model) goes into refine.keras.KerasObjective(model, x, y)"
         )
+    elif isinstance(found, list) and found and all(isinstance(v, int | float | np.number) for v in found):
+        # Keras' evaluate returns a loss and metrics in such a list.
+        raise ObjectiveError(
+            f"an objective must return a number or a mapping of metrics, got the list {found!r:.60}; name what it holds: "
+            "return {'acc': [0.9, 0.8]} for scores by fold, {'acc': 0.9, 'loss': 0.1} for metrics"
+        )
     else:
-        metrics = {"value": _as_float("value", found)}
+        metrics = _with_folds({"value": found})
     for name, series in curve.items():
         metrics.setdefault(name, series[-1])
     if not metrics:
@@ -458,6 +464,29 @@ def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
             "an objective must return a number or a mapping of metrics, got an empty mapping"
         )
     return metrics
+
+
+def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics as numbers: of one that comes as a list of scores, such as one per fold, their mean, and each as ``name@1``, ..."""
+    metrics: dict[str, float] = {}
+    folds: dict[str, float] = {}
+    for name, value in found.items():
+        scores = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
+        if not isinstance(scores, list | tuple) or (len(scores) == 1 and isinstance(value, np.ndarray)):
+            metrics[name] = _as_float(name, value)
+            continue
+        if len(scores) < 2:
+            raise ObjectiveError(
+                f"a list of scores by fold must hold two or more numbers, got {len(scores)} for {name!r}; return a float"
+            )
+        by_fold = {f"{name}@{k}": _as_float(f"{name}@{k}", score) for k, score in enumerate(scores, 1)}
+        if twice := by_fold.keys() & found.keys():
+            raise ObjectiveError(
+                f"the scores of {name!r} by fold are called {name}@1, ..., got a metric {min(twice)!r} too"
+            )
+        metrics[name] = float(np.mean(list(by_fold.values())))
+        folds |= by_fold
+    return {**metrics, **folds}
 
 
 _RETURNS = "an objective must return a number or a mapping of metrics to numbers"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from itertools import compress
 
+import numpy as np
+
+from refine import stats
+from refine.analysis.pooling import replicate_groups
 from refine.errors import AnalysisError, DesignError
 from refine.run.objective import Task
 from refine.run.options import RunOptions
 from refine.run.protocols import Objective
 from refine.run.runner import run_round
 from refine.store.store import Store
-from refine.trials.frame import Records
+from refine.trials.frame import Records, usable_values
 from refine.trials.goal import Goal
-from refine.trials.replicates import best_keys
+from refine.trials.replicates import best_keys, planned, runs_compared
 from refine.trials.round_record import Node, StoredNode
 from refine.utils.action import Action
 
@@ -40,6 +46,54 @@ def run_replicates(
         return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, options.again)
 
     run_round(store, stored, objective, goal, options, choose=choose)
+
+
+FEWEST = 10
+"""Finished trials that a round has before its best one runs again, so that it costs a tenth at most."""
+
+
+def measure_noise(
+    store: Store, path: Sequence[StoredNode], objective: Objective, goal: Goal, options: RunOptions
+) -> None:
+    """Runs a round's best configuration once more once its plan has ended, to see whether the value is the same.
+
+    Nothing runs where that is known, from runs again of this round or of one that it came from with the same objective, or
+    from configurations that agree on all that was read. Where equal values are common, so that one run that is equal may be
+    chance, it runs two times more.
+
+    Args:
+        store: Where trials are read and go.
+        path: The nodes from the root to the round.
+        objective: What to call.
+        goal: What the trials are judged by.
+        options: What trials run on.
+    """
+    stored, node = path[-1], path[-1].node
+    alike = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]
+    curves = goal.metric.curves
+    for runs in (1, 3):
+        every = {s.pk: store.records([s.pk], curves=curves, replicates=True) for s in alike}
+        own = planned(every[stored.pk])
+        values = usable_values(own, goal)
+        known = np.isfinite(values)
+        same = runs_compared(every, goal)
+        if len(own.metrics) < stored.n or known.sum() < FEWEST or same.unequal:
+            return
+        same = same.joined(stats.repeats(values[known], list(compress(replicate_groups(own), known))))
+        if same.unequal or same.deterministic(values[known]):
+            return
+        if options.progress:
+            print(  # noqa: T201
+                f"round {node.id}: its best configuration runs again, to see whether its value is the same; "
+                "check_noise=False leaves that out",
+                file=sys.stderr,
+                flush=True,
+            )
+
+        def choose(records: Records, runs: int = runs) -> list[Task]:
+            return replicate_tasks(node, records, best_keys(records, goal, 1), runs, options.again)
+
+        run_round(store, stored, objective, goal, options, choose=choose)
 
 
 def check_times(top: int, runs: int, called: str = "seeds") -> None:

@@ -22,6 +22,7 @@ _ROWS = 300  # most configurations learned from
 _ROUNDING = 1e-6  # metrics are often means in single precision
 _SINGLE, _DOUBLE = 2e-7, 1e-12  # relative error of a value in single and in double precision
 _FLOOR = 0.05  # share of the distance from the median to the best value
+_OCCUPIED = 0.2  # share of the values that a metric may take that is seen among the better half
 _GAPS = 2000  # most distances between values that are looked at
 
 
@@ -69,7 +70,7 @@ class Resolution(NamedTuple):
         """Where `epsilon` comes from: 'folds', 'examples', 'step', 'range' (the floor), or `source`."""
         return self.tolerance()[1]
 
-    def tolerance(self, said: float | None = None) -> tuple[float, str]:
+    def tolerance(self, said: float | None = None, share: float = 1.0) -> tuple[float, str]:
         """The loss that counts as none, and where it comes from: the one place where that is decided.
 
         From what the person said; else from folds, validation rows, or runs, in this order, and never less than the
@@ -77,10 +78,13 @@ class Resolution(NamedTuple):
 
         Args:
             said: what the person said, in units of the metric; None where nobody did.
+            share: part of `sd` that counts, less than 1 where configurations run often enough to tell apart less.
         """
         if said is not None:
             return said, "given"
-        epsilon, source = (self.paired, self.paired_source) if self.paired > 0 else (self.sd, self.source)
+        epsilon, source = (
+            (self.paired, self.paired_source) if self.paired > 0 else (share * self.sd, self.source)
+        )
         for least, name in ((self.step, "step"), (self.floor, "range")):
             if least > 0 and not epsilon >= least:
                 epsilon, source = least, name
@@ -277,6 +281,28 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
     return (0.0 if sd <= 1e-12 * float(np.abs(y).max()) else sd), freedom
 
 
+def fold_error(scores: ArrayLike, ratio: float | None = None) -> float:
+    """How far apart two equally good configurations may come out, since they are judged on these folds and not on others.
+
+    The standard error of the difference of two means over the same folds, the median over all pairs, corrected for what
+    training sets share. Source: Nadeau and Bengio (2003), 'Inference for the Generalization Error'.
+
+    Args:
+        scores: (m, J) score of every configuration on every fold.
+        ratio: rows tested on per row trained on; default 1 / (J - 1), that of J folds.
+
+    Returns:
+        The error, in units of the score; 0 where it can't be told.
+    """
+    table = np.asarray(scores, dtype=float)
+    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 2:
+        return 0.0
+    folds = table.shape[1]
+    i, j = np.triu_indices(len(table), 1)
+    variance = float(np.median(np.var(table[i] - table[j], axis=1, ddof=1)))
+    return float(np.sqrt(variance * (1 / folds + (1 / (folds - 1) if ratio is None else ratio))))
+
+
 def floor_of(y: ArrayLike) -> float:
     """The least loss that is worth speaking of: 5 % of what the best value is above the median.
 
@@ -348,13 +374,15 @@ def smallest_step(y: FloatArray) -> float:
         y: (n,) values.
 
     Returns:
-        The step, in units of the metric. A metric counts as continuous where hardly any value is seen twice, or where
-        values are no whole number of steps apart, such as means over folds of unequal size.
+        The step, in units of the metric. A metric counts as continuous where hardly any value is seen twice, where values are
+        no whole number of steps apart, or where hardly any of the values that such steps would allow is seen, as with means
+        over folds of unequal size.
     """
     if not repeats_often(y):
         return 0.0
     gaps = np.unique(_gaps(y))
-    if not gaps.size:
+    top = y[y >= np.median(y)]
+    if not gaps.size or (_gaps(top).size + 1) * gaps[0] < _OCCUPIED * np.ptp(top):
         return 0.0
     gaps = gaps[np.linspace(0, gaps.size - 1, min(gaps.size, _GAPS)).round().astype(int)]
     error, size = _SINGLE if np.array_equal(np.float32(y), y) else _DOUBLE, float(np.median(np.abs(y)))

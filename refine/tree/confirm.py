@@ -8,7 +8,7 @@ from functools import partial
 
 from refine.analysis.evaluated import RanRound
 from refine.analysis.race import race_of
-from refine.analysis.winner import Candidate, Judged, Winner, field_of
+from refine.analysis.winner import Candidate, Judged, Winner
 from refine.errors import AnalysisError
 from refine.run.objective import Task
 from refine.run.options import RunOptions
@@ -16,7 +16,7 @@ from refine.run.protocols import Objective
 from refine.run.replicates import check_times, replicate_tasks
 from refine.run.runner import run_round
 from refine.tree.context import Context
-from refine.tree.winner import Goals, ran
+from refine.tree.winner import Goals, field_in, ran
 from refine.trials.frame import Records
 from refine.trials.round_record import StoredNode
 from refine.utils.action import Action
@@ -53,7 +53,7 @@ def confirm(
     """
     check_times(top, budget, "budget")
     found = ran(context.store, rounds)
-    field = field_of(found) if found else None
+    field = field_in(context.store, rounds, found)
     if field is None:
         raise AnalysisError(
             f"{of}: no trial has finished that may be called best; run a round first", Action("round.run")

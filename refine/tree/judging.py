@@ -8,14 +8,14 @@ from typing import Any
 
 from refine.analysis.evaluated import RanRound
 from refine.analysis.judgement import CONFIRM, Judgement, judgement
-from refine.analysis.winner import Field, Judged, field_of
+from refine.analysis.winner import Field, Judged
 from refine.errors import AnalysisError, ReviewError, did_you_mean
 from refine.run.options import RunOptions
 from refine.run.protocols import Objective
 from refine.space.encoding import decode, freeze, label
 from refine.tree.confirm import run_again, spent_on
 from refine.tree.context import Context
-from refine.tree.winner import Goals, ran
+from refine.tree.winner import Goals, field_in, ran
 from refine.utils.action import Action
 from refine.utils.format import plural
 
@@ -54,9 +54,10 @@ def judge(
         AnalysisError: No trial has finished that may be called best, or one of both has no value.
         ReviewError: One of both isn't found, or both are the same.
     """
-    found = ran(context.store if budget else context.reader, rounds)
+    reader = context.store if budget else context.reader
+    found = ran(reader, rounds)
     also = [place for which in pair if isinstance(which, Mapping) for place in _places(found, which)]
-    field = field_of(found, also=also) if found else None
+    field = field_in(reader, rounds, found, also=also)
     if field is None:
         raise AnalysisError(
             f"{of}: no trial has finished that may be called best; run a round first", Action("round.run")

@@ -236,8 +236,10 @@ def analysis_of(
         allow_degenerate=node.allow_degenerate,
         subject_to=metric.subject_to,
     )
-    paired = read_paired_error(reader, path[-1].pk, goal)
-    noise = analysis.noise._replace(paired=paired, paired_source="examples" if paired else "")
+    noise = analysis.noise
+    if not noise.paired:
+        paired, source = read_paired_error(reader, path[-1].pk, node.space, goal)
+        noise = noise._replace(paired=paired, paired_source=source)
     again = _again(analysis, found.again, goal.allow_degenerate)
     return replace(
         analysis,

@@ -6,11 +6,12 @@ import numpy as np
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.learning_curves import TrialCurves, curves_of, how_many
-from refine.analysis.optimism import COMPARED, MODELS, Optimism, Runs, optimism_of, paired_error_of
+from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of, paired_error_of
+from refine.analysis.pooling import COMPARED, fold_error_of
 from refine.errors import AnalysisError
 from refine.space.space import Space
 from refine.store.reader import Reader
-from refine.trials.frame import Records, best_first, table
+from refine.trials.frame import Records, best_first, table, usable_values
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.replicates import again, best_keys, fresh_runs
@@ -39,20 +40,29 @@ def read_curves(
     return curves_of(pairs, reader.curves(pk, keys), metric, goal.direction, noise)
 
 
-def read_paired_error(reader: Reader, pk: int, goal: Goal) -> float:
-    """Standard error of the difference of two of a round's best models over the validation examples; 0 if unknown.
+def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tuple[float, str]:
+    """Standard error of the difference of two of a round's best configurations, over folds or else validation examples.
 
     Args:
         reader: Where trials are read.
         pk: Row of the round.
+        space: Its space.
         goal: What they are judged by.
+
+    Returns:
+        The error and ``"folds"`` or ``"examples"``; 0 and nothing where it isn't known.
     """
     if goal.metric.reduction != "last":
-        return 0.0
+        return 0.0, ""
     records = reader.records([pk], curves=False)
-    keys = best_keys(records, goal, COMPARED)
-    examples = reader.examples(pk, keys)
-    return paired_error_of(examples, _values(records, goal.metric), goal.metric) if examples else 0.0
+    if f"{goal.metric.name}@2" in records.metrics.names:
+        y = goal.sign * usable_values(records, goal)
+        frame = table(space, records, goal.metric)
+        if error := fold_error_of(frame, [goal.metric.name], np.where(np.isfinite(y), y, -np.inf)):
+            return error, "folds"
+    examples = reader.examples(pk, best_keys(records, goal, COMPARED))
+    error = paired_error_of(examples, _values(records, goal.metric), goal.metric) if examples else 0.0
+    return error, "examples" if error else ""
 
 
 def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None, seed: int = 0) -> Optimism:

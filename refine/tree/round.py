@@ -16,7 +16,7 @@ from refine.analysis.optimism import Optimism
 from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import design_named, how_many
-from refine.errors import AnalysisError, ReviewError
+from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import Shares, check_shares
 from refine.proposal.proposal import Proposal, check_epsilon, check_risk, propose
 from refine.review.checklist import Checks, checks_of
@@ -31,7 +31,7 @@ from refine.run.hooks import Hooks, Tracker, TrialHook, callables, trackers_of
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
 from refine.run.protocols import Objective
 from refine.run.replay import Replay, replay
-from refine.run.replicates import check_times, run_replicates
+from refine.run.replicates import check_times, measure_noise, run_replicates
 from refine.run.runner import planned_cells, run_round
 from refine.run.signals import GRACE
 from refine.run.steering import Steered, check_place, check_pruner
@@ -232,6 +232,7 @@ class Round(Shown):
         hours: float | None = None,
         until: datetime | str | None = None,
         trials: int | None = None,
+        check_noise: bool = True,
         on_trial: TrialHook | Sequence[TrialHook] | None = None,
         on_round: RoundHook | Sequence[RoundHook] | None = None,
         track: Tracker | Sequence[Tracker] | None = None,
@@ -270,6 +271,9 @@ class Round(Shown):
             hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
             until: Ends in order at a time, a ``datetime`` or one in ISO form; without a time zone it is local.
             trials: Ends in order after so many trials of this call; run again, it goes on.
+            check_noise: Whether the best of ten or more configurations runs once more when the plan has ended, under a new seed:
+                where its value is the same to the last bit, there is no noise. It goes to :attr:`replicates`, and does not run
+                where earlier runs tell, or with ``trials``.
             on_trial: Called in this process with every :class:`refine.trials.finished.FinishedTrial` once it was handed
                 to the store; a function, or several. Exceptions in it harm nothing: they are warned of and logged.
             on_round: Called with this round when the call ends, whatever ends it; likewise.
@@ -293,6 +297,8 @@ class Round(Shown):
             StoreError: The disk is full, or the store locked; what had finished is stored.
             KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on.
         """
+        if not isinstance(check_noise, bool):
+            raise DesignError(f"check_noise must be True or False, got {check_noise!r}")
         if not self.node.adaptive:
             design_named(self.node.method)
         trackers = trackers_of(track)
@@ -333,6 +339,8 @@ class Round(Shown):
             run_round(
                 context.store, path[-1], chosen, self.goal, options, steer=steer if node.steered else None
             )
+            if check_noise and trials is None:
+                measure_noise(context.store, path, chosen, self.goal, options)
         finally:
             ended.call(self)
         return self

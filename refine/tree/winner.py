@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from refine.analysis.evaluated import RanRound
-from refine.analysis.winner import Winner, field_of
+from refine.analysis.winner import Field, Winner, field_of
 from refine.space.encoding import encode
 from refine.store.reader import Reader
+from refine.tree.reading import read_paired_error
 from refine.trials.goal import Goal
 from refine.trials.round_record import StoredNode
 
@@ -52,6 +53,31 @@ def _added(found: StoredNode, rounds: Goals) -> dict[str, Any]:
     return added
 
 
+def field_in(
+    reader: Reader,
+    rounds: Goals,
+    found: Sequence[RanRound],
+    only: str | None = None,
+    also: Collection[tuple[str, str]] = (),
+) -> Field | None:
+    """See :func:`refine.analysis.winner.field_of`; with what folds or validation rows of the best trial's round tell apart.
+
+    Args:
+        reader: Where trials are read.
+        rounds: Whose trials are evidence.
+        found: Their trials.
+        only: Id of the round whose configurations may be handed over; default all.
+        also: ``(round, key)`` of runs that are candidates however many others are better.
+    """
+    field = field_of(found, only, also) if found else None
+    if field is None:
+        return None
+    best = field.candidates[field.best].round
+    stored, goal = next(r for r in rounds if r[0].node.id == best)
+    paired, source = read_paired_error(reader, stored.pk, stored.node.space, goal)
+    return replace(field, noise=field.noise._replace(paired=paired, paired_source=source))
+
+
 def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:
     """Hashes of a round's configurations that may be handed over, the best expected first; none where there is none.
 
@@ -74,11 +100,11 @@ def winner_of(
         reader: Where trials are read.
         rounds: Whose trials are evidence.
         of: What it is the winner of, as it is shown.
-        epsilon: Loss that counts as none; ``None`` for the smallest step of the metric.
+        epsilon: Loss that counts as none; ``None`` for what the trials can tell apart.
         only: Id of the round whose configurations may be handed over; default all.
     """
     found = ran(reader, rounds)
-    field = field_of(found, only) if found else None
+    field = field_in(reader, rounds, found, only)
     if field is None:
         return None
     goals = tuple(metric for metric, _ in rounds[0][0].node.goals)

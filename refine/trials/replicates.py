@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine import stats
 from refine.space.space import Space
 from refine.trials.frame import Records, table, usable_values
 from refine.trials.goal import Goal
@@ -28,7 +29,7 @@ class Fresh(NamedTuple):
     Attributes:
         values: (n,) values, in the metric's own sign.
         groups: n labels, equal for one configuration of one round.
-        planned: (n,) values of the planned runs of their configurations; NaN where there is none.
+        planned: (n,) values of the planned runs of their configurations; NaN where there is none by the same code.
         splits: (n, s) values by split, where the objective gave them as ``name@1``, ``name@2``, ...; else ``None``.
     """
 
@@ -114,22 +115,33 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
         found = again(records)
         if not found.metrics:
             continue
-        keys = set(found.columns["key"])
         run_first = planned(records)
-        usable = zip(run_first.columns["key"], usable_values(run_first, goal).tolist(), strict=True)
-        known = {key: value for key, value in usable if key in keys}
+        versions = zip(run_first.columns["key"], run_first.columns["code"], strict=True)
+        known = dict(zip(versions, usable_values(run_first, goal).tolist(), strict=True))
         curves = found.curves or [{}] * len(found.metrics)
-        columns = (found.columns[name] for name in ("state", "key", "seconds"))
-        for metrics, curve, state, key, seconds in zip(found.metrics, curves, *columns, strict=True):
+        columns = (found.columns[name] for name in ("state", "key", "code", "seconds"))
+        for metrics, curve, state, key, code, seconds in zip(found.metrics, curves, *columns, strict=True):
             value = metric.of(metrics, curve, seconds) if state == "complete" else None
             if value is not None and np.isfinite(value) and goal.counts(metrics, seconds):
                 values.append(value)
                 groups.append(f"{pk} {key}")
-                first.append(known.get(key, np.nan))
+                first.append(known.get((key, code), np.nan))
                 splits.append(_by_split(metric.name, metrics))
     several = len({len(s) for s in splits}) == 1 and len(splits[0]) > 1
     by_split = np.asarray(splits, dtype=float) if several else None
     return Fresh(np.asarray(values, dtype=float), groups, np.asarray(first, dtype=float), by_split)
+
+
+def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.Repeats:
+    """How the runs of some rounds' configurations compare, to the last bit.
+
+    Args:
+        rounds: Row of a round -> its trials, replicates among them.
+        goal: What they are judged by.
+    """
+    again, groups, before, _ = fresh_runs(rounds, goal)
+    first = {g: v for g, v in zip(groups, before, strict=True) if np.isfinite(v)}
+    return stats.repeats([*first.values(), *again], [*first, *groups])
 
 
 def _by_split(name: str, metrics: Mapping[str, float]) -> list[float]:

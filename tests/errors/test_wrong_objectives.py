@@ -40,10 +40,26 @@ ALIKE = {
     ),
     "texts": (returning({"acc": "high"}), f"{NUMBERS} str for 'acc' ('high'); return a float"),
     "a list of losses": (
-        returning({"acc": [0.1, 0.2]}),
-        f"{NUMBERS} list for 'acc' ([0.1, 0.2]); return a float",
+        returning([0.1, 0.2]),
+        f"{RETURNS}, got the list [0.1, 0.2]; name what it holds: return {{'acc': [0.9, 0.8]}} for scores by fold, "
+        "{'acc': 0.9, 'loss': 0.1} for metrics",
     ),
-    "an array": (returning(np.zeros(2)), f"{NUMBERS} ndarray for 'value' (shape (2,)); return a float"),
+    "a fold that is text": (
+        returning({"acc": [0.1, "b"]}),
+        f"{NUMBERS} str for 'acc@2' ('b'); return a float",
+    ),
+    "one fold": (
+        returning({"acc": [0.1]}),
+        "refine.errors.ObjectiveError: a list of scores by fold must hold two or more numbers, got 1 for 'acc'; return a float",
+    ),
+    "folds twice": (
+        returning({"acc": [0.1, 0.2], "acc@1": 0.1}),
+        "refine.errors.ObjectiveError: the scores of 'acc' by fold are called acc@1, ..., got a metric 'acc@1' too",
+    ),
+    "an array": (
+        returning(np.zeros((2, 2))),
+        f"{NUMBERS} ndarray for 'value' (shape (2, 2)); return a float",
+    ),
     "an empty mapping": (returning({}), f"{RETURNS}, got an empty mapping"),
     "a typo": (lambda params: params["drpout"], f"{UNKNOWN} 'drpout'; did you mean 'dropout'?"),
     "a typo popped": (lambda params: params.pop("drpout"), f"{UNKNOWN} 'drpout'; did you mean 'dropout'?"),

@@ -108,7 +108,7 @@ def test_a_loss_that_counts_as_none_decides_earlier(tree):
     won = tree.confirm(budget=20, progress=False)
     assert won.race.verdict in ("noise", "decided")
     assert won.race.tolerance == 0.5
-    assert len(found.replicates) <= 3
+    assert len(found.replicates) <= 1 + 3  # the first tells whether there is noise
 
 
 def test_under_five_configurations_all_run_in_turn(tree):

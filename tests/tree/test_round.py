@@ -171,7 +171,7 @@ def test_an_objective_that_cannot_be_called_is_refused_before_anything_runs(tree
         ),
         (None, "got None for 'value'; is a return missing?"),
         ({}, "got an empty mapping"),
-        ({"acc": [1, 2]}, "got list for 'acc'"),
+        ({"acc": [1, [2]]}, "got list for 'acc@2'"),
         (("history", "model"), "goes into refine.keras.KerasObjective"),
     ],
 )

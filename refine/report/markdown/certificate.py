@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refine.report.markdown.rendering import published
 from refine.report.markdown.text import Raw, code, escape, fence, joined, slug, table, values_table
+from refine.report.pages.noise import noise_clause
 from refine.report.pages.winner import candidates_grid, differing, gain_line, race_line, within_line
 from refine.utils.action import Action
 from refine.utils.files import made_folder
@@ -130,8 +131,11 @@ def _summary(facts: CertificateFacts) -> Raw:
     won = facts.winner
     low, high = won.interval
     interval = f" (95 % interval {score(low)} to {score(high)})" if math.isfinite(low) else ""
+    expected = f"{score(won.expected)}{interval} when it is trained again"
+    if won.noise.deterministic:
+        expected = f"{score(won.observed)}, {noise_clause(won.noise)}"
     parts = [
-        f"Expect {escape(won.metric)} {score(won.expected)}{interval} when it is trained again. It is one of "
+        f"Expect {escape(won.metric)} {expected}. It is one of "
         f"{plural(won.evaluated, 'configuration')} that were evaluated in {plural(facts.rounds, 'round')}."
     ]
     parts += [
@@ -161,7 +165,7 @@ def _worth(facts: CertificateFacts) -> list[list[object]]:
     low, high = won.interval
     rows: list[list[object]] = [
         [
-            "expected when trained again",
+            "expected" if won.noise.deterministic else "expected when trained again",
             score(won.expected),
             f"{score(low)} to {score(high)}" if math.isfinite(low) else "-",
             "posterior mean over all runs" if math.isfinite(low) else "mean of its runs",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from refine.review.decision import Decision
 
 _EPSILON_WORDS = {
-    "replicates": "the noise of retraining, measured on replicates",
+    "replicates": "what running a configuration again changes, measured on replicates",
     "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
     "examples": "the standard error of the difference of two good models on the same validation rows",
     "folds": "the standard error of the difference of two good configurations over the same folds",

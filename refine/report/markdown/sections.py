@@ -34,6 +34,7 @@ from refine.report.markdown.round_facts import (
 from refine.report.markdown.text import Raw, code, joined, slug, values_table
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.goal import feasible_sentence
+from refine.report.pages.noise import noise_clause
 from refine.report.pages.reasons import sentence
 from refine.report.pages.runs import spread_text
 from refine.space.edits import bounds_text
@@ -233,8 +234,7 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
         "several": len(that_matter(facts)) > 1,
         "n": plural(analysis.n_space_filling, "finished space-filling trial"),
         "earlier": plural(analysis.n_earlier, "trial") if analysis.n_earlier else None,
-        "noise": score(analysis.noise.sd) if math.isfinite(analysis.noise.sd) else None,
-        "noise_source": analysis.noise.source,
+        "noise": noise_clause(analysis.noise, code(analysis.metric)),
         "covered": percent(analysis.covered),
         "never_read": joined(analysis.never_read) or None,
         "caution": " ".join(sentence(c) for c in analysis.cautions if c.code in ("imported", "uneven"))

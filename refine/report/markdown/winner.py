@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from refine.report.markdown.text import Raw, escape, joined, table, values_table
+from refine.report.pages.noise import noise_clause
 from refine.report.pages.winner import candidates_grid, differing, gain_line, worth_lines
 from refine.utils.format import score
 
@@ -42,7 +43,10 @@ def winner_sentence(found: Winner | None) -> str:
     differ = [f"{name} = {best.labels[name]}" for name in differing(found.best_observed, best)]
     which = "the same one" if found.is_best_observed else f"another one, with {joined(differ)}"
     interval = f" ({score(low)} to {score(high)})" if math.isfinite(low) else ""
-    sentence = f"The configuration to hand over is {which}: expect {score(found.expected)}{interval} when it is trained again."
+    expected = f"{score(found.expected)}{interval} when it is trained again"
+    if found.noise.deterministic:
+        expected = f"{score(found.observed)}, {noise_clause(found.noise)}"
+    sentence = f"The configuration to hand over is {which}: expect {expected}."
     return " ".join(
         [sentence, *(f"{escape(line[0].upper() + line[1:])}." for line in map(_with_it, gain_line(found)))]
     )

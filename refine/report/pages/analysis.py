@@ -9,6 +9,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
 from refine.report.pages.belief import belief_block
 from refine.report.pages.goal import feasible_sentence
+from refine.report.pages.noise import noise_clause
 from refine.report.pages.reasons import QUIET, sentence, sentences, together
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
@@ -83,7 +84,7 @@ def _facts(analysis: Analysis) -> str:
     return (
         f"{trials} ({states}{earlier}); "
         f"{analysis.metric}, {analysis.direction}; best observed {score(analysis.best['value'])}, "
-        f"noise {score(analysis.noise.sd)} ({analysis.noise.source})"
+        f"{noise_clause(analysis.noise)}"
         f"{hit if analysis.tested else ''}"
     )
 

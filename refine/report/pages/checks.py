@@ -26,7 +26,7 @@ _QUESTIONS = {
     "infeasible": "Do most trials give a usable model?",
     "curves": "Do the training curves of the best trials look sound?",
     "isolation": "Is the comparison of {parameter} fair?",
-    "noise": "Is the gain larger than the noise of retraining?",
+    "noise": "Is the gain larger than the noise?",
     "optimism": "Would the best be as good again?",
     "cost": "Is there a cheaper trial that is as good?",
     "worth": "Is another round worth it?",
@@ -215,7 +215,7 @@ def _first_up(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_UNKNOWN_NOISE = "The noise of retraining is not known."
+_UNKNOWN_NOISE = "How much a value changes when run again is not known."
 
 _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("goal", "narrows_question"): lambda v: (

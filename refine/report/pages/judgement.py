@@ -6,6 +6,7 @@ import math
 
 from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
 from refine.analysis.winner import Candidate
+from refine.report.pages.noise import noise_clause
 from refine.report.pages.winner import differing
 from refine.utils.action import Action
 from refine.utils.display import Grid, Items, Page, Text
@@ -106,14 +107,8 @@ _BASIS = {
 def basis_lines(found: Judgement) -> tuple[str, ...]:
     """What it rests on, and what is missing."""
     lines = [_BASIS[found.basis]]
-    noise = found.noise
-    if math.isfinite(noise.sd):
-        source = (
-            "runs of the same configuration"
-            if noise.source == "replicates"
-            else "what a smooth model leaves over"
-        )
-        lines.append(f"retraining changes a value by {score(noise.sd)} (standard deviation, by {source})")
+    if math.isfinite(found.noise.sd):
+        lines.append(noise_clause(found.noise))
     few = min(len(found.a.fresh), len(found.b.fresh))
     if found.verdict == CONFIRM and few < SEEN and found.basis != "noiseless":
         lines.append(

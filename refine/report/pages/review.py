@@ -8,6 +8,7 @@ from refine.analysis.conditions import declared
 from refine.proposal.change import Change
 from refine.proposal.rescaling import Rescaling, by_magnitude
 from refine.report.pages.belief import belief_block
+from refine.report.pages.noise import noise_clause
 from refine.report.pages.proposal import branch_sentence, proposal_page, within_text
 from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
@@ -31,6 +32,7 @@ def review_page(review: Review) -> Page:
     if review._worth is not None:
         tone, action = TONES[review._worth.verdict], worth_action(review._worth)
         blocks.append(Text(worth_sentence(review._worth), tone, action))
+    blocks.append(Text(f"Noise: {noise_clause(review.analysis.noise, review.analysis.metric)}."))
     blocks += proposal_page(review.proposal).blocks
     if total := total_sentence(review):
         blocks.append(Text(total))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from refine.analysis.winner import Candidate, Winner
+from refine.report.pages.noise import noise_clause
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
 from refine.utils.format import join, plural, probability, score
@@ -50,6 +51,8 @@ def worth_lines(found: Winner) -> tuple[str | Cell, ...]:
 def expected_line(found: Winner) -> str:
     """What to expect of the winner, with its interval and what that rests on."""
     best = found.candidates[0]
+    if found.noise.deterministic:
+        return f"value: {score(best.observed)}; {noise_clause(found.noise)}"
     runs = (
         f"{plural(len(best.fresh), 'run')} under new seeds"
         if best.fresh
@@ -130,7 +133,7 @@ def within_line(found: Winner) -> tuple[str, ...]:
 
 _VERDICTS = {
     "decided": "decided",
-    "noise": "ended, since retraining changes no more than what counts as no loss",
+    "noise": "ended, since runs again change no more than what counts as no loss",
     "budget": "not decided when the budget was spent",
     "open": "not decided yet",
 }

@@ -67,12 +67,18 @@ def again_text(found: Any) -> str:
 
 
 def noise_text(found: Any) -> str:
-    """What retraining changes; empty where it is not known.
+    """What running a configuration again changes; empty where it is not known.
 
     Args:
         found: See :func:`worth_sentence`.
     """
-    return f"retraining changes {found.metric} by {score(found.noise)}" if math.isfinite(found.noise) else ""
+    if not math.isfinite(found.noise):
+        return ""
+    return (
+        f"running it again changes {found.metric} by {score(found.noise)}"
+        if found.noise
+        else "a run again gives the same value"
+    )
 
 
 def worth_action(found: Worth) -> Action | None:

@@ -145,7 +145,11 @@ def analysis_data(analysis: Analysis) -> dict[str, Any]:
         "n_pooled": analysis.n_pooled,
         "n_earlier": analysis.n_earlier,
         "look": analysis.look,
-        "noise": plain(analysis.noise),
+        "noise": {
+            **plain(analysis.noise),
+            "epsilon": plain(analysis.noise.epsilon),
+            "epsilon_source": analysis.noise.epsilon_source,
+        },
         "covered": plain(analysis.covered),
         "best": plain(analysis.best),
         "parameters": [

@@ -141,6 +141,13 @@ def run(
         str | None, typer.Option(help="End in order at a local date and time, such as '2030-01-31 06:00'.")
     ] = None,
     trials: Annotated[int | None, typer.Option(help="End in order after so many trials.")] = None,
+    check_noise: Annotated[
+        bool,
+        typer.Option(
+            "--check-noise/--no-check-noise",
+            help="Run the best configuration once more at the end, to see whether its value is the same.",
+        ),
+    ] = True,
     track: Annotated[
         list[str] | None,
         typer.Option(
@@ -195,6 +202,7 @@ def run(
                 hours=hours,
                 until=until,
                 trials=trials,
+                check_noise=check_noise,
                 track=trackers,
                 **given,
             )

@@ -1,0 +1,185 @@
+"""A round runs its best configuration once more, and folds are scores of one configuration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import objectives
+import refine
+from refine.errors import AnalysisError, DesignError
+
+
+def smooth(params):
+    return params["lr"] ** 0.5 - params["dropout"] + 0.1 * params["junk"]
+
+
+def noisy(params, trial):
+    return smooth(params) + 0.1 * np.random.default_rng(trial.seed).normal()
+
+
+def coarse(params):
+    return round(smooth(params), 1)
+
+
+@pytest.mark.parametrize(("objective", "runs"), [(smooth, 1), (coarse, 3)])
+def test_a_deterministic_objective_is_known_after_one_run_more(tree, space, objective, runs):
+    calls = []
+
+    def counted(params):
+        calls.append(dict(params))
+        return objective(params)
+
+    found = tree.add_round(space, counted, n=30, seed=1, name="it").run(progress=False)
+    assert len(calls) == 30 + runs
+    assert calls[-1] == found.best_params
+    assert found.replicates["replicate"].tolist() == list(range(1, runs + 1))
+    assert len(found.trials) == 30
+    noise = found.analyze().noise
+    assert (noise.source, noise.deterministic, noise.sd, noise.n) == ("deterministic", True, 0.0, runs)
+    assert found.recommend().noise.deterministic
+    assert "the same value to the last bit when run again: no noise" in str(found.propose())
+    assert "retrain" not in f"{found.propose()}{found.propose().checks()}{found.recommend()}"
+    # It is known now, here and below.
+    found.run(progress=False)
+    found.branch(space, n=12).run(progress=False)
+    assert len(calls) == 30 + runs + 12
+
+
+def test_noise_is_seen_by_one_run_more_and_is_measured_as_before(tree, space):
+    found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
+    assert len(found.replicates) == 1
+    noise = found.analyze().noise
+    assert (noise.source, noise.deterministic) == ("residuals", False)
+    assert noise.sd > 0
+    assert not found.recommend().noise.deterministic
+
+
+def test_configurations_that_agree_on_all_that_was_read_tell_too(tree, space):
+    found = tree.add_round(space, lambda p: p["lr"] + (p["optimizer"] == "SGD"), n=40, name="it")
+    assert found.run(progress=False).replicates.empty
+    assert found.analyze().noise.deterministic
+
+
+def test_it_can_be_turned_off_and_waits_for_the_plan(tree, space):
+    found = tree.add_round(space, smooth, n=12).run(progress=False, check_noise=False)
+    assert found.replicates.empty
+    assert not found.analyze().noise.deterministic
+    assert found.run(trials=1, progress=False).replicates.empty
+    assert len(found.run(progress=False).replicates) == 1
+    small = tree.add_round(space, smooth, n=9, seed=3).run(progress=False)
+    assert small.replicates.empty
+    partly = tree.add_round(space, smooth, n=30, seed=4).run(trials=20, progress=False)
+    assert partly.replicates.empty
+    with pytest.raises(DesignError, match="check_noise must be True or False, got 1"):
+        partly.run(check_noise=1)
+
+
+def test_what_it_says_while_it_runs(tree, space, capsys):
+    tree.add_round(space, smooth, n=12).run()
+    assert "its best configuration runs again, to see whether its value is the same; check_noise=False" in (
+        capsys.readouterr().err
+    )
+
+
+def test_workers_and_steered_rounds_run_it_too(tmp_path, space):
+    with refine.Tree("w", store=tmp_path / "w.db") as tree:
+        found = tree.add_round(space, objectives.bowl, n=12, design="tpe").run(workers=2, progress=False)
+        assert len(found.replicates) == 1
+        assert found.replicates["value"].iloc[0] == found.best["value"]
+
+
+def test_a_killed_run_comes_again(tree, space):
+    calls = []
+
+    def stopping(params):
+        calls.append(1)
+        if len(calls) == 13:
+            raise KeyboardInterrupt
+        return smooth(params)
+
+    found = tree.add_round(space, stopping, n=12, name="it")
+    with pytest.raises(KeyboardInterrupt):
+        found.run(progress=False)
+    assert (len(found.trials), len(found.replicates)) == (12, 0)
+    assert len(found.run(progress=False).replicates) == 1
+
+
+def folded(params):
+    rng = np.random.default_rng(5)
+    shift = 0.2 * rng.normal(size=4)
+    own = np.random.default_rng(int(100 * params["lr"]) + int(100 * params["dropout"])).normal(size=4)
+    return {"acc": smooth(params) + shift + 0.02 * own}
+
+
+def test_folds_are_stored_and_tell_the_difference_that_matters(tree, space):
+    found = tree.add_round(space, folded, n=40, metric="acc").run(progress=False)
+    frame = found.trials
+    by_fold = frame[[f"acc@{k}" for k in range(1, 5)]]
+    assert frame["value"].to_numpy() == pytest.approx(by_fold.mean(axis=1).to_numpy())
+    noise = found.analyze().noise
+    best = by_fold.loc[frame["value"].nlargest(10).index].to_numpy()
+    i, j = np.triu_indices(10, 1)
+    wanted = np.sqrt(np.median(np.var(best[i] - best[j], axis=1, ddof=1)) * (1 / 4 + 1 / 3))
+    assert noise.paired == pytest.approx(wanted)
+    assert noise.tolerance()[1] in ("folds", "range")
+    assert found.recommend().noise.paired == noise.paired
+    columns = frame.drop(columns=["value", "seed", "cell", "seconds"])
+    again = refine.analyze(space, columns, "acc").noise
+    assert (again.paired, again.paired_source) == (noise.paired, "folds")
+    assert not again.deterministic
+
+
+def test_a_fold_without_a_value_is_none_of_the_trial(tree, space):
+    def broken(params):
+        return {"acc": [params["lr"], np.nan if params["optimizer"] == "SGD" else 1.0]}
+
+    found = tree.add_round(space, broken, n=20, metric="acc").run(progress=False)
+    sgd = found.trials["optimizer"] == "SGD"
+    assert set(found.trials.loc[sgd, "state"]) == {"diverged"}
+    assert set(found.trials.loc[~sgd, "state"]) == {"complete"}
+
+
+def test_a_table_says_what_its_noise_is():
+    rng = np.random.default_rng(0)
+    space = refine.Space({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)})
+    frame = pd.DataFrame([{"x": cell // 11 / 10, "y": cell % 11 / 10} for cell in rng.permutation(121)[:40]])
+    frame["value"] = -((frame["x"] - 0.4) ** 2) + 0.05 * np.sin(50 * frame["y"])
+    assert refine.analyze(space, frame).noise.source == "residuals"
+    assert refine.analyze(space, frame, noise="none").noise.deterministic
+    best = frame["value"].nlargest(2).tolist()
+    assert refine.analyze(space, frame, fresh=(best, ["a", "b"], best)).noise.deterministic
+    apart = refine.analyze(space, frame, fresh=(best, ["a", "b"], [best[0], best[1] + 1e-15])).noise
+    assert not apart.deterministic
+    assert not refine.analyze(
+        space, frame, fresh=(best, ["a", "b"], best), noise="retraining"
+    ).noise.deterministic
+    with pytest.raises(
+        AnalysisError, match="noise must be 'none', 'retraining' or None, which finds out, got 'some'"
+    ):
+        refine.analyze(space, frame, noise="some")
+
+
+def test_cross_validated_scores_of_scikit_learn(tree):
+    from sklearn.datasets import load_wine
+    from sklearn.model_selection import cross_val_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    x, y = load_wine(return_X_y=True)
+
+    def knn(params):
+        model = KNeighborsClassifier(params["k"], weights=params["weights"])
+        return {"acc": cross_val_score(model, x, y, cv=5)}
+
+    space = {"k": range(1, 31), "weights": ["uniform", "distance"]}
+    found = tree.add_round(space, knn, n=30, metric="acc").run(progress=False)
+    analysis = found.analyze()
+    noise = analysis.noise
+    assert noise.deterministic
+    assert noise.epsilon_source == "folds"
+    assert noise.epsilon == noise.paired > noise.floor > 0
+    assert analysis.validation_rows == 0
+    claim = found.propose().proposal.claim
+    assert (claim.epsilon, claim.epsilon_source) == (noise.epsilon, "folds")
+    assert found.recommend().epsilon == noise.epsilon
