@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from refine.proposal import version1
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, reopened, without_unread
 from refine.proposal.reasons import reasons_of
-from refine.proposal.surrogate import MENU, Menu, Surrogate, menu_given, menu_of, surrogate_of
+from refine.proposal.surrogate import MENU, Menu, Region, Surrogate, menu_given, menu_of, surrogate_of
 from refine.proposal.widening import beyond
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import digest, dumps
@@ -195,6 +196,13 @@ class Proposal(Shown):
         if self._made_of is None or self._made_of.surrogate is None:
             return math.nan
         return self._made_of.surrogate.probability(space, self.claim.epsilon)
+
+    @cached_property
+    def elsewhere(self) -> Region | None:
+        """The likeliest region that is cut off; ``None`` where nothing is, or the posterior is gone."""
+        if self._made_of is None or self._made_of.surrogate is None:
+            return None
+        return self._made_of.surrogate.elsewhere(self.space, self.claim.epsilon)
 
     @property
     def risks(self) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,26 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
     of, found = held.said.belief, analysis.parameters
     at, cells = (held.weight * thought_of(of, found, where) for where in (analysis.X, positions))
     return at, cells
+
+
+_REACH = 0.2
+"""Of an axis: optima that are nearer than this on every one lie in one region."""
+
+
+class Region(NamedTuple):
+    """Where the best may lie outside a box.
+
+    Attributes:
+        levels: Per analysed parameter, which of its levels the region spans.
+        probability: Of draws whose best lies there, by more than epsilon above all inside.
+        outside: The same of all that lies outside the box.
+        share: Of what lies outside, as measured by candidates.
+    """
+
+    levels: tuple[Bools, ...]
+    probability: float
+    outside: float
+    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +181,31 @@ class Surrogate:
         good = self.good(epsilon)
         kept = int(np.count_nonzero(good[:, inside].any(axis=1)))
         return (kept + 0.5) / (len(good) + 1)
+
+    def elsewhere(self, new: Space, epsilon: float) -> Region | None:
+        """The likeliest region outside ``new``, along the parameters that it cuts; ``None`` where no draw has its best there.
+
+        The optima within ``_REACH`` of one of them count as one region. Of several goals it is the first one's.
+        """
+        inside = inside_of(new, self.space, self.found, self.columns)
+        lost = ~self.good(epsilon)[:, inside].any(axis=1)
+        if not lost.any():
+            return None
+        axes = [level_axis(e.parameter) for e in self.found]
+        cut = [e.name in new and new[e.name] != e.parameter for e in self.found]
+        optima = self.optima[lost]
+        apart = np.abs(optima[:, None, cut] - optima[None, :, cut]).max(axis=2, initial=0.0)
+        near = apart <= _REACH
+        there = optima[near[near.sum(axis=1).argmax()]]
+        region, levels = ~inside, []
+        for j, axis in enumerate(axes):
+            at = axis.index(there[:, j])
+            mask: Bools = np.full(len(axis.levels), not cut[j], dtype=np.bool_)
+            mask[at if axis.unordered else slice(at.min(), at.max() + 1)] = True
+            region &= mask[axis.index(self.candidates[:, j])]
+            levels.append(mask)
+        share = float(region.sum() / (~inside).sum())
+        return Region(tuple(levels), len(there) / self.draws, float(lost.mean()), share)
 
 
 def surrogate_of(analysis: Analysis) -> Surrogate | None:

@@ -69,6 +69,7 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
         checks.noise(analysis, known),
         checks.optimism(analysis, values),
         checks.cost(analysis),
+        checks.second(analysis, known.proposal),
         checks.worth(known.worth),
     ]
     return Checks(round_id, tuple(found))

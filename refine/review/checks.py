@@ -50,6 +50,9 @@ CHEAPER = 0.3
 """Saving of time, at no loss, from which a cheaper trial is worth a word."""
 
 _SURE = 2 * math.sqrt(2)  # standard deviations by which the best of two noisy runs differ by more than chance
+SECOND = 0.05
+"""Probability that one region outside holds the best from which it is worth a trial."""
+
 TIES = 5  # trials within the noise of the best from which the choice among them is chance
 
 PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
@@ -65,6 +68,7 @@ CODES = {
     "noise": ("unknown", "gain", "no_gain", "worse", "clear", "unclear"),
     "optimism": ("unknown", "small", "large"),
     "cost": ("unknown", "no_cheaper", "cheaper"),
+    "second": ("nothing_cut", "unlikely", "plausible"),
     "worth": ("unknown", "continue", "confirm", "stop"),
 }
 """What every check may find; the sentences are in :mod:`refine.report.pages.checks`."""
@@ -310,6 +314,35 @@ def cost(analysis: Analysis) -> Check:
     figures = _values(saving=saving, rank=found.rank, share=share)
     verdict, code = (PASS, "no_cheaper") if saving < CHEAPER else (WARN, "cheaper")
     return Check("cost", verdict, code, figures, saving, "cost")
+
+
+def second(analysis: Analysis, proposal: Proposal | None) -> Check:
+    """Whether a region that is cut off may hold a better value than all that stays, and how many trials would tell."""
+    region = None if proposal is None else proposal.elsewhere
+    if proposal is None or region is None:
+        return _unknown("second", "nothing_cut")
+    place = []
+    for e, levels in zip(analysis.parameters, region.levels, strict=True):
+        if not levels.all() and e.read != 0:
+            at = np.flatnonzero(levels)
+            ends = [
+                e.levels[i].label for i in (at if not e.parameter.ordered else dict.fromkeys(at[[0, -1]]))
+            ]
+            place.append([e.name, ends, e.parameter.ordered])
+    # As many as hit a region of that share with probability 0.95.
+    needed = math.ceil(math.log(0.05) / math.log1p(-region.share)) if 0 < region.share < 1 else 1
+    values = _values(
+        place=place,
+        probability=region.probability,
+        outside=region.outside,
+        share=region.share,
+        needed=needed,
+        even=proposal.claim.even,
+    )
+    if region.probability < SECOND:
+        return Check("second", PASS, "unlikely", values, region.probability)
+    action = Action("review.accept", audit=...)
+    return Check("second", WARN, "plausible", values, region.probability, action=action)
 
 
 def worth(found: Worth | None) -> Check:

@@ -83,6 +83,31 @@ def test_edges():
     assert checks(falling, space=space)["edges"].verdict == "pass"
 
 
+def test_a_second_region_that_is_cut_off_is_named():
+    space = refine.Space({"a": (0.0, 1.0, 11), "b": (0.0, 1.0, 11), "kind": ["x", "y", "z"]})
+
+    def peaks(f, rng):
+        broad = np.exp(-((f["a"] - 0.25) ** 2 + (f["b"] - 0.3) ** 2) / 0.08)
+        narrow = 1.1 * np.exp(-((f["a"] - 0.8) ** 2 + (f["b"] - 0.8) ** 2) / 0.02)
+        return np.maximum(broad, narrow) + rng.normal(0, 0.03, len(f))
+
+    frame = trials(peaks, n=100, space=space)
+    analysis = refine.analyze(space, frame)
+    kept = checks(frame, space=space, analysis=analysis)["second"]
+    assert (kept.verdict, kept.code) == ("unknown", "nothing_cut")
+    bold = refine.propose(analysis, risk=0.7)
+    found = checks(frame, space=space, analysis=analysis, proposal=bold)["second"]
+    assert (found.verdict, found.code) == ("warn", "plausible")
+    seen = dict(found.values)
+    assert found.value == seen["probability"] <= seen["outside"]
+    assert seen["outside"] == pytest.approx(1 - bold.claim.probability, abs=0.01)
+    assert {name for name, _, _ in seen["place"]} == {c.name for c in bold.changes if c.kind != "keep"}
+    # As many even audit trials as hit a region of that share with probability 0.95.
+    assert (1 - seen["share"]) ** seen["needed"] <= 0.05
+    assert "of what is cut off" in says(found)
+    assert "review.accept(audit=...)" in says(found)
+
+
 def test_enough_points():
     assert checks(trials(middle, n=400))["enough"].verdict == "pass"
     few = checks(trials(middle, n=40))["enough"]

@@ -29,6 +29,7 @@ _QUESTIONS = {
     "noise": "Is the gain larger than the noise?",
     "optimism": "Would the best be as good again?",
     "cost": "Is there a cheaper trial that is as good?",
+    "second": "Could there be a second region?",
     "worth": "Is another round worth it?",
 }
 
@@ -93,6 +94,7 @@ _ACTIONS = {
     "curves": "To report them",
     "noise": "To measure it",
     "optimism": "To measure it",
+    "second": "To look there",
 }
 
 
@@ -126,6 +128,7 @@ _FIGURES: dict[str, Callable[[Any], str]] = {
     "noise": _gain,
     "optimism": lambda v: f"{score(v.over)} of {score(v.best)} is expected to be chance",
     "cost": lambda v: f"{percent(v.saving)} less time for as good a trial",
+    "second": lambda v: f"{risk_percent(v.probability)} that one outside holds the best",
     "worth": lambda v: f"{v.verdict}: {risk_percent(v.probability)} chance",
 }
 
@@ -211,6 +214,19 @@ def _cheaper(v: Any) -> str:
     return f"Rank {v.rank} is as good within the noise and takes {percent(v.share)} of the time."
 
 
+def _second(v: Any) -> str:
+    place = join(
+        [
+            f"{name} {(' to ' if ordered else ', ').join(map(str, labels))}"
+            for name, labels, ordered in v.place
+        ]
+    )
+    return (
+        f"Outside of what is proposed the likeliest is {place}: {percent(v.share)} of what is cut off. Of even audit trials "
+        f"{v.needed:,} would hit it (95 % sure)."
+    )
+
+
 def _first_up(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -260,6 +276,9 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("cost", "unknown"): "The trials don't record how long they took.",
     ("cost", "no_cheaper"): "No trial as good, within the noise, takes much less time.",
     ("cost", "cheaper"): _cheaper,
+    ("second", "nothing_cut"): "Nothing is cut off, or no draw of the posterior has its best there.",
+    ("second", "unlikely"): _second,
+    ("second", "plausible"): _second,
     ("worth", "unknown"): "The trials say nothing about the space of the next round.",
     ("worth", "continue"): lambda v: f"{_first_up(gain_text(v))}.",
     ("worth", "confirm"): lambda v: f"{_first_up(gain_text(v))}; {again_text(v)}.",
