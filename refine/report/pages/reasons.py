@@ -324,8 +324,8 @@ _SENTENCES: dict[str, Maker] = {
     "untried": _untried,
     "contrast": _contrast,
     "model_only": lambda v: (
-        f"The model of all parameters together favours {_stay(v)}; the frequencies of the best {percent(v.share)} of trials "
-        f"alone do not ({times(v.here)} as frequent as overall there, {times(v.there)} at {_levels(v.go)})."
+        f"The cut to {_stay(v)} rests on the model of all parameters together: the best {percent(v.share)} of trials alone do not show it "
+        f"({times(v.here)} as frequent as overall there, {times(v.there)} at {_levels(v.go)})."
     ),
     "model_alone": lambda v: f"The model of all parameters together favours {_stay(v)}; this is untested.",
     "seen_earlier": lambda v: (

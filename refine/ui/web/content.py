@@ -70,7 +70,6 @@ _CHANGED = {
     "widen": "widened",
     "reopen": "reopened",
     "fix": "fixed",
-    "leave": "no longer read",
 }
 
 
@@ -273,7 +272,7 @@ def panel(
         "role": {"name": role, "title": meanings("Role")[role]},
         "badge": {"text": badge.text, "tone": badge.tone, "title": meanings("Verdict")[badge.text]},
         "q": f"q {p_value(e.q)}" if analysis.tested else "untested",
-        "change": change.kind,
+        "change": "keep" if change.kind == "leave" else change.kind,
         "summary": _summary(change),
         "reason": why(change),
         "now": bounds_text(p),
@@ -295,8 +294,8 @@ def panel(
 
 
 def _summary(change: Change) -> str:
-    if change.kind == "keep":
-        return "Why it stays as it is"
+    if change.kind in ("keep", "leave"):
+        return "Why it stays as it is" if change.kind == "keep" else "Why it is no longer read"
     risk = f", risk alone {percent(change.risk)}" if math.isfinite(change.risk) else ""
     return f"Why it is {_CHANGED[change.kind]}: keeps {percent(change.volume_kept)}{risk}"
 
