@@ -481,7 +481,7 @@ def analyze(
         n_earlier=n_earlier,
         n_even=n_even,
         look=look,
-        parameters=adjusted(found, spent) if n_tested else tuple(map(untested, found)),
+        parameters=adjusted(found, spent) if n_tested else untested(found),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if n_tested else (),
         noise=resolution._replace(paired=paired, paired_source="folds" if paired else ""),
         covered=stats.hit_probability(n_tested, 0.01),

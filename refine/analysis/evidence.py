@@ -508,9 +508,10 @@ def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[Paramete
     )
 
 
-def untested(e: ParameterEvidence) -> ParameterEvidence:
-    """Evidence of a parameter that no trial can be tested on: without a p-value."""
-    return e._replace(p=np.nan, q=np.nan, edges=(), edge_q=(), bad=None)
+def untested(found: Sequence[ParameterEvidence]) -> tuple[ParameterEvidence, ...]:
+    """Evidence of all parameters where no trial can be tested on: without a p-value."""
+    needed = stats.good_trials_to_judge(max(1, len(found)), ALPHA)
+    return tuple(e._replace(p=np.nan, q=np.nan, edges=(), edge_q=(), bad=None, needed=needed) for e in found)
 
 
 def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:

@@ -96,7 +96,7 @@ def import_(
         bool | None,
         typer.Option(
             "--space-filling/--not-space-filling",
-            help="Whether runs were drawn at random or on a grid; default unknown.",
+            help="Whether runs were drawn at random or on a grid; default found out.",
         ),
     ] = None,
     dry_run: Annotated[

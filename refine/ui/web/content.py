@@ -286,7 +286,9 @@ def panel(
             "label": v.label,
             "share": s.everyone,
             "good": s.good if math.isfinite(s.good) else 0.0,
-            "text": f"{v.label}: {percent(s.good)} of the good trials, {percent(s.everyone)} of all",
+            "text": f"{v.label}: {percent(s.good)} of the good trials, {percent(s.everyone)} of all"
+            if analysis.tested
+            else f"{v.label}: untested",
         }
         for v, s in zip(e.levels, level_shares(e), strict=True)
     ]

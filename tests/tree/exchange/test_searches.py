@@ -57,6 +57,7 @@ def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe):
     stored = json.loads(json.dumps(review.proposal.to_json()))
     assert all(c["q"] is None for c in stored["changes"])
     assert refine.Proposal.from_json(stored).digest == review.proposal.digest
+    assert review.proposal.advice.judge > 0
     assert review.checks()["enough"].code == "untested"
     text = str(analysis) + str(review)
     assert "Untested: results chose these 60 trials" in text
