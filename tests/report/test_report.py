@@ -123,6 +123,7 @@ def facts() -> Facts:
         74,
         "c0ffee12",
         "val_acc",
+        tested=73,
     )
     space, edits = decided_space(proposal, {"dropout": (0, 0.25)}, ("optimizer",))
     decision = Decision(

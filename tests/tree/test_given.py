@@ -147,7 +147,7 @@ def test_what_does_not_beat_the_baseline_says_so_in_the_headline(tree, tmp_path)
     exact = tree.add_round(SPACE, truth, n=30, seed=3, baseline=best).run(progress=False)
     assert exact.recommend().gain.same
     headline = exact.report(tmp_path).read_text().split("\n\n")[1]
-    assert "It is the baseline: nothing that was evaluated is expected to beat it (3 runs of it)." in headline
+    assert "It is the baseline: nothing that was evaluated is expected to beat it (4 runs of it)." in headline
 
 
 def test_a_baseline_without_a_value_is_seen(tree):

@@ -234,7 +234,7 @@ def what_mattered(facts: Facts, where: Path) -> dict[str, Any] | None:
         "several": len(that_matter(facts)) > 1,
         "n": plural(analysis.n_space_filling, "finished space-filling trial"),
         "earlier": plural(analysis.n_earlier, "trial") if analysis.n_earlier else None,
-        "noise": noise_clause(analysis.noise, code(analysis.metric)),
+        "noise": Raw(noise_clause(analysis.noise, code(analysis.metric))),
         "covered": percent(analysis.covered),
         "never_read": joined(analysis.never_read) or None,
         "caution": " ".join(sentence(c) for c in analysis.cautions if c.code in ("imported", "uneven"))
