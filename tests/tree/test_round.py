@@ -244,7 +244,7 @@ def test_what_was_read_is_noted(tree, space):
     assert analysis.never_read == ("junk",)
     assert analysis["lr"].read == 1.0
     # Configurations that differ in `junk` only are replicates, and equal ones here: no noise.
-    assert analysis.noise.source in ("replicates", "residuals")
+    assert analysis.noise.source == "deterministic"
 
 
 def test_a_code_change_is_seen_and_does_not_stop_a_round(tree, space):
