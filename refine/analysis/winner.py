@@ -22,7 +22,12 @@ from refine.utils.provided import provided
 from refine.utils.threads import one_thread
 
 POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
-"""At configurations that were evaluated the process is the better judge: a tree remembers the values it has seen."""
+"""Of configurations that were not evaluated."""
+
+_EVALUATED = replace(POSTERIOR, forest_draws=80)
+_OWN_DRAWS = 160
+_FROZEN = 0.5
+"""Part of the noise's deviation that may be a configuration's own, and comes again when it is retrained."""
 
 _PLANNED_FREEDOM = 4
 """Degrees of freedom that the noise by the planned runs alone is worth."""
@@ -496,6 +501,28 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
     return stats.conditioned(draws, seen, means[seen] + chance, error)
 
 
+def _with_own_runs(draws: Floats, forest: int, planned: Floats, counts: Ints, sd: float) -> Floats:
+    """Draws of the posterior at configurations that were run, joined by what their own runs say.
+
+    The model takes all that it does not follow for noise. Some of it is a configuration's own and comes again. So every draw
+    of the process gets some of it, and a sixth of the draws lie half way between the process and the configuration's
+    own runs, with their standard error. The forest, which pulls the best towards the middle, has a twelfth.
+
+    Args:
+        draws: (draws, candidates), the forest's first, larger is better.
+        forest: How many are the forest's.
+        planned: (candidates,) means of their planned runs.
+        counts: (candidates,) how many of these.
+        sd: Deviation of a single run.
+    """
+    rng = np.random.default_rng(_SEED)
+    trees, process = draws[:forest], draws[forest:]
+    frozen = _FROZEN * sd * rng.standard_normal(process.shape)
+    between = (planned + process.mean(axis=0)) / 2
+    own = between + sd / np.sqrt(counts) * rng.standard_normal((_OWN_DRAWS, planned.size))
+    return np.concatenate([trees, process + frozen, own])
+
+
 @one_thread
 def field_of(
     rounds: Sequence[RanRound], only: str | None = None, also: Collection[tuple[str, str]] = ()
@@ -526,13 +553,19 @@ def field_of(
     if baseline is not None and group[baseline] not in group[firsts]:
         firsts = [*firsts, baseline]
     number = {int(group[i]): k for k, i in enumerate(firsts)}
-    observed = sign * np.bincount(group[good], y[good], group.max() + 1)
-    observed /= np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
+    counts = np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
+    observed = sign * np.bincount(group[good], y[good], group.max() + 1) / counts
+    noise = stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good])
     seconds, draws = _seconds(found), None
     if group.max() + 1 >= _FEWEST:
         masks = (None, None) if read.all() else (read, read[firsts])
-        posterior = POSTERIOR(X, y, X[firsts], cardinalities, *masks)
-        draws = np.clip(posterior.value(posterior.scores), *found.limits)
+        posterior = _EVALUATED(X, y, X[firsts], cardinalities, *masks)
+        draws = posterior.value(posterior.scores)
+        sd = noise.sd if math.isfinite(noise.sd) else float(np.std(draws))
+        planned = sign * observed[group[firsts]]
+        draws = np.clip(
+            _with_own_runs(draws, posterior.forest, planned, counts[group[firsts]], sd), *found.limits
+        )
     return Field(
         goal=rounds[0].goal,
         candidates=tuple(
@@ -547,9 +580,7 @@ def field_of(
             for i in firsts
         ),
         draws=draws,
-        noise=stats.TopNoise()(
-            X[good], y[good], cardinalities, read=None if read.all() else read[good]
-        )._replace(floor=stats.floor_of(y[good])),
+        noise=noise._replace(floor=stats.floor_of(y[good])),
         evaluated=len(np.unique(group[good])),
         best=number[int(group[best])],
         best_value=float(sign * y[best]),
