@@ -77,6 +77,8 @@ def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
 
     What the planned runs alone say of the noise is not enough: it is too little at times.
     """
+    if judged.noise.deterministic:
+        return True
     planned = judged.field.candidates
     apart = np.array([v - planned[i].observed for i in racers for v in judged.fresh[i]])
     if apart.size < _AGAIN:

@@ -139,7 +139,8 @@ class Race(NamedTuple):
 class Winner(Shown):
     """The configuration to hand over. Values in the metric's own sign.
 
-    It has the best posterior mean of those that were evaluated; the best observed trial, beside it, is a lucky draw.
+    It has the best posterior mean of those that were evaluated; the best observed trial, beside it, is a lucky draw. Of a
+    deterministic objective it is the best observed one: what was seen is what comes again.
 
     Attributes:
         of: Name of the tree, or id of the round, that it is the winner of.
@@ -297,11 +298,12 @@ class Field:
         values = np.array([v for runs in fresh for v in runs], dtype=float)
         labels = [i for i, runs in enumerate(fresh) for _ in runs]
         sd, freedom = stats.within_groups(values, labels) if labels else (math.nan, 0)
+        draws, variance = self.draws, math.nan
         if same.deterministic(self.values):
-            noise = noise._replace(sd=0.0, source="deterministic", n=same.equal)
+            # What was seen is what comes again: there is nothing to estimate, and the best observed wins.
+            noise, draws = noise._replace(sd=0.0, source="deterministic", n=same.equal), None
         elif freedom >= stats.TopNoise().least or (freedom and not math.isfinite(noise.sd)):
             noise = noise._replace(sd=sd, source="replicates", n=freedom)
-        draws, variance = self.draws, math.nan
         if draws is not None:
             before = self.noise.sd if math.isfinite(self.noise.sd) else float(np.std(draws))
             variance = _variance(before, sd if freedom else 0.0, freedom)
@@ -421,6 +423,8 @@ class Judged:
         if b is None:
             return None
         told, apart = self.told(b, expected), float(expected[i] - expected[b])
+        if self.noise.deterministic and i != b:
+            return Gain(told, apart, apart, apart, float(apart > 0), same=False)
         if i == b or self.draws is None:
             return Gain(told, apart, *(math.nan,) * 3, same=i == b)
         drawn = self.draws[:, i] - self.draws[:, b]

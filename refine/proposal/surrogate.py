@@ -15,16 +15,18 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.believed import thought_of
 from refine.analysis.conditions import inside_of, reading
+from refine.analysis.evaluated import natural_limits
 from refine.analysis.evidence import ALPHA, ParameterEvidence, level_axis, level_positions
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.space.parameters import Parameter, Range
-from refine.space.space import Space
+from refine.space.space import Indices, Space
 from refine.utils.arrays import Bools, Floats
 
 MENU = (0.01, 0.05, 0.15, 0.3)
 """Risks that are listed beside each other."""
 
 _CANDIDATES = 4000
+_RUN = 200  # most cells of trials among the candidates
 _LEAST_INSIDE = 20
 _FEWEST = 5
 _FLAT = 0.95
@@ -45,19 +47,23 @@ def known_enough(analysis: Analysis) -> bool:
     return read is None or len(np.unique(np.where(read, analysis.X, -1.0), axis=0)) >= _FEWEST
 
 
-def posterior_of(analysis: Analysis, positions: Floats) -> stats.Posterior:
+def posterior_of(analysis: Analysis, positions: Floats, exact: bool = False) -> stats.Posterior:
     """The posterior over cells, whichever they are.
 
     Args:
         analysis: The evidence.
         positions: (c, parameters) where the cells lie on the analysed axes.
+        exact: Whether draws hold what models leave over, if that is a property of the cells: a claim needs it. To choose
+            what runs next it would be chance.
     """
+    exact = exact and analysis.noise.deterministic
     found = analysis.parameters
     read = reading(found, analysis.X), reading(found, positions)
     sizes = cardinalities_of(analysis)
 
     def of(y: Floats, seed: int, prior: tuple[Floats, Floats] | None = None) -> stats.Posterior:
-        return stats.MixedPosterior(seed=seed)(analysis.X, y, positions, sizes, *read, prior)
+        drawn = stats.MixedPosterior(seed=seed)(analysis.X, y, positions, sizes, *read, prior, exact=exact)
+        return drawn.up_to(natural_limits(y)[1]) if exact else drawn
 
     feasibility, prior = analysis.feasibility, _prior(analysis, positions)
     if feasibility is None:
@@ -216,12 +222,23 @@ def surrogate_of(analysis: Analysis) -> Surrogate | None:
     # With constraints a part of a small grid may be all there is.
     exist = feasible(space)
     rows = draw(Uniform(), space, max(1, min(_CANDIDATES, exist.low)), _SEED)
+    if analysis.noise.deterministic:
+        rows = _with_run(analysis, rows)
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    return Surrogate(
-        space, posterior_of(analysis, positions), positions, columns, exhaustive, analysis.parameters
-    )
+    posterior = posterior_of(analysis, positions, exact=True)
+    return Surrogate(space, posterior, positions, columns, exhaustive, analysis.parameters)
+
+
+def _with_run(analysis: Analysis, rows: Indices) -> Indices:
+    """Candidate cells, and the cells of the best trials that are not among them: what is known to be there is no guess."""
+    space, best = analysis.space, np.argsort(-analysis.y, kind="stable")[:_RUN]
+    ran = np.zeros((len(best), len(space)), dtype=rows.dtype)
+    for j, e in enumerate(analysis.parameters):
+        ran[:, list(space).index(e.name)] = level_axis(e.parameter).index(analysis.X[best, j])
+    ran = space.canonical(ran)
+    return np.unique(np.concatenate([rows, ran[space.valid(ran)]]), axis=0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,7 +126,7 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     fresh = np.array([row.tobytes() not in seen for row in np.round(found.positions, 9) + 0.0], dtype=bool)
     run, cells = run[:_KNOWN], found.positions[fresh][:most]
     extra, values = analysis.again or (np.zeros((0, run.shape[1])), np.zeros(0))
-    posterior = posterior_of(analysis, np.concatenate([run, cells, extra]))
+    posterior = posterior_of(analysis, np.concatenate([run, cells, extra]), exact=True)
     posterior = posterior.up_to(natural_limits(analysis.y)[1])
     noise = _in_scores(analysis, posterior, len(run))
     return Ahead(_given_again(posterior, values, noise), np.arange(len(run) + len(cells)) < len(run), noise)

@@ -250,7 +250,7 @@ def _cells(
     others = np.setdiff1d(fresh, evenly)
     process = len(draws) - forest
     count = min(batch.exploit, others.size)
-    smooth = rng.permutation(process)[: count // 2] + forest
+    smooth = rng.permutation(process)[: count // 2 if forest else count] + forest
     trees = rng.permutation(forest)[: count - smooth.size]
     best, taken = [], np.zeros(others.size)
     for which in (*smooth, *trees):

@@ -24,6 +24,7 @@ from refine.stats._common import (
     same_length,
     subsample,
 )
+from refine.stats.frozen import FrozenResiduals, LeftOut
 from refine.stats.kernel import Kernel, embed, fit_kernel
 from refine.utils.arrays import row_codes
 
@@ -146,7 +147,7 @@ class Evidence(NamedTuple):
     slope: float
 
 
-def evidence(X: FloatArray, y: FloatArray) -> Evidence:
+def evidence(X: FloatArray, y: FloatArray, exact: bool = False) -> Evidence:
     """Normal scores of the values, with every configuration counted once.
 
     A configuration's trials share its weight, so that rows given twice change nothing. The very best value counts by
@@ -155,6 +156,7 @@ def evidence(X: FloatArray, y: FloatArray) -> Evidence:
     Args:
         X: (n, d) positions or codes.
         y: (n,) values.
+        exact: whether values have no noise, so that the very best one is what it is.
     """
     from scipy.special import ndtri
 
@@ -171,7 +173,8 @@ def evidence(X: FloatArray, y: FloatArray) -> Evidence:
     score = np.asarray(np.bincount(group, weights=weight * knots[which]), dtype=np.float64)
     first = rows[np.flatnonzero(new)]
     slope = _top_slope(knots, values, total)
-    return Evidence(first, score, np.asarray(knots), _without_best(knots, values, slope), slope)
+    shown = values if exact else _without_best(knots, values, slope)
+    return Evidence(first, score, np.asarray(knots), shown, slope)
 
 
 def _top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
@@ -260,6 +263,7 @@ class MixedPosterior:
         read: ArrayLike | None = None,
         candidates_read: ArrayLike | None = None,
         prior: tuple[ArrayLike, ArrayLike] | None = None,
+        exact: bool = False,
     ) -> Posterior:
         """Draw from the posterior.
 
@@ -273,6 +277,9 @@ class MixedPosterior:
             candidates_read: (c, d) the same of the candidates.
             prior: (n,) and (c,) what is thought of the evidence and of the candidates before anything is seen, in scores.
                 Trees and processes learn what it leaves unexplained. None for the same everywhere.
+            exact: whether values have no noise. Candidates that were run then have their values in every draw, and the others
+                what processes leave over: see `FrozenResiduals`. All draws are the process's: trees shrink what is best, and
+                left-out values of grids of cross-validated scores were predicted better without them.
 
         Raises:
             AnalysisError: under 5 configurations, without candidates, or if shapes differ or something isn't finite.
@@ -287,7 +294,7 @@ class MixedPosterior:
             )
         seen = _mask(read, table.shape)
         keyed = np.concatenate([table, seen], axis=1) if read is not None else table
-        known = evidence(keyed, values)
+        known = evidence(keyed, values, exact)
         m = known.rows.size
         if m < 5:
             raise AnalysisError(
@@ -309,25 +316,35 @@ class MixedPosterior:
             thought = before[at]
             score = score - thought
         parts, means, known_means = [], [], []
-        if self.forest_draws:
+        trees = 0 if exact else self.forest_draws
+        if trees:
             drawn, mean, known_mean = self._forest(features.table, score, weights, cell_features.table, rng)
             parts.append(drawn)
             means.append(mean)
             known_means.append(known_mean)
-        if self.process_draws:
-            drawn, mean, known_mean = self._process(features, score, cell_features, rng)
+        if exact or self.process_draws:
+            paths = self.process_draws + self.forest_draws - trees
+            drawn, mean, known_mean, left = self._process(features, score, cell_features, paths, rng)
+            if exact:
+                drawn = FrozenResiduals(seed=self.seed)(drawn, left)
             parts.append(drawn)
             means.append(mean)
             known_means.append(known_mean)
         scores = np.concatenate(parts)
         if prior is not None:
             scores = np.clip(scores + thought_cells.astype(np.float32), -_EDGE, _EDGE)
+        mean, known_mean = np.mean(means, axis=0) + thought_cells, np.mean(known_means, axis=0) + thought
+        if exact:
+            of_cells = np.concatenate([cells, read_cells], axis=1) if read is not None else cells
+            ran, which = _same_rows(of_cells, keyed[known.rows])
+            scores[:, ran] = known.score[which].astype(np.float32)
+            mean[ran], known_mean = known.score[which], known.score[rows]
         return Posterior(
             scores,
-            self.forest_draws,
-            np.mean(means, axis=0) + thought_cells,
+            trees,
+            mean,
             at,
-            np.mean(known_means, axis=0) + thought,
+            known_mean,
             known.knots,
             known.values,
             known.slope,
@@ -371,8 +388,8 @@ class MixedPosterior:
         return drawn, mean, np.asarray(ndtri(np.clip(own, 1.0 - edge, edge)))
 
     def _process(
-        self, features: Kernel, score: FloatArray, cells: Kernel, rng: np.random.Generator
-    ) -> tuple[Float32Array, FloatArray, FloatArray]:
+        self, features: Kernel, score: FloatArray, cells: Kernel, draws: int, rng: np.random.Generator
+    ) -> tuple[Float32Array, FloatArray, FloatArray, LeftOut]:
         from scipy.linalg import cho_factor, cho_solve
 
         rows = np.arange(score.size)
@@ -385,9 +402,10 @@ class MixedPosterior:
             (known.size, self.kernels),
             rng,
         )
-        share = np.diff(np.linspace(0, self.process_draws, len(sets) + 1).astype(np.int64))
+        share = np.diff(np.linspace(0, draws, len(sets) + 1).astype(np.int64))
         parts, mean, own = [], np.zeros(len(cells.table)), np.zeros(score.size)
-        for parameters, paths in zip(sets, share, strict=True):
+        expected, variance = np.zeros((len(sets), rows.size)), np.zeros(rows.size)
+        for k, (parameters, paths) in enumerate(zip(sets, share, strict=True)):
             everywhere = features.scaled(parameters.lengths)
             x, c = everywhere[rows], cells.scaled(parameters.lengths)
             covariance = parameters.covariance(x, x)
@@ -397,6 +415,10 @@ class MixedPosterior:
             solved = cho_solve(factor, score[rows] - centre)
             mean += (centre + across @ solved) / len(sets)
             own += (centre + parameters.covariance(everywhere, x) @ solved) / len(sets)
+            # Rasmussen and Williams (2006), section 5.4.2: what is predicted of a row without it.
+            alone = 1.0 / np.diag(cho_solve(factor, np.eye(len(x))))
+            expected[k] = score[rows] - solved * alone
+            variance += np.maximum(alone - parameters.noise, 0.0) / len(sets)
             # A prior draw from random features, moved by what it misses at the trials (Matheron's rule).
             omega = rng.standard_normal((x.shape[1], self.features))
             omega *= np.sqrt(5.0 / rng.chisquare(5.0, self.features))
@@ -409,7 +431,8 @@ class MixedPosterior:
             wave = np.cos((c @ omega + phase).astype(np.float32))
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
-        return np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own
+        left = LeftOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0))
+        return np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own, left
 
 
 _FITTED: dict[tuple[Any, ...], tuple[Any, Any]] = {}
@@ -450,6 +473,14 @@ def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntAr
     weights = np.full(rows, (score.size - best) / (rows - best))
     weights[:best] = 1.0
     return np.concatenate((order[:best], others)), weights
+
+
+def _same_rows(cells: FloatArray, known: FloatArray) -> tuple[IntArray, IntArray]:
+    """Numbers of the cells that are among known rows, and the numbers of those rows."""
+    code = row_codes(np.round(np.concatenate([known, cells]), 9) + 0.0)
+    row = {number: i for i, number in enumerate(code[: len(known)].tolist())}
+    which = np.array([row.get(number, -1) for number in code[len(known) :].tolist()], dtype=np.int64)
+    return np.flatnonzero(which >= 0), which[which >= 0]
 
 
 def _blank(X: ArrayLike, read: ArrayLike | None) -> FloatArray:

@@ -1,0 +1,59 @@
+"""A study whose objective gives the same to the last bit: claims, winner and confirmation are about what can be looked up."""
+
+import math
+
+import pytest
+
+import refine
+
+
+def rough(p):
+    """A slope with a frozen deviation of its own in every cell."""
+    return -abs(p["x"] - 6) + 1.5 * math.sin(12.9898 * p["x"] + 78.233 * p["y"])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A tree of one round of 40 of 121 cells, whose best configuration was run again."""
+    study = refine.Tree("rough", store=tmp_path_factory.mktemp("rough") / "refine.db")
+    made = study.add_round({"x": (0, 10), "y": (0, 10)}, rough, n=40, seed=3)
+    made.run(progress=False)
+    made.replicate(top=1)
+    yield study
+    study.close()
+
+
+@pytest.fixture
+def root(study):
+    """Its round."""
+    return study.rounds[0]
+
+
+def test_claim_holds_that_untried_cells_may_be_better(root):
+    """A smooth model that takes the deviations for noise is surer of its box, and wrongly."""
+    aware = refine.propose(root.analyze(), risk=0.05)
+    unaware = refine.propose(refine.analyze(root.space, root.trials, noise="retraining"), risk=0.05)
+    assert root.analyze().noise.deterministic
+    assert aware.probability_of(unaware.space) < unaware.claim.probability - 0.05
+
+
+@pytest.mark.parametrize("risk", [0.01, 0.15, 0.3])
+def test_best_observed_stays_inside(root, risk):
+    """At any risk."""
+    best = root.trials.nlargest(1, "value")
+    assert refine.propose(root.analyze(), risk=risk).space.contains(best).all()
+
+
+def test_winner_is_the_best_observed(study, root):
+    """Nothing is shrunk: what was seen is what comes again."""
+    winner, best = study.winner(), root.trials.nlargest(1, "value").iloc[0]
+    assert winner.is_best_observed
+    assert winner.expected == best["value"] == rough(winner.params)
+
+
+def test_there_is_nothing_to_confirm(study, root):
+    """The race ends without a run."""
+    before = len(root.replicates)
+    winner = study.confirm(budget=5)
+    assert winner.race.verdict == "noise"
+    assert len(root.replicates) == before
