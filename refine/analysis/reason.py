@@ -66,9 +66,9 @@ CODES = {
     "tried": "what was tried: n, parameters",
     # Of a preview.
     "new_value": "a value that the present space does not have: parameter, value, meant",
-    "best_outside": "the best trial lies outside, others as good stay: metric, best",
-    "best_lost": "the best value is lost: metric, best, best_kept, no_value",
-    "some_outside": "trials of the best 10 lie outside: ranks",
+    "best_outside": "the best trial lies outside, others as good stay: metric, best, ranks, low, high, inside (expected again)",
+    "best_lost": "the best value is lost: the same, best_kept, no_value",
+    "some_outside": "trials of the best 10 lie outside: the same as of best_outside",
     # Proposals stored by earlier versions have sentences.
     "text": "a sentence of an earlier version: text",
 }

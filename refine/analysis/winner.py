@@ -155,6 +155,7 @@ class Winner(Shown):
             NaN where there is no posterior.
         epsilon: Loss that counts as none, in units of the metric: what was said, else what the runs can tell apart; see
             :meth:`refine.stats.Resolution.tolerance`.
+        epsilon_source: Where it comes from.
         race: How the race stood that confirmed it; ``None`` where it was not asked for.
         gain: What it is worth beside the baseline; ``None`` where nobody gave one, or it has no value.
         tolerance: What counts as nearly as good: ``epsilon``.
@@ -173,6 +174,7 @@ class Winner(Shown):
     noise: stats.Resolution
     within: float
     epsilon: float
+    epsilon_source: str = "none"
     race: Race | None = None
     gain: Gain | None = None
     tolerance: float = 0.0
@@ -401,6 +403,7 @@ class Judged:
             noise=self.noise,
             within=within,
             epsilon=tolerated,
+            epsilon_source=self.noise.tolerance(epsilon)[1],
             race=race,
             gain=self._gain(order[0], expected),
             tolerance=tolerated,

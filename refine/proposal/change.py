@@ -20,6 +20,9 @@ from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 
+SURE = {"sure": 0.02, "likely": 0.1}
+"""How sure a change is -> up to which risk."""
+
 KINDS = ("narrow", "drop", "widen", "reopen", "fix", "leave", "keep")
 
 
@@ -49,6 +52,13 @@ class Change:
     q: float
     reasons: tuple[Reason, ...]
     risk: float = math.nan
+
+    @property
+    def sure(self) -> str:
+        """How sure it is that this change alone loses nothing: ``"sure"``, ``"likely"`` or ``"open"``; see :data:`SURE`."""
+        if math.isnan(self.risk):
+            return "open"
+        return next((word for word, most in SURE.items() if self.risk <= most), "open")
 
 
 def without_unread(analysis: Analysis, changes: Sequence[Change], space: Space) -> tuple[Change, ...]:

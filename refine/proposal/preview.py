@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
@@ -21,9 +23,30 @@ from refine.space.space import Space
 from refine.trials.frame import best_first
 from refine.utils.display import Shown
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _TOP = 0.1
 _LEAST_TOP = 10
 _LEAST_TIMED = 5
+
+
+class Expected(NamedTuple):
+    """What the best trials are expected to give when they are trained again, in the metric's own sign.
+
+    Attributes:
+        low: The least of those among the best 10 that lie outside.
+        high: The most of those.
+        inside: The best of the trials that lie inside.
+        loss: How much better the best of those outside is than ``inside``; below 0 where it is worse.
+        exact: Whether there is no noise, so that these are the values observed.
+    """
+
+    low: float
+    high: float
+    inside: float
+    loss: float
+    exact: bool
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,6 +75,8 @@ class Preview(Shown):
         workers: How many trials run at a time.
         new_values: Values of choices that the present space does not have: they may be meant, or typing errors.
         no_value: How many trials inside ended without a value.
+        expected: What trials outside and inside are expected to give again; ``None`` where none of the best 10 is outside, or
+            nothing can be expected.
     """
 
     space: Space
@@ -74,21 +99,25 @@ class Preview(Shown):
     workers: int
     new_values: tuple[Reason, ...] = ()
     no_value: int = 0
+    expected: Expected | None = None
 
     @property
     def throws(self) -> bool:
-        """Whether the best value is lost: the best trial lies outside, and none inside is as good."""
-        return 1 in self.lost and self.best_kept != self.best
+        """Whether the best is lost: the best trial lies outside, none inside is as good, and none is expected to be."""
+        lost = 1 in self.lost and self.best_kept != self.best
+        return lost and not (self.expected is not None and self.expected.loss <= self.epsilon)
 
     @property
     def warning(self) -> Reason | None:
         """What of the best would be left out; ``None`` where nothing."""
-        at = {"metric": self.metric, "best": self.best}
-        if self.throws:
+        at = {"metric": self.metric, "best": self.best, "ranks": list(self.lost)}
+        if self.expected is not None:
+            at |= {name: getattr(self.expected, name) for name in ("low", "high", "inside", "exact")}
+        if 1 in self.lost and self.best_kept != self.best:
             return Reason("best_lost", {**at, "best_kept": self.best_kept, "no_value": self.no_value})
         if 1 in self.lost:
             return Reason("best_outside", at)
-        return Reason("some_outside", {"ranks": list(self.lost)}) if self.lost else None
+        return Reason("some_outside", at) if self.lost else None
 
 
 def preview_of(
@@ -143,7 +172,32 @@ def preview_of(
         workers=workers,
         new_values=new_values(proposal.old, space, proposal.space),
         no_value=_without_value(analysis, space),
+        expected=_expected(proposal, analysis, ranked, inside),
     )
+
+
+def _expected(
+    proposal: Proposal, analysis: Analysis, ranked: pd.DataFrame, inside: npt.NDArray[np.bool_]
+) -> Expected | None:
+    """What the posterior expects of the best 10 outside and of the trials inside."""
+    posterior = proposal.posterior
+    if posterior is None or inside[:10].all() or not inside.any():
+        return None
+    means = posterior.value(posterior.known_mean)
+    by_row = {
+        row.tobytes(): float(mean)
+        for row, mean in zip(np.round(analysis.X[posterior.known], 9) + 0.0, means, strict=True)
+    }
+    at = np.column_stack([e.parameter.unit(ranked[e.name].to_numpy()) for e in analysis.parameters])
+    value = np.asarray([by_row.get(row.tobytes(), math.nan) for row in np.round(at, 9) + 0.0])
+    if analysis.noise.deterministic:
+        value = analysis.sign * np.asarray(ranked["value"], dtype=float)
+    there, here = value[:10][~inside[:10]], value[inside]
+    if np.isnan(there).all() or np.isnan(here).all():
+        return None
+    best, most = float(np.nanmax(here)), float(np.nanmax(there))
+    low, high = sorted((analysis.sign * float(np.nanmin(there)), analysis.sign * most))
+    return Expected(low, high, analysis.sign * best, most - best, analysis.noise.deterministic)
 
 
 def kept_of_top(analysis: Analysis, space: Space, allow_degenerate: bool = False) -> tuple[int, int]:

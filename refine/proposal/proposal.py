@@ -205,6 +205,12 @@ class Proposal(Shown):
         return self._made_of.surrogate.elsewhere(self.space, self.claim.epsilon)
 
     @property
+    def posterior(self) -> stats.Posterior | None:
+        """The posterior of the (first) goal that it is read off; ``None`` where there is none, or it is gone."""
+        surrogate = None if self._made_of is None else self._made_of.surrogate
+        return None if surrogate is None else surrogate.posterior
+
+    @property
     def risks(self) -> tuple[float, ...]:
         """Risks that are listed beside each other: 1, 5, 15 and 30 %, and those that were asked for."""
         asked = self.risk if self._made_of is None else self._made_of.most

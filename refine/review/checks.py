@@ -24,6 +24,7 @@ from refine.analysis.population import space_filling_rows
 from refine.analysis.reason import plain
 from refine.analysis.selection import unusable
 from refine.errors import AnalysisError
+from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
 from refine.review.worth import CONFIRM, CONTINUE, RUNS, Worth
 from refine.space.limits import widened
@@ -59,7 +60,7 @@ PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
 
 CODES = {
     "goal": ("narrows_question", "question", "explores", "no_goal"),
-    "edges": ("piled_up", "at_end", "inside"),
+    "edges": ("piled_up", "widened", "at_end", "inside"),
     "enough": ("nothing_varies", "nothing_read", "untested", "judged", "too_few"),
     "code": ("several",),
     "infeasible": ("few", "many"),
@@ -171,20 +172,33 @@ def _unknown(key: str, code: str, picture: str = "", action: Action | None = Non
 def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:
     """Whether the best trials sit at an end that could be moved."""
     piled: list[list[str]] = []
+    changes = () if proposal is None else proposal.changes
+    widened_ends = [[c.name, side] for c in changes if c.kind == "widen" for side in _moved(c)]
     at_end: list[list[Any]] = []
     for e in analysis.parameters:
-        wider = proposal is not None and any(c.name == e.name and c.kind == "widen" for c in proposal.changes)
-        piled += [[e.name, side] for side in open_ends(e) if not wider]
+        piled += [[e.name, side] for side in open_ends(e) if [e.name, side] not in widened_ends]
         p = e.parameter
         if e.matters and isinstance(p, Range):
             limits = {"low": p.low, "high": p.high}
             beyond = [side for side in limits if widened(e.name, p, p, side) is not None]
             at_end += [[e.name, side, limits[side]] for side in beyond if best[e.name] == limits[side]]
     # The pile and the best trial may be at the same end.
-    count = len({(name, side) for name, side, *_ in (*piled, *at_end)})
-    values = _values(ends=count, piled=piled, at_end=at_end, proposal=proposal is not None)
-    verdict, code = (FAIL, "piled_up") if piled else (WARN, "at_end") if at_end else (PASS, "inside")
+    count = len({(name, side) for name, side, *_ in (*piled, *widened_ends, *at_end)})
+    values = _values(
+        ends=count, piled=piled, widened=widened_ends, at_end=at_end, proposal=proposal is not None
+    )
+    verdict, code = (WARN, "at_end") if at_end else (WARN, "widened") if widened_ends else (PASS, "inside")
+    if piled:
+        verdict, code = FAIL, "piled_up"
     return Check("edges", verdict, code, values, count, "edges")
+
+
+def _moved(change: Change) -> list[str]:
+    """Ends of a range beyond which a change goes."""
+    old, new = change.old, change.new
+    assert isinstance(old, Range)
+    assert isinstance(new, Range)
+    return ["low"] * (new.low < old.low) + ["high"] * (new.high > old.high)
 
 
 def enough(analysis: Analysis) -> Check:

@@ -13,8 +13,9 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.analysis.reason import Reason
-from refine.proposal.alternatives import left_to_run
+from refine.proposal.alternatives import advice, left_to_run
 from refine.proposal.proposal import Proposal
+from refine.space.space import Space
 from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
 
@@ -55,6 +56,21 @@ class NextStep:
         }
 
 
+def advised_size(analysis: Analysis, proposal: Proposal, space: Space, planned: int) -> int:
+    """How many configurations the next round is advised to run, no more than this one: what everything that names a size says.
+
+    Args:
+        analysis: What was measured.
+        proposal: What is proposed.
+        space: What the next round searches; the proposed one, or an edited one.
+        planned: Configurations planned for this round.
+    """
+    advised = proposal.advice
+    if advised is None or space != proposal.space:
+        advised = advice(analysis, space, left_to_run(analysis, space))
+    return max(1, min(planned, advised.n))
+
+
 def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextStep:
     """What a round asks for next.
 
@@ -70,7 +86,7 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextSt
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     each = median_seconds(analysis)
     if changed:
-        n = proposal.advice.n if proposal.advice is not None else planned
+        n = advised_size(analysis, proposal, proposal.space, planned)
         reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each})
         return NextStep(Action("review.accept", n=n), (reason,), n, n * each)
     read = [e for e in analysis.parameters if e.read != 0]

@@ -19,7 +19,7 @@ from refine.proposal.proposal import Claim, Proposal
 from refine.review.branch_claim import BranchClaim, branch_claim
 from refine.review.checklist import Checks
 from refine.review.decision import Decision, check_author, check_note, decided_space
-from refine.review.next_step import NextStep, next_step_of
+from refine.review.next_step import NextStep, advised_size, next_step_of
 from refine.review.rehearsal import Rehearsal, check_plan, plans_beside, rehearse
 from refine.review.suggestions import Suggestion, suggestions_beside
 from refine.review.worth import Worth, worth_of
@@ -89,6 +89,7 @@ class Subject(Protocol):
         belief: Mapping[str, Any] | None,
         design: Any,
         pruner: Any,
+        advised: int | None,
     ) -> Self:
         """Creates the child that a decision leads to."""
 
@@ -209,6 +210,11 @@ class Review(Shown, Generic[R]):
         return replace(self.proposal.claim, probability=self.proposal.probability_of(self.space))
 
     @cached_property
+    def advised(self) -> int:
+        """How many configurations :meth:`accept` runs where nothing is said: enough to judge by, no more than this round."""
+        return advised_size(self.analysis, self.proposal, self.space, self.round.n)
+
+    @cached_property
     def next_step(self) -> NextStep:
         """What to do next: decide, run more of this round, or run its best again; with reasons and cost."""
         return next_step_of(self.analysis, self.proposal, self.round.n)
@@ -216,7 +222,7 @@ class Review(Shown, Generic[R]):
     @cached_property
     def _worth(self) -> Worth | None:
         """Whether accepting now, with no options, is worth it; ``None`` where that can't be told."""
-        return worth_of(self.analysis, self.proposal.claim.epsilon, self.space, self.round.n)
+        return worth_of(self.analysis, self.proposal.claim.epsilon, self.space, self.advised)
 
     def worth(
         self,
@@ -231,7 +237,7 @@ class Review(Shown, Generic[R]):
         The round that accepting now would make is simulated on the posterior, again and again.
 
         Args:
-            n: How many configurations it would run; default as many as this round.
+            n: How many configurations it would run; default :attr:`advised`.
             exploit: Its share of exploit trials; see :meth:`accept`.
             audit: Its share of audit trials; see :meth:`accept`.
             price: What one trial costs, in units of the metric: ``price=0.0001`` says that a round of 30 trials has to be expected
@@ -259,7 +265,7 @@ class Review(Shown, Generic[R]):
                 self.analysis,
                 self.proposal.claim.epsilon,
                 self.space,
-                n or self.round.n,
+                n or self.advised,
                 exploit,
                 audit,
                 math.nan if price is None else price,
@@ -317,7 +323,7 @@ class Review(Shown, Generic[R]):
 
         Args:
             note: Why, in your words.
-            n: How many configurations the child runs; without ``n`` and ``downsample`` as many as this round.
+            n: How many configurations the child runs; without ``n`` and ``downsample`` :attr:`advised`.
             downsample: The same as a share of what is left.
             exploit: Share of the child's configurations that is spent where the optimum is plausible; the rest is
                 drawn evenly over its space.
@@ -344,7 +350,15 @@ class Review(Shown, Generic[R]):
         first = given_configurations(space, given)
         self.round._keep_proposal(self.proposal)
         return self.round._create_child(
-            decision, n, downsample, shares=shares, given=first, belief=belief, design=design, pruner=pruner
+            decision,
+            n,
+            downsample,
+            shares=shares,
+            given=first,
+            belief=belief,
+            design=design,
+            pruner=pruner,
+            advised=self.advised,
         )
 
     def _as_decision(self, kind: str, note: str, author: str) -> Decision:
@@ -383,7 +397,7 @@ class Review(Shown, Generic[R]):
 
         Args:
             edits: As in :meth:`edit`, for names that are no Python identifiers, or are called ``n`` or ``workers``.
-            n: Configurations of the next round; default as many as this one.
+            n: Configurations of the next round; default :attr:`advised`.
             workers: How many trials would run at a time.
             named: As in :meth:`edit`.
 
@@ -398,7 +412,7 @@ class Review(Shown, Generic[R]):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
         looked = self.edit(edits, **named) if edits is not None or named else self
-        n, allow_degenerate = n or self.round.n, self.round.node.allow_degenerate
+        n, allow_degenerate = n or looked.advised, self.round.node.allow_degenerate
         return preview_of(self.proposal, self.analysis, looked.space, n, workers, allow_degenerate)
 
     def checks(self) -> Checks:

@@ -17,6 +17,7 @@ from refine.space.parsing import check_no_list, level_count, parse
 from refine.space.rounding import cut
 from refine.space.space import Space
 from refine.utils.action import Action, Symbol
+from refine.utils.format import number
 
 
 def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
@@ -237,10 +238,24 @@ def refined(old: Range, levels: Sequence[float], parts: int) -> Range:
     return old.with_levels([levels[0], *(v for part in inner for v in part)])
 
 
+def level_text(parameter: Parameter, value: Any) -> str:
+    """A value of a range in the fewest digits, from three on, that tell its levels apart: ``0.316``, never ``0.316228``.
+
+    Args:
+        parameter: What it is a value of.
+        value: The value; one of choices is shown by its label.
+    """
+    if not isinstance(parameter, Range):
+        return label(value)
+    levels = np.unique(np.asarray(parameter.grid, dtype=float))
+    digits = next((d for d in (3, 4, 5) if len({number(v, d) for v in levels}) == len(levels)), 6)
+    return number(float(value), digits)
+
+
 def bounds_text(parameter: Parameter) -> str:
     """How a parameter is named in tables: ``0 to 0.2``, ``Adam, Nadam``, ``150``."""
     if isinstance(parameter, Range):
-        return f"{label(parameter.low)} to {label(parameter.high)}"
+        return f"{level_text(parameter, parameter.low)} to {level_text(parameter, parameter.high)}"
     assert isinstance(parameter, Categorical)
     return ", ".join(parameter.labels)
 

@@ -43,11 +43,13 @@ class How(NamedTuple):
         method: Name of the design; ``None`` takes the parent's space-filling one, ``"sobol"`` where that was adaptive.
         pruner: As plain data.
         belief: What is believed from here on; ``None`` where what was believed before goes on.
+        advised: How many configurations where nothing is said of it; ``None`` for as many as the parent.
     """
 
     method: str | None = None
     pruner: Mapping[str, Any] | None = None
     belief: Belief | None = None
+    advised: int | None = None
 
 
 def add_child(
@@ -136,7 +138,11 @@ def add_child(
                 f"nothing is left to run: all {len(inherited):,} configurations of this space were run by earlier "
                 "rounds; widen it, or give its ranges more levels"
             )
-        n = known.n if known else max(1, min(stored.n, feasible(node.space).count - len(inherited)))
+        n = (
+            known.n
+            if known
+            else max(1, min(how.advised or stored.n, feasible(node.space).count - len(inherited)))
+        )
     sized = how_many_asked if node.adaptive else how_many
     asked = [("given", encode_configuration(p)) for p in given]
     count = sized(node.space, n, downsample, len(inherited) - off_grid(node.space, asked))

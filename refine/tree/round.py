@@ -22,6 +22,7 @@ from refine.proposal.proposal import Proposal, check_epsilon, check_risk, propos
 from refine.review.checklist import Checks, checks_of
 from refine.review.checks import Known
 from refine.review.decision import Decision, check_author, check_note
+from refine.review.next_step import advised_size
 from refine.review.rehearsal import Rehearsal, check_plan
 from refine.review.review import Review
 from refine.review.worth import Worth, worth_of
@@ -677,16 +678,19 @@ class Round(Shown):
 
         Args:
             analysis: Of this round, where it was made already.
-            proposal: What is proposed on it; ``None`` where nothing is. :meth:`Review.checks` gives its own.
+            proposal: What is proposed on it; default what was proposed last on this evidence. :meth:`Review.checks` gives its own.
 
         Raises:
             AnalysisError: The round can't be analysed yet, or no trial may be called best.
         """
         here = self._at_once()
         found = here.analyze() if analysis is None else analysis
-        space = self.space if proposal is None else proposal.space
-        epsilon = here.epsilon if proposal is None else proposal.claim.epsilon
-        return here._checks(found, proposal, worth_of(found, epsilon, space, here.n))
+        if proposal is None:
+            proposal = next((p for p in reversed(here._proposals) if p.evidence == found.digest), None)
+        if proposal is None:
+            return here._checks(found, None, worth_of(found, here.epsilon, self.space, here.n))
+        n = advised_size(found, proposal, proposal.space, here.n)
+        return here._checks(found, proposal, worth_of(found, proposal.claim.epsilon, proposal.space, n))
 
     def _checks(self, analysis: Analysis, proposal: Proposal | None, worth: Worth | None) -> Checks:
         here = self._at_once()
@@ -1013,6 +1017,7 @@ class Round(Shown):
         belief: Mapping[str, Any] | None = None,
         design: Any = None,
         pruner: Any = None,
+        advised: int | None = None,
     ) -> Round:
         """Creates the child that a decision leads to."""
         # The child takes over what this handle calls its metric, not what the store does.
@@ -1038,17 +1043,21 @@ class Round(Shown):
             previous or {},
             seed,
             shares,
-            How(method, rule, believed),
+            How(method, rule, believed, advised),
             given,
         )
         self.context.keep_tools(node, sampler, tool)
         return Round(self.context, node, self.metric, self.direction)
 
+    @property
+    def _proposals(self) -> list[Proposal]:
+        """What was proposed on it and kept, the last one at the end."""
+        kept = self.context.reader.proposals(self._stored.pk).values()
+        return [Proposal.from_json(json.loads(content)) for content in kept]
+
     def _as_stored(self, proposal: Proposal) -> Proposal:
         """The proposal under the digest of an equal one that is stored, whichever version of refine stored it."""
-        kept = self.context.reader.proposals(self._stored.pk).values()
-        known = [Proposal.from_json(json.loads(content)) for content in kept]
-        same = [stored for stored in known if proposal.same_as(stored)]
+        same = [stored for stored in self._proposals if proposal.same_as(stored)]
         return proposal.known_as(same[-1]) if same else proposal
 
     def _keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:

@@ -65,12 +65,12 @@ class Assistant:
     def analysis(self, round_id: str) -> str:
         """What the round's trials teach about every parameter: effects with intervals, q-values, where the good trials lie."""
         with self.open_tree() as tree:
-            return str(tree[round_id].analyze())
+            return str(tree[round_id].analyze().details)
 
     def proposal(self, round_id: str, risk: float = 0.05) -> str:
         """The narrowed space that is proposed at a risk, with the reason for every change and the claim."""
         with self.open_tree() as tree:
-            return str(tree[round_id].propose(risk, keep=False))
+            return str(tree[round_id].propose(risk, keep=False).details)
 
     def menu(self, round_id: str) -> str:
         """What more or less risk would buy: proposals by risk, beside each other."""
@@ -80,7 +80,7 @@ class Assistant:
     def checks(self, round_id: str) -> str:
         """Questions to ask before deciding, each with a verdict, its number and what to do."""
         with self.open_tree() as tree:
-            return str(tree[round_id].propose(keep=False).checks())
+            return str(tree[round_id].propose(keep=False).checks().details)
 
     def winner(self) -> str:
         """The configuration to hand over by posterior mean, with what to expect when it is trained again."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from refine.proposal.preview import Preview
 from refine.report.markdown.script import objective_line
 from refine.report.pages.proposal import why
 from refine.report.pages.reasons import times
-from refine.review.checklist import Checks
 from refine.review.checks import FAIL
 from refine.review.review import Review
 from refine.run.identity import UNNAMED, objective_data, objective_name
@@ -28,7 +26,7 @@ from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.ui.prompts import Back, Dialogue, Stopped
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Cell, Grid, Page, Shown, Text, without_sentences
+from refine.utils.display import Cell, Grid, Page, Shown, Text
 from refine.utils.files import write_whole
 from refine.utils.format import join, percent, probability, score
 
@@ -269,8 +267,8 @@ class _Walk:
         self.risk = self.dialogue.share(question, 0.05, low=0.01)
         review = self.at.propose(risk=self.risk)
         self.script.add(f"review = round.propose(risk={self.risk!r})")
-        self.dialogue.show(_in_short(review.page()))
-        self.dialogue.show(_to_heed(review.checks()))
+        self.dialogue.show(review.page())
+        self.dialogue.show(review.checks().page())
         self.review = review
         changes = [c for c in review.proposal.changes if c.kind != "keep"]
         each = [
@@ -322,7 +320,8 @@ class _Walk:
     def _lost_by(self, change: Change) -> str:
         """What a change throws away by itself; empty where that is nothing."""
         best = self._reviewed.analysis.best[change.name]
-        if change.old.contains([best])[0] and not change.new.contains([best])[0]:
+        leaves = change.old.contains([best])[0] and not change.new.contains([best])[0]
+        if leaves and self._reviewed.preview().throws:
             return "the best trial lies outside"
         if change.risk > self.risk:
             return f"it alone loses more than is accepted, with probability {probability(change.risk)}"
@@ -367,11 +366,7 @@ class _Walk:
     def decide(self) -> bool:
         """Previews everything, asks for size and reason, and accepts or declines."""
         review = self._reviewed
-        advised = review.proposal.advice
-        n = self.dialogue.whole(
-            "How many configurations in the next round?",
-            advised.n if advised and advised.n else review.round.n,
-        )
+        n = self.dialogue.whole("How many configurations in the next round?", review.advised)
         seen = review.preview(n=n)
         self.dialogue.show(seen.page())
         failed = [c for c in review.checks().checks if c.verdict == FAIL]
@@ -403,20 +398,6 @@ def _other_name(found: Round, given: Objective) -> str | None:
     """The name that a round was added with, where it is not its objective's own."""
     name = found.node.objective
     return None if name.startswith(UNNAMED) or name == objective_name(given) else name
-
-
-def _in_short(page: Page) -> Page:
-    """A page whose tables leave out their sentences: those come with the questions."""
-    # What to do next, whether another round is worth it, and the claim.
-    blocks = list(takewhile(lambda b: isinstance(b, Text), page.blocks))
-    grids = [b for b in page.blocks if isinstance(b, Grid)]
-    return Page(page.title, (*blocks, *map(without_sentences, grids)))
-
-
-def _to_heed(checks: Checks) -> Page:
-    """The checks that do not pass."""
-    shown = replace(checks, checks=tuple(c for c in checks.checks if c.verdict != "pass"))
-    return Page(checks.page().title, shown.page().blocks if shown.checks else ())
 
 
 def _levels(evidence: Any) -> Page:

@@ -1,7 +1,8 @@
 """What objects look like: a page of texts, tables and calls, as plain text, in a terminal's colours, or as HTML.
 
-A page is plain data. Objects that people hold derive from :class:`Shown`; what their page is, is registered from
-above (:mod:`refine.utils.provided`). Printing, notebooks and the command line render the same one. Nothing in a page is markup: what people wrote stays as it is.
+A page is plain data, in three depths: the glance is what prints; folds say why; others hold all the rest. Objects that people hold
+derive from :class:`Shown`; what their page is, is registered from above (:mod:`refine.utils.provided`). Printing, notebooks, reports,
+the command line and the review page render the same one. Nothing in a page is markup: what people wrote stays as it is.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import io
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refine.errors import shown
+from refine.errors import AnalysisError, did_you_mean, shown
 from refine.utils.action import Action
 from refine.utils.provided import page_maker
 
@@ -84,12 +85,14 @@ class Grid:
         rows: Texts, or cells with a tone, as many to a row as there are titles.
         right: Columns of figures, which stand at the right.
         wide: Columns of sentences: they take the room that is left, or stand below where there is too little.
+        title: A line above. A table that has one is printed without the titles of its columns.
     """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str | Cell, ...], ...]
     right: tuple[int, ...] = ()
     wide: tuple[int, ...] = ()
+    title: str = ""
 
 
 def without_sentences(grid: Grid) -> Grid:
@@ -109,6 +112,17 @@ class Items:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """The few facts that decide.
+
+    Attributes:
+        rows: A word and a sentence each: ``Safe?`` and ``About 1 % chance to lose more than 0.003.``
+    """
+
+    rows: tuple[tuple[str, str | Cell], ...]
+
+
+@dataclass(frozen=True)
 class Branch:
     """A node of a tree with what hangs on it; a first line, and lines below."""
 
@@ -116,7 +130,24 @@ class Branch:
     children: tuple[Branch, ...] = ()
 
 
-Block = Text | Grid | Items | Branch
+Block = Text | Grid | Items | Facts | Branch
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a page holds back until somebody asks.
+
+    Attributes:
+        title: What it is about, in a line.
+        blocks: What it says.
+        about: The name that it is asked for by, as a parameter's; empty where it has none.
+        why: Whether it says why; else it is among the details.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    about: str = ""
+    why: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,13 +156,72 @@ class Page:
 
     Attributes:
         title: Its first line.
-        blocks: What follows.
-        calls: What one would sensibly call next, or type where a shell shows the page.
+        blocks: The glance: what is printed.
+        calls: What one would sensibly call next, the likeliest first, or type where a shell shows the page.
+        folds: What is told to those who ask for it.
     """
 
     title: str
     blocks: tuple[Block, ...] = ()
     calls: tuple[Action | str, ...] = ()
+    folds: tuple[Fold, ...] = ()
+
+    def why(self, about: str = "") -> Page:
+        """The folds that say why, opened.
+
+        Args:
+            about: Of this alone, as of a parameter.
+
+        Raises:
+            AnalysisError: There is nothing to say about that.
+        """
+        folds = [fold for fold in self.folds if (fold.about == about if about else fold.why)]
+        if about and not folds:
+            names = list(dict.fromkeys(fold.about for fold in self.folds if fold.about))
+            raise AnalysisError(f"why: nothing is said about {about!r}; {did_you_mean(about, names)}")
+        return Page("" if about else self.title, _opened(folds))
+
+    @property
+    def details(self) -> Page:
+        """Everything: the glance, and all folds opened."""
+        return replace(self, blocks=(*self.blocks, *_opened(self.folds)), folds=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data: texts, tables and calls of the glance, and the folds."""
+        return {
+            "title": self.title,
+            "blocks": [_plain(block) for block in self.blocks],
+            "next": [str(call) for call in self.calls],
+            "folds": [
+                {"title": f.title, "about": f.about, "why": f.why, "blocks": [_plain(b) for b in f.blocks]}
+                for f in self.folds
+            ],
+        }
+
+
+def _opened(folds: Sequence[Fold]) -> tuple[Block, ...]:
+    return tuple(block for fold in folds for block in (Text(fold.title, "strong"), *fold.blocks))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Cell | Text):
+        call = {} if value.call is None else {"call": str(value.call)}
+        tone = {"tone": value.tone} if value.tone else {}
+        return (
+            value.text
+            if isinstance(value, Cell) and not call and not tone
+            else {"text": value.text, **tone, **call}
+        )
+    if isinstance(value, Grid):
+        wide = {"title": value.title} if value.title else {}
+        return {**wide, "head": list(value.head), "rows": _plain(value.rows), "right": list(value.right)}
+    if isinstance(value, Items):
+        return {"items": _plain(value.items), "numbered": value.numbered}
+    if isinstance(value, Facts):
+        return {"facts": _plain(value.rows)}
+    if isinstance(value, Branch):
+        return {"lines": _plain(value.lines), "children": _plain(value.children)}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 class Shown:
@@ -143,6 +233,22 @@ class Shown:
         """What it shows of itself: made by the function that is registered for its class."""
         page: Page = page_maker(type(self))(self)
         return page
+
+    def why(self, about: str = "") -> Opened:
+        """Why it says what it says: ``review.why()``, or of one parameter ``review.why("lr")``.
+
+        Args:
+            about: A parameter's name; default everything that decides.
+
+        Raises:
+            AnalysisError: There is nothing to say about that.
+        """
+        return Opened(self.page().why(about))
+
+    @property
+    def details(self) -> Opened:
+        """Everything that there is to say, with every number."""
+        return Opened(self.page().details)
 
     def __str__(self) -> str:
         return to_text(self.page())
@@ -160,6 +266,17 @@ class Shown:
         # IPython asks for this of what a line or cell evaluates to: colours at a terminal, HTML in a notebook.
         page = self.page()
         return {"text/plain": to_terminal(page), "text/html": to_html(page)}
+
+
+@dataclass(frozen=True, repr=False)
+class Opened(Shown):
+    """A page as it is looked at: with its folds open."""
+
+    _page: Page
+
+    def page(self) -> Page:
+        """The page."""
+        return self._page
 
 
 def to_text(page: Page, width: int | None = None) -> str:
@@ -197,8 +314,12 @@ def to_html(page: Page) -> str:
     )
     parts += [_HTML[type(block)](block) for block in page.blocks]
     if page.calls:
-        calls = " ".join(_span(line(str(call)), "code") for call in page.calls)
-        parts.append(f'<p style="margin:.5em 0;opacity:.8">next: {calls}</p>')
+        parts.append(_html_facts(_next_facts(page.calls)))
+    parts += [
+        f'<details style="margin:.3em 0"><summary>{_escaped(line(fold.title))}</summary>'
+        f"{''.join(_HTML[type(block)](block) for block in fold.blocks)}</details>"
+        for fold in page.folds
+    ]
     return f'<div style="line-height:1.4;max-width:64em;overflow-x:auto">{"".join(parts)}</div>'
 
 
@@ -229,7 +350,10 @@ def _parts(page: Page) -> list[RenderableType]:
     parts: list[RenderableType] = [_styled(line(page.title), "strong")] if page.title else []
     for block in page.blocks:
         parts += ["", *_RICH[type(block)](block)] if parts else _RICH[type(block)](block)
-    return [*parts, "", *_next_lines(page.calls)] if page.calls else parts
+    if not page.calls:
+        return parts
+    joined = bool(page.blocks) and isinstance(page.blocks[-1], Facts) and not isinstance(page.calls[0], str)
+    return [*parts, *([] if joined else [""]), *_next_lines(page.calls)]
 
 
 def _styled(text: str, tone: str) -> RichText:
@@ -259,15 +383,20 @@ def _said(block: Text | Cell) -> str:
     return shown(block.text) if isinstance(block, Text) and block.lines else line(block.text)
 
 
-def _next_lines(calls: Sequence[Action | str]) -> list[RenderableType]:
-    from rich.text import Text as RichText
+_LABEL = 9  # columns of the words before facts
 
-    if all(isinstance(call, str) for call in calls):
-        return [RichText("next:", style="dim"), *map(_command, map(str, calls))]
-    whole = RichText("next: ", style="dim")
-    for i, call in enumerate(calls):
-        whole.append(", " if i else "", style="dim").append(line(str(call)), style=_TONES["code"][0])
-    return [whole]
+
+def _next_facts(calls: Sequence[Action | str]) -> Facts:
+    """Calls as facts: the likeliest, and the others."""
+    others = " · ".join(line(str(call)) for call in calls[1:])
+    rest: tuple[tuple[str, str | Cell], ...] = (("Or", Cell(others, "code")),) if others else ()
+    return Facts((("Next", Cell(line(str(calls[0])), "code")), *rest))
+
+
+def _next_lines(calls: Sequence[Action | str]) -> list[RenderableType]:
+    if not any(isinstance(call, str) for call in calls):
+        return _rich_facts(_next_facts(calls))
+    return [_styled("next:", "faint"), *map(_command, map(str, calls))]
 
 
 def _cell(value: str | Cell) -> Cell:
@@ -296,6 +425,8 @@ class _Grid:
     def parts(self, console: Console, width: int) -> list[RenderableType]:
         """The table, or the table without its sentences, and these."""
         block = self.block
+        if block.title:
+            return [_styled(line(block.title), ""), _plain_table(block)]
         table = _table(without_sentences(block))
         taken = console.measure(table, options=console.options.update(width=_ENDLESS)).maximum
         if not block.wide or width - taken >= _SENTENCE * len(block.wide):
@@ -323,6 +454,33 @@ def _table(block: Grid) -> Table:
     for row in block.rows:
         table.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in map(_cell, row)))
     return table
+
+
+def _plain_table(block: Grid) -> RenderableType:
+    """A table of a few rows without titles, set off from the margin."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text as RichText
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for j in range(len(block.head)):
+        side: Any = "right" if j in block.right else "left"
+        short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
+        table.add_column(justify=side, no_wrap=short)
+    for row in block.rows:
+        table.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in map(_cell, row)))
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _rich_facts(block: Facts) -> list[RenderableType]:
+    from rich.table import Table
+
+    table = Table.grid()
+    table.add_column(min_width=_LABEL, no_wrap=True)
+    table.add_column()
+    for word, said in block.rows:
+        table.add_row(_styled(line(word), "strong"), _called(_cell(said))[0])
+    return [table]
 
 
 def _rich_grid(block: Grid) -> list[RenderableType]:
@@ -366,7 +524,13 @@ def _rich_branch(block: Branch) -> list[RenderableType]:
     return [grow(block, None)]
 
 
-_RICH: dict[type, Any] = {Text: _rich_text, Grid: _rich_grid, Items: _rich_items, Branch: _rich_branch}
+_RICH: dict[type, Any] = {
+    Text: _rich_text,
+    Grid: _rich_grid,
+    Items: _rich_items,
+    Facts: _rich_facts,
+    Branch: _rich_branch,
+}
 
 # HTML.
 
@@ -400,9 +564,11 @@ def _html_grid(block: Grid) -> str:
         return f'<tr style="background:transparent">{"".join(out)}</tr>'
 
     body = "".join(row(cells, "td") for cells in block.rows)
+    title = f'<p style="margin:.4em 0">{_escaped(line(block.title))}</p>' if block.title else ""
+    head = "" if block.title else f"<thead>{row(block.head, 'th')}</thead>"
     return (
-        '<table style="border-collapse:collapse;font-size:.95em;margin:.4em 0">'
-        f"<thead>{row(block.head, 'th')}</thead><tbody>{body}</tbody></table>"
+        f'{title}<table style="border-collapse:collapse;font-size:.95em;margin:.4em 0">'
+        f"{head}<tbody>{body}</tbody></table>"
     )
 
 
@@ -420,4 +586,23 @@ def _html_branch(block: Branch) -> str:
     return f'<div>{lines}<ul style="margin:.1em 0;padding-left:1.4em">{items}</ul></div>'
 
 
-_HTML: dict[type, Any] = {Text: _html_text, Grid: _html_grid, Items: _html_items, Branch: _html_branch}
+def _html_facts(block: Facts) -> str:
+    rows = "".join(
+        f'<tr style="background:transparent">{_html_cell(word, "opacity:.62;min-width:4em")}{_html_cell(said)}</tr>'
+        for word, said in block.rows
+    )
+    return f'<table style="border-collapse:collapse;margin:.4em 0"><tbody>{rows}</tbody></table>'
+
+
+def _html_cell(value: str | Cell, more: str = "") -> str:
+    style = f"text-align:left;vertical-align:top;padding:.15em 1em .15em 0;border:0;{more}"
+    return f'<td style="{style}">{_html_called(_cell(value))}</td>'
+
+
+_HTML: dict[type, Any] = {
+    Text: _html_text,
+    Grid: _html_grid,
+    Items: _html_items,
+    Facts: _html_facts,
+    Branch: _html_branch,
+}

@@ -32,6 +32,38 @@ def score(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
 
 
+def difference(value: float | None) -> str:
+    """A difference of two values in the two digits that are known of one: never ``0.0000``, but 0 for what is nothing.
+
+    Rounding errors of sums are nothing: what lies below a millionth of a millionth.
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    return "0" if abs(value) < 1e-12 else number(float(f"{value:.2g}"), 2)
+
+
+def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
+    """Values in as few decimals as tell them apart, from two digits of their largest difference on: ``0.94``, ``0.95``.
+
+    Args:
+        values: The values.
+        apart: A difference that has to be seen as well; 0 for none.
+    """
+    known = [v for v in values if math.isfinite(v)]
+    gaps = [abs(a - b) for a in known for b in known if a != b] + ([apart] if apart > 0 else [])
+    decimals = 3 if not gaps else min(6, max(0, 1 - math.floor(math.log10(max(gaps)))))
+    return [f"{v:.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
+
+
+def chance(share: float | None) -> str:
+    """A chance counted in some hundreds of draws, in whole percent: ``about 5 %``, ``less than 1 %``."""
+    if share is None or not math.isfinite(share):
+        return "an unknown"
+    if share < 0.005:
+        return "less than 1 %"
+    return "more than 99 %" if share > 0.995 else f"about {100 * share:.0f} %"
+
+
 def percent(share: float | None) -> str:
     """A share as a percentage with sensible digits."""
     if share is None or not math.isfinite(share):

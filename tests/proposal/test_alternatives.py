@@ -48,7 +48,7 @@ def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level():
     assert offer.probability >= 0.95
     assert str(offer_action(offer)) == "review.edit(batch=64)"
     assert "makes no difference beyond 0.1500 at any of its levels" in sentence(offer.reason)
-    assert f"could be fixed: {sentence(offer.reason)} To fix it: review.edit(batch=64)" in str(proposal)
+    assert f"{sentence(offer.reason)} To fix it: review.edit(batch=64)" in str(proposal.why())
 
 
 def test_what_is_offered_is_not_proposed():

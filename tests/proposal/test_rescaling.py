@@ -36,7 +36,7 @@ def test_what_is_good_at_the_low_end_of_decades_is_offered_by_magnitude():
     assert (found.new.low, found.new.high) == (review.space["x"].low, review.space["x"].high)
     assert found.factor >= 10
     assert found.crowded >= found.good / 2
-    text = str(review)
+    text = str(review.why())
     assert "on a logarithmic scale have the levels" in " ".join(text.split())
     # The call that it prints is one that can be made, and the child finds what the levels before could not tell apart.
     child = review.edit(x=found.new).accept(n=24, note="by magnitude").run(progress=False)
@@ -62,4 +62,4 @@ def test_what_is_good_at_the_low_end_of_decades_is_offered_by_magnitude():
 def test_nothing_is_offered_elsewhere(objective, x):
     review = reviewed(objective, x, n=40)
     assert offered(review) is None
-    assert "logarithmic" not in str(review)
+    assert "logarithmic" not in str(review.details)

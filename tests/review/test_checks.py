@@ -11,7 +11,7 @@ import pytest
 import refine
 from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
-from refine.report.pages.checks import figure, question, says
+from refine.report.pages.checks import figure, question, says, subject
 from refine.review.checklist import checks_of
 from refine.review.checks import Known
 from refine.stats import CurveCheck
@@ -234,11 +234,11 @@ def test_cost():
 def test_printing_and_looking_up():
     found = checks(trials(middle))
     assert sum(found.counts.values()) == len(found.checks)
-    text = str(found)
-    assert text.startswith("Before you decide on round abc: ")
+    text, everything = str(found), str(found.details)
+    assert text.startswith("Before you decide on round abc:")
     for check in found.checks:
-        assert question(check) in text
-        assert says(check) in text
+        assert (f"{subject(check)}: " in text) == (check.verdict != "pass")
+        assert says(check) in everything
     assert question(found.checks[1]) in found._repr_html_()
     with pytest.raises(KeyError, match="no check 'edge'; did you mean 'edges'"):
         found["edge"]

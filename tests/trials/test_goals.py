@@ -74,14 +74,14 @@ def test_the_front_of_a_round(found):
     assert front["val_acc"].is_monotonic_decreasing
     assert front["latency_ms"].is_monotonic_decreasing
     assert f"beside it latency_ms, minimize; {len(front)} trials on the front" in str(found)
-    assert "Of val_acc and latency_ms, by val_acc alone" in str(found.recommend())
+    assert "chosen by val_acc alone, of val_acc and latency_ms" in str(found.recommend())
 
 
 def test_what_is_proposed_keeps_the_front(found):
     review = found.propose()
     proposal = review.proposal
     assert [a.metric for a in (review.analysis, *review.analysis.others)] == ["val_acc", "latency_ms"]
-    assert "it keeps the front of val_acc and latency_ms: for every point of it" in str(review)
+    assert "it keeps the front of val_acc and latency_ms: for every point of it" in str(review.why())
     assert 0.95 <= proposal.claim.probability <= 1
     assert proposal.volume_kept < 0.8
     kept = proposal.space

@@ -99,8 +99,8 @@ def test_what_a_metric_does_and_what_counts_are_told_apart(found):
     assert units.correlation.estimate > 0.2  # wide networks are better
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
     assert review.proposal.subject_to == (LIMIT,)
-    assert f"the best val_acc with {LIMIT} inside is within" in str(review)
-    assert "Trials fail or are infeasible more often at some levels of units" in str(review)
+    assert f"the best val_acc with {LIMIT} inside is within" in str(review.why())
+    assert "Trials fail or are infeasible more often at some levels of units" in str(review.why("units"))
     assert f"of 100 finished trials meet {LIMIT}." in str(review.analysis)
     kept = review.proposal.space
     assert kept["units"].high < 128

@@ -16,7 +16,14 @@ from refine.report.pages.checks import says
 from refine.report.pages.difference import decision_grid
 from refine.report.pages.goal import judged_text
 from refine.report.pages.options import OPTIONS_HEAD, option_rows
-from refine.report.pages.proposal import claim_sentence, epsilon_text, offer_action, own_why, quiet_sentences
+from refine.report.pages.proposal import (
+    EPSILON_SOURCES,
+    claim_sentence,
+    epsilon_text,
+    offer_action,
+    own_why,
+    quiet_sentences,
+)
 from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.review import scale_offer
 from refine.review.next_step import next_step_of
@@ -27,18 +34,6 @@ if TYPE_CHECKING:
     from refine.proposal.change import Change
     from refine.proposal.proposal import Proposal
     from refine.review.decision import Decision
-
-_EPSILON_WORDS = {
-    "replicates": "what running a configuration again changes, measured on replicates",
-    "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
-    "examples": "the standard error of the difference of two good models on the same validation rows",
-    "folds": "the standard error of the difference of two good configurations over the same folds",
-    "step": "the smallest difference that the metric shows",
-    "range": "5 % of what the best value is above the median",
-    "deterministic": "none, as a configuration gives the same value to the last bit when it runs again",
-    "none": "no noise could be measured, so every loss counts",
-    "given": "as asked for",
-}
 
 KIND_WORDS = {
     "accepted": "Accepted as proposed",
@@ -124,7 +119,7 @@ def proposal_section(facts: Facts) -> dict[str, Any] | None:
         "table": values_table(["parameter", "now", "proposed", "change", "kept", "why"], rows),
         "options": _options(facts),
         "epsilon": epsilon_text(claim),
-        "source": _EPSILON_WORDS.get(claim.epsilon_source, claim.epsilon_source),
+        "source": EPSILON_SOURCES.get(claim.epsilon_source, claim.epsilon_source),
         "risk": percent(proposal.risk),
         "probability": probability(claim.probability),
         "volume_kept": percent(proposal.volume_kept),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from refine.analysis import finding as f
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
 from refine.report.pages.belief import belief_block
-from refine.report.pages.goal import feasible_sentence
+from refine.report.pages.goal import feasible_sentence, judged_text, source_text
 from refine.report.pages.noise import noise_clause
 from refine.report.pages.reasons import QUIET, sentence, sentences, together
+from refine.space.edits import level_text
+from refine.space.parameters import Parameter
 from refine.utils.action import Action
-from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import number, p_value, percent, plural, score, signed
+from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.format import chance, difference, join, number, p_value, percent, plural, score, signed
 from refine.utils.provided import page_for
 
 VERDICTS = {
@@ -28,38 +32,152 @@ VERDICTS = {
 """How every verdict is called."""
 
 
+_MOST = 9  # parameters that a glance has a line for
+_LONGEST = 32  # letters of the best configuration in a headline
+
+
 @page_for(Analysis)
 def analysis_page(analysis: Analysis) -> Page:
-    """What mattered, where the good trials lie, and what can't be seen."""
-    ranked = analysis.ranked
-    blocks: list[Block] = [Text(_facts(analysis))]
+    """The best, what matters and where its good trials lie, and of what nothing can be said."""
+    ranked, findings = analysis.ranked, analysis.findings
+    matter = [e for e in ranked if findings[e.name].verdict in (f.MATTERS, f.FAILS, f.COUPLED)]
+    rows = [_short_row(e, findings[e.name]) for e in matter[:_MOST]]
+    if len(matter) > _MOST:
+        rows.append((Cell(f"and {len(matter) - _MOST} more", "faint"), "", "", ""))
+    blocks: list[Block] = []
+    if rows:
+        blocks.append(
+            Grid(("parameter", "effect", "good at", "how clear"), tuple(rows), title="What matters:")
+        )
+    facts: list[tuple[str, str | Cell]] = [] if ranked else [("", "No parameter varies.")]
+    for verdict, text in _OTHERS.items():
+        names = [e.name for e in ranked if findings[e.name].verdict == verdict]
+        facts += [(text if i == 0 else "", line) for i, line in enumerate([join(names)] if names else [])]
     if analysis.feasibility is not None:
-        blocks.append(Text(feasible_sentence(analysis.feasibility)))
-    if ranked:
-        head = ("parameter", "verdict", "effect", "95 % interval", "q", "importance")
-        blocks.append(Grid(head, tuple(_row(analysis, e) for e in ranked), right=(5,)))
-        found = seen(analysis)
-        if found:
-            blocks.append(Items(tuple(found), numbered=True))
-        elif analysis.tested:
-            blocks.append(Text("No parameter was seen to matter."))
-    else:
-        blocks.append(Text("No parameter varies."))
+        facts.append(("Feasible", feasible_sentence(analysis.feasibility)))
+    facts.append(("Noise", _noise_text(analysis)))
+    facts += caution_facts(analysis)
+    first = next((e.name for e in matter), ranked[0].name if ranked else None)
+    plots = (Action("round.plot.density", first),) if first and analysis.tested else ()
+    calls = (Action("round.propose", risk=0.05), *plots, Action("analysis.why"))
+    trials = plural(sum(analysis.states.values()), "trial")
+    return Page(f"{trials}. {best_text(analysis)}", (*blocks, Facts(tuple(facts))), calls, _folds(analysis))
+
+
+_OTHERS = {
+    f.NOT_SEEN: "Unseen",
+    f.CANNOT_BE_JUDGED: "Unclear",
+    f.NEVER_READ: "Unread",
+    f.UNTESTED: "Untested",
+}
+"""Verdict that says that nothing is known -> the word before the names of those parameters."""
+
+_CAUTIONS = {
+    "imported": "nobody said how the imported trials were drawn; they look even.",
+    "uneven": "the trials are said to be even, and are not.",
+    "untested": "a search chose the trials, so that nothing is tested on them.",
+    "code": "the trials ran several versions of the code.",
+}
+
+
+def caution_facts(analysis: Analysis) -> list[tuple[str, Cell]]:
+    """What to keep in mind, in short where there are few words for it."""
+    told = [
+        Cell(_CAUTIONS.get(c.code) or sentence(c), "warn") for c in analysis.cautions if c.code != "sampled"
+    ]
+    return [("Caution", text) for text in told]
+
+
+def best_text(analysis: Analysis) -> str:
+    """The best observed trial: ``Best 0.9998 (lr 1.5, dropout 0, Adam)``."""
+    best, metric = analysis.best, judged_text(analysis.metric, analysis.subject_to)
+    read = [e for e in analysis.parameters if e.name in best.index and not _absent(best[e.name])]
+    at = [_at(e.name, e.parameter, best[e.name]) for e in read]
+    while len(", ".join(at)) > _LONGEST and at[1:]:
+        at = [*at[: -2 if at[-1] == "..." else -1], "..."]
+    where = f" ({', '.join(at)})" if at else ""
+    return f"Best {'' if metric == 'value' else f'{metric} '}{score(best['value'])}{where}."
+
+
+def _at(name: str, parameter: Parameter, value: Any) -> str:
+    """A value by its word where that speaks for itself, else with its name."""
+    text = level_text(parameter, value)
+    speaks = not parameter.numeric and len(text) > 1 and text not in ("True", "False", "None")
+    return text if speaks else f"{name} {text}"
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value != value
+
+
+def _short_row(e: ParameterEvidence, found: f.Finding) -> tuple[str | Cell, ...]:
+    clear = Cell("clear", "good") if e.q <= _CLEAR else "seen" if found.verdict == f.MATTERS else ""
+    return Cell(e.name, "strong"), effect_text(found), good_text(e, found), clear
+
+
+_CLEAR = 0.01  # q up to which a glance calls an effect clear
+
+
+def effect_text(found: f.Finding) -> str:
+    """What a parameter does, in a few words: ``falls with it``, ``SGD 0.08 below Adam``, ``trials fail``."""
+    by_code = {r.code: r.values for r in found.reasons}
+    if "trend" in by_code:
+        return f"{by_code['trend']['metric']} {found.shape} with it"
+    if "no_trend" in by_code:
+        return "best inside its range"
+    medians = [(label, m) for label, m in by_code.get("choices", {}).get("medians", ()) if m is not None]
+    if len(medians) > 1:
+        (best, high), (worst, low) = medians[0], medians[-1]
+        return f"{best} best, {worst} {difference(abs(high - low))} worse"
+    if found.verdict == f.FAILS:
+        return "trials fail at some values"
+    return f"with {join(found.partners)}" if found.partners else VERDICTS[found.verdict].text
+
+
+def good_text(e: ParameterEvidence, found: f.Finding) -> str:
+    """Where the good trials are frequent; empty where they are so nowhere in particular."""
+    if not found.rich:
+        return ""
+    ends = dict.fromkeys(
+        level_text(e.parameter, e.parameter.grid[i]) for i in (found.rich[0], found.rich[-1])
+    )
+    return f"good at {' to '.join(ends)}"
+
+
+def _noise_text(analysis: Analysis) -> str:
+    """What counts as no difference, and how much was seen of the space."""
+    epsilon, source = analysis.noise.tolerance()
+    known = "not known"
+    if np.isfinite(epsilon):
+        known = (
+            f"{difference(epsilon)} is no difference{source_text(source, epsilon, analysis.validation_rows)}"
+        )
+    return f"{known}. {chance(analysis.covered).capitalize()} chance that one of the best 1 % was run."
+
+
+def _folds(analysis: Analysis) -> tuple[Fold, ...]:
+    """A fold of every parameter, and of all that was measured."""
+    folds = []
+    for e in analysis.ranked:
+        found = analysis.findings[e.name]
+        said = sentences(found.reasons)
+        matters = found.verdict in (f.MATTERS, f.FAILS, f.COUPLED)
+        folds.append(
+            Fold(f"{e.name}: {VERDICTS[found.verdict].text}", (Text(said),) if said else (), e.name, matters)
+        )
     rest = together({name: found.reasons for name, found in analysis.findings.items()})
     if rest:
-        blocks.append(Items(tuple(Cell(line, "faint") for line in rest)))
+        folds.append(Fold("What can't be seen", (Items(tuple(Cell(line, "faint") for line in rest)),)))
     if analysis.belief is not None:
-        blocks.append(belief_block(analysis.belief))
-    blocks += [Text(f"Caution: {sentence(caution)}", "warn") for caution in analysis.cautions]
-    first = next(
-        (e.name for e in ranked if analysis.findings[e.name].verdict == f.MATTERS),
-        ranked[0].name if ranked else None,
+        folds.append(Fold("What is believed", (belief_block(analysis.belief),), "belief"))
+    folds += [Fold("Caution", (Text(sentence(c), "warn"),), "caution") for c in analysis.cautions]
+    head = ("parameter", "verdict", "effect", "95 % interval", "q", "importance")
+    grid = (
+        (Grid(head, tuple(_row(analysis, e) for e in analysis.ranked), right=(5,)),)
+        if analysis.ranked
+        else ()
     )
-    shown = first is not None and analysis.tested
-    plots = (Action("round.plot.density", first), Action("round.plot.correlation")) if shown else ()
-    trials = analysis.n_space_filling if analysis.tested else len(analysis.y)
-    title = f"What {plural(trials, 'trial')} say about {analysis.metric}"
-    return Page(title, tuple(blocks), (*plots, Action("round.propose", risk=0.05)))
+    return (*folds, Fold("Every parameter", (Text(_facts(analysis)), *grid), "table", why=False))
 
 
 def seen(analysis: Analysis) -> list[str]:

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from refine.analysis import finding as f
-from refine.report.pages.worth import again_text, gain_text
+from refine.report.pages.worth import short_worth
 from refine.review.checklist import Checks
-from refine.review.checks import FAIL, TIES, WARN, Check
+from refine.review.checks import FAIL, PASS, TIES, WARN, Check
 from refine.utils.action import Action
-from refine.utils.display import Cell, Grid, Page
-from refine.utils.format import join, number, percent, plural, risk_percent, score
+from refine.utils.display import Cell, Facts, Fold, Grid, Page, Text
+from refine.utils.format import difference, join, number, percent, plural, risk_percent, score
 from refine.utils.provided import page_for
 
 Spell = Callable[[Action], str]
@@ -42,22 +42,74 @@ _FLAGS = {
 }
 
 
+_TONES = {"pass": "good", "warn": "warn", "fail": "bad", "unknown": "faint"}
+
+
 @page_for(Checks)
 def checks_page(found: Checks, spell: Spell = str) -> Page:
-    """One row per question.
+    """What does not pass, what follows, and how many pass.
 
     Args:
         found: The checks.
         spell: How actions are spelled.
     """
-    tones = {"pass": "good", "warn": "warn", "fail": "bad", "unknown": "faint"}
-    rows = tuple(
-        (question(c), Cell(c.verdict, tones[c.verdict]), figure(c), says(c, spell)) for c in found.checks
+    order = sorted(found.checks, key=lambda c: ("fail", "warn", "unknown", "pass").index(c.verdict))
+    heed = [c for c in order if c.verdict != PASS]
+    facts = tuple(
+        (
+            c.verdict if i == 0 or heed[i - 1].verdict != c.verdict else "",
+            Cell(f"{subject(c)}: {_first(says(c, spell))}", _TONES[c.verdict]),
+        )
+        for i, c in enumerate(heed)
     )
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in found.counts.items() if count)
+    count = found.counts[PASS]
+    passes = (
+        (("pass", Cell(f"{count}{' more' if heed else ''} of {plural(len(order), 'question')}", "good")),)
+        if count
+        else ()
+    )
     calls = tuple(c.call for c in found.checks if c.call and c.verdict in (WARN, FAIL))
-    grid = Grid(("question", "verdict", "number", "what follows"), rows, wide=(3,))
-    return Page(f"Before you decide on round {found.round}: {counts}", (grid,), calls[:3])
+    rows = tuple(
+        (question(c), Cell(c.verdict, _TONES[c.verdict]), figure(c), says(c, spell)) for c in found.checks
+    )
+    folds = (
+        *(Fold(f"{question(c)} {c.verdict}", (Text(figure(c)), Text(says(c, spell))), c.key) for c in order),
+        Fold(
+            "Every question",
+            (Grid(("question", "verdict", "number", "what follows"), rows, wide=(3,)),),
+            why=False,
+        ),
+    )
+    return Page(
+        f"Before you decide on round {found.round[:8]}:", (Facts((*facts, *passes)),), calls[:1], folds
+    )
+
+
+_SUBJECTS = {
+    "goal": "question",
+    "edges": "ends",
+    "enough": "good trials",
+    "code": "code",
+    "infeasible": "failures",
+    "curves": "curves",
+    "isolation": "comparison of {parameter}",
+    "noise": "gain",
+    "optimism": "luck",
+    "cost": "cost",
+    "second": "second region",
+    "worth": "another round",
+}
+
+
+def subject(check: Check) -> str:
+    """What a check is about, in a word or two."""
+    return _SUBJECTS[check.key].format(**check.values)
+
+
+def _first(text: str) -> str:
+    """The first sentence."""
+    first, end, _ = text.partition(". ")
+    return f"{first}." if end else first
 
 
 def question(check: Check) -> str:
@@ -114,7 +166,7 @@ def _flagged(v: Any) -> str:
 def _gain(v: Any) -> str:
     over = "the median" if v.over == "median" else "the best before"
     noise = f"{number(v.gain / v.noise, 2)} times the noise" if v.noise > 0 else "and no noise"
-    return f"{score(v.gain)} over {over}, {noise}"
+    return f"{difference(v.gain)} over {over}, {noise}"
 
 
 _FIGURES: dict[str, Callable[[Any], str]] = {
@@ -126,7 +178,7 @@ _FIGURES: dict[str, Callable[[Any], str]] = {
     "curves": _flagged,
     "isolation": lambda v: f"at least {plural(v.least, 'trial')} a level ({v.level})",
     "noise": _gain,
-    "optimism": lambda v: f"{score(v.over)} of {score(v.best)} is expected to be chance",
+    "optimism": lambda v: f"{difference(v.over)} of {score(v.best)} is expected to be chance",
     "cost": lambda v: f"{percent(v.saving)} less time for as good a trial",
     "second": lambda v: f"{risk_percent(v.probability)} that one outside holds the best",
     "worth": lambda v: f"{v.verdict}: {risk_percent(v.probability)} chance",
@@ -136,6 +188,9 @@ _FIGURES: dict[str, Callable[[Any], str]] = {
 def _piled(v: Any) -> str:
     but = ", and the proposal does not widen there" if v.proposal else ""
     at = join([f"{name} ({side})" for name, side in v.piled])
+    if not v.piled:
+        at = join([f"{name} ({side})" for name, side in v.widened])
+        return f"The optimum may be beyond {at}, where the proposal goes."
     return f"The best trials pile up at {at}{but}: the optimum may be beyond."
 
 
@@ -198,7 +253,7 @@ _FOUND = {
 
 
 def _ties(v: Any) -> str:
-    lie = f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise ({score(v.noise)}) of the best"
+    lie = f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise ({difference(v.noise)}) of the best"
     return f"{lie}; the choice among them is chance." if v.ties > TIES else f"{lie}."
 
 
@@ -227,10 +282,6 @@ def _second(v: Any) -> str:
     )
 
 
-def _first_up(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 _UNKNOWN_NOISE = "How much a value changes when run again is not known."
 
 _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
@@ -243,6 +294,7 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("goal", "explores"): lambda v: f"It explores: {v.note}",
     ("goal", "no_goal"): "It explores, without a note that says why.",
     ("edges", "piled_up"): _piled,
+    ("edges", "widened"): _piled,
     ("edges", "at_end"): _at_end,
     ("edges", "inside"): "Neither the best trial nor the best fifth lies at an open end.",
     ("enough", "nothing_varies"): "No parameter varies.",
@@ -280,7 +332,7 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("second", "unlikely"): _second,
     ("second", "plausible"): _second,
     ("worth", "unknown"): "The trials say nothing about the space of the next round.",
-    ("worth", "continue"): lambda v: f"{_first_up(gain_text(v))}.",
-    ("worth", "confirm"): lambda v: f"{_first_up(gain_text(v))}; {again_text(v)}.",
-    ("worth", "stop"): lambda v: f"{_first_up(gain_text(v))}.",
+    ("worth", "continue"): short_worth,
+    ("worth", "confirm"): short_worth,
+    ("worth", "stop"): short_worth,
 }

@@ -10,24 +10,24 @@ from refine.space.encoding import label
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text
-from refine.utils.format import join, percent, probability, risk_percent, score
+from refine.utils.format import chance, difference, join, percent, risk_percent
 from refine.utils.provided import page_for
 
-OPTIONS_HEAD = ("risk", "what leaves", "volume kept", "probability", "best trials kept")
+OPTIONS_HEAD = ("risk", "what leaves", "keeps", "chance of a loss", "best trials kept")
 _MOST_LABELS = 4
 
 
 @page_for(Options)
 def options_page(found: Options) -> Page:
     """A row per proposal."""
-    within = f"within {score(found.epsilon)} of" if found.epsilon else "as good as"
-    judged = judged_text(found.metric, found.subject_to)
-    about = Text(
-        "probability: that every point of the front has a configuration inside that is at most epsilon worse in each goal."
+    loss = f"more than {difference(found.epsilon)}" if found.epsilon else "anything"
+    best = judged_text(found.metric, found.subject_to)
+    what = (
+        "a point of the front, by more than epsilon in a goal"
         if found.front
-        else f"probability: that the best {judged} inside is {within} the best anywhere in the present space.",
-        "faint",
+        else f"{loss} of the best {best}"
     )
+    about = Text(f"loss: {what}.", "faint")
     rows: tuple[tuple[str | Cell, ...], ...] = tuple(
         (Cell(row[0], "strong" if option is found.now else ""), *row[1:])
         for option, row in zip(found.rows, option_rows(found), strict=True)
@@ -45,7 +45,7 @@ def option_rows(found: Options) -> list[tuple[str, ...]]:
             risks_text(option),
             leaves_text(option),
             percent(option.volume_kept),
-            probability(option.probability),
+            chance(1 - option.probability),
             f"{option.top_kept} of {option.top}",
         )
         for option in found.rows

@@ -1,42 +1,190 @@
-"""What a proposal shows of itself: the claim, a table to decide by, and what else is suggested."""
+"""What a proposal shows of itself: what changes, how safe that is, and, folded, the evidence, the claim and what else is suggested."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
-from refine.report.pages.goal import judged_text
-from refine.report.pages.reasons import QUIET, sentence, sentences, together
+from refine.report.pages.goal import judged_text, source_text
+from refine.report.pages.reasons import QUIET, sentence, sentences, short_reason, together
 from refine.review.branch_claim import BranchClaim
+from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
+from refine.space.parameters import Parameter, Range
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import join, percent, plural, probability, risk_percent, score
+from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.format import (
+    chance,
+    difference,
+    join,
+    number,
+    percent,
+    plural,
+    probability,
+    risk_percent,
+    score,
+)
 from refine.utils.provided import page_for
+
+MOST = 6
+"""Changes that a glance shows in a line each."""
+
+_LONGEST = 20  # letters of a list of choices in a glance
+_SURE = {"sure": Cell("sure", "good"), "likely": Cell("likely"), "open": Cell("unsure", "warn")}
 
 
 @page_for(Proposal)
 def proposal_page(proposal: Proposal) -> Page:
-    """The table to decide by: parameter, now, proposed, volume kept, risk, why; changes first."""
+    """What changes, and how safe that is."""
+    changed = [c for c in proposal.changes if c.kind != "keep"]
+    blocks: list[Block] = []
+    if changed:
+        blocks.append(changes_grid([change_row(c) for c in changed]))
+    blocks.append(Facts((*stays_facts(proposal, changed), ("Safe?", safe_text(proposal.claim)))))
+    title = f"Proposed on {plural(proposal.n, 'trial')}: keeps {percent(proposal.volume_kept)} of the space."
+    return Page(title if changed else nothing_text(), tuple(blocks), folds=proposal_folds(proposal))
+
+
+def changes_grid(rows: Sequence[tuple[str | Cell, ...]]) -> Grid:
+    """What changes: a line each of the first ones, and one for the others."""
+    shown = tuple(rows[:MOST])
+    if more := len(rows) - len(shown):
+        shown += ((Cell(f"and {more} more", "faint"), "", "", "", "", ""),)
+    head = ("parameter", "now", "", "next", "why", "how sure")
+    return Grid(head, shown, title="Proposed for the next round:")
+
+
+def change_row(change: Change) -> tuple[str | Cell, ...]:
+    """One change: from what to what, why in a few words, and how sure that is."""
+    sure: str | Cell = _SURE[change.sure]
+    if change.kind in ("widen", "reopen"):
+        sure = "wider"
+    elif any(r.code == "model_alone" for r in change.reasons):
+        sure = Cell("untested", "warn")
+    new = next_text(change.old, change.new)
+    if change.kind in ("leave", "fix"):
+        new, sure = "no longer read" if change.kind == "leave" else new, ""
+    return (
+        Cell(change.name, "strong"),
+        short_bounds(change.old),
+        "->",
+        Cell(new, "good"),
+        short_reason(change),
+        sure,
+    )
+
+
+def short_bounds(parameter: Parameter) -> str:
+    """The bounds, or the choices where these are few."""
+    text = bounds_text(parameter)
+    return text if isinstance(parameter, Range) or len(text) <= _LONGEST else f"{parameter.size} choices"
+
+
+def next_text(old: Parameter, new: Parameter) -> str:
+    """What of a parameter is left, or what leaves, whichever is shorter: ``1 to 1.5``, ``only log_cosh``, ``without SGD``."""
+    if isinstance(new, Range):
+        return bounds_text(new)
+    stay = bounds_text(new)
+    if isinstance(old, Range):
+        return f"only {stay}"
+    assert isinstance(old, Categorical)
+    gone = [label for label, value in zip(old.labels, old.grid, strict=True) if not new.contains([value])[0]]
+    if new.size == 1 and len(stay) <= _LONGEST:
+        return f"only {stay}"
+    if gone and len(stay) > _LONGEST:
+        without = join(gone)
+        return f"without {without}" if len(without) <= _LONGEST else f"{new.size} of {old.size}"
+    return stay
+
+
+def stays_facts(proposal: Proposal, changed: Sequence[Change]) -> tuple[tuple[str, str], ...]:
+    """Which parameters stay, in a line; nothing where all change."""
+    names = [c.name for c in proposal.changes if c not in changed]
+    if not (names and changed):
+        return ()
+    more = f" and {len(names) - MOST} more" if len(names) > MOST + 1 else ""
+    return (("Stays", f"{', '.join(names[:MOST])}{more}" if more else join(names)),)
+
+
+def nothing_text() -> str:
+    """That nothing is proposed."""
+    return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
+
+
+def safe_text(claim: Claim) -> str:
+    """The chance of losing more than the difference that matters."""
+    loss = 1 - claim.probability
+    if math.isnan(loss):
+        return "The chance of a loss can't be told."
+    what = "anything"
+    if claim.others:
+        what = "a point of the front"
+    elif claim.epsilon:
+        what = f"more than {difference(claim.epsilon)}{source_text(claim.epsilon_source, claim.epsilon, claim.rows)}"
+    return f"{chance(loss).capitalize()} chance to lose {what}.{unseen_text(claim)}"
+
+
+def unseen_text(claim: Claim) -> str:
+    """Which regions the claim can't speak of, in a sentence; nothing where there are none."""
+    if not claim.scope > 0:
+        return ""
+    return f" Regions under {number(100 * claim.scope, 2)} % of the space may hide better."
+
+
+def proposal_folds(proposal: Proposal) -> tuple[Fold, ...]:
+    """Why each parameter changes or stays, what is claimed, and everything else that is known of a proposal."""
     order = sorted(proposal.changes, key=lambda c: c.kind == "keep")
-    head = ("parameter", "now", "proposed", "levels", "kept", "risk", "why")
-    grid = Grid(head, tuple(_row(c) for c in order), right=(4, 5), wide=(6,))
-    blocks: list[Block] = [Text(claim_sentence(proposal)), grid]
-    if quiet := quiet_sentences(proposal):
-        blocks.append(Items(tuple(Cell(line, "faint") for line in quiet)))
-    if any(math.isfinite(c.risk) for c in order):
-        risk = "risk: probability that this change alone loses more than epsilon; the risks do not add up."
-        blocks.append(Text(risk, "faint"))
-    rest = [
-        Cell(f"could be fixed: {sentence(o.reason)} To fix it:", call=offer_action(o))
-        for o in proposal.offers
-    ]
+    folds = [_change_fold(c) for c in order if c.kind != "keep"]
+    quiet = [Cell(line, "faint") for line in quiet_sentences(proposal)]
+    kept = [f"{c.name}: {said}" for c in order if c.kind == "keep" and (said := own_why(c))]
+    if quiet or kept:
+        folds.append(Fold("Why the rest stays", (Items((*kept, *quiet)),)))
+    folds += [_change_fold(c, why=False) for c in order if c.kind == "keep"]
+    claim: list[Block] = [Text(claim_sentence(proposal))]
+    if math.isfinite(proposal.claim.epsilon) and proposal.claim.epsilon:
+        claim.append(Text(epsilon_sentence(proposal)))
+    folds.append(Fold("What is claimed", tuple(claim), "claim"))
     if proposal.advice is not None:
-        rest.append(Cell(f"next round: {sentence(proposal.advice.reason)}"))
-    return Page("", (*blocks, *([Items(tuple(rest))] if rest else [])))
+        folds.append(Fold("How many trials", (Text(sentence(proposal.advice.reason)),), "n"))
+    if proposal.offers:
+        fixed = tuple(Cell(f"{sentence(o.reason)} To fix it:", call=offer_action(o)) for o in proposal.offers)
+        folds.append(Fold("What could be fixed", (Items(fixed),), "offers"))
+    return (*folds, Fold("Every parameter", (table_grid(proposal), *_legend(proposal)), "table", why=False))
+
+
+def _change_fold(c: Change, why: bool = True) -> Fold:
+    kept = c.kind == "keep"
+    title = f"{c.name}: {bounds_text(c.old)}" + (" stays" if kept else f" -> {bounds_text(c.new)}")
+    alone = (
+        f"; alone it loses more than epsilon with a chance of {risk_percent(c.risk)}"
+        if math.isfinite(c.risk)
+        else ""
+    )
+    levels = f"{strip(c.old, c.new)} keeps {percent(c.volume_kept)}{alone}."
+    said = sentences(c.reasons)
+    return Fold(title, tuple(Text(text) for text in (said, "" if kept else levels) if text), c.name, why)
+
+
+def table_grid(proposal: Proposal) -> Grid:
+    """Every parameter: now, proposed, volume kept and risk; changes first."""
+    order = sorted(proposal.changes, key=lambda c: c.kind == "keep")
+    return Grid(
+        ("parameter", "now", "proposed", "levels", "kept", "risk"), tuple(map(_row, order)), right=(4, 5)
+    )
+
+
+def _legend(proposal: Proposal) -> tuple[Text, ...]:
+    if not any(math.isfinite(c.risk) for c in proposal.changes):
+        return ()
+    return (
+        Text(
+            "risk: chance that this change alone loses more than epsilon; the risks do not add up.", "faint"
+        ),
+    )
 
 
 def claim_sentence(proposal: Proposal) -> str:
@@ -62,7 +210,7 @@ def scope_sentence(proposal: Proposal) -> str:
 
 def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
-        return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
+        return nothing_text()
     claim, kept = proposal.claim, percent(proposal.volume_kept)
     if math.isnan(claim.probability):
         return f"The proposed space keeps {kept} of the present one; the risk of that can't be stated."
@@ -76,9 +224,15 @@ def _claimed(proposal: Proposal) -> str:
     )
 
 
+def branch_text(claim: BranchClaim) -> str:
+    """The same in short."""
+    more = "anything" if math.isnan(claim.epsilon) else f"more than {difference(claim.epsilon)}"
+    return f"At most {chance(1 - claim.probability).removeprefix('about ')} chance to lose {more} in all {claim.claims} decisions."
+
+
 def branch_sentence(claim: BranchClaim) -> str:
     """What the claims of a branch come to together."""
-    within = "" if math.isnan(claim.epsilon) else f" by more than {score(claim.epsilon)}"
+    within = "" if math.isnan(claim.epsilon) else f" by more than {difference(claim.epsilon)}"
     return (
         f"Against the first space of the branch the risks of {claim.claims} claims add up: with probability "
         f"{probability(claim.probability)} or more nothing is lost{within}."
@@ -115,6 +269,26 @@ _WORDS = (
     "twelve",
 )
 
+EPSILON_SOURCES = {
+    "replicates": "what running a configuration again changes, measured on replicates",
+    "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
+    "examples": "the standard error of the difference of two good models on the same validation rows",
+    "folds": "the standard error of the difference of two good configurations over the same folds",
+    "step": "the smallest difference that the metric shows",
+    "range": "5 % of what the best value is above the median",
+    "deterministic": "none, as a configuration gives the same value to the last bit when it runs again",
+    "none": "no noise could be measured, so every loss counts",
+    "given": "as asked for",
+}
+"""Where the difference that matters comes from."""
+
+
+def epsilon_sentence(proposal: Proposal) -> str:
+    """The difference that matters, and where it comes from."""
+    claim = proposal.claim
+    source = EPSILON_SOURCES.get(claim.epsilon_source, claim.epsilon_source)
+    return f"The difference that matters (epsilon) is {epsilon_text(claim)} in {proposal.metric}: {source}."
+
 
 def within_text(claim: Claim) -> str:
     """How near to the best a value is by the claim: ``within 0.01 of``, or ``as good as`` where every loss counts."""
@@ -124,12 +298,12 @@ def within_text(claim: Claim) -> str:
 def epsilon_text(claim: Claim) -> str:
     """Epsilon, in rows of the validation set as well where the metric is a share of them."""
     if not (claim.rows and claim.epsilon):
-        return score(claim.epsilon)
+        return difference(claim.epsilon)
     many = claim.epsilon * claim.rows
     whole = round(many)
     exact = abs(many - whole) < 0.01 and whole > 0
     count = (_WORDS[whole] if whole < len(_WORDS) else f"{whole:,}") if exact else f"about {many:.2g}"
-    return f"{score(claim.epsilon)} ({count} of {plural(claim.rows, 'validation row')})"
+    return f"{difference(claim.epsilon)} ({count} of {plural(claim.rows, 'validation row')})"
 
 
 def why(change: Change) -> str:
@@ -156,17 +330,14 @@ def offer_action(offer: Offer) -> Action:
 
 
 def _row(c: Change) -> tuple[str | Cell, ...]:
-    kept = c.kind == "keep"
-    leaves = c.kind == "leave"
-    risk = "-" if kept or leaves else risk_percent(c.risk)
+    kept, leaves = c.kind == "keep", c.kind == "leave"
     return (
         Cell(c.name, "strong"),
         bounds_text(c.old),
         Cell("-", "faint") if kept else Cell(_proposed(c), "good"),
         strip(c.old, c.new),
         "-" if leaves else percent(c.volume_kept),
-        risk,
-        Cell(own_why(c), "faint" if kept else ""),
+        "-" if kept or leaves else risk_percent(c.risk),
     )
 
 

@@ -9,8 +9,20 @@ from typing import Any
 
 from refine.analysis.evenness import LEVEL
 from refine.analysis.reason import Reason
+from refine.proposal.change import Change
 from refine.proposal.reasons import HARDLY
-from refine.utils.format import duration, join, number, p_value, percent, plural, score, signed
+from refine.utils.format import (
+    coarse,
+    difference,
+    duration,
+    join,
+    number,
+    p_value,
+    percent,
+    plural,
+    score,
+    signed,
+)
 
 Maker = Callable[[Any], str]
 
@@ -24,6 +36,50 @@ def sentence(reason: Reason) -> str:
 def sentences(reasons: Iterable[Reason]) -> str:
     """What several reasons about one parameter say, one after the other."""
     return " ".join(sentence(reason) for reason in reasons)
+
+
+def short_reason(change: Change) -> str:
+    """Why a parameter changes, in a few words: ``falls with lr``, ``SGD 0.08 worse``."""
+    by_code = {r.code: r for r in change.reasons}
+    for code, say in _SHORT.items():
+        if code in by_code:
+            text = (
+                say if isinstance(say, str) else say(SimpleNamespace(change=change, **by_code[code].values))
+            )
+            if text:
+                return text
+    return "best trials there"
+
+
+def _choices_in_short(v: Any) -> str:
+    """How much worse the choices that leave are, by their medians."""
+    known = {label: median for label, median in v.medians if median is not None}
+    stay = [m for label, m in known.items() if v.change.new.contains([label])[0]]
+    leave = {label: m for label, m in known.items() if not v.change.new.contains([label])[0]}
+    if not stay or not leave:
+        return ""
+    gaps = [min(abs(m - s) for s in stay) for m in leave.values()]
+    low, high = difference(min(gaps)), difference(max(gaps))
+    name = next(iter(leave)) if len(leave) == 1 else "the others"
+    return f"{name} {low if low == high else f'{low} to {high}'} worse"
+
+
+_SHORT: dict[str, str | Maker] = {
+    "refuted": "an audit trial was better",
+    "not_read_in_box": "nothing reads it",
+    "not_there_in_box": "nothing has it",
+    "piled_up": lambda v: f"best trials at its {v.side} end" if v.change.kind == "widen" else "",
+    "improves_to_end": lambda v: f"best at its {v.side} end" if v.change.kind == "widen" else "",
+    "model_only": "the model says so",
+    "model_alone": "the model says so",
+    "trend": lambda v: f"{v.way} with {v.parameter}",
+    "choices": _choices_in_short,
+    "fails_at": "trials fail elsewhere",
+    "fails_towards": lambda v: f"trials fail the {v.way} it is",
+    "coupled": lambda v: f"with {join(v.partners)}",
+    "seen_earlier": "seen earlier",
+}
+"""Code -> the few words of a glance; the first that has some speaks."""
 
 
 def times(ratio: float) -> str:
@@ -208,12 +264,32 @@ def _best_lost(v: Any) -> str:
     if math.isnan(v.best_kept):
         none = f"none of the {plural(v.no_value, 'trial')} inside gave a value"
         inside = none if v.no_value else "no trial lies inside"
-    return f"The best trial lies outside ({v.metric} {score(v.best)}); {inside}."
+    return f"The best trial ({v.metric} {score(v.best)}) leaves; {inside}.{_again(v)}"
+
+
+def _again(v: Any) -> str:
+    """What those that leave are expected to give again; empty where nothing is known of it."""
+    if not hasattr(v, "inside"):
+        return ""
+    count = (
+        f"{len(v.ranks)} of the best 10 leave"
+        if len(v.ranks) > 1
+        else "It leaves"
+        if 1 in v.ranks
+        else "1 of the best 10 leaves"
+    )
+    low, high, inside = coarse([v.low, v.high, v.inside])
+    there = low if low == high else f"{low} to {high}"
+    if v.exact:
+        return f"{count}, with {there}; the best inside has {inside}."
+    return f" {count}: {there} is expected of {'them' if len(v.ranks) > 1 else 'it'} again, {inside} of the best inside."
 
 
 def _some_outside(v: Any) -> str:
-    lie = "lies" if len(v.ranks) == 1 else "lie"
-    return f"{plural(len(v.ranks), 'trial')} of the best 10 {lie} outside: rank {join([str(r) for r in v.ranks])}."
+    if hasattr(v, "inside"):
+        return _again(v).strip()
+    lie = "leaves" if len(v.ranks) == 1 else "leave"
+    return f"{len(v.ranks)} of the best 10 {lie}: rank {join([str(r) for r in v.ranks])}."
 
 
 # Several parameters in one sentence.
@@ -404,7 +480,7 @@ _SENTENCES: dict[str, Maker] = {
     ),
     "new_value": _new_value,
     "best_outside": lambda v: (
-        f"The best trial lies outside; others as good ({v.metric} {score(v.best)}) stay inside."
+        f"The best trial leaves; others as good ({v.metric} {score(v.best)}) stay.{_again(v)}"
     ),
     "best_lost": _best_lost,
     "some_outside": _some_outside,

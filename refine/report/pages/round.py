@@ -164,8 +164,8 @@ def _text(value: object) -> str:
 def _calls(found: Round, ended: int, left: int, failed: int) -> tuple[Action, ...]:
     run, failures = Action("round.run", workers=2), Action("round.failures")
     look: tuple[Action, ...] = (
-        Action("round.analyze"),
         Action("round.propose", risk=0.05),
+        Action("round.analyze"),
         Action("round.recommend"),
         Action("round.report", "reports"),
     )

@@ -6,36 +6,95 @@ import math
 
 from refine.analysis.winner import Candidate, Winner
 from refine.report.pages.noise import noise_clause
+from refine.space.encoding import decode
+from refine.space.literals import python_text
 from refine.utils.action import Action
-from refine.utils.display import Block, Cell, Grid, Items, Page, Text
-from refine.utils.format import join, plural, probability, score
+from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.format import chance, coarse, difference, join, plural, probability, score
 from refine.utils.provided import page_for
+
+_WIDTH = 76  # columns of code to copy
+_MATTERS = 0.1  # chance of being the best from which on a runner-up is worth a word
 
 
 @page_for(Winner)
 def winner_page(found: Winner) -> Page:
-    """The configuration with what to expect of it, the best observed beside it, and those that come next."""
+    """The configuration as code to copy, what to expect of it, how sure it is, and the runner-up where that may be better."""
     best = found.candidates[0]
-    about = f"Of {join([found.metric, *found.goals])}, by {found.metric} alone; tree.front has what no trial beats."
-    rows = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
-    blocks: list[Block] = [Text(about)] if found.goals else []
-    blocks += [
-        Text(
-            f"The configuration with the best posterior mean of {plural(found.evaluated, 'evaluated one')}:"
-        ),
-        Grid(("parameter", "value"), rows),
-        Items(worth_lines(found)),
-    ]
-    if len(found.candidates) > 1:
-        blocks.append(candidates_grid(found))
+    expected, *interval = coarse([found.expected, best.low, best.high], apart=best.high - best.low)
+    facts: list[tuple[str, str | Cell]] = []
+    again = f"{expected} when trained again"
+    if math.isfinite(best.low):
+        again += f" ({' to '.join(interval)} with a chance of 95 %)"
+    told = f"{again}; observed {score(found.observed)}."
+    if found.noise.deterministic:
+        told = f"{score(found.observed)}, the same to the last bit when run again: no noise."
+    facts.append(("Expect", told))
+    if math.isfinite(found.within):
+        facts.append(("Sure?", _sure_text(found)))
+    facts += [("Gain", line) for line in gain_line(found)]
+    if not found.is_best_observed:
+        facts.append(("Beside", f"{observed_line(found).partition('; ')[2]}."))
+    runner = found.candidates[1] if len(found.candidates) > 1 else None
+    if runner is not None and runner.probability >= _MATTERS:
+        facts.append(
+            (
+                "Or",
+                f"{_instead(best, runner)}: {coarse([runner.expected], apart=best.high - best.low)[0]} expected, "
+                f"{chance(runner.probability)} chance to be the best.",
+            )
+        )
+    if found.goals:
+        facts.append(
+            (
+                "Goals",
+                f"chosen by {found.metric} alone, of {join([found.metric, *found.goals])}; tree.front has what no trial beats.",
+            )
+        )
+    facts += [("Race", line) for line in race_line(found)]
     calls: tuple[Action, ...] = ()
     if found.race is None and not best.fresh:
         calls = (Action("tree.confirm", budget=20),)
     elif found.race is not None and found.race.verdict == "budget":
         calls = (Action("tree.confirm", budget=2 * found.race.runs),)
-    return Page(
-        f"winner of {found.of}: {found.metric} {score(found.expected)} expected", tuple(blocks), calls
-    )
+    title = f"Hand over, of {found.of} ({plural(found.evaluated, 'configuration')}):"
+    code = Text(as_code(best), "code", lines=True)
+    return Page(title, (code, Facts(tuple(facts))), calls, _folds(found))
+
+
+def _sure_text(found: Winner) -> str:
+    """The chance that nothing that was evaluated is better."""
+    less = f" by more than {difference(found.epsilon)}" if found.epsilon > 0 else ""
+    return f"{chance(1 - found.within).capitalize()} chance that another one is better{less}."
+
+
+def as_code(candidate: Candidate) -> str:
+    """A configuration as a mapping to copy, with what was not read as well: ``{"lr": 1.5, "epochs": 150}``."""
+    parts = [f"{name!r}: {python_text(decode(value))}" for name, value in candidate.configuration.items()]
+    lines, now = [], "{"
+    for i, part in enumerate(parts):
+        part += "}" if i == len(parts) - 1 else ", "
+        if len(now) + len(part.rstrip()) > _WIDTH and now.strip(" {"):
+            lines.append(now.rstrip())
+            now = " "
+        now += part
+    return "\n".join([*lines, now])
+
+
+def _instead(best: Candidate, other: Candidate) -> str:
+    """What differs: ``lr = 1``."""
+    return ", ".join(f"{name} = {other.labels[name]}" for name in differing(best, other))
+
+
+def _folds(found: Winner) -> tuple[Fold, ...]:
+    best = found.candidates[0]
+    rows = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
+    folds = [Fold("How that is known", (Items(worth_lines(found)),))]
+    if len(found.candidates) > 1:
+        folds.append(
+            Fold("The configurations with the best posterior means", (candidates_grid(found),), "candidates")
+        )
+    return (*folds, Fold("What was read", (Grid(("parameter", "value"), rows),), why=False))
 
 
 def worth_lines(found: Winner) -> tuple[str | Cell, ...]:

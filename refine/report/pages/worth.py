@@ -9,8 +9,8 @@ from refine.review.checks import worth
 from refine.review.rehearsal import Plan, Rehearsal
 from refine.review.worth import CONFIRM, RUNS, Worth
 from refine.utils.action import Action
-from refine.utils.display import Cell, Grid, Items, Page, Text
-from refine.utils.format import duration, plural, risk_percent, score
+from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.format import chance, difference, duration, plural, score
 from refine.utils.provided import page_for
 
 TONES = {"CONTINUE": "good", "CONFIRM": "warn", "STOP": "warn"}
@@ -21,11 +21,36 @@ _REASONABLE = {"CONTINUE": "going on", "CONFIRM": "running the best again", "STO
 
 @page_for(Worth)
 def worth_page(found: Worth) -> Page:
-    """The verdict, what it rests on, and what to call."""
+    """The chance that another round is worth it, what follows, and what it rests on."""
     lines = [gain_text(found), again_text(found), noise_text(found)]
     action = worth_action(found)
     calls = () if action is None else (action,)
-    return Page(f"Another round: {found.verdict}", (Items(tuple(filter(None, lines))),), calls)
+    rests = Fold("What that rests on", (Items(tuple(filter(None, lines))),), "worth")
+    expected = f"{_bare(found.gain)} ({_bare(found.low)} to {_bare(found.high)} with a chance of 90 %)"
+    facts = (("Expect", expected), ("Or", again_text(found)))
+    return Page(f"{found.verdict}: {short_worth(found)}", (Facts(facts),), calls, (rests,))
+
+
+def short_worth(found: Worth, gain: str = "") -> str:
+    """The chance that another round is worth it, and what follows.
+
+    Args:
+        found: The verdict.
+        gain: How much is a gain, where that was said before; default by its number.
+    """
+    if not found.n:
+        return "Every configuration of the proposed space was run."
+    cost = f" ({duration(found.seconds)})" if found.seconds >= 1 else ""
+    more = f"more than {difference(found.epsilon)}" if found.epsilon > 0 else "anything"
+    trials = f"{plural(found.n, 'trial')}{cost}"
+    return f"{chance(found.probability).capitalize()} chance to gain {gain or more} in {trials}: {_FOLLOWS[found.verdict]}."
+
+
+_FOLLOWS = {
+    "CONTINUE": "worth it",
+    "CONFIRM": "run the best again",
+    "STOP": "you may stop",
+}
 
 
 def worth_sentence(found: Any) -> str:
@@ -47,8 +72,8 @@ def gain_text(found: Any) -> str:
     if not found.n:
         return "every configuration of the proposed space was run"
     cost = f" ({duration(found.seconds)} one at a time)" if found.seconds >= 1 else ""
-    more = f"gain more than {score(found.epsilon)}" if found.epsilon > 0 else "gain"
-    price = f" where {score(found.cost)} is the price" if math.isfinite(found.cost) else ""
+    more = f"gain more than {difference(found.epsilon)}" if found.epsilon > 0 else "gain"
+    price = f" where {difference(found.cost)} is the price" if math.isfinite(found.cost) else ""
     return (
         f"{risk_percent(found.probability)} chance to {more} by another round of {plural(found.n, 'trial')}{cost}: "
         f"{_REASONABLE[found.verdict]} is reasonable; {_bare(found.gain)} is expected{price} "
@@ -91,7 +116,7 @@ def worth_action(found: Worth) -> Action | None:
 
 
 def _bare(value: float) -> str:
-    return score(value + 0.0 if abs(value) >= 5e-5 else 0.0)
+    return difference(value)
 
 
 @page_for(Rehearsal)

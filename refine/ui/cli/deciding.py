@@ -10,6 +10,7 @@ from refine.ui.cli.completion import complete_parameters
 from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import (
     DECIDE,
+    AllOption,
     AuthorOption,
     BeliefOption,
     JsonOption,
@@ -17,14 +18,15 @@ from refine.ui.cli.shared import (
     RoundArgument,
     StoreArgument,
     TreeOption,
+    WhyOption,
     app,
     chosen,
-    proposals_of,
     put,
     put_json,
     show,
     typed,
 )
+from refine.ui.cli.spelling import in_shell
 from refine.utils.action import Action
 from refine.utils.format import percent
 
@@ -77,14 +79,12 @@ def propose(
     which: RoundArgument,
     risk: RiskOption = 0.05,
     epsilon: EpsilonOption = None,
+    why: WhyOption = False,
+    whole: AllOption = False,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Propose bounds for the next round, and keep the proposal for a decision."""
-    from dataclasses import replace
-
-    from refine.utils.display import Text
-
     with opened(store, name) as found:
         at = chosen(found[which])
         review = at.propose(risk, epsilon)
@@ -95,15 +95,11 @@ def propose(
             worth = None if review._worth is None else review._worth.to_json()
             put_json({"next_step": step, "worth": worth, **proposal_data(review.proposal), "options": menu})
             return
-        page, options = review.page(), review.options().page()
-        whole = replace(page, blocks=(*page.blocks, Text(options.title), *options.blocks))
         edit = _example(review.proposal)
-        show(
-            whole,
-            typed(store, "checks", at),
-            *([typed(store, "preview", at, edit)] if edit else []),
-            typed(store, "accept", at),
-        )
+        changes = any(c.kind != "keep" for c in review.proposal.changes)
+        first = typed(store, "accept", at) if changes else in_shell(review.next_step.action)
+        more = [typed(store, "preview", at, edit)] if edit else []
+        put(review, False, first, *more, typed(store, "checks", at), why=why, whole=whole)
 
 
 def _example(proposal: Proposal) -> str:
@@ -388,7 +384,7 @@ def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: f
     from refine.errors import ReviewError
     from refine.space.literals import typed_pairs
 
-    proposals = proposals_of(at)
+    proposals = at._proposals
     if not proposals:
         raise ReviewError(
             f"round {at.id}: nothing was proposed on it yet; look first", Action("round.propose")

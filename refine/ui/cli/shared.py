@@ -20,7 +20,6 @@ from refine.ui.cli.spelling import ROUND, STORE, TREE, forget, in_shell, remembe
 from refine.utils.action import Action
 
 if TYPE_CHECKING:
-    from refine.proposal.proposal import Proposal
     from refine.tree.round import Round
     from refine.utils.display import Block, Page
 
@@ -156,6 +155,8 @@ BeliefOption = Annotated[
         help="Where the best value lies: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', 'optimizer=adam:0.7', or a .toml file.",
     ),
 ]
+WhyOption = Annotated[bool, typer.Option("--why", help="Print why, in place of the glance.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Print everything, with every number.")]
 NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
 AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
 
@@ -173,7 +174,7 @@ def show(page: Page, *calls: str) -> None:
 
     from refine.utils.display import to_rich, to_text
 
-    page = replace(page, blocks=tuple(map(_in_shell, page.blocks)), calls=calls)
+    page = replace(page, blocks=tuple(map(_in_shell, page.blocks)), calls=calls, folds=())
     # Values come from people and objectives: nothing in them is markup.
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
@@ -186,13 +187,16 @@ def _in_shell(block: Block) -> Block:
     """A block whose calls are commands."""
     from dataclasses import replace
 
-    from refine.utils.display import Cell, Items, Text
+    from refine.utils.display import Cell, Facts, Items, Text
 
     def command(call: Action | str | None) -> str | None:
         return in_shell(call) if isinstance(call, Action) else call
 
     if isinstance(block, Text):
         return replace(block, call=command(block.call))
+    if isinstance(block, Facts):
+        rows = [(word, said if isinstance(said, Cell) else Cell(said)) for word, said in block.rows]
+        return Facts(tuple((word, said._replace(call=command(said.call))) for word, said in rows))
     if isinstance(block, Items):
         cells = (item if isinstance(item, Cell) else Cell(item) for item in block.items)
         return replace(block, items=tuple(c._replace(call=command(c.call)) for c in cells))
@@ -207,7 +211,14 @@ def put_json(data: Any) -> None:
     typer.echo(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False)))
 
 
-def put(found: Any, as_json: bool, *calls: str, page: Callable[[], Page] | None = None) -> None:
+def put(
+    found: Any,
+    as_json: bool,
+    *calls: str,
+    page: Callable[[], Page] | None = None,
+    why: bool = False,
+    whole: bool = False,
+) -> None:
     """Prints a result: as JSON, or as its page.
 
     Args:
@@ -215,13 +226,16 @@ def put(found: Any, as_json: bool, *calls: str, page: Callable[[], Page] | None 
         as_json: Whether as JSON.
         calls: What one would type next.
         page: Makes another page than its own.
+        why: Whether to print why, in place of the glance.
+        whole: Whether to print everything.
     """
     if as_json:
         from refine.ui.cli.json_data import data_of
 
         put_json(data_of(found))
-    else:
-        show(page() if page else found.page(), *calls)
+        return
+    shown = page() if page else found.page()
+    show(shown.details if whole else shown.why() if why else shown, *calls)
 
 
 def put_path(path: Path, as_json: bool) -> None:
@@ -278,14 +292,6 @@ def calls_on(store: str, found: Round) -> tuple[str, ...]:
     if ended > failed:
         calls += [typed(store, "analyze", found), typed(store, "propose", found)]
     return tuple(calls)
-
-
-def proposals_of(found: Round) -> list[Proposal]:
-    """What was proposed on a round and kept, the last one at the end."""
-    from refine.proposal.proposal import Proposal
-
-    kept = found.context.store.proposals(found._stored.pk)
-    return [Proposal.from_json(json.loads(content)) for content in kept.values()]
 
 
 def objective_for(found: Round, where: str | None) -> dict[str, Any]:

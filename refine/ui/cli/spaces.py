@@ -14,7 +14,6 @@ from refine.ui.cli.shared import (
     StoreArgument,
     TreeOption,
     app,
-    proposals_of,
     put,
 )
 
@@ -40,7 +39,7 @@ def space(
         found = tree[which]
         shown = found.space
         if proposed:
-            kept = proposals_of(found)
+            kept = found._proposals
             if not kept:
                 raise ReviewError(
                     f"round {found.id}: nothing was proposed on it yet; refine propose makes a proposal"

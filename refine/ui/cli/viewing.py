@@ -12,16 +12,17 @@ from refine.ui.cli.completion import complete_rounds
 from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import (
     LOOK,
+    AllOption,
     JsonOption,
     OfArgument,
     OtherArgument,
     RoundArgument,
     StoreArgument,
     TreeOption,
+    WhyOption,
     app,
     calls_on,
     chosen,
-    proposals_of,
     put,
     put_json,
     put_path,
@@ -30,9 +31,7 @@ from refine.ui.cli.shared import (
 from refine.ui.cli.spelling import completed, in_shell
 
 if TYPE_CHECKING:
-    from refine.analysis.analysis import Analysis
-    from refine.proposal.proposal import Proposal
-    from refine.tree.round import Round
+    pass
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and its figures.")]
 HtmlOption = Annotated[bool, typer.Option("--html", help="One self-contained HTML file instead of markdown.")]
@@ -81,6 +80,8 @@ def analyze(
         str | None, typer.Option(help="maximize or minimize; default the round's own.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every bootstrap and permutation test.")] = 0,
+    why: WhyOption = False,
+    whole: AllOption = False,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -88,27 +89,26 @@ def analyze(
     with opened(store, name) as opened_tree:
         found = chosen(opened_tree[which])
         analysis = found.analyze(metric, direction, seed)
-        put(analysis, as_json, typed(store, "propose", found), typed(store, "checks", found))
-
-
-def _proposed(found: Round, analysis: Analysis) -> Proposal | None:
-    """What was proposed last, where it rests on the same evidence: then the questions are about that."""
-    made = proposals_of(found)
-    return made[-1] if made and made[-1].evidence == analysis.digest else None
+        calls = typed(store, "propose", found), typed(store, "checks", found)
+        put(analysis, as_json, *calls, why=why, whole=whole)
 
 
 @app.command(rich_help_panel=LOOK)
 def checks(
-    store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
+    store: StoreArgument,
+    which: RoundArgument,
+    why: WhyOption = False,
+    whole: AllOption = False,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the checks before a decision on the last proposal: PASS, WARN, FAIL or UNKNOWN."""
     from refine.report.pages.checks import checks_page
 
     with opened(store, name) as opened_tree:
         found = chosen(opened_tree[which])
-        analysis = found.analyze()
-        checks = found.checks(analysis, _proposed(found, analysis))
-        put(checks, as_json, typed(store, "propose", found), page=lambda: checks_page(checks, in_shell))
+        checks, propose = found.checks(), typed(store, "propose", found)
+        put(checks, as_json, propose, page=lambda: checks_page(checks, in_shell), why=why, whole=whole)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -168,6 +168,8 @@ def winner(
         Path | None, typer.Option(help="Writes its certificate into this folder, instead of printing it.")
     ] = None,
     html: HtmlOption = False,
+    why: WhyOption = False,
+    whole: AllOption = False,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -180,7 +182,7 @@ def winner(
             where = f"tree {opened_tree.name}" if which is None else f"round {opened_tree[which].id}"
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
         if out is None:
-            put(found, as_json)
+            put(found, as_json, why=why, whole=whole)
         else:
             put_path(found.report(out, html=html), as_json)
 

@@ -152,7 +152,7 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
             }
             for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
         ],
-        "advised": proposal.advice.n if proposal.advice is not None and proposal.advice.n else review.round.n,
+        "advised": review.advised,
     }
 
 

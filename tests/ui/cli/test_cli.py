@@ -99,7 +99,8 @@ def test_show(made: Made, which: str) -> None:
 
 def test_analyze(made: Made) -> None:
     text = good("analyze", made.store, "first")
-    assert text.startswith("What 24 trials say about value\n")
+    assert text.startswith("24 trials. Best 1.0000 (")
+    text = good("analyze", made.store, "first", "--all")
     assert "24 finished space-filling trials (24 complete); value, maximize; best observed 1.0000" in text
     assert "an analysis needs at least 10 finished space-filling trials" in refused(
         "analyze", made.store, made.child

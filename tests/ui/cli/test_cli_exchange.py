@@ -64,7 +64,7 @@ def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
         assert list(root.space) == ["lr", "units"]
         assert root.node.note == "from a file"
         assert set(root.trials["origin"]) == {"imported"}
-    assert "Caution: 20 trials" in good("analyze", tmp_path / "r.db", root.id)
+    assert "20 trials of 20 were imported" in good("analyze", tmp_path / "r.db", root.id, "--why")
     good(
         "import",
         csv,

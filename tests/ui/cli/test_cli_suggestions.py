@@ -63,7 +63,7 @@ def test_an_error_suggests_what_runs(store: str) -> None:
     assert found.exit_code == 1
     after = re.search(r"look first: (refine propose .*)$", found.stderr.strip())[1]
     assert "STORE" not in after
-    assert "Review of round" in typed(after)
+    assert "Proposed for the next round:" in typed(after)
 
 
 def test_a_command_is_never_broken(store: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,171 @@
+"""How much a person reads first: lines, words and numbers of every glance at 80 columns, and of reports before their folds.
+
+    python benchmarks/words.py     README's ten lines, a demo and a study of three rounds: under a minute
+
+The demo is that of `make demo` where it has been run, else a round of the digits study that the documentation keeps.
+`tests/report/test_words.py` holds :data:`BUDGETS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import refine
+from refine.utils.display import Shown, to_text
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = 80
+
+
+class Budget(NamedTuple):
+    """The most that may be read: lines at 80 columns, and words."""
+
+    lines: int
+    words: int
+
+
+BUDGETS = {
+    "review": Budget(15, 140),
+    "analysis": Budget(20, 140),
+    "winner": Budget(12, 140),
+    "checks": Budget(20, 140),
+    "tree": Budget(20, 140),
+    "worth": Budget(12, 80),
+    "options": Budget(15, 140),
+    "report": Budget(330, 600),
+}
+
+
+class Count(NamedTuple):
+    """What there is to read: lines, words, and the numbers among these."""
+
+    lines: int
+    words: int
+    numbers: int
+
+
+def counted(text: str) -> Count:
+    """Lines, words and numbers of a text; a word has a letter or a digit."""
+    words = [word for word in text.split() if re.search(r"\w", word)]
+    return Count(len(text.splitlines()), len(words), sum(bool(re.search(r"\d", word)) for word in words))
+
+
+def unfolded(markdown: str) -> str:
+    """A report before its folds: without what stands in details, and without pictures."""
+    text = re.sub(r"<details>.*?</details>", "", markdown, flags=re.DOTALL)
+    return re.sub(r"!\[[^\]]*\]\([^)]*\)|^\|[-| ]+\|$", "", text, flags=re.MULTILINE)
+
+
+def glances(tree: refine.Tree, found: Any) -> dict[str, Shown]:
+    """Everything that is printed of a round, by what it is called in :data:`BUDGETS`."""
+    review = found.propose(keep=False)
+    shown = {
+        "review": review,
+        "analysis": review.analysis,
+        "winner": tree.winner(),
+        "checks": review.checks(),
+        "tree": tree,
+        "options": review.options(),
+    }
+    return shown | ({} if review._worth is None else {"worth": review.worth()})
+
+
+def counts_of(tree: refine.Tree, found: Any, folder: Path) -> dict[str, Count]:
+    """Counts of every glance of a round, and of its report.
+
+    Args:
+        tree: Its tree.
+        found: The round.
+        folder: Where its report goes.
+    """
+    counts = {name: counted(to_text(each.page(), COLUMNS)) for name, each in glances(tree, found).items()}
+    report = found.report(folder).read_text(encoding="utf-8")
+    return {**counts, "report": counted(unfolded(report))}
+
+
+def ten_lines(folder: Path) -> refine.Tree:
+    """The tree that README's ten lines make."""
+    code = re.search(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert code is not None
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        space: dict[str, Any] = {}
+        exec(code[1], space)
+    tree: refine.Tree = refine.Tree("example", store=folder / "refine.db")
+    return tree
+
+
+def network(params: Mapping[str, Any], trial: Any) -> dict[str, float]:
+    """A noisy score of seven parameters, of which four matter and one makes trials fail."""
+    lr = np.log10(params["lr"])
+    if lr > -0.6:
+        raise ValueError("the loss is NaN")
+    noise = np.random.default_rng(trial.seed).normal(0, 0.004)
+    wide = 0.02 * np.log2(params["units"] / 8) - 0.0001 * params["units"]
+    kind = {"adam": 0.0, "nadam": -0.002, "sgd": -0.05, "rmsprop": -0.01}[params["optimizer"]]
+    value = float(0.95 - 0.03 * (lr + 2.5) ** 2 + wide + kind - 0.1 * (params["dropout"] - 0.1) ** 2 + noise)
+    return {"val_acc": value}
+
+
+NETWORK = {
+    "lr": refine.Float(1e-4, 1.0, levels=9, log=True),
+    "units": [8, 16, 32, 64, 128],
+    "dropout": (0.0, 0.5, 6),
+    "optimizer": ["adam", "nadam", "sgd", "rmsprop"],
+    "momentum": (0.0, 0.9, 4),
+    "clip": [True, False],
+    "epochs": 30,
+}
+
+
+def three_rounds(folder: Path, n: int = 60) -> refine.Tree:
+    """A study of three rounds, each accepted as proposed."""
+    tree = refine.Tree("network", store=folder / "network.db")
+    found = tree.add_round(NETWORK, network, metric="val_acc", n=n, seed=3, note="what matters").run(
+        progress=False
+    )
+    for note in ("narrower", "narrower still"):
+        found = found.propose().accept(note, n=n).run(progress=False)
+    return tree
+
+
+def demo(folder: Path) -> refine.Tree:
+    """The tree of ``make demo``, or that of the digits study."""
+    stores = sorted((ROOT / "demo-output").glob("*.db"))
+    if stores:
+        return refine.Tree(store=stores[0])
+    return refine.Tree.load(ROOT / "docs" / "data" / "digits", store=folder / "digits.db")
+
+
+def studies(folder: Path) -> Iterator[tuple[str, refine.Tree]]:
+    """The studies by name."""
+    yield "README's ten lines", ten_lines(folder)
+    yield "demo", demo(folder)
+    yield "three rounds", three_rounds(folder)
+
+
+def main() -> None:
+    """Prints a table."""
+    os.environ["LOGNAME"] = "ada"
+    print(f"{'':24}{'lines':>6}{'words':>7}{'numbers':>9}   budget")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, tree in studies(Path(scratch)):
+            with tree:
+                print(name)
+                for what, count in counts_of(tree, tree.rounds[-1], Path(scratch) / name).items():
+                    budget = BUDGETS[what]
+                    over = count.words > budget.words or (what != "report" and count.lines > budget.lines)
+                    most = f"{budget.lines} lines, {budget.words} words{'  OVER' if over else ''}"
+                    print(f"  {what:22}{count.lines:>6}{count.words:>7}{count.numbers:>9}   {most}")
+
+
+if __name__ == "__main__":
+    main()

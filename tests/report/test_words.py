@@ -1,0 +1,85 @@
+"""What a person reads first keeps within its budget: lines and words of every glance at 80 columns."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from refine.errors import AnalysisError
+from refine.utils.display import to_text
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import words
+
+
+@pytest.fixture(scope="module", params=[words.ten_lines, words.three_rounds])
+def shown(request, tmp_path_factory):
+    with request.param(tmp_path_factory.mktemp("study")) as tree:
+        yield words.glances(tree, tree.rounds[-1])
+
+
+@pytest.mark.parametrize("name", [name for name in words.BUDGETS if name != "report"])
+def test_glances_are_short(shown, name):
+    text = to_text(shown[name].page(), words.COLUMNS)
+    count, budget = words.counted(text), words.BUDGETS[name]
+    assert count.lines <= budget.lines, text
+    assert count.words <= budget.words, text
+    assert max(map(len, text.splitlines())) <= words.COLUMNS
+    for symbol in ("eps2", "rho", " q ", "0.0000", "P("):
+        assert symbol not in text
+
+
+def test_a_review_says_what_is_proposed_whether_it_is_safe_and_worth_it_and_what_to_type(shown):
+    review = shown["review"]
+    lines = to_text(review.page(), words.COLUMNS).splitlines()
+    assert lines[0].startswith(f"Round {review.round.id[:8]}: ")
+    assert "Best " in lines[0]
+    for change in review.proposal.changes:
+        row = any(line.split()[:1] == [change.name] and "->" in line for line in lines)
+        assert row == (change.kind != "keep")
+    words_before = [line.split()[0] for line in lines if line[:1].strip()]
+    assert [w for w in words_before if w in ("Safe?", "Worth?", "Next", "Or")] == [
+        "Safe?",
+        "Worth?",
+        "Next",
+        "Or",
+    ]
+    assert f"Next     review.accept(n={review.advised})" in lines
+
+
+def test_why_and_details_hold_the_rest(shown):
+    review = shown["review"]
+    glance, why, everything = str(review), str(review.why()), str(review.details)
+    changed = next(c for c in review.proposal.changes if c.kind != "keep")
+    assert "space-filling" not in glance
+    assert str(review.why(changed.name)).startswith(f"{changed.name}: ")
+    assert str(review.why(changed.name)) in why
+    for part in why.split("\n\n")[1:]:
+        assert part in everything
+    assert "the risks do not add up" in everything
+    with pytest.raises(AnalysisError, match="nothing is said about 'lrr'; did you mean 'lr'"):
+        review.why("lrr")
+
+
+def test_one_number_for_one_thing(shown):
+    review = shown["review"]
+    assert review.advised <= review.round.n
+    assert review.worth().n == review.preview().n == review.advised
+    assert review.next_step.n == review.advised
+    checks = review.checks()
+    assert checks["worth"].values["n"] == review.advised
+    assert checks["worth"].values["epsilon"] == pytest.approx(review.proposal.claim.epsilon)
+    widened = any(c.kind == "widen" for c in review.proposal.changes)
+    assert not (widened and checks["edges"].verdict == "pass")
+
+
+def test_plain_data_says_the_same(shown):
+    page = shown["review"].page()
+    data = page.to_dict()
+    assert data["title"] == page.title
+    assert data["blocks"][0]["head"][0] == "parameter"
+    assert [fold["title"] for fold in data["folds"]] == [fold.title for fold in page.folds]
+    assert data["next"][0] == str(page.calls[0])
