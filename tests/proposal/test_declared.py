@@ -113,7 +113,7 @@ def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_pat
     assert [c.name for c in only.followed] == ["b"]
     assert only.space["b"].low == 0.0  # no level goes that was to stay
     assert only.space["b"].high == 1.0
-    assert "Without what was proposed for a, b to 0 to 1 goes back" in str(only)
+    assert "Without what was proposed for a, b to 0 to 1 goes back" in str(only.why())
     child = only.accept(n=5)
     assert child.space == only.space
     (decision,) = root.decisions

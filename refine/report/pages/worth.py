@@ -10,7 +10,7 @@ from refine.review.rehearsal import Plan, Rehearsal
 from refine.review.worth import CONFIRM, RUNS, Worth
 from refine.utils.action import Action
 from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page, Text
-from refine.utils.format import chance, difference, duration, plural, score
+from refine.utils.format import chance, difference, duration, plural, risk_percent, score
 from refine.utils.provided import page_for
 
 TONES = {"CONTINUE": "good", "CONFIRM": "warn", "STOP": "warn"}

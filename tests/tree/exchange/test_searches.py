@@ -59,7 +59,7 @@ def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe):
     assert refine.Proposal.from_json(stored).digest == review.proposal.digest
     assert review.proposal.advice.judge > 0
     assert review.checks()["enough"].code == "untested"
-    text = str(analysis) + str(review)
+    text = str(analysis.details) + str(review.details)
     assert "Untested: results chose these 60 trials" in text
     assert "nan" not in text
     assert review.accept(n=12).n == 12
