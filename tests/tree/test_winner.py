@@ -105,7 +105,7 @@ def test_few_trials_have_no_interval(tree):
     assert won.expected == won.observed == tree.best()["value"]
     assert all(math.isnan(end) for end in won.interval)
     assert math.isnan(won.within)
-    assert "too few configurations for an interval" in str(won)
+    assert "too few configurations for an interval" in str(won.why())
 
 
 def test_a_degenerate_trial_is_never_handed_over(tree):
@@ -156,8 +156,8 @@ def test_rounds_of_another_metric_are_left_out(tree):
 def test_the_page_says_which_is_which(grown):
     tree, _, _ = grown
     text = str(tree.winner())
-    assert text.startswith("winner of tree winner: value ")
-    assert "expected when trained again" in text
+    assert text.startswith("Hand over, of tree winner (90 configurations):")
+    assert "when trained again" in text
     assert "best observed" in text
     assert "best observed value" in str(tree)
     assert "tree.winner()" in str(tree)

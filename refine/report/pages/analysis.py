@@ -76,16 +76,15 @@ _CAUTIONS = {
     "imported": "nobody said how the imported trials were drawn; they look even.",
     "uneven": "the trials are said to be even, and are not.",
     "untested": "a search chose the trials, so that nothing is tested on them.",
-    "code": "the trials ran several versions of the code.",
+    "code": "the trials ran {count} versions of the objective's code.",
 }
 
 
 def caution_facts(analysis: Analysis) -> list[tuple[str, Cell]]:
     """What to keep in mind, in short where there are few words for it."""
-    told = [
-        Cell(_CAUTIONS.get(c.code) or sentence(c), "warn") for c in analysis.cautions if c.code != "sampled"
-    ]
-    return [("Caution", text) for text in told]
+    told = [c for c in analysis.cautions if c.code != "sampled"]
+    short = [_CAUTIONS.get(c.code, "").format(count=len(c.values.get("codes", ()))) for c in told]
+    return [("Caution", Cell(s or sentence(c), "warn")) for s, c in zip(short, told, strict=True)]
 
 
 def best_text(analysis: Analysis) -> str:

@@ -44,7 +44,9 @@ def proposal_page(proposal: Proposal) -> Page:
     blocks: list[Block] = []
     if changed:
         blocks.append(changes_grid([change_row(c) for c in changed]))
-    blocks.append(Facts((*stays_facts(proposal, changed), ("Safe?", safe_text(proposal.claim)))))
+    untested = () if proposal.tested else (("Caution", Cell("Untested: the model alone proposes.", "warn")),)
+    safe = ("Safe?", safe_text(proposal.claim))
+    blocks.append(Facts((*stays_facts(proposal, changed), safe, *untested)))
     title = f"Proposed on {plural(proposal.n, 'trial')}: keeps {percent(proposal.volume_kept)} of the space."
     return Page(title if changed else nothing_text(), tuple(blocks), folds=proposal_folds(proposal))
 
@@ -130,6 +132,8 @@ def safe_text(claim: Claim) -> str:
 
 def unseen_text(claim: Claim) -> str:
     """Which regions the claim can't speak of, in a sentence; nothing where there are none."""
+    if claim.even == 0 and not math.isnan(claim.scope):
+        return " No trial was drawn evenly: what none has hit may hide better."
     if not claim.scope > 0:
         return ""
     return f" Regions under {number(100 * claim.scope, 2)} % of the space may hide better."

@@ -27,6 +27,8 @@ def worth_page(found: Worth) -> Page:
     calls = () if action is None else (action,)
     rests = Fold("What that rests on", (Items(tuple(filter(None, lines))),), "worth")
     expected = f"{_bare(found.gain)} ({_bare(found.low)} to {_bare(found.high)} with a chance of 90 %)"
+    if math.isfinite(found.cost):
+        expected += f", where {difference(found.cost)} is the price"
     facts = (("Expect", expected), ("Or", again_text(found)))
     return Page(f"{found.verdict}: {short_worth(found)}", (Facts(facts),), calls, (rests,))
 
