@@ -61,7 +61,9 @@ def counted(text: str) -> Count:
 
 def unfolded(markdown: str) -> str:
     """A report before its folds: without what stands in details, and without pictures."""
-    text = re.sub(r"<details>.*?</details>", "", markdown, flags=re.DOTALL)
+    text, folds = markdown, 1
+    while folds:  # the innermost first
+        text, folds = re.subn(r"<details>(?:(?!<details>).)*?</details>", "", text, flags=re.DOTALL)
     return re.sub(r"!\[[^\]]*\]\([^)]*\)|^\|[-| ]+\|$", "", text, flags=re.MULTILINE)
 
 

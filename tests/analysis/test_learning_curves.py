@@ -70,8 +70,10 @@ def test_report_and_figure(tree, space, tmp_path):
     found = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
     path = found.report(tmp_path)
     text = path.read_text()
-    section = text.split("## Training curves\n")[1].split("\n## ")[0]
-    assert text.index("## How optimistic the best value is") < text.index("## Training curves")
+    section = text.split("<summary>Training curves</summary>")[1].split("\n</details>\n\n<details>")[0]
+    assert text.index("<summary>How optimistic the best value is</summary>") < text.index(
+        "<summary>Training curves</summary>"
+    )
     assert f"]({path.stem}/curves.png)" in section
     count = sum("overfitting" in c.seen for c in gather(found).curves)
     assert 0 < count < 20
@@ -89,6 +91,6 @@ def test_short_curves_and_none(tree, space, tmp_path):
     assert "20 of the best 20 trials reported too few epochs to tell." in text
     none = tree.add_round(space, objectives.bowl, n=20).run(progress=False)
     assert gather(none).curves == ()
-    assert "## Training curves" not in none.report(tmp_path).read_text()
+    assert "<summary>Training curves</summary>" not in none.report(tmp_path).read_text()
     with pytest.raises(AnalysisError, match="reported no loss and no metric by epoch"):
         none.plot.curves()

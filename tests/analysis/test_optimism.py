@@ -40,7 +40,7 @@ def test_both_kinds_of_luck(tree, space, tmp_path):
     assert optimism.components.groups == 5
     assert optimism.expected < optimism.best
     text = found.report(tmp_path).read_text()
-    assert "## How optimistic the best value is" in text
+    assert "<summary>How optimistic the best value is</summary>" in text
     assert "| other examples |" in text
     assert "mean of its 3 new runs" in text
     assert "of the variance of single runs comes from the seed" in text

@@ -224,7 +224,9 @@ def test_no_absolute_path_and_no_password(facts: Facts, written: Path, tmp_path:
 
 def test_sections_come_in_order(written: Path) -> None:
     text = written.read_text(encoding="utf-8")
-    heads = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    assert re.findall(r"^## (.+)$", text, flags=re.MULTILINE) == ["The decision", "Evidence"]
+    heads = re.findall(r"^<details><summary>(.+)</summary>$", text, flags=re.MULTILINE)
+    inner = ("Environment", "More parameters", "Coupled parameters", "Terms used here")
     wanted = [
         "What ran",
         "Best trials",
@@ -234,9 +236,9 @@ def test_sections_come_in_order(written: Path) -> None:
         "Failures",
         "Before deciding",
         "The proposal",
-        "The decision",
+        "Reproduce",
     ]
-    assert [h for h in heads if h != "Coupled parameters"] == [*wanted, "Reproduce"]
+    assert [h for h in heads if not h.startswith((*inner, "Pictures"))] == wanted
     assert "**A mixed round**" in text
     assert '```python\nimport refine\n\nprint("hello")\n```' in text
 
@@ -266,7 +268,7 @@ def test_proposal_report(facts: Facts, tmp_path: Path) -> None:
     path = proposal_report(facts, tmp_path)
     assert path.name == f"{facts.node.id}-proposal-{facts.proposal.digest}.md"
     text = path.read_text(encoding="utf-8")
-    assert "## What ran" not in text
+    assert "<summary>What ran</summary>" not in text
     assert claim_sentence(facts.proposal) in text
     assert "Accepted with changes by Ann" in text
     again = proposal_report(replace(facts, proposal=replace(facts.proposal, risk=0.2)), tmp_path)
@@ -336,7 +338,7 @@ def child(facts: Facts) -> Facts:
 def test_against_its_parent(child: Facts, tmp_path: Path) -> None:
     text = round_report(child, tmp_path).read_text(encoding="utf-8")
     found = compare_rounds(trials(), child.table, "maximize")
-    section = text.split("## Against its parent\n")[1].split("\n## ")[0]
+    section = text.split("<summary>Against its parent</summary>")[1].split("\n</details>\n\n<details>")[0]
     assert escape(population_sentence(found)) in section
     assert population_sentence(found).endswith("The population improved.")
     assert escape(CAUTION) in section
@@ -379,7 +381,7 @@ def test_coupled_parameters_are_drawn(facts: Facts, tmp_path: Path) -> None:
     assert facts.analysis is not None
     every = tuple(p._replace(q=0.001 * (p.i + p.j)) for p in facts.analysis.pairs)
     text = round_report(replace(facts, analysis=replace(facts.analysis, pairs=every)), tmp_path).read_text()
-    section = text.split("## Coupled parameters\n")[1].split("\n## ")[0]
+    section = text.split("<summary>Coupled parameters</summary>")[1].split("\n</details>\n\n<details>")[0]
     assert len(re.findall(r"^!\[", section, flags=re.MULTILINE)) == 3
     assert "What is decided is framed." in section
     assert f"{len(every) - 3} more pairs of the table: not drawn." in section

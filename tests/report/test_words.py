@@ -83,3 +83,14 @@ def test_plain_data_says_the_same(shown):
     assert data["blocks"][0]["head"][0] == "parameter"
     assert [fold["title"] for fold in data["folds"]] == [fold.title for fold in page.folds]
     assert data["next"][0] == str(page.calls[0])
+
+
+@pytest.mark.slow
+def test_a_report_is_short_before_its_folds(tmp_path):
+    with words.three_rounds(tmp_path) as tree:
+        found = tree.rounds[1]  # it was decided upon
+        text = words.unfolded(found.report(tmp_path).read_text(encoding="utf-8"))
+    assert words.counted(text).words <= words.BUDGETS["report"].words
+    assert "Proposed for the next round:" in text
+    assert "## What to hand over" in text
+    assert "## The decision" in text

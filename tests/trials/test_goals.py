@@ -128,7 +128,7 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp
         found.choose(-1)
     path = found.report(tmp_path / "reports")
     report = path.read_text()
-    assert "## The front" in report
+    assert "<summary>The front</summary>" in report
     assert "A point of the front was chosen" in report
     assert "metric=[refine.Goal('val_acc', 'maximize'), refine.Goal('latency_ms', 'minimize')]" in report
     assert (path.with_suffix("") / "front.png").stat().st_size > 10_000

@@ -27,8 +27,7 @@ from refine.report.markdown.sections import (
     what_mattered,
     what_ran,
 )
-from refine.report.markdown.text import code, fence, quote
-from refine.report.markdown.winner import winner_section
+from refine.report.markdown.text import code, fence, page_text, quote
 from refine.utils.files import made_folder
 
 __all__ = ["Facts", "proposal_report", "round_report"]
@@ -47,7 +46,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
         "front": front_section(facts, where),
-        "winner": winner_section(facts.winner),
+        "winner": None if facts.winner is None else page_text(facts.winner.page()),
         "optimism": optimism_section(facts),
         "curves": curves_section(facts, where),
         "parent": against_parent(facts, where),
@@ -89,6 +88,7 @@ def _header(facts: Facts) -> dict[str, Any]:
         "note": quote(facts.node.note) if facts.node.note.strip() else None,
         "author": facts.node.author,
         "summary": summary(facts),
+        "glance": None if facts.glance is None else page_text(facts.glance),
         "proposal": proposal_section(facts),
         "decisions": [decision_section(facts, d) for d in facts.decisions],
     }

@@ -16,7 +16,7 @@ from refine.report import figures
 from refine.report.figures import look
 from refine.report.glossary import terms_section
 from refine.report.markdown.names import first_line
-from refine.report.markdown.text import Raw, escape, picture
+from refine.report.markdown.text import Raw, escape, fold_text, picture
 from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
@@ -81,10 +81,20 @@ def published(path: Path, template: str, context: Mapping[str, Any]) -> Path:
     Returns:
         The file.
     """
-    text = rendered(template, context)
+    text = _folded_sections(rendered(template, context))
     written = write_whole(path, [text + terms_section(text)])
     _drop_older(written)
     return written
+
+
+def _folded_sections(text: str) -> str:
+    """Folds the sections that follow the heading of the evidence."""
+    head, mark, rest = text.partition("\n## Evidence\n")
+    if not mark:
+        return text
+    sections = re.split(r"^## (.*)$", rest, flags=re.MULTILINE)
+    folds = [fold_text(title, body) for title, body in zip(sections[1::2], sections[2::2], strict=True)]
+    return "\n\n".join([f"{head}{mark}{sections[0]}".rstrip(), *folds]) + "\n"
 
 
 def _drop_older(path: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from refine.run.holdout import HoldoutResult
     from refine.space.parameters import Parameter
     from refine.trials.round_record import Node
+    from refine.utils.display import Page
 
 ORIGIN_WORDS = {
     "given": "given",
@@ -67,6 +68,7 @@ class Facts:
         checks: Questions to ask before deciding; ``None`` where too few trials have finished.
         before: Best value known before this round; NaN for a root.
         name: What its files are called; default the round's id.
+        glance: What is read first: the page of the review of the proposal, else of the analysis; ``None`` where there is neither.
         winner: The configuration of this round to hand over; ``None`` where no trial may be called best.
     """
 
@@ -92,6 +94,7 @@ class Facts:
     winner: Winner | None = None
     spread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     name: str = ""
+    glance: Page | None = None
 
     @property
     def stem(self) -> str:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import AnalysisError, ReviewError
-from refine.proposal.options import Options, options_of
 from refine.proposal.proposal import Proposal
 from refine.report.markdown import proposal_report, round_report
 from refine.report.markdown.names import file_name
 from refine.report.markdown.rendering import in_one_file
 from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.script import reproduce
+from refine.review.review import Review
 from refine.run.environment import spread
 from refine.run.fingerprint import versions_of
 from refine.tree.reading import read_curves, read_optimism
@@ -73,16 +73,16 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         analysis = found.analyze()
     except AnalysisError:
         analysis = None  # too few trials yet: the report says what ran
-    options = None
-    if proposal is not None and analysis is not None:
-        options = _options(found, proposal, analysis)
+    review = _review(found, proposal, analysis)
+    options = None if review is None else review.options()
+    looked: Review | Analysis | None = analysis if review is None else review
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
         optimism = read_optimism(found.context.reader, found._stored.pk, found.goal, analysis, 0)
     checks = None
     if analysis is not None:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
-            checks = found.checks(analysis, proposal)
+            checks = found.checks(analysis, proposal) if review is None else review.checks()
     curves = read_curves(*found._judged, None if analysis is None else analysis.noise.sd)
     records = home.reader.records([stored.pk])
     ran_on = home.reader.ran_on(stored.pk)
@@ -109,6 +109,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         checks=checks,
         before=found._best_before(),
         winner=found.recommend(),
+        glance=None if looked is None else looked.page(),
     )
 
 
@@ -120,15 +121,14 @@ def _trials(found: Round, errors: list[Any]) -> pd.DataFrame:
     return frame
 
 
-def _options(found: Round, proposal: Proposal, analysis: Analysis) -> Options | None:
-    """What more or less risk would buy; ``None`` where trials have come since it was proposed."""
-    if proposal.evidence != analysis.digest:
+def _review(found: Round, proposal: Proposal | None, analysis: Analysis | None) -> Review | None:
+    """The review of a proposal; ``None`` without one, or where trials have come since it was proposed."""
+    if proposal is None or analysis is None or proposal.evidence != analysis.digest:
         return None
-    try:
-        return options_of(proposal, analysis, found.node.allow_degenerate)
-    except AnalysisError:  # read from the store, without its posterior
-        with contextlib.suppress(ReviewError):
-            return found.review(proposal).options()
+    if proposal.posterior is not None:
+        return Review(found, proposal, analysis)
+    with contextlib.suppress(ReviewError):  # read from the store, without its posterior
+        return found.review(proposal)
     return None
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from refine.errors import shown
-from refine.utils.display import Cell, Grid
+from refine.utils.display import Block, Branch, Cell, Facts, Fold, Grid, Items, Page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +78,58 @@ def table(found: Grid) -> Raw:
     rule = "|".join([" --- "] * len(found.head))
     body = [f"| {' | '.join(row)} |" for row in lines]
     return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))
+
+
+def page_text(found: Page) -> Raw:
+    """A page as markdown: its glance, then why, then everything else, folded."""
+    parts = [Raw(f"**{escape(found.title)}**")] if found.title else []
+    parts += [_block(block) for block in found.blocks]
+    for title, folds in (
+        ("Why", [fold for fold in found.folds if fold.why]),
+        ("Every number", [fold for fold in found.folds if not fold.why]),
+    ):
+        parts += [fold_text(title, "\n\n".join(map(_fold, folds)))] if folds else []
+    return Raw("\n\n".join(parts))
+
+
+def fold_text(title: str, text: str) -> Raw:
+    """Markdown that is folded under a title."""
+    return Raw(f"<details><summary>{escape(title)}</summary>\n\n{text.strip()}\n\n</details>")
+
+
+def _fold(fold: Fold) -> str:
+    return "\n\n".join([f"**{escape(fold.title)}**", *map(_block, fold.blocks)])
+
+
+def _block(block: Block) -> Raw:
+    if isinstance(block, Grid):
+        title = f"{escape(block.title)}\n\n" if block.title else ""
+        return Raw(f"{title}{table(block)}")
+    if isinstance(block, Items):
+        mark = "1." if block.numbered else "-"
+        return Raw("\n".join(f"{mark} {_said(item)}" for item in block.items))
+    if isinstance(block, Facts):
+        return Raw(
+            "\n".join(f"- {f'**{escape(word)}** ' if word else ''}{_said(said)}" for word, said in block.rows)
+        )
+    if isinstance(block, Branch):
+        return Raw("\n".join(_branch(block, 0)))
+    if block.lines:
+        return fence(block.text)
+    return _said(Cell(block.text, block.tone, block.call))
+
+
+def _branch(branch: Branch, depth: int) -> list[str]:
+    lines = "<br>".join("".join(escape(cell.text) for cell in cells) for cells in branch.lines)
+    return [
+        f"{'  ' * depth}- {lines}",
+        *(line for child in branch.children for line in _branch(child, depth + 1)),
+    ]
+
+
+def _said(value: str | Cell) -> Raw:
+    cell = value if isinstance(value, Cell) else Cell(value)
+    return Raw(f"{escape(cell.text)}{f' {code(cell.call)}' if cell.call is not None else ''}")
 
 
 def picture(description: str, path: str) -> Raw:

@@ -23,12 +23,13 @@ from refine.report.markdown.text import (
     escape,
     fence,
     joined,
+    page_text,
     quote,
     slug,
     table,
     values_table,
 )
-from refine.report.markdown.winner import winner_section, winner_sentence
+from refine.report.markdown.winner import winner_sentence
 from refine.report.pages.calibration import (
     author_rows,
     authors_head,
@@ -148,7 +149,7 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
         "rounds": _rounds(facts),
         "steps": [_step(facts, s, i) for i, s in enumerate(on_way, 1)],
         "others": [_step(facts, s, 0) for s in off_way],
-        "winner": winner_section(facts.winner),
+        "winner": None if facts.winner is None else page_text(facts.winner.page()),
         "certificate": None
         if facts.certificate is None
         else Raw(f"[certificate]({quote_url(facts.certificate)})"),

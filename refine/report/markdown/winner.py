@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from refine.report.markdown.text import Raw, escape, joined, table, values_table
+from refine.report.markdown.text import escape, joined
 from refine.report.pages.noise import noise_clause
-from refine.report.pages.winner import candidates_grid, differing, gain_line, worth_lines
+from refine.report.pages.winner import differing, gain_line
 from refine.utils.format import score
 
 if TYPE_CHECKING:
     from refine.analysis.winner import Winner
-
-
-def winner_section(found: Winner | None) -> dict[str, Any] | None:
-    """The recommended configuration, what to expect of it, and those that come next; ``None`` without one.
-
-    Args:
-        found: The winner.
-    """
-    if found is None:
-        return None
-    return {
-        "table": values_table(
-            ["parameter", "value"], [[n, v] for n, v in found.candidates[0].labels.items()]
-        ),
-        "lines": [Raw(escape(str(line))) for line in worth_lines(found)],
-        "candidates": table(candidates_grid(found)) if len(found.candidates) > 1 else None,
-    }
 
 
 def winner_sentence(found: Winner | None) -> str:
