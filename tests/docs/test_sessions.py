@@ -63,7 +63,7 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     root = terminal.run(f'{make} --note "first look"')
     root = re.search(r"round ([0-9a-f]{12}) of", root)[1]
     terminal.run(f"refine analyze study.db {root}")
-    assert "The proposed space keeps" in terminal.run(f"refine propose study.db {root}")
+    assert "Proposed for the next round:" in terminal.run(f"refine propose study.db {root}")
     terminal.run(f"refine checks study.db {root}")
     seen = terminal.run(f"refine preview study.db {root} --edit 'dropout=(0.2, 0.5)'")
     assert "The best trial lies outside" in seen

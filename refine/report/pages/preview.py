@@ -8,7 +8,7 @@ from refine.proposal.preview import Preview
 from refine.report.pages.reasons import sentence
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text
-from refine.utils.format import duration, percent, plural, probability
+from refine.utils.format import chance, duration, percent, plural
 from refine.utils.provided import page_for
 
 
@@ -37,8 +37,8 @@ def preview_page(found: Preview) -> Page:
 def _risk(mine: float, proposed: float) -> str:
     if math.isnan(mine):
         return "can't be stated: too few of the candidate configurations lie inside"
-    then = "" if math.isnan(proposed) else f" (proposed: {probability(proposed)})"
-    return f"no loss beyond epsilon with probability {probability(mine)}{then}"
+    then = "" if math.isnan(proposed) else f" (proposed: {chance(1 - proposed)})"
+    return f"{chance(1 - mine)} chance to lose more than the difference that matters{then}"
 
 
 def _next_round(found: Preview) -> str:

@@ -281,7 +281,7 @@ def _again(v: Any) -> str:
     low, high, inside = coarse([v.low, v.high, v.inside])
     there = low if low == high else f"{low} to {high}"
     if v.exact:
-        return f"{count}, with {there}; the best inside has {inside}."
+        return f" {count}, with {there}; the best inside has {inside}."
     return f" {count}: {there} is expected of {'them' if len(v.ranks) > 1 else 'it'} again, {inside} of the best inside."
 
 
