@@ -7,7 +7,7 @@ export function axisOf(panel) {
   // A bound that was typed may be one that a logarithm does not have: it lies before everything.
   const scale = Object.assign((value) => (panel.log && value <= 0 ? -Infinity : full(value)), { invert: full.invert });
   const stops = panel.stops;
-  // Room for stops beyond the ends, should bounds be moved there.
+  // As far as bounds may be moved.
   const ends = [Math.min(0, scale(stops[0])), Math.max(1, scale(stops.at(-1)))];
   return { scale, stops, ends, nearest: (value) => nearest(stops, value, scale) };
 }

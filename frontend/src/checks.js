@@ -5,10 +5,9 @@ import { figureFold } from "./figures.js";
 
 const MARKS = { pass: "✓", warn: "▲", fail: "✗", unknown: "?" };
 
-export function drawChecks(element, checks, meaning, page) {
+export function drawChecks(element, checks, page) {
   replace(
     element,
-    h("h2", { title: meaning }, "Before you decide"),
     h(
       "ul",
       { class: "refine-checks" },
@@ -24,19 +23,14 @@ export function drawChecks(element, checks, meaning, page) {
   );
 }
 
-export function drawPairs(element, pairs, meaning, open) {
-  if (pairs.length === 0) {
-    replace(element);
-    return;
-  }
+export function drawPairs(element, pairs, open) {
   replace(
     element,
-    h("h2", { title: meaning }, "Coupled parameters"),
     h("p", {}, "Among the best trials, what is good for one of these depends on the other. Look at both before you move one alone."),
     h(
       "div",
       { class: "refine-pairs" },
-      pairs.map((pair) => h("button", { type: "button", onclick: (event) => open(pair, event.currentTarget) }, `${pair.a} × ${pair.b}`, h("span", { class: "refine-faint" }, ` ${pair.q}`))),
+      pairs.map((pair) => h("button", { type: "button", onclick: (event) => open(pair, event.currentTarget) }, `${pair.a} × ${pair.b}`)),
     ),
   );
 }

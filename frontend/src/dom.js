@@ -43,6 +43,36 @@ export function once(event, act) {
   if (event.detail < 2) act();
 }
 
+// Which folds a person has left open, in this browser.
+const KEY = "refine-open";
+
+/** @returns {Set<string>} */
+function opened() {
+  try {
+    return new Set(JSON.parse(localStorage.getItem(KEY) ?? "[]"));
+  } catch {
+    return new Set(); // there may be no such place, as in a frame
+  }
+}
+
+/**
+ * A fold that is open where it was left open.
+ * @param {string} name @param {string} title @param {any} about one line beside the title @param {any[]} children
+ */
+export function fold(name, title, about, ...children) {
+  const element = h("details", { class: "refine-fold", "data-fold": name, open: opened().has(name) }, h("summary", {}, h("h2", {}, title), about), ...children);
+  element.addEventListener("toggle", () => {
+    const names = opened();
+    names[element.open ? "add" : "delete"](name);
+    try {
+      localStorage.setItem(KEY, JSON.stringify([...names]));
+    } catch {
+      // it is open for now
+    }
+  });
+  return element;
+}
+
 /** @param {Element} element @param {any[]} children */
 export function replace(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));

@@ -1,34 +1,36 @@
-// What to do next, with a button that does it; what is claimed folds below.
-import { h, once } from "./dom.js";
+// What is proposed, in one sentence, or what else to do next, with the button that does it.
+import { h, once, replace } from "./dom.js";
 
 export class Headline {
   // `act` is called with what the button stands for: {do, n, top, seeds}.
   constructor(act) {
-    this.text = h("span", { class: "refine-next" });
+    this.text = h("p", { class: "refine-next" });
     this.button = h("button", { type: "button", class: "refine-do", hidden: true, onclick: (event) => once(event, () => act(this.step)) });
     this.call = h("code", { class: "refine-call" });
     this.element = h("div", { class: "refine-headline" }, this.text, this.call, this.button);
-    this.claim = h("p", { class: "refine-claim" });
-    this.about = h("details", { class: "refine-claimed" }, h("summary", {}, "What is claimed, and on what it rests"), this.claim);
     this.step = null;
-    this.why = "";
   }
 
-  show({ next, step, claim, call }) {
+  // The step is none where the round can't be analysed yet, or where accepting is the step.
+  show(text, step = null, call = "") {
     this.step = step;
-    this.text.textContent = next;
-    this.text.title = next;
-    this.claim.textContent = claim;
-    this.call.textContent = step.do ? "" : call; // what no button does is for a script to do
+    this.text.textContent = text;
+    this.call.textContent = step?.do === "" ? call : ""; // what no button does is for a script to do
+    this.button.hidden = !step?.do;
+    this.button.textContent = step?.label ?? "";
   }
 
-  // `changed` says whether the person has edited what is proposed; `why` why the button can't be used now.
-  update(changed, why) {
-    const { step } = this;
-    this.button.hidden = !step?.do;
-    if (this.button.hidden) return;
-    this.button.textContent = step.do === "accept" && changed ? `${step.label}, with your edits` : step.label;
+  // `why` says why the button can't be used now.
+  update(why) {
     this.button.disabled = why !== "";
-    this.button.title = why || step.title;
+    this.button.title = why || (this.step?.title ?? "");
   }
+}
+
+// Facts that decide, one below the other: {name, text, tone}.
+export function drawFacts(list, facts) {
+  replace(
+    list,
+    facts.map(({ name, text, tone }) => h("div", { class: tone || null, "data-fact": name }, h("dt", {}, name), h("dd", {}, text))),
+  );
 }

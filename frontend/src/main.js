@@ -4,7 +4,12 @@ import { browser, notebook } from "./transport.js";
 
 export default {
   render({ model, el }) {
+    // What a saved notebook shows, in which nobody answers.
+    const glance = document.createElement("div");
+    glance.innerHTML = model.get("glance");
+    el.append(glance);
     const page = new Page(el, notebook(model));
+    page.ready.then(() => page.round && glance.remove());
     return () => page.close();
   },
   mount(el) {

@@ -36,6 +36,7 @@ export interface Decide {
   exploit?: number | null;
   audit?: number | null;
   belief?: Record<string, BeliefForm> | null;
+  pruner?: boolean;
   workers?: number | null;
   hours?: number | null;
   trials?: number | null;
@@ -193,6 +194,7 @@ export interface Preview {
   exploit?: number | null;
   audit?: number | null;
   belief?: Record<string, BeliefForm> | null;
+  pruner?: boolean;
   workers?: number | null;
   hours?: number | null;
   trials?: number | null;

@@ -1,9 +1,9 @@
 // The page: asks the session, keeps what the person has chosen, and draws what follows from it.
 import { drawChecks, drawPairs, pairDialog } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
-import { h, replace } from "./dom.js";
+import { fold, h, once, replace } from "./dom.js";
 import { Front } from "./front.js";
-import { Headline } from "./headline.js";
+import { drawFacts, Headline } from "./headline.js";
 import { Hover } from "./hover.js";
 import { Panel } from "./panel.js";
 import { columnsOf, MISSING } from "./places.js";
@@ -61,29 +61,30 @@ export class Page {
     this.side = h("nav", { class: "refine-side", "aria-label": "Rounds of the tree" });
     this.title = h("h1", {}, "refine");
     this.about = h("p", { class: "refine-faint" });
-    this.progress = h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Trials that have ended" });
+    this.progress = h("progress", { max: 1, value: 0, "aria-label": "Trials that have ended" });
+    this.progressText = h("p", { role: "status" });
+    this.going = h("div", { class: "refine-going", hidden: true }, this.progress, this.progressText);
     this.fresh = h("div", { class: "refine-fresh", role: "status" });
-    this.numbers = h("dl", { class: "refine-numbers", "aria-live": "off" });
-    this.warning = h("p", { class: "refine-warning", role: "status" });
-    this.undoButton = h("button", { type: "button", onclick: () => this.undo() }, "undo");
-    this.resetButton = h("button", { type: "button", onclick: () => this.change(() => this.choices.reset()) }, "back to the proposal");
+    this.headline = new Headline((step) => this.act(step));
+    this.header = h("header", { class: "refine-header" }, h("div", { class: "refine-head" }, this.title, this.about), this.headline.element, this.going, this.fresh);
+    this.suggested = h("section", { "aria-label": "Suggestions" });
+
+    // A card for what changes; the others are a fold away.
+    this.grid = h("div", { class: "refine-grid" });
+    this.otherGrid = h("div", { class: "refine-grid" });
+    this.otherNames = h("span", { class: "refine-faint" });
+    this.others = fold("others", "What stays as it is", this.otherNames, this.otherGrid);
+    this.fixed = h("p", { class: "refine-faint" });
+
     this.slider = new RiskSlider((option) => this.slide(option), () => this.propose());
     this.epsilon = h("input", { type: "number", min: 0, step: "any", class: "refine-epsilon", onchange: () => this.sayEpsilon() });
     this.epsilonLabel = h("label", {}, "difference that matters ", this.epsilon);
-    this.tools = h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel, this.undoButton, this.resetButton);
-    this.headline = new Headline((step) => this.act(step));
-    this.header = h(
-      "header",
-      { class: "refine-header" },
-      h("div", { class: "refine-head" }, this.title, this.about),
-      this.headline.element,
-      this.tools,
-      this.progress,
-      this.fresh,
-      h("div", { class: "refine-means" }, this.slider.leaves, this.warning), // one line: a warning stands in place of what leaves
-      this.numbers,
-    );
-    this.grid = h("div", { class: "refine-grid" });
+    this.numbers = h("dl", { class: "refine-numbers", "aria-live": "off" });
+    this.claim = h("p", { class: "refine-claim" });
+    this.sure = fold("sure", "How sure, and how bold", h("span", { class: "refine-faint" }, "more or less risk, and what it would keep"), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
+
+    this.scale = h("span", {});
+    this.scaleButtons = [false, true].map((ranked) => h("button", { type: "button", "aria-pressed": String(!ranked), onclick: () => this.rank(ranked) }, ranked ? "rank" : "value"));
     this.legend = h(
       "p",
       { class: "refine-legend refine-faint" },
@@ -93,16 +94,21 @@ export class Page {
       (this.brokenKey = h("span", { class: "refine-key broken" })),
       (this.keptKey = h("span", { class: "refine-key kept" }, "what would stay")),
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
+      h("span", {}, "point at a dot: which trial it is"),
+      h("span", { class: "refine-switch", role: "group", "aria-label": "Scale of the dots" }, this.scaleButtons),
+      this.scale,
     );
-    this.legend.append(h("span", {}, "point at a dot: which trial it is"));
-    this.scale = h("span", {});
-    this.scaleButtons = [false, true].map((ranked) => h("button", { type: "button", "aria-pressed": String(!ranked), onclick: () => this.rank(ranked) }, ranked ? "rank" : "value"));
-    this.legend.append(h("span", { class: "refine-switch", role: "group", "aria-label": "Scale of the dots" }, this.scaleButtons), this.scale);
-    this.fixed = h("p", { class: "refine-faint" });
+    this.key = fold("key", "How to read a card", h("span", { class: "refine-faint" }, "colours, marks and scale"), this.legend);
     this.pairs = h("section", {});
+    this.pairNames = h("span", { class: "refine-faint" });
+    this.coupled = fold("coupled", "Coupled parameters", this.pairNames, this.pairs);
     this.checks = h("section", {});
-    this.suggested = h("section", { "aria-label": "Suggestions" });
-    this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Why? A note for whoever reads the tree", "aria-label": "Note", oninput: () => this.ask() });
+    this.checksText = h("span", { class: "refine-faint" });
+    this.checked = fold("checks", "Checks", this.checksText, this.checks);
+
+    this.facts = h("dl", { class: "refine-facts" });
+    this.warning = h("p", { class: "refine-warning", role: "status" });
+    this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Why? A note", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
       type: "number",
       min: 1,
@@ -113,18 +119,30 @@ export class Page {
         this.ask();
       },
     });
-    this.acceptButton = h("button", { type: "button", class: "refine-accept", onclick: () => this.decide("accept") }, "accept");
-    this.declineButton = h("button", { type: "button", onclick: () => this.decide("decline") }, "decline");
+    this.takes = h("span", { class: "refine-takes refine-faint" });
+    this.acceptButton = h("button", { type: "button", class: "refine-accept", onclick: (event) => once(event, () => this.decide("accept")) }, "accept");
+    this.declineButton = h("button", { type: "button", onclick: (event) => once(event, () => this.decide("decline")) }, "decline");
+    this.undoButton = h("button", { type: "button", onclick: () => this.undo() }, "undo");
+    this.resetButton = h("button", { type: "button", onclick: () => this.change(() => this.choices.reset()) }, "back to the proposal");
+    this.decideRow = h("div", { class: "refine-decide" }, h("label", { class: "refine-size" }, this.size, h("span", {}, " configurations")), this.takes, this.note, this.undoButton, this.resetButton, this.acceptButton, this.declineButton);
+    this.plan = new Plan(() => this.planned());
+    this.pruner = h("input", { type: "checkbox", checked: true, onchange: () => this.ask() });
+    this.prunerLabel = h("label", {}, this.pruner, " stop trials early, as in this round");
+    this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.runner.barred));
+    this.front = new Front((message) => this.send(message), (text, tone) => this.say(text, tone));
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
+    this.python = h("div", { class: "refine-python" }, this.code, this.copyButton);
+    this.planning = h("span", { class: "refine-planning" }, ...this.plan.labels, this.prunerLabel);
+    this.more = fold("more", "More", h("span", { class: "refine-faint" }, "how trials are drawn and run, the same in Python"), h("div", { class: "refine-options" }, this.planning, this.runner.budget), this.python);
     this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
-    this.plan = new Plan(() => this.planned());
-    this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.choices.changed, this.barred));
-    this.front = new Front((message) => this.send(message), (text, tone) => this.say(text, tone));
-    this.decideRow = h("div", { class: "refine-decide" }, this.note, h("label", { title: "How many configurations the next round runs" }, "configurations ", this.size), ...this.plan.labels, this.acceptButton, this.declineButton);
-    this.python = h("details", { class: "refine-python" }, h("summary", {}, "The same in Python"), this.code, this.copyButton);
-    this.bar = h("footer", { class: "refine-bar" }, this.decideRow, h("div", { class: "refine-after" }, this.runner.element, this.python), this.said);
-    this.main = h("main", { class: "refine-main" }, this.header, this.headline.about, this.suggested, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.fixed, this.front.element, this.pairs, this.views.element, this.list.element, this.checks, this.bar);
+    this.bar = h("footer", { class: "refine-bar" }, this.facts, this.warning, this.said, this.decideRow, this.runner.element, this.more);
+    this.main = h(
+      "main",
+      { class: "refine-main" },
+      ...[this.header, this.suggested, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.grid, this.front.element, this.others, this.fixed],
+      ...[this.checked, this.coupled, this.sure, this.key, this.views.element, this.list.element, this.bar],
+    );
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     element.append(this.root);
   }
@@ -149,7 +167,9 @@ export class Page {
     this.slider.begin(found.risk, this.terms.risk);
     this.epsilonLabel.title = this.terms.epsilon;
     this.bestKey.title = this.terms.best;
-    this.headline.about.title = this.terms.claim;
+    this.claim.title = this.terms.claim;
+    this.checked.title = this.terms.checks;
+    this.coupled.title = this.terms.coupled;
     this.plan.begin(found.shares, this.terms);
     // What comes after this moment is news.
     const pulse = await this.send({ type: "pulse" });
@@ -217,12 +237,14 @@ export class Page {
     this.choices = new Choices(panels, was.edits, was.rejected, was.history);
     this.panels = panels.map((panel) => new Panel(panel, this));
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
-    replace(this.grid, this.panels.map((panel) => panel.element));
     const nothing = this.review === null;
-    for (const part of [this.legend, this.numbers, this.tools, this.decideRow, this.python, this.checks, this.pairs, this.headline.element, this.headline.about, this.suggested, this.slider.leaves]) part.hidden = nothing;
-    replace(this.fixed);
+    for (const part of [this.others, this.key, this.sure, this.checked, this.coupled, this.facts, this.decideRow, this.planning, this.python, this.suggested]) part.hidden = nothing;
+    this.place();
+    this.fixed.textContent = nothing ? round.space : "";
+    this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
     if (nothing) {
-      this.say(round.why);
+      this.headline.show(round.why);
+      this.runner.update();
       return;
     }
     const { review } = this;
@@ -230,21 +252,39 @@ export class Page {
     this.slider.show(review.options, review.option);
     this.epsilon.value = review.epsilon_given ?? "";
     this.epsilon.placeholder = review.epsilon_text;
-    this.headline.show(review);
+    this.accepts = review.step.do === "accept";
+    this.headline.show(this.accepts ? "" : review.next, this.accepts ? null : review.step, review.call);
+    this.claim.textContent = review.claim;
+    this.prunerLabel.hidden = !review.pruner;
+    if (another) this.pruner.checked = true;
     const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
-    this.scale.textContent = this.ranked ? review.view.rank_text : review.view.text;
+    this.scale.textContent = this.scaleText;
     this.brokenKey.hidden = review.constraints.length === 0;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
     drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
-    drawChecks(this.checks, review.checks, this.terms.checks, this);
-    drawPairs(this.pairs, review.pairs, this.terms.coupled, (pair, opener) => this.openPair(pair, opener));
+    drawChecks(this.checks, review.checks, this);
+    this.checksText.textContent = review.checks_text;
+    drawPairs(this.pairs, review.pairs, (pair, opener) => this.openPair(pair, opener));
+    this.pairNames.textContent = review.pairs.map(({ a, b }) => `${a} × ${b}`).join(", ");
+    this.coupled.hidden = review.pairs.length === 0;
     this.advised = review.advised;
     this.sized = (was.size ?? null) !== null;
     this.size.value = this.sized ? was.size : String(this.advised);
     if (another) this.note.value = was.note ?? "";
     this.layout();
     this.changed();
+  }
+
+  // Cards of what changes stand first; where nothing does, all do.
+  place() {
+    const changes = ({ panel }) => proposes(panel) || this.choices.source(panel.name) !== "kept";
+    const first = this.panels.some(changes) ? this.panels.filter(changes) : this.panels;
+    const rest = this.panels.filter((panel) => !first.includes(panel));
+    replace(this.grid, first.map((panel) => panel.element));
+    replace(this.otherGrid, rest.map((panel) => panel.element));
+    this.otherNames.textContent = rest.map(({ panel }) => `${panel.name} ${panel.now}`).join(" · ");
+    this.others.hidden = rest.length === 0;
   }
 
   async fetchTrials() {
@@ -277,11 +317,17 @@ export class Page {
     return [a, b].map(({ at }, i) => nearest(at, columns[i][row] / (MISSING - 1)));
   }
 
+  get scaleText() {
+    const { middle, middle_text, rank_text, text } = this.view;
+    if (this.ranked) return rank_text;
+    return middle === null ? text : middle_text;
+  }
+
   // The dots by value, or by rank.
   rank(ranked) {
     this.ranked = ranked;
     this.scaleButtons.forEach((button, i) => button.setAttribute("aria-pressed", String(Boolean(i) === ranked)));
-    this.scale.textContent = ranked ? this.view.rank_text : this.view.text;
+    this.scale.textContent = this.scaleText;
     this.paint();
   }
 
@@ -303,8 +349,7 @@ export class Page {
     this.sliding = true;
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
-    this.headline.update(this.choices.changed, this.barred);
-    this.header.classList.add("stale");
+    this.bar.classList.add("stale");
     for (const panel of this.panels) {
       panel.panel.proposed = option.proposed[panel.panel.name];
       panel.update();
@@ -364,6 +409,7 @@ export class Page {
     if (version === round.version) return;
     const progress = pulse.progress[round.id];
     this.progressTo(progress);
+    if (this.runner.runs && this.runner.job.round === round.id) return; // what it shows is drawn anew at the end
     if (this.busy) this.offer(progress.ended - round.progress.ended);
     else await this.open(round.id, undefined, true);
   }
@@ -379,8 +425,8 @@ export class Page {
 
   // Takes in a pulse; whether there is news of trials or rounds.
   hear({ job, progress, versions }) {
-    this.runner.hear(job, progress);
-    const seen = JSON.stringify([progress, versions]);
+    this.runner.hear(job);
+    const seen = JSON.stringify([progress, versions, job?.running]);
     const news = seen !== this.seen;
     this.seen = seen;
     return news;
@@ -391,7 +437,7 @@ export class Page {
     if (this.review === null) return false;
     const { activeElement } = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const held = (part) => part.contains(activeElement) || part.querySelector("details[open]") !== null;
-    return this.choices.changed || this.hover.pinned !== null || this.root.querySelector("dialog") !== null || [this.grid, this.pairs, this.checks].some(held);
+    return this.choices.changed || this.hover.pinned !== null || this.root.querySelector("dialog") !== null || [this.grid, this.otherGrid, this.pairs, this.checks].some(held);
   }
 
   offer(count) {
@@ -419,14 +465,14 @@ export class Page {
 
   changed() {
     for (const panel of this.panels) panel.update();
-    this.undoButton.disabled = this.choices.history.length === 0;
-    this.resetButton.disabled = !this.choices.changed;
+    this.undoButton.hidden = this.choices.history.length === 0;
+    this.resetButton.hidden = !this.choices.changed;
     const nothing = this.panels.every(({ panel }) => !proposes(panel));
     this.keptKey.hidden = nothing && !this.choices.changed;
     this.proposedKey.hidden = nothing;
-    this.acceptButton.textContent = this.choices.changed ? "accept with edits" : nothing ? "another round of this space" : "accept all";
-    this.acceptButton.classList.toggle("plain", nothing && !this.choices.changed);
-    this.headline.update(this.choices.changed, this.barred);
+    const same = nothing && !this.choices.changed;
+    this.acceptButton.textContent = same ? "another round of this space" : this.choices.changed ? "accept with your edits" : "accept";
+    this.acceptButton.classList.toggle("plain", same);
     this.ask();
   }
 
@@ -453,6 +499,7 @@ export class Page {
       note: this.note.value,
       ...this.plan.message,
       ...this.runner.message,
+      pruner: this.review.pruner && this.pruner.checked,
     };
   }
 
@@ -464,7 +511,7 @@ export class Page {
 
   async answers() {
     this.asking = true;
-    this.header.classList.add("stale");
+    this.bar.classList.add("stale");
     try {
       while (this.again && this.review !== null) {
         this.again = false;
@@ -474,7 +521,7 @@ export class Page {
       }
     } finally {
       this.asking = false;
-      if (!this.sliding) this.header.classList.remove("stale");
+      if (!this.sliding) this.bar.classList.remove("stale");
     }
   }
 
@@ -491,6 +538,9 @@ export class Page {
     if (!this.sized) this.size.value = String(Math.max(1, answer.n));
     this.size.max = Math.max(1, answer.left);
     this.code.textContent = answer.code;
+    this.takes.textContent = answer.takes;
+    if (this.accepts || this.choices.changed) this.headline.text.textContent = answer.sentence || this.review.next;
+    drawFacts(this.facts, [answer.safe, ...this.review.worth]);
     replace(
       this.numbers,
       answer.numbers.map(({ name, value, tone, title }) =>
@@ -502,31 +552,11 @@ export class Page {
   warn(text) {
     this.warning.textContent = text;
     this.warning.hidden = text === "";
-    this.slider.leaves.hidden = text !== "" || this.review === null;
-    this.headline.update(this.choices.changed, this.barred);
-  }
-
-  // Why the headline's button can't be used; empty where it can.
-  get barred() {
-    if (this.headline.step?.do === "accept") {
-      if (this.sliding) return "What is proposed at this risk is on its way";
-      return this.refused ? "What is chosen can't be accepted" : "";
-    }
-    return this.runner.barred;
   }
 
   // What the headline's button does.
-  async act(step) {
-    if (step.do !== "accept") {
-      const { do: call, n, top, seeds } = step;
-      const sizes = call === "run" ? { n } : { top, seeds };
-      await this.runner.start(this.round.id, { do: call, ...sizes });
-      return;
-    }
-    this.sized = true;
-    this.size.value = String(step.n);
-    this.ask();
-    await this.decide("accept");
+  async act({ do: call, n, top, seeds }) {
+    await this.runner.start(this.round.id, { do: call, ...(call === "run" ? { n } : { top, seeds }) });
   }
 
   async decide(kind) {
@@ -547,15 +577,11 @@ export class Page {
     const answer = await this.send({ type: "decide", kind, ...this.message(), n: this.preview?.n ?? null });
     this.ask();
     if (answer === null) return;
+    const { child } = answer;
+    // The work goes on at the child, unless another round is looked at by now.
+    if (child !== null && this.round === round) await this.open(child);
+    if (child !== null && this.round?.id === child) this.left.delete(round.id);
     this.say(`${answer.text} ${answer.warning}`.trim(), answer.warning ? "" : "good");
-    if (answer.child !== null && this.runner.barred === "") {
-      const button = h("button", { type: "button" }, "run it now");
-      button.addEventListener("click", async () => {
-        button.disabled = true;
-        button.disabled = (await this.runner.start(answer.child, {})) !== null;
-      });
-      this.said.append(" ", button);
-    }
     await this.drawTree();
   }
 
@@ -587,10 +613,10 @@ export class Page {
   }
 
   progressTo({ ended, planned, text }) {
-    this.progress.hidden = this.round.imported || ended >= planned;
+    this.going.hidden = this.round.imported || ended === 0 || ended >= planned;
     this.progress.max = planned;
     this.progress.value = ended;
-    this.progress.title = text;
+    this.progressText.textContent = text;
   }
 
   layout() {

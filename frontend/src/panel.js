@@ -14,6 +14,7 @@ const CURVES = 62; // pixels of the panel of densities
 const DOTS = 96;
 const LEFT = 44; // room beside the axis, for values
 const SIDE = 14; // and for handles at its ends
+const BEYOND = 20; // room beyond an end, where a bound may be dragged
 const AXIS = 22;
 const TICK = 38; // pixels that a label of the axis takes at least
 const LETTER = 6.2; // and a letter of it
@@ -30,18 +31,18 @@ export class Panel {
     this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
     this.dotted = new Dots(this.plot, this.canvas, page.hover);
     this.controls = h("div", { class: "refine-controls" });
-    this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason));
     this.belief = new BeliefStrip(this);
+    this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason), this.belief.toggle);
     this.element = h(
       "section",
       { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
-      h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel, page.terms)),
-      h("p", { class: "refine-line" }, this.bounds, this.status),
+      h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel)),
+      (this.line = h("div", { class: "refine-line" })),
       panel.when ? h("p", { class: "refine-when refine-faint" }, panel.when) : null,
       this.plot,
       this.belief.element,
-      this.controls,
-      this.why,
+      panel.kind === "choice" ? this.controls : null,
+      (this.foot = h("div", { class: "refine-foot" }, this.why, this.status)),
     );
     this.build();
   }
@@ -49,9 +50,10 @@ export class Panel {
   build() {
     const { panel } = this;
     const accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(panel.name)) }, "as proposed");
-    const reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "as it is now");
+    const reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "keep as it is");
     this.accept = accept;
     this.reject = reject;
+    this.foot.append(accept, reject);
     if (panel.kind === "range") {
       this.inputs = [0, 1].map((side) =>
         h("input", {
@@ -61,12 +63,13 @@ export class Panel {
           onchange: () => this.typed(side),
         }),
       );
-      replace(this.controls, this.inputs[0], h("span", {}, "to"), this.inputs[1], accept, reject, this.belief.toggle);
+      replace(this.line, this.bounds, h("span", {}, this.inputs[0], " to ", this.inputs[1]));
     } else {
       this.chips = panel.levels.map((level, i) =>
         h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", onclick: () => this.toggle(i) }, level.label),
       );
-      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips), accept, reject, this.belief.toggle);
+      replace(this.line, this.bounds);
+      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips));
     }
     this.handles = [0, 1].map((side) => this.handle(side));
   }
@@ -86,9 +89,10 @@ export class Panel {
     const width = this.plot.clientWidth;
     if (width === 0) return;
     this.width = width;
-    const inner = width - LEFT - SIDE;
-    const [low, high] = this.axis ? this.axis.ends : [0, 1];
-    this.x = scaleLinear().domain([low, high]).range([LEFT, LEFT + inner]);
+    this.right = width - SIDE;
+    const inner = this.right - LEFT;
+    this.span = this.spanned();
+    this.x = this.across(this.span);
     const height = CURVES + DOTS + AXIS;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("width", String(width));
@@ -96,7 +100,7 @@ export class Panel {
     this.canvas.style.top = `${CURVES}px`;
     this.canvas.style.height = `${DOTS}px`;
     this.shade = s("g", {});
-    const parts = [this.shade, ...(this.axis ? this.curves() : this.bars())];
+    const parts = [...this.rooms(), this.shade, ...(this.axis ? this.curves() : this.bars())];
     this.values = s("g", { class: "refine-axis", "aria-hidden": "true" });
     const axis = s("g", { class: "refine-axis", transform: `translate(0,${CURVES + DOTS})`, "aria-hidden": "true" });
     this.ticks(axis, inner);
@@ -104,6 +108,37 @@ export class Panel {
     this.dots();
     this.belief.layout();
     this.update();
+  }
+
+  // What the width is for: the range, and bounds beyond it where there are any.
+  /** @returns {[number, number]} */
+  spanned() {
+    if (!this.axis) return [0, 1];
+    const { panel, choices } = this;
+    const at = [...choices.current(panel.name), ...(panel.proposed ?? [])].map(this.axis.scale);
+    const [low, high] = this.axis.ends;
+    return [Math.max(low, Math.min(0, ...at)), Math.min(high, Math.max(1, ...at))];
+  }
+
+  // Further out the axis is pressed together, so that a bound can be dragged there without anything moving under the hand.
+  across([first, last]) {
+    const [low, high] = this.axis ? this.axis.ends : [first, last];
+    const stops = [
+      ...(low < first ? [[low, LEFT]] : []),
+      [first, low < first ? LEFT + BEYOND : LEFT],
+      [last, high > last ? this.right - BEYOND : this.right],
+      ...(high > last ? [[high, this.right]] : []),
+    ];
+    return scaleLinear().domain(stops.map(([at]) => at)).range(stops.map(([, place]) => place));
+  }
+
+  // Drawn while a bound is dragged: where the range may be widened.
+  rooms() {
+    const ends = this.axis?.ends ?? this.span;
+    return [0, 1].filter((side) => ends[side] !== this.span[side]).map((side) => {
+      const [from, to] = [this.x(ends[side]), this.x(this.span[side])].sort((a, b) => a - b);
+      return s("rect", { class: "refine-room", x: from, width: to - from, y: 0, height: CURVES + DOTS });
+    });
   }
 
   curves() {
@@ -174,10 +209,9 @@ export class Panel {
     const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));
     const names = { numberOf: (i) => trials.numbers?.[i] ?? null, indexOf: (number) => trials.rows?.get(number) ?? -1 };
     this.dotted.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: CURVES, height: DOTS, beyond: scale.beyond }, names);
-    const right = this.x.range()[1];
     replace(
       this.values,
-      scale.ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${right}` }), s("text", { x: LEFT - 8, y: y + 3.5, "text-anchor": "end" }, label)]),
+      scale.ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${this.right}` }), s("text", { x: LEFT - 8, y: y + 3.5, "text-anchor": "end" }, label)]),
     );
   }
 
@@ -191,26 +225,26 @@ export class Panel {
       s("rect", { x: -6, y: CURVES - 15, width: 12, height: 30, rx: 4 }),
       s("path", { d: `M-2 ${CURVES - 6}v12M2 ${CURVES - 6}v12` }),
     );
-    let dragging = false;
     let begun = false;
     element.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       event.preventDefault();
       element.focus();
       element.setPointerCapture(event.pointerId);
-      dragging = true;
+      this.dragging = true;
       begun = false;
       this.element.classList.add("dragging");
     });
     element.addEventListener("pointermove", (event) => {
-      if (!dragging) return;
+      if (!this.dragging) return;
       const left = this.svg.getBoundingClientRect();
       const at = this.x.invert(((event.clientX - left.left) * this.width) / left.width);
       begun = this.move(side, this.axis.nearest(this.axis.scale.invert(at)), !begun) || begun;
     });
     const end = () => {
-      dragging = false;
+      this.dragging = false;
       this.element.classList.remove("dragging");
+      this.update();
     };
     element.addEventListener("pointerup", end);
     element.addEventListener("pointercancel", end);
@@ -269,12 +303,11 @@ export class Panel {
   update() {
     const { panel, choices } = this;
     const source = choices.source(panel.name);
-    const words = { proposed: "as proposed", kept: "nothing proposed", edited: "edited by you", rejected: "kept as it is now" };
+    const words = { proposed: "", kept: "", edited: "edited by you", rejected: "kept by you" };
     this.element.dataset.source = source;
     this.status.textContent = words[source];
-    this.accept.disabled = source === "proposed" || source === "kept";
-    this.reject.disabled = source === "rejected" || source === "kept";
-    for (const button of [this.accept, this.reject]) button.hidden = source === "kept" && !proposes(panel);
+    this.accept.hidden = source === "proposed" || source === "kept";
+    this.reject.hidden = source === "rejected" || source === "kept";
     if (panel.kind === "choice") this.updateChoices();
     else this.updateBounds();
   }
@@ -284,12 +317,16 @@ export class Panel {
     const bounds = choices.current(panel.name);
     const said = choices.edits[panel.name]?.text;
     const text = said ?? bounds.map((value) => this.label(value)).join(" to ");
-    this.bounds.textContent = same(bounds, now(panel)) && !said ? text : `${panel.now} → ${text}`;
+    this.bounds.textContent = said ? `${panel.now} → ${text}` : same(bounds, now(panel)) ? "" : `${panel.now} →`;
     this.inputs.forEach((input, side) => {
-      if (/** @type {Document | ShadowRoot} */ (input.getRootNode()).activeElement !== input) input.value = String(bounds[side]);
-      input.style.width = `${Math.max(7, input.value.length + 4)}ch`; // a bound that is cut off is another number
+      if (/** @type {Document | ShadowRoot} */ (input.getRootNode()).activeElement !== input) input.value = this.label(bounds[side]);
+      input.style.width = `calc(${input.value.length}ch + 1.1rem)`; // a bound that is cut off is another number
     });
     if (!this.shade) return;
+    if (!this.dragging && !same(this.span, this.spanned())) {
+      this.layout();
+      return;
+    }
     const place = (value) => this.x(Math.min(this.axis.ends[1], Math.max(this.axis.ends[0], this.axis.scale(value))));
     const [low, high] = bounds.map(place);
     const [first, last] = now(panel).map(place);
@@ -317,7 +354,7 @@ export class Panel {
     const { panel, choices } = this;
     const kept = choices.current(panel.name);
     const text = choices.edits[panel.name]?.text;
-    this.bounds.textContent = text ? `${panel.now} → ${text}` : `${kept.length} of ${panel.levels.length} stay`;
+    this.bounds.textContent = text ? `${panel.now} → ${text}` : kept.length < panel.levels.length ? `${kept.length} of ${panel.levels.length} stay` : "";
     this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(kept.includes(i))));
     if (!this.shade) return;
     const band = (this.x(1) - this.x(0)) / panel.levels.length;
@@ -335,11 +372,10 @@ function rank(grid, value) {
   return 1 + Math.abs(i - (grid.length - 1) / 2) / grid.length + (i % 2 ? 0.5 : 0);
 }
 
-function badges(panel, terms) {
+function badges(panel) {
   const { badge, role } = panel;
   return [
     h("span", { class: `refine-badge ${badge.tone}`, title: badge.title }, badge.text),
     role.name === "scientific" ? h("span", { class: "refine-badge scientific", title: role.title }, role.name) : null,
-    h("span", { class: "refine-faint", title: terms.q }, panel.q),
   ];
 }

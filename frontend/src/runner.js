@@ -1,6 +1,6 @@
 // @ts-check
 // Runs the round that is shown, or its best again, in the background of the page's server: progress, pause, log.
-import { h, once, replace } from "./dom.js";
+import { h, once } from "./dom.js";
 
 /** @typedef {import("./messages.js").Job} Job */
 /** @typedef {import("./messages.js").Runnable} Runnable */
@@ -19,28 +19,33 @@ export class Runner {
     /** @type {Runnable | null} */
     this.runnable = null;
     this.round = "";
-    this.progress = "";
+    this.progressed = false;
+    this.needed = false; // whether running is what the round asks for
     this.asking = false;
     this.workers = this.input(changed, { value: "1", step: 1, "aria-label": "Workers: how many trials run at a time" });
     this.hours = this.input(changed, { step: "any", placeholder: "no limit", "aria-label": "Hours after which a run ends in order" });
     this.trials = this.input(changed, { step: 1, placeholder: "all", "aria-label": "Trials after which a run ends in order" });
     this.button = h("button", { type: "button", class: "refine-run", onclick: (event) => once(event, () => this.press()) });
     this.text = h("span", { class: "refine-runs", role: "status" });
-    this.because = h("p", {});
+    this.because = h("span", {});
     this.command = h("code", {});
-    this.why = h("details", { class: "refine-cannot" }, h("summary", {}, "can't be run from here"), this.because, this.command);
+    this.why = h("p", { class: "refine-cannot" }, this.because, " ", this.command);
     this.log = h("pre", { tabindex: "0", "aria-label": "What the run prints" });
     this.logged = h("details", { class: "refine-log", hidden: true }, h("summary", {}, "log"), this.log);
     this.element = h(
       "div",
       { class: "refine-running", role: "group", "aria-label": "Running" },
-      h("label", { title: "How many trials run at a time" }, "workers ", this.workers),
-      h("label", { title: "A run ends in order after so many hours: what runs by then comes to its end" }, "hours ", this.hours),
-      h("label", { title: "A run ends in order after so many trials; run again, it goes on" }, "trials ", this.trials),
       this.button,
       this.text,
       this.why,
       this.logged,
+    );
+    this.budget = h(
+      "span",
+      { class: "refine-budget" },
+      h("label", { title: "How many trials run at a time" }, "workers ", this.workers),
+      h("label", { title: "A run ends in order after so many hours: what runs by then comes to its end" }, "hours ", this.hours),
+      h("label", { title: "A run ends in order after so many trials; run again, it goes on" }, "trials ", this.trials),
     );
   }
 
@@ -58,17 +63,17 @@ export class Runner {
     return this.job !== null && this.job.running;
   }
 
-  /** @param {{id: string, run: Runnable | null}} round */
+  /** @param {{id: string, run: Runnable, progress: {ended: number}}} round */
   show(round) {
     this.round = round.id;
     this.runnable = round.run;
+    this.progressed = round.progress.ended > 0;
     this.update();
   }
 
-  /** @param {Job | null} job @param {Record<string, {text: string}>} progress */
-  hear(job, progress) {
+  /** @param {Job | null} job */
+  hear(job) {
     this.job = job;
-    this.progress = job === null ? "" : (progress[job.round]?.text ?? "");
     this.update();
   }
 
@@ -92,18 +97,14 @@ export class Runner {
     this.update();
     const answer = await this.send(message);
     this.asking = false;
-    if (answer !== null) {
-      this.job = answer.job;
-      this.progress = "";
-    }
+    if (answer !== null) this.job = answer.job;
     this.update();
     return answer;
   }
 
   // Why nothing can be started now; empty where it can.
   get barred() {
-    if (this.runnable === null) return "A notebook runs rounds in its cells";
-    if (!this.runnable.able) return this.runnable.why;
+    if (!this.runnable?.able) return this.runnable?.why ?? "";
     if (this.asking) return "It is being started";
     return this.runs ? `Round ${this.job?.round} is running` : "";
   }
@@ -111,21 +112,19 @@ export class Runner {
   update() {
     const { runnable, job } = this;
     this.button.disabled = this.asking;
+    this.button.classList.toggle("main", this.needed && !this.runs);
     this.button.hidden = !(this.runs || (runnable?.able && runnable.left > 0));
     if (this.runs) {
       this.button.textContent = job?.pausing ? "stop now" : "pause";
       this.button.title = job?.pausing ? "Stops at once; what had finished is stored" : "What runs comes to its end and is stored; run again, it goes on";
     } else if (runnable) {
-      this.button.textContent = `run ${runnable.left.toLocaleString("en")} left`;
+      const left = runnable.left.toLocaleString("en");
+      this.button.textContent = this.progressed ? `run the ${left} left` : `run ${left} configurations`;
       this.button.title = `Calls ${runnable.objective} in the background, as: ${runnable.command}`;
     }
-    if (job !== null) {
-      const last = job.running ? this.progress : (job.log.split("\n").at(-1) ?? "");
-      replace(this.text, `Round ${job.round}: ${[job.text, last].filter(Boolean).join("; ")}`);
-    } else {
-      replace(this.text);
-    }
-    this.why.hidden = runnable === null || runnable.able;
+    const last = job === null || job.running ? "" : (job.log.split("\n").at(-1) ?? "");
+    this.text.textContent = job === null ? "" : `Round ${job.round}: ${[job.text, last].filter(Boolean).join("; ")}`;
+    this.why.hidden = runnable === null || runnable.able || !(this.needed || runnable.left);
     this.because.textContent = runnable?.why ?? "";
     this.command.textContent = runnable?.command ?? "";
     this.logged.hidden = job === null || job.log === "";

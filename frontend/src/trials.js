@@ -1,5 +1,5 @@
 // Every trial of the round as a list: sorted and filtered by the session, which sends what is scrolled to.
-import { h, replace } from "./dom.js";
+import { fold, h, replace } from "./dom.js";
 import { sameTrials } from "./hover.js";
 
 const ROW = 28; // pixels, as in the style sheet
@@ -19,8 +19,8 @@ export class TrialList {
     this.body = h("tbody", {});
     this.table = h("table", {}, h("caption", { class: "refine-unseen" }, "Trials of the round"), this.head, this.body);
     this.scroller = h("div", { class: "refine-list", tabindex: "-1", onscroll: () => this.paint(), onkeydown: (event) => this.pressed(event) }, this.table);
-    this.summary = h("summary", {}, h("h2", {}, "Trials"), h("span", { class: "refine-faint" }, "every one: sort, filter, look at any"));
-    this.element = h("details", { class: "refine-fold", "data-fold": "trials", ontoggle: () => this.open() }, this.summary, h("p", { class: "refine-list-line" }, this.said, this.clearButton), this.scroller);
+    this.element = fold("trials", "Trials", h("span", { class: "refine-faint" }, "every one: sort, filter, look at any"), h("p", { class: "refine-list-line" }, this.said, this.clearButton), this.scroller);
+    this.element.addEventListener("toggle", () => this.open());
     this.body.addEventListener("pointerover", (event) => this.hovered(event));
     this.body.addEventListener("pointerleave", () => this.page.hover.leave());
     this.body.addEventListener("focusin", (event) => this.hovered(event));

@@ -2,7 +2,7 @@
 // the round beside the one that it came from.
 import { curveStepAfter, line } from "d3-shape";
 import { pairPicture } from "./checks.js";
-import { h, replace, s } from "./dom.js";
+import { fold, h, replace, s } from "./dom.js";
 import { Dots } from "./dots.js";
 import { showFigure } from "./figures.js";
 import { sameTrials } from "./hover.js";
@@ -26,8 +26,8 @@ export class Views {
       h("button", { type: "button", role: "tab", id: `refine-tab-${view.name}`, "aria-controls": `refine-view-${view.name}`, "aria-selected": "false", tabindex: "-1", onclick: () => this.choose(i), onkeydown: (event) => this.pressed(event, i) }, view.title),
     );
     this.places = this.views.map((view) => h("div", { role: "tabpanel", id: `refine-view-${view.name}`, "aria-labelledby": `refine-tab-${view.name}`, class: "refine-view", tabindex: "0", hidden: true }));
-    this.summary = h("summary", {}, h("h2", {}, "Views"), h("span", { class: "refine-faint" }, "history, learning curves, parallel coordinates, two parameters, beside another round"));
-    this.element = h("details", { class: "refine-fold", "data-fold": "views", ontoggle: () => this.draw() }, this.summary, h("div", { role: "tablist", "aria-label": "Views", class: "refine-tabs" }, this.tabs), this.places);
+    this.element = fold("views", "Views", h("span", { class: "refine-faint" }, "history, learning curves, parallel coordinates, two parameters, beside another round"), h("div", { role: "tablist", "aria-label": "Views", class: "refine-tabs" }, this.tabs), this.places);
+    this.element.addEventListener("toggle", () => this.draw());
     this.at = 0;
   }
 

@@ -115,6 +115,11 @@ class Store(Reader):
         return shown_url(self.url)
 
     @property
+    def typed(self) -> str:
+        """The store as a person types it: the file of SQLite, else the URL without its password."""
+        return (self.url.database or "STORE") if self.url.get_backend_name() == "sqlite" else self.name
+
+    @property
     def in_memory(self) -> bool:
         """Whether it is a SQLite database without a file, of which all of a process share one connection."""
         return self.url.get_backend_name() == "sqlite" and not self.url.database

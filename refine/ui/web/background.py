@@ -27,6 +27,7 @@ from refine.errors import RefineError, ReviewError
 from refine.run.command import COMMAND, Command
 from refine.run.identity import UNNAMED
 from refine.run.signals import GRACE
+from refine.utils.action import Action
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ class Background:
 
     def runnable(self, found: Round) -> Runnable:
         """Whether a round can be run from here; nothing is imported to tell."""
-        ended = sum(found.context.counts.get(found._stored.pk, {}).values())
         why = self._why_not(found)
         called = self.objective or self.command or found.node.objective
         return {
@@ -73,14 +73,13 @@ class Background:
             "why": why,
             "objective": "" if why else called,
             "command": self.typed(found),
-            "left": 0 if found.node.method == IMPORTED else max(0, found.n - ended),
+            "left": _left(found),
         }
 
     def typed(self, found: Round) -> str:
         """The command that runs a round."""
         store, name = found.context.store, found.node.objective
-        place = store.url.database if store.url.get_backend_name() == "sqlite" else store.name
-        words = ["refine", "run", shlex.quote(place or "STORE"), found.id]
+        words = ["refine", "run", shlex.quote(store.typed), found.id]
         words += ["--tree", shlex.quote(found.context.name)] if len(store.trees()) > 1 else []
         if name.startswith(COMMAND):
             words += ["--command", shlex.quote(name.removeprefix(COMMAND))]
@@ -221,6 +220,18 @@ class Background:
             process.wait()
         if self._reader is not None:
             self._reader.join(1.0)
+
+
+def in_cells(found: Round) -> Runnable:
+    """How a round is run where no page can, as in a notebook."""
+    why, command = "A notebook runs rounds in its cells:", f"{Action('tree[]', found.id)}.run()"
+    return {"able": False, "why": why, "objective": "", "command": command, "left": _left(found)}
+
+
+def _left(found: Round) -> int:
+    """How many of a round's configurations are left to run."""
+    ended = sum(found.context.counts.get(found._stored.pk, {}).values())
+    return 0 if found.node.method == IMPORTED else max(0, found.n - ended)
 
 
 def run_order(order: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from refine.design.pruning import Pruner
 from refine.space.belief import Belief
 from refine.space.literals import python_symbols, python_text
 from refine.ui.web.plan import Plan, run_call
@@ -38,4 +39,6 @@ def decision_code(review: Review, note: str, n: int | None, plan: Plan | None = 
 
 
 def _spelled(value: Any) -> Any:
+    if isinstance(value, Pruner):
+        return "median" if value == Pruner() else Symbol(f"refine.{value!r}")
     return Symbol(value.code(python_text)) if isinstance(value, Belief) else value

@@ -31,11 +31,12 @@ from refine.space.limits import widened
 from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.frame import infeasible_rows
+from refine.ui.web.glance import change_sentence, safe_fact, worth_fact
 from refine.ui.web.plan import belief_form
 from refine.ui.web.steps import step_content
 from refine.ui.web.ticks import axis
 from refine.ui.web.view import MISSING, rank_column, view_of
-from refine.utils.format import duration, number, p_value, percent, plural, probability, score
+from refine.utils.format import duration, number, percent, plural, probability, risk_percent, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,31 +57,28 @@ _MOST_OUTSIDE = 40  # stops beyond an end of a range
 _LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
 TOP_KEPT, VOLUME_KEPT, PROBABILITY, FRONT_PROBABILITY = (
-    "best trials kept",
-    "volume kept",
-    "P(regret ≤ ε)",
-    "P(front within ε)",
+    "best trials that stay",
+    "share of the space that stays",
+    "chance that the best stays",
+    "chance that the front stays",
 )
 """Names of numbers in the header that a proposal of another risk has as well; the last one where there are several goals."""
 
 _ORDER = ("fail", "warn", "unknown", "pass")
-_CHANGED = {
-    "narrow": "narrowed",
-    "drop": "dropped",
-    "widen": "widened",
-    "reopen": "reopened",
-    "fix": "fixed",
+_WHY = {
+    "keep": "Why it stays as it is",
+    "narrow": "Why it is narrowed",
+    "drop": "Why choices leave",
+    "widen": "Why it is widened",
+    "reopen": "Why it is reopened",
+    "fix": "Why it is fixed",
+    "leave": "Why it is no longer read",
 }
 
 
 def known(value: float) -> float | None:
     """A number as JSON has it: ``None`` where it is not known."""
     return float(value) if math.isfinite(value) else None
-
-
-def _worth(review: Review) -> tuple[str, ...]:
-    """Whether another round is worth it, where that can be told."""
-    return () if review._worth is None else (worth_sentence(review._worth),)
 
 
 def review_content(review: Review[Round], checks: Checks, options: Options) -> dict[str, Any]:
@@ -101,11 +99,12 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
         "proposal": proposal.digest,
         "next_step": step.to_json(),
         "next": next_sentence(step.reasons[:1]),
+        "worth": list(worth_fact(review._worth)),
         "call": str(step.action),
         "step": step_content(step),
         "claim": " ".join(
             [
-                *_worth(review),
+                *(() if review._worth is None else (worth_sentence(review._worth),)),
                 claim_sentence(proposal),
                 *filter(None, [total_sentence(review)]),
                 *map(sentence, step.reasons[1:]),
@@ -136,10 +135,11 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
         ],
         "fixed": [{"name": n, "value": bounds_text(p)} for n, p in analysis.space.items() if p.fixed],
         "pairs": [
-            {"a": names[p.i], "b": names[p.j], "q": f"q {p_value(p.q)}"}
+            {"a": names[p.i], "b": names[p.j]}
             for p in sorted(analysis.pairs, key=lambda p: p.q)
             if p.q <= ALPHA
         ],
+        "checks_text": _checks_text(checks),
         "checks": [
             {
                 "key": c.key,
@@ -154,6 +154,12 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
         ],
         "advised": review.advised,
     }
+
+
+def _checks_text(checks: Checks) -> str:
+    """``2 to look at, 7 pass``."""
+    passed = sum(c.verdict == "pass" for c in checks.checks)
+    return f"{len(checks.checks) - passed} to look at, {passed} pass"
 
 
 SUGGESTED = "suggested"
@@ -210,8 +216,7 @@ def option_content(option: Option, probable: str = PROBABILITY) -> dict[str, Any
         "name": risk,
         "leaves": leaves,
         "text": (
-            f"{risk}; leaves: {leaves}; volume kept {percent(option.volume_kept)}; probability {likely}; "
-            f"best trials kept {kept}"
+            f"{risk}; leaves: {leaves}; {VOLUME_KEPT} {percent(option.volume_kept)}; {probable} {likely}; {TOP_KEPT} {kept}"
         ),
         "numbers": {
             TOP_KEPT: kept,
@@ -235,7 +240,6 @@ def page_terms() -> dict[str, str]:
     words = {
         "risk": "Risk",
         "epsilon": "Epsilon",
-        "q": "q-value",
         "best": "Good trial",
         "checks": "Check",
         "coupled": "Coupled",
@@ -271,10 +275,9 @@ def panel(
         "name": e.name,
         "role": {"name": role, "title": meanings("Role")[role]},
         "badge": {"text": badge.text, "tone": badge.tone, "title": meanings("Verdict")[badge.text]},
-        "q": f"q {p_value(e.q)}" if analysis.tested else "untested",
         "change": "keep" if change.kind == "leave" else change.kind,
-        "summary": _summary(change),
-        "reason": why(change),
+        "summary": _WHY[change.kind],
+        "reason": f"{why(change)}{_kept(change)}",
         "now": bounds_text(p),
         "when": "" if p.when is None else f"only where {p.when}",
         "belief": belief_form(belief, e.name, p),
@@ -295,11 +298,11 @@ def panel(
     return {**found, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
 
 
-def _summary(change: Change) -> str:
+def _kept(change: Change) -> str:
     if change.kind in ("keep", "leave"):
-        return "Why it stays as it is" if change.kind == "keep" else "Why it is no longer read"
-    risk = f", risk alone {percent(change.risk)}" if math.isfinite(change.risk) else ""
-    return f"Why it is {_CHANGED[change.kind]}: keeps {percent(change.volume_kept)}{risk}"
+        return ""
+    risk = f"; its own risk is {risk_percent(change.risk)}" if math.isfinite(change.risk) else ""
+    return f" {percent(change.volume_kept)} of it stays{risk}."
 
 
 def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> dict[str, Any]:
@@ -315,10 +318,19 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
         "edges": [float(low), float(high)],
         "grid": [float(v) for v in p.grid],
         "stops": sorted(stops),
-        "labels": [number(v, 6) for v in sorted(stops)],
+        "labels": _labels(sorted(stops)),
         "ticks": _ticks(p),
         "proposed": _proposed(p, new),
     }
+
+
+def _labels(stops: Sequence[float]) -> list[str]:
+    """Stops with as few digits as tell them apart."""
+    for digits in range(3, 7):
+        found = [number(v, digits) for v in stops]
+        if len(set(found)) == len(found):
+            break
+    return found
 
 
 def _ticks(p: Range) -> list[dict[str, Any]]:
@@ -477,12 +489,12 @@ def preview_content(
             f"{_probable_of(proposal, found, judged)} {means['Epsilon'].plain}",
         ),
         _shown(
-            "next round",
+            "configurations",
             f"{found.n:,} of {found.left:,} left",
             "How many configurations the next round runs, of those inside that were not run yet",
         ),
         _shown(
-            "P(best 5 % hit)",
+            "chance to hit the best 5 %",
             probability(found.hit).removeprefix("about "),
             "Probability that the next round, drawn evenly, includes one of the best 5 % of configurations",
         ),
@@ -504,9 +516,12 @@ def preview_content(
         "exist": found.exist,
         "left": found.left,
         "hit": known(found.hit),
+        "sentence": change_sentence(proposal.old, found.space),
+        "safe": safe_fact(found, proposal),
+        "takes": "" if not found.seconds >= 1 else f"about {duration(found.seconds)}",
         "numbers": numbers,
         "refused": found.left == 0 or (asked is not None and asked > found.left),
-        "warning": " ".join(text for text in (_too_many(found, asked), _warnings(found)) if text),
+        "warning": " ".join(filter(None, [_too_many(found, asked), sentences(found.new_values)])),
         "bounds": bounds,
         "levels": {name: found.space[name].size for name in bounds},
     }
@@ -541,7 +556,3 @@ def _too_many(found: Preview, asked: int | None) -> str:
     if found.left == 0:
         return "Nothing is left to run there."
     return f"Only {found.left:,} are left to run there." if asked is not None and asked > found.left else ""
-
-
-def _warnings(found: Preview) -> str:
-    return sentences([*found.new_values, *([found.warning] if found.warning is not None else [])])

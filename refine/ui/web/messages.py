@@ -88,7 +88,7 @@ class BeliefForm(TypedDict, total=False):
 
 
 class Chosen(Looked, total=False):
-    """What the person has chosen: edits of the proposal, how the next round draws its trials, and within which budget it runs."""
+    """What the person has chosen: edits of the proposal, how the next round draws and stops its trials, and within which budget it runs."""
 
     edits: dict[str, Edit]
     rejected: list[str]
@@ -98,6 +98,7 @@ class Chosen(Looked, total=False):
     exploit: float | None
     audit: float | None
     belief: dict[str, BeliefForm] | None
+    pruner: bool
     workers: int | None
     hours: float | None
     trials: int | None

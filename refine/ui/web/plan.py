@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refine.design.pruning import Pruner
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.proposal.allocation import check_shares
 from refine.review.review import Review
@@ -20,6 +21,7 @@ from refine.utils.action import Action
 from refine.utils.format import join
 
 if TYPE_CHECKING:
+    from refine.trials.round_record import Node
     from refine.ui.web.messages import BeliefForm
 
 _DEFAULTS = {name: inspect.signature(Review.accept).parameters[name].default for name in ("exploit", "audit")}
@@ -68,7 +70,14 @@ def plan_of(message: Mapping[str, Any], review: Review[Any]) -> Plan:
         if lost:
             outside = "lies" if len(lost) == 1 else "lie"
             warning = f"What is believed of {join(lost)} {outside} outside the next round, and is left out."
+    if message.get("pruner") and (pruner := pruner_of(review.round.node)) is not None:
+        accepting["pruner"] = pruner
     return Plan(accepting, running_of(message), warning)
+
+
+def pruner_of(node: Node) -> Pruner | None:
+    """What stops trials of a round early; ``None`` where nothing does, or a pruner of Optuna, which no store has."""
+    return None if node.pruner is None or "optuna" in node.pruner else Pruner(**node.pruner)
 
 
 def running_of(message: Mapping[str, Any]) -> dict[str, Any]:

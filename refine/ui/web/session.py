@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +20,13 @@ from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarni
 from refine.proposal.proposal import check_risk
 from refine.report.pages.goal import judged_text
 from refine.report.pages.review import followed_sentence
+from refine.space.edits import bounds_text
+from refine.space.encoding import label
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
 from refine.ui.web import desk, pictures
+from refine.ui.web.background import in_cells
 from refine.ui.web.code import decision_code
 from refine.ui.web.content import (
     SUGGESTED,
@@ -37,7 +39,7 @@ from refine.ui.web.content import (
 )
 from refine.ui.web.front import front_content, front_kept
 from refine.ui.web.messages import check
-from refine.ui.web.plan import defaults, plan_of, running_of, whole
+from refine.ui.web.plan import defaults, plan_of, pruner_of, running_of, whole
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class Session:
         self._started = started
         self._epsilon: float | None = None  # what the person gave with the review that it began with
         self._drawn: list[_Drawn] = []  # the one asked for last at the end
-        self._best: dict[tuple[str, str], pd.Series | None] = {}  # by round and what its trials are
+        self._best: dict[str, tuple[str, pd.Series | None]] = {}  # by round, with what its trials are
         if started is not None:
             self.risk = started.proposal.risk
             if started.proposal.claim.epsilon_source == "given":
@@ -189,7 +191,10 @@ class Session:
         """How far every round is, and which evidence it has: cheap enough to ask for all the time."""
         home = self.shown.context
         counts = home.counts
-        progress = {i: _progress(counts.get(s.pk, {}), s.n) for i, s in home.nodes.items()}
+        evidence = _evidence(home, home.nodes)
+        progress = {
+            i: self._progress(self._at(s), counts.get(s.pk, {}), evidence[i]) for i, s in home.nodes.items()
+        }
         last = home.reader.last_marks(home.tree)
         marks = {i: last[s.pk] for i, s in home.nodes.items() if s.pk in last}
         job = None if self.background is None else self.background.job()
@@ -229,37 +234,52 @@ class Session:
         """The best trial of every round, read again only where there are other trials."""
         home = rounds[0].context
         evidence = _evidence(home, home.nodes)
-        known, now = self._best, {}
-        for found in rounds:
-            key = found.id, evidence[found.id]
-            now[key] = known[key] if key in known else found.best  # noqa: SIM401  # read only then
-        self._best = now
-        return {node_id: best for (node_id, _), best in now.items()}
+        return {found.id: self._top(found, evidence[found.id]) for found in rounds}
+
+    def _top(self, found: Round, evidence: str) -> pd.Series | None:
+        known = self._best.get(found.id)
+        if known is None or known[0] != evidence:
+            known = self._best[found.id] = evidence, found.best
+        return known[1]
+
+    def _progress(self, found: Round, counts: Mapping[str, int], evidence: str) -> Answer:
+        """How far a round is, as numbers to draw and, while some of it is left, as a text with the best so far."""
+        ended, text = sum(counts.values()), ""
+        if 0 < ended < found.n:
+            best = self._top(found, evidence)
+            text = f"{ended:,} of {found.n:,} trials" + (
+                "" if best is None else f" · best so far {score(float(best['value']))}"
+            )
+        return {"ended": ended, "planned": found.n, "text": text}
 
     def _round(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
         counts = found.context.counts.get(found._stored.pk, {})
+        evidence = _evidence(found.context, found.context.nodes)[found.id]
         head = {
             "id": found.id,
-            "about": _about(found),
-            "progress": _progress(counts, found.n),
+            "about": _about(found, self._top(found, evidence)),
+            "progress": self._progress(found, counts, evidence),
             "version": self._versions()[found.id],
             "imported": found.node.method == IMPORTED,
             "metric": found.metric,
             "direction": found.direction,
             "parent": found.node.parent,
-            "run": None if self.background is None else self.background.runnable(found),
+            "run": in_cells(found) if self.background is None else self.background.runnable(found),
             "goals": len(found.goals),
         }
         check_risk(message.get("risk", self.risk))
         try:
             drawn = self._current(found, message)
         except AnalysisError as error:  # too few trials yet
-            return {**head, "review": None, "why": str(error)}
+            why = str(error) if counts else f"{plural(found.n, 'configuration')} to run."
+            space = " · ".join(f"{name} {bounds_text(p)}" for name, p in found.space.items())
+            return {**head, "review": None, "why": why, "space": space}
         if drawn.content is None or drawn.roles != str(found.roles):
-            review, drawn.roles = drawn.review, str(found.roles)
-            drawn.content = review_content(review, review.checks(), self._options(drawn))
-        return {**head, "review": {**drawn.content, "suggestions": suggestions_content(drawn.review)}}
+            drawn.roles = str(found.roles)
+            drawn.content = review_content(drawn.review, drawn.review.checks(), self._options(drawn))
+        more = {"suggestions": suggestions_content(drawn.review), "pruner": pruner_of(found.node) is not None}
+        return {**head, "review": {**drawn.content, **more}}
 
     def _options(self, drawn: _Drawn) -> Options:
         """The proposals by risk, which are the same whichever of them is drawn."""
@@ -343,10 +363,7 @@ class Session:
         if kind == "decline":
             return {"child": None, "text": "Declined. The space stays as it is.", "warning": warned}
         assert self.child is not None
-        id_, n = self.child.id, plural(self.child.n, "configuration")
-        store = shlex.quote(self.shown.context.store.name)
-        text = f'Accepted. Round {id_} has {n}: tree["{id_}"].run(workers=2), or refine run {store} {id_}.'
-        return {"child": id_, "text": text, "warning": warned}
+        return {"child": self.child.id, "text": "Accepted: this is the next round.", "warning": warned}
 
     # Running, in the background.
 
@@ -473,26 +490,30 @@ def _forms(review: Review) -> dict[str, Any]:
     return {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
 
 
-def _progress(counts: Mapping[str, int], n: int) -> Answer:
-    """How far a round is, as numbers to draw and as a text."""
-    ended = sum(counts.values())
-    states = ", ".join(f"{count:,} {state}" for state, count in counts.items()) or "not run"
-    return {"ended": ended, "planned": n, "text": f"{ended:,} of {n:,}: {states}"}
-
-
 def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str:
     ended = sum(counts.values())
     running = " running" if 0 < ended < n else ""
     return f"{ended}/{n}{running}" + ("" if best is None else f" · best {score(float(best['value']))}")
 
 
-def _about(found: Round) -> str:
-    """The line below a round's id."""
+def _about(found: Round, best: pd.Series | None) -> str:
+    """The line beside a round's id."""
     decided = "; ".join(f"{d.kind} by {d.author}{f': {d.child}' if d.child else ''}" for d in found.decisions)
     note = f"“{found.node.note}”" if found.node.note else ""
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
     judged = judged_text(goals, found.node.subject_to)
-    return " · ".join(part for part in (judged, note, decided) if part)
+    top = "" if best is None else f"best {score(float(best['value']))} ({_configuration(found, best)})"
+    return " · ".join(part for part in (judged, top, note, decided) if part)
+
+
+def _configuration(found: Round, row: pd.Series) -> str:
+    """``lr 1.5, Adam``: what a trial had of the parameters that vary, where it had them."""
+    varied = {
+        name: p for name, p in found.space.items() if not p.fixed and name in row and row[name] == row[name]
+    }
+    return ", ".join(
+        f"{name} {label(row[name])}" if p.numeric else label(row[name]) for name, p in varied.items()
+    )
 
 
 def _note(message: Mapping[str, Any]) -> str:

@@ -30,8 +30,8 @@ def show(review: Review) -> ReviewWidget:
         "anywidget",
         "show",
         ReviewError,
-        f"in a browser the same page is: refine review {shlex.quote(review.round.context.store.name)} {review.round.id}",
+        f"in a browser the same page is: refine review {shlex.quote(review.round.context.store.typed)} {review.round.id}",
     )
     from refine.ui.web.widget import ReviewWidget
 
-    return ReviewWidget(Session(review.round, started=review))
+    return ReviewWidget(Session(review.round, started=review), review)

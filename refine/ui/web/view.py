@@ -33,11 +33,12 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
 
     Returns:
         ``low``, ``high`` and ``log`` of the scale, its ``ticks`` (value and label), those by rank (``share`` from the lowest
-        value to the highest), how many values are ``beyond``, and what is said of either scale as ``text`` and
-        ``rank_text``.
+        value to the highest), how many values are ``beyond``, the median as the ``middle`` from which on cards show
+        values to scale (``None`` where the better half can't be spread), and what is said of each scale.
     """
-    low, high, log, beyond, side = 0.0, 1.0, False, 0, ""
+    low, high, log, beyond, side, middle = 0.0, 1.0, False, 0, "", 0.5
     if len(values):
+        middle = float(np.median(values))
         view = MetricView(values, direction)
         low, high, log, beyond, side = view.low, view.high, view.log, view.hidden, view.side
     end = low if side == "below" else high
@@ -51,7 +52,10 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
         "ticks": axis(low, high, log=log, most=_TICKS),
         "ranks": [{"share": 1 - s if sign > 0 else s, "label": label} for s, label in _SHARES],
         "beyond": beyond,
+        "middle": middle if low < middle < high else None,
+        "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, most=_TICKS),
         "text": f"dots: {metric}, the best at the {best}{', on a logarithmic scale' if log else ''}{more}",
+        "middle_text": f"dots: {metric}, the best at the {best}; the worse half by rank",
         "rank_text": f"dots: rank by {metric}, the best at the {best}",
     }
 

@@ -6,10 +6,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import anywidget
+import traitlets
 
 from refine.ui.web.session import Session
+from refine.utils.display import to_html, to_text
 
 if TYPE_CHECKING:
+    from refine.review.review import Review
     from refine.tree.round import Round
 
 _STATIC = files("refine.ui.web") / "static"
@@ -18,22 +21,36 @@ _STATIC = files("refine.ui.web") / "static"
 class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are untyped
     """The review page as a widget; what it decides is in :attr:`child`.
 
+    A saved or exported notebook, in which nobody answers, shows the review as it prints itself.
+
     Args:
         session: Answers the front end's messages.
+        review: What it began with.
     """
 
     _esm = (_STATIC / "review.js").read_text(encoding="utf-8")
     _css = (_STATIC / "review.css").read_text(encoding="utf-8")
 
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
+    glance = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, session: Session, review: Review) -> None:
+        page = review.page()
+        super().__init__(glance=to_html(page))
+        self._session, self._text = session, to_text(page)
         self.on_msg(self._answer)
 
     @property
     def child(self) -> Round | None:
         """The round that accepting made; ``None`` before."""
         return self._session.child
+
+    def _repr_mimebundle_(self, **asked: Any) -> Any:
+        """The widget, with the review as text and HTML beside it."""
+        bundle = super()._repr_mimebundle_(**asked)
+        if bundle is not None:  # anywidget gives the data alone, or with what is said of it
+            data = bundle[0] if isinstance(bundle, tuple) else bundle
+            data |= {"text/plain": self._text, "text/html": self.glance}
+        return bundle
 
     def _answer(self, _: Any, content: Any, __: Any) -> None:
         answer = self._session.handle(content.get("message") if isinstance(content, dict) else None)
