@@ -51,10 +51,10 @@ def measure(browser, url: str) -> tuple[float, ...]:
     handle = page.locator('[data-parameter="p0"] [data-side="upper"]')
     found = []
     for key in ("ArrowRight", "ArrowLeft") * 4:
-        before = page.locator('[data-number="volume kept"] dd').inner_text()
+        before = page.locator('[data-number="share of the space that stays"] dd').text_content()
         pressed = time.perf_counter()
         handle.press(key)
-        while page.locator('[data-number="volume kept"] dd').inner_text() == before:
+        while page.locator('[data-number="share of the space that stays"] dd').text_content() == before:
             time.sleep(0.001)
         found.append(time.perf_counter() - pressed)
     page.wait_for_load_state("networkidle")
@@ -66,7 +66,7 @@ def measure(browser, url: str) -> tuple[float, ...]:
 def dots_to_cards(page) -> float:
     """The median of several dots of several panels."""
     found = []
-    for canvas in page.locator(".refine-panel canvas").all()[:4]:
+    for canvas in page.locator(".refine-main > .refine-grid canvas").all()[:4]:
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()
         for step in range(40):

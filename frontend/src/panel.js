@@ -104,7 +104,9 @@ export class Panel {
     this.values = s("g", { class: "refine-axis", "aria-hidden": "true" });
     const axis = s("g", { class: "refine-axis", transform: `translate(0,${CURVES + DOTS})`, "aria-hidden": "true" });
     this.ticks(axis, inner);
+    const { activeElement } = /** @type {Document | ShadowRoot} */ (this.svg.getRootNode());
     replace(this.svg, this.values, ...parts, axis, ...(this.axis ? this.handles : []));
+    if (this.handles.includes(/** @type {any} */ (activeElement))) /** @type {any} */ (activeElement).focus({ preventScroll: true }); // it was taken out, and put back
     this.dots();
     this.belief.layout();
     this.update();

@@ -29,6 +29,20 @@ test("more is better: the other way round", () => {
   assert.ok(best < middle && middle < worst && worst < beyond && beyond < bad && bad < 150);
 });
 
+test("from the median on values are to scale, and the worse half lies beyond it by rank", () => {
+  const values = Float64Array.of(0.99, 0.98, 0.9, 0.5, 0.01);
+  const ranks = Uint16Array.of(58980, 45874, 32767, 19660, 6553);
+  const many = { values, ranks, flags: new Uint8Array(5) };
+  const half = { ...view, low: 0, high: 1, log: false, beyond: 0, middle: 0.9, middle_ticks: [{ value: 0.9, label: "0.9" }, { value: 0.95, label: "0.95" }] };
+  const up = scaleOf(half, many, { height: 96, direction: "maximize" });
+  const [first, second, middle, fourth, last] = [0, 1, 2, 3, 4].map(up.place);
+  assert.ok(first < second && second < middle && middle < fourth && fourth < last && last < 96);
+  assert.ok(middle - second > 4 * (second - first)); // as far apart as their values
+  assert.ok(last - fourth < 2 * (fourth - middle)); // and these as their ranks
+  assert.deepEqual(up.ticks.map(({ label }) => label), ["0.95", "median"]);
+  assert.equal(scaleOf(half, many, { height: 96, direction: "maximize", ranked: true }).ticks[0].label, "best");
+});
+
 test("columns are read as they are laid out, wherever values begin", () => {
   const n = 3;
   const bytes = new Uint8Array(2 * n * 2 + 8 * n + n);

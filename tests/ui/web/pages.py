@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+FOLDS = ("others", "sure", "more", "key", "checks", "coupled")
+"""What a person has left open, so that tests reach it."""
 
 
 def score(p):
@@ -40,8 +43,9 @@ def served(found: refine.Round, **options) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def visit(browser, url: str, *, between=None, **options):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+def visit(browser, url: str, *, between=None, folds=FOLDS, **options):
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    context.add_init_script(f"localStorage['refine-open'] ??= {json.dumps(json.dumps(folds))}")
     context.set_default_timeout(120_000)  # a machine that is busy with other things is no error of the page
     page = context.new_page()
     wrong: list[str] = []
@@ -54,14 +58,16 @@ def visit(browser, url: str, *, between=None, **options):
     if between is not None:
         page.route("**/ask", between)  # what becomes of the page's questions
     page.goto(url)
-    page.wait_for_selector(".refine-numbers [data-number]", timeout=120_000)  # it waits for an analysis
+    page.wait_for_selector(
+        ".refine-numbers [data-number]", state="attached", timeout=120_000
+    )  # it waits for an analysis
     yield page
     context.close()
     assert not wrong, wrong
 
 
 def number(page, name: str) -> str:
-    return page.locator(f'[data-number="{name}"] dd').inner_text()
+    return page.locator(f'[data-number="{name}"] dd').text_content()
 
 
 def until(page, expression: str, seconds: float = 20) -> None:
@@ -73,8 +79,8 @@ def until(page, expression: str, seconds: float = 20) -> None:
 
 
 def settled(page) -> None:
-    """Waits until the header says what the present choices mean."""
-    until(page, "!document.querySelector('.refine-header').classList.contains('stale')")
+    """Waits until the page says what the present choices mean."""
+    until(page, "!document.querySelector('.refine-bar').classList.contains('stale')")
 
 
 def handle(page, parameter: str, side: str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import pytest
 from pages import number, served, settled, until, visit
 
 import refine
-from refine.report.pages.reasons import next_sentence
 from refine.ui.web.background import Background
 
 pytestmark = pytest.mark.browser
@@ -30,20 +30,107 @@ def page_of(browser, found, **options):
         yield page
 
 
-def test_what_to_do_next_is_the_headline_and_its_button_does_it(browser, root, tree):
-    step = root.propose(keep=False).next_step
-    with page_of(browser, root) as page:
-        assert page.locator(".refine-next").inner_text() == next_sentence(step.reasons)
-        assert page.locator(".refine-header").bounding_box()["height"] < 900 / 5
-        assert not page.locator(".refine-claim").is_visible()  # until it is unfolded
-        for name in ("volume kept", "P(regret ≤ ε)", "next round", "time", "best trials kept"):
+@pytest.mark.parametrize("size", [(1440, 900), (1000, 700), (390, 844)])
+def test_the_first_screen_is_what_is_decided_with(browser, root, size):
+    viewport = {"width": size[0], "height": size[1]}
+    with page_of(browser, root, folds=(), viewport=viewport) as page:
+        settled(page)
+        seen = page.locator(".refine-main").inner_text()
+        for text in (
+            "Next round: lr ",
+            "Safe?",
+            "chance to lose more than",
+            "Worth it?",
+            "decline",
+        ):
+            assert text in seen
+        for symbol in ("P(", "q ", "ε", "rho", "exploit", "audit", "hours", "belief", "the best fifth"):
+            assert symbol not in seen
+        assert [b.inner_text() for b in page.get_by_role("button", name=re.compile("^accept")).all()] == [
+            "accept"
+        ]
+        button = page.locator(".refine-accept").bounding_box()
+        assert button["y"] + button["height"] <= size[1]
+        # What stays in view leaves the cards three quarters of it.
+        bar = page.locator(".refine-decide" if size[0] < 760 else ".refine-bar").bounding_box()
+        assert bar["height"] < size[1] / 4
+        # The sentence is whole, in however many lines.
+        assert page.locator(".refine-next").evaluate(
+            "e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 2"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_what_was_unfolded_is_remembered(browser, root):
+    with page_of(browser, root, folds=()) as page:
+        slider = page.get_by_label("Accepted risk of the proposal")
+        assert not slider.is_visible()
+        page.locator('[data-fold="sure"] > summary').click()
+        for name in (
+            "share of the space that stays",
+            "chance that the best stays",
+            "configurations",
+            "time",
+            "best trials that stay",
+        ):
             assert page.locator(f'[data-number="{name}"]').get_attribute("title")
-        page.get_by_label("Configurations of the next round").fill("17")
-        button = page.locator(".refine-do")
-        assert button.inner_text() == f"accept, n = {step.n}"
-        button.click()
+        page.reload()
+        slider.wait_for(state="visible")
+        page.locator('[data-fold="sure"] > summary').click()
+        page.reload()
+        page.wait_for_selector(".refine-facts dd")
+        assert not slider.is_visible()
+
+
+def test_a_typed_number_wins(browser, root, tree):
+    with page_of(browser, root) as page:
+        page.get_by_label("Configurations of the next round").fill("7")
+        page.locator(".refine-accept").click()
         page.wait_for_selector(".refine-said.good")
-    assert (tree.rounds[1].n, tree.rounds[1].space) == (step.n, root.propose().proposal.space)
+    assert (tree.rounds[1].n, tree.rounds[1].space) == (7, root.propose().proposal.space)
+
+
+def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser, tree, tmp_path, monkeypatch):
+    (tmp_path / "slope_here.py").write_text(
+        "import time\n\ndef score(p, trial):\n    time.sleep(0.1)\n    value = p['lr'] - p['dropout'] ** 2\n    trial.report(1, {'value': value})\n    return value\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    space = {"lr": (0.0, 1.0, 21), "dropout": (0.0, 0.5, 11)}
+    pruner = refine.Pruner(warmup=3)
+
+    def score(p, trial):
+        value = p["lr"] - p["dropout"] ** 2
+        trial.report(1, {"value": value})
+        return value
+
+    root = tree.add_round(space, score, n=60, seed=1, name="slope_here.score", pruner=pruner)
+    found = root.run(progress=False)
+    with page_of(browser, found) as page:
+        assert page.get_by_label("stop trials early, as in this round").is_checked()
+        settled(page)
+        assert (
+            "pruner=refine.Pruner(keep=0.5, warmup=3, min_trials=20))"
+            in page.locator(".refine-python pre").inner_text()
+        )
+        page.get_by_label("Configurations of the next round").fill("40")
+        page.locator(".refine-accept").click()
+        page.wait_for_selector(".refine-said.good")
+        child = tree.rounds[1]
+        assert page.locator("h1").inner_text() == f"Round {child.id}"
+        assert page.locator(".refine-next").inner_text() == "40 configurations to run."
+        run = page.locator(".refine-run")
+        assert run.inner_text() == "run 40 configurations"
+        run.click()
+        until(
+            page,
+            "document.querySelector('.refine-going p').textContent.includes(' of 40 trials · best so far 0.')",
+            60,
+        )
+        assert page.locator(".refine-facts").is_hidden()  # it has no proposal yet
+        page.wait_for_selector(".refine-facts dd", timeout=60_000)
+        assert page.locator(".refine-panel").count() == 2
+        assert page.locator("h1").inner_text() == f"Round {child.id}"
+    assert (len(child.trials), child.node.pruner) == (40, pruner.to_json())
 
 
 def test_nothing_proposed_is_no_proposal_and_more_of_the_round_is_run(browser, tree, tmp_path, monkeypatch):
@@ -71,7 +158,7 @@ def test_nothing_proposed_is_no_proposal_and_more_of_the_round_is_run(browser, t
         run.wait_for(state="visible")
         assert run.inner_text() == "pause"
         assert button.is_disabled()
-        until(page, "document.querySelector('.refine-runs').textContent.includes(': running; ')", 60)
+        until(page, "document.querySelector('.refine-going p').textContent.includes('best so far')", 60)
         for _ in range(1200):
             if len(found.trials) >= 42:
                 break
@@ -83,7 +170,11 @@ def test_nothing_proposed_is_no_proposal_and_more_of_the_round_is_run(browser, t
         ended = len(found.trials)
         assert 42 <= ended < found.n == 40 + step.n
         # The page has followed the round, and goes on where it was.
-        until(page, f"document.querySelector('.refine-run').textContent === 'run {found.n - ended} left'", 30)
+        until(
+            page,
+            f"document.querySelector('.refine-run').textContent === 'run the {found.n - ended} left'",
+            30,
+        )
         page.get_by_label("Trials after which a run ends in order").fill("2")
         run.click()
         until(
@@ -124,7 +215,11 @@ def test_several_goals_beliefs_and_conditions(browser, several, tree):
         assert said in page.locator(".refine-python pre").text_content()
         page.locator(".refine-accept").click()
         page.wait_for_selector(".refine-said.good >> text=Accepted", timeout=120_000)
-        assert page.locator(".refine-said button").count() == 0  # its function has no name to be found by
+        assert page.locator(".refine-run").is_hidden()  # its function has no name to be found by
+        assert (
+            f"refine run {tree.store.removeprefix('sqlite:///')} "
+            in page.locator(".refine-cannot code").inner_text()
+        )
     (chosen, accepted) = several.decisions
     assert (chosen.kind, chosen.note) == ("chosen", "fast enough")
     assert chosen.chosen["units"] == several.front["units"].iloc[1]
@@ -139,9 +234,9 @@ NEAR, WITHIN = "lr: the best value is near", "lr: and lies within"
 def chooses_from_the_front(page, several):
     front = several.front
     assert number(page, "front kept").endswith(f" of {len(front)}")
-    title = page.locator('[data-number="P(front within ε)"]').get_attribute("title")
+    title = page.locator('[data-number="chance that the front stays"]').get_attribute("title")
     assert "every point of the front" in title
-    assert page.locator('[data-number="P(regret ≤ ε)"]').count() == 0
+    assert page.locator('[data-number="chance that the best stays"]').count() == 0
     assert "infeasible: not latency_ms <= 7" in page.locator(".refine-legend").inner_text()
     when = page.locator('[data-parameter="momentum"] .refine-when')
     assert when.inner_text() == "only where activation == 'gelu'"
@@ -175,6 +270,7 @@ def believes(page):
     assert strip.locator(".refine-believed").count() == 1  # what it was before is dashed
     page.get_by_role("slider", name="lr: belief, its width").press("PageUp")
     assert float(page.get_by_label(WITHIN).input_value()) > 1
+    page.locator('[data-parameter="activation"] summary').click()
     page.locator('[data-parameter="activation"] .refine-believe').click()
     weight = page.get_by_label("activation: probability in percent that gelu is best")
     weight.fill("70")
@@ -187,9 +283,9 @@ def believes(page):
     settled(page)
     left_out = "What is believed of lr lies outside the next round, and is left out."
     assert left_out in page.locator(".refine-warning").inner_text()
-    page.locator('[data-parameter="lr"]').get_by_role("button", name="as it is now").click()
+    page.locator('[data-parameter="lr"]').get_by_role("button", name="keep as it is").click()
     settled(page)
-    assert "believed" not in page.locator(".refine-warning").inner_text()
+    assert "believed" not in page.locator(".refine-warning").text_content()
 
 
 def axe_finds_nothing(page):
@@ -199,6 +295,7 @@ def axe_finds_nothing(page):
         assert not os.environ.get("CI"), "axe-core is not installed: in CI it must be"
         return
     page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    page.wait_for_selector(".refine-list tbody tr[data-number]")
     page.evaluate(source.read_text(encoding="utf-8"))
     found = page.evaluate(
         "axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 120))]))"

@@ -139,7 +139,13 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
         background.start(elsewhere, "run", {})
     assert background.job() is None
     session = Session(script)  # as in a notebook
-    assert session.handle({"type": "round", "round": script.id})["run"] is None
+    assert session.handle({"type": "round", "round": script.id})["run"] == {
+        "able": False,
+        "why": "A notebook runs rounds in its cells:",
+        "objective": "",
+        "command": f"tree['{script.id}'].run()",
+        "left": script.n,
+    }
     assert "this page can't run a round" in session.handle({"type": "run", "round": script.id})["error"]
     given = Background("objectives_here.py:score")
     with contextlib.closing(given):

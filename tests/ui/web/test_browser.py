@@ -19,8 +19,8 @@ from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
 from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
-from refine.report.pages.reasons import next_sentence
 from refine.report.pages.worth import worth_sentence
+from refine.ui.web.glance import change_sentence
 from refine.utils.format import percent
 from refine.utils.format import score as score_text
 
@@ -29,18 +29,25 @@ pytestmark = pytest.mark.browser
 
 def test_what_is_shown(opened, root):
     analysis = root.analyze()
-    checks = opened.locator(".refine-panel")
-    assert checks.evaluate_all("all => all.map(c => c.dataset.parameter)") == [
-        e.name for e in analysis.ranked
-    ]
     review = root.propose()
+    changed = [e.name for e in analysis.ranked if review.proposal[e.name].kind != "keep"]
+    cards = "all => all.map(c => c.dataset.parameter)"
+    assert opened.locator(".refine-main > .refine-grid .refine-panel").evaluate_all(cards) == changed
+    assert opened.locator(".refine-next").inner_text() == (
+        "Next round: lr 1 to 1.5, dropout 0 to 0.1, units 8 to 16 and optimizer without SGD."
+    )
+    assert (
+        opened.locator('[data-fact="Safe?"] dd')
+        .inner_text()
+        .endswith("The best trial stays, with 3 of the best 10.")
+    )
     preview = review.preview(n=review.proposal.advice.n)
-    assert number(opened, "best trials kept") == f"{preview.top_kept} of {preview.top}"
-    assert number(opened, "P(regret ≤ ε)") == f"{preview.probability:.2f}"
+    assert number(opened, "best trials that stay") == f"{preview.top_kept} of {preview.top}"
+    assert number(opened, "chance that the best stays") == f"{preview.probability:.2f}"
     assert opened.locator(".refine-side button").inner_text().startswith(root.id)
     assert opened.locator(".refine-checks li").count() == len(review.checks().checks)
     reason = opened.locator('[data-parameter="dropout"] details p')
-    assert reason.text_content() == why(review.proposal["dropout"])
+    assert reason.first.text_content().startswith(why(review.proposal["dropout"]))
     # Every trial is on the canvas: something is drawn there, and more at low dropout than nowhere.
     drawn = opened.locator('[data-parameter="dropout"] canvas').evaluate(
         "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 0).length"
@@ -49,33 +56,38 @@ def test_what_is_shown(opened, root):
 
 
 def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
-    assert opened.locator(".refine-accept").inner_text() == "accept all"
-    before = number(opened, "volume kept")
+    assert opened.locator(".refine-accept").inner_text() == "accept"
+    before = number(opened, "share of the space that stays")
     low, high = bounds(opened, "dropout")
     drag(opened, "dropout", "upper", 90)
     assert bounds(opened, "dropout")[0] == low
     assert bounds(opened, "dropout")[1] > high
     assert bounds(opened, "dropout")[1] in root.space["dropout"].grid
-    assert number(opened, "volume kept") != before
+    assert number(opened, "share of the space that stays") != before
     edited = root.propose().edit(dropout=tuple(bounds(opened, "dropout")))
-    assert number(opened, "volume kept").startswith(percent(edited.volume_kept))
-    assert opened.locator(".refine-accept").inner_text() == "accept with edits"
+    assert number(opened, "share of the space that stays").startswith(percent(edited.volume_kept))
+    assert opened.locator(".refine-accept").inner_text() == "accept with your edits"
     opened.get_by_label("Note", exact=True).fill("a little more dropout")
     opened.get_by_label("Configurations of the next round").fill("40")
+    settled(opened)
+    chosen = bounds(opened, "dropout")
+    code = opened.locator(".refine-python pre").inner_text()
     opened.locator(".refine-accept").click()
     opened.wait_for_selector(".refine-said.good")
     assert len(tree) == 2
     child = tree.rounds[1]
     (decision,) = root.decisions
     assert (decision.kind, decision.note, decision.child) == ("edited", "a little more dropout", child.id)
-    assert child.space["dropout"].high == bounds(opened, "dropout")[1]
+    assert child.space["dropout"].high == chosen[1]
     assert child.n == 40
-    assert child.id in opened.locator(".refine-said").inner_text()
-    opened.wait_for_selector(f'.refine-side [data-round="{child.id}"]')
+    # The page is where the work goes on.
+    assert opened.locator("h1").inner_text() == f"Round {child.id}"
+    assert opened.locator(".refine-next").inner_text() == "40 configurations to run."
+    assert opened.locator(".refine-cannot code").inner_text() == f"tree['{child.id}'].run()"
+    opened.wait_for_selector(f'.refine-side [data-round="{child.id}"][aria-current="true"]')
     # The call that the page shows makes the very same round.
     namespace = {"tree": tree}
-    opened.locator(".refine-python summary").click()
-    exec(opened.locator(".refine-python pre").inner_text(), namespace)
+    exec(code, namespace)
     assert namespace["child"].id == child.id
     assert len(tree) == 2
 
@@ -86,8 +98,10 @@ def test_throwing_the_best_away_says_so(opened):
     for _ in range(8):
         handle(opened, "dropout", "lower").press("ArrowRight")
     settled(opened)
-    assert "The best trial lies outside" in opened.locator(".refine-warning").inner_text()
-    assert "bad" in opened.locator('[data-number="best trials kept"]').get_attribute("class")
+    safe = opened.locator('[data-fact="Safe?"]')
+    assert "The best trial lies outside" in safe.inner_text()
+    assert "bad" in safe.get_attribute("class")
+    assert "bad" in opened.locator('[data-number="best trials that stay"]').get_attribute("class")
 
 
 def test_the_keyboard_moves_bounds_and_they_never_meet(opened, root):
@@ -130,7 +144,7 @@ def test_choices_are_switched_off_and_one_stays(opened, root):
 def test_undo_and_back(opened):
     first = bounds(opened, "dropout")
     drag(opened, "dropout", "upper", 120)
-    opened.locator('[data-parameter="lr"]').get_by_role("button", name="as it is now").click()
+    opened.locator('[data-parameter="lr"]').get_by_role("button", name="keep as it is").click()
     settled(opened)
     assert opened.locator('[data-parameter="lr"]').get_attribute("data-source") == "rejected"
     undo = opened.get_by_role("button", name="undo")
@@ -141,7 +155,7 @@ def test_undo_and_back(opened):
     undo.click()  # a whole drag is one step
     settled(opened)
     assert bounds(opened, "dropout") == first
-    assert undo.is_disabled()
+    assert undo.is_hidden()
     drag(opened, "dropout", "upper", 120)
     opened.get_by_role("button", name="back to the proposal").click()
     settled(opened)
@@ -156,6 +170,8 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
     opened.locator(".refine-accept").click()
     opened.wait_for_selector(".refine-said.good")
     assert tree.rounds[1].space["dropout"].high == 0.27
+    opened.locator(f'[data-round="{root.id}"]').click()
+    field = opened.get_by_label("dropout, upper bound, typed")
     field.fill("-3")
     field.press("Enter")
     settled(opened)
@@ -168,7 +184,7 @@ def test_typing_one_bound_leaves_the_other_as_it_is(browser, tree):
     found = tree.add_round(space, lambda p: -p["rate"] + p["many"] / 1e9, n=60, name="f").run(progress=False)
     with served(found) as running, visit(browser, running.url) as page:
         for name in space:
-            page.locator(f'[data-parameter="{name}"]').get_by_role("button", name="as it is now").click()
+            page.locator(f'[data-parameter="{name}"]').get_by_role("button", name="keep as it is").click()
             settled(page)
             field = page.get_by_label(f"{name}, lower bound, typed")
             field.fill("1100000" if name == "many" else "0.0007")
@@ -188,18 +204,17 @@ def test_the_size_is_what_is_accepted(opened, root, tree):
         opened.locator('[data-parameter="optimizer"]').get_by_role("button", name=name, exact=True).click()
     for name in ("lr", "units", "dropout"):
         handle(opened, name, "upper").press("Home")
-    opened.locator('[data-parameter="optimizer"]').get_by_role("button", name="as it is now").click()
+    opened.locator('[data-parameter="optimizer"]').get_by_role("button", name="keep as it is").click()
     for name in ("SGD", "Nadam"):
         opened.locator('[data-parameter="optimizer"]').get_by_role("button", name=name, exact=True).click()
     settled(opened)
     left = int(size.input_value())
     assert left < int(advised)
-    assert number(opened, "next round").startswith(f"{left} of {left} ")
+    assert number(opened, "configurations").startswith(f"{left} of {left} ")
     assert f"n={left})" in opened.locator(".refine-python pre").text_content()
     opened.get_by_role("button", name="back to the proposal").click()
     opened.locator(".refine-accept").click()  # before the header has caught up
     opened.wait_for_selector(".refine-said.good")
-    assert size.input_value() == advised
     assert tree.rounds[1].n == int(advised)
     assert root.decisions[0].kind == "accepted"
 
@@ -255,13 +270,12 @@ def test_answers_that_come_late(browser, root, tree):
         # What the slider shows is accepted once it is known, by neither of the buttons.
         holding.add("round")
         page.get_by_label("Accepted risk of the proposal").press("End")
-        for button in (".refine-do", ".refine-accept"):
-            assert page.locator(button).is_disabled()
+        assert page.locator(".refine-accept").is_disabled()
         assert page.get_by_role("button", name="decline").is_disabled()
         page.wait_for_selector("text=Analysing round")
         let_go()
         settled(page)
-        assert page.locator(".refine-do").is_enabled()
+        assert page.locator(".refine-accept").is_enabled()
         # Which trial a dot is was refused at first.
         assert refused
         point(page, '[data-parameter="dropout"] canvas')
@@ -285,7 +299,7 @@ def test_a_round_that_cannot_be_analysed_has_nothing_to_decide(browser, root, tr
         drag(page, "dropout", "upper", 120)
         page.locator(f'[data-round="{small.id}"]').click()
         until(page, f"document.querySelector('h1').textContent === 'Round {small.id}'")
-        assert "an analysis needs at least 10" in page.locator(".refine-said").inner_text()
+        assert "an analysis needs at least 10" in page.locator(".refine-next").inner_text()
         assert not page.locator(".refine-accept").is_visible()
         assert not page.get_by_role("button", name="undo").is_visible()
         page.locator(f'[data-round="{root.id}"]').click()
@@ -301,9 +315,9 @@ def test_a_press_that_moves_nothing_is_nothing_to_undo(opened):
     settled(opened)
     box = handle(opened, "dropout", "upper").locator("rect").bounding_box()
     undo = opened.get_by_role("button", name="undo")
-    before = undo.is_disabled()
+    before = undo.is_hidden()
     opened.mouse.click(box["x"] + 3, box["y"] + 9)
-    assert undo.is_disabled() == before
+    assert undo.is_hidden() == before
 
 
 def test_declining(opened, root, tree):
@@ -317,10 +331,9 @@ def test_declining(opened, root, tree):
 def claimed(found, **how):
     """What the page says of a proposal above its panels."""
     review = found.propose(**how, keep=False)
-    step = review.next_step
-    (reason,) = step.reasons
+    assert review.next_step.action.name == "review.accept"
     return [
-        next_sentence([reason]),
+        change_sentence(found.space, review.space),
         f"{worth_sentence(review.worth())} {claim_sentence(review.proposal)}",
     ]
 
@@ -346,8 +359,8 @@ def test_the_slider_moves_along_the_proposals_by_risk(opened, root):
         assert leaves.inner_text() == f"Leaves: {leaves_text(option)}"
         assert slider.get_attribute("aria-valuetext").startswith(f"{risks_text(option)}; leaves: ")
         assert tuple(bounds(opened, "lr")) == (option.space["lr"].low, option.space["lr"].high)
-        assert number(opened, "volume kept") == percent(option.volume_kept)
-        assert number(opened, "best trials kept") == f"{option.top_kept} of {option.top}"
+        assert number(opened, "share of the space that stays") == percent(option.volume_kept)
+        assert number(opened, "best trials that stay") == f"{option.top_kept} of {option.top}"
         settled(opened)
         assert opened.evaluate("document.activeElement.getAttribute('aria-label')") == (
             "Accepted risk of the proposal"
@@ -355,7 +368,7 @@ def test_the_slider_moves_along_the_proposals_by_risk(opened, root):
         risk = root.propose(keep=False).proposal.risk if at == 1 else option.risk
         assert said(opened) == claimed(root, risk=risk)
         assert tuple(bounds(opened, "units")) == (option.space["units"].low, option.space["units"].high)
-        assert number(opened, "volume kept") == percent(option.volume_kept)
+        assert number(opened, "share of the space that stays") == percent(option.volume_kept)
         assert opened.locator(".refine-accept").is_enabled()
     # The risk that was asked for first is the one that the stop it leads to stands for.
     assert "risk=0.05" in opened.locator(".refine-python pre").text_content()
@@ -370,7 +383,7 @@ def test_what_the_slider_shows_is_accepted_with_the_edits_and_reasons_stay_open(
     settled(opened)
     assert bounds(opened, "dropout") == mine
     assert opened.locator('[data-parameter="lr"] details').get_attribute("open") is not None
-    assert "(proposed " in number(opened, "volume kept")
+    assert "(proposed " in number(opened, "share of the space that stays")
     opened.locator(".refine-accept").click()
     opened.wait_for_selector(".refine-said.good")
     bold = root.propose(risk=0.3, keep=False)
@@ -424,19 +437,19 @@ def test_coupled_parameters_open_as_a_picture(browser, tree):
 def test_two_tabs(browser, server, root, tree):
     with visit(browser, server.url) as one, visit(browser, server.url) as two:
         drag(one, "dropout", "upper", 120)
+        mine = bounds(one, "dropout")
         one.locator(".refine-accept").click()
         one.wait_for_selector(".refine-said.good")
         child = tree.rounds[1].id
         # The other tab sees the new round by itself, and keeps its own choices.
         two.wait_for_selector(f'[data-round="{child}"]')
-        assert bounds(two, "dropout") != bounds(one, "dropout")
+        assert bounds(two, "dropout") != mine
         drag(two, "dropout", "upper", 120)
         two.locator(".refine-accept").click()
         two.wait_for_selector(".refine-said.good")
         assert [r.id for r in tree.rounds] == [root.id, child]  # the same decision is the same child
-        two.locator(f'[data-round="{child}"]').click()
         two.wait_for_selector(f'[data-round="{child}"][aria-current="true"]')
-        assert "an analysis needs at least" in two.locator(".refine-said").inner_text()
+        assert two.locator(".refine-next").inner_text().endswith(" configurations to run.")
 
 
 def test_a_round_deleted_meanwhile(browser, root, tree):
@@ -491,7 +504,7 @@ def test_it_follows_a_running_round(browser, tree):
         )  # it asks before charts move under the hand
         assert "more trials have ended" in page.locator(".refine-fresh").inner_text()
         page.locator(".refine-fresh button").click()
-        until(page, "document.querySelector('progress').hidden")
+        until(page, "document.querySelector('.refine-going').hidden")
         page.wait_for_selector(".refine-fresh:empty", state="attached")
         settled(page)
         assert bounds(page, "dropout") == edited
@@ -515,7 +528,7 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
         drag(page, "p0", "upper", 100)
         assert bounds(page, "p0")[1] > before[1]
         assert page.evaluate("window.frames_") > 5  # the page went on drawing while it was dragged
-        assert number(page, "best trials kept").endswith("of 10000")
+        assert number(page, "best trials that stay").endswith("of 10000")
         # Any of them is found under the pointer, and scrolled to, with a few rows in the page.
         page.wait_for_load_state("networkidle")
         box = page.locator('[data-parameter="p1"] canvas').bounding_box()

@@ -42,6 +42,10 @@ class Sent(list):
 def test_the_widget_answers_the_front_end(root, monkeypatch):
     review = root.propose(risk=0.1).edit(dropout=(0, 0.3))
     widget = review.show()
+    shown = widget._repr_mimebundle_()
+    data = shown[0] if isinstance(shown, tuple) else shown
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert (data["text/plain"], data["text/html"]) == (str(review), review._repr_html_())
     sent = Sent()
     monkeypatch.setattr(widget, "send", sent)
 
@@ -97,6 +101,10 @@ def test_a_kernel_shows_it(tmp_path):
     model = state[shown["application/vnd.jupyter.widget-view+json"]["model_id"]]
     assert model["state"]["_esm"] == (Path(refine.__file__).parent / "ui/web/static/review.js").read_text()
     assert notebook.cells[2].outputs[0].text == "None\n"
+    # What is seen where nobody answers: in a saved notebook, or an exported one.
+    assert "<table" in shown["text/html"]
+    assert model["state"]["glance"] == shown["text/html"]
+    assert "dropout" in shown["text/plain"]
 
 
 @pytest.fixture
