@@ -540,7 +540,7 @@ export class Page {
     this.code.textContent = answer.code;
     this.takes.textContent = answer.takes;
     if (this.accepts || this.choices.changed) this.headline.text.textContent = answer.sentence || this.review.next;
-    drawFacts(this.facts, [answer.safe, ...this.review.worth]);
+    drawFacts(this.facts, [answer.safe, ...this.review.facts]);
     replace(
       this.numbers,
       answer.numbers.map(({ name, value, tone, title }) =>

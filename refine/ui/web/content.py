@@ -99,7 +99,10 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
         "proposal": proposal.digest,
         "next_step": step.to_json(),
         "next": next_sentence(step.reasons[:1]),
-        "worth": list(worth_fact(review._worth)),
+        "facts": [
+            *worth_fact(review._worth),
+            *({"name": "Caution", "text": text, "tone": ""} for text in cautions),
+        ],
         "call": str(step.action),
         "step": step_content(step),
         "claim": " ".join(
@@ -108,7 +111,6 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
                 claim_sentence(proposal),
                 *filter(None, [total_sentence(review)]),
                 *map(sentence, step.reasons[1:]),
-                *(f"Caution: {text}" for text in cautions),
             ]
         ),
         "risk": proposal.risk,
