@@ -87,8 +87,14 @@ def handle(page, parameter: str, side: str):
     return page.locator(f'[data-parameter="{parameter}"] [data-side="{side}"]')
 
 
+def in_view(locator):
+    """The place of something that the page's foot, which stays in view, doesn't cover."""
+    locator.evaluate("e => e.scrollIntoView({ block: 'center' })")
+    return locator.bounding_box()
+
+
 def drag(page, parameter: str, side: str, pixels: int) -> None:
-    box = handle(page, parameter, side).locator("rect").bounding_box()
+    box = in_view(handle(page, parameter, side).locator("rect"))
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
@@ -106,7 +112,7 @@ def bounds(page, parameter: str) -> list[float]:
 
 def point(page, plot: str) -> str:
     """Moves over a chart until the pointer is over a dot; the title of that trial's card."""
-    box = page.locator(plot).bounding_box()
+    box = in_view(page.locator(plot))
     for down in range(6, int(box["height"]) - 20, 5):
         for across in range(8, int(box["width"]) - 8, 9):
             page.mouse.move(box["x"] + across, box["y"] + down)

@@ -123,7 +123,7 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
         run.click()
         until(
             page,
-            "document.querySelector('.refine-going p').textContent.includes(' of 40 trials · best so far 0.')",
+            "document.querySelector('.refine-going p').textContent.includes(' of 40 trials · best so far ')",
             60,
         )
         assert page.locator(".refine-facts").is_hidden()  # it has no proposal yet

@@ -51,15 +51,18 @@ def found(tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_on_the_document_s_experiment(browser, found, scheme):
     assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same configuration
-    with served(found) as running, visit(browser, running.url, color_scheme=scheme) as page:
-        until(page, "[...document.querySelectorAll('canvas')].every((c) => c.width > 200)")
+    with served(found) as running, visit(browser, running.url, folds=(), color_scheme=scheme) as page:
+        until(
+            page,
+            "[...document.querySelectorAll('.refine-main > .refine-grid canvas')].every((c) => c.width > 200)",
+        )
         drag(page, "dropout", "lower", -40)  # to 0.1
         settled(page)
         assert page.locator('[data-parameter="dropout"]').get_attribute("data-source") == "edited"
         page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
         assert bounds(page, "dropout")[0] == 0.1
         # What stays in view while one scrolls leaves the cards four fifths of it.
-        assert page.locator(".refine-header").bounding_box()["height"] < 900 / 5
+        assert page.locator(".refine-bar").bounding_box()["height"] < 900 / 5
         page.mouse.move(5, 895)
         picture = page.screenshot()
     image = Image.open(io.BytesIO(picture)).convert("RGB")
@@ -75,14 +78,17 @@ def test_the_page_on_the_document_s_experiment(browser, found, scheme):
 
 def test_a_session_is_recorded(browser, found):
     frames: list[tuple[bytes, int]] = []
-    with served(found) as running, visit(browser, running.url, color_scheme="light") as page:
+    with served(found) as running, visit(browser, running.url, folds=(), color_scheme="light") as page:
 
         def keep(milliseconds):
             frames.append(
                 (page.screenshot(clip={"x": 0, "y": 0, "width": 1280, "height": 855}), milliseconds)
             )
 
-        until(page, "[...document.querySelectorAll('canvas')].every((c) => c.width > 200)")
+        until(
+            page,
+            "[...document.querySelectorAll('.refine-main > .refine-grid canvas')].every((c) => c.width > 200)",
+        )
         keep(1600)
         point(page, '[data-parameter="dropout"] canvas')
         keep(1600)
@@ -90,9 +96,11 @@ def test_a_session_is_recorded(browser, found):
         drag(page, "dropout", "lower", -40)
         assert bounds(page, "dropout")[0] == 0.1
         keep(1400)
+        page.locator('[data-fold="sure"] > summary').click()
         page.locator(".refine-risk input[type=range]").press("ArrowRight")
         settled(page)
         keep(1400)
+        page.locator('[data-fold="sure"] > summary').click()
         page.locator('[data-fold="trials"] > summary').click()
         page.locator(".refine-list tbody tr[data-number]").nth(2).hover()
         keep(1600)
