@@ -255,6 +255,7 @@ export class Page {
     this.accepts = review.step.do === "accept";
     this.headline.show(this.accepts ? "" : review.next, this.accepts ? null : review.step, review.call);
     this.claim.textContent = review.claim;
+    this.about.textContent = `${round.about} · ${review.best}`;
     this.prunerLabel.hidden = !review.pruner;
     if (another) this.pruner.checked = true;
     const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;

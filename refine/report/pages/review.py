@@ -50,12 +50,12 @@ def review_page(review: Review) -> Page:
     if touched:
         blocks.append(changes_grid([_row(review, changes[name], followed.get(name)) for name in touched]))
         facts += stays_facts(proposal, [changes[name] for name in touched])
-        facts.append(("Safe?", _safe(review)))
+        facts.append(("Safe?", safe_cell(review)))
     else:
         facts.append(("", nothing_text()))
     if review._worth is not None:
         facts.append(("Worth?", Cell(short_worth(review._worth, "as much"), TONES[review._worth.verdict])))
-    facts += [("Branch", text) for text in _total(review)]
+    facts += [("Branch", text) for text in branch_facts(review)]
     facts += [("", text) for text in (*_said_of_edits(review), *_suggested(review))]
     facts += caution_facts(review.analysis)
     accept = Action("review.accept", n=review.advised) if touched else step.action
@@ -91,7 +91,7 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
     return Cell(name, "strong"), short_bounds(change.old), "->", new, f"{said}{was}", "yours"
 
 
-def _safe(review: Review) -> Cell:
+def safe_cell(review: Review) -> Cell:
     """The chance of a loss, and what of the best leaves, with what is expected of it."""
     seen = review.preview()
     stays = "" if 1 in seen.lost else f" The best {'trial stays' if seen.lost else f'{seen.top} stay'}."
@@ -171,7 +171,7 @@ def followed_sentence(review: Review) -> str:
     )
 
 
-def _total(review: Review) -> list[str]:
+def branch_facts(review: Review) -> list[str]:
     """What this claim and earlier ones come to together, in short; nothing where it is the first, or that can't be stated."""
     claim = review.branch_claim
     return [] if claim is None or claim.claims < 2 else [branch_text(claim)]

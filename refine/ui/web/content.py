@@ -17,12 +17,12 @@ from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.analysis.levels import cells_of, level_shares
 from refine.analysis.selection import good_rows, having, unusable
 from refine.report.glossary import meanings, terms
-from refine.report.pages.analysis import VERDICTS
+from refine.report.pages.analysis import VERDICTS, best_text
 from refine.report.pages.checks import figure, question, says
 from refine.report.pages.goal import judged_text
 from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
-from refine.report.pages.reasons import next_sentence, sentence, sentences
+from refine.report.pages.reasons import next_sentence, sentence, sentences, short_reason
 from refine.report.pages.review import suggested_text, total_sentence
 from refine.report.pages.worth import worth_sentence
 from refine.space.edits import bounds_text
@@ -31,7 +31,7 @@ from refine.space.limits import widened
 from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.frame import infeasible_rows
-from refine.ui.web.glance import change_sentence, safe_fact, worth_fact
+from refine.ui.web.glance import other_facts
 from refine.ui.web.plan import belief_form
 from refine.ui.web.steps import step_content
 from refine.ui.web.ticks import axis
@@ -93,16 +93,13 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
-    cautions = [sentence(c) for c in analysis.cautions]
     step = review.next_step
     return {
         "proposal": proposal.digest,
         "next_step": step.to_json(),
         "next": next_sentence(step.reasons[:1]),
-        "facts": [
-            *worth_fact(review._worth),
-            *({"name": "Caution", "text": text, "tone": ""} for text in cautions),
-        ],
+        "best": best_text(analysis),
+        "facts": other_facts(review),
         "call": str(step.action),
         "step": step_content(step),
         "claim": " ".join(
@@ -278,7 +275,7 @@ def panel(
         "role": {"name": role, "title": meanings("Role")[role]},
         "badge": {"text": badge.text, "tone": badge.tone, "title": meanings("Verdict")[badge.text]},
         "change": "keep" if change.kind == "leave" else change.kind,
-        "summary": _WHY[change.kind],
+        "summary": _summary(change),
         "reason": f"{why(change)}{_kept(change)}",
         "now": bounds_text(p),
         "when": "" if p.when is None else f"only where {p.when}",
@@ -298,6 +295,12 @@ def panel(
         for v, s in zip(e.levels, level_shares(e), strict=True)
     ]
     return {**found, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
+
+
+def _summary(change: Change) -> str:
+    """Why a parameter changes, in few words: ``Why: rises with lr``."""
+    words = short_reason(change) if change.kind not in ("keep", "leave") else ""
+    return f"Why: {words}" if words else _WHY[change.kind]
 
 
 def _kept(change: Change) -> str:
@@ -518,8 +521,6 @@ def preview_content(
         "exist": found.exist,
         "left": found.left,
         "hit": known(found.hit),
-        "sentence": change_sentence(proposal.old, found.space),
-        "safe": safe_fact(found, proposal),
         "takes": "" if not found.seconds >= 1 else f"about {duration(found.seconds)}",
         "numbers": numbers,
         "refused": found.left == 0 or (asked is not None and asked > found.left),

@@ -21,7 +21,6 @@ from refine.proposal.proposal import check_risk
 from refine.report.pages.goal import judged_text
 from refine.report.pages.review import followed_sentence
 from refine.space.edits import bounds_text
-from refine.space.encoding import label
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
@@ -38,6 +37,7 @@ from refine.ui.web.content import (
     trials_content,
 )
 from refine.ui.web.front import front_content, front_kept
+from refine.ui.web.glance import change_sentence, safe_fact
 from refine.ui.web.messages import check
 from refine.ui.web.plan import defaults, plan_of, pruner_of, running_of, whole
 from refine.utils.format import plural, score
@@ -258,7 +258,7 @@ class Session:
         evidence = _evidence(found.context, found.context.nodes)[found.id]
         head = {
             "id": found.id,
-            "about": _about(found, self._top(found, evidence)),
+            "about": _about(found),
             "progress": self._progress(found, counts, evidence),
             "version": self._versions()[found.id],
             "imported": found.node.method == IMPORTED,
@@ -346,7 +346,8 @@ class Session:
         asked = n if message.get("sized") else None
         content = preview_content(found, review.proposal, asked, front_kept(review))
         warning = " ".join(filter(None, [content["warning"], followed_sentence(review), plan.warning]))
-        return {**content, "warning": warning, "code": code}
+        said = {"sentence": change_sentence(review.proposal.old, review.space), "safe": safe_fact(review)}
+        return {**content, **said, "warning": warning, "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
         kind, note = message["kind"], _note(message)
@@ -496,24 +497,13 @@ def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str
     return f"{ended}/{n}{running}" + ("" if best is None else f" · best {score(float(best['value']))}")
 
 
-def _about(found: Round, best: pd.Series | None) -> str:
+def _about(found: Round) -> str:
     """The line beside a round's id."""
     decided = "; ".join(f"{d.kind} by {d.author}{f': {d.child}' if d.child else ''}" for d in found.decisions)
     note = f"“{found.node.note}”" if found.node.note else ""
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
     judged = judged_text(goals, found.node.subject_to)
-    top = "" if best is None else f"best {score(float(best['value']))} ({_configuration(found, best)})"
-    return " · ".join(part for part in (judged, top, note, decided) if part)
-
-
-def _configuration(found: Round, row: pd.Series) -> str:
-    """``lr 1.5, Adam``: what a trial had of the parameters that vary, where it had them."""
-    varied = {
-        name: p for name, p in found.space.items() if not p.fixed and name in row and row[name] == row[name]
-    }
-    return ", ".join(
-        f"{name} {label(row[name])}" if p.numeric else label(row[name]) for name, p in varied.items()
-    )
+    return " · ".join(part for part in (judged, note, decided) if part)
 
 
 def _note(message: Mapping[str, Any]) -> str:
