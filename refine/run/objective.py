@@ -466,6 +466,10 @@ def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
     return metrics
 
 
+_FOLDS = 30
+"""Longer lists look like a training's history; arrays, such as of scikit-learn, may have any length."""
+
+
 def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
     """Metrics as numbers: of one that comes as a list of scores, such as one per fold, their mean, and each as ``name@1``, ..."""
     metrics: dict[str, float] = {}
@@ -475,6 +479,12 @@ def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
         if not isinstance(scores, list | tuple) or (len(scores) == 1 and isinstance(value, np.ndarray)):
             metrics[name] = _as_float(name, value)
             continue
+        twin = name.removeprefix("val_") if name.startswith("val_") else f"val_{name}"
+        if isinstance(value, list) and (len(value) > _FOLDS or isinstance(found.get(twin), list)):
+            raise ObjectiveError(
+                f"the list of {plural(len(value), 'number')} for {name!r} looks like one per epoch; return the epoch that counts, "
+                f"history[{name!r}][-1]; scores by fold in an array are taken for that: np.array(scores)"
+            )
         if len(scores) < 2:
             raise ObjectiveError(
                 f"a list of scores by fold must hold two or more numbers, got {len(scores)} for {name!r}; return a float"

@@ -132,6 +132,12 @@ class RunOptions(Resources):
         object.__setattr__(self, "ending", Ending(self.hours, self.until, self.trials))
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raises DesignError unless an option is True or False."""
+    if not isinstance(value, bool):
+        raise DesignError(f"{name} must be True or False, got {value!r}")
+
+
 def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
     """The states whose trials run again.
 

@@ -89,4 +89,4 @@ class FrozenResiduals:
         count = max(self.fewest, round(self.region * left.score.size))
         best = np.argsort(-left.expected, kind="stable")[:count]
         missed = (left.score - left.expected)[best]
-        return float(np.sqrt(max(np.mean(missed**2) - np.mean(left.variance[best]), 0.0)))
+        return float(np.sqrt(max(float(np.mean(missed**2) - np.mean(left.variance[best])), 0.0)))

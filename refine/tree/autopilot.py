@@ -13,7 +13,7 @@ from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import check_shares, first_batch, learning_from
 from refine.proposal.proposal import check_risk
-from refine.run.options import RunKeywords, RunOptions
+from refine.run.options import RunKeywords, RunOptions, check_flag
 from refine.run.pool import workers_kept
 from refine.tree.apply import add_exploit, add_space_filling, left_to_run
 from refine.tree.confirm import confirm
@@ -48,6 +48,7 @@ def autopilot(
     risk: float = 0.05,
     exploit: float | None = None,
     audit: float = 0.05,
+    check_noise: bool = True,
     **options: Unpack[RunKeywords],
 ) -> Round:
     """Runs rounds one after the other, accepting each proposal as it is.
@@ -73,6 +74,7 @@ def autopilot(
         risk: Accepted probability of losing the best value, per narrowing.
         exploit: Share of a child's configurations spent where the optimum is plausible; default 0.5, with ``budget`` 0.8.
         audit: Share spent outside its space.
+        check_noise: As in :meth:`Round.run`.
         options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
             :meth:`Round.run`.
 
@@ -88,6 +90,7 @@ def autopilot(
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; such as {what}=5")
     RunOptions(**options)  # what is out of range is said before anything runs
+    check_flag("check_noise", check_noise)
     check_risk(risk)
     exploit = (0.5 if budget is None else 0.8) if exploit is None else exploit
     check_shares(exploit, audit)
@@ -96,9 +99,18 @@ def autopilot(
         if budget is not None:
             most = math.inf if rounds is None else rounds
             return _Search(
-                first, _Budget.of(budget, first), most, n or _CHILD, risk, exploit, audit, options
+                first,
+                _Budget.of(budget, first),
+                most,
+                n or _CHILD,
+                risk,
+                exploit,
+                audit,
+                check_noise,
+                options,
             ).run()
-        current = first if first.node.method == IMPORTED else first.run(**options)
+        imported = first.node.method == IMPORTED
+        current = first if imported else first.run(check_noise=check_noise, **options)
         for _ in range((5 if rounds is None else rounds) - 1):
             try:
                 review = current.propose(risk=risk)
@@ -116,7 +128,7 @@ def autopilot(
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break
             child = review.accept(note=_NOTE, n=size, exploit=exploit, audit=audit, author=AUTHOR)
-            current = child.run(**options)
+            current = child.run(check_noise=check_noise, **options)
         return current
 
 
@@ -200,6 +212,7 @@ class _Search:
     risk: float
     exploit: float
     audit: float
+    check_noise: bool
     options: RunKeywords
     learned: tuple[str, Analysis] | None = None
 
@@ -207,9 +220,9 @@ class _Search:
         """Searches, and races the plausible winners."""
         current, count = self.first, 1
         if current.node.method != IMPORTED:
-            current.run(**self.options)
+            self._run(current)
         while made := [child for child in current.children if child.node.author == AUTHOR]:
-            current, count = made[-1].run(**self.options), count + 1
+            current, count = self._run(made[-1]), count + 1
         while more := self.budget.batch(self._spent(current), self.options.get("workers", 1)):
             # A child that is not worth its space-filling trials any more is not begun.
             full = current.n >= self.size and self.budget.left(self._spent(current)) >= self.size / 2
@@ -219,10 +232,13 @@ class _Search:
                 current, count = child, count + 1
             elif not self._grow(current, more):
                 break  # every configuration of what is proposed has been run
-            current.run(**self.options)
+            self._run(current)
         if race := self.budget.race(self._spent(current)):
             self._race(race)
         return current
+
+    def _run(self, current: Round) -> Round:
+        return current.run(check_noise=self.check_noise, **self.options)
 
     def _spent(self, last: Round) -> int:
         """Planned trials of the rounds of this search, all of which have ended."""

@@ -16,7 +16,7 @@ from refine.analysis.optimism import Optimism
 from refine.analysis.winner import Winner
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import design_named, how_many
-from refine.errors import AnalysisError, DesignError, ReviewError
+from refine.errors import AnalysisError, ReviewError
 from refine.proposal.allocation import Shares, check_shares
 from refine.proposal.proposal import Proposal, check_epsilon, check_risk, propose
 from refine.review.checklist import Checks, checks_of
@@ -29,7 +29,7 @@ from refine.review.worth import Worth, worth_of
 from refine.run.best_model import best_model
 from refine.run.holdout import HoldoutResult, Visit, branch_of, holdout_result_of, open_holdout
 from refine.run.hooks import Hooks, Tracker, TrialHook, callables, trackers_of
-from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
+from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions, check_flag
 from refine.run.protocols import Objective
 from refine.run.replay import Replay, replay
 from refine.run.replicates import check_times, measure_noise, run_replicates
@@ -298,8 +298,7 @@ class Round(Shown):
             StoreError: The disk is full, or the store locked; what had finished is stored.
             KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on.
         """
-        if not isinstance(check_noise, bool):
-            raise DesignError(f"check_noise must be True or False, got {check_noise!r}")
+        check_flag("check_noise", check_noise)
         if not self.node.adaptive:
             design_named(self.node.method)
         trackers = trackers_of(track)

@@ -11,6 +11,7 @@ from refine.errors import ObjectiveError, RoundStoppedError
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
 RETURNS = "refine.errors.ObjectiveError: an objective must return a number or a mapping of metrics"
 NUMBERS = f"{RETURNS} to numbers, got"
+EPOCHS = "refine.errors.ObjectiveError: the list of"
 UNKNOWN = "refine.errors.UnknownNameError: unknown parameter"
 REPORT = (
     "refine.errors.ObjectiveError: report takes the number of an epoch and its metrics by name, trial.report(0, {'loss': "
@@ -51,6 +52,16 @@ ALIKE = {
     "one fold": (
         returning({"acc": [0.1]}),
         "refine.errors.ObjectiveError: a list of scores by fold must hold two or more numbers, got 1 for 'acc'; return a float",
+    ),
+    "epochs": (
+        returning({"acc": [0.5] * 31}),
+        f"{EPOCHS} 31 numbers for 'acc' looks like one per epoch; return the epoch that counts, history['acc'][-1]; "
+        "scores by fold in an array are taken for that: np.array(scores)",
+    ),
+    "a history": (
+        returning({"val_acc": [0.5, 0.6], "acc": [0.6, 0.7]}),
+        f"{EPOCHS} 2 numbers for 'val_acc' looks like one per epoch; return the epoch that counts, history['val_acc'][-1]; "
+        "scores by fold in an array are taken for that: np.array(scores)",
     ),
     "folds twice": (
         returning({"acc": [0.1, 0.2], "acc@1": 0.1}),

@@ -131,6 +131,11 @@ def test_folds_are_stored_and_tell_the_difference_that_matters(tree, space):
     assert not again.deterministic
 
 
+def test_as_many_folds_as_there_are_in_an_array(tree, space):
+    found = tree.add_round(space, lambda p: {"acc": smooth(p) + np.arange(40.0)}, n=12, metric="acc")
+    assert found.run(progress=False).trials["acc@40"].notna().all()
+
+
 def test_a_fold_without_a_value_is_none_of_the_trial(tree, space):
     def broken(params):
         return {"acc": [params["lr"], np.nan if params["optimizer"] == "SGD" else 1.0]}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.errors import AnalysisError
-from refine.stats.resolution import TopNoise, smallest_step, within_groups
+from refine.stats.resolution import TopNoise, floor_of, smallest_step, within_groups
 
 
 def _round(n, seed, noise=0.1):
@@ -94,3 +94,14 @@ def test_what_was_not_read():
     assert 0.03 < TopNoise()(x, y, [0] * 4, read=read).sd < 0.3
     with pytest.raises(AnalysisError, match="read"):
         TopNoise()(x, y, [0] * 4, read=read[:5])
+
+
+def test_an_absurd_best_value_does_not_raise_the_floor():
+    y = np.random.default_rng(0).normal(size=60)
+    floor = floor_of(y)
+    assert floor == pytest.approx(0.05 * (y.max() - np.median(y)))
+    y[y.argmax()] = 1e9
+    assert floor_of(y) == pytest.approx(floor, rel=0.2)
+    assert floor_of(-3.0 * y + 7.0) == pytest.approx(3.0 * floor_of(-y))
+    assert floor_of([1.0, 1.0, 1.0, 0.0]) == 0.0
+    assert floor_of([]) == 0.0

@@ -210,3 +210,11 @@ def test_kept_workers_are_not_used_again_after_an_error():
             assert other is not first
     with pool_of(2, 9, 1, 60.0) as last:
         assert last.asked == (2, 1, 60.0, None)
+
+
+def test_autopilot_runs_nothing_again_where_nobody_wants_to_know_the_noise(tree):
+    first = tree.add_round(SPACE, noisy, n=12, seed=3)
+    with pytest.raises(DesignError, match="check_noise must be True or False, got 'no'"):
+        refine.autopilot(first, check_noise="no", progress=False)
+    refine.autopilot(first, rounds=2, check_noise=False, progress=False)
+    assert [len(r.replicates) for r in tree.rounds] == [0, 0]
