@@ -93,7 +93,8 @@ def propose(
 
             step, menu = review.next_step.to_json(), review.options().to_json()
             worth = None if review._worth is None else review._worth.to_json()
-            put_json({"next_step": step, "worth": worth, **proposal_data(review.proposal), "options": menu})
+            said = {"page": review.page().to_dict(), **proposal_data(review.proposal)}
+            put_json({"next_step": step, "worth": worth, **said, "options": menu})
             return
         edit = _example(review.proposal)
         changes = any(c.kind != "keep" for c in review.proposal.changes)

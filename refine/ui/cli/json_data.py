@@ -16,6 +16,7 @@ from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.utils.action import Action
+from refine.utils.display import Page, Shown
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
@@ -59,8 +60,13 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def data_of(found: Any) -> Any:
-    """What is printed of a result, as JSON data."""
+def data_of(found: Any, page: Callable[[], Page] | None = None) -> Any:
+    """What is printed of a result, as JSON data: its numbers, and its page as everybody else sees it.
+
+    Args:
+        found: The result.
+        page: Makes another page than its own.
+    """
     from refine.analysis.analysis import Analysis
     from refine.analysis.winner import Winner
     from refine.tree.comparison import Comparison
@@ -74,7 +80,10 @@ def data_of(found: Any) -> Any:
         Tree: tree_data,
         Winner: winner_data,
     }
-    return of.get(type(found), plain)(found)
+    data = of.get(type(found), plain)(found)
+    if isinstance(data, dict) and isinstance(found, Shown):
+        data["page"] = (page or found.page)().to_dict()
+    return data
 
 
 def round_data(found: Round) -> dict[str, Any]:

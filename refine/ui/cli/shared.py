@@ -232,7 +232,7 @@ def put(
     if as_json:
         from refine.ui.cli.json_data import data_of
 
-        put_json(data_of(found))
+        put_json(data_of(found, page))
         return
     shown = page() if page else found.page()
     show(shown.details if whole else shown.why() if why else shown, *calls)

@@ -106,7 +106,10 @@ def test_analyze(made: Made) -> None:
         "analyze", made.store, made.child
     )
     other = good("analyze", made.store, "first", "--direction", "minimize", "--json")
-    assert json.loads(other)["direction"] == "minimize"
+    data = json.loads(other)
+    assert data["direction"] == "minimize"
+    assert data["page"]["title"].startswith("24 trials. Best ")
+    assert {fold["about"] for fold in data["page"]["folds"]} >= {"lr", "optimizer"}
 
 
 def test_show_a_round_that_has_not_run(made: Made) -> None:
