@@ -66,7 +66,7 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     assert "Proposed for the next round:" in terminal.run(f"refine propose study.db {root}")
     terminal.run(f"refine checks study.db {root}")
     seen = terminal.run(f"refine preview study.db {root} --edit 'dropout=(0.2, 0.5)'")
-    assert "The best trial lies outside" in seen
+    assert "of the best 10 leave" in seen
     accepted = terminal.run(
         f"refine accept study.db {root} --edit 'dropout=(0, 0.2)' --reject optimizer --note 'low dropout only' --n 60"
     )
