@@ -61,6 +61,9 @@ def test_the_page_on_the_document_s_experiment(browser, found, scheme):
         assert page.locator('[data-parameter="dropout"]').get_attribute("data-source") == "edited"
         page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
         assert bounds(page, "dropout")[0] == 0.1
+        settled(page)
+        card = page.locator('[data-parameter="dropout"]')
+        assert card.evaluate("e => e.scrollWidth <= e.clientWidth")  # what an edit adds stays inside
         # What stays in view while one scrolls leaves the cards four fifths of it.
         assert page.locator(".refine-bar").bounding_box()["height"] < 900 / 5
         page.mouse.move(5, 895)
