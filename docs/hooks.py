@@ -24,8 +24,10 @@ _ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "README.md": "index.md",
     "SECURITY.md": "security.md",
+    "refine/report/glossary.md": "glossary.md",
 }
 _REFERENCE = re.compile(r"^<!-- api: (\S+)(?: \((.+)\))? -->$", re.MULTILINE)
+_TABLE = re.compile(r"((?:^\|.*\n)+)\n<!-- api: the names above -->$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -45,7 +47,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Turns links to files into links to pages, and marks of the reference into the reference."""
-    return _REFERENCE.sub(_reference, _relinked(markdown))
+    return _REFERENCE.sub(_reference, _TABLE.sub(_named, _relinked(markdown)))
+
+
+def _named(match: re.Match[str]) -> str:
+    """A table of names, and below it the reference of each."""
+    names = re.findall(r"^\| `([\w.]+)` \|", match[1], re.MULTILINE)
+    return "\n".join([match[1], *(f"<!-- api: {name} -->" for name in names)])
 
 
 def _reference(match: re.Match[str]) -> str:

@@ -3,9 +3,8 @@
     python docs/pictures.py
     python docs/pictures.py --four-rounds four-rounds-output/four_rounds.db
 
-The second also remakes what comes from the store that ``examples/four_rounds.py`` writes: docs/four-rounds.md with its
-figures, docs/data/breast_cancer.csv, and the training curves of its third round. ``make bench-proposals`` makes the
-other figures of docs/benchmarks.md.
+The second also remakes docs/data/breast_cancer.csv from the store that ``examples/four_rounds.py`` writes. ``make
+bench-proposals`` makes the other figures of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 from rich.console import Console
 from study import DATA
@@ -164,31 +162,11 @@ def bars(names: list[str], values: list[float], label: str) -> Any:
     return ax
 
 
-def experiment() -> None:
-    """The figures of the article, from the trials of its first round."""
-    frame, space = pd.read_csv(TABLE), refine.Space.from_talos(DICTIONARY)
-    reads = {name: frame[name].notna().to_numpy() for name in space}
-    filled = frame.fillna({"first_neuron": 4, "shape": "brick"})
-    found = refine.analyze(space, filled, value="val_acc", read=reads)
-    save("experiment-correlation", figures.correlation(found))
-    save("experiment-dropout", figures.density(found, "dropout"))
-    save("experiment-dropout-accuracy", figures.density_2d(found, "dropout"))
-    save("experiment-lr", figures.close_up(found, "lr", 0.5, 2.3))
-    save("experiment-losses", figures.bars(found, "lr", "losses"))
-    save("experiment-grid", figures.bars(found, "lr", "losses", "hidden_layers"))
-    save("experiment-edges", figures.edges(found))
-
-
 def four_rounds(store: Path, scratch: Path) -> None:
-    """Files made from the finished four rounds: report, table, training curves."""
+    """The table of the first of the finished four rounds."""
     copied = scratch / "four_rounds.db"
     shutil.copy(store, copied)
     with refine.Tree("four_rounds", store=copied, create=False) as tree:
-        shutil.rmtree(DOCS / "four-rounds", ignore_errors=True)
-        tree.report(DOCS, winner="be974bf8902b")
-        for path in (DOCS / "four-rounds").glob("*.png"):
-            shrink(path)
-        save("experiment-curves", tree["8604e888f366"].plot.curves())
         first = tree["f330586ab4cd"].trials
     table = first[[*DICTIONARY, "val_acc", "val_fmeasure", "degenerate", "seconds"]]
     unread = table["hidden_layers"] == 0
@@ -207,7 +185,6 @@ def main(store: Path | None) -> None:
         with refine.Tree.load(DATA, store=Path(scratch) / "digits.db") as tree:
             gallery(tree)
             strip(tree)
-    experiment()
     benchmarks()
 
 

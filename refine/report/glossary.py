@@ -64,7 +64,7 @@ class Term:
 
 
 def source() -> str:
-    """The whole glossary as markdown, as docs/glossary.md has it."""
+    """The whole glossary as markdown, as the documentation has it."""
     return (files("refine.report") / "glossary.md").read_text(encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from recorder import Terminal
 
 README = Path(__file__).parents[2] / "README.md"
-TOUR = README.parent / "docs" / "tour.md"
+START = README.parent / "docs" / "start.md"
 
 
 def first_block(page: Path) -> str:
@@ -18,17 +18,17 @@ def first_block(page: Path) -> str:
 
 def test_ten_lines_lead_to_a_proposal(tmp_path: Path) -> None:
     code = first_block(README)
-    assert first_block(TOUR) == code
+    assert first_block(START) == code
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     (tmp_path / "first.py").write_text(code)
     printed = Terminal(tmp_path).run("python first.py") + "\n"
     assert "Proposed for the next round:" in printed
     assert re.search(r"^  dropout +0 to 0\.5 +-> +0 to 0\.\d", printed, flags=re.MULTILINE)
     # What the tour shows is what it prints; figures may differ with versions.
-    text = TOUR.read_text()
+    text = START.read_text()
     shown = re.search(r"(<!-- printed -->\n+```text\n)(.*?)(^```$)", text, flags=re.MULTILINE | re.DOTALL)
     if os.environ.get("REFINE_GOLDEN"):
-        TOUR.write_text(text[: shown.start(2)] + printed + text[shown.end(2) :])
+        START.write_text(text[: shown.start(2)] + printed + text[shown.end(2) :])
         return
     heads = [line for line in printed.splitlines() if line.startswith(("Round ", "Proposed", "Next "))]
     assert len(heads) == 3

@@ -129,7 +129,7 @@ def test_the_tutorial_shows_its_outputs(site: Path) -> None:
     text = (site / "tutorial.html").read_text("utf-8")
     assert text.count('class="shown"') >= 10
     assert text.count("<img") >= 5
-    assert "Review of round" in text
+    assert "Proposed for the next round" in text
 
 
 @pytest.mark.browser

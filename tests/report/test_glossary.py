@@ -1,26 +1,14 @@
-"""The glossary: one text for documentation, reports and page. ``REFINE_GOLDEN=1`` writes the documentation's copy anew."""
+"""The glossary: one text for documentation, reports and page."""
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
-from refine.report.glossary import _USED, meanings, source, terms, terms_section, terms_used
+from refine.report.glossary import _USED, meanings, terms, terms_section, terms_used
 from refine.report.markdown.rendering import to_html
 from refine.report.pages.analysis import VERDICTS
-
-DOCS = Path(__file__).parents[2] / "docs" / "glossary.md"
-
-
-def test_the_documentation_publishes_the_same_text():
-    if os.environ.get("REFINE_GOLDEN"):
-        DOCS.write_text(source(), encoding="utf-8")
-    assert DOCS.read_text(encoding="utf-8") == source(), (
-        "edit refine/report/glossary.md, then REFINE_GOLDEN=1"
-    )
 
 
 def test_every_term_has_a_definition_without_links():
