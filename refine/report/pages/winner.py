@@ -30,6 +30,7 @@ def winner_page(found: Winner) -> Page:
     if found.noise.deterministic:
         told = f"{score(found.observed)}, the same to the last bit when run again: no noise."
     facts.append(("Expect", told))
+    facts += [("New data", line) for line in _new_data(found)]
     if math.isfinite(found.within):
         facts.append(("Sure?", _sure_text(found)))
     facts += [("Gain", line) for line in gain_line(found)]
@@ -62,6 +63,16 @@ def winner_page(found: Winner) -> Page:
     return Page(title, (code, Facts(tuple(facts))), calls, _folds(found))
 
 
+def _new_data(found: Winner) -> tuple[str, ...]:
+    """What its value is worth on other data, where folds or validation rows tell."""
+    if not found.noise.deterministic or not found.noise.paired > 0:
+        return ()
+    what = "folds" if found.noise.paired_source == "folds" else "validation rows"
+    return (
+        f"the {what} tell apart no good configurations less than {difference(found.noise.paired)} from each other.",
+    )
+
+
 def _sure_text(found: Winner) -> str:
     """The chance that nothing that was evaluated is better."""
     less = f" by more than {difference(found.epsilon)}" if found.epsilon > 0 else ""
@@ -91,8 +102,9 @@ def _folds(found: Winner) -> tuple[Fold, ...]:
     rows = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
     folds = [Fold("How that is known", (Items(worth_lines(found)),))]
     if len(found.candidates) > 1:
+        best_by = "observed values" if found.noise.deterministic else "posterior means"
         folds.append(
-            Fold("The configurations with the best posterior means", (candidates_grid(found),), "candidates")
+            Fold(f"The configurations with the best {best_by}", (candidates_grid(found),), "candidates")
         )
     return (*folds, Fold("What was read", (Grid(("parameter", "value"), rows),), why=False))
 
@@ -207,6 +219,8 @@ def race_line(found: Winner) -> tuple[str, ...]:
     race = found.race
     if race is None:
         return ()
+    if found.noise.deterministic:
+        return ("there is nothing to confirm: every run again gives the same value.",)
     sure = ""
     if math.isfinite(race.probability):
         loss = f" or loses no more than {score(race.tolerance)}" if race.tolerance > 0 else ""
