@@ -26,7 +26,7 @@ from study import DATA
 import refine
 from refine.report import figures
 from refine.report.figures.look import tone
-from refine.report.figures.style import axes, png
+from refine.report.figures.style import axes
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"
@@ -75,12 +75,13 @@ def terminal(name: str, shown: Any, title: str, width: int = 112) -> None:
 
 
 def gallery(tree: refine.Tree) -> None:
-    """One picture of every figure, and the review that the first page shows."""
+    """One picture of every figure, the decision that the README begins with among them, and the review of the first page."""
     first, second = tree["first"], tree["second"]
     review = first.propose(risk=0.05)
     new = review.space
     terminal("review", review, "review = first.propose(risk=0.05); review")
 
+    save("figure-decision", review.plot())
     save("figure-correlation", first.plot.correlation())
     save("figure-parallel", first.plot.parallel(new=new))
     save("figure-density", first.plot.density("lr", new=new["lr"]))
@@ -100,30 +101,6 @@ def gallery(tree: refine.Tree) -> None:
     save("figure-tree", tree.plot.tree())
     save("figure-best-by-round", tree.plot.best_so_far())
     save("figure-reliability", tree.plot.reliability())
-
-
-def strip(tree: refine.Tree) -> None:
-    """What the README begins with: from the trials to the proposal and the next round, side by side."""
-    first = tree["first"]
-    new = first.propose(risk=0.05).space
-    made = [
-        first.plot.correlation(width="column", theme="light"),
-        first.plot.density("lr", new=new["lr"], width="column", theme="light"),
-        first.plot.pair("lr", "units", new=new, width="column", theme="light"),
-        tree.plot.best_so_far(width="column", theme="light"),
-    ]
-    pictures = []
-    for ax in made:
-        ax.figure.set_figheight(3.1)
-        pictures.append(Image.open(io.BytesIO(png(ax))).convert("RGB"))
-    gap = 24
-    wide = sum(p.width + gap for p in pictures) - gap
-    whole = Image.new("RGB", (wide, max(p.height for p in pictures)), "white")
-    left = 0
-    for picture in pictures:
-        whole.paste(picture, (left, 0))
-        left += picture.width + gap
-    whole.save(IMAGES / "strip.png", optimize=True)
 
 
 def benchmarks() -> None:
@@ -184,7 +161,6 @@ def main(store: Path | None) -> None:
             four_rounds(store, Path(scratch))
         with refine.Tree.load(DATA, store=Path(scratch) / "digits.db") as tree:
             gallery(tree)
-            strip(tree)
     benchmarks()
 
 

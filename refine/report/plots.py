@@ -21,6 +21,8 @@ from refine.report import figures
 from refine.report.figures.curves import MOST
 from refine.report.figures.interactive import check_kind, interactive
 from refine.report.figures.look import Theme, Width, look
+from refine.report.pages.proposal import next_text
+from refine.review.review import Review
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
 from refine.tree.lineage import lineage
@@ -293,6 +295,16 @@ class Plots:
         while (parent := rounds[-1].parent) is not None:
             rounds.append(parent)
         return [r for r in reversed(rounds) if r._judged_by == self._round._judged_by]
+
+
+@provides("review.plot")
+def decision_of(review: Review, width: Width = "text", theme: Theme | None = None) -> Any:
+    """The picture of a decision: see :meth:`refine.review.review.Review.plot`."""
+    space, proposal = review.space, review.proposal
+    label = "proposed" if space == proposal.space else "decided"
+    texts = {n: next_text(old, space[n], 18) for n, old in proposal.old.items() if n in space}
+    with look(width, theme):
+        return figures.decision(review.analysis, space, label, texts)
 
 
 @provides("tree.plot")

@@ -489,6 +489,21 @@ class Review(Shown, Generic[R]):
         """
         return provided("review.show")(self)
 
+    def plot(self, *, width: str = "text", theme: str | None = None) -> Any:
+        """The picture of this decision: of up to 4 parameters that change, the trials, where the good ones lie, and what stays.
+
+        Args:
+            width: ``"text"``, 7.2 inches, or ``"column"``, 3.4.
+            theme: ``"light"`` or ``"dark"``; default matplotlib's present style.
+
+        Returns:
+            (rows, columns) axes; a notebook shows them.
+
+        Raises:
+            AnalysisError: Results chose the trials, or another width or theme.
+        """
+        return provided("review.plot")(self, width, theme)
+
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes this proposal as markdown, or as one HTML file; see :meth:`Round.report`."""
         return self.round.report(folder, proposal=self.proposal, only_proposal=True, html=html)

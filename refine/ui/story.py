@@ -31,10 +31,9 @@ def two_rounds(tree: Tree, root: Round, folder: Path, n: int, workers: int = 1) 
     """
     _run(root, workers)
     review = root.propose()
-    clearest = review.analysis.ranked[0].name
-    picture = folder / f"{clearest}.png"
-    figures.save(root.plot.density(clearest), picture)
-    typer.echo(f"Where the good trials lie, by {clearest}: {picture}\n\n{review}\n")
+    picture = folder / "decision.png"
+    figures.save(review.plot(), picture)
+    typer.echo(f"{review}\n\nThe trials, and what stays: {picture}")
 
     note = "as proposed"
     if offers := sorted(review.proposal.offers, key=lambda offer: -offer.saving):

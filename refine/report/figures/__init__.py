@@ -1,6 +1,6 @@
 """Figures, one function each. They draw what was measured and measure nothing.
 
-Every function but :func:`curves` and :func:`bars`, which need several, takes ``ax=None`` and returns the axes; a new
+Every function but :func:`curves`, :func:`bars` and :func:`decision`, which need several, takes ``ax=None`` and returns the axes; a new
 figure is made outside pyplot, so that drawing neither opens windows nor touches anybody's settings. They look as
 matplotlib's present style says, and within :func:`look` as wide and as dark as asked for. :func:`save` writes one as PNG
 or SVG.
@@ -13,6 +13,7 @@ from refine.report.figures.close_up import close_up
 from refine.report.figures.correlation import correlation
 from refine.report.figures.cost import cost
 from refine.report.figures.curves import curves
+from refine.report.figures.decision import decision
 from refine.report.figures.density import density, density_2d
 from refine.report.figures.edf import edf
 from refine.report.figures.edges import edges
@@ -38,6 +39,7 @@ __all__ = [
     "correlation",
     "cost",
     "curves",
+    "decision",
     "density",
     "density_2d",
     "edf",

@@ -358,11 +358,11 @@ def remember(figure: Figure) -> None:
     _MADE[figure] = present()
 
 
-def within(ax: Axes) -> None:
-    """Until the end of :func:`style`, as much room as axes of somebody else have, with what stands around them."""
+def within(ax: Axes, beside: float = 1.2) -> None:
+    """Until the end of :func:`style`, as much room as these axes have, with ``beside`` inches around them."""
     found, figure = _PRESENT.get(), ax.get_figure(root=True)
     if found is not None and figure is not None:
-        inches = min(ax.get_window_extent().width / figure.dpi + 1.2, figure.get_figwidth())
+        inches = min(ax.get_window_extent().width / figure.dpi + beside, figure.get_figwidth())
         _PRESENT.set(replace(found, width=inches))
 
 

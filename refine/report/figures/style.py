@@ -85,17 +85,20 @@ class Panels(np.ndarray[Any, np.dtype[Any]]):
         return png(first) if hasattr(first, "get_figure") else None
 
 
-def panels(rows: int, columns: int, height: float, sharey: bool | Literal["row"] = "row") -> Panels:
-    """(rows, columns) axes of a new figure with one horizontal axis for all.
+def panels(
+    rows: int, columns: int, height: float, sharey: bool | Literal["row"] = "row", sharex: bool = True
+) -> Panels:
+    """(rows, columns) axes of a new figure.
 
     Args:
         rows: How many.
         columns: How many.
         height: Of the figure, in inches.
         sharey: Whether all have one vertical axis, or those of a row.
+        sharex: Whether all have one horizontal axis.
     """
     found: npt.NDArray[Any] = _figure(height).subplots(
-        rows, columns, sharex=True, sharey=sharey, squeeze=False
+        rows, columns, sharex=sharex, sharey=sharey, squeeze=False
     )
     return found.view(Panels)
 

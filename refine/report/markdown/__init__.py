@@ -21,6 +21,7 @@ from refine.report.markdown.rendering import published
 from refine.report.markdown.round_facts import Facts
 from refine.report.markdown.sections import (
     best_trials,
+    decision_picture,
     densities,
     failures,
     untested,
@@ -43,6 +44,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
     made_folder(where / facts.stem)
     context = {
         **_header(facts),
+        "picture": decision_picture(facts, where),
         "ran": what_ran(facts),
         "best": best_trials(facts, where),
         "front": front_section(facts, where),

@@ -35,6 +35,7 @@ from refine.report.markdown.text import Raw, code, joined, slug, values_table
 from refine.report.pages.analysis import VERDICTS
 from refine.report.pages.goal import feasible_sentence
 from refine.report.pages.noise import noise_clause
+from refine.report.pages.proposal import next_text
 from refine.report.pages.reasons import sentence
 from refine.report.pages.runs import spread_text
 from refine.space.edits import bounds_text
@@ -267,6 +268,20 @@ def untested(facts: Facts) -> str:
     """Why there is no test: results chose the trials, or too few have finished."""
     told = [] if facts.analysis is None else [c for c in facts.analysis.cautions if c.code == "untested"]
     return sentence(told[0]) if told else "Too few trials have finished for an analysis."
+
+
+def decision_picture(facts: Facts, where: Path) -> Raw | None:
+    """What stays of the parameters that change most; ``None`` where none does, or nothing was tested."""
+    analysis, (new, word) = facts.analysis, changed_bounds(facts)
+    if analysis is None or not analysis.tested or not any(e.name in new for e in analysis.parameters):
+        return None
+    texts = {name: next_text(facts.node.space[name], parameter) for name, parameter in new.items()}
+    return drawn(
+        f"What stays of the parameters that change, as {word}, over the trials and where the good ones lie",
+        where,
+        f"{facts.stem}/decision.png",
+        partial(figures.decision, analysis, new, word, texts),
+    )
 
 
 def densities(facts: Facts, where: Path) -> dict[str, Any] | None:

@@ -86,7 +86,7 @@ def short_bounds(parameter: Parameter) -> str:
     return text if isinstance(parameter, Range) or len(text) <= _LONGEST else f"{parameter.size} choices"
 
 
-def next_text(old: Parameter, new: Parameter) -> str:
+def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
     """What of a parameter is left, or what leaves, whichever is shorter: ``1 to 1.5``, ``only log_cosh``, ``without SGD``."""
     if isinstance(new, Range):
         return bounds_text(new)
@@ -95,11 +95,11 @@ def next_text(old: Parameter, new: Parameter) -> str:
         return f"only {stay}"
     assert isinstance(old, Categorical)
     gone = [label for label, value in zip(old.labels, old.grid, strict=True) if not new.contains([value])[0]]
-    if new.size == 1 and len(stay) <= _LONGEST:
+    if new.size == 1 and len(stay) <= longest:
         return f"only {stay}"
-    if gone and len(stay) > _LONGEST:
+    if gone and len(stay) > longest:
         without = join(gone)
-        return f"without {without}" if len(without) <= _LONGEST else f"{new.size} of {old.size}"
+        return f"without {without}" if len(without) <= longest else f"{new.size} of {old.size}"
     return stay
 
 

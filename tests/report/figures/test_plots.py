@@ -89,7 +89,16 @@ def test_every_figure_by_its_name(root: refine.Round) -> None:
     public = {n for n, _ in inspect.getmembers(Plots, inspect.isfunction) if not n.startswith("_")}
     assert public == {*made, "bars", "curves", "front", "interactive"}
     assert all(getattr(Plots, name).__doc__ for name in public)
-    figures_without = {"save", "look", "reliability", "best_by_round", "tree", "RoundValues", "TreeNode"}
+    figures_without = {
+        "decision",
+        "save",
+        "look",
+        "reliability",
+        "best_by_round",
+        "tree",
+        "RoundValues",
+        "TreeNode",
+    }
     assert set(figures.__all__) - figures_without == public - {"interactive"}
 
 

@@ -1,0 +1,215 @@
+"""The picture of a decision: for every changed parameter the trials, where the good ones lie, and what stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.densities import density_curves, level_spacing
+from refine.analysis.evidence import GOOD, ParameterEvidence
+from refine.analysis.levels import level_shares
+from refine.analysis.selection import check_tested, having, ranked_trials, stays
+from refine.report.figures.cells import cell_axis, label_x
+from refine.report.figures.look import narrow, points, style, tone, wide, within
+from refine.report.figures.style import (
+    Panels,
+    Scale,
+    area_mark,
+    dot_mark,
+    fitted,
+    letters_of,
+    line_mark,
+    panels,
+    shorten,
+    spread,
+    thinned,
+    title,
+)
+from refine.space.edits import bounds_text
+from refine.space.parameters import Parameter, Range
+from refine.utils.arrays import Bools, Floats
+from refine.utils.format import percent, score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+
+MOST = 4
+"""Parameters that are drawn: those of which the least stays."""
+
+_FEW = 4  # a range of fewer levels is drawn level by level
+_BELOW = (-0.46, -0.04)  # where the densities stand, below the trials by rank from 0 to 1
+_HALF = 0.35  # of the way to the next level of a range, which is shown with a level
+_SHARES = (0.0, 0.5, 1 - GOOD, 1.0)  # ranks that the axis names
+
+
+def decision(
+    analysis: Analysis,
+    new: Mapping[str, Parameter],
+    label: str = "proposed",
+    texts: Mapping[str, str] | None = None,
+) -> Panels:
+    """What stays of the parameters that change most, over the trials and where the good ones lie.
+
+    Above, every finished space-filling trial by its rank, the best on top; below, the densities of the good ones and of all, of
+    choices their shares. What stays is shaded.
+
+    Args:
+        analysis: Of :func:`refine.analyze`.
+        new: Name -> the parameter after the change. Where none differs, the parameters that matter most are drawn.
+        label: What the change is called: ``"proposed"`` or ``"decided"``.
+        texts: Name -> what it becomes, in words; default the new bounds.
+
+    Returns:
+        (rows, columns) axes, a panel a parameter, at most :data:`MOST`: side by side, in a column below each other.
+
+    Raises:
+        AnalysisError: Results chose the trials.
+    """
+    check_tested(analysis)
+    changed = [e for e in analysis.ranked if e.name in new and new[e.name] != e.parameter]
+    changed.sort(key=lambda e: float(np.mean(stays(e.parameter, new[e.name]))))
+    shown = (changed or analysis.ranked[: MOST - 1])[:MOST]
+    with style():
+        count = len(shown)
+        rows, columns = (count, 1) if narrow() else (1, count)
+        found = panels(rows, columns, 2.5 * rows + 0.9, sharey=True, sharex=False)
+        within(found[0, 0], 0.2)
+        inches = (found[0, 0].figure.get_figwidth() - 0.7) / columns - 0.2
+        for ax, e in zip(found.flat, shown, strict=True):
+            target = new.get(e.name, e.parameter)
+            text = (texts or {}).get(e.name) or bounds_text(target)
+            _panel(
+                ax, analysis, e, target, f"→ {text}" if target != e.parameter else "stays as it is", inches
+            )
+        _values(found, analysis)
+        marks = [
+            dot_mark("trial", tone().grey, markersize=4),
+            dot_mark(f"one of the best {percent(GOOD)}", tone().blue, markersize=4),
+            line_mark("where these lie", tone().blue, linewidth=2),
+            area_mark("where all lie", tone().light, alpha=0.6),
+            *([area_mark("stays", tone().amber, alpha=0.3)] if changed else []),
+        ]
+        head = f"What is {label}, and what the trials say" if changed else "Nothing changes"
+        title(found[0, 0], head, marks, columns=5, lift=points(29))
+    return found
+
+
+def _panel(ax: Axes, whole: Analysis, e: ParameterEvidence, new: Parameter, text: str, inches: float) -> None:
+    analysis = having(whole, e.name)
+    table, y, _ = ranked_trials(analysis)
+    rank = _ranks(analysis.sign * y)
+    good = stats.top_mask(analysis.sign * y, GOOD)
+    if isinstance(e.parameter, Range) and e.parameter.size >= _FEW:
+        at = _range(ax, analysis, e, e.parameter, new, table[e.name].to_numpy())
+    else:
+        at = _choices(ax, e, new, table[e.name].to_numpy(), inches)
+    _dots(ax, at, rank, good)
+    ax.axhline(0.5 * _BELOW[1], color=tone().grey, linewidth=0.6)
+    ax.set_ylim(_BELOW[0], 1.05)
+    ax.tick_params(axis="y", length=0)
+    log = " (log scale)" if isinstance(e.parameter, Range) and e.parameter.log else ""
+    heads = (f"{shorten(e.name, 40)}{log}", "bold", tone().ink, 19), (text, "normal", tone().ink, 6)
+    for line, weight, color, above in heads:
+        ax.annotate(
+            fitted(line, 1.05 * inches, points(9), lines=1, bold=weight == "bold"),
+            (0, 1),
+            (0, points(above)),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=points(9),
+            fontweight=weight,
+            color=color,
+        )
+
+
+def _ranks(better: Floats) -> Floats:
+    """(n,) from 0, the worst, to 1, the best; equal values share the middle of theirs."""
+    ordered = np.sort(better)
+    middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
+    return np.asarray(middle / max(1, len(better) - 1))
+
+
+def _dots(ax: Axes, at: Floats, rank: Floats, good: Bools) -> None:
+    for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
+        few = thinned(mask & np.isfinite(at))
+        look: dict[str, Any] = {"markeredgewidth": 0, "alpha": alpha, "rasterized": True, "clip_on": False}
+        ax.plot(at[few], rank[few], "o", color=color, markersize=3.4, zorder=3, **look)
+
+
+def _below(density: Floats, top: float) -> Floats:
+    low, high = _BELOW
+    return np.asarray(low + (high - low) * 0.92 * density / top)
+
+
+def _range(
+    ax: Axes, analysis: Analysis, e: ParameterEvidence, old: Range, new: Parameter, values: Any
+) -> Floats:
+    """Densities, the shade, and the axis; positions of the trials."""
+    scale, found = Scale(old), density_curves(analysis, e.name)
+    top = max(1.0, float(found.everyone.max()), float(found.best.max()))
+    place, ground = scale.at(found.at), _BELOW[0]
+    ax.fill_between(place, ground, _below(found.everyone, top), color=tone().light, alpha=0.6, linewidth=0)
+    ax.plot(place, _below(found.best, top), color=tone().blue, linewidth=2)
+    step, ends = level_spacing(old), np.array([0.0, 1.0])
+    reach, ticks = _HALF * step, []
+    stay: list[Floats] = []
+    if new != old and isinstance(new, Range):
+        raw = np.clip([float(new.low), float(new.high)], 1e-300 if old.log else None, None)
+        first, last = old.ends()
+        stay = [((np.log(raw) if old.log else raw) - first) / (last - first)]
+        ticks = [float(new.low), float(new.high)]
+    elif new != old:
+        stay = [old.unit(np.array([float(v), float(v)])) for v in new.grid]
+    for part in stay:
+        low, high = (float(v) for v in scale.at(part + np.array([-reach, reach])))
+        ax.axvspan(low, high, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
+    shown = np.concatenate([ends, *stay])
+    limits = scale.at(np.array([shown.min() - reach, shown.max() + reach]))
+    scale.dress(ax, e.name, (float(limits[0]), float(limits[1])), ticks)
+    ax.set_xlabel("")
+    unit = old.unit(values)
+    return scale.at(unit + 0.8 * reach * (2 * spread(len(unit)) - 1))
+
+
+def _choices(ax: Axes, e: ParameterEvidence, new: Parameter, values: Any, inches: float) -> Floats:
+    """Shares of every choice, the shade, and the axis; positions of the trials."""
+    cells = cell_axis(e, new, 1.0, most=len(e.levels), letters=28, by_median=False)
+    shares = level_shares(e)
+    good = np.array([np.nan_to_num(v.good) for v in shares])
+    everyone = np.array([v.everyone for v in shares])
+    top = max(float(good.max()), float(everyone.max()), 1e-9)
+    for at, share, color in ((-0.19, everyone, tone().light), (0.19, good, tone().blue)):
+        ax.bar(
+            np.arange(len(shares)) + at, _below(share, top) - _BELOW[0], 0.36, bottom=_BELOW[0], color=color
+        )
+    if new != e.parameter:
+        for start, end in cells.kept():
+            ax.axvspan(start, end, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
+    size, cell = letters_of("xtick.labelsize"), inches / (cells.limits[1] - cells.limits[0])
+    places, names = cells.ticks()
+    ax.set_xlim(*cells.limits)
+    if all(wide(name, size) <= cell for name in names):
+        ax.set_xticks(places, names)
+    else:
+        label_x(ax, cells, inches)
+    ax.tick_params(axis="x", length=0)
+    index = cells.of(values)
+    return np.where(index >= 0, index + 0.6 * (spread(len(index)) - 0.5), np.nan)
+
+
+def _values(found: Panels, analysis: Analysis) -> None:
+    """Names some ranks by their values."""
+    _, y, _ = ranked_trials(analysis)
+    ordered = np.sort(analysis.sign * y)
+    labels = [score(analysis.sign * float(ordered[round(share * (len(y) - 1))])) for share in _SHARES]
+    for ax in found[:, 0]:
+        ax.set_yticks(_SHARES, labels)
+        ax.set_ylabel(f"{shorten(analysis.metric, 24)}, by rank", y=0.65)
+    for ax in found.flat:
+        ax.set_yticks(_SHARES)
+        ax.grid(axis="y")

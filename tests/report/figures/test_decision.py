@@ -1,0 +1,104 @@
+"""The picture of a decision: panels of what changes most, its shade, and where it says that nothing changes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from looks import SPACE, legend, texts, trials
+from matplotlib.colors import same_color
+from matplotlib.patches import Rectangle
+
+import refine
+from refine.report import figures
+from refine.report.figures.look import tone
+from refine.space.categorical import Categorical
+from refine.space.parameters import Float, Integer
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+
+import words
+
+
+@pytest.fixture(scope="module")
+def found():
+    return refine.analyze(SPACE, trials())
+
+
+def _shades(ax):
+    return [
+        p for p in ax.patches if isinstance(p, Rectangle) and same_color(p.get_facecolor()[:3], tone().amber)
+    ]
+
+
+def _span(patch):
+    low = patch.get_x()
+    return low, low + patch.get_width()
+
+
+def test_the_parameters_of_which_the_least_stays_are_drawn(found):
+    new = SPACE.replace(
+        {
+            "lr": Float(1e-3, 1e-2, 3, log=True),
+            "dropout": Float(0.0, 0.4, 5),
+            "neurons": Categorical([8, 16, 32, 64]),
+            "optimizer": Categorical(["Adam"]),
+            "width": Integer(16, 312, 38),
+        }
+    )
+    panels = figures.decision(found, new)
+    assert panels.shape == (1, 4)
+    heads = [texts(ax)[0] for ax in panels.flat]
+    assert heads == ["optimizer", "lr (log scale)", "neurons", "dropout"]
+    assert texts(panels[0, 1])[1] == "→ 0.001 to 0.01"
+    low, high = _span(_shades(panels[0, 1])[0])
+    assert 10**-3.5 < low < 1e-3
+    assert 1e-2 < high < 10**-1.5
+    assert [_span(s) for s in _shades(panels[0, 0])] == [(-0.5, 0.5)]
+    assert legend(panels[0, 0])[-1] == "stays"
+
+
+def test_a_trial_is_drawn_by_its_rank_at_its_level(found):
+    ax = figures.decision(found, SPACE.replace({"optimizer": Categorical(["Adam"])}))[0, 0]
+    grey, blue = (line for line in ax.lines if line.get_marker() == "o")
+    ended = found.table["state"].eq("complete") & found.table["origin"].eq("space_filling")
+    assert len(grey.get_xdata()) + len(blue.get_xdata()) == ended.sum()
+    assert grey.get_ydata().min() == 0
+    assert blue.get_ydata().max() == 1
+    assert grey.get_ydata().max() < blue.get_ydata().min() == pytest.approx(0.8, abs=0.02)
+    at = np.round([*grey.get_xdata(), *blue.get_xdata()])
+    assert [int((at == i).sum()) for i in range(3)] == [
+        int((ended & (found.table["optimizer"] == name)).sum()) for name in ("Adam", "Nadam", "SGD")
+    ]
+    values = [float(label.get_text()) for label in ax.get_yticklabels()]
+    assert values[-1] == pytest.approx(found.table["value"][ended].max(), abs=1e-3)
+
+
+def test_a_wider_range_has_room_and_a_fixed_one_its_level(found):
+    new = SPACE.replace({"dropout": Float(0.0, 1.0, 11), "lr": Categorical([0.01])})
+    fixed, wider = figures.decision(found, new)[0]
+    low, high = _span(_shades(wider)[0])
+    assert low < 0.0 < 1.0 < high <= wider.get_xlim()[1] + 1e-9
+    low, high = _span(_shades(fixed)[0])
+    assert low < 0.01 < high < 0.02
+
+
+def test_nothing_that_changes_shows_what_matters(found):
+    panels = figures.decision(found, SPACE)
+    assert panels.shape == (1, 3)
+    assert panels[0, 0].get_title("left") == "Nothing changes"
+    assert not any(_shades(ax) for ax in panels.flat)
+    assert "stays" not in legend(panels[0, 0])
+
+
+def test_a_review_draws_what_is_proposed_or_edited(tmp_path):
+    with words.ten_lines(tmp_path) as tree:
+        review = tree.rounds[0].propose(keep=False)
+        panels = review.plot()
+        assert panels[0, 0].get_title("left").startswith("What is proposed")
+        edited = review.edit(lr=(2.0, 3.0)).plot(width="column")
+        assert edited[0, 0].get_title("left").startswith("What is decided")
+        assert edited.shape == (edited.size, 1)
+        assert "→ 2 to 3" in [text for ax in edited.flat for text in texts(ax)]
