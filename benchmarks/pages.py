@@ -11,7 +11,7 @@ def embed(page: Path, part: str, text: str, made_by: str) -> None:
     Args:
         page: The page.
         part: Name of the part, which stands in both marks.
-        text: What is to stand there.
+        text: What the command prints; its first table and its verdicts are to stand there.
         made_by: The command that makes it, which stands in the first mark.
     """
     content = page.read_text(encoding="utf-8")
@@ -20,4 +20,11 @@ def embed(page: Path, part: str, text: str, made_by: str) -> None:
         raise SystemExit(f"{page}: needs the lines {start!r} and {end!r} once each")
     head, rest = content.split(start)
     tail = rest.split(end)[1]
-    page.write_text(f"{head}{start}\n\n{text.strip()}\n\n{end}{tail}", encoding="utf-8")
+    page.write_text(f"{head}{start}\n\n{summary(text)}\n\n{end}{tail}", encoding="utf-8")
+
+
+def summary(text: str) -> str:
+    """Everything up to the first table, and the lists of verdicts after it: what a page has of a part that prints many tables."""
+    blocks = text.strip().split("\n\n")
+    first = next((i for i, block in enumerate(blocks) if block.startswith("|")), len(blocks))
+    return "\n\n".join(blocks[: first + 1] + [b for b in blocks[first + 1 :] if b.startswith("- ")])
