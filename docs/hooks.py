@@ -27,7 +27,7 @@ _ELSEWHERE = {
     "refine/report/glossary.md": "glossary.md",
 }
 _REFERENCE = re.compile(r"^<!-- api: (\S+)(?: \((.+)\))? -->$", re.MULTILINE)
-_TABLE = re.compile(r"((?:^\|.*\n)+)\n<!-- api: the names above -->$", re.MULTILINE)
+_NAMES = re.compile(r"((?:^[|`].*\n)+)\n<!-- api: the names above -->$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -47,12 +47,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Turns links to files into links to pages, and marks of the reference into the reference."""
-    return _REFERENCE.sub(_reference, _TABLE.sub(_named, _relinked(markdown)))
+    return _REFERENCE.sub(_reference, _NAMES.sub(_named, _relinked(markdown)))
 
 
 def _named(match: re.Match[str]) -> str:
-    """A table of names, and below it the reference of each."""
-    names = re.findall(r"^\| `([\w.]+)` \|", match[1], re.MULTILINE)
+    """A table or a list of names, and below it the reference of each."""
+    names = re.findall(
+        r"^(?:\| )`([\w.]+)`" if match[1].startswith("|") else r"`([\w.]+)`", match[1], re.MULTILINE
+    )
     return "\n".join([match[1], *(f"<!-- api: {name} -->" for name in names)])
 
 

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 mcp = pytest.importorskip("mcp")
 
-_LINES = {"calibration": 60}
-"""Of an answer, so many lines are shown, and of others 14."""
+_LINES = {"proposal": 14, "calibration": 40}
+"""Of an answer, so many lines are shown, and of others 6."""
 
 
 class Session(Terminal):
@@ -32,7 +32,7 @@ class Session(Terminal):
         """Notes a call and the beginning of its answer."""
         said = ", ".join(f"{k}={json.dumps(v)}" for k, v in arguments.items())
         lines = [line.rstrip() for line in answer.splitlines()]
-        most = _LINES.get(name, 14)
+        most = _LINES.get(name, 6)
         shown = [*lines[:most], *(["..."] if len(lines) > most else [])]
         self.said.append(f"ann> {name}({said})")
         self.text += f"ann> {name}({said})\n" + "\n".join(shown) + "\n\n"

@@ -18,6 +18,9 @@ from refine import errors
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+# Pages whose text blocks are what their Python blocks print.
+PRINTED = {"proposals.md"}
+
 STRICT = (
     "import warnings; warnings.simplefilter('error'); "
     # Raised inside other packages, about themselves; the same as in pyproject.toml and tests/keras.
@@ -66,6 +69,20 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert found.returncode == 0, f"{page.name}, lines as there:\n{found.stderr[-4000:]}"
+    said = squeezed(found.stdout)
+    for piece in printed(text) if page.name in PRINTED else []:
+        assert squeezed(piece) in said, f"{page.name}: this is not what it prints:\n{piece}"
+
+
+def printed(text: str) -> list[str]:
+    """What a page says that its blocks print: its text blocks, up to blank lines."""
+    blocks = re.findall(r"^```text\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [p for b in blocks for p in b.split("\n\n")]
+
+
+def squeezed(text: str) -> str:
+    """One line, with every number the same: they may differ with the versions of what is installed."""
+    return " ".join(re.sub(r"[\d,]*\d(\.\d+)?(e-?\d+)?", "#", text).split())
 
 
 def test_every_block_is_closed() -> None:

@@ -68,7 +68,7 @@ def rates(kind: str, n: int, alike: float = 0.0, known: bool = True) -> dict[str
 
 
 def test_false_alarms_and_power():
-    """Prints what docs/statistics.md says: pytest -s tests/stats/test_curves.py -k power."""
+    """Prints how often each flag is raised: pytest -s tests/stats/test_curve_flags.py -k power."""
     print(f"\n{'':48}" + "".join(f"{name:>13}" for name in FLAGS))
     for n, alike in product(EPOCHS, (0.0, 0.5)):
         most = 0.05 if n > 12 else 0.09
