@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refine.analysis.evaluated import Evaluated, RanRound, evaluated
-from refine.analysis.winner import POSTERIOR, Candidate
+from refine.analysis.winner import FEWEST, POSTERIOR, Candidate
 from refine.space.encoding import decode, label
 from refine.utils.arrays import Bools, Floats
 from refine.utils.threads import one_thread
@@ -61,7 +60,7 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
         The steps; none where the two agree on all that was read, or there are too few configurations for a posterior.
     """
     found = evaluated(rounds)
-    if found is None or not math.isfinite(winner.low):
+    if found is None or found.group.max() + 1 < FEWEST:
         return ()
     at = {(run.round, run.key): i for i, run in enumerate(found.runs)}
     a, b = at[baseline.round, baseline.key], at[winner.round, winner.key]

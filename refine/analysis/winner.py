@@ -32,7 +32,9 @@ _FROZEN = 0.5
 _PLANNED_FREEDOM = 4
 """Degrees of freedom that the noise by the planned runs alone is worth."""
 
-_FEWEST = 5
+FEWEST = 5
+"""Configurations that a posterior asks for."""
+
 _MOST = 1000
 _SHOWN = 5
 _SEED = 0
@@ -564,7 +566,7 @@ def field_of(
     observed = sign * np.bincount(group[good], y[good], group.max() + 1) / counts
     noise = stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good])
     seconds, draws = _seconds(found), None
-    if group.max() + 1 >= _FEWEST:
+    if group.max() + 1 >= FEWEST:
         masks = (None, None) if read.all() else (read, read[firsts])
         posterior = _EVALUATED(X, y, X[firsts], cardinalities, *masks)
         draws = posterior.value(posterior.scores)
