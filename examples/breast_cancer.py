@@ -4,7 +4,7 @@ Round 1 draws configurations from the 180,000 of the dictionary. The proposal on
 that come with it, to fix a parameter where that costs nothing and saves time, and round 2 runs on what is left. Run
 again, it resumes.
 
-    python examples/breast_cancer.py             120 + 80 configurations, all 150 epochs
+    python examples/breast_cancer.py             60 + 30 configurations, all 150 epochs
     python examples/breast_cancer.py --full      the article's 1,800 + 600
 """
 
@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 import refine
 from refine.keras import KerasObjective, fit, fmeasure, hidden_layers, lr_normalizer
+from refine.run.pool import workers_kept
 from refine.ui.story import two_rounds
 
 
@@ -90,7 +91,8 @@ def main(out: Path, n: tuple[int, int], workers: int, accelerate: bool | Literal
     tree = refine.Tree("breast_cancer", store=out / "refine.db")
 
     root = tree.add_round(space, objective, metric="val_acc", n=n[0], seed=7, note="the article's dictionary")
-    child = two_rounds(tree, root, out, n[1], workers)
+    with workers_kept():  # TensorFlow starts once a worker
+        child = two_rounds(tree, root, out, n[1], workers)
 
     tree.report(out / "reports")
     for found in (root, child):
@@ -110,4 +112,4 @@ if __name__ == "__main__":
     if arguments.full:  # so many trials that compiling their networks' structures pays
         main(arguments.out, (1800, 600), arguments.workers, "compiled")
     else:
-        main(arguments.out, (120, 80), arguments.workers)
+        main(arguments.out, (60, 30), arguments.workers)

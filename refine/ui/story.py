@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from refine.report import figures
+from refine.report.pages.winner import conclusion
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.format import duration, percent, score
@@ -47,9 +48,10 @@ def two_rounds(tree: Tree, root: Round, folder: Path, n: int, workers: int = 1) 
     _run(child, workers)
     before, after = root.trials["value"], child.trials["value"]
     sides = max if root.direction == "maximize" else min
+    won = tree.winner()
     typer.echo(
         f"What came of it: the median trial went from {score(before.median())} to {score(after.median())}, the best from "
-        f"{score(sides(before.dropna()))} to {score(sides(after.dropna()))}.\n\n{tree.winner()}\n"
+        f"{score(sides(before.dropna()))} to {score(sides(after.dropna()))}.\n\n{won}\n\n{conclusion(won)}\n"
     )
     where = shlex.quote(tree.store.removeprefix("sqlite:///"))
     typer.echo(f"Decide on the next round by looking:\n\n    refine review {where} {child.id}")

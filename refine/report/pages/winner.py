@@ -63,6 +63,25 @@ def winner_page(found: Winner) -> Page:
     return Page(title, (code, Facts(tuple(facts))), calls, _folds(found))
 
 
+def conclusion(found: Winner) -> str:
+    """What a person can conclude from the best value of a search, in a sentence."""
+    best = found.candidates[0]
+    if found.noise.deterministic:
+        return (
+            f"What to conclude: {score(found.best_value)} is what this configuration gives, whenever it runs."
+        )
+    expected = coarse([found.expected], apart=best.high - best.low)[0]
+    apart = (
+        f", and differences below {difference(found.epsilon)} can't be told apart on this evidence"
+        if found.epsilon
+        else ""
+    )
+    return (
+        f"What to conclude: {score(found.best_value)} is the best of {plural(found.evaluated, 'configuration')}, and partly luck; expect "
+        f"{expected} of the winner{apart}."
+    )
+
+
 def _new_data(found: Winner) -> tuple[str, ...]:
     """What its value is worth on other data, where folds or validation rows tell."""
     if not found.noise.deterministic or not found.noise.paired > 0:

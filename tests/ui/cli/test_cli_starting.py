@@ -36,6 +36,11 @@ def test_the_demo_tells_two_rounds(tmp_path):
         root, child = tree.rounds
         assert (len(root.trials), len(child.trials)) == (80, 40)
         assert [d.child for d in root.decisions] == [child.id]
+        won = tree.winner()
+        assert (
+            f"{won.best_value:.4f} is the best of {won.evaluated} configurations, and partly luck; expect "
+            in out
+        )
         told = [str(root.propose(keep=False)), f"Decided: {root.decisions[0].note}.", str(tree.winner())]
     places = [out.index(text) for text in ("Round ", ".png", *told[1:], f"refine review {tmp_path}")]
     assert places == sorted(places)
