@@ -15,6 +15,7 @@ from refine.run.objective import Task
 from refine.run.options import RunOptions
 from refine.run.protocols import Objective
 from refine.run.runner import run_round
+from refine.stats.resolution import at_end
 from refine.store.store import Store
 from refine.trials.frame import Records, usable_values
 from refine.trials.goal import Goal
@@ -57,6 +58,7 @@ def measure_noise(
 ) -> None:
     """Runs a round's best configuration once more once its plan has ended, to see whether the value is the same.
 
+    That is the best one whose value is not 0, 1 or 100: where a metric ends, noise doesn't show.
     Nothing runs where that is known, from runs again of this round or of one that it came from with the same objective, or
     from configurations that agree on all that was read. Where equal values are common, so that one run that is equal may be
     chance, it runs two times more.
@@ -82,6 +84,10 @@ def measure_noise(
         same = same.joined(stats.repeats(values[known], list(compress(replicate_groups(own), known))))
         if same.unequal or same.deterministic(values[known]):
             return
+        ends = {key for key, v in zip(own.columns["key"], values, strict=True) if at_end(v)}
+        best = [key for key in best_keys(own, goal) if key not in ends][:1]
+        if not best:
+            return
         if options.progress:
             print(  # noqa: T201
                 f"round {node.id}: its best configuration runs again, to see whether its value is the same; "
@@ -90,8 +96,8 @@ def measure_noise(
                 flush=True,
             )
 
-        def choose(records: Records, runs: int = runs) -> list[Task]:
-            return replicate_tasks(node, records, best_keys(records, goal, 1), runs, options.again)
+        def choose(records: Records, best: list[str] = best, runs: int = runs) -> list[Task]:
+            return replicate_tasks(node, records, best, runs, options.again)
 
         run_round(store, stored, objective, goal, options, choose=choose)
 

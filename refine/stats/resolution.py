@@ -24,6 +24,7 @@ _SINGLE, _DOUBLE = 2e-7, 1e-12  # relative error of a value in single and in dou
 _FLOOR = 0.05  # share of the distance from the median to the best value
 _OCCUPIED = 0.2  # share of the values that a metric may take that is seen among the better half
 _GAPS = 2000  # most distances between values that are looked at
+_ENDS = (0.0, 1.0, 100.0)  # where losses, shares and percentages end
 
 
 class Resolution(NamedTuple):
@@ -324,7 +325,8 @@ class Repeats(NamedTuple):
     """How runs of the same configurations compare, to the last bit.
 
     Attributes:
-        equal: runs that equal the first one of their configuration.
+        equal: runs that equal the first one of their configuration, other than at 0, 1 or 100: where a metric ends, runs are
+            equal in spite of noise.
         unequal: runs that don't.
     """
 
@@ -354,11 +356,20 @@ def repeats(y: ArrayLike, groups: Sequence[object]) -> Repeats:
         groups: n labels, equal for runs of one configuration.
     """
     first: dict[object, float] = {}
-    same = [
-        first.setdefault(g, v) == v for g, v in zip(groups, np.asarray(y, dtype=float).tolist(), strict=True)
-    ]
-    equal = sum(same) - len(first)
-    return Repeats(equal, len(same) - sum(same))
+    equal = unequal = 0
+    for value, group in zip(np.asarray(y, dtype=float).tolist(), groups, strict=True):
+        if group not in first:
+            first[group] = value
+        elif value != first[group]:
+            unequal += 1
+        else:
+            equal += not at_end(value)
+    return Repeats(equal, unequal)
+
+
+def at_end(value: float) -> bool:
+    """Whether a value may be where a metric ends, as an accuracy does at 1."""
+    return abs(value) in _ENDS
 
 
 def repeats_often(y: FloatArray) -> bool:

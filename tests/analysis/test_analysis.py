@@ -259,7 +259,7 @@ def test_a_pooled_table_is_one_sample():
     assert sum(pooled.states.values()) == 50
     assert pooled.best["value"] == second["value"].max()
     assert len(pooled.table) == 50
-    assert "of them of earlier rounds on this space" in str(pooled)
+    assert "of them of earlier rounds on this space" in str(pooled.details)
 
 
 def test_earlier_failures_count_for_the_surrogate_only():

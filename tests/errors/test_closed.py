@@ -39,12 +39,13 @@ TREE = {
     "tag": lambda t, r, p: t.tag(r, "paper"),
     "tags": lambda t, r, p: t.tags,
     "winner": lambda t, r, p: t.winner(),
+    "front": lambda t, r, p: t.front,
     "len": lambda t, r, p: len(t),
     "item": lambda t, r, p: t[r.id],
     "guide": lambda t, r, p: refine.guide(t, ask=lambda _: "q", tell=lambda _: None),
     "autopilot": lambda t, r, p: refine.autopilot(t, progress=False),
 }
-KNOWS_TREE = {"name", "store", "close", "load", "read_runs"}
+KNOWS_TREE = {"name", "why", "details", "store", "close", "load", "read_runs"}
 ROUND = {
     "analyze": lambda r, p: r.analyze(),
     "belief": lambda r, p: r.belief,
@@ -92,6 +93,8 @@ ROUND = {
 }
 KNOWS_ROUND = {
     "id",
+    "why",
+    "details",
     "goal",
     "goals",
     "objective",

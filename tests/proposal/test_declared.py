@@ -103,7 +103,7 @@ def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_pat
     tree = refine.Tree("t", store=tmp_path / "t.db")
     space = {"a": ["0", "1"], "b": refine.Float(0, 1, levels=31)}
     root = tree.add_round(space, objective, n=50, metric="value", direction="maximize").run(progress=False)
-    review = root.propose()
+    review = root.propose(epsilon=0.02)  # less than one level
     assert review.space["a"].grid == ("0",)
     assert review.space["b"].high < 0.5
     assert not review.followed

@@ -27,7 +27,7 @@ class Sealed:
 
 @pytest.fixture
 def found(tree, space):
-    return tree.add_round(space, Sealed(), metric="acc", n=30, seed=1).run(progress=False)
+    return tree.add_round(space, Sealed(), metric="acc", n=30, seed=1).run(check_noise=False, progress=False)
 
 
 def test_opening_trains_the_best_again_and_is_logged(tree, found):

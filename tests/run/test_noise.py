@@ -39,8 +39,11 @@ def test_a_deterministic_objective_is_known_after_one_run_more(tree, space, obje
     noise = found.analyze().noise
     assert (noise.source, noise.deterministic, noise.sd, noise.n) == ("deterministic", True, 0.0, runs)
     assert found.recommend().noise.deterministic
-    assert "the same value to the last bit when run again: no noise" in str(found.propose())
-    assert "retrain" not in f"{found.propose()}{found.propose().checks()}{found.recommend()}"
+    assert "the same value to the last bit when run again: no noise" in str(found.propose().details)
+    assert (
+        "retrain"
+        not in f"{found.propose().details}{found.propose().checks().details}{found.recommend().details}"
+    )
     # It is known now, here and below.
     found.run(progress=False)
     found.branch(space, n=12).run(progress=False)
@@ -104,6 +107,23 @@ def test_a_killed_run_comes_again(tree, space):
         found.run(progress=False)
     assert (len(found.trials), len(found.replicates)) == (12, 0)
     assert len(found.run(progress=False).replicates) == 1
+
+
+def test_runs_are_equal_where_a_metric_ends_in_spite_of_noise(tree, space):
+    def accuracy(params, trial):
+        dict(params)  # reads all
+        noise = np.random.default_rng(trial.seed).normal(0, 0.02)
+        return float(np.clip(0.9 + 0.1 * params["dropout"] + 0.1 * (params["lr"] > 4) + noise, 0, 1))
+
+    found = tree.add_round(space, accuracy, n=20, seed=1).run(progress=False)
+    assert found.best["value"] == 1.0
+    assert 0 < len(found.replicates) == 1
+    assert found.replicates["value"].iloc[0] != 1.0
+    assert not found.analyze().noise.deterministic
+    assert not found.recommend().noise.deterministic
+    ones = tree.add_round(space, lambda p: float(p["lr"] > 2), n=20, name="ones").run(progress=False)
+    assert ones.replicates.empty
+    assert not ones.analyze().noise.deterministic
 
 
 def folded(params):

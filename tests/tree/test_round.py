@@ -258,9 +258,9 @@ def test_a_code_change_is_seen_and_does_not_stop_a_round(tree, space):
         tree.add_round(space, objectives.bowl, n=20, name="f").run(progress=False)
     analysis = found.analyze()
     assert analysis.codes == tuple(dict.fromkeys(codes))
-    assert f"2 versions of the objective's code ({', '.join(analysis.codes)})" in str(analysis)
+    assert f"2 versions of the objective's code ({', '.join(analysis.codes)})" in str(analysis.details)
     alone = tree.add_round(space, objectives.bowl, n=20, name="g").run(progress=False).analyze()
-    assert "versions of the objective's code" not in str(alone)
+    assert "versions of the objective's code" not in str(alone.details)
 
 
 def test_every_root_runs_its_own_objective(tree, space):
@@ -370,7 +370,7 @@ def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, 
     with pytest.warns(refine.errors.RefineWarning, match="15 of its 15 finished trials ran another version"):
         found.run(progress=False)
     review = found.propose()
-    assert "The trials ran 2 versions of the objective's code" in str(review)
+    assert "The trials ran 2 versions of the objective's code" in str(review.details)
     assert review.checks()["code"].verdict == "fail"
     assert "code" not in [
         c.key for c in tree.add_round(space, objectives.bowl, n=12).run(progress=False).checks().checks
