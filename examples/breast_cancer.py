@@ -4,7 +4,7 @@ Round 1 draws configurations from the 180,000 of the dictionary. The proposal on
 that come with it, to fix a parameter where that costs nothing and saves time, and round 2 runs on what is left. Run
 again, it resumes.
 
-    python examples/breast_cancer.py             60 + 30 configurations, all 150 epochs
+    python examples/breast_cancer.py             120 + 40 configurations, all 150 epochs
     python examples/breast_cancer.py --full      the article's 1,800 + 600
 """
 
@@ -112,4 +112,4 @@ if __name__ == "__main__":
     if arguments.full:  # so many trials that compiling their networks' structures pays
         main(arguments.out, (1800, 600), arguments.workers, "compiled")
     else:
-        main(arguments.out, (60, 30), arguments.workers)
+        main(arguments.out, (120, 40), arguments.workers)
