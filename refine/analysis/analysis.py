@@ -50,7 +50,7 @@ from refine.trials.frame import (
 )
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
-from refine.trials.trial import EXCLUDED, FAILED, STATES
+from refine.trials.trial import AUDITS, EXCLUDED, FAILED, STATES
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats, order_of, row_codes
 from refine.utils.display import Shown
@@ -728,7 +728,7 @@ def _outside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bo
     found = frame.assign(value=frame[value])
     if "origin" not in found:
         return found.iloc[:0]
-    keep = (found["origin"] == "audit") & np.isfinite(np.asarray(found["value"], dtype=float))
+    keep = found["origin"].isin(AUDITS) & np.isfinite(np.asarray(found["value"], dtype=float))
     if "state" in found:
         keep &= found["state"] == "complete"
     keep &= ~barred_rows(found, space, allow_degenerate)

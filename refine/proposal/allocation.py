@@ -19,6 +19,7 @@ from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
 from refine.trials.frame import may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
+from refine.utils.arrays import Bools
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -300,17 +301,11 @@ def audit_configurations(
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []
     found: list[dict[str, Any]] = []
-    shared = [name for name in outer if name in inner]
     looked = 0
     for block in Uniform().blocks(outer, seed):
         looked += len(block)
         rows = block[outer.valid(block)]
-        columns, there = outer.columns(rows), outer.active(rows) if outer.conditions else {}
-        inside = np.ones(len(rows), dtype=np.bool_)
-        for name in shared:
-            here = inner[name].contains(columns[name])
-            inside &= here | ~there[name] if name in there else here
-        for row in rows[~inside]:
+        for row in rows[_outside(outer, inner, rows)]:
             configuration = outer.at(row)
             if configuration_key(outer.frozen(configuration)) not in skip:
                 found.append(configuration)
@@ -319,6 +314,61 @@ def audit_configurations(
         if looked >= 1_000_000:
             break
     return found
+
+
+def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
+    """Which cells of a space lie outside another one."""
+    columns, there = outer.columns(rows), outer.active(rows) if outer.conditions else {}
+    inside = np.ones(len(rows), dtype=np.bool_)
+    for name in outer:
+        if name in inner:
+            within = inner[name].contains(columns[name])
+            inside &= within | ~there[name] if name in there else within
+    return np.asarray(~inside)
+
+
+def probe_configurations(
+    analysis: Analysis, outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """Configurations inside ``outer`` but outside ``inner`` where a better value than any inside is plausible.
+
+    Each is the best candidate of one draw of the posterior whose best lies outside. Draws are taken in proportion to
+    what their best is above all inside, in units of the metric: not where it is nearly as good just beside the box.
+
+    Args:
+        analysis: Evidence of the round that ran on ``outer``.
+        outer: The space a round ran on.
+        inner: The space accepted for the next.
+        n: How many.
+        seed: Of candidates, and of which draws.
+        skip: Keys of configurations to pass over.
+
+    Returns:
+        At most ``n`` configurations of ``outer``: fewer where fewer draws have their best outside.
+    """
+    if n < 1 or outer.volume_kept(inner) >= 1:
+        return []
+    rows, positions = _candidates(analysis, outer, n, seed, frozenset())
+    left_out = _outside(outer, inner, rows)
+    rows, positions = rows[left_out], positions[left_out]
+    _, inside = _candidates(analysis, inner, n, seed, frozenset())
+    if not (len(rows) and len(inside)):
+        return []
+    posterior = posterior_of(analysis, np.concatenate([positions, inside]))
+    best = posterior.scores[:, : len(rows)].argmax(axis=1)
+    reached = posterior.scores[np.arange(len(best)), best]
+    excess = posterior.value(reached) - posterior.value(posterior.scores[:, len(rows) :].max(axis=1))
+    better = np.flatnonzero(excess > 0)
+    wait = np.random.default_rng(seed).exponential(size=len(better)) / excess[better]
+    found: dict[str, dict[str, Any]] = {}
+    for cell in best[better[np.argsort(wait)]]:
+        configuration = outer.at(rows[cell])
+        key = configuration_key(outer.frozen(configuration))
+        if key not in skip:
+            found[key] = configuration
+        if len(found) == n:
+            break
+    return list(found.values())
 
 
 def _extended(analysis: Analysis, name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

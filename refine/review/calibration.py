@@ -37,8 +37,9 @@ class Seen(NamedTuple):
         ended: How many of those have ended, in whatever way.
         space_filling: Finite values of those that completed, in the metric's own sign.
         inside: Best value of all evidence inside the child's space; NaN where there is none.
-        audit: Finite values of its audit trials that completed.
+        audit: Finite values of its even audit trials that completed.
         direction: ``"maximize"`` or ``"minimize"``.
+        probes: The same of audit trials where the posterior found a better value plausible.
     """
 
     planned: int
@@ -47,6 +48,12 @@ class Seen(NamedTuple):
     inside: float
     audit: tuple[float, ...]
     direction: str
+    probes: tuple[float, ...] = ()
+
+    @property
+    def outside(self) -> tuple[float, ...]:
+        """Values of all audit trials, any of which can refute."""
+        return self.audit + self.probes
 
 
 @dataclass(frozen=True)
@@ -121,10 +128,10 @@ class Entry:
     @property
     def excess(self) -> float:
         """By how much the best audit trial beats the best inside, in units of the metric; NaN without one."""
-        if not self.seen.audit or math.isnan(self.seen.inside):
+        if not self.seen.outside or math.isnan(self.seen.inside):
             return math.nan
         sign = sign_of(self.seen.direction)
-        return sign * (best_of(self.seen.audit, self.seen.direction) - self.seen.inside)
+        return sign * (best_of(self.seen.outside, self.seen.direction) - self.seen.inside)
 
     @property
     def refuted(self) -> bool | None:
@@ -134,7 +141,7 @@ class Entry:
         return self.excess > self.proposal.claim.epsilon
 
     def power(self, share: float = SHARE) -> float:
-        """Probability that the audit trials would have hit a region that holds ``share`` of what was cut off."""
+        """Probability that the even audit trials would have hit a region that holds ``share`` of what was cut off."""
         return stats.hit_probability(len(self.seen.audit), share)
 
     @property
@@ -248,8 +255,8 @@ class Calibration(Shown):
 
         Columns: ``round, child, decision, author, risk, probability`` (claimed), ``volume_kept, epsilon, planned, ended,
         space_filling`` (with a value), for median and best ``<what>_q05, <what>_q50, <what>_q95`` (forecast),
-        ``<what>`` (realised) and ``<what>_pit`` (percentile in the forecast), ``scored, audit`` (trials with
-        a value), ``refuted`` (missing where not tested), ``power`` (against a region that holds 10 % of what
+        ``<what>`` (realised) and ``<what>_pit`` (percentile in the forecast), ``scored, audit, probe`` (audit trials with
+        a value: even ones, and those where a better value was plausible), ``refuted`` (missing where not tested), ``power`` (against a region that holds 10 % of what
         was cut off), ``machine_volume_kept`` (of the proposal), ``kept_best`` and ``machine_kept_best`` (whether what was
         decided, and what was proposed, holds the best value known by now; missing where nothing is known), and of an edit or a
         suggestion ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.authors.Contest.right`.
@@ -275,7 +282,7 @@ _COLUMNS = (
         "space_filling",
     ),
     *(f"{what}{part}" for what in WHAT for part in ("_q05", "_q50", "_q95", "", "_pit")),
-    *("scored", "audit", "refuted", "power"),
+    *("scored", "audit", "probe", "refuted", "power"),
     *("machine_volume_kept", "kept_best", "machine_kept_best", "bolder", "right"),
 )
 
@@ -296,6 +303,7 @@ def _row(e: Entry) -> dict[str, object]:
         "space_filling": len(e.seen.space_filling),
         "scored": e.scored,
         "audit": len(e.seen.audit),
+        "probe": len(e.seen.probes),
         "refuted": e.refuted,
         "power": e.power(),
     }

@@ -24,6 +24,7 @@ from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.replicates import planned
 from refine.trials.round_record import OPTUNA, Node, StoredNode
+from refine.trials.trial import AUDITS
 from refine.utils.format import score
 from refine.utils.warning import warn
 
@@ -151,7 +152,7 @@ class Steered:
     def _limited(self, task: Task) -> Task:
         """The task with what it is measured by, if it is."""
         # What is compared with others, or lies outside, runs to its end.
-        if self._node.pruner is None or task.key in self._free or task.origin in ("audit", "given"):
+        if self._node.pruner is None or task.key in self._free or task.origin in (*AUDITS, "given"):
             return task
         shown = self._shown[task.key, task.attempt]
         if self._races:

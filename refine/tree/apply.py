@@ -22,6 +22,7 @@ from refine.proposal.allocation import (
     believed_rows,
     check_shares,
     exploit_rows,
+    probe_configurations,
 )
 from refine.proposal.forecast import forecast
 from refine.review.decision import Decision, not_written
@@ -328,12 +329,17 @@ def _extra(
         shares.analysis, node.space, round(node.exploit * count), seed_of(node.id, "focus"), inherited
     )
     inside = [node.space.frozen(node.space.at(row)) for row in rows]
-    outside = audit_configurations(
-        parent.space, node.space, round(node.audit * count), seed_of(node.id, "counter"), before
-    )
-    return [("exploit", encode_configuration(p)) for p in inside] + [
-        ("audit", encode_configuration(parent.space.frozen(p))) for p in outside
+    outer, audits = parent.space, round(node.audit * count)
+    probes = [
+        outer.frozen(p)
+        for p in probe_configurations(
+            shares.analysis, outer, node.space, audits // 2, seed_of(node.id, "probe"), before
+        )
     ]
+    taken = before.union(map(configuration_key, probes))
+    even = audit_configurations(outer, node.space, audits - len(probes), seed_of(node.id, "counter"), taken)
+    drawn = {"exploit": inside, "audit": [outer.frozen(p) for p in even], "probe": probes}
+    return [(origin, encode_configuration(p)) for origin, some in drawn.items() for p in some]
 
 
 def check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:

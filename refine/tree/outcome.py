@@ -18,6 +18,7 @@ from refine.tree.lineage import Ranked, Values, best_inside
 from refine.tree.round import Round
 from refine.trials.frame import barred_rows, configuration_table, space_filling
 from refine.trials.goal import Goal
+from refine.trials.trial import AUDITS
 from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
@@ -226,14 +227,15 @@ def seen(child: Round, decision: Decision, values: Values) -> Seen:
         drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]
     # A configuration that was run again is one trial.
     finished = drawn[np.isfinite(drawn["value"])].drop_duplicates("cell")["value"]
-    audit = frame.loc[frame["origin"] == "audit", "value"]
+    audit, probes = (_finite(frame.loc[frame["origin"] == origin, "value"]) for origin in AUDITS)
     return Seen(
         planned=planned,
         ended=int(drawn["cell"].nunique()),
         space_filling=tuple(_finite(finished)),
         inside=best_inside(child.context.reader, child.context.path(child.node), child.goal, values),
-        audit=tuple(_finite(audit)),
+        audit=tuple(audit),
         direction=child.direction,
+        probes=tuple(probes),
     )
 
 

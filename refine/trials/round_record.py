@@ -172,7 +172,7 @@ class Beside(NamedTuple):
 
     Attributes:
         key: Its hash.
-        origin: Of its trials: ``"given"``, ``"exploit"`` or ``"audit"``.
+        origin: Of its trials: ``"given"``, ``"exploit"``, ``"audit"`` or ``"probe"``.
         configuration: Name -> encoded value.
         seeds: How many times it is run, each under its own seed; the first is the planned run, the others are replicates.
         baseline: Whether it is what others are compared with.

@@ -18,11 +18,15 @@ STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pr
 FAILED = ("failed", "diverged", "crashed", "timeout")
 """States of trials that ended without a value."""
 
-ORIGINS = ("given", "space_filling", "exploit", "audit", "adaptive", "imported")
+ORIGINS = ("given", "space_filling", "exploit", "audit", "probe", "adaptive", "imported")
 
 SPACE_FILLING = ("space_filling", "imported")
 """Origins of trials that count as drawn without looking at results. Somebody's table of finished runs is all there is of
 it, and counts as if it were."""
+
+AUDITS = ("audit", "probe")
+"""Origins of trials outside their round's space that can refute its claim: drawn evenly, or where the posterior finds a
+better value plausible. The power is that of the even ones."""
 
 OLDER_ORIGINS = {"even": "space_filling", "focus": "exploit", "counter": "audit"}
 """What stores of schema 1 to 4, and folders exported from them, call the origins of trials."""

@@ -36,6 +36,7 @@ ORIGIN_WORDS = {
     "space_filling": "space-filling",
     "exploit": "exploit",
     "audit": "audit",
+    "probe": "probe",
     "adaptive": "adaptive",
     "imported": "imported",
 }

@@ -212,12 +212,19 @@ def _verdict(e: Entry) -> str:
     epsilon = e.proposal.claim.epsilon
     more = f" by more than {number(epsilon)}" if epsilon else ""
     if e.verdict == "refuted":
-        best = best_of(e.seen.audit, e.seen.direction)
+        best = best_of(e.seen.outside, e.seen.direction)
         return f"Refuted: an audit trial reached {score(best)}; the best inside is {score(e.seen.inside)}, worse{more}."
-    count = len(e.seen.audit)
-    it = "It" if count == 1 else "They"
+    even, count = len(e.seen.audit), len(e.seen.outside)
+    says = f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}."
+    if not even:
+        return says
+    them = (
+        ("It" if count == 1 else "They")
+        if even == count
+        else f"The {even:,} that {'is' if even == 1 else 'are'} even"
+    )
     return (
-        f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}. {it} would have found a better region that "
+        f"{says} {them} would have found a better region that "
         f"holds {percent(SHARE)} of what was cut off with probability {e.power():.2f}."
     )
 

@@ -49,6 +49,7 @@ _ORIGINS = {
     "space_filling": "Space-filling trial",
     "exploit": "Exploit trial",
     "audit": "Audit trial",
+    "probe": "Audit trial where a better value is plausible",
     "adaptive": "Adaptive trial",
     "imported": "Imported trial",
 }
