@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CANDIDATES = 4000
-_NEIGHBOURS = 2000
+_FEWER = 1000  # where a few probes are drawn with every decision
 _CENTRES = 15
 _LEARNED = 1500
 
@@ -221,25 +221,26 @@ def batch_rows(
 
 
 def _candidates(
-    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str]
+    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str], most: int = _CANDIDATES
 ) -> tuple[Indices, npt.NDArray[np.float64]]:
     """Cells that may be chosen, and where they lie on the analysed axes; none where nothing can be told of them."""
     nothing = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
     if n < 1 or not known_enough(analysis):
         return nothing
     try:
-        rows = draw(Uniform(), space, max(1, min(_CANDIDATES, feasible(space).low - len(skip))), seed, skip)
+        rows = draw(Uniform(), space, max(1, min(most, feasible(space).low - len(skip))), seed, skip)
     except DesignError:
         return nothing
     cardinalities = cardinalities_of(analysis)
-    rows = np.unique(np.concatenate([rows, _neighbours(analysis, space, cardinalities, seed, skip)]), axis=0)
+    neighbours = _neighbours(analysis, space, cardinalities, seed, skip, most // 2)
+    rows = np.unique(np.concatenate([rows, neighbours]), axis=0)
     positions = _positions(analysis, space, rows)
     known = np.isfinite(positions).all(axis=1)
     return rows[known], positions[known]
 
 
 def _neighbours(
-    analysis: Analysis, space: Space, cardinalities: list[int], seed: int, skip: frozenset[str]
+    analysis: Analysis, space: Space, cardinalities: list[int], seed: int, skip: frozenset[str], count: int
 ) -> Indices:
     """Cells one or two levels away from the trials of which the forest expects most."""
     rng = np.random.default_rng(seed)
@@ -250,11 +251,11 @@ def _neighbours(
         features[thinned]
     )
     best = thinned[np.argsort(-expected.mean(axis=0), kind="stable")[:_CENTRES]]
-    rows = rng.integers(0, space.radices, size=(_NEIGHBOURS, len(space)))
-    centres = rng.choice(best, size=_NEIGHBOURS)
-    moved = rng.random((_NEIGHBOURS, len(space)))
+    rows = rng.integers(0, space.radices, size=(count, len(space)))
+    centres = rng.choice(best, size=count)
+    moved = rng.random((count, len(space)))
     # One level changes, or two.
-    few = np.sort(moved, axis=1)[np.arange(_NEIGHBOURS), rng.integers(0, min(2, len(space)), _NEIGHBOURS)]
+    few = np.sort(moved, axis=1)[np.arange(count), rng.integers(0, min(2, len(space)), count)]
     names = [e.name for e in analysis.parameters]
     for j, (name, parameter) in enumerate(space.items()):
         if name not in names or parameter.fixed:
@@ -348,10 +349,10 @@ def probe_configurations(
     """
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []
-    rows, positions = _candidates(analysis, outer, n, seed, frozenset())
+    rows, positions = _candidates(analysis, outer, n, seed, frozenset(), _FEWER)
     left_out = _outside(outer, inner, rows)
     rows, positions = rows[left_out], positions[left_out]
-    _, inside = _candidates(analysis, inner, n, seed, frozenset())
+    _, inside = _candidates(analysis, inner, n, seed, frozenset(), _FEWER)
     if not (len(rows) and len(inside)):
         return []
     posterior = posterior_of(analysis, np.concatenate([positions, inside]))

@@ -7,7 +7,7 @@ it is wrong. Half of the draws come from either, so that the spread of the mixtu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -227,6 +227,7 @@ class MixedPosterior:
         process_rows: most configurations that the process is conditioned on.
         kernels: how many sets of the kernel's parameters are drawn; 1 takes the most probable.
         features: random features of a prior draw.
+        frozen: what draws leave over where values have no noise.
         seed: of everything random.
     """
 
@@ -239,6 +240,7 @@ class MixedPosterior:
     process_rows: int = 500
     kernels: int = 5
     features: int = 1000
+    frozen: FrozenResiduals = field(default_factory=FrozenResiduals)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -326,7 +328,7 @@ class MixedPosterior:
             paths = self.process_draws + self.forest_draws - trees
             drawn, mean, known_mean, left = self._process(features, score, cell_features, paths, rng)
             if exact:
-                drawn = FrozenResiduals(seed=self.seed)(drawn, left)
+                drawn = self.frozen(drawn, left, np.random.default_rng(self.seed))
             parts.append(drawn)
             means.append(mean)
             known_means.append(known_mean)
@@ -405,6 +407,7 @@ class MixedPosterior:
         share = np.diff(np.linspace(0, draws, len(sets) + 1).astype(np.int64))
         parts, mean, own = [], np.zeros(len(cells.table)), np.zeros(score.size)
         expected, variance = np.zeros((len(sets), rows.size)), np.zeros(rows.size)
+        near = np.zeros((len(cells.table), rows.size))
         for k, (parameters, paths) in enumerate(zip(sets, share, strict=True)):
             everywhere = features.scaled(parameters.lengths)
             x, c = everywhere[rows], cells.scaled(parameters.lengths)
@@ -419,6 +422,7 @@ class MixedPosterior:
             alone = 1.0 / np.diag(cho_solve(factor, np.eye(len(x))))
             expected[k] = score[rows] - solved * alone
             variance += np.maximum(alone - parameters.noise, 0.0) / len(sets)
+            near += (across / parameters.variance) ** 4 / len(sets)
             # A prior draw from random features, moved by what it misses at the trials (Matheron's rule).
             omega = rng.standard_normal((x.shape[1], self.features))
             omega *= np.sqrt(5.0 / rng.chisquare(5.0, self.features))
@@ -431,7 +435,7 @@ class MixedPosterior:
             wave = np.cos((c @ omega + phase).astype(np.float32))
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
-        left = LeftOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0))
+        left = LeftOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
         return np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own, left
 
 

@@ -236,7 +236,7 @@ def test_focus_and_counter_samples_go_beside(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60).run(progress=False)
     child = root.propose().edit(lr=(1.0, 2.0)).accept(n=20, exploit=0.2, audit=0.1, design="tpe")
     counts = child.run(progress=False).trials["origin"].value_counts()
-    assert dict(counts) == {"adaptive": 14, "exploit": 4, "audit": 2}
+    assert dict(counts) == {"adaptive": 14, "exploit": 4, "audit": 1, "probe": 1}
     assert root.decisions[0].forecast is None
     assert len(tree.calibration().entries) == 1
 

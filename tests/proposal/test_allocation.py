@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import objectives
 import refine
 from refine.errors import DesignError, ReviewError
-from refine.proposal.allocation import batch_rows
+from refine.proposal.allocation import audit_configurations, batch_rows, probe_configurations
 from refine.report.pages.proposal import claim_sentence, why
 from refine.space.space import configuration_key
+from refine.trials.trial import AUDITS
 
 
 @pytest.fixture
@@ -21,11 +23,11 @@ def root(tree, space):
 def test_a_child_spends_its_shares_as_said(root):
     child = root.propose().accept(n=40, exploit=0.5, audit=0.1).run(progress=False)
     counts = child.trials["origin"].value_counts().to_dict()
-    assert counts == {"exploit": 20, "space_filling": 16, "audit": 4}
+    assert counts == {"exploit": 20, "space_filling": 16, "audit": 2, "probe": 2}
     frame = child.trials
     inside = child.space.contains(frame)
-    assert inside[frame["origin"] != "audit"].all()
-    assert not inside[frame["origin"] == "audit"].any()
+    assert inside[~frame["origin"].isin(AUDITS)].all()
+    assert not inside[frame["origin"].isin(AUDITS)].any()
     assert root.space.contains(frame).all()
     assert not frame.duplicated(subset=list(child.space)).any()
     assert child.node.exploit == 0.5
@@ -58,7 +60,7 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
     review = root.propose()
     with_counter, without = review.accept(n=40), review.accept(n=40, audit=0)
     assert with_counter.id != without.id
-    assert [b.origin for b in root.context.store.beside(with_counter._stored.pk)] == ["audit"] * 2
+    assert [b.origin for b in root.context.store.beside(with_counter._stored.pk)] == ["audit", "probe"]
     assert root.context.store.beside(without._stored.pk) == []
     nothing_cut = review.reject(*root.space.varied).accept(n=40)
     assert nothing_cut.node.audit == 0  # there is no outside
@@ -89,18 +91,44 @@ def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(root):
     reopened = [c for c in proposal.changes if c.kind == "reopen"]
     assert {c.name for c in reopened} >= {"lr"} or {c.name for c in reopened} >= {"optimizer"}
     frame = child.trials
-    best = frame[frame["origin"] == "audit"].nlargest(1, "value")
-    assert best["value"].iloc[0] > frame.loc[frame["origin"] != "audit", "value"].max()
+    best = frame[frame["origin"].isin(AUDITS)].nlargest(1, "value")
+    assert best["value"].iloc[0] > frame.loc[~frame["origin"].isin(AUDITS), "value"].max()
     assert proposal.space.contains(best).all()
     assert "is refuted" in why(reopened[0])
     assert "looks beyond" in claim_sentence(proposal)
     grandchild = child.propose().accept(n=20).run(progress=False)
-    assert grandchild.best["value"] >= child.trials.loc[child.trials["origin"] != "audit", "value"].max()
+    assert grandchild.best["value"] >= child.trials.loc[~child.trials["origin"].isin(AUDITS), "value"].max()
 
 
 def test_a_right_narrowing_is_not_refuted(root):
     child = root.propose().accept(n=60, audit=0.3).run(progress=False)
     assert not [c for c in child.propose().proposal.changes if c.kind == "reopen"]
+
+
+def test_probes_go_where_a_second_region_is_plausible():
+    """Two peaks were seen, one was cut off: probes lie on it, even trials hardly ever."""
+    space = refine.Space({name: refine.Float(0, 1, levels=21) for name in ("x", "y", "z")})
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.integers(0, 21, (150, 3)) / 20, columns=list(space))
+
+    def on_other(table):
+        return ((table - 0.8) ** 2).sum(axis=1) < 0.1
+
+    frame["value"] = np.maximum(
+        np.exp(-((frame - 0.2) ** 2).sum(axis=1) / 0.1), 0.9 * np.exp(-((frame - 0.8) ** 2).sum(axis=1) / 0.1)
+    )
+    analysis = refine.analyze(space, frame)
+    inner = space.replace({"x": refine.Float(0, 0.5, levels=11)})
+    probes = probe_configurations(analysis, space, inner, 6, seed=1)
+    even = audit_configurations(space, inner, 6, seed=1)
+    assert len(probes) == len(even) == 6
+    assert not inner.contains(pd.DataFrame(probes)).any()
+    assert on_other(pd.DataFrame(probes)).sum() >= 4
+    assert on_other(pd.DataFrame(even)).sum() <= 2
+    first = frozenset(configuration_key(space.frozen(p)) for p in probes)
+    others = probe_configurations(analysis, space, inner, 6, seed=1, skip=first)
+    assert first.isdisjoint(configuration_key(space.frozen(p)) for p in others)
+    assert probe_configurations(analysis, space, space, 6, seed=1) == []  # nothing is cut off
 
 
 def test_a_batch_of_a_search_repeats_nothing_and_goes_where_it_is_good(root):

@@ -143,7 +143,7 @@ def test_a_round_that_grew_is_reproduced_as_it_was(tmp_path, monkeypatch):
         columns = ["x", "y", "origin", "value"]
         before = child.trials[columns].sort_values(columns).reset_index(drop=True)
         script = reproduce(child)
-    assert set(before["origin"]) == {"space_filling", "audit"}
+    assert set(before["origin"]) == {"space_filling", "audit", "probe"}
     monkeypatch.chdir(tmp_path)
     lines = [line for line in script.splitlines() if not line.startswith("from your_script")]
     namespace = {"objective": hill}

@@ -16,6 +16,7 @@ from refine.space.files import read_space
 from refine.space.given import given_configuration
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space, configuration_key
+from refine.trials.trial import AUDITS
 
 SPACE = Space(
     {
@@ -258,10 +259,10 @@ def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_r
     child = review.edit(momentum=(0.3, 0.9), lr=(0, 4)).reject("optimizer").accept(note="n", n=30, audit=0.1)
     assert child.space["momentum"].when == "optimizer == 'sgd'"
     child.run(progress=False)
-    outside = child.trials[child.trials["origin"] == "audit"]
+    outside = child.trials[child.trials["origin"].isin(AUDITS)]
     assert (outside["optimizer"] == "sgd").all()  # adam has no momentum that could lie outside
     assert (outside["momentum"] < 0.3).all()
-    shared = pd.concat([root.trials, child.trials[child.trials["origin"] != "audit"]])
+    shared = pd.concat([root.trials, child.trials[~child.trials["origin"].isin(AUDITS)]])
     assert not shared.duplicated(["optimizer", "momentum", "lr"]).any()
 
 

@@ -11,7 +11,8 @@ from refine.stats.frozen import FrozenResiduals, LeftOut
 def _left(deviation: float) -> LeftOut:
     rng = np.random.default_rng(0)
     expected = rng.normal(size=400)
-    return LeftOut(expected + deviation * rng.normal(size=400), expected, np.zeros(400))
+    near = np.full((300, 400), 0.01)
+    return LeftOut(expected + deviation * rng.normal(size=400), expected, np.zeros(400), near)
 
 
 def test_deviation_is_what_good_predictions_miss():
@@ -24,7 +25,9 @@ def test_deviation_is_what_good_predictions_miss():
 
 def test_every_cell_of_every_draw_has_its_own():
     """With the measured deviation and tails that are heavier than normal ones."""
-    drawn = FrozenResiduals()(np.zeros((200, 300), dtype=np.float32), _left(0.5))
+    drawn = FrozenResiduals(times=0)(
+        np.zeros((200, 300), dtype=np.float32), _left(0.5), np.random.default_rng(0)
+    )
     assert drawn.std() == pytest.approx(0.5, abs=0.05)
     assert np.abs(np.corrcoef(drawn[:, :20].T) - np.eye(20)).max() < 0.4
     assert (np.abs(drawn) > 2.0).mean() > 1e-4  # four deviations: normal ones 6e-5
@@ -34,7 +37,22 @@ def test_nothing_left_out_is_an_error():
     """There is nothing to measure it on."""
     empty = np.zeros(0)
     with pytest.raises(AnalysisError, match="at least 1 configuration"):
-        FrozenResiduals().deviation(LeftOut(empty, empty, empty))
+        FrozenResiduals().deviation(LeftOut(empty, empty, empty, np.zeros((5, 0))))
+
+
+def test_cells_near_what_came_out_better_than_expected_deviate_by_more():
+    """A few configurations beat what the others say of them: their neighbours may be a peak that no trial shows."""
+    left = _left(0.1)
+    cells = np.linspace(0, 1, 400)[:, None]
+    at = np.random.default_rng(1).permutation(400) / 399
+    near = np.exp(-0.5 * ((cells - at) / 0.02) ** 2)
+    peak = np.abs(at - 0.7) < 0.01
+    missed = np.where(peak, 1.0, left.score - left.expected)
+    local = FrozenResiduals().local(left._replace(score=left.expected + missed, near=near))
+    assert local[np.abs(cells[:, 0] - 0.7) < 0.01].min() > 0.5
+    assert local[np.abs(cells[:, 0] - 0.7) > 0.2].max() < 0.1
+    below = FrozenResiduals().local(left._replace(score=left.expected - missed, near=near))
+    assert below.max() < 0.1  # worse than expected is no peak
 
 
 def _rough(size: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -130,7 +130,7 @@ def test_classes_and_counter_samples_go_out_too(tree):
     study = child.to_optuna()
     assert len(study.trials) == 20
     assert study.trials[0].params["kind"] in ("sin", None)
-    assert {t.user_attrs["origin"] for t in study.trials} == {"space_filling", "audit"}
+    assert {t.user_attrs["origin"] for t in study.trials} == {"space_filling", "audit", "probe"}
 
 
 def test_a_storage_by_url(tree, study, tmp_path):
