@@ -43,7 +43,7 @@ class FrozenResiduals:
     them deviate by more.
 
     Source: our own. On 24 grids of cross-validated scores, normal tails and those of 5 degrees of freedom claimed too much;
-    deviations that neighbouring cells share, or that are larger where others missed more, were no better.
+    deviations that neighbouring cells share were no better.
 
     Attributes:
         region: share of the configurations, by prediction, that the size is measured on.
