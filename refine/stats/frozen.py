@@ -42,8 +42,8 @@ class FrozenResiduals:
     Where configurations came out better than that explains, there may be a peak that is narrower than all else: cells near
     them deviate by more.
 
-    Source: our own. On 24 grids of cross-validated scores, normal tails and those of 5 degrees of freedom claimed too much;
-    deviations that neighbouring cells share were no better.
+    Source: our own. On 24 grids of cross-validated scores, with the same deviation everywhere, normal tails and those of 5 degrees
+    of freedom claimed too much; deviations that neighbouring cells share were no better.
 
     Attributes:
         region: share of the configurations, by prediction, that the size is measured on.
