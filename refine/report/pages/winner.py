@@ -54,7 +54,9 @@ def winner_page(found: Winner) -> Page:
         )
     facts += [("Race", line) for line in race_line(found)]
     calls: tuple[Action, ...] = ()
-    if found.race is None and not best.fresh:
+    if found.noise.deterministic:
+        pass  # nothing to confirm
+    elif found.race is None and not best.fresh:
         calls = (Action("tree.confirm", budget=20),)
     elif found.race is not None and found.race.verdict == "budget":
         calls = (Action("tree.confirm", budget=2 * found.race.runs),)

@@ -68,7 +68,7 @@ def good(*arguments: object) -> str:
 
 def test_tree_says_what_python_says(made: Made) -> None:
     with refine.Tree("[bold]fruit", store=made.store) as tree:
-        expected = str(tree).partition("\n\nnext: ")[0]
+        expected = str(tree).partition("\n\nNext ")[0]
     # Nothing that people wrote is markup.
     said, _, following = good("tree", made.store).partition("\n\nnext:\n")
     assert said == expected
@@ -387,7 +387,9 @@ def test_winner(made: Made) -> None:
     with refine.Tree("[bold]fruit", store=made.store) as tree:
         won = tree.winner()
         own = tree[made.root].recommend()
-        expected = str(won).partition("\n\nnext: ")[0]
+        assert won.noise.deterministic
+        expected = str(won)
+        assert "tree.confirm" not in expected  # there is nothing to confirm
     assert good("winner", made.store).strip() == expected
     data = json.loads(good("winner", made.store, "--json"))
     assert data["round"] == won.round
@@ -418,7 +420,7 @@ def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         text = good("confirm", store, "--budget", 6, "--top", 3, "--quiet")
         assert "with 6 runs under new seeds" in text
         assert len(found.replicates) == 6
-        assert f"round {found.id}" in text
+        assert "Hand over, of tree noisy (20 configurations):" in text
 
 
 def test_a_direction_that_is_missing_is_asked_for_as_an_option(tmp_path: Path) -> None:

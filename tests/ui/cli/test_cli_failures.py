@@ -88,7 +88,7 @@ def test_errors_name_what_one_types(store):
     where = " ".join(store)
     assert f"to add a parameter: refine branch {where} --edit NAME=VALUE --previous NAME=VALUE" in told
     assert "round." not in told
-    checks = run("checks", *store).stdout
+    checks = run("checks", *store, "--why").stdout
     assert f"refine roles {where} NAME=scientific" in checks
     assert "round.set_roles" not in checks
 

@@ -129,12 +129,13 @@ def test_the_person_sees_what_decides(walk, tmp_path, objective):
     person = Person("dropout", "", "", "a", "a", "a", "", "", "a", "", "n")
     found = walk(tmp_path / "t.db", person, root)
     shown = "\n".join(person.shown)
-    assert "What 100 trials say about value" in shown
+    assert "What matters:" in shown
     assert "dropout, level by level" in shown
-    assert "The proposed space keeps" in " ".join(shown.split())
+    assert "Proposed for the next round:" in shown
+    assert "chance to lose more than" in shown
     assert "Before you decide on round" in shown
     assert "If you accept this" in shown
-    assert "\nnext:" not in shown  # the next question says that
+    assert "\nNext " not in shown  # the next question says that
     assert found.round.parent.id == root
     assert len(found.round.trials) == 0
 

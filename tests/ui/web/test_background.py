@@ -10,7 +10,7 @@ import time
 import pytest
 
 import refine
-from refine.errors import ReviewError
+from refine.errors import RefineWarning, ReviewError
 from refine.ui.web.background import Background
 from refine.ui.web.session import Session
 
@@ -100,9 +100,10 @@ def test_a_round_ends_in_order_with_the_server(made, background):
     assert not job["running"]
     assert "stopped by SIGTERM; every finished trial is stored" in job["log"]
     assert 0 < len(found.trials) < 40
-    found.run(
-        progress=False, trials=1, objective=lambda p: p["x"], name="objectives_here.score"
-    )  # no lease is left
+    with pytest.warns(RefineWarning, match="another version of the objective's code"):
+        found.run(
+            progress=False, trials=1, objective=lambda p: p["x"], name="objectives_here.score"
+        )  # no lease is left
 
 
 def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background):

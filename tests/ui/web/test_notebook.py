@@ -178,7 +178,7 @@ def test_in_jupyterlab_a_bound_is_dragged_and_accepted(browser, lab, tmp_path):
     page.locator(".jp-CodeCell").nth(0).click()
     page.keyboard.press("Shift+Enter")
     page.keyboard.press("Shift+Enter")
-    page.wait_for_selector(".refine-notebook .refine-numbers [data-number]", timeout=90_000)
+    page.wait_for_selector(".refine-notebook .refine-numbers [data-number]", state="attached", timeout=90_000)
     settled(page)
     page.get_by_label("Accepted risk of the proposal").press("End")
     until(page, "document.querySelector('.refine-python pre').textContent.includes('risk=0.3')")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from pages import SPACE, score
 
 import refine
 from refine.errors import AnalysisError
@@ -15,6 +16,13 @@ from refine.report.pages.proposal import why
 from refine.store import reader
 from refine.ui.web.content import MISSING
 from refine.ui.web.session import Session
+
+
+@pytest.fixture
+def root(tree):
+    """Its noise isn't known, so that the proposals differ by risk."""
+    made = tree.add_round(SPACE, score, n=120, seed=3, note="first look")
+    return made.run(progress=False, check_noise=False)
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ def test_proposals_by_risk_and_their_bounds(session, root):
     review = shown(session, root)["review"]
     options = root.propose(keep=False).options()
     assert [(o["risk"], o["up_to"]) for o in review["options"]] == [(o.risk, o.up_to) for o in options.rows]
-    assert [o["name"] for o in review["options"]] == ["1 %", "5 %", "15 %", "30 %"]
+    assert [o["name"] for o in review["options"]] == ["1 %", "5 to 30 %"]
     assert review["option"] == 1
     panels = {p["name"]: p for p in review["panels"]}
     for row, option in zip(review["options"], options.rows, strict=True):
@@ -96,13 +104,13 @@ def test_proposals_by_risk_and_their_bounds(session, root):
         == "lr below 1 and above 1.5; dropout above 0.1; units below 8 and above 16; optimizer SGD"
     )
     assert bold["text"] == (
-        f"30 %; leaves: {bold['leaves']}; share of the space that stays 0.4 %; "
-        "chance that the best stays about 0.90; best trials that stay 3 of 12"
+        f"5 to 30 %; leaves: {bold['leaves']}; share of the space that stays 0.4 %; "
+        "chance that the best stays about 0.99; best trials that stay 3 of 12"
     )
     assert bold["numbers"] == {
         "best trials that stay": "3 of 12",
         "share of the space that stays": "0.4 %",
-        "chance that the best stays": "0.90",
+        "chance that the best stays": "0.99",
     }
 
 
