@@ -88,7 +88,7 @@ def test_a_gradient_boosting_in_a_space_as_people_write_it(tmp_path):
     assert (
         "validation_fraction  float, step 0.05, when early_stopping: 0.05, 0.1, 0.15, 0.2, 0.25, 0.3" in said
     )
-    assert "Review of round" in said
+    assert re.search(r"^Round \w+: 24 trials\. Best ", said, flags=re.MULTILINE)
     assert lines_of("gradient_boosting.py") < 25
     (root,) = refine.Tree("boosting", store=str(tmp_path / "store.db")).rounds
     trials = root.trials
@@ -99,7 +99,9 @@ def test_a_gradient_boosting_in_a_space_as_people_write_it(tmp_path):
 
 
 def test_a_function_of_ones_own_in_a_space_as_people_write_it(tmp_path):
-    assert "Review of round" in run("own_function.py", "12", cwd=tmp_path)
+    assert re.search(
+        r"^Round \w+: 12 trials\. Best ", run("own_function.py", "12", cwd=tmp_path), flags=re.MULTILINE
+    )
     assert lines_of("own_function.py") < 25
     with refine.Tree(store=tmp_path / "own.db") as tree:
         root = tree["root"]

@@ -158,13 +158,12 @@ def _range(
     step, ends = level_spacing(old), np.array([0.0, 1.0])
     reach, ticks = _HALF * step, []
     stay: list[Floats] = []
-    if new != old and isinstance(new, Range):
-        raw = np.clip([float(new.low), float(new.high)], 1e-300 if old.log else None, None)
+    if new != old:
+        parts = [(new.low, new.high)] if isinstance(new, Range) else [(v, v) for v in new.grid]
+        raw = np.array(parts, dtype=float)  # may lie outside what it was
         first, last = old.ends()
-        stay = [((np.log(raw) if old.log else raw) - first) / (last - first)]
-        ticks = [float(new.low), float(new.high)]
-    elif new != old:
-        stay = [old.unit(np.array([float(v), float(v)])) for v in new.grid]
+        stay = list((old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first))
+        ticks = [float(new.low), float(new.high)] if isinstance(new, Range) else []
     for part in stay:
         low, high = (float(v) for v in scale.at(part + np.array([-reach, reach])))
         ax.axvspan(low, high, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)

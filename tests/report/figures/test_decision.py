@@ -102,3 +102,11 @@ def test_a_review_draws_what_is_proposed_or_edited(tmp_path):
         assert edited[0, 0].get_title("left").startswith("What is decided")
         assert edited.shape == (edited.size, 1)
         assert "→ 2 to 3" in [text for ax in edited.flat for text in texts(ax)]
+
+
+def test_a_list_beyond_the_range_is_shaded_where_it_lies(found):
+    panels = figures.decision(found, {"dropout": Categorical([0.1, 0.9])})
+    lower, upper = (_span(s) for s in _shades(panels[0, 0]))
+    assert lower[0] < 0.1 < lower[1]
+    assert upper[0] < 0.9 < upper[1]
+    assert panels[0, 0].get_xlim()[1] >= upper[1]
