@@ -88,7 +88,7 @@ def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, r
     (seen,) = review.suggestions
     assert seen.probability == pytest.approx(review.proposal.probability_of(bold(review).space))
     assert seen.volume_kept == pytest.approx(bold(review).volume_kept)
-    text = str(review)
+    text = str(review.details)
     assert "suggested by" in text
     assert "rates below 1.25 never won" in text
     taken = review.edit(junk=(1, 3)).take(1)

@@ -298,7 +298,7 @@ def test_what_trials_did_not_read_is_offered_as_a_condition(tmp_path):
     review = root.propose()
     (call,) = [
         b.call
-        for b in review.page().blocks
+        for b in review.page().details.blocks
         if getattr(b, "text", "").startswith("The objective read momentum only")
     ]
     assert "when=\"optimizer == 'sgd'\"" in str(call)

@@ -81,6 +81,9 @@ def lock(store, *seconds):
     return process
 
 
+@pytest.mark.filterwarnings(
+    "ignore:.*ran another version of the objective's code:refine.errors.RefineWarning"
+)
 def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
     store = tmp_path / "refine.db"
     with refine.Tree("q", store=f"sqlite:///{store}?timeout=0.2") as tree:

@@ -60,7 +60,7 @@ def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it
     positions = np.column_stack([SPACE[n].unit(c) for n, c in SPACE.columns(rows).items()])
     moved = posterior_of(analysis, positions).mean - posterior_of(without, positions).mean
     assert moved[0] > moved[1] + 0.02
-    assert "is in no test" in str(root.propose())
+    assert "is in no test" in str(root.propose().details)
 
     root.run(n=50, progress=False)
     assert (root.trials["origin"] == "exploit").sum() == 20
