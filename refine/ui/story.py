@@ -49,9 +49,10 @@ def two_rounds(tree: Tree, root: Round, folder: Path, n: int, workers: int = 1) 
     before, after = root.trials["value"], child.trials["value"]
     sides = max if root.direction == "maximize" else min
     won = tree.winner()
+    said = f"{won}\n\n{conclusion(won)}" if won else "No trial may be called best."
     typer.echo(
         f"What came of it: the median trial went from {score(before.median())} to {score(after.median())}, the best from "
-        f"{score(sides(before.dropna()))} to {score(sides(after.dropna()))}.\n\n{won}\n\n{conclusion(won)}\n"
+        f"{score(sides(before.dropna()))} to {score(sides(after.dropna()))}.\n\n{said}\n"
     )
     where = shlex.quote(tree.store.removeprefix("sqlite:///"))
     typer.echo(f"Decide on the next round by looking:\n\n    refine review {where} {child.id}")
