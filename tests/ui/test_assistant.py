@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 
 import objectives
 import refine
-from refine.errors import RefineError, ReviewError
+from refine.errors import RefineError, RefineWarning, ReviewError
 from refine.ui.assistant import Assistant
 
 mcp = pytest.importorskip("mcp")
@@ -120,17 +121,22 @@ def test_a_person_may_let_it_decide(store):
         assert tree[first].decisions[-1].author == "agent:assistant"
 
 
-def test_runs_under_new_seeds_that_fail_count_against_the_budget(store):
+def test_runs_under_new_seeds_that_fail_count_against_the_budget(tmp_path, space):
+    store = tmp_path / "noisy.db"
+
+    def noisy(params, trial):
+        return objectives.bowl(params) + random.Random(trial.seed).gauss(0, 0.1)
+
     def broken(params, trial):
         raise ValueError("no disk")
 
     with refine.Tree("study", store=store) as tree:
-        first = tree.rounds[0]
+        first = tree.add_round(space, noisy, n=30, seed=1).run(progress=False, check_noise=False)
         name = first.node.objective
         worst = {n: first.trials.sort_values("value").iloc[0][n] for n in first.space}
     given = {"objective": broken, "name": name}
     assistant = Assistant(lambda: refine.Tree("study", store=store), budget=2, objective_of=lambda _: given)
-    with pytest.raises(RefineError):
+    with pytest.raises(RefineError), pytest.warns(RefineWarning, match="another version of the objective"):
         assistant.judge("best", worst, seeds=2)
     assert assistant.ran > 0
     with pytest.raises(ReviewError, match="left of a budget of 2"):
