@@ -138,7 +138,8 @@ def run_round(
         tasks = tasks if most is None else itertools.islice(tasks, most)
         over = options.ending.begin()
         _log.info("round %s: %d of %d trials to run", node.id, todo, total)
-        _warn_of_code(node, records, code)
+        if choose is None:  # the planned run has said it
+            _warn_of_code(node, records, code)
         ours = {**commit_of(source_file(objective)), **called(node.objective, objective)}
         store.add_environment(stored.pk, {**environment(options.threads), **ours})
         known: dict[tuple[tuple[str, str], ...], str] = {}

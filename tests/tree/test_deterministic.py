@@ -65,7 +65,7 @@ def test_folds_say_what_the_winner_is_worth_on_other_data(tmp_path):
     """A deterministic score over folds is exact, and tells little of other data."""
     with refine.Tree("folds", store=tmp_path / "refine.db") as study:
         made = study.add_round(
-            {"x": (0, 10), "y": (0, 10)}, lambda p: {"acc": [rough(p) + k for k in (0, 0.3, 0.1)]}, metric="acc", n=20,
+            {"x": (0, 10), "y": (0, 10)}, lambda p: {"acc": [rough(p) + k * p["y"] for k in (0, 0.3, 0.1)]}, metric="acc", n=20,
         )  # fmt: skip
         made.run(progress=False)
         assert "New data" in str(study.winner())
