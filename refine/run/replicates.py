@@ -99,7 +99,7 @@ def measure_noise(
         def choose(records: Records, best: list[str] = best, runs: int = runs) -> list[Task]:
             return replicate_tasks(node, records, best, runs, options.again)
 
-        run_round(store, stored, objective, goal, options, choose=choose)
+        run_round(store, stored, objective, goal, options, choose=choose, told=True)
 
 
 def check_times(top: int, runs: int, called: str = "seeds") -> None:

@@ -74,6 +74,7 @@ def run_round(
     *,
     choose: Callable[[Records], list[Task]] | None = None,
     steer: Callable[[Records], Steering] | None = None,
+    told: bool = False,
 ) -> None:
     """Runs what is left of a round's plan.
 
@@ -85,6 +86,7 @@ def run_round(
         options: What trials run on, what is shown, and which run again.
         choose: Says what to run instead of the plan, given all trials so far, replicates among them.
         steer: Makes the tasks of a round that results steer, given its trials so far with their curves.
+        told: Whether a run just before has warned of edited code.
 
     Raises:
         ObjectiveError: The objective can't be called with a configuration, or its outcome lacks the metric, or the metric
@@ -138,7 +140,7 @@ def run_round(
         tasks = tasks if most is None else itertools.islice(tasks, most)
         over = options.ending.begin()
         _log.info("round %s: %d of %d trials to run", node.id, todo, total)
-        if choose is None:  # the planned run has said it
+        if not told:
             _warn_of_code(node, records, code)
         ours = {**commit_of(source_file(objective)), **called(node.objective, objective)}
         store.add_environment(stored.pk, {**environment(options.threads), **ours})
