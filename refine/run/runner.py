@@ -174,9 +174,9 @@ def run_round(
         for task, outcome in outcomes:
             held()
             if text := outcome_fault(outcome.metrics, outcome.curve, outcome.seconds):
-                told = f"what the objective returned can't be stored: {text}"
+                error = f"what the objective returned can't be stored: {text}"
                 outcome = outcome._replace(
-                    state="failed", metrics={}, curve={}, error=told, seconds=_kept(outcome.seconds)
+                    state="failed", metrics={}, curve={}, error=error, seconds=_kept(outcome.seconds)
                 )
             state = outcome.state
             try:
