@@ -16,6 +16,13 @@ Every error states the rule, the value that broke it and what to do instead::
 
 All of them can be caught as ``RefineError``; each is a ``ValueError`` or a ``RuntimeError`` as well,
 so code that knows nothing of refine treats them sensibly.
+
+Examples:
+    >>> try:
+    ...     refine.Float(0.5, 0.2)
+    ... except refine.SpaceError as error:
+    ...     print(error)
+    low must be < high, got (0.5, 0.2); swap them?
 """
 
 from __future__ import annotations

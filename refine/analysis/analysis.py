@@ -148,6 +148,11 @@ class Analysis(Shown):
         drawn: Whether imported trials look evenly drawn; ``None`` of others.
         others: Of a round with several goals, the analyses of the further ones, of the same trials.
         said: What somebody believes about where the best value lies, if anybody does. No test knows of it.
+
+    Examples:
+        >>> analysis = root.analyze()
+        >>> [e.name for e in analysis.parameters if e.q <= 0.05], dict(analysis.states)
+        (['lr', 'dropout'], {'complete': 30})
     """
 
     space: Space
@@ -345,6 +350,11 @@ def analyze(
     Raises:
         AnalysisError: A column is missing; or fewer than 10 finished space-filling trials lie inside the space, and results
             chose none of the others or there are fewer than 10 in all.
+
+    Examples:
+        >>> analysis = refine.analyze({"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}, root.trials, value="value")
+        >>> analysis.n_space_filling
+        30
     """
     check_direction(direction)
     check_frame(frame)

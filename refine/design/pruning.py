@@ -40,6 +40,18 @@ class Pruner:
 
     Source: the median rule of Golovin et al. (2017), 'Google Vizier', on the best values so far in place of running
     means.
+
+    Examples:
+        >>> def train(p, trial):
+        ...     for epoch in range(20):
+        ...         trial.report(epoch, {"acc": p["lr"] * epoch})
+        ...         if trial.should_prune():
+        ...             break
+        ...     return {"acc": p["lr"] * epoch}
+        >>> pruner = refine.Pruner(keep=0.5, warmup=5, min_trials=5)
+        >>> pruned = tree.add_round({"lr": (0.1, 1.0, 30)}, train, metric="acc", n=20, pruner=pruner)
+        >>> pruned.run(progress=False).trials["state"].value_counts().to_dict()
+        {'complete': 12, 'pruned': 8}
     """
 
     keep: float = 0.5

@@ -42,6 +42,11 @@ class Change:
         reasons: Why; see :data:`refine.analysis.reason.CODES`.
         risk: Probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
             that can't be stated.
+
+    Examples:
+        >>> change = root.propose().proposal.changes[0]
+        >>> change.name, change.kind, change.new.high, change.sure, change.reasons[0].code
+        ('lr', 'narrow', 2.0, 'sure', 'trend')
     """
 
     name: str

@@ -112,6 +112,11 @@ class Proposal(Shown):
         offers: Flat parameters that could be fixed where they cost least; no part of ``space``.
         advice: How large the next round should be.
         subject_to: Metric constraints that the claim's values meet.
+
+    Examples:
+        >>> proposal = root.propose().proposal
+        >>> proposal.space["lr"].high, proposal.claim.probability > 0.95
+        (2.0, True)
     """
 
     old: Space
@@ -395,6 +400,11 @@ def propose(
 
     Raises:
         AnalysisError: ``risk`` or ``epsilon`` out of range.
+
+    Examples:
+        >>> proposal = refine.propose(root.analyze(), risk=0.1)
+        >>> proposal.risk, proposal.volume_kept < 0.2
+        (0.1, True)
     """
     check_risk(risk)
     if not isinstance(analysis, Analysis):

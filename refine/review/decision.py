@@ -44,6 +44,12 @@ class Decision:
         followed: Parameters whose proposed change went back, wholly or in part, with what was edited or rejected.
         forecast: What the child's space-filling trials were expected to show, from the evidence at that moment; ``None``
             where nothing was forecast.
+
+    Examples:
+        >>> root.propose().decline("more trials first", author="mia")
+        >>> decision = root.decisions[-1]
+        >>> decision.kind, decision.note, decision.author, decision.child
+        ('declined', 'more trials first', 'mia', None)
     """
 
     kind: str

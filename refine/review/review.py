@@ -108,6 +108,11 @@ class Review(Shown, Generic[R]):
         analysis: The evidence it rests on.
         edits: What the person set, by parameter.
         rejected: Parameters whose change the person turned down.
+
+    Examples:
+        >>> review = root.propose()
+        >>> review.space["lr"].high, round(review.volume_kept, 2)
+        (2.0, 0.02)
     """
 
     round: R
@@ -117,7 +122,7 @@ class Review(Shown, Generic[R]):
     rejected: tuple[str, ...] = ()
 
     def edit(self, edits: Mapping[str, Any] | None = None, /, **named: Any) -> Self:
-        """Sets parameters: ``edit(dropout=(0, 0.2))``.
+        """Sets parameters.
 
         Args:
             edits: For names that are no Python identifiers.
@@ -126,6 +131,10 @@ class Review(Shown, Generic[R]):
 
         Raises:
             ReviewError: An unknown name or a broken notation. Nothing is changed.
+
+        Examples:
+            >>> review.edit(dropout=(0, 0.2)).space["dropout"].grid
+            (0.0, 0.03, 0.07, 0.1, 0.13, 0.17, 0.2)
         """
         if edits is not None and not isinstance(edits, Mapping):
             raise ReviewError(f"edit takes parameters by name, edit(dropout=(0, 0.2)), got {edits!r}")
@@ -138,6 +147,10 @@ class Review(Shown, Generic[R]):
 
         Raises:
             ReviewError: An unknown name, or none.
+
+        Examples:
+            >>> review.reject("lr").space["lr"] == root.space["lr"]
+            True
         """
         if not names:
             raise ReviewError(
@@ -168,6 +181,10 @@ class Review(Shown, Generic[R]):
 
         Raises:
             AnalysisError: The proposal was read back, so that its posterior is gone.
+
+        Examples:
+            >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
+            [(0.01, 0.3, 1)]
         """
         return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
 
@@ -179,6 +196,10 @@ class Review(Shown, Generic[R]):
 
         Raises:
             AnalysisError: ``risk`` out of range.
+
+        Examples:
+            >>> review.at(0.3).proposal.risk
+            0.3
         """
         return replace(self, proposal=self.round._as_stored(self.proposal.at(risk)))
 
@@ -250,6 +271,10 @@ class Review(Shown, Generic[R]):
             AnalysisError: The trials say nothing about the space, as where a parameter was added.
             DesignError: ``n`` is no whole number >= 1.
             ReviewError: A share out of range, or a price that is no number >= 0.
+
+        Examples:
+            >>> review.worth(n=30).verdict
+            'STOP'
         """
         check_shares(exploit, audit)
         number = isinstance(price, (int, float)) and not isinstance(price, bool)
@@ -342,6 +367,11 @@ class Review(Shown, Generic[R]):
         Raises:
             DesignError: More configurations than exist.
             ReviewError: The note is no text.
+
+        Examples:
+            >>> child = review.edit(dropout=(0, 0.2)).accept("low dropout only", n=10)
+            >>> child.n, child.parent.decisions[-1].kind
+            (10, 'edited')
         """
         space = self.space
         kind = "edited" if self.edited or self.rejected else "accepted"
@@ -407,6 +437,11 @@ class Review(Shown, Generic[R]):
         Raises:
             ReviewError: An unknown name or a broken notation.
             DesignError: ``n`` or ``workers`` is no whole number >= 1.
+
+        Examples:
+            >>> preview = review.preview(dropout=(0, 0.2), n=20)
+            >>> preview.top_kept, preview.left  # of the best ten; configurations left to run
+            (2, 68)
         """
         for name, value in (("n", n), ("workers", workers)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -420,7 +455,13 @@ class Review(Shown, Generic[R]):
         return self.round._checks(self.analysis, self.proposal, self._worth)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
-        """Turns the whole proposal down; the decision is stored."""
+        """Turns the whole proposal down; the decision is stored.
+
+        Examples:
+            >>> review.decline("run more of this round first")
+            >>> root.decisions[-1].kind, root.children
+            ('declined', ())
+        """
         who = check_author(author)
         decision = Decision("declined", self.proposal.digest, None, {}, (), None, check_note(note), who)
         self.round._keep_proposal(self.proposal)

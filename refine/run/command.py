@@ -53,6 +53,11 @@ class Command:
 
     Raises:
         ObjectiveError: The command is no text, is empty, can't be split into words, or its program isn't found.
+
+    Examples:
+        >>> program = refine.Command("echo {lr}")
+        >>> tree.add_round({"lr": [0.1, 0.2]}, program, n=2).run(progress=False).best_params
+        {'lr': 0.2}
     """
 
     def __init__(

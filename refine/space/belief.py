@@ -40,6 +40,12 @@ class Near:
 
     Raises:
         SpaceError: Not exactly one width, a width that is not positive (a factor of 1 or less), or no finite number.
+
+    Examples:
+        >>> belief = {"lr": refine.Near(1.5, within_factor=2), "dropout": refine.Near(0.1, within=0.1)}
+        >>> believed = tree.add_round({"lr": (0.1, 5.0), "dropout": (0.0, 0.5)}, score, n=20, belief=belief)
+        >>> believed.run(progress=False).trials["origin"].value_counts().to_dict()
+        {'space_filling': 10, 'exploit': 10}
     """
 
     value: float

@@ -38,6 +38,10 @@ class Categorical(Parameter):
 
     Raises:
         SpaceError: No values, a value twice, NaN, an object that can't be imported again, or ``ordered`` is no bool.
+
+    Examples:
+        >>> refine.Categorical([32, 16, 64]).ordered, refine.Categorical(["adam", "sgd"]).ordered
+        (True, False)
     """
 
     values: Sequence[Any] = field(compare=False)

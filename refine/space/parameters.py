@@ -278,6 +278,12 @@ class Float(Range):
     Raises:
         SpaceError: Ends that are no finite numbers, reversed or equal, or off the step; fewer than 2 levels; a
             logarithm of zero or less.
+
+    Examples:
+        >>> refine.Float(0, 0.5, 6).grid
+        (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+        >>> refine.Float(1e-3, 10, 5, log=True).grid
+        (0.001, 0.01, 0.1, 1.0, 10.0)
     """
 
     low: float
@@ -331,13 +337,17 @@ class Integer(Range):
             every integer up to 20 of them, else about ten round ones.
         log: Whether the scale is logarithmic; then ``low`` must be positive.
         within: As for :class:`Float`.
-        step: As for :class:`Float`: ``Integer(8, 128, step=8)``.
-        base: As for :class:`Float`: ``Integer(16, 512, base=2)``.
+        step: As for :class:`Float`.
+        base: As for :class:`Float`.
         when: As for :class:`Float`.
         otherwise: As for :class:`Float`.
 
     Raises:
         SpaceError: Ends that are no integers, reversed, equal, beyond 2**53 or off the step; more levels than integers.
+
+    Examples:
+        >>> refine.Integer(16, 128, base=2).grid, refine.Integer(8, 32, step=8).grid
+        ((16, 32, 64, 128), (8, 16, 24, 32))
     """
 
     low: int

@@ -95,6 +95,12 @@ class Space(Shown, Mapping[str, Parameter]):
 
     The grid is never built: ``size`` is an exact integer, ``configuration`` and ``cell`` convert between a
     configuration and its number (mixed radix, the last parameter fastest) at any size.
+
+    Examples:
+        >>> momentum = refine.Float(0, 0.9, 10, when="optimizer == 'sgd'")
+        >>> space = refine.Space({"optimizer": ["adam", "sgd"], "momentum": momentum, "layers": (1, 3)})
+        >>> space.size, space.configuration(0)
+        (33, {'optimizer': 'adam', 'layers': 1})
     """
 
     def __init__(self, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> None:

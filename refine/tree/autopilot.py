@@ -85,6 +85,11 @@ def autopilot(
         ReviewError: A tree without rounds.
         DesignError: ``rounds`` or ``n`` below 1, or a ``budget`` that the first round alone exceeds.
         AnalysisError: Too few trials of the first round have finished.
+
+    Examples:
+        >>> last = refine.autopilot(root, rounds=2, n=20, risk=0.3, progress=False)
+        >>> last.id == root.id  # another round is not worth it
+        True
     """
     for what, count in (("rounds", rounds), ("n", n)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):

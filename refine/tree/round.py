@@ -80,13 +80,18 @@ RoundHook = Callable[["Round"], object]
 class Round(Shown):
     """A node of the refinement tree that can be run.
 
-    Made by :meth:`Tree.add_round`, :meth:`Review.accept` and :meth:`branch`; never by hand.
+    Made by :meth:`Tree.add_round`, :meth:`Review.accept` and :meth:`branch`; never by hand. In examples ``root`` is the one that
+    :class:`Tree`'s makes.
 
     Attributes:
         context: Its store and tree, and what was given in this process.
         node: Its frozen content.
         metric: Which metric is its value.
         direction: ``"maximize"`` or ``"minimize"``.
+
+    Examples:
+        >>> len(root.trials), root.metric, root.direction, root.space["lr"].high
+        (30, 'value', 'maximize', 5.0)
     """
 
     context: Context
@@ -297,6 +302,10 @@ class Round(Shown):
             RoundBusyError: Another process is running this round.
             StoreError: The disk is full, or the store locked; what had finished is stored.
             KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on.
+
+        Examples:
+            >>> root.run(n=40, workers=1, progress=False).trials["state"].value_counts().to_dict()
+            {'complete': 40}
         """
         check_flag("check_noise", check_noise)
         if not self.node.adaptive:
@@ -370,6 +379,14 @@ class Round(Shown):
         Raises:
             AnalysisError: No trial has finished that may be called best.
             DesignError: ``top`` or ``seeds`` is no whole number >= 1.
+
+        Examples:
+            >>> root.replicate(top=2, seeds=2, progress=False).replicates[["lr", "replicate", "value"]]
+                lr  replicate   value
+            0  1.5          1  0.9998
+            1  1.0          1  0.9968
+            2  1.5          2  0.9998
+            3  1.0          2  0.9968
         """
         chosen = self.context.objective_of(self.node, objective, name)
         place = self.context.store, self._stored, chosen, self.goal
@@ -506,7 +523,14 @@ class Round(Shown):
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics."""
+        """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics.
+
+        Examples:
+            >>> root.trials[["lr", "dropout", "value"]].head(2)
+                lr  dropout   value
+            0  1.5      0.3  0.9398
+            1  4.0      0.0  0.8648
+        """
         records = self.context.reader.records([self._stored.pk], curves=self._metric.curves)
         return table(self.space, records, self._metric)
 
@@ -570,6 +594,10 @@ class Round(Shown):
         """The row of the best observed trial; ``None`` before the first has finished. See :meth:`recommend`.
 
         A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
+
+        Examples:
+            >>> root.best[["lr", "dropout", "value"]].to_dict()
+            {'lr': 1.5, 'dropout': 0.0, 'value': 0.9998}
         """
         if self._large and self._metric.plain:
             found = self.context.reader.best_record(self._stored.pk, self.goal)
@@ -598,6 +626,10 @@ class Round(Shown):
 
         It has the best posterior mean of those that the round evaluated, of whatever origin, given the trials of this
         round and of those it came from. :attr:`best` is the best observed trial, which overstates its configuration.
+
+        Examples:
+            >>> root.recommend().params
+            {'dropout': 0.0, 'lr': 1.5}
         """
         here = self._at_once()
         place = here.context.reader, here._judged_alike, f"round {self.id}"
@@ -662,6 +694,11 @@ class Round(Shown):
 
         Raises:
             AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
+
+        Examples:
+            >>> analysis = root.analyze()
+            >>> analysis["lr"].correlation.estimate < -0.8, analysis["lr"].q < 0.01
+            (True, True)
         """
         chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
         direction = check_direction(direction or self.direction)
@@ -681,6 +718,10 @@ class Round(Shown):
 
         Raises:
             AnalysisError: The round can't be analysed yet, or no trial may be called best.
+
+        Examples:
+            >>> [check.key for check in root.checks().checks if check.verdict == "warn"]
+            ['goal', 'worth']
         """
         here = self._at_once()
         found = here.analyze() if analysis is None else analysis
@@ -726,6 +767,11 @@ class Round(Shown):
                 what its trials can tell apart. Of several goals one by the name of each metric.
             seed: Seed of every random draw of the analysis.
             keep: Whether to store the proposal now; else it is stored when it is decided upon.
+
+        Examples:
+            >>> review = root.propose(risk=0.05)
+            >>> [(c.name, c.kind, c.new.low, c.new.high) for c in review.proposal.changes]
+            [('lr', 'narrow', 1.5, 2.0), ('dropout', 'narrow', 0.0, 0.1)]
         """
         check_risk(risk, None if isinstance(epsilon, Mapping) else epsilon)
         analysis = self.analyze(seed=seed)
@@ -792,6 +838,10 @@ class Round(Shown):
 
         Raises:
             AnalysisError: No trial has finished that may be called best.
+
+        Examples:
+            >>> root.optimism().expected  # no noise: the best is as good when trained again
+            0.9998
         """
         here = self._at_once()
         if analysis is None:
@@ -830,6 +880,10 @@ class Round(Shown):
 
         Raises:
             AnalysisError: No number >= 0.
+
+        Examples:
+            >>> root.set_epsilon(0.01).propose().claim.epsilon
+            0.01
         """
         self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
         return self
@@ -851,6 +905,12 @@ class Round(Shown):
 
         Raises:
             ReviewError: There is no such trial, or no reason.
+
+        Examples:
+            >>> root.exclude(root.trials["lr"] > 4.5, "the clock ran wrong", author="mia")
+            3
+            >>> root.trials["state"].value_counts().to_dict()
+            {'complete': 27, 'excluded': 3}
         """
         return self._mark(rows, excluded=True, note=reason, author=author)
 
@@ -981,6 +1041,11 @@ class Round(Shown):
         Raises:
             ReviewError: ``previous`` names a parameter that is not new.
             SpaceError: The space breaks a rule.
+
+        Examples:
+            >>> child = root.branch({"lr": (0.01, 1.0, 5), "dropout": 0.0}, note="smaller rates", n=4)
+            >>> child.parent.id == root.id, len(child.run(progress=False).trials)
+            (True, 4)
         """
         new = space if isinstance(space, Space) else Space(space)
         decision = Decision("branched", "", new, {}, (), None, check_note(note), check_author(author))
@@ -1101,6 +1166,10 @@ class Round(Shown):
 
         Raises:
             StoreError: A file stands where the folder is to be.
+
+        Examples:
+            >>> root.report("reports").name
+            '1-root.md'
         """
         where = check_folder(folder)
         written: Path = provided("round.report")(self, where, proposal, only_proposal, html)

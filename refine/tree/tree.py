@@ -83,6 +83,14 @@ class Tree(Exchange, Shown):
     Raises:
         StoreError: The store can't be opened.
         NotFoundError: The tree does not exist and ``create`` is false; or there is no name, and not just one tree.
+
+    Examples:
+        >>> def score(p):
+        ...     return 1 - 0.02 * (p["lr"] - 1.4) ** 2 - 0.2 * p["dropout"]
+        >>> tree = refine.Tree("example", store="refine.db")
+        >>> root = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, score, n=30, seed=7)
+        >>> root.run(progress=False)
+        <Round ... of example>
     """
 
     def __init__(
@@ -199,6 +207,14 @@ class Tree(Exchange, Shown):
 
         Raises:
             RefineError: A subclass that says what is wrong; nothing has been written then.
+
+        Examples:
+            >>> def train(p):
+            ...     return {"loss": p["lr"] * p["units"], "size": p["units"]}
+            >>> space = {"units": [8, 16, 32], "lr": refine.Float(1e-4, 0.1, log=True), "epochs": 20}
+            >>> other = tree.add_round(space, train, metric="loss", direction="minimize", subject_to=["size >= 10"], n=30)
+            >>> other.run(progress=False).best_params
+            {'epochs': 20, 'lr': 0.0001, 'units': 16}
         """
         searched = space if isinstance(space, Space) else Space(space)
         wants_trial(objective, searched)
@@ -301,6 +317,11 @@ class Tree(Exchange, Shown):
 
         Raises:
             NotFoundError: There is none, there are several, or the round is of another tree.
+
+        Examples:
+            >>> child = root.branch({"lr": (1.0, 2.0, 11), "dropout": 0.0}, n=5)
+            >>> tree.round("root").n, tree.round("1.1").n, tree["last"].n
+            (30, 5, 5)
         """
         return self._own(which)
 
@@ -336,6 +357,11 @@ class Tree(Exchange, Shown):
         Raises:
             StoreError: The name is no text, an id, or says where a round is: ``last``, ``root`` or a path such as ``1.2``.
             NotFoundError: No such round in this tree.
+
+        Examples:
+            >>> tree.tag(root, "paper")
+            >>> tree["paper"].n
+            30
         """
         nodes = self._context.nodes
         if not isinstance(name, str) or not name.strip() or name in nodes:
@@ -360,7 +386,13 @@ class Tree(Exchange, Shown):
     # Looking back.
 
     def diff(self, a: Round | str, b: Round | str) -> Comparison:
-        """What differs between two rounds; it prints itself, and ``.report(folder)`` writes it."""
+        """What differs between two rounds; it prints itself, and ``.report(folder)`` writes it.
+
+        Examples:
+            >>> child = root.branch({"lr": (0.5, 1.5, 11), "dropout": 0.0}, n=9).run(progress=False)
+            >>> round(tree.diff(root, child).volume_kept, 2)
+            0.04
+        """
         return compare(self._resolve(a), self._resolve(b))
 
     def compare(self, other: Tree | Round) -> StudyComparison:
@@ -390,6 +422,10 @@ class Tree(Exchange, Shown):
         The best of many noisy values overstates its configuration; :meth:`winner` is the one to hand over.
 
         Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
+
+        Examples:
+            >>> tree.best()[["lr", "dropout", "value"]].to_dict()
+            {'lr': 1.5, 'dropout': 0.0, 'value': 0.9998}
         """
         found = best_of(self._at_once().rounds)
         if found is None:
@@ -424,6 +460,11 @@ class Tree(Exchange, Shown):
         all rounds; runs under new seeds count as more values of theirs. It says what to expect when it is trained again.
 
         Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
+
+        Examples:
+            >>> winner = tree.winner()
+            >>> winner.params, winner.expected
+            ({'dropout': 0.0, 'lr': 1.5}, 0.9998)
         """
         here = self._at_once()
         known = [(r._stored, r.goal) for r in comparable(here.rounds)]
@@ -462,6 +503,12 @@ class Tree(Exchange, Shown):
             AnalysisError: No trial has finished that may be called best.
             DesignError: ``budget`` or ``top`` is no whole number >= 1.
             ObjectiveError: A round was reopened and no objective given.
+
+        Examples:
+            >>> print(tree.confirm(budget=20, progress=False))
+            Hand over, of tree example (30 configurations):
+            ...
+            Race     there is nothing to confirm: every run again gives the same value.
         """
         known = [(r._stored, r.goal) for r in comparable(self.rounds)]
         epsilon = known[-1][0].node.epsilon if known else None
@@ -504,6 +551,10 @@ class Tree(Exchange, Shown):
             NotFoundError: There is no such round.
             ObjectiveError: A round was reopened and no objective given.
             ReviewError: No trial ran such a configuration, several did, or both are the same.
+
+        Examples:
+            >>> tree.judge("winner", {"lr": 1.5, "dropout": 0.3}).verdict
+            'KEEP'
         """
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
             raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
@@ -664,7 +715,13 @@ class Tree(Exchange, Shown):
         return unlock(self._context, self._own(which)._stored, note, author)
 
     def log(self) -> pd.DataFrame:
-        """Everything that happened, oldest first: ``time, event, round, child, author, note``."""
+        """Everything that happened, oldest first: ``time, event, round, child, author, note``.
+
+        Examples:
+            >>> child = root.branch({"lr": (0.5, 1.5, 11), "dropout": 0.0}, n=9, note="no dropout", author="mia")
+            >>> tree.log()[["event", "author", "note"]].iloc[-1].tolist()
+            ['branched', 'mia', 'no dropout']
+        """
         import pandas as pd
 
         rows: list[tuple[float, str, str, str, str, str]] = []
@@ -698,6 +755,11 @@ class Tree(Exchange, Shown):
 
         One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling trials that were planned at the decision count for
         its forecast; what was added to the child later does not.
+
+        Examples:
+            >>> child = root.propose().accept(n=10).run(progress=False)
+            >>> [entry.decision.kind for entry in tree.calibration().scored]
+            ['accepted']
         """
         rounds = self._at_once().rounds
         return Calibration(self.name, entries_of(rounds), beliefs_of(rounds), suggestions_of(rounds))
@@ -721,6 +783,10 @@ class Tree(Exchange, Shown):
         Raises:
             NotFoundError: The tree has no round yet, or no such winner.
             StoreError: A file stands where the folder is to be.
+
+        Examples:
+            >>> tree.report("reports").name
+            'example.md'
         """
         where = check_folder(folder)
         if not len(self):

@@ -104,6 +104,14 @@ class Goal:
 
     Raises:
         AnalysisError: The metric, the direction or a constraint is none.
+
+    Examples:
+        >>> def both(p):
+        ...     return {"auc": 1 - 1 / p["units"], "latency": p["units"] / 8}
+        >>> goals = [refine.Goal("auc", "maximize"), refine.Goal("latency", "minimize", subject_to=["latency <= 5"])]
+        >>> both_goals = tree.add_round({"units": (8, 64, 8)}, both, metric=goals, n=8)
+        >>> both_goals.run(progress=False).front["units"].tolist()
+        [40, 32, 24, 16, 8]
     """
 
     metric: Metric

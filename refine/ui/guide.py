@@ -92,6 +92,11 @@ def guide(
     Raises:
         ReviewError: The tree has no round yet, or is none.
         NotFoundError: It has no such round.
+
+    Examples:
+        >>> walked = refine.guide(tree, root, ask=lambda question: "q", tell=lambda page: None)
+        >>> walked.round.id == root.id
+        True
     """
     if not isinstance(tree, Tree):
         raise ReviewError(

@@ -90,6 +90,12 @@ class Exchange:
         Raises:
             AnalysisError: The frame is malformed.
             SpaceError: A row lies outside the space, or no space can be inferred.
+
+        Examples:
+            >>> runs = root.trials[["lr", "dropout", "value"]].rename(columns={"value": "val_acc"})
+            >>> old = tree.add_frame(runs, root.space, value="val_acc")
+            >>> old.metric, old.n
+            ('val_acc', 30)
         """
         if not isinstance(value, str):
             raise AnalysisError(
@@ -323,6 +329,11 @@ class Exchange:
         Raises:
             StoreError: A file stands in the way, or a link, which would lead out of the folder; or the folder can't be
                 written. Files that are there already are replaced whole or stay as they were.
+
+        Examples:
+            >>> folder = tree.export("study", reports=False)
+            >>> [round.n for round in refine.Tree.load(folder, store="copy.db").rounds]
+            [30]
         """
         target = check_folder(folder)
         rounds = []

@@ -1,0 +1,67 @@
+"""The examples of docstrings run, in an empty folder each. They go on from that of `refine.Tree`, those of a review from that of `refine.Review`."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import refine
+
+METHODS = {
+    "Tree": "add_round add_frame round tag diff best winner confirm judge log calibration report export",
+    "Round": "run trials best recommend replicate analyze checks propose optimism set_epsilon exclude branch report",
+    "Review": "edit reject options at worth preview accept decline",
+}
+NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]
+WRITES = re.compile(
+    r"\.(run|add_\w+|accept|decline|branch|tag|exclude|replicate|confirm|set_epsilon)\(|autopilot"
+)
+
+
+def examples_of(name: str) -> list[doctest.Example]:
+    documented: Any = refine
+    for part in name.split("."):
+        documented = getattr(documented, part)
+    return doctest.DocTestParser().get_examples(inspect.getdoc(documented) or "", name)
+
+
+def run(known: dict[str, Any], *names: str) -> dict[str, Any]:
+    """What is known after the examples of these names, one after the other."""
+    examples = [example for name in names for example in examples_of(name)]
+    test = doctest.DocTest(examples, known, names[-1], None, None, None)
+    said: list[str] = []
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    doctest.DocTestRunner(optionflags=options).run(test, out=said.append, clear_globs=False)
+    assert not said, "".join(said)
+    return test.globs
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The store that the example of `refine.Tree` makes, and what is known after that of `refine.Review`."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder / "refine.db", run({"refine": refine, "__name__": "__main__"}, "Tree", "Review")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_of_a_docstring_runs(
+    name: str, study: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = examples_of(name)
+    assert examples, f"refine.{name} has no example in its docstring"
+    monkeypatch.chdir(tmp_path)
+    store, known = study
+    if not any(WRITES.search(example.source) for example in examples):
+        run(known, name)
+        return
+    shutil.copy(store, tmp_path)  # of its own, in which going on from the others takes no time
+    before = ["Tree", "Review"] if name.startswith("Review") else ["Tree"]
+    run({"refine": refine, "__name__": "__main__"}, *before, name)
