@@ -210,6 +210,7 @@ export class Page {
       this.offer(round.progress.ended - this.round.progress.ended);
       return;
     }
+    if (!followed) this.say(""); // what was said last is still to be read where the page only follows
     this.draw(round, begun);
     await this.fetchTrials();
   }
@@ -373,6 +374,7 @@ export class Page {
     const value = this.epsilon.value === "" ? null : Number(this.epsilon.value);
     const found = await this.send({ type: "epsilon", round: round.id, risk: this.slider.risk, value });
     if (found === null || turn !== this.turn) return;
+    this.say("");
     this.draw(found);
     await this.fetchTrials();
   }
@@ -607,7 +609,6 @@ export class Page {
     const { round } = this;
     this.title.textContent = `Round ${round.id}`;
     this.about.textContent = round.about;
-    this.said.textContent = "";
     this.warn("");
     replace(this.fresh);
     this.progressTo(round.progress);

@@ -132,7 +132,9 @@ def add_child(
         path = (*path_to(parent, nodes), node)
         records = _records(store.snapshot(), nodes, path[:-1])
         inherited = frozenset(completed_keys(node.space, path, records))
-        before = inherited | completed_keys(parent.space, path[:-1], records) if audit else inherited
+        before = (
+            inherited | completed_keys(parent.space, (*path[:-1], parent), records) if audit else inherited
+        )
     if n is None and downsample is None:
         if known is None and 0 < feasible(node.space).high <= len(inherited):
             raise DesignError(

@@ -12,7 +12,7 @@ from refine.ui.web.server import Server
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pages import ARGUMENTS, SPACE, chromium, score, served, visit
+from pages import ARGUMENTS, SPACE, chromium, noisy, served, visit
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def tree(tmp_path: Path) -> Iterator[refine.Tree]:
 
 @pytest.fixture
 def root(tree: refine.Tree) -> refine.Round:
-    return tree.add_round(SPACE, score, n=120, seed=3, note="first look").run(progress=False)
+    return tree.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
 
 
 @pytest.fixture
