@@ -88,10 +88,10 @@ def measure_noise(
         best = [key for key in best_keys(own, goal) if key not in ends][:1]
         if not best:
             return
-        if options.progress:
+        if options.progress and runs == 1:
             print(  # noqa: T201
-                f"round {node.id}: its best configuration runs again, to see whether its value is the same; "
-                "check_noise=False leaves that out",
+                f"round {node.id}: its best configuration runs again, to measure the noise "
+                "(check_noise=False leaves that out)",
                 file=sys.stderr,
                 flush=True,
             )

@@ -12,6 +12,14 @@ README = Path(__file__).parents[2] / "README.md"
 START = README.parent / "docs" / "start.md"
 
 
+OUTPUT = re.compile(r"(```text\n)(.*?)(^```$)", flags=re.MULTILINE | re.DOTALL)
+
+
+def review(printed: str) -> str:
+    """What is printed from the review on, without what was said while the round ran."""
+    return printed[printed.index("Round ") :]
+
+
 def first_block(page: Path) -> str:
     return re.search(r"^```python\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)[1]
 
@@ -29,8 +37,12 @@ def test_ten_lines_lead_to_a_proposal(tmp_path: Path) -> None:
     shown = re.search(r"(<!-- printed -->\n+```text\n)(.*?)(^```$)", text, flags=re.MULTILINE | re.DOTALL)
     if os.environ.get("REFINE_GOLDEN"):
         START.write_text(text[: shown.start(2)] + printed + text[shown.end(2) :])
+        README.write_text(
+            OUTPUT.sub(lambda found: found[1] + review(printed) + found[3], README.read_text(), count=1)
+        )
         return
     heads = [line for line in printed.splitlines() if line.startswith(("Round ", "Proposed", "Next "))]
     assert len(heads) == 3
     for line in heads:
         assert line in shown[2]
+    assert review(shown[2]) == OUTPUT.search(README.read_text())[2]

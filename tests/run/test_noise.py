@@ -81,7 +81,7 @@ def test_it_can_be_turned_off_and_waits_for_the_plan(tree, space):
 
 def test_what_it_says_while_it_runs(tree, space, capsys):
     tree.add_round(space, smooth, n=12).run()
-    assert "its best configuration runs again, to see whether its value is the same; check_noise=False" in (
+    assert "its best configuration runs again, to measure the noise (check_noise=False" in (
         capsys.readouterr().err
     )
 
