@@ -69,8 +69,6 @@ CODES = {
     "best_outside": "the best trial lies outside, others as good stay: metric, best, ranks, low, high, inside (expected again)",
     "best_lost": "the best value is lost: the same, best_kept, no_value",
     "some_outside": "trials of the best 10 lie outside: the same as of best_outside",
-    # Proposals stored by earlier versions have sentences.
-    "text": "a sentence of an earlier version: text",
 }
 """Every code there is: what it says, and the names of its values."""
 

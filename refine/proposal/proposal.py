@@ -18,7 +18,6 @@ from refine.analysis.evidence import ALPHA, ParameterEvidence, level_axis
 from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
-from refine.proposal import version1
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, reopened, without_unread
 from refine.proposal.reasons import reasons_of
@@ -37,8 +36,8 @@ from refine.utils.threads import one_thread
 LEAST_RISK = 0.01
 """Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability."""
 
-VERSION = 2
-"""Of the JSON of a proposal. Version 1 has sentences in place of reasons; see :mod:`refine.proposal.version1`."""
+VERSION = 1
+"""Of the JSON of a proposal, and part of its digest."""
 
 
 class Tolerance(NamedTuple):
@@ -133,9 +132,6 @@ class Proposal(Shown):
     tested: int = 0
     subject_to: tuple[str, ...] = ()
     _made_of: _MadeOf | None = field(default=None, repr=False)
-    _stored: Mapping[str, Any] | None = field(
-        default=None, repr=False
-    )  # its JSON, where a store has it already
 
     def __getitem__(self, name: str) -> Change:
         for change in self.changes:
@@ -147,21 +143,11 @@ class Proposal(Shown):
     def digest(self) -> str:
         """Hash of bounds, numbers, codes of reasons, and the evidence: no sentence is part of it.
 
-        A proposal that was stored keeps its digest, whichever version made it. Offers and advice hang on measured times.
+        Offers and advice hang on measured times.
         """
-        content = self.to_json() if self._stored is None else self._stored
-        if "version" not in content:
-            return version1.digest_of(content)
+        content = self.to_json()
         codes = [[reason["code"] for reason in change["reasons"]] for change in content["changes"]]
         return digest({"version": content["version"], **_decisive(content), "codes": codes}, 16)
-
-    def same_as(self, other: Proposal) -> bool:
-        """Whether both propose the same bounds on the same evidence with the same numbers, whatever words they have."""
-        return _decisive(self.to_json()) == _decisive(other.to_json())
-
-    def known_as(self, stored: Proposal) -> Proposal:
-        """This proposal under the digest of an equal one that is stored."""
-        return replace(self, _stored=stored.to_json() if stored._stored is None else stored._stored)
 
     def judged_by(self, drafted: Proposal) -> Proposal:
         """This proposal, read back from a store, with the posterior of one that was drafted on the same evidence."""
@@ -287,9 +273,7 @@ class Proposal(Shown):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Proposal:
-        """The proposal of :meth:`to_json`'s output, or of what an earlier version stored."""
-        stored = data if "version" not in data else None
-        data = version1.upgraded(data) if stored is not None else data
+        """The proposal of :meth:`to_json`'s output."""
         old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
         changes = tuple(
             Change(
@@ -306,7 +290,7 @@ class Proposal(Shown):
         )
         others = tuple(Tolerance(*t) for t in data["claim"].get("others", ()))
         probability = _number(data["claim"]["probability"])
-        scope = _number(data["claim"].get("scope"))
+        scope = _number(data["claim"]["scope"])
         claim = Claim(**{**data["claim"], "probability": probability, "others": others, "scope": scope})
         return cls(
             old=old,
@@ -316,18 +300,17 @@ class Proposal(Shown):
             claim=claim,
             risk=data["risk"],
             n=data["n"],
-            tested=data.get("tested", data["n"]),
+            tested=data["tested"],
             evidence=data["evidence"],
             metric=data["metric"],
             offers=tuple(Offer.from_json(offer) for offer in data["offers"]),
             advice=None if data["advice"] is None else Advice.from_json(data["advice"]),
             subject_to=tuple(data.get("subject_to", ())),
-            _stored=stored,
         )
 
     def dumps(self) -> str:
         """Canonical JSON, as it is stored: what its digest is of."""
-        return dumps(self.to_json() if self._stored is None else self._stored)
+        return dumps(self.to_json())
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,8 +39,8 @@ class Decision:
         volume_kept: Volume kept by the decided space.
         chosen: Encoded configuration of the chosen point; ``None`` of every other decision.
         signed: Whether its author is part of what it is: of suggestions, since two authors may suggest the same.
-        epsilon: Loss that counts as none in that claim, in units of the metric; ``None`` where nothing is claimed, of several goals, and of
-            decisions before it was kept.
+        epsilon: Loss that counts as none in that claim, in units of the metric; ``None`` where nothing is claimed, and of several
+            goals.
         followed: Parameters whose proposed change went back, wholly or in part, with what was edited or rejected.
         forecast: What the child's space-filling trials were expected to show, from the evidence at that moment; ``None``
             where nothing was forecast.
@@ -78,9 +78,6 @@ class Decision:
             content.pop(name, None)
         if self.signed:
             content["author"] = author
-        content["kept"] = content.pop(
-            "volume_kept"
-        )  # the word that digests were made of from the first version on
         return digest(content, 16)
 
     def to_json(self) -> dict[str, Any]:
@@ -106,19 +103,16 @@ class Decision:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
-        """The decision of :meth:`to_json`'s output, or of what an earlier version stored."""
-        same = ("kind", "proposal", "child", "note", "author")
-        made = data.get("forecast")  # the earliest decisions have none
+        """The decision of :meth:`to_json`'s output."""
+        same = ("kind", "proposal", "child", "note", "author", "n", "probability", "volume_kept")
+        forecast = data["forecast"]
         return cls(
             space=None if data["space"] is None else Space.from_json(data["space"]),
             edits={
                 n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in data["edits"].items()
             },
             rejected=tuple(data["rejected"]),
-            n=data.get("n"),
-            probability=data.get("probability", data.get("retention")),
-            volume_kept=data.get("volume_kept", data.get("kept")),
-            forecast=None if made is None else Forecast.from_json(made),
+            forecast=None if forecast is None else Forecast.from_json(forecast),
             chosen=data.get("chosen"),
             signed=bool(data.get("signed")),
             epsilon=data.get("epsilon"),

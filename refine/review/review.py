@@ -72,9 +72,6 @@ class Subject(Protocol):
     def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path:
         """Writes a report."""
 
-    def _as_stored(self, proposal: Proposal) -> Proposal:
-        """The proposal under the digest of an equal one that is stored."""
-
     def _keep_proposal(self, proposal: Proposal) -> None:
         """Stores a proposal, unless it is."""
 
@@ -201,7 +198,7 @@ class Review(Shown, Generic[R]):
             >>> review.at(0.3).proposal.risk
             0.3
         """
-        return replace(self, proposal=self.round._as_stored(self.proposal.at(risk)))
+        return replace(self, proposal=self.proposal.at(risk))
 
     @property
     def space(self) -> Space:

@@ -27,8 +27,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-_SCHEME = "2-"
-"""How fingerprints begin that are made this way; those of the first way were of the objective's own source alone."""
 _DIGITS = 12
 
 
@@ -39,35 +37,23 @@ def fingerprint(target: Any) -> str:
         target: A function, method, partial, class, or an object that is called.
 
     Returns:
-        ``2-`` and 12 hexadecimal digits.
+        12 hexadecimal digits.
     """
     found = _Sources()
     found.follow(target)
     total = hashlib.sha256()
     for text in sorted(found.texts):
         total.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return _SCHEME + total.hexdigest()[:_DIGITS]
+    return total.hexdigest()[:_DIGITS]
 
 
 def versions_of(codes: Sequence[str]) -> tuple[str, ...]:
-    """How many versions of the code fingerprints tell apart.
+    """The fingerprints that differ, in their order; trials of imported runs have none.
 
     Args:
         codes: Of a round's trials.
-
-    Returns:
-        Those that differ. Where there are fingerprints made in both ways, which can't be compared, the ones of the way
-        that tells more apart.
     """
-    known = tuple(dict.fromkeys(codes))
-    new = tuple(code for code in known if code.startswith(_SCHEME))
-    old = tuple(code for code in known if not code.startswith(_SCHEME))
-    return max(new, old, key=len)
-
-
-def comparable(codes: Sequence[str], code: str) -> bool:
-    """Whether some of the fingerprints were made as this one."""
-    return any(other.startswith(_SCHEME) == code.startswith(_SCHEME) for other in codes)
+    return tuple(dict.fromkeys(filter(None, codes)))
 
 
 class _Sources:

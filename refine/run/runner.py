@@ -16,7 +16,6 @@ from refine.design.space_filling import design_named, draw, how_many
 from refine.errors import AnalysisError, DesignError, ObjectiveError, StoreError
 from refine.run.environment import commit_of, environment
 from refine.run.executor import PER_WORKER, outcomes_of
-from refine.run.fingerprint import versions_of
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import Outcome, Task, wants_trial, with_absent
 from refine.run.options import RunOptions
@@ -213,7 +212,7 @@ def _warn_of_code(node: Node, records: Records, code: str) -> None:
     """Warns where finished trials of a round ran other code than what runs now."""
     ran = zip(records.columns["code"], records.columns["state"], strict=True)
     finished = [c for c, state in ran if state == "complete"]
-    others = [c for c in finished if c and len(versions_of([c, code])) > 1]
+    others = [c for c in finished if c not in ("", code)]
     if others:
         warn(
             f"round {node.id}: {len(others)} of its {plural(len(finished), 'finished trial')} ran another version of the "

@@ -1,6 +1,6 @@
 """A glance at a SQLite file without a database engine, for whoever waits for a key to do something: names only.
 
-Nothing is checked, written or migrated, and a store of an older schema reads alike; :class:`refine.store.store.Store` is for all else.
+Nothing is checked or written; :class:`refine.store.store.Store` is for all else.
 """
 
 from __future__ import annotations

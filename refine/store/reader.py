@@ -125,7 +125,7 @@ class Reader(ABC):
         return [json.loads(text) for text in self._of(_environments, pk) or ()]
 
     def ran_on(self, pk: int) -> list[tuple[dict[str, str], int]]:
-        """What trials of a round ran on, and how many, most first. Stores of schema 5 and before do not say it of trials."""
+        """What trials of a round ran on, and how many, most first."""
         known = {environment_digest(text): text for text in self._of(_environments, pk) or ()}
         counts = self._of(count_environments, pk) or ()
         return [(json.loads(known[mark]), count) for mark, count in counts if mark in known]

@@ -18,7 +18,7 @@ from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.sound import BROKEN, faults_of, node_of
 
 _KEY = "removed/"
-"""How the keys of entries of the log begin in the table ``meta``, which every schema has."""
+"""How the keys of entries of the log begin in the table ``meta``."""
 
 
 _SETTINGS: Mapping[str, Any] = {

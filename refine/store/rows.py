@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from refine.errors import StoreError
 from refine.space.encoding import dumps
-from refine.store.schema import hanging_on, link, metadata, own_columns, renamed, t
+from refine.store.schema import hanging_on, link, metadata, own_columns, t
 from refine.store.sound import BROKEN, fault_of, faults_of, is_number, node_of, said, short, value_fault
 from refine.store.store import Store
 from refine.trials.round_record import Node
@@ -204,7 +204,7 @@ def from_plain(name: str, data: Any, where: str) -> Row:
     """
     if not isinstance(data, dict):
         raise StoreError(f"{where}: a row must be an object, got {type(data).__name__}")
-    table, data = metadata.tables[name], renamed(name, data)
+    table = metadata.tables[name]
     inner = {other.name: other for other in hanging_on(table)}
     columns = {c.name: c for c in own_columns(table)}
     if unknown := sorted(set(data) - set(columns) - set(inner)):
@@ -212,12 +212,9 @@ def from_plain(name: str, data: Any, where: str) -> Row:
     row: Row = {}
     for field, column in columns.items():
         if field not in data or data[field] is None:
-            if not column.nullable and column.server_default is None:
+            if not column.nullable:
                 raise StoreError(f"{where}: the field {field!r} is missing; the folder is damaged")
-            if column.nullable:
-                row[field] = None
-            else:
-                row[field] = int(str(column.server_default.arg))  # type: ignore[union-attr]
+            row[field] = None
             continue
         row[field] = _value(table, column, data[field], f"{where}: {field}")
     for below, other in inner.items():

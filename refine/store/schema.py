@@ -8,33 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from refine.errors import StoreError
-from refine.trials.trial import OLDER_ORIGINS
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 1
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
-_CHANGES = {
-    # A version -> what makes a store of the version before one of it; new tables are made beforehand.
-    2: ("ALTER TABLE node ADD COLUMN degenerate INTEGER DEFAULT 0 NOT NULL",),
-    3: (),
-    4: ("ALTER TABLE node ADD COLUMN scientific TEXT",),
-    5: (
-        "ALTER TABLE node RENAME COLUMN degenerate TO allow_degenerate",
-        "ALTER TABLE cell_plan RENAME COLUMN permutation TO configuration",
-        "ALTER TABLE trial RENAME COLUMN permutation TO configuration",
-        "ALTER TABLE node ADD COLUMN epsilon DOUBLE PRECISION",
-    ),
-    6: ("ALTER TABLE trial ADD COLUMN environment TEXT",),
-    7: ("ALTER TABLE node ADD COLUMN subject_to TEXT", "ALTER TABLE node ADD COLUMN goals TEXT"),
-    8: (),
-}
-
-_OLDER_COLUMNS = {
-    ("node", "degenerate"): "allow_degenerate",
-    ("cell_plan", "permutation"): "configuration",
-    ("trial", "permutation"): "configuration",
-}
+MIGRATIONS: dict[int, tuple[str, ...]] = {}
+"""A version -> the statements that make a store of the version before one of it; new tables are made beforehand. None yet."""
 
 metadata = sa.MetaData()
 
@@ -76,7 +56,7 @@ t = SimpleNamespace(
         _text("content"),
         _text("metric"),
         _text("direction"),
-        sa.Column("allow_degenerate", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("allow_degenerate", sa.Integer, nullable=False),
         _text("scientific", nullable=True),  # JSON: names, see refine.space.roles
         sa.Column(
             "epsilon", sa.Double, nullable=True
@@ -244,19 +224,6 @@ def own_columns(table: sa.Table) -> list[sa.Column[Any]]:
     return [c for c in table.columns if c.name != "pk" and not c.foreign_keys]
 
 
-def renamed(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    """A row of an exported folder under the names of this version; what the row holds is not looked at.
-
-    Args:
-        table: Name of its table.
-        row: Column -> value, as any version wrote it.
-    """
-    found = {_OLDER_COLUMNS.get((table, name), name): value for name, value in row.items()}
-    if isinstance(found.get("origin"), str):
-        found["origin"] = OLDER_ORIGINS.get(found["origin"], found["origin"])
-    return found
-
-
 def shown_url(url: sa.URL) -> str:
     """A URL without its password, wherever that stands."""
     secret = [
@@ -265,34 +232,30 @@ def shown_url(url: sa.URL) -> str:
     return url.update_query_dict(dict.fromkeys(secret, "***")).render_as_string(hide_password=True)
 
 
-def migrate(connection: sa.Connection) -> int:
-    """Makes the tables, or brings an older store up to :data:`SCHEMA_VERSION`, in the connection's transaction.
+def migrate(connection: sa.Connection, name: str) -> None:
+    """Makes the tables of a new store, or brings one of an earlier version up to :data:`SCHEMA_VERSION`, in one transaction.
 
-    Returns:
-        The version that was found; a newer one than this is left alone.
+    Args:
+        connection: To the store.
+        name: Of the store.
+
+    Raises:
+        StoreError: It is of a version that this refine does not know.
     """
-    c = t.meta.c
-    found = version_of(connection)
-    if found is not None and found >= SCHEMA_VERSION:
-        return found
-    # Of processes that open a new or old store at once, one makes it and the others find it done.
+    if version_of(connection, name) == SCHEMA_VERSION:
+        return
+    # Of processes that open such a store at once, one makes it and the others find it done.
     _lock(connection)
-    found = version_of(connection)
-    if found is not None and found >= SCHEMA_VERSION:
-        return found
+    version = version_of(connection, name)
+    if version == SCHEMA_VERSION:
+        return
     metadata.create_all(connection)
-    if found is None:
+    if version is None:
         connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
-        return SCHEMA_VERSION
-    for version in range(found + 1, SCHEMA_VERSION + 1):
-        for change in _CHANGES[version]:
-            connection.execute(sa.text(change))
-        if version == 5:
-            for table in (t.cell_plan, t.trial):
-                for then, now in OLDER_ORIGINS.items():
-                    connection.execute(table.update().where(table.c.origin == then).values(origin=now))
-    connection.execute(t.meta.update().where(c.key == "schema").values(value=str(SCHEMA_VERSION)))
-    return found
+        return
+    for statement in (s for later in range(version + 1, SCHEMA_VERSION + 1) for s in MIGRATIONS[later]):
+        connection.execute(sa.text(statement))
+    connection.execute(t.meta.update().where(t.meta.c.key == "schema").values(value=str(SCHEMA_VERSION)))
 
 
 def _lock(connection: sa.Connection) -> None:
@@ -304,13 +267,47 @@ def _lock(connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
-def version_of(connection: sa.Connection) -> int | None:
-    """The schema of a store; ``None`` where it is none."""
-    if not sa.inspect(connection).has_table("meta"):
+def version_of(connection: sa.Connection, name: str) -> int | None:
+    """The schema of a store; ``None`` where it is none.
+
+    Args:
+        connection: To the store.
+        name: Of the store.
+
+    Raises:
+        StoreError: It is of a version that this refine does not know.
+    """
+    tables = sa.inspect(connection).get_table_names()
+    if t.meta.name not in tables:
         return None
-    found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
-    if found is not None and not (str(found).isdecimal() and int(found) >= 1):
+    stored = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
+    if stored is None:
+        return None
+    version = known_version(stored, SCHEMA_VERSION, f"store {name}: its schema", "begin a new store")
+    if version == SCHEMA_VERSION and (missing := sorted(set(metadata.tables) - set(tables))):
         raise StoreError(
-            f"its schema version must be a whole number >= 1, got {str(found)[:20]!r}; the store is damaged"
+            f"store {name}: must have a table {missing[0]!r} and has none; it is damaged, or a refine before the first "
+            "release wrote it; begin a new store"
         )
-    return None if found is None else int(found)
+    return version
+
+
+def known_version(stored: object, newest: int, what: str, otherwise: str) -> int:
+    """The version of a store or an exported folder, if this refine knows it.
+
+    Args:
+        stored: What it says of itself.
+        newest: The newest that is known.
+        what: What it is the version of.
+        otherwise: What to do where upgrading refine does not help.
+
+    Raises:
+        StoreError: It is none from 1 to ``newest``.
+    """
+    text = str(stored)
+    if not (text.isdecimal() and 1 <= int(text[:9]) <= newest):
+        raise StoreError(
+            f"{what} must be {'from 1 to ' * (newest > 1)}{newest}, got {text[:20]!r}; a newer refine wrote it, or one before "
+            f"the first release: upgrade refine, or {otherwise}"
+        )
+    return int(text)

@@ -1,7 +1,7 @@
 """What must hold of a row, wherever it comes from: the one place that says so.
 
 A row of an exported folder, of another tree, of somebody's table and of an objective is refused before it is written
-(:func:`fault_of`). A row that is in the database already, written by hand, by an older version or by a broken disk, is
+(:func:`fault_of`). A row that is in the database already, written by hand or by a broken disk, is
 left out by whoever reads (:func:`unreadable`), is shown as damaged, and can be removed.
 """
 
@@ -86,7 +86,7 @@ def fault_of(table: sa.Table, row: Row) -> str:
     for column in own_columns(table):
         value = row.get(column.name)
         if value is None:
-            if not column.nullable and column.server_default is None:
+            if not column.nullable:
                 return f"the field {column.name!r} is missing"
         elif text := value_fault(column, value):
             return f"{column.name}: {text}"

@@ -74,7 +74,7 @@ class Store(Reader):
             same. Of a database server the role says so when something is written.
 
     Raises:
-        StoreError: It can't be opened, is no refine store, or was written by a newer refine.
+        StoreError: It can't be opened, is no refine store, or is of a version that this refine does not know.
         NotFoundError: There is no such file, and ``create`` is false.
     """
 
@@ -87,27 +87,27 @@ class Store(Reader):
             place = absolute(self.url)
             self.writable = may_be_written(place)
             self._engine = engine_of(place) if self.writable else reading_engine(place)
-            with self._engine.begin() as connection:
-                found = migrate(connection) if self.writable else version_of(connection)
+            self._prepare()
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
-        if not self.writable and (found is None or found < SCHEMA_VERSION):
-            self.close()
-            what = (
-                "is no refine store" if found is None else f"was written by an older refine (schema {found})"
-            )
-            raise StoreError(
-                f"store {self.name}: {what}, and it may not be written, so that nothing can be done about that; copy it to "
-                "where you may write, and open the copy"
-            )
         say_the_rest(self._engine, self.name)
-        if found is not None and found > SCHEMA_VERSION:
+
+    def _prepare(self) -> None:
+        """Makes the tables where there are none yet, and sees that they are those of today."""
+        try:
+            with self._engine.begin() as connection:
+                if self.writable:
+                    migrate(connection, self.name)
+                elif (version := version_of(connection, self.name)) != SCHEMA_VERSION:
+                    what = "is no refine store" if version is None else f"has the older schema {version}"
+                    raise StoreError(
+                        f"store {self.name}: {what}, and it may not be written, so that nothing can be done about that; copy it "
+                        "to where you may write, and open the copy"
+                    )
+        except StoreError:
             self.close()
-            raise StoreError(
-                f"store {self.name}: was written by a newer refine (schema {found}, this one reads up to "
-                f"{SCHEMA_VERSION}); upgrade refine"
-            )
+            raise
 
     @property
     def name(self) -> str:

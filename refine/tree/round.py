@@ -779,9 +779,7 @@ class Round(Shown):
         outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
         epsilon = self.epsilon if epsilon is None else epsilon
         eligible = seen_earlier(self.context.reader, self.context.path(self.node))
-        proposal = self._as_stored(
-            propose(analysis, risk=risk, epsilon=epsilon, outer=outer, eligible=eligible)
-        )
+        proposal = propose(analysis, risk=risk, epsilon=epsilon, outer=outer, eligible=eligible)
         if keep:
             self._keep_proposal(proposal, again=True)
         return Review(self, proposal, analysis)
@@ -1118,11 +1116,6 @@ class Round(Shown):
         """What was proposed on it and kept, the last one at the end."""
         kept = self.context.reader.proposals(self._stored.pk).values()
         return [Proposal.from_json(json.loads(content)) for content in kept]
-
-    def _as_stored(self, proposal: Proposal) -> Proposal:
-        """The proposal under the digest of an equal one that is stored, whichever version of refine stored it."""
-        same = [stored for stored in self._proposals if proposal.same_as(stored)]
-        return proposal.known_as(same[-1]) if same else proposal
 
     def _keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
         """Stores a proposal on this round, unless it is; ``again`` makes it the last one made in any case."""

@@ -28,9 +28,6 @@ AUDITS = ("audit", "probe")
 """Origins of trials outside their round's space that can refute its claim: drawn evenly, or where the posterior finds a
 better value plausible. The power is that of the even ones."""
 
-OLDER_ORIGINS = {"even": "space_filling", "focus": "exploit", "counter": "audit"}
-"""What stores of schema 1 to 4, and folders exported from them, call the origins of trials."""
-
 DEGENERATE = "degenerate"
 """Metric that says whether a model predicts the same for everything: 1 if so, else 0."""
 

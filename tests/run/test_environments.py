@@ -132,14 +132,14 @@ def test_own_workers_say_it_too(tmp_path):
     assert said.stdout == "('99.1', 3)\n", said.stderr
 
 
-def test_what_a_store_of_before_says_goes_on_to_be_read(tmp_path):
+def test_trials_that_do_not_say_what_they_ran_on_are_taken_to_have_run_where_the_round_did(tmp_path):
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         root = tree.add_round(SPACE, where, n=5).run(progress=False)
         store, pk = root.context.store, root._stored.pk
         (mine,) = store.environments(pk)
         assert store.ran_on(pk) == [(mine, 5)]
         with store.engine.begin() as connection:
-            connection.execute(t.trial.update().values(environment=None))  # as schema 5 had it
+            connection.execute(t.trial.update().values(environment=None))
         assert store.ran_on(pk) == []
         assert store.environments_of(pk, store.records([pk]).columns["key"]) == [mine]
         assert root.replay().environment == {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -108,17 +110,12 @@ def test_another_s_study_is_looked_at_while_it_is_written(tmp_path):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_an_older_store_that_may_not_be_written_says_what_to_do(medium):
+def test_a_file_that_is_no_store_and_may_not_be_written_says_what_to_do(medium):
     folder = medium("rw")
-    Store(folder / "refine.db").close()
-    engine = sa.create_engine(f"sqlite:///{folder / 'refine.db'}")
-    with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE meta SET value = '4' WHERE key = 'schema'"))
-    engine.dispose()
+    with contextlib.closing(sqlite3.connect(folder / "refine.db")) as connection, connection:
+        connection.execute("CREATE TABLE other (a)")
     medium("ro")
-    with pytest.raises(
-        StoreError, match=r"older refine \(schema 4\), and it may not be written.*open the copy"
-    ):
+    with pytest.raises(StoreError, match=r"is no refine store, and it may not be written.*open the copy"):
         Store(folder / "refine.db")
 
 

@@ -19,7 +19,7 @@ PARENTS = {
     "bb44": "aa11",
     "cc55": "1233",
 }
-TAGS = {"paper": "ab22", "7.1": "cc55"}
+TAGS = {"paper": "ab22", "again": "cc55"}
 
 
 def test_paths_are_those_of_the_printed_tree():
@@ -41,7 +41,7 @@ def test_paths_are_those_of_the_printed_tree():
         ("aa", "aa11"),
         ("last", "cc55"),
         ("paper", "ab22"),
-        ("7.1", "cc55"),  # a tag of an older store
+        ("again", "cc55"),
         ("1", "aa11"),  # a path before the beginning of an id
         ("2", "1233"),
         ("1.2", "bb44"),
@@ -62,7 +62,7 @@ def test_a_name_means_one_round(key, found):
         ("papr", "no round or tag 'papr' in tree 'question'; did you mean 'paper'?"),
         (
             "3",
-            "no round or tag '3' in tree 'question'; known: paper, 7.1, 2.1 (cc55), 1.2 (bb44), 2 (1233), 1.1.1 (12cd), "
+            "no round or tag '3' in tree 'question'; known: paper, again, 2.1 (cc55), 1.2 (bb44), 2 (1233), 1.1.1 (12cd), "
             "1.1 (ab22), 1 (aa11)",
         ),
         ("", "no round or tag '' in tree 'question'; known: "),

@@ -484,5 +484,4 @@ _SENTENCES: dict[str, Maker] = {
     ),
     "best_lost": _best_lost,
     "some_outside": _some_outside,
-    "text": lambda v: str(v.text),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from refine.run.fingerprint import comparable
 from refine.run.holdout import HoldoutResult
 from refine.run.replay import Replay
 from refine.utils.display import Cell, Items, Page
@@ -54,11 +53,7 @@ def replay_page(found: Replay) -> Page:
     if not found.planned:
         lines.append(Cell("the design gives other configurations or seeds than are stored", "bad"))
     then, now = found.code
-    if then and not comparable(then, now):
-        lines.append(
-            f"code then {', '.join(then)}, now {now}: fingerprints made in two ways, which say nothing together"
-        )
-    elif then != (now,):
+    if then != (now,):
         lines.append(f"code then {', '.join(then) or '-'}, now {now}")
     lines += [f"{name} then {a}, now {b}" for name, (a, b) in found.environment.items()]
     return Page(title, (Items(tuple(lines)),) if lines else ())

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from refine.errors import StoreError
 from refine.store.rows import NODE_FIELDS, NODE_TABLES, Again, Part, Row, from_plain, to_plain
-from refine.store.schema import SCHEMA_VERSION, renamed
+from refine.store.schema import SCHEMA_VERSION, known_version
 from refine.utils.action import Action, Symbol
 from refine.utils.files import made_folder, write_whole
 
@@ -96,7 +96,7 @@ def read_folder(folder: Path) -> Bundle:
     """Reads what :meth:`refine.Tree.export` wrote.
 
     Raises:
-        StoreError: There is no such folder, it is damaged, of a newer refine, or leads out of itself.
+        StoreError: There is no such folder, it is damaged, of a version that this refine does not know, or leads out of itself.
     """
     index = folder / "tree.json"
     if not index.is_file():
@@ -109,14 +109,8 @@ def read_folder(folder: Path) -> Bundle:
     head = _json(_bytes(index, folder), index, folder)
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
         raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")
-    for what, mine in (("format", FORMAT), ("schema", SCHEMA_VERSION)):
-        found = head.get(what)
-        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-            raise StoreError(f"{index}: {what} must be a whole number >= 1, got {str(found)[:40]!r}")
-        if found > mine:
-            raise StoreError(
-                f"{index}: was written by a newer refine ({what} {found}, this one reads up to {mine}); upgrade refine"
-            )
+    for what, newest in (("format", FORMAT), ("schema", SCHEMA_VERSION)):
+        known_version(head.get(what), newest, f"{index}: its {what}", "export the tree again")
     name, rounds = head.get("name"), head.get("rounds")
     if not isinstance(name, str) or not name.strip() or "\x00" in name:
         raise StoreError(f"{index}: name must be a text that is not empty, got {str(name)[:40]!r}")
@@ -152,7 +146,6 @@ def _read_part(folder: Path, key: str) -> Part:
         raise StoreError(
             f"{path}: must be the object of round {key}, with its identity; the folder is damaged"
         )
-    found = renamed("node", found)
     own = NODE_FIELDS - {"content"}
     if unknown := sorted(set(found) - own - set(_INSIDE) - {"identity", "n"}):
         raise StoreError(f"{path}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")

@@ -18,7 +18,7 @@ from refine.space.space import RESERVED, Space
 from refine.store.sound import MOST_SECONDS
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.frame import check_frame
-from refine.trials.trial import DEGENERATE, OLDER_ORIGINS, ORIGINS, STATES
+from refine.trials.trial import DEGENERATE, ORIGINS, STATES
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _infer(column: pd.Series) -> Parameter:
 def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> Integer:
     """A range of what finished runs had: without levels all integers up to 20, else ten evenly spaced.
 
-    Not round ones, as of a range that people declare: the same rows are the same root as ever.
+    Not round ones, as of a range that people declare, so that the same rows are the same root.
     """
     count = None if high - low < ALL_UP_TO else ABOUT
     return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]
@@ -361,7 +361,7 @@ def _origins(frame: pd.DataFrame, space_filling: bool | None, names: list[str]) 
     said = origin_of(space_filling)
     if space_filling is not None or "origin" not in frame or "origin" in names:
         return [said] * len(frame)
-    found = [OLDER_ORIGINS.get(str(o), str(o)) for o in frame["origin"]]
+    found = [str(o) for o in frame["origin"]]
     for text in dict.fromkeys(found):
         if text not in ORIGINS:
             raise AnalysisError(

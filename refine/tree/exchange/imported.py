@@ -20,9 +20,6 @@ from refine.space.space import Space, configuration_key, encode_configuration
 from refine.store.rows import Part
 from refine.trials.goal import sign_of
 from refine.trials.round_record import Node
-from refine.trials.trial import OLDER_ORIGINS
-
-_HASHED = {now: then for then, now in OLDER_ORIGINS.items()}  # the same rows are the same root as ever
 
 UNKNOWN_SEED = -1
 """Seed of a trial that was imported without one."""
@@ -120,7 +117,7 @@ def part_of(
     content = [
         [
             key,
-            _HASHED.get(run.origin, run.origin),
+            run.origin,
             run.state,
             _rounded(run.metrics),
             sorted(run.had),

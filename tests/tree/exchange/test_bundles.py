@@ -248,10 +248,17 @@ def first_line(path, **fields):
 
 
 BREAKS = {
-    "newer format": (lambda f, r: change(f / "tree.json", format=2), r"written by a newer refine \(format 2"),
+    "newer format": (
+        lambda f, r: change(f / "tree.json", format=2),
+        "its format must be 1, got '2'; a newer refine",
+    ),
     "newer schema": (
         lambda f, r: change(f / "tree.json", schema=99),
-        r"written by a newer refine \(schema 99",
+        "its schema must be 1, got '99'; a newer",
+    ),
+    "no schema": (
+        lambda f, r: change(f / "tree.json", schema=None),
+        "its schema must be 1, got 'None'; a newer",
     ),
     "no index": (lambda f, r: (f / "tree.json").unlink(), "is no exported tree, tree.json is not there"),
     "traversal": (

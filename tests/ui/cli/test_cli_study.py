@@ -595,7 +595,7 @@ def test_doctor(here: Path) -> None:
     found = {c["what"]: c for c in data("doctor", "s.db", "--quick")}
     assert found["packages"]["verdict"] == "good"
     assert "scikit-learn" in found["packages"]["says"]
-    assert found["store"]["says"].endswith("schema 8")
+    assert found["store"]["says"].endswith("schema 1")
     assert found["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
     assert not {"Keras", "workers"} & set(found)
     missing = run("doctor", "no.db", "--quick", "--json")
