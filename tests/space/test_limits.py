@@ -13,6 +13,7 @@ from refine.space.edits import edited, narrowed
 from refine.space.limits import limit_of, widened
 from refine.space.parsing import parameter_from_json
 
+
 def test_declared_limits_are_part_of_the_id():
     plain, limited = Space({"x": Float(0, 0.5)}), Space({"x": Float(0, 0.5, within=(0, 1))})
     assert plain.digest != limited.digest
