@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.errors import AnalysisError
-from refine.stats.outlook import ChildOutlook, interval
+from refine.stats.outlook import ChildOutlook
 from refine.stats.posterior import MixedPosterior
 from refine.stats.resolution import left_over
 
@@ -32,7 +32,7 @@ def test_intervals_hold_what_comes():
         found = ChildOutlook(repeats=200)(posterior, left_over(x, y, [0, 0, 0]), 30)
         z = _round(30, 200 + seed, low=0.5)[1]
         for quantiles, value in ((found.median, np.median(z)), (found.best, z.max())):
-            low, high = interval(found.levels, quantiles, 0.9)
+            low, high = np.interp([0.05, 0.95], found.levels, quantiles)
             held.append(low <= value <= high)
             assert high - low < 1.0
     assert np.mean(held) > 0.7
@@ -43,7 +43,7 @@ def test_better_cells_promise_more_and_more_trials_a_better_best():
     cells = _round(300, 2)[0]
     posterior, left = SMALL(x, y, cells, [0, 0, 0]), left_over(x, y, [0, 0, 0])
     run = ChildOutlook(repeats=200)
-    good = run(posterior, left, 20, inside=cells[:, 0] > 0.7)
+    good = run(posterior._replace(scores=posterior.scores[:, cells[:, 0] > 0.7]), left, 20)
     anywhere = run(posterior, left, 20)
     assert good.median[4] > anywhere.median[4]
     assert run(posterior, left, 100).best[4] > run(posterior, left, 5).best[4]
@@ -64,9 +64,16 @@ def test_left_over():
 def test_errors():
     x, y = _round(40, 4)
     posterior, left = SMALL(x, y, x, [0, 0, 0]), left_over(x, y, [0, 0, 0])
-    with pytest.raises(AnalysisError, match="inside"):
-        ChildOutlook()(posterior, left, 5, inside=np.zeros(40, bool))
-    with pytest.raises(AnalysisError, match="inside"):
-        ChildOutlook()(posterior, left, 5, inside=np.ones(3, bool))
     with pytest.raises(AnalysisError, match="n: must be"):
         ChildOutlook()(posterior, left, 0)
+
+
+def test_noise_of_trees_and_what_a_model_does_not_know_are_left_out():
+    x, y = _round(80, 5)
+    posterior, left = SMALL(x, y, _round(200, 6, low=0.5)[0], [0, 0, 0]), left_over(x, y, [0, 0, 0])
+    run = ChildOutlook(repeats=200)
+    shuffled = posterior.scores.copy()
+    shuffled[: posterior.forest] = 0
+    assert run(posterior._replace(scores=shuffled), left, 20) == run(posterior, left, 20)
+    half = left._replace(share=left.share / 2)
+    assert np.ptp(run(posterior, half, 20).best) < np.ptp(run(posterior, left, 20).best)
