@@ -46,7 +46,8 @@ def objective(params):
 
 tree = refine.Tree("q", store=folder / "refine.db")
 grace = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
-found = tree.add_round({"x": (1, 24, 24)}, objective, n=20, seed=3).run(workers=workers, progress=False, grace=grace)
+ran = {"workers": workers, "grace": grace, "progress": False, "check_noise": False}
+found = tree.add_round({"x": (1, 24, 24)}, objective, n=20, seed=3).run(**ran)
 print("finished", len(found.trials))
 """
 
