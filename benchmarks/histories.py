@@ -109,21 +109,19 @@ def cases(seeds: int, families: list[str], tables: int) -> pd.DataFrame:
 
 
 def shown(frame: pd.DataFrame) -> str:
-    """Kept, stated and lost for every search and size."""
+    """Kept, stated and lost for every search."""
     head = " | ".join(f"risk {r:g}: kept, stated, lost" for r in RISKS)
-    lines = [f"| trials of | n | claims a risk | {head} |", "|---|---:|---:|" + "---:|" * len(RISKS)]
-    groups = [(s, n) for s in SEARCHES for n in ("all", *SIZES)]
+    lines = [f"| trials of | claims a risk | {head} |", "|---|---:|" + "---:|" * len(RISKS)]
     searched = frame["search"] != "random"
-    for search, n in [*groups, ("all but random", "all")]:
+    for search in (*SEARCHES, "all but random"):
         part = frame[searched if search == "all but random" else frame["search"] == search]
-        part = part[(part["n"] == n) | (n == "all")]
         cells = []
         for risk in RISKS:
             at = part[part["risk"] == risk]
             low, high = stats.wilson(int(at["lost"].sum()), len(at))
             true = f"{100 * at['lost'].mean():.0f} % ({100 * low:.0f} to {100 * high:.0f})"
             cells.append(f"{at['kept'].mean():.2f}, {100 * at['stated'].mean():.0f} %, {true}")
-        lines.append(f"| {search} | {n} | {len(part) // len(RISKS)} | {' | '.join(cells)} |")
+        lines.append(f"| {search} | {len(part) // len(RISKS)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 mcp = pytest.importorskip("mcp")
 
-_LINES = {"proposal": 14, "calibration": 40}
-"""Of an answer, so many lines are shown, and of others 6."""
+_LINES = {"tree": 0, "preview": 0, "judge": 0, "calibration": 40}
+"""Of an answer, so many lines are shown, and of others 8; a call with none isn't shown at all."""
 
 
 class Session(Terminal):
@@ -32,7 +32,9 @@ class Session(Terminal):
         """Notes a call and the beginning of its answer."""
         said = ", ".join(f"{k}={json.dumps(v)}" for k, v in arguments.items())
         lines = [line.rstrip() for line in answer.splitlines()]
-        most = _LINES.get(name, 6)
+        most = _LINES.get(name, 8)
+        if not most:
+            return
         shown = [*lines[:most], *(["..."] if len(lines) > most else [])]
         self.said.append(f"ann> {name}({said})")
         self.text += f"ann> {name}({said})\n" + "\n".join(shown) + "\n\n"
