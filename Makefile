@@ -1,7 +1,7 @@
 # make demo   the main job on a fresh machine
 # make check  format, lint, types, layers, and the tests that need no TensorFlow, browser, cluster or patience
-# make slow   which tests make check leaves out, measured anew; half an hour
 # make test   everything CI checks
+# make nightly  the tests of minutes that make test leaves out: long examples, kills, the tutorial, most models of the Keras contract
 # make coverage  the same tests, and which lines they run; slower
 # make lowest the fast tests with the oldest versions that pyproject.toml allows
 # make newest the fast tests on the newest Python that is here
@@ -36,13 +36,13 @@ UV := $(RUN) -m uv
 # uv's Python for an environment: the newest that is here and starts.
 NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(if $(shell python$(v) -c 'print(1)' 2>/dev/null),python$(v))) $(RUN))
 TESTS := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-FAST := not (slow or keras or browser or cluster)
+FAST := not (slow or keras or browser or cluster or nightly)
 # CI runs the fast tests of what calls other packages most with the oldest of them, and all others on the newest Python; proposals
 # are compared on both. `make lowest` and `make newest` run all.
 CALLS := tests/design tests/report tests/space tests/stats tests/store tests/ui tests/utils
 NO_KERAS := --ignore tests/keras --ignore tests/docs
 
-.PHONY: demo check slow test coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check test nightly coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -59,10 +59,7 @@ check: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) $(TESTS) -m '$(FAST)'
-
-slow: $(READY)
-	$(RUN) -m pytest -m 'not (keras or browser or cluster)' --ignore tests/docs --note-slow
+	$(RUN) $(TESTS) -m '$(FAST)' $(NO_KERAS)
 
 test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(RUN) -m ruff format --check .
@@ -74,7 +71,10 @@ test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	@echo '--- fast tests, the newest Python'
 	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
 	@echo '--- all other tests, of which many wait for processes of their own'
-	$(RUN) $(TESTS) -n 3 -m 'not ($(FAST))'
+	$(RUN) $(TESTS) -n 3 -m 'not nightly and (slow or keras or browser or cluster)'
+
+nightly: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
+	$(RUN) $(TESTS) -m nightly
 
 coverage: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(RUN) $(TESTS) --cov --cov-report=term:skip-covered

@@ -24,23 +24,15 @@ SPACE = {
 }
 
 
+MARKERS = ("slow", "keras", "browser", "cluster", "nightly")
+"""Of tests that `make check` leaves out."""
+
 NEEDS = {"keras": "keras", "docs": "slow"}
 """Folder of tests -> the marker of all that lie in it."""
 
 HERE = Path(__file__).parent
-SLOW = HERE / "slow.txt"
-"""Tests that `make check` leaves out for their time, as `make slow` has measured them."""
-SLOW_FROM = 0.4
-"""Seconds of CPU, of the slowest parameters, with those of fixtures that the test was the first to need."""
-
-
-def _name(item):
-    """Path and function, without parameters."""
-    return f"{item.path.relative_to(HERE).as_posix()}::{item.originalname}"
-
-
-def pytest_addoption(parser):
-    parser.addoption("--note-slow", action="store_true", help="write tests/slow.txt anew")
+MOST = 1.0
+"""Seconds of CPU that a test without a marker may take: CI fails where one takes more."""
 
 
 FIRST = (
@@ -62,31 +54,22 @@ FIRST = (
 def pytest_collection_modifyitems(items):
     place = {name: i for i, name in enumerate(FIRST)}
     items.sort(key=lambda item: place.get(item.path.relative_to(HERE).as_posix(), len(FIRST)))
-    slow = set(SLOW.read_text(encoding="utf-8").split())
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
         if folder in NEEDS:
             item.add_marker(NEEDS[folder])
         if "postgresql" in item.fixturenames or "[postgresql" in item.name:
             item.add_marker("cluster")
-        if _name(item) in slow:
-            item.add_marker("slow")
 
 
-TOOK = {}
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item):
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
     before = os.times()[:4]
-    yield
-    TOOK[_name(item)] = max(TOOK.get(_name(item), 0.0), sum(os.times()[:4]) - sum(before))
-
-
-def pytest_sessionfinish(session):
-    if session.config.getoption("--note-slow"):
-        slow = sorted(name for name, seconds in TOOK.items() if seconds >= SLOW_FROM)
-        SLOW.write_text("\n".join(slow) + "\n", encoding="utf-8")
+    result = yield
+    took = sum(os.times()[:4]) - sum(before)
+    if took > MOST and os.environ.get("CI") and not any(map(item.get_closest_marker, MARKERS)):
+        pytest.fail(f"{took:.1f} s of CPU: mark it slow, or make it shorter than {MOST:g} s")
+    return result
 
 
 @pytest.fixture

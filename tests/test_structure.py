@@ -115,6 +115,7 @@ def test_every_kind_of_import_counts():
     assert rest_of({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set(), "e": {"d"}}) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_no_module_leads_back_to_itself(graph):
     assert rest_of(graph) == []
 

@@ -121,6 +121,7 @@ def test_choices_that_differ_at_the_top_alone_are_said_so():
     assert "over all trials they hardly differ" in told
 
 
+@pytest.mark.slow
 def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
     frame = failing()
     finished = frame[frame["state"] == "complete"]
@@ -159,6 +160,7 @@ def test_trials_that_were_stopped_or_run_still_do_not_count_as_failed():
     assert len(refine.analyze(SPACE, frame).y) == analysis.n_space_filling
 
 
+@pytest.mark.slow
 def test_where_failures_are_chance_nothing_fails():
     found = 0
     for seed in range(10):
@@ -271,6 +273,7 @@ def test_earlier_failures_count_for_the_surrogate_only():
     assert str([e.levels for e in found.parameters]) == str([e.levels for e in alone.parameters])
 
 
+@pytest.mark.slow
 def test_a_later_look_at_a_branch_multiplies_every_q():
     # As many configurations of the null at every look, so that p is the same.
     space = refine.Space({"lr": (0.0, 1.0, 6), "dropout": (0.0, 0.5, 6)})
@@ -359,6 +362,7 @@ def test_the_time_of_a_trial_is_tested_like_the_rest():
     )
 
 
+@pytest.mark.slow
 def test_few_good_trials_are_no_judgement():
     rng = np.random.default_rng(8)
     small = refine.analyze(SPACE, cells(60, 8).assign(value=rng.normal(size=60)))

@@ -66,6 +66,7 @@ def test_which_curve_belongs_to_which():
     assert trial_curves(1, 0.5, {"other": [1.0]}, Metric("val_acc"), "maximize") is None
 
 
+@pytest.mark.slow
 def test_report_and_figure(tree, space, tmp_path):
     found = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
     path = found.report(tmp_path)
@@ -85,6 +86,7 @@ def test_report_and_figure(tree, space, tmp_path):
         found.plot.curves(5)
 
 
+@pytest.mark.slow
 def test_short_curves_and_none(tree, space, tmp_path):
     short = tree.add_round(space, objectives.metrics, metric="max:acc", n=20).run(progress=False)
     text = short.report(tmp_path).read_text()

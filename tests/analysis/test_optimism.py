@@ -22,6 +22,7 @@ def classifier(params, trial):
     return {"val_acc": hit.mean(), "val_loss": 1.0, "lr": params["lr"]}
 
 
+@pytest.mark.slow
 def test_both_kinds_of_luck(tree, space, tmp_path):
     found = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
     optimism = found.optimism()
@@ -46,6 +47,7 @@ def test_both_kinds_of_luck(tree, space, tmp_path):
     assert "of the variance of single runs comes from the seed" in text
 
 
+@pytest.mark.slow
 def test_the_examples_say_which_differences_count(tree, space):
     found = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
     analysis = found.analyze()
@@ -89,6 +91,7 @@ def test_why_examples_say_nothing(tree, space):
     assert other.optimism().why_not == Reason("not_reproduced", {"metric": "val_acc"})
 
 
+@pytest.mark.slow
 def test_predictions_survive_and_stay_small(tmp_path, space):
     def wide(params, trial):
         trial.predicted(np.tile(np.linspace(0, 1, 9000)[:, None], 4), np.arange(9000) % 4)

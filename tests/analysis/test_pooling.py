@@ -34,6 +34,7 @@ def test_rounds_on_the_very_same_space_are_one_sample(root):
     assert (found.n_space_filling, found.n_pooled, found.look) == (100, 80, 3)
 
 
+@pytest.mark.slow
 def test_a_narrowed_child_is_tested_on_its_own_trials(root):
     child = root.propose().edit(dropout=(0, 0.2)).accept(n=30, audit=0).run(progress=False)
     analysis = child.analyze()
@@ -75,6 +76,7 @@ def test_a_round_that_has_not_run_is_not_analysed_on_what_it_took_over(root):
         child.analyze()
 
 
+@pytest.mark.slow
 def test_what_failed_earlier_counts_where_the_optimum_is_looked_for(tree, space):
     root = tree.add_round(space, failing, n=80, seed=3).run(progress=False)
     first = root.analyze()
@@ -91,6 +93,7 @@ def test_what_failed_earlier_counts_where_the_optimum_is_looked_for(tree, space)
     assert sum(v.n for v in analysis["lr"].levels) == (ended["state"] == "complete").sum()
 
 
+@pytest.mark.slow
 def test_a_counter_sample_of_a_round_before_on_the_same_space_lets_its_value_in_again(root):
     wrong = root.propose().reject(*root.space.varied).edit(optimizer=["SGD", "Nadam"], lr=(3.0, 5.0))
     child = wrong.accept(n=40, audit=0.4).run(progress=False)
@@ -125,6 +128,7 @@ def test_a_round_that_grew_is_a_later_stage_whoever_looked(tree, space):
     assert child.run(n=35, progress=False).analyze().look == 4
 
 
+@pytest.mark.slow
 def test_ten_space_filling_trials_are_tested_on_whatever_came_before(root):
     child = root.propose().edit(dropout=(0, 0.2)).accept(n=9, exploit=0, audit=0).run(progress=False)
     with pytest.raises(
@@ -134,6 +138,7 @@ def test_ten_space_filling_trials_are_tested_on_whatever_came_before(root):
     assert child.run(n=10, progress=False).analyze().n_space_filling == 10
 
 
+@pytest.mark.slow
 def test_fewer_than_ten_beside_exploit_trials_are_proposed_on_untested(root):
     child = root.propose().edit(dropout=(0, 0.2)).accept(n=16, exploit=0.5, audit=0).run(progress=False)
     analysis = child.analyze()

@@ -40,6 +40,7 @@ def ran(found):
     return found.trials.drop(columns="seconds")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", ["tpe", "qmc"])
 def test_permutations_lie_inside_between_levels_and_none_comes_twice(tree, design):
     constraints = ["dropout < 0.4 or optimizer != 'SGD'"]
@@ -69,6 +70,7 @@ def test_distributions_lead_there_and_back(ordered):
         assert configuration_key(configuration_of(space, params)) == configuration_key(configuration)
 
 
+@pytest.mark.slow
 def test_a_sampler_learns(tree):
     space = {f"x{i}": (0.0, 1.0, 5) for i in range(4)}
 
@@ -81,6 +83,7 @@ def test_a_sampler_learns(tree):
     assert found.best["value"] > -0.05
 
 
+@pytest.mark.slow
 def test_a_resumed_round_asks_for_what_an_undisturbed_one_asks_for(tmp_path):
     tables = []
     for name, parts in (("whole", (30,)), ("parts", (7, 12, 30))):
@@ -129,6 +132,7 @@ def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
         assert len(reopened.trials) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("design", "package", "extra"), [("gp", "torch", "gp"), ("cmaes", "cmaes", "optuna")]
 )
@@ -192,6 +196,7 @@ def test_a_small_space_is_used_up_and_no_more(tree):
     tree.add_round({"a": (0.0, 1.0, 3)}, plain, n=50, design="tpe")
 
 
+@pytest.mark.slow
 def test_conditional_parameters_and_workers(tree):
     space = {"lr": (0.5, 3.0, 6), "layers": [1, 2], "units": refine.Integer(8, 64, levels=8)}
     with ThreadPoolExecutor(2) as pool:
@@ -206,6 +211,7 @@ def test_conditional_parameters_and_workers(tree):
     assert (shown["told"] + [len(r) for r in shown["running"]] == shown["ask"]).all()
 
 
+@pytest.mark.slow
 def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60, design="tpe").run(progress=False)
     analysis = root.analyze()
@@ -224,6 +230,7 @@ def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, sp
     assert len(after.X) == 110
 
 
+@pytest.mark.slow
 def test_reports_and_exports_say_how_it_was_drawn(tree, tmp_path):
     found = tree.add_round(SPACE, plain, n=12, design="tpe", pruner=None).run(progress=False)
     assert "(asked for by tpe)" in str(tree)
@@ -233,6 +240,7 @@ def test_reports_and_exports_say_how_it_was_drawn(tree, tmp_path):
     tree.export(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_focus_and_counter_samples_go_beside(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60).run(progress=False)
     child = root.propose().edit(lr=(1.0, 2.0)).accept(n=20, exploit=0.2, audit=0.1, design="tpe")

@@ -119,6 +119,7 @@ def test_subprocesses(tree, space):
     assert set(found.trials["state"]) == {"complete", "pruned"}
 
 
+@pytest.mark.slow
 def test_a_pruner_is_part_of_the_round_and_not_inherited(tree, space):
     ids = {
         tree.add_round(space, objectives.learner, metric="acc", n=5, pruner=p).id
@@ -135,6 +136,7 @@ def test_a_pruner_is_part_of_the_round_and_not_inherited(tree, space):
     assert (branched.node.adaptive, branched.node.pruner) == (True, PRUNER.to_json())
 
 
+@pytest.mark.slow
 def test_an_adaptive_round_with_a_pruner(tree, space):
     found = pruned_round(tree, space, n=50, design="tpe")
     assert {"complete", "pruned"} == set(found.trials["state"])
@@ -143,6 +145,7 @@ def test_an_adaptive_round_with_a_pruner(tree, space):
     assert len(found.trials) == 55
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pruner",
     [
@@ -167,6 +170,7 @@ def test_pruners_of_optuna_in_this_process(tmp_path, space, pruner, design):
         assert states[0] == states[1]
 
 
+@pytest.mark.slow
 def test_tests_rank_pruned_trials_last(tree, space):
     whole = tree.add_round(space, objectives.never_stops, metric="acc", n=100).run(progress=False).analyze()
     found = pruned_round(tree, space, n=100)

@@ -152,6 +152,7 @@ def test_sobol_balances_pairs_better_than_chance():
     assert np.mean(sobol) < 0.5 * np.mean(uniform)
 
 
+@pytest.mark.slow
 def test_uniform_is_uniform():
     space = grid(4, 4, 4)
     firsts = [space.number(draw(Uniform(), space, 1, seed)[0]) for seed in range(3200)]
@@ -163,6 +164,7 @@ def test_uniform_is_uniform():
 # Large.
 
 
+@pytest.mark.slow
 @BOTH
 def test_many_cells_of_a_huge_grid_take_little_memory(design):
     n = 10_000

@@ -158,12 +158,14 @@ def _says_so(tree, call, monkeypatch, folder):
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TREE)
 def test_a_tree(closed, place, monkeypatch, tmp_path, name):
     tree, found, _ = closed
     _says_so(tree, lambda: TREE[name](tree, found, place), monkeypatch, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROUND)
 def test_a_round(closed, place, monkeypatch, tmp_path, name):
     tree, found, review = closed

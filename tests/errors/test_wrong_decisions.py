@@ -206,6 +206,7 @@ def test_a_range_edited_to_two_choices_says_so(place):
     assert "a list is choices" not in str(place.review.edit(dropout=(0, 0.2), epochs=[100, 200]))
 
 
+@pytest.mark.slow
 def test_accepting_twice_is_one_child(tmp_path, place):
     with refine.Tree("question", store=tmp_path / "refine.db") as tree:
         review = tree.add_round(place.space, place.objective, n=60, seed=7).run(progress=False).propose()

@@ -20,6 +20,7 @@ def root(tree, space):
     return tree.add_round(space, objectives.bowl, n=150, seed=7).run(progress=False)
 
 
+@pytest.mark.slow
 def test_a_child_spends_its_shares_as_said(root):
     child = root.propose().accept(n=40, exploit=0.5, audit=0.1).run(progress=False)
     counts = child.trials["origin"].value_counts().to_dict()
@@ -34,6 +35,7 @@ def test_a_child_spends_its_shares_as_said(root):
     assert child.node.audit == 0.1
 
 
+@pytest.mark.slow
 def test_focused_trials_are_better_and_are_not_tested_on(root):
     child = root.propose().accept(n=60, exploit=0.5, audit=0.0).run(progress=False)
     frame = child.trials
@@ -44,6 +46,7 @@ def test_focused_trials_are_better_and_are_not_tested_on(root):
     assert len(analysis.y) == 60 + analysis.n_earlier
 
 
+@pytest.mark.slow
 def test_the_plan_is_stored_and_survives_resuming_and_extending(root):
     review = root.propose()
     child = review.accept(n=40, exploit=0.3)
@@ -56,6 +59,7 @@ def test_the_plan_is_stored_and_survives_resuming_and_extending(root):
     assert (child.trials["origin"] == "exploit").sum() == 12
 
 
+@pytest.mark.slow
 def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
     review = root.propose()
     with_counter, without = review.accept(n=40), review.accept(n=40, audit=0)
@@ -83,6 +87,7 @@ def test_shares_out_of_range_are_refused(root, shares, text):
     assert root.decisions == ()
 
 
+@pytest.mark.slow
 def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(root):
     # A person cuts off the best optimizers and the best rates; what lies outside must be found out.
     wrong = root.propose().reject(*root.space.varied).edit(optimizer=["SGD"], lr=(3.0, 5.0))
@@ -100,11 +105,13 @@ def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(root):
     assert grandchild.best["value"] >= child.trials.loc[~child.trials["origin"].isin(AUDITS), "value"].max()
 
 
+@pytest.mark.slow
 def test_a_right_narrowing_is_not_refuted(root):
     child = root.propose().accept(n=60, audit=0.3).run(progress=False)
     assert not [c for c in child.propose().proposal.changes if c.kind == "reopen"]
 
 
+@pytest.mark.slow
 def test_probes_go_where_a_second_region_is_plausible():
     """Two peaks were seen, one was cut off: probes lie on it, even trials hardly ever."""
     space = refine.Space({name: refine.Float(0, 1, levels=21) for name in ("x", "y", "z")})
@@ -144,6 +151,7 @@ def test_a_batch_of_a_search_repeats_nothing_and_goes_where_it_is_good(root):
     assert len(batch_rows(analysis, space, 0, seed=1)) == 0
 
 
+@pytest.mark.slow
 def test_autopilot_takes_the_same_steps_and_finds_better(tree, space):
     def objective(params):
         return objectives.bowl(params) + np.random.normal(0, 0.02)
@@ -159,6 +167,7 @@ def test_autopilot_takes_the_same_steps_and_finds_better(tree, space):
     assert again.id == last.id  # nothing is run or written twice
 
 
+@pytest.mark.slow
 def test_autopilot_stops_where_there_is_only_noise(tree, space):
     first = tree.add_round(space, lambda p: 1.0, n=30, seed=1)
     refine.autopilot(first, rounds=6, n=20, progress=False)

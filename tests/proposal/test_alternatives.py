@@ -51,6 +51,7 @@ def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level():
     assert f"{sentence(offer.reason)} To fix it: review.edit(batch=64)" in str(proposal.why())
 
 
+@pytest.mark.slow
 def test_what_is_offered_is_not_proposed():
     proposal = refine.propose(refine.analyze(SPACE, table()), epsilon=0.15)
     assert proposal.offers
@@ -69,6 +70,7 @@ def test_a_parameter_that_matters_is_not_offered():
     assert "batch" not in offered(frame)
 
 
+@pytest.mark.slow
 def test_what_costs_the_same_everywhere_is_not_offered():
     frame = table()
     frame["seconds"] = np.random.default_rng(1).uniform(0.9, 1.1, len(frame))

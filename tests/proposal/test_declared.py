@@ -94,6 +94,7 @@ def test_what_the_person_keeps_stays_with_all_that_it_needs(proposal):
     assert list(proposal.given({"c": proposal["c"].new})) == [c for c in proposal.changes if c.name != "c"]
 
 
+@pytest.mark.slow
 def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_path):
     """With a = 0 the best b is at the low end, with a = 1 at the high one; a = 1 is proposed to leave."""
 
@@ -141,6 +142,7 @@ def test_the_claims_of_a_branch_add_up():
     assert Decision.from_json(steps[0].to_json()) == steps[0]
 
 
+@pytest.mark.slow
 def test_a_range_is_not_narrowed_where_no_draw_tells_its_levels_apart(analysis):
     surrogate = surrogate_of(analysis)
     spread = float(np.ptp(analysis.y))

@@ -43,6 +43,7 @@ def sums(space, n, seed):
     return frame.assign(value=-np.exp(-(signal + rng.normal(0, 0.2, n))))
 
 
+@pytest.mark.slow
 def test_intervals_hold_as_often_as_they_say():
     """Counts of 20 repetitions lie where 99 % of binomial counts would, at 50 % and at 90 %."""
     space = refine.Space({**{f"x{i}": (0.0, 1.0, 11) for i in range(4)}, "kind": ["a", "b", "c"]})
@@ -63,6 +64,7 @@ def test_intervals_hold_as_often_as_they_say():
         assert low <= count <= high, (what, share, count)
 
 
+@pytest.mark.slow
 def test_a_minimised_metric_is_its_mirror_image(analysis):
     mirrored = refine.analyze(SPACE, trials(SPACE, 100, 0, sign=-1.0), direction="minimize")
     up, down = (forecast(found, BOX, 40, 1) for found in (analysis, mirrored))
@@ -72,6 +74,7 @@ def test_a_minimised_metric_is_its_mirror_image(analysis):
     assert np.quantile(down.best, 0.5) < np.quantile(down.median, 0.5)
 
 
+@pytest.mark.slow
 def test_it_is_pure_and_a_round_trip_changes_nothing(analysis):
     made = forecast(analysis, BOX, 40, 1)
     assert made == forecast(analysis, BOX, 40, 1)
@@ -82,6 +85,7 @@ def test_it_is_pure_and_a_round_trip_changes_nothing(analysis):
     assert list(made.best) == sorted(made.best)
 
 
+@pytest.mark.slow
 def test_a_better_box_and_more_trials_promise_more(analysis):
     worse = SPACE.replace({"x": refine.Float(0.0, 0.2, 5)})
     assert forecast(analysis, BOX, 40, 1).quantile("median", 0.5) > forecast(analysis, worse, 40, 1).quantile(
@@ -93,6 +97,7 @@ def test_a_better_box_and_more_trials_promise_more(analysis):
     assert widths[1] < widths[0]
 
 
+@pytest.mark.slow
 def test_cells_that_will_not_run_are_left_out(analysis):
     from refine.space.space import configuration_key
 
@@ -126,6 +131,7 @@ def test_nothing_is_said_of_no_trials(analysis):
     assert forecast(analysis, BOX, 0, 1) is None
 
 
+@pytest.mark.slow
 def test_what_is_bounded_stays_bounded():
     frame = trials(SPACE, 100, 3)
     frame["value"] = (frame["value"] + 0.2).clip(0, 1)  # a saturated share

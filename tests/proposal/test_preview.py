@@ -9,6 +9,8 @@ import pytest
 import objectives
 from refine.errors import DesignError, ReviewError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def review(tree, space):

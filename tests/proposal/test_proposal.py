@@ -44,6 +44,7 @@ def round_of(seed: int, n: int = 80, noise: float = 0.1, direction: str = "maxim
     return frame.assign(value=value if direction == "maximize" else -value)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000), risk=st.sampled_from([0.02, 0.05, 0.15, 0.4]))
 def test_a_proposed_space_lies_inside_unless_it_widens_on_purpose(seed, risk):
@@ -66,6 +67,7 @@ def test_a_proposed_space_lies_inside_unless_it_widens_on_purpose(seed, risk):
         assert proposal.space[e.name].contains([e.parameter.grid[level]])[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_the_order_of_rows_and_the_direction_change_nothing(seed):
@@ -78,6 +80,7 @@ def test_the_order_of_rows_and_the_direction_change_nothing(seed):
     assert turned.claim.probability == first.claim.probability
 
 
+@pytest.mark.slow
 def test_a_proposal_survives_json_and_an_empty_decision_changes_nothing():
     proposal = refine.propose(refine.analyze(SPACE, round_of(3)))
     again = refine.Proposal.from_json(json.loads(proposal.dumps()))
@@ -87,6 +90,7 @@ def test_a_proposal_survives_json_and_an_empty_decision_changes_nothing():
     assert edit_space(proposal.space, proposal.old, {}) == proposal.space
 
 
+@pytest.mark.slow
 def test_pure_noise_is_not_narrowed():
     changed = total = 0
     for seed in range(8):
@@ -100,6 +104,7 @@ def test_pure_noise_is_not_narrowed():
     assert changed <= 0.15 * total  # the target is 5 %; 40 parameters leave room for chance
 
 
+@pytest.mark.slow
 def test_less_risk_keeps_more():
     analysis = refine.analyze(SPACE, round_of(5, n=200, noise=0.05))
     kept = [refine.propose(analysis, risk=risk, epsilon=0.05).volume_kept for risk in (0.02, 0.1, 0.4)]
@@ -107,6 +112,7 @@ def test_less_risk_keeps_more():
     assert kept[-1] < 1
 
 
+@pytest.mark.slow
 def test_bounds_go_midway_where_trials_lie_between_levels():
     rng = np.random.default_rng(0)
     space = refine.Space({"x": (0.0, 1.0, 6), "y": (0.0, 1.0, 6)})
@@ -132,6 +138,7 @@ def test_best_trials_at_an_end_widen_the_range():
     assert "It does not go beyond 0, a limit inferred" in why(proposal["dropout"])
 
 
+@pytest.mark.slow
 def test_a_parameter_that_is_never_read_is_not_narrowed():
     frame = round_of(5, n=200)
     proposal = refine.propose(refine.analyze(SPACE, frame, read={"lr": 0.0}))
@@ -143,6 +150,7 @@ def same_bounds(one: refine.Proposal, two: refine.Proposal) -> bool:
     return one.space == two.space and one.claim.probability == two.claim.probability
 
 
+@pytest.mark.slow
 def test_one_absurd_value_changes_nothing_but_its_own_row():
     frame = round_of(5, n=120, noise=0.05)
     best = int(frame["value"].to_numpy().argmax())
@@ -154,6 +162,7 @@ def test_one_absurd_value_changes_nothing_but_its_own_row():
     assert [e.q for e in two.parameters] == [e.q for e in one.parameters]
 
 
+@pytest.mark.slow
 def test_rows_given_twice_are_no_more_evidence():
     frame = round_of(7, n=60)
     once = refine.analyze(SPACE, frame)
@@ -163,6 +172,7 @@ def test_rows_given_twice_are_no_more_evidence():
     assert same_bounds(refine.propose(four, epsilon=0.1), refine.propose(once, epsilon=0.1))
 
 
+@pytest.mark.slow
 def test_equal_evidence_gives_equal_boxes_whatever_the_seed():
     frame = round_of(5, n=150, noise=0.05)
     one, two = (refine.analyze(SPACE, frame, seed=seed) for seed in (0, 11))
@@ -185,6 +195,7 @@ def test_choices_without_trials_are_never_dropped():
     assert "not tried" in why(change)
 
 
+@pytest.mark.slow
 def test_other_risks_are_read_off_the_same_posterior():
     analysis = refine.analyze(SPACE, round_of(5, n=200, noise=0.05))
     proposal = refine.propose(analysis)
@@ -202,6 +213,7 @@ def test_other_risks_are_read_off_the_same_posterior():
         refine.Proposal.from_json(proposal.to_json()).at(0.05)
 
 
+@pytest.mark.slow
 def test_what_mattered_earlier_may_be_narrowed_if_earlier_trials_still_show_it():
     frame = round_of(1, n=60, noise=1.0)
     analysis = refine.analyze(SPACE, frame)

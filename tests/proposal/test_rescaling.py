@@ -29,6 +29,7 @@ def by_decades(x):
     return -abs(math.log10(x) + 3.2)
 
 
+@pytest.mark.slow
 def test_what_is_good_at_the_low_end_of_decades_is_offered_by_magnitude():
     review = reviewed(by_decades, LINEAR)
     found = offered(review)

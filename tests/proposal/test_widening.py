@@ -34,6 +34,7 @@ def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list[refine
     return found
 
 
+@pytest.mark.slow
 def test_an_optimum_two_decades_beyond_is_reached_by_the_third_round():
     arrived = 0
     for seed in range(6):
@@ -50,6 +51,7 @@ def analysis_of(value, seed=0, **parameters):
     return refine.analyze(space, frame.assign(value=value(frame) + rng.normal(0, 0.05, len(frame))))
 
 
+@pytest.mark.slow
 def test_a_trend_is_not_narrowed_onto_an_open_end():
     for seed in range(3):
         proposal = refine.propose(analysis_of(lambda f: f["x"], seed, x=(0.0, 1.0, 9)))
@@ -68,6 +70,7 @@ def test_a_declared_limit_holds_and_an_inferred_one_is_said():
     assert "a limit inferred" in why(share)
 
 
+@pytest.mark.slow
 def test_an_optimum_inside_widens_nothing():
     for seed in range(3):
         proposal = refine.propose(analysis_of(lambda f: -((f["x"] - 0.5) ** 2), seed, x=(0.0, 1.0, 9)))

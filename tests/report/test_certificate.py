@@ -114,6 +114,7 @@ def test_a_round_has_one_of_its_own_and_html_is_one_file(grown, tmp_path):
     assert "in 1 round" in text
 
 
+@pytest.mark.slow
 def test_the_report_of_the_tree_links_it(grown, tmp_path):
     tree, _, _ = grown
     report = tree.report(tmp_path).read_text()

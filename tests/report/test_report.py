@@ -175,6 +175,7 @@ def written(facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return round_report(facts, tmp_path_factory.mktemp("reports"))
 
 
+@pytest.mark.slow
 def test_golden(written: Path) -> None:
     """Set REFINE_GOLDEN=1 to write the file anew, and read the difference before committing it."""
     text = written.read_bytes()
@@ -183,6 +184,7 @@ def test_golden(written: Path) -> None:
     assert text.decode() == GOLDEN.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_two_writes_are_equal_bytes(
     facts: Facts, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +199,7 @@ def test_two_writes_are_equal_bytes(
         assert here.read_bytes() == there.read_bytes(), name
 
 
+@pytest.mark.slow
 def test_links_are_relative_and_lead_somewhere(facts: Facts, written: Path) -> None:
     path = written
     text = path.read_text(encoding="utf-8")
@@ -210,6 +213,7 @@ def test_links_are_relative_and_lead_somewhere(facts: Facts, written: Path) -> N
     assert written == set(links)
 
 
+@pytest.mark.slow
 def test_no_absolute_path_and_no_password(facts: Facts, written: Path, tmp_path: Path) -> None:
     text = written.read_text(encoding="utf-8")
     assert str(written.parent) not in text
@@ -255,6 +259,7 @@ def test_a_round_without_evidence(facts: Facts, tmp_path: Path) -> None:
     assert "![" not in text
 
 
+@pytest.mark.slow
 def test_all_failed(facts: Facts, tmp_path: Path) -> None:
     table = facts.table.assign(state="failed", value=np.nan)
     bare = replace(facts, analysis=None, proposal=None, decisions=(), table=table)
@@ -280,6 +285,7 @@ def test_proposal_report(facts: Facts, tmp_path: Path) -> None:
         proposal_report(replace(facts, proposal=None), tmp_path)
 
 
+@pytest.mark.slow
 def test_declined_and_branched(facts: Facts, tmp_path: Path) -> None:
     declined = Decision("declined", facts.decisions[0].proposal, None, {}, (), None, "", "Bo")
     space = SPACE.replace({"l2": Float(0, 0.1, 3)})
@@ -293,6 +299,7 @@ def test_declined_and_branched(facts: Facts, tmp_path: Path) -> None:
     assert "| l2 | - | - | 0 to 0.1 | - | added |" in text
 
 
+@pytest.mark.slow
 def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
     nasty = "a|b`c`<img src=x>\n# head $x$ [l](http://e) *b*"
     names = {"lr": "l|r", "first_neuron": "__n__"}
@@ -335,6 +342,7 @@ def child(facts: Facts) -> Facts:
     )
 
 
+@pytest.mark.slow
 def test_against_its_parent(child: Facts, tmp_path: Path) -> None:
     text = round_report(child, tmp_path).read_text(encoding="utf-8")
     found = compare_rounds(trials(), child.table, "maximize")
@@ -362,6 +370,7 @@ def test_no_comparison_without_enough_trials(facts: Facts, child: Facts, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_how_trials_were_drawn(facts: Facts, child: Facts, tmp_path: Path) -> None:
     text = round_report(child, tmp_path).read_text(encoding="utf-8")
     assert f"| drawn | {len(child.table) - 4} space-filling, 3 exploit, 1 audit |" in text
@@ -377,6 +386,7 @@ def test_how_trials_were_drawn(facts: Facts, child: Facts, tmp_path: Path) -> No
     assert "| drawn |" not in round_report(facts, tmp_path / "root").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_coupled_parameters_are_drawn(facts: Facts, tmp_path: Path) -> None:
     assert facts.analysis is not None
     every = tuple(p._replace(q=0.001 * (p.i + p.j)) for p in facts.analysis.pairs)
@@ -390,6 +400,7 @@ def test_coupled_parameters_are_drawn(facts: Facts, tmp_path: Path) -> None:
     )  # one of five is never read
 
 
+@pytest.mark.slow
 def test_a_store_gives_the_parents_trials(tmp_path: Path) -> None:
     space = Space({"x": (0.0, 1.0, 30), "y": (0.0, 1.0, 30)})
     with Tree("question", store=tmp_path / "refine.db") as tree:

@@ -95,6 +95,7 @@ def test_a_parameter_added_beside_one_called_nearly_the_same_is_asked_about(root
         root.branch({**SPACE, "depth": 2}, n=3)
 
 
+@pytest.mark.slow
 def test_a_peak_inside_is_not_called_a_rise(tmp_path):
     def hill(p):
         return -abs(p["x"] - 0.7) + 0.001 * p["y"]
@@ -130,6 +131,7 @@ def test_equal_replicates_show_no_noise(tmp_path):
         assert noise.sd == 0.0
 
 
+@pytest.mark.slow
 def test_a_round_that_grew_is_reproduced_as_it_was(tmp_path, monkeypatch):
     def hill(p):
         return -abs(p["x"] - 0.5) - abs(p["y"] - 0.5)
@@ -153,6 +155,7 @@ def test_a_round_that_grew_is_reproduced_as_it_was(tmp_path, monkeypatch):
     namespace["tree"].close()
 
 
+@pytest.mark.slow
 def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tmp_path):
     rng = np.random.default_rng(1)
     with refine.Tree("twice", store=tmp_path / "refine.db") as tree:

@@ -39,6 +39,7 @@ def tree(tmp_path_factory):
         yield found
 
 
+@pytest.mark.slow
 def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
     path = tree.report(tmp_path)
     text = path.read_text()
@@ -62,6 +63,7 @@ def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
     assert "<script>" not in text
 
 
+@pytest.mark.slow
 def test_another_winner_may_be_told(tree, tmp_path):
     side = tree.rounds[2]
     text = tree.report(tmp_path, winner=side).read_text()
@@ -72,6 +74,7 @@ def test_another_winner_may_be_told(tree, tmp_path):
         tree.report(tmp_path, winner="papr")
 
 
+@pytest.mark.slow
 def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
     for path in (tree.report(tmp_path, html=True), tree.rounds[0].report(tmp_path, html=True)):
         html = path.read_text()
@@ -85,6 +88,7 @@ def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
+@pytest.mark.slow
 def test_a_comparison_as_a_report(tree, tmp_path):
     found = tree.diff(tree.rounds[0], "paper")
     text = found.report(tmp_path).read_text()
@@ -95,6 +99,7 @@ def test_a_comparison_as_a_report(tree, tmp_path):
     assert "Both search the same space." in same
 
 
+@pytest.mark.slow
 def test_files_of_a_round_have_names_that_can_be_read(tmp_path):
     space = {"lr": (0.0, 1.0, 5), "dropout": (0.0, 0.5, 6)}
     with refine.Tree("q", store=tmp_path / "q.db") as tree:
@@ -154,6 +159,7 @@ def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):
         assert "not run" in text
 
 
+@pytest.mark.slow
 def test_comparisons_of_two_trees_share_a_folder(tmp_path):
     written = []
     for name in ("one", "two"):

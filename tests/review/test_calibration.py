@@ -40,6 +40,7 @@ def test_a_tree_without_children_says_so(tree, root):
     assert all(math.isnan(c.share) and c.n == 0 for c in calibration.coverage())
 
 
+@pytest.mark.slow
 def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finished(tree, root):
     child = root.propose().accept(n=40, exploit=0.3, audit=0.1, author="ann")
     made = root.decisions[0].forecast
@@ -87,6 +88,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     assert "90 % intervals of the best held in" in text
 
 
+@pytest.mark.slow
 def test_a_counter_sample_refutes_a_wrong_narrowing(tree, root):
     # A person cuts off the best optimizers and the best rates.
     wrong = root.propose().reject(*root.space.varied).edit(optimizer=["SGD"], lr=(3.0, 5.0))
@@ -109,6 +111,7 @@ def test_a_counter_sample_refutes_a_wrong_narrowing(tree, root):
     assert row_of(tree, child)["power"] == pytest.approx(1 - 0.9**6)
 
 
+@pytest.mark.slow
 def test_less_is_better_where_it_is_minimised(tree, space):
     root = tree.add_round(
         space, lambda p: -objectives.bowl(p), direction="minimize", n=100, seed=7, name="loss"
@@ -124,6 +127,7 @@ def test_less_is_better_where_it_is_minimised(tree, space):
     assert entry.refuted is True
 
 
+@pytest.mark.slow
 def test_what_is_added_later_does_not_count(tree, root):
     child = root.propose().accept(n=20, audit=0.0).run(progress=False)
     before = row_of(tree, child)
@@ -135,6 +139,7 @@ def test_what_is_added_later_does_not_count(tree, root):
     assert tree.calibration().entries[0].verdict == "not_tested"
 
 
+@pytest.mark.slow
 def test_branches_and_second_decisions_have_no_forecast(tree, root):
     branch = root.branch({**root.space, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=12).run(progress=False)
     child = root.propose().accept(n=12).run(progress=False)
@@ -147,6 +152,7 @@ def test_branches_and_second_decisions_have_no_forecast(tree, root):
     assert entries[0].realised("best") == branch.trials["value"].max()
 
 
+@pytest.mark.slow
 def test_decisions_stored_before_there_were_forecasts_are_read(tree, root):
     child = root.propose().accept(n=20).run(progress=False)
     engine = tree._context.store.engine
@@ -168,6 +174,7 @@ def test_decisions_stored_before_there_were_forecasts_are_read(tree, root):
     assert len(root.decisions) == 1
 
 
+@pytest.mark.slow
 def test_the_forecast_is_no_part_of_what_was_decided(root):
     root.propose().accept(n=20)
     (decision,) = root.decisions
@@ -175,6 +182,7 @@ def test_the_forecast_is_no_part_of_what_was_decided(root):
     assert Decision.from_json(json.loads(decision.dumps())) == decision
 
 
+@pytest.mark.slow
 def test_failures_are_no_values(tree, space):
     def fragile(p):
         if p["dropout"] > 0.2:
@@ -200,6 +208,7 @@ def test_an_excluded_trial_has_ended_without_a_value(tree, root):
     assert entry.scored
 
 
+@pytest.mark.slow
 def test_coverage_is_counted_with_its_interval(tree, root):
     current = root
     for _ in range(2):
@@ -222,6 +231,7 @@ def test_coverage_is_counted_with_its_interval(tree, root):
     ]
 
 
+@pytest.mark.slow
 def test_a_reopened_store_keeps_the_same_book(tmp_path, space):
     with refine.Tree("q", store=tmp_path / "r.db") as tree:
         root = tree.add_round(space, objectives.bowl, n=60, seed=7).run(progress=False)

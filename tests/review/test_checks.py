@@ -183,6 +183,7 @@ def replicates(sd, k=5, times=4):
     ).tolist()
 
 
+@pytest.mark.slow
 def test_noise_against_what_was_known_before():
     frame, fresh = trials(middle), replicates(0.01)
     best = frame["value"].max()
@@ -244,6 +245,7 @@ def test_printing_and_looking_up():
         found["edge"]
 
 
+@pytest.mark.slow
 def test_a_round_and_its_review_ask_the_same(tree, space):
     from objectives import bowl
 

@@ -56,6 +56,7 @@ def test_a_small_round_without_findings_names_what_would_settle_it():
     assert json.loads(json.dumps(step.to_json()))["action"] == str(step.action)
 
 
+@pytest.mark.slow
 def test_a_larger_round_needs_less_and_a_large_one_nothing_more():
     small, larger = step_of(noise), step_of(noise, 80)
     assert larger.n < small.n

@@ -33,6 +33,7 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
     assert proposal.volume_kept == pytest.approx(root.space.volume_kept(proposal.space))
 
 
+@pytest.mark.slow
 def test_a_proposal_is_stored_once_and_reads_back_equal(root):
     first, again = root.propose(), root.propose()
     kept = root.context.store.proposals(root._stored.pk)
@@ -42,6 +43,7 @@ def test_a_proposal_is_stored_once_and_reads_back_equal(root):
     assert read.space == first.proposal.space
 
 
+@pytest.mark.slow
 def test_edit_reject_accept(root, tree):
     review = root.propose()
     changed = review.edit(dropout=(0, 0.2)).reject("lr")
@@ -62,6 +64,7 @@ def test_edit_reject_accept(root, tree):
     assert decision.probability == pytest.approx(changed.claim.probability)
 
 
+@pytest.mark.slow
 def test_accepting_the_same_again_writes_nothing(root, tree):
     review = root.propose().edit(dropout=(0, 0.2))
     child = review.accept(note="a", n=40)
@@ -92,6 +95,7 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
     assert len(root.children) == 2
 
 
+@pytest.mark.slow
 def test_extending_the_parent_changes_no_child(root):
     child = root.propose().accept(n=30)
     cells = child.cells()
@@ -99,6 +103,7 @@ def test_extending_the_parent_changes_no_child(root):
     assert child.cells() == cells
 
 
+@pytest.mark.slow
 def test_a_child_does_not_run_again_what_its_ancestors_ran(root):
     child = root.propose().edit(lr=root.space["lr"]).accept(n=30)
     child.run(progress=False)
@@ -109,6 +114,7 @@ def test_a_child_does_not_run_again_what_its_ancestors_ran(root):
     assert child.analyze().n_earlier > 0
 
 
+@pytest.mark.slow
 def test_decline_is_kept(root, tree):
     root.propose().decline(note="not yet", author="bo")
     (decision,) = root.decisions
@@ -121,6 +127,7 @@ def test_decline_is_kept(root, tree):
     assert len(root.decisions) == 1
 
 
+@pytest.mark.slow
 def test_values_that_no_trial_has_had_are_named(root):
     review = root.propose().edit(optimizer=["Adam", "Nadamm", "Lion"])
     told = (
@@ -191,6 +198,7 @@ def test_a_branch_may_add_a_parameter_and_say_what_it_was(root):
         root.branch({}, n=20)
 
 
+@pytest.mark.slow
 def test_two_parents_with_the_same_space_give_two_nodes(root, tree):
     one = root.propose().accept(n=20)
     two = root.branch(root.space, n=20)
@@ -202,6 +210,7 @@ def test_two_parents_with_the_same_space_give_two_nodes(root, tree):
     assert a.id != b.id
 
 
+@pytest.mark.slow
 def test_tags_lookup_diff_log_best_and_print(root, tree):
     child = root.propose().edit(dropout=(0, 0.2)).accept(note="low dropout", n=40).run(progress=False)
     tree.tag(child, "paper")
@@ -228,6 +237,7 @@ def test_tags_lookup_diff_log_best_and_print(root, tree):
     assert "low dropout" in text
 
 
+@pytest.mark.slow
 def test_export_is_plain_text(root, tree, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -241,6 +251,7 @@ def test_export_is_plain_text(root, tree, tmp_path):
     assert (folder / f"{root.id}.md").is_file()
 
 
+@pytest.mark.slow
 def test_the_last_word_on_a_parameter_counts(root):
     review = root.propose()
     assert review.edit(dropout=(0, 0.2)).reject("dropout").space["dropout"] == root.space["dropout"]
@@ -267,6 +278,7 @@ def test_a_box_that_is_used_up_says_so(tree):
         review.reject("x").accept()
 
 
+@pytest.mark.slow
 def test_no_risk_is_taken_that_cannot_be_stated(tree, tmp_path):
     space = refine.Space({"x": (0, 21, 22), "y": (0.0, 1.0, 3)})
     found = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40).run(progress=False)
@@ -278,6 +290,7 @@ def test_no_risk_is_taken_that_cannot_be_stated(tree, tmp_path):
     assert "nan" not in text
 
 
+@pytest.mark.slow
 def test_the_code_under_reproduce_makes_the_same_rounds(root, tmp_path):
     child = root.propose().accept(n=12)
     grown = child.branch({**child.space, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=6)

@@ -14,6 +14,8 @@ from refine.review.calibration import Calibration
 from refine.review.decision import Decision
 from refine.ui.web.session import Session
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(tree, space):

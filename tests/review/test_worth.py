@@ -44,6 +44,7 @@ def ran(tree, objective, n, seed=3, **options):
     return tree.add_round(SPACE, objective, n=n, seed=seed, **options).run(progress=False)
 
 
+@pytest.mark.slow
 def test_a_coarse_search_of_a_bowl_goes_on(tree):
     review = ran(tree, bowl, 30, seed=2).set_epsilon(0.004).propose()
     assert 1 - bowl_of(tree.winner().params) > 0.02  # there is something to find
@@ -56,6 +57,7 @@ def test_a_coarse_search_of_a_bowl_goes_on(tree):
     assert review.worth(1).gain < worth.gain
 
 
+@pytest.mark.slow
 def test_a_bowl_that_was_searched_well_is_over(tree):
     review = ran(tree, bowl, 400).set_epsilon(0.05).propose()
     assert 1 - bowl_of(tree.winner().params) < 0.05
@@ -64,6 +66,7 @@ def test_a_bowl_that_was_searched_well_is_over(tree):
     assert worth.probability < 0.1
 
 
+@pytest.mark.slow
 def test_noise_alone_is_not_worth_a_round(tree):
     review = ran(tree, flat, 60).propose()
     worth = review.worth()
@@ -76,6 +79,7 @@ def test_noise_alone_is_not_worth_a_round(tree):
     assert " in 60 trials: " in says(check)
 
 
+@pytest.mark.slow
 def test_where_everything_was_run_it_stops(tree):
     root = tree.add_round({"x": (0, 4), "y": (0, 4)}, small, n=25, seed=3).run(progress=False)
     review = root.propose()
@@ -95,6 +99,7 @@ def test_confirming_settles_what_it_asked_for():
     assert verdict_of(0.04, gain=0.0, again=0.01, noise=math.nan) == "CONFIRM"
 
 
+@pytest.mark.slow
 def test_a_price_says_what_a_round_must_bring(tree):
     review = ran(tree, bowl, 30, seed=2).propose()
     gain = review.worth().gain
@@ -110,6 +115,7 @@ def test_a_price_says_what_a_round_must_bring(tree):
             review.worth(price=bad)
 
 
+@pytest.mark.slow
 def test_no_gain_passes_what_the_metric_can_reach(tree):
     def accuracy(params, trial):
         rng = np.random.default_rng(trial.seed)
@@ -121,6 +127,7 @@ def test_no_gain_passes_what_the_metric_can_reach(tree):
     assert all(q <= 1 for plan in review.rehearse(2, 20).plans for q in (*plan.mean, *plan.quantiles[-1]))
 
 
+@pytest.mark.slow
 def test_runs_again_count(tree):
     def noisy(params, trial):
         return bowl(params, trial) + np.random.default_rng(trial.seed + 1).normal(0, 0.15)
@@ -134,6 +141,7 @@ def test_runs_again_count(tree):
     assert review.worth().again < before.again
 
 
+@pytest.mark.slow
 def test_a_minimum_is_worth_what_the_maximum_is(tree):
     up = ran(tree, bowl, 24, name="up").propose().worth()
 
@@ -150,6 +158,7 @@ def test_a_minimum_is_worth_what_the_maximum_is(tree):
     assert all(list(row) == sorted(row, reverse=True) for row in plan.quantiles)
 
 
+@pytest.mark.slow
 def test_edits_count_and_what_is_not_known_is_said(tree):
     review = ran(tree, bowl, 60).propose()
     bad = review.edit(x=(0.0, 0.1), y=(0.9, 1.0))
@@ -168,6 +177,7 @@ def test_edits_count_and_what_is_not_known_is_said(tree):
         review.worth(exploit=1.5)
 
 
+@pytest.mark.slow
 def test_every_review_says_it(tree, tmp_path):
     review = ran(tree, bowl, 24).propose()
     said = f"{review.worth().probability:.0%}".replace("%", " % chance to gain more than")
@@ -180,6 +190,7 @@ def test_every_review_says_it(tree, tmp_path):
     assert str(review.worth()).startswith(f"{review.worth().verdict}: About {said}")
 
 
+@pytest.mark.slow
 def test_a_plan_is_rehearsed_the_same_again(tree):
     root = ran(tree, bowl, 24)
     found, again = root.rehearse(2, 20), root.propose().rehearse(2, 20)

@@ -174,6 +174,7 @@ with refine.Tree("q", store="sqlite://") as tree:
 """
 
 
+@pytest.mark.slow
 def test_what_a_trial_is_the_first_to_load_is_recorded_with_it():
     # In a process of its own, which is left without Keras.
     done = subprocess.run(

@@ -139,6 +139,7 @@ def test_one_worker_with_a_timeout_is_a_subprocess_and_gives_the_same_table(tmp_
     assert (frames[1]["process"] != os.getpid()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "text"),
     [

@@ -156,6 +156,7 @@ def others():
     return [path for path in (*found, *usual) if path and Path(path).exists()]
 
 
+@pytest.mark.slow
 def test_every_process_and_every_version_of_python_agrees(tmp_path, base):
     for i, seed in enumerate(("1", "17")):
         assert prints(tmp_path / str(i), seed=seed) == base

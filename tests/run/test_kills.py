@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 
@@ -20,12 +22,10 @@ def _chaos(*options):
     return found.stdout
 
 
-@pytest.mark.slow
 def test_random_kills_of_a_keras_round_leave_the_table_of_a_calm_one():
     options = ["--store", "sqlite", "--objective", "keras", "--faults", "kill", "--events", "2", "--n", "8"]
     assert _chaos(*options).startswith("2 faults ")
 
 
-@pytest.mark.slow
 def test_kills_stops_and_restarts_of_all_leave_the_tables_of_calm_rounds(postgresql):
     assert _chaos("--events", "6", "--rounds", "2", "--n", "15", "--seed", "3").startswith("6 faults ")

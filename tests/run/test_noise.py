@@ -23,6 +23,7 @@ def coarse(params):
     return round(smooth(params), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "runs"), [(smooth, 1), (coarse, 3)])
 def test_a_deterministic_objective_is_known_after_one_run_more(tree, space, objective, runs):
     calls = []
@@ -186,6 +187,7 @@ def test_a_table_says_what_its_noise_is():
         refine.analyze(space, frame, noise="some")
 
 
+@pytest.mark.slow
 def test_cross_validated_scores_of_scikit_learn(tree):
     from sklearn.datasets import load_wine
     from sklearn.model_selection import cross_val_score

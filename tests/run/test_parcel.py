@@ -81,6 +81,7 @@ def loky():
     return ProcessPoolExecutor(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", [lambda: ThreadPoolExecutor(2), processes, loky])
 def test_data_travel_with_no_task(pool):
     with pool() as executor:
@@ -106,6 +107,7 @@ def test_nor_on_the_persons_own_dask_cluster():
     assert max(counted.sizes) < 20_000
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_see_the_file_gets_the_data_when_it_asks():
     with processes() as executor:
         counted = Elsewhere(executor)

@@ -39,6 +39,7 @@ def test_every_trial_is_equal_to_the_bit(tree, found):
     assert found.trials.equals(before)  # the store is as it was
 
 
+@pytest.mark.slow
 def test_a_sample_with_workers_gives_the_same(found):
     shown = found.replay(sample=6, seed=1, workers=2)
     assert len(shown.table) == 6
@@ -87,6 +88,7 @@ def test_failed_and_diverged_trials_come_again(tree, space):
     assert (shown.table["state"] == shown.table["state_now"]).all()
 
 
+@pytest.mark.slow
 def test_functions_as_metrics_children_and_counter_samples(tree, space):
     def double(metrics):
         return 2 * metrics["value"]

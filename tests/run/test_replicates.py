@@ -14,6 +14,7 @@ def noisy(params):
     return objectives.bowl(params) + 0.3 * np.random.normal()
 
 
+@pytest.mark.slow
 def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
     found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
     before, text, analysis = found.trials, str(tree), found.analyze()
@@ -102,6 +103,7 @@ def test_errors(tree, space):
         found.replicate(seeds=0)
 
 
+@pytest.mark.slow
 def test_workers_give_the_same(tmp_path, space):
     tables = []
     for workers in (1, 2):

@@ -137,6 +137,7 @@ def test_a_member_that_kills_its_process_is_alone_crashed(tree):
     assert (trials["state"] == "complete").sum() == n - 1
 
 
+@pytest.mark.slow
 def test_limits_and_pruners_are_of_single_trials(tree, tmp_path):
     rounds = tree.add_round(SPACE, Vectorised(str(tmp_path)), n=12, seed=1, metric="value")
     rounds.run(timeout=60, check_noise=False, progress=False)

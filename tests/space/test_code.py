@@ -66,6 +66,7 @@ def inside(space, params):
     return space.holds(params)
 
 
+@pytest.mark.slow
 def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
     import optuna
 

@@ -243,6 +243,7 @@ def test_params_have_no_name_that_is_not_there(root):
     assert not trials.duplicated(["optimizer", "momentum", "lr"]).any()
 
 
+@pytest.mark.slow
 def test_statistics_use_the_trials_that_have_it(root):
     found = root.analyze()
     sgd = int((root.trials["optimizer"] == "sgd").sum())
@@ -253,6 +254,7 @@ def test_statistics_use_the_trials_that_have_it(root):
     assert np.isnan(found.read_positions[:, 1]).sum() == 60 - sgd
 
 
+@pytest.mark.slow
 def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_run(root):
     review = root.propose(risk=0.3)
     assert 0 < review.claim.probability <= 1
@@ -266,6 +268,7 @@ def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_r
     assert not shared.duplicated(["optimizer", "momentum", "lr"]).any()
 
 
+@pytest.mark.slow
 def test_it_is_reported_and_drawn(root, tmp_path):
     root.report(str(tmp_path))
     text = next(tmp_path.rglob("*.md")).read_text()
@@ -274,6 +277,7 @@ def test_it_is_reported_and_drawn(root, tmp_path):
     root.plot.parallel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", ["tpe", "gp", "cmaes", "qmc"])
 def test_samplers_of_optuna_leave_it_out(design, tmp_path):
     pytest.importorskip("cmaes" if design == "cmaes" else "optuna")
@@ -291,6 +295,7 @@ def test_samplers_of_optuna_leave_it_out(design, tmp_path):
 # Seen, and declared afterwards.
 
 
+@pytest.mark.slow
 def test_what_trials_did_not_read_is_offered_as_a_condition(tmp_path):
     space = Space({"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 10), "lr": Float(0, 4, 9)})
     root = refine.Tree("seen", store=str(tmp_path / "s.db")).add_round(space, training, n=60, seed=2)
@@ -344,6 +349,7 @@ def careless(params):
     return params["momentum"]
 
 
+@pytest.mark.slow
 def test_who_reads_what_is_absent_is_told_the_condition(tmp_path):
     space = {"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 4, when="optimizer == 'sgd'")}
     with refine.Tree("q", store=tmp_path / "q.db") as tree:

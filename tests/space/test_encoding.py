@@ -55,6 +55,7 @@ values = some.recursive(
 )
 
 
+@pytest.mark.slow
 @FAST
 @given(values)
 def test_frozen_values_survive_json(value):
@@ -232,6 +233,7 @@ def test_no_nan_gets_into_canonical_json():
         dumps([math.nan])
 
 
+@pytest.mark.slow
 @FAST
 @given(some.text(max_size=20), some.integers(0, 100))
 def test_seeds_have_31_bits(text, replicate):

@@ -149,6 +149,7 @@ def test_the_real_keras_tuner():
     assert found.size == 8 + 4 * 2
 
 
+@pytest.mark.slow
 def test_branches_of_a_study_are_conditions(tmp_path):
     optuna = pytest.importorskip("optuna")
     import refine

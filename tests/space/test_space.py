@@ -258,6 +258,7 @@ def test_contains_takes_no_loop_over_rows():
     assert (space.contains(frame) == expected.to_numpy()).all()
 
 
+@pytest.mark.slow
 @FAST
 @given(spaces(), some.data())
 def test_the_grid_lies_inside_even_after_a_csv(space, data):

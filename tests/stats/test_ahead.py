@@ -23,6 +23,7 @@ def bowl(x):
     return -((x - 0.7) ** 2)
 
 
+@pytest.mark.slow
 def test_a_gap_at_the_optimum_is_worth_a_round_and_a_fine_grid_is_not():
     cells = np.linspace(0.005, 0.995, 100)
     coarse = posterior_over(bowl, np.linspace(0, 0.45, 10), cells)
@@ -41,6 +42,7 @@ def test_more_trials_bring_more_and_none_bring_nothing():
     assert np.array_equal(NextRound()(*found, 0.05, Batch(0, 0)), np.zeros(12 * 160))
 
 
+@pytest.mark.slow
 def test_rounds_go_on_from_what_the_one_before_showed():
     found = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
     values = RoundsAhead(truths=60)(*found, 0.05, [Batch(3, 3)] * 3)
@@ -52,6 +54,7 @@ def test_rounds_go_on_from_what_the_one_before_showed():
     assert not np.array_equal(once, RoundsAhead(seed=4)(*found, 0.05, [Batch(3, 3)]))
 
 
+@pytest.mark.slow
 def test_runs_again_pay_where_noise_hides_the_best():
     cells = np.linspace(0.005, 0.995, 50)
     noisy = posterior_over(bowl, np.linspace(0, 1, 20), cells, noise=0.2)
@@ -71,6 +74,7 @@ def test_conditioning_is_the_gaussian_one():
     assert moved.var(axis=0) == pytest.approx([1 - 1 / 1.25, 1 - 0.64 / 1.25, 1.0], abs=0.02)
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_is_checked():
     found, run = posterior_over(bowl, np.linspace(0, 1, 10), [0.5])
     with pytest.raises(AnalysisError, match="known: needs shape"):

@@ -15,6 +15,7 @@ def test_one_p_value_is_itself():
         assert cauchy_p([p, p, p]) == pytest.approx(p, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_level_holds_for_dependent_tests():
     from scipy.stats import norm
 

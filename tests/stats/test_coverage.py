@@ -78,6 +78,7 @@ def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test(case
     assert not any(judges(m, *case) for m in range(1, found))
 
 
+@pytest.mark.slow
 def test_more_parameters_take_more_good_trials_to_judge():
     assert [good_trials_to_judge(d) for d in (1, 4, 8)] == [18, 24, 31]
     found = [good_trials_to_judge(d) for d in range(1, 40)]

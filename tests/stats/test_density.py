@@ -36,6 +36,7 @@ def test_a_flat_sample_is_flat_up_to_the_edges():
     assert density == pytest.approx(np.ones(21), abs=0.12)
 
 
+@pytest.mark.slow
 def test_binning_changes_nothing_that_shows():
     x = np.random.default_rng(1).beta(2, 5, 3000)
     fine = BoundedDensity(0.05)(x, GRID)
@@ -54,6 +55,7 @@ def test_weights_count_like_repetitions():
     assert BoundedDensity(0.1)([0.2, 0.9], GRID, weights=[2, 1]) == pytest.approx(twice)
 
 
+@pytest.mark.slow
 def test_one_open_end():
     grid = np.linspace(0, 30, 30_001)
     density = BoundedDensity(low=0, high=np.inf)(np.random.default_rng(2).exponential(size=500), grid)

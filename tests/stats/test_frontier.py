@@ -134,6 +134,7 @@ def test_untried_levels():
     assert untried(AXES[1], []).all()
 
 
+@pytest.mark.slow
 def test_pure_noise_keeps_most_of_the_space():
     rng = np.random.default_rng(3)
     x = np.column_stack([rng.integers(0, 3, 60), rng.choice(LEVELS, 60), rng.choice(LEVELS, 60)])

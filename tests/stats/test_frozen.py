@@ -73,6 +73,7 @@ def test_cells_that_were_run_have_their_values_in_every_draw():
     assert posterior.scores.shape == (640, len(cells))
 
 
+@pytest.mark.slow
 def test_untried_cells_may_hide_a_better_value():
     """Smooth draws hardly ever exceed what was seen; the truth does here, and exact draws say how often."""
     better, smooth, exact = [], [], []

@@ -128,6 +128,7 @@ def test_null_parameters_have_no_importance_and_uniform_p():
     assert abs(estimates.mean()) < 3 * estimates.std() / np.sqrt(200)
 
 
+@pytest.mark.slow
 def test_an_interior_optimum_escapes_the_correlation_only():
     rng = np.random.default_rng(1)
     found_by_trend = found_by_both = 0

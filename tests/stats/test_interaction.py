@@ -23,12 +23,14 @@ def _alarms(make, n, rounds, d=5, check=None):
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_a_ridge_is_found():
     ridge = _alarms(lambda x, rng: -((x[:, 0] - x[:, 1]) ** 2) + 0.05 * rng.normal(size=len(x)), 250, 20)
     assert ridge[:, 0].mean() >= 0.9
     assert ridge[:, 1:].mean() <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "surface",
     [

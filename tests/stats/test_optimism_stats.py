@@ -51,6 +51,7 @@ def test_what_fresh_seeds_need():
         FreshSeeds()(1.0, [0.5, 0.6], ["a", "a"], "b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failures", [0.0, 0.2])
 def test_the_example_bootstrap_corrects_the_winner(failures):
     """Accuracies of models on one split, chosen by it; some models are far worse, as failed ones are."""

@@ -23,6 +23,7 @@ def _round(n, seed, low=0.0):
     return x, _truth(x) + 0.1 * rng.normal(size=n)
 
 
+@pytest.mark.slow
 def test_intervals_hold_what_comes():
     held = []
     for seed in range(12):
@@ -38,6 +39,7 @@ def test_intervals_hold_what_comes():
     assert np.mean(held) > 0.7
 
 
+@pytest.mark.slow
 def test_better_cells_promise_more_and_more_trials_a_better_best():
     x, y = _round(80, 1)
     cells = _round(300, 2)[0]
@@ -61,6 +63,7 @@ def test_left_over():
     assert np.all((left.share > 0) & (left.share <= 1))
 
 
+@pytest.mark.slow
 def test_errors():
     x, y = _round(40, 4)
     posterior, left = SMALL(x, y, x, [0, 0, 0]), left_over(x, y, [0, 0, 0])

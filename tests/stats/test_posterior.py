@@ -28,6 +28,7 @@ def _same(one, two):
     assert np.array_equal(one.mean, two.mean)
 
 
+@pytest.mark.slow
 def test_draws_gather_at_the_optimum():
     x, y = _bowl(120, 0)
     cells = _bowl(800, 1)[0]
@@ -75,6 +76,7 @@ def test_one_absurd_value_changes_nothing_but_its_row():
     assert odd.value(4.0) < 10.0
 
 
+@pytest.mark.slow
 def test_rows_given_twice_count_once():
     x, y = _bowl(60, 8)
     cells = _bowl(200, 9)[0]
@@ -106,6 +108,7 @@ def test_values_within_epsilon():
         found.within(-1.0)
 
 
+@pytest.mark.slow
 def test_the_best_known_are_good_by_expectation_not_by_luck():
     x, y = _bowl(150, 12)
     bad = int(_truth(x).argmin())

@@ -19,6 +19,7 @@ def bump(X, at, height=1.0):
     return -height * np.sum((X[:, :2] - at) ** 2, axis=1)
 
 
+@pytest.mark.slow
 def test_trials_are_more_probable_with_what_is_right_however_loudly_it_is_said():
     for seed in range(2):
         X, y = sample(seed=seed)
@@ -39,6 +40,7 @@ def test_the_opposite_has_the_opposite_ratio_and_the_order_of_rows_says_nothing(
     assert stats.PriorEvidence()(X[rows], y[rows], thought[rows], [0, 0, 0]) == pytest.approx(found)
 
 
+@pytest.mark.slow
 def test_both_halves_of_the_posterior_begin_with_it_and_follow_the_trials():
     X, y = sample()
     cells = np.concatenate([X[:20] + 1e-6, X[:20] + 5.0])

@@ -40,6 +40,7 @@ def test_shift_and_scale_change_nothing():
     assert there.gain == pytest.approx(10 * here.gain)
 
 
+@pytest.mark.slow
 def test_it_beats_equal_shares():
     rng = np.random.default_rng(0)
     lost = {"equal": 0.0, "gradient": 0.0}

@@ -16,6 +16,7 @@ def _round(n, seed, noise=0.1):
     return x, truth, truth + noise * rng.normal(size=n)
 
 
+@pytest.mark.slow
 def test_noise_is_unbiased_where_it_is_known():
     ratios = [
         TopNoise()(x, y, [0] * 4).sd / noise
@@ -27,6 +28,7 @@ def test_noise_is_unbiased_where_it_is_known():
     assert min(ratios) > 0.3
 
 
+@pytest.mark.slow
 def test_failures_and_absurd_values_do_not_decide():
     x, _, y = _round(200, 1)
     plain = TopNoise()(x, y, [0] * 4).epsilon
@@ -36,6 +38,7 @@ def test_failures_and_absurd_values_do_not_decide():
     assert TopNoise()(x, z, [0] * 4).epsilon < 3 * plain
 
 
+@pytest.mark.slow
 def test_order_shift_and_scale():
     x, _, y = _round(90, 2)
     plain = TopNoise()(x, y, [0] * 4)
@@ -46,6 +49,7 @@ def test_order_shift_and_scale():
     assert twice.sd == pytest.approx(plain.sd)
 
 
+@pytest.mark.slow
 def test_never_below_one_row_of_the_validation_set():
     x, truth, _ = _round(100, 3)
     rng = np.random.default_rng(0)

@@ -16,6 +16,7 @@ from refine.stats import top_mask
 HEAVY = ("scipy.stats", "sklearn", "statsmodels", "tensorflow", "optuna", "matplotlib")
 
 
+@pytest.mark.slow
 def test_importing_costs_numpy_only():
     code = f"import sys, refine.stats; print([m for m in {HEAVY!r} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -75,6 +75,7 @@ TRIALS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", TRIALS)
 def test_a_damaged_trial_is_left_out_said_and_removed(made, what):
     change, value = TRIALS[what]
@@ -170,6 +171,7 @@ ROWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ROWS)
 def test_other_rows_that_are_damaged_are_left_out_with_a_warning(made, tmp_path, what):
     path = made(ROWS[what])
@@ -191,6 +193,7 @@ def test_a_curve_that_is_damaged_damages_its_trial_where_curves_count(made):
         assert len(root.trials) == 29
 
 
+@pytest.mark.slow
 def test_damage_does_not_leave_with_an_export(made, tmp_path):
     path = made("UPDATE trial SET metrics = '{' WHERE pk = 5")
     with refine.Tree("q", store=path) as tree:
@@ -235,6 +238,7 @@ def test_rows_that_are_none_of_the_round_s_are_refused(made, rows):
         assert len(tree.rounds[0].trials) == 30
 
 
+@pytest.mark.slow
 def test_a_round_is_removed_with_what_came_from_it_if_that_is_said(made):
     with refine.Tree("q", store=made("UPDATE node SET note = ''")) as tree:
         root = tree.rounds[0]
@@ -305,6 +309,7 @@ def test_a_space_that_would_poison_a_study_is_refused(space):
         refine.Space(space)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "returned",
     [{"acc": 1.0, HALF: 1.0}, {"acc": 1.0, "a\0": 1.0}, {"acc": HUGE}],
@@ -346,6 +351,7 @@ FOLDER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", FOLDER)
 def test_a_folder_made_to_poison_is_refused(made, tmp_path, what):
     field, value = FOLDER[what]

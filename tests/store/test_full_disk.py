@@ -81,6 +81,7 @@ def lock(store, *seconds):
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:.*ran another version of the objective's code:refine.errors.RefineWarning"
 )
@@ -111,6 +112,7 @@ def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
         assert (found.trials["value"] == found.trials["x"] * 0.5).all()
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path):
     store = tmp_path / "refine.db"
     with refine.Tree("q", store=store) as tree:

@@ -28,6 +28,7 @@ def begun(tmp_path_factory):
     found.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", fuzz.TARGETS)
 def test_odd_inputs_are_refused_and_change_nothing(begun, target):
     mark = fuzz.fingerprint(begun.tree)

@@ -150,6 +150,7 @@ def test_a_process_may_run_any_number_of_rounds(url):
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_has_connections_of_its_own(url):
     code = f"""
@@ -175,6 +176,7 @@ assert len(tree.rounds) == 1
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.slow
 def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path, monkeypatch):
     with refine.Tree("q", store=tmp_path / "other.db") as tree:
         tree.add_round(SPACE, score, n=5).run(progress=False)
@@ -196,6 +198,7 @@ def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path,
         assert len(tree.rounds[0].trials) == 5
 
 
+@pytest.mark.slow
 def test_an_export_that_is_killed_leaves_what_was_there(tmp_path, monkeypatch):
     folder = tmp_path / "backup"
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:

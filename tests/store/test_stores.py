@@ -29,6 +29,7 @@ SPACE = {
 }
 
 
+@pytest.mark.slow
 def test_a_session_reads_back_equal(url, space):
     with refine.Tree("q", store=url) as tree:
         root = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run(progress=False)
@@ -57,6 +58,7 @@ def test_curves_of_some_permutations(url, space):
         assert store.curves(pk, ["unheard of"]) == store.curves(pk, []) == {}
 
 
+@pytest.mark.slow
 def test_nothing_is_written_twice(url, space):
     with refine.Tree("q", store=url) as tree:
         for _ in range(2):
@@ -96,6 +98,7 @@ def test_trees_in_one_store_keep_apart(url, space):
         refine.Tree("c", store=url, create=False)
 
 
+@pytest.mark.slow
 def test_stores_that_cannot_be_opened_say_why(tmp_path):
     text = tmp_path / "text.db"
     text.write_text("this is no database at all, " * 50)
@@ -132,6 +135,7 @@ def opened_at_once(url, processes):
         assert process.returncode == 0, error
 
 
+@pytest.mark.slow
 def test_many_processes_may_make_a_store_at_once(url):
     opened_at_once(url, 6)
     with refine.Tree("question", store=url, create=False) as tree:
@@ -156,6 +160,7 @@ def test_a_store_is_made_whole_or_not_at_all(url, monkeypatch):
     Store(url).close()
 
 
+@pytest.mark.slow
 def test_a_file_that_another_process_writes_is_waited_for(tmp_path):
     path = tmp_path / "refine.db"
     with contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as other:
@@ -222,6 +227,7 @@ def test_a_migration_makes_the_next_version_of_a_store(tmp_path, space, monkeypa
                 )
 
 
+@pytest.mark.slow
 def test_a_child_and_its_decision_are_written_together_or_not_at_all(url, space, monkeypatch):
     with refine.Tree("q", store=url) as tree:
         root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
@@ -241,6 +247,7 @@ def test_a_child_and_its_decision_are_written_together_or_not_at_all(url, space,
         assert len(tree) == 2
 
 
+@pytest.mark.slow
 def test_two_people_may_accept_the_same_at_once(url, space, monkeypatch):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
@@ -282,6 +289,7 @@ def between(monkeypatch):
     return arrange
 
 
+@pytest.mark.slow
 def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)

@@ -59,6 +59,7 @@ def _check(found, monkeypatch):
         assert best.name == ranked.index[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [0, 20_000])
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed, many):
@@ -127,6 +128,7 @@ ODD = [
 """Metrics as stores may hold them, by whoever wrote them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [2, 5, 2_000])
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 @pytest.mark.parametrize("allow_degenerate", [False, True])

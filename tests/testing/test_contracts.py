@@ -21,6 +21,7 @@ class TestDesigns(DesignContract):
         return DESIGNS[self.method]
 
 
+@pytest.mark.slow
 class TestStores(StoreContract):
     @pytest.fixture(autouse=True)
     def _at(self, url):
@@ -30,6 +31,7 @@ class TestStores(StoreContract):
         return self.place
 
 
+@pytest.mark.slow
 class TestHere(ExecutorContract):
     workers = 1
 
@@ -43,6 +45,7 @@ class TestLocalCluster(ExecutorContract):
         return None
 
 
+@pytest.mark.slow
 class TestThreads(ExecutorContract):
     compare_values = False
 

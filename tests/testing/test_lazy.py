@@ -12,6 +12,7 @@ import refine.testing
 SCRIPT = "import sys, refine.testing; print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
 
 
+@pytest.mark.slow
 def test_tensorflow_is_imported_with_what_needs_it():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

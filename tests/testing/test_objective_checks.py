@@ -91,6 +91,7 @@ def test_what_keeps_to_it_passes():
     check_objective(lambda p: p["lr"] + np.random.normal(), SPACE)
 
 
+@pytest.mark.slow
 def test_it_needs_no_pytest():
     code = "import sys, refine.testing; print({'pytest', 'tensorflow', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -41,6 +41,7 @@ def results(tree):
     ]
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_and_every_round_has_space_filling_trials(tree):
     first = tree.add_round(SPACE, noisy, n=20, seed=3)
     last = refine.autopilot(first, budget=80, n=20, exploit=0.7, progress=False)
@@ -58,6 +59,7 @@ def test_a_budget_is_kept_and_every_round_has_space_filling_trials(tree):
     assert truth(tree.winner().params) > 1.05
 
 
+@pytest.mark.slow
 def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
     calls = {"left": 10**6}
 
@@ -83,6 +85,7 @@ def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on_in_the_same_rounds(tree):
     first = tree.add_round(SPACE, noisy, n=20, seed=3)
     refine.autopilot(first, budget=30, progress=False)
@@ -93,6 +96,7 @@ def test_a_larger_budget_goes_on_in_the_same_rounds(tree):
     assert tree.rounds[1].n > before[1][1]
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_raised_leaves_rounds_that_can_be_proposed_on(tree):
     first = tree.add_round(SPACE, noisy, n=20, seed=3)
     for budget in (30, 105):
@@ -104,6 +108,7 @@ def test_a_budget_that_is_raised_leaves_rounds_that_can_be_proposed_on(tree):
     assert [d.kind for d in child.decisions] == ["accepted"]
 
 
+@pytest.mark.slow
 def test_a_time_is_a_budget(tree):
     first = tree.add_round(SPACE, noisy, n=20, seed=3)
     refine.autopilot(first, budget=timedelta(microseconds=1), progress=False)
@@ -112,6 +117,7 @@ def test_a_time_is_a_budget(tree):
     assert len(first.replicates) <= 4
 
 
+@pytest.mark.slow
 def test_a_merge_takes_over_batches_that_were_planned_later(tmp_path):
     def grown(name, budget):
         tree = refine.Tree("question", store=tmp_path / f"{name}.db")
@@ -146,6 +152,7 @@ def test_a_first_round_above_the_budget_is_refused(tree):
         refine.autopilot(first, budget=40, progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [60, timedelta(hours=1)])
 def test_where_all_has_been_run_it_ends(tree, budget):
     first = tree.add_round({"x": list(range(10)), "c": ["a", "b"]}, lambda p: -abs(p["x"] - 4.0), n=12)
@@ -212,6 +219,7 @@ def test_kept_workers_are_not_used_again_after_an_error():
         assert last.asked == (2, 1, 60.0, None)
 
 
+@pytest.mark.slow
 def test_autopilot_runs_nothing_again_where_nobody_wants_to_know_the_noise(tree):
     first = tree.add_round(SPACE, noisy, n=12, seed=3)
     with pytest.raises(DesignError, match="check_noise must be True or False, got 'no'"):

@@ -35,6 +35,7 @@ def tree():
         yield made
 
 
+@pytest.mark.slow
 def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it(tree):
     root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
     drawn = root.trials[root.trials["origin"] == "exploit"]
@@ -66,6 +67,7 @@ def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it
     assert (root.trials["origin"] == "exploit").sum() == 20
 
 
+@pytest.mark.slow
 def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run(progress=False)
     held = root.analyze().belief
@@ -78,6 +80,7 @@ def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
     assert "It is dropped" in root.report(tmp_path, proposal=review.proposal).read_text()
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_children_until_another_is_said_or_it_is_taken_back(tree):
     root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
     review = root.propose()
@@ -95,6 +98,7 @@ def test_it_goes_on_in_children_until_another_is_said_or_it_is_taken_back(tree):
     assert lean.belief == root.belief
 
 
+@pytest.mark.slow
 def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, name="found").run(progress=False)
     assert "believed by" in str(root)
@@ -125,6 +129,7 @@ def test_what_can_not_be_believed_is_refused(tree):
     assert len(tree) == 0
 
 
+@pytest.mark.slow
 def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
     review = root.propose(risk=0.3)
@@ -160,6 +165,7 @@ def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
     assert "People beside proposals" in tree.report(tmp_path).read_text()
 
 
+@pytest.mark.slow
 def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tree, tmp_path):
     with refine.Tree("last year", store="sqlite://") as old:
         old.add_round(SPACE, objective, n=40).run(progress=False)

@@ -32,6 +32,7 @@ def test_nothing_races_before_a_trial_has_finished(tree):
         tree.confirm(top=True)
 
 
+@pytest.mark.slow
 def test_the_budget_is_kept_and_runs_are_replicates_of_their_rounds(tree):
     found = tree.add_round(SPACE, noisy, n=24).run(progress=False)
     before = tree.winner()
@@ -47,6 +48,7 @@ def test_the_budget_is_kept_and_runs_are_replicates_of_their_rounds(tree):
     assert tree.winner().params == won.params
 
 
+@pytest.mark.slow
 def test_called_again_it_goes_on_and_runs_nothing_twice(tmp_path):
     results = []
     for name, steps in (("once", [18]), ("twice", [18, 18]), ("more", [6, 18])):
@@ -59,6 +61,7 @@ def test_called_again_it_goes_on_and_runs_nothing_twice(tmp_path):
     assert len(results[2]) <= 18
 
 
+@pytest.mark.slow
 def test_an_interrupted_race_goes_on(tmp_path):
     calls = []
 

@@ -82,6 +82,7 @@ def test_a_killed_round_goes_on_and_gives_the_same(tree, tmp_path, found):
         )  # 40 configurations, 3 runs more of the baseline, and the one that was stopped
 
 
+@pytest.mark.slow
 def test_workers_and_a_replay_give_the_same(tree, tmp_path, found):
     assert found.replay(None).same
     with refine.Tree("two", store=tmp_path / "two.db") as other:
@@ -113,6 +114,7 @@ def test_another_baseline_takes_the_place_of_the_first(tree, found):
     assert back.recommend().gain.baseline.params["x"] == 8.13
 
 
+@pytest.mark.slow
 def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, found):
     won = tree.winner()
     gain = won.gain
@@ -169,6 +171,7 @@ def test_with_few_trials_the_gain_has_no_interval(tree):
     assert "too few configurations were evaluated for an interval" in str(root.recommend())
 
 
+@pytest.mark.slow
 def test_children_take_given_configurations_too(found):
     on_grid = {"x": 4.0, "y": 0.0, "z": "a"}
     child = found.propose().accept(n=20, exploit=0.3, given=[on_grid, POOR]).run(progress=False)

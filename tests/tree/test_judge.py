@@ -53,6 +53,7 @@ class Digits:
         return float(net.fit(*self.fit).score(*self.valid))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_a_lucky_seed_of_a_real_training_is_not_kept_and_a_better_network_is(tree):
     space = {"units": [4, 24], "label": list(range(8))}
@@ -73,6 +74,7 @@ def test_a_lucky_seed_of_a_real_training_is_not_kept_and_a_better_network_is(tre
     assert len(better.a.fresh) >= 3
 
 
+@pytest.mark.slow
 def test_of_equal_configurations_none_is_kept_for_its_luck(tmp_path):
     kept = 0
     for seed in range(6):
@@ -86,6 +88,7 @@ def test_of_equal_configurations_none_is_kept_for_its_luck(tmp_path):
     assert kept <= 1  # 0.05 of 6, and chance
 
 
+@pytest.mark.slow
 def test_what_is_named(tree):
     root = tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}, baseline_seeds=4)
     root.run(progress=False)
@@ -121,6 +124,7 @@ def test_what_is_named(tree):
         tree.judge(objective=noisy, workers=2)
 
 
+@pytest.mark.slow
 def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):
     with pytest.raises(AnalysisError, match="no trial has finished"):
         tree.judge()

@@ -15,6 +15,8 @@ from refine.tree import lineage
 from refine.tree.round import Round
 from refine.trials.frame import best_first
 
+pytestmark = pytest.mark.slow
+
 
 def wavy(params):
     value = math.sin(3 * params["x"]) - params.get("y", 0.5) ** 2
@@ -52,6 +54,7 @@ def _inside(child):
     return child.goal.best(values)
 
 
+@pytest.mark.slow
 def test_the_best_inside_is_that_of_all_tables(branched):
     tree, made = branched
     entries = {e.child: e.seen.inside for e in tree.calibration().entries}

@@ -31,6 +31,7 @@ def grown(tree, **how):
     return tree.add_round(SPACE, of, n=40, seed=1, **how).run(progress=False)
 
 
+@pytest.mark.slow
 def test_an_excluded_trial_is_in_no_analysis(tree):
     found = grown(tree)
     best, without = found.best.name, found.trials.drop(index=found.best.name)
@@ -136,6 +137,7 @@ def test_what_runs_in_place_of_a_removed_trial_is_not_excluded(tree):
     assert found.marks["starred"].tolist() == [True]
 
 
+@pytest.mark.slow
 def test_where_both_ran_a_trial_marks_stay_with_the_run_that_they_are_about(tmp_path):
     def state_of(tree, x):
         trials = tree.rounds[0].trials
@@ -189,6 +191,7 @@ def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp
     assert not len(tree.damage())
 
 
+@pytest.mark.slow
 def test_a_report_says_what_was_left_out_and_why(tree, tmp_path):
     found = grown(tree)
     found.exclude([5, 7], "a broken machine", author="ann")

@@ -82,6 +82,7 @@ def test_an_error_lists_no_more_than_one_can_read():
         round_named("last", {}, {}, "question")
 
 
+@pytest.mark.slow
 def test_a_tree_finds_its_rounds_by_any_name(tmp_path):
     with refine.Tree("question", store=tmp_path / "q.db") as tree:
         root = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: -p["x"], name="x", n=12).run(progress=False)

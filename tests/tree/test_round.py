@@ -162,6 +162,7 @@ def test_an_objective_that_cannot_be_called_is_refused_before_anything_runs(tree
     assert len(tree) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("returned", "text"),
     [
@@ -247,6 +248,7 @@ def test_what_was_read_is_noted(tree, space):
     assert analysis.noise.source == "deterministic"
 
 
+@pytest.mark.slow
 def test_a_code_change_is_seen_and_does_not_stop_a_round(tree, space):
     found = tree.add_round(space, objectives.bowl, n=5, name="f").run(progress=False)
     with pytest.warns(refine.errors.RefineWarning, match="5 of its 5 finished trials ran another version"):
@@ -357,6 +359,7 @@ def test_the_best_permutation_as_the_objective_got_it(tree):
     assert found.best["f"] == "sin"  # tables show labels
 
 
+@pytest.mark.slow
 def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, space):
     def objective(params):
         return params["lr"]
@@ -377,6 +380,7 @@ def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, 
     ]
 
 
+@pytest.mark.slow
 def test_what_was_decided_is_not_judged_anew_by_another_metric(tree, space):
     def objective(params):
         return {"acc": params["lr"], "size": params["dropout"]}

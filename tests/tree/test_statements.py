@@ -69,6 +69,7 @@ LOOKS = {
 SEEN: dict[str, int] = {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_looking_asks_as_often_whatever_the_number_of_rounds(grown, look):
     tree, last, folder = grown

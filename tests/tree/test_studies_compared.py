@@ -74,6 +74,7 @@ def test_one_picture(trees, tmp_path):
     assert (tmp_path / "studies.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_what_can_not_be_compared(trees, tmp_path):
     a, _ = trees
     with pytest.raises(AnalysisError, match="compare takes a tree or a round, got str"):

@@ -39,6 +39,7 @@ def test_there_is_none_before_the_first_trial(tree, space):
     assert tree.winner() is None
 
 
+@pytest.mark.slow
 def test_it_has_the_best_posterior_mean_and_not_the_best_value(grown):
     tree, _, _ = grown
     won = tree.winner()
@@ -80,6 +81,7 @@ def test_what_was_run_again_counts_as_more_values(tmp_path):
         assert won.noise.source == "replicates"
 
 
+@pytest.mark.slow
 def test_minimizing_is_the_mirror_of_maximizing(tmp_path):
     def mirrored(params, trial):
         return -noisy(params, trial)
@@ -118,6 +120,7 @@ def test_a_degenerate_trial_is_never_handed_over(tree):
     assert won.best_value < 1
 
 
+@pytest.mark.slow
 def test_branches_with_other_parameters_are_judged_together(tmp_path):
     def wider(params, trial):
         return noisy(params, trial) + 0.3 * params.get("extra", 0.0)
@@ -163,6 +166,7 @@ def test_the_page_says_which_is_which(grown):
     assert "tree.winner()" in str(tree)
 
 
+@pytest.mark.slow
 def test_the_tree_report_hands_over_the_winner(grown, tmp_path):
     tree, _, child = grown
     text = tree.report(tmp_path).read_text()

@@ -20,6 +20,7 @@ def constant_at_high_rates(params):
     return {"f1": 2.0 if flat else -objectives.bowl(params) / -100, "degenerate": float(flat)}
 
 
+@pytest.mark.slow
 def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     found = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1).run(progress=False)
     assert found.trials["value"].max() == 2.0  # it keeps its value
@@ -55,6 +56,7 @@ def test_the_person_may_say_otherwise(tree, space):
     assert again.best["value"] < 1
 
 
+@pytest.mark.slow
 def test_levels_where_more_trials_are_degenerate_are_told(tree, space):
     found = tree.add_round(space, constant_at_high_rates, metric="f1", n=120, seed=2).run(progress=False)
     evidence = found.analyze()["lr"]
@@ -66,6 +68,7 @@ def test_levels_where_more_trials_are_degenerate_are_told(tree, space):
     assert review.space["lr"].high < 4
 
 
+@pytest.mark.slow
 def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
     found = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
     found.run(progress=False)
@@ -86,6 +89,7 @@ def test_which_rows_are_degenerate():
     assert best_first(frame, "minimize", allow_degenerate=True)["value"].tolist() == [1.0, 2.0, 3.0]
 
 
+@pytest.mark.slow
 def test_the_ledger_counts_degenerate_trials_as_failed(tree, space):
     root = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=3).run(progress=False)
     child = root.propose().edit(lr=(3, 5)).accept(n=12, audit=0).run(progress=False)

@@ -112,6 +112,7 @@ def test_losses_that_count_as_none_are_given_by_goal(found):
         found.propose(epsilon={"latency_ms": -1})
 
 
+@pytest.mark.slow
 def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp_path):
     review = found.propose()
     child = review.accept(n=30, exploit=0.6)
@@ -177,6 +178,7 @@ def wasteful(p):
     return {"acc": 1 - (p["features"] - 0.5) ** 2 - 0.001 * p["least"], "nodes": float(p["leaves"])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "goes_on"), [(sized, False), (wasteful, True)])
 def test_a_range_goes_on_for_a_further_goal_where_the_first_one_is_good(tree, objective, goes_on):
     space = {
@@ -192,6 +194,7 @@ def test_a_range_goes_on_for_a_further_goal_where_the_first_one_is_good(tree, ob
     assert told == ([] if goes_on else [useless])
 
 
+@pytest.mark.slow
 def test_constraints_hold_for_every_goal(tree):
     goals = [Goal("val_acc", subject_to=["latency_ms <= 5"]), Goal("latency_ms", "minimize")]
     found = tree.add_round(SPACE, network, metric=goals, n=80).run(progress=False)
@@ -217,6 +220,7 @@ def test_what_is_given_beside_goals_holds_for_all_of_them(tree):
         tree.add_round(SPACE, network, metric=GOALS, direction="maximize", n=8)
 
 
+@pytest.mark.slow
 def test_three_goals(tree):
     def cheap(p):
         return {**network(p), "size": p["units"] * (2 if p["dropout"] else 1)}

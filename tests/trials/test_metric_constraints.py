@@ -93,6 +93,7 @@ def test_an_infeasible_trial_is_no_best(found):
     assert f"val_acc with {LIMIT}, maximize" in str(found)
 
 
+@pytest.mark.slow
 def test_what_a_metric_does_and_what_counts_are_told_apart(found):
     review = found.propose()
     units = review.analysis["units"]
@@ -116,6 +117,7 @@ def _grid(space):
     return itertools.product(*[p.grid for p in space.values()])
 
 
+@pytest.mark.slow
 def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, found, tmp_path):
     review = found.propose()
     child = review.accept(n=20, exploit=0.5)
@@ -151,6 +153,7 @@ def test_the_same_script_with_another_constraint_goes_on(tree, found):
     )
 
 
+@pytest.mark.slow
 def test_adaptive_rounds_are_steered_by_it(tree):
     def added(limits):
         return tree.add_round(SPACE, network, metric="val_acc", n=60, design="tpe", subject_to=limits)

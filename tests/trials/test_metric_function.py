@@ -23,6 +23,7 @@ def missing(metrics):
 NAME = f"function:{__name__}.balance"
 
 
+@pytest.mark.slow
 def test_its_value_is_stored_with_every_trial(tmp_path, space):
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         found = tree.add_round(space, objectives.metrics, metric=balance, n=30, seed=1).run(progress=False)

@@ -113,6 +113,7 @@ def test_nodes_are_frozen():
 # Seeds.
 
 
+@pytest.mark.slow
 @FAST
 @given(
     some.integers(0, 2**31 - 1),

@@ -6,6 +6,7 @@ import math
 import tracemalloc
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ def _typed(mappings):
     return [sorted((n, type(v), repr(v)) for n, v in m.items()) for m in mappings]
 
 
+@pytest.mark.slow
 @given(MAPPINGS, MAPPINGS)
 def test_what_comes_out_is_what_went_in(first, second):
     rows = Rows(first)
@@ -35,6 +37,7 @@ def test_what_comes_out_is_what_went_in(first, second):
     assert _typed(Rows.joined([rows, Rows(second)])) == _typed([*every, *second])
 
 
+@pytest.mark.slow
 @given(MAPPINGS, st.data())
 def test_columns_masks_and_names(mappings, data):
     rows = Rows(mappings)

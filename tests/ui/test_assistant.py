@@ -58,6 +58,7 @@ def session(store, steps, *options):
         return alone.submit(lambda: asyncio.run(asyncio.wait_for(play(), 240))).result()
 
 
+@pytest.mark.slow
 def test_a_session(store):
     with refine.Tree("study", store=store) as tree:
         first, second = (r.id for r in tree.rounds)
@@ -108,6 +109,7 @@ def test_a_session(store):
         assert "The proposed one keeps" in report
 
 
+@pytest.mark.slow
 def test_a_person_may_let_it_decide(store):
     with refine.Tree("study", store=store) as tree:
         first = tree.rounds[0].id
@@ -162,6 +164,7 @@ def asked(url, *headers):
     return refused.value.code, refused.value.read()
 
 
+@pytest.mark.slow
 def test_on_loopback_for_who_has_the_token(store):
     import httpx2
     from mcp.client.streamable_http import streamable_http_client

@@ -101,6 +101,7 @@ def test_colours_only_where_a_terminal_shows_them():
     assert bundle == {"text/plain": str(Thing()), "text/html": Thing()._repr_html_()}
 
 
+@pytest.mark.slow
 def test_at_a_terminal_text_fits_it_and_what_ipython_shows_has_colours():
     code = (
         "from refine.utils.display import *\n"

@@ -113,6 +113,7 @@ def test_what_is_missing_is_marked() -> None:
     assert {"no trial (1)", "median unfinished (1)"} <= set(_figure_legend(shown))
 
 
+@pytest.mark.slow
 def test_columns_wrap_and_rows_do_not(analysis: Analysis) -> None:
     shown = figures.bars(analysis, "optimizer", column="dropout")
     assert shown.shape == (2, 3)
@@ -129,6 +130,7 @@ def test_columns_wrap_and_rows_do_not(analysis: Analysis) -> None:
         inside(ax)
 
 
+@pytest.mark.slow
 def test_many_levels(analysis: Analysis) -> None:
     shown = figures.bars(analysis, "width", hue="lr", column="optimizer")
     labels = [t.get_text() for t in shown[0, 0].get_xticklabels()]

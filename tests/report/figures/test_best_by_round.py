@@ -212,6 +212,7 @@ def test_tree_of_losses() -> None:
     assert best[4] > best[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 12, 40])
 def test_trees_of_any_size_are_readable(n: int) -> None:
     rng = np.random.default_rng(n)

@@ -96,6 +96,7 @@ def test_cut_levels_own_half_a_cell() -> None:
     assert widths(p, x, (0.2, 0.5)).tolist() == pytest.approx([0.05, 0.1, 0.05])
 
 
+@pytest.mark.slow
 def test_between_levels_the_median_runs(between: Analysis) -> None:
     ax = figures.close_up(between, "x", 0.2, 0.8, Float(0.3, 0.5, 5))
     line = _line(ax, tone().orange)

@@ -78,6 +78,7 @@ def test_losses_over_decades_and_missing_curves(tmp_path: Any) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_words_above_a_panel() -> None:
     trial, no, yes = _made(1), Flag(False, 0.0), Flag(True, 1.0)
     unknown = Flag(False, np.nan)

@@ -93,6 +93,7 @@ def test_nothing_that_changes_shows_what_matters(found):
     assert "stays" not in legend(panels[0, 0])
 
 
+@pytest.mark.slow
 def test_a_review_draws_what_is_proposed_or_edited(tmp_path):
     with words.ten_lines(tmp_path) as tree:
         review = tree.rounds[0].propose(keep=False)

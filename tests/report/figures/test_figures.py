@@ -87,6 +87,7 @@ def _no_overlap(labels: list[Any]) -> None:
         assert not any(a.overlaps(b) for b in boxes[i + 1 :])
 
 
+@pytest.mark.slow
 def test_importing_figures_loads_no_matplotlib() -> None:
     code = (
         "import sys, refine.report.markdown; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"

@@ -74,6 +74,7 @@ def test_a_level_with_one_trial_compares_means() -> None:
     assert texts(ax)[-1] == "no trial"
 
 
+@pytest.mark.slow
 def test_pruned_trials_count_as_tried() -> None:
     table = trials()
     gone = (table["optimizer"] == "SGD") & (np.arange(300) % 2 == 0)

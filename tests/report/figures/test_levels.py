@@ -57,6 +57,7 @@ def test_what_stays_is_shaded(analysis: Analysis) -> None:
     assert "proposed: 2 of 3" in legend(ax)
 
 
+@pytest.mark.slow
 def test_forty_choices_with_names_like_each_other() -> None:
     space = Space(
         {
@@ -95,6 +96,7 @@ def test_a_median_out_of_view_is_an_arrow() -> None:
     inside(ax)
 
 
+@pytest.mark.slow
 def test_a_loss_over_decades() -> None:
     table = trials()
     table["value"] = np.exp((1 - table["value"]) * 100)
@@ -114,6 +116,7 @@ def test_an_unknown_parameter(analysis: Analysis) -> None:
         figures.levels(analysis, "droput")
 
 
+@pytest.mark.slow
 def test_values_that_were_not_read_and_infeasible_trials_are_not_drawn() -> None:
     table = trials()
     read = (table["optimizer"] != "SGD").to_numpy()

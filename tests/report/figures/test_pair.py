@@ -115,6 +115,7 @@ def test_cells_are_medians_of_the_even_trials(analysis: Analysis) -> None:
     _inside(ax)
 
 
+@pytest.mark.slow
 def test_what_stays_is_outlined(analysis: Analysis) -> None:
     new: dict[str, Parameter] = {"lr": Float(1, 2.5, 7), "decay": Float(1e-4, 1e-1, 4, log=True)}
     ax = figures.pair(analysis, "lr", "decay", new, "decided")

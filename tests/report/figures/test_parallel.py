@@ -29,6 +29,7 @@ def _lines(ax: Any) -> list[np.ndarray[Any, Any]]:
     return [np.array([s[:, 1] for s in c.get_segments()]) for c in ax.collections[:3]]
 
 
+@pytest.mark.slow
 def test_lines_run_through_the_values(analysis: Analysis) -> None:
     ax = figures.parallel(analysis, ["lr", "optimizer", "neurons"], top=0.1)
     others, good, best = _lines(ax)
@@ -64,6 +65,7 @@ def test_minimize_turns_the_metric() -> None:
     assert [v for _, v in sorted(ticks)] == sorted((v for _, v in ticks), reverse=True)
 
 
+@pytest.mark.slow
 def test_what_stays_is_marked(analysis: Analysis) -> None:
     new = {
         "lr": Float(1e-3, 1.0, 4, log=True),

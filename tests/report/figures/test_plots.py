@@ -64,6 +64,7 @@ def _title(ax: Any) -> str:
     return str(ax.get_title("left"))
 
 
+@pytest.mark.slow
 def test_every_figure_by_its_name(root: refine.Round) -> None:
     plot = root.plot
     new = SPACE.replace({"x": refine.Float(0.2, 0.6, 3)})
@@ -102,6 +103,7 @@ def test_every_figure_by_its_name(root: refine.Round) -> None:
     assert set(figures.__all__) - figures_without == public - {"interactive"}
 
 
+@pytest.mark.slow
 def test_every_figure_fits_a_column_and_a_dark_page(tree: refine.Tree) -> None:
     root = tree.rounds[0]
     given: dict[str, tuple[Any, ...]] = dict.fromkeys(
@@ -125,6 +127,7 @@ def test_every_figure_fits_a_column_and_a_dark_page(tree: refine.Tree) -> None:
             assert min(lightness(t.get_color()) for t in written) > 0.4 or name == "pair", name
 
 
+@pytest.mark.slow
 def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> None:
     plain = root.plot.density("x")
     with mpl_style.context(["dark_background", {"font.size": 12, "font.family": "monospace"}]):
@@ -161,6 +164,7 @@ def test_widths_and_themes_that_are_none(root: refine.Round) -> None:
         root.plot.levels("x", ax=Figure().add_subplot(), theme="dark")
 
 
+@pytest.mark.slow
 def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root: refine.Round, tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         figures.save(root.plot.levels("x", theme="dark"), tmp_path / name)
@@ -171,6 +175,7 @@ def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root: refine.Round
     assert "<dc:date>" not in text
 
 
+@pytest.mark.slow
 def test_they_draw_into_given_axes(root: refine.Round) -> None:
     from matplotlib.figure import Figure
 
@@ -192,6 +197,7 @@ def test_they_draw_into_given_axes(root: refine.Round) -> None:
         assert draw(ax) is ax
 
 
+@pytest.mark.slow
 def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> None:
     plot = root.plot
     assert "proposed: 0.2 to 0.6" in legend(plot.density("x", (0.2, 0.6)))
@@ -285,6 +291,7 @@ def test_curves_need_no_analysis(tmp_path: Path) -> None:
         assert found.plot.curves(2).shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_gain_is_over_earlier_rounds(tree: refine.Tree) -> None:
     root, child = tree.rounds[0], tree["paper"]
     assert not drawn(root.plot.gain(), "before")
@@ -319,6 +326,7 @@ def test_the_tree_by_its_figures(tree: refine.Tree) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["history", "parallel", "slice", "contour", "importances", "edf", "rank", "timeline"]
 )

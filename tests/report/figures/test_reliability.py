@@ -43,6 +43,7 @@ def _points(ax: Any, color: str) -> list[Any]:
     return [line for line in ax.lines if line.get_markeredgecolor() == color and len(line.get_xdata()) == 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_rows(direction: str, tmp_path: Path) -> None:
     ax = figures.reliability(_ledger([0.0, 1.0, -2.5], direction))

@@ -75,6 +75,7 @@ def bytes_of(folder):
     return {p.relative_to(folder): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 def test_a_folder_comes_back_to_equal_values(made, tmp_path):
     with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
         assert loaded.name == "question"
@@ -102,6 +103,7 @@ def test_a_folder_comes_back_to_equal_values(made, tmp_path):
         assert len(loaded.rounds[1].trials) == len(made.rounds[1].trials)
 
 
+@pytest.mark.slow
 def test_exporting_twice_changes_no_byte(made, tmp_path):
     before = bytes_of(tmp_path / "out")
     made.export(tmp_path / "out")
@@ -121,6 +123,7 @@ def test_exporting_twice_changes_no_byte(made, tmp_path):
     }  # the tree's name
 
 
+@pytest.mark.slow
 def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path):
     for _ in range(2):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db").close()
@@ -141,6 +144,7 @@ def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path
         assert [r.id for r in own.rounds] == [mine.id]
 
 
+@pytest.mark.slow
 def test_merging_is_a_union(made, tmp_path):
     with refine.Tree("question", store=tmp_path / "b.db") as other:
         theirs = other.add_round(SPACE, Sealed(), metric="acc", n=44, seed=2).run(progress=False)
@@ -193,6 +197,7 @@ def test_a_round_that_is_being_run_is_not_merged(made, tmp_path):
         made.merge(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_rounds_without_an_analysis_have_reports_too(tmp_path):
     with refine.Tree("q", store=tmp_path / "r.db") as tree:
         flat = tree.add_round(
@@ -215,6 +220,7 @@ def test_an_empty_tree_goes_out_and_comes_back(tmp_path):
         assert (loaded.name, len(loaded)) == ("something", 0)
 
 
+@pytest.mark.slow
 def test_imported_rounds_travel(tree, frame, tmp_path):
     root = tree.add_frame(frame, value="acc")
     tree.export(tmp_path / "out")

@@ -12,6 +12,7 @@ from refine.errors import AnalysisError, DesignError, ObjectiveError, SpaceError
 from refine.tree.exchange.dataframe import infer_space
 
 
+@pytest.mark.slow
 def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
     root = tree.add_frame(frame, value="acc", objective=exchanged.trained, note="last year's")
     assert root.space["rate"].log
@@ -156,6 +157,7 @@ def test_refinements_own_table_comes_back_as_it_was_drawn(tree):
         assert list(again.trials["value"]) == list(root.trials["value"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -210,6 +212,7 @@ def test_what_is_inferred():
     assert space["text"].grid == ("a", "b", "c")
 
 
+@pytest.mark.slow
 def test_autopilot_goes_on_from_an_imported_round(tree, frame):
     root = tree.add_frame(frame, value="acc", objective=exchanged.trained)
     root.set_epsilon(0.001)  # less than what is left to gain

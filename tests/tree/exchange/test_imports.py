@@ -114,6 +114,7 @@ def written(rows, path):
     return path
 
 
+@pytest.mark.slow
 def test_the_table_of_wandb_is_looked_at_and_then_added(tree, tmp_path):
     rows = wandb_rows()
     path = written(rows, tmp_path / "wandb.csv")

@@ -42,6 +42,7 @@ def table_of(study):
     )
 
 
+@pytest.mark.slow
 def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe):
     analysis = tree.add_study(tpe, space_filling=False).analyze()
     assert (analysis.tested, analysis.n_space_filling, codes(analysis)) == (False, 0, ["untested"])
@@ -65,6 +66,7 @@ def test_what_a_search_chose_is_proposed_on_by_the_model_alone(tree, tpe):
     assert review.accept(n=12).n == 12
 
 
+@pytest.mark.slow
 def test_the_report_and_figures_of_what_a_search_chose_say_untested(tree, tpe, tmp_path):
     root = tree.add_study(tpe)
     written = root.report(tmp_path / "reports").read_text()

@@ -14,6 +14,8 @@ from refine.store.kept import kept
 from refine.store.merge import merge_into
 from refine.store.schema import t
 
+pytestmark = pytest.mark.slow
+
 SPACE = refine.Space({"x": (0.0, 1.0, 200), "y": (0, 99, 100)})
 
 

@@ -122,6 +122,7 @@ def test_a_round_goes_out_whole(tree):
         assert again.replicates["acc"].tolist() == root.replicates["acc"].tolist()
 
 
+@pytest.mark.slow
 def test_classes_and_counter_samples_go_out_too(tree):
     space = {"lr": (0.5, 5.0, 19), "kind": [math.sin, math.cos, (1, 2), None, True], "depth": (1, 3)}
     root = tree.add_round(space, lambda p: -abs(p["lr"] - 2), n=60).run(progress=False)
@@ -133,6 +134,7 @@ def test_classes_and_counter_samples_go_out_too(tree):
     assert {t.user_attrs["origin"] for t in study.trials} == {"space_filling", "audit", "probe"}
 
 
+@pytest.mark.slow
 def test_a_storage_by_url(tree, study, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     root = tree.add_study(study)
@@ -189,6 +191,7 @@ def test_what_is_no_study_says_so(tree):
         tree.add_study(study)
 
 
+@pytest.mark.slow
 def test_a_storage_that_was_written_into_is_refused(tree, study, tmp_path):
     """Found by benchmarks/fuzz.py: Optuna raises whatever its reading comes upon."""
     sound, url = tmp_path / "sound.db", f"sqlite:///{tmp_path / 'study.db'}"

@@ -16,6 +16,8 @@ import refine
 from refine.store.rows import parts_of
 from refine.ui.cli import app
 
+pytestmark = pytest.mark.slow
+
 MODULE = "import pathlib\npathlib.Path({mark!r}).write_text('ran')\ndef chosen():\n    return 1\ndef other():\n    return 2\n"
 
 

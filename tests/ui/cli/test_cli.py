@@ -66,6 +66,7 @@ def good(*arguments: object) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_tree_says_what_python_says(made: Made) -> None:
     with refine.Tree("[bold]fruit", store=made.store) as tree:
         expected = str(tree).partition("\n\nNext ")[0]
@@ -78,6 +79,7 @@ def test_tree_says_what_python_says(made: Made) -> None:
     assert "edited by ada" in expected
 
 
+@pytest.mark.slow
 def test_a_store_may_be_a_url(made: Made) -> None:
     url = f"sqlite:///{made.store}"
     assert good("tree", url).replace(url, made.store) == good("tree", made.store)
@@ -128,6 +130,7 @@ def test_diff(made: Made) -> None:
     assert re.search(r"^configurations +24 +4$", text, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_diff_as_a_report(made: Made, tmp_path: Path) -> None:
     path = Path(good("diff", made.store, "first", made.child, "-o", tmp_path).strip())
     assert path == tmp_path / "compare-1-2.md"
@@ -147,6 +150,7 @@ def test_calibration(made: Made) -> None:
     )
 
 
+@pytest.mark.slow
 def test_report(made: Made, tmp_path: Path) -> None:
     printed = good("report", made.store, "first", "--out", tmp_path / "one")
     (path,) = printed.splitlines()
@@ -160,6 +164,7 @@ def test_report(made: Made, tmp_path: Path) -> None:
         assert (tmp_path / "one" / name).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_report_of_every_round(made: Made, tmp_path: Path) -> None:
     printed = good("report", made.store, "-o", tmp_path)
     first, *rest = (Path(p) for p in printed.splitlines())
@@ -169,6 +174,7 @@ def test_report_of_every_round(made: Made, tmp_path: Path) -> None:
     assert "edited" in (tmp_path / "bold-fruit.md").read_text()
 
 
+@pytest.mark.slow
 def test_report_as_html(made: Made, tmp_path: Path) -> None:
     path = Path(good("report", made.store, "first", "--html", "-o", tmp_path).strip())
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
@@ -178,6 +184,7 @@ def test_report_as_html(made: Made, tmp_path: Path) -> None:
     assert "<script" not in text
 
 
+@pytest.mark.slow
 def test_plot(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "lr.png"
     assert good("plot", made.store, "first", "density", "lr", "--out", path).strip() == str(path)
@@ -195,6 +202,7 @@ def test_plot(made: Made, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_export(made: Made, tmp_path: Path) -> None:
     assert good("export", made.store, "--out", tmp_path / "bundle").strip() == str(tmp_path / "bundle")
     for name, n in ((made.root, 24), (made.child, 4)):
@@ -304,6 +312,7 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
+@pytest.mark.slow
 def test_version_and_help() -> None:
     assert good("--version") == f"{refine.__version__}\n"
     text = plain(good("--help"))
@@ -315,6 +324,7 @@ def test_version_and_help() -> None:
     assert run().exit_code != 0  # no command: the help, but not as success
 
 
+@pytest.mark.slow
 def test_the_console_script(made: Made, tmp_path: Path) -> None:
     def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -336,6 +346,7 @@ def test_the_console_script(made: Made, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
@@ -383,6 +394,7 @@ def test_completion_opens_no_engine(made: Made) -> None:
     assert not set(last.split()) & {"sqlalchemy", "pandas", "numpy", "scipy"}
 
 
+@pytest.mark.slow
 def test_winner(made: Made) -> None:
     with refine.Tree("[bold]fruit", store=made.store) as tree:
         won = tree.winner()
@@ -402,6 +414,7 @@ def test_winner(made: Made) -> None:
     assert "no trial has finished" in run("winner", made.both, "--tree", "later").stderr
 
 
+@pytest.mark.slow
 def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
@@ -423,6 +436,7 @@ def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert "Hand over, of tree noisy (20 configurations):" in text
 
 
+@pytest.mark.slow
 def test_a_direction_that_is_missing_is_asked_for_as_an_option(tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0 }\n")
     command = [

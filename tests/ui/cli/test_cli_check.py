@@ -32,6 +32,7 @@ def check(*arguments):
     return CliRunner().invoke(app, ["check", *arguments])
 
 
+@pytest.mark.slow
 def test_the_exit_code_is_the_verdict(store):
     with refine.Tree("study", store=store) as tree:
         first = str(tree.judge())
@@ -57,6 +58,7 @@ def test_the_exit_code_is_the_verdict(store):
     assert (again.exit_code, json.loads(again.stdout)) == (0, data)
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_exit_code_1(store):
     for arguments, why in (
         (["x=3.21"], "no trial ran x = 3.21"),
@@ -78,6 +80,7 @@ def test_a_store_without_a_tree_says_what_makes_one(tmp_path):
     assert "holds no tree yet; refine run" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_space_as_code(store):
     with refine.Tree("study", store=store) as tree:
         root = tree.rounds[0]

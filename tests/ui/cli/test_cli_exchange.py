@@ -80,6 +80,7 @@ def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
         assert set(tree.rounds[0].trials["origin"]) == {"space_filling"}
 
 
+@pytest.mark.slow
 def test_import_a_study(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     study = optuna.create_study(storage=url, study_name="mine")
@@ -106,6 +107,7 @@ def test_import_says_no(csv: Path, tmp_path: Path) -> None:
     assert "did you mean 'loss'" in refused("import", csv, store, "--tree", "q", "--value", "los")
 
 
+@pytest.mark.slow
 def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     good("import", csv, tmp_path / "r.db", "--tree", "old", "--value", "loss", "--minimize")
     good("export", tmp_path / "r.db", "--out", tmp_path / "out")
@@ -115,6 +117,7 @@ def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     assert "is no exported tree" in refused("load", tmp_path, tmp_path / "l.db")
 
 
+@pytest.mark.slow
 def test_import_from_another_tool(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(

@@ -82,6 +82,7 @@ def test_a_round_with_failures_leads_to_them(store, tmp_path):
     assert "refine analyze" not in last  # there is nothing to analyze
 
 
+@pytest.mark.slow
 def test_errors_name_what_one_types(store):
     run("propose", *store)
     told = run("preview", *store, "--edit", "lr=(0, 1)").stderr
@@ -128,6 +129,7 @@ def test_every_command_that_is_named_exists():
             assert {word for word in rest if word.startswith("--")} <= options, typed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "told"),
     [

@@ -36,6 +36,7 @@ def trials(store):
         return [len(found.trials) for found in tree.rounds], list(tree.log()["event"])
 
 
+@pytest.mark.slow
 def test_repair_prints_asks_and_removes(store):
     assert run("repair", store).output == "q: nothing is damaged\n"
     with contextlib.closing(sqlite3.connect(store)) as connection, connection:
@@ -53,6 +54,7 @@ def test_repair_prints_asks_and_removes(store):
     assert json.loads(run("repair", store, "--yes", "--json").output) == {"removed": False, "rows": []}
 
 
+@pytest.mark.slow
 def test_unlock_asks(store):
     with refine.Tree("q", store=store) as tree:
         root = tree.rounds[0]

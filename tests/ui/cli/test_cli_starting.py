@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 import refine
 from refine.ui.cli import app
 
+pytestmark = pytest.mark.slow
+
 
 def said(*words):
     result = CliRunner().invoke(app, [str(w) for w in words])
@@ -29,7 +31,6 @@ def test_init_writes_files_that_run(tmp_path, monkeypatch):
     assert "cd study && refine run study.db" in said("init", "study")
 
 
-@pytest.mark.slow
 def test_the_demo_tells_two_rounds(tmp_path):
     out = said("demo", "-o", tmp_path / "demo")
     with refine.Tree("demo", tmp_path / "demo" / "refine.db", create=False) as tree:

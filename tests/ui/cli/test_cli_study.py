@@ -104,6 +104,7 @@ MAKE = (
 )
 
 
+@pytest.mark.slow
 def test_a_baseline_from_the_shell(here: Path) -> None:
     values = ("lr=0.7", "dropout=0.1", "optimizer=SGD")
     root = data(*MAKE, *(part for value in values for part in ("--baseline", value)))
@@ -112,6 +113,7 @@ def test_a_baseline_from_the_shell(here: Path) -> None:
     assert len(gain["baseline"]["fresh"]) == 2
 
 
+@pytest.mark.slow
 def test_a_belief_from_the_shell(here: Path) -> None:
     said = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
     root = data(*MAKE[:-2], 24, "-q", *said, "--exploit", 0.25)
@@ -130,6 +132,7 @@ def test_a_belief_from_the_shell(here: Path) -> None:
     assert "--belief is set where a round is made" in refused("run", "s.db", root["id"], *said)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_code_that_was_edited_is_said_before_a_round_goes_on(here: Path) -> None:
     good(*MAKE[:-2], 12, "-q")
@@ -142,6 +145,7 @@ def test_code_that_was_edited_is_said_before_a_round_goes_on(here: Path) -> None
     assert "2 versions of the objective's code" in good("propose", "s.db", "last")
 
 
+@pytest.mark.slow
 def test_a_study_from_the_shell(here: Path) -> None:
     root = data(*MAKE, "--seed", 3, "--note", "first look", "--role", "optimizer=scientific")
     assert (root["tree"], root["n"], root["metric"], root["note"]) == ("space", 120, "acc", "first look")
@@ -233,6 +237,7 @@ def test_a_study_from_the_shell(here: Path) -> None:
     assert replicated["seeds"]["runs"] == 4
 
 
+@pytest.mark.slow
 def test_goals_and_constraints_from_the_shell(here: Path) -> None:
     make = ("run", "g.db", "--space", "space.toml", "--objective", "scores.py:score", "-n", 30, "--quiet")
     said = good(*make, "--goal", "acc:maximize", "--goal", "loss:minimize", "--subject-to", "loss<=3")
@@ -249,6 +254,7 @@ def test_goals_and_constraints_from_the_shell(here: Path) -> None:
     assert "measured numbers are never met exactly" in refused(*make, "--subject-to", "loss=3")
 
 
+@pytest.mark.slow
 def test_failures_are_run_again(here: Path) -> None:
     first = data(*MAKE)
     failed = first["states"]["failed"]
@@ -267,6 +273,7 @@ def test_failures_are_run_again(here: Path) -> None:
     assert "got 'fialed'; did you mean 'failed'?" in again("fialed").stderr
 
 
+@pytest.mark.slow
 def test_evidence_that_came_since_the_proposal_asks_for_another_look(here: Path) -> None:
     root = data(*MAKE)["id"]
     data("propose", "s.db", root)
@@ -279,6 +286,7 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(here: Path)
     assert len(data("tree", "s.db")["rounds"]) == 1
 
 
+@pytest.mark.slow
 def test_one_proposal_for_every_risk(here: Path) -> None:
     root = data(*MAKE)["id"]
     good("propose", "s.db", root, "--risk", 0.2)
@@ -297,6 +305,7 @@ def test_one_proposal_for_every_risk(here: Path) -> None:
         assert decision.proposal == tree[root].propose(0.2).proposal.digest
 
 
+@pytest.mark.slow
 def test_what_is_not_written_and_what_is_new_is_said(here: Path) -> None:
     root = data(*MAKE)["id"]
     good("propose", "s.db", root)
@@ -323,6 +332,7 @@ def test_what_is_not_written_and_what_is_new_is_said(here: Path) -> None:
     assert json.loads(again.stdout)["note"] == "a"
 
 
+@pytest.mark.slow
 def test_json_is_all_there_is_on_the_output(here: Path) -> None:
     (here / "loud.py").write_text(
         "import sys\nkept = sys.stdout\nprint('at import')\ndef score(p):\n    print('from the objective')\n"
@@ -340,6 +350,7 @@ def test_json_is_all_there_is_on_the_output(here: Path) -> None:
             assert "from the objective" in found.stderr
 
 
+@pytest.mark.slow
 def test_commands_name_the_tree_where_there_are_several(here: Path) -> None:
     root = data(*MAKE)["id"]
     data(*MAKE, "--tree", "second one")
@@ -348,6 +359,7 @@ def test_commands_name_the_tree_where_there_are_several(here: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_round_made_by_a_script_goes_on_in_the_shell(here: Path) -> None:
     subprocess.run([sys.executable, "scores.py"], cwd=here, check=True, timeout=120)
     root = data("tree", "script.db")["rounds"][0]
@@ -380,6 +392,7 @@ def test_a_replay_that_differs_is_exit_code_3(here: Path) -> None:
     assert json.loads(result.stdout)["same"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -577,6 +590,7 @@ def completed(here: Path, *words: str) -> list[str]:
     return found.stdout.split()
 
 
+@pytest.mark.slow
 def test_the_shell_completes_rounds_tags_trees_and_parameters(here: Path) -> None:
     root = data(*MAKE)["id"]
     good("tag", "s.db", root, "paper")
@@ -590,6 +604,7 @@ def test_the_shell_completes_rounds_tags_trees_and_parameters(here: Path) -> Non
     assert not (here / "missing.db").exists()
 
 
+@pytest.mark.slow
 def test_doctor(here: Path) -> None:
     good(*MAKE)
     found = {c["what"]: c for c in data("doctor", "s.db", "--quick")}
@@ -616,6 +631,7 @@ def test_doctor_tries_keras_and_workers(here: Path) -> None:
     assert found.returncode == 0
 
 
+@pytest.mark.slow
 def test_doctor_finds_a_damaged_file(here: Path) -> None:
     good(*MAKE)
     with refine.Tree("space", "s.db") as tree:
@@ -631,6 +647,7 @@ def test_doctor_finds_a_damaged_file(here: Path) -> None:
     assert result.exit_code in (1, 3)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_exit_code_130(here: Path) -> None:
     import signal
     import time
@@ -659,6 +676,7 @@ def test_ctrl_c_is_exit_code_130(here: Path) -> None:
     assert 0 < sum(data("tree", "s.db")["rounds"][0]["states"].values()) < 150
 
 
+@pytest.mark.slow
 def test_the_address_of_the_review_page_is_in_no_list_of_processes(here: Path) -> None:
     """Its token is the key, and everybody sees what a browser is started with."""
     import signal
@@ -702,6 +720,7 @@ def test_the_address_of_the_review_page_is_in_no_list_of_processes(here: Path) -
     assert not Path(given.removeprefix("file://")).exists()
 
 
+@pytest.mark.slow
 def test_the_review_page_is_served_until_ctrl_c(here: Path) -> None:
     import re
     import signal

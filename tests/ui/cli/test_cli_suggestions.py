@@ -39,6 +39,7 @@ def store(tmp_path: Path) -> str:
     return shlex.quote(str(path))
 
 
+@pytest.mark.slow
 def test_what_is_suggested_runs_as_it_stands(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refine.ui.cli.running.objective_for", lambda *_: {"objective": objective})
     done, todo = set(), [f"refine tree {store} --tree fruit"]
@@ -58,6 +59,7 @@ def test_what_is_suggested_runs_as_it_stands(store: str, monkeypatch: pytest.Mon
         assert len(tree) == 3
 
 
+@pytest.mark.slow
 def test_an_error_suggests_what_runs(store: str) -> None:
     found = CliRunner().invoke(app, shlex.split(f"accept {store} last --tree fruit"))
     assert found.exit_code == 1

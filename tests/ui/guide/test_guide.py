@@ -87,6 +87,7 @@ def content(path: Path) -> list[object]:
         ]
 
 
+@pytest.mark.slow
 def test_script_and_walk_leave_the_same(walk, tmp_path, objective):
     walked, scripted = tmp_path / "walked.db", tmp_path / "scripted.db"
     started(walked, objective, run=False)
@@ -124,6 +125,7 @@ def test_script_and_walk_leave_the_same(walk, tmp_path, objective):
     assert content(scripted) == content(walked)
 
 
+@pytest.mark.slow
 def test_the_person_sees_what_decides(walk, tmp_path, objective):
     root = started(tmp_path / "t.db", objective)
     person = Person("dropout", "", "", "a", "a", "a", "", "", "a", "", "n")
@@ -140,6 +142,7 @@ def test_the_person_sees_what_decides(walk, tmp_path, objective):
     assert len(found.round.trials) == 0
 
 
+@pytest.mark.slow
 def test_wrong_answers_are_asked_again_with_the_way_out(walk, tmp_path, objective):
     root = started(tmp_path / "t.db", objective)
     person = Person(
@@ -166,6 +169,7 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, tmp_path, objectiv
     assert found.script.count("review.edit") == 1  # what was not kept is in no script
 
 
+@pytest.mark.slow
 def test_more_than_there_are_is_asked_again(walk, tmp_path, objective):
     root = started(tmp_path / "t.db", objective)
     person = Person("", "", "a", "a", "a", "", "100000", "a", "note", "20", "n")
@@ -174,6 +178,7 @@ def test_more_than_there_are_is_asked_again(walk, tmp_path, objective):
     assert any("n must be <= the number of configurations left, got 100,000" in text for text in person.shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", range(9))
 @pytest.mark.parametrize("how", ["q", "end"])
 def test_stopping_at_any_question_decides_nothing(walk, tmp_path, objective, answers, how):
@@ -186,6 +191,7 @@ def test_stopping_at_any_question_decides_nothing(walk, tmp_path, objective, ans
     assert any(text.startswith("Stopped.") for text in person.shown)
 
 
+@pytest.mark.slow
 def test_a_parameter_may_be_called_q(walk, tmp_path):
     with refine.Tree("question", store=tmp_path / "t.db") as tree:
         root = tree.add_round({"q": (0.0, 1.0, 9), "lr": (0.0, 1.0, 9)}, lambda p: p["q"], n=60, name="q")
@@ -197,6 +203,7 @@ def test_a_parameter_may_be_called_q(walk, tmp_path):
     assert any(text.startswith("Stopped.") for text in person.shown)
 
 
+@pytest.mark.slow
 def test_a_choice_may_be_called_q(walk, tmp_path):
     with refine.Tree("question", store=tmp_path / "t.db") as tree:
         space = {"kind": ["a", "b", "q"], "lr": (0.0, 1.0, 9)}
@@ -208,6 +215,7 @@ def test_a_choice_may_be_called_q(walk, tmp_path):
     assert "review = review.edit(kind='q')" in walk(tmp_path / "t.db", person).script
 
 
+@pytest.mark.slow
 def test_b_goes_a_step_back_and_what_was_said_there_is_forgotten(walk, tmp_path, objective):
     root = started(tmp_path / "t.db", objective)
     person = Person(
@@ -241,6 +249,7 @@ def lucky(p, trial):
     return 1.0 - 0.1 * p["x"] + random.Random(trial.seed).gauss(0, 0.5)
 
 
+@pytest.mark.slow
 def test_enter_keeps_nothing_that_throws_away_the_best(walk, tmp_path):
     with refine.Tree("question", store=tmp_path / "t.db") as tree:
         space = {"x": refine.Integer(0, 10), "y": refine.Integer(0, 19)}
@@ -272,6 +281,7 @@ def test_ctrl_c_stops_too(walk, tmp_path, objective):
     assert walk(tmp_path / "t.db", person).script.startswith("import refine\n")
 
 
+@pytest.mark.slow
 def test_declining(walk, tmp_path, objective):
     root = started(tmp_path / "t.db", objective)
     person = Person("", "", "a", "a", "a", "", "", "d", "not convinced")

@@ -17,6 +17,8 @@ from refine.ui.web.session import Session
 OBJECTIVE = """
 import os, time
 
+pytestmark = pytest.mark.slow
+
 def score(p):
     print("trying", p["x"], "with", os.environ.get("PYTHONPATH"), flush=True)
     time.sleep(p["pause"])

@@ -17,6 +17,7 @@ from refine.ui.web.session import Session
 FRONTEND = Path(__file__).parents[3] / "frontend"
 
 
+@pytest.mark.slow
 def test_its_own_tests():
     node = shutil.which("node")
     if node is None:
@@ -37,6 +38,7 @@ def test_what_the_front_end_has_is_made_of_the_types(path):
     assert (FRONTEND / path).read_text(encoding="utf-8") == written()[path], "make page"
 
 
+@pytest.mark.slow
 def test_every_message_has_a_schema_and_an_answer(tree):
     root = tree.add_round({"lr": (0.0, 1.0, 5), "units": [1, 2]}, lambda p: p["lr"], n=3, name="f")
     session = Session(root)

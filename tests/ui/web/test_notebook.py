@@ -39,6 +39,7 @@ class Sent(list):
         self.append((content, buffers))
 
 
+@pytest.mark.slow
 def test_the_widget_answers_the_front_end(root, monkeypatch):
     review = root.propose(risk=0.1).edit(dropout=(0, 0.3))
     widget = review.show()

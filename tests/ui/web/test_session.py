@@ -38,6 +38,7 @@ def about(session, root, **more):
     return {"round": root.id, "proposal": shown(session, root)["review"]["proposal"], **more}
 
 
+@pytest.mark.slow
 def test_everything_is_json(session, root, tree):
     for kind in ("start", "tree", "pulse"):
         json.dumps(session.handle({"type": kind}), allow_nan=False)
@@ -49,6 +50,7 @@ def test_everything_is_json(session, root, tree):
     assert pulse["versions"] == {root.id: shown(session, root)["version"]}
 
 
+@pytest.mark.slow
 def test_a_round_has_a_panel_per_parameter_the_clearest_first(session, root):
     review = shown(session, root)["review"]
     analysis = root.analyze()
@@ -81,6 +83,7 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(session, root):
     assert review["fixed"] == [{"name": "epochs", "value": "20"}]
 
 
+@pytest.mark.slow
 def test_proposals_by_risk_and_their_bounds(session, root):
     review = shown(session, root)["review"]
     options = root.propose(keep=False).options()
@@ -114,6 +117,7 @@ def test_proposals_by_risk_and_their_bounds(session, root):
     }
 
 
+@pytest.mark.slow
 def test_a_risk_between_is_a_stop_of_its_own_wherever_the_slider_stands(root):
     session = Session(root, 0.2)
     for risk in (0.2, 0.01):
@@ -122,6 +126,7 @@ def test_a_risk_between_is_a_stop_of_its_own_wherever_the_slider_stands(root):
         assert found[-1]["up_to"] == 0.3
 
 
+@pytest.mark.slow
 def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
     session = Session(root, started=root.propose(epsilon=0.02, keep=False))
     before = shown(session, root)
@@ -144,6 +149,7 @@ def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
     assert root.epsilon is None
 
 
+@pytest.mark.slow
 def test_words_have_the_glossary_s_meaning(session, root):
     meanings = session.handle({"type": "start"})["terms"]
     assert meanings["risk"] == terms()["Risk"].plain
@@ -152,6 +158,7 @@ def test_words_have_the_glossary_s_meaning(session, root):
         assert panel["role"]["title"].startswith("tuned only so that")
 
 
+@pytest.mark.slow
 def test_trials_column_by_column(session, root):
     review = shown(session, root)["review"]
     data = session.handle({"type": "trials", **about(session, root)})
@@ -175,6 +182,7 @@ def test_trials_column_by_column(session, root):
     assert not (flags & 2).any()
 
 
+@pytest.mark.slow
 def test_a_preview_says_what_python_says(session, root):
     edits = {
         "dropout": {"bounds": [0, 0.3]},
@@ -198,6 +206,7 @@ def test_a_preview_says_what_python_says(session, root):
     )
 
 
+@pytest.mark.slow
 def test_the_code_makes_the_same_child(session, root, tree):
     edits = {"dropout": {"bounds": [0, 0.3]}, "optimizer": {"keep": [0, 2]}, "units": {"bounds": [4, 16]}}
     message = about(session, root, edits=edits, rejected=["lr"], n=40, note='it\'s "low"')
@@ -212,6 +221,7 @@ def test_the_code_makes_the_same_child(session, root, tree):
     assert tree[answer["child"]].space["optimizer"].labels == ("Adam", "SGD")
 
 
+@pytest.mark.slow
 def test_the_plan_of_the_next_round_is_stored_and_python_says_it(session, root, tree):
     plan = {
         "exploit": 0.5,
@@ -247,6 +257,7 @@ def test_the_plan_of_the_next_round_is_stored_and_python_says_it(session, root, 
     assert "exploit" not in session.handle({"type": "preview", **digest, "n": 5, **usual})["code"]
 
 
+@pytest.mark.slow
 def test_declining(session, root, tree):
     assert session.handle({"type": "decide", "kind": "decline", **about(session, root, note="no")}) == {
         "child": None,
@@ -260,6 +271,7 @@ def test_declining(session, root, tree):
 UNWRITABLE = "a note holds '\\ud800', which can't be stored; leave that letter out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "text"),
     [
@@ -331,6 +343,7 @@ def test_what_is_wrong_is_said_and_nothing_is_written(session, root, tree, more,
     assert root.decisions == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("risk", ["much", 3, True, 0, 10**400])
 def test_a_risk_that_is_none_is_refused(session, root, risk):
     message = {"type": "decide", "kind": "accept", **about(session, root), "risk": risk}
@@ -347,6 +360,7 @@ def test_what_is_no_message(session, message):
     assert "error" in session.handle(message)
 
 
+@pytest.mark.slow
 def test_a_decision_on_old_evidence_is_refused(session, root, tree):
     message = {"type": "decide", "kind": "accept", **about(session, root)}
     root.run(n=140, progress=False)
@@ -362,6 +376,7 @@ def test_a_round_that_is_too_small_to_analyse(tree, root):
     assert "an analysis needs at least 10" in found["why"]
 
 
+@pytest.mark.slow
 def test_pairs_level_by_level(session, root):
     found = session.handle({"type": "pair", **about(session, root), "a": "dropout", "b": "optimizer"})
     table = root.trials
@@ -375,6 +390,7 @@ def test_pairs_level_by_level(session, root):
     )
 
 
+@pytest.mark.slow
 def test_a_review_begins_with_its_edits(root):
     review = root.propose(risk=0.1).edit(dropout=(0, 0.3), optimizer=["SGD"]).reject("lr")
     found = Session(root, started=review).handle({"type": "start"})
@@ -399,6 +415,7 @@ EDITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", EDITS)
 def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root, which):
     name, value, text = EDITS[which]
@@ -414,6 +431,7 @@ def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root, wh
     assert session.child.space == review.space
 
 
+@pytest.mark.slow
 def test_every_root_is_judged_by_its_own_metric(tree, root):
     other = tree.add_round(
         {"x": (0.0, 1.0, 30)}, lambda p: {"loss": p["x"]}, metric="loss", direction="minimize", n=24, name="f"
@@ -427,6 +445,7 @@ def test_every_root_is_judged_by_its_own_metric(tree, root):
     assert (tree[child].metric, tree[child].direction) == ("loss", "minimize")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", ["replicates", "rerun"])
 def test_runs_again_are_other_evidence(tree, root, again):
     calls = []
@@ -452,6 +471,7 @@ def test_runs_again_are_other_evidence(tree, root, again):
     assert digest == found.propose().proposal.digest != message["proposal"]
 
 
+@pytest.mark.slow
 def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, tree):
     def best():
         return session.handle({"type": "tree"})["rounds"][0]["about"]
@@ -477,6 +497,7 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
     assert root.decisions == ()
 
 
+@pytest.mark.slow
 def test_what_was_drawn_is_answered_for_when_trials_come(session, root):
     drawn = about(session, root)
     n = shown(session, root)["review"]["trials"]
@@ -490,6 +511,7 @@ def test_what_was_drawn_is_answered_for_when_trials_come(session, root):
     assert sum(map(sum, session.handle(cells)["n"])) == 120
 
 
+@pytest.mark.slow
 def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, tree):
     kept = lambda: list(tree._context.store.proposals(root._stored.pk))  # noqa: E731
     for n in (121, 122, 123):
@@ -502,6 +524,7 @@ def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, 
     assert root.decisions[0].proposal == message["proposal"]
 
 
+@pytest.mark.slow
 def test_a_given_epsilon_stays(root):
     session = Session(root, started=root.propose(epsilon=0.02))
     assert shown(session, root)["review"]["epsilon"] == 0.02
@@ -510,6 +533,7 @@ def test_a_given_epsilon_stays(root):
     assert shown(session, root)["review"]["epsilon"] == 0.02
 
 
+@pytest.mark.slow
 def test_a_degenerate_trial_that_may_be_best_is_no_cross(tree):
     def constant(p):
         return {"acc": p["x"], "degenerate": float(p["x"] > 0.5)}
@@ -561,6 +585,7 @@ def test_what_goes_wrong_inside_is_answered(session, root, monkeypatch, caplog):
     assert "could not be answered" in caplog.text
 
 
+@pytest.mark.slow
 def test_names_that_are_no_keywords_come_as_a_mapping(tree):
     found = tree.add_round(
         {"lambda": (0.0, 1.0, 6), "a b": (0.0, 1.0, 6)}, lambda p: p["lambda"], n=30, name="f"
@@ -575,6 +600,7 @@ def test_names_that_are_no_keywords_come_as_a_mapping(tree):
     assert namespace["child"].space["lambda"].high == 0.4
 
 
+@pytest.mark.slow
 def test_the_size_is_what_is_left_and_the_code_says_so(session, root):
     edits = {"dropout": {"bounds": [0, 0.1]}, "optimizer": {"keep": [0]}, "lr": {"bounds": [0.5, 1.0]}}
     message = about(session, root, edits=edits, n=5000)
@@ -583,6 +609,7 @@ def test_the_size_is_what_is_left_and_the_code_says_so(session, root):
     assert f"n={found['n']})" in found["code"]
 
 
+@pytest.mark.slow
 def test_many_ask_at_once(session, root, tree):
     message = {"type": "decide", "kind": "accept", **about(session, root, n=30)}
     with ThreadPoolExecutor(8) as pool:
@@ -591,6 +618,7 @@ def test_many_ask_at_once(session, root, tree):
     assert len(tree) == 2
 
 
+@pytest.mark.slow
 def test_the_pulse_and_the_tree_wait_for_no_analysis(session, root):
     with session._lock, ThreadPoolExecutor(1) as pool:  # as while a large round is analysed
         for kind in ("start", "pulse", "tree"):

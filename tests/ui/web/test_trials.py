@@ -51,6 +51,7 @@ def ask(found):
     return asked
 
 
+@pytest.mark.slow
 def test_the_list_is_sorted_and_filtered_as_pandas_does_it(ask, found):
     table = found.trials
     head = ask("list")
@@ -130,6 +131,7 @@ def test_one_trial_in_full(ask, found):
     assert not failed["usable"]
 
 
+@pytest.mark.slow
 def test_what_is_noted_about_a_trial(tmp_path):
     tree = refine.Tree("notes", store=tmp_path / "refine.db")
     found = tree.add_round({"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}, lambda p: p["x"], n=24, name="f").run(
@@ -184,6 +186,7 @@ def test_what_is_wrong_is_said(ask, kind, more, text):
     assert text in ask(kind, **more)["error"]
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_from_the_analysis_at_hand(ask, found, monkeypatch):
     source = inspect.getsource(checks)
     shown = {name for name in vars(Plots) if f'"{name}"' in source}  # what a check may name as its figure
