@@ -40,6 +40,7 @@ def lines_of(name: str) -> int:
     return sum(bool(line.strip()) for line in own.splitlines())
 
 
+@pytest.mark.nightly
 def test_digits_with_scikit_learn(tmp_path):
     said = run("digits_sklearn.py", "--out", str(tmp_path), "-n", "24")
     inside, outside = map(
@@ -50,6 +51,7 @@ def test_digits_with_scikit_learn(tmp_path):
     assert len(list((tmp_path / "reports").glob("*.md"))) == 2
 
 
+@pytest.mark.nightly
 def test_four_rounds_of_people_and_of_autopilot(tmp_path):
     said = run("four_rounds.py", "--out", str(tmp_path), "--quick", "--workers", "1")
     rows = [line for line in said.splitlines() if re.match(r"\| (both|people|autopilot) \|", line)]
@@ -64,6 +66,7 @@ def test_four_rounds_of_people_and_of_autopilot(tmp_path):
     assert [line for line in again.splitlines() if line in rows] == rows
 
 
+@pytest.mark.nightly
 def test_rounds_on_harder_ground(tmp_path):
     said = run("digits_rounds.py", "--out", str(tmp_path), "--quick", "--workers", "1")
     rows = [line.strip("| ").split(" | ") for line in said.splitlines() if re.match(r"\| \D+ \| \d \|", line)]
@@ -83,6 +86,7 @@ def test_a_dask_cluster_of_separate_processes(tmp_path):
     assert "60 complete" in said
 
 
+@pytest.mark.nightly
 def test_a_gradient_boosting_in_a_space_as_people_write_it(tmp_path):
     said = run("gradient_boosting.py", str(tmp_path / "store.db"), "24")
     assert (
@@ -114,6 +118,7 @@ def test_a_function_of_ones_own_in_a_space_as_people_write_it(tmp_path):
     assert {0, *second} > {0}
 
 
+@pytest.mark.nightly
 def test_a_pipeline_whose_steps_are_choices(tmp_path):
     run("sklearn_pipeline.py", "16", cwd=tmp_path)
     with refine.Tree(store=tmp_path / "wine.db") as tree:
@@ -135,6 +140,7 @@ def test_keras_with_tf_data(tmp_path):
         assert connection.execute("SELECT count(*) FROM curve").fetchone() == (3,)  # every epoch was reported
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("needs", "name", "store"),
     [

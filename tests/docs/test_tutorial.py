@@ -21,7 +21,7 @@ def outputs(cell: Any) -> list[dict[str, Any]]:
     return [dict(o.get("data", {})) for o in cell.outputs]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_cell_runs_and_objects_show_themselves_as_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
