@@ -401,7 +401,7 @@ def _levels(keep: Sequence[np.ndarray]) -> list[list[int]]:
 METHODS: dict[str, tuple[Callable[[Trials], Iterator[Found]], tuple[str, ...]]] = {
     "refine": (by_refine, ("stats/*.py", "analysis/*.py", "proposal/*.py")),
     "first engine": (by_first_engine, ()),
-    "posterior": (by_posterior, ("stats/posterior.py", "stats/frontier.py", "stats/kernel.py")),
+    "posterior": (by_posterior, ("stats/posterior.py", "stats/box_path.py", "stats/kernel.py")),
     "density ratio": (by_ratio, ("stats/density.py",)),
     "top boxes": (by_top, ()),
     "domain reduction": (by_domain_reduction, ()),

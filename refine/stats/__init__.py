@@ -14,6 +14,7 @@ from refine.stats.ahead import Batch, NextRound, RoundsAhead, RunsAgain, conditi
 from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
 from refine.stats.axis import Axis
 from refine.stats.bootstrap import Corrected, ExampleBootstrap, paired_error
+from refine.stats.box_path import Frontier, RiskBox, RiskPath, untried
 from refine.stats.budget import expected_best
 from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stage_of
 from refine.stats.components import Components, VarianceComponents
@@ -34,12 +35,11 @@ from refine.stats.coverage import (
 )
 from refine.stats.curves import CurveCheck, CurveFlags, Flag
 from refine.stats.density import BoundedDensity, BoundedDensity2D, DensityRatio, Ratio, scott_bandwidth
-from refine.stats.front import Front, front_of, hypervolume, non_dominated
-from refine.stats.frontier import Frontier, RiskBox, RiskPath, untried
 from refine.stats.importance import Detection, Importance, PedAnova, permutations_needed
 from refine.stats.interaction import Interactions, Pair
 from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
 from refine.stats.outlook import ChildOutlook, Outlook
+from refine.stats.pareto import Front, front_of, hypervolume, non_dominated
 from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior
 from refine.stats.power import Power

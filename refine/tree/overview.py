@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from refine.review.branch_claim import BranchClaim, branch_claim
 from refine.review.decision import Decision
 from refine.space.space import SpaceDiff
-from refine.stats.front import non_dominated
+from refine.stats.pareto import non_dominated
 from refine.tree.names import paths_of
 from refine.tree.round import Round
 from refine.trials.goal import sign_of

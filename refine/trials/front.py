@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refine.stats.front import non_dominated
+from refine.stats.pareto import non_dominated
 from refine.trials.frame import may_be_best, metric_title
 from refine.trials.goal import Goal
 

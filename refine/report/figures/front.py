@@ -9,7 +9,7 @@ import numpy as np
 from refine.errors import AnalysisError
 from refine.report.figures.look import style, tone
 from refine.report.figures.style import axes, line_mark, shorten, title
-from refine.stats.front import non_dominated
+from refine.stats.pareto import non_dominated
 from refine.trials.frame import infeasible_rows
 from refine.trials.front import front_rows, title_of
 

@@ -46,7 +46,7 @@ def _configuration(text: str | None) -> Any:
         raise ReviewError(
             f"a quote has no partner in {text!r}; write values as in 'lr=0.1 units=64', those with spaces in quotes"
         ) from None
-    return typed_pairs(words, "check")
+    return typed_pairs(words, "judge")
 
 
 def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement) -> list[str]:
@@ -57,11 +57,11 @@ def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement)
         return []
     words = [shlex.quote(which) for which in (a, b) if which is not None]
     words += [f"--budget {needed}", *([] if epsilon is None else [f"--epsilon {epsilon:g}"])]
-    return [completed(f"refine check STORE {' '.join(words)}")]
+    return [completed(f"refine judge STORE {' '.join(words)}")]
 
 
 @app.command(rich_help_panel=LOOK)
-def check(
+def judge(
     store: StoreArgument,
     a: Annotated[
         str | None,

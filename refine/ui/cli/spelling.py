@@ -15,7 +15,7 @@ _COMMANDS = {
     "tree.report": "report STORE",
     "tree.winner": "winner STORE",
     "tree.confirm": "confirm STORE",
-    "tree.judge": "check STORE",
+    "tree.judge": "judge STORE",
     "tree.open_holdout": "holdout STORE",
     "tree.export": "export STORE",
     "tree.tag": "tag STORE ROUND",

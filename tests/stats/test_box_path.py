@@ -7,7 +7,7 @@ import pytest
 
 from refine.errors import AnalysisError
 from refine.stats import Axis
-from refine.stats.frontier import RiskPath, levels_of, untried
+from refine.stats.box_path import RiskPath, levels_of, untried
 from refine.stats.posterior import MixedPosterior, Posterior
 
 LEVELS = np.linspace(0.0, 1.0, 6)

@@ -1,4 +1,4 @@
-"""``refine check``: the verdict, its evidence as JSON, and its exit codes."""
+"""``refine judge``: the verdict, its evidence as JSON, and its exit codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def store(tmp_path):
 
 
 def check(*arguments):
-    return CliRunner().invoke(app, ["check", *arguments])
+    return CliRunner().invoke(app, ["judge", *arguments])
 
 
 @pytest.mark.slow
@@ -41,9 +41,9 @@ def test_the_exit_code_is_the_verdict(store):
     asked = f"x={near['x']} c={near['c']}"
     seen = check(store)
     assert (seen.exit_code, seen.stdout.splitlines()[0]) == (4, first.splitlines()[0])
-    assert "next:\n  refine check STORE --budget " in seen.stdout.replace(store, "STORE")
+    assert "next:\n  refine judge STORE --budget " in seen.stdout.replace(store, "STORE")
     whole = check(store, asked, "best", "--epsilon", "0.001", "--tree", "study").stdout
-    assert f"refine check {store} '{asked}' best --budget " in whole
+    assert f"refine judge {store} '{asked}' best --budget " in whole
     assert "--epsilon 0.001 --tree study" in whole
     assert check(store, "baseline", "winner").exit_code == 3
     assert check(store, asked, "best").exit_code in (3, 4)

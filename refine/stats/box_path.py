@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from refine.stats.axis import Axis
-    from refine.stats.front import Front
+    from refine.stats.pareto import Front
     from refine.stats.posterior import Posterior
 
 Bits = NDArray[np.uint8]
